@@ -1,0 +1,201 @@
+//! What a store is made of and how it is opened: plain data, checked by whoever uses it.
+
+use crate::kernel::{HugePages, Placement};
+use crate::protocol::arena::Scrub;
+use std::fmt;
+use std::str::FromStr;
+
+/// The sizes that are fixed when a store is created.
+///
+/// ```
+/// let geometry = splinter::Geometry { slots: 50_000, ..Default::default() };
+/// assert_eq!(geometry.max_value_len, 4096);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Geometry {
+    /// How many keys the store holds at most: 1 to 2^32 − 2.
+    pub slots: u64,
+    /// The longest value in bytes: 1 to 2^32 − 64.
+    pub max_value_len: u64,
+    /// Components of a vector, or 0 for a store without vectors; at most 2^20.
+    pub vector_dim: u32,
+    /// How many writers can be registered at once: 1 to 1,023.
+    pub lanes: u32,
+}
+
+impl Default for Geometry {
+    /// 1,024 slots of 4,096 bytes, 768-component vectors, 64 lanes.
+    fn default() -> Self {
+        Self {
+            slots: 1024,
+            max_value_len: 4096,
+            vector_dim: 768,
+            lanes: 64,
+        }
+    }
+}
+
+/// How a store is created.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// The sizes.
+    pub geometry: Geometry,
+    /// The scrub level it starts with.
+    pub scrub: Scrub,
+    /// On which NUMA nodes its pages go.
+    pub placement: Placement,
+    /// Whether to ask for huge pages.
+    pub huge_pages: HugePages,
+    /// The file mode of a named store, exactly; without one 0600, or what the environment's
+    /// `SPLINTER_DEFAULT_UMASK` (octal) leaves of 0666.
+    pub mode: Option<u32>,
+}
+
+/// How a store is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Maps the store for reading only: no writer can be registered.
+    pub read_only: bool,
+    /// Sets another placement for pages not yet touched, and moves those that this process has mapped.
+    pub placement: Option<Placement>,
+    /// Whether to ask for huge pages.
+    pub huge_pages: HugePages,
+}
+
+impl Scrub {
+    /// The three levels, from the fastest to the cleanest.
+    pub const ALL: [Self; 3] = [Self::None, Self::Hybrid, Self::Full];
+}
+
+impl fmt::Display for Scrub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::None => "none",
+            Self::Hybrid => "hybrid",
+            Self::Full => "full",
+        })
+    }
+}
+
+impl FromStr for Scrub {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        by_name(&Self::ALL, text, "none, hybrid or full")
+    }
+}
+
+/// The names a slot's type can have. They inform, and are not enforced; but a `BIGUINT` slot holds a
+/// 64-bit unsigned integer on which [`crate::Writer::integer`] acts.
+///
+/// ```
+/// assert_eq!("json".parse(), Ok(splinter::Type::Json));
+/// assert_eq!(splinter::Type::VarText.to_string(), "VARTEXT");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Type {
+    /// Nothing was said: what every new slot is.
+    #[default]
+    Void = 0,
+    /// A signed integer, as bytes.
+    BigInt = 1,
+    /// An unsigned 64-bit integer.
+    BigUint = 2,
+    /// JSON text.
+    Json = 3,
+    /// Bytes of any kind.
+    Binary = 4,
+    /// An image.
+    ImgData = 5,
+    /// Sound.
+    Audio = 6,
+    /// Text.
+    VarText = 7,
+    /// Moving pictures.
+    Video = 8,
+}
+
+impl Type {
+    /// All types, by their number in the arena.
+    pub const ALL: [Self; 9] = [
+        Self::Void,
+        Self::BigInt,
+        Self::BigUint,
+        Self::Json,
+        Self::Binary,
+        Self::ImgData,
+        Self::Audio,
+        Self::VarText,
+        Self::Video,
+    ];
+
+    /// Returns the type with an arena's number; a number without a type is `VOID`.
+    pub(crate) fn from_kind(kind: u64) -> Self {
+        Self::ALL.get(kind as usize).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn kind(self) -> u64 {
+        self as u64
+    }
+
+    /// Whether values of this type are text.
+    pub(crate) fn is_text(self) -> bool {
+        matches!(self, Self::Json | Self::VarText)
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Void => "VOID",
+            Self::BigInt => "BIGINT",
+            Self::BigUint => "BIGUINT",
+            Self::Json => "JSON",
+            Self::Binary => "BINARY",
+            Self::ImgData => "IMGDATA",
+            Self::Audio => "AUDIO",
+            Self::VarText => "VARTEXT",
+            Self::Video => "VIDEO",
+        })
+    }
+}
+
+impl FromStr for Type {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let names = "VOID, BIGINT, BIGUINT, JSON, BINARY, IMGDATA, AUDIO, VARTEXT or VIDEO";
+        by_name(&Self::ALL, text, names)
+    }
+}
+
+/// A name that stands for nothing, with those that do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownName {
+    name: String,
+    known: &'static str,
+}
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" is not one of {}", self.name, self.known)
+    }
+}
+
+impl std::error::Error for UnknownName {}
+
+fn by_name<T: Copy + fmt::Display>(
+    all: &[T],
+    name: &str,
+    known: &'static str,
+) -> Result<T, UnknownName> {
+    let found = all
+        .iter()
+        .find(|one| one.to_string().eq_ignore_ascii_case(name));
+    found.copied().ok_or_else(|| UnknownName {
+        name: name.to_owned(),
+        known,
+    })
+}

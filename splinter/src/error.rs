@@ -1,0 +1,151 @@
+//! The two families of errors: [`Error`], small and `Copy`, for everything that happens to a key in
+//! an open store; [`StoreError`], with the operation and its subject in words, for creating, opening
+//! and configuring one.
+
+use std::{fmt, io};
+
+/// What an operation on a key can answer instead of doing its work. Nothing was changed when one of
+/// these is returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Error {
+    /// The key is claimed by another live writer, or kept changing while it was read. Try again.
+    Again,
+    /// The store holds no such key (or, for a handle, no longer holds it in that slot).
+    NotFound,
+    /// A key has at least one byte.
+    KeyEmpty,
+    /// A key has at most 63 bytes. For tandems the bound holds for the longest order's name.
+    KeyTooLong,
+    /// A key holds no NUL byte.
+    KeyHasNul,
+    /// The value is longer than the store's maximum.
+    ValueTooLong,
+    /// The buffer is shorter than the value, whose length is given in bytes.
+    BufferTooSmall {
+        /// The length of the value, in bytes.
+        needed: usize,
+    },
+    /// Every slot is in use.
+    Full,
+    /// The operation needs a slot of another type, or text that does not read as a number.
+    WrongType,
+    /// The vector's length is not the store's dimension, or the store holds no vectors.
+    WrongDimension,
+    /// A tandem has 1 to 255 orders.
+    BadOrders,
+    /// The writer was inherited across a fork; the child registers one of its own.
+    Forked,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Again => f.write_str("the key is busy; try again"),
+            Self::NotFound => f.write_str("no such key"),
+            Self::KeyEmpty => f.write_str("the key is empty; a key has 1 to 63 bytes"),
+            Self::KeyTooLong => f.write_str("the key is too long; a key has 1 to 63 bytes"),
+            Self::KeyHasNul => f.write_str("the key holds a NUL byte"),
+            Self::ValueTooLong => f.write_str("the value is longer than the store's maximum"),
+            Self::BufferTooSmall { needed } => {
+                write!(f, "the buffer is too small; the value has {needed} bytes")
+            }
+            Self::Full => f.write_str("the store is full"),
+            Self::WrongType => f.write_str("the slot's type or text does not fit the operation"),
+            Self::WrongDimension => f.write_str("the vector does not have the store's dimension"),
+            Self::BadOrders => f.write_str("a tandem has 1 to 255 orders"),
+            Self::Forked => {
+                f.write_str("the writer belongs to the parent process; register another")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Why a store could not be created, opened or configured.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The kernel refused: what was being done, to what, and its answer.
+    Os {
+        /// What was being done, as in "map".
+        operation: &'static str,
+        /// To what, as in "/dev/shm/demo".
+        subject: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A store of that name exists already.
+    Exists(String),
+    /// There is no store of that name.
+    Missing(String),
+    /// The geometry cannot be built; the text says which bound it breaks.
+    BadGeometry(String),
+    /// The name cannot name a store; the text says why.
+    BadName(String),
+    /// The bytes are not a store this version can use; the text says what is wrong.
+    NotAStore {
+        /// The store's name.
+        subject: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Every lane is taken by a live writer.
+    NoLane {
+        /// How many lanes the store has.
+        lanes: u32,
+    },
+    /// The store was opened for reading only.
+    ReadOnly,
+    /// The placement names a node this machine does not have, or cannot be had here.
+    Placement(String),
+}
+
+impl StoreError {
+    /// Wraps the kernel's answer to `operation` on `subject`.
+    pub(crate) fn os(
+        operation: &'static str,
+        subject: impl Into<String>,
+        source: io::Error,
+    ) -> Self {
+        Self::Os {
+            operation,
+            subject: subject.into(),
+            source,
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Os {
+                operation,
+                subject,
+                source,
+            } => {
+                write!(f, "cannot {operation} {subject}: {source}")
+            }
+            Self::Exists(name) => write!(f, "{name} exists already; open it, or remove it first"),
+            Self::Missing(name) => write!(f, "there is no store {name}; create it first"),
+            Self::BadGeometry(why) => write!(f, "the geometry cannot be built: {why}"),
+            Self::BadName(why) => write!(f, "the name cannot name a store: {why}"),
+            Self::NotAStore { subject, reason } => write!(f, "{subject} is not a store: {reason}"),
+            Self::NoLane { lanes } => {
+                write!(f, "all {lanes} lanes are taken; create the store with more")
+            }
+            Self::ReadOnly => f.write_str("the store was opened for reading only"),
+            Self::Placement(why) => write!(f, "the placement cannot be had: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Os { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

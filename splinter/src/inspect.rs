@@ -1,0 +1,147 @@
+//! Inspection: a walk through a whole arena that looks for what must not be there. It stores nothing,
+//! and is exact on a store that nobody writes meanwhile.
+
+use crate::error::StoreError;
+use crate::protocol::arena::{Arena, Scrub};
+use crate::protocol::key::{Key, KeyRef};
+use crate::protocol::state::{Control, Entry, Meta, State};
+use crate::protocol::{HYBRID_LINE, Liveness, count_non_zero};
+use crate::store::Store;
+use crate::sync::Relaxed;
+use std::collections::HashMap;
+
+/// What a walk through a store found. In a sound store at rest, everything but `keys` is zero, and the
+/// stale counts are zero if the scrub level was not lowered and raised again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// Slots that hold a key.
+    pub keys: u64,
+    /// Keys that more than one slot holds, counted for each slot too many.
+    pub duplicate_keys: u64,
+    /// Keys that the index does not lead to.
+    pub unreachable_keys: u64,
+    /// Claims on slots and chunks whose owner is dead.
+    pub stuck_claims: u64,
+    /// Claims on slots and chunks whose owner lives.
+    pub live_claims: u64,
+    /// Slots that are marked as used and hold no key, or hold one and are not marked.
+    pub leaked_slots: u64,
+    /// Index entries that lead to no key. They are harmless, and dropped when they are met.
+    pub dangling_entries: u64,
+    /// Non-zero bytes where the scrub level in force promises zeroes.
+    pub stale_bytes: u64,
+    /// Slots that have such bytes.
+    pub stale_slots: u64,
+}
+
+impl Store {
+    /// Walks through the whole store, looking for damage.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// store.writer()?.set("k", b"v")?;
+    /// let found = store.inspect()?;
+    /// assert_eq!((found.keys, found.duplicate_keys, found.stale_bytes), (1, 0, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::Os`] when the kernel does not tell who lives.
+    pub fn inspect(&self) -> Result<Inspection, StoreError> {
+        let locks = self.locks()?;
+        let arena = self.arena();
+        let mut found = Inspection::default();
+        let mut slots_of = HashMap::new();
+        let claim = |found: &mut Inspection, lane| {
+            let alive = locks.is_alive(lane);
+            *if alive {
+                &mut found.live_claims
+            } else {
+                &mut found.stuck_claims
+            } += 1;
+        };
+        for number in arena.marked(|word| word.touched.load(Relaxed)) {
+            let Some(slot) = arena.slots.get(number) else {
+                continue;
+            };
+            let state = State(slot.state_number.first_acquire());
+            let meta = Meta(slot.meta.load(Relaxed));
+            if state.is_claimed() {
+                claim(&mut found, state.lane());
+            } else {
+                let word = arena.map[number as usize / 64].used.load(Relaxed);
+                found.leaked_slots +=
+                    u64::from((word >> (number % 64) & 1 != 0) != meta.is_present());
+                let stale = arena.stale_bytes(number, meta);
+                found.stale_bytes += stale;
+                found.stale_slots += u64::from(stale > 0);
+            }
+            if meta.is_present() {
+                let key = Key::read_from(slot);
+                found.keys += 1;
+                *slots_of.entry(key).or_insert(0_u64) += 1;
+                let leads = |number_found, _| (number_found == number).then_some(());
+                let reachable = KeyRef::new(key.as_ref())
+                    .is_ok_and(|key| arena.probe(key.hash, leads).is_some());
+                found.unreachable_keys += u64::from(!reachable);
+            }
+        }
+        found.duplicate_keys = slots_of.values().map(|slots| slots - 1).sum();
+        for chunk in arena.chunks {
+            let control = Control(chunk.control.load(Relaxed));
+            if control.is_claimed() {
+                claim(&mut found, control.lane());
+            }
+            let entries = chunk.entries.iter().map(|word| Entry(word.load(Relaxed)));
+            let dangles = |entry: &Entry| {
+                let slot = arena.slots.get(entry.slot());
+                !slot.is_some_and(|slot| Meta(slot.meta.load(Relaxed)).is_present())
+            };
+            let dangling = entries
+                .filter(|entry| !entry.is_free())
+                .filter(dangles)
+                .count();
+            found.dangling_entries += dangling as u64;
+        }
+        Ok(found)
+    }
+}
+
+impl Arena<'_> {
+    /// Counts the slot's non-zero bytes where the scrub level in force promises zeroes.
+    fn stale_bytes(&self, number: u32, meta: Meta) -> u64 {
+        let size = self.shape.value_words * 8;
+        let len = if meta.is_present() && !meta.is_number() {
+            self.len_of(meta)
+        } else {
+            0
+        };
+        let in_value = |which, from, to| count_non_zero(self.value(number, which), from, to);
+        match (self.scrub(), meta.is_present()) {
+            (Scrub::None, _) => 0,
+            (Scrub::Hybrid, true) if meta.is_number() => 0,
+            (Scrub::Hybrid, true) => {
+                in_value(meta.current(), len, len.next_multiple_of(HYBRID_LINE))
+            }
+            (Scrub::Hybrid, false) => in_value(0, 0, size) + in_value(1, 0, size),
+            (Scrub::Full, present) => {
+                let live = |which| if which == meta.current() { len } else { 0 };
+                let values: u64 = (0..2).map(|which| in_value(which, live(which), size)).sum();
+                let vectors: u64 = (0..2)
+                    .filter(|which| meta.has_vector() == 0 || *which != meta.vector_current())
+                    .map(|which| self.vector(number, which))
+                    .map(|words| count_non_zero(words, 0, words.len() * 8))
+                    .sum();
+                let key = self
+                    .slots
+                    .get(number)
+                    .filter(|_| !present)
+                    .map_or(0, |slot| {
+                        count_non_zero(&slot.key, 0, size_of_val(&slot.key))
+                    });
+                values + vectors + key
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Everything that asks the kernel: memory files and named shared memory, mappings, locks, NUMA
+//! placement, huge pages. The only place that maps memory. It knows files, bytes and offsets, and
+//! nothing of what a store keeps in them: no header, no slot, no key.
+
+mod backing;
+mod extents;
+mod fork;
+pub(crate) mod huge;
+mod lanes;
+mod location;
+mod map;
+pub(crate) mod numa;
+mod staged;
+mod sys;
+#[cfg(test)]
+mod testing;
+
+pub(crate) use backing::{Backing, Seals, adopt, open};
+pub(crate) use fork::forks;
+pub use huge::HugePages;
+pub(crate) use lanes::{LaneBytes, LaneLocks};
+pub use location::Location;
+pub(crate) use map::{HUGE_PAGE_BYTES, Mapping};
+pub use numa::{Placement, Residency, nodes};
+pub(crate) use staged::Staged;

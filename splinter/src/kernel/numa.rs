@@ -1,0 +1,481 @@
+//! Which node's memory a mapping takes, and which it has: `mbind` and `move_pages`, called directly.
+//! No library, and no knowledge of what the pages hold.
+
+// Opts in for two system calls that take addresses.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
+
+use super::extents::Extents;
+use super::map::{Advice, Mapping};
+use super::sys;
+use crate::error::StoreError;
+
+/// Linux, uapi/linux/mempolicy.h.
+const MPOL_BIND: libc::c_long = 2;
+const MPOL_INTERLEAVE: libc::c_long = 3;
+const MPOL_MF_MOVE: libc::c_long = 1 << 1;
+/// The most nodes a kernel is built for (`CONFIG_NODES_SHIFT` is 10 at most).
+const NODES_MAX: usize = 1024;
+/// How many pages one question asks for.
+const BATCH: usize = 4096;
+/// Where the kernel tells of its nodes.
+const NODES_DIR: &str = "/sys/devices/system/node";
+
+/// Which node's memory a store takes.
+///
+/// It governs memory files and named shared memory. The kernel places the pages of files on disk by
+/// the thread that reads them first, whatever is asked here; [`Residency`] shows what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Placement {
+    /// Leaves each page to the node of the thread that touches it first.
+    #[default]
+    Local,
+    /// Takes all memory from one node.
+    Bind(u32),
+    /// Takes pages from several nodes in turn; no node named means all that have memory.
+    Interleave(Vec<u32>),
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Bind(node) => write!(f, "node {node}"),
+            Self::Interleave(nodes) if nodes.is_empty() => {
+                f.write_str("interleaved over all nodes")
+            }
+            Self::Interleave(nodes) => write!(f, "interleaved over nodes {}", list(nodes)),
+        }
+    }
+}
+
+/// Where the pages of a store are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Residency {
+    /// The size of a page, in bytes.
+    pub page_bytes: u64,
+    /// The nodes that hold pages, ascending, and how many pages each.
+    pub nodes: Vec<(u32, u64)>,
+    /// Pages that hold nothing yet, and take no memory.
+    pub untouched: u64,
+    /// Pages that hold data, but of which the kernel told no node: swapped out, only on disk, or
+    /// reserved huge pages that this process did not touch.
+    pub unknown: u64,
+}
+
+impl Residency {
+    /// Tells how many pages hold data.
+    pub fn touched(&self) -> u64 {
+        self.nodes.iter().map(|&(_, pages)| pages).sum::<u64>() + self.unknown
+    }
+
+    /// Tells which share of the pages that hold data is on `node`, from 0 to 1; 0 when none does.
+    pub fn share(&self, node: u32) -> f64 {
+        let here = self
+            .nodes
+            .iter()
+            .find(|&&(at, _)| at == node)
+            .map_or(0, |&(_, pages)| pages);
+        if here == 0 {
+            0.0
+        } else {
+            here as f64 / self.touched() as f64
+        }
+    }
+
+    fn count(&mut self, node: u32) {
+        match self.nodes.binary_search_by_key(&node, |&(at, _)| at) {
+            Ok(found) => self.nodes[found].1 += 1,
+            Err(place) => self.nodes.insert(place, (node, 1)),
+        }
+    }
+}
+
+impl fmt::Display for Residency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for &(node, pages) in &self.nodes {
+            write!(
+                f,
+                "node {node}: {pages} pages ({:.1} %), ",
+                self.share(node) * 100.0
+            )?;
+        }
+        if self.unknown > 0 {
+            write!(f, "unknown: {} pages, ", self.unknown)?;
+        }
+        write!(
+            f,
+            "untouched: {} pages, of {} bytes each",
+            self.untouched, self.page_bytes
+        )
+    }
+}
+
+/// Lists the nodes that have memory, ascending. A kernel that does not tell has node 0.
+pub fn nodes() -> Vec<u32> {
+    let read = |name: &str| {
+        let text = fs::read_to_string(format!("{NODES_DIR}/{name}")).ok()?;
+        parse_list(text.trim()).filter(|nodes| !nodes.is_empty())
+    };
+    read("has_memory")
+        .or_else(|| read("online"))
+        .unwrap_or_else(|| vec![0])
+}
+
+/// Applies a placement: to pages that are not touched yet, and with `migrate` also to those that are,
+/// as far as this process alone has them in its page table (the kernel moves no other).
+///
+/// # Errors
+///
+/// [`StoreError::Placement`] when a node is not there or may not be used.
+pub(crate) fn apply(
+    mapping: &Mapping,
+    placement: &Placement,
+    migrate: bool,
+) -> Result<(), StoreError> {
+    let present = nodes();
+    let Some((mode, wanted)) = policy(placement, &present)? else {
+        return Ok(());
+    };
+    match mbind(
+        mapping,
+        mode,
+        &wanted,
+        if migrate { MPOL_MF_MOVE } else { 0 },
+    ) {
+        Ok(()) => Ok(()),
+        // With one node all memory is there already, whoever may set policies.
+        Err(_) if present.len() == 1 => Ok(()),
+        Err(e) => {
+            let hint = match e.raw_os_error() {
+                Some(libc::ENOSYS) => "this kernel has no NUMA policies",
+                Some(libc::EPERM) => "the sandbox of this process denies mbind",
+                Some(libc::EINVAL) => "the cpuset of this process leaves the node out",
+                _ => "mbind failed",
+            };
+            Err(StoreError::Placement(format!(
+                "{placement} for {}: {hint} ({e})",
+                mapping.subject()
+            )))
+        }
+    }
+}
+
+/// Asks, page by page, on which node a mapping's pages are.
+///
+/// Asking allocates nothing and takes as long as there is data: only the parts of the file that hold
+/// data are looked at. The kernel answers for pages in this process's page table alone, so pages that
+/// other processes touched are entered there first, as reading them would; pages not in memory
+/// (swapped out, or only on disk) are left where they are, and count as unknown.
+///
+/// # Errors
+///
+/// [`StoreError::Os`] when the kernel does not tell.
+pub(crate) fn residency(mapping: &Mapping, fd: BorrowedFd<'_>) -> Result<Residency, StoreError> {
+    let failed = |e| StoreError::os("find the pages of", mapping.subject(), e);
+    let page_bytes = mapping.page_bytes();
+    let mut found = Residency {
+        page_bytes: page_bytes as u64,
+        ..Residency::default()
+    };
+    let mut seen = 0;
+    for extent in Extents::new(fd, mapping.mapped(), page_bytes).map_err(failed)? {
+        let extent = extent.map_err(failed)?;
+        for start in extent.clone().step_by(BATCH * page_bytes) {
+            let end = extent.end.min(start + BATCH * page_bytes);
+            seen += ((end - start) / page_bytes) as u64;
+            count_batch(mapping, start..end, &mut found).map_err(failed)?;
+        }
+    }
+    found.untouched = (mapping.mapped() / page_bytes) as u64 - seen;
+    Ok(found)
+}
+
+fn count_batch(mapping: &Mapping, range: Range<usize>, found: &mut Residency) -> io::Result<()> {
+    let page_bytes = mapping.page_bytes();
+    let pages: Vec<usize> = if page_bytes == sys::page_bytes() {
+        let mut present = vec![0_u8; range.len() / page_bytes];
+        mapping.in_memory(range.start, &mut present)?;
+        let mut first = 0;
+        for run in present.chunk_by(|a, b| a & 1 == b & 1) {
+            if run[0] & 1 == 1 {
+                // A kernel before 5.14 refuses; then pages of other processes stay unknown.
+                let start = range.start + first * page_bytes;
+                let _ = mapping.advise(start, run.len() * page_bytes, Advice::PopulateRead);
+            }
+            first += run.len();
+        }
+        let resident = present
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| *byte & 1 == 1);
+        found.unknown += present.iter().filter(|byte| *byte & 1 == 0).count() as u64;
+        resident
+            .map(|(page, _)| range.start + page * page_bytes)
+            .collect()
+    } else {
+        // Reserved huge pages: entering one that is not there would allocate it.
+        range.step_by(page_bytes).collect()
+    };
+    for node in nodes_of(mapping, &pages)? {
+        match node {
+            Some(node) => found.count(node),
+            None => found.unknown += 1,
+        }
+    }
+    Ok(())
+}
+
+/// Asks for the nodes of the pages at these offsets.
+fn nodes_of(mapping: &Mapping, offsets: &[usize]) -> io::Result<Vec<Option<u32>>> {
+    let addresses: Vec<*mut u8> = offsets
+        .iter()
+        .map(|&offset| mapping.inside(offset, 1))
+        .collect::<io::Result<_>>()?;
+    let mut status = vec![-1 as libc::c_int; addresses.len()];
+    let none = std::ptr::null::<libc::c_int>();
+    let (asked, told) = (addresses.as_ptr(), status.as_mut_ptr());
+    let count = addresses.len() as libc::c_ulong;
+    // SAFETY: `asked` and `told` point to `count` entries each that live through the call; without
+    // nodes to go to, no page moves.
+    let answer = unsafe { libc::syscall(libc::SYS_move_pages, 0, count, asked, none, told, 0) };
+    if answer < 0 {
+        let e = io::Error::last_os_error();
+        let here = nodes();
+        return match e.raw_os_error() {
+            // Sandboxes deny the call; with one node there is only one answer.
+            Some(libc::EPERM | libc::ENOSYS) if here.len() == 1 => {
+                Ok(vec![Some(here[0]); addresses.len()])
+            }
+            _ => Err(e),
+        };
+    }
+    Ok(status
+        .into_iter()
+        .map(|node| u32::try_from(node).ok())
+        .collect())
+}
+
+/// Checks a placement against the nodes there are; `None` where nothing is to be done.
+fn policy(
+    placement: &Placement,
+    present: &[u32],
+) -> Result<Option<(libc::c_long, Vec<u32>)>, StoreError> {
+    let (mode, wanted) = match placement {
+        Placement::Local => return Ok(None),
+        Placement::Bind(node) => (MPOL_BIND, vec![*node]),
+        Placement::Interleave(nodes) if nodes.is_empty() => (MPOL_INTERLEAVE, present.to_vec()),
+        Placement::Interleave(nodes) => (MPOL_INTERLEAVE, nodes.clone()),
+    };
+    match wanted.iter().find(|node| !present.contains(node)) {
+        Some(missing) => Err(StoreError::Placement(format!(
+            "node {missing} has no memory here; the nodes that have are {}",
+            list(present)
+        ))),
+        None => Ok(Some((mode, wanted))),
+    }
+}
+
+fn mbind(
+    mapping: &Mapping,
+    mode: libc::c_long,
+    nodes: &[u32],
+    flags: libc::c_long,
+) -> io::Result<()> {
+    let mut mask = [0_u64; NODES_MAX / 64];
+    for &node in nodes {
+        let word = mask
+            .get_mut(node as usize / 64)
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        *word |= 1 << (node % 64);
+    }
+    let (base, len) = (mapping.base().as_ptr(), mapping.mapped() as libc::c_ulong);
+    // The kernel wants one more than the bits of the mask.
+    let (bits, bits_and_one) = (mask.as_ptr(), NODES_MAX as libc::c_ulong + 1);
+    // SAFETY: the range is this mapping, whose bytes mbind leaves alone; the mask has as many bits
+    // as the call reads, and lives through it.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_mbind, base, len, mode, bits, bits_and_one, flags) };
+    if answer < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Reads a list as the kernel writes it: `0-3,8`.
+fn parse_list(text: &str) -> Option<Vec<u32>> {
+    let mut nodes = Vec::new();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        if last as usize >= NODES_MAX {
+            return None;
+        }
+        nodes.extend(first..=last);
+    }
+    Some(nodes)
+}
+
+fn list(nodes: &[u32]) -> String {
+    nodes
+        .iter()
+        .map(u32::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::{FileExt, MetadataExt};
+
+    use super::*;
+
+    fn mapped(len: usize) -> (File, Mapping) {
+        let file = File::from(sys::memory_file(c"test", 0).unwrap());
+        file.set_len(len as u64).unwrap();
+        let mapping = Mapping::new(file.as_fd(), len, true, "test").unwrap();
+        (file, mapping)
+    }
+
+    #[test]
+    fn lists_read_as_the_kernel_writes_them() {
+        assert_eq!(parse_list("0"), Some(vec![0]));
+        assert_eq!(parse_list("0-2,8,10-11"), Some(vec![0, 1, 2, 8, 10, 11]));
+        assert_eq!(parse_list(""), Some(vec![]));
+        for bad in ["x", "1-", "-1", "0-4294967295"] {
+            assert_eq!(parse_list(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn placements_are_checked_against_the_nodes_there_are() {
+        let sparse = [0, 2];
+        let wanted = |placement| {
+            policy(&placement, &sparse)
+                .map(|found| found.map(|(_, n)| n))
+                .ok()
+        };
+        assert_eq!(wanted(Placement::Local), Some(None));
+        assert_eq!(wanted(Placement::Bind(2)), Some(Some(vec![2])));
+        assert_eq!(wanted(Placement::Bind(1)), None);
+        assert_eq!(
+            wanted(Placement::Interleave(vec![])),
+            Some(Some(vec![0, 2]))
+        );
+        assert_eq!(wanted(Placement::Interleave(vec![2, 1])), None);
+        let message = policy(&Placement::Bind(1), &sparse)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("node 1") && message.contains("0, 2"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn binding_to_a_node_that_is_there_places_every_page_there() {
+        let page = sys::page_bytes();
+        for &node in &nodes() {
+            let (file, mapping) = mapped(64 * page);
+            apply(&mapping, &Placement::Bind(node), false).unwrap();
+            file.write_all_at(&vec![1; 32 * page], 0).unwrap();
+            apply(&mapping, &Placement::Bind(node), true).unwrap();
+            let found = residency(&mapping, file.as_fd()).unwrap();
+            assert_eq!(
+                (found.touched(), found.untouched, found.unknown),
+                (32, 32, 0)
+            );
+            if nodes().len() == 1 {
+                assert!((found.share(node) - 1.0).abs() < f64::EPSILON, "{found}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_policy_is_one_the_kernel_takes() {
+        let (_file, mapping) = mapped(1 << 20);
+        let answers = [
+            mbind(&mapping, MPOL_BIND, &nodes()[..1], 0),
+            mbind(&mapping, MPOL_INTERLEAVE, &nodes(), MPOL_MF_MOVE),
+        ];
+        for answer in answers {
+            // Sandboxes deny the call; nothing else may go wrong with it.
+            if let Err(e) = answer {
+                assert!(
+                    matches!(e.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)),
+                    "{e}"
+                );
+            }
+        }
+        apply(&mapping, &Placement::Interleave(vec![]), false).unwrap();
+        apply(&mapping, &Placement::Local, true).unwrap();
+    }
+
+    #[test]
+    fn binding_to_a_node_that_is_not_there_is_refused() {
+        let (_file, mapping) = mapped(1 << 20);
+        let missing = (0..).find(|node| !nodes().contains(node)).unwrap();
+        for node in [missing, 63, 1023, u32::MAX] {
+            if !nodes().contains(&node) {
+                let refused = apply(&mapping, &Placement::Bind(node), false);
+                assert!(matches!(refused, Err(StoreError::Placement(_))), "{node}");
+            }
+        }
+    }
+
+    #[test]
+    fn residency_sees_pages_that_only_others_touched_and_touches_none() {
+        let page = sys::page_bytes() as u64;
+        let (file, mapping) = mapped(64 << 30);
+        // Written through the descriptor: in the file, and not in this process's page table.
+        for offset in [0, 7 * page, (64 << 30) - 1] {
+            file.write_at(b"x", offset).unwrap();
+        }
+        let blocks = file.metadata().unwrap().blocks();
+        let found = residency(&mapping, file.as_fd()).unwrap();
+        assert_eq!(found.touched(), blocks * 512 / page, "{found}");
+        assert!(found.touched() >= 3 && found.unknown == 0, "{found}");
+        assert_eq!(found.touched() + found.untouched, (64 << 30) / page);
+        assert_eq!(
+            file.metadata().unwrap().blocks(),
+            blocks,
+            "asking allocated"
+        );
+    }
+
+    #[test]
+    fn an_untouched_store_is_nowhere() {
+        let (file, mapping) = mapped(1 << 30);
+        let found = residency(&mapping, file.as_fd()).unwrap();
+        assert_eq!((found.touched(), found.nodes.len()), (0, 0));
+        assert_eq!(found.share(0).to_bits(), 0.0_f64.to_bits());
+    }
+
+    #[test]
+    fn shares_are_of_touched_pages() {
+        let mut found = Residency {
+            page_bytes: 4096,
+            untouched: 96,
+            ..Residency::default()
+        };
+        for node in [2, 0, 2, 2] {
+            found.count(node);
+        }
+        assert_eq!(found.nodes, [(0, 1), (2, 3)]);
+        assert!((found.share(2) - 0.75).abs() < f64::EPSILON);
+        assert_eq!(
+            found.to_string(),
+            "node 0: 1 pages (25.0 %), node 2: 3 pages (75.0 %), untouched: 96 pages, of 4096 bytes \
+             each"
+        );
+    }
+}

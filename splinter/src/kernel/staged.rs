@@ -1,0 +1,600 @@
+//! Making a region: it gets its length and its mode first and its name last, so that nobody ever
+//! opens one that is not complete. Knows nothing of what is written into it meanwhile.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::backing::Backing;
+use super::location::{Location, c_path, temporary_beside};
+use super::map::{self, HUGE_PAGE_BYTES};
+use super::sys;
+use crate::error::StoreError;
+
+/// The environment variable that widens the mode of new stores: octal, as in `022`.
+const UMASK_VARIABLE: &str = "SPLINTER_DEFAULT_UMASK";
+/// The bits a store's mode may have. A store is never run.
+const MODE_BITS: u32 = 0o666;
+/// The mode of a store when nobody says otherwise.
+const MODE_DEFAULT: u32 = 0o600;
+
+/// A region being made: complete but for its contents, and visible to nobody.
+///
+/// Dropping it instead of publishing leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    file: File,
+    location: Location,
+    note: Option<String>,
+    hiding: Hiding,
+}
+
+/// How a staged region is kept from sight.
+#[derive(Debug)]
+enum Hiding {
+    /// It is a memory file, and never gets a name.
+    Nameless,
+    /// It is an unnamed file of the directory its name will be in.
+    Unnamed { target: PathBuf },
+    /// It has a temporary name beside its name to be.
+    Temporary {
+        temporary: Temporary,
+        target: PathBuf,
+    },
+}
+
+/// A temporary name, removed when dropped.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure, and a name already gone is what is wanted.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Staged {
+    /// Makes a region of `len` bytes of zeroes for `location`, taking no memory yet.
+    ///
+    /// `mode` is what the file's mode will be, exactly, whatever the process's umask; without one it
+    /// is 0600, or what `SPLINTER_DEFAULT_UMASK` leaves of 0666. `hugetlb` asks for pages of the
+    /// kernel's reserved pool, which only an anonymous region whose length is a multiple of 2 MiB
+    /// can have; [`note`](Self::note) tells when it did not get them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`] when the name is taken, [`StoreError::BadName`] when it cannot be one,
+    /// [`StoreError::Os`] when the kernel refuses, the length included.
+    pub(crate) fn create(
+        location: &Location,
+        len: u64,
+        mode: Option<u32>,
+        hugetlb: bool,
+    ) -> Result<Self, StoreError> {
+        let mode = mode_for(mode, std::env::var_os(UMASK_VARIABLE).as_deref())?;
+        let mut staged = match location {
+            Location::Anonymous => anonymous(len, hugetlb)?,
+            _ => {
+                let mut staged = named(location)?;
+                if hugetlb {
+                    staged.note = Some("reserved huge pages are for anonymous stores only".into());
+                }
+                staged
+            }
+        };
+        staged.prepare(len, mode)?;
+        Ok(staged)
+    }
+
+    /// Gives the descriptor, to map and to fill.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Tells which fallback was taken, in words.
+    #[cfg(test)]
+    pub(crate) fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// Tells where the region will live.
+    #[cfg(test)]
+    pub(crate) fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Makes the region visible under its name, or seals its length when it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`] when somebody else took the name meanwhile.
+    pub(crate) fn publish(self) -> Result<Backing, StoreError> {
+        let subject = self.location.to_string();
+        match &self.hiding {
+            Hiding::Nameless => {
+                let fixed = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+                sys::add_seals(self.fd(), fixed).map_err(|e| StoreError::os("seal", subject, e))?;
+            }
+            Hiding::Unnamed { target } => {
+                let linked = sys::link_descriptor(self.fd(), &c_path(target)?);
+                linked.map_err(|e| taken_or("name", subject, e))?;
+            }
+            Hiding::Temporary { temporary, target } => {
+                reveal(&temporary.0, target)?.map_err(|e| taken_or("name", subject, e))?;
+            }
+        }
+        Ok(Backing {
+            fd: OwnedFd::from(self.file),
+            location: self.location,
+            note: self.note,
+        })
+    }
+
+    fn prepare(&mut self, len: u64, mode: u32) -> Result<(), StoreError> {
+        let failed = |operation, e| StoreError::os(operation, self.location.to_string(), e);
+        self.file.set_len(len).map_err(|e| failed("size", e))?;
+        let permissions = Permissions::from_mode(mode);
+        self.file
+            .set_permissions(permissions)
+            .map_err(|e| failed("set the mode of", e))
+    }
+}
+
+/// Makes a memory file, or named shared memory where the kernel denies memory files.
+fn anonymous(len: u64, hugetlb: bool) -> Result<Staged, StoreError> {
+    let mut note = None;
+    if hugetlb {
+        match reserved_huge_pages(len) {
+            Ok(file) => return Ok(nameless(file, None)),
+            Err(why) => note = Some(format!("no reserved huge pages: {why}; using small pages")),
+        }
+    }
+    match sys::memory_file(c"splinter", 0) {
+        Ok(fd) => Ok(nameless(File::from(fd), note)),
+        Err(e) if denied(&e) => {
+            let mut staged = generated()?;
+            let fallback = format!("memfd_create was denied ({e}); using {}", staged.location);
+            staged.note = Some(match note {
+                Some(note) => format!("{note}; {fallback}"),
+                None => fallback,
+            });
+            Ok(staged)
+        }
+        Err(e) => Err(StoreError::os("create", Location::Anonymous.to_string(), e)),
+    }
+}
+
+fn nameless(file: File, note: Option<String>) -> Staged {
+    Staged {
+        file,
+        location: Location::Anonymous,
+        note,
+        hiding: Hiding::Nameless,
+    }
+}
+
+fn denied(e: &io::Error) -> bool {
+    matches!(
+        e.raw_os_error(),
+        Some(libc::EPERM | libc::EACCES | libc::ENOSYS)
+    )
+}
+
+/// Makes a memory file of reserved huge pages, and has the kernel set all of them aside.
+fn reserved_huge_pages(len: u64) -> Result<File, String> {
+    if len == 0 || !len.is_multiple_of(HUGE_PAGE_BYTES as u64) {
+        return Err("the length is no multiple of 2 MiB".into());
+    }
+    let fd = sys::memory_file(c"splinter", libc::MFD_HUGETLB | libc::MFD_HUGE_2MB)
+        .map_err(|e| e.to_string())?;
+    let file = File::from(fd);
+    file.set_len(len).map_err(|e| e.to_string())?;
+    // Mapping is what reserves the pages, and the reservation stays with the file; a file without
+    // it would kill whoever touches a page that cannot be had.
+    map::can_map(file.as_fd(), len).map_err(|e| format!("mapping failed ({e})"))?;
+    Ok(file)
+}
+
+/// Makes named shared memory under a name that nobody has.
+fn generated() -> Result<Staged, StoreError> {
+    loop {
+        match named(&Location::generated()) {
+            Err(StoreError::Exists(_)) => {}
+            settled => return settled,
+        }
+    }
+}
+
+fn named(location: &Location) -> Result<Staged, StoreError> {
+    let target = location.path()?;
+    if std::fs::symlink_metadata(&target).is_ok() {
+        return Err(StoreError::Exists(location.to_string()));
+    }
+    if let Some(file) = unnamed_beside(&target) {
+        let hiding = Hiding::Unnamed { target };
+        return Ok(Staged {
+            file,
+            location: location.clone(),
+            note: None,
+            hiding,
+        });
+    }
+    hidden_by_name(location, target)
+}
+
+/// Makes an unnamed file in the directory of `target`, where the file system knows how and where
+/// /proc is there to name it later.
+fn unnamed_beside(target: &Path) -> Option<File> {
+    let directory = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .mode(MODE_DEFAULT)
+        .custom_flags(libc::O_TMPFILE)
+        .open(directory);
+    let file = opened.ok()?;
+    let by_proc = sys::descriptor_path(file.as_fd());
+    std::fs::symlink_metadata(OsStr::new(by_proc.to_str().ok()?)).ok()?;
+    Some(file)
+}
+
+/// Makes a file with a temporary name beside `target`.
+fn hidden_by_name(location: &Location, target: PathBuf) -> Result<Staged, StoreError> {
+    loop {
+        let path = temporary_beside(&target);
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(MODE_DEFAULT)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path);
+        match opened {
+            Ok(file) => {
+                let hiding = Hiding::Temporary {
+                    temporary: Temporary(path),
+                    target,
+                };
+                return Ok(Staged {
+                    file,
+                    location: location.clone(),
+                    note: None,
+                    hiding,
+                });
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(StoreError::os("create", location.to_string(), e)),
+        }
+    }
+}
+
+/// Gives a file with a temporary name its own: by a second link, or, on file systems without links,
+/// by a rename that replaces nothing. The temporary name goes when its guard does.
+fn reveal(temporary: &Path, target: &Path) -> Result<io::Result<()>, StoreError> {
+    let linked = std::fs::hard_link(temporary, target);
+    Ok(match linked {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+            sys::rename_new(&c_path(temporary)?, &c_path(target)?)
+                .map_err(|second| if is_taken(&second) { second } else { e })
+        }
+        settled => settled,
+    })
+}
+
+fn is_taken(e: &io::Error) -> bool {
+    e.raw_os_error() == Some(libc::EEXIST)
+}
+
+fn taken_or(operation: &'static str, subject: String, e: io::Error) -> StoreError {
+    if is_taken(&e) {
+        StoreError::Exists(subject)
+    } else {
+        StoreError::os(operation, subject, e)
+    }
+}
+
+/// Decides the mode of a new store.
+fn mode_for(asked: Option<u32>, umask: Option<&OsStr>) -> Result<u32, StoreError> {
+    let wrong = |operation, subject, text| {
+        Err(StoreError::os(
+            operation,
+            subject,
+            io::Error::new(io::ErrorKind::InvalidInput, text),
+        ))
+    };
+    match (asked, umask) {
+        (Some(mode), _) if mode & !MODE_BITS != 0 => {
+            let text = "a store's mode is made of reading and writing bits (0666) only";
+            wrong("use the mode", format!("{mode:#o}"), text)
+        }
+        (Some(mode), _) => Ok(mode),
+        (None, None) => Ok(MODE_DEFAULT),
+        (None, Some(text)) => {
+            let octal = text.to_str().filter(|text| {
+                !text.is_empty() && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit())
+            });
+            match octal.and_then(|text| u32::from_str_radix(text, 8).ok()) {
+                Some(umask) if umask <= 0o777 => Ok(MODE_BITS & !umask),
+                _ => {
+                    let subject = format!("{UMASK_VARIABLE}={}", text.display());
+                    wrong(
+                        "use",
+                        subject,
+                        "it is an octal mask from 000 to 777, as in 022",
+                    )
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+    use std::sync::Barrier;
+
+    use super::*;
+    use crate::kernel::backing;
+    use crate::kernel::testing::{Directory, Named, deny, own_umask};
+
+    fn create(location: &Location) -> Result<Staged, StoreError> {
+        Staged::create(location, 8192, None, false)
+    }
+
+    /// Makes a region by the way taken where files without a name are not supported.
+    fn create_by_name(location: &Location) -> Staged {
+        let mut staged = hidden_by_name(location, location.path().unwrap()).unwrap();
+        staged.prepare(8192, MODE_DEFAULT).unwrap();
+        staged
+    }
+
+    fn mode_of(backing: &Backing) -> u32 {
+        sys::metadata(backing.fd.as_fd()).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_region_is_invisible_until_published() {
+        // Section 8, 15.
+        let named = Named::new();
+        let staged = create(&named.0).unwrap();
+        assert_eq!(named.traces(), Vec::<String>::new());
+        assert!(matches!(
+            backing::open(&named.0, false),
+            Err(StoreError::Missing(_))
+        ));
+        let published = staged.publish().unwrap();
+        assert_eq!(published.location, named.0);
+        assert_eq!(published.note, None);
+        assert_eq!(named.traces().len(), 1);
+        assert_eq!(backing::open(&named.0, true).unwrap().len().unwrap(), 8192);
+    }
+
+    #[test]
+    fn a_region_with_a_temporary_name_is_invisible_until_published() {
+        // Section 8, 15.
+        let directory = Directory::new();
+        let location = Location::file(directory.join("store"));
+        let staged = create_by_name(&location);
+        assert!(matches!(
+            backing::open(&location, false),
+            Err(StoreError::Missing(_))
+        ));
+        let published = staged.publish().unwrap();
+        assert_eq!(directory.names(), ["store"]);
+        assert_eq!(sys::metadata(published.fd.as_fd()).unwrap().nlink(), 1);
+    }
+
+    #[test]
+    fn dropping_instead_of_publishing_leaves_nothing() {
+        let directory = Directory::new();
+        let location = Location::file(directory.join("store"));
+        drop(create(&location).unwrap());
+        drop(create_by_name(&location));
+        assert_eq!(directory.names(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_taken_name_is_refused_early_and_late() {
+        let directory = Directory::new();
+        let location = Location::file(directory.join("store"));
+        let late = [create(&location).unwrap(), create_by_name(&location)];
+        create(&location).unwrap().publish().unwrap();
+        assert!(matches!(create(&location), Err(StoreError::Exists(_))));
+        for staged in late {
+            assert!(matches!(staged.publish(), Err(StoreError::Exists(_))));
+        }
+        assert_eq!(directory.names(), ["store"]);
+    }
+
+    #[test]
+    fn a_dangling_symbolic_link_counts_as_taken() {
+        let directory = Directory::new();
+        std::os::unix::fs::symlink(directory.join("away"), directory.join("store")).unwrap();
+        let location = Location::file(directory.join("store"));
+        assert!(matches!(create(&location), Err(StoreError::Exists(_))));
+        assert!(matches!(
+            create_by_name(&location).publish(),
+            Err(StoreError::Exists(_))
+        ));
+        assert_eq!(directory.names(), ["store"]);
+    }
+
+    #[test]
+    fn renaming_never_replaces() {
+        let directory = Directory::new();
+        let (from, to) = (directory.join("from"), directory.join("to"));
+        std::fs::write(&from, "new").unwrap();
+        std::fs::write(&to, "old").unwrap();
+        let rename = || sys::rename_new(&c_path(&from).unwrap(), &c_path(&to).unwrap());
+        assert!(is_taken(&rename().unwrap_err()));
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "old");
+        std::fs::remove_file(&to).unwrap();
+        rename().unwrap();
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "new");
+    }
+
+    #[test]
+    fn of_many_that_create_one_name_exactly_one_succeeds() {
+        for by_name in [false, true] {
+            let named = Named::new();
+            let barrier = Barrier::new(8);
+            let create_and_publish = || {
+                barrier.wait();
+                let staged = if by_name {
+                    create_by_name(&named.0)
+                } else {
+                    create(&named.0)?
+                };
+                staged.publish().map(drop)
+            };
+            let answers: Vec<Result<(), StoreError>> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(create_and_publish)).collect();
+                threads
+                    .into_iter()
+                    .map(|thread| thread.join().unwrap())
+                    .collect()
+            });
+            assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+            let refused = |answer: &&_| matches!(answer, Err(StoreError::Exists(_)));
+            assert_eq!(answers.iter().filter(refused).count(), 7);
+            assert_eq!(named.traces().len(), 1);
+        }
+    }
+
+    #[test]
+    fn modes_are_exact_whatever_the_umask() {
+        for (umask, mode) in [(0o077, 0o664), (0o777, 0o600), (0, 0o600), (0, 0o640)] {
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    own_umask(umask);
+                    let named = Named::new();
+                    for location in [&named.0, &Location::Anonymous] {
+                        let staged = Staged::create(location, 4096, Some(mode), false).unwrap();
+                        assert_eq!(mode_of(&staged.publish().unwrap()), mode, "{location}");
+                    }
+                });
+            });
+        }
+    }
+
+    #[test]
+    fn modes_come_from_the_caller_then_the_environment_then_the_default() {
+        let mode = |asked, umask: Option<&str>| mode_for(asked, umask.map(OsStr::new)).ok();
+        assert_eq!(mode(None, None), Some(0o600));
+        assert_eq!(mode(None, Some("022")), Some(0o644));
+        assert_eq!(mode(None, Some("0000")), Some(0o666));
+        assert_eq!(mode(None, Some("777")), Some(0));
+        assert_eq!(mode(Some(0o640), Some("022")), Some(0o640));
+        assert_eq!(mode(Some(0o640), Some("nonsense")), Some(0o640));
+        for bad in ["", "8", "-1", "+7", "1000", "0o22", "00022", "u=rw"] {
+            assert_eq!(mode(None, Some(bad)), None, "{bad:?}");
+        }
+        assert_eq!(mode(Some(0o700), None), None);
+        assert_eq!(mode(Some(0o4600), None), None);
+        let message = mode_for(None, Some(OsStr::new("u=rw")))
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("SPLINTER_DEFAULT_UMASK=u=rw"), "{message}");
+    }
+
+    #[test]
+    fn an_anonymous_region_keeps_its_length_for_good() {
+        let published = create(&Location::Anonymous).unwrap().publish().unwrap();
+        assert_eq!(published.location, Location::Anonymous);
+        assert!(published.seals().is_some_and(backing::Seals::fix_length));
+        let file = File::from(published.fd);
+        assert!(file.set_len(4096).is_err());
+        assert!(file.set_len(16384).is_err());
+    }
+
+    #[test]
+    fn a_denied_memory_file_becomes_named_shared_memory_and_says_so() {
+        // A filter binds the thread that sets it.
+        let thread = std::thread::spawn(|| {
+            deny(libc::SYS_memfd_create);
+            for hugetlb in [false, true] {
+                let staged = Staged::create(&Location::Anonymous, 2 << 20, None, hugetlb).unwrap();
+                assert!(
+                    staged
+                        .note()
+                        .is_some_and(|note| note.contains("memfd_create was denied"))
+                );
+                let published = staged.publish().unwrap();
+                let named = Named(published.location.clone());
+                assert!(
+                    matches!(&named.0, Location::Shared(name) if name.starts_with("splinter-"))
+                );
+                assert!(
+                    published
+                        .note
+                        .is_some_and(|note| note.contains(&named.0.to_string()))
+                );
+                assert_eq!(
+                    backing::open(&named.0, true).unwrap().len().unwrap(),
+                    2 << 20
+                );
+            }
+        });
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn huge_regions_take_no_memory() {
+        let named = Named::new();
+        for location in [&named.0, &Location::Anonymous] {
+            let staged = Staged::create(location, 1 << 40, None, false).unwrap();
+            let metadata = sys::metadata(staged.fd()).unwrap();
+            assert_eq!((metadata.len(), metadata.blocks()), (1 << 40, 0));
+        }
+    }
+
+    #[test]
+    fn an_impossible_length_is_refused_and_leaves_nothing() {
+        let directory = Directory::new();
+        for location in [Location::Anonymous, Location::file(directory.join("store"))] {
+            let refused = Staged::create(&location, u64::MAX, None, false);
+            assert!(matches!(
+                refused,
+                Err(StoreError::Os {
+                    operation: "size",
+                    ..
+                })
+            ));
+        }
+        assert_eq!(directory.names(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_missing_directory_is_the_kernels_answer() {
+        let directory = Directory::new();
+        let location = Location::file(directory.join("missing/store"));
+        assert!(matches!(
+            create(&location),
+            Err(StoreError::Os {
+                operation: "create",
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn reserved_huge_pages_are_had_or_the_lack_is_told() {
+        for len in [4 << 20, (4 << 20) + 4096] {
+            let staged = Staged::create(&Location::Anonymous, len, None, true).unwrap();
+            let huge = sys::hugetlb_page_bytes(staged.fd()).unwrap().is_some();
+            assert_eq!(huge, staged.note().is_none());
+            assert!(!huge || len % (2 << 20) == 0);
+            assert_eq!(staged.publish().unwrap().len().unwrap(), len);
+        }
+        let named = Named::new();
+        let staged = Staged::create(&named.0, 4 << 20, None, true).unwrap();
+        assert!(staged.note().is_some());
+    }
+}

@@ -1,0 +1,246 @@
+//! Single system calls on descriptors and paths that the standard library does not offer, each
+//! behind a safe function. Calls on mapped memory live beside [`Mapping`](super::map::Mapping),
+//! which knows what is mapped; this module knows no memory at all.
+
+// Calling the C library is unsafe; keeping those calls here keeps the callers free of it.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::fs::{File, Metadata};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Refuses execution for good and allows sealing; Linux 6.3, `linux/memfd.h`.
+const MFD_NOEXEC_SEAL: libc::c_uint = 0x8;
+
+/// Turns the C convention (-1 and errno) into a result.
+pub(super) fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
+    if answer == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(answer)
+    }
+}
+
+/// Tells the size of a page, in bytes.
+pub(super) fn page_bytes() -> usize {
+    static PAGE_BYTES: AtomicUsize = AtomicUsize::new(0);
+    let known = PAGE_BYTES.load(Ordering::Relaxed);
+    if known != 0 {
+        return known;
+    }
+    // SAFETY: sysconf reads no memory of ours.
+    let answer = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let bytes = usize::try_from(answer)
+        .ok()
+        .filter(|bytes| bytes.is_power_of_two())
+        .unwrap_or(4096);
+    PAGE_BYTES.store(bytes, Ordering::Relaxed);
+    bytes
+}
+
+/// Draws 64 bits nobody else is likely to draw. They make names unique, and keep no secret.
+pub(super) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Reads what `fstat` tells of a descriptor.
+pub(super) fn metadata(fd: BorrowedFd<'_>) -> io::Result<Metadata> {
+    File::from(fd.try_clone_to_owned()?).metadata()
+}
+
+/// Tells the huge page size of a descriptor that lies on hugetlbfs, and `None` for any other.
+pub(super) fn hugetlb_page_bytes(fd: BorrowedFd<'_>) -> io::Result<Option<usize>> {
+    let statfs = filesystem(fd)?;
+    if i128::from(statfs.f_type) != i128::from(libc::HUGETLBFS_MAGIC) {
+        return Ok(None);
+    }
+    Ok(usize::try_from(statfs.f_bsize)
+        .ok()
+        .filter(|bytes| bytes.is_power_of_two()))
+}
+
+/// Tells whether a descriptor's pages are shared memory (a memfd, or a file on tmpfs).
+pub(super) fn is_shared_memory(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(i128::from(filesystem(fd)?.f_type) == i128::from(libc::TMPFS_MAGIC))
+}
+
+fn filesystem(fd: BorrowedFd<'_>) -> io::Result<libc::statfs> {
+    let mut statfs = std::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: the pointer is to a whole `statfs` that lives through the call.
+    check(unsafe { libc::fstatfs(fd.as_raw_fd(), statfs.as_mut_ptr()) })?;
+    // SAFETY: all bytes of a `statfs` may be zero, and the call only wrote over such bytes.
+    Ok(unsafe { statfs.assume_init() })
+}
+
+/// Makes an anonymous memory file that can be sealed and, where the kernel knows how, never run.
+pub(super) fn memory_file(name: &CStr, extra: libc::c_uint) -> io::Result<OwnedFd> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | extra;
+    match memfd_create(name, flags | MFD_NOEXEC_SEAL) {
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => memfd_create(name, flags),
+        made => made,
+    }
+}
+
+fn memfd_create(name: &CStr, flags: libc::c_uint) -> io::Result<OwnedFd> {
+    // SAFETY: `name` is a NUL-terminated string that lives through the call.
+    let fd = check(unsafe { libc::memfd_create(name.as_ptr(), flags) })?;
+    // SAFETY: the call just made this descriptor, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Reads the status flags (`F_GETFL`): access mode, `O_PATH`.
+pub(super) fn status_flags(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
+    // SAFETY: F_GETFL takes no pointer.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })
+}
+
+/// Has the descriptor closed by `exec`.
+pub(super) fn close_on_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: F_SETFD takes an integer, no pointer.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    Ok(())
+}
+
+/// Reads the seals; fails where the file can have none.
+pub(super) fn seals(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
+    // SAFETY: F_GET_SEALS takes no pointer.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) })
+}
+
+/// Adds seals, for good.
+pub(super) fn add_seals(fd: BorrowedFd<'_>, seals: libc::c_int) -> io::Result<()> {
+    // SAFETY: F_ADD_SEALS takes an integer, no pointer.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals) })?;
+    Ok(())
+}
+
+/// Gives a file that has no name yet the name `target`, which must be free.
+pub(super) fn link_descriptor(fd: BorrowedFd<'_>, target: &CStr) -> io::Result<()> {
+    let by_proc = descriptor_path(fd);
+    let followed = link(libc::AT_FDCWD, &by_proc, target, libc::AT_SYMLINK_FOLLOW);
+    match followed {
+        Err(e) if e.raw_os_error() != Some(libc::EEXIST) => {
+            // Without /proc: asks for a privilege on older kernels, and for none since 6.10.
+            link(fd.as_raw_fd(), c"", target, libc::AT_EMPTY_PATH).map_err(|second| {
+                if second.raw_os_error() == Some(libc::EEXIST) {
+                    second
+                } else {
+                    e
+                }
+            })
+        }
+        settled => settled,
+    }
+}
+
+fn link(dir: libc::c_int, from: &CStr, to: &CStr, flags: libc::c_int) -> io::Result<()> {
+    let here = libc::AT_FDCWD;
+    // SAFETY: both names are NUL-terminated strings that live through the call.
+    check(unsafe { libc::linkat(dir, from.as_ptr(), here, to.as_ptr(), flags) })?;
+    Ok(())
+}
+
+/// Renames `from` to `to`, and fails with `EEXIST` instead of replacing anything.
+pub(super) fn rename_new(from: &CStr, to: &CStr) -> io::Result<()> {
+    // SAFETY: both names are NUL-terminated strings that live through the call; the numbers are
+    // those renameat2 takes.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            libc::AT_FDCWD,
+            from.as_ptr(),
+            libc::AT_FDCWD,
+            to.as_ptr(),
+            libc::RENAME_NOREPLACE,
+        )
+    };
+    if answer == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Names a descriptor as /proc does. Opening that name makes a new open file description.
+pub(super) fn descriptor_path(fd: BorrowedFd<'_>) -> std::ffi::CString {
+    std::ffi::CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default()
+}
+
+/// Opens a file that exists. Allocates nothing, so it may run where a fork is held back.
+pub(super) fn open_existing(path: &CStr, flags: libc::c_int) -> io::Result<OwnedFd> {
+    loop {
+        // SAFETY: `path` is a NUL-terminated string that lives through the call, and without
+        // O_CREAT no third argument is read.
+        match check(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) }) {
+            // SAFETY: the call just made this descriptor, and nobody else owns it.
+            Ok(fd) => return Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// What to do with a byte's lock.
+#[derive(Clone, Copy)]
+pub(super) enum ByteLock {
+    /// Take it for the description, alone.
+    Take,
+    /// Give it back.
+    Release,
+}
+
+/// Takes or gives back the open-file-description lock on one byte, without waiting.
+pub(super) fn lock_byte(fd: BorrowedFd<'_>, offset: i64, what: ByteLock) -> io::Result<()> {
+    let kind = match what {
+        ByteLock::Take => libc::F_WRLCK,
+        ByteLock::Release => libc::F_UNLCK,
+    };
+    let request = one_byte(offset, kind);
+    loop {
+        // SAFETY: the pointer is to a whole `flock` that lives through the call.
+        match check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }) {
+            Ok(_) => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Tells whether another open file description (or process) holds a lock on the byte.
+pub(super) fn byte_is_locked(fd: BorrowedFd<'_>, offset: i64) -> io::Result<bool> {
+    let mut question = one_byte(offset, libc::F_WRLCK);
+    // SAFETY: the pointer is to a whole `flock` that lives through the call.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &raw mut question) })?;
+    Ok(libc::c_int::from(question.l_type) != libc::F_UNLCK)
+}
+
+fn one_byte(offset: i64, kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: offset,
+        l_len: 1,
+        // Open-file-description locks ask for a zero here.
+        l_pid: 0,
+    }
+}
+
+/// Moves a descriptor's offset by a rule such as `SEEK_DATA`; `None` where there is no more data.
+pub(super) fn seek(
+    fd: BorrowedFd<'_>,
+    offset: i64,
+    whence: libc::c_int,
+) -> io::Result<Option<u64>> {
+    // SAFETY: lseek takes no pointer.
+    let answer = unsafe { libc::lseek(fd.as_raw_fd(), offset, whence) };
+    match u64::try_from(answer) {
+        Ok(found) => Ok(Some(found)),
+        Err(_) => match io::Error::last_os_error() {
+            e if e.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+            e => Err(e),
+        },
+    }
+}

@@ -1,0 +1,264 @@
+//! What the tests of this layer share: names that vanish afterwards, children that cannot outstay
+//! their welcome, threads that the kernel denies a call.
+
+// Opts in for fork, seccomp and the like, which tests of system calls cannot do without.
+#![allow(unsafe_code)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use super::location::Location;
+use super::sys;
+
+/// After how many seconds a child is killed by its own alarm: a watchdog, not a measurement.
+const PATIENCE_S: u32 = 60;
+
+/// A directory of its own, removed with all it holds.
+pub(super) struct Directory(PathBuf);
+
+impl Directory {
+    pub(super) fn new() -> Self {
+        let name = format!(
+            "splinter-test-{}-{:016x}",
+            std::process::id(),
+            sys::random()
+        );
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).expect("a temporary directory");
+        Self(path)
+    }
+
+    pub(super) fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        names_in(&self.0, "")
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A name in shared memory that nobody else has, removed in the end.
+pub(super) struct Named(pub(super) Location);
+
+impl Named {
+    pub(super) fn new() -> Self {
+        Self(Location::generated())
+    }
+
+    /// Lists everything in shared memory whose name contains this one.
+    pub(super) fn traces(&self) -> Vec<String> {
+        let path = self.0.path().expect("a good name");
+        let name = path.file_name().expect("a name").to_str().expect("text");
+        names_in(path.parent().expect("a directory"), name)
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let _ = self.0.unlink();
+    }
+}
+
+fn names_in(directory: &Path, part: &str) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().into_string());
+    names
+        .map(|name| name.expect("text"))
+        .filter(|name| name.contains(part))
+        .collect()
+}
+
+/// A forked child, killed and waited for when dropped.
+pub(super) struct Forked(libc::pid_t);
+
+impl Forked {
+    /// Runs `body` in a child; its answer is the child's exit status.
+    pub(super) fn new(body: impl FnOnce() -> i32) -> Self {
+        // SAFETY: the child runs only `body` and leaves by `_exit`; the C library in use keeps its
+        // allocator usable in a child, and the bodies use no other lock that threads share.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: alarm takes no pointer.
+            unsafe { libc::alarm(PATIENCE_S) };
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(101);
+            // SAFETY: _exit takes no pointer, and runs nothing of the parent's.
+            unsafe { libc::_exit(code) };
+        }
+        assert!(pid > 0, "fork failed");
+        Self(pid)
+    }
+
+    /// Waits for the end.
+    pub(super) fn wait(mut self) -> ExitStatus {
+        self.reap()
+    }
+
+    /// Kills the child with `SIGKILL`, and waits for the end.
+    pub(super) fn kill(self) {
+        drop(self);
+    }
+
+    fn reap(&mut self) -> ExitStatus {
+        let mut status = 0;
+        // SAFETY: the pointer is to an integer that lives through the call.
+        let answer = unsafe { libc::waitpid(self.0, &raw mut status, 0) };
+        assert_eq!(answer, self.0, "waitpid failed");
+        self.0 = 0;
+        ExitStatus::from_raw(status)
+    }
+}
+
+impl Drop for Forked {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            kill(self.0);
+            self.reap();
+        }
+    }
+}
+
+pub(super) fn kill(pid: libc::pid_t) {
+    // SAFETY: kill takes no pointer; the process is a child of this test.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
+/// Tells whether a process runs.
+pub(super) fn runs(pid: libc::pid_t) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| !rest.trim().is_empty() && !rest.starts_with(" Z"))
+}
+
+/// Runs children that each tell when they run their own code, and then sleep until killed.
+pub(super) struct Sleepers {
+    children: Vec<Forked>,
+    ready: std::io::PipeReader,
+    tell: std::io::PipeWriter,
+}
+
+impl Sleepers {
+    pub(super) fn new() -> Self {
+        let (ready, tell) = std::io::pipe().expect("a pipe");
+        Self {
+            children: Vec::new(),
+            ready,
+            tell,
+        }
+    }
+
+    /// Adds a child without waiting for it.
+    pub(super) fn add(&mut self) {
+        let mut tell = &self.tell;
+        self.children.push(Forked::new(|| {
+            let _ = tell.write_all(&[1]);
+            sleep_for_ever()
+        }));
+    }
+
+    /// Waits until every child runs its own code.
+    pub(super) fn wait(&mut self) {
+        let mut told = vec![0; self.children.len()];
+        self.ready
+            .read_exact(&mut told)
+            .expect("a byte from each child");
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.children.len()
+    }
+}
+
+/// Sleeps until killed, by a signal or by the watchdog; makes only calls a forked child may make.
+pub(super) fn sleep_for_ever() -> ! {
+    loop {
+        // SAFETY: pause takes no pointer.
+        unsafe { libc::pause() };
+    }
+}
+
+/// Sets this process's watchdog.
+pub(super) fn set_watchdog() {
+    // SAFETY: alarm takes no pointer.
+    unsafe { libc::alarm(PATIENCE_S) };
+}
+
+const ROLE: &str = "SPLINTER_TEST_ROLE";
+
+/// Starts this test program once more, to run one test of `module` as a process of its own.
+pub(super) fn rerun(module: &str, test: &str, argument: &str) -> Child {
+    let inside = module.split_once("::").map_or(module, |(_, rest)| rest);
+    Command::new(std::env::current_exe().expect("this program"))
+        .args([
+            "--exact",
+            &format!("{inside}::{test}"),
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(ROLE, argument)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a second run of this program")
+}
+
+/// Gives the argument of [`rerun`], and `None` where a test runs as usual.
+pub(super) fn role() -> Option<String> {
+    std::env::var(ROLE).ok()
+}
+
+/// Has the kernel deny this thread a system call with `EPERM`, for good, as sandboxes do.
+pub(super) fn deny(call: libc::c_long) {
+    let step = |code: u32, jt, jf, k| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    let mut steps = [
+        // The number of the call is the first word the filter sees (`seccomp_data.nr`).
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            0,
+            1,
+            call as u32,
+        ),
+        step(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::EPERM as u32,
+        ),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog {
+        len: steps.len() as u16,
+        filter: steps.as_mut_ptr(),
+    };
+    // SAFETY: this option takes integers only.
+    let answer = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    assert_eq!(answer, 0);
+    let mode = libc::c_ulong::from(libc::SECCOMP_MODE_FILTER);
+    // SAFETY: the filter and its steps are whole and live through the call, which copies them.
+    let answer = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const filter) };
+    assert_eq!(answer, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Gives this thread, and no other, a umask.
+pub(super) fn own_umask(umask: libc::mode_t) {
+    // SAFETY: unshare takes no pointer.
+    let answer = unsafe { libc::unshare(libc::CLONE_FS) };
+    assert_eq!(answer, 0);
+    // SAFETY: umask takes no pointer.
+    unsafe { libc::umask(umask) };
+}

@@ -1,0 +1,74 @@
+//! Splinter: a key-value, vector and signal store in shared memory.
+//!
+//! Processes map one region and read and write it directly: no daemon, no socket, no lock. A [`Store`]
+//! is such a region, opened; any thread may read from it, and each thread that writes registers a
+//! [`Writer`]. Keys are 1 to 63 bytes; a value is any bytes up to the store's maximum; a key also has a
+//! type, labels, an epoch that grows with every change, times, flags, and a vector of floats.
+//!
+//! ```
+//! use splinter::{Config, IntegerOp, Store};
+//!
+//! let store = Store::anonymous(&Config::default())?;
+//! let mut writer = store.writer()?;
+//! writer.set("user:prompt", b"Tell me a joke about computers.")?;
+//! writer.set_u64("jokes", 0)?;
+//! writer.integer("jokes", IntegerOp::Inc(1))?;
+//!
+//! let mut buf = [0; 64];
+//! let len = store.get("user:prompt", &mut buf)?;
+//! assert_eq!(&buf[..len], b"Tell me a joke about computers.");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The protocol, byte by byte and with the argument why it holds, is in `docs/design.md`; how the code
+//! is laid out in `docs/architecture.md`.
+
+mod error;
+mod protocol;
+mod sync;
+
+pub use error::{Error, StoreError};
+
+// The models run the protocol alone: loom's atomics cannot live in mapped memory.
+#[cfg(loom)]
+pub use protocol::{IntegerOp, arena::Scrub, key::Key};
+#[cfg(not(loom))]
+mod config;
+#[cfg(not(loom))]
+mod cycles;
+#[cfg(not(loom))]
+mod inspect;
+#[cfg(not(loom))]
+mod kernel;
+#[cfg(not(loom))]
+mod plan;
+#[cfg(not(loom))]
+mod reader;
+#[cfg(not(loom))]
+mod snapshot;
+#[cfg(not(loom))]
+mod store;
+#[cfg(not(loom))]
+mod tandem;
+#[cfg(not(loom))]
+mod view;
+#[cfg(not(loom))]
+mod writer;
+
+#[cfg(not(loom))]
+pub use crate::{
+    config::{Config, Geometry, OpenOptions, Type, UnknownName},
+    cycles::cycles,
+    inspect::Inspection,
+    kernel::{HugePages, Location, Placement, Residency, nodes as numa_nodes},
+    protocol::{
+        IntegerOp,
+        arena::Scrub,
+        key::{KEY_MAX, Key, hash_key},
+    },
+    snapshot::{HeaderSnapshot, SlotSnapshot},
+    store::Store,
+    tandem::MAX_ORDERS,
+    view::{Handle, View},
+    writer::Writer,
+};

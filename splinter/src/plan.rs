@@ -1,0 +1,265 @@
+//! Where everything lies in an arena of a given geometry, and the header that records it. Opening trusts
+//! none of it: the geometry is read once, planned anew, and every recorded offset must agree.
+
+use crate::config::Geometry;
+use crate::error::StoreError;
+use crate::kernel::Mapping;
+use crate::protocol::arena::{Arena, Shape, Slots};
+use crate::protocol::layout::{
+    Chunk, FORMAT_VERSION, HASH_RAPID_V3, Header, HeaderGeometry, LANES_AT, Lane, MAGIC, MapWord,
+    READY, Slot,
+};
+use crate::sync::{Acquire, Relaxed, Release, Word};
+
+/// The offsets and strides of an arena, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) geometry: Geometry,
+    pub(crate) arena_len: u64,
+    chunks: u64,
+    map_at: u64,
+    chunks_at: u64,
+    slots_at: u64,
+    slot_stride: u64,
+    values_at: u64,
+    value_stride: u64,
+    vectors_at: u64,
+    vector_stride: u64,
+}
+
+/// Seven entries a chunk and four slots: the index is four sevenths full when the store is.
+const SLOTS_PER_CHUNK: u64 = 4;
+const LINE: u64 = 64;
+const PAGE: u64 = 4096;
+/// The most bytes an arena can have: what user space can map.
+const ARENA_MAX: u64 = 1 << 47;
+
+impl Plan {
+    /// Plans an arena, or says which bound the geometry breaks. Nothing that can be asked for
+    /// overflows: the bounds keep every product below 2^64.
+    pub(crate) fn new(geometry: Geometry) -> Result<Self, StoreError> {
+        let Geometry {
+            slots,
+            max_value_len,
+            vector_dim,
+            lanes,
+        } = geometry;
+        let within = |name: &str, value: u64, low: u64, high: u64| {
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                let why = format!("{name} is {value}, and must be {low} to {high}");
+                Err(StoreError::BadGeometry(why))
+            }
+        };
+        within("the number of slots", slots, 1, u64::from(u32::MAX) - 1)?;
+        within(
+            "the longest value",
+            max_value_len,
+            1,
+            u64::from(u32::MAX) - 63,
+        )?;
+        within("the vector dimension", vector_dim.into(), 0, 1 << 20)?;
+        within("the number of lanes", lanes.into(), 1, 1023)?;
+        let chunks = slots.div_ceil(SLOTS_PER_CHUNK);
+        let map_at = LANES_AT + u64::from(lanes) * size_of::<Lane>() as u64;
+        let chunks_at =
+            (map_at + slots.div_ceil(64) * size_of::<MapWord>() as u64).next_multiple_of(LINE);
+        let slots_at = (chunks_at + chunks * LINE).next_multiple_of(PAGE);
+        let slot_stride = size_of::<Slot>() as u64;
+        let values_at = (slots_at + slots * slot_stride).next_multiple_of(PAGE);
+        let value_stride = spread(2 * max_value_len.next_multiple_of(LINE));
+        let vectors_at = (values_at.checked_add(slots.saturating_mul(value_stride)))
+            .and_then(|end| end.checked_next_multiple_of(PAGE));
+        let vector_stride = spread(2 * (u64::from(vector_dim) * 4).next_multiple_of(LINE));
+        let arena_len = vectors_at
+            .and_then(|at| at.checked_add(slots.checked_mul(vector_stride)?))
+            .and_then(|end| end.checked_next_multiple_of(PAGE))
+            .filter(|len| *len <= ARENA_MAX);
+        let (Some(vectors_at), Some(arena_len)) = (vectors_at, arena_len) else {
+            let why = format!(
+                "{slots} slots of {max_value_len} bytes and {vector_dim} components need more than \
+                 {} TiB",
+                ARENA_MAX >> 40
+            );
+            return Err(StoreError::BadGeometry(why));
+        };
+        Ok(Self {
+            geometry,
+            arena_len,
+            chunks,
+            map_at,
+            chunks_at,
+            slots_at,
+            slot_stride,
+            values_at,
+            value_stride,
+            vectors_at,
+            vector_stride,
+        })
+    }
+
+    /// The header's words of geometry, with what this plan has in each.
+    fn fields<'h>(&self, header: &'h HeaderGeometry) -> [(&'h Word, u64); 16] {
+        [
+            (&header.slots, self.geometry.slots),
+            (&header.max_value_len, self.geometry.max_value_len),
+            (&header.vector_dim, self.geometry.vector_dim.into()),
+            (&header.lanes, self.geometry.lanes.into()),
+            (&header.chunks, self.chunks),
+            (&header.hash, HASH_RAPID_V3),
+            (&header.arena_len, self.arena_len),
+            (&header.lanes_at, LANES_AT),
+            (&header.map_at, self.map_at),
+            (&header.chunks_at, self.chunks_at),
+            (&header.slots_at, self.slots_at),
+            (&header.slot_stride, self.slot_stride),
+            (&header.values_at, self.values_at),
+            (&header.value_stride, self.value_stride),
+            (&header.vectors_at, self.vectors_at),
+            (&header.vector_stride, self.vector_stride),
+        ]
+    }
+
+    /// Writes the header of a new arena; the state that says it is complete comes last.
+    pub(crate) fn write(&self, header: &Header, flags: u64) {
+        for (word, value) in self.fields(&header.geometry) {
+            word.store(value, Relaxed);
+        }
+        header.flags.store(flags, Relaxed);
+        header.magic.store(MAGIC | FORMAT_VERSION << 32, Relaxed);
+        header.state.store(READY, Release);
+    }
+
+    /// Reads and checks the header of `len` bytes that came from somewhere.
+    pub(crate) fn read(header: &Header, len: u64, subject: &str) -> Result<Self, StoreError> {
+        let refuse = |reason: String| StoreError::NotAStore {
+            subject: subject.to_owned(),
+            reason,
+        };
+        let magic = header.magic.load(Relaxed);
+        if magic & u64::from(u32::MAX) != MAGIC {
+            return Err(refuse(
+                "it does not begin with the magic number of a store".into(),
+            ));
+        }
+        if magic >> 32 != FORMAT_VERSION {
+            let version = magic >> 32;
+            return Err(refuse(format!(
+                "it has format version {version}, and this library reads version {FORMAT_VERSION}"
+            )));
+        }
+        if header.state.load(Acquire) != READY {
+            return Err(refuse("its creation was not finished".into()));
+        }
+        let recorded = &header.geometry;
+        let narrow = |word: &Word| u32::try_from(word.load(Relaxed)).unwrap_or(u32::MAX);
+        let geometry = Geometry {
+            slots: recorded.slots.load(Relaxed),
+            max_value_len: recorded.max_value_len.load(Relaxed),
+            vector_dim: narrow(&recorded.vector_dim),
+            lanes: narrow(&recorded.lanes),
+        };
+        let plan = Self::new(geometry).map_err(|error| refuse(error.to_string()))?;
+        let differs = |(word, value): &(&Word, u64)| word.load(Relaxed) != *value;
+        if plan.fields(recorded).iter().any(differs) {
+            return Err(refuse("its header contradicts itself".into()));
+        }
+        if plan.arena_len > len {
+            let missing = plan.arena_len - len;
+            return Err(refuse(format!(
+                "it is truncated: {missing} bytes are missing"
+            )));
+        }
+        Ok(plan)
+    }
+
+    fn shape(&self) -> Shape {
+        let words = |bytes: u64| (bytes / 8) as usize;
+        Shape {
+            slots: self.geometry.slots as u32,
+            max_value_len: self.geometry.max_value_len as u32,
+            vector_dim: self.geometry.vector_dim,
+            values_at: words(self.values_at),
+            value_stride: words(self.value_stride),
+            value_words: words(self.geometry.max_value_len.next_multiple_of(LINE)),
+            vectors_at: words(self.vectors_at),
+            vector_stride: words(self.vector_stride),
+            vector_words: words((u64::from(self.geometry.vector_dim) * 4).next_multiple_of(LINE)),
+        }
+    }
+
+    /// Borrows the arena in `mapping`, for as long as the mapping lives.
+    ///
+    /// # Safety
+    /// The mapping outlives every use of what is returned, and is not shorter than this plan's arena.
+    #[allow(
+        unsafe_code,
+        reason = "the one place where mapped bytes become records"
+    )]
+    pub(crate) unsafe fn arena(&self, mapping: &Mapping) -> Arena<'static> {
+        let base = mapping.base();
+        assert!(
+            mapping.len() as u64 >= self.arena_len,
+            "the mapping holds the arena"
+        );
+        // SAFETY: every offset below the arena's length stays within the mapping.
+        let at = |offset: u64| unsafe { base.byte_add(offset as usize) };
+        // SAFETY: here and below, the range lies within the mapping, as `new` planned them one behind
+        // the other; the base is page-aligned and each offset is aligned to its records; the records
+        // are made of atomics, for which every bit pattern is valid; the caller keeps the mapping alive.
+        let header = unsafe { at(0).cast::<Header>().as_ref() };
+        // SAFETY: see above.
+        let lanes = unsafe { slice::<Lane>(at(LANES_AT), self.geometry.lanes.into()) };
+        // SAFETY: see above.
+        let map = unsafe { slice::<MapWord>(at(self.map_at), self.geometry.slots.div_ceil(64)) };
+        // SAFETY: see above.
+        let chunks = unsafe { slice::<Chunk>(at(self.chunks_at), self.chunks) };
+        // SAFETY: see above.
+        let words = unsafe { slice::<Word>(at(0), self.arena_len / 8) };
+        let first = at(self.slots_at).cast();
+        // SAFETY: see above; the stride is a multiple of a record's alignment.
+        let slots =
+            unsafe { Slots::new(first, self.slot_stride as usize, self.geometry.slots as u32) };
+        Arena {
+            header,
+            lanes,
+            map,
+            chunks,
+            slots,
+            words,
+            shape: self.shape(),
+        }
+    }
+
+    /// Returns where in the arena a slot's number word is, in bytes.
+    pub(crate) fn number_offset(&self, slot: u32) -> u64 {
+        self.slots_at + u64::from(slot) * self.slot_stride + 8
+    }
+
+    /// Returns where in the arena one of a slot's value buffers begins, in bytes.
+    pub(crate) fn value_offset(&self, slot: u32, which: u64) -> u64 {
+        let buffer = self.geometry.max_value_len.next_multiple_of(LINE);
+        self.values_at + u64::from(slot) * self.value_stride + (which & 1) * buffer
+    }
+}
+
+/// Borrows `count` records at `first`.
+///
+/// # Safety
+/// They lie in memory that stays mapped, and are aligned and valid whatever their bits.
+#[allow(unsafe_code, reason = "see Plan::arena")]
+unsafe fn slice<T>(first: std::ptr::NonNull<u8>, count: u64) -> &'static [T] {
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(first.cast().as_ptr(), count as usize) }
+}
+
+/// Makes a stride an odd number of cache lines, so that the first lines of neighbours fall into
+/// different sets of a cache: with a power of two, 4,096 slots would share eight sets.
+const fn spread(stride: u64) -> u64 {
+    if stride == 0 {
+        0
+    } else {
+        (stride / LINE * LINE) | LINE
+    }
+}

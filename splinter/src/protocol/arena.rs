@@ -1,0 +1,206 @@
+//! An arena as the protocol sees it: borrowed records, and a copy of the geometry that nobody else can
+//! change. Every index and length that comes from shared memory is checked or clamped here, so that no
+//! bytes can lead outside the borrowed memory.
+
+use super::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, Header, Lane, MapWord, Slot};
+use super::state::{Meta, State};
+use crate::sync::{Acquire, Relaxed, Word};
+
+/// The three scrub levels: what becomes of stale bytes.
+///
+/// ```
+/// use splinter::Scrub;
+/// assert_eq!("full".parse(), Ok(Scrub::Full));
+/// assert_eq!(Scrub::default(), Scrub::Hybrid);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Scrub {
+    /// Leaves stale bytes behind a shorter value and after removal. Fastest.
+    None,
+    /// Zeroes up to the next 64-byte boundary behind a value, and the value region on removal.
+    #[default]
+    Hybrid,
+    /// Leaves no byte behind a value and nothing of a retired or removed one.
+    Full,
+}
+
+/// The private copy of the geometry that all arithmetic uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) slots: u32,
+    pub(crate) max_value_len: u32,
+    pub(crate) vector_dim: u32,
+    /// First word of slot 0's value buffers within the arena, and the distance between slots, in
+    /// words.
+    pub(crate) values_at: usize,
+    pub(crate) value_stride: usize,
+    /// Words of one value buffer.
+    pub(crate) value_words: usize,
+    pub(crate) vectors_at: usize,
+    pub(crate) vector_stride: usize,
+    /// Words of one vector buffer.
+    pub(crate) vector_words: usize,
+}
+
+/// The slots of an arena: records at a stride, which may have their values between them.
+#[cfg(not(loom))]
+#[derive(Clone, Copy)]
+pub(crate) struct Slots<'a> {
+    base: std::ptr::NonNull<Slot>,
+    stride: usize,
+    count: u32,
+    arena: std::marker::PhantomData<&'a Slot>,
+}
+
+#[cfg(not(loom))]
+#[allow(
+    unsafe_code,
+    reason = "turns an index into a reference at a stride that no slice can have"
+)]
+impl<'a> Slots<'a> {
+    /// Borrows `count` records `stride` bytes apart.
+    ///
+    /// # Safety
+    /// For `'a`, each of them must lie within one live mapping and be aligned to 128 bytes.
+    pub(crate) unsafe fn new(base: std::ptr::NonNull<Slot>, stride: usize, count: u32) -> Self {
+        Self {
+            base,
+            stride,
+            count,
+            arena: std::marker::PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, index: u32) -> Option<&'a Slot> {
+        if index >= self.count {
+            return None;
+        }
+        // SAFETY: the index is below the count, and `new`'s caller vouched for all those records.
+        let record = unsafe { self.base.byte_add(index as usize * self.stride) };
+        // SAFETY: as above; a slot is made of atomics alone, so sharing it with writers is sound.
+        Some(unsafe { record.as_ref() })
+    }
+}
+
+#[cfg(not(loom))]
+#[allow(
+    unsafe_code,
+    reason = "says that the raw base pointer may cross threads"
+)]
+// SAFETY: it stands for `&[Slot]`, and slots are made of atomics.
+unsafe impl Send for Slots<'_> {}
+#[cfg(not(loom))]
+#[allow(
+    unsafe_code,
+    reason = "says that the raw base pointer may cross threads"
+)]
+// SAFETY: as for `Send`.
+unsafe impl Sync for Slots<'_> {}
+
+/// The models' slots: a slice on the heap.
+#[cfg(loom)]
+#[derive(Clone, Copy)]
+pub(crate) struct Slots<'a>(pub(crate) &'a [Slot]);
+
+#[cfg(loom)]
+impl<'a> Slots<'a> {
+    pub(crate) fn get(&self, index: u32) -> Option<&'a Slot> {
+        self.0.get(index as usize)
+    }
+}
+
+/// A borrowed arena.
+#[derive(Clone, Copy)]
+pub(crate) struct Arena<'a> {
+    pub(crate) header: &'a Header,
+    pub(crate) lanes: &'a [Lane],
+    pub(crate) map: &'a [MapWord],
+    pub(crate) chunks: &'a [Chunk],
+    pub(crate) slots: Slots<'a>,
+    /// Every word of the arena: values and vectors lie at the places the shape gives.
+    pub(crate) words: &'a [Word],
+    pub(crate) shape: Shape,
+}
+
+impl<'a> Arena<'a> {
+    #[inline(always)]
+    pub(crate) fn scrub(&self) -> Scrub {
+        let flags = self.header.flags.load(Relaxed);
+        if flags & FLAG_FULL != 0 {
+            Scrub::Full
+        } else if flags & FLAG_HYBRID != 0 {
+            Scrub::Hybrid
+        } else {
+            Scrub::None
+        }
+    }
+
+    /// Borrows one of a slot's two value buffers. `which` is clamped to one bit.
+    #[inline(always)]
+    pub(crate) fn value(&self, slot: u32, which: u64) -> &'a [Word] {
+        let shape = &self.shape;
+        let at = shape.values_at
+            + slot as usize * shape.value_stride
+            + (which & 1) as usize * shape.value_words;
+        &self.words[at..at + shape.value_words]
+    }
+
+    /// Borrows one of a slot's two vector buffers.
+    pub(crate) fn vector(&self, slot: u32, which: u64) -> &'a [Word] {
+        let shape = &self.shape;
+        let at = shape.vectors_at
+            + slot as usize * shape.vector_stride
+            + (which & 1) as usize * shape.vector_words;
+        &self.words[at..at + shape.vector_words]
+    }
+
+    /// Reads a value's length, clamped to what a buffer holds.
+    #[inline(always)]
+    pub(crate) fn len_of(&self, meta: Meta) -> usize {
+        if meta.is_number() {
+            8
+        } else {
+            meta.len().min(u64::from(self.shape.max_value_len)) as usize
+        }
+    }
+
+    /// Whether a group's claim by the lane in `state` has its pending words in force.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn is_committed(&self, state: State) -> bool {
+        state.is_settled()
+            || state.is_tandem()
+                && self
+                    .lanes
+                    .get(state.lane() as usize)
+                    .is_some_and(|lane| lane.committed.load(Acquire) != 0)
+    }
+
+    /// Reads the store's epoch: the changes published by all lanes.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.lanes
+            .iter()
+            .fold(0, |sum, lane| lane.writes.load(Relaxed).wrapping_add(sum))
+    }
+
+    /// Visits the numbers of all slots whose bit is set in the words `bits` selects.
+    pub(crate) fn marked<F>(&self, bits: F) -> impl Iterator<Item = u32> + use<'a, F>
+    where
+        F: Fn(&MapWord) -> u64,
+    {
+        let count = self.shape.slots;
+        self.map
+            .iter()
+            .enumerate()
+            .flat_map(move |(index, word)| {
+                let mut rest = bits(word);
+                std::iter::from_fn(move || {
+                    let bit = rest.trailing_zeros();
+                    rest &= rest.wrapping_sub(1);
+                    (bit < 64).then_some(index as u32 * 64 + bit)
+                })
+            })
+            .filter(move |slot| *slot < count)
+    }
+}

@@ -1,0 +1,119 @@
+//! Finding a label in a chunk: which of its seven entries carry it, without a branch for each.
+//!
+//! A branch per entry is mispredicted about once a lookup, since where in its chunk a key lies is chance;
+//! measured here, that doubles the cost of a lookup in cache. Sixteen dwords are compared at once instead.
+
+use super::layout::Chunk;
+
+/// The entries that carried a label, as a set of indices.
+#[derive(Clone, Copy)]
+pub(super) struct Matches(u32);
+
+impl Iterator for Matches {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let bit = self.0.trailing_zeros();
+        self.0 &= self.0 - 1;
+        Some((bit as usize - FIRST) / 2)
+    }
+}
+
+/// The dword of a chunk that holds the first entry's label; the others follow at every second one.
+const FIRST: usize = 3;
+/// The dwords of a chunk that hold labels.
+const LABELS: u32 = 0b1010_1010_1010_1000;
+
+impl Chunk {
+    /// Finds the entries whose upper half reads `label`. What else they hold is to be loaded afterwards.
+    #[inline(always)]
+    pub(super) fn matches(&self, label: u32) -> Matches {
+        Matches(self.equal_dwords(label) & LABELS)
+    }
+
+    /// Marks the dwords of the chunk that equal `value`.
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    #[inline(always)]
+    #[allow(
+        unsafe_code,
+        reason = "a racing cache line is read by assembly; see `copy`"
+    )]
+    fn equal_dwords(&self, value: u32) -> u32 {
+        let marks: u32;
+        // SAFETY: a chunk has 64 bytes, aligned to 64, of which this reads all and nothing else; SSE2 is
+        // in every x86-64 processor.
+        unsafe {
+            std::arch::asm!(
+                "movd {wanted}, {value:e}",
+                "pshufd {wanted}, {wanted}, 0",
+                "movdqa {a}, {wanted}",
+                "movdqa {b}, {wanted}",
+                "movdqa {c}, {wanted}",
+                "pcmpeqd {a}, [{chunk}]",
+                "pcmpeqd {b}, [{chunk} + 16]",
+                "pcmpeqd {c}, [{chunk} + 32]",
+                "pcmpeqd {wanted}, [{chunk} + 48]",
+                "packssdw {a}, {b}",
+                "packssdw {c}, {wanted}",
+                "packsswb {a}, {c}",
+                "pmovmskb {marks:e}, {a}",
+                chunk = in(reg) self,
+                value = in(reg) value,
+                marks = lateout(reg) marks,
+                wanted = out(xmm_reg) _,
+                a = out(xmm_reg) _,
+                b = out(xmm_reg) _,
+                c = out(xmm_reg) _,
+                options(nostack, preserves_flags, readonly)
+            );
+        }
+        marks
+    }
+
+    /// Marks the entries' labels that equal `value`, where the dwords would be.
+    #[cfg(not(all(target_arch = "x86_64", not(loom))))]
+    fn equal_dwords(&self, value: u32) -> u32 {
+        use crate::sync::Relaxed;
+        let labels = self
+            .entries
+            .iter()
+            .map(|word| (word.load(Relaxed) >> 32) as u32);
+        labels.enumerate().fold(0, |marks, (index, label)| {
+            marks | u32::from(label == value) << (FIRST + 2 * index)
+        })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::protocol::layout::CHUNK_ENTRIES;
+    use crate::sync::Relaxed;
+
+    #[test]
+    fn exactly_the_entries_with_the_label_are_found() {
+        for pattern in 0..1_u32 << CHUNK_ENTRIES {
+            let chunk = Chunk {
+                control: (0x1234_5678 << 32 | 0x1234_5678).into(),
+                entries: std::array::from_fn(|index| {
+                    let label = if pattern >> index & 1 != 0 {
+                        0x1234_5678
+                    } else {
+                        0x1234_5679
+                    };
+                    // The slot half holds the label, too: it must not count.
+                    (label << 32 | 0x1234_5678_u64).into()
+                }),
+            };
+            let found = chunk
+                .matches(0x1234_5678)
+                .fold(0, |bits, index| bits | 1 << index);
+            assert_eq!(found, pattern);
+            assert!(chunk.entries.iter().all(|entry| entry.load(Relaxed) != 0));
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Claims on slots: how one is won for a key, for a free slot or from a dead writer, and how it is
+//! published and given back.
+
+use super::key::KeyRef;
+use super::layout::Slot;
+use super::state::{Meta, State};
+use super::{Claimant, Contender};
+use crate::error::Error;
+use crate::sync::{Acquire, Relaxed, Release, fence};
+
+/// A slot held at an odd epoch: its owner alone writes the record, the buffers that the current meta
+/// word does not point to, and the meta word. Dropping it unpublished gives the slot back as it was.
+pub(crate) struct Claim<'a> {
+    pub(super) number: u32,
+    pub(super) slot: &'a Slot,
+    pub(super) state: State,
+    /// The meta word when the claim was won.
+    pub(super) meta: Meta,
+}
+
+impl<'a> Claim<'a> {
+    fn new(number: u32, slot: &'a Slot, state: State, meta: Meta) -> Self {
+        // Whoever sees a byte written under the claim sees the claim: this fence and the readers'
+        // acquire fence before they look at the state again.
+        fence(Release);
+        Self {
+            number,
+            slot,
+            state,
+            meta,
+        }
+    }
+
+    /// Moves the claim two epochs on, so that nobody still reads what was current before.
+    pub(super) fn advance(&mut self) {
+        self.state = self.state.advanced();
+        self.slot.state_number.store_first(self.state.0);
+        fence(Release);
+    }
+}
+
+impl Drop for Claim<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.slot.state_number.store_first(self.state.released().0);
+    }
+}
+
+impl<'a> Claimant<'a> {
+    /// Claims the slot of `key`, which must be present.
+    pub(super) fn claim(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
+        let arena = self.arena;
+        arena
+            .probe(key.hash, |number, _| self.claim_if(number, key))
+            .unwrap_or(Err(Error::NotFound))
+    }
+
+    /// Claims the slot of `key`, or a free slot that the index then leads to from `key`.
+    #[inline(always)]
+    pub(super) fn claim_or_insert(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
+        match self.claim(key) {
+            Err(Error::NotFound) => self.insert(key),
+            result => result,
+        }
+    }
+
+    /// Claims slot `number` if it holds `key` and nobody is in the way. This is the whole of nearly every
+    /// write, and hands out a claim that was built in registers; when it does not, ask
+    /// [`Self::claim_if`].
+    ///
+    /// The exchange succeeds only if the state is what it was before the key was compared, and epochs
+    /// never repeat: the slot holds that key still.
+    #[inline(always)]
+    pub(super) fn claim_at_once(&self, number: u32, key: &KeyRef<'_>) -> Option<Claim<'a>> {
+        let slot = self.arena.slots.get(number)?;
+        let state = State(slot.state_number.first_acquire());
+        let meta = Meta(slot.meta.load(Relaxed));
+        if state.is_claimed() || !meta.is_present() || !key.is_in(slot) {
+            return None;
+        }
+        self.win(number, slot, state, meta)
+    }
+
+    /// Claims slot `number` if it holds `key`; nothing otherwise.
+    pub(super) fn claim_if(
+        &mut self,
+        number: u32,
+        key: &KeyRef<'_>,
+    ) -> Option<Result<Claim<'a>, Error>> {
+        let slot = self.arena.slots.get(number)?;
+        for _ in 0..Self::ROUNDS {
+            let state = State(slot.state_number.first_acquire());
+            if !key.is_in(slot) {
+                return None;
+            }
+            if state.is_claimed() {
+                if self.is_held(number, slot, state) {
+                    return Some(Err(Error::Again));
+                }
+                continue;
+            }
+            let meta = Meta(slot.meta.load(Relaxed));
+            if !meta.is_present() {
+                return None;
+            }
+            if let Some(claim) = self.win(number, slot, state, meta) {
+                return Some(Ok(claim));
+            }
+        }
+        Some(Err(Error::Again))
+    }
+
+    /// Claims the slot if its state is still `state`, with which `meta` was read.
+    #[inline(always)]
+    pub(super) fn win(
+        &self,
+        number: u32,
+        slot: &'a Slot,
+        state: State,
+        meta: Meta,
+    ) -> Option<Claim<'a>> {
+        self.intend(number);
+        let claimed = state.claimed(self.lane, self.grouping);
+        slot.state_number
+            .exchange_first(state.0, claimed.0)
+            .then(|| Claim::new(number, slot, claimed, meta))
+    }
+
+    /// Whether the claim in `state` is still held by a living writer; a dead one's is taken over.
+    #[cold]
+    pub(super) fn is_held(&mut self, number: u32, slot: &Slot, state: State) -> bool {
+        match self.outwait(state.0, state.lane(), || slot.state_number.first_relaxed()) {
+            Contender::Gone => {}
+            Contender::Alive => return true,
+            Contender::Dead => self.take_over(number, state),
+        }
+        false
+    }
+
+    /// Claims a free slot for a key that is not in the index, writes the key and leads the index to it.
+    /// Until the claim is published, the key is still missing.
+    #[cold]
+    fn insert(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
+        let arena = self.arena;
+        let mut chunk = self.claim_chunk(key.hash)?;
+        // Nobody else inserts this key now, but somebody may have while the chunk was being claimed.
+        let present = arena.probe(key.hash, |number, at| {
+            let claim = self.claim_if(number, key);
+            if claim.is_none() {
+                chunk.remove_if_dangling(self, at);
+            }
+            claim
+        });
+        if let Some(result) = present {
+            return result;
+        }
+        let claim = self.claim_free()?;
+        key.write_to(claim.slot);
+        for word in [&claim.slot.labels, &claim.slot.ctime, &claim.slot.atime] {
+            word.store(0, Relaxed);
+        }
+        chunk.insert(key.hash, claim.number)?;
+        Ok(claim)
+    }
+
+    /// Claims a free slot, first among those near the last one found. Slots that dead writers hold are
+    /// asked for only when there is no other.
+    fn claim_free(&mut self) -> Result<Claim<'a>, Error> {
+        let map = self.arena.map;
+        for ask in [false, true] {
+            for step in 0..map.len() {
+                let index = (self.hint + step) % map.len();
+                let mut free = !map[index].used.load(Relaxed);
+                while free != 0 {
+                    let bit = free.trailing_zeros();
+                    free &= free - 1;
+                    if let Some(claim) = self.claim_vacant(index as u32 * 64 + bit, ask) {
+                        self.hint = index;
+                        return Ok(claim);
+                    }
+                }
+            }
+        }
+        Err(Error::Full)
+    }
+
+    /// Claims slot `number` if it holds no key and no living writer.
+    fn claim_vacant(&mut self, number: u32, ask: bool) -> Option<Claim<'a>> {
+        if number >= self.arena.shape.slots {
+            return None;
+        }
+        let slot = self.arena.slots.get(number)?;
+        let mut state = State(slot.state_number.first_acquire());
+        if state.is_claimed() {
+            if !ask || self.is_held(number, slot, state) {
+                return None;
+            }
+            state = State(slot.state_number.first_acquire());
+        }
+        let meta = Meta(slot.meta.load(Relaxed));
+        if state.is_claimed() || meta.is_present() {
+            return None;
+        }
+        let (word, bit) = self.bit(number);
+        if word.touched.load(Relaxed) & bit == 0 {
+            word.touched.fetch_or(bit, Relaxed);
+        }
+        self.win(number, slot, state, meta)
+    }
+
+    /// Borrows the word of the map that has slot `number`'s bit.
+    #[inline(always)]
+    fn bit(&self, number: u32) -> (&'a super::layout::MapWord, u64) {
+        (&self.arena.map[number as usize / 64], 1 << (number % 64))
+    }
+
+    /// Marks the slot as holding a key or not. A slot that is not marked is one that [`Self::claim_free`]
+    /// finds, so a claim that dies anywhere between "no key" and "marked" is found, too.
+    pub(super) fn mark(&self, number: u32, used: bool) {
+        let (word, bit) = self.bit(number);
+        if used {
+            word.used.fetch_or(bit, Relaxed);
+        } else {
+            word.used.fetch_and(!bit, Relaxed);
+        }
+    }
+
+    /// Publishes `meta` as the slot's new content and gives the claim back.
+    #[inline(always)]
+    pub(super) fn publish(&mut self, mut claim: Claim<'a>, meta: Meta) {
+        self.put_in_force(&mut claim, meta);
+        self.count_write();
+    }
+
+    /// Swaps the meta word, and does what the scrub level asks for.
+    #[inline(always)]
+    pub(super) fn put_in_force(&mut self, claim: &mut Claim<'a>, meta: Meta) {
+        // Release: whoever reads this word sees the buffer that it points to.
+        claim.slot.meta.store(meta.0, Release);
+        if !claim.meta.is_present() {
+            self.mark(claim.number, true);
+        }
+        if self.arena.scrub() == super::arena::Scrub::Full {
+            self.wipe_retired(claim, meta);
+        }
+    }
+
+    /// Leaves nothing of what `meta` does not need, once nobody can still be reading it.
+    #[inline(never)]
+    fn wipe_retired(&self, claim: &mut Claim<'a>, meta: Meta) {
+        claim.advance();
+        let wiped = self.arena.wipe(claim.number, claim.slot, meta);
+        claim.slot.meta.store(wiped.0, Release);
+    }
+
+    /// Removes the key of a claimed slot: the slot is vacant, the index no longer leads to it, and its
+    /// bytes are scrubbed. An entry whose chunk is busy stays behind, leading nowhere.
+    pub(super) fn vacate(&mut self, mut claim: Claim<'a>, hash: u64) {
+        self.mark(claim.number, false);
+        let vacant = claim.meta.vacant();
+        claim.slot.meta.store(vacant.0, Release);
+        if let Ok(mut chunk) = self.claim_chunk(hash) {
+            let at = self
+                .arena
+                .probe(hash, |number, at| (number == claim.number).then_some(at));
+            if let Some(at) = at {
+                chunk.remove(at);
+            }
+        }
+        claim.advance();
+        let wiped = self.arena.wipe_vacant(claim.number, claim.slot, vacant);
+        claim.slot.meta.store(wiped.0, Release);
+        self.count_write();
+    }
+
+    /// Takes the claim in `seen` over from its dead owner, puts in force what it had committed and
+    /// undoes what it had not. Does nothing if the slot has moved on.
+    #[cold]
+    pub(super) fn take_over(&mut self, number: u32, seen: State) {
+        let arena = self.arena;
+        let Some(slot) = arena.slots.get(number) else {
+            return;
+        };
+        let committed = arena.is_committed(seen);
+        self.record()
+            .takeover_intent
+            .store(u64::from(number) + 1, Relaxed);
+        let state = seen.taken_over(self.lane, committed);
+        if !slot.state_number.exchange_first(seen.0, state.0) {
+            return;
+        }
+        let word = if committed { &slot.pending } else { &slot.meta };
+        let meta = Meta(word.load(Acquire));
+        let claim = Claim::new(number, slot, state, meta);
+        // The dead writer may have written anything to the buffers that are not in force.
+        let meta = meta
+            .with_high(Meta::HIGH_UNKNOWN)
+            .with_vector_stale(u64::from(arena.shape.vector_dim > 0));
+        slot.meta.store(meta.0, Release);
+        self.mark(number, meta.is_present());
+        let wiped = if meta.is_present() {
+            arena.wipe_behind(number, slot, meta)
+        } else {
+            arena.wipe_vacant(number, slot, meta)
+        };
+        slot.meta.store(wiped.0, Release);
+        self.count_takeover();
+        drop(claim);
+    }
+}

@@ -1,0 +1,270 @@
+//! Keys as the arena holds them: padded words, compared and hashed without a loop over bytes.
+
+use super::layout::Slot;
+use crate::error::Error;
+use crate::sync::Relaxed;
+use std::fmt;
+
+/// The longest key in bytes.
+pub const KEY_MAX: usize = 63;
+
+/// Computes the hash by which a key is placed: rapidhash, version 3, seed 0
+/// (<https://github.com/Nicoshev/rapidhash>). It is part of the file format.
+///
+/// ```
+/// assert_eq!(splinter::hash_key(b"sensor"), splinter::hash_key(b"sensor"));
+/// ```
+#[inline(always)]
+#[must_use]
+pub fn hash_key(key: &[u8]) -> u64 {
+    rapidhash::v3::rapidhash_v3(key)
+}
+
+/// A key of 1 to 63 bytes without a NUL, as a store returns it.
+///
+/// ```
+/// let key = splinter::Key::new(b"sensor.1")?;
+/// assert_eq!(key.as_ref(), b"sensor.1");
+/// assert_eq!(key.to_string(), "sensor.1");
+/// # Ok::<(), splinter::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    bytes: [u8; KEY_MAX + 1],
+}
+
+impl Key {
+    /// Builds a key, or says why the bytes cannot be one.
+    ///
+    /// # Errors
+    /// [`Error::KeyEmpty`], [`Error::KeyTooLong`], [`Error::KeyHasNul`].
+    pub fn new(key: &[u8]) -> Result<Self, Error> {
+        KeyRef::new(key).map(Self::from)
+    }
+
+    /// Reads a slot's key words as they are, which may be while they change.
+    pub(crate) fn read_from(slot: &Slot) -> Self {
+        let mut bytes = [0; KEY_MAX + 1];
+        for (chunk, word) in bytes.chunks_exact_mut(8).zip(&slot.key) {
+            chunk.copy_from_slice(&word.load(Relaxed).to_le_bytes());
+        }
+        Self { bytes }
+    }
+}
+
+impl From<KeyRef<'_>> for Key {
+    fn from(key: KeyRef<'_>) -> Self {
+        let mut bytes = [0; KEY_MAX + 1];
+        bytes[..key.bytes.len()].copy_from_slice(key.bytes);
+        Self { bytes }
+    }
+}
+
+impl AsRef<[u8]> for Key {
+    fn as_ref(&self) -> &[u8] {
+        let len = self
+            .bytes
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(KEY_MAX);
+        &self.bytes[..len.min(KEY_MAX)]
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&String::from_utf8_lossy(self.as_ref()))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", String::from_utf8_lossy(self.as_ref()))
+    }
+}
+
+/// A checked key on its way into the protocol: its first two words, which are all of a key of up to 15
+/// bytes, and the caller's bytes for the rest. Words copied aside would stall on their way back into
+/// registers.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyRef<'k> {
+    first: u64,
+    second: u64,
+    pub(crate) hash: u64,
+    bytes: &'k [u8],
+}
+
+impl<'k> KeyRef<'k> {
+    /// What fills a batch before its keys do.
+    pub(crate) const EMPTY: Self = Self {
+        first: 0,
+        second: 0,
+        hash: 0,
+        bytes: &[],
+    };
+
+    #[inline(always)]
+    pub(crate) fn new(bytes: &'k [u8]) -> Result<Self, Error> {
+        let len = bytes.len();
+        let (first, second, zeroes) = match len {
+            8..=15 => {
+                // The two loads overlap, and together are the whole key and nothing else.
+                let (first, last) = (word_at(bytes, 0), word_at(bytes, len - 8));
+                (
+                    first,
+                    last >> (127 - len * 8) >> 1,
+                    zero_bytes(first) | zero_bytes(last),
+                )
+            }
+            1..=7 => {
+                let first = short_word(bytes);
+                (first, 0, zero_bytes(first | u64::MAX << (len * 8)))
+            }
+            0 => return Err(Error::KeyEmpty),
+            16..=KEY_MAX => {
+                let zeroes = (0..len / 8)
+                    .fold(zero_bytes(word_at(bytes, len - 8)), |zeroes, index| {
+                        zeroes | zero_bytes(word_at(bytes, index * 8))
+                    });
+                (word_at(bytes, 0), word_at(bytes, 8), zeroes)
+            }
+            _ => return Err(Error::KeyTooLong),
+        };
+        if zeroes != 0 {
+            return Err(Error::KeyHasNul);
+        }
+        Ok(Self {
+            first,
+            second,
+            hash: hash_key(bytes),
+            bytes,
+        })
+    }
+
+    /// Whether the slot's key words read as this key.
+    #[inline(always)]
+    pub(crate) fn is_in(&self, slot: &Slot) -> bool {
+        let [first, second] = [0, 1].map(|index| slot.key[index].load(Relaxed));
+        let difference = (first ^ self.first) | (second ^ self.second);
+        difference == 0 && (self.bytes.len() < 16 || self.rest_is_in(slot))
+    }
+
+    /// Whether the words behind the second read as this key, up to the one that ends it.
+    #[inline(never)]
+    fn rest_is_in(&self, slot: &Slot) -> bool {
+        let words = 2..self.bytes.len() / 8 + 1;
+        words
+            .into_iter()
+            .all(|index| slot.key[index].load(Relaxed) == self.word(index))
+    }
+
+    /// Returns one of the key's eight words.
+    fn word(&self, index: usize) -> u64 {
+        let rest = self.bytes.get(index * 8..).unwrap_or_default();
+        if rest.len() >= 8 {
+            word_at(rest, 0)
+        } else {
+            short_word(rest)
+        }
+    }
+
+    /// Writes the key into a slot that the caller has claimed.
+    pub(crate) fn write_to(&self, slot: &Slot) {
+        for (index, word) in slot.key.iter().enumerate() {
+            word.store(self.word(index), Relaxed);
+        }
+    }
+}
+
+/// A key with its slot's number and its hash, kept by a handle.
+#[derive(Clone, Copy)]
+pub(crate) struct Resolved {
+    pub(crate) number: u32,
+    len: u32,
+    hash: u64,
+    pub(crate) key: Key,
+}
+
+impl Resolved {
+    pub(crate) fn new(number: u32, key: KeyRef<'_>) -> Self {
+        Self {
+            number,
+            len: key.bytes.len() as u32,
+            hash: key.hash,
+            key: key.into(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn key_ref(&self) -> KeyRef<'_> {
+        let word = |index: usize| word_at(&self.key.bytes, index * 8);
+        let bytes = &self.key.bytes[..(self.len as usize).min(KEY_MAX)];
+        KeyRef {
+            first: word(0),
+            second: word(1),
+            hash: self.hash,
+            bytes,
+        }
+    }
+}
+
+/// Loads eight bytes as a word.
+#[inline(always)]
+fn word_at(bytes: &[u8], from: usize) -> u64 {
+    u64::from_le_bytes(bytes[from..from + 8].try_into().expect("eight bytes"))
+}
+
+/// Marks zero bytes (Mycroft's test): non-zero exactly when some byte of `word` is zero.
+#[inline(always)]
+const fn zero_bytes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    word.wrapping_sub(ONES) & !word & ONES << 7
+}
+
+/// Loads up to seven bytes as a word padded with zeroes, by overlapping loads.
+#[inline(always)]
+fn short_word(bytes: &[u8]) -> u64 {
+    let len = bytes.len();
+    let half = |from: usize| {
+        u64::from(u32::from_le_bytes(
+            bytes[from..from + 4].try_into().expect("four bytes"),
+        ))
+    };
+    let byte = |at: usize| u64::from(bytes[at]) << (at * 8);
+    match len {
+        0 => 0,
+        1..4 => byte(0) | byte(len / 2) | byte(len - 1),
+        _ => half(0) | half(len - 4) << ((len - 4) * 8),
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_every_length_keep_their_bytes() {
+        let long: Vec<u8> = (1..=63).collect();
+        for len in 1..=KEY_MAX {
+            let key = Key::new(&long[..len]).unwrap();
+            assert_eq!(key.as_ref(), &long[..len]);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_refused() {
+        assert_eq!(Key::new(b""), Err(Error::KeyEmpty));
+        assert_eq!(Key::new(&[b'x'; 64]), Err(Error::KeyTooLong));
+        for len in 1..=KEY_MAX {
+            for nul in 0..len {
+                let mut bytes = vec![b'x'; len];
+                bytes[nul] = 0;
+                assert_eq!(
+                    Key::new(&bytes),
+                    Err(Error::KeyHasNul),
+                    "NUL at {nul} of {len}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The records of an arena, byte by byte: header, lane, map, chunk and slot. Layouts are asserted at
+//! compile time and written down in `docs/design.md`; changing one raises [`FORMAT_VERSION`]. Every
+//! field is an atomic word, so that a record can be borrowed while other processes write it, and all
+//! zeroes is every record's first state, so that a sparse file is an empty arena.
+
+use crate::sync::{Pair, Word};
+
+/// The first word of an arena: `TNLS` and, in the upper half, the format's version.
+pub(crate) const MAGIC: u64 = 0x534c_4e54;
+/// The version of the layout in this file.
+pub(crate) const FORMAT_VERSION: u64 = 1;
+/// The number of the hash function that keys are placed by: rapidhash, version 3, seed 0.
+pub(crate) const HASH_RAPID_V3: u64 = 1;
+/// The header's state once the arena is complete.
+pub(crate) const READY: u64 = 0x5245_4144_5921;
+
+/// Entries in a chunk.
+pub(crate) const CHUNK_ENTRIES: usize = 7;
+/// Words of a key, which has at most 63 bytes and is padded with zeroes.
+pub(crate) const KEY_WORDS: usize = 8;
+
+/// The header flag of scrub level full, and that of hybrid; neither is level none.
+pub(crate) const FLAG_FULL: u64 = 1;
+/// See [`FLAG_FULL`].
+pub(crate) const FLAG_HYBRID: u64 = 2;
+/// Where the user's sixteen flags begin in the header's flag word.
+pub(crate) const USER_FLAG_SHIFT: u32 = 16;
+
+/// The geometry as the header records it, read once when a store is opened.
+#[repr(C)]
+#[cfg_attr(loom, derive(Default))]
+pub(crate) struct HeaderGeometry {
+    pub(crate) slots: Word,
+    pub(crate) max_value_len: Word,
+    pub(crate) vector_dim: Word,
+    pub(crate) lanes: Word,
+    pub(crate) chunks: Word,
+    pub(crate) hash: Word,
+    pub(crate) arena_len: Word,
+    pub(crate) lanes_at: Word,
+    pub(crate) map_at: Word,
+    pub(crate) chunks_at: Word,
+    pub(crate) slots_at: Word,
+    pub(crate) slot_stride: Word,
+    pub(crate) values_at: Word,
+    pub(crate) value_stride: Word,
+    pub(crate) vectors_at: Word,
+    pub(crate) vector_stride: Word,
+}
+
+/// The start of every arena. Lines that are written are kept apart from those that are only read.
+#[repr(C, align(128))]
+#[cfg_attr(loom, derive(Default))]
+pub(crate) struct Header {
+    /// [`MAGIC`] below, [`FORMAT_VERSION`] above.
+    pub(crate) magic: Word,
+    /// Zero while being created, then [`READY`].
+    pub(crate) state: Word,
+    pub(crate) geometry: HeaderGeometry,
+    reserved: [Word; 14],
+    /// Scrub level and the user's flags: read by every write.
+    pub(crate) flags: Word,
+    flags_line: [Word; 15],
+    /// Failures to parse a value, as reported by the programs that read it.
+    pub(crate) parse_failures: Word,
+    /// The store's epoch when the last of them was reported.
+    pub(crate) last_failure_epoch: Word,
+    diagnostics_line: [Word; 14],
+    /// Claims of dead writers that were taken over.
+    pub(crate) takeovers: Word,
+    takeovers_line: [Word; 15],
+}
+
+/// Where the places of the label routes (64 words), the bid table (32 × 64 bytes) and the signal
+/// groups (64 × 64 bytes) lie: zero in format version 1, whose writers do not signal.
+pub(crate) const LABEL_ROUTES_AT: u64 = 1024;
+/// See [`LABEL_ROUTES_AT`].
+pub(crate) const BIDS_AT: u64 = LABEL_ROUTES_AT + 64 * 8;
+/// See [`LABEL_ROUTES_AT`].
+pub(crate) const GROUPS_AT: u64 = 4096;
+/// Where the lanes begin.
+pub(crate) const LANES_AT: u64 = GROUPS_AT + 64 * 64;
+
+/// A registered writer. The first line is its owner's alone; the second is read by others, and only
+/// written by group writes.
+#[repr(C, align(128))]
+#[cfg_attr(loom, derive(Default))]
+pub(crate) struct Lane {
+    /// How many changes this lane has published; the store's epoch is the sum over lanes.
+    pub(crate) writes: Word,
+    /// The slot this lane last set out to claim, plus one; [`EVERY_SLOT`] in a group write.
+    pub(crate) slot_intent: Word,
+    /// The slot this lane last set out to take over from a dead writer, plus one.
+    pub(crate) takeover_intent: Word,
+    /// The chunk this lane last set out to claim, plus one.
+    pub(crate) chunk_intent: Word,
+    owner_line: [Word; 4],
+    /// Non-zero while the pending words of this lane's tandem claims are in force.
+    pub(crate) committed: Word,
+    shared_line: [Word; 7],
+}
+
+/// The [`Lane::slot_intent`] of a lane whose claims may be on any slots.
+pub(crate) const EVERY_SLOT: u64 = u64::MAX;
+
+/// 64 slots' bits.
+#[repr(C, align(16))]
+#[cfg_attr(loom, derive(Default))]
+pub(crate) struct MapWord {
+    /// Set while the slot holds a key; a slot whose bit is clear may be claimed for a new one.
+    pub(crate) used: Word,
+    /// Set before the slot is first used, never cleared: all others have never been written.
+    pub(crate) touched: Word,
+}
+
+/// One cache line of the index.
+#[repr(C, align(64))]
+#[cfg_attr(loom, derive(Default))]
+pub(crate) struct Chunk {
+    /// A [`Control`](super::state::Control).
+    pub(crate) control: Word,
+    /// [`Entry`](super::state::Entry) words.
+    pub(crate) entries: [Word; CHUNK_ENTRIES],
+}
+
+/// One key's record. The first line is all that a lookup of a key of up to 31 bytes and a write need.
+#[repr(C, align(128))]
+pub(crate) struct Slot {
+    /// The state word, and the number that integer operations act on.
+    pub(crate) state_number: Pair,
+    /// A [`Meta`](super::state::Meta).
+    pub(crate) meta: Word,
+    /// Non-zero when somebody wants to hear of changes: zero in format version 1.
+    pub(crate) attention: Word,
+    /// The key, padded with zeroes; its 64th byte is always zero.
+    pub(crate) key: [Word; KEY_WORDS],
+    /// The meta word that a group write will publish.
+    pub(crate) pending: Word,
+    /// The 64 labels.
+    pub(crate) labels: Word,
+    /// When the value was made and last used, in the user's clock.
+    pub(crate) ctime: Word,
+    /// See `ctime`.
+    pub(crate) atime: Word,
+}
+
+#[cfg(loom)]
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            state_number: Pair::new(0, 0),
+            meta: Word::default(),
+            attention: Word::default(),
+            key: Default::default(),
+            pending: Word::default(),
+            labels: Word::default(),
+            ctime: Word::default(),
+            atime: Word::default(),
+        }
+    }
+}
+
+#[cfg(not(loom))]
+const _: () = {
+    use std::mem::{offset_of, size_of};
+    assert!(offset_of!(Header, geometry) == 16);
+    assert!(offset_of!(Header, flags) == 256);
+    assert!(offset_of!(Header, parse_failures) == 384);
+    assert!(offset_of!(Header, takeovers) == 512);
+    assert!(size_of::<Header>() == 640 && size_of::<Header>() as u64 <= LABEL_ROUTES_AT);
+    assert!(BIDS_AT + 32 * 64 <= GROUPS_AT && LANES_AT.is_multiple_of(128));
+    assert!(size_of::<Lane>() == 128 && offset_of!(Lane, committed) == 64);
+    assert!(size_of::<MapWord>() == 16);
+    assert!(size_of::<Chunk>() == 64 && offset_of!(Chunk, entries) == 8);
+    assert!(size_of::<Slot>() == 128);
+    assert!(offset_of!(Slot, meta) == 16 && offset_of!(Slot, key) == 32);
+    assert!(offset_of!(Slot, pending) == 96 && offset_of!(Slot, atime) == 120);
+};

@@ -1,0 +1,177 @@
+//! The lock-free protocol over borrowed arena memory: no system call, and no allocation on a hot path.
+//!
+//! It knows nothing of files, mappings or processes; whether a writer still lives is asked through
+//! [`Liveness`]. Every atomic comes from `crate::sync`, so that the models in `models` run this very
+//! code. The state words are in [`state`], the records in [`layout`]; `docs/design.md` has the argument
+//! why it holds. The whole folder stays below 1,000 lines of code, which CI counts.
+
+pub(crate) mod arena;
+pub(crate) mod batch;
+mod chunk;
+mod claim;
+mod copy;
+mod group;
+mod index;
+pub(crate) mod key;
+pub(crate) mod layout;
+#[cfg(all(test, loom))]
+mod models;
+mod number;
+mod read;
+mod scrub;
+pub(crate) mod state;
+mod write;
+
+use self::arena::Arena;
+use self::layout::{EVERY_SLOT, Lane};
+use self::state::{Meta, State};
+use crate::sync::{Acquire, Relaxed, Release, Word, spin_loop};
+use std::sync::Arc;
+
+pub(crate) use self::copy::{copy_out, count_non_zero};
+pub use self::number::IntegerOp;
+pub(crate) use self::number::number_in_slot;
+pub(crate) use self::read::{Payload, Window};
+pub(crate) use self::scrub::HYBRID_LINE;
+pub(crate) use self::write::copy_vector;
+
+/// Says whether the writer that holds a lane still lives. When that cannot be known, it lives.
+pub(crate) trait Liveness: Send + Sync {
+    fn is_alive(&self, lane: u32) -> bool;
+}
+
+/// What became of a claim that stood in the way.
+enum Contender {
+    /// It was given back.
+    Gone,
+    /// Its owner lives.
+    Alive,
+    /// Its owner died.
+    Dead,
+}
+
+/// An arena as the owner of one lane sees it: everything that changes the arena.
+pub(crate) struct Claimant<'a> {
+    pub(crate) arena: Arena<'a>,
+    pub(crate) lane: u32,
+    liveness: Arc<dyn Liveness>,
+    /// The word of the map where the last free slot was found.
+    hint: usize,
+    /// The claim that was last found alive, and how often it was met since.
+    suspect: (u64, u32),
+    /// Whether claims are made for a group.
+    grouping: bool,
+}
+
+impl<'a> Claimant<'a> {
+    /// How often an operation starts over when the arena changes under it.
+    const ROUNDS: usize = if cfg!(loom) { 3 } else { 64 };
+    /// How often a claim is looked at again before its owner's life is asked for: under a microsecond.
+    const PATIENCE: usize = if cfg!(loom) { 0 } else { 32 };
+    /// After how many meetings with the same claim its owner's life is asked for again.
+    const ASK_AGAIN: u32 = 64;
+
+    /// Takes over `lane`, which the caller owns, and finishes or undoes what a dead owner left.
+    pub(crate) fn new(arena: Arena<'a>, lane: u32, liveness: Arc<dyn Liveness>) -> Self {
+        let mut claimant = Self {
+            arena,
+            lane,
+            liveness,
+            hint: 0,
+            suspect: (0, 0),
+            grouping: false,
+        };
+        claimant.recover_lane();
+        claimant
+    }
+
+    /// Borrows this lane's own record.
+    #[inline(always)]
+    fn record(&self) -> &'a Lane {
+        &self.arena.lanes[self.lane as usize]
+    }
+
+    /// Notes which slot is about to be claimed, so that the lane's next owner finds a dead claim.
+    #[inline(always)]
+    fn intend(&self, slot: u32) {
+        if !self.grouping {
+            self.record()
+                .slot_intent
+                .store(u64::from(slot) + 1, Relaxed);
+        }
+    }
+
+    /// Counts one published change. No other writer stores this word.
+    #[inline(always)]
+    fn count_write(&self) {
+        let writes = &self.record().writes;
+        writes.store(writes.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    fn count_takeover(&self) {
+        self.arena.header.takeovers.fetch_add(1, Relaxed);
+    }
+
+    fn is_alive(&self, lane: u32) -> bool {
+        lane == self.lane || self.liveness.is_alive(lane)
+    }
+
+    /// Waits a moment for the claim in `word` to be given back, then finds out whether its owner lives.
+    /// The answer "alive" is believed for a while: asking is a system call.
+    #[cold]
+    fn outwait(&mut self, word: u64, lane: u32, reload: impl Fn() -> u64) -> Contender {
+        for _ in 0..=Self::PATIENCE {
+            if reload() != word {
+                return Contender::Gone;
+            }
+            spin_loop();
+        }
+        let (suspect, met) = &mut self.suspect;
+        *met = if *suspect == word {
+            met.wrapping_add(1)
+        } else {
+            0
+        };
+        *suspect = word;
+        if *met % Self::ASK_AGAIN != 0 || self.is_alive(lane) {
+            Contender::Alive
+        } else {
+            Contender::Dead
+        }
+    }
+
+    /// Finishes or undoes the claims that this lane's former owner held when it died: slots first, so
+    /// that the chunk's entries can be judged by them.
+    fn recover_lane(&mut self) {
+        let record = self.record();
+        let last = |intent: &Word| (intent.load(Acquire) as u32).wrapping_sub(1);
+        self.recover_slot(last(&record.takeover_intent));
+        if record.slot_intent.load(Acquire) == EVERY_SLOT {
+            for slot in self.arena.marked(|word| word.touched.load(Relaxed)) {
+                self.recover_slot(slot);
+            }
+        } else {
+            self.recover_slot(last(&record.slot_intent));
+        }
+        self.recover_chunk(last(&record.chunk_intent) as usize);
+        // Only now that no tandem claim of this lane is left may its pending words lose force.
+        record.committed.store(0, Release);
+        for intent in [
+            &record.slot_intent,
+            &record.takeover_intent,
+            &record.chunk_intent,
+        ] {
+            intent.store(0, Relaxed);
+        }
+    }
+
+    fn recover_slot(&mut self, number: u32) {
+        let Some(slot) = self.arena.slots.get(number) else {
+            return;
+        };
+        let state = State(slot.state_number.first_acquire());
+        if state.is_claimed() && state.lane() == self.lane {
+            self.take_over(number, state);
+        }
+    }
+}

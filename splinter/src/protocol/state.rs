@@ -1,0 +1,320 @@
+//! The encodings of the words that decide everything: a slot's state and meta words, a chunk's
+//! control word and its entries. Pure arithmetic; nothing here touches memory. Every value decodes to
+//! something, whatever bytes a hostile process wrote.
+
+/// Decodes and builds the bit fields of one word.
+macro_rules! fields {
+    ($($(#[$doc:meta])* $get:ident, $with:ident: $shift:literal, $bits:literal;)*) => {$(
+        $(#[$doc])*
+        #[inline(always)]
+        pub(crate) const fn $get(self) -> u64 {
+            self.0 >> $shift & ((1 << $bits) - 1)
+        }
+        #[doc = concat!("Returns the word with another `", stringify!($get), "`.")]
+        #[inline(always)]
+        pub(crate) const fn $with(self, value: u64) -> Self {
+            let mask = (1 << $bits) - 1;
+            Self(self.0 & !(mask << $shift) | (value & mask) << $shift)
+        }
+    )*};
+}
+
+/// A slot's state word.
+///
+/// | bits | field | meaning |
+/// |---|---|---|
+/// | 0–9 | lane | while the epoch is odd, the lane that holds the claim |
+/// | 10 | tandem | the claim belongs to a group; the pending word is in force once the lane commits |
+/// | 11 | settled | the pending word is in force (a committed group's claim, taken over) |
+/// | 12–63 | epoch | odd while claimed, even when stable; only ever grows |
+///
+/// Bits 0–11 are zero while the epoch is even. At 50 million writes a second to one slot, the epoch
+/// lasts 1.4 years.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct State(pub(crate) u64);
+
+impl State {
+    const TANDEM: u64 = 1 << 10;
+    const SETTLED: u64 = 1 << 11;
+    const EPOCH: u64 = 1 << 12;
+
+    pub(crate) const fn epoch(self) -> u64 {
+        self.0 >> 12
+    }
+
+    pub(crate) const fn is_claimed(self) -> bool {
+        self.0 & Self::EPOCH != 0
+    }
+
+    pub(crate) const fn lane(self) -> u32 {
+        (self.0 & 0x3ff) as u32
+    }
+
+    /// Whether the claim belongs to a group whose lane decides if it is committed.
+    pub(crate) const fn is_tandem(self) -> bool {
+        self.0 & Self::TANDEM != 0
+    }
+
+    /// Whether the pending word is in force whatever any lane says.
+    pub(crate) const fn is_settled(self) -> bool {
+        self.0 & Self::SETTLED != 0
+    }
+
+    /// Whether the claim is a group's: one of the two above, perhaps.
+    #[inline(always)]
+    pub(crate) const fn is_grouped(self) -> bool {
+        self.0 & (Self::TANDEM | Self::SETTLED) != 0
+    }
+
+    /// Returns the even state with `epoch`.
+    pub(crate) const fn stable(epoch: u64) -> Self {
+        Self(epoch << 12)
+    }
+
+    /// Returns the stable state's successor, claimed by `lane`.
+    #[inline(always)]
+    pub(crate) const fn claimed(self, lane: u32, tandem: bool) -> Self {
+        let flag = if tandem { Self::TANDEM } else { 0 };
+        Self(self.0.wrapping_add(Self::EPOCH) | flag | lane as u64)
+    }
+
+    /// Returns the stable state two epochs on: a change made in one step.
+    #[inline(always)]
+    pub(crate) const fn stepped(self) -> Self {
+        Self(self.0.wrapping_add(2 * Self::EPOCH))
+    }
+
+    /// Returns the claim moved two epochs on, still held: readers of what it retired now see it.
+    pub(crate) const fn advanced(self) -> Self {
+        Self(self.0.wrapping_add(2 * Self::EPOCH))
+    }
+
+    /// Returns the claim in the hands of `lane`, two epochs on.
+    pub(crate) const fn taken_over(self, lane: u32, settled: bool) -> Self {
+        let flag = if settled { Self::SETTLED } else { 0 };
+        Self(Self::stable(self.epoch()).advanced().0 | flag | lane as u64)
+    }
+
+    /// Returns the stable state that follows the claim.
+    #[inline(always)]
+    pub(crate) const fn released(self) -> Self {
+        Self((self.0 | 0xfff).wrapping_add(1))
+    }
+
+    /// Whether a buffer that was current when this state was read is still whole at `later`. The
+    /// claim after this state writes the *other* buffer; the one after that may write this one.
+    #[inline(always)]
+    pub(crate) const fn still_covers(self, later: Self) -> bool {
+        later.epoch().wrapping_sub(self.epoch() & !1) < 3
+    }
+}
+
+/// A slot's meta word: what publishing swaps.
+///
+/// | bits | field | meaning |
+/// |---|---|---|
+/// | 0–31 | len | value length in bytes |
+/// | 32–47 | flags | the user's sixteen flags |
+/// | 48 | current | which of the two value buffers holds the value |
+/// | 49 | present | the slot holds a key |
+/// | 50 | number | the value is the slot's number word, 8 bytes |
+/// | 51 | has_vector | the slot holds a vector |
+/// | 52 | vector_current | which of the two vector buffers holds it |
+/// | 53 | vector_stale | some vector byte may be non-zero |
+/// | 54–59 | high | no value byte at or past `2^high` was written since it was last zeroed |
+/// | 60–63 | kind | the type name's number |
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Meta(pub(crate) u64);
+
+impl Meta {
+    fields! {
+        len, with_len: 0, 32;
+        flags, with_flags: 32, 16;
+        current, with_current: 48, 1;
+        present, with_present: 49, 1;
+        number, with_number: 50, 1;
+        has_vector, with_has_vector: 51, 1;
+        vector_current, with_vector_current: 52, 1;
+        vector_stale, with_vector_stale: 53, 1;
+        high, with_high: 54, 6;
+        kind, with_kind: 60, 4;
+    }
+
+    /// The `high` that says nothing is known: every byte may have been written.
+    pub(crate) const HIGH_UNKNOWN: u64 = 63;
+
+    #[inline(always)]
+    pub(crate) const fn is_present(self) -> bool {
+        self.present() != 0
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_number(self) -> bool {
+        self.number() != 0
+    }
+
+    /// Returns the word of a slot that holds no key: only what says which bytes may be stale.
+    pub(crate) const fn vacant(self) -> Self {
+        Self(0)
+            .with_high(self.high())
+            .with_vector_stale(self.vector_stale())
+    }
+
+    /// Returns the word with `high` raised to cover `len` bytes.
+    #[inline(always)]
+    pub(crate) fn covering(self, len: usize) -> Self {
+        let high = u64::from(usize::BITS - len.saturating_sub(1).leading_zeros());
+        if high > self.high() {
+            self.with_high(high)
+        } else {
+            self
+        }
+    }
+
+    /// Returns how many bytes of a value buffer may be non-zero, at most `max`.
+    pub(crate) const fn written(self, max: usize) -> usize {
+        if self.high() >= 32 || 1 << self.high() > max {
+            max
+        } else {
+            1 << self.high()
+        }
+    }
+}
+
+/// A chunk's control word.
+///
+/// | bits | field | meaning |
+/// |---|---|---|
+/// | 0–15 | reach | how many chunks further on the farthest key homed here lies |
+/// | 16–25 | lane | while claimed, the lane that holds the claim |
+/// | 26 | claimed | keys homed here are being inserted or removed |
+/// | 27–63 | version | counts claims, so that no two are alike |
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Control(pub(crate) u64);
+
+impl Control {
+    fields! {
+        reach, with_reach: 0, 16;
+        lane_bits, with_lane_bits: 16, 10;
+        claimed_bit, with_claimed_bit: 26, 1;
+        version, with_version: 27, 37;
+    }
+
+    pub(crate) const fn is_claimed(self) -> bool {
+        self.claimed_bit() != 0
+    }
+
+    pub(crate) const fn lane(self) -> u32 {
+        self.lane_bits() as u32
+    }
+
+    /// Returns the word claimed by `lane`, one version on.
+    pub(crate) const fn claimed(self, lane: u32) -> Self {
+        self.with_lane_bits(lane as u64)
+            .with_claimed_bit(1)
+            .with_version(self.version().wrapping_add(1))
+    }
+
+    pub(crate) const fn released(self) -> Self {
+        self.with_lane_bits(0).with_claimed_bit(0)
+    }
+}
+
+/// A chunk's entry: bits 0–31 the slot's number plus one, 32–47 the distance from the key's home
+/// chunk, 48–63 the key's tag. Zero is free.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Entry(pub(crate) u64);
+
+impl Entry {
+    pub(crate) const FREE: Self = Self(0);
+
+    pub(crate) const fn new(slot: u32, label: u32) -> Self {
+        Self((label as u64) << 32 | (slot as u64 + 1))
+    }
+
+    /// Returns what an entry's upper half reads for a key with `tag` whose home is `distance` back.
+    #[inline(always)]
+    pub(crate) const fn label(tag: u16, distance: u64) -> u32 {
+        (tag as u32) << 16 | distance as u32 & 0xffff
+    }
+
+    pub(crate) const fn distance(self) -> u64 {
+        self.0 >> 32 & 0xffff
+    }
+
+    pub(crate) const fn is_free(self) -> bool {
+        self.0 & 0xffff_ffff == 0
+    }
+
+    /// Returns the slot's number; of a free entry, one that no store has.
+    #[inline(always)]
+    pub(crate) const fn slot(self) -> u32 {
+        (self.0 as u32).wrapping_sub(1)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_odd_names_its_lane_and_is_followed_by_the_next_even_epoch() {
+        let claim = State::stable(8).claimed(1023, true);
+        assert_eq!(
+            (claim.epoch(), claim.lane(), claim.is_tandem()),
+            (9, 1023, true)
+        );
+        assert!(claim.is_claimed() && !claim.released().is_claimed());
+        assert_eq!(claim.released(), State::stable(10));
+        assert_eq!(claim.advanced().released(), State::stable(12));
+        assert_eq!(claim.taken_over(3, true).epoch(), 11);
+        assert!(claim.taken_over(3, true).is_settled() && !claim.taken_over(3, true).is_tandem());
+    }
+
+    #[test]
+    fn a_copy_is_good_until_the_claim_after_next() {
+        let seen = State::stable(8);
+        assert!(seen.still_covers(State::stable(8)));
+        assert!(seen.still_covers(seen.claimed(1, false)));
+        assert!(seen.still_covers(State::stable(10)));
+        assert!(!seen.still_covers(State::stable(10).claimed(1, false)));
+        assert!(seen.claimed(1, false).still_covers(State::stable(10)));
+        assert!(!seen.claimed(1, false).still_covers(State::stable(12)));
+    }
+
+    #[test]
+    fn meta_fields_do_not_overlap() {
+        let full = Meta(0)
+            .with_len(u64::from(u32::MAX))
+            .with_flags(0xffff)
+            .with_current(1)
+            .with_present(1)
+            .with_number(1)
+            .with_has_vector(1)
+            .with_vector_current(1)
+            .with_vector_stale(1)
+            .with_high(63)
+            .with_kind(15);
+        assert_eq!(full.0, u64::MAX);
+        assert_eq!(full.with_flags(0).0, !(0xffff << 32));
+    }
+
+    #[test]
+    fn high_covers_what_was_written() {
+        for len in [0, 1, 2, 3, 63, 64, 65, 4095, 4096] {
+            let meta = Meta(0).covering(len);
+            assert!(meta.written(1 << 20) >= len, "{len}");
+            assert!(meta.written(1 << 20) <= (2 * len).max(1), "{len}");
+        }
+        assert_eq!(Meta(0).with_high(Meta::HIGH_UNKNOWN).written(100), 100);
+        assert_eq!(Meta(0).covering(100).written(65), 65);
+    }
+
+    #[test]
+    fn entries_keep_slot_and_label_apart() {
+        let entry = Entry::new(u32::MAX - 1, Entry::label(0xabcd, 7));
+        assert_eq!((entry.slot(), entry.distance()), (u32::MAX - 1, 7));
+        assert_eq!((entry.0 >> 32) as u32, 0xabcd_0007);
+        assert!(!entry.is_free() && Entry::FREE.is_free());
+    }
+}

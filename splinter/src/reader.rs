@@ -1,0 +1,305 @@
+//! Reading keys: everything here works on a read-only mapping and stores nothing shared.
+
+use crate::config::Type;
+use crate::error::Error;
+use crate::protocol::arena::Arena;
+use crate::protocol::batch::{BATCH, Batch};
+use crate::protocol::key::{Key, KeyRef, Resolved};
+use crate::protocol::{Payload, Window, copy_vector, number_in_slot};
+use crate::store::Store;
+use crate::sync::Relaxed;
+use crate::tandem;
+use crate::view::{Handle, View};
+
+impl Store {
+    /// Copies the value of `key` to the beginning of `buf`. Returns its length.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::BufferTooSmall`], with the length needed; [`Error::Again`] when
+    /// the key was rewritten all the while.
+    pub fn get(&self, key: impl AsRef<[u8]>, buf: &mut [u8]) -> Result<usize, Error> {
+        self.get_bytes(key.as_ref(), buf)
+    }
+
+    fn get_bytes(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Error> {
+        let key = KeyRef::new(key)?;
+        let arena = self.arena();
+        arena.read(&key, |window| arena.payload(window).copy_to(buf))
+    }
+
+    /// Returns the length of the value of `key` in bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn value_len(&self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
+        self.read_bytes(key.as_ref(), |arena, window| {
+            Ok(arena.payload(window).len())
+        })
+    }
+
+    /// Returns the value of `key` as a new vector.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn get_vec(&self, key: impl AsRef<[u8]>) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        self.read_bytes(key.as_ref(), |arena, window| {
+            let payload = arena.payload(window);
+            bytes.resize(payload.len(), 0);
+            payload.copy_to(&mut bytes)
+        })?;
+        Ok(bytes)
+    }
+
+    /// Returns the number in a `BIGUINT` slot.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] when the value is neither a number nor, in a `BIGUINT` slot, eight bytes or
+    /// decimal digits; [`Error::NotFound`], [`Error::Again`].
+    pub fn get_u64(&self, key: impl AsRef<[u8]>) -> Result<u64, Error> {
+        self.read_bytes(key.as_ref(), |arena, window| {
+            let mut bytes = [0; 20];
+            match arena.payload(window) {
+                Payload::Number(number) => Ok(number),
+                payload => {
+                    let len = payload.copy_to(&mut bytes).map_err(|_| Error::WrongType)?;
+                    if window.meta.kind() != Type::BigUint.kind() {
+                        return Err(Error::WrongType);
+                    }
+                    number_in_slot(&bytes[..len]).ok_or(Error::WrongType)
+                }
+            }
+        })
+    }
+
+    /// Calls `body` with a view of the value of `key`, and returns what it returned once it is known
+    /// that the value did not change meanwhile. `body` is called again when it did, so it must not act
+    /// on what it sees; see [`View`] for what it may do.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// store.writer()?.set("word", b"shell")?;
+    /// let ells = store.get_with("word", |view| view.bytes().filter(|byte| *byte == b'l').count())?;
+    /// assert_eq!(ells, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn get_with<R>(
+        &self,
+        key: impl AsRef<[u8]>,
+        mut body: impl FnMut(&View<'_>) -> R,
+    ) -> Result<R, Error> {
+        self.read_bytes(key.as_ref(), |arena, window| {
+            Ok(body(&View::new(arena, *window)))
+        })
+    }
+
+    /// Returns a view of the value of `key` where it lies, without copying it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn view(&self, key: impl AsRef<[u8]>) -> Result<View<'_>, Error> {
+        self.read_bytes(key.as_ref(), |arena, window| Ok(View::new(arena, *window)))
+    }
+
+    /// Tells whether the store holds `key`.
+    ///
+    /// # Errors
+    /// [`Error::Again`], and those of a key that cannot be one.
+    pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool, Error> {
+        match self.read_bytes(key.as_ref(), |_, _| Ok(())) {
+            Ok(()) => Ok(true),
+            Err(Error::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the epoch of `key`: even, and higher after every change.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn epoch(&self, key: impl AsRef<[u8]>) -> Result<u64, Error> {
+        self.read_bytes(key.as_ref(), |_, window| Ok(window.stable_epoch()))
+    }
+
+    /// Copies the vector of `key`.
+    ///
+    /// # Errors
+    /// [`Error::WrongDimension`] when `out` does not have the store's dimension; [`Error::NotFound`]
+    /// when there is no such key or it has no vector; [`Error::Again`].
+    pub fn vector(&self, key: impl AsRef<[u8]>, out: &mut [f32]) -> Result<(), Error> {
+        let dim = self.geometry().vector_dim as usize;
+        if dim == 0 || out.len() != dim {
+            return Err(Error::WrongDimension);
+        }
+        self.read_bytes(key.as_ref(), |arena, window| {
+            let meta = window.meta;
+            if meta.has_vector() == 0 {
+                return Err(Error::NotFound);
+            }
+            copy_vector(arena.vector(window.number, meta.vector_current()), out);
+            Ok(())
+        })
+    }
+
+    /// Reads many keys, hiding the memory latency of each behind the others'. Key `i`'s value is copied
+    /// to `bufs[i * stride..]`, at most `stride` bytes, and its length or error put in `results[i]`.
+    /// Each key is read on its own: this is no snapshot.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// let mut writer = store.writer()?;
+    /// writer.set("a", b"1")?;
+    /// writer.set("b", b"22")?;
+    /// let (mut bufs, mut lens) = ([0; 2 * 16], [Ok(0); 3]);
+    /// store.get_many(&["a", "b"], &mut bufs, 16, &mut lens[..2]);
+    /// assert_eq!(lens[..2], [Ok(1), Ok(2)]);
+    /// assert_eq!(&bufs[16..18], b"22");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If `bufs` or `results` is too short for `keys`.
+    pub fn get_many<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        bufs: &mut [u8],
+        stride: usize,
+        results: &mut [Result<usize, Error>],
+    ) {
+        assert!(results.len() >= keys.len() && bufs.len() >= keys.len() * stride);
+        let arena = self.arena();
+        for first in (0..keys.len()).step_by(BATCH) {
+            let keys = keys[first..].iter().map(AsRef::as_ref);
+            let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
+            arena.read_batch(
+                &batch,
+                |place, window| {
+                    let at = (first + place) * stride;
+                    arena.payload(window).copy_to(&mut bufs[at..at + stride])
+                },
+                |place, result| results[first + place] = result,
+            );
+        }
+    }
+
+    /// Finds the slot of `key`, for reads and writes that skip the search.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn resolve(&self, key: impl AsRef<[u8]>) -> Result<Handle, Error> {
+        let key = KeyRef::new(key.as_ref())?;
+        let number = self.arena().read(&key, |window| Ok(window.number))?;
+        Ok(Handle(Resolved::new(number, key)))
+    }
+
+    /// Copies the value of a resolved key, as [`Self::get`] does.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] once the key was removed: resolve it again. Otherwise as [`Self::get`].
+    pub fn get_at(&self, handle: &Handle, buf: &mut [u8]) -> Result<usize, Error> {
+        let arena = self.arena();
+        arena.read_at(handle.0.number, &handle.0.key_ref(), |window| {
+            arena.payload(window).copy_to(buf)
+        })
+    }
+
+    /// Iterates over the keys in the order of their slots. Keys that are there throughout are listed;
+    /// those that come or go meanwhile may or may not be.
+    pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
+        self.present().map(|(key, _)| key)
+    }
+
+    /// Counts the keys.
+    pub fn len(&self) -> u64 {
+        let used = self
+            .arena()
+            .map
+            .iter()
+            .map(|word| word.used.load(Relaxed).count_ones());
+        used.map(u64::from).sum()
+    }
+
+    /// Tells whether the store holds no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `body` with the key and epoch of every slot that carries all labels in `mask`.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// let mut writer = store.writer()?;
+    /// writer.set("doc", b"text")?;
+    /// writer.label("doc", 0b101)?;
+    /// let mut found = Vec::new();
+    /// store.for_each_label(0b100, |key, _epoch| found.push(key.to_string()));
+    /// assert_eq!(found, ["doc"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn for_each_label(&self, mask: u64, mut body: impl FnMut(&Key, u64)) {
+        for (key, window) in self.present() {
+            let labels = window.slot.labels.load(Relaxed);
+            if labels & mask == mask && window.holds() {
+                body(&key, window.stable_epoch());
+            }
+        }
+    }
+
+    /// Visits every slot that holds a key, with a window that held when the key was read.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (Key, Window<'_>)> + '_ {
+        let arena = self.arena();
+        arena
+            .marked(|word| word.used.load(Relaxed))
+            .filter_map(|number| {
+                let slot = arena.slots.get(number)?;
+                // A slot that changes faster than it can be read is looked at until it stands still long
+                // enough: a key's words change only when the slot changes hands.
+                for _ in 0..1 << 16 {
+                    let window = arena.open(number, slot);
+                    let key = Key::read_from(slot);
+                    if window.holds() {
+                        return window.meta.is_present().then_some((key, window));
+                    }
+                }
+                None
+            })
+    }
+
+    /// Copies all orders of the tandem `base` as they were at one moment: order 0, which is `base`
+    /// itself, to `values[0]`, order `n`, which is `base.n`, to `values[n]`.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// store.writer()?.set_tandem("sensor", &[b"position", b"velocity"])?;
+    /// let mut values = vec![Vec::new(); 2];
+    /// store.tandem("sensor", &mut values)?;
+    /// assert_eq!(values, [&b"position"[..], b"velocity"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when an order is missing; [`Error::BadOrders`]; [`Error::Again`].
+    pub fn tandem(&self, base: impl AsRef<[u8]>, values: &mut [Vec<u8>]) -> Result<(), Error> {
+        let names = tandem::names(base.as_ref(), values.len())?;
+        let keys = tandem::keys(&names)?;
+        let arena = self.arena();
+        arena.read_group(&keys, |order, window| {
+            let payload = arena.payload(window);
+            values[order].resize(payload.len(), 0);
+            payload.copy_to(&mut values[order]).map(drop)
+        })
+    }
+
+    fn read_bytes<'s, R>(
+        &'s self,
+        key: &[u8],
+        mut body: impl FnMut(&'s Arena<'s>, &Window<'s>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let key = KeyRef::new(key)?;
+        let arena = self.arena();
+        arena.read(&key, |window| body(arena, window))
+    }
+}

@@ -1,0 +1,109 @@
+//! Snapshots: what a header or a slot says at one moment.
+
+use crate::config::{Geometry, Type};
+use crate::error::Error;
+use crate::protocol::arena::Scrub;
+use crate::protocol::key::{Key, KeyRef};
+use crate::protocol::{Payload, layout};
+use crate::store::Store;
+use crate::sync::Relaxed;
+
+/// What a store's header says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeaderSnapshot {
+    /// The magic number of every store.
+    pub magic: u32,
+    /// The version of the arena's layout.
+    pub version: u32,
+    /// The sizes the store was created with.
+    pub geometry: Geometry,
+    /// Changes published so far, by all writers together.
+    pub epoch: u64,
+    /// The scrub level in force.
+    pub scrub: Scrub,
+    /// The store's user flags.
+    pub user_flags: u16,
+    /// Values that programs reported they could not make sense of.
+    pub parse_failures: u64,
+    /// The store's epoch when the last of them was reported.
+    pub last_failure_epoch: u64,
+    /// Claims of dead writers that others took over.
+    pub takeovers: u64,
+}
+
+/// What a slot says of its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SlotSnapshot {
+    /// The key.
+    pub key: Key,
+    /// The hash by which it is placed.
+    pub hash: u64,
+    /// Its epoch: even, and higher after every change.
+    pub epoch: u64,
+    /// Where in the arena its value begins, in bytes.
+    pub value_offset: u64,
+    /// Its value's length in bytes.
+    pub value_len: usize,
+    /// Its type.
+    pub kind: Type,
+    /// Its user flags.
+    pub user_flags: u16,
+    /// Its labels.
+    pub labels: u64,
+    /// When the value was made, in the writers' unit.
+    pub ctime: u64,
+    /// When the value was last used, in the writers' unit.
+    pub atime: u64,
+    /// Whether it has a vector.
+    pub has_vector: bool,
+}
+
+impl Store {
+    /// Reads the header. Counters that writers are moving are each as they were at some moment of the
+    /// call.
+    pub fn header(&self) -> HeaderSnapshot {
+        let header = self.arena().header;
+        HeaderSnapshot {
+            magic: layout::MAGIC as u32,
+            version: layout::FORMAT_VERSION as u32,
+            geometry: self.geometry(),
+            epoch: self.arena().epoch(),
+            scrub: self.scrub(),
+            user_flags: self.user_flags(),
+            parse_failures: header.parse_failures.load(Relaxed),
+            last_failure_epoch: header.last_failure_epoch.load(Relaxed),
+            takeovers: header.takeovers.load(Relaxed),
+        }
+    }
+
+    /// Reads all that the slot of `key` says, without its value.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn snapshot(&self, key: impl AsRef<[u8]>) -> Result<SlotSnapshot, Error> {
+        let key = KeyRef::new(key.as_ref())?;
+        let arena = self.arena();
+        arena.read(&key, |window| {
+            let (slot, meta, payload) = (window.slot, window.meta, arena.payload(window));
+            let value_offset = match payload {
+                Payload::Number(_) => self.inner.plan.number_offset(window.number),
+                Payload::Bytes(..) => self.inner.plan.value_offset(window.number, meta.current()),
+            };
+            Ok(SlotSnapshot {
+                key: key.into(),
+                hash: key.hash,
+                epoch: window.stable_epoch(),
+                value_offset,
+                value_len: payload.len(),
+                kind: Type::from_kind(meta.kind()),
+                user_flags: meta.flags() as u16,
+                labels: slot.labels.load(Relaxed),
+                ctime: slot.ctime.load(Relaxed),
+                atime: slot.atime.load(Relaxed),
+                has_vector: meta.has_vector() != 0,
+            })
+        })
+    }
+}

@@ -1,0 +1,442 @@
+//! An open store: creating, opening, and what concerns it as a whole. Reading a key is in `reader`,
+//! changing one in `writer`.
+
+use crate::config::{Config, Geometry, OpenOptions};
+use crate::error::StoreError;
+use crate::kernel::{
+    self, Backing, HugePages, LaneBytes, LaneLocks, Location, Mapping, Residency, Staged,
+};
+use crate::plan::Plan;
+use crate::protocol::Liveness;
+use crate::protocol::arena::{Arena, Scrub};
+use crate::protocol::layout::{FLAG_FULL, FLAG_HYBRID, Header, LANES_AT, Lane, USER_FLAG_SHIFT};
+use crate::sync::Relaxed;
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A store that is open in this process. Cloning it is cheap and opens nothing anew; the mapping goes
+/// when the last clone, writer and view of it are gone.
+///
+/// Reading needs nothing more and may be done from any number of threads. Writing needs a
+/// [`Writer`](crate::Writer) for each writing thread.
+///
+/// ```
+/// use splinter::{Config, Store};
+///
+/// let store = Store::anonymous(&Config::default())?;
+/// store.writer()?.set("greeting", b"hello")?;
+/// assert_eq!(store.get_vec("greeting")?, b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    /// Borrows from `mapping`, which lives exactly as long as this struct; never handed out without
+    /// something that keeps the struct alive.
+    pub(crate) arena: Arena<'static>,
+    mapping: Mapping,
+    backing: Backing,
+    pub(crate) plan: Plan,
+    notes: Vec<String>,
+    /// Opened by the first who needs them.
+    locks: Mutex<Option<Arc<Locks>>>,
+}
+
+/// The lane locks, as the protocol asks for them.
+pub(crate) struct Locks(pub(crate) LaneLocks);
+
+impl Liveness for Locks {
+    fn is_alive(&self, lane: u32) -> bool {
+        self.0.is_alive(lane)
+    }
+}
+
+impl Store {
+    /// Creates a store. Others see it once it is complete.
+    ///
+    /// ```
+    /// use splinter::{Config, Geometry, Location, Store};
+    ///
+    /// let location = Location::shared(format!("doc-create-{}", std::process::id()))?;
+    /// let geometry = Geometry { slots: 128, max_value_len: 256, ..Geometry::default() };
+    /// let store = Store::create(&location, &Config { geometry, ..Config::default() })?;
+    /// assert!(Store::create(&location, &Config::default()).is_err());
+    /// location.unlink()?;
+    /// # Ok::<(), splinter::StoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`], [`StoreError::BadGeometry`], [`StoreError::BadName`],
+    /// [`StoreError::Placement`], or the kernel's refusal.
+    pub fn create(location: &Location, config: &Config) -> Result<Self, StoreError> {
+        let plan = Plan::new(config.geometry)?;
+        let hugetlb = config.huge_pages == HugePages::Hugetlb;
+        let len = if hugetlb {
+            plan.arena_len
+                .next_multiple_of(kernel::HUGE_PAGE_BYTES as u64)
+        } else {
+            plan.arena_len
+        };
+        let staged = Staged::create(location, len, config.mode, hugetlb)?;
+        let mapping = Mapping::new(
+            staged.fd(),
+            plan.arena_len as usize,
+            true,
+            &location.to_string(),
+        )?;
+        // Before the first touch, so that the header's own page goes where it was asked for.
+        kernel::numa::apply(&mapping, &config.placement, false)?;
+        let arena = Inner::arena(&plan, &mapping);
+        plan.write(arena.header, scrub_flags(config.scrub));
+        let huge = kernel::huge::apply(&mapping, staged.fd(), config.huge_pages);
+        let backing = staged.publish()?;
+        Ok(Self::assemble(backing, mapping, plan, huge))
+    }
+
+    /// Opens an existing store for reading and writing.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::NotAStore`], [`StoreError::BadName`], or the kernel's
+    /// refusal.
+    pub fn open(location: &Location) -> Result<Self, StoreError> {
+        Self::open_with(location, &OpenOptions::default())
+    }
+
+    /// Opens an existing store for reading only: permission to read the file is enough.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_read_only(location: &Location) -> Result<Self, StoreError> {
+        Self::open_with(
+            location,
+            &OpenOptions {
+                read_only: true,
+                ..OpenOptions::default()
+            },
+        )
+    }
+
+    /// Opens an existing store as `options` say.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`StoreError::Placement`].
+    pub fn open_with(location: &Location, options: &OpenOptions) -> Result<Self, StoreError> {
+        let backing = kernel::open(location, !options.read_only)?;
+        Self::open_backing(backing, options)
+    }
+
+    /// Opens the store, or creates it if there is none.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Self::create`].
+    pub fn open_or_create(location: &Location, config: &Config) -> Result<Self, StoreError> {
+        // Whoever loses a race to create opens what the winner made; twice lost means that others
+        // create and remove it all the while, and they are told so.
+        match Self::open(location) {
+            Err(StoreError::Missing(_)) => match Self::create(location, config) {
+                Err(StoreError::Exists(_)) => Self::open(location),
+                result => result,
+            },
+            result => result,
+        }
+    }
+
+    /// Creates the store, or opens it if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Self::create`].
+    pub fn create_or_open(location: &Location, config: &Config) -> Result<Self, StoreError> {
+        match Self::create(location, config) {
+            Err(StoreError::Exists(_)) => match Self::open(location) {
+                Err(StoreError::Missing(_)) => Self::create(location, config),
+                result => result,
+            },
+            result => result,
+        }
+    }
+
+    /// Creates a store without a name, in sealed anonymous memory. Others get it as a descriptor
+    /// ([`Self::fd`]). Where the kernel denies anonymous memory files the store is made in named shared
+    /// memory instead, and [`Self::notes`] says so.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn anonymous(config: &Config) -> Result<Self, StoreError> {
+        Self::create(&Location::Anonymous, config)
+    }
+
+    /// Opens the store behind a descriptor that was inherited or passed over a socket.
+    ///
+    /// ```
+    /// use splinter::{Config, Store};
+    ///
+    /// let store = Store::anonymous(&Config::default())?;
+    /// let other = Store::from_fd(store.fd().try_clone_to_owned()?)?;
+    /// store.writer()?.set("k", b"v")?;
+    /// assert_eq!(other.get_vec("k")?, b"v");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, StoreError> {
+        let (backing, writable) = kernel::adopt(fd)?;
+        let options = OpenOptions {
+            read_only: !writable,
+            ..OpenOptions::default()
+        };
+        Self::open_backing(backing, &options)
+    }
+
+    fn open_backing(backing: Backing, options: &OpenOptions) -> Result<Self, StoreError> {
+        let subject = backing.location.to_string();
+        let len = backing.len()?;
+        let header_len = size_of::<Header>();
+        if len < LANES_AT {
+            let reason = format!("it has {len} bytes, fewer than a header");
+            return Err(StoreError::NotAStore { subject, reason });
+        }
+        let plan = {
+            let head = Mapping::new(backing.fd.as_fd(), header_len, false, &subject)?;
+            #[allow(
+                unsafe_code,
+                reason = "the header is looked at before the arena can be mapped"
+            )]
+            // SAFETY: the mapping holds a header's bytes, any of which are valid for its atomics, and
+            // outlives the reference.
+            let header = unsafe { head.base().cast::<Header>().as_ref() };
+            Plan::read(header, len, &subject)?
+        };
+        let writable = !options.read_only;
+        let mapping = Mapping::new(
+            backing.fd.as_fd(),
+            plan.arena_len as usize,
+            writable,
+            &subject,
+        )?;
+        if let Some(placement) = &options.placement {
+            kernel::numa::apply(&mapping, placement, true)?;
+        }
+        let huge = kernel::huge::apply(&mapping, backing.fd.as_fd(), options.huge_pages);
+        Ok(Self::assemble(backing, mapping, plan, huge))
+    }
+
+    fn assemble(backing: Backing, mapping: Mapping, plan: Plan, note: Option<String>) -> Self {
+        let arena = Inner::arena(&plan, &mapping);
+        let notes = backing.note.iter().cloned().chain(note).collect();
+        let locks = Mutex::new(None);
+        Self {
+            inner: Arc::new(Inner {
+                arena,
+                mapping,
+                backing,
+                plan,
+                notes,
+                locks,
+            }),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn arena(&self) -> &Arena<'_> {
+        &self.inner.arena
+    }
+
+    /// Returns the lane locks, which the first call opens.
+    pub(crate) fn locks(&self) -> Result<Arc<Locks>, StoreError> {
+        let mut locks = self
+            .inner
+            .locks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(locks) = &*locks {
+            return Ok(Arc::clone(locks));
+        }
+        let lanes = self.geometry().lanes;
+        let bytes = LaneBytes {
+            base: LANES_AT,
+            stride: size_of::<Lane>() as u64,
+            lanes,
+        };
+        let opened = LaneLocks::new(self.fd(), bytes, &self.location().to_string())?;
+        Ok(Arc::clone(locks.insert(Arc::new(Locks(opened)))))
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
+        if self.is_read_only() {
+            Err(StoreError::ReadOnly)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Borrows the descriptor of the backing file, to pass it on.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.inner.backing.fd.as_fd()
+    }
+
+    /// Returns the sizes the store was created with.
+    pub fn geometry(&self) -> Geometry {
+        self.inner.plan.geometry
+    }
+
+    /// Returns where the store lives; for one opened by descriptor, where the kernel says it does.
+    pub fn location(&self) -> &Location {
+        &self.inner.backing.location
+    }
+
+    /// Tells whether seals fix the length of the store's memory, so that nobody can cut it short under
+    /// the mappings of others: so for every anonymous store.
+    pub fn is_sealed(&self) -> bool {
+        self.inner
+            .backing
+            .seals()
+            .is_some_and(kernel::Seals::fix_length)
+    }
+
+    /// Lists, in words, what was had otherwise than asked for.
+    pub fn notes(&self) -> &[String] {
+        &self.inner.notes
+    }
+
+    /// Tells whether the store was opened for reading only.
+    pub fn is_read_only(&self) -> bool {
+        !self.inner.mapping.is_writable()
+    }
+
+    /// Returns the length of the arena in bytes. Pages are taken only as they are used.
+    pub fn arena_len(&self) -> u64 {
+        self.inner.plan.arena_len
+    }
+
+    /// Finds out, page by page, on which NUMA nodes the store's memory is.
+    ///
+    /// # Errors
+    /// [`StoreError::Os`] when the kernel does not tell.
+    pub fn residency(&self) -> Result<Residency, StoreError> {
+        kernel::numa::residency(&self.inner.mapping, self.fd())
+    }
+
+    /// Tells how many bytes of the mapping are reached through huge pages, by the kernel's account.
+    pub fn huge_page_bytes(&self) -> u64 {
+        kernel::huge::obtained(&self.inner.mapping)
+    }
+
+    /// Writes what was published to the device that holds the file. What was published survives the
+    /// death of any process without this; it survives a power cut from here on. Does nothing for a store
+    /// in memory.
+    ///
+    /// # Errors
+    /// [`StoreError::Os`] when the device fails.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        let failed = |error| StoreError::os("flush", self.location().to_string(), error);
+        self.inner.mapping.flush().map_err(failed)
+    }
+
+    /// Returns the scrub level in force.
+    pub fn scrub(&self) -> Scrub {
+        self.arena().scrub()
+    }
+
+    /// Switches the scrub level for every process, from each one's next write on.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`].
+    pub fn set_scrub(&self, level: Scrub) -> Result<(), StoreError> {
+        self.change_flags(|flags| flags & !(FLAG_FULL | FLAG_HYBRID) | scrub_flags(level))
+            .map(drop)
+    }
+
+    /// Tells whether the older switch for scrubbing is on: whether the level is full.
+    pub fn auto_vacuum(&self) -> bool {
+        self.scrub() == Scrub::Full
+    }
+
+    /// Turns the older switch on, which is level full, or off, which is level none.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`].
+    pub fn set_auto_vacuum(&self, on: bool) -> Result<(), StoreError> {
+        self.set_scrub(if on { Scrub::Full } else { Scrub::None })
+    }
+
+    /// Returns the store's sixteen user flags.
+    pub fn user_flags(&self) -> u16 {
+        (self.arena().header.flags.load(Relaxed) >> USER_FLAG_SHIFT) as u16
+    }
+
+    /// Sets the user flags in `mask`. Returns all of them as they are then.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`].
+    pub fn set_user_flags(&self, mask: u16) -> Result<u16, StoreError> {
+        self.change_flags(|flags| flags | u64::from(mask) << USER_FLAG_SHIFT)
+    }
+
+    /// Clears the user flags in `mask`. Returns all of them as they are then.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`].
+    pub fn clear_user_flags(&self, mask: u16) -> Result<u16, StoreError> {
+        self.change_flags(|flags| flags & !(u64::from(mask) << USER_FLAG_SHIFT))
+    }
+
+    fn change_flags(&self, change: impl Fn(u64) -> u64) -> Result<u16, StoreError> {
+        self.check_writable()?;
+        let flags = &self.arena().header.flags;
+        let mut old = flags.load(Relaxed);
+        while let Err(now) = flags.compare_exchange_weak(old, change(old), Relaxed, Relaxed) {
+            old = now;
+        }
+        Ok((change(old) >> USER_FLAG_SHIFT) as u16)
+    }
+
+    /// Counts a value that a program could not make sense of, with the store's epoch at the time.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`].
+    pub fn report_parse_failure(&self) -> Result<(), StoreError> {
+        self.check_writable()?;
+        let arena = self.arena();
+        arena.header.parse_failures.fetch_add(1, Relaxed);
+        arena
+            .header
+            .last_failure_epoch
+            .fetch_max(arena.epoch(), Relaxed);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("location", self.location())
+            .field("geometry", &self.geometry())
+            .field("read_only", &self.is_read_only())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    #[allow(
+        unsafe_code,
+        reason = "the arena borrows from the mapping it is stored beside"
+    )]
+    fn arena(plan: &Plan, mapping: &Mapping) -> Arena<'static> {
+        // SAFETY: the caller either drops the arena at once or stores it in an `Inner` beside the
+        // mapping, whose address does not change; the plan was checked against the mapping's length.
+        unsafe { plan.arena(mapping) }
+    }
+}
+
+fn scrub_flags(level: Scrub) -> u64 {
+    match level {
+        Scrub::None => 0,
+        Scrub::Hybrid => FLAG_HYBRID,
+        Scrub::Full => FLAG_FULL,
+    }
+}

@@ -1,0 +1,179 @@
+//! The one place every atomic comes from, so that the models can replace them all: `std`'s in a
+//! build, loom's under `--cfg loom`. Nothing here knows what the words mean.
+
+#[cfg(loom)]
+pub(crate) use loom::{
+    hint::spin_loop,
+    sync::atomic::{AtomicU64, Ordering, fence},
+};
+#[cfg(not(loom))]
+pub(crate) use std::{
+    hint::spin_loop,
+    sync::atomic::{AtomicU64, Ordering, fence},
+};
+
+pub(crate) use Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// A 64-bit word of the arena.
+pub(crate) type Word = AtomicU64;
+
+/// Loads a word so that everything its writer did before releasing it is seen. A relaxed load and a
+/// fence rather than an acquire load: the mapping may be read-only, where Rust defines only relaxed
+/// loads (`std::sync::atomic`, "Atomic accesses to read-only memory"). On x86-64 both are one `mov`.
+#[inline(always)]
+pub(crate) fn load_acquire(word: &Word) -> u64 {
+    let value = word.load(Relaxed);
+    fence(Acquire);
+    value
+}
+
+/// Two adjacent words, the second of which can be changed together with the first in one step.
+#[cfg(not(loom))]
+#[repr(C, align(16))]
+pub(crate) struct Pair {
+    first: Word,
+    second: Word,
+}
+
+#[cfg(not(loom))]
+impl Pair {
+    /// Loads the first word as [`load_acquire`] does.
+    #[inline(always)]
+    pub(crate) fn first_acquire(&self) -> u64 {
+        load_acquire(&self.first)
+    }
+
+    /// Loads the first word without ordering.
+    #[inline(always)]
+    pub(crate) fn first_relaxed(&self) -> u64 {
+        self.first.load(Relaxed)
+    }
+
+    /// Changes the first word from `old` to `new`, or does nothing and returns false.
+    #[inline(always)]
+    pub(crate) fn exchange_first(&self, old: u64, new: u64) -> bool {
+        self.first
+            .compare_exchange(old, new, AcqRel, Relaxed)
+            .is_ok()
+    }
+
+    /// Stores the first word with release ordering. Only for the one who owns the pair.
+    #[inline(always)]
+    pub(crate) fn store_first(&self, value: u64) {
+        self.first.store(value, Release);
+    }
+
+    /// Loads the second word without ordering.
+    #[inline(always)]
+    pub(crate) fn second(&self) -> u64 {
+        self.second.load(Relaxed)
+    }
+
+    /// Returns where the second word lies.
+    #[inline(always)]
+    pub(crate) fn second_address(&self) -> *const u8 {
+        (&raw const self.second).cast()
+    }
+
+    /// Stores the second word without ordering. Only for the one who owns the pair.
+    #[inline(always)]
+    pub(crate) fn store_second(&self, value: u64) {
+        self.second.store(value, Relaxed);
+    }
+
+    /// Changes both words in one step from `old` to `new`, or does nothing and returns false.
+    ///
+    /// `owned` is what the first word reads while a machine without a 16-byte exchange does it in
+    /// three steps; it names the caller as the owner, so that a crash between them is found.
+    #[inline(always)]
+    #[cfg_attr(target_arch = "x86_64", allow(unsafe_code, unused_variables))]
+    pub(crate) fn exchange(&self, old: (u64, u64), new: (u64, u64), owned: u64) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let swapped: u8;
+            // SAFETY: `self` is 16 bytes, 16-byte aligned and shared memory that is only ever
+            // accessed atomically; `lock cmpxchg16b` (in every x86-64 processor since 2006) acts on
+            // those bytes alone. `rbx`, which the compiler keeps for itself, is restored.
+            unsafe {
+                std::arch::asm!(
+                    "xchg rsi, rbx",
+                    "lock cmpxchg16b [rdi]",
+                    "sete r8b",
+                    "mov rbx, rsi",
+                    in("rdi") self,
+                    inout("rsi") new.0 => _,
+                    out("r8b") swapped,
+                    in("rcx") new.1,
+                    inout("rax") old.0 => _,
+                    inout("rdx") old.1 => _,
+                    options(nostack)
+                );
+            }
+            swapped != 0
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            if !self.exchange_first(old.0, owned) {
+                return false;
+            }
+            // Only an owner stores the second word, and the first has not moved since `old` was
+            // read, so `old.1` is what it still holds.
+            fence(Release);
+            self.store_second(new.1);
+            self.store_first(new.0);
+            true
+        }
+    }
+}
+
+/// The models' pair: both words, cut to 32 bits, in one loom atomic, which makes the exchange of both
+/// exactly as atomic as the instruction is. An owner's store of one half writes back the other half
+/// as it read it, which nobody else may change meanwhile.
+#[cfg(loom)]
+pub(crate) struct Pair(Word);
+
+#[cfg(loom)]
+impl Pair {
+    pub(crate) fn new(first: u64, second: u64) -> Self {
+        Self(Word::new(Self::pack(first, second)))
+    }
+
+    fn pack(first: u64, second: u64) -> u64 {
+        assert!(
+            first < 1 << 32 && second < 1 << 32,
+            "a model's words fit in 32 bits"
+        );
+        first << 32 | second
+    }
+
+    pub(crate) fn first_acquire(&self) -> u64 {
+        load_acquire(&self.0) >> 32
+    }
+
+    pub(crate) fn first_relaxed(&self) -> u64 {
+        self.0.load(Relaxed) >> 32
+    }
+
+    pub(crate) fn exchange_first(&self, old: u64, new: u64) -> bool {
+        let second = self.second();
+        self.exchange((old, second), (new, second), 0)
+    }
+
+    pub(crate) fn store_first(&self, value: u64) {
+        self.0.store(Self::pack(value, self.second()), Release);
+    }
+
+    pub(crate) fn second(&self) -> u64 {
+        self.0.load(Relaxed) & u64::from(u32::MAX)
+    }
+
+    pub(crate) fn store_second(&self, value: u64) {
+        self.0
+            .store(Self::pack(self.first_relaxed(), value), Relaxed);
+    }
+
+    pub(crate) fn exchange(&self, old: (u64, u64), new: (u64, u64), _owned: u64) -> bool {
+        let (old, new) = (Self::pack(old.0, old.1), Self::pack(new.0, new.1));
+        self.0.compare_exchange(old, new, AcqRel, Relaxed).is_ok()
+    }
+}

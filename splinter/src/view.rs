@@ -1,0 +1,153 @@
+//! What a lookup leaves in the caller's hand: a view of a value where it lies, and a handle that finds
+//! a key's slot again without searching.
+
+use crate::protocol::arena::Arena;
+use crate::protocol::key::{Key, Resolved};
+use crate::protocol::{Payload, Window};
+use crate::sync::{Relaxed, Word};
+use std::fmt;
+
+/// A value where it lies in shared memory, uncopied.
+///
+/// Another process may rewrite the bytes at any time. What was read is the value that was published only
+/// if [`Self::is_current`] says so *afterwards*. Until then it may be used for anything that a wrong
+/// byte cannot harm: comparing, hashing, summing, copying aside. It must not index memory, size an
+/// allocation or leave the program.
+///
+/// The buffer stays whole while one more write to the key is in progress or done, so a view outlives a
+/// single overwrite; the next one ends it.
+///
+/// ```
+/// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+/// # let mut writer = store.writer()?;
+/// writer.set("k", b"one")?;
+/// let view = store.view("k")?;
+/// assert_eq!(view.bytes().next(), Some(b'o'));
+/// assert!(view.is_current());
+/// writer.set("k", b"two")?;
+/// writer.set("k", b"three")?;
+/// assert!(!view.is_current());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A view cannot outlive its store:
+///
+/// ```compile_fail
+/// let view = {
+///     let store = splinter::Store::anonymous(&splinter::Config::default()).unwrap();
+///     store.view("k").unwrap()
+/// };
+/// view.is_current();
+/// ```
+#[derive(Clone, Copy)]
+pub struct View<'s> {
+    window: Window<'s>,
+    payload: Payload<'s>,
+}
+
+impl<'s> View<'s> {
+    pub(crate) fn new(arena: &Arena<'s>, window: Window<'s>) -> Self {
+        Self {
+            window,
+            payload: arena.payload(&window),
+        }
+    }
+
+    /// Tells whether all that was read through the view so far is the value that was published.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.window.holds()
+    }
+
+    /// Returns the value's length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.payload.len()
+    }
+
+    /// Tells whether the value has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the epoch the value was published with.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.window.stable_epoch()
+    }
+
+    /// Copies the value to the beginning of `out`, at most `out.len()` bytes. Returns how many.
+    pub fn copy_to(&self, out: &mut [u8]) -> usize {
+        let len = self.len().min(out.len());
+        match self.payload {
+            Payload::Number(number) => out[..len].copy_from_slice(&number.to_le_bytes()[..len]),
+            Payload::Bytes(words, _) => crate::protocol::copy_out(words, &mut out[..len]),
+        }
+        len
+    }
+
+    /// Iterates over the value's bytes.
+    pub fn bytes(&self) -> impl Iterator<Item = u8> + '_ {
+        (0..self.len().div_ceil(8))
+            .flat_map(|index| self.word(index).to_le_bytes())
+            .take(self.len())
+    }
+
+    /// Reads the `index`-th eight bytes as a little-endian word; bytes past the value are zero.
+    #[must_use]
+    pub fn word(&self, index: usize) -> u64 {
+        let word = match self.payload {
+            Payload::Number(number) if index == 0 => number,
+            Payload::Bytes(words, _) => words.get(index).map_or(0, |word| word.load(Relaxed)),
+            Payload::Number(_) => 0,
+        };
+        match self.len().saturating_sub(index * 8) {
+            0 => 0,
+            rest @ 1..8 => word & ((1 << (rest * 8)) - 1),
+            _ => word,
+        }
+    }
+
+    /// Returns the address of the first byte, aligned to 8, for code that can read racing memory.
+    #[must_use]
+    pub fn as_ptr(&self) -> *const u8 {
+        match self.payload {
+            Payload::Number(_) => self.window.slot.state_number.second_address(),
+            Payload::Bytes(words, _) => words.as_ptr().cast::<Word>().cast(),
+        }
+    }
+}
+
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("len", &self.len())
+            .field("epoch", &self.epoch())
+            .finish()
+    }
+}
+
+/// A key together with the slot it was found in, so that using it again needs neither hash nor search.
+///
+/// It holds no claim on the key: once the key is removed, operations through the handle answer
+/// [`Error::NotFound`](crate::Error::NotFound), whatever the slot is used for then.
+#[derive(Clone, Copy)]
+pub struct Handle(pub(crate) Resolved);
+
+impl Handle {
+    /// Returns the key.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        self.0.key
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("key", &self.key())
+            .field("slot", &self.0.number)
+            .finish()
+    }
+}

@@ -1,0 +1,382 @@
+//! Changing keys: a registered writer, which holds a lane of the store.
+
+use crate::config::Type;
+use crate::error::{Error, StoreError};
+use crate::kernel;
+use crate::protocol::batch::{BATCH, Batch};
+use crate::protocol::key::KeyRef;
+use crate::protocol::layout::Slot;
+use crate::protocol::state::Meta;
+use crate::protocol::{Claimant, IntegerOp};
+use crate::store::{Locks, Store};
+use crate::sync::{Relaxed, Word};
+use crate::tandem;
+use crate::view::Handle;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A registered writer: one for each thread that writes. It reads, too, being a [`Store`] as well.
+///
+/// Every change answers [`Error::Again`] when another living writer holds the key: nothing was changed,
+/// and the same call can be made again at once. A key held by a writer that died is taken over by
+/// whoever wants it next.
+///
+/// Dropping the writer gives its lane back; so does the end of its process, however it comes.
+///
+/// ```
+/// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+/// let mut writer = store.writer()?;
+/// while let Err(splinter::Error::Again) = writer.set("key", b"value") {}
+/// assert_eq!(writer.get_vec("key")?, b"value");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Writer {
+    claimant: Claimant<'static>,
+    locks: Arc<Locks>,
+    /// How many forks lay behind the process when the lane was taken.
+    forks: u32,
+    /// Keeps alive what the claimant borrows.
+    store: Store,
+}
+
+impl Store {
+    /// Registers a writer: takes a lane that no living writer holds.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`]; [`StoreError::NoLane`] when all are taken; [`StoreError::Os`] when the
+    /// kernel cannot lock a lane, for which it needs `/proc`.
+    pub fn writer(&self) -> Result<Writer, StoreError> {
+        self.check_writable()?;
+        let locks = self.locks()?;
+        let lanes = self.geometry().lanes;
+        let mut lane = 0;
+        while !locks.0.try_acquire(lane)? {
+            lane += 1;
+            if lane == lanes {
+                return Err(StoreError::NoLane { lanes });
+            }
+        }
+        let claimant = Claimant::new(self.inner.arena, lane, Arc::clone(&locks) as _);
+        Ok(Writer {
+            claimant,
+            locks,
+            forks: kernel::forks(),
+            store: self.clone(),
+        })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // In a forked child the lane is still the parent's.
+        if self.forks == kernel::forks() {
+            self.locks.0.release(self.claimant.lane);
+        }
+    }
+}
+
+impl Deref for Writer {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("lane", &self.lane())
+            .field("store", &self.store)
+            .finish()
+    }
+}
+
+impl Writer {
+    /// Returns the number of the lane this writer holds.
+    pub fn lane(&self) -> u32 {
+        self.claimant.lane
+    }
+
+    /// Returns what changes the arena, unless the lane belongs to a parent process.
+    #[inline(always)]
+    fn claimant(&mut self) -> Result<&mut Claimant<'static>, Error> {
+        if self.forks == kernel::forks() {
+            Ok(&mut self.claimant)
+        } else {
+            Err(Error::Forked)
+        }
+    }
+
+    /// Sets the value of `key`, which is created if missing. Its type and labels stay, its vector goes.
+    ///
+    /// # Errors
+    /// [`Error::Again`], [`Error::ValueTooLong`], [`Error::Full`], and those of a key that cannot be one.
+    pub fn set(&mut self, key: impl AsRef<[u8]>, value: &[u8]) -> Result<(), Error> {
+        self.set_bytes(key.as_ref(), value)
+    }
+
+    fn set_bytes(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        let key = KeyRef::new(key)?;
+        self.claimant()?.set(&key, value)
+    }
+
+    /// Sets the value of a resolved key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] once the key was removed: it is not created. Otherwise as [`Self::set`].
+    pub fn set_at(&mut self, handle: &Handle, value: &[u8]) -> Result<(), Error> {
+        self.claimant()?
+            .set_at(handle.0.number, &handle.0.key_ref(), value)
+    }
+
+    /// Sets many keys, hiding the memory latency of each behind the others'. Each is set on its own, and
+    /// what came of it put in `results`.
+    ///
+    /// # Panics
+    /// If `results` is shorter than `pairs`.
+    pub fn set_many<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        pairs: &[(K, V)],
+        results: &mut [Result<(), Error>],
+    ) {
+        assert!(
+            results.len() >= pairs.len(),
+            "there is a result for every pair"
+        );
+        let claimant = match self.claimant() {
+            Ok(claimant) => claimant,
+            Err(error) => return results[..pairs.len()].fill(Err(error)),
+        };
+        for first in (0..pairs.len()).step_by(BATCH) {
+            let keys = pairs[first..].iter().map(|(key, _)| key.as_ref());
+            let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
+            claimant.set_batch(
+                &batch,
+                |place| pairs[first + place].1.as_ref(),
+                |place, result| results[first + place] = result,
+            );
+        }
+    }
+
+    /// Appends `tail` to the value of `key`. Returns the new length. Readers see all of it or none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the key is missing; [`Error::ValueTooLong`] when the whole would be;
+    /// [`Error::WrongType`] when the value is a number; [`Error::Again`].
+    pub fn append(&mut self, key: impl AsRef<[u8]>, tail: &[u8]) -> Result<usize, Error> {
+        let key = KeyRef::new(key.as_ref())?;
+        self.claimant()?.append(&key, tail)
+    }
+
+    /// Removes `key`. Returns the length its value had.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn unset(&mut self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
+        let key = KeyRef::new(key.as_ref())?;
+        self.claimant()?.unset(&key)
+    }
+
+    /// Raises the epoch of `key` without changing anything else.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn bump(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
+        self.amend(key.as_ref(), |_, meta| meta).map(drop)
+    }
+
+    /// Applies `op` to the number in a `BIGUINT` slot. Returns the new number. No update is ever lost,
+    /// and no operation waits for another.
+    ///
+    /// ```
+    /// use splinter::IntegerOp;
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// let mut writer = store.writer()?;
+    /// writer.set_u64("visits", 40)?;
+    /// assert_eq!(writer.integer("visits", IntegerOp::Inc(2))?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] when the slot is of another type, or what it was set to is neither eight
+    /// bytes nor decimal digits; [`Error::NotFound`], [`Error::Again`].
+    pub fn integer(&mut self, key: impl AsRef<[u8]>, op: IntegerOp) -> Result<u64, Error> {
+        let key = KeyRef::new(key.as_ref())?;
+        self.claimant()?.integer(&key, op)
+    }
+
+    /// Applies `op` to the number of a resolved key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] once the key was removed. Otherwise as [`Self::integer`].
+    pub fn integer_at(&mut self, handle: &Handle, op: IntegerOp) -> Result<u64, Error> {
+        self.claimant()?
+            .integer_in(handle.0.number, &handle.0.key_ref(), op)
+    }
+
+    /// Sets `key` to a number, making it a `BIGUINT` slot, which is created if missing.
+    ///
+    /// # Errors
+    /// [`Error::Again`], [`Error::Full`].
+    pub fn set_u64(&mut self, key: impl AsRef<[u8]>, value: u64) -> Result<(), Error> {
+        let key = KeyRef::new(key.as_ref())?;
+        self.claimant()?.set_number(&key, value)
+    }
+
+    /// Gives `key` a type. The value of a slot that becomes `BIGUINT` must be decimal digits, or eight
+    /// bytes that are no printable text; a number that becomes `VARTEXT` or `JSON` turns into digits,
+    /// one that becomes anything else into its eight bytes, the lowest first.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] when the value is no number; [`Error::NotFound`], [`Error::Again`].
+    pub fn set_type(&mut self, key: impl AsRef<[u8]>, kind: Type) -> Result<(), Error> {
+        let key = KeyRef::new(key.as_ref())?;
+        self.claimant()?.set_kind(&key, kind.kind(), kind.is_text())
+    }
+
+    /// Adds the labels in `mask` to `key`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn label(&mut self, key: impl AsRef<[u8]>, mask: u64) -> Result<(), Error> {
+        self.amend_word(key.as_ref(), |slot| &slot.labels, |labels| labels | mask)
+    }
+
+    /// Takes the labels in `mask` from `key`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn unlabel(&mut self, key: impl AsRef<[u8]>, mask: u64) -> Result<(), Error> {
+        self.amend_word(key.as_ref(), |slot| &slot.labels, |labels| labels & !mask)
+    }
+
+    /// Sets the user flags in `mask` on `key`. Returns all of them as they are then.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn set_slot_flags(&mut self, key: impl AsRef<[u8]>, mask: u16) -> Result<u16, Error> {
+        self.amend(key.as_ref(), |_, meta| {
+            meta.with_flags(meta.flags() | u64::from(mask))
+        })
+    }
+
+    /// Clears the user flags in `mask` on `key`. Returns all of them as they are then.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn clear_slot_flags(&mut self, key: impl AsRef<[u8]>, mask: u16) -> Result<u16, Error> {
+        self.amend(key.as_ref(), |_, meta| {
+            meta.with_flags(meta.flags() & !u64::from(mask))
+        })
+    }
+
+    /// Records when the value of `key` was made: `time` less `processing`, what handling it took, both
+    /// in any one unit, such as that of [`crate::cycles`].
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn set_ctime(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        time: u64,
+        processing: u64,
+    ) -> Result<(), Error> {
+        self.amend_word(
+            key.as_ref(),
+            |slot| &slot.ctime,
+            |_| time.saturating_sub(processing),
+        )
+    }
+
+    /// Records when the value of `key` was last used, as [`Self::set_ctime`] does when it was made.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn set_atime(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        time: u64,
+        processing: u64,
+    ) -> Result<(), Error> {
+        self.amend_word(
+            key.as_ref(),
+            |slot| &slot.atime,
+            |_| time.saturating_sub(processing),
+        )
+    }
+
+    /// Sets the vector of `key`, which must have the store's dimension. The value stays.
+    ///
+    /// # Errors
+    /// [`Error::WrongDimension`], [`Error::NotFound`], [`Error::Again`].
+    pub fn set_vector(&mut self, key: impl AsRef<[u8]>, vector: &[f32]) -> Result<(), Error> {
+        let key = KeyRef::new(key.as_ref())?;
+        self.claimant()?.set_vector(&key, vector)
+    }
+
+    /// Drops the vector of `key`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn clear_vector(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
+        self.amend(key.as_ref(), |_, meta| meta.with_has_vector(0))
+            .map(drop)
+    }
+
+    /// Sets all orders of the tandem `base` as one generation: `base` itself to `values[0]`, `base.n` to
+    /// `values[n]`. Readers of the tandem see all of them or none; so does everybody if this process
+    /// dies meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::BadOrders`]; [`Error::KeyTooLong`] when the longest name would not fit;
+    /// [`Error::ValueTooLong`], [`Error::Full`], [`Error::Again`]. No order was changed then.
+    pub fn set_tandem(&mut self, base: impl AsRef<[u8]>, values: &[&[u8]]) -> Result<(), Error> {
+        let names = tandem::names(base.as_ref(), values.len())?;
+        self.claimant()?.set_group(&tandem::keys(&names)?, values)
+    }
+
+    /// Removes the first `orders` orders of the tandem `base`, all at once. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`Error::BadOrders`], [`Error::KeyTooLong`], [`Error::Again`].
+    pub fn unset_tandem(&mut self, base: impl AsRef<[u8]>, orders: usize) -> Result<usize, Error> {
+        let names = tandem::names(base.as_ref(), orders)?;
+        self.claimant()?.unset_group(&tandem::keys(&names)?)
+    }
+
+    /// Zeroes every stale byte in the store, as level full would have, whatever the level is. Returns
+    /// how many slots it looked after.
+    ///
+    /// # Errors
+    /// [`Error::Again`] when a slot was held by a living writer all the while; all others are clean.
+    pub fn purge(&mut self) -> Result<u64, Error> {
+        self.claimant()?.purge()
+    }
+
+    fn amend(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&Slot, Meta) -> Meta,
+    ) -> Result<u16, Error> {
+        let key = KeyRef::new(key)?;
+        self.claimant()?
+            .amend(&key, change)
+            .map(|meta| meta.flags() as u16)
+    }
+
+    fn amend_word(
+        &mut self,
+        key: &[u8],
+        word: impl FnOnce(&Slot) -> &Word,
+        change: impl FnOnce(u64) -> u64,
+    ) -> Result<(), Error> {
+        self.amend(key, |slot, meta| {
+            let word = word(slot);
+            word.store(change(word.load(Relaxed)), Relaxed);
+            meta
+        })
+        .map(drop)
+    }
+}
