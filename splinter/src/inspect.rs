@@ -62,7 +62,7 @@ impl Store {
             } += 1;
         };
         for number in arena.marked(|word| word.touched.load(Relaxed)) {
-            let Some(slot) = arena.slots.get(number) else {
+            let Some(slot) = arena.slot(number) else {
                 continue;
             };
             let state = State(slot.state_number.first_acquire());
@@ -95,7 +95,7 @@ impl Store {
             }
             let entries = chunk.entries.iter().map(|word| Entry(word.load(Relaxed)));
             let dangles = |entry: &Entry| {
-                let slot = arena.slots.get(entry.slot());
+                let slot = arena.slot(entry.slot());
                 !slot.is_some_and(|slot| Meta(slot.meta.load(Relaxed)).is_present())
             };
             let dangling = entries
@@ -133,13 +133,9 @@ impl Arena<'_> {
                     .map(|which| self.vector(number, which))
                     .map(|words| count_non_zero(words, 0, words.len() * 8))
                     .sum();
-                let key = self
-                    .slots
-                    .get(number)
-                    .filter(|_| !present)
-                    .map_or(0, |slot| {
-                        count_non_zero(&slot.key, 0, size_of_val(&slot.key))
-                    });
+                let key = self.slot(number).filter(|_| !present).map_or(0, |slot| {
+                    count_non_zero(&slot.key, 0, size_of_val(&slot.key))
+                });
                 values + vectors + key
             }
         }

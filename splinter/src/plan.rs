@@ -4,7 +4,7 @@
 use crate::config::Geometry;
 use crate::error::StoreError;
 use crate::kernel::Mapping;
-use crate::protocol::arena::{Arena, Shape, Slots};
+use crate::protocol::arena::{Arena, Shape};
 use crate::protocol::layout::{
     Chunk, FORMAT_VERSION, HASH_RAPID_V3, Header, HeaderGeometry, LANES_AT, Lane, MAGIC, MapWord,
     READY, Slot,
@@ -20,15 +20,16 @@ pub(crate) struct Plan {
     map_at: u64,
     chunks_at: u64,
     slots_at: u64,
-    slot_stride: u64,
     values_at: u64,
     value_stride: u64,
     vectors_at: u64,
     vector_stride: u64,
 }
 
-/// Seven entries a chunk and four slots: the index is four sevenths full when the store is.
+/// At most four slots a chunk of seven entries: the index is at most four sevenths full when the store is.
 const SLOTS_PER_CHUNK: u64 = 4;
+/// The size of a slot's record.
+const SLOT: u64 = size_of::<Slot>() as u64;
 const LINE: u64 = 64;
 const PAGE: u64 = 4096;
 /// The most bytes an arena can have: what user space can map.
@@ -61,13 +62,12 @@ impl Plan {
         )?;
         within("the vector dimension", vector_dim.into(), 0, 1 << 20)?;
         within("the number of lanes", lanes.into(), 1, 1023)?;
-        let chunks = slots.div_ceil(SLOTS_PER_CHUNK);
+        let chunks = slots.div_ceil(SLOTS_PER_CHUNK).next_power_of_two();
         let map_at = LANES_AT + u64::from(lanes) * size_of::<Lane>() as u64;
         let chunks_at =
             (map_at + slots.div_ceil(64) * size_of::<MapWord>() as u64).next_multiple_of(LINE);
         let slots_at = (chunks_at + chunks * LINE).next_multiple_of(PAGE);
-        let slot_stride = size_of::<Slot>() as u64;
-        let values_at = (slots_at + slots * slot_stride).next_multiple_of(PAGE);
+        let values_at = (slots_at + slots * SLOT).next_multiple_of(PAGE);
         let value_stride = spread(2 * max_value_len.next_multiple_of(LINE));
         let vectors_at = (values_at.checked_add(slots.saturating_mul(value_stride)))
             .and_then(|end| end.checked_next_multiple_of(PAGE));
@@ -91,7 +91,6 @@ impl Plan {
             map_at,
             chunks_at,
             slots_at,
-            slot_stride,
             values_at,
             value_stride,
             vectors_at,
@@ -113,7 +112,7 @@ impl Plan {
             (&header.map_at, self.map_at),
             (&header.chunks_at, self.chunks_at),
             (&header.slots_at, self.slots_at),
-            (&header.slot_stride, self.slot_stride),
+            (&header.slot_stride, SLOT),
             (&header.values_at, self.values_at),
             (&header.value_stride, self.value_stride),
             (&header.vectors_at, self.vectors_at),
@@ -217,10 +216,8 @@ impl Plan {
         let chunks = unsafe { slice::<Chunk>(at(self.chunks_at), self.chunks) };
         // SAFETY: see above.
         let words = unsafe { slice::<Word>(at(0), self.arena_len / 8) };
-        let first = at(self.slots_at).cast();
-        // SAFETY: see above; the stride is a multiple of a record's alignment.
-        let slots =
-            unsafe { Slots::new(first, self.slot_stride as usize, self.geometry.slots as u32) };
+        // SAFETY: see above.
+        let slots = unsafe { slice::<Slot>(at(self.slots_at), self.geometry.slots) };
         Arena {
             header,
             lanes,
@@ -234,7 +231,7 @@ impl Plan {
 
     /// Returns where in the arena a slot's number word is, in bytes.
     pub(crate) fn number_offset(&self, slot: u32) -> u64 {
-        self.slots_at + u64::from(slot) * self.slot_stride + 8
+        self.slots_at + u64::from(slot) * SLOT + 8
     }
 
     /// Returns where in the arena one of a slot's value buffers begins, in bytes.

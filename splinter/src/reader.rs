@@ -17,14 +17,37 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::BufferTooSmall`], with the length needed; [`Error::Again`] when
     /// the key was rewritten all the while.
+    #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>, buf: &mut [u8]) -> Result<usize, Error> {
-        self.get_bytes(key.as_ref(), buf)
+        in_registers(|error| self.get_bytes(key.as_ref(), buf, error))
     }
 
-    fn get_bytes(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Error> {
-        let key = KeyRef::new(key)?;
+    fn get_bytes(&self, key: &[u8], buf: &mut [u8], error: &mut Error) -> u64 {
         let arena = self.arena();
-        arena.read(&key, |window| arena.payload(window).copy_to(buf))
+        let key = match KeyRef::new(key) {
+            Ok(key) => key,
+            Err(kind) => return or_failed(Err(kind), error),
+        };
+        // Nearly every get is this: the likeliest slot holds the key, and nobody writes it meanwhile.
+        if let Some(window) = arena
+            .guess(key.hash)
+            .and_then(|number| arena.window(number, &key))
+            && let Ok(len) = arena.payload(&window).copy_to(buf)
+            && window.holds()
+        {
+            return len as u64;
+        }
+        self.get_patiently(&key, buf, error)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn get_patiently(&self, key: &KeyRef<'_>, buf: &mut [u8], error: &mut Error) -> u64 {
+        let arena = self.arena();
+        or_failed(
+            arena.read(key, |window| arena.payload(window).copy_to(buf)),
+            error,
+        )
     }
 
     /// Returns the length of the value of `key` in bytes.
@@ -199,11 +222,28 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] once the key was removed: resolve it again. Otherwise as [`Self::get`].
+    #[inline]
     pub fn get_at(&self, handle: &Handle, buf: &mut [u8]) -> Result<usize, Error> {
+        in_registers(|error| self.get_resolved(handle, buf, error))
+    }
+
+    fn get_resolved(&self, handle: &Handle, buf: &mut [u8], error: &mut Error) -> u64 {
         let arena = self.arena();
-        arena.read_at(handle.0.number, &handle.0.key_ref(), |window| {
-            arena.payload(window).copy_to(buf)
-        })
+        if let Some(window) = arena.window(handle.0.number, &handle.0.key_ref())
+            && let Ok(len) = arena.payload(&window).copy_to(buf)
+            && window.holds()
+        {
+            return len as u64;
+        }
+        self.get_resolved_patiently(handle, buf, error)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn get_resolved_patiently(&self, handle: &Handle, buf: &mut [u8], error: &mut Error) -> u64 {
+        let (arena, key) = (self.arena(), handle.0.key_ref());
+        let read = |window: &Window<'_>| arena.payload(window).copy_to(buf);
+        or_failed(arena.read_at(handle.0.number, &key, read), error)
     }
 
     /// Iterates over the keys in the order of their slots. Keys that are there throughout are listed;
@@ -254,7 +294,7 @@ impl Store {
         arena
             .marked(|word| word.used.load(Relaxed))
             .filter_map(|number| {
-                let slot = arena.slots.get(number)?;
+                let slot = arena.slot(number)?;
                 // A slot that changes faster than it can be read is looked at until it stands still long
                 // enough: a key's words change only when the slot changes hands.
                 for _ in 0..1 << 16 {
@@ -301,5 +341,31 @@ impl Store {
         let key = KeyRef::new(key)?;
         let arena = self.arena();
         arena.read(&key, |window| body(arena, window))
+    }
+}
+
+/// What a length that is returned in a register reads when there is an error instead.
+const FAILED: u64 = u64::MAX;
+
+/// Makes a result of what `call` returned. A `Result<usize, Error>` is too large for registers: handed
+/// through memory it stalls whoever copies it right away, for longer than the lookup takes.
+#[inline(always)]
+fn in_registers(call: impl FnOnce(&mut Error) -> u64) -> Result<usize, Error> {
+    let mut error = Error::Again;
+    match call(&mut error) {
+        FAILED => Err(error),
+        len => Ok(len as usize),
+    }
+}
+
+/// Takes a result apart for [`in_registers`].
+#[inline(always)]
+fn or_failed(result: Result<usize, Error>, error: &mut Error) -> u64 {
+    match result {
+        Ok(len) => len as u64,
+        Err(kind) => {
+            *error = kind;
+            FAILED
+        }
     }
 }

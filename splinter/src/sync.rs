@@ -4,7 +4,7 @@
 #[cfg(loom)]
 pub(crate) use loom::{
     hint::spin_loop,
-    sync::atomic::{AtomicU64, Ordering, fence},
+    sync::atomic::{Ordering, fence},
 };
 #[cfg(not(loom))]
 pub(crate) use std::{
@@ -15,7 +15,135 @@ pub(crate) use std::{
 pub(crate) use Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// A 64-bit word of the arena.
+#[cfg(not(loom))]
 pub(crate) type Word = AtomicU64;
+
+/// The models' word: loom's, but a thread that [`mortal`] runs dies at one of its stores.
+#[cfg(loom)]
+#[derive(Debug, Default)]
+pub(crate) struct Word(loom::sync::atomic::AtomicU64);
+
+#[cfg(loom)]
+impl Word {
+    pub(crate) fn new(value: u64) -> Self {
+        Self(loom::sync::atomic::AtomicU64::new(value))
+    }
+
+    pub(crate) fn load(&self, order: Ordering) -> u64 {
+        if mortal::is_dead() {
+            return 0;
+        }
+        self.0.load(order)
+    }
+
+    pub(crate) fn store(&self, value: u64, order: Ordering) {
+        if mortal::may_store() {
+            self.0.store(value, order);
+        }
+    }
+
+    pub(crate) fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
+        if mortal::may_store() {
+            self.0.fetch_or(bits, order)
+        } else {
+            0
+        }
+    }
+
+    pub(crate) fn fetch_and(&self, bits: u64, order: Ordering) -> u64 {
+        if mortal::may_store() {
+            self.0.fetch_and(bits, order)
+        } else {
+            0
+        }
+    }
+
+    pub(crate) fn fetch_add(&self, by: u64, order: Ordering) -> u64 {
+        if mortal::may_store() {
+            self.0.fetch_add(by, order)
+        } else {
+            0
+        }
+    }
+
+    pub(crate) fn compare_exchange(
+        &self,
+        old: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        if mortal::may_store() {
+            self.0.compare_exchange(old, new, success, failure)
+        } else {
+            Err(!old)
+        }
+    }
+}
+
+/// Death in a model: a thread is given so many stores, and ends before the next one. What it unwinds
+/// through on its way out, the drops of its claims above all, no longer reaches the arena, so that the
+/// words are left as a process leaves them that is killed at that instruction.
+#[cfg(loom)]
+pub(crate) mod mortal {
+    use loom::thread::{ThreadId, current};
+    use std::cell::RefCell;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    /// What a dying thread unwinds with.
+    struct Death;
+
+    thread_local! {
+        /// The threads of the model that runs on this thread of the process and are to die, with the
+        /// stores they have left; none once dead.
+        static MORTALS: RefCell<Vec<(ThreadId, Option<u32>)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Runs `life`, which ends before its store number `stores`, the first being number 0. Returns
+    /// what it returned if it ended by itself.
+    pub(crate) fn live<R>(stores: u32, life: impl FnOnce() -> R) -> Option<R> {
+        let me = current().id();
+        MORTALS.with_borrow_mut(|mortals| mortals.push((me, Some(stores))));
+        let end = catch_unwind(AssertUnwindSafe(life));
+        MORTALS.with_borrow_mut(|mortals| mortals.retain(|(id, _)| *id != me));
+        match end {
+            Ok(result) => Some(result),
+            Err(payload) if payload.is::<Death>() => None,
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    /// Calls `with` with what this thread has left, if it is mortal.
+    fn mine<R>(with: impl FnOnce(&mut Option<u32>) -> R) -> Option<R> {
+        MORTALS.with_borrow_mut(|mortals| {
+            if mortals.is_empty() {
+                return None;
+            }
+            let me = current().id();
+            let left = mortals.iter_mut().find(|(id, _)| *id == me);
+            left.map(|(_, left)| with(left))
+        })
+    }
+
+    /// Whether this thread has died and is unwinding.
+    pub(super) fn is_dead() -> bool {
+        mine(|left| left.is_none()).unwrap_or(false)
+    }
+
+    /// Counts a store. Does not return when it is the one that this thread dies at; false afterwards.
+    pub(super) fn may_store() -> bool {
+        let dies = mine(|left| {
+            let dies = *left == Some(0);
+            *left = left.and_then(|left| left.checked_sub(1));
+            (dies, left.is_some())
+        });
+        match dies {
+            None => true,
+            Some((true, _)) => resume_unwind(Box::new(Death)),
+            Some((false, alive)) => alive,
+        }
+    }
+}
 
 /// Loads a word so that everything its writer did before releasing it is seen. A relaxed load and a
 /// fence rather than an acquire load: the mapping may be read-only, where Rust defines only relaxed
@@ -154,9 +282,17 @@ impl Pair {
         self.0.load(Relaxed) >> 32
     }
 
+    /// Fails only when the first word differs: a second word that moved meanwhile is tried again.
     pub(crate) fn exchange_first(&self, old: u64, new: u64) -> bool {
-        let second = self.second();
-        self.exchange((old, second), (new, second), 0)
+        let mut second = self.second();
+        loop {
+            let (seen, wanted) = (Self::pack(old, second), Self::pack(new, second));
+            match self.0.compare_exchange(seen, wanted, AcqRel, Relaxed) {
+                Ok(_) => return true,
+                Err(now) if now >> 32 != old => return false,
+                Err(now) => second = now & u64::from(u32::MAX),
+            }
+        }
     }
 
     pub(crate) fn store_first(&self, value: u64) {

@@ -202,9 +202,17 @@ impl Writer {
     /// # Errors
     /// [`Error::WrongType`] when the slot is of another type, or what it was set to is neither eight
     /// bytes nor decimal digits; [`Error::NotFound`], [`Error::Again`].
+    #[inline]
     pub fn integer(&mut self, key: impl AsRef<[u8]>, op: IntegerOp) -> Result<u64, Error> {
-        let key = KeyRef::new(key.as_ref())?;
-        self.claimant()?.integer(&key, op)
+        let mut number = 0;
+        self.integer_bytes(key.as_ref(), op, &mut number)
+            .map(|()| number)
+    }
+
+    fn integer_bytes(&mut self, key: &[u8], op: IntegerOp, number: &mut u64) -> Result<(), Error> {
+        let key = KeyRef::new(key)?;
+        *number = self.claimant()?.integer(&key, op)?;
+        Ok(())
     }
 
     /// Applies `op` to the number of a resolved key.

@@ -42,74 +42,6 @@ pub(crate) struct Shape {
     pub(crate) vector_words: usize,
 }
 
-/// The slots of an arena: records at a stride, which may have their values between them.
-#[cfg(not(loom))]
-#[derive(Clone, Copy)]
-pub(crate) struct Slots<'a> {
-    base: std::ptr::NonNull<Slot>,
-    stride: usize,
-    count: u32,
-    arena: std::marker::PhantomData<&'a Slot>,
-}
-
-#[cfg(not(loom))]
-#[allow(
-    unsafe_code,
-    reason = "turns an index into a reference at a stride that no slice can have"
-)]
-impl<'a> Slots<'a> {
-    /// Borrows `count` records `stride` bytes apart.
-    ///
-    /// # Safety
-    /// For `'a`, each of them must lie within one live mapping and be aligned to 128 bytes.
-    pub(crate) unsafe fn new(base: std::ptr::NonNull<Slot>, stride: usize, count: u32) -> Self {
-        Self {
-            base,
-            stride,
-            count,
-            arena: std::marker::PhantomData,
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn get(&self, index: u32) -> Option<&'a Slot> {
-        if index >= self.count {
-            return None;
-        }
-        // SAFETY: the index is below the count, and `new`'s caller vouched for all those records.
-        let record = unsafe { self.base.byte_add(index as usize * self.stride) };
-        // SAFETY: as above; a slot is made of atomics alone, so sharing it with writers is sound.
-        Some(unsafe { record.as_ref() })
-    }
-}
-
-#[cfg(not(loom))]
-#[allow(
-    unsafe_code,
-    reason = "says that the raw base pointer may cross threads"
-)]
-// SAFETY: it stands for `&[Slot]`, and slots are made of atomics.
-unsafe impl Send for Slots<'_> {}
-#[cfg(not(loom))]
-#[allow(
-    unsafe_code,
-    reason = "says that the raw base pointer may cross threads"
-)]
-// SAFETY: as for `Send`.
-unsafe impl Sync for Slots<'_> {}
-
-/// The models' slots: a slice on the heap.
-#[cfg(loom)]
-#[derive(Clone, Copy)]
-pub(crate) struct Slots<'a>(pub(crate) &'a [Slot]);
-
-#[cfg(loom)]
-impl<'a> Slots<'a> {
-    pub(crate) fn get(&self, index: u32) -> Option<&'a Slot> {
-        self.0.get(index as usize)
-    }
-}
-
 /// A borrowed arena.
 #[derive(Clone, Copy)]
 pub(crate) struct Arena<'a> {
@@ -117,7 +49,7 @@ pub(crate) struct Arena<'a> {
     pub(crate) lanes: &'a [Lane],
     pub(crate) map: &'a [MapWord],
     pub(crate) chunks: &'a [Chunk],
-    pub(crate) slots: Slots<'a>,
+    pub(crate) slots: &'a [Slot],
     /// Every word of the arena: values and vectors lie at the places the shape gives.
     pub(crate) words: &'a [Word],
     pub(crate) shape: Shape,
@@ -134,6 +66,12 @@ impl<'a> Arena<'a> {
         } else {
             Scrub::None
         }
+    }
+
+    /// Borrows the record of a slot, if there is one of that number.
+    #[inline(always)]
+    pub(crate) fn slot(&self, number: u32) -> Option<&'a Slot> {
+        self.slots.get(number as usize)
     }
 
     /// Borrows one of a slot's two value buffers. `which` is clamped to one bit.

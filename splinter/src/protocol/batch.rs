@@ -15,7 +15,7 @@ pub(crate) const BATCH: usize = 32;
 
 /// Asks for the cache line at `address`, to be read or, if `WRITE`, written.
 #[inline(always)]
-fn prefetch<const WRITE: bool, T>(address: &T) {
+pub(super) fn prefetch<const WRITE: bool, T>(address: &T) {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     {
         use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
@@ -44,12 +44,12 @@ impl<'a> Arena<'a> {
         }
         for (key, guess) in keys.iter().zip(&mut guesses) {
             *guess = self.guess(key.hash).unwrap_or(u32::MAX);
-            if let Some(slot) = self.slots.get(*guess) {
+            if let Some(slot) = self.slot(*guess) {
                 prefetch::<WRITE, _>(slot);
             }
         }
         for guess in guesses.iter().take(keys.len()) {
-            if let Some(slot) = self.slots.get(*guess) {
+            if let Some(slot) = self.slot(*guess) {
                 let meta = Meta(slot.meta.load(Relaxed));
                 let which = if WRITE {
                     1 - meta.current()

@@ -1,6 +1,7 @@
 //! Claims on slots: how one is won for a key, for a free slot or from a dead writer, and how it is
 //! published and given back.
 
+use super::batch::prefetch;
 use super::key::KeyRef;
 use super::layout::Slot;
 use super::state::{Meta, State};
@@ -72,11 +73,15 @@ impl<'a> Claimant<'a> {
     /// never repeat: the slot holds that key still.
     #[inline(always)]
     pub(super) fn claim_at_once(&self, number: u32, key: &KeyRef<'_>) -> Option<Claim<'a>> {
-        let slot = self.arena.slots.get(number)?;
+        let slot = self.arena.slot(number)?;
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(slot.meta.load(Relaxed));
         if state.is_claimed() || !meta.is_present() || !key.is_in(slot) {
             return None;
+        }
+        // Nothing passes a locked exchange, so the line that is written next is asked for before it.
+        if let Some(word) = self.arena.value(number, 1 - meta.current()).first() {
+            prefetch::<true, _>(word);
         }
         self.win(number, slot, state, meta)
     }
@@ -87,7 +92,7 @@ impl<'a> Claimant<'a> {
         number: u32,
         key: &KeyRef<'_>,
     ) -> Option<Result<Claim<'a>, Error>> {
-        let slot = self.arena.slots.get(number)?;
+        let slot = self.arena.slot(number)?;
         for _ in 0..Self::ROUNDS {
             let state = State(slot.state_number.first_acquire());
             if !key.is_in(slot) {
@@ -189,7 +194,7 @@ impl<'a> Claimant<'a> {
         if number >= self.arena.shape.slots {
             return None;
         }
-        let slot = self.arena.slots.get(number)?;
+        let slot = self.arena.slot(number)?;
         let mut state = State(slot.state_number.first_acquire());
         if state.is_claimed() {
             if !ask || self.is_held(number, slot, state) {
@@ -257,6 +262,8 @@ impl<'a> Claimant<'a> {
     /// bytes are scrubbed. An entry whose chunk is busy stays behind, leading nowhere.
     pub(super) fn vacate(&mut self, mut claim: Claim<'a>, hash: u64) {
         self.mark(claim.number, false);
+        // The next new key finds the slot at once, and its lines in cache.
+        self.hint = claim.number as usize / 64;
         let vacant = claim.meta.vacant();
         claim.slot.meta.store(vacant.0, Release);
         if let Ok(mut chunk) = self.claim_chunk(hash) {
@@ -278,11 +285,11 @@ impl<'a> Claimant<'a> {
     #[cold]
     pub(super) fn take_over(&mut self, number: u32, seen: State) {
         let arena = self.arena;
-        let Some(slot) = arena.slots.get(number) else {
+        let Some(slot) = arena.slot(number) else {
             return;
         };
         let committed = arena.is_committed(seen);
-        self.record()
+        self.record
             .takeover_intent
             .store(u64::from(number) + 1, Relaxed);
         let state = seen.taken_over(self.lane, committed);

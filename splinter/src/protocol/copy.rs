@@ -157,77 +157,82 @@ fn in_by_words(words: &[Word], at: usize, bytes: &[u8]) {
     }
 }
 
-/// The 16-byte accesses to racing memory, and plain accesses to the private side.
+/// The accesses to racing memory in blocks. Each is one piece of assembly, whose private side is given
+/// as values, so that the compiler knows all that it touches but the racing bytes.
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 mod block {
     use std::arch::asm;
     use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_storeu_si128};
 
-    /// Loads 16 bytes of arena memory.
+    /// Copies 16 bytes out of the arena.
     ///
-    /// # Safety
-    /// They are readable.
-    #[inline(always)]
-    unsafe fn load(from: *const u8) -> __m128i {
-        let value;
-        // SAFETY: the caller says that the 16 bytes are readable; nothing else is touched.
-        unsafe {
-            asm!("movups {v}, [{p}]", v = lateout(xmm_reg) value, p = in(reg) from,
-                 options(nostack, preserves_flags, readonly));
-        }
-        value
-    }
-
-    /// Stores 16 bytes to arena memory.
-    ///
-    /// # Safety
-    /// They are writable.
-    #[inline(always)]
-    unsafe fn store(to: *mut u8, value: __m128i) {
-        // SAFETY: the caller says that the 16 bytes are writable; nothing else is touched.
-        unsafe {
-            asm!("movups [{p}], {v}", v = in(xmm_reg) value, p = in(reg) to,
-                 options(nostack, preserves_flags));
-        }
-    }
-
     /// # Safety
     /// Bytes `at..at + 16` lie within both; `target` is private.
     #[inline(always)]
     pub(super) unsafe fn out_16(source: *const u8, target: *mut u8, at: usize) {
-        // SAFETY: the caller's promise.
-        let value = unsafe { load(source.wrapping_add(at)) };
-        // SAFETY: the caller's promise.
+        let value: __m128i;
+        // SAFETY: the caller says that the bytes are readable; nothing else is touched.
+        unsafe {
+            asm!("movups {v}, [{p}]", v = lateout(xmm_reg) value, p = in(reg) source.wrapping_add(at),
+                 options(nostack, preserves_flags, readonly));
+        }
+        // SAFETY: the caller says that the bytes are writable, and nobody else's.
         unsafe { _mm_storeu_si128(target.wrapping_add(at).cast(), value) };
     }
 
+    /// Copies 64 bytes out of the arena.
+    ///
     /// # Safety
     /// Bytes `at..at + 64` lie within both; `target` is private.
     #[inline(always)]
     pub(super) unsafe fn out_64(source: *const u8, target: *mut u8, at: usize) {
-        for step in [0, 16, 32, 48] {
-            // SAFETY: the caller's promise.
-            unsafe { out_16(source, target, at + step) };
+        let (a, b, c, d): (__m128i, __m128i, __m128i, __m128i);
+        // SAFETY: the caller says that the bytes are readable; nothing else is touched.
+        unsafe {
+            asm!("movups {a}, [{p}]", "movups {b}, [{p} + 16]",
+                 "movups {c}, [{p} + 32]", "movups {d}, [{p} + 48]",
+                 a = out(xmm_reg) a, b = out(xmm_reg) b, c = out(xmm_reg) c, d = out(xmm_reg) d,
+                 p = in(reg) source.wrapping_add(at),
+                 options(nostack, preserves_flags, readonly));
+        }
+        for (quarter, value) in [a, b, c, d].into_iter().enumerate() {
+            // SAFETY: the caller says that the bytes are writable, and nobody else's.
+            unsafe { _mm_storeu_si128(target.wrapping_add(at + quarter * 16).cast(), value) };
         }
     }
 
+    /// Copies 16 bytes into the arena.
+    ///
     /// # Safety
     /// Bytes `at..at + 16` lie within both; `source` is private.
     #[inline(always)]
     pub(super) unsafe fn in_16(target: *mut u8, source: *const u8, at: usize) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller says that the bytes are readable, and nobody else's.
         let value = unsafe { _mm_loadu_si128(source.wrapping_add(at).cast()) };
-        // SAFETY: the caller's promise.
-        unsafe { store(target.wrapping_add(at), value) };
+        // SAFETY: the caller says that the bytes are writable; nothing else is touched.
+        unsafe {
+            asm!("movups [{p}], {v}", v = in(xmm_reg) value, p = in(reg) target.wrapping_add(at),
+                 options(nostack, preserves_flags));
+        }
     }
 
+    /// Copies 64 bytes into the arena.
+    ///
     /// # Safety
     /// Bytes `at..at + 64` lie within both; `source` is private.
     #[inline(always)]
     pub(super) unsafe fn in_64(target: *mut u8, source: *const u8, at: usize) {
-        for step in [0, 16, 32, 48] {
-            // SAFETY: the caller's promise.
-            unsafe { in_16(target, source, at + step) };
+        let [a, b, c, d] = [0, 16, 32, 48].map(|quarter| {
+            // SAFETY: the caller says that the bytes are readable, and nobody else's.
+            unsafe { _mm_loadu_si128(source.wrapping_add(at + quarter).cast()) }
+        });
+        // SAFETY: the caller says that the bytes are writable; nothing else is touched.
+        unsafe {
+            asm!("movups [{p}], {a}", "movups [{p} + 16], {b}",
+                 "movups [{p} + 32], {c}", "movups [{p} + 48], {d}",
+                 a = in(xmm_reg) a, b = in(xmm_reg) b, c = in(xmm_reg) c, d = in(xmm_reg) d,
+                 p = in(reg) target.wrapping_add(at),
+                 options(nostack, preserves_flags));
         }
     }
 }
@@ -252,7 +257,7 @@ mod tests {
     #[test]
     fn copies_move_exactly_the_bytes_they_name() {
         let source: Vec<u8> = (0..200).map(|n| n as u8 | 1).collect();
-        for len in 0..=200 {
+        for len in 0..=200_usize {
             for zero_to in [0, len, len.next_multiple_of(64), 256] {
                 let arena = words(32, 0xee);
                 copy_in(&arena, &source[..len], zero_to);

@@ -52,18 +52,18 @@ impl<'a> Claimant<'a> {
         prepare: impl FnOnce(&Self, &[Claim<'a>]),
     ) -> Result<usize, Error> {
         // From here until the last claim is given back, the next owner of this lane looks everywhere.
-        self.record().slot_intent.store(EVERY_SLOT, Release);
+        self.record.slot_intent.store(EVERY_SLOT, Release);
         self.grouping = true;
         let claims = self.claim_all(keys);
         let result = claims.map(|claims| {
             prepare(self, &claims);
             // Release: whoever sees the commit sees every pending word and what they point to.
-            self.record().committed.store(1, Release);
+            self.record.committed.store(1, Release);
             for (claim, key) in claims.into_iter().zip(keys) {
                 self.make_permanent(claim, key.hash);
             }
             // All claims were given back: nobody reads this word for them any more.
-            self.record().committed.store(0, Release);
+            self.record.committed.store(0, Release);
             keys.len()
         });
         self.grouping = false;

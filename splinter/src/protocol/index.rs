@@ -27,14 +27,14 @@ pub(crate) struct Position {
 /// Computes the tag: the bits of the hash that the choice of the home chunk uses least.
 #[inline(always)]
 const fn tag(hash: u64) -> u16 {
-    hash as u16
+    (hash >> 48) as u16
 }
 
 impl<'a> Arena<'a> {
-    /// Computes a hash's home chunk by multiplication, so that any number of chunks is filled evenly.
+    /// Computes a hash's home chunk; the number of chunks is a power of two.
     #[inline(always)]
     pub(crate) fn home(&self, hash: u64) -> usize {
-        ((u128::from(hash) * self.chunks.len() as u128) >> 64) as usize
+        hash as usize & (self.chunks.len() - 1)
     }
 
     /// Borrows the chunk `distance` after `home`; `distance` is at most the number of chunks.
@@ -54,7 +54,7 @@ impl<'a> Arena<'a> {
     /// This is the whole of nearly every lookup. It hands out a number and nothing else, so that it
     /// inlines into registers.
     #[inline(always)]
-    pub(super) fn guess(&self, hash: u64) -> Option<u32> {
+    pub(crate) fn guess(&self, hash: u64) -> Option<u32> {
         let chunk = self.chunks.get(self.home(hash))?;
         match chunk.matches(Entry::label(tag(hash), 0)).next() {
             // Acquire: the key words were written before the entry was.
@@ -212,7 +212,7 @@ impl<'a> Claimant<'a> {
                     Contender::Dead => {}
                 }
             }
-            self.record().chunk_intent.store(home as u64 + 1, Relaxed);
+            self.record.chunk_intent.store(home as u64 + 1, Relaxed);
             // The version moves even when a claim is taken over by the dead writer's own lane, reused.
             let control = seen.claimed(self.lane);
             if word
@@ -262,7 +262,7 @@ impl<'a> Claimant<'a> {
     /// Whether an entry of `home`, whose claim the caller holds, leads to no key of that home. A slot
     /// claimed by a living writer is left alone: it may be a key on its way in.
     fn is_dangling(&mut self, home: usize, entry: Entry) -> bool {
-        let Some(slot) = self.arena.slots.get(entry.slot()) else {
+        let Some(slot) = self.arena.slot(entry.slot()) else {
             return true;
         };
         for _ in 0..Self::ROUNDS {

@@ -54,6 +54,8 @@ enum Contender {
 pub(crate) struct Claimant<'a> {
     pub(crate) arena: Arena<'a>,
     pub(crate) lane: u32,
+    /// This lane's own record.
+    record: &'a Lane,
     liveness: Arc<dyn Liveness>,
     /// The word of the map where the last free slot was found.
     hint: usize,
@@ -76,6 +78,7 @@ impl<'a> Claimant<'a> {
         let mut claimant = Self {
             arena,
             lane,
+            record: &arena.lanes[lane as usize],
             liveness,
             hint: 0,
             suspect: (0, 0),
@@ -85,26 +88,18 @@ impl<'a> Claimant<'a> {
         claimant
     }
 
-    /// Borrows this lane's own record.
-    #[inline(always)]
-    fn record(&self) -> &'a Lane {
-        &self.arena.lanes[self.lane as usize]
-    }
-
     /// Notes which slot is about to be claimed, so that the lane's next owner finds a dead claim.
     #[inline(always)]
     fn intend(&self, slot: u32) {
         if !self.grouping {
-            self.record()
-                .slot_intent
-                .store(u64::from(slot) + 1, Relaxed);
+            self.record.slot_intent.store(u64::from(slot) + 1, Relaxed);
         }
     }
 
     /// Counts one published change. No other writer stores this word.
     #[inline(always)]
     fn count_write(&self) {
-        let writes = &self.record().writes;
+        let writes = &self.record.writes;
         writes.store(writes.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
@@ -143,7 +138,7 @@ impl<'a> Claimant<'a> {
     /// Finishes or undoes the claims that this lane's former owner held when it died: slots first, so
     /// that the chunk's entries can be judged by them.
     fn recover_lane(&mut self) {
-        let record = self.record();
+        let record = self.record;
         let last = |intent: &Word| (intent.load(Acquire) as u32).wrapping_sub(1);
         self.recover_slot(last(&record.takeover_intent));
         if record.slot_intent.load(Acquire) == EVERY_SLOT {
@@ -166,7 +161,7 @@ impl<'a> Claimant<'a> {
     }
 
     fn recover_slot(&mut self, number: u32) {
-        let Some(slot) = self.arena.slots.get(number) else {
+        let Some(slot) = self.arena.slot(number) else {
             return;
         };
         let state = State(slot.state_number.first_acquire());

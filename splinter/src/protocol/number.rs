@@ -4,6 +4,7 @@
 
 use super::Claimant;
 use super::key::KeyRef;
+use super::layout::Slot;
 use super::state::{Meta, State};
 use crate::error::Error;
 use crate::sync::{Relaxed, spin_loop};
@@ -46,25 +47,10 @@ impl<'a> Claimant<'a> {
     /// Applies `op` to the number of `key`. Returns the new number.
     #[inline(always)]
     pub(crate) fn integer(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Result<u64, Error> {
-        self.change_number(key, |old| op.apply(old))
-    }
-
-    /// Exchanges the number of `key` for what `change` makes of it.
-    #[inline(always)]
-    fn change_number(
-        &mut self,
-        key: &KeyRef<'_>,
-        change: impl Fn(u64) -> u64 + Copy,
-    ) -> Result<u64, Error> {
-        let arena = self.arena;
-        let Some(number) = arena.guess(key.hash) else {
-            return Err(Error::NotFound);
-        };
-        match self.integer_at(number, key, change) {
-            Some(result) => result,
-            None => arena
-                .probe(key.hash, |number, _| self.integer_at(number, key, change))
-                .unwrap_or(Err(Error::NotFound)),
+        let guess = self.arena.guess(key.hash);
+        match guess.and_then(|number| self.integer_at_once(number, key, op)) {
+            Some(new) => Ok(new),
+            None => self.change_number(key, |old| op.apply(old)),
         }
     }
 
@@ -76,7 +62,55 @@ impl<'a> Claimant<'a> {
         key: &KeyRef<'_>,
         op: IntegerOp,
     ) -> Result<u64, Error> {
-        self.integer_at(number, key, |old| op.apply(old))
+        match self.integer_at_once(number, key, op) {
+            Some(new) => Ok(new),
+            None => self
+                .integer_at(number, key, |old| op.apply(old))
+                .unwrap_or(Err(Error::NotFound)),
+        }
+    }
+
+    /// Applies `op` if slot `number` holds `key` and its number, and nobody is in the way. This is the
+    /// whole of nearly every operation.
+    ///
+    /// The exchange succeeds only while the state is the one that key and meta word were read under.
+    #[inline(always)]
+    fn integer_at_once(&self, number: u32, key: &KeyRef<'_>, op: IntegerOp) -> Option<u64> {
+        let slot = self.arena.slot(number)?;
+        let state = State(slot.state_number.first_acquire());
+        let meta = Meta(slot.meta.load(Relaxed));
+        if state.is_claimed() || !meta.is_present() || !meta.is_number() || !key.is_in(slot) {
+            return None;
+        }
+        self.exchange(slot, state, |old| op.apply(old))
+    }
+
+    /// Exchanges state and number if the slot is still in `state`.
+    #[inline(always)]
+    fn exchange(&self, slot: &Slot, state: State, change: impl Fn(u64) -> u64) -> Option<u64> {
+        let old = slot.state_number.second();
+        let new = change(old);
+        let owned = state.claimed(self.lane, false).0;
+        let done = slot
+            .state_number
+            .exchange((state.0, old), (state.stepped().0, new), owned);
+        if done {
+            self.count_write();
+        }
+        done.then_some(new)
+    }
+
+    /// Exchanges the number of `key` for what `change` makes of it.
+    #[cold]
+    #[inline(never)]
+    fn change_number(
+        &mut self,
+        key: &KeyRef<'_>,
+        change: impl Fn(u64) -> u64 + Copy,
+    ) -> Result<u64, Error> {
+        let arena = self.arena;
+        arena
+            .probe(key.hash, |number, _| self.integer_at(number, key, change))
             .unwrap_or(Err(Error::NotFound))
     }
 
@@ -94,14 +128,13 @@ impl<'a> Claimant<'a> {
     }
 
     /// Exchanges the number in slot `number` for what `change` makes of it, if the slot holds `key`.
-    #[inline(always)]
     fn integer_at(
         &mut self,
         number: u32,
         key: &KeyRef<'_>,
         change: impl Fn(u64) -> u64,
     ) -> Option<Result<u64, Error>> {
-        let slot = self.arena.slots.get(number)?;
+        let slot = self.arena.slot(number)?;
         let mut failures = 0;
         loop {
             let state = State(slot.state_number.first_acquire());
@@ -124,15 +157,7 @@ impl<'a> Claimant<'a> {
                     Err(error) => return Some(Err(error)),
                 }
             }
-            let old = slot.state_number.second();
-            let new = change(old);
-            // It succeeds only while the state is the one that key and meta word were read under.
-            let owned = state.claimed(self.lane, false);
-            if slot
-                .state_number
-                .exchange((state.0, old), (state.stepped().0, new), owned.0)
-            {
-                self.count_write();
+            if let Some(new) = self.exchange(slot, state, &change) {
                 return Some(Ok(new));
             }
             failures += 1;

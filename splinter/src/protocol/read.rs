@@ -94,7 +94,7 @@ impl<'a> Arena<'a> {
     /// key is not there; words that agree are trusted only once [`Window::holds`].
     #[inline(always)]
     pub(crate) fn window(&self, number: u32, key: &KeyRef<'_>) -> Option<Window<'a>> {
-        let slot = self.slots.get(number)?;
+        let slot = self.slot(number)?;
         let window = self.open(number, slot);
         (window.meta.is_present() && key.is_in(slot)).then_some(window)
     }

@@ -116,7 +116,7 @@ impl<'a> Claimant<'a> {
 
     /// Claims slot `number` whatever it holds.
     fn claim_any(&mut self, number: u32) -> Result<Claim<'a>, Error> {
-        let slot = self.arena.slots.get(number).ok_or(Error::NotFound)?;
+        let slot = self.arena.slot(number).ok_or(Error::NotFound)?;
         for _ in 0..Self::ROUNDS {
             let state = State(slot.state_number.first_acquire());
             if state.is_claimed() {

@@ -1,1 +1,324 @@
-//! Models.
+//! Models of the protocol: loom runs each of them once for every order in which its threads' accesses
+//! can take effect, weak memory included, with at most two preemptions unless `LOOM_MAX_PREEMPTIONS`
+//! says otherwise. This file has the store they share, which is as small as can be and lies on the
+//! heap; the claims are in the files beside it. Run them by
+//! `RUSTFLAGS="--cfg loom" cargo test --release -p splinter --lib models`.
+//!
+//! A writer dies in a model by [`mortal::live`]: none of its accesses takes effect from one store on.
+//! The models of death run once for every store of the operation that is cut short.
+
+mod deaths;
+mod index;
+mod integers;
+mod reads;
+mod recovery;
+mod recycling;
+mod tandems;
+mod writes;
+
+use super::arena::{Arena, Scrub, Shape};
+use super::key::{Key, KeyRef};
+use super::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, Header, Lane, MapWord, Slot};
+use super::state::{Control, Entry, State};
+use super::{Claimant, Liveness};
+use crate::error::Error;
+use crate::sync::{Acquire, Relaxed, Release, Word, mortal};
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex};
+
+/// The keys of the models, one letter each.
+const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
+
+/// What a read returns.
+type Read = Result<Vec<u8>, Error>;
+
+/// Who is dead. Loom's own booleans: whoever learns of a death from the kernel sees all that the dead
+/// writer did.
+struct Census(Vec<loom::sync::atomic::AtomicBool>);
+
+impl Liveness for Census {
+    fn is_alive(&self, lane: u32) -> bool {
+        !self.0[lane as usize].load(Acquire)
+    }
+}
+
+/// A store with as little in it as a model needs.
+struct Tiny {
+    header: Header,
+    lanes: Vec<Lane>,
+    map: Vec<MapWord>,
+    chunks: Vec<Chunk>,
+    slots: Vec<Slot>,
+    words: Vec<Word>,
+    shape: Shape,
+    census: Arc<Census>,
+}
+
+/// The geometry of a [`Tiny`].
+#[derive(Clone, Copy)]
+struct Size {
+    slots: usize,
+    chunks: usize,
+    lanes: usize,
+    /// Words of a value buffer.
+    words: usize,
+    dim: usize,
+    scrub: Scrub,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self {
+            slots: 1,
+            chunks: 1,
+            lanes: 3,
+            words: 2,
+            dim: 0,
+            scrub: Scrub::None,
+        }
+    }
+}
+
+impl Size {
+    /// Enlarges the value buffers to the line that the levels but `None` zero by.
+    fn scrubbed(self, scrub: Scrub) -> Self {
+        let words = if scrub == Scrub::None { 2 } else { 8 };
+        Self {
+            scrub,
+            words,
+            ..self
+        }
+    }
+
+    /// Builds the store, empty but for `keys`, which the last lane sets to [`value`] 1.
+    fn build(self, keys: &[KeyRef<'_>]) -> Arc<Tiny> {
+        fn some<T: Default>(count: usize) -> Vec<T> {
+            (0..count).map(|_| T::default()).collect()
+        }
+        let vector_words = self.dim.div_ceil(2);
+        let values = self.slots * 2 * self.words;
+        let tiny = Tiny {
+            header: Header::default(),
+            lanes: some(self.lanes),
+            map: some(1),
+            chunks: some(self.chunks),
+            slots: some(self.slots),
+            words: some(values + self.slots * 2 * vector_words),
+            shape: Shape {
+                slots: self.slots as u32,
+                max_value_len: self.words as u32 * 8,
+                vector_dim: self.dim as u32,
+                values_at: 0,
+                value_stride: 2 * self.words,
+                value_words: self.words,
+                vectors_at: values,
+                vector_stride: 2 * vector_words,
+                vector_words,
+            },
+            census: Arc::new(Census(some(self.lanes))),
+        };
+        let flags = match self.scrub {
+            Scrub::None => 0,
+            Scrub::Hybrid => FLAG_HYBRID,
+            Scrub::Full => FLAG_FULL,
+        };
+        tiny.header.flags.store(flags, Relaxed);
+        let mut claimant = tiny.claimant(self.lanes as u32 - 1);
+        for key in keys {
+            claimant.set(key, &value(1)).unwrap();
+        }
+        Arc::new(tiny)
+    }
+}
+
+impl Tiny {
+    fn arena(&self) -> Arena<'_> {
+        Arena {
+            header: &self.header,
+            lanes: &self.lanes,
+            map: &self.map,
+            chunks: &self.chunks,
+            slots: &self.slots,
+            words: &self.words,
+            shape: self.shape,
+        }
+    }
+
+    /// Registers the owner of `lane`, as a process does that locked its byte.
+    fn claimant(&self, lane: u32) -> Claimant<'_> {
+        self.census.0[lane as usize].store(false, Release);
+        Claimant::new(self.arena(), lane, Arc::clone(&self.census) as _)
+    }
+
+    /// Runs `work` on a thread of its own.
+    fn spawn<R: 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> R + 'static,
+    ) -> loom::thread::JoinHandle<R> {
+        let tiny = Arc::clone(self);
+        loom::thread::spawn(move || work(&tiny))
+    }
+
+    /// Has a thread of its own read `key`. To be called once all writers run: loom lets the loads of
+    /// a thread that runs later return every older value that they may, but does not always run a
+    /// thread earlier that only loads.
+    fn reader(self: &Arc<Self>, key: KeyRef<'static>) -> loom::thread::JoinHandle<Read> {
+        self.spawn(move |tiny| tiny.get(&key))
+    }
+
+    /// Runs `work` on a thread of its own, by the owner of `lane`.
+    fn writer<R: 'static>(
+        self: &Arc<Self>,
+        lane: u32,
+        work: impl FnOnce(&mut Claimant<'_>) -> R + 'static,
+    ) -> loom::thread::JoinHandle<R> {
+        self.spawn(move |tiny| work(&mut tiny.claimant(lane)))
+    }
+
+    /// Has the owner of `lane` do `work` and die before its store number `stores`. Returns whether it
+    /// got through instead; it is gone either way.
+    fn die<R>(
+        &self,
+        lane: u32,
+        stores: u32,
+        work: impl FnOnce(&mut Claimant<'_>) -> R,
+    ) -> Option<R> {
+        let mut claimant = self.claimant(lane);
+        let end = mortal::live(stores, || work(&mut claimant));
+        self.census.0[lane as usize].store(true, Release);
+        end
+    }
+
+    fn get(&self, key: &KeyRef<'_>) -> Read {
+        let arena = self.arena();
+        let mut out = [0; 64];
+        let len = arena.read(key, |window| arena.payload(window).copy_to(&mut out))?;
+        Ok(out[..len].to_vec())
+    }
+
+    /// Returns the byte that the value of `key` is made of, if it is present. Nobody writes meanwhile.
+    fn held(&self, key: &KeyRef<'_>) -> Option<u8> {
+        match self.get(key) {
+            Ok(bytes) => {
+                assert_eq!(bytes, value(bytes[0]));
+                Some(bytes[0])
+            }
+            Err(error) => {
+                assert_eq!(error, Error::NotFound);
+                None
+            }
+        }
+    }
+
+    /// Checks that every slot can be used: each is given a key, and all keys can go again. The last lane
+    /// does it, by itself.
+    fn check_usable(&self) {
+        let mut claimant = self.claimant(self.lanes.len() as u32 - 1);
+        let keys: Vec<_> = (0..self.slots.len()).map(letter).collect();
+        let others = (self.slots.len()..LETTERS.len()).map(letter);
+        for key in others.filter(|key| self.held(key).is_some()) {
+            assert!(claimant.unset(&key).is_ok());
+        }
+        for key in &keys {
+            assert_eq!(claimant.set(key, &value(9)), Ok(()), "a slot can be used");
+        }
+        self.check_at_rest();
+        for key in &keys {
+            assert_eq!(claimant.unset(key), Ok(16));
+        }
+        self.check_at_rest();
+    }
+
+    /// Checks what must hold once nobody writes any more: no claim is left but those of the dead, a
+    /// key has one slot, the index leads to it, and the map agrees.
+    fn check_at_rest(&self) {
+        let arena = self.arena();
+        let is_dead = |lane: u32| !self.census.is_alive(lane);
+        let mut keys = HashSet::new();
+        for (number, slot) in (0..).zip(&self.slots) {
+            let window = arena.open(number, slot);
+            let state = State(slot.state_number.first_acquire());
+            assert!(!state.is_claimed() || is_dead(state.lane()), "a claim left");
+            let bits = &self.map[0];
+            let used = bits.used.load(Relaxed) >> number & 1 != 0;
+            if window.meta.is_present() {
+                let key = Key::read_from(slot);
+                assert!(keys.insert(key), "{key} has two slots");
+                let found = arena.locate(&KeyRef::new(key.as_ref()).unwrap());
+                assert_eq!(found, Some(number), "the index leads to {key}");
+                assert!(used || state.is_claimed(), "{key} is marked");
+                assert!(bits.touched.load(Relaxed) >> number & 1 != 0);
+            } else {
+                assert!(!used, "a vacant slot is not marked");
+            }
+        }
+        for chunk in &self.chunks {
+            let control = Control(chunk.control.load(Relaxed));
+            assert!(
+                !control.is_claimed() || is_dead(control.lane()),
+                "a claimed chunk is left"
+            );
+        }
+    }
+}
+
+/// Returns the key of the `index`-th letter.
+fn letter(index: usize) -> KeyRef<'static> {
+    KeyRef::new(&LETTERS[index..=index]).unwrap()
+}
+
+/// Returns the `index`-th key whose home is chunk `home` of `chunks`.
+fn key_at_home(home: usize, chunks: usize, index: usize) -> KeyRef<'static> {
+    (0..LETTERS.len())
+        .map(letter)
+        .filter(|key| (u128::from(key.hash) * chunks as u128) >> 64 == home as u128)
+        .nth(index)
+        .unwrap()
+}
+
+/// Returns two words of the same byte: a value that shows when it is torn, and is never zero.
+fn value(byte: u8) -> Vec<u8> {
+    vec![byte; 16]
+}
+
+/// Runs `model` for every order of its accesses. Returns the different results it had, so that a
+/// claim about all of them can be seen not to be vacuous.
+fn explore<O: Eq + Hash + Debug + Send + 'static>(
+    model: impl Fn() -> O + Send + Sync + 'static,
+) -> HashSet<O> {
+    let outcomes = Arc::new(Mutex::new((0, HashSet::new())));
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.max_branches = 20_000;
+    let seen = Arc::clone(&outcomes);
+    builder.check(move || {
+        let outcome = model();
+        let mut seen = seen.lock().unwrap();
+        seen.0 += 1;
+        seen.1.insert(outcome);
+    });
+    let mut outcomes = outcomes.lock().unwrap();
+    if std::env::var_os("SPLINTER_MODELS_VERBOSE").is_some() {
+        eprintln!("{} executions: {:?}", outcomes.0, outcomes.1);
+    }
+    std::mem::take(&mut outcomes.1)
+}
+
+/// Runs `model` for every store that its victim may die before, up to none. The model says first
+/// whether its victim got through.
+fn explore_deaths<O: Eq + Hash + Debug + Send + 'static>(
+    model: impl Fn(u32) -> (bool, O) + Send + Sync + Copy + 'static,
+) -> HashSet<O> {
+    let mut outcomes = HashSet::new();
+    for stores in 0..200 {
+        let seen = explore(move || model(stores));
+        let lived = seen.iter().all(|(lived, _)| *lived);
+        outcomes.extend(seen.into_iter().map(|(_, outcome)| outcome));
+        if lived {
+            return outcomes;
+        }
+    }
+    panic!("the victim does not come to an end");
+}
