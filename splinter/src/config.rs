@@ -1,7 +1,7 @@
 //! What a store is made of and how it is opened: plain data, checked by whoever uses it.
 
+use crate::arena::Scrub;
 use crate::kernel::{HugePages, Placement};
-use crate::protocol::arena::Scrub;
 use std::fmt;
 use std::str::FromStr;
 
@@ -26,12 +26,7 @@ pub struct Geometry {
 impl Default for Geometry {
     /// 1,024 slots of 4,096 bytes, 768-component vectors, 64 lanes.
     fn default() -> Self {
-        Self {
-            slots: 1024,
-            max_value_len: 4096,
-            vector_dim: 768,
-            lanes: 64,
-        }
+        Self { slots: 1024, max_value_len: 4096, vector_dim: 768, lanes: 64 }
     }
 }
 
@@ -191,11 +186,6 @@ fn by_name<T: Copy + fmt::Display>(
     name: &str,
     known: &'static str,
 ) -> Result<T, UnknownName> {
-    let found = all
-        .iter()
-        .find(|one| one.to_string().eq_ignore_ascii_case(name));
-    found.copied().ok_or_else(|| UnknownName {
-        name: name.to_owned(),
-        known,
-    })
+    let found = all.iter().find(|one| one.to_string().eq_ignore_ascii_case(name));
+    found.copied().ok_or_else(|| UnknownName { name: name.to_owned(), known })
 }

@@ -104,27 +104,20 @@ pub enum StoreError {
 
 impl StoreError {
     /// Wraps the kernel's answer to `operation` on `subject`.
+    #[cfg(not(loom))]
     pub(crate) fn os(
         operation: &'static str,
         subject: impl Into<String>,
         source: io::Error,
     ) -> Self {
-        Self::Os {
-            operation,
-            subject: subject.into(),
-            source,
-        }
+        Self::Os { operation, subject: subject.into(), source }
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Os {
-                operation,
-                subject,
-                source,
-            } => {
+            Self::Os { operation, subject, source } => {
                 write!(f, "cannot {operation} {subject}: {source}")
             }
             Self::Exists(name) => write!(f, "{name} exists already; open it, or remove it first"),

@@ -1,11 +1,12 @@
 //! Inspection: a walk through a whole arena that looks for what must not be there. It stores nothing,
 //! and is exact on a store that nobody writes meanwhile.
 
+use crate::arena::copy::count_non_zero;
+use crate::arena::key::{Key, KeyRef};
+use crate::arena::state::{Control, Entry, Meta, State};
+use crate::arena::{Arena, HYBRID_LINE, Scrub};
 use crate::error::StoreError;
-use crate::protocol::arena::{Arena, Scrub};
-use crate::protocol::key::{Key, KeyRef};
-use crate::protocol::state::{Control, Entry, Meta, State};
-use crate::protocol::{HYBRID_LINE, Liveness, count_non_zero};
+use crate::protocol::Liveness;
 use crate::store::Store;
 use crate::sync::Relaxed;
 use std::collections::HashMap;
@@ -55,11 +56,7 @@ impl Store {
         let mut slots_of = HashMap::new();
         let claim = |found: &mut Inspection, lane| {
             let alive = locks.is_alive(lane);
-            *if alive {
-                &mut found.live_claims
-            } else {
-                &mut found.stuck_claims
-            } += 1;
+            *if alive { &mut found.live_claims } else { &mut found.stuck_claims } += 1;
         };
         for number in arena.marked(|word| word.touched.load(Relaxed)) {
             let Some(slot) = arena.slot(number) else {
@@ -82,8 +79,8 @@ impl Store {
                 found.keys += 1;
                 *slots_of.entry(key).or_insert(0_u64) += 1;
                 let leads = |number_found, _| (number_found == number).then_some(());
-                let reachable = KeyRef::new(key.as_ref())
-                    .is_ok_and(|key| arena.probe(key.hash, leads).is_some());
+                let reachable =
+                    KeyRef::new(key.as_ref()).is_ok_and(|key| arena.probe(&key, leads).is_some());
                 found.unreachable_keys += u64::from(!reachable);
             }
         }
@@ -98,10 +95,7 @@ impl Store {
                 let slot = arena.slot(entry.slot());
                 !slot.is_some_and(|slot| Meta(slot.meta.load(Relaxed)).is_present())
             };
-            let dangling = entries
-                .filter(|entry| !entry.is_free())
-                .filter(dangles)
-                .count();
+            let dangling = entries.filter(|entry| !entry.is_free()).filter(dangles).count();
             found.dangling_entries += dangling as u64;
         }
         Ok(found)
@@ -112,11 +106,7 @@ impl Arena<'_> {
     /// Counts the slot's non-zero bytes where the scrub level in force promises zeroes.
     fn stale_bytes(&self, number: u32, meta: Meta) -> u64 {
         let size = self.shape.value_words * 8;
-        let len = if meta.is_present() && !meta.is_number() {
-            self.len_of(meta)
-        } else {
-            0
-        };
+        let len = if meta.is_present() && !meta.is_number() { self.len_of(meta) } else { 0 };
         let in_value = |which, from, to| count_non_zero(self.value(number, which), from, to);
         match (self.scrub(), meta.is_present()) {
             (Scrub::None, _) => 0,
@@ -133,9 +123,10 @@ impl Arena<'_> {
                     .map(|which| self.vector(number, which))
                     .map(|words| count_non_zero(words, 0, words.len() * 8))
                     .sum();
-                let key = self.slot(number).filter(|_| !present).map_or(0, |slot| {
-                    count_non_zero(&slot.key, 0, size_of_val(&slot.key))
-                });
+                let key = self
+                    .slot(number)
+                    .filter(|_| !present)
+                    .map_or(0, |slot| count_non_zero(&slot.key, 0, size_of_val(&slot.key)));
                 values + vectors + key
             }
         }

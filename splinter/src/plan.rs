@@ -1,14 +1,14 @@
 //! Where everything lies in an arena of a given geometry, and the header that records it. Opening trusts
 //! none of it: the geometry is read once, planned anew, and every recorded offset must agree.
 
-use crate::config::Geometry;
-use crate::error::StoreError;
-use crate::kernel::Mapping;
-use crate::protocol::arena::{Arena, Shape};
-use crate::protocol::layout::{
+use crate::arena::layout::{
     Chunk, FORMAT_VERSION, HASH_RAPID_V3, Header, HeaderGeometry, LANES_AT, Lane, MAGIC, MapWord,
     READY, Slot,
 };
+use crate::arena::{Arena, Shape};
+use crate::config::Geometry;
+use crate::error::StoreError;
+use crate::kernel::Mapping;
 use crate::sync::{Acquire, Relaxed, Release, Word};
 
 /// The offsets and strides of an arena, in bytes.
@@ -39,12 +39,7 @@ impl Plan {
     /// Plans an arena, or says which bound the geometry breaks. Nothing that can be asked for
     /// overflows: the bounds keep every product below 2^64.
     pub(crate) fn new(geometry: Geometry) -> Result<Self, StoreError> {
-        let Geometry {
-            slots,
-            max_value_len,
-            vector_dim,
-            lanes,
-        } = geometry;
+        let Geometry { slots, max_value_len, vector_dim, lanes } = geometry;
         let within = |name: &str, value: u64, low: u64, high: u64| {
             if (low..=high).contains(&value) {
                 Ok(())
@@ -54,12 +49,7 @@ impl Plan {
             }
         };
         within("the number of slots", slots, 1, u64::from(u32::MAX) - 1)?;
-        within(
-            "the longest value",
-            max_value_len,
-            1,
-            u64::from(u32::MAX) - 63,
-        )?;
+        within("the longest value", max_value_len, 1, u64::from(u32::MAX) - 63)?;
         within("the vector dimension", vector_dim.into(), 0, 1 << 20)?;
         within("the number of lanes", lanes.into(), 1, 1023)?;
         let chunks = slots.div_ceil(SLOTS_PER_CHUNK).next_power_of_two();
@@ -132,15 +122,10 @@ impl Plan {
 
     /// Reads and checks the header of `len` bytes that came from somewhere.
     pub(crate) fn read(header: &Header, len: u64, subject: &str) -> Result<Self, StoreError> {
-        let refuse = |reason: String| StoreError::NotAStore {
-            subject: subject.to_owned(),
-            reason,
-        };
+        let refuse = |reason: String| StoreError::NotAStore { subject: subject.to_owned(), reason };
         let magic = header.magic.load(Relaxed);
         if magic & u64::from(u32::MAX) != MAGIC {
-            return Err(refuse(
-                "it does not begin with the magic number of a store".into(),
-            ));
+            return Err(refuse("it does not begin with the magic number of a store".into()));
         }
         if magic >> 32 != FORMAT_VERSION {
             let version = magic >> 32;
@@ -166,9 +151,7 @@ impl Plan {
         }
         if plan.arena_len > len {
             let missing = plan.arena_len - len;
-            return Err(refuse(format!(
-                "it is truncated: {missing} bytes are missing"
-            )));
+            return Err(refuse(format!("it is truncated: {missing} bytes are missing")));
         }
         Ok(plan)
     }
@@ -192,16 +175,10 @@ impl Plan {
     ///
     /// # Safety
     /// The mapping outlives every use of what is returned, and is not shorter than this plan's arena.
-    #[allow(
-        unsafe_code,
-        reason = "the one place where mapped bytes become records"
-    )]
+    #[allow(unsafe_code, reason = "the one place where mapped bytes become records")]
     pub(crate) unsafe fn arena(&self, mapping: &Mapping) -> Arena<'static> {
         let base = mapping.base();
-        assert!(
-            mapping.len() as u64 >= self.arena_len,
-            "the mapping holds the arena"
-        );
+        assert!(mapping.len() as u64 >= self.arena_len, "the mapping holds the arena");
         // SAFETY: every offset below the arena's length stays within the mapping.
         let at = |offset: u64| unsafe { base.byte_add(offset as usize) };
         // SAFETY: here and below, the range lies within the mapping, as `new` planned them one behind
@@ -218,15 +195,7 @@ impl Plan {
         let words = unsafe { slice::<Word>(at(0), self.arena_len / 8) };
         // SAFETY: see above.
         let slots = unsafe { slice::<Slot>(at(self.slots_at), self.geometry.slots) };
-        Arena {
-            header,
-            lanes,
-            map,
-            chunks,
-            slots,
-            words,
-            shape: self.shape(),
-        }
+        Arena { header, lanes, map, chunks, slots, words, shape: self.shape() }
     }
 
     /// Returns where in the arena a slot's number word is, in bytes.
@@ -254,9 +223,5 @@ unsafe fn slice<T>(first: std::ptr::NonNull<u8>, count: u64) -> &'static [T] {
 /// Makes a stride an odd number of cache lines, so that the first lines of neighbours fall into
 /// different sets of a cache: with a power of two, 4,096 slots would share eight sets.
 const fn spread(stride: u64) -> u64 {
-    if stride == 0 {
-        0
-    } else {
-        (stride / LINE * LINE) | LINE
-    }
+    if stride == 0 { 0 } else { (stride / LINE * LINE) | LINE }
 }

@@ -1,11 +1,14 @@
 //! Reading keys: everything here works on a read-only mapping and stores nothing shared.
 
+use crate::arena::Arena;
+use crate::arena::copy::copy_vector_out;
+use crate::arena::key::{Key, KeyRef, Resolved};
+use crate::arena::payload::Payload;
+use crate::batch::{BATCH, Batch};
 use crate::config::Type;
 use crate::error::Error;
-use crate::protocol::arena::Arena;
-use crate::protocol::batch::{BATCH, Batch};
-use crate::protocol::key::{Key, KeyRef, Resolved};
-use crate::protocol::{Payload, Window, copy_vector, number_in_slot};
+use crate::integer::number_in_slot;
+use crate::protocol::Window;
 use crate::store::Store;
 use crate::sync::Relaxed;
 use crate::tandem;
@@ -23,31 +26,35 @@ impl Store {
     }
 
     fn get_bytes(&self, key: &[u8], buf: &mut [u8], error: &mut Error) -> u64 {
+        match KeyRef::new(key) {
+            Ok(key) => self.get_key(&key, buf, error),
+            Err(kind) => or_failed(Err(kind), error),
+        }
+    }
+
+    fn get_resolved(&self, handle: &Handle, buf: &mut [u8], error: &mut Error) -> u64 {
+        self.get_key(&handle.0.key_ref(), buf, error)
+    }
+
+    /// Reads in straight line what nearly every get finds: the likeliest slot holds the key, and nobody
+    /// writes it meanwhile.
+    #[inline(always)]
+    fn get_key(&self, key: &KeyRef<'_>, buf: &mut [u8], error: &mut Error) -> u64 {
         let arena = self.arena();
-        let key = match KeyRef::new(key) {
-            Ok(key) => key,
-            Err(kind) => return or_failed(Err(kind), error),
-        };
-        // Nearly every get is this: the likeliest slot holds the key, and nobody writes it meanwhile.
-        if let Some(window) = arena
-            .guess(key.hash)
-            .and_then(|number| arena.window(number, &key))
-            && let Ok(len) = arena.payload(&window).copy_to(buf)
+        if let Some(window) = arena.guess(key).and_then(|number| arena.window(number, key))
+            && let Ok(len) = window.payload(arena).copy_to(buf)
             && window.holds()
         {
             return len as u64;
         }
-        self.get_patiently(&key, buf, error)
+        self.get_patiently(key, buf, error)
     }
 
     #[cold]
     #[inline(never)]
     fn get_patiently(&self, key: &KeyRef<'_>, buf: &mut [u8], error: &mut Error) -> u64 {
         let arena = self.arena();
-        or_failed(
-            arena.read(key, |window| arena.payload(window).copy_to(buf)),
-            error,
-        )
+        or_failed(arena.read(key, |window| window.payload(arena).copy_to(buf)), error)
     }
 
     /// Returns the length of the value of `key` in bytes.
@@ -55,9 +62,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn value_len(&self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
-        self.read_bytes(key.as_ref(), |arena, window| {
-            Ok(arena.payload(window).len())
-        })
+        self.read_bytes(key.as_ref(), |arena, window| Ok(window.payload(arena).len()))
     }
 
     /// Returns the value of `key` as a new vector.
@@ -67,7 +72,7 @@ impl Store {
     pub fn get_vec(&self, key: impl AsRef<[u8]>) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         self.read_bytes(key.as_ref(), |arena, window| {
-            let payload = arena.payload(window);
+            let payload = window.payload(arena);
             bytes.resize(payload.len(), 0);
             payload.copy_to(&mut bytes)
         })?;
@@ -82,7 +87,7 @@ impl Store {
     pub fn get_u64(&self, key: impl AsRef<[u8]>) -> Result<u64, Error> {
         self.read_bytes(key.as_ref(), |arena, window| {
             let mut bytes = [0; 20];
-            match arena.payload(window) {
+            match window.payload(arena) {
                 Payload::Number(number) => Ok(number),
                 payload => {
                     let len = payload.copy_to(&mut bytes).map_err(|_| Error::WrongType)?;
@@ -114,9 +119,7 @@ impl Store {
         key: impl AsRef<[u8]>,
         mut body: impl FnMut(&View<'_>) -> R,
     ) -> Result<R, Error> {
-        self.read_bytes(key.as_ref(), |arena, window| {
-            Ok(body(&View::new(arena, *window)))
-        })
+        self.read_bytes(key.as_ref(), |arena, window| Ok(body(&View::new(arena, *window))))
     }
 
     /// Returns a view of the value of `key` where it lies, without copying it.
@@ -162,7 +165,7 @@ impl Store {
             if meta.has_vector() == 0 {
                 return Err(Error::NotFound);
             }
-            copy_vector(arena.vector(window.number, meta.vector_current()), out);
+            copy_vector_out(arena.vector(window.number, meta.vector_current()), out);
             Ok(())
         })
     }
@@ -197,14 +200,13 @@ impl Store {
         for first in (0..keys.len()).step_by(BATCH) {
             let keys = keys[first..].iter().map(AsRef::as_ref);
             let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
-            arena.read_batch(
-                &batch,
-                |place, window| {
-                    let at = (first + place) * stride;
-                    arena.payload(window).copy_to(&mut bufs[at..at + stride])
-                },
-                |place, result| results[first + place] = result,
-            );
+            batch.fetch::<false>(arena);
+            for (place, key) in batch.keys() {
+                let at = (first + place) * stride;
+                let out = &mut bufs[at..at + stride];
+                results[first + place] =
+                    arena.read(key, |window| window.payload(arena).copy_to(out));
+            }
         }
     }
 
@@ -227,25 +229,6 @@ impl Store {
         in_registers(|error| self.get_resolved(handle, buf, error))
     }
 
-    fn get_resolved(&self, handle: &Handle, buf: &mut [u8], error: &mut Error) -> u64 {
-        let arena = self.arena();
-        if let Some(window) = arena.window(handle.0.number, &handle.0.key_ref())
-            && let Ok(len) = arena.payload(&window).copy_to(buf)
-            && window.holds()
-        {
-            return len as u64;
-        }
-        self.get_resolved_patiently(handle, buf, error)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn get_resolved_patiently(&self, handle: &Handle, buf: &mut [u8], error: &mut Error) -> u64 {
-        let (arena, key) = (self.arena(), handle.0.key_ref());
-        let read = |window: &Window<'_>| arena.payload(window).copy_to(buf);
-        or_failed(arena.read_at(handle.0.number, &key, read), error)
-    }
-
     /// Iterates over the keys in the order of their slots. Keys that are there throughout are listed;
     /// those that come or go meanwhile may or may not be.
     pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
@@ -254,11 +237,7 @@ impl Store {
 
     /// Counts the keys.
     pub fn len(&self) -> u64 {
-        let used = self
-            .arena()
-            .map
-            .iter()
-            .map(|word| word.used.load(Relaxed).count_ones());
+        let used = self.arena().map.iter().map(|word| word.used.load(Relaxed).count_ones());
         used.map(u64::from).sum()
     }
 
@@ -291,21 +270,19 @@ impl Store {
     /// Visits every slot that holds a key, with a window that held when the key was read.
     pub(crate) fn present(&self) -> impl Iterator<Item = (Key, Window<'_>)> + '_ {
         let arena = self.arena();
-        arena
-            .marked(|word| word.used.load(Relaxed))
-            .filter_map(|number| {
-                let slot = arena.slot(number)?;
-                // A slot that changes faster than it can be read is looked at until it stands still long
-                // enough: a key's words change only when the slot changes hands.
-                for _ in 0..1 << 16 {
-                    let window = arena.open(number, slot);
-                    let key = Key::read_from(slot);
-                    if window.holds() {
-                        return window.meta.is_present().then_some((key, window));
-                    }
+        arena.marked(|word| word.used.load(Relaxed)).filter_map(|number| {
+            let slot = arena.slot(number)?;
+            // A slot that changes faster than it can be read is looked at until it stands still long
+            // enough: a key's words change only when the slot changes hands.
+            for _ in 0..1 << 16 {
+                let window = arena.open(number, slot);
+                let key = Key::read_from(slot);
+                if window.holds() {
+                    return window.meta.is_present().then_some((key, window));
                 }
-                None
-            })
+            }
+            None
+        })
     }
 
     /// Copies all orders of the tandem `base` as they were at one moment: order 0, which is `base`
@@ -327,7 +304,7 @@ impl Store {
         let keys = tandem::keys(&names)?;
         let arena = self.arena();
         arena.read_group(&keys, |order, window| {
-            let payload = arena.payload(window);
+            let payload = window.payload(arena);
             values[order].resize(payload.len(), 0);
             payload.copy_to(&mut values[order]).map(drop)
         })

@@ -1,10 +1,11 @@
 //! Snapshots: what a header or a slot says at one moment.
 
+use crate::arena::Scrub;
+use crate::arena::key::{Key, KeyRef};
+use crate::arena::layout;
+use crate::arena::payload::Payload;
 use crate::config::{Geometry, Type};
 use crate::error::Error;
-use crate::protocol::arena::Scrub;
-use crate::protocol::key::{Key, KeyRef};
-use crate::protocol::{Payload, layout};
 use crate::store::Store;
 use crate::sync::Relaxed;
 
@@ -86,7 +87,7 @@ impl Store {
         let key = KeyRef::new(key.as_ref())?;
         let arena = self.arena();
         arena.read(&key, |window| {
-            let (slot, meta, payload) = (window.slot, window.meta, arena.payload(window));
+            let (slot, meta, payload) = (window.slot, window.meta, window.payload(arena));
             let value_offset = match payload {
                 Payload::Number(_) => self.inner.plan.number_offset(window.number),
                 Payload::Bytes(..) => self.inner.plan.value_offset(window.number, meta.current()),

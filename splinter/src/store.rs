@@ -1,6 +1,8 @@
 //! An open store: creating, opening, and what concerns it as a whole. Reading a key is in `reader`,
 //! changing one in `writer`.
 
+use crate::arena::layout::{FLAG_FULL, FLAG_HYBRID, Header, LANES_AT, Lane, USER_FLAG_SHIFT};
+use crate::arena::{Arena, Scrub};
 use crate::config::{Config, Geometry, OpenOptions};
 use crate::error::StoreError;
 use crate::kernel::{
@@ -8,8 +10,6 @@ use crate::kernel::{
 };
 use crate::plan::Plan;
 use crate::protocol::Liveness;
-use crate::protocol::arena::{Arena, Scrub};
-use crate::protocol::layout::{FLAG_FULL, FLAG_HYBRID, Header, LANES_AT, Lane, USER_FLAG_SHIFT};
 use crate::sync::Relaxed;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -76,18 +76,13 @@ impl Store {
         let plan = Plan::new(config.geometry)?;
         let hugetlb = config.huge_pages == HugePages::Hugetlb;
         let len = if hugetlb {
-            plan.arena_len
-                .next_multiple_of(kernel::HUGE_PAGE_BYTES as u64)
+            plan.arena_len.next_multiple_of(kernel::HUGE_PAGE_BYTES as u64)
         } else {
             plan.arena_len
         };
         let staged = Staged::create(location, len, config.mode, hugetlb)?;
-        let mapping = Mapping::new(
-            staged.fd(),
-            plan.arena_len as usize,
-            true,
-            &location.to_string(),
-        )?;
+        let mapping =
+            Mapping::new(staged.fd(), plan.arena_len as usize, true, &location.to_string())?;
         // Before the first touch, so that the header's own page goes where it was asked for.
         kernel::numa::apply(&mapping, &config.placement, false)?;
         let arena = Inner::arena(&plan, &mapping);
@@ -111,13 +106,7 @@ impl Store {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_read_only(location: &Location) -> Result<Self, StoreError> {
-        Self::open_with(
-            location,
-            &OpenOptions {
-                read_only: true,
-                ..OpenOptions::default()
-            },
-        )
+        Self::open_with(location, &OpenOptions { read_only: true, ..OpenOptions::default() })
     }
 
     /// Opens an existing store as `options` say.
@@ -185,10 +174,7 @@ impl Store {
     /// As [`Self::open`].
     pub fn from_fd(fd: OwnedFd) -> Result<Self, StoreError> {
         let (backing, writable) = kernel::adopt(fd)?;
-        let options = OpenOptions {
-            read_only: !writable,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions { read_only: !writable, ..OpenOptions::default() };
         Self::open_backing(backing, &options)
     }
 
@@ -202,22 +188,15 @@ impl Store {
         }
         let plan = {
             let head = Mapping::new(backing.fd.as_fd(), header_len, false, &subject)?;
-            #[allow(
-                unsafe_code,
-                reason = "the header is looked at before the arena can be mapped"
-            )]
+            #[allow(unsafe_code, reason = "the header is looked at before the arena can be mapped")]
             // SAFETY: the mapping holds a header's bytes, any of which are valid for its atomics, and
             // outlives the reference.
             let header = unsafe { head.base().cast::<Header>().as_ref() };
             Plan::read(header, len, &subject)?
         };
         let writable = !options.read_only;
-        let mapping = Mapping::new(
-            backing.fd.as_fd(),
-            plan.arena_len as usize,
-            writable,
-            &subject,
-        )?;
+        let mapping =
+            Mapping::new(backing.fd.as_fd(), plan.arena_len as usize, writable, &subject)?;
         if let Some(placement) = &options.placement {
             kernel::numa::apply(&mapping, placement, true)?;
         }
@@ -229,16 +208,7 @@ impl Store {
         let arena = Inner::arena(&plan, &mapping);
         let notes = backing.note.iter().cloned().chain(note).collect();
         let locks = Mutex::new(None);
-        Self {
-            inner: Arc::new(Inner {
-                arena,
-                mapping,
-                backing,
-                plan,
-                notes,
-                locks,
-            }),
-        }
+        Self { inner: Arc::new(Inner { arena, mapping, backing, plan, notes, locks }) }
     }
 
     #[inline(always)]
@@ -248,30 +218,18 @@ impl Store {
 
     /// Returns the lane locks, which the first call opens.
     pub(crate) fn locks(&self) -> Result<Arc<Locks>, StoreError> {
-        let mut locks = self
-            .inner
-            .locks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut locks = self.inner.locks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(locks) = &*locks {
             return Ok(Arc::clone(locks));
         }
         let lanes = self.geometry().lanes;
-        let bytes = LaneBytes {
-            base: LANES_AT,
-            stride: size_of::<Lane>() as u64,
-            lanes,
-        };
+        let bytes = LaneBytes { base: LANES_AT, stride: size_of::<Lane>() as u64, lanes };
         let opened = LaneLocks::new(self.fd(), bytes, &self.location().to_string())?;
         Ok(Arc::clone(locks.insert(Arc::new(Locks(opened)))))
     }
 
     pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
-        if self.is_read_only() {
-            Err(StoreError::ReadOnly)
-        } else {
-            Ok(())
-        }
+        if self.is_read_only() { Err(StoreError::ReadOnly) } else { Ok(()) }
     }
 
     /// Borrows the descriptor of the backing file, to pass it on.
@@ -292,10 +250,7 @@ impl Store {
     /// Tells whether seals fix the length of the store's memory, so that nobody can cut it short under
     /// the mappings of others: so for every anonymous store.
     pub fn is_sealed(&self) -> bool {
-        self.inner
-            .backing
-            .seals()
-            .is_some_and(kernel::Seals::fix_length)
+        self.inner.backing.seals().is_some_and(kernel::Seals::fix_length)
     }
 
     /// Lists, in words, what was had otherwise than asked for.
@@ -347,8 +302,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::ReadOnly`].
     pub fn set_scrub(&self, level: Scrub) -> Result<(), StoreError> {
-        self.change_flags(|flags| flags & !(FLAG_FULL | FLAG_HYBRID) | scrub_flags(level))
-            .map(drop)
+        self.change_flags(|flags| flags & !(FLAG_FULL | FLAG_HYBRID) | scrub_flags(level)).map(drop)
     }
 
     /// Tells whether the older switch for scrubbing is on: whether the level is full.
@@ -403,10 +357,7 @@ impl Store {
         self.check_writable()?;
         let arena = self.arena();
         arena.header.parse_failures.fetch_add(1, Relaxed);
-        arena
-            .header
-            .last_failure_epoch
-            .fetch_max(arena.epoch(), Relaxed);
+        arena.header.last_failure_epoch.fetch_max(arena.epoch(), Relaxed);
         Ok(())
     }
 }
@@ -422,10 +373,7 @@ impl fmt::Debug for Store {
 }
 
 impl Inner {
-    #[allow(
-        unsafe_code,
-        reason = "the arena borrows from the mapping it is stored beside"
-    )]
+    #[allow(unsafe_code, reason = "the arena borrows from the mapping it is stored beside")]
     fn arena(plan: &Plan, mapping: &Mapping) -> Arena<'static> {
         // SAFETY: the caller either drops the arena at once or stores it in an `Inner` beside the
         // mapping, whose address does not change; the plan was checked against the mapping's length.

@@ -19,51 +19,64 @@ pub(crate) use Ordering::{AcqRel, Acquire, Relaxed, Release};
 pub(crate) type Word = AtomicU64;
 
 /// The models' word: loom's, but a thread that [`mortal`] runs dies at one of its stores.
+///
+/// Loom remembers only the last access to a word. When a thread loads it, another loads it and then
+/// stores to it, the order in which the store comes first is not always tried. With
+/// `SPLINTER_MODELS_THOROUGH` set, every access is accompanied by one that changes nothing but
+/// depends on all others of the word, so that no order is missed; models take some twenty times as
+/// long.
 #[cfg(loom)]
-#[derive(Debug, Default)]
-pub(crate) struct Word(loom::sync::atomic::AtomicU64);
+#[derive(Debug)]
+pub(crate) struct Word(loom::sync::atomic::AtomicU64, Option<loom::sync::atomic::AtomicU64>);
+
+#[cfg(loom)]
+impl Default for Word {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
 
 #[cfg(loom)]
 impl Word {
     pub(crate) fn new(value: u64) -> Self {
-        Self(loom::sync::atomic::AtomicU64::new(value))
+        static THOROUGH: std::sync::LazyLock<bool> =
+            std::sync::LazyLock::new(|| std::env::var_os("SPLINTER_MODELS_THOROUGH").is_some());
+        let word = loom::sync::atomic::AtomicU64::new;
+        Self(word(value), THOROUGH.then(|| word(0)))
+    }
+
+    /// Borrows the word for an access that follows.
+    fn next(&self) -> &loom::sync::atomic::AtomicU64 {
+        if let Some(order) = &self.1 {
+            // It fails, so that it synchronises with nothing.
+            let _ = order.compare_exchange(1, 2, Relaxed, Relaxed);
+        }
+        &self.0
     }
 
     pub(crate) fn load(&self, order: Ordering) -> u64 {
         if mortal::is_dead() {
             return 0;
         }
-        self.0.load(order)
+        self.next().load(order)
     }
 
     pub(crate) fn store(&self, value: u64, order: Ordering) {
         if mortal::may_store() {
-            self.0.store(value, order);
+            self.next().store(value, order);
         }
     }
 
     pub(crate) fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
-        if mortal::may_store() {
-            self.0.fetch_or(bits, order)
-        } else {
-            0
-        }
+        if mortal::may_store() { self.next().fetch_or(bits, order) } else { 0 }
     }
 
     pub(crate) fn fetch_and(&self, bits: u64, order: Ordering) -> u64 {
-        if mortal::may_store() {
-            self.0.fetch_and(bits, order)
-        } else {
-            0
-        }
+        if mortal::may_store() { self.next().fetch_and(bits, order) } else { 0 }
     }
 
     pub(crate) fn fetch_add(&self, by: u64, order: Ordering) -> u64 {
-        if mortal::may_store() {
-            self.0.fetch_add(by, order)
-        } else {
-            0
-        }
+        if mortal::may_store() { self.next().fetch_add(by, order) } else { 0 }
     }
 
     pub(crate) fn compare_exchange(
@@ -74,7 +87,7 @@ impl Word {
         failure: Ordering,
     ) -> Result<u64, u64> {
         if mortal::may_store() {
-            self.0.compare_exchange(old, new, success, failure)
+            self.next().compare_exchange(old, new, success, failure)
         } else {
             Err(!old)
         }
@@ -180,9 +193,7 @@ impl Pair {
     /// Changes the first word from `old` to `new`, or does nothing and returns false.
     #[inline(always)]
     pub(crate) fn exchange_first(&self, old: u64, new: u64) -> bool {
-        self.first
-            .compare_exchange(old, new, AcqRel, Relaxed)
-            .is_ok()
+        self.first.compare_exchange(old, new, AcqRel, Relaxed).is_ok()
     }
 
     /// Stores the first word with release ordering. Only for the one who owns the pair.
@@ -267,10 +278,7 @@ impl Pair {
     }
 
     fn pack(first: u64, second: u64) -> u64 {
-        assert!(
-            first < 1 << 32 && second < 1 << 32,
-            "a model's words fit in 32 bits"
-        );
+        assert!(first < 1 << 32 && second < 1 << 32, "a model's words fit in 32 bits");
         first << 32 | second
     }
 
@@ -304,8 +312,7 @@ impl Pair {
     }
 
     pub(crate) fn store_second(&self, value: u64) {
-        self.0
-            .store(Self::pack(self.first_relaxed(), value), Relaxed);
+        self.0.store(Self::pack(self.first_relaxed(), value), Relaxed);
     }
 
     pub(crate) fn exchange(&self, old: (u64, u64), new: (u64, u64), _owned: u64) -> bool {

@@ -1,7 +1,7 @@
 //! The names of a tandem's orders: `base`, `base.1`, `base.2` …
 
+use crate::arena::key::{Key, KeyRef};
 use crate::error::Error;
-use crate::protocol::key::{Key, KeyRef};
 
 /// The most orders a tandem has, `base` itself included.
 pub const MAX_ORDERS: usize = 255;
@@ -20,10 +20,7 @@ pub(crate) fn names(base: &[u8], orders: usize) -> Result<Vec<Key>, Error> {
 
 /// Readies names for the protocol.
 pub(crate) fn keys(names: &[Key]) -> Result<Vec<KeyRef<'_>>, Error> {
-    names
-        .iter()
-        .map(|name| KeyRef::new(name.as_ref()))
-        .collect()
+    names.iter().map(|name| KeyRef::new(name.as_ref())).collect()
 }
 
 #[cfg(test)]
@@ -34,18 +31,9 @@ mod tests {
     fn a_name_that_would_not_fit_refuses_all() {
         let base = [b'x'; 61];
         assert_eq!(names(&base, 10).map(|names| names.len()), Ok(10));
-        assert_eq!(
-            names(&base, 11).map(|names| names.len()),
-            Err(Error::KeyTooLong)
-        );
-        assert_eq!(
-            names(b"x", 0).map(|names| names.len()),
-            Err(Error::BadOrders)
-        );
-        assert_eq!(
-            names(b"x", 256).map(|names| names.len()),
-            Err(Error::BadOrders)
-        );
+        assert_eq!(names(&base, 11).map(|names| names.len()), Err(Error::KeyTooLong));
+        assert_eq!(names(b"x", 0).map(|names| names.len()), Err(Error::BadOrders));
+        assert_eq!(names(b"x", 256).map(|names| names.len()), Err(Error::BadOrders));
         assert_eq!(names(b"", 2).map(|names| names.len()), Err(Error::KeyEmpty));
     }
 }

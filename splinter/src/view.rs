@@ -1,9 +1,11 @@
 //! What a lookup leaves in the caller's hand: a view of a value where it lies, and a handle that finds
 //! a key's slot again without searching.
 
-use crate::protocol::arena::Arena;
-use crate::protocol::key::{Key, Resolved};
-use crate::protocol::{Payload, Window};
+use crate::arena::Arena;
+use crate::arena::copy::copy_out;
+use crate::arena::key::{Key, Resolved};
+use crate::arena::payload::Payload;
+use crate::protocol::Window;
 use crate::sync::{Relaxed, Word};
 use std::fmt;
 
@@ -47,10 +49,7 @@ pub struct View<'s> {
 
 impl<'s> View<'s> {
     pub(crate) fn new(arena: &Arena<'s>, window: Window<'s>) -> Self {
-        Self {
-            window,
-            payload: arena.payload(&window),
-        }
+        Self { window, payload: window.payload(arena) }
     }
 
     /// Tells whether all that was read through the view so far is the value that was published.
@@ -82,7 +81,7 @@ impl<'s> View<'s> {
         let len = self.len().min(out.len());
         match self.payload {
             Payload::Number(number) => out[..len].copy_from_slice(&number.to_le_bytes()[..len]),
-            Payload::Bytes(words, _) => crate::protocol::copy_out(words, &mut out[..len]),
+            Payload::Bytes(words, _) => copy_out(words, &mut out[..len]),
         }
         len
     }
@@ -121,10 +120,7 @@ impl<'s> View<'s> {
 
 impl fmt::Debug for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("View")
-            .field("len", &self.len())
-            .field("epoch", &self.epoch())
-            .finish()
+        f.debug_struct("View").field("len", &self.len()).field("epoch", &self.epoch()).finish()
     }
 }
 
@@ -145,9 +141,6 @@ impl Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
-            .field("key", &self.key())
-            .field("slot", &self.0.number)
-            .finish()
+        f.debug_struct("Handle").field("key", &self.key()).field("slot", &self.0.number).finish()
     }
 }

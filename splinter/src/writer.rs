@@ -1,13 +1,14 @@
 //! Changing keys: a registered writer, which holds a lane of the store.
 
+use crate::arena::key::KeyRef;
+use crate::arena::layout::Slot;
+use crate::arena::state::Meta;
+use crate::batch::{BATCH, Batch};
 use crate::config::Type;
 use crate::error::{Error, StoreError};
+use crate::integer::IntegerOp;
 use crate::kernel;
-use crate::protocol::batch::{BATCH, Batch};
-use crate::protocol::key::KeyRef;
-use crate::protocol::layout::Slot;
-use crate::protocol::state::Meta;
-use crate::protocol::{Claimant, IntegerOp};
+use crate::protocol::Claimant;
 use crate::store::{Locks, Store};
 use crate::sync::{Relaxed, Word};
 use crate::tandem;
@@ -58,12 +59,7 @@ impl Store {
             }
         }
         let claimant = Claimant::new(self.inner.arena, lane, Arc::clone(&locks) as _);
-        Ok(Writer {
-            claimant,
-            locks,
-            forks: kernel::forks(),
-            store: self.clone(),
-        })
+        Ok(Writer { claimant, locks, forks: kernel::forks(), store: self.clone() })
     }
 }
 
@@ -86,10 +82,7 @@ impl Deref for Writer {
 
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer")
-            .field("lane", &self.lane())
-            .field("store", &self.store)
-            .finish()
+        f.debug_struct("Writer").field("lane", &self.lane()).field("store", &self.store).finish()
     }
 }
 
@@ -102,11 +95,7 @@ impl Writer {
     /// Returns what changes the arena, unless the lane belongs to a parent process.
     #[inline(always)]
     fn claimant(&mut self) -> Result<&mut Claimant<'static>, Error> {
-        if self.forks == kernel::forks() {
-            Ok(&mut self.claimant)
-        } else {
-            Err(Error::Forked)
-        }
+        if self.forks == kernel::forks() { Ok(&mut self.claimant) } else { Err(Error::Forked) }
     }
 
     /// Sets the value of `key`, which is created if missing. Its type and labels stay, its vector goes.
@@ -127,8 +116,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`] once the key was removed: it is not created. Otherwise as [`Self::set`].
     pub fn set_at(&mut self, handle: &Handle, value: &[u8]) -> Result<(), Error> {
-        self.claimant()?
-            .set_at(handle.0.number, &handle.0.key_ref(), value)
+        self.claimant()?.set(&handle.0.key_ref(), value)
     }
 
     /// Sets many keys, hiding the memory latency of each behind the others'. Each is set on its own, and
@@ -141,10 +129,7 @@ impl Writer {
         pairs: &[(K, V)],
         results: &mut [Result<(), Error>],
     ) {
-        assert!(
-            results.len() >= pairs.len(),
-            "there is a result for every pair"
-        );
+        assert!(results.len() >= pairs.len(), "there is a result for every pair");
         let claimant = match self.claimant() {
             Ok(claimant) => claimant,
             Err(error) => return results[..pairs.len()].fill(Err(error)),
@@ -152,11 +137,11 @@ impl Writer {
         for first in (0..pairs.len()).step_by(BATCH) {
             let keys = pairs[first..].iter().map(|(key, _)| key.as_ref());
             let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
-            claimant.set_batch(
-                &batch,
-                |place| pairs[first + place].1.as_ref(),
-                |place, result| results[first + place] = result,
-            );
+            batch.fetch::<true>(&claimant.arena);
+            for (place, key) in batch.keys() {
+                let value = pairs[first + place].1.as_ref();
+                results[first + place] = claimant.set(key, value);
+            }
         }
     }
 
@@ -205,8 +190,7 @@ impl Writer {
     #[inline]
     pub fn integer(&mut self, key: impl AsRef<[u8]>, op: IntegerOp) -> Result<u64, Error> {
         let mut number = 0;
-        self.integer_bytes(key.as_ref(), op, &mut number)
-            .map(|()| number)
+        self.integer_bytes(key.as_ref(), op, &mut number).map(|()| number)
     }
 
     fn integer_bytes(&mut self, key: &[u8], op: IntegerOp, number: &mut u64) -> Result<(), Error> {
@@ -220,8 +204,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`] once the key was removed. Otherwise as [`Self::integer`].
     pub fn integer_at(&mut self, handle: &Handle, op: IntegerOp) -> Result<u64, Error> {
-        self.claimant()?
-            .integer_in(handle.0.number, &handle.0.key_ref(), op)
+        self.claimant()?.integer(&handle.0.key_ref(), op)
     }
 
     /// Sets `key` to a number, making it a `BIGUINT` slot, which is created if missing.
@@ -265,9 +248,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn set_slot_flags(&mut self, key: impl AsRef<[u8]>, mask: u16) -> Result<u16, Error> {
-        self.amend(key.as_ref(), |_, meta| {
-            meta.with_flags(meta.flags() | u64::from(mask))
-        })
+        self.amend(key.as_ref(), |_, meta| meta.with_flags(meta.flags() | u64::from(mask)))
     }
 
     /// Clears the user flags in `mask` on `key`. Returns all of them as they are then.
@@ -275,9 +256,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn clear_slot_flags(&mut self, key: impl AsRef<[u8]>, mask: u16) -> Result<u16, Error> {
-        self.amend(key.as_ref(), |_, meta| {
-            meta.with_flags(meta.flags() & !u64::from(mask))
-        })
+        self.amend(key.as_ref(), |_, meta| meta.with_flags(meta.flags() & !u64::from(mask)))
     }
 
     /// Records when the value of `key` was made: `time` less `processing`, what handling it took, both
@@ -291,11 +270,7 @@ impl Writer {
         time: u64,
         processing: u64,
     ) -> Result<(), Error> {
-        self.amend_word(
-            key.as_ref(),
-            |slot| &slot.ctime,
-            |_| time.saturating_sub(processing),
-        )
+        self.amend_word(key.as_ref(), |slot| &slot.ctime, |_| time.saturating_sub(processing))
     }
 
     /// Records when the value of `key` was last used, as [`Self::set_ctime`] does when it was made.
@@ -308,11 +283,7 @@ impl Writer {
         time: u64,
         processing: u64,
     ) -> Result<(), Error> {
-        self.amend_word(
-            key.as_ref(),
-            |slot| &slot.atime,
-            |_| time.saturating_sub(processing),
-        )
+        self.amend_word(key.as_ref(), |slot| &slot.atime, |_| time.saturating_sub(processing))
     }
 
     /// Sets the vector of `key`, which must have the store's dimension. The value stays.
@@ -329,8 +300,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn clear_vector(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
-        self.amend(key.as_ref(), |_, meta| meta.with_has_vector(0))
-            .map(drop)
+        self.amend(key.as_ref(), |_, meta| meta.with_has_vector(0)).map(drop)
     }
 
     /// Sets all orders of the tandem `base` as one generation: `base` itself to `values[0]`, `base.n` to
@@ -369,9 +339,7 @@ impl Writer {
         change: impl FnOnce(&Slot, Meta) -> Meta,
     ) -> Result<u16, Error> {
         let key = KeyRef::new(key)?;
-        self.claimant()?
-            .amend(&key, change)
-            .map(|meta| meta.flags() as u16)
+        self.claimant()?.amend(&key, change).map(|meta| meta.flags() as u16)
     }
 
     fn amend_word(

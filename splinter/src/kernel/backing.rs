@@ -64,27 +64,18 @@ pub(crate) fn open(location: &Location, writable: bool) -> Result<Backing, Store
     let subject = location.to_string();
     // O_NONBLOCK keeps a FIFO of that name from holding us up; regular files ignore it.
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let opened = OpenOptions::new()
-        .read(true)
-        .write(writable)
-        .custom_flags(flags)
-        .open(path);
+    let opened = OpenOptions::new().read(true).write(writable).custom_flags(flags).open(path);
     let file = opened.map_err(|e| match e.raw_os_error() {
         Some(libc::ENOENT) => StoreError::Missing(subject.clone()),
-        Some(libc::ELOOP) => not_a_store(
-            &subject,
-            "it is a symbolic link, and symbolic links are not followed",
-        ),
+        Some(libc::ELOOP) => {
+            not_a_store(&subject, "it is a symbolic link, and symbolic links are not followed")
+        }
         Some(libc::EISDIR | libc::ENXIO | libc::ENODEV) => not_a_store(&subject, NOT_REGULAR),
         _ => StoreError::os("open", subject.clone(), e),
     })?;
     let fd = OwnedFd::from(file);
     refuse_irregular(fd.as_fd(), &subject)?;
-    Ok(Backing {
-        fd,
-        location: location.clone(),
-        note: None,
-    })
+    Ok(Backing { fd, location: location.clone(), note: None })
 }
 
 /// Takes a descriptor that was inherited or passed in, and tells whether it may be written through.
@@ -101,11 +92,7 @@ pub(crate) fn adopt(fd: OwnedFd) -> Result<(Backing, bool), StoreError> {
     refuse_irregular(fd.as_fd(), SUBJECT)?;
     sys::close_on_exec(fd.as_fd()).map_err(|e| StoreError::os("adopt", SUBJECT, e))?;
     let location = location_of(fd.as_fd());
-    let backing = Backing {
-        fd,
-        location,
-        note: None,
-    };
+    let backing = Backing { fd, location, note: None };
     let sealed = backing.seals().is_some_and(Seals::forbid_writing);
     Ok((backing, flags & libc::O_ACCMODE == libc::O_RDWR && !sealed))
 }
@@ -134,10 +121,7 @@ fn refuse_irregular(fd: BorrowedFd<'_>, subject: &str) -> Result<(), StoreError>
 }
 
 fn not_a_store(subject: &str, reason: &str) -> StoreError {
-    StoreError::NotAStore {
-        subject: subject.to_owned(),
-        reason: reason.to_owned(),
-    }
+    StoreError::NotAStore { subject: subject.to_owned(), reason: reason.to_owned() }
 }
 
 #[cfg(test)]
@@ -174,11 +158,7 @@ mod tests {
         let socket = std::os::unix::net::UnixListener::bind(directory.join("socket")).unwrap();
         let fifo = directory.join("fifo");
         let made = std::process::Command::new("mkfifo").arg(&fifo).status();
-        let mut paths = vec![
-            directory.join("."),
-            directory.join("socket"),
-            "/dev/null".into(),
-        ];
+        let mut paths = vec![directory.join("."), directory.join("socket"), "/dev/null".into()];
         paths.extend(made.is_ok_and(|status| status.success()).then_some(fifo));
         for path in paths {
             for writable in [false, true] {
@@ -191,23 +171,14 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_missing() {
-        assert!(matches!(
-            open(&Named::new().0, true),
-            Err(StoreError::Missing(_))
-        ));
-        assert!(matches!(
-            open(&Location::Anonymous, true),
-            Err(StoreError::BadName(_))
-        ));
+        assert!(matches!(open(&Named::new().0, true), Err(StoreError::Missing(_))));
+        assert!(matches!(open(&Location::Anonymous, true), Err(StoreError::BadName(_))));
     }
 
     #[test]
     fn adopting_tells_access_and_name() {
         let named = Named::new();
-        Staged::create(&named.0, 4096, None, false)
-            .unwrap()
-            .publish()
-            .unwrap();
+        Staged::create(&named.0, 4096, None, false).unwrap().publish().unwrap();
         for writable in [false, true] {
             let passed = open(&named.0, writable).unwrap().fd;
             let (backing, may_write) = adopt(passed).unwrap();
@@ -236,10 +207,7 @@ mod tests {
         let directory = Directory::new();
         let path = directory.join("file");
         let only_writing = File::create(&path).unwrap();
-        let path_only = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_PATH)
-            .open(&path);
+        let path_only = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(&path);
         let (pipe, _other_end) = std::io::pipe().unwrap();
         let refused: [OwnedFd; 3] = [only_writing.into(), path_only.unwrap().into(), pipe.into()];
         for fd in refused {

@@ -22,12 +22,7 @@ impl Extents {
         // descriptor keep theirs where it was.
         let own = sys::open_existing(&sys::descriptor_path(fd), libc::O_RDONLY);
         let fd = own.or_else(|_| fd.try_clone_to_owned())?;
-        Ok(Self {
-            fd,
-            at: 0,
-            end: len as u64,
-            page_bytes: page_bytes as u64,
-        })
+        Ok(Self { fd, at: 0, end: len as u64, page_bytes: page_bytes as u64 })
     }
 
     fn advance(&mut self) -> io::Result<Option<Range<usize>>> {
@@ -43,10 +38,7 @@ impl Extents {
         let hole = sys::seek(self.fd.as_fd(), whence, libc::SEEK_HOLE)?.unwrap_or(self.end);
         // File systems may count in smaller blocks than pages: no page is told twice.
         let start = (data / self.page_bytes * self.page_bytes).max(self.at);
-        let end = hole
-            .max(data + 1)
-            .next_multiple_of(self.page_bytes)
-            .min(self.end);
+        let end = hole.max(data + 1).next_multiple_of(self.page_bytes).min(self.end);
         self.at = end;
         Ok((start < end).then_some(start as usize..end as usize))
     }

@@ -116,10 +116,7 @@ fn open_permitted(path: &CStr, flags: &[libc::c_int]) -> io::Result<OwnedFd> {
         answer = sys::open_existing(path, flags);
         match &answer {
             Err(e)
-                if matches!(
-                    e.raw_os_error(),
-                    Some(libc::EACCES | libc::EPERM | libc::EROFS)
-                ) => {}
+                if matches!(e.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::EROFS)) => {}
             _ => break,
         }
     }
@@ -181,11 +178,7 @@ fn install_handlers() -> io::Result<()> {
         // SAFETY: the three functions live as long as the program, take nothing, and do not unwind.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) }
     });
-    if answer == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::from_raw_os_error(answer))
-    }
+    if answer == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(answer)) }
 }
 
 /// Waits until no descriptor is between being opened and being on the list.

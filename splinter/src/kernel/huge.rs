@@ -44,10 +44,9 @@ pub(crate) fn apply(mapping: &Mapping, fd: BorrowedFd<'_>, how: HugePages) -> Op
         HugePages::Hugetlb if mapping.page_bytes() >= HUGE_PAGE_BYTES => None,
         HugePages::Hugetlb => Some("the store is not of reserved huge pages".into()),
         _ if mapping.page_bytes() >= HUGE_PAGE_BYTES => None,
-        _ if mapping.len() < HUGE_PAGE_BYTES => Some(format!(
-            "no huge pages: the store has {} bytes, less than one",
-            mapping.len()
-        )),
+        _ if mapping.len() < HUGE_PAGE_BYTES => {
+            Some(format!("no huge pages: the store has {} bytes, less than one", mapping.len()))
+        }
         HugePages::Advise => advise(mapping, fd),
         HugePages::Collapse => collapse(mapping, fd),
     }
@@ -98,10 +97,8 @@ fn collapse(mapping: &Mapping, fd: BorrowedFd<'_>) -> Option<String> {
         match collapse_block(mapping, block) {
             Ok(()) => done += 1,
             Err(e) => {
-                let hopeless = matches!(
-                    e.raw_os_error(),
-                    Some(libc::EINVAL | libc::ENOMEM | libc::ENOSPC)
-                );
+                let hopeless =
+                    matches!(e.raw_os_error(), Some(libc::EINVAL | libc::ENOMEM | libc::ENOSPC));
                 refusal = Some(e);
                 if hopeless {
                     break;
@@ -110,9 +107,9 @@ fn collapse(mapping: &Mapping, fd: BorrowedFd<'_>) -> Option<String> {
         }
     }
     match refusal {
-        Some(e) => Some(format!(
-            "{done} of {blocks} huge pages: the kernel does not collapse ({e})"
-        )),
+        Some(e) => {
+            Some(format!("{done} of {blocks} huge pages: the kernel does not collapse ({e})"))
+        }
         None if !whole => Some(format!(
             "{done} of {blocks} huge pages: the store is too large for the memory there is, so only \
              parts that hold data were collapsed"
@@ -150,30 +147,18 @@ fn blocks_with_data(mapping: &Mapping, fd: BorrowedFd<'_>) -> io::Result<Vec<usi
 /// Tells how much memory can be had without hurting anybody, in bytes.
 fn available_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     kibibytes(line)
 }
 
 fn kibibytes(text: &str) -> Option<u64> {
-    text.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(1024)
+    text.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Sums what `smaps` tells of huge pages between two addresses.
 fn huge_bytes(smaps: impl BufRead, within: std::ops::Range<usize>) -> io::Result<u64> {
-    const HUGE: [&str; 5] = [
-        "AnonHugePages",
-        "ShmemPmdMapped",
-        "FilePmdMapped",
-        "Shared_Hugetlb",
-        "Private_Hugetlb",
-    ];
+    const HUGE: [&str; 5] =
+        ["AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb"];
     let mut inside = false;
     let mut sum = 0;
     for line in smaps.lines() {
@@ -216,10 +201,7 @@ mod tests {
         file.write_at(b"kept", HUGE_PAGE_BYTES as u64 + 5).unwrap();
         let note = apply(&mapping, file.as_fd(), HugePages::Collapse);
         let obtained = obtained(&mapping);
-        assert!(
-            note.is_some() || obtained == 3 * HUGE_PAGE_BYTES as u64,
-            "{obtained}"
-        );
+        assert!(note.is_some() || obtained == 3 * HUGE_PAGE_BYTES as u64, "{obtained}");
         let mut text = [0; 4];
         file.read_at(&mut text, HUGE_PAGE_BYTES as u64 + 5).unwrap();
         assert_eq!(&text, b"kept");
@@ -232,10 +214,7 @@ mod tests {
             file.write_at(b"x", offset).unwrap();
         }
         let mib = 1 << (30 - 21);
-        assert_eq!(
-            blocks_with_data(&mapping, file.as_fd()).unwrap(),
-            [0, 1, mib, (1 << 19) - 1]
-        );
+        assert_eq!(blocks_with_data(&mapping, file.as_fd()).unwrap(), [0, 1, mib, (1 << 19) - 1]);
         let note = apply(&mapping, file.as_fd(), HugePages::Collapse);
         assert!(note.is_some(), "a tebibyte was collapsed");
         assert!(obtained(&mapping) <= 4 * HUGE_PAGE_BYTES as u64);

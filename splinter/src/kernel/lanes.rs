@@ -64,16 +64,8 @@ impl LaneLocks {
         let failed = |e| StoreError::os("open the locks of", subject, e);
         let backing = fd.try_clone_to_owned().map_err(failed)?;
         let locks = Unshared::open(&sys::descriptor_path(fd), &ACCESS).map_err(failed)?;
-        let held = (0..bytes.lanes.div_ceil(u64::BITS))
-            .map(|_| AtomicU64::new(0))
-            .collect();
-        Ok(Self {
-            locks,
-            bytes,
-            held,
-            backing,
-            subject: subject.to_owned(),
-        })
+        let held = (0..bytes.lanes.div_ceil(u64::BITS)).map(|_| AtomicU64::new(0)).collect();
+        Ok(Self { locks, bytes, held, backing, subject: subject.to_owned() })
     }
 
     /// Takes a lane, and tells whether it was free: free of a holder in any process, this one
@@ -152,10 +144,7 @@ impl LaneLocks {
     }
 
     fn bit(&self, lane: u32) -> (&AtomicU64, u64) {
-        (
-            &self.held[(lane / u64::BITS) as usize],
-            1 << (lane % u64::BITS),
-        )
+        (&self.held[(lane / u64::BITS) as usize], 1 << (lane % u64::BITS))
     }
 }
 
@@ -171,9 +160,7 @@ impl Drop for LaneLocks {
 
 impl std::fmt::Debug for LaneLocks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LaneLocks")
-            .field("bytes", &self.bytes)
-            .finish_non_exhaustive()
+        f.debug_struct("LaneLocks").field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
 
@@ -191,11 +178,7 @@ mod tests {
     use crate::kernel::staged::Staged;
     use crate::kernel::testing::{self, Forked, Named, Sleepers};
 
-    const BYTES: LaneBytes = LaneBytes {
-        base: 4096,
-        stride: 64,
-        lanes: 70,
-    };
+    const BYTES: LaneBytes = LaneBytes { base: 4096, stride: 64, lanes: 70 };
 
     fn locks(fd: BorrowedFd<'_>) -> LaneLocks {
         LaneLocks::new(fd, BYTES, "test").unwrap()
@@ -257,10 +240,7 @@ mod tests {
         let (first, second) = (locks(file.as_fd()), locks(file.as_fd()));
         assert!(first.try_acquire(1).unwrap() && first.try_acquire(2).unwrap());
         second.release(1);
-        assert!(
-            first.is_alive(1) && second.is_alive(1),
-            "only the holder releases"
-        );
+        assert!(first.is_alive(1) && second.is_alive(1), "only the holder releases");
         first.release(1);
         first.release(1);
         assert!(!second.is_alive(1) && second.is_alive(2));
@@ -275,11 +255,7 @@ mod tests {
         let locks = locks(file.as_fd());
         assert!(!locks.try_acquire(BYTES.lanes).unwrap() && !locks.is_alive(u32::MAX));
         locks.release(u32::MAX);
-        let absurd = LaneBytes {
-            base: u64::MAX,
-            stride: u64::MAX,
-            lanes: 2,
-        };
+        let absurd = LaneBytes { base: u64::MAX, stride: u64::MAX, lanes: 2 };
         let locks = LaneLocks::new(file.as_fd(), absurd, "test").unwrap();
         assert!(!locks.try_acquire(1).unwrap() && !locks.is_alive(1));
     }
@@ -296,10 +272,7 @@ mod tests {
     #[test]
     fn read_only_stores_see_the_living_and_take_no_lane() {
         let named = Named::new();
-        let published = Staged::create(&named.0, 8192, None, false)
-            .unwrap()
-            .publish()
-            .unwrap();
+        let published = Staged::create(&named.0, 8192, None, false).unwrap().publish().unwrap();
         let writer = locks(published.fd.as_fd());
         // What a user without the right to write gets; root gets it by asking for it.
         let path = sys::descriptor_path(published.fd.as_fd());
@@ -362,10 +335,7 @@ mod tests {
             ];
             // Inherited with the parent's bit set, this must not free the parent's lane.
             locks.release(0);
-            steps
-                .iter()
-                .position(|good| !good)
-                .map_or(0, |bad| bad as i32 + 1)
+            steps.iter().position(|good| !good).map_or(0, |bad| bad as i32 + 1)
         });
         assert_eq!(child.wait().code(), Some(0));
         assert_eq!(forks(), before);
@@ -383,15 +353,8 @@ mod tests {
         let (mut released, tell) = std::io::pipe().unwrap();
         let child = Forked::new(|| {
             let told = io::Read::read_exact(&mut released, &mut [0]).is_ok();
-            let steps = [
-                told,
-                !locks.is_alive(0),
-                locks.try_acquire(0).unwrap_or(false),
-            ];
-            steps
-                .iter()
-                .position(|good| !good)
-                .map_or(0, |bad| bad as i32 + 1)
+            let steps = [told, !locks.is_alive(0), locks.try_acquire(0).unwrap_or(false)];
+            steps.iter().position(|good| !good).map_or(0, |bad| bad as i32 + 1)
         });
         locks.release(0);
         io::Write::write_all(&mut &tell, &[1]).unwrap();
@@ -407,9 +370,8 @@ mod tests {
         let other = file.try_clone().unwrap();
         let child = Forked::new(move || {
             // Descriptors take the lowest free number, so one of these takes the closed one's.
-            let taken: Vec<i32> = (0..64)
-                .map(|_| other.try_clone().unwrap().into_raw_fd())
-                .collect();
+            let taken: Vec<i32> =
+                (0..64).map(|_| other.try_clone().unwrap().into_raw_fd()).collect();
             if !taken.contains(&number) {
                 return 1;
             }
@@ -445,20 +407,15 @@ mod tests {
     #[test]
     fn a_killed_parent_leaves_no_lane_alive_through_its_children() {
         let named = Named::new();
-        let published = Staged::create(&named.0, 8192, None, false)
-            .unwrap()
-            .publish()
-            .unwrap();
-        let Location::Shared(name) = &named.0 else {
-            unreachable!()
-        };
+        let published = Staged::create(&named.0, 8192, None, false).unwrap().publish().unwrap();
+        let Location::Shared(name) = &named.0 else { unreachable!() };
         let locks = locks(published.fd.as_fd());
         let mut parent = testing::rerun(module_path!(), "parent_to_be_killed", name);
         let output = BufReader::new(parent.stdout.take().unwrap());
-        let told = output.lines().map_while(Result::ok).find_map(|line| {
-            line.strip_prefix("child=")
-                .and_then(|pid| pid.parse::<i32>().ok())
-        });
+        let told = output
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("child=").and_then(|pid| pid.parse::<i32>().ok()));
         let alive_before = locks.is_alive(5);
         parent.kill().unwrap();
         parent.wait().unwrap();

@@ -63,19 +63,13 @@ impl Location {
 
     /// Makes up a name for a store that was to be anonymous.
     pub(super) fn generated() -> Self {
-        Self::Shared(format!(
-            "splinter-{}-{:016x}",
-            std::process::id(),
-            sys::random()
-        ))
+        Self::Shared(format!("splinter-{}-{:016x}", std::process::id(), sys::random()))
     }
 
     /// Tells the path, after checking that it can be one.
     pub(super) fn path(&self) -> Result<PathBuf, StoreError> {
         match self {
-            Self::Anonymous => Err(bad(
-                "an anonymous store has no name; pass its descriptor on",
-            )),
+            Self::Anonymous => Err(bad("an anonymous store has no name; pass its descriptor on")),
             Self::Shared(name) => Ok(Path::new(SHARED_MEMORY).join(shared_name(name)?)),
             Self::File(path) => {
                 if path.as_os_str().as_bytes().contains(&0) {
@@ -105,11 +99,7 @@ impl fmt::Display for Location {
         match self {
             Self::Anonymous => f.write_str("an anonymous store"),
             Self::Shared(name) => {
-                write!(
-                    f,
-                    "{SHARED_MEMORY}/{}",
-                    name.strip_prefix('/').unwrap_or(name)
-                )
+                write!(f, "{SHARED_MEMORY}/{}", name.strip_prefix('/').unwrap_or(name))
             }
             Self::File(path) => write!(f, "{}", path.display()),
         }
@@ -137,13 +127,12 @@ fn shared_name(name: &str) -> Result<&str, StoreError> {
     match bare {
         "" => Err(bad("it is empty")),
         "." | ".." => Err(bad(format!("\"{bare}\" is a directory"))),
-        _ if bare.len() > SHARED_NAME_MAX => Err(bad(format!(
-            "it has {} bytes; {SHARED_NAME_MAX} is the most",
-            bare.len()
-        ))),
-        _ if bare.contains('/') => Err(bad(format!(
-            "\"{bare}\" holds a '/'; use a file for a store elsewhere"
-        ))),
+        _ if bare.len() > SHARED_NAME_MAX => {
+            Err(bad(format!("it has {} bytes; {SHARED_NAME_MAX} is the most", bare.len())))
+        }
+        _ if bare.contains('/') => {
+            Err(bad(format!("\"{bare}\" holds a '/'; use a file for a store elsewhere")))
+        }
         _ if bare.contains('\0') => Err(bad("it holds a NUL byte")),
         _ => Ok(bare),
     }
@@ -160,81 +149,44 @@ mod tests {
 
     #[test]
     fn shared_names_are_single_file_names() {
-        for good in [
-            "a",
-            "/a",
-            "demo.1",
-            "ünï",
-            ".hidden",
-            &"n".repeat(SHARED_NAME_MAX),
-        ] {
-            let Ok(Location::Shared(name)) = Location::shared(good) else {
-                panic!("{good}")
-            };
+        for good in ["a", "/a", "demo.1", "ünï", ".hidden", &"n".repeat(SHARED_NAME_MAX)] {
+            let Ok(Location::Shared(name)) = Location::shared(good) else { panic!("{good}") };
             assert_eq!(name, good.strip_prefix('/').unwrap_or(good));
         }
         let long = "n".repeat(SHARED_NAME_MAX + 1);
         for bad in ["", "/", "//a", "a/b", "a/", ".", "..", "/..", "a\0b", &long] {
-            assert!(
-                matches!(Location::shared(bad), Err(StoreError::BadName(_))),
-                "{bad:?}"
-            );
+            assert!(matches!(Location::shared(bad), Err(StoreError::BadName(_))), "{bad:?}");
             let unchecked = Location::Shared(bad.into());
-            assert!(
-                matches!(unchecked.path(), Err(StoreError::BadName(_))),
-                "{bad:?}"
-            );
+            assert!(matches!(unchecked.path(), Err(StoreError::BadName(_))), "{bad:?}");
         }
     }
 
     #[test]
     fn paths_without_a_file_name_are_refused() {
         for bad in ["", "/", "..", "a/..", "a\0b"] {
-            assert!(
-                matches!(Location::file(bad).path(), Err(StoreError::BadName(_))),
-                "{bad:?}"
-            );
+            assert!(matches!(Location::file(bad).path(), Err(StoreError::BadName(_))), "{bad:?}");
         }
     }
 
     #[test]
     fn locations_print_as_what_a_shell_would_take() {
-        assert_eq!(
-            Location::Shared("/demo".into()).to_string(),
-            "/dev/shm/demo"
-        );
+        assert_eq!(Location::Shared("/demo".into()).to_string(), "/dev/shm/demo");
         assert_eq!(Location::file("/tmp/x").to_string(), "/tmp/x");
-        assert_eq!(
-            Location::of_path("/dev/shm/demo".into()),
-            Location::Shared("demo".into())
-        );
-        assert_eq!(
-            Location::of_path("/dev/shm/a/b".into()),
-            Location::file("/dev/shm/a/b")
-        );
+        assert_eq!(Location::of_path("/dev/shm/demo".into()), Location::Shared("demo".into()));
+        assert_eq!(Location::of_path("/dev/shm/a/b".into()), Location::file("/dev/shm/a/b"));
     }
 
     #[test]
     fn temporary_names_fit_beside_the_longest_name() {
         let temporary = temporary_beside(Path::new(&format!("/d/{}", "n".repeat(FILE_NAME_MAX))));
         assert_eq!(temporary.parent(), Some(Path::new("/d")));
-        assert!(
-            temporary
-                .file_name()
-                .is_some_and(|name| name.len() <= FILE_NAME_MAX)
-        );
+        assert!(temporary.file_name().is_some_and(|name| name.len() <= FILE_NAME_MAX));
         assert_ne!(temporary, temporary_beside(Path::new("/d/n")));
     }
 
     #[test]
     fn removing_tells_a_missing_store_from_a_nameless_one() {
-        assert!(matches!(
-            Named::new().0.unlink(),
-            Err(StoreError::Missing(_))
-        ));
-        assert!(matches!(
-            Location::Anonymous.unlink(),
-            Err(StoreError::BadName(_))
-        ));
+        assert!(matches!(Named::new().0.unlink(), Err(StoreError::Missing(_))));
+        assert!(matches!(Location::Anonymous.unlink(), Err(StoreError::BadName(_))));
     }
 }

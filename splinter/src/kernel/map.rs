@@ -64,10 +64,7 @@ impl Mapping {
         let file_len = sys::metadata(fd).map_err(failed)?.len();
         if (len as u64) > file_len {
             let reason = format!("it has {file_len} bytes where {len} are to be mapped");
-            return Err(StoreError::NotAStore {
-                subject: subject.to_owned(),
-                reason,
-            });
+            return Err(StoreError::NotAStore { subject: subject.to_owned(), reason });
         }
         let huge = sys::hugetlb_page_bytes(fd).map_err(failed)?;
         let page_bytes = huge.unwrap_or_else(sys::page_bytes);
@@ -75,21 +72,9 @@ impl Mapping {
         let mapped = len
             .checked_next_multiple_of(page_bytes)
             .ok_or_else(|| failed(io::ErrorKind::OutOfMemory.into()))?;
-        let view = View {
-            fd,
-            len: mapped,
-            writable,
-            reserve: huge.is_some(),
-        };
+        let view = View { fd, len: mapped, writable, reserve: huge.is_some() };
         let base = view.map_aligned(alignment).map_err(failed)?;
-        Ok(Self {
-            base,
-            len,
-            mapped,
-            page_bytes,
-            writable,
-            subject: subject.to_owned(),
-        })
+        Ok(Self { base, len, mapped, page_bytes, writable, subject: subject.to_owned() })
     }
 
     /// Gives the address of the first byte, a multiple of 2 MiB.
@@ -175,13 +160,7 @@ impl Drop for Mapping {
 /// pages this sets the pages aside.
 pub(super) fn can_map(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
     let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    let at = View {
-        fd,
-        len,
-        writable: true,
-        reserve: true,
-    }
-    .map_anywhere()?;
+    let at = View { fd, len, writable: true, reserve: true }.map_anywhere()?;
     // SAFETY: the range was mapped just now, and nobody else knows of it.
     unsafe { unmap(at, len) };
     Ok(())
@@ -200,11 +179,7 @@ struct View<'a> {
 
 impl View<'_> {
     fn protection(&self) -> libc::c_int {
-        if self.writable {
-            libc::PROT_READ | libc::PROT_WRITE
-        } else {
-            libc::PROT_READ
-        }
+        if self.writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ }
     }
 
     fn flags(&self) -> libc::c_int {
@@ -229,10 +204,7 @@ impl View<'_> {
         // SAFETY: the range was mapped just now, and nobody else knows of it.
         unsafe { unmap(first, self.len) };
 
-        let reserved = self
-            .len
-            .checked_add(alignment)
-            .ok_or(io::ErrorKind::OutOfMemory)?;
+        let reserved = self.len.checked_add(alignment).ok_or(io::ErrorKind::OutOfMemory)?;
         let start = reserve(reserved)?;
         let head = start.addr().next_multiple_of(alignment) - start.addr();
         let tail = alignment - head;
@@ -261,11 +233,7 @@ fn reserve(len: usize) -> io::Result<*mut u8> {
 }
 
 fn mapped(at: *mut libc::c_void) -> io::Result<*mut u8> {
-    if at == libc::MAP_FAILED {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(at.cast())
-    }
+    if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at.cast()) }
 }
 
 /// Unmaps a range; an empty one is left alone.
@@ -304,19 +272,10 @@ mod tests {
     #[test]
     fn mappings_are_aligned_for_huge_pages_whatever_their_length() {
         let page = sys::page_bytes();
-        for len in [
-            1,
-            page,
-            page + 1,
-            HUGE_PAGE_BYTES - 1,
-            HUGE_PAGE_BYTES,
-            3 * page,
-            5 << 20,
-        ] {
+        for len in [1, page, page + 1, HUGE_PAGE_BYTES - 1, HUGE_PAGE_BYTES, 3 * page, 5 << 20] {
             let file = sparse(len as u64);
-            let maps: Vec<Mapping> = (0..4)
-                .map(|_| Mapping::new(file.as_fd(), len, true, "test").unwrap())
-                .collect();
+            let maps: Vec<Mapping> =
+                (0..4).map(|_| Mapping::new(file.as_fd(), len, true, "test").unwrap()).collect();
             for map in &maps {
                 assert!(map.base().addr().get().is_multiple_of(HUGE_PAGE_BYTES));
                 assert_eq!((map.len(), map.mapped()), (len, len.next_multiple_of(page)));
@@ -332,10 +291,7 @@ mod tests {
         assert!(writer.is_writable() && !reader.is_writable());
         for offset in [0, (3 << 20) - 8] {
             word(&writer, offset).store(offset as u64 + 7, Ordering::Relaxed);
-            assert_eq!(
-                word(&reader, offset).load(Ordering::Relaxed),
-                offset as u64 + 7
-            );
+            assert_eq!(word(&reader, offset).load(Ordering::Relaxed), offset as u64 + 7);
         }
         writer.flush().unwrap();
         reader.flush().unwrap();
@@ -367,10 +323,7 @@ mod tests {
         let file = sparse(4096);
         let readable = sys::open_existing(&sys::descriptor_path(file.as_fd()), libc::O_RDONLY);
         let refused = Mapping::new(readable.unwrap().as_fd(), 4096, true, "the thing").unwrap_err();
-        assert!(
-            refused.to_string().starts_with("cannot map the thing: "),
-            "{refused}"
-        );
+        assert!(refused.to_string().starts_with("cannot map the thing: "), "{refused}");
         let empty = Mapping::new(file.as_fd(), 0, true, "test");
         assert!(matches!(empty, Err(StoreError::Os { .. })));
     }

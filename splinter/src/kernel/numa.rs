@@ -77,16 +77,8 @@ impl Residency {
 
     /// Tells which share of the pages that hold data is on `node`, from 0 to 1; 0 when none does.
     pub fn share(&self, node: u32) -> f64 {
-        let here = self
-            .nodes
-            .iter()
-            .find(|&&(at, _)| at == node)
-            .map_or(0, |&(_, pages)| pages);
-        if here == 0 {
-            0.0
-        } else {
-            here as f64 / self.touched() as f64
-        }
+        let here = self.nodes.iter().find(|&&(at, _)| at == node).map_or(0, |&(_, pages)| pages);
+        if here == 0 { 0.0 } else { here as f64 / self.touched() as f64 }
     }
 
     fn count(&mut self, node: u32) {
@@ -100,20 +92,12 @@ impl Residency {
 impl fmt::Display for Residency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for &(node, pages) in &self.nodes {
-            write!(
-                f,
-                "node {node}: {pages} pages ({:.1} %), ",
-                self.share(node) * 100.0
-            )?;
+            write!(f, "node {node}: {pages} pages ({:.1} %), ", self.share(node) * 100.0)?;
         }
         if self.unknown > 0 {
             write!(f, "unknown: {} pages, ", self.unknown)?;
         }
-        write!(
-            f,
-            "untouched: {} pages, of {} bytes each",
-            self.untouched, self.page_bytes
-        )
+        write!(f, "untouched: {} pages, of {} bytes each", self.untouched, self.page_bytes)
     }
 }
 
@@ -123,9 +107,7 @@ pub fn nodes() -> Vec<u32> {
         let text = fs::read_to_string(format!("{NODES_DIR}/{name}")).ok()?;
         parse_list(text.trim()).filter(|nodes| !nodes.is_empty())
     };
-    read("has_memory")
-        .or_else(|| read("online"))
-        .unwrap_or_else(|| vec![0])
+    read("has_memory").or_else(|| read("online")).unwrap_or_else(|| vec![0])
 }
 
 /// Applies a placement: to pages that are not touched yet, and with `migrate` also to those that are,
@@ -143,12 +125,7 @@ pub(crate) fn apply(
     let Some((mode, wanted)) = policy(placement, &present)? else {
         return Ok(());
     };
-    match mbind(
-        mapping,
-        mode,
-        &wanted,
-        if migrate { MPOL_MF_MOVE } else { 0 },
-    ) {
+    match mbind(mapping, mode, &wanted, if migrate { MPOL_MF_MOVE } else { 0 }) {
         Ok(()) => Ok(()),
         // With one node all memory is there already, whoever may set policies.
         Err(_) if present.len() == 1 => Ok(()),
@@ -180,10 +157,7 @@ pub(crate) fn apply(
 pub(crate) fn residency(mapping: &Mapping, fd: BorrowedFd<'_>) -> Result<Residency, StoreError> {
     let failed = |e| StoreError::os("find the pages of", mapping.subject(), e);
     let page_bytes = mapping.page_bytes();
-    let mut found = Residency {
-        page_bytes: page_bytes as u64,
-        ..Residency::default()
-    };
+    let mut found = Residency { page_bytes: page_bytes as u64, ..Residency::default() };
     let mut seen = 0;
     for extent in Extents::new(fd, mapping.mapped(), page_bytes).map_err(failed)? {
         let extent = extent.map_err(failed)?;
@@ -211,14 +185,9 @@ fn count_batch(mapping: &Mapping, range: Range<usize>, found: &mut Residency) ->
             }
             first += run.len();
         }
-        let resident = present
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| *byte & 1 == 1);
+        let resident = present.iter().enumerate().filter(|(_, byte)| *byte & 1 == 1);
         found.unknown += present.iter().filter(|byte| *byte & 1 == 0).count() as u64;
-        resident
-            .map(|(page, _)| range.start + page * page_bytes)
-            .collect()
+        resident.map(|(page, _)| range.start + page * page_bytes).collect()
     } else {
         // Reserved huge pages: entering one that is not there would allocate it.
         range.step_by(page_bytes).collect()
@@ -234,10 +203,8 @@ fn count_batch(mapping: &Mapping, range: Range<usize>, found: &mut Residency) ->
 
 /// Asks for the nodes of the pages at these offsets.
 fn nodes_of(mapping: &Mapping, offsets: &[usize]) -> io::Result<Vec<Option<u32>>> {
-    let addresses: Vec<*mut u8> = offsets
-        .iter()
-        .map(|&offset| mapping.inside(offset, 1))
-        .collect::<io::Result<_>>()?;
+    let addresses: Vec<*mut u8> =
+        offsets.iter().map(|&offset| mapping.inside(offset, 1)).collect::<io::Result<_>>()?;
     let mut status = vec![-1 as libc::c_int; addresses.len()];
     let none = std::ptr::null::<libc::c_int>();
     let (asked, told) = (addresses.as_ptr(), status.as_mut_ptr());
@@ -256,10 +223,7 @@ fn nodes_of(mapping: &Mapping, offsets: &[usize]) -> io::Result<Vec<Option<u32>>
             _ => Err(e),
         };
     }
-    Ok(status
-        .into_iter()
-        .map(|node| u32::try_from(node).ok())
-        .collect())
+    Ok(status.into_iter().map(|node| u32::try_from(node).ok()).collect())
 }
 
 /// Checks a placement against the nodes there are; `None` where nothing is to be done.
@@ -290,9 +254,7 @@ fn mbind(
 ) -> io::Result<()> {
     let mut mask = [0_u64; NODES_MAX / 64];
     for &node in nodes {
-        let word = mask
-            .get_mut(node as usize / 64)
-            .ok_or(io::ErrorKind::InvalidInput)?;
+        let word = mask.get_mut(node as usize / 64).ok_or(io::ErrorKind::InvalidInput)?;
         *word |= 1 << (node % 64);
     }
     let (base, len) = (mapping.base().as_ptr(), mapping.mapped() as libc::c_ulong);
@@ -302,11 +264,7 @@ fn mbind(
     // as the call reads, and lives through it.
     let answer =
         unsafe { libc::syscall(libc::SYS_mbind, base, len, mode, bits, bits_and_one, flags) };
-    if answer < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Reads a list as the kernel writes it: `0-3,8`.
@@ -324,11 +282,7 @@ fn parse_list(text: &str) -> Option<Vec<u32>> {
 }
 
 fn list(nodes: &[u32]) -> String {
-    nodes
-        .iter()
-        .map(u32::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    nodes.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -359,26 +313,15 @@ mod tests {
     #[test]
     fn placements_are_checked_against_the_nodes_there_are() {
         let sparse = [0, 2];
-        let wanted = |placement| {
-            policy(&placement, &sparse)
-                .map(|found| found.map(|(_, n)| n))
-                .ok()
-        };
+        let wanted =
+            |placement| policy(&placement, &sparse).map(|found| found.map(|(_, n)| n)).ok();
         assert_eq!(wanted(Placement::Local), Some(None));
         assert_eq!(wanted(Placement::Bind(2)), Some(Some(vec![2])));
         assert_eq!(wanted(Placement::Bind(1)), None);
-        assert_eq!(
-            wanted(Placement::Interleave(vec![])),
-            Some(Some(vec![0, 2]))
-        );
+        assert_eq!(wanted(Placement::Interleave(vec![])), Some(Some(vec![0, 2])));
         assert_eq!(wanted(Placement::Interleave(vec![2, 1])), None);
-        let message = policy(&Placement::Bind(1), &sparse)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("node 1") && message.contains("0, 2"),
-            "{message}"
-        );
+        let message = policy(&Placement::Bind(1), &sparse).unwrap_err().to_string();
+        assert!(message.contains("node 1") && message.contains("0, 2"), "{message}");
     }
 
     #[test]
@@ -390,10 +333,7 @@ mod tests {
             file.write_all_at(&vec![1; 32 * page], 0).unwrap();
             apply(&mapping, &Placement::Bind(node), true).unwrap();
             let found = residency(&mapping, file.as_fd()).unwrap();
-            assert_eq!(
-                (found.touched(), found.untouched, found.unknown),
-                (32, 32, 0)
-            );
+            assert_eq!((found.touched(), found.untouched, found.unknown), (32, 32, 0));
             if nodes().len() == 1 {
                 assert!((found.share(node) - 1.0).abs() < f64::EPSILON, "{found}");
             }
@@ -410,10 +350,7 @@ mod tests {
         for answer in answers {
             // Sandboxes deny the call; nothing else may go wrong with it.
             if let Err(e) = answer {
-                assert!(
-                    matches!(e.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)),
-                    "{e}"
-                );
+                assert!(matches!(e.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)), "{e}");
             }
         }
         apply(&mapping, &Placement::Interleave(vec![]), false).unwrap();
@@ -445,11 +382,7 @@ mod tests {
         assert_eq!(found.touched(), blocks * 512 / page, "{found}");
         assert!(found.touched() >= 3 && found.unknown == 0, "{found}");
         assert_eq!(found.touched() + found.untouched, (64 << 30) / page);
-        assert_eq!(
-            file.metadata().unwrap().blocks(),
-            blocks,
-            "asking allocated"
-        );
+        assert_eq!(file.metadata().unwrap().blocks(), blocks, "asking allocated");
     }
 
     #[test]
@@ -462,11 +395,7 @@ mod tests {
 
     #[test]
     fn shares_are_of_touched_pages() {
-        let mut found = Residency {
-            page_bytes: 4096,
-            untouched: 96,
-            ..Residency::default()
-        };
+        let mut found = Residency { page_bytes: 4096, untouched: 96, ..Residency::default() };
         for node in [2, 0, 2, 2] {
             found.count(node);
         }

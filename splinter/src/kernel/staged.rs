@@ -40,10 +40,7 @@ enum Hiding {
     /// It is an unnamed file of the directory its name will be in.
     Unnamed { target: PathBuf },
     /// It has a temporary name beside its name to be.
-    Temporary {
-        temporary: Temporary,
-        target: PathBuf,
-    },
+    Temporary { temporary: Temporary, target: PathBuf },
 }
 
 /// A temporary name, removed when dropped.
@@ -127,20 +124,14 @@ impl Staged {
                 reveal(&temporary.0, target)?.map_err(|e| taken_or("name", subject, e))?;
             }
         }
-        Ok(Backing {
-            fd: OwnedFd::from(self.file),
-            location: self.location,
-            note: self.note,
-        })
+        Ok(Backing { fd: OwnedFd::from(self.file), location: self.location, note: self.note })
     }
 
     fn prepare(&mut self, len: u64, mode: u32) -> Result<(), StoreError> {
         let failed = |operation, e| StoreError::os(operation, self.location.to_string(), e);
         self.file.set_len(len).map_err(|e| failed("size", e))?;
         let permissions = Permissions::from_mode(mode);
-        self.file
-            .set_permissions(permissions)
-            .map_err(|e| failed("set the mode of", e))
+        self.file.set_permissions(permissions).map_err(|e| failed("set the mode of", e))
     }
 }
 
@@ -169,19 +160,11 @@ fn anonymous(len: u64, hugetlb: bool) -> Result<Staged, StoreError> {
 }
 
 fn nameless(file: File, note: Option<String>) -> Staged {
-    Staged {
-        file,
-        location: Location::Anonymous,
-        note,
-        hiding: Hiding::Nameless,
-    }
+    Staged { file, location: Location::Anonymous, note, hiding: Hiding::Nameless }
 }
 
 fn denied(e: &io::Error) -> bool {
-    matches!(
-        e.raw_os_error(),
-        Some(libc::EPERM | libc::EACCES | libc::ENOSYS)
-    )
+    matches!(e.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS))
 }
 
 /// Makes a memory file of reserved huge pages, and has the kernel set all of them aside.
@@ -216,12 +199,7 @@ fn named(location: &Location) -> Result<Staged, StoreError> {
     }
     if let Some(file) = unnamed_beside(&target) {
         let hiding = Hiding::Unnamed { target };
-        return Ok(Staged {
-            file,
-            location: location.clone(),
-            note: None,
-            hiding,
-        });
+        return Ok(Staged { file, location: location.clone(), note: None, hiding });
     }
     hidden_by_name(location, target)
 }
@@ -258,16 +236,8 @@ fn hidden_by_name(location: &Location, target: PathBuf) -> Result<Staged, StoreE
             .open(&path);
         match opened {
             Ok(file) => {
-                let hiding = Hiding::Temporary {
-                    temporary: Temporary(path),
-                    target,
-                };
-                return Ok(Staged {
-                    file,
-                    location: location.clone(),
-                    note: None,
-                    hiding,
-                });
+                let hiding = Hiding::Temporary { temporary: Temporary(path), target };
+                return Ok(Staged { file, location: location.clone(), note: None, hiding });
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(StoreError::os("create", location.to_string(), e)),
@@ -293,21 +263,13 @@ fn is_taken(e: &io::Error) -> bool {
 }
 
 fn taken_or(operation: &'static str, subject: String, e: io::Error) -> StoreError {
-    if is_taken(&e) {
-        StoreError::Exists(subject)
-    } else {
-        StoreError::os(operation, subject, e)
-    }
+    if is_taken(&e) { StoreError::Exists(subject) } else { StoreError::os(operation, subject, e) }
 }
 
 /// Decides the mode of a new store.
 fn mode_for(asked: Option<u32>, umask: Option<&OsStr>) -> Result<u32, StoreError> {
     let wrong = |operation, subject, text| {
-        Err(StoreError::os(
-            operation,
-            subject,
-            io::Error::new(io::ErrorKind::InvalidInput, text),
-        ))
+        Err(StoreError::os(operation, subject, io::Error::new(io::ErrorKind::InvalidInput, text)))
     };
     match (asked, umask) {
         (Some(mode), _) if mode & !MODE_BITS != 0 => {
@@ -324,11 +286,7 @@ fn mode_for(asked: Option<u32>, umask: Option<&OsStr>) -> Result<u32, StoreError
                 Some(umask) if umask <= 0o777 => Ok(MODE_BITS & !umask),
                 _ => {
                     let subject = format!("{UMASK_VARIABLE}={}", text.display());
-                    wrong(
-                        "use",
-                        subject,
-                        "it is an octal mask from 000 to 777, as in 022",
-                    )
+                    wrong("use", subject, "it is an octal mask from 000 to 777, as in 022")
                 }
             }
         }
@@ -365,10 +323,7 @@ mod tests {
         let named = Named::new();
         let staged = create(&named.0).unwrap();
         assert_eq!(named.traces(), Vec::<String>::new());
-        assert!(matches!(
-            backing::open(&named.0, false),
-            Err(StoreError::Missing(_))
-        ));
+        assert!(matches!(backing::open(&named.0, false), Err(StoreError::Missing(_))));
         let published = staged.publish().unwrap();
         assert_eq!(published.location, named.0);
         assert_eq!(published.note, None);
@@ -382,10 +337,7 @@ mod tests {
         let directory = Directory::new();
         let location = Location::file(directory.join("store"));
         let staged = create_by_name(&location);
-        assert!(matches!(
-            backing::open(&location, false),
-            Err(StoreError::Missing(_))
-        ));
+        assert!(matches!(backing::open(&location, false), Err(StoreError::Missing(_))));
         let published = staged.publish().unwrap();
         assert_eq!(directory.names(), ["store"]);
         assert_eq!(sys::metadata(published.fd.as_fd()).unwrap().nlink(), 1);
@@ -419,10 +371,7 @@ mod tests {
         std::os::unix::fs::symlink(directory.join("away"), directory.join("store")).unwrap();
         let location = Location::file(directory.join("store"));
         assert!(matches!(create(&location), Err(StoreError::Exists(_))));
-        assert!(matches!(
-            create_by_name(&location).publish(),
-            Err(StoreError::Exists(_))
-        ));
+        assert!(matches!(create_by_name(&location).publish(), Err(StoreError::Exists(_))));
         assert_eq!(directory.names(), ["store"]);
     }
 
@@ -447,19 +396,12 @@ mod tests {
             let barrier = Barrier::new(8);
             let create_and_publish = || {
                 barrier.wait();
-                let staged = if by_name {
-                    create_by_name(&named.0)
-                } else {
-                    create(&named.0)?
-                };
+                let staged = if by_name { create_by_name(&named.0) } else { create(&named.0)? };
                 staged.publish().map(drop)
             };
             let answers: Vec<Result<(), StoreError>> = std::thread::scope(|scope| {
                 let threads: Vec<_> = (0..8).map(|_| scope.spawn(create_and_publish)).collect();
-                threads
-                    .into_iter()
-                    .map(|thread| thread.join().unwrap())
-                    .collect()
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
             });
             assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
             let refused = |answer: &&_| matches!(answer, Err(StoreError::Exists(_)));
@@ -498,9 +440,7 @@ mod tests {
         }
         assert_eq!(mode(Some(0o700), None), None);
         assert_eq!(mode(Some(0o4600), None), None);
-        let message = mode_for(None, Some(OsStr::new("u=rw")))
-            .unwrap_err()
-            .to_string();
+        let message = mode_for(None, Some(OsStr::new("u=rw"))).unwrap_err().to_string();
         assert!(message.contains("SPLINTER_DEFAULT_UMASK=u=rw"), "{message}");
     }
 
@@ -521,25 +461,14 @@ mod tests {
             deny(libc::SYS_memfd_create);
             for hugetlb in [false, true] {
                 let staged = Staged::create(&Location::Anonymous, 2 << 20, None, hugetlb).unwrap();
-                assert!(
-                    staged
-                        .note()
-                        .is_some_and(|note| note.contains("memfd_create was denied"))
-                );
+                assert!(staged.note().is_some_and(|note| note.contains("memfd_create was denied")));
                 let published = staged.publish().unwrap();
                 let named = Named(published.location.clone());
                 assert!(
                     matches!(&named.0, Location::Shared(name) if name.starts_with("splinter-"))
                 );
-                assert!(
-                    published
-                        .note
-                        .is_some_and(|note| note.contains(&named.0.to_string()))
-                );
-                assert_eq!(
-                    backing::open(&named.0, true).unwrap().len().unwrap(),
-                    2 << 20
-                );
+                assert!(published.note.is_some_and(|note| note.contains(&named.0.to_string())));
+                assert_eq!(backing::open(&named.0, true).unwrap().len().unwrap(), 2 << 20);
             }
         });
         thread.join().unwrap();
@@ -560,13 +489,7 @@ mod tests {
         let directory = Directory::new();
         for location in [Location::Anonymous, Location::file(directory.join("store"))] {
             let refused = Staged::create(&location, u64::MAX, None, false);
-            assert!(matches!(
-                refused,
-                Err(StoreError::Os {
-                    operation: "size",
-                    ..
-                })
-            ));
+            assert!(matches!(refused, Err(StoreError::Os { operation: "size", .. })));
         }
         assert_eq!(directory.names(), Vec::<String>::new());
     }
@@ -575,13 +498,7 @@ mod tests {
     fn a_missing_directory_is_the_kernels_answer() {
         let directory = Directory::new();
         let location = Location::file(directory.join("missing/store"));
-        assert!(matches!(
-            create(&location),
-            Err(StoreError::Os {
-                operation: "create",
-                ..
-            })
-        ));
+        assert!(matches!(create(&location), Err(StoreError::Os { operation: "create", .. })));
     }
 
     #[test]

@@ -17,11 +17,7 @@ const MFD_NOEXEC_SEAL: libc::c_uint = 0x8;
 
 /// Turns the C convention (-1 and errno) into a result.
 pub(super) fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
-    if answer == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(answer)
-    }
+    if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }
 
 /// Tells the size of a page, in bytes.
@@ -33,10 +29,8 @@ pub(super) fn page_bytes() -> usize {
     }
     // SAFETY: sysconf reads no memory of ours.
     let answer = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    let bytes = usize::try_from(answer)
-        .ok()
-        .filter(|bytes| bytes.is_power_of_two())
-        .unwrap_or(4096);
+    let bytes =
+        usize::try_from(answer).ok().filter(|bytes| bytes.is_power_of_two()).unwrap_or(4096);
     PAGE_BYTES.store(bytes, Ordering::Relaxed);
     bytes
 }
@@ -57,9 +51,7 @@ pub(super) fn hugetlb_page_bytes(fd: BorrowedFd<'_>) -> io::Result<Option<usize>
     if i128::from(statfs.f_type) != i128::from(libc::HUGETLBFS_MAGIC) {
         return Ok(None);
     }
-    Ok(usize::try_from(statfs.f_bsize)
-        .ok()
-        .filter(|bytes| bytes.is_power_of_two()))
+    Ok(usize::try_from(statfs.f_bsize).ok().filter(|bytes| bytes.is_power_of_two()))
 }
 
 /// Tells whether a descriptor's pages are shared memory (a memfd, or a file on tmpfs).
@@ -125,11 +117,7 @@ pub(super) fn link_descriptor(fd: BorrowedFd<'_>, target: &CStr) -> io::Result<(
         Err(e) if e.raw_os_error() != Some(libc::EEXIST) => {
             // Without /proc: asks for a privilege on older kernels, and for none since 6.10.
             link(fd.as_raw_fd(), c"", target, libc::AT_EMPTY_PATH).map_err(|second| {
-                if second.raw_os_error() == Some(libc::EEXIST) {
-                    second
-                } else {
-                    e
-                }
+                if second.raw_os_error() == Some(libc::EEXIST) { second } else { e }
             })
         }
         settled => settled,
@@ -157,11 +145,7 @@ pub(super) fn rename_new(from: &CStr, to: &CStr) -> io::Result<()> {
             libc::RENAME_NOREPLACE,
         )
     };
-    if answer == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Names a descriptor as /proc does. Opening that name makes a new open file description.

@@ -21,11 +21,7 @@ pub(super) struct Directory(PathBuf);
 
 impl Directory {
     pub(super) fn new() -> Self {
-        let name = format!(
-            "splinter-test-{}-{:016x}",
-            std::process::id(),
-            sys::random()
-        );
+        let name = format!("splinter-test-{}-{:016x}", std::process::id(), sys::random());
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).expect("a temporary directory");
         Self(path)
@@ -71,10 +67,7 @@ impl Drop for Named {
 fn names_in(directory: &Path, part: &str) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("a directory");
     let names = entries.map(|entry| entry.expect("an entry").file_name().into_string());
-    names
-        .map(|name| name.expect("text"))
-        .filter(|name| name.contains(part))
-        .collect()
+    names.map(|name| name.expect("text")).filter(|name| name.contains(part)).collect()
 }
 
 /// A forked child, killed and waited for when dropped.
@@ -134,9 +127,7 @@ pub(super) fn kill(pid: libc::pid_t) {
 /// Tells whether a process runs.
 pub(super) fn runs(pid: libc::pid_t) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')')
-        .next()
-        .is_some_and(|rest| !rest.trim().is_empty() && !rest.starts_with(" Z"))
+    stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.starts_with(" Z"))
 }
 
 /// Runs children that each tell when they run their own code, and then sleep until killed.
@@ -149,11 +140,7 @@ pub(super) struct Sleepers {
 impl Sleepers {
     pub(super) fn new() -> Self {
         let (ready, tell) = std::io::pipe().expect("a pipe");
-        Self {
-            children: Vec::new(),
-            ready,
-            tell,
-        }
+        Self { children: Vec::new(), ready, tell }
     }
 
     /// Adds a child without waiting for it.
@@ -168,9 +155,7 @@ impl Sleepers {
     /// Waits until every child runs its own code.
     pub(super) fn wait(&mut self) {
         let mut told = vec![0; self.children.len()];
-        self.ready
-            .read_exact(&mut told)
-            .expect("a byte from each child");
+        self.ready.read_exact(&mut told).expect("a byte from each child");
     }
 
     pub(super) fn count(&self) -> usize {
@@ -198,12 +183,7 @@ const ROLE: &str = "SPLINTER_TEST_ROLE";
 pub(super) fn rerun(module: &str, test: &str, argument: &str) -> Child {
     let inside = module.split_once("::").map_or(module, |(_, rest)| rest);
     Command::new(std::env::current_exe().expect("this program"))
-        .args([
-            "--exact",
-            &format!("{inside}::{test}"),
-            "--nocapture",
-            "--test-threads=1",
-        ])
+        .args(["--exact", &format!("{inside}::{test}"), "--nocapture", "--test-threads=1"])
         .env(ROLE, argument)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -218,33 +198,15 @@ pub(super) fn role() -> Option<String> {
 
 /// Has the kernel deny this thread a system call with `EPERM`, for good, as sandboxes do.
 pub(super) fn deny(call: libc::c_long) {
-    let step = |code: u32, jt, jf, k| libc::sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    };
+    let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut steps = [
         // The number of the call is the first word the filter sees (`seccomp_data.nr`).
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        step(
-            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
-            0,
-            1,
-            call as u32,
-        ),
-        step(
-            libc::BPF_RET | libc::BPF_K,
-            0,
-            0,
-            libc::SECCOMP_RET_ERRNO | libc::EPERM as u32,
-        ),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
-    let filter = libc::sock_fprog {
-        len: steps.len() as u16,
-        filter: steps.as_mut_ptr(),
-    };
+    let filter = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
     // SAFETY: this option takes integers only.
     let answer = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
     assert_eq!(answer, 0);

@@ -1,20 +1,20 @@
 //! Claims on slots: how one is won for a key, for a free slot or from a dead writer, and how it is
 //! published and given back.
 
-use super::batch::prefetch;
-use super::key::KeyRef;
-use super::layout::Slot;
-use super::state::{Meta, State};
 use super::{Claimant, Contender};
+use crate::arena::key::KeyRef;
+use crate::arena::layout::Slot;
+use crate::arena::state::{Meta, State};
+use crate::arena::{Scrub, prefetch};
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, fence};
 
 /// A slot held at an odd epoch: its owner alone writes the record, the buffers that the current meta
 /// word does not point to, and the meta word. Dropping it unpublished gives the slot back as it was.
-pub(crate) struct Claim<'a> {
+pub(super) struct Claim<'a> {
     pub(super) number: u32,
     pub(super) slot: &'a Slot,
-    pub(super) state: State,
+    state: State,
     /// The meta word when the claim was won.
     pub(super) meta: Meta,
 }
@@ -24,12 +24,7 @@ impl<'a> Claim<'a> {
         // Whoever sees a byte written under the claim sees the claim: this fence and the readers'
         // acquire fence before they look at the state again.
         fence(Release);
-        Self {
-            number,
-            slot,
-            state,
-            meta,
-        }
+        Self { number, slot, state, meta }
     }
 
     /// Moves the claim two epochs on, so that nobody still reads what was current before.
@@ -48,31 +43,15 @@ impl Drop for Claim<'_> {
 }
 
 impl<'a> Claimant<'a> {
-    /// Claims the slot of `key`, which must be present.
-    pub(super) fn claim(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
-        let arena = self.arena;
-        arena
-            .probe(key.hash, |number, _| self.claim_if(number, key))
-            .unwrap_or(Err(Error::NotFound))
-    }
-
-    /// Claims the slot of `key`, or a free slot that the index then leads to from `key`.
-    #[inline(always)]
-    pub(super) fn claim_or_insert(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
-        match self.claim(key) {
-            Err(Error::NotFound) => self.insert(key),
-            result => result,
-        }
-    }
-
-    /// Claims slot `number` if it holds `key` and nobody is in the way. This is the whole of nearly every
-    /// write, and hands out a claim that was built in registers; when it does not, ask
-    /// [`Self::claim_if`].
+    /// Claims the likeliest slot of `key` if it holds the key and nobody is in the way. This is the
+    /// whole of nearly every write, and hands out a claim that was built in registers; when it does
+    /// not, ask [`Self::claim`].
     ///
     /// The exchange succeeds only if the state is what it was before the key was compared, and epochs
     /// never repeat: the slot holds that key still.
     #[inline(always)]
-    pub(super) fn claim_at_once(&self, number: u32, key: &KeyRef<'_>) -> Option<Claim<'a>> {
+    pub(super) fn claim_at_once(&self, key: &KeyRef<'_>) -> Option<Claim<'a>> {
+        let number = self.arena.guess(key)?;
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(slot.meta.load(Relaxed));
@@ -86,16 +65,31 @@ impl<'a> Claimant<'a> {
         self.win(number, slot, state, meta)
     }
 
-    /// Claims slot `number` if it holds `key`; nothing otherwise.
+    /// Claims the slot of `key`, which must be present.
+    pub(super) fn claim(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
+        let arena = self.arena;
+        let claim = arena.probe(key, |number, _| self.claim_if(number, |slot| key.is_in(slot)));
+        claim.unwrap_or(Err(Error::NotFound))
+    }
+
+    /// Claims the slot of `key`, or a free slot that the index then leads to from `key`.
+    pub(super) fn claim_or_insert(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
+        match self.claim(key) {
+            Err(Error::NotFound) if key.slot.is_none() => self.insert(key),
+            result => result,
+        }
+    }
+
+    /// Claims slot `number` if it holds a key and is the one that is `wanted`; nothing otherwise.
     pub(super) fn claim_if(
         &mut self,
         number: u32,
-        key: &KeyRef<'_>,
+        wanted: impl Fn(&Slot) -> bool,
     ) -> Option<Result<Claim<'a>, Error>> {
         let slot = self.arena.slot(number)?;
         for _ in 0..Self::ROUNDS {
             let state = State(slot.state_number.first_acquire());
-            if !key.is_in(slot) {
+            if !wanted(slot) {
                 return None;
             }
             if state.is_claimed() {
@@ -117,18 +111,11 @@ impl<'a> Claimant<'a> {
 
     /// Claims the slot if its state is still `state`, with which `meta` was read.
     #[inline(always)]
-    pub(super) fn win(
-        &self,
-        number: u32,
-        slot: &'a Slot,
-        state: State,
-        meta: Meta,
-    ) -> Option<Claim<'a>> {
+    fn win(&self, number: u32, slot: &'a Slot, state: State, meta: Meta) -> Option<Claim<'a>> {
         self.intend(number);
         let claimed = state.claimed(self.lane, self.grouping);
-        slot.state_number
-            .exchange_first(state.0, claimed.0)
-            .then(|| Claim::new(number, slot, claimed, meta))
+        let won = slot.state_number.exchange_first(state.0, claimed.0);
+        won.then(|| Claim::new(number, slot, claimed, meta))
     }
 
     /// Whether the claim in `state` is still held by a living writer; a dead one's is taken over.
@@ -144,13 +131,12 @@ impl<'a> Claimant<'a> {
 
     /// Claims a free slot for a key that is not in the index, writes the key and leads the index to it.
     /// Until the claim is published, the key is still missing.
-    #[cold]
     fn insert(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
         let arena = self.arena;
         let mut chunk = self.claim_chunk(key.hash)?;
         // Nobody else inserts this key now, but somebody may have while the chunk was being claimed.
-        let present = arena.probe(key.hash, |number, at| {
-            let claim = self.claim_if(number, key);
+        let present = arena.probe(key, |number, at| {
+            let claim = self.claim_if(number, |slot| key.is_in(slot));
             if claim.is_none() {
                 chunk.remove_if_dangling(self, at);
             }
@@ -177,9 +163,9 @@ impl<'a> Claimant<'a> {
                 let index = (self.hint + step) % map.len();
                 let mut free = !map[index].used.load(Relaxed);
                 while free != 0 {
-                    let bit = free.trailing_zeros();
+                    let number = index as u32 * 64 + free.trailing_zeros();
                     free &= free - 1;
-                    if let Some(claim) = self.claim_vacant(index as u32 * 64 + bit, ask) {
+                    if let Some(claim) = self.claim_vacant(number, ask) {
                         self.hint = index;
                         return Ok(claim);
                     }
@@ -190,64 +176,46 @@ impl<'a> Claimant<'a> {
     }
 
     /// Claims slot `number` if it holds no key and no living writer.
-    fn claim_vacant(&mut self, number: u32, ask: bool) -> Option<Claim<'a>> {
-        if number >= self.arena.shape.slots {
-            return None;
-        }
+    pub(super) fn claim_vacant(&mut self, number: u32, ask: bool) -> Option<Claim<'a>> {
         let slot = self.arena.slot(number)?;
         let mut state = State(slot.state_number.first_acquire());
-        if state.is_claimed() {
-            if !ask || self.is_held(number, slot, state) {
-                return None;
-            }
+        if state.is_claimed() && ask && !self.is_held(number, slot, state) {
             state = State(slot.state_number.first_acquire());
         }
         let meta = Meta(slot.meta.load(Relaxed));
         if state.is_claimed() || meta.is_present() {
             return None;
         }
-        let (word, bit) = self.bit(number);
+        let (word, bit) = self.arena.bit(number);
         if word.touched.load(Relaxed) & bit == 0 {
             word.touched.fetch_or(bit, Relaxed);
         }
         self.win(number, slot, state, meta)
     }
 
-    /// Borrows the word of the map that has slot `number`'s bit.
-    #[inline(always)]
-    fn bit(&self, number: u32) -> (&'a super::layout::MapWord, u64) {
-        (&self.arena.map[number as usize / 64], 1 << (number % 64))
-    }
-
     /// Marks the slot as holding a key or not. A slot that is not marked is one that [`Self::claim_free`]
     /// finds, so a claim that dies anywhere between "no key" and "marked" is found, too.
     pub(super) fn mark(&self, number: u32, used: bool) {
-        let (word, bit) = self.bit(number);
+        let (word, bit) = self.arena.bit(number);
         if used {
-            word.used.fetch_or(bit, Relaxed);
+            word.used.fetch_or(bit, Relaxed)
         } else {
-            word.used.fetch_and(!bit, Relaxed);
-        }
+            word.used.fetch_and(!bit, Relaxed)
+        };
     }
 
     /// Publishes `meta` as the slot's new content and gives the claim back.
     #[inline(always)]
     pub(super) fn publish(&mut self, mut claim: Claim<'a>, meta: Meta) {
-        self.put_in_force(&mut claim, meta);
-        self.count_write();
-    }
-
-    /// Swaps the meta word, and does what the scrub level asks for.
-    #[inline(always)]
-    pub(super) fn put_in_force(&mut self, claim: &mut Claim<'a>, meta: Meta) {
         // Release: whoever reads this word sees the buffer that it points to.
         claim.slot.meta.store(meta.0, Release);
         if !claim.meta.is_present() {
             self.mark(claim.number, true);
         }
-        if self.arena.scrub() == super::arena::Scrub::Full {
-            self.wipe_retired(claim, meta);
+        if self.arena.scrub() == Scrub::Full {
+            self.wipe_retired(&mut claim, meta);
         }
+        self.count_write();
     }
 
     /// Leaves nothing of what `meta` does not need, once nobody can still be reading it.
@@ -261,21 +229,20 @@ impl<'a> Claimant<'a> {
     /// Removes the key of a claimed slot: the slot is vacant, the index no longer leads to it, and its
     /// bytes are scrubbed. An entry whose chunk is busy stays behind, leading nowhere.
     pub(super) fn vacate(&mut self, mut claim: Claim<'a>, hash: u64) {
+        let arena = self.arena;
         self.mark(claim.number, false);
         // The next new key finds the slot at once, and its lines in cache.
         self.hint = claim.number as usize / 64;
         let vacant = claim.meta.vacant();
         claim.slot.meta.store(vacant.0, Release);
         if let Ok(mut chunk) = self.claim_chunk(hash) {
-            let at = self
-                .arena
-                .probe(hash, |number, at| (number == claim.number).then_some(at));
-            if let Some(at) = at {
+            let found = |number, at| (number == claim.number).then_some(at);
+            if let Some(at) = arena.probe(&KeyRef::hashed(hash), found) {
                 chunk.remove(at);
             }
         }
         claim.advance();
-        let wiped = self.arena.wipe_vacant(claim.number, claim.slot, vacant);
+        let wiped = arena.wipe_vacant(claim.number, claim.slot, vacant);
         claim.slot.meta.store(wiped.0, Release);
         self.count_write();
     }
@@ -285,33 +252,23 @@ impl<'a> Claimant<'a> {
     #[cold]
     pub(super) fn take_over(&mut self, number: u32, seen: State) {
         let arena = self.arena;
-        let Some(slot) = arena.slot(number) else {
-            return;
-        };
+        let Some(slot) = arena.slot(number) else { return };
         let committed = arena.is_committed(seen);
-        self.record
-            .takeover_intent
-            .store(u64::from(number) + 1, Relaxed);
+        self.record.takeover_intent.store(u64::from(number) + 1, Relaxed);
         let state = seen.taken_over(self.lane, committed);
         if !slot.state_number.exchange_first(seen.0, state.0) {
             return;
         }
         let word = if committed { &slot.pending } else { &slot.meta };
         let meta = Meta(word.load(Acquire));
-        let claim = Claim::new(number, slot, state, meta);
+        let _claim = Claim::new(number, slot, state, meta);
         // The dead writer may have written anything to the buffers that are not in force.
-        let meta = meta
-            .with_high(Meta::HIGH_UNKNOWN)
-            .with_vector_stale(u64::from(arena.shape.vector_dim > 0));
+        let stale = u64::from(arena.shape.vector_dim > 0);
+        let meta = meta.with_high(Meta::HIGH_UNKNOWN).with_vector_stale(stale);
         slot.meta.store(meta.0, Release);
         self.mark(number, meta.is_present());
-        let wiped = if meta.is_present() {
-            arena.wipe_behind(number, slot, meta)
-        } else {
-            arena.wipe_vacant(number, slot, meta)
-        };
+        let wiped = arena.wipe_behind(number, slot, meta);
         slot.meta.store(wiped.0, Release);
         self.count_takeover();
-        drop(claim);
     }
 }

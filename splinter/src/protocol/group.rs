@@ -7,9 +7,9 @@
 
 use super::Claimant;
 use super::claim::Claim;
-use super::key::KeyRef;
-use super::layout::EVERY_SLOT;
-use super::state::Meta;
+use crate::arena::key::KeyRef;
+use crate::arena::layout::EVERY_SLOT;
+use crate::arena::state::Meta;
 use crate::error::Error;
 use crate::sync::{Relaxed, Release};
 
@@ -75,11 +75,7 @@ impl<'a> Claimant<'a> {
     fn claim_all(&mut self, keys: &[KeyRef<'_>]) -> Result<Vec<Claim<'a>>, Error> {
         let arena = self.arena;
         let slot_of = |key: &KeyRef<'_>| arena.locate(key).unwrap_or(u32::MAX);
-        let mut order: Vec<_> = keys
-            .iter()
-            .map(slot_of)
-            .zip(0..)
-            .collect::<Vec<(u32, usize)>>();
+        let mut order: Vec<_> = keys.iter().map(slot_of).zip(0..).collect::<Vec<(u32, usize)>>();
         order.sort_unstable();
         let mut claims = Vec::with_capacity(keys.len());
         for (_, index) in order {
@@ -108,8 +104,7 @@ impl<'a> Claimant<'a> {
     fn make_permanent(&mut self, mut claim: Claim<'a>, hash: u64) {
         let meta = Meta(claim.slot.pending.load(Relaxed));
         if meta.is_present() {
-            self.put_in_force(&mut claim, meta);
-            self.count_write();
+            self.publish(claim, meta);
         } else {
             claim.meta = meta;
             self.vacate(claim, hash);

@@ -1,39 +1,27 @@
-//! The lock-free protocol over borrowed arena memory: no system call, and no allocation on a hot path.
+//! The lock-free protocol over a borrowed arena: no system call, and no allocation on a hot path.
 //!
 //! It knows nothing of files, mappings or processes; whether a writer still lives is asked through
-//! [`Liveness`]. Every atomic comes from `crate::sync`, so that the models in `models` run this very
-//! code. The state words are in [`state`], the records in [`layout`]; `docs/design.md` has the argument
-//! why it holds. The whole folder stays below 1,000 lines of code, which CI counts.
+//! [`Liveness`]. What the words mean is in `arena`, and every atomic comes from `sync`, so that the
+//! models in `models` run this very code. `docs/design.md` has the argument why it holds. The folder
+//! stays below 1,000 lines of code, which CI counts.
 
-pub(crate) mod arena;
-pub(crate) mod batch;
-mod chunk;
 mod claim;
-mod copy;
 mod group;
 mod index;
-pub(crate) mod key;
-pub(crate) mod layout;
 #[cfg(all(test, loom))]
 mod models;
 mod number;
 mod read;
 mod scrub;
-pub(crate) mod state;
 mod write;
 
-use self::arena::Arena;
-use self::layout::{EVERY_SLOT, Lane};
-use self::state::{Meta, State};
+use crate::arena::Arena;
+use crate::arena::layout::{EVERY_SLOT, Lane};
+use crate::arena::state::State;
 use crate::sync::{Acquire, Relaxed, Release, Word, spin_loop};
 use std::sync::Arc;
 
-pub(crate) use self::copy::{copy_out, count_non_zero};
-pub use self::number::IntegerOp;
-pub(crate) use self::number::number_in_slot;
-pub(crate) use self::read::{Payload, Window};
-pub(crate) use self::scrub::HYBRID_LINE;
-pub(crate) use self::write::copy_vector;
+pub(crate) use self::read::Window;
 
 /// Says whether the writer that holds a lane still lives. When that cannot be known, it lives.
 pub(crate) trait Liveness: Send + Sync {
@@ -73,17 +61,11 @@ impl<'a> Claimant<'a> {
     /// After how many meetings with the same claim its owner's life is asked for again.
     const ASK_AGAIN: u32 = 64;
 
-    /// Takes over `lane`, which the caller owns, and finishes or undoes what a dead owner left.
+    /// Takes `lane`, which the caller owns, and finishes or undoes what a dead owner left.
     pub(crate) fn new(arena: Arena<'a>, lane: u32, liveness: Arc<dyn Liveness>) -> Self {
-        let mut claimant = Self {
-            arena,
-            lane,
-            record: &arena.lanes[lane as usize],
-            liveness,
-            hint: 0,
-            suspect: (0, 0),
-            grouping: false,
-        };
+        let record = &arena.lanes[lane as usize];
+        let (hint, suspect, grouping) = (0, (0, 0), false);
+        let mut claimant = Self { arena, lane, record, liveness, hint, suspect, grouping };
         claimant.recover_lane();
         claimant
     }
@@ -122,17 +104,10 @@ impl<'a> Claimant<'a> {
             spin_loop();
         }
         let (suspect, met) = &mut self.suspect;
-        *met = if *suspect == word {
-            met.wrapping_add(1)
-        } else {
-            0
-        };
+        *met = if *suspect == word { met.wrapping_add(1) } else { 0 };
         *suspect = word;
-        if *met % Self::ASK_AGAIN != 0 || self.is_alive(lane) {
-            Contender::Alive
-        } else {
-            Contender::Dead
-        }
+        let believed = *met % Self::ASK_AGAIN != 0;
+        if believed || self.is_alive(lane) { Contender::Alive } else { Contender::Dead }
     }
 
     /// Finishes or undoes the claims that this lane's former owner held when it died: slots first, so
@@ -151,19 +126,13 @@ impl<'a> Claimant<'a> {
         self.recover_chunk(last(&record.chunk_intent) as usize);
         // Only now that no tandem claim of this lane is left may its pending words lose force.
         record.committed.store(0, Release);
-        for intent in [
-            &record.slot_intent,
-            &record.takeover_intent,
-            &record.chunk_intent,
-        ] {
+        for intent in [&record.slot_intent, &record.takeover_intent, &record.chunk_intent] {
             intent.store(0, Relaxed);
         }
     }
 
     fn recover_slot(&mut self, number: u32) {
-        let Some(slot) = self.arena.slot(number) else {
-            return;
-        };
+        let Some(slot) = self.arena.slot(number) else { return };
         let state = State(slot.state_number.first_acquire());
         if state.is_claimed() && state.lane() == self.lane {
             self.take_over(number, state);

@@ -1,57 +1,24 @@
 //! Reading: a window is opened on a slot, its bytes are copied, and only then is it known whether they
 //! are one published value. Readers store nothing.
 
-use super::arena::Arena;
-use super::copy::copy_out;
-use super::key::KeyRef;
-use super::layout::Slot;
-use super::state::{Meta, State};
+use crate::arena::Arena;
+use crate::arena::key::KeyRef;
+use crate::arena::layout::Slot;
+use crate::arena::payload::Payload;
+use crate::arena::state::{Meta, State};
 use crate::error::Error;
-use crate::sync::{Acquire, Word, fence, load_acquire, spin_loop};
+use crate::sync::{Acquire, fence, load_acquire, spin_loop};
 
 /// A slot as it was found for a key: what may be read, and what must still be so afterwards.
 #[derive(Clone, Copy)]
 pub(crate) struct Window<'a> {
     pub(crate) number: u32,
     pub(crate) slot: &'a Slot,
-    pub(crate) state: State,
+    state: State,
     pub(crate) meta: Meta,
     /// The meta word is one that a group has committed and not yet published: it holds as long as the
     /// claim does.
     pinned: bool,
-}
-
-/// Where a value's bytes are.
-#[derive(Clone, Copy)]
-pub(crate) enum Payload<'a> {
-    /// The number word's value, already read.
-    Number(u64),
-    /// A buffer, and the value's length in it.
-    Bytes(&'a [Word], usize),
-}
-
-impl Payload<'_> {
-    #[inline(always)]
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Number(_) => 8,
-            Self::Bytes(_, len) => *len,
-        }
-    }
-
-    /// Copies the whole value to the beginning of `out`.
-    #[inline(always)]
-    pub(crate) fn copy_to(&self, out: &mut [u8]) -> Result<usize, Error> {
-        let needed = self.len();
-        let out = out
-            .get_mut(..needed)
-            .ok_or(Error::BufferTooSmall { needed })?;
-        match self {
-            Self::Number(number) => out.copy_from_slice(&number.to_le_bytes()),
-            Self::Bytes(words, _) => copy_out(words, out),
-        }
-        Ok(needed)
-    }
 }
 
 impl<'a> Window<'a> {
@@ -63,11 +30,13 @@ impl<'a> Window<'a> {
     pub(crate) fn holds(&self) -> bool {
         fence(Acquire);
         let later = State(self.slot.state_number.first_relaxed());
-        if self.pinned {
-            later == self.state
-        } else {
-            self.state.still_covers(later)
-        }
+        if self.pinned { later == self.state } else { self.state.still_covers(later) }
+    }
+
+    /// Borrows the value that the window looks at.
+    #[inline(always)]
+    pub(crate) fn payload(&self, arena: &Arena<'a>) -> Payload<'a> {
+        arena.payload(self.number, self.slot, self.meta)
     }
 
     /// Returns the last even epoch at the time the window was opened.
@@ -76,11 +45,10 @@ impl<'a> Window<'a> {
     }
 
     /// Whether the slot has not changed at all since the window was opened.
-    fn is_unmoved(&self, arena: &Arena<'a>, key: &KeyRef<'_>) -> bool {
+    fn is_unmoved(&self, arena: &Arena<'a>) -> bool {
         fence(Acquire);
-        arena
-            .window(self.number, key)
-            .is_some_and(|now| now.state == self.state && now.meta == self.meta)
+        let now = arena.open(self.number, self.slot);
+        now.state == self.state && now.meta == self.meta
     }
 }
 
@@ -104,35 +72,18 @@ impl<'a> Arena<'a> {
     pub(crate) fn open(&self, number: u32, slot: &'a Slot) -> Window<'a> {
         let state = State(slot.state_number.first_acquire());
         // The state is read before the meta word: what is in force may only get newer in between.
-        if state.is_grouped() && self.is_committed(state) {
-            let meta = Meta(load_acquire(&slot.pending));
-            return Window {
-                number,
-                slot,
-                state,
-                meta,
-                pinned: true,
-            };
-        }
-        let meta = Meta(load_acquire(&slot.meta));
-        Window {
-            number,
-            slot,
-            state,
-            meta,
-            pinned: false,
-        }
+        let pinned = state.is_grouped() && self.is_committed(state);
+        let meta = Meta(load_acquire(if pinned { &slot.pending } else { &slot.meta }));
+        Window { number, slot, state, meta, pinned }
     }
 
-    /// Borrows the value that a window looks at.
-    #[inline(always)]
-    pub(crate) fn payload(&self, window: &Window<'a>) -> Payload<'a> {
-        let meta = window.meta;
-        if meta.is_number() {
-            Payload::Number(window.slot.state_number.second())
-        } else {
-            Payload::Bytes(self.value(window.number, meta.current()), self.len_of(meta))
-        }
+    /// Whether a group's claim has its pending word in force, by its lane's word or its own.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn is_committed(&self, state: State) -> bool {
+        let lane = self.lanes.get(state.lane() as usize);
+        let by_lane = || lane.is_some_and(|lane| load_acquire(&lane.committed) != 0);
+        state.is_settled() || state.is_tandem() && by_lane()
     }
 
     /// Reads `key` by `body`, which may see torn bytes: only what it returned from a window that held
@@ -146,7 +97,7 @@ impl<'a> Arena<'a> {
         key: &KeyRef<'_>,
         mut body: impl FnMut(&Window<'a>) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let mut number = self.guess(key.hash).ok_or(Error::NotFound)?;
+        let mut number = self.guess(key).ok_or(Error::NotFound)?;
         for _ in 0..Self::READ_ROUNDS {
             if let Some(window) = self.window(number, key) {
                 let result = body(&window);
@@ -164,31 +115,7 @@ impl<'a> Arena<'a> {
     #[cold]
     #[inline(never)]
     pub(crate) fn locate(&self, key: &KeyRef<'_>) -> Option<u32> {
-        self.probe(key.hash, |number, _| {
-            self.window(number, key).map(|window| window.number)
-        })
-    }
-
-    /// Reads `key`, which was last found in slot `number`, without the index.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when the slot no longer holds the key; [`Error::Again`] as [`Self::read`].
-    #[inline(always)]
-    pub(crate) fn read_at<R>(
-        &self,
-        number: u32,
-        key: &KeyRef<'_>,
-        mut body: impl FnMut(&Window<'a>) -> Result<R, Error>,
-    ) -> Result<R, Error> {
-        for _ in 0..Self::READ_ROUNDS {
-            let window = self.window(number, key).ok_or(Error::NotFound)?;
-            let result = body(&window);
-            if window.holds() {
-                return result;
-            }
-            spin_loop();
-        }
-        Err(Error::Again)
+        self.probe(key, |number, _| self.window(number, key).map(|window| window.number))
     }
 
     /// Reads all `keys` as they were at one moment: between the last window's opening and the first
@@ -208,16 +135,9 @@ impl<'a> Arena<'a> {
                 let number = self.locate(key).ok_or(Error::NotFound)?;
                 windows.extend(self.window(number, key));
             }
-            let copied = windows
-                .iter()
-                .enumerate()
-                .try_for_each(|(order, w)| body(order, w));
-            if windows.len() == keys.len()
-                && windows
-                    .iter()
-                    .zip(keys)
-                    .all(|(window, key)| window.is_unmoved(self, key))
-            {
+            let complete = windows.len() == keys.len();
+            let copied = windows.iter().enumerate().try_for_each(|(order, w)| body(order, w));
+            if complete && windows.iter().all(|window| window.is_unmoved(self)) {
                 return copied;
             }
             spin_loop();

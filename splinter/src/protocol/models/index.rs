@@ -1,1 +1,94 @@
-//! Models.
+//! The index beyond the home chunk: keys that were pushed on, and the reach that leads to them.
+
+use super::*;
+
+const TWO_CHUNKS: Size =
+    Size { slots: 3, chunks: 2, lanes: 4, words: 2, dim: 0, scrub: Scrub::None };
+
+/// Builds a store of two chunks whose chunk 0 has `free` free entries, the others being those of keys
+/// of chunk 1 in slots that are not modelled; then sets the first `present` keys of home 0. Returns it
+/// and the first three keys of that home.
+fn crowded(free: usize, present: usize) -> (Arc<Tiny>, [KeyRef<'static>; 3]) {
+    let tiny = TWO_CHUNKS.build(&[]);
+    for word in &tiny.chunks[0].entries[free..] {
+        word.store(Entry::new(1000, Entry::label(0, 1)).0, Relaxed);
+    }
+    tiny.chunks[1].control.store(Control(0).with_reach(1).0, Relaxed);
+    let keys = [0, 1, 2].map(|index| tiny.key_at_home(0, index));
+    let mut claimant = tiny.claimant(3);
+    for key in &keys[..present] {
+        claimant.set(key, &value(1)).unwrap();
+    }
+    (tiny, keys)
+}
+
+#[test]
+fn an_insert_beyond_the_home_chunk_hides_no_present_key() {
+    let seen = explore(|| {
+        let (tiny, [near, new, absent]) = crowded(1, 1);
+        let writer = tiny.writer(0, move |writer| writer.set(&new, &value(2)));
+        let reader = tiny.spawn(move |tiny| [near, new, absent].map(|key| tiny.get(&key)));
+        assert_eq!(writer.join().unwrap(), Ok(()));
+        let reads = reader.join().unwrap();
+        tiny.check_at_rest();
+        assert_eq!((tiny.held(&near), tiny.held(&new)), (Some(1), Some(2)));
+        reads
+    });
+    let missing = Err(Error::NotFound);
+    let expected = [missing.clone(), Ok(value(2))].map(|new| [Ok(value(1)), new, missing.clone()]);
+    assert_eq!(seen, HashSet::from(expected));
+}
+
+#[test]
+fn a_removal_beyond_the_home_chunk_hides_no_present_key() {
+    let seen = explore(|| {
+        // The farthest key goes, so the reach is computed anew from the one that stays.
+        let (tiny, [stays, goes, _]) = crowded(0, 2);
+        let writer = tiny.writer(0, move |writer| writer.unset(&goes));
+        let reader = tiny.spawn(move |tiny| [stays, goes].map(|key| tiny.get(&key)));
+        assert_eq!(writer.join().unwrap(), Ok(16));
+        let reads = reader.join().unwrap();
+        tiny.check_at_rest();
+        assert_eq!((tiny.held(&stays), tiny.held(&goes)), (Some(1), None));
+        reads
+    });
+    let expected = [Ok(value(1)), Err(Error::NotFound)].map(|goes| [Ok(value(1)), goes]);
+    assert_eq!(seen, HashSet::from(expected));
+}
+
+#[test]
+fn an_insert_and_a_removal_beyond_the_home_chunk_keep_the_reach_right() {
+    let seen = explore(|| {
+        let (tiny, [goes, new, _]) = crowded(0, 1);
+        let remover = tiny.writer(0, move |writer| writer.unset(&goes));
+        let inserter = tiny.writer(1, move |writer| writer.set(&new, &value(2)));
+        let results = (remover.join().unwrap(), inserter.join().unwrap());
+        tiny.check_at_rest();
+        assert_eq!(tiny.held(&goes), None);
+        assert_eq!(tiny.held(&new), results.1.is_ok().then_some(2));
+        results
+    });
+    let expected = [(Ok(16), Ok(())), (Ok(16), Err(Error::Again))];
+    assert_eq!(seen, HashSet::from(expected));
+}
+
+#[test]
+fn two_homes_that_fill_one_chunk_share_no_entry() {
+    let seen = explore(|| {
+        // Chunk 0 is full, chunk 1 has one free entry, so that one of the two finds none.
+        let (tiny, [pushed, ..]) = crowded(0, 0);
+        let at_home = tiny.key_at_home(1, 0);
+        for word in &tiny.chunks[1].entries[1..] {
+            word.store(Entry::new(1000, Entry::label(0, 0)).0, Relaxed);
+        }
+        let one = tiny.writer(0, move |writer| writer.set(&pushed, &value(2)));
+        let other = tiny.writer(1, move |writer| writer.set(&at_home, &value(3)));
+        let results = (one.join().unwrap(), other.join().unwrap());
+        tiny.check_at_rest();
+        assert_eq!(tiny.held(&pushed), results.0.is_ok().then_some(2));
+        assert_eq!(tiny.held(&at_home), results.1.is_ok().then_some(3));
+        results
+    });
+    let expected = [(Ok(()), Err(Error::Full)), (Err(Error::Full), Ok(()))];
+    assert_eq!(seen, HashSet::from(expected));
+}

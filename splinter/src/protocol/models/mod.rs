@@ -16,11 +16,11 @@ mod recycling;
 mod tandems;
 mod writes;
 
-use super::arena::{Arena, Scrub, Shape};
-use super::key::{Key, KeyRef};
-use super::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, Header, Lane, MapWord, Slot};
-use super::state::{Control, Entry, State};
 use super::{Claimant, Liveness};
+use crate::arena::key::{Key, KeyRef};
+use crate::arena::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, Header, Lane, MapWord, Slot};
+use crate::arena::state::{Control, Entry, State};
+use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, Word, mortal};
 use std::collections::HashSet;
@@ -70,14 +70,7 @@ struct Size {
 
 impl Default for Size {
     fn default() -> Self {
-        Self {
-            slots: 1,
-            chunks: 1,
-            lanes: 3,
-            words: 2,
-            dim: 0,
-            scrub: Scrub::None,
-        }
+        Self { slots: 1, chunks: 1, lanes: 3, words: 2, dim: 0, scrub: Scrub::None }
     }
 }
 
@@ -85,11 +78,7 @@ impl Size {
     /// Enlarges the value buffers to the line that the levels but `None` zero by.
     fn scrubbed(self, scrub: Scrub) -> Self {
         let words = if scrub == Scrub::None { 2 } else { 8 };
-        Self {
-            scrub,
-            words,
-            ..self
-        }
+        Self { scrub, words, ..self }
     }
 
     /// Builds the store, empty but for `keys`, which the last lane sets to [`value`] 1.
@@ -191,10 +180,16 @@ impl Tiny {
         end
     }
 
+    /// Returns the `index`-th letter's key whose home is chunk `home`.
+    fn key_at_home(&self, home: usize, index: usize) -> KeyRef<'static> {
+        let at_home = |key: &KeyRef<'_>| self.arena().home(key.hash) == home;
+        (0..LETTERS.len()).map(letter).filter(at_home).nth(index).unwrap()
+    }
+
     fn get(&self, key: &KeyRef<'_>) -> Read {
         let arena = self.arena();
         let mut out = [0; 64];
-        let len = arena.read(key, |window| arena.payload(window).copy_to(&mut out))?;
+        let len = arena.read(key, |window| window.payload(&arena).copy_to(&mut out))?;
         Ok(out[..len].to_vec())
     }
 
@@ -256,10 +251,7 @@ impl Tiny {
         }
         for chunk in &self.chunks {
             let control = Control(chunk.control.load(Relaxed));
-            assert!(
-                !control.is_claimed() || is_dead(control.lane()),
-                "a claimed chunk is left"
-            );
+            assert!(!control.is_claimed() || is_dead(control.lane()), "a claimed chunk is left");
         }
     }
 }
@@ -267,15 +259,6 @@ impl Tiny {
 /// Returns the key of the `index`-th letter.
 fn letter(index: usize) -> KeyRef<'static> {
     KeyRef::new(&LETTERS[index..=index]).unwrap()
-}
-
-/// Returns the `index`-th key whose home is chunk `home` of `chunks`.
-fn key_at_home(home: usize, chunks: usize, index: usize) -> KeyRef<'static> {
-    (0..LETTERS.len())
-        .map(letter)
-        .filter(|key| (u128::from(key.hash) * chunks as u128) >> 64 == home as u128)
-        .nth(index)
-        .unwrap()
 }
 
 /// Returns two words of the same byte: a value that shows when it is torn, and is never zero.

@@ -1,7 +1,7 @@
 //! Reading beside everything that can happen to the slot meanwhile.
 
 use super::*;
-use crate::protocol::copy_vector;
+use crate::arena::copy::copy_vector_out;
 
 /// Runs `write` beside a reader of "a", which holds [`value`] 1 before. Returns what the reader saw.
 fn read_beside(
@@ -51,10 +51,7 @@ fn reads_beside_a_write_never_go_back() {
 fn who_sees_a_write_sees_every_earlier_one_of_its_writer() {
     let seen = explore(|| {
         let (first, second) = (letter(0), letter(1));
-        let size = Size {
-            slots: 2,
-            ..Size::default()
-        };
+        let size = Size { slots: 2, ..Size::default() };
         let tiny = size.build(&[first, second]);
         let writer = tiny.writer(0, move |writer| {
             writer.set(&first, &value(2)).unwrap();
@@ -89,10 +86,7 @@ fn a_read_beside_a_fully_scrubbed_write_never_accepts_zeroes() {
     let expected = HashSet::from([Ok(value(1)), Ok(value(2))]);
     assert!(seen.is_superset(&expected), "{seen:?}");
     let again = HashSet::from([Err(Error::Again)]);
-    assert!(
-        seen.difference(&expected).all(|read| again.contains(read)),
-        "{seen:?}"
-    );
+    assert!(seen.difference(&expected).all(|read| again.contains(read)), "{seen:?}");
 }
 
 #[test]
@@ -145,9 +139,9 @@ fn a_label_change_disturbs_no_reader_and_is_seen_with_its_epoch() {
             assert!(change.is_ok());
         });
         let reader = tiny.spawn(move |tiny| {
-            let labelled = tiny.arena().read(&key, |window| {
-                Ok((window.stable_epoch(), window.slot.labels.load(Relaxed)))
-            });
+            let labelled = tiny
+                .arena()
+                .read(&key, |window| Ok((window.stable_epoch(), window.slot.labels.load(Relaxed))));
             (labelled.unwrap(), tiny.get(&key))
         });
         writer.join().unwrap();
@@ -166,10 +160,7 @@ fn a_label_change_disturbs_no_reader_and_is_seen_with_its_epoch() {
 fn a_vector_is_read_whole_or_not_at_all() {
     let seen = explore(|| {
         let key = letter(0);
-        let size = Size {
-            dim: 4,
-            ..Size::default()
-        };
+        let size = Size { dim: 4, ..Size::default() };
         let tiny = size.build(&[key]);
         tiny.claimant(0).set_vector(&key, &[1.0; 4]).unwrap();
         let writer = tiny.writer(0, move |writer| {
@@ -182,7 +173,7 @@ fn a_vector_is_read_whole_or_not_at_all() {
             arena.read(&key, |window| {
                 let meta = window.meta;
                 let mut out = [0.0; 4];
-                copy_vector(arena.vector(window.number, meta.vector_current()), &mut out);
+                copy_vector_out(arena.vector(window.number, meta.vector_current()), &mut out);
                 Ok((meta.has_vector() != 0).then(|| out.map(|part| part as u8)))
             })
         });

@@ -27,14 +27,7 @@ where
     })
 }
 
-const TWO: Size = Size {
-    slots: 2,
-    chunks: 1,
-    lanes: 3,
-    words: 2,
-    dim: 0,
-    scrub: Scrub::None,
-};
+const TWO: Size = Size { slots: 2, chunks: 1, lanes: 3, words: 2, dim: 0, scrub: Scrub::None };
 
 #[test]
 fn of_two_writers_of_a_key_one_wins_and_the_other_is_told() {
@@ -114,10 +107,7 @@ fn an_insert_beside_the_removal_of_a_neighbour_disturbs_neither() {
         |writer| writer.set(&letter(1), &value(3)),
     );
     // An entry whose chunk is busy stays behind when its key goes.
-    let expected = [
-        (Ok(16), Ok(()), [None, Some(3)]),
-        (Ok(16), Err(Error::Again), [None, None]),
-    ];
+    let expected = [(Ok(16), Ok(()), [None, Some(3)]), (Ok(16), Err(Error::Again), [None, None])];
     assert_eq!(seen, HashSet::from(expected));
 }
 

@@ -62,11 +62,7 @@ impl From<KeyRef<'_>> for Key {
 
 impl AsRef<[u8]> for Key {
     fn as_ref(&self) -> &[u8] {
-        let len = self
-            .bytes
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(KEY_MAX);
+        let len = self.bytes.iter().position(|byte| *byte == 0).unwrap_or(KEY_MAX);
         &self.bytes[..len.min(KEY_MAX)]
     }
 }
@@ -92,16 +88,15 @@ pub(crate) struct KeyRef<'k> {
     second: u64,
     pub(crate) hash: u64,
     bytes: &'k [u8],
+    /// The only slot to look in, for a key that was resolved.
+    pub(crate) slot: Option<u32>,
 }
 
 impl<'k> KeyRef<'k> {
-    /// What fills a batch before its keys do.
-    pub(crate) const EMPTY: Self = Self {
-        first: 0,
-        second: 0,
-        hash: 0,
-        bytes: &[],
-    };
+    /// Stands for a key of which only the hash is known, which leads to its home.
+    pub(crate) const fn hashed(hash: u64) -> Self {
+        Self { first: 0, second: 0, hash, bytes: &[], slot: None }
+    }
 
     #[inline(always)]
     pub(crate) fn new(bytes: &'k [u8]) -> Result<Self, Error> {
@@ -110,11 +105,7 @@ impl<'k> KeyRef<'k> {
             8..=15 => {
                 // The two loads overlap, and together are the whole key and nothing else.
                 let (first, last) = (word_at(bytes, 0), word_at(bytes, len - 8));
-                (
-                    first,
-                    last >> (127 - len * 8) >> 1,
-                    zero_bytes(first) | zero_bytes(last),
-                )
+                (first, last >> (127 - len * 8) >> 1, zero_bytes(first) | zero_bytes(last))
             }
             1..=7 => {
                 let first = short_word(bytes);
@@ -133,12 +124,7 @@ impl<'k> KeyRef<'k> {
         if zeroes != 0 {
             return Err(Error::KeyHasNul);
         }
-        Ok(Self {
-            first,
-            second,
-            hash: hash_key(bytes),
-            bytes,
-        })
+        Ok(Self { first, second, hash: hash_key(bytes), bytes, slot: None })
     }
 
     /// Whether the slot's key words read as this key.
@@ -153,19 +139,13 @@ impl<'k> KeyRef<'k> {
     #[inline(never)]
     fn rest_is_in(&self, slot: &Slot) -> bool {
         let words = 2..self.bytes.len() / 8 + 1;
-        words
-            .into_iter()
-            .all(|index| slot.key[index].load(Relaxed) == self.word(index))
+        words.into_iter().all(|index| slot.key[index].load(Relaxed) == self.word(index))
     }
 
     /// Returns one of the key's eight words.
     fn word(&self, index: usize) -> u64 {
         let rest = self.bytes.get(index * 8..).unwrap_or_default();
-        if rest.len() >= 8 {
-            word_at(rest, 0)
-        } else {
-            short_word(rest)
-        }
+        if rest.len() >= 8 { word_at(rest, 0) } else { short_word(rest) }
     }
 
     /// Writes the key into a slot that the caller has claimed.
@@ -187,24 +167,14 @@ pub(crate) struct Resolved {
 
 impl Resolved {
     pub(crate) fn new(number: u32, key: KeyRef<'_>) -> Self {
-        Self {
-            number,
-            len: key.bytes.len() as u32,
-            hash: key.hash,
-            key: key.into(),
-        }
+        Self { number, len: key.bytes.len() as u32, hash: key.hash, key: key.into() }
     }
 
     #[inline(always)]
     pub(crate) fn key_ref(&self) -> KeyRef<'_> {
         let word = |index: usize| word_at(&self.key.bytes, index * 8);
         let bytes = &self.key.bytes[..(self.len as usize).min(KEY_MAX)];
-        KeyRef {
-            first: word(0),
-            second: word(1),
-            hash: self.hash,
-            bytes,
-        }
+        KeyRef { first: word(0), second: word(1), hash: self.hash, bytes, slot: Some(self.number) }
     }
 }
 
@@ -226,9 +196,7 @@ const fn zero_bytes(word: u64) -> u64 {
 fn short_word(bytes: &[u8]) -> u64 {
     let len = bytes.len();
     let half = |from: usize| {
-        u64::from(u32::from_le_bytes(
-            bytes[from..from + 4].try_into().expect("four bytes"),
-        ))
+        u64::from(u32::from_le_bytes(bytes[from..from + 4].try_into().expect("four bytes")))
     };
     let byte = |at: usize| u64::from(bytes[at]) << (at * 8);
     match len {
@@ -259,11 +227,7 @@ mod tests {
             for nul in 0..len {
                 let mut bytes = vec![b'x'; len];
                 bytes[nul] = 0;
-                assert_eq!(
-                    Key::new(&bytes),
-                    Err(Error::KeyHasNul),
-                    "NUL at {nul} of {len}"
-                );
+                assert_eq!(Key::new(&bytes), Err(Error::KeyHasNul), "NUL at {nul} of {len}");
             }
         }
     }

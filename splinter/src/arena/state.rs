@@ -109,6 +109,9 @@ impl State {
     }
 }
 
+/// The type name's number of `BIGUINT` slots.
+pub(crate) const KIND_BIGUINT: u64 = 2;
+
 /// A slot's meta word: what publishing swaps.
 ///
 /// | bits | field | meaning |
@@ -153,31 +156,26 @@ impl Meta {
         self.number() != 0
     }
 
+    /// Returns the word of a slot whose value is its number word.
+    pub(crate) const fn holding_number(self) -> Self {
+        self.with_present(1).with_number(1).with_len(8).with_kind(KIND_BIGUINT)
+    }
+
     /// Returns the word of a slot that holds no key: only what says which bytes may be stale.
     pub(crate) const fn vacant(self) -> Self {
-        Self(0)
-            .with_high(self.high())
-            .with_vector_stale(self.vector_stale())
+        Self(0).with_high(self.high()).with_vector_stale(self.vector_stale())
     }
 
     /// Returns the word with `high` raised to cover `len` bytes.
     #[inline(always)]
     pub(crate) fn covering(self, len: usize) -> Self {
         let high = u64::from(usize::BITS - len.saturating_sub(1).leading_zeros());
-        if high > self.high() {
-            self.with_high(high)
-        } else {
-            self
-        }
+        if high > self.high() { self.with_high(high) } else { self }
     }
 
     /// Returns how many bytes of a value buffer may be non-zero, at most `max`.
     pub(crate) const fn written(self, max: usize) -> usize {
-        if self.high() >= 32 || 1 << self.high() > max {
-            max
-        } else {
-            1 << self.high()
-        }
+        if self.high() >= 32 || 1 << self.high() > max { max } else { 1 << self.high() }
     }
 }
 
@@ -232,10 +230,11 @@ impl Entry {
         Self((label as u64) << 32 | (slot as u64 + 1))
     }
 
-    /// Returns what an entry's upper half reads for a key with `tag` whose home is `distance` back.
+    /// Returns what an entry's upper half reads for a key with `hash` whose home is `distance` back. The
+    /// tag is made of the hash's highest bits, which the choice of the home does not use.
     #[inline(always)]
-    pub(crate) const fn label(tag: u16, distance: u64) -> u32 {
-        (tag as u32) << 16 | distance as u32 & 0xffff
+    pub(crate) const fn label(hash: u64, distance: u64) -> u32 {
+        (hash >> 48 << 16) as u32 | distance as u32 & 0xffff
     }
 
     pub(crate) const fn distance(self) -> u64 {
@@ -260,10 +259,7 @@ mod tests {
     #[test]
     fn a_claim_is_odd_names_its_lane_and_is_followed_by_the_next_even_epoch() {
         let claim = State::stable(8).claimed(1023, true);
-        assert_eq!(
-            (claim.epoch(), claim.lane(), claim.is_tandem()),
-            (9, 1023, true)
-        );
+        assert_eq!((claim.epoch(), claim.lane(), claim.is_tandem()), (9, 1023, true));
         assert!(claim.is_claimed() && !claim.released().is_claimed());
         assert_eq!(claim.released(), State::stable(10));
         assert_eq!(claim.advanced().released(), State::stable(12));
@@ -312,7 +308,7 @@ mod tests {
 
     #[test]
     fn entries_keep_slot_and_label_apart() {
-        let entry = Entry::new(u32::MAX - 1, Entry::label(0xabcd, 7));
+        let entry = Entry::new(u32::MAX - 1, Entry::label(0xabcd << 48, 7));
         assert_eq!((entry.slot(), entry.distance()), (u32::MAX - 1, 7));
         assert_eq!((entry.0 >> 32) as u32, 0xabcd_0007);
         assert!(!entry.is_free() && Entry::FREE.is_free());

@@ -47,10 +47,7 @@ pub(crate) fn copy_out(words: &[Word], out: &mut [u8]) {
 #[inline(always)]
 pub(crate) fn copy_in(words: &[Word], bytes: &[u8], zero_to: usize) {
     let len = bytes.len();
-    assert!(
-        len.max(zero_to) <= words.len() * 8,
-        "the value fits the buffer"
-    );
+    assert!(len.max(zero_to) <= words.len() * 8, "the value fits the buffer");
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     if len >= 16 {
         let target: *mut u8 = words.as_ptr().cast_mut().cast();
@@ -83,10 +80,7 @@ pub(crate) fn copy_in(words: &[Word], bytes: &[u8], zero_to: usize) {
 
 /// Copies `bytes` into `words` from byte `at` on, leaving every other byte as it is.
 pub(crate) fn copy_in_at(words: &[Word], at: usize, bytes: &[u8]) {
-    assert!(
-        at + bytes.len() <= words.len() * 8,
-        "the value fits the buffer"
-    );
+    assert!(at + bytes.len() <= words.len() * 8, "the value fits the buffer");
     let to_boundary = at.next_multiple_of(8) - at;
     if to_boundary >= bytes.len() {
         return in_by_words(words, at, bytes);
@@ -118,14 +112,28 @@ pub(crate) fn count_non_zero(words: &[Word], from: usize, to: usize) -> u64 {
         .map(|index| {
             let bytes = words[index].load(Relaxed).to_le_bytes();
             let wanted = |&(offset, _): &(usize, &u8)| (from..to).contains(&(index * 8 + offset));
-            bytes
-                .iter()
-                .enumerate()
-                .filter(wanted)
-                .filter(|(_, byte)| **byte != 0)
-                .count() as u64
+            bytes.iter().enumerate().filter(wanted).filter(|(_, byte)| **byte != 0).count() as u64
         })
         .sum()
+}
+
+/// Copies a vector into its words, two components to each, the first in the lower half.
+pub(crate) fn copy_vector_in(words: &[Word], vector: &[f32]) {
+    for (word, pair) in words.iter().zip(vector.chunks(2)) {
+        let pack = |word, part: &f32| word << 32 | u64::from(part.to_bits());
+        word.store(pair.iter().rev().fold(0, pack), Relaxed);
+    }
+}
+
+/// Copies a vector out of its words.
+pub(crate) fn copy_vector_out(words: &[Word], out: &mut [f32]) {
+    for (pair, word) in out.chunks_mut(2).zip(words) {
+        let mut word = word.load(Relaxed);
+        for part in pair {
+            *part = f32::from_bits(word as u32);
+            word >>= 32;
+        }
+    }
 }
 
 /// Copies out by relaxed words.
@@ -146,11 +154,7 @@ fn in_by_words(words: &[Word], at: usize, bytes: &[u8]) {
         let offset = (at + done) % 8;
         let count = (8 - offset).min(bytes.len() - done);
         let word = &words[(at + done) / 8];
-        let mut merged = if count == 8 {
-            [0; 8]
-        } else {
-            word.load(Relaxed).to_le_bytes()
-        };
+        let mut merged = if count == 8 { [0; 8] } else { word.load(Relaxed).to_le_bytes() };
         merged[offset..offset + count].copy_from_slice(&bytes[done..done + count]);
         word.store(u64::from_le_bytes(merged), Relaxed);
         done += count;
@@ -242,16 +246,11 @@ mod tests {
     use super::*;
 
     fn words(count: usize, fill: u8) -> Vec<Word> {
-        (0..count)
-            .map(|_| Word::new(u64::from_le_bytes([fill; 8])))
-            .collect()
+        (0..count).map(|_| Word::new(u64::from_le_bytes([fill; 8]))).collect()
     }
 
     fn bytes(words: &[Word]) -> Vec<u8> {
-        words
-            .iter()
-            .flat_map(|word| word.load(Relaxed).to_le_bytes())
-            .collect()
+        words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect()
     }
 
     #[test]
@@ -288,10 +287,7 @@ mod tests {
                 let seen = bytes(&arena);
                 assert!(seen[..at].iter().all(|byte| *byte == 0xee));
                 assert_eq!(seen[at..at + len], source[..len]);
-                assert!(
-                    seen[at + len..].iter().all(|byte| *byte == 0xee),
-                    "{at} {len}"
-                );
+                assert!(seen[at + len..].iter().all(|byte| *byte == 0xee), "{at} {len}");
             }
         }
     }

@@ -7,7 +7,7 @@ use super::layout::Chunk;
 
 /// The entries that carried a label, as a set of indices.
 #[derive(Clone, Copy)]
-pub(super) struct Matches(u32);
+pub(crate) struct Matches(u32);
 
 impl Iterator for Matches {
     type Item = usize;
@@ -31,17 +31,14 @@ const LABELS: u32 = 0b1010_1010_1010_1000;
 impl Chunk {
     /// Finds the entries whose upper half reads `label`. What else they hold is to be loaded afterwards.
     #[inline(always)]
-    pub(super) fn matches(&self, label: u32) -> Matches {
+    pub(crate) fn matches(&self, label: u32) -> Matches {
         Matches(self.equal_dwords(label) & LABELS)
     }
 
     /// Marks the dwords of the chunk that equal `value`.
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     #[inline(always)]
-    #[allow(
-        unsafe_code,
-        reason = "a racing cache line is read by assembly; see `copy`"
-    )]
+    #[allow(unsafe_code, reason = "a racing cache line is read by assembly; see `copy`")]
     fn equal_dwords(&self, value: u32) -> u32 {
         let marks: u32;
         // SAFETY: a chunk has 64 bytes, aligned to 64, of which this reads all and nothing else; SSE2 is
@@ -78,10 +75,7 @@ impl Chunk {
     #[cfg(not(all(target_arch = "x86_64", not(loom))))]
     fn equal_dwords(&self, value: u32) -> u32 {
         use crate::sync::Relaxed;
-        let labels = self
-            .entries
-            .iter()
-            .map(|word| (word.load(Relaxed) >> 32) as u32);
+        let labels = self.entries.iter().map(|word| (word.load(Relaxed) >> 32) as u32);
         labels.enumerate().fold(0, |marks, (index, label)| {
             marks | u32::from(label == value) << (FIRST + 2 * index)
         })
@@ -91,7 +85,7 @@ impl Chunk {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::protocol::layout::CHUNK_ENTRIES;
+    use crate::arena::layout::CHUNK_ENTRIES;
     use crate::sync::Relaxed;
 
     #[test]
@@ -100,18 +94,12 @@ mod tests {
             let chunk = Chunk {
                 control: (0x1234_5678 << 32 | 0x1234_5678).into(),
                 entries: std::array::from_fn(|index| {
-                    let label = if pattern >> index & 1 != 0 {
-                        0x1234_5678
-                    } else {
-                        0x1234_5679
-                    };
+                    let label = if pattern >> index & 1 != 0 { 0x1234_5678 } else { 0x1234_5679 };
                     // The slot half holds the label, too: it must not count.
                     (label << 32 | 0x1234_5678_u64).into()
                 }),
             };
-            let found = chunk
-                .matches(0x1234_5678)
-                .fold(0, |bits, index| bits | 1 << index);
+            let found = chunk.matches(0x1234_5678).fold(0, |bits, index| bits | 1 << index);
             assert_eq!(found, pattern);
             assert!(chunk.entries.iter().all(|entry| entry.load(Relaxed) != 0));
         }

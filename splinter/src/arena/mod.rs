@@ -1,10 +1,19 @@
-//! An arena as the protocol sees it: borrowed records, and a copy of the geometry that nobody else can
-//! change. Every index and length that comes from shared memory is checked or clamped here, so that no
-//! bytes can lead outside the borrowed memory.
+//! What the bytes of an arena mean, and how racing bytes are read and written. An [`Arena`] is borrowed
+//! records and a copy of the geometry that nobody else can change; every index and length that comes
+//! from shared memory is checked or clamped here, so that no bytes can lead outside the borrowed memory.
+//!
+//! It decides nothing: who may change which word when is the business of `protocol`, above it.
 
-use super::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, Header, Lane, MapWord, Slot};
-use super::state::{Meta, State};
-use crate::sync::{Acquire, Relaxed, Word};
+pub(crate) mod chunk;
+pub(crate) mod copy;
+pub(crate) mod key;
+pub(crate) mod layout;
+pub(crate) mod payload;
+pub(crate) mod state;
+
+use self::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, Header, Lane, MapWord, Slot};
+use self::state::Meta;
+use crate::sync::{Relaxed, Word};
 
 /// The three scrub levels: what becomes of stale bytes.
 ///
@@ -23,6 +32,9 @@ pub enum Scrub {
     /// Leaves no byte behind a value and nothing of a retired or removed one.
     Full,
 }
+
+/// The granularity to which the hybrid level zeroes, in bytes.
+pub(crate) const HYBRID_LINE: usize = 64;
 
 /// The private copy of the geometry that all arithmetic uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,23 +115,26 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Whether a group's claim by the lane in `state` has its pending words in force.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn is_committed(&self, state: State) -> bool {
-        state.is_settled()
-            || state.is_tandem()
-                && self
-                    .lanes
-                    .get(state.lane() as usize)
-                    .is_some_and(|lane| lane.committed.load(Acquire) != 0)
+    /// Computes a hash's home chunk; the number of chunks is a power of two.
+    #[inline(always)]
+    pub(crate) fn home(&self, hash: u64) -> usize {
+        hash as usize & (self.chunks.len() - 1)
+    }
+
+    /// Borrows the chunk `distance` after `home`, once round at most.
+    #[inline(always)]
+    pub(crate) fn chunk(&self, home: usize, distance: u64) -> &'a Chunk {
+        &self.chunks[(home + distance as usize) & (self.chunks.len() - 1)]
+    }
+
+    /// Borrows the word of the map that has slot `number`'s bit.
+    pub(crate) fn bit(&self, number: u32) -> (&'a MapWord, u64) {
+        (&self.map[number as usize / 64], 1 << (number % 64))
     }
 
     /// Reads the store's epoch: the changes published by all lanes.
     pub(crate) fn epoch(&self) -> u64 {
-        self.lanes
-            .iter()
-            .fold(0, |sum, lane| lane.writes.load(Relaxed).wrapping_add(sum))
+        self.lanes.iter().fold(0, |sum, lane| lane.writes.load(Relaxed).wrapping_add(sum))
     }
 
     /// Visits the numbers of all slots whose bit is set in the words `bits` selects.
@@ -141,4 +156,24 @@ impl<'a> Arena<'a> {
             })
             .filter(move |slot| *slot < count)
     }
+}
+
+/// Asks for the cache line at `address`, to be read or, if `WRITE`, written.
+#[inline(always)]
+pub(crate) fn prefetch<const WRITE: bool, T>(address: &T) {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
+        let address = std::ptr::from_ref(address).cast();
+        #[allow(unsafe_code, reason = "a prefetch has no effect that can be observed")]
+        if WRITE {
+            // SAFETY: any address may be asked for, and this one is borrowed.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(address) };
+        } else {
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
+        }
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom))))]
+    let _ = address;
 }

@@ -1,0 +1,58 @@
+//! A value where it lies: in a slot's number word or in one of its buffers.
+
+use super::Arena;
+use super::copy::copy_out;
+use super::layout::Slot;
+use super::state::Meta;
+use crate::error::Error;
+use crate::sync::Word;
+
+/// Where a value's bytes are.
+#[derive(Clone, Copy)]
+pub(crate) enum Payload<'a> {
+    /// The number word's value, already read.
+    Number(u64),
+    /// A buffer, and the value's length in it.
+    Bytes(&'a [Word], usize),
+}
+
+impl Payload<'_> {
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Number(_) => 8,
+            Self::Bytes(_, len) => *len,
+        }
+    }
+
+    /// Copies the whole value to the beginning of `out`.
+    #[inline(always)]
+    pub(crate) fn copy_to(&self, out: &mut [u8]) -> Result<usize, Error> {
+        let needed = self.len();
+        let out = out.get_mut(..needed).ok_or(Error::BufferTooSmall { needed })?;
+        match self {
+            Self::Number(number) => out.copy_from_slice(&number.to_le_bytes()),
+            Self::Bytes(words, _) => copy_out(words, out),
+        }
+        Ok(needed)
+    }
+
+    /// Copies the value if it has at most 20 bytes, as every number in digits does.
+    pub(crate) fn short(&self) -> Option<([u8; 20], usize)> {
+        let mut bytes = [0; 20];
+        let len = self.copy_to(&mut bytes).ok()?;
+        Some((bytes, len))
+    }
+}
+
+impl<'a> Arena<'a> {
+    /// Borrows the value that `meta` says slot `number` has.
+    #[inline(always)]
+    pub(crate) fn payload(&self, number: u32, slot: &'a Slot, meta: Meta) -> Payload<'a> {
+        if meta.is_number() {
+            Payload::Number(slot.state_number.second())
+        } else {
+            Payload::Bytes(self.value(number, meta.current()), self.len_of(meta))
+        }
+    }
+}

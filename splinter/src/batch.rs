@@ -1,0 +1,66 @@
+//! Many keys at once: the cache misses of a batch overlap instead of following one another. Each stage
+//! asks for the line that the next one reads; nothing is decided before the last stage, which is the
+//! ordinary read or write, and finds its lines in cache.
+
+use crate::arena::key::KeyRef;
+use crate::arena::state::Meta;
+use crate::arena::{Arena, prefetch};
+use crate::error::Error;
+use crate::sync::Relaxed;
+
+/// How many keys are under way together: about as many misses as a core keeps in flight.
+pub(crate) const BATCH: usize = 32;
+
+/// Up to [`BATCH`] keys that were found to be keys, with their places among those that were given.
+pub(crate) struct Batch<'k> {
+    keys: [(usize, KeyRef<'k>); BATCH],
+    count: usize,
+}
+
+impl<'k> Batch<'k> {
+    /// Checks and hashes the keys; `refused` hears of those that cannot be one.
+    pub(crate) fn new(
+        keys: impl Iterator<Item = &'k [u8]>,
+        mut refused: impl FnMut(usize, Error),
+    ) -> Self {
+        let mut batch = Self { keys: [(0, KeyRef::hashed(0)); BATCH], count: 0 };
+        for (place, key) in keys.take(BATCH).enumerate() {
+            match KeyRef::new(key) {
+                Ok(key) => {
+                    batch.keys[batch.count] = (place, key);
+                    batch.count += 1;
+                }
+                Err(error) => refused(place, error),
+            }
+        }
+        batch
+    }
+
+    /// Returns the keys with their places.
+    pub(crate) fn keys(&self) -> &[(usize, KeyRef<'k>)] {
+        &self.keys[..self.count]
+    }
+
+    /// Has the lines of all keys on the way: to be read or, if `WRITE`, written.
+    #[inline(always)]
+    pub(crate) fn fetch<const WRITE: bool>(&self, arena: &Arena<'_>) {
+        for (_, key) in self.keys() {
+            prefetch::<false, _>(arena.chunk(arena.home(key.hash), 0));
+        }
+        let mut likely = [None; BATCH];
+        for ((_, key), likely) in self.keys().iter().zip(&mut likely) {
+            let number = arena.guess(key);
+            *likely = number.and_then(|number| Some((number, arena.slot(number)?)));
+            if let Some((_, slot)) = *likely {
+                prefetch::<WRITE, _>(slot);
+            }
+        }
+        for (number, slot) in likely.into_iter().flatten() {
+            let current = Meta(slot.meta.load(Relaxed)).current();
+            let which = if WRITE { 1 - current } else { current };
+            if let Some(word) = arena.value(number, which).first() {
+                prefetch::<WRITE, _>(word);
+            }
+        }
+    }
+}

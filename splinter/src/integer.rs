@@ -1,0 +1,84 @@
+//! Integers as values: the operations on them, and what bytes read as one.
+
+/// An operation on a `BIGUINT` slot. Arithmetic wraps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntegerOp {
+    /// Keeps the bits that are set in both.
+    And(u64),
+    /// Sets the bits that are set in either.
+    Or(u64),
+    /// Flips the bits that are set in the operand.
+    Xor(u64),
+    /// Flips every bit.
+    Not,
+    /// Adds the operand.
+    Inc(u64),
+    /// Subtracts the operand.
+    Dec(u64),
+}
+
+impl IntegerOp {
+    #[inline(always)]
+    pub(crate) fn apply(self, number: u64) -> u64 {
+        match self {
+            Self::And(mask) => number & mask,
+            Self::Or(mask) => number | mask,
+            Self::Xor(mask) => number ^ mask,
+            Self::Not => !number,
+            Self::Inc(by) => number.wrapping_add(by),
+            Self::Dec(by) => number.wrapping_sub(by),
+        }
+    }
+}
+
+/// Reads what a `BIGUINT` slot was set to as a number: eight bytes are the number itself, as a program's
+/// integer lies in memory, any other length is decimal text.
+pub(crate) fn number_in_slot(bytes: &[u8]) -> Option<u64> {
+    match bytes.try_into() {
+        Ok(bytes) => Some(u64::from_le_bytes(bytes)),
+        Err(_) => parse_decimal(bytes),
+    }
+}
+
+/// Reads a value that becomes a number: decimal text, or eight bytes that are not printable text.
+pub(crate) fn number_to_be(bytes: &[u8]) -> Option<u64> {
+    parse_decimal(bytes).or_else(|| {
+        let number = u64::from_le_bytes(bytes.try_into().ok()?);
+        let printable = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+        (!bytes.iter().all(printable)).then_some(number)
+    })
+}
+
+/// Reads decimal digits, nothing else, as a number below 2^64.
+fn parse_decimal(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() {
+        return None;
+    }
+    bytes.iter().try_fold(0_u64, |value, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        value.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_read_as_numbers_and_nothing_else_does() {
+        assert_eq!(parse_decimal(b"0"), Some(0));
+        assert_eq!(parse_decimal(b"18446744073709551615"), Some(u64::MAX));
+        for text in [&b""[..], b"18446744073709551616", b"-1", b" 1", b"1 ", b"0x1", b"1.5"] {
+            assert_eq!(parse_decimal(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn eight_bytes_are_a_number_in_a_slot_and_digits_when_they_become_one() {
+        assert_eq!(number_in_slot(b"12345678"), Some(u64::from_le_bytes(*b"12345678")));
+        assert_eq!(number_to_be(b"12345678"), Some(12_345_678));
+        assert_eq!(number_to_be(b"abcdefgh"), None);
+        assert_eq!(number_to_be(&5_u64.to_le_bytes()), Some(5));
+        assert_eq!(number_in_slot(b"42"), Some(42));
+    }
+}
