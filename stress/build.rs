@@ -1,0 +1,59 @@
+//! Tells the program what it was built from and how, so that a record can say it.
+
+use std::process::Command;
+
+fn main() {
+    let root = "../.git";
+    println!("cargo:rerun-if-changed=build.rs");
+    for file in ["HEAD", "index"] {
+        if std::path::Path::new(root).join(file).exists() {
+            println!("cargo:rerun-if-changed={root}/{file}");
+        }
+    }
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let revision = output(
+        "git",
+        &[
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=40",
+            "--exclude=*",
+        ],
+    );
+    let facts = [
+        ("REVISION", revision.unwrap_or_else(|| "unknown".to_owned())),
+        (
+            "RUSTC",
+            output(&rustc, &["--version"]).unwrap_or_else(|| "unknown".to_owned()),
+        ),
+        ("PROFILE", variable("PROFILE")),
+        ("OPT_LEVEL", variable("OPT_LEVEL")),
+        ("TARGET", variable("TARGET")),
+        (
+            "FLAGS",
+            variable("CARGO_ENCODED_RUSTFLAGS").replace('\u{1f}', " "),
+        ),
+    ];
+    for (name, value) in facts {
+        println!("cargo:rustc-env=SPLINTER_BUILD_{name}={value}");
+    }
+}
+
+/// Returns the first line that a command prints, if it succeeds.
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    Some(
+        String::from_utf8(output.stdout)
+            .ok()?
+            .lines()
+            .next()?
+            .trim()
+            .to_owned(),
+    )
+}

@@ -1,0 +1,418 @@
+//! The control block of a run: one memfd, mapped by the parent and by every worker, thread or
+//! process alike. It holds the starting barrier and the stop flag, a padded cell of counters per
+//! worker, the writers' ledgers, and room for each worker's report. It is gone when the last of
+//! them ends, however that happens.
+//!
+//! Everything in it is an atomic word. Cells, ledgers and reports have one writer each; the parent
+//! reads counters while they move (progress only) and the rest after the worker has said that it is
+//! done (release), or has ended.
+// Interprets the mapping as atomic words, and waits in the kernel for one of them to change.
+#![allow(unsafe_code)]
+
+use crate::mix::Op;
+use crate::oracle::ledger::{Ledger, words_for};
+use crate::workload::Workload;
+use memmap2::{MmapOptions, MmapRaw};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::{Duration, Instant};
+
+/// Words before the cells; the first one is the phase.
+const HEADER: usize = 64;
+/// Words of a cell: four lines more than it needs, so that no two workers share one or prefetch
+/// each other's.
+const CELL: usize = 64;
+/// Words for a worker's report; untouched ones take no memory.
+const REPORT: usize = (4 << 20) / 8;
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u64)]
+pub(crate) enum Phase {
+    /// Workers get ready and wait.
+    Gather,
+    /// Workers work, nothing counts.
+    Warm,
+    /// Workers work, everything counts.
+    Measure,
+    /// Workers end.
+    Stop,
+}
+
+/// How far a worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u64)]
+pub(crate) enum State {
+    /// It gets ready.
+    Starting,
+    /// It waits at the barrier, where it was asked to be.
+    Ready,
+    /// It waits at the barrier, elsewhere: its processor could not be had.
+    Misplaced,
+    /// It has done its share and left its report.
+    Done,
+}
+
+/// What is counted per operation: one attempt ends as one of the other three.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// Calls.
+    pub attempts: u64,
+    /// Calls that did their work.
+    pub successes: u64,
+    /// Calls that met a claim.
+    pub again: u64,
+    /// Calls that ended in anything else.
+    pub failures: u64,
+}
+
+/// The mapped block.
+#[derive(Debug)]
+pub(crate) struct Block {
+    map: MmapRaw,
+    fd: OwnedFd,
+    workload: Workload,
+    /// First word of each writer's ledger.
+    ledgers: Vec<usize>,
+    /// First word of the reports.
+    reports: usize,
+}
+
+impl Block {
+    /// Makes the block for a workload.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(crate) fn create(workload: &Workload) -> io::Result<Self> {
+        let fd = memfd_create(c"splinter-stress", MFdFlags::MFD_CLOEXEC)?;
+        let (_, _, words) = Self::layout(workload);
+        File::from(fd.try_clone()?).set_len(words as u64 * 8)?;
+        Self::from_fd(fd, workload)
+    }
+
+    /// Maps the block that another process made for the same workload.
+    ///
+    /// # Errors
+    /// What the kernel says, and `InvalidData` if the block is not of this workload's size.
+    pub(crate) fn from_fd(fd: OwnedFd, workload: &Workload) -> io::Result<Self> {
+        let (ledgers, reports, words) = Self::layout(workload);
+        let file = File::from(fd.try_clone()?);
+        if file.metadata()?.len() != words as u64 * 8 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "control block of another workload",
+            ));
+        }
+        let map = MmapOptions::new().len(words * 8).map_raw(&file)?;
+        Ok(Self {
+            map,
+            fd,
+            workload: workload.clone(),
+            ledgers,
+            reports,
+        })
+    }
+
+    fn layout(workload: &Workload) -> (Vec<usize>, usize, usize) {
+        let mut end = HEADER + CELL * workload.crew() as usize;
+        let mut ledgers = Vec::new();
+        if workload.oracle {
+            for writer in 0..workload.writers {
+                ledgers.push(end);
+                end += words_for(&workload.writer_keys(writer));
+            }
+        }
+        (ledgers, end, end + REPORT * workload.crew() as usize)
+    }
+
+    /// Lends the descriptor, for handing it to a worker process.
+    #[must_use]
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        let start: *const AtomicU64 = self.map.as_ptr().cast();
+        // SAFETY: the mapping is page-aligned, readable and writable, `len` bytes long (a multiple
+        // of 8) and lives as long as `self`; nobody shrinks the memfd; every process accesses it
+        // through this function only, so all accesses are atomic.
+        unsafe { std::slice::from_raw_parts(start, self.map.len() / 8) }
+    }
+
+    /// Returns the phase.
+    #[inline]
+    #[must_use]
+    pub(crate) fn phase(&self) -> Phase {
+        match self.words()[0].load(Relaxed) {
+            0 => Phase::Gather,
+            1 => Phase::Warm,
+            2 => Phase::Measure,
+            _ => Phase::Stop,
+        }
+    }
+
+    /// Moves everyone to a phase and wakes those who wait. Returns the moment it was so.
+    pub(crate) fn enter(&self, phase: Phase) -> Instant {
+        self.words()[0].store(phase as u64, Release);
+        let now = Instant::now();
+        // SAFETY: the word is mapped for as long as `self` is borrowed; the kernel only looks at
+        // its address.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                self.phase_word(),
+                libc::FUTEX_WAKE,
+                i32::MAX,
+                0,
+                0,
+                0,
+            )
+        };
+        now
+    }
+
+    /// Waits at the barrier: returns when the phase is no longer [`Phase::Gather`].
+    pub(crate) fn wait_for_start(&self) {
+        let patience = libc::timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        };
+        while self.words()[0].load(Acquire) == Phase::Gather as u64 {
+            // SAFETY: the word is mapped for as long as `self` is borrowed and `patience` outlives
+            // the call; the kernel reads both and returns at once if the word is no longer 0.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_futex,
+                    self.phase_word(),
+                    libc::FUTEX_WAIT,
+                    0,
+                    &raw const patience,
+                    0,
+                    0,
+                )
+            };
+        }
+    }
+
+    /// Returns the address of the phase as the 32-bit word that a futex is: its lower half, which
+    /// comes first.
+    fn phase_word(&self) -> *const u32 {
+        const { assert!(cfg!(target_endian = "little")) };
+        (&raw const self.words()[0]).cast()
+    }
+
+    /// Returns a worker's cell.
+    #[must_use]
+    pub(crate) fn cell(&self, worker: u32) -> Cell<'_> {
+        let start = HEADER + CELL * worker as usize;
+        Cell {
+            words: &self.words()[start..start + CELL],
+        }
+    }
+
+    /// Returns a writer's ledger, if the oracle is on and the worker is a writer.
+    #[must_use]
+    pub(crate) fn ledger(&self, worker: u32) -> Option<Ledger<'_>> {
+        let start = *self.ledgers.get(worker as usize)?;
+        let keys = self.workload.writer_keys(worker);
+        Some(Ledger::new(
+            &self.words()[start..start + words_for(&keys)],
+            keys,
+        ))
+    }
+
+    /// Leaves a worker's report.
+    ///
+    /// # Panics
+    /// If it is larger than its place; reports are bounded by far less.
+    pub(crate) fn put_report(&self, worker: u32, report: &[u8]) {
+        let words = self.report(worker);
+        assert!(
+            report.len() < (words.len() - 1) * 8,
+            "report of {} bytes",
+            report.len()
+        );
+        for (word, chunk) in words[1..].iter().zip(report.chunks(8)) {
+            let mut bytes = [0; 8];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            word.store(u64::from_le_bytes(bytes), Relaxed);
+        }
+        words[0].store(report.len() as u64, Release);
+    }
+
+    /// Takes a worker's report, empty if it left none.
+    #[must_use]
+    pub(crate) fn take_report(&self, worker: u32) -> Vec<u8> {
+        let words = self.report(worker);
+        let len = usize::try_from(words[0].load(Acquire))
+            .unwrap_or(0)
+            .min((words.len() - 1) * 8);
+        let mut report = Vec::with_capacity(len.next_multiple_of(8));
+        for word in &words[1..=len.div_ceil(8)] {
+            report.extend_from_slice(&word.load(Relaxed).to_le_bytes());
+        }
+        report.truncate(len);
+        report
+    }
+
+    fn report(&self, worker: u32) -> &[AtomicU64] {
+        let start = self.reports + REPORT * worker as usize;
+        &self.words()[start..start + REPORT]
+    }
+
+    /// Waits until every worker in `workers` has left [`State::Starting`], or `gone` says that
+    /// nothing more can come from it. Returns false if `interrupted` did first.
+    pub(crate) fn gather(
+        &self,
+        mut gone: impl FnMut(u32) -> bool,
+        interrupted: impl Fn() -> bool,
+    ) -> bool {
+        for worker in 0..self.workload.crew() {
+            while self.cell(worker).state() == State::Starting && !gone(worker) {
+                if interrupted() {
+                    return false;
+                }
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        true
+    }
+}
+
+/// One worker's cell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cell<'a> {
+    words: &'a [AtomicU64],
+}
+
+impl Cell<'_> {
+    /// Returns how far the worker is.
+    #[must_use]
+    pub(crate) fn state(&self) -> State {
+        match self.words[0].load(Acquire) {
+            0 => State::Starting,
+            1 => State::Ready,
+            2 => State::Misplaced,
+            _ => State::Done,
+        }
+    }
+
+    /// Says how far the worker is.
+    pub(crate) fn set_state(&self, state: State) {
+        self.words[0].store(state as u64, Release);
+    }
+
+    /// Shows the worker's counters.
+    #[inline]
+    pub(crate) fn show(&self, op: Op, counts: &Counts) {
+        let at = 8 + 4 * op as usize;
+        for (word, count) in self.words[at..at + 4].iter().zip([
+            counts.attempts,
+            counts.successes,
+            counts.again,
+            counts.failures,
+        ]) {
+            word.store(count, Relaxed);
+        }
+    }
+
+    /// Returns what the worker last showed.
+    #[must_use]
+    pub(crate) fn counts(&self, op: Op) -> Counts {
+        let at = 8 + 4 * op as usize;
+        let count = |index: usize| self.words[at + index].load(Relaxed);
+        Counts {
+            attempts: count(0),
+            successes: count(1),
+            again: count(2),
+            failures: count(3),
+        }
+    }
+
+    /// Returns the successes that the worker last showed, all operations together.
+    #[must_use]
+    pub(crate) fn successes(&self) -> u64 {
+        Op::ALL
+            .into_iter()
+            .map(|op| self.counts(op).successes)
+            .sum()
+    }
+}
+
+const _: () = assert!(8 + 4 * Op::COUNT <= CELL);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Family;
+
+    fn small() -> Workload {
+        Workload {
+            writers: 2,
+            readers: 1,
+            keys: 10,
+            ..Workload::default()
+        }
+    }
+
+    #[test]
+    fn a_second_mapping_sees_cells_ledgers_and_reports() {
+        let block = Block::create(&small()).unwrap();
+        let other = Block::from_fd(block.fd().try_clone_to_owned().unwrap(), &small()).unwrap();
+        other.cell(2).set_state(State::Ready);
+        assert_eq!(block.cell(2).state(), State::Ready);
+        let counts = Counts {
+            attempts: 4,
+            successes: 3,
+            again: 1,
+            failures: 0,
+        };
+        other.cell(1).show(Op::Set, &counts);
+        assert_eq!(block.cell(1).counts(Op::Set), counts);
+        assert_eq!(block.cell(0).successes(), 0);
+        other.ledger(1).unwrap().entry(Family::Value, 9).note_set(5);
+        assert_eq!(block.ledger(1).unwrap().entry(Family::Value, 9).set(), 5);
+        assert!(block.ledger(2).is_none(), "readers keep no ledger");
+        other.put_report(2, b"thirteen byte");
+        assert_eq!(block.take_report(2), b"thirteen byte");
+        assert_eq!(block.take_report(1), b"");
+    }
+
+    #[test]
+    fn the_barrier_opens_for_all() {
+        let block = Block::create(&small()).unwrap();
+        std::thread::scope(|scope| {
+            for worker in 0..3 {
+                let block = &block;
+                scope.spawn(move || {
+                    block.cell(worker).set_state(State::Ready);
+                    block.wait_for_start();
+                    assert_eq!(block.phase(), Phase::Warm);
+                });
+            }
+            assert!(block.gather(|_| false, || false));
+            block.enter(Phase::Warm);
+        });
+    }
+
+    #[test]
+    fn gathering_gives_up_on_workers_that_are_gone_and_on_interrupt() {
+        let block = Block::create(&small()).unwrap();
+        assert!(block.gather(|_| true, || false));
+        assert!(!block.gather(|_| false, || true));
+    }
+
+    #[test]
+    fn a_block_of_another_workload_is_refused() {
+        let block = Block::create(&small()).unwrap();
+        let other = Workload {
+            keys: 1000,
+            ..small()
+        };
+        assert!(Block::from_fd(block.fd().try_clone_to_owned().unwrap(), &other).is_err());
+    }
+}

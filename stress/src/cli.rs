@@ -1,0 +1,193 @@
+//! The command line: parsing is pure, one table of flags per verb; then run and print. stdout
+//! carries results only, JSON and nothing else with `--json`; everything else goes to stderr.
+
+mod arguments;
+
+use crate::crew;
+use crate::interrupt;
+use crate::progress::Line;
+use crate::record::{Output, Verdict};
+use crate::report::{comparison, summary};
+use crate::run::{RunError, run};
+use arguments::RunArguments;
+use clap::{Parser, Subcommand};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Exit code for a command line that asks for nothing that can be done.
+const USAGE: u8 = 2;
+/// Exit code when the machine did not let it run: nothing can be told.
+const INCONCLUSIVE: u8 = 4;
+
+/// Drives a splinter store with contending writers and readers, and proves it correct under load.
+/// Without a command: run, with its default workload.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 everything held, 1 a broken invariant, 2 usage, 3 regression, 4 inconclusive.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Runs a workload; without flags, 32 writers and 32 readers at each scrub level.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Run(Box<RunArguments>),
+    /// Is one worker process of a run.
+    #[command(hide = true)]
+    Worker(crew::Handover),
+}
+
+impl Verb {
+    /// Returns `run` without flags.
+    fn default_run() -> Self {
+        let arguments = Arguments::parse_from(["splinter-stress", "run"]);
+        arguments.verb.expect("a verb was given")
+    }
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    match arguments.verb.unwrap_or_else(Verb::default_run) {
+        Verb::Run(arguments) => run_verb(&arguments),
+        Verb::Worker(handover) => crew::serve(&handover).map_or_else(
+            |error| {
+                complain(&error);
+                ExitCode::from(INCONCLUSIVE)
+            },
+            |()| ExitCode::SUCCESS,
+        ),
+    }
+}
+
+fn run_verb(arguments: &RunArguments) -> ExitCode {
+    let workloads = match arguments.workloads() {
+        Ok(workloads) => workloads,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(USAGE);
+        }
+    };
+    interrupt::watch();
+    let mut records = Vec::new();
+    for workload in &workloads {
+        let mut line = Line::new(format!("scrub {}", workload.scrub));
+        let result = run(workload, &mut line);
+        drop(line);
+        match result {
+            Ok(record) => {
+                if !arguments.json {
+                    say(&summary(&record));
+                }
+                records.push(record);
+                // After each run, so that what was measured is kept whatever happens later.
+                if let Err(error) = keep(arguments, &records) {
+                    complain(&error);
+                    return ExitCode::from(USAGE);
+                }
+            }
+            Err(error) => {
+                complain(&error.to_string());
+                return ExitCode::from(match error {
+                    RunError::Usage(_) => USAGE,
+                    RunError::Failed(_) => INCONCLUSIVE,
+                });
+            }
+        }
+        if interrupt::requested() {
+            break;
+        }
+    }
+    let output = Output::new(records);
+    if arguments.json {
+        say(&serde_json::to_string_pretty(&output).expect("records are plain data"));
+    } else if output.records().len() > 1 {
+        say(&comparison(output.records()));
+    }
+    // A run that was cut short is not the one that was asked for.
+    let cut_short = interrupt::requested() && output.verdict() == Verdict::Pass;
+    if cut_short {
+        ExitCode::from(INCONCLUSIVE)
+    } else {
+        output.verdict().exit_code()
+    }
+}
+
+/// Writes the record and the histograms where they are wanted.
+fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), String> {
+    let write = |path: &Path, text: String| {
+        std::fs::write(path, text).map_err(|error| {
+            format!(
+                "cannot write {}: {error}; give a path that can be written",
+                path.display()
+            )
+        })
+    };
+    if let Some(path) = &arguments.record {
+        let output = Output::new(records.to_vec());
+        write(
+            path,
+            serde_json::to_string_pretty(&output).expect("records are plain data") + "\n",
+        )?;
+    }
+    if let Some(path) = &arguments.hdr {
+        // A log's header lines may come again: readers take the latest. A comment tells levels apart.
+        let log = |record: &crate::Record| match records.len() {
+            1 => record.hdr_log.clone(),
+            _ => format!("#[scrub {}]\n{}", record.config.scrub, record.hdr_log),
+        };
+        write(path, records.iter().map(log).collect())?;
+    }
+    Ok(())
+}
+
+/// Prints a result. A reader that has had enough is no error.
+fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn complain(error: &str) {
+    eprintln!("splinter-stress: {error}");
+}
+
+/// Prints help where it was asked for, else one line that says what is wrong.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    let first = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ");
+    let tip = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("tip: "));
+    complain(&format!(
+        "{first}; {}",
+        tip.unwrap_or("see 'splinter-stress run --help'")
+    ));
+    ExitCode::from(USAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,162 @@
+//! The workers of a run as a whole: started together, watched, brought home. A worker that dies is
+//! noticed and named; nobody waits for it.
+
+mod processes;
+
+pub(crate) use processes::{Handover, serve};
+
+use crate::block::{Block, State};
+use crate::options::Workers;
+use crate::placement::plan::Plan;
+use crate::worker::{Post, Report, Role};
+use crate::workload::Workload;
+use splinter::Store;
+use std::process::Child;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a worker process may take to stop before it is killed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The workers.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    block: Arc<Block>,
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+enum Member {
+    Thread(Option<JoinHandle<Result<(), String>>>),
+    Process(Child),
+}
+
+impl Crew {
+    /// Starts all workers of a plan.
+    ///
+    /// # Errors
+    /// One line if one could not be started; those that were are stopped again.
+    pub(crate) fn start(
+        workload: &Arc<Workload>,
+        plan: &Plan,
+        store: &Store,
+        block: &Arc<Block>,
+    ) -> Result<Self, String> {
+        let mut crew = Self {
+            block: Arc::clone(block),
+            members: Vec::new(),
+        };
+        for (worker, &cpu) in (0..).zip(&plan.cpus) {
+            crew.members.push(match workload.workers {
+                Workers::Threads => {
+                    Member::Thread(Some(thread(workload, worker, cpu, store, block)?))
+                }
+                Workers::Processes => {
+                    Member::Process(processes::start(workload, worker, cpu, store, block)?)
+                }
+            });
+        }
+        Ok(crew)
+    }
+
+    /// Tells whether a worker has ended: nothing more will come from it.
+    pub(crate) fn gone(&mut self, worker: u32) -> bool {
+        match &mut self.members[worker as usize] {
+            Member::Thread(handle) => handle.as_ref().is_none_or(JoinHandle::is_finished),
+            Member::Process(child) => !matches!(child.try_wait(), Ok(None)),
+        }
+    }
+
+    /// Tells whether every worker has done its share, or is gone.
+    pub(crate) fn all_done(&mut self) -> bool {
+        (0..self.members.len()).all(|worker| {
+            let worker = u32::try_from(worker).unwrap_or(u32::MAX);
+            self.block.cell(worker).state() == State::Done || self.gone(worker)
+        })
+    }
+
+    /// Waits for all workers, which must have been told to stop, and takes their reports. A worker
+    /// without one is told of in words.
+    #[must_use]
+    pub(crate) fn bring_home(mut self) -> Vec<Result<Report, String>> {
+        let deadline = Instant::now() + PATIENCE;
+        let members = std::mem::take(&mut self.members);
+        (0..)
+            .zip(members)
+            .map(|(worker, member)| self.bring_one(worker, member, deadline))
+            .collect()
+    }
+
+    fn bring_one(&self, worker: u32, member: Member, deadline: Instant) -> Result<Report, String> {
+        let end = match member {
+            Member::Thread(None) => Ok(()),
+            Member::Thread(Some(handle)) => {
+                handle.join().unwrap_or_else(|_| Err("panicked".to_owned()))
+            }
+            Member::Process(child) => processes::wait(child, deadline),
+        };
+        end.map_err(|reason| format!("worker {worker} {reason}"))?;
+        serde_json::from_slice(&self.block.take_report(worker))
+            .map_err(|error| format!("worker {worker} left no report: {error}"))
+    }
+}
+
+impl Drop for Crew {
+    /// Leaves nobody behind when a run ends early.
+    fn drop(&mut self) {
+        if self.members.is_empty() {
+            return;
+        }
+        self.block.enter(crate::block::Phase::Stop);
+        let deadline = Instant::now() + PATIENCE;
+        for (worker, member) in (0..).zip(std::mem::take(&mut self.members)) {
+            let _ = self.bring_one(worker, member, deadline);
+        }
+    }
+}
+
+/// Starts a worker as a thread.
+fn thread(
+    workload: &Arc<Workload>,
+    worker: u32,
+    cpu: Option<usize>,
+    store: &Store,
+    block: &Arc<Block>,
+) -> Result<JoinHandle<Result<(), String>>, String> {
+    let (workload, store, block) = (Arc::clone(workload), store.clone(), Arc::clone(block));
+    std::thread::Builder::new()
+        .name(format!("worker-{worker}"))
+        .spawn(move || {
+            work(
+                &Post {
+                    workload: &workload,
+                    block: &block,
+                    worker,
+                    cpu,
+                },
+                &store,
+            )
+        })
+        .map_err(|error| {
+            format!("worker {worker} could not be started: {error}; lower --writers or --readers")
+        })
+}
+
+/// Runs one worker on a store and leaves its report.
+fn work(post: &Post<'_>, store: &Store) -> Result<(), String> {
+    let report = match post.role() {
+        Role::Writer => {
+            let mut writer = store
+                .writer()
+                .map_err(|error| format!("got no lane: {error}"))?;
+            post.write(&mut writer)
+        }
+        Role::Reader => post.read(store),
+    };
+    let report =
+        serde_json::to_vec(&report).map_err(|error| format!("could not report: {error}"))?;
+    post.block.put_report(post.worker, &report);
+    post.block.cell(post.worker).set_state(State::Done);
+    Ok(())
+}

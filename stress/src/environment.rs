@@ -1,0 +1,211 @@
+//! The machine and the build that a run happened on: what its figures depend on beside the
+//! workload. Reads `/proc` and `/sys`, never fails; what cannot be read is "unavailable".
+
+use serde::{Deserialize, Serialize};
+use std::fs;
+
+/// What is said of a thing that cannot be read.
+const UNAVAILABLE: &str = "unavailable";
+
+/// The fingerprint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The processor's own name.
+    pub cpu_model: String,
+    /// Processors that this process may use.
+    pub processors: usize,
+    /// Caches of the first of them, as "L1 Data 48K".
+    pub caches: Vec<String>,
+    /// NUMA nodes, with the processors of each and its distances to all.
+    pub nodes: Vec<Node>,
+    /// Memory of the machine.
+    pub memory_bytes: u64,
+    /// Kernel release.
+    pub kernel: String,
+    /// Policies for transparent huge pages: private memory, shared memory.
+    pub huge_pages: [String; 2],
+    /// Frequency governor.
+    pub governor: String,
+    /// Whether a hypervisor is beneath, and whose machine it says this is.
+    pub hypervisor: String,
+    /// Load averages over 1, 5 and 15 minutes before the run.
+    pub load_before: String,
+    /// Processor time that the hypervisor gave to others during the run, all processors together.
+    pub steal_ms: u64,
+    /// Time-stamp counter, as measured against the clock.
+    pub tsc_ghz: f64,
+    /// Hardware counters: never read, and never guessed.
+    pub hardware_counters: String,
+    /// What was built.
+    pub build: Build,
+}
+
+/// A NUMA node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its number.
+    pub id: u32,
+    /// Its processors, as a list; empty for one with memory only.
+    pub processors: String,
+    /// Its distances to all nodes, as the firmware tells them.
+    pub distances: String,
+}
+
+/// What was built, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // The names say it all.
+pub struct Build {
+    pub version: String,
+    pub git_revision: String,
+    pub rustc: String,
+    pub profile: String,
+    pub opt_level: String,
+    pub target: String,
+    pub rustflags: String,
+    pub debug_assertions: bool,
+}
+
+impl Environment {
+    /// Reads all of it. Steal time and counter rate are known after the run only.
+    #[must_use]
+    pub fn read() -> Self {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let field = |name: &str| {
+            let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        };
+        let virtual_machine =
+            field("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"));
+        Self {
+            cpu_model: field("model name").unwrap_or_else(|| UNAVAILABLE.to_owned()),
+            processors: core_affinity::get_core_ids().map_or(1, |cores| cores.len()),
+            caches: caches(),
+            nodes: splinter::numa_nodes().into_iter().map(node).collect(),
+            memory_bytes: memory_bytes(),
+            kernel: line("/proc/sys/kernel/osrelease"),
+            huge_pages: ["enabled", "shmem_enabled"].map(|name| {
+                chosen(&line(&format!(
+                    "/sys/kernel/mm/transparent_hugepage/{name}"
+                )))
+            }),
+            governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            hypervisor: match (virtual_machine, line("/sys/class/dmi/id/sys_vendor")) {
+                (false, _) => "none".to_owned(),
+                (true, vendor) if vendor == UNAVAILABLE => "present".to_owned(),
+                (true, vendor) => format!("present ({vendor})"),
+            },
+            load_before: line("/proc/loadavg")
+                .split(' ')
+                .take(3)
+                .collect::<Vec<_>>()
+                .join(" "),
+            steal_ms: 0,
+            tsc_ghz: 0.0,
+            hardware_counters: UNAVAILABLE.to_owned(),
+            build: Build::this(),
+        }
+    }
+}
+
+impl Build {
+    /// Returns what this program was built from.
+    #[must_use]
+    pub fn this() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_revision: env!("SPLINTER_BUILD_REVISION").to_owned(),
+            rustc: env!("SPLINTER_BUILD_RUSTC").to_owned(),
+            profile: env!("SPLINTER_BUILD_PROFILE").to_owned(),
+            opt_level: env!("SPLINTER_BUILD_OPT_LEVEL").to_owned(),
+            target: env!("SPLINTER_BUILD_TARGET").to_owned(),
+            rustflags: env!("SPLINTER_BUILD_FLAGS").to_owned(),
+            debug_assertions: cfg!(debug_assertions),
+        }
+    }
+}
+
+/// Returns the time that the hypervisor has given to others since boot.
+#[must_use]
+pub(crate) fn steal_ms() -> u64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let ticks: u64 = stat
+        .split_whitespace()
+        .nth(8)
+        .and_then(|ticks| ticks.parse().ok())
+        .unwrap_or(0);
+    // USER_HZ is 100 on every Linux that has a stable ABI for it.
+    ticks * 10
+}
+
+fn line(path: &str) -> String {
+    fs::read_to_string(path)
+        .ok()
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| UNAVAILABLE.to_owned())
+}
+
+/// Returns the word in brackets: `always [madvise] never`.
+fn chosen(text: &str) -> String {
+    let word = text
+        .split_once('[')
+        .and_then(|(_, rest)| rest.split_once(']'));
+    word.map_or(text, |(word, _)| word).to_owned()
+}
+
+fn caches() -> Vec<String> {
+    (0..8)
+        .map(|index| format!("/sys/devices/system/cpu/cpu0/cache/index{index}"))
+        .take_while(|folder| fs::exists(folder).unwrap_or(false))
+        .map(|folder| {
+            let of = |name: &str| line(&format!("{folder}/{name}"));
+            format!("L{} {} {}", of("level"), of("type"), of("size"))
+        })
+        .collect()
+}
+
+fn node(id: u32) -> Node {
+    let folder = format!("/sys/devices/system/node/node{id}");
+    Node {
+        id,
+        processors: line(&format!("{folder}/cpulist")),
+        distances: line(&format!("{folder}/distance")),
+    }
+}
+
+fn memory_bytes() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = text.lines().find_map(|line| {
+        line.strip_prefix("MemTotal:")?
+            .trim()
+            .strip_suffix(" kB")?
+            .parse::<u64>()
+            .ok()
+    });
+    kib.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_can_be_described() {
+        let environment = Environment::read();
+        assert!(environment.processors > 0);
+        assert!(environment.memory_bytes > 0);
+        assert_ne!(environment.kernel, UNAVAILABLE);
+        assert!(!environment.build.rustc.is_empty());
+        let text = serde_json::to_string(&environment).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Environment>(&text).unwrap(),
+            environment
+        );
+    }
+
+    #[test]
+    fn the_chosen_policy_is_the_one_in_brackets() {
+        assert_eq!(chosen("always [madvise] never"), "madvise");
+        assert_eq!(chosen("unavailable"), "unavailable");
+    }
+}

@@ -1,0 +1,56 @@
+//! Drives a splinter store with contending writers and readers, and proves it correct under load:
+//! one [`Workload`], one [`run`], one [`Record`].
+//!
+//! The whole of a run is in the `run` module, in order. Throughput always means goodput: operations
+//! per second that did their work; attempts are beside it. Every value proves itself, every reader
+//! checks what it reads, and at the end every key is compared with what its writers were
+//! acknowledged.
+
+mod block;
+mod choice;
+pub mod cli;
+mod cpulist;
+mod crew;
+mod environment;
+mod interrupt;
+mod keys;
+mod latency;
+mod length;
+mod mix;
+mod observer;
+mod options;
+mod oracle;
+mod placement;
+mod progress;
+mod record;
+mod report;
+mod rng;
+mod run;
+mod stage;
+mod summing;
+mod target;
+mod text;
+mod worker;
+mod workload;
+
+#[cfg(test)]
+mod testing;
+
+pub use block::Counts;
+pub use choice::KeyChoice;
+pub use environment::{Build, Environment, Node};
+pub use latency::Percentiles;
+pub use length::ValueLen;
+pub use mix::{Mix, Op};
+pub use observer::Observer;
+pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
+pub use placement::Footing;
+pub use progress::{Line, Progress, Silent};
+pub use record::{
+    Cells, Invariants, MemoryPlacement, Operation, Output, Pages, Placement, Record,
+    SCHEMA_VERSION, StoreFacts, Totals, Verdict, Window, WorkerPlacement,
+};
+pub use report::{comparison, summary};
+pub use run::{RunError, run};
+pub use worker::Role;
+pub use workload::Workload;

@@ -1,0 +1,315 @@
+//! What workers do: the operations, the weights of a writer's mix, and how a worker draws its next
+//! one.
+
+use crate::rng::Rng;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// An operation, as it is counted and timed. One call is one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Op {
+    /// Reads a value.
+    Get,
+    /// Writes a value.
+    Set,
+    /// Appends to a value.
+    Append,
+    /// Adds to an integer.
+    Int,
+    /// Writes a tandem group.
+    Tandem,
+    /// Writes a vector.
+    Vector,
+    /// Sets a label.
+    Label,
+    /// Removes a key.
+    Unset,
+    /// Reads an integer.
+    ReadInt,
+    /// Reads a tandem group.
+    ReadTandem,
+    /// Reads a vector.
+    ReadVector,
+}
+
+impl Op {
+    /// Number of operations.
+    pub const COUNT: usize = 11;
+
+    /// All of them: those of a writer's mix first, in the order of its weights.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Get,
+        Self::Set,
+        Self::Append,
+        Self::Int,
+        Self::Tandem,
+        Self::Vector,
+        Self::Label,
+        Self::Unset,
+        Self::ReadInt,
+        Self::ReadTandem,
+        Self::ReadVector,
+    ];
+
+    /// Returns the name used on the command line and in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Set => "set",
+            Self::Append => "append",
+            Self::Int => "int",
+            Self::Tandem => "tandem",
+            Self::Vector => "vector",
+            Self::Label => "label",
+            Self::Unset => "unset",
+            Self::ReadInt => "read_int",
+            Self::ReadTandem => "read_tandem",
+            Self::ReadVector => "read_vector",
+        }
+    }
+
+    /// Returns the operation of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|op| op.name() == name)
+    }
+}
+
+/// Number of operations that a mix gives weights to.
+const MIXED: usize = 8;
+
+/// Weights of the operations that a writer draws from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Mix {
+    weights: [u32; MIXED],
+}
+
+impl Mix {
+    /// Builds a mix of one operation. Operations that only readers do are taken as their writing
+    /// counterpart.
+    #[must_use]
+    pub fn only(op: Op) -> Self {
+        let mut weights = [0; MIXED];
+        weights[writing(op) as usize] = 1;
+        Self { weights }
+    }
+
+    /// Returns the weight of an operation; 0 for those that only readers do.
+    #[must_use]
+    pub fn weight(&self, op: Op) -> u32 {
+        self.weights.get(op as usize).copied().unwrap_or(0)
+    }
+
+    /// Tells whether an operation can be drawn.
+    #[must_use]
+    pub fn has(&self, op: Op) -> bool {
+        self.weight(op) > 0
+    }
+
+    /// Tells whether values are read or written at all, or only integers and tandem groups.
+    #[must_use]
+    pub fn uses_values(&self) -> bool {
+        [
+            Op::Get,
+            Op::Set,
+            Op::Append,
+            Op::Vector,
+            Op::Label,
+            Op::Unset,
+        ]
+        .into_iter()
+        .any(|op| self.has(op))
+    }
+
+    /// Returns what a writer draws.
+    #[must_use]
+    pub fn for_writer(&self) -> Draw {
+        Draw::new(Op::ALL.into_iter().map(|op| (op, self.weight(op))))
+    }
+
+    /// Returns what a reader draws: for each operation of the writers the one that reads its
+    /// results, in the same proportion.
+    #[must_use]
+    pub fn for_reader(&self) -> Draw {
+        let values = [Op::Get, Op::Set, Op::Append, Op::Label, Op::Unset]
+            .into_iter()
+            .map(|op| self.weight(op))
+            .sum();
+        Draw::new([
+            (Op::Get, values),
+            (Op::ReadInt, self.weight(Op::Int)),
+            (Op::ReadTandem, self.weight(Op::Tandem)),
+            (Op::ReadVector, self.weight(Op::Vector)),
+        ])
+    }
+}
+
+/// Returns the operation of a mix that belongs to `op`.
+fn writing(op: Op) -> Op {
+    match op {
+        Op::ReadInt => Op::Int,
+        Op::ReadTandem => Op::Tandem,
+        Op::ReadVector => Op::Vector,
+        other => other,
+    }
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self::only(Op::Set)
+    }
+}
+
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        for op in Op::ALL.into_iter().filter(|&op| self.has(op)) {
+            write!(f, "{comma}{}={}", op.name(), self.weight(op))?;
+            comma = ",";
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Mix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut weights = [0; MIXED];
+        for part in text.split(',') {
+            let (name, weight) = part.trim().split_once('=').unwrap_or((part.trim(), "1"));
+            let op = Op::named(name).filter(|&op| (op as usize) < MIXED).ok_or_else(|| {
+                format!("'{name}' is no operation of a mix: use get, set, append, int, tandem, vector, \
+                     label, unset")
+            })?;
+            weights[op as usize] = weight
+                .parse::<u32>()
+                .ok()
+                .filter(|&weight| weight <= 1_000_000)
+                .ok_or_else(|| {
+                    format!(
+                        "'{weight}' is no weight: give a whole number up to 1000000, as in \
+                         {name}=10"
+                    )
+                })?;
+        }
+        if weights.iter().all(|&weight| weight == 0) {
+            return Err(
+                "the mix is empty: give at least one operation a weight, as in set=90,get=10"
+                    .to_owned(),
+            );
+        }
+        Ok(Self { weights })
+    }
+}
+
+crate::as_text!(Mix);
+
+/// Draws operations by weight.
+#[derive(Clone, Debug)]
+pub struct Draw {
+    /// Operations with the sum of weights up to and including theirs.
+    steps: Vec<(u32, Op)>,
+}
+
+impl Draw {
+    fn new(weights: impl IntoIterator<Item = (Op, u32)>) -> Self {
+        let mut sum = 0;
+        let steps = weights
+            .into_iter()
+            .filter(|&(_, weight)| weight > 0)
+            .map(|(op, weight)| {
+                sum += weight;
+                (sum, op)
+            })
+            .collect();
+        Self { steps }
+    }
+
+    /// Returns the operations that can be drawn.
+    pub fn ops(&self) -> impl Iterator<Item = Op> + '_ {
+        self.steps.iter().map(|&(_, op)| op)
+    }
+
+    /// Draws one; without a random number where there is only one.
+    #[inline]
+    pub fn draw(&self, rng: &mut Rng) -> Op {
+        match self.steps.as_slice() {
+            [] => Op::Get,
+            [(_, op)] => *op,
+            steps => {
+                let at = rng.below(u64::from(steps[steps.len() - 1].0));
+                steps
+                    .iter()
+                    .find(|&&(sum, _)| at < u64::from(sum))
+                    .map_or(Op::Get, |&(_, op)| op)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_mix_round_trip() {
+        for text in [
+            "set=1",
+            "get=10,set=80,unset=10",
+            "int=3,tandem=1,vector=2,label=5",
+        ] {
+            assert_eq!(text.parse::<Mix>().unwrap().to_string(), text);
+        }
+        assert_eq!("set".parse(), Ok(Mix::only(Op::Set)));
+        for text in ["", "set=0", "put=1", "set=x", "read_int=1", "set=1,,get=1"] {
+            assert!(text.parse::<Mix>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn draws_follow_the_weights() {
+        let mix: Mix = "get=1,set=2,int=1".parse().unwrap();
+        let draw = mix.for_writer();
+        let mut rng = Rng::new(2, 2);
+        let mut counts = [0u32; Op::COUNT];
+        for _ in 0..40_000 {
+            counts[draw.draw(&mut rng) as usize] += 1;
+        }
+        for (op, share) in [(Op::Get, 0.25), (Op::Set, 0.5), (Op::Int, 0.25)] {
+            assert!(
+                (f64::from(counts[op as usize]) / 40_000.0 - share).abs() < 0.02,
+                "{op:?}"
+            );
+        }
+        assert_eq!(counts.iter().sum::<u32>(), 40_000);
+    }
+
+    #[test]
+    fn readers_read_what_writers_write() {
+        let reader = |text: &str| {
+            text.parse::<Mix>()
+                .unwrap()
+                .for_reader()
+                .ops()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(reader("set"), [Op::Get]);
+        assert_eq!(reader("int"), [Op::ReadInt]);
+        assert_eq!(
+            reader("set,tandem,vector"),
+            [Op::Get, Op::ReadTandem, Op::ReadVector]
+        );
+    }
+
+    #[test]
+    fn every_operation_has_its_own_name() {
+        for op in Op::ALL {
+            assert_eq!(Op::named(op.name()), Some(op));
+        }
+    }
+}

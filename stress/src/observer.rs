@@ -1,0 +1,167 @@
+//! What watching costs: clock, histogram and oracle, each timed alone on this machine just before
+//! the run, so that a reader of the record can tell the store's share of an operation from the
+//! harness's.
+
+use crate::keys::{self, Family};
+use crate::latency::histogram;
+use crate::oracle::body;
+use crate::oracle::seen::Seen;
+use crate::workload::Workload;
+use serde::{Deserialize, Serialize};
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Repetitions of one timing; the quickest of [`ROUNDS`] counts.
+const TURNS: u32 = 4_000;
+const ROUNDS: u32 = 5;
+
+/// Costs in nanoseconds per operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observer {
+    /// Of how many attempts one is timed; 0 for none.
+    pub timed_one_of: u32,
+    /// Reading the clock before and after an attempt that is timed.
+    pub clock_ns: f64,
+    /// Smallest step of the time-stamp counter: latencies are no finer than this.
+    pub clock_step_ns: f64,
+    /// Recording one latency.
+    pub histogram_ns: f64,
+    /// Making one value that proves itself, of the workload's longest length.
+    pub fill_ns: f64,
+    /// Checking one such value, and that time has not gone back.
+    pub check_ns: f64,
+    /// All that is switched on, per write: fill, and the timed share of clock and histogram.
+    pub per_write_ns: f64,
+    /// All that is switched on, per read: check, and the timed share of clock and histogram.
+    pub per_read_ns: f64,
+}
+
+impl Observer {
+    /// Times everything that a workload has switched on: a few milliseconds.
+    #[must_use]
+    pub fn measure(workload: &Workload) -> Self {
+        let mut observer = Self::default();
+        if workload.histogram {
+            let mut histogram = histogram();
+            observer.timed_one_of = workload.sample;
+            observer.clock_ns = time(|_| {
+                black_box(splinter::cycles());
+                black_box(splinter::cycles());
+            });
+            observer.histogram_ns =
+                time(|turn| histogram.saturating_record(u64::from(100 + turn % 900)));
+        }
+        if workload.oracle {
+            let mut value = vec![0; workload.value_len.longest() as usize];
+            let mut seen = Seen::new(workload.keys * 2);
+            let key = |turn: u32| keys::name(Family::Value, u64::from(turn) % workload.keys);
+            observer.fill_ns = time(|turn| {
+                body::fill(
+                    &mut value,
+                    splinter::hash_key(&key(turn)),
+                    1,
+                    u64::from(turn),
+                );
+                black_box(&value);
+            });
+            body::fill(&mut value, splinter::hash_key(&key(0)), 1, 1);
+            observer.check_ns = time(|turn| {
+                let hash = splinter::hash_key(black_box(&key(0)));
+                let good = body::check(black_box(&value), hash).is_ok();
+                black_box(
+                    good && seen.observe(
+                        Family::Value,
+                        u64::from(turn) % workload.keys,
+                        1,
+                        u64::from(turn),
+                    ),
+                );
+            });
+        }
+        let timed = match observer.timed_one_of {
+            0 => 0.0,
+            every => (observer.clock_ns + observer.histogram_ns) / f64::from(every),
+        };
+        observer.per_write_ns = observer.fill_ns + timed;
+        observer.per_read_ns = observer.check_ns + timed;
+        observer
+    }
+}
+
+/// Returns the step of the time-stamp counter, in its own cycles: some virtual machines round it.
+#[must_use]
+pub(crate) fn clock_step() -> u64 {
+    let differences: Vec<u64> = (0..4_000)
+        .map(|turn| {
+            let start = splinter::cycles();
+            for spin in 0..turn % 40 {
+                black_box(spin);
+            }
+            splinter::cycles().saturating_sub(start)
+        })
+        .collect();
+    step(&differences)
+}
+
+/// Returns the largest step of which all but a few of the short differences are multiples, give or
+/// take one; 1 if there is none.
+fn step(differences: &[u64]) -> u64 {
+    let short: Vec<u64> = differences
+        .iter()
+        .copied()
+        .filter(|&cycles| cycles < 400)
+        .collect();
+    let stray = |step: u64| {
+        let off = |cycles: u64| (cycles % step).min(step - cycles % step) > 1;
+        short.iter().filter(|&&cycles| off(cycles)).count()
+    };
+    // Below 6, "give or take one" would hold for half of all differences.
+    (6..=200)
+        .rev()
+        .find(|&candidate| stray(candidate) * 50 < short.len())
+        .unwrap_or(1)
+}
+
+/// Returns the time of one turn: the quickest round, which the machine disturbed least.
+fn time(mut turn: impl FnMut(u32)) -> f64 {
+    let round = |turn: &mut dyn FnMut(u32)| {
+        let start = Instant::now();
+        for number in 0..TURNS {
+            turn(number);
+        }
+        start.elapsed().as_secs_f64() * 1e9 / f64::from(TURNS)
+    };
+    let quickest = (0..ROUNDS)
+        .map(|_| round(&mut turn))
+        .fold(f64::MAX, f64::min);
+    (quickest * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rounded_counter_is_noticed() {
+        let fine: Vec<u64> = (0..1000).map(|turn| 40 + turn * 7 % 150).collect();
+        assert_eq!(step(&fine), 1);
+        let rounded: Vec<u64> = fine
+            .iter()
+            .map(|cycles| cycles / 26 * 26 + cycles % 2)
+            .collect();
+        assert_eq!(step(&rounded), 26);
+        assert_eq!(step(&[]), 1);
+    }
+
+    #[test]
+    fn only_what_is_switched_on_costs() {
+        let nothing = Workload {
+            oracle: false,
+            histogram: false,
+            ..Workload::default()
+        };
+        assert_eq!(Observer::measure(&nothing), Observer::default());
+        let all = Observer::measure(&Workload::default());
+        assert!(all.per_write_ns >= all.fill_ns && all.timed_one_of == 1);
+    }
+}

@@ -1,0 +1,298 @@
+//! The smaller choices of a workload: how workers run, for how long, where, and where the store
+//! lives. Each has one text form.
+
+use crate::text::{parse_duration, print_duration};
+use crate::{as_text, cpulist};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// What a worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Workers {
+    /// Threads of one process.
+    Threads,
+    /// A process each.
+    Processes,
+}
+
+/// When a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Span {
+    /// After this long, in milliseconds.
+    DurationMs(u64),
+    /// After this many completed operations (anything but `Again`), dealt out evenly over the
+    /// workers.
+    Ops(u64),
+}
+
+/// How long the workers run before anything is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Warmup {
+    /// Until goodput is steady.
+    Auto,
+    /// This long.
+    For(Duration),
+}
+
+/// Which processors workers are put on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Pin {
+    /// Wherever the scheduler likes.
+    None,
+    /// One after the other, neighbours first: sibling threads, then cores, then nodes.
+    Compact,
+    /// As far apart as possible: nodes in turn, sibling threads last.
+    Scatter,
+    /// These, in this order, from the front again when there are more workers.
+    List(Vec<usize>),
+}
+
+/// Which NUMA node the store's memory is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Memory {
+    /// The node of whoever touches a page first.
+    Local,
+    /// This one.
+    Node(u32),
+    /// All of them in turn, page by page.
+    Interleave,
+}
+
+/// Whether the store asks for huge pages, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Huge {
+    /// Not at all.
+    Off,
+    /// By advice, which the kernel may follow.
+    Advise,
+    /// By collapsing what is there.
+    Collapse,
+    /// From the kernel's pool.
+    Hugetlb,
+}
+
+/// Where the store lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Backing {
+    /// In a memfd.
+    Anonymous,
+    /// In named shared memory.
+    Shared(String),
+    /// In a file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Threads => "threads",
+            Self::Processes => "processes",
+        })
+    }
+}
+
+impl FromStr for Workers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "threads" => Ok(Self::Threads),
+            "processes" => Ok(Self::Processes),
+            _ => Err(format!(
+                "'{text}' is no kind of worker: use threads or processes"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Warmup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::For(span) => f.write_str(&print_duration(*span)),
+        }
+    }
+}
+
+impl FromStr for Warmup {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            Ok(Self::Auto)
+        } else {
+            parse_duration(text).map(Self::For)
+        }
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Compact => f.write_str("compact"),
+            Self::Scatter => f.write_str("scatter"),
+            Self::List(cpus) => f.write_str(&cpulist::print(cpus)),
+        }
+    }
+}
+
+impl FromStr for Pin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            "compact" => Ok(Self::Compact),
+            "scatter" => Ok(Self::Scatter),
+            list if list.starts_with(|c: char| c.is_ascii_digit()) => {
+                cpulist::parse(list).map(Self::List)
+            }
+            _ => Err(format!(
+                "'{text}' is no placement: use none, compact, scatter or processors, as in 0-3,8"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Node(node) => write!(f, "node:{node}"),
+            Self::Interleave => f.write_str("interleave"),
+        }
+    }
+}
+
+impl FromStr for Memory {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.strip_prefix("node:").map(str::parse)) {
+            ("local", _) => Ok(Self::Local),
+            ("interleave", _) => Ok(Self::Interleave),
+            (_, Some(Ok(node))) => Ok(Self::Node(node)),
+            _ => Err(format!(
+                "'{text}' is no memory placement: use local, node:N or interleave"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Huge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Advise => "advise",
+            Self::Collapse => "collapse",
+            Self::Hugetlb => "hugetlb",
+        })
+    }
+}
+
+impl FromStr for Huge {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "advise" => Ok(Self::Advise),
+            "collapse" => Ok(Self::Collapse),
+            "hugetlb" => Ok(Self::Hugetlb),
+            _ => Err(format!(
+                "'{text}' is no way to get huge pages: use off, advise, collapse or hugetlb"
+            )),
+        }
+    }
+}
+
+impl From<Huge> for splinter::HugePages {
+    fn from(huge: Huge) -> Self {
+        match huge {
+            Huge::Off => Self::Off,
+            Huge::Advise => Self::Advise,
+            Huge::Collapse => Self::Collapse,
+            Huge::Hugetlb => Self::Hugetlb,
+        }
+    }
+}
+
+impl fmt::Display for Backing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::Shared(name) => write!(f, "shared:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
+impl FromStr for Backing {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "anonymous" => Ok(Self::Anonymous),
+            Some(("shared", name)) if !name.is_empty() => Ok(Self::Shared(name.to_owned())),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            _ => Err(format!(
+                "'{text}' is no backing: use anonymous, shared:NAME or file:PATH"
+            )),
+        }
+    }
+}
+
+as_text!(Warmup);
+as_text!(Pin);
+as_text!(Memory);
+as_text!(Backing);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip<T: FromStr<Err = String> + fmt::Display>(good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert_eq!(
+                text.parse::<T>()
+                    .unwrap_or_else(|error| panic!("{text}: {error}"))
+                    .to_string(),
+                *text
+            );
+        }
+        for text in bad {
+            let error = text
+                .parse::<T>()
+                .err()
+                .unwrap_or_else(|| panic!("{text} was taken"));
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_choice_round_trips_through_its_text() {
+        round_trip::<Workers>(&["threads", "processes"], &["", "fibers"]);
+        round_trip::<Warmup>(&["auto", "0s", "500ms"], &["", "soon"]);
+        round_trip::<Pin>(
+            &["none", "compact", "scatter", "0-3,8"],
+            &["", "0-", "tight"],
+        );
+        round_trip::<Memory>(&["local", "node:3", "interleave"], &["", "node:", "far"]);
+        round_trip::<Huge>(&["off", "advise", "collapse", "hugetlb"], &["", "on"]);
+        round_trip::<Backing>(
+            &["anonymous", "shared:demo", "file:/tmp/a:b"],
+            &["", "shared:", "tape"],
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! What each writer remembers of what the store acknowledged, per key, so that the end can be
+//! compared with it exactly. A ledger lies in the run's shared block: it outlives its writer,
+//! whatever happens to that one. It has one writer and is read by others only after that writer has
+//! ended, so relaxed accesses suffice everywhere.
+//!
+//! Per key four words: sequence of the last value operation (bit 63: it was an unset), sequence of
+//! the last set, sequence of the last vector (bit 63: no value operation since), labels. For
+//! integers: number of additions, their sum.
+
+use crate::keys::Family;
+use crate::workload::KeySets;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Words per key.
+const ENTRY: usize = 4;
+const LAST: usize = 0;
+const SET: usize = 1;
+const VECTOR: usize = 2;
+const LABELS: usize = 3;
+/// The sign bit: "was an unset" in the last operation, "still current" in the vector.
+const FLAG: u64 = 1 << 63;
+
+/// Returns how many words the ledger of a writer with these keys needs: whole cache lines.
+#[must_use]
+pub(crate) fn words_for(keys: &KeySets) -> usize {
+    (usize::try_from(keys.count()).unwrap_or(usize::MAX / 16) * ENTRY).next_multiple_of(8)
+}
+
+/// One writer's ledger.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger<'a> {
+    words: &'a [AtomicU64],
+    keys: KeySets,
+}
+
+impl<'a> Ledger<'a> {
+    /// Interprets zeroed words, [`words_for`] `keys`, as a ledger.
+    #[must_use]
+    pub(crate) fn new(words: &'a [AtomicU64], keys: KeySets) -> Self {
+        assert!(
+            words.len() >= words_for(&keys),
+            "{} words for {keys:?}",
+            words.len()
+        );
+        Self { words, keys }
+    }
+
+    /// Tells whether this writer may have written a key.
+    #[must_use]
+    pub(crate) fn covers(&self, family: Family, key: u64) -> bool {
+        match family {
+            Family::Value => self.keys.values.contains(&key),
+            Family::Counter => self.keys.counters.contains(&key),
+            Family::Group => self.keys.groups.contains(&key),
+        }
+    }
+
+    /// Returns the entry of a key that the ledger covers.
+    #[inline]
+    #[must_use]
+    pub(crate) fn entry(&self, family: Family, key: u64) -> Entry<'a> {
+        let KeySets {
+            values,
+            counters,
+            groups,
+        } = &self.keys;
+        let count = |keys: &std::ops::Range<u64>| keys.end - keys.start;
+        let at = match family {
+            Family::Value => key - values.start,
+            Family::Counter => count(values) + key - counters.start,
+            Family::Group => count(values) + count(counters) + key - groups.start,
+        };
+        let at = at as usize * ENTRY;
+        Entry {
+            words: &self.words[at..at + ENTRY],
+        }
+    }
+}
+
+/// What a writer remembers of one key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    words: &'a [AtomicU64],
+}
+
+impl Entry<'_> {
+    /// Returns the sequence of the last acknowledged set, append or unset; 0 if there was none.
+    #[inline]
+    #[must_use]
+    pub(crate) fn last(&self) -> u64 {
+        self.load(LAST) & !FLAG
+    }
+
+    /// Tells whether the last one was an unset.
+    #[inline]
+    #[must_use]
+    pub(crate) fn was_unset(&self) -> bool {
+        self.load(LAST) & FLAG != 0
+    }
+
+    /// Returns the sequence of the last acknowledged set; 0 if there was none.
+    #[must_use]
+    pub(crate) fn set(&self) -> u64 {
+        self.load(SET)
+    }
+
+    /// Returns the sequence of the last acknowledged vector, 0 if there was none, and whether no
+    /// value operation came after it.
+    #[must_use]
+    pub(crate) fn vector(&self) -> (u64, bool) {
+        let word = self.load(VECTOR);
+        (word & !FLAG, word & FLAG != 0)
+    }
+
+    /// Returns the labels acknowledged since the last unset.
+    #[must_use]
+    pub(crate) fn labels(&self) -> u64 {
+        self.load(LABELS)
+    }
+
+    /// Returns the sum of what was added to an integer.
+    #[must_use]
+    pub(crate) fn sum(&self) -> u64 {
+        self.load(SET)
+    }
+
+    /// Notes a set, or the write of a tandem group.
+    #[inline]
+    pub(crate) fn note_set(&self, seq: u64) {
+        self.store(LAST, seq);
+        self.store(SET, seq);
+        self.vector_is_old();
+    }
+
+    /// Notes an append.
+    #[inline]
+    pub(crate) fn note_append(&self, seq: u64) {
+        self.store(LAST, seq);
+        self.vector_is_old();
+    }
+
+    /// Notes an unset.
+    #[inline]
+    pub(crate) fn note_unset(&self, seq: u64) {
+        self.store(LAST, seq | FLAG);
+        self.store(LABELS, 0);
+        self.vector_is_old();
+    }
+
+    /// Notes a vector.
+    pub(crate) fn note_vector(&self, seq: u64) {
+        self.store(VECTOR, seq | FLAG);
+    }
+
+    /// Notes labels.
+    pub(crate) fn note_labels(&self, mask: u64) {
+        self.store(LABELS, self.load(LABELS) | mask);
+    }
+
+    /// Notes an addition.
+    #[inline]
+    pub(crate) fn note_addition(&self, amount: u64) {
+        self.store(LAST, self.load(LAST) + 1);
+        self.store(SET, self.load(SET).wrapping_add(amount));
+    }
+
+    #[inline]
+    fn vector_is_old(&self) {
+        let vector = self.load(VECTOR);
+        if vector & FLAG != 0 {
+            self.store(VECTOR, vector & !FLAG);
+        }
+    }
+
+    #[inline]
+    fn load(&self, word: usize) -> u64 {
+        self.words[word].load(Relaxed)
+    }
+
+    #[inline]
+    fn store(&self, word: usize, value: u64) {
+        self.words[word].store(value, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_remember_what_was_acknowledged_each_for_itself() {
+        let keys = KeySets {
+            values: 10..20,
+            counters: 0..4,
+            groups: 5..7,
+        };
+        let words: Vec<AtomicU64> = (0..words_for(&keys)).map(|_| AtomicU64::new(0)).collect();
+        let ledger = Ledger::new(&words, keys);
+        let value = ledger.entry(Family::Value, 19);
+        value.note_set(1);
+        value.note_append(2);
+        value.note_vector(1);
+        value.note_labels(4);
+        assert_eq!(
+            (value.last(), value.set(), value.vector(), value.labels()),
+            (2, 1, (1, true), 4)
+        );
+        value.note_unset(3);
+        assert_eq!(
+            (
+                value.last(),
+                value.was_unset(),
+                value.vector(),
+                value.labels()
+            ),
+            (3, true, (1, false), 0)
+        );
+        let counter = ledger.entry(Family::Counter, 0);
+        counter.note_addition(5);
+        counter.note_addition(6);
+        assert_eq!((counter.last(), counter.sum()), (2, 11));
+        ledger.entry(Family::Group, 6).note_set(9);
+        assert_eq!(ledger.entry(Family::Group, 5).last(), 0);
+        assert!(ledger.covers(Family::Value, 10) && !ledger.covers(Family::Value, 9));
+    }
+}

@@ -1,0 +1,319 @@
+//! The final sweep: reads every key once more, after the last worker has ended, and compares it
+//! with what the writers' ledgers say was acknowledged. Exact for shared keys too:
+//!
+//! - The first piece of a value is that of some writer's *last* acknowledged set: any earlier one
+//!   was overwritten by it. It is the prefilled one only if nobody ever set or removed the key.
+//! - Each writer's pieces in a value follow each other without a gap, and end with its last
+//!   acknowledged one. On the prefilled piece all appends of all writers follow.
+//! - A key may be missing only if some writer's last operation on it was an unset.
+//! - An integer is the sum of all acknowledged additions.
+//! - Labels are the union of the acknowledged ones, where nobody removed the key or one writer
+//!   knows all of it.
+//! - A vector is some writer's last; it is there if its only writer did nothing to the value since.
+//!
+//! A writer that died may have written once more than it noted.
+
+use super::body::{self, PREFILL, Stamp};
+use super::ledger::{Entry, Ledger};
+use crate::keys::{self, Family};
+use crate::mix::Op;
+use crate::target::{Miss, Reads};
+use crate::worker::buffer_len;
+use crate::worker::checks::{Checks, Faults};
+use crate::workload::Workload;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Keys that one task checks.
+const PART: u64 = 1 << 12;
+/// Attempts to read a key, which nobody writes any more.
+const PATIENCE: u32 = 1_000;
+
+/// What the sweep compares with.
+#[derive(Debug)]
+pub(crate) struct Sweep<'a> {
+    workload: &'a Workload,
+    ledgers: &'a [Ledger<'a>],
+    /// By writer: it ended without a report.
+    dead: &'a [bool],
+}
+
+/// A writer that may have written a key.
+struct Author<'a> {
+    id: u16,
+    entry: Entry<'a>,
+    dead: bool,
+}
+
+impl Author<'_> {
+    /// Tells whether `stamp` can be this writer's write `seq`, or the one that it died in.
+    fn wrote(&self, stamp: Stamp, seq: u64) -> bool {
+        seq > 0 && stamp.is(self.id, seq) || self.dead && stamp.is(self.id, self.entry.last() + 1)
+    }
+}
+
+impl<'a> Sweep<'a> {
+    /// Prepares; `dead` tells of each writer whether it ended early.
+    #[must_use]
+    pub(crate) fn new(workload: &'a Workload, ledgers: &'a [Ledger<'a>], dead: &'a [bool]) -> Self {
+        Self {
+            workload,
+            ledgers,
+            dead,
+        }
+    }
+
+    /// Reads and compares everything, with all processors.
+    pub(crate) fn run(&self, target: &(impl Reads + Sync)) -> Faults {
+        let keys = self.workload.key_sets();
+        let mut faults = self.family(&keys.values, |part, checks| {
+            self.values(part, checks, target);
+        });
+        faults.merge(self.family(&keys.counters, |part, checks| {
+            self.counters(part, checks, target);
+        }));
+        faults.merge(self.family(&keys.groups, |part, checks| {
+            self.groups(part, checks, target);
+        }));
+        faults
+    }
+
+    fn family(&self, keys: &Range<u64>, check: impl Fn(Range<u64>, &mut Checks) + Sync) -> Faults {
+        (0..keys.end.div_ceil(PART))
+            .into_par_iter()
+            .map(|part| {
+                let mut checks = Checks::new(self.workload);
+                check(part * PART..keys.end.min((part + 1) * PART), &mut checks);
+                checks.faults
+            })
+            .reduce(Faults::default, |mut left, right| {
+                left.merge(right);
+                left
+            })
+    }
+
+    fn authors(&self, family: Family, key: u64) -> Vec<Author<'_>> {
+        let covering = (0..)
+            .zip(self.ledgers)
+            .filter(|(_, ledger)| ledger.covers(family, key));
+        covering
+            .map(|(id, ledger)| Author {
+                id,
+                entry: ledger.entry(family, key),
+                dead: self.dead.get(usize::from(id)).copied().unwrap_or(false),
+            })
+            .collect()
+    }
+
+    fn values(&self, keys: Range<u64>, checks: &mut Checks, target: &impl Reads) {
+        let mut buf = vec![0; buffer_len(self.workload)];
+        for index in keys {
+            let key = keys::name(Family::Value, index);
+            let authors = self.authors(Family::Value, index);
+            match patiently(|| target.get(&key, &mut buf)) {
+                Ok(len) => value(&key, &buf[..len], &authors, checks),
+                Err(Miss::NotFound) => {
+                    let removed = |author: &Author<'_>| {
+                        author.entry.was_unset() || author.dead && self.workload.may_miss()
+                    };
+                    if !authors.iter().any(removed) {
+                        checks.faults.spurious_miss(Op::Get, &key);
+                    }
+                    continue;
+                }
+                Err(miss) => checks
+                    .faults
+                    .unexpected(Op::Get, &key, &format!("{miss:?}")),
+            }
+            if self.workload.mix.has(Op::Label) {
+                self.labels(&key, &authors, checks, target);
+            }
+            if self.workload.mix.has(Op::Vector) {
+                self.vector(&key, &authors, checks, target);
+            }
+        }
+    }
+
+    fn labels(
+        &self,
+        key: &[u8; 8],
+        authors: &[Author<'_>],
+        checks: &mut Checks,
+        target: &impl Reads,
+    ) {
+        if self.workload.may_miss() && authors.len() > 1 || authors.iter().any(|author| author.dead)
+        {
+            return;
+        }
+        let expected = authors
+            .iter()
+            .fold(0, |labels, author| labels | author.entry.labels());
+        match patiently(|| target.labels(key)) {
+            Ok(found) if found == expected => {}
+            Ok(found) => checks.faults.lost_update(key, || {
+                format!("labels {found:#x}, acknowledged were {expected:#x}")
+            }),
+            Err(miss) => checks
+                .faults
+                .unexpected(Op::Label, key, &format!("{miss:?}")),
+        }
+    }
+
+    fn vector(
+        &self,
+        key: &[u8; 8],
+        authors: &[Author<'_>],
+        checks: &mut Checks,
+        target: &impl Reads,
+    ) {
+        let mut found = vec![0.0; self.workload.geometry().vector_dim as usize];
+        match patiently(|| target.read_vector(key, &mut found)) {
+            Ok(()) => {
+                let Some(stamp) = checks.vector(key, &found) else {
+                    return;
+                };
+                if !authors
+                    .iter()
+                    .any(|author| stamp.is(author.id, author.entry.vector().0) || author.dead)
+                {
+                    let Stamp { writer, seq, .. } = stamp;
+                    checks.faults.lost_update(key, || {
+                        format!("vector of writer {writer} sequence {seq}, not its last")
+                    });
+                }
+            }
+            Err(Miss::NotFound) => {
+                if let [author] = authors
+                    && author.entry.vector().1
+                    && !author.dead
+                {
+                    checks.faults.lost_update(key, || {
+                        format!("no vector, acknowledged was {}", author.entry.vector().0)
+                    });
+                }
+            }
+            Err(miss) => checks
+                .faults
+                .unexpected(Op::ReadVector, key, &format!("{miss:?}")),
+        }
+    }
+
+    fn counters(&self, keys: Range<u64>, checks: &mut Checks, target: &impl Reads) {
+        for index in keys {
+            let key = keys::name(Family::Counter, index);
+            let authors = self.authors(Family::Counter, index);
+            let expected = authors
+                .iter()
+                .fold(0u64, |sum, author| sum.wrapping_add(author.entry.sum()));
+            let dead = authors.iter().any(|author| author.dead);
+            match patiently(|| target.read_int(&key)) {
+                Ok(found) if found == expected || dead && found > expected => {}
+                Ok(found) => checks.faults.lost_update(&key, || {
+                    format!("holds {found}, acknowledged were {expected}")
+                }),
+                Err(Miss::NotFound) => checks.faults.spurious_miss(Op::ReadInt, &key),
+                Err(miss) => checks
+                    .faults
+                    .unexpected(Op::ReadInt, &key, &format!("{miss:?}")),
+            }
+        }
+    }
+
+    fn groups(&self, keys: Range<u64>, checks: &mut Checks, target: &impl Reads) {
+        let mut orders = vec![Vec::new(); self.workload.orders as usize];
+        for index in keys {
+            let base = keys::name(Family::Group, index);
+            match patiently(|| target.read_tandem(&base, &mut orders)) {
+                Ok(()) => {
+                    let Some(stamp) = checks.group(index, base, &orders) else {
+                        continue;
+                    };
+                    origin(&base, stamp, &self.authors(Family::Group, index), checks);
+                }
+                Err(Miss::NotFound) => checks.faults.spurious_miss(Op::ReadTandem, &base),
+                Err(miss) => checks
+                    .faults
+                    .unexpected(Op::ReadTandem, &base, &format!("{miss:?}")),
+            }
+        }
+    }
+}
+
+/// Compares a value with its authors' ledgers.
+fn value(key: &[u8; 8], value: &[u8], authors: &[Author<'_>], checks: &mut Checks) {
+    let hash = splinter::hash_key(key);
+    let mut pieces = Vec::new();
+    let first = match body::check_pieces(value, hash, |stamp| pieces.push(stamp)) {
+        Ok(first) => first,
+        Err(flaw) => return checks.broken(key, value, flaw),
+    };
+    if !origin(key, first, authors, checks) {
+        return;
+    }
+    let mut by_writer: BTreeMap<u16, Vec<Stamp>> = BTreeMap::new();
+    for stamp in pieces {
+        by_writer.entry(stamp.writer).or_default().push(stamp);
+    }
+    let prefilled = first.is(PREFILL, 1) && first.seq_bits == 48;
+    for author in authors.iter().filter(|_| first.seq_bits == 48) {
+        let last = author.entry.last();
+        let own = by_writer.get(&author.id).map_or(&[][..], Vec::as_slice);
+        let gap = own.windows(2).any(|pair| pair[1].seq != pair[0].seq + 1);
+        let late = prefilled && own.first().is_some_and(|stamp| stamp.seq != 1);
+        let ends = match own.last() {
+            Some(stamp) => !author.entry.was_unset() && author.wrote(*stamp, last),
+            None => !prefilled || last == 0,
+        };
+        if gap || late || !ends {
+            let seqs: Vec<u64> = own.iter().map(|stamp| stamp.seq).collect();
+            checks.faults.lost_update(key, || {
+                format!(
+                    "holds writes {seqs:?} of writer {}, whose last acknowledged one was {last}",
+                    author.id
+                )
+            });
+        }
+    }
+}
+
+/// Checks that a stamp is that of some writer's last acknowledged set, or of the prefill if there
+/// was none.
+fn origin(key: &[u8], stamp: Stamp, authors: &[Author<'_>], checks: &mut Checks) -> bool {
+    let untouched = authors
+        .iter()
+        .all(|author| author.entry.set() == 0 && !author.entry.was_unset());
+    let sound = untouched && stamp.is(PREFILL, 1)
+        || authors
+            .iter()
+            .any(|author| author.wrote(stamp, author.entry.set()));
+    if !sound {
+        checks.faults.lost_update(key, || {
+            let last: Vec<_> = authors
+                .iter()
+                .map(|author| (author.id, author.entry.set()))
+                .filter(|last| last.1 > 0)
+                .collect();
+            let shown = &last[..last.len().min(4)];
+            format!(
+                "holds writer {} sequence {}; last acknowledged (writer, sequence): {shown:?}",
+                stamp.writer, stamp.seq
+            )
+        });
+    }
+    sound
+}
+
+fn patiently<R>(mut read: impl FnMut() -> Result<R, Miss>) -> Result<R, Miss> {
+    for _ in 0..PATIENCE {
+        match read() {
+            Err(Miss::Again) => std::thread::yield_now(),
+            other => return other,
+        }
+    }
+    Err(Miss::Again)
+}
+
+#[cfg(test)]
+#[path = "sweep_tests.rs"]
+mod tests;

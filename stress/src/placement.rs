@@ -1,0 +1,191 @@
+//! Where workers run: the plan before the run, and the proof after it. [`topology`] knows the
+//! machine, [`plan`] turns policies into processors, a [`Footing`] is one worker's own record of
+//! where it was put and where it really ran.
+
+pub(crate) mod plan;
+pub(crate) mod topology;
+
+use crate::cpulist::MAX_CPU;
+use core_affinity::CoreId;
+use nix::sched::sched_getcpu;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Where one worker ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Footing {
+    /// Processor it was to run on; none if the scheduler was to choose.
+    pub requested: Option<usize>,
+    /// Whether it could be pinned there.
+    pub pinned: bool,
+    /// Processor at the start of its loop.
+    pub observed_start: Option<usize>,
+    /// Processor at the end.
+    pub observed_end: Option<usize>,
+    /// All processors that were seen in between, by looking once every few thousand attempts.
+    pub observed: BTreeSet<usize>,
+    /// How often it moved, from the barrier on.
+    pub migrations: u64,
+    /// Who counted: the kernel, or the looks above, which see fewer.
+    pub migrations_source: String,
+}
+
+impl Footing {
+    /// Takes the calling thread to its processor.
+    #[must_use]
+    pub fn take(requested: Option<usize>) -> Self {
+        let pinned = requested.is_some_and(|cpu| {
+            cpu <= MAX_CPU && core_affinity::set_for_current(CoreId { id: cpu })
+        });
+        let counted = kernel_migrations();
+        Self {
+            requested,
+            pinned,
+            observed_start: None,
+            observed_end: None,
+            observed: BTreeSet::new(),
+            migrations: counted.unwrap_or(0),
+            migrations_source: if counted.is_some() {
+                "kernel"
+            } else {
+                "sampled"
+            }
+            .to_owned(),
+        }
+    }
+
+    /// Tells whether it was put where it was to be.
+    #[must_use]
+    pub fn placed(&self) -> bool {
+        self.requested.is_none() || self.pinned
+    }
+
+    /// Notes the start.
+    pub fn start(&mut self) {
+        self.observed_start = cpu();
+        self.observed_end = self.observed_start;
+        self.observed.extend(self.observed_start);
+    }
+
+    /// Looks where it runs.
+    pub fn look(&mut self) {
+        let now = cpu();
+        if now != self.observed_end {
+            self.observed.extend(now);
+            self.observed_end = now;
+            if self.migrations_source == "sampled" {
+                self.migrations += 1;
+            }
+        }
+    }
+
+    /// Notes the end.
+    pub fn end(&mut self) {
+        self.look();
+        if self.migrations_source == "kernel" {
+            self.migrations = kernel_migrations()
+                .unwrap_or(self.migrations)
+                .saturating_sub(self.migrations);
+        }
+    }
+
+    /// Says what was not as asked.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        let cpu = self.requested?;
+        if !self.pinned {
+            return Some(format!("could not be put on processor {cpu}"));
+        }
+        let elsewhere: Vec<usize> = self
+            .observed
+            .iter()
+            .copied()
+            .filter(|&seen| seen != cpu)
+            .collect();
+        if !elsewhere.is_empty() {
+            return Some(format!(
+                "asked for processor {cpu}, also ran on {}",
+                crate::cpulist::print(&elsewhere)
+            ));
+        }
+        (self.migrations > 0)
+            .then(|| format!("asked for processor {cpu}, moved {} times", self.migrations))
+    }
+}
+
+fn cpu() -> Option<usize> {
+    sched_getcpu().ok()
+}
+
+/// Reads how often the kernel has moved the calling thread.
+fn kernel_migrations() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/sched").ok()?;
+    text.lines().find_map(|line| {
+        line.strip_prefix("se.nr_migrations")?
+            .rsplit(':')
+            .next()?
+            .trim()
+            .parse()
+            .ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn footing(requested: Option<usize>, observed: &[usize], migrations: u64) -> Footing {
+        Footing {
+            requested,
+            pinned: requested.is_some(),
+            observed_start: observed.first().copied(),
+            observed_end: observed.last().copied(),
+            observed: observed.iter().copied().collect(),
+            migrations,
+            migrations_source: "kernel".to_owned(),
+        }
+    }
+
+    #[test]
+    fn whoever_ran_elsewhere_is_misplaced() {
+        assert_eq!(footing(None, &[0, 1], 9).fault(), None);
+        assert_eq!(footing(Some(1), &[1], 0).fault(), None);
+        assert!(
+            footing(Some(1), &[1, 2], 1)
+                .fault()
+                .unwrap()
+                .contains("also ran on 2")
+        );
+        assert!(
+            footing(Some(1), &[1], 2)
+                .fault()
+                .unwrap()
+                .contains("moved 2 times")
+        );
+    }
+
+    #[test]
+    fn a_processor_that_is_not_there_cannot_be_had() {
+        std::thread::spawn(|| {
+            let footing = Footing::take(Some(MAX_CPU));
+            assert!(!footing.placed() && footing.fault().is_some());
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn a_pinned_thread_stays() {
+        std::thread::spawn(|| {
+            let here = core_affinity::get_core_ids().unwrap()[0].id;
+            let mut footing = Footing::take(Some(here));
+            footing.start();
+            std::thread::yield_now();
+            footing.end();
+            assert_eq!(footing.fault(), None, "{footing:?}");
+            assert_eq!(footing.observed_start, Some(here));
+        })
+        .join()
+        .unwrap();
+    }
+}

@@ -1,0 +1,300 @@
+//! The result of a run, as it is written to JSON. `results/README.md` documents every field; names
+//! that scripts rely on never change within a schema version.
+
+use crate::block::Counts;
+use crate::environment::Environment;
+use crate::latency::Percentiles;
+use crate::observer::Observer;
+use crate::placement::Footing;
+use crate::worker::Role;
+use crate::workload::Workload;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+/// Version of the records written by this program.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a run came to. The order is that of gravity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Everything held.
+    Pass,
+    /// It cannot be told.
+    Inconclusive,
+    /// Something was broken.
+    Fail,
+}
+
+impl Verdict {
+    /// Returns the word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Inconclusive => "inconclusive",
+            Self::Fail => "fail",
+        }
+    }
+
+    /// Returns the program's exit code.
+    #[must_use]
+    pub fn exit_code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Pass => 0,
+            Self::Fail => 1,
+            Self::Inconclusive => 4,
+        })
+    }
+}
+
+/// The record of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // Documented in results/README.md, field by field.
+pub struct Record {
+    pub schema_version: u32,
+    pub kind: String,
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+    pub labels: Vec<String>,
+    pub config: Workload,
+    pub collision_rate: f64,
+    pub window: Window,
+    pub operations: BTreeMap<String, Operation>,
+    pub totals: Totals,
+    pub invariants: Invariants,
+    pub placement: Placement,
+    pub store: StoreFacts,
+    pub observer: Observer,
+    pub environment: Environment,
+    pub hdr_log: String,
+}
+
+/// When what was counted happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Window {
+    pub started_unix_s: f64,
+    pub warmup_s: f64,
+    pub warmup_ended: String,
+    pub measured_s: f64,
+    pub processor_share: Option<f64>,
+    pub interrupted: bool,
+}
+
+/// One operation's counts and latencies.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Operation {
+    #[serde(flatten)]
+    pub counts: Counts,
+    pub goodput_per_s: f64,
+    pub attempts_per_s: f64,
+    pub latency_ns: Percentiles,
+}
+
+/// All operations together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Totals {
+    #[serde(flatten)]
+    pub counts: Counts,
+    pub goodput_per_s: f64,
+    pub attempts_per_s: f64,
+    pub writes_per_s: f64,
+    pub reads_per_s: f64,
+}
+
+/// What must be 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Invariants {
+    pub torn_reads: u64,
+    pub stale_leaks: u64,
+    pub lost_updates: u64,
+    pub duplicate_keys: u64,
+    pub spurious_misses: u64,
+    pub epoch_regressions: u64,
+    pub stuck_claims: u64,
+    pub unreachable_keys: u64,
+    pub leaked_slots: u64,
+    pub unexpected_errors: u64,
+    pub lost_workers: u64,
+    pub miscounted_operations: u64,
+}
+
+impl Invariants {
+    /// Returns all of them with their names.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 12] {
+        [
+            ("torn reads", self.torn_reads),
+            ("stale leaks", self.stale_leaks),
+            ("lost updates", self.lost_updates),
+            ("duplicate keys", self.duplicate_keys),
+            ("spurious misses", self.spurious_misses),
+            ("epoch regressions", self.epoch_regressions),
+            ("stuck claims", self.stuck_claims),
+            ("unreachable keys", self.unreachable_keys),
+            ("leaked slots", self.leaked_slots),
+            ("unexpected errors", self.unexpected_errors),
+            ("lost workers", self.lost_workers),
+            ("miscounted operations", self.miscounted_operations),
+        ]
+    }
+
+    /// Tells whether all of them held.
+    #[must_use]
+    pub fn held(&self) -> bool {
+        self.named().iter().all(|&(_, count)| count == 0)
+    }
+}
+
+/// Where workers and memory were asked to be, and were.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Placement {
+    pub processors: usize,
+    pub oversubscribed: bool,
+    pub misplaced: Vec<String>,
+    pub workers: Vec<WorkerPlacement>,
+    pub memory: MemoryPlacement,
+}
+
+/// One worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct WorkerPlacement {
+    pub worker: u32,
+    pub role: Role,
+    #[serde(flatten)]
+    pub footing: Footing,
+}
+
+/// The store's pages.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct MemoryPlacement {
+    pub requested: String,
+    pub page_bytes: u64,
+    pub before: Pages,
+    pub after: Pages,
+    pub resident_share: Option<f64>,
+}
+
+/// Pages by node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Pages {
+    pub nodes: BTreeMap<u32, u64>,
+    pub untouched: u64,
+    pub unknown: u64,
+}
+
+/// The store that was driven.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct StoreFacts {
+    pub slots: u64,
+    pub max_value_len: u64,
+    pub vector_dim: u32,
+    pub lanes: u32,
+    pub arena_bytes: u64,
+    pub huge_page_bytes: u64,
+    pub notes: Vec<String>,
+    pub keys_at_end: u64,
+    pub live_claims_at_end: u64,
+    pub takeovers: u64,
+}
+
+/// The records of a command that ran several workloads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Cells {
+    pub schema_version: u32,
+    pub kind: String,
+    pub verdict: Verdict,
+    pub cells: Vec<Record>,
+}
+
+/// What a command prints: one record, or several as cells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Output {
+    /// Several.
+    Cells(Cells),
+    /// One.
+    One(Box<Record>),
+}
+
+impl Output {
+    /// Wraps records, at least one. The verdict is the gravest.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[must_use]
+    pub fn new(mut records: Vec<Record>) -> Self {
+        if records.len() == 1 {
+            return Self::One(Box::new(records.remove(0)));
+        }
+        let verdict = records
+            .iter()
+            .map(|record| record.verdict)
+            .max()
+            .expect("at least one record");
+        Self::Cells(Cells {
+            schema_version: SCHEMA_VERSION,
+            kind: "run".to_owned(),
+            verdict,
+            cells: records,
+        })
+    }
+
+    /// Returns the gravest verdict.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Cells(cells) => cells.verdict,
+            Self::One(record) => record.verdict,
+        }
+    }
+
+    /// Returns the records.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        match self {
+            Self::Cells(cells) => &cells.cells,
+            Self::One(record) => std::slice::from_ref(record),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gravest_verdict_counts() {
+        assert!(Verdict::Fail > Verdict::Inconclusive && Verdict::Inconclusive > Verdict::Pass);
+    }
+
+    #[test]
+    fn one_broken_invariant_is_enough() {
+        assert!(Invariants::default().held());
+        assert!(
+            !Invariants {
+                torn_reads: 1,
+                ..Invariants::default()
+            }
+            .held()
+        );
+        assert!(
+            !Invariants {
+                miscounted_operations: 1,
+                ..Invariants::default()
+            }
+            .held()
+        );
+    }
+}

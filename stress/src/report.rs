@@ -1,0 +1,394 @@
+//! The readable summary of a record: a table of operations, what held, where it ran, what it came
+//! to.
+
+use crate::mix::Op;
+use crate::options::{Pin, Span};
+use crate::record::{Operation, Record, Verdict};
+use crate::text::print_duration;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Summarises one record.
+#[must_use]
+pub fn summary(record: &Record) -> String {
+    let mut text = format!("{}\n", heading(record));
+    table(&mut text, record);
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "  {name:<11}{value}");
+    };
+    line("window", window(record));
+    line("invariants", invariants(record));
+    line("placement", placement(record));
+    line("store", store(record));
+    line("observer", observer(record));
+    if !record.labels.is_empty() {
+        line("labels", record.labels.join("; "));
+    }
+    line("verdict", record.verdict.word().to_uppercase());
+    for reason in record.reasons.iter().chain(&record.placement.misplaced) {
+        let _ = writeln!(text, "    - {reason}");
+    }
+    text
+}
+
+/// Puts the records of several scrub levels side by side.
+#[must_use]
+pub fn comparison(records: &[Record]) -> String {
+    let mut rows = vec![
+        [
+            "scrub",
+            "writes/s",
+            "reads/s",
+            "goodput/s",
+            "attempts/s",
+            "again %",
+            "cpu %",
+            "p50",
+            "p99.9",
+            "verdict",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    for record in records {
+        // The most frequent write stands for all of them; the table above has each.
+        let writes = record
+            .operations
+            .iter()
+            .filter(|(name, _)| Op::named(name).is_some_and(|op| op != Op::Get));
+        let main = writes
+            .max_by_key(|(_, operation)| operation.counts.attempts)
+            .map(|(_, operation)| operation);
+        let main = main.or_else(|| record.operations.values().next());
+        let totals = &record.totals;
+        rows.push(vec![
+            record.config.scrub.to_string(),
+            rate(totals.writes_per_s),
+            rate(totals.reads_per_s),
+            rate(totals.goodput_per_s),
+            rate(totals.attempts_per_s),
+            percent(totals.counts.again, totals.counts.attempts),
+            record
+                .window
+                .processor_share
+                .map_or("-".to_owned(), |share| format!("{:.0}", share * 100.0)),
+            main.map_or("-".to_owned(), |operation| {
+                latency(operation, operation.latency_ns.p50)
+            }),
+            main.map_or("-".to_owned(), |operation| {
+                latency(operation, operation.latency_ns.p999)
+            }),
+            record.verdict.word().to_owned(),
+        ]);
+    }
+    let mut text =
+        "scrub levels compared (latencies are those of the most frequent write)\n".to_owned();
+    align(&mut text, &rows);
+    let gravest = records
+        .iter()
+        .map(|record| record.verdict)
+        .max()
+        .unwrap_or(Verdict::Pass);
+    let _ = write!(text, "  verdict    {}", gravest.word().to_uppercase());
+    text
+}
+
+fn heading(record: &Record) -> String {
+    let config = &record.config;
+    let many =
+        |count: u32, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let span = match config.span {
+        Span::DurationMs(millis) => print_duration(Duration::from_millis(millis)),
+        Span::Ops(ops) => format!("{} operations", grouped(ops)),
+    };
+    format!(
+        "scrub {}: {} ({}), {}, {}; {} keys by {}, values of {} bytes; {span}, seed {}",
+        config.scrub,
+        many(config.writers, "writer"),
+        config.mix,
+        many(config.readers, "reader"),
+        config.workers,
+        grouped(config.keys),
+        config.key_choice,
+        config.value_len,
+        config.seed,
+    )
+}
+
+fn table(text: &mut String, record: &Record) {
+    let mut rows = vec![
+        [
+            "operation",
+            "attempts/s",
+            "goodput/s",
+            "again %",
+            "p50",
+            "p99",
+            "p99.9",
+            "max",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    for op in Op::ALL {
+        let Some(operation) = record.operations.get(op.name()) else {
+            continue;
+        };
+        let at = &operation.latency_ns;
+        rows.push(vec![
+            op.name().to_owned(),
+            rate(operation.attempts_per_s),
+            rate(operation.goodput_per_s),
+            percent(operation.counts.again, operation.counts.attempts),
+            latency(operation, at.p50),
+            latency(operation, at.p99),
+            latency(operation, at.p999),
+            latency(operation, at.max),
+        ]);
+    }
+    let totals = &record.totals;
+    if rows.len() > 2 {
+        let mut row = vec![
+            "all".to_owned(),
+            rate(totals.attempts_per_s),
+            rate(totals.goodput_per_s),
+            percent(totals.counts.again, totals.counts.attempts),
+        ];
+        row.resize(8, String::new());
+        rows.push(row);
+    }
+    align(text, &rows);
+    let failures: Vec<String> = record
+        .operations
+        .iter()
+        .filter(|(_, operation)| operation.counts.failures > 0)
+        .map(|(name, operation)| format!("{} {name}", grouped(operation.counts.failures)))
+        .collect();
+    if !failures.is_empty() {
+        let _ = writeln!(
+            text,
+            "  {:<11}{} (nothing there, or no room)",
+            "failures",
+            failures.join(", ")
+        );
+    }
+}
+
+fn window(record: &Record) -> String {
+    let window = &record.window;
+    let warmup = match window.warmup_ended.as_str() {
+        "none" => "no warm-up".to_owned(),
+        "steady" => format!("{:.2} s of warm-up until steady", window.warmup_s),
+        other => format!("{:.2} s of warm-up, {other}", window.warmup_s),
+    };
+    let share = window.processor_share.map_or(String::new(), |share| {
+        format!(", with {:.0} % of the processors", share * 100.0)
+    });
+    format!("{:.2} s measured after {warmup}{share}", window.measured_s)
+}
+
+fn invariants(record: &Record) -> String {
+    let named = record.invariants.named();
+    let broken: Vec<String> = named
+        .iter()
+        .filter(|&&(_, count)| count > 0)
+        .map(|(name, count)| format!("{} {name}", grouped(*count)))
+        .collect();
+    if broken.is_empty() {
+        let shown: Vec<String> = named
+            .iter()
+            .take(6)
+            .map(|(name, _)| format!("0 {name}"))
+            .collect();
+        format!("all {} hold: {}, ...", named.len(), shown.join(", "))
+    } else {
+        format!("BROKEN: {}", broken.join(", "))
+    }
+}
+
+fn placement(record: &Record) -> String {
+    let (config, placement) = (&record.config, &record.placement);
+    let workers = placement.workers.len();
+    let moves: u64 = placement
+        .workers
+        .iter()
+        .map(|worker| worker.footing.migrations)
+        .sum();
+    let pinned = placement
+        .workers
+        .iter()
+        .filter(|worker| worker.footing.pinned)
+        .count();
+    let mut text = match (&config.pin, pinned) {
+        (Pin::None, 0) => format!("{workers} workers left to the scheduler"),
+        (pin, _) => format!("{pinned} of {workers} workers pinned ({pin})"),
+    };
+    let _ = write!(
+        text,
+        " on {} processors, {} migrations",
+        placement.processors,
+        grouped(moves)
+    );
+    let pages: Vec<String> = placement
+        .memory
+        .after
+        .nodes
+        .iter()
+        .map(|(node, pages)| format!("{} pages on node {node}", grouped(*pages)))
+        .collect();
+    let _ = write!(
+        text,
+        "; memory {}: {}",
+        placement.memory.requested,
+        pages.join(", ")
+    );
+    if !placement.misplaced.is_empty() {
+        let _ = write!(text, "; {} MISPLACED", placement.misplaced.len());
+    }
+    text
+}
+
+fn store(record: &Record) -> String {
+    let store = &record.store;
+    let mut text = format!(
+        "{} slots of {} bytes, {}, {} keys at the end",
+        grouped(store.slots),
+        grouped(store.max_value_len),
+        record.config.backing,
+        grouped(store.keys_at_end)
+    );
+    for note in &store.notes {
+        let _ = write!(text, "; {note}");
+    }
+    text
+}
+
+fn observer(record: &Record) -> String {
+    let observer = &record.observer;
+    let timed = match observer.timed_one_of {
+        0 => "no attempt timed".to_owned(),
+        1 => "every attempt timed".to_owned(),
+        every => format!("one attempt of {every} timed"),
+    };
+    format!(
+        "{:.0} ns per write, {:.0} ns per read (clock {:.0} in steps of {:.0}, histogram {:.0}, \
+         fill {:.0}, check {:.0}; {timed})",
+        observer.per_write_ns,
+        observer.per_read_ns,
+        observer.clock_ns,
+        observer.clock_step_ns,
+        observer.histogram_ns,
+        observer.fill_ns,
+        observer.check_ns
+    )
+}
+
+/// Writes rows with aligned columns: the first to the left, numbers to the right.
+fn align(text: &mut String, rows: &[Vec<String>]) {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        let mut line = String::new();
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            if column == 0 {
+                let _ = write!(line, "  {cell:<width$}");
+            } else {
+                let _ = write!(line, "  {cell:>width$}");
+            }
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+fn latency(operation: &Operation, ns: u64) -> String {
+    if operation.latency_ns.samples == 0 {
+        "-".to_owned()
+    } else {
+        span(ns)
+    }
+}
+
+/// Prints nanoseconds with a unit that keeps them short.
+fn span(ns: u64) -> String {
+    let ns = ns as f64;
+    match ns {
+        ..1e3 => format!("{ns:.0} ns"),
+        ..1e4 => format!("{:.1} us", ns / 1e3),
+        ..1e6 => format!("{:.0} us", ns / 1e3),
+        ..1e7 => format!("{:.1} ms", ns / 1e6),
+        ..1e9 => format!("{:.0} ms", ns / 1e6),
+        _ => format!("{:.1} s", ns / 1e9),
+    }
+}
+
+/// Prints a rate with three to four digits and a unit.
+#[must_use]
+pub(crate) fn rate(per_s: f64) -> String {
+    match per_s {
+        ..1e3 => format!("{per_s:.0}"),
+        ..1e6 => format!("{:.1} k", per_s / 1e3),
+        ..1e9 => format!("{:.2} M", per_s / 1e6),
+        _ => format!("{:.2} G", per_s / 1e9),
+    }
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.3}", part as f64 / whole.max(1) as f64 * 100.0)
+}
+
+/// Prints a count with commas between thousands.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(
+            [
+                span(7),
+                span(1_234),
+                span(45_678),
+                span(2_500_000),
+                span(3_000_000_000)
+            ],
+            ["7 ns", "1.2 us", "46 us", "2.5 ms", "3.0 s"]
+        );
+        assert_eq!(
+            [rate(12.0), rate(1_500.0), rate(25_300_000.0), rate(1.5e9)],
+            ["12", "1.5 k", "25.30 M", "1.50 G"]
+        );
+        assert_eq!(
+            [grouped(7), grouped(1_000), grouped(1_234_567)],
+            ["7", "1,000", "1,234,567"]
+        );
+        assert_eq!(percent(1, 8), "12.500");
+        assert_eq!(percent(0, 0), "0.000");
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["name", "n"], ["a", "100"]].map(|row| row.map(str::to_owned).to_vec());
+        let mut text = String::new();
+        align(&mut text, &rows);
+        assert_eq!(text, "  name    n\n  a     100\n");
+    }
+}

@@ -1,0 +1,290 @@
+//! A run, from the first check of the workload to its record, in one place and in order. Everything
+//! it uses lies in modules of its own; nothing here is measured.
+
+use crate::block::{Block, Phase, State};
+use crate::crew::Crew;
+use crate::environment::{Environment, steal_ms};
+use crate::interrupt;
+use crate::observer::{Observer, clock_step};
+use crate::options::{Span, Warmup};
+use crate::oracle::ledger::Ledger;
+use crate::oracle::sweep::Sweep;
+use crate::placement::plan::Plan;
+use crate::placement::topology;
+use crate::progress::Progress;
+use crate::record::{MemoryPlacement, Record};
+use crate::stage::Stage;
+use crate::summing::{Evidence, Timing};
+use crate::worker::checks::Faults;
+use crate::workload::Workload;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Time between two looks at what the workers have done.
+const LOOK: Duration = Duration::from_millis(50);
+/// Looks over which goodput must be steady, and the longest warm-up.
+const STEADY_LOOKS: usize = 8;
+const LONGEST_WARMUP: Duration = Duration::from_secs(2);
+/// Goodput is steady when its trend over the looks changes it by less than this share.
+const STEADY_TREND: f64 = 0.05;
+
+/// Why there is no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunError {
+    /// The workload cannot be run; the line says which flag would put it right.
+    Usage(String),
+    /// The machine did not let it run; the line says what it refused.
+    Failed(String),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(line) | Self::Failed(line) => f.write_str(line),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// Runs a workload on a store of its own and returns the record. Nothing of it is left behind,
+/// whatever happens.
+///
+/// Worker processes are this program itself if it is `splinter-stress`, else the one beside it.
+///
+/// ```
+/// use splinter_stress::{Silent, Span, Verdict, Warmup, Workload, run};
+///
+/// let workload = Workload {
+///     writers: 2,
+///     readers: 2,
+///     keys: 64,
+///     span: Span::Ops(2_000),
+///     ..Workload::default()
+/// };
+/// let record = run(&workload, &mut Silent)?;
+/// assert_eq!(record.verdict, Verdict::Pass);
+/// assert!(record.operations["set"].goodput_per_s > 0.0);
+/// # Ok::<(), splinter_stress::RunError>(())
+/// ```
+///
+/// # Errors
+/// [`RunError`]: what kept it from running. A run that broke something is no error: its record says
+/// so.
+pub fn run(workload: &Workload, progress: &mut dyn Progress) -> Result<Record, RunError> {
+    workload.validate().map_err(RunError::Usage)?;
+    let failed =
+        |what: &str, error: &dyn fmt::Display| RunError::Failed(format!("{what}: {error}"));
+    let clock = (splinter::cycles(), Instant::now());
+
+    // Prepare: what is needed to judge later, the plan, the store and its first values.
+    let mut environment = Environment::read();
+    let plan = Plan::new(workload, &topology::available());
+    let mut observer = Observer::measure(workload);
+    progress.step("filling the store");
+    let stage = Stage::create(workload)?;
+    stage.fill(workload)?;
+    let mut memory = MemoryPlacement::default();
+    (memory.page_bytes, memory.before) = stage
+        .pages()
+        .map_err(|error| failed("residency is unknown", &error))?;
+
+    // Gather: all workers are pinned, have touched their memory and wait.
+    progress.step("starting workers");
+    let shared = Arc::new(workload.clone());
+    let block =
+        Arc::new(Block::create(workload).map_err(|error| failed("no control block", &error))?);
+    let mut crew = Crew::start(&shared, &plan, &stage.store, &block).map_err(RunError::Failed)?;
+    let mut interrupted = !block.gather(|worker| crew.gone(worker), interrupt::requested);
+    let misplaced =
+        (0..workload.crew()).any(|worker| block.cell(worker).state() == State::Misplaced);
+    let in_place = !misplaced || workload.allow_misplacement;
+
+    // Warm up, measure, stop.
+    let mut timing = Timing::default();
+    let steal = steal_ms();
+    if in_place && !interrupted {
+        progress.step("warming up");
+        (timing.warmup, timing.warmup_ended) = warm_up(workload, &block, &mut crew);
+        timing.started = SystemTime::now();
+        timing.measured = measure(workload, &block, &mut crew, progress);
+        interrupted = interrupt::requested();
+    }
+    environment.steal_ms = steal_ms().saturating_sub(steal);
+    block.enter(Phase::Stop);
+    progress.step("stopping workers");
+    let reports = crew.bring_home();
+
+    // Prove: read every key once more, walk the whole arena, ask where its pages are.
+    progress.step("checking every key");
+    let dead: Vec<bool> = reports.iter().map(Result::is_err).collect();
+    let ledgers: Vec<Ledger<'_>> = (0..workload.writers)
+        .map_while(|writer| block.ledger(writer))
+        .collect();
+    let mut faults = if workload.oracle {
+        Sweep::new(workload, &ledgers, &dead).run(&stage.store)
+    } else {
+        Faults::default()
+    };
+    let inspection = stage
+        .store
+        .inspect()
+        .map_err(|error| failed("the store cannot be inspected", &error))?;
+    (_, memory.after) = stage
+        .pages()
+        .map_err(|error| failed("residency is unknown", &error))?;
+    for report in reports.iter().flatten() {
+        faults.merge(report.faults.clone());
+    }
+
+    // Record.
+    timing.cycle_ns = cycle_ns(clock);
+    timing.interrupted = interrupted;
+    environment.tsc_ghz = 1.0 / timing.cycle_ns;
+    observer.clock_step_ns = clock_step() as f64 * timing.cycle_ns;
+    progress.done();
+    let facts = stage.facts();
+    Ok(Evidence {
+        workload,
+        plan,
+        timing,
+        environment,
+        observer,
+        memory,
+        facts,
+        reports,
+        faults,
+        inspection,
+        block: &block,
+    }
+    .into_record())
+}
+
+/// Lets the workers run without counting. Returns how long, and what ended it.
+fn warm_up(workload: &Workload, block: &Block, crew: &mut Crew) -> (Duration, &'static str) {
+    let (longest, until_steady) = match (workload.warmup, workload.span) {
+        (Warmup::For(span), _) => (span, false),
+        // A fixed amount of work starts cold: what is done before would count for nothing.
+        (Warmup::Auto, Span::Ops(_)) => (Duration::ZERO, false),
+        (Warmup::Auto, Span::DurationMs(millis)) => {
+            (LONGEST_WARMUP.min(Duration::from_millis(millis)), true)
+        }
+    };
+    if longest.is_zero() {
+        return (Duration::ZERO, "none");
+    }
+    let start = Instant::now();
+    let mut looks = Vec::new();
+    let mut before = (Instant::now(), 0);
+    block.enter(Phase::Warm);
+    while start.elapsed() < longest {
+        std::thread::sleep(LOOK.min(longest.saturating_sub(start.elapsed())));
+        if interrupt::requested() || crew.all_done() {
+            return (start.elapsed(), "interrupted");
+        }
+        let now = (Instant::now(), successes(workload, block));
+        looks.push(per_second(now.1 - before.1, now.0 - before.0));
+        before = now;
+        if until_steady && is_steady(&looks) {
+            return (start.elapsed(), "steady");
+        }
+    }
+    (
+        start.elapsed(),
+        if until_steady {
+            "not steady in time"
+        } else {
+            "fixed"
+        },
+    )
+}
+
+/// Lets the workers run and count, until the time is up, the work is done, or someone wants to
+/// stop. Returns how long.
+fn measure(
+    workload: &Workload,
+    block: &Block,
+    crew: &mut Crew,
+    progress: &mut dyn Progress,
+) -> Duration {
+    let start = block.enter(Phase::Measure);
+    let deadline = match workload.span {
+        Span::DurationMs(millis) => Some(start + Duration::from_millis(millis)),
+        Span::Ops(_) => None,
+    };
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) || interrupt::requested() || crew.all_done() {
+            return block.enter(Phase::Stop) - start;
+        }
+        // A share of work may be done any moment.
+        std::thread::sleep(left.map_or(Duration::from_millis(1), |left| left.min(LOOK)));
+        progress.tick(
+            per_second(successes(workload, block), start.elapsed()),
+            left,
+        );
+    }
+}
+
+fn successes(workload: &Workload, block: &Block) -> u64 {
+    (0..workload.crew())
+        .map(|worker| block.cell(worker).successes())
+        .sum()
+}
+
+fn per_second(count: u64, span: Duration) -> f64 {
+    count as f64 / span.as_secs_f64().max(1e-9)
+}
+
+/// Tells whether the last looks have no trend: their least-squares slope over all of them stays
+/// under the threshold.
+fn is_steady(looks: &[f64]) -> bool {
+    let Some(last) = looks
+        .len()
+        .checked_sub(STEADY_LOOKS)
+        .map(|from| &looks[from..])
+    else {
+        return false;
+    };
+    let count = last.len() as f64;
+    let mean = last.iter().sum::<f64>() / count;
+    let middle = (count - 1.0) / 2.0;
+    let rise: f64 = last
+        .iter()
+        .enumerate()
+        .map(|(at, look)| (at as f64 - middle) * (look - mean))
+        .sum();
+    let run: f64 = (0..last.len()).map(|at| (at as f64 - middle).powi(2)).sum();
+    mean > 0.0 && (rise / run * (count - 1.0)).abs() < STEADY_TREND * mean
+}
+
+/// Returns the length of a cycle of the time-stamp counter, measured since `start`.
+fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
+    // Long enough for the clock's own precision not to matter.
+    let shortest = Duration::from_millis(20);
+    std::thread::sleep(shortest.saturating_sub(time.elapsed()));
+    let (now, elapsed) = (splinter::cycles(), time.elapsed());
+    elapsed.as_secs_f64() * 1e9 / now.wrapping_sub(cycles).max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steady_is_without_a_trend_not_without_noise() {
+        let flat: Vec<f64> = (0..8)
+            .map(|at| 100.0 + if at % 2 == 0 { 5.0 } else { -5.0 })
+            .collect();
+        assert!(is_steady(&flat));
+        let rising: Vec<f64> = (0..8).map(|at| 100.0 + f64::from(at) * 3.0).collect();
+        assert!(!is_steady(&rising));
+        assert!(
+            is_steady(&[rising, vec![130.0; 8]].concat()),
+            "only the last looks count"
+        );
+        assert!(!is_steady(&flat[..7]));
+        assert!(!is_steady(&[0.0; 8]), "nothing done is not steady");
+    }
+}

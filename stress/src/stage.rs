@@ -1,0 +1,278 @@
+//! The store of a run: created, filled before the first worker starts, looked at when the last one
+//! has ended, and removed again whatever happens.
+
+use crate::keys::{self, Family};
+use crate::options::{Backing, Memory};
+use crate::oracle::body::{self, PREFILL};
+use crate::record::{MemoryPlacement, Pages, StoreFacts};
+use crate::rng::Rng;
+use crate::run::RunError;
+use crate::target::{Miss, Writes};
+use crate::worker::writer::SHORTEST_ORDER;
+use crate::workload::{KeySets, Workload};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use splinter::{Config, Location, Placement, Residency, Store, StoreError};
+use std::ops::Range;
+
+/// Share of touched pages that must be on the node asked for. Not all: pages that the kernel
+/// shares, or moves, are not the run's.
+const RESIDENT: f64 = 0.999;
+/// How far a node's share of interleaved pages may be from an even one.
+const UNEVEN: f64 = 0.1;
+
+/// A created store; dropping it removes its name.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    /// The store.
+    pub store: Store,
+    location: Location,
+}
+
+impl Stage {
+    /// Creates the store that a workload asks for. One that exists already is left alone.
+    ///
+    /// # Errors
+    /// [`RunError::Usage`] for what a different flag would put right, [`RunError::Failed`] for the
+    /// rest.
+    pub(crate) fn create(workload: &Workload) -> Result<Self, RunError> {
+        let refused = |error: StoreError| match error {
+            StoreError::Exists(name) => RunError::Usage(format!(
+                "{name} exists already: remove it, or choose another --backing"
+            )),
+            StoreError::BadGeometry(why) => RunError::Usage(format!(
+                "no such store can be built: {why}; change --slots, --max-value-len or --dim"
+            )),
+            StoreError::BadName(why) => RunError::Usage(format!(
+                "no store can have that name: {why}; change --backing"
+            )),
+            StoreError::Placement(why) => RunError::Usage(format!(
+                "the memory cannot be placed: {why}; change --node or --interleave"
+            )),
+            other => RunError::Failed(format!("the store cannot be created: {other}")),
+        };
+        let location = match &workload.backing {
+            Backing::Anonymous => Location::Anonymous,
+            Backing::Shared(name) => Location::shared(name.as_str()).map_err(refused)?,
+            Backing::File(path) => Location::file(path),
+        };
+        let config = Config {
+            geometry: workload.geometry(),
+            scrub: workload.scrub,
+            placement: match workload.memory {
+                Memory::Local => Placement::Local,
+                Memory::Node(node) => Placement::Bind(node),
+                Memory::Interleave => Placement::Interleave(splinter::numa_nodes()),
+            },
+            huge_pages: workload.huge_pages.into(),
+            mode: None,
+        };
+        let store = Store::create(&location, &config).map_err(refused)?;
+        // Where memfds are denied an anonymous store has got a name after all.
+        let location = store.location().clone();
+        Ok(Self { store, location })
+    }
+
+    /// Gives every key its first value, with all processors.
+    ///
+    /// # Errors
+    /// One line if the store does not take them.
+    pub(crate) fn fill(&self, workload: &Workload) -> Result<(), RunError> {
+        let keys = workload.key_sets();
+        let parts = u32::try_from(rayon::current_num_threads().clamp(1, 16)).unwrap_or(1);
+        (0..parts).into_par_iter().try_for_each(|part| {
+            let failed =
+                |reason: String| RunError::Failed(format!("the store cannot be filled: {reason}"));
+            let mut writer = self
+                .store
+                .writer()
+                .map_err(|error| failed(error.to_string()))?;
+            let own = |keys: &Range<u64>| crate::choice::lane(keys.end, part, parts);
+            let keys = KeySets {
+                values: own(&keys.values),
+                counters: own(&keys.counters),
+                groups: own(&keys.groups),
+            };
+            fill_part(workload, &keys, &mut writer, u64::from(part)).map_err(|miss| {
+                failed(match miss {
+                    Miss::Other(error) => format!("{error}; raise --slots or lower --keys"),
+                    other => format!("{other:?}"),
+                })
+            })
+        })
+    }
+
+    /// Tells where the store's pages are.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(crate) fn pages(&self) -> Result<(u64, Pages), String> {
+        let residency = self.store.residency().map_err(|error| error.to_string())?;
+        Ok((residency.page_bytes, pages(&residency)))
+    }
+
+    /// Describes the store.
+    #[must_use]
+    pub(crate) fn facts(&self) -> StoreFacts {
+        let geometry = self.store.geometry();
+        StoreFacts {
+            slots: geometry.slots,
+            max_value_len: geometry.max_value_len,
+            vector_dim: geometry.vector_dim,
+            lanes: geometry.lanes,
+            arena_bytes: self.store.arena_len(),
+            huge_page_bytes: self.store.huge_page_bytes(),
+            notes: self.store.notes().to_vec(),
+            keys_at_end: self.store.len(),
+            live_claims_at_end: 0,
+            takeovers: self.store.header().takeovers,
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if self.location != Location::Anonymous {
+            // Already gone is as good; anything else cannot be helped here.
+            let _ = self.location.unlink();
+        }
+    }
+}
+
+fn fill_part(
+    workload: &Workload,
+    keys: &KeySets,
+    writer: &mut impl Writes,
+    part: u64,
+) -> Result<(), Miss> {
+    let mut rng = Rng::new(workload.seed, 1 << 32 | part);
+    let mut value = vec![0; workload.longest_value().try_into().unwrap_or(usize::MAX)];
+    for index in keys.values.clone() {
+        let key = keys::name(Family::Value, index);
+        let value = &mut value[..workload.value_len.draw(&mut rng)];
+        body::fill(value, splinter::hash_key(&key), PREFILL, 1);
+        insist(|| writer.set(&key, value))?;
+    }
+    for index in keys.counters.clone() {
+        insist(|| writer.set_int(&keys::name(Family::Counter, index), 0))?;
+    }
+    for index in keys.groups.clone() {
+        let base = keys::name(Family::Group, index);
+        let len = workload.value_len.draw(&mut rng).max(SHORTEST_ORDER);
+        let orders: Vec<Vec<u8>> = (0..workload.orders as usize)
+            .map(|order| {
+                let mut value = vec![0; len];
+                body::fill(
+                    &mut value,
+                    splinter::hash_key(keys::order_name(base, order).as_ref()),
+                    PREFILL,
+                    1,
+                );
+                value
+            })
+            .collect();
+        let orders: Vec<&[u8]> = orders.iter().map(Vec::as_slice).collect();
+        insist(|| writer.set_tandem(&base, &orders))?;
+    }
+    Ok(())
+}
+
+/// Fills a store other than the real one.
+#[cfg(test)]
+pub(crate) fn fill_for_tests(workload: &Workload, writer: &mut impl Writes) {
+    fill_part(workload, &workload.key_sets(), writer, 0).expect("a sound store can be filled");
+}
+
+/// Repeats a write until it no longer meets another's claim.
+fn insist(mut write: impl FnMut() -> Result<(), Miss>) -> Result<(), Miss> {
+    loop {
+        match write() {
+            Err(Miss::Again) => std::thread::yield_now(),
+            other => return other,
+        }
+    }
+}
+
+fn pages(residency: &Residency) -> Pages {
+    Pages {
+        nodes: residency.nodes.iter().copied().collect(),
+        untouched: residency.untouched,
+        unknown: residency.unknown,
+    }
+}
+
+/// Compares where pages are with where they were asked to be. Returns what is not as asked.
+#[must_use]
+pub(crate) fn judge_memory(
+    memory: Memory,
+    nodes: usize,
+    placement: &mut MemoryPlacement,
+) -> Option<String> {
+    memory.to_string().clone_into(&mut placement.requested);
+    let touched: u64 = placement.after.nodes.values().sum();
+    let share = |node: u32| {
+        placement
+            .after
+            .nodes
+            .get(&node)
+            .map_or(0.0, |&pages| pages as f64 / touched.max(1) as f64)
+    };
+    match memory {
+        Memory::Local => None,
+        Memory::Node(node) => {
+            placement.resident_share = Some(share(node));
+            (share(node) < RESIDENT).then(|| {
+                format!(
+                    "{:.1} % of the store's pages are on node {node}, where all were to be",
+                    share(node) * 100.0
+                )
+            })
+        }
+        Memory::Interleave => {
+            let even = 1.0 / nodes.max(1) as f64;
+            let smallest = placement
+                .after
+                .nodes
+                .keys()
+                .map(|&node| share(node))
+                .fold(1.0, f64::min);
+            let all = placement.after.nodes.len()
+                >= nodes.min(usize::try_from(touched).unwrap_or(usize::MAX));
+            placement.resident_share = Some(if all { smallest } else { 0.0 });
+            (!all || smallest < even - UNEVEN).then(|| {
+                format!(
+                    "pages are not spread evenly over {nodes} nodes: {:?}",
+                    placement.after.nodes
+                )
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placed(pages: &[(u32, u64)]) -> MemoryPlacement {
+        let after = Pages {
+            nodes: pages.iter().copied().collect(),
+            ..Pages::default()
+        };
+        MemoryPlacement {
+            after,
+            ..MemoryPlacement::default()
+        }
+    }
+
+    #[test]
+    fn pages_elsewhere_are_noticed() {
+        let judge = |memory, nodes, pages: &[_]| judge_memory(memory, nodes, &mut placed(pages));
+        assert_eq!(judge(Memory::Local, 2, &[(0, 1), (1, 999)]), None);
+        assert_eq!(judge(Memory::Node(1), 2, &[(1, 1000)]), None);
+        assert!(judge(Memory::Node(1), 2, &[(0, 10), (1, 990)]).is_some());
+        assert!(judge(Memory::Node(3), 2, &[(0, 10)]).is_some());
+        assert_eq!(judge(Memory::Interleave, 2, &[(0, 500), (1, 500)]), None);
+        assert!(judge(Memory::Interleave, 2, &[(0, 900), (1, 100)]).is_some());
+        assert!(judge(Memory::Interleave, 2, &[(0, 1000)]).is_some());
+        assert_eq!(judge(Memory::Interleave, 1, &[(0, 1000)]), None);
+    }
+}

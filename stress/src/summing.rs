@@ -1,0 +1,372 @@
+//! Sums up: from what the workers report and what was looked up afterwards to the record and its
+//! verdict. Pure.
+
+use crate::block::{Block, Counts};
+use crate::environment::Environment;
+use crate::latency::Merged;
+use crate::mix::Op;
+use crate::observer::Observer;
+use crate::options::Span;
+use crate::placement::plan::Plan;
+use crate::record::{
+    Invariants, MemoryPlacement, Operation, Placement, Record, SCHEMA_VERSION, StoreFacts, Totals,
+    Verdict, Window, WorkerPlacement,
+};
+use crate::stage::judge_memory;
+use crate::worker::Report;
+use crate::worker::checks::Faults;
+use crate::workload::Workload;
+use splinter::Inspection;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+/// Descriptions of faults and misplaced workers that a record takes.
+const MOST_NOTES: usize = 20;
+
+/// Share of the processors' time below which a run is labelled as disturbed by others. Fixed work has
+/// an end at which not all workers are busy, so the label is for fixed times only.
+const UNDISTURBED: f64 = 0.9;
+
+/// When what happened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    /// How long the warm-up took.
+    pub warmup: Duration,
+    /// What ended it.
+    pub warmup_ended: &'static str,
+    /// When counting began.
+    pub started: SystemTime,
+    /// How long it went on.
+    pub measured: Duration,
+    /// Whether someone wanted to stop.
+    pub interrupted: bool,
+    /// Length of a cycle of the time-stamp counter.
+    pub cycle_ns: f64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            warmup: Duration::ZERO,
+            warmup_ended: "none",
+            started: SystemTime::now(),
+            measured: Duration::ZERO,
+            interrupted: false,
+            cycle_ns: 1.0,
+        }
+    }
+}
+
+/// Everything that a run has found.
+#[derive(Debug)]
+#[allow(missing_docs)] // Each is documented where it comes from.
+pub(crate) struct Evidence<'a> {
+    pub workload: &'a Workload,
+    pub plan: Plan,
+    pub timing: Timing,
+    pub environment: Environment,
+    pub observer: Observer,
+    pub memory: MemoryPlacement,
+    pub facts: StoreFacts,
+    pub reports: Vec<Result<Report, String>>,
+    pub faults: Faults,
+    pub inspection: Inspection,
+    pub block: &'a Block,
+}
+
+impl Evidence<'_> {
+    /// Makes the record.
+    #[must_use]
+    pub(crate) fn into_record(mut self) -> Record {
+        let mut reasons: Vec<String> = self
+            .reports
+            .iter()
+            .filter_map(|report| report.as_ref().err().cloned())
+            .collect();
+        let window_s = self.window_s();
+        let (counts, miscounted) = self.counts();
+        let (merged, undecodable) = self.latencies();
+        let invariants = self.invariants(miscounted);
+        let placement = self.placement();
+        reasons.extend(undecodable);
+        reasons.extend(
+            invariants
+                .named()
+                .into_iter()
+                .filter(|&(_, count)| count > 0)
+                .map(|(name, count)| format!("{name}: {count}")),
+        );
+        reasons.extend(self.faults.notes.iter().take(MOST_NOTES).cloned());
+        let mut verdict = if invariants.held() {
+            Verdict::Pass
+        } else {
+            Verdict::Fail
+        };
+        if !placement.misplaced.is_empty() && !self.workload.allow_misplacement {
+            verdict = Verdict::Fail;
+            reasons.push(
+                "not placed as asked: change the placement, or pass --allow-misplacement"
+                    .to_owned(),
+            );
+        }
+        let totals = totals(&counts, window_s);
+        if verdict == Verdict::Pass && self.timing.interrupted {
+            verdict = Verdict::Inconclusive;
+            reasons.push("interrupted before its end".to_owned());
+        } else if verdict == Verdict::Pass && totals.counts.successes == 0 {
+            verdict = Verdict::Inconclusive;
+            reasons.push(
+                "nothing succeeded while it was measured: raise --duration or --ops".to_owned(),
+            );
+        }
+        let since_epoch = self
+            .timing
+            .started
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Record {
+            schema_version: SCHEMA_VERSION,
+            kind: "run".to_owned(),
+            verdict,
+            reasons,
+            labels: self.labels(window_s),
+            config: self.workload.clone(),
+            collision_rate: self.workload.key_choice.collision_rate(self.workload.keys),
+            window: Window {
+                started_unix_s: since_epoch.as_secs_f64(),
+                warmup_s: self.timing.warmup.as_secs_f64(),
+                warmup_ended: self.timing.warmup_ended.to_owned(),
+                measured_s: window_s,
+                processor_share: self.processor_share(window_s),
+                interrupted: self.timing.interrupted,
+            },
+            operations: operations(&counts, &merged, window_s),
+            totals,
+            invariants,
+            placement,
+            store: StoreFacts {
+                keys_at_end: self.inspection.keys,
+                live_claims_at_end: self.inspection.live_claims,
+                ..self.facts
+            },
+            observer: self.observer,
+            environment: self.environment,
+            hdr_log: merged.log(self.timing.started, Duration::from_secs_f64(window_s)),
+        }
+    }
+
+    /// Returns the length of the measured window. For a fixed time it is the parent's; for fixed
+    /// work it goes from the first worker's start to the last one's end.
+    fn window_s(&self) -> f64 {
+        let windows = || {
+            self.reports
+                .iter()
+                .flatten()
+                .map(|report| report.window)
+                .filter(|(start, end)| end > start)
+        };
+        let first = windows().map(|(start, _)| start).min();
+        let last = windows().map(|(_, end)| end).max();
+        match (self.workload.span, first, last) {
+            (Span::Ops(_), Some(first), Some(last)) => {
+                (last - first) as f64 * self.timing.cycle_ns * 1e-9
+            }
+            _ => self.timing.measured.as_secs_f64(),
+        }
+    }
+
+    /// Returns the share of the processors' time that the workers got, of what they could have got
+    /// on an otherwise idle machine. Workers that are never idle always want all of it.
+    fn processor_share(&self, window_s: f64) -> Option<f64> {
+        let busy = self.plan.processors.min(self.reports.len());
+        let worked: Option<u64> = self
+            .reports
+            .iter()
+            .flatten()
+            .map(|report| report.worked_ns)
+            .sum();
+        let share = worked? as f64 * 1e-9 / (window_s * busy as f64);
+        share
+            .is_finite()
+            .then(|| (share.min(1.0) * 1e3).round() / 1e3)
+    }
+
+    /// Adds up all workers' counts; of one that was lost, what it last showed. Also returns how
+    /// often they do not add up.
+    fn counts(&self) -> (BTreeMap<Op, Counts>, u64) {
+        let mut sums = BTreeMap::new();
+        let mut miscounted = 0;
+        let draws = [
+            (self.workload.writers > 0).then(|| self.workload.mix.for_writer()),
+            (self.workload.readers > 0).then(|| self.workload.mix.for_reader()),
+        ];
+        for op in draws.iter().flatten().flat_map(super::mix::Draw::ops) {
+            sums.insert(op, Counts::default());
+        }
+        for (worker, report) in (0..).zip(&self.reports) {
+            for op in Op::ALL {
+                let counts = match report {
+                    Ok(report) => report.counts.get(op.name()).copied().unwrap_or_default(),
+                    Err(_) => self.block.cell(worker).counts(op),
+                };
+                let Counts {
+                    attempts,
+                    successes,
+                    again,
+                    failures,
+                } = counts;
+                miscounted += u64::from(report.is_ok() && attempts != successes + again + failures);
+                if attempts > 0 {
+                    let sum = sums.entry(op).or_default();
+                    add(sum, &counts);
+                }
+            }
+        }
+        (sums, miscounted)
+    }
+
+    fn latencies(&self) -> (Merged, Vec<String>) {
+        let mut merged = Merged::default();
+        let reports = self.reports.iter().flatten();
+        let errors = reports
+            .filter_map(|report| merged.add(&report.histograms, self.timing.cycle_ns).err())
+            .collect();
+        (merged, errors)
+    }
+
+    fn invariants(&self, miscounted_operations: u64) -> Invariants {
+        let (faults, inspection) = (&self.faults, &self.inspection);
+        Invariants {
+            torn_reads: faults.torn_reads,
+            stale_leaks: inspection.stale_bytes,
+            lost_updates: faults.lost_updates,
+            duplicate_keys: inspection.duplicate_keys,
+            spurious_misses: faults.spurious_misses,
+            epoch_regressions: faults.epoch_regressions,
+            // All writers have ended: whoever seems to hold a claim still does so for ever.
+            stuck_claims: inspection.stuck_claims + inspection.live_claims,
+            unreachable_keys: inspection.unreachable_keys,
+            leaked_slots: inspection.leaked_slots + inspection.dangling_entries,
+            unexpected_errors: faults.unexpected_errors,
+            lost_workers: self.reports.iter().filter(|report| report.is_err()).count() as u64,
+            miscounted_operations,
+        }
+    }
+
+    fn placement(&mut self) -> Placement {
+        let workers: Vec<WorkerPlacement> = self
+            .reports
+            .iter()
+            .flatten()
+            .map(|report| WorkerPlacement {
+                worker: report.worker,
+                role: report.role,
+                footing: report.footing.clone(),
+            })
+            .collect();
+        let mut misplaced: Vec<String> = workers
+            .iter()
+            .filter_map(|worker| {
+                Some(format!(
+                    "worker {} {}",
+                    worker.worker,
+                    worker.footing.fault()?
+                ))
+            })
+            .take(MOST_NOTES)
+            .collect();
+        let mut memory = std::mem::take(&mut self.memory);
+        misplaced.extend(judge_memory(
+            self.workload.memory,
+            self.environment.nodes.len(),
+            &mut memory,
+        ));
+        Placement {
+            processors: self.plan.processors,
+            oversubscribed: self.plan.oversubscribed,
+            misplaced,
+            workers,
+            memory,
+        }
+    }
+
+    fn labels(&self, window_s: f64) -> Vec<String> {
+        let disturbed = matches!(self.workload.span, Span::DurationMs(_))
+            && self
+                .processor_share(window_s)
+                .is_some_and(|share| share < UNDISTURBED);
+        let labels = [
+            (self.plan.oversubscribed, "oversubscribed"),
+            (
+                self.plan.oversubscribed && self.workload.histogram,
+                "tail latencies are the scheduler's",
+            ),
+            (disturbed, "disturbed: others used the processors"),
+            (self.timing.interrupted, "interrupted"),
+            (
+                self.environment.build.debug_assertions,
+                "debug build: figures mean nothing",
+            ),
+            (
+                !self.workload.oracle,
+                "without oracle: values are not checked",
+            ),
+        ];
+        labels
+            .into_iter()
+            .filter(|&(holds, _)| holds)
+            .map(|(_, label)| label.to_owned())
+            .collect()
+    }
+}
+
+fn operations(
+    counts: &BTreeMap<Op, Counts>,
+    merged: &Merged,
+    window_s: f64,
+) -> BTreeMap<String, Operation> {
+    counts
+        .iter()
+        .map(|(&op, &counts)| {
+            let operation = Operation {
+                counts,
+                goodput_per_s: per_second(counts.successes, window_s),
+                attempts_per_s: per_second(counts.attempts, window_s),
+                latency_ns: merged.percentiles(op),
+            };
+            (op.name().to_owned(), operation)
+        })
+        .collect()
+}
+
+fn totals(counts: &BTreeMap<Op, Counts>, window_s: f64) -> Totals {
+    let mut totals = Totals::default();
+    for (op, counts) in counts {
+        add(&mut totals.counts, counts);
+        let goodput = per_second(counts.successes, window_s);
+        match op {
+            Op::Get | Op::ReadInt | Op::ReadTandem | Op::ReadVector => {
+                totals.reads_per_s += goodput;
+            }
+            _ => totals.writes_per_s += goodput,
+        }
+    }
+    totals.goodput_per_s = per_second(totals.counts.successes, window_s);
+    totals.attempts_per_s = per_second(totals.counts.attempts, window_s);
+    totals
+}
+
+fn add(sum: &mut Counts, counts: &Counts) {
+    sum.attempts += counts.attempts;
+    sum.successes += counts.successes;
+    sum.again += counts.again;
+    sum.failures += counts.failures;
+}
+
+fn per_second(count: u64, window_s: f64) -> f64 {
+    if window_s > 0.0 {
+        count as f64 / window_s
+    } else {
+        0.0
+    }
+}

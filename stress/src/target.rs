@@ -1,0 +1,193 @@
+//! What the engine drives: anything that answers these calls. The splinter store is one; the tests
+//! bring another that is broken on purpose; other implementations of the same operations can
+//! follow.
+
+use splinter::{Error, IntegerOp, Store, Writer};
+
+/// Why a call did not do its work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Miss {
+    /// It met another writer's claim: try again.
+    Again,
+    /// There is no such key, or it has no vector.
+    NotFound,
+    /// The value would become too long.
+    TooLong,
+    /// Anything else; never part of a sound run.
+    Other(Box<str>),
+}
+
+/// The calls of a reader.
+pub(crate) trait Reads {
+    /// Reads a value; returns its length.
+    ///
+    /// # Errors
+    /// Why it was not read.
+    fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss>;
+    /// Reads an integer.
+    ///
+    /// # Errors
+    /// Why it was not read.
+    fn read_int(&self, key: &[u8]) -> Result<u64, Miss>;
+    /// Reads a tandem group, all orders.
+    ///
+    /// # Errors
+    /// Why it was not read.
+    fn read_tandem(&self, base: &[u8], orders: &mut [Vec<u8>]) -> Result<(), Miss>;
+    /// Reads a vector.
+    ///
+    /// # Errors
+    /// Why it was not read.
+    fn read_vector(&self, key: &[u8], vector: &mut [f32]) -> Result<(), Miss>;
+    /// Reads a key's labels.
+    ///
+    /// # Errors
+    /// Why they were not read.
+    fn labels(&self, key: &[u8]) -> Result<u64, Miss>;
+}
+
+/// The calls of a writer, which reads as well.
+pub(crate) trait Writes: Reads {
+    /// Writes a value.
+    ///
+    /// # Errors
+    /// Why it was not written.
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss>;
+    /// Appends to a value; returns the new length.
+    ///
+    /// # Errors
+    /// Why nothing was appended.
+    fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<usize, Miss>;
+    /// Makes an integer of this value.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn set_int(&mut self, key: &[u8], value: u64) -> Result<(), Miss>;
+    /// Adds to an integer; returns the sum.
+    ///
+    /// # Errors
+    /// Why nothing was added.
+    fn add(&mut self, key: &[u8], amount: u64) -> Result<u64, Miss>;
+    /// Writes a tandem group.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    fn set_tandem(&mut self, base: &[u8], orders: &[&[u8]]) -> Result<(), Miss>;
+    /// Writes a vector.
+    ///
+    /// # Errors
+    /// Why it was not written.
+    fn set_vector(&mut self, key: &[u8], vector: &[f32]) -> Result<(), Miss>;
+    /// Sets labels.
+    ///
+    /// # Errors
+    /// Why they were not set.
+    fn label(&mut self, key: &[u8], mask: u64) -> Result<(), Miss>;
+    /// Removes a key.
+    ///
+    /// # Errors
+    /// Why it is still there.
+    fn unset(&mut self, key: &[u8]) -> Result<(), Miss>;
+}
+
+/// Sorts the store's errors.
+#[inline]
+fn miss(error: Error) -> Miss {
+    match error {
+        Error::Again => Miss::Again,
+        Error::NotFound => Miss::NotFound,
+        Error::ValueTooLong => Miss::TooLong,
+        other => unexpected(other),
+    }
+}
+
+#[cold]
+fn unexpected(error: Error) -> Miss {
+    Miss::Other(error.to_string().into())
+}
+
+impl Reads for Store {
+    #[inline]
+    fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
+        Self::get(self, key, buf).map_err(miss)
+    }
+
+    #[inline]
+    fn read_int(&self, key: &[u8]) -> Result<u64, Miss> {
+        self.get_u64(key).map_err(miss)
+    }
+
+    fn read_tandem(&self, base: &[u8], orders: &mut [Vec<u8>]) -> Result<(), Miss> {
+        self.tandem(base, orders).map_err(miss)
+    }
+
+    fn read_vector(&self, key: &[u8], vector: &mut [f32]) -> Result<(), Miss> {
+        self.vector(key, vector).map_err(miss)
+    }
+
+    fn labels(&self, key: &[u8]) -> Result<u64, Miss> {
+        self.snapshot(key).map(|slot| slot.labels).map_err(miss)
+    }
+}
+
+impl Reads for Writer {
+    #[inline]
+    fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
+        Store::get(self, key, buf).map_err(miss)
+    }
+
+    #[inline]
+    fn read_int(&self, key: &[u8]) -> Result<u64, Miss> {
+        self.get_u64(key).map_err(miss)
+    }
+
+    fn read_tandem(&self, base: &[u8], orders: &mut [Vec<u8>]) -> Result<(), Miss> {
+        self.tandem(base, orders).map_err(miss)
+    }
+
+    fn read_vector(&self, key: &[u8], vector: &mut [f32]) -> Result<(), Miss> {
+        self.vector(key, vector).map_err(miss)
+    }
+
+    fn labels(&self, key: &[u8]) -> Result<u64, Miss> {
+        self.snapshot(key).map(|slot| slot.labels).map_err(miss)
+    }
+}
+
+impl Writes for Writer {
+    #[inline]
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss> {
+        Self::set(self, key, value).map_err(miss)
+    }
+
+    #[inline]
+    fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<usize, Miss> {
+        Self::append(self, key, piece).map_err(miss)
+    }
+
+    fn set_int(&mut self, key: &[u8], value: u64) -> Result<(), Miss> {
+        self.set_u64(key, value).map_err(miss)
+    }
+
+    #[inline]
+    fn add(&mut self, key: &[u8], amount: u64) -> Result<u64, Miss> {
+        self.integer(key, IntegerOp::Inc(amount)).map_err(miss)
+    }
+
+    fn set_tandem(&mut self, base: &[u8], orders: &[&[u8]]) -> Result<(), Miss> {
+        Self::set_tandem(self, base, orders).map_err(miss)
+    }
+
+    fn set_vector(&mut self, key: &[u8], vector: &[f32]) -> Result<(), Miss> {
+        Self::set_vector(self, key, vector).map_err(miss)
+    }
+
+    fn label(&mut self, key: &[u8], mask: u64) -> Result<(), Miss> {
+        Self::label(self, key, mask).map_err(miss)
+    }
+
+    #[inline]
+    fn unset(&mut self, key: &[u8]) -> Result<(), Miss> {
+        Self::unset(self, key).map(|_| ()).map_err(miss)
+    }
+}

@@ -1,0 +1,223 @@
+//! A store for tests of the harness itself: sound, or broken in one way that the oracle must catch.
+
+use crate::target::{Miss, Reads, Writes};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What is wrong with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// Nothing.
+    #[default]
+    Sound,
+    /// Some reads mix two values.
+    TornReads,
+    /// Some reads answer with an older value.
+    StaleReads,
+    /// Some sets are acknowledged and not done.
+    LostSets,
+    /// Some additions are acknowledged and not done.
+    LostAdditions,
+    /// Some keys are not found.
+    Misses,
+    /// Some reads answer with another key's value.
+    ForeignValues,
+    /// Some tandem writes leave out the last order.
+    MixedGroups,
+    /// Some labels are forgotten.
+    LostLabels,
+    /// Some vectors are forgotten.
+    LostVectors,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    value: Vec<u8>,
+    older: Vec<u8>,
+    vector: Option<Vec<f32>>,
+    labels: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    slots: HashMap<Vec<u8>, Slot>,
+    /// Calls so far: every now and then one goes wrong.
+    calls: u64,
+    last_read: Vec<u8>,
+}
+
+/// The store. Every thirteenth call goes wrong; every seventh meets a claim, as it were.
+#[derive(Debug, Default)]
+pub(crate) struct Fake {
+    broken: Broken,
+    max_len: usize,
+    state: Mutex<State>,
+}
+
+impl Fake {
+    pub(crate) fn new(broken: Broken, max_len: usize) -> Self {
+        Self {
+            broken,
+            max_len,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Takes over what another store holds.
+    pub(crate) fn take_over(&self, other: Self) {
+        *self.lock() = other
+            .state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.calls += 1;
+        state
+    }
+
+    fn goes_wrong(&self, state: &State, how: Broken) -> bool {
+        self.broken == how && state.calls.is_multiple_of(13)
+    }
+}
+
+impl Reads for &Fake {
+    fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
+        let mut state = self.lock();
+        let slot = state.slots.get(key).cloned().ok_or(Miss::NotFound)?;
+        let mut value = slot.value;
+        if self.goes_wrong(&state, Broken::Misses) {
+            return Err(Miss::NotFound);
+        }
+        if self.goes_wrong(&state, Broken::ForeignValues) && !state.last_read.is_empty() {
+            value.clone_from(&state.last_read);
+        }
+        if self.goes_wrong(&state, Broken::StaleReads) && !slot.older.is_empty() {
+            value.clone_from(&slot.older);
+        }
+        if self.goes_wrong(&state, Broken::TornReads) && slot.older.len() == value.len() {
+            let middle = value.len() / 2;
+            value[..middle].copy_from_slice(&slot.older[..middle]);
+        }
+        buf[..value.len()].copy_from_slice(&value);
+        state.last_read.clone_from(&value);
+        Ok(value.len())
+    }
+
+    fn read_int(&self, key: &[u8]) -> Result<u64, Miss> {
+        let state = self.lock();
+        let slot = state.slots.get(key).ok_or(Miss::NotFound)?;
+        Ok(u64::from_le_bytes(
+            slot.value[..8].try_into().expect("eight bytes"),
+        ))
+    }
+
+    fn read_tandem(&self, base: &[u8], orders: &mut [Vec<u8>]) -> Result<(), Miss> {
+        let state = self.lock();
+        for (order, value) in orders.iter_mut().enumerate() {
+            let name =
+                crate::keys::order_name(base.try_into().expect("a base has eight bytes"), order);
+            value.clone_from(&state.slots.get(name.as_ref()).ok_or(Miss::NotFound)?.value);
+        }
+        Ok(())
+    }
+
+    fn read_vector(&self, key: &[u8], vector: &mut [f32]) -> Result<(), Miss> {
+        let state = self.lock();
+        let slot = state.slots.get(key).ok_or(Miss::NotFound)?;
+        vector.copy_from_slice(slot.vector.as_ref().ok_or(Miss::NotFound)?);
+        Ok(())
+    }
+
+    fn labels(&self, key: &[u8]) -> Result<u64, Miss> {
+        Ok(self.lock().slots.get(key).ok_or(Miss::NotFound)?.labels)
+    }
+}
+
+impl Writes for &Fake {
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss> {
+        let mut state = self.lock();
+        if state.calls.is_multiple_of(7) {
+            return Err(Miss::Again);
+        }
+        let lost = self.goes_wrong(&state, Broken::LostSets);
+        let slot = state.slots.entry(key.to_vec()).or_default();
+        if !lost {
+            slot.older = std::mem::replace(&mut slot.value, value.to_vec());
+            slot.vector = None;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<usize, Miss> {
+        let mut state = self.lock();
+        let lost = self.goes_wrong(&state, Broken::LostSets);
+        let slot = state.slots.get_mut(key).ok_or(Miss::NotFound)?;
+        if slot.value.len() + piece.len() > self.max_len {
+            return Err(Miss::TooLong);
+        }
+        if !lost {
+            slot.value.extend_from_slice(piece);
+        }
+        slot.vector = None;
+        Ok(slot.value.len())
+    }
+
+    fn set_int(&mut self, key: &[u8], value: u64) -> Result<(), Miss> {
+        self.lock().slots.entry(key.to_vec()).or_default().value = value.to_le_bytes().to_vec();
+        Ok(())
+    }
+
+    fn add(&mut self, key: &[u8], amount: u64) -> Result<u64, Miss> {
+        let mut state = self.lock();
+        let lost = self.goes_wrong(&state, Broken::LostAdditions);
+        let slot = state.slots.get_mut(key).ok_or(Miss::NotFound)?;
+        let sum = u64::from_le_bytes(slot.value[..8].try_into().expect("eight bytes")) + amount;
+        if !lost {
+            slot.value = sum.to_le_bytes().to_vec();
+        }
+        Ok(sum)
+    }
+
+    fn set_tandem(&mut self, base: &[u8], orders: &[&[u8]]) -> Result<(), Miss> {
+        let mut state = self.lock();
+        let whole = if self.goes_wrong(&state, Broken::MixedGroups) {
+            orders.len() - 1
+        } else {
+            orders.len()
+        };
+        for (order, value) in orders.iter().enumerate().take(whole) {
+            let name =
+                crate::keys::order_name(base.try_into().expect("a base has eight bytes"), order);
+            state.slots.entry(name.as_ref().to_vec()).or_default().value = value.to_vec();
+        }
+        Ok(())
+    }
+
+    fn set_vector(&mut self, key: &[u8], vector: &[f32]) -> Result<(), Miss> {
+        let mut state = self.lock();
+        let lost = self.goes_wrong(&state, Broken::LostVectors);
+        let slot = state.slots.get_mut(key).ok_or(Miss::NotFound)?;
+        slot.vector = (!lost).then(|| vector.to_vec());
+        Ok(())
+    }
+
+    fn label(&mut self, key: &[u8], mask: u64) -> Result<(), Miss> {
+        let mut state = self.lock();
+        let lost = self.goes_wrong(&state, Broken::LostLabels);
+        let slot = state.slots.get_mut(key).ok_or(Miss::NotFound)?;
+        if !lost {
+            slot.labels |= mask;
+        }
+        Ok(())
+    }
+
+    fn unset(&mut self, key: &[u8]) -> Result<(), Miss> {
+        self.lock()
+            .slots
+            .remove(key)
+            .map(|_| ())
+            .ok_or(Miss::NotFound)
+    }
+}

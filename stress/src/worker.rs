@@ -1,0 +1,128 @@
+//! A worker: gets ready, waits at the barrier, does its share, reports. The same code runs in a
+//! thread of the run and in a process of its own. [`writer`] and [`reader`] hold the measured
+//! loops, [`desk`] what both count and time with, [`checks`] what both judge answers with.
+
+pub(crate) mod checks;
+pub(crate) mod desk;
+pub(crate) mod reader;
+pub(crate) mod writer;
+
+use crate::block::{Block, Counts, State};
+use crate::keys::{self, Family};
+use crate::mix::Op;
+use crate::placement::Footing;
+use crate::target::{Reads, Writes};
+use crate::workload::Workload;
+use checks::Faults;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Whether a worker writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It draws from the mix.
+    Writer,
+    /// It reads what writers write.
+    Reader,
+}
+
+/// Keys that a worker reads before the start, so that its page tables and translation caches know
+/// them.
+const TOUCHED_KEYS: u64 = 1 << 14;
+
+/// One worker's part in a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Post<'a> {
+    /// What is run.
+    pub workload: &'a Workload,
+    /// Where it is counted.
+    pub block: &'a Block,
+    /// The worker's number: writers come first.
+    pub worker: u32,
+    /// Processor it is to run on.
+    pub cpu: Option<usize>,
+}
+
+/// What a worker found, and how it ran.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// The worker's number.
+    pub worker: u32,
+    /// Whether it wrote.
+    pub role: Role,
+    /// Where it ran.
+    pub footing: Footing,
+    /// What it counted in the measured window, by operation.
+    pub counts: BTreeMap<String, Counts>,
+    /// Latencies by operation, in cycles, HdrHistogram V2.
+    pub histograms: Vec<(String, Vec<u8>)>,
+    /// What was wrong.
+    pub faults: Faults,
+    /// Time-stamp counter at the start and at the end of its measured window.
+    pub window: (u64, u64),
+    /// Processor time it got in it, where the kernel tells.
+    pub worked_ns: Option<u64>,
+}
+
+impl Post<'_> {
+    /// Returns the worker's role.
+    #[must_use]
+    pub(crate) fn role(&self) -> Role {
+        if self.worker < self.workload.writers {
+            Role::Writer
+        } else {
+            Role::Reader
+        }
+    }
+
+    /// Runs a writer to its end.
+    pub(crate) fn write(&self, target: &mut impl Writes) -> Report {
+        let mut desk = self.sit_down(target, self.workload.mix.for_writer().ops());
+        let mut writer = writer::WriterLoop::new(self);
+        desk.wait();
+        writer.run(&mut desk, target);
+        desk.report(writer.into_faults())
+    }
+
+    /// Runs a reader to its end.
+    pub(crate) fn read(&self, target: &impl Reads) -> Report {
+        let mut desk = self.sit_down(target, self.workload.mix.for_reader().ops());
+        let mut reader = reader::ReaderLoop::new(self);
+        desk.wait();
+        reader.run(&mut desk, target);
+        desk.report(reader.into_faults())
+    }
+
+    /// Takes the worker to its processor and touches the memory it will use.
+    fn sit_down(&self, target: &impl Reads, ops: impl Iterator<Item = Op>) -> desk::Desk<'_> {
+        let footing = Footing::take(self.cpu);
+        let desk = desk::Desk::new(self, footing, ops);
+        let mut buf = vec![0; buffer_len(self.workload)];
+        let values = self.workload.key_sets().values;
+        for key in values.start..values.end.min(TOUCHED_KEYS) {
+            // Only the touch counts; whether the key is there is asked once the run has begun.
+            let _ = target.get(&keys::name(Family::Value, key), &mut buf);
+        }
+        desk
+    }
+
+    /// Says that the worker is ready, where it was asked to be or elsewhere.
+    fn ready(&self, placed: bool) {
+        self.block.cell(self.worker).set_state(if placed {
+            State::Ready
+        } else {
+            State::Misplaced
+        });
+    }
+}
+
+/// Returns how long a buffer for any value of the workload's store must be.
+#[must_use]
+pub(crate) fn buffer_len(workload: &Workload) -> usize {
+    usize::try_from(workload.longest_value()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;

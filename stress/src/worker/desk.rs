@@ -1,0 +1,176 @@
+//! What a worker counts and times with. The measured loop touches nothing but this and the store;
+//! everything shared is looked at once a batch.
+
+use super::checks::Faults;
+use super::{Post, Report};
+use crate::block::{Cell, Counts, Phase};
+use crate::latency::Latencies;
+use crate::mix::Op;
+use crate::options::Span;
+use crate::placement::Footing;
+use crate::target::Miss;
+
+/// Attempts between two looks at the stop flag.
+const BATCH: u32 = 256;
+/// Batches between two looks at the processor.
+const LOOKS: u32 = 16;
+
+/// A worker's counters, clock and view of the run.
+#[derive(Debug)]
+pub(crate) struct Desk<'a> {
+    post: Post<'a>,
+    cell: Cell<'a>,
+    counts: [Counts; Op::COUNT],
+    ops: Vec<Op>,
+    latencies: Latencies,
+    footing: Footing,
+    /// Attempts until the next look.
+    left: u32,
+    batches: u32,
+    measuring: bool,
+    /// Operations until the worker's share is done.
+    share: u64,
+    window: (u64, u64),
+    /// Processor time at the start of the window.
+    worked_ns: Option<u64>,
+}
+
+impl<'a> Desk<'a> {
+    /// Prepares for some operations; touches all its memory.
+    pub(super) fn new(post: &Post<'a>, footing: Footing, ops: impl Iterator<Item = Op>) -> Self {
+        let ops: Vec<Op> = ops.collect();
+        let every = if post.workload.histogram {
+            post.workload.sample
+        } else {
+            0
+        };
+        Self {
+            post: *post,
+            cell: post.block.cell(post.worker),
+            counts: [Counts::default(); Op::COUNT],
+            latencies: Latencies::new(ops.iter().copied(), every),
+            ops,
+            footing,
+            left: 1,
+            batches: 0,
+            measuring: false,
+            share: u64::MAX,
+            window: (0, 0),
+            worked_ns: None,
+        }
+    }
+
+    /// Waits at the barrier.
+    pub(super) fn wait(&mut self) {
+        self.post.ready(self.footing.placed());
+        self.post.block.wait_for_start();
+        self.footing.start();
+    }
+
+    /// Tells whether to go on; to be asked before each attempt.
+    #[inline]
+    pub(super) fn go_on(&mut self) -> bool {
+        self.left -= 1;
+        if self.left > 0 { true } else { self.look_up() }
+    }
+
+    /// Makes one attempt: counts it, and times it when one is due.
+    #[inline]
+    pub(super) fn attempt<R>(
+        &mut self,
+        op: Op,
+        call: impl FnOnce() -> Result<R, Miss>,
+    ) -> Result<R, Miss> {
+        self.counts[op as usize].attempts += 1;
+        let result = if self.latencies.due() {
+            let start = splinter::cycles();
+            let result = call();
+            let end = splinter::cycles();
+            // Counters of two processors may be a few cycles apart.
+            self.latencies.record(op, end.saturating_sub(start));
+            result
+        } else {
+            call()
+        };
+        let counts = &mut self.counts[op as usize];
+        match &result {
+            Ok(_) => counts.successes += 1,
+            Err(Miss::Again) => counts.again += 1,
+            Err(_) => counts.failures += 1,
+        }
+        result
+    }
+
+    /// Notes that an operation is over, well or not. Returns false when it was the last of the
+    /// worker's share.
+    #[inline]
+    pub(super) fn completed(&mut self) -> bool {
+        self.share -= 1;
+        self.share > 0
+    }
+
+    #[cold]
+    fn look_up(&mut self) -> bool {
+        self.left = BATCH;
+        self.show();
+        if self.batches.is_multiple_of(LOOKS) {
+            self.footing.look();
+        }
+        self.batches = self.batches.wrapping_add(1);
+        match self.post.block.phase() {
+            Phase::Stop => false,
+            Phase::Measure if !self.measuring => {
+                self.counts = [Counts::default(); Op::COUNT];
+                self.latencies.reset();
+                self.measuring = true;
+                if let Span::Ops(ops) = self.post.workload.span {
+                    self.share = ops.div_ceil(u64::from(self.post.workload.crew()));
+                }
+                self.worked_ns = processor_time_ns();
+                self.window.0 = splinter::cycles();
+                true
+            }
+            _ => true,
+        }
+    }
+
+    fn show(&self) {
+        for &op in &self.ops {
+            self.cell.show(op, &self.counts[op as usize]);
+        }
+    }
+
+    /// Ends the worker's window and sums up.
+    pub(super) fn report(mut self, faults: Faults) -> Report {
+        self.window.1 = splinter::cycles();
+        let worked_ns = processor_time_ns();
+        if !self.measuring {
+            // Stopped before anything counted.
+            self.counts = [Counts::default(); Op::COUNT];
+            self.latencies.reset();
+            self.window.0 = self.window.1;
+        }
+        self.show();
+        self.footing.end();
+        Report {
+            worker: self.post.worker,
+            role: self.post.role(),
+            footing: self.footing,
+            counts: self
+                .ops
+                .iter()
+                .map(|&op| (op.name().to_owned(), self.counts[op as usize]))
+                .collect(),
+            histograms: self.latencies.encode(),
+            faults,
+            window: self.window,
+            worked_ns: self.worked_ns.and_then(|start| Some(worked_ns? - start)),
+        }
+    }
+}
+
+/// Reads how long the calling thread has run on any processor.
+fn processor_time_ns() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse().ok()
+}

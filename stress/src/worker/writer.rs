@@ -1,0 +1,310 @@
+//! The writer's loop: draw an operation and a key, make the value, try until it is no longer
+//! `Again`, note what was acknowledged. An operation that finds its key gone, or an append that
+//! finds it full, is followed by a set of that key.
+
+use super::checks::{Checks, Faults};
+use super::desk::Desk;
+use super::reader::Samplers;
+use super::{Post, buffer_len};
+use crate::choice::KeyChoice;
+use crate::keys::{self, Family};
+use crate::length::ValueLen;
+use crate::mix::{Draw, Op};
+use crate::oracle::body::{self, PREFILL, Stamp};
+use crate::oracle::ledger::{Entry, Ledger};
+use crate::oracle::vector;
+use crate::rng::Rng;
+use crate::target::{Miss, Writes};
+
+/// Orders of a tandem group that need no list on the heap.
+const FEW_ORDERS: usize = 8;
+/// Shortest value that holds writer and whole sequence: every order must prove its generation.
+pub(crate) const SHORTEST_ORDER: usize = 16;
+
+/// A writer's state.
+#[derive(Debug)]
+pub(crate) struct WriterLoop<'a> {
+    id: u16,
+    rng: Rng,
+    draw: Draw,
+    samplers: Samplers,
+    value_len: ValueLen,
+    ledger: Option<Ledger<'a>>,
+    checks: Checks,
+    /// Nobody else writes this writer's keys: what it reads must be what it last wrote.
+    alone: bool,
+    may_miss: bool,
+    oracle: bool,
+    value: Vec<u8>,
+    buf: Vec<u8>,
+    vector: Vec<f32>,
+    orders: Vec<Vec<u8>>,
+    /// A key that wants a set next.
+    wants_set: Option<u64>,
+}
+
+/// An operation on its way.
+struct Task {
+    op: Op,
+    index: u64,
+    key: [u8; 8],
+    /// Sequence it will have, length of its value, or the amount or labels it adds.
+    seq: u64,
+    len: usize,
+    amount: u64,
+}
+
+impl<'a> WriterLoop<'a> {
+    /// Prepares a writer; touches its memory.
+    #[must_use]
+    pub(crate) fn new(post: &Post<'a>) -> Self {
+        let workload = post.workload;
+        let len = buffer_len(workload);
+        Self {
+            id: u16::try_from(post.worker).unwrap_or(PREFILL - 1),
+            rng: Rng::new(workload.seed, u64::from(post.worker)),
+            draw: workload.mix.for_writer(),
+            samplers: Samplers::new(post),
+            value_len: workload.value_len.clone(),
+            ledger: post.block.ledger(post.worker),
+            checks: Checks::new(workload),
+            alone: workload.key_choice == KeyChoice::Lanes || workload.writers == 1,
+            may_miss: workload.may_miss(),
+            oracle: workload.oracle,
+            value: vec![0x5a; len],
+            buf: vec![0; len],
+            vector: vec![0.0; workload.geometry().vector_dim as usize],
+            orders: vec![vec![0x5a; len]; workload.orders as usize],
+            wants_set: None,
+        }
+    }
+
+    /// Works until told to stop.
+    pub(super) fn run(&mut self, desk: &mut Desk<'_>, target: &mut impl Writes) {
+        loop {
+            let task = self.next();
+            self.prepare(&task);
+            let outcome = loop {
+                if !desk.go_on() {
+                    return;
+                }
+                match self.attempt(desk, target, &task) {
+                    Err(Miss::Again) => std::hint::spin_loop(),
+                    outcome => break outcome,
+                }
+            };
+            match outcome {
+                Ok(()) => self.note(&task),
+                Err(miss) => self.missed(&task, &miss),
+            }
+            if !desk.completed() {
+                return;
+            }
+        }
+    }
+
+    /// Ends the writer.
+    pub(super) fn into_faults(self) -> Faults {
+        self.checks.faults
+    }
+
+    /// Draws the next operation.
+    #[inline]
+    fn next(&mut self) -> Task {
+        let (op, index) = match self.wants_set.take() {
+            Some(index) => (Op::Set, index),
+            None => {
+                let op = self.draw.draw(&mut self.rng);
+                (op, self.samplers.draw(op, &mut self.rng))
+            }
+        };
+        let key = keys::name(family(op), index);
+        let mut task = Task {
+            op,
+            index,
+            key,
+            seq: 0,
+            len: 0,
+            amount: 0,
+        };
+        match op {
+            Op::Set | Op::Append => task.len = self.value_len.draw(&mut self.rng),
+            Op::Tandem => task.len = self.value_len.draw(&mut self.rng).max(SHORTEST_ORDER),
+            Op::Int => task.amount = 1 + self.rng.below(8),
+            Op::Label => task.amount = 1 << self.rng.below(64),
+            _ => {}
+        }
+        if let Some(entry) = self.entry(op, index) {
+            task.seq = 1 + if op == Op::Vector {
+                entry.vector().0
+            } else {
+                entry.last()
+            };
+        }
+        task
+    }
+
+    /// Makes the value that the operation will write.
+    #[inline]
+    fn prepare(&mut self, task: &Task) {
+        if !self.oracle {
+            return;
+        }
+        match task.op {
+            Op::Set | Op::Append => {
+                body::fill(
+                    &mut self.value[..task.len],
+                    splinter::hash_key(&task.key),
+                    self.id,
+                    task.seq,
+                );
+            }
+            Op::Vector => vector::fill(
+                &mut self.vector,
+                splinter::hash_key(&task.key),
+                self.id,
+                task.seq,
+            ),
+            Op::Tandem => {
+                for (order, value) in self.orders.iter_mut().enumerate() {
+                    let hash = splinter::hash_key(keys::order_name(task.key, order).as_ref());
+                    body::fill(&mut value[..task.len], hash, self.id, task.seq);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Tries it once.
+    #[inline]
+    fn attempt(
+        &mut self,
+        desk: &mut Desk<'_>,
+        target: &mut impl Writes,
+        task: &Task,
+    ) -> Result<(), Miss> {
+        let (key, value) = (&task.key, &self.value[..task.len.min(self.value.len())]);
+        match task.op {
+            Op::Set => desk.attempt(Op::Set, || target.set(key, value)),
+            Op::Append => desk
+                .attempt(Op::Append, || target.append(key, value))
+                .map(|_| ()),
+            Op::Int => desk
+                .attempt(Op::Int, || target.add(key, task.amount))
+                .map(|_| ()),
+            Op::Label => desk.attempt(Op::Label, || target.label(key, task.amount)),
+            Op::Unset => desk.attempt(Op::Unset, || target.unset(key)),
+            Op::Vector => desk.attempt(Op::Vector, || target.set_vector(key, &self.vector)),
+            Op::Tandem if self.orders.len() <= FEW_ORDERS => {
+                let mut few: [&[u8]; FEW_ORDERS] = [&[]; FEW_ORDERS];
+                for (place, order) in few.iter_mut().zip(&self.orders) {
+                    *place = &order[..task.len];
+                }
+                desk.attempt(Op::Tandem, || {
+                    target.set_tandem(key, &few[..self.orders.len()])
+                })
+            }
+            Op::Tandem => {
+                let many: Vec<&[u8]> = self.orders.iter().map(|order| &order[..task.len]).collect();
+                desk.attempt(Op::Tandem, || target.set_tandem(key, &many))
+            }
+            Op::Get | Op::ReadInt | Op::ReadTandem | Op::ReadVector => {
+                let len = desk.attempt(Op::Get, || target.get(key, &mut self.buf))?;
+                if self.oracle {
+                    self.check_own(task, len);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Checks a value that this writer read; where it is the only one to write the key, against its
+    /// ledger too.
+    #[inline]
+    fn check_own(&mut self, task: &Task, len: usize) {
+        let Some((_, last)) = self.checks.value(task.index, &task.key, &self.buf[..len]) else {
+            return;
+        };
+        let Some(entry) = self.entry(Op::Get, task.index).filter(|_| self.alone) else {
+            return;
+        };
+        let (writer, seq) = if entry.last() == 0 {
+            (PREFILL, 1)
+        } else {
+            (self.id, entry.last())
+        };
+        if entry.was_unset() || !last.is(writer, seq) {
+            self.stale(&task.key, last, writer, seq);
+        }
+    }
+
+    #[cold]
+    fn stale(&mut self, key: &[u8], found: Stamp, writer: u16, seq: u64) {
+        self.checks.faults.lost_update(key, || {
+            format!(
+                "read writer {} sequence {}, expected writer {writer} sequence {seq}",
+                found.writer, found.seq
+            )
+        });
+    }
+
+    /// Notes what the store acknowledged.
+    #[inline]
+    fn note(&mut self, task: &Task) {
+        let Some(entry) = self.entry(task.op, task.index) else {
+            return;
+        };
+        match task.op {
+            Op::Set | Op::Tandem => entry.note_set(task.seq),
+            Op::Append => entry.note_append(task.seq),
+            Op::Unset => entry.note_unset(task.seq),
+            Op::Vector => entry.note_vector(task.seq),
+            Op::Label => entry.note_labels(task.amount),
+            Op::Int => entry.note_addition(task.amount),
+            _ => {}
+        }
+    }
+
+    /// Judges an operation that did not do its work, and repairs what the next one needs.
+    #[cold]
+    fn missed(&mut self, task: &Task, miss: &Miss) {
+        let key = &task.key;
+        match miss {
+            Miss::Again => {}
+            Miss::NotFound if self.may_miss && family(task.op) == Family::Value => {
+                let there = self.alone
+                    && self
+                        .entry(task.op, task.index)
+                        .is_some_and(|entry| !entry.was_unset());
+                if there || task.op == Op::Set {
+                    self.checks.faults.spurious_miss(task.op, key);
+                }
+                self.wants_set = Some(task.index);
+            }
+            Miss::NotFound => self.checks.faults.spurious_miss(task.op, key),
+            Miss::TooLong if task.op == Op::Append => self.wants_set = Some(task.index),
+            Miss::TooLong => self
+                .checks
+                .faults
+                .unexpected(task.op, key, "value too long"),
+            Miss::Other(error) => self.checks.faults.unexpected(task.op, key, error),
+        }
+    }
+
+    #[inline]
+    fn entry(&self, op: Op, index: u64) -> Option<Entry<'a>> {
+        self.ledger
+            .as_ref()
+            .map(|ledger| ledger.entry(family(op), index))
+    }
+}
+
+/// Returns the family of the keys that an operation works on.
+#[inline]
+fn family(op: Op) -> Family {
+    match op {
+        Op::Int | Op::ReadInt => Family::Counter,
+        Op::Tandem | Op::ReadTandem => Family::Group,
+        _ => Family::Value,
+    }
+}

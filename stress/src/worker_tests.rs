@@ -1,0 +1,227 @@
+//! Runs whole workers and the final sweep on stores that are sound or broken on purpose: each break
+//! must be caught, by the right count, and a sound store must never be blamed.
+
+use super::checks::Faults;
+use super::*;
+use crate::block::Phase;
+use crate::choice::KeyChoice;
+use crate::length::ValueLen;
+use crate::options::Span;
+use crate::oracle::sweep::Sweep;
+use crate::testing::{Broken, Fake};
+
+/// Runs a workload on a fake, workers in threads; returns the reports and what was wrong, the final
+/// sweep's faults included.
+fn drive(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults) {
+    let fake = Fake::new(broken, buffer_len(workload));
+    let sound = Fake::new(Broken::Sound, buffer_len(workload));
+    // A broken store is filled soundly: what is tested is the run.
+    crate::stage::fill_for_tests(workload, &mut &sound);
+    fake.take_over(sound);
+    let block = Block::create(workload).unwrap();
+    let reports: Vec<Report> = std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..workload.crew())
+            .map(|worker| {
+                let post = Post {
+                    workload,
+                    block: &block,
+                    worker,
+                    cpu: None,
+                };
+                let mut target = &fake;
+                scope.spawn(move || match post.role() {
+                    Role::Writer => post.write(&mut target),
+                    Role::Reader => post.read(&target),
+                })
+            })
+            .collect();
+        assert!(block.gather(|_| false, || false));
+        block.enter(Phase::Measure);
+        handles
+            .into_iter()
+            .map(|handle| handle.join().unwrap())
+            .collect()
+    });
+    let ledgers: Vec<_> = (0..workload.writers)
+        .map_while(|writer| block.ledger(writer))
+        .collect();
+    let mut faults = Faults::default();
+    if workload.oracle {
+        faults.merge(Sweep::new(workload, &ledgers, &vec![false; ledgers.len()]).run(&&fake));
+    }
+    for report in &reports {
+        faults.merge(report.faults.clone());
+    }
+    (reports, faults)
+}
+
+fn workload(mix: &str, key_choice: KeyChoice) -> Workload {
+    Workload {
+        writers: 3,
+        readers: 2,
+        keys: 24,
+        mix: mix.parse().unwrap(),
+        key_choice,
+        dim: Some(8),
+        span: Span::Ops(6_000),
+        ..Workload::default()
+    }
+}
+
+#[test]
+fn a_sound_store_is_never_blamed() {
+    let mixes = [
+        "set",
+        "get=1,set=1",
+        "set=3,append=5,get=2",
+        "set=3,unset=1,get=3",
+        "set=4,append=6,unset=1,get=3",
+        "int",
+        "tandem",
+        "set=1,vector=3,get=1",
+        "set=2,label=2",
+        "get=5,set=5,append=5,int=5,tandem=5,vector=5,label=5,unset=5",
+    ];
+    for mix in mixes {
+        for choice in [
+            KeyChoice::Lanes,
+            KeyChoice::Uniform,
+            KeyChoice::Zipf(1.1),
+            KeyChoice::Hot(2),
+            KeyChoice::Single,
+        ] {
+            let (_, faults) = drive(&workload(mix, choice), Broken::Sound);
+            assert_eq!(faults, Faults::default(), "{mix} by {choice}");
+        }
+    }
+}
+
+#[test]
+fn a_sound_store_is_never_blamed_at_any_value_length() {
+    for text in [
+        "1",
+        "3",
+        "4..7",
+        "8..15",
+        "16..31",
+        "1..64",
+        "33",
+        "64,100,200",
+    ] {
+        let value_len: ValueLen = text.parse().unwrap();
+        for mix in ["get=1,set=3", "get=1,set=3,unset=1,tandem=1"] {
+            let (_, faults) = drive(
+                &Workload {
+                    value_len: value_len.clone(),
+                    ..workload(mix, KeyChoice::Hot(2))
+                },
+                Broken::Sound,
+            );
+            assert_eq!(faults, Faults::default(), "{text}, {mix}");
+        }
+    }
+}
+
+#[test]
+fn every_break_is_caught_by_its_own_count() {
+    let torn = |faults: &Faults| faults.torn_reads;
+    let lost = |faults: &Faults| faults.lost_updates;
+    type Count = fn(&Faults) -> u64;
+    // Writers read too: readers may be done before the first of them writes.
+    let cases: [(Broken, &str, Count); 12] = [
+        (Broken::TornReads, "set=1,get=3", torn),
+        (Broken::ForeignValues, "set=1,get=3", torn),
+        (Broken::StaleReads, "set=1,get=3", |faults| {
+            faults.epoch_regressions
+        }),
+        (Broken::StaleReads, "set=1,get=3", lost),
+        (Broken::LostSets, "set", lost),
+        (Broken::LostSets, "set=1,append=3,get=1", lost),
+        (Broken::LostAdditions, "int", lost),
+        (Broken::Misses, "set=1,get=3", |faults| {
+            faults.spurious_misses
+        }),
+        (Broken::Misses, "set,unset,get", |faults| {
+            faults.spurious_misses
+        }),
+        (Broken::MixedGroups, "tandem", torn),
+        (Broken::LostLabels, "set=8,label=1", lost),
+        (Broken::LostVectors, "vector", lost),
+    ];
+    for (broken, mix, count) in cases {
+        // Lanes: with one writer per key the end of the run is exact to the last write.
+        let workload = Workload {
+            keys: 300,
+            ..workload(mix, KeyChoice::Lanes)
+        };
+        let (_, faults) = drive(&workload, broken);
+        assert!(count(&faults) > 0, "{broken:?} under {mix}: {faults:?}");
+        assert!(!faults.notes.is_empty());
+    }
+}
+
+#[test]
+fn lost_sets_of_shared_keys_are_caught_at_the_end() {
+    let workload = Workload {
+        keys: 300,
+        ..workload("set", KeyChoice::Uniform)
+    };
+    let (_, faults) = drive(&workload, Broken::LostSets);
+    assert!(faults.lost_updates > 0);
+}
+
+#[test]
+fn attempts_are_the_sum_of_what_became_of_them() {
+    let workload = workload("get=1,set=2,unset=1", KeyChoice::Uniform);
+    let (reports, _) = drive(&workload, Broken::Sound);
+    let mut completed = 0;
+    for report in &reports {
+        for counts in report.counts.values() {
+            assert_eq!(
+                counts.attempts,
+                counts.successes + counts.again + counts.failures
+            );
+            completed += counts.successes + counts.failures;
+        }
+    }
+    assert_eq!(
+        completed, 6_000,
+        "the share of work was done, no more and no less"
+    );
+    let sets: u64 = reports
+        .iter()
+        .filter_map(|report| report.counts.get("set"))
+        .map(|counts| counts.again)
+        .sum();
+    assert!(sets > 0, "the fake meets claims");
+}
+
+#[test]
+fn without_oracle_and_histogram_nothing_is_checked_or_timed() {
+    let workload = Workload {
+        oracle: false,
+        histogram: false,
+        ..workload("set", KeyChoice::Uniform)
+    };
+    let (reports, faults) = drive(&workload, Broken::TornReads);
+    assert_eq!(faults.torn_reads, 0);
+    assert!(reports.iter().all(|report| report.histograms.is_empty()));
+}
+
+#[test]
+fn the_same_seed_does_the_same_work() {
+    let workload = Workload {
+        writers: 1,
+        readers: 0,
+        ..workload("get=2,set=2,append=1,unset=1", KeyChoice::Zipf(0.9))
+    };
+    let count = |workload: &Workload| drive(workload, Broken::Sound).0[0].counts.clone();
+    assert_eq!(count(&workload), count(&workload));
+    assert_ne!(
+        count(&workload),
+        count(&Workload {
+            seed: 2,
+            ..workload.clone()
+        })
+    );
+}

@@ -1,0 +1,448 @@
+//! What a run does, as pure data: parsed from flags, printed, recorded and read back. Knows how to
+//! check itself and which geometry it needs; does nothing.
+
+use crate::choice::{KeyChoice, MOST_ZIPF_KEYS, lane};
+use crate::keys::MAX_KEYS;
+use crate::length::ValueLen;
+use crate::mix::{Mix, Op};
+use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
+use crate::oracle::{body, vector};
+use serde::{Deserialize, Serialize};
+use splinter::{Geometry, Scrub};
+use std::ops::Range;
+
+/// Most writers of one run: as many as a store has lanes at most.
+const MAX_WRITERS: u32 = 1023;
+/// Most readers of one run.
+const MAX_READERS: u32 = 4096;
+/// Dimension of vectors where none is given.
+const DEFAULT_DIM: u32 = 768;
+/// Most keys that hold integers or tandem groups: enough to spread, few enough to collide.
+const MOST_SPECIAL_KEYS: u64 = 1024;
+/// Memory that the ledgers of all writers may take.
+const MAX_LEDGER_BYTES: u64 = 4 << 30;
+
+/// A workload. Every field is in the record under its own name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// Workers that write, each closed-loop: the next operation starts when the last one returned.
+    pub writers: u32,
+    /// Workers that only read.
+    pub readers: u32,
+    /// What a worker is.
+    pub workers: Workers,
+    /// Keys that hold values.
+    pub keys: u64,
+    /// How keys are chosen.
+    pub key_choice: KeyChoice,
+    /// How long values are.
+    pub value_len: ValueLen,
+    /// What writers do.
+    pub mix: Mix,
+    /// Orders of a tandem group.
+    pub orders: u32,
+    /// Scrub level of the store.
+    #[serde(with = "scrub_text")]
+    pub scrub: Scrub,
+    /// When the run ends.
+    pub span: Span,
+    /// What is run before.
+    pub warmup: Warmup,
+    /// Where writers run.
+    pub pin: Pin,
+    /// Where readers run; as `pin`, behind the writers, where `None`.
+    pub pin_readers: Option<Pin>,
+    /// Where the store's memory is.
+    pub memory: Memory,
+    /// Huge pages for the store.
+    pub huge_pages: Huge,
+    /// Slots of the store; as many as the keys need where `None`.
+    pub slots: Option<u64>,
+    /// Longest value of the store; as long as the workload needs where `None`.
+    pub max_value_len: Option<u64>,
+    /// Vector dimension; 768 where `None` and the mix has vectors, else 0.
+    pub dim: Option<u32>,
+    /// Where the store lives.
+    pub backing: Backing,
+    /// Seed of all random choices.
+    pub seed: u64,
+    /// Whether values prove themselves and the end is compared with what was acknowledged.
+    pub oracle: bool,
+    /// Whether latencies are recorded.
+    pub histogram: bool,
+    /// Of how many attempts one is timed.
+    pub sample: u32,
+    /// Whether a run counts that was not placed as asked.
+    pub allow_misplacement: bool,
+}
+
+impl Default for Workload {
+    /// Describes the default run: 32 writers, the number that the published figures are for, on
+    /// keys of their own, and as many readers, so that about half of the attempts read what the
+    /// other half writes.
+    fn default() -> Self {
+        Self {
+            writers: 32,
+            readers: 32,
+            workers: Workers::Threads,
+            keys: 4096,
+            key_choice: KeyChoice::Lanes,
+            value_len: ValueLen::Fixed(64),
+            mix: Mix::default(),
+            orders: 3,
+            scrub: Scrub::default(),
+            span: Span::DurationMs(5_000),
+            warmup: Warmup::Auto,
+            pin: Pin::None,
+            pin_readers: None,
+            memory: Memory::Local,
+            huge_pages: Huge::Off,
+            slots: None,
+            max_value_len: None,
+            dim: None,
+            backing: Backing::Anonymous,
+            seed: 1,
+            oracle: true,
+            histogram: true,
+            sample: 1,
+            allow_misplacement: false,
+        }
+    }
+}
+
+/// How many keys of each family a run has, or one writer takes in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySets {
+    /// Keys with values.
+    pub values: Range<u64>,
+    /// Keys with integers.
+    pub counters: Range<u64>,
+    /// Bases of tandem groups.
+    pub groups: Range<u64>,
+}
+
+impl KeySets {
+    /// Returns how many there are, all families together.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        [&self.values, &self.counters, &self.groups]
+            .into_iter()
+            .map(|keys| keys.end - keys.start)
+            .sum()
+    }
+}
+
+impl Workload {
+    /// Returns all workers.
+    #[must_use]
+    pub fn crew(&self) -> u32 {
+        self.writers + self.readers
+    }
+
+    /// Returns the keys of the store.
+    #[must_use]
+    pub fn key_sets(&self) -> KeySets {
+        let special = self
+            .keys
+            .min(MOST_SPECIAL_KEYS.max(u64::from(self.writers)));
+        let only_if = |has: bool, count| 0..if has { count } else { 0 };
+        KeySets {
+            values: only_if(self.mix.uses_values(), self.keys),
+            counters: only_if(self.mix.has(Op::Int), special),
+            groups: only_if(self.mix.has(Op::Tandem), special),
+        }
+    }
+
+    /// Returns the keys that one writer writes: its own under lanes, else all.
+    #[must_use]
+    pub fn writer_keys(&self, writer: u32) -> KeySets {
+        let all = self.key_sets();
+        if self.key_choice != KeyChoice::Lanes {
+            return all;
+        }
+        let own = |keys: Range<u64>| lane(keys.end, writer, self.writers);
+        KeySets {
+            values: own(all.values),
+            counters: own(all.counters),
+            groups: own(all.groups),
+        }
+    }
+
+    /// Tells whether a key can be missing without anything being wrong.
+    #[must_use]
+    pub fn may_miss(&self) -> bool {
+        self.mix.has(Op::Unset)
+    }
+
+    /// Returns the longest value that can be in the store.
+    #[must_use]
+    pub fn longest_value(&self) -> u64 {
+        let written = u64::from(self.value_len.longest()).max(body::HEADER as u64 / 2);
+        self.max_value_len.unwrap_or_else(|| {
+            // Room for a first piece and three appended ones.
+            let pieces = if self.mix.has(Op::Append) { 4 } else { 1 };
+            (written * pieces).next_multiple_of(64)
+        })
+    }
+
+    /// Returns how many slots the keys take.
+    #[must_use]
+    pub fn slots_needed(&self) -> u64 {
+        let KeySets {
+            values,
+            counters,
+            groups,
+        } = self.key_sets();
+        // All begin at 0.
+        values.end + counters.end + groups.end * u64::from(self.orders)
+    }
+
+    /// Returns the geometry that the store is created with.
+    #[must_use]
+    pub fn geometry(&self) -> Geometry {
+        let used = self.slots_needed();
+        let dim = if self.mix.has(Op::Vector) {
+            DEFAULT_DIM
+        } else {
+            0
+        };
+        Geometry {
+            slots: self
+                .slots
+                .unwrap_or((used + used / 3 + 64).next_multiple_of(64)),
+            max_value_len: self.longest_value(),
+            vector_dim: self.dim.unwrap_or(dim),
+            // One per writer; the threads that fill the store give theirs back before.
+            lanes: self.writers.max(64),
+        }
+    }
+
+    /// Checks that the workload makes sense.
+    ///
+    /// # Errors
+    /// One line that says what is wrong and which flag would put it right.
+    pub fn validate(&self) -> Result<(), String> {
+        let refuse = |wrong: bool, message: String| if wrong { Err(message) } else { Ok(()) };
+        let keys = self.keys;
+        let longest = u64::from(self.value_len.longest());
+        let header = body::HEADER;
+        refuse(
+            self.crew() == 0,
+            "nobody to run: give --writers or --readers at least 1".to_owned(),
+        )?;
+        refuse(
+            self.writers > MAX_WRITERS || self.readers > MAX_READERS,
+            format!(
+                "too many workers: give --writers at most {MAX_WRITERS}, --readers at most {MAX_READERS}"
+            ),
+        )?;
+        refuse(
+            keys == 0 || keys > MAX_KEYS,
+            format!("{keys} keys: give --keys from 1 to {MAX_KEYS}"),
+        )?;
+        refuse(
+            self.key_choice == KeyChoice::Lanes && keys < u64::from(self.writers),
+            format!(
+                "{keys} keys cannot give {} writers one each: raise --keys or choose \
+                 --key-choice uniform",
+                self.writers
+            ),
+        )?;
+        refuse(
+            matches!(self.key_choice, KeyChoice::Zipf(_)) && keys > MOST_ZIPF_KEYS,
+            format!("zipf draws from {MOST_ZIPF_KEYS} keys at most: lower --keys"),
+        )?;
+        if let KeyChoice::Hot(hot) = self.key_choice {
+            refuse(
+                hot > keys,
+                format!("hot:{hot} wants more keys than the {keys} there are: raise --keys"),
+            )?;
+        }
+        let needed = self.slots_needed();
+        refuse(
+            self.slots.is_some_and(|slots| slots < needed),
+            format!("the keys take {needed} slots: raise --slots or lower --keys"),
+        )?;
+        refuse(
+            self.max_value_len.is_some_and(|most| most < longest),
+            format!(
+                "values of {longest} bytes do not fit: raise --max-value-len or shorten --value-len"
+            ),
+        )?;
+        refuse(
+            self.mix.has(Op::Append)
+                && self.oracle
+                && (self.value_len.shortest() as usize) < header,
+            format!(
+                "append with the oracle needs values of {header} bytes or more: raise --value-len \
+                 or give --no-oracle"
+            ),
+        )?;
+        refuse(
+            self.mix.has(Op::Vector) && self.geometry().vector_dim < vector::MIN_DIM,
+            format!("vectors need --dim {} or more", vector::MIN_DIM),
+        )?;
+        refuse(
+            self.mix.has(Op::Tandem)
+                && !(2..=splinter::MAX_ORDERS as u64).contains(&u64::from(self.orders)),
+            format!(
+                "a tandem group has 2 to {} orders: change --orders",
+                splinter::MAX_ORDERS
+            ),
+        )?;
+        refuse(
+            self.sample == 0,
+            "--sample 0 times nothing: give 1 or more, or --no-histogram".to_owned(),
+        )?;
+        refuse(
+            matches!(self.span, Span::DurationMs(0) | Span::Ops(0)),
+            "nothing to run: give --duration or --ops more than 0".to_owned(),
+        )?;
+        let ledgers: u64 = (0..self.writers)
+            .map(|writer| self.writer_keys(writer).count() * 32)
+            .sum();
+        refuse(
+            self.oracle && ledgers > MAX_LEDGER_BYTES,
+            format!(
+                "the oracle would take {} GiB to remember what {} writers wrote to {keys} keys: \
+                 lower --keys or --writers, choose \
+                 --key-choice lanes, or give --no-oracle",
+                ledgers >> 30,
+                self.writers
+            ),
+        )
+    }
+}
+
+/// Scrub levels in records are the store's own words for them.
+mod scrub_text {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use splinter::Scrub;
+
+    pub(super) fn serialize<S: Serializer>(
+        scrub: &Scrub,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(scrub)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Scrub, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Scrub::ALL
+            .into_iter()
+            .find(|scrub| scrub.to_string() == text)
+            .ok_or_else(|| {
+                serde::de::Error::custom(format!(
+                    "'{text}' is no scrub level: use none, hybrid or full"
+                ))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_sound_and_round_trips_through_its_record() {
+        let workload = Workload::default();
+        assert_eq!(workload.validate(), Ok(()));
+        let text = serde_json::to_string(&workload).unwrap();
+        assert_eq!(serde_json::from_str::<Workload>(&text).unwrap(), workload);
+    }
+
+    #[test]
+    fn nonsense_is_refused_in_one_line_that_names_a_flag() {
+        let base = Workload::default;
+        let mix = |text: &str| text.parse::<Mix>().unwrap();
+        let broken = [
+            Workload {
+                writers: 0,
+                readers: 0,
+                ..base()
+            },
+            Workload {
+                writers: MAX_WRITERS + 1,
+                ..base()
+            },
+            Workload { keys: 0, ..base() },
+            Workload { keys: 31, ..base() },
+            Workload {
+                key_choice: KeyChoice::Hot(5000),
+                ..base()
+            },
+            Workload {
+                keys: MOST_ZIPF_KEYS + 1,
+                key_choice: KeyChoice::Zipf(0.99),
+                ..base()
+            },
+            Workload {
+                max_value_len: Some(32),
+                ..base()
+            },
+            Workload {
+                mix: mix("append"),
+                value_len: ValueLen::Fixed(16),
+                ..base()
+            },
+            Workload {
+                mix: mix("vector"),
+                dim: Some(2),
+                ..base()
+            },
+            Workload {
+                mix: mix("tandem"),
+                orders: 1,
+                ..base()
+            },
+            Workload {
+                sample: 0,
+                ..base()
+            },
+            Workload {
+                span: Span::Ops(0),
+                ..base()
+            },
+            Workload {
+                keys: 100_000_000,
+                key_choice: KeyChoice::Uniform,
+                ..base()
+            },
+        ];
+        for workload in broken {
+            let error = workload.validate().unwrap_err();
+            assert!(error.contains("--") && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_store_has_room_for_all_keys() {
+        let workload = Workload {
+            mix: "set,int,tandem,append".parse().unwrap(),
+            ..Workload::default()
+        };
+        let geometry = workload.geometry();
+        assert!(geometry.slots >= 4096 + 1024 + 3 * 1024);
+        assert_eq!(geometry.max_value_len, 256);
+        assert_eq!(geometry.vector_dim, 0);
+        assert!(geometry.lanes >= workload.writers);
+    }
+
+    #[test]
+    fn writers_share_keys_unless_they_have_lanes() {
+        let lanes = Workload {
+            mix: "set,int".parse().unwrap(),
+            ..Workload::default()
+        };
+        assert_eq!(lanes.writer_keys(1).values, 128..256);
+        assert_eq!(lanes.writer_keys(1).counters, 32..64);
+        let shared = Workload {
+            key_choice: KeyChoice::Uniform,
+            ..lanes
+        };
+        assert_eq!(shared.writer_keys(1), shared.key_sets());
+    }
+}

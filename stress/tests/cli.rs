@@ -1,0 +1,482 @@
+//! Runs the program as its users do: every kind of load in small, what it prints, what it exits
+//! with, and what it leaves behind.
+
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-stress"));
+    command.stdin(Stdio::null());
+    command
+}
+
+fn run(flags: &str) -> Output {
+    program()
+        .arg("run")
+        .args(flags.split_whitespace())
+        .output()
+        .expect("the program starts")
+}
+
+/// Runs with `--json` and returns the exit code and what stdout held.
+fn record(flags: &str) -> (Option<i32>, Value) {
+    let output = run(&format!("{flags} --json"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let json = serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{flags}: {error}: {text} {errors}"));
+    (output.status.code(), json)
+}
+
+/// Runs a load that must hold and returns its record.
+fn passes(flags: &str) -> Value {
+    let (code, record) = record(flags);
+    assert_eq!(
+        (code, &record["verdict"]),
+        (Some(0), &Value::from("pass")),
+        "{flags}: {}",
+        record["reasons"]
+    );
+    record
+}
+
+fn count(record: &Value, op: &str, what: &str) -> u64 {
+    record["operations"][op][what]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{op}.{what} in {}", record["operations"]))
+}
+
+/// A path for a test's file.
+fn scratch(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()))
+}
+
+const SMALL: &str = "--writers 3 --readers 2 --keys 64 --ops 4000 --scrub hybrid";
+
+#[test]
+fn every_key_choice_holds() {
+    for choice in ["lanes", "uniform", "zipf:0.99", "hot:4", "single"] {
+        let record = passes(&format!("{SMALL} --key-choice {choice}"));
+        assert_eq!(record["config"]["key_choice"], choice);
+        assert_eq!(count(&record, "set", "successes"), 2400);
+        assert_eq!(
+            count(&record, "get", "successes"),
+            1600 - count(&record, "get", "failures")
+        );
+    }
+}
+
+#[test]
+fn every_operation_holds_at_every_scrub_level() {
+    for op in [
+        "get", "set", "append", "int", "tandem", "vector", "label", "unset",
+    ] {
+        for choice in ["lanes", "hot:4"] {
+            let cells = passes(&format!(
+                "{SMALL} --scrub all --dim 16 --mix set=1,{op}=4 --key-choice {choice}"
+            ));
+            for cell in cells["cells"].as_array().unwrap() {
+                assert!(count(cell, op, "successes") > 0, "{op} by {choice}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_operation_together_holds_in_threads_and_processes() {
+    let mix = "get=1,set=2,append=2,int=1,tandem=1,vector=1,label=1,unset=1";
+    for workers in ["threads", "processes"] {
+        let record = passes(&format!(
+            "{SMALL} --ops 20k --dim 16 --mix {mix} --key-choice uniform --workers {workers}"
+        ));
+        for op in ["read_int", "read_tandem", "read_vector"] {
+            assert!(count(&record, op, "attempts") > 0, "{op}");
+        }
+        assert_eq!(record["placement"]["workers"].as_array().unwrap().len(), 5);
+    }
+}
+
+#[test]
+fn values_of_every_kind_of_length_hold() {
+    for len in ["1", "7", "20", "1..100", "16,64,3000"] {
+        passes(&format!(
+            "{SMALL} --value-len {len} --mix set=3,get=1,unset=1 --key-choice hot:8"
+        ));
+    }
+}
+
+#[test]
+fn named_and_file_stores_are_removed_afterwards() {
+    let name = format!("splinter-stress-test-{}", std::process::id());
+    let path = scratch("store");
+    for workers in ["threads", "processes"] {
+        passes(&format!(
+            "{SMALL} --workers {workers} --backing shared:{name}"
+        ));
+        assert!(!PathBuf::from("/dev/shm").join(&name).exists());
+        passes(&format!(
+            "{SMALL} --workers {workers} --backing file:{}",
+            path.display()
+        ));
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn a_store_that_exists_already_is_left_alone() {
+    let path = scratch("taken");
+    std::fs::write(&path, "mine").unwrap();
+    let output = run(&format!("{SMALL} --backing file:{}", path.display()));
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_record_has_every_field_that_scripts_rely_on() {
+    let record = passes(&format!("{SMALL} --seed 7"));
+    assert_eq!(record["schema_version"], 1);
+    assert_eq!(record["kind"], "run");
+    assert_eq!(record["config"]["seed"], 7);
+    for section in [
+        "config",
+        "environment",
+        "placement",
+        "operations",
+        "invariants",
+        "observer",
+        "window",
+        "store",
+    ] {
+        assert!(record[section].is_object(), "{section}");
+    }
+    for op in ["get", "set"] {
+        for field in ["attempts", "successes", "again", "failures"] {
+            assert!(record["operations"][op][field].is_u64(), "{op}.{field}");
+        }
+        assert!(record["operations"][op]["goodput_per_s"].as_f64().unwrap() > 0.0);
+        for field in ["p50", "p90", "p99", "p999", "p9999", "max"] {
+            assert!(
+                record["operations"][op]["latency_ns"][field].is_u64(),
+                "{op}.{field}"
+            );
+        }
+        let sum = ["successes", "again", "failures"]
+            .map(|what| count(&record, op, what))
+            .iter()
+            .sum::<u64>();
+        assert_eq!(count(&record, op, "attempts"), sum);
+        assert_eq!(
+            count(&record, op, "attempts"),
+            record["operations"][op]["latency_ns"]["samples"]
+                .as_u64()
+                .unwrap()
+        );
+    }
+    for invariant in [
+        "torn_reads",
+        "stale_leaks",
+        "lost_updates",
+        "duplicate_keys",
+        "spurious_misses",
+        "epoch_regressions",
+        "stuck_claims",
+    ] {
+        assert_eq!(record["invariants"][invariant], 0, "{invariant}");
+    }
+    for field in [
+        "cpu_model",
+        "caches",
+        "nodes",
+        "kernel",
+        "huge_pages",
+        "governor",
+        "hypervisor",
+        "load_before",
+        "build",
+    ] {
+        assert!(!record["environment"][field].is_null(), "{field}");
+    }
+    assert!(record["hdr_log"].as_str().unwrap().contains("Tag=set,"));
+}
+
+#[test]
+fn several_scrub_levels_are_cells_of_one_output() {
+    let output = passes(&format!("{SMALL} --scrub all"));
+    assert_eq!(
+        (&output["schema_version"], &output["kind"]),
+        (&Value::from(1), &Value::from("run"))
+    );
+    let levels: Vec<&Value> = output["cells"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|cell| &cell["config"]["scrub"])
+        .collect();
+    assert_eq!(levels, ["none", "hybrid", "full"]);
+}
+
+#[test]
+fn the_record_and_the_histograms_go_where_they_are_wanted() {
+    let (record, hdr) = (scratch("record.json"), scratch("latency.hdr"));
+    let output = run(&format!(
+        "{SMALL} --record {} --hdr {}",
+        record.display(),
+        hdr.display()
+    ));
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for word in [
+        "goodput/s",
+        "again %",
+        "p99.9",
+        "invariants",
+        "placement",
+        "PASS",
+    ] {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+    assert!(
+        output.stderr.is_empty(),
+        "nothing is drawn where stderr is no terminal"
+    );
+    let written: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    assert_eq!(written["verdict"], "pass");
+    assert_eq!(
+        written["hdr_log"].as_str().unwrap(),
+        std::fs::read_to_string(&hdr).unwrap()
+    );
+    std::fs::remove_file(record).unwrap();
+    std::fs::remove_file(hdr).unwrap();
+}
+
+#[test]
+fn a_command_line_that_asks_for_nonsense_is_refused_in_one_line_that_says_what_to_do() {
+    let cases = [
+        ("--writers 0 --readers 0", "--writers"),
+        ("--keys 5 --writers 32", "--keys"),
+        ("--key-choice pareto", "zipf:THETA"),
+        ("--mix put=1", "get, set, append"),
+        ("--mix append=1 --value-len 16", "--value-len"),
+        ("--value-len 9..3", "3..9"),
+        ("--scrub some", "none, hybrid, full or all"),
+        ("--pin 3-", "0-3,8"),
+        ("--node 0 --interleave", "--help"),
+        ("--node 4000", "--node"),
+        ("--duration soon", "500ms"),
+        ("--ops 0", "--ops"),
+        ("--backing tape", "shared:NAME"),
+        ("--backing shared:a/b", "--backing"),
+        ("--dim 2 --mix vector", "--dim"),
+        ("--slots 10 --keys 64", "--slots"),
+        ("--frobnicate", "--help"),
+    ];
+    for (flags, hint) in cases {
+        let output = run(&format!(
+            "--scrub none --duration 100ms --warmup 0s {flags}"
+        ));
+        // The last flag of a kind counts, so a case may give one again.
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.stdout.is_empty(), "{flags}");
+        assert_eq!(errors.trim_end().lines().count(), 1, "{flags}: {errors}");
+        assert!(errors.contains(hint), "{flags}: {errors}");
+        assert_eq!(output.status.code(), Some(2), "{flags}: {errors}");
+    }
+}
+
+#[test]
+fn pinned_workers_are_where_they_were_asked_to_be() {
+    let cpu = this_processor();
+    let record = passes(&format!("{SMALL} --pin {cpu}"));
+    assert_eq!(record["placement"]["oversubscribed"], true);
+    assert_eq!(record["labels"][0], "oversubscribed");
+    for worker in record["placement"]["workers"].as_array().unwrap() {
+        assert_eq!(worker["requested"], cpu);
+        assert_eq!(worker["observed"], Value::from(vec![cpu]));
+        assert_eq!(worker["migrations"], 0);
+    }
+}
+
+#[test]
+fn a_run_that_is_not_placed_as_asked_fails_unless_that_is_allowed() {
+    let (code, strict) = record(&format!("{SMALL} --pin 1023"));
+    assert_eq!((code, &strict["verdict"]), (Some(1), &Value::from("fail")));
+    assert!(
+        strict["placement"]["misplaced"][0]
+            .as_str()
+            .unwrap()
+            .contains("1023")
+    );
+    assert_eq!(
+        count(&strict, "set", "attempts"),
+        0,
+        "nothing is measured where it was not asked for"
+    );
+    let lenient = passes(&format!("{SMALL} --pin 1023 --allow-misplacement"));
+    assert!(count(&lenient, "set", "successes") > 0);
+}
+
+#[test]
+fn memory_is_bound_and_the_proof_is_in_the_record() {
+    let node = 0;
+    let record = passes(&format!("{SMALL} --node {node}"));
+    assert_eq!(record["placement"]["memory"]["resident_share"], 1.0);
+    let record = passes(&format!("{SMALL} --interleave"));
+    assert_eq!(record["placement"]["memory"]["requested"], "interleave");
+}
+
+#[test]
+fn what_is_switched_off_costs_nothing_and_is_labelled() {
+    let record = passes(&format!("{SMALL} --no-oracle --no-histogram"));
+    assert_eq!(record["observer"]["per_write_ns"], 0.0);
+    assert_eq!(record["operations"]["set"]["latency_ns"]["samples"], 0);
+    let labels = record["labels"].to_string();
+    assert!(labels.contains("without oracle"), "{labels}");
+    let sampled = passes(&format!("{SMALL} --sample 10"));
+    let samples = sampled["operations"]["set"]["latency_ns"]["samples"]
+        .as_u64()
+        .unwrap();
+    assert!(
+        samples.abs_diff(count(&sampled, "set", "attempts") / 10) <= 3,
+        "{samples}"
+    );
+}
+
+#[test]
+fn a_fixed_time_is_measured_after_a_warm_up() {
+    let flags = "--writers 2 --readers 1 --keys 64 --scrub none --duration 200ms --warmup 100ms";
+    let record = passes(flags);
+    assert_eq!(record["window"]["warmup_ended"], "fixed");
+    assert!(record["window"]["measured_s"].as_f64().unwrap() >= 0.2);
+}
+
+#[test]
+fn a_killed_worker_is_told_of_and_nobody_waits_for_it() {
+    let child = program()
+        .args("run --workers processes --writers 4 --readers 0 --keys 64 --scrub none --duration 2s --warmup 0s --json".split(' '))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let worker = watch(|| children(child.id()).into_iter().nth(2));
+    signal(worker, "KILL");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(record["invariants"]["lost_workers"], 1);
+    for invariant in [
+        "torn_reads",
+        "lost_updates",
+        "duplicate_keys",
+        "spurious_misses",
+        "epoch_regressions",
+    ] {
+        assert_eq!(record["invariants"][invariant], 0, "{invariant}");
+    }
+    assert!(record["reasons"].to_string().contains("killed by signal 9"));
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_it_has_and_leaves_nothing_behind() {
+    for workers in ["threads", "processes"] {
+        let name = format!(
+            "splinter-stress-interrupted-{workers}-{}",
+            std::process::id()
+        );
+        let path = PathBuf::from("/dev/shm").join(&name);
+        let child = program()
+            .args([
+                "run",
+                "--workers",
+                workers,
+                "--writers=2",
+                "--readers=1",
+                "--keys=64",
+                "--duration=10m",
+                "--json",
+            ])
+            .args(["--warmup=0s", &format!("--backing=shared:{name}")])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        watch(|| path.exists().then_some(()));
+        let workers = if workers == "processes" {
+            watch(|| Some(children(child.id())).filter(|all| all.len() == 3))
+        } else {
+            vec![]
+        };
+        // Long enough for the clock to have started; nothing depends on how long.
+        std::thread::sleep(Duration::from_millis(500));
+        signal(child.id(), "INT");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(4));
+        let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(record["window"]["interrupted"], true);
+        assert_eq!(record["verdict"], "inconclusive");
+        assert!(!path.exists());
+        for worker in workers {
+            assert!(!PathBuf::from(format!("/proc/{worker}")).exists());
+        }
+    }
+}
+
+#[test]
+fn a_killed_run_takes_its_worker_processes_with_it() {
+    let mut child = program()
+        .args("run --workers processes --writers 2 --readers 1 --keys 64 --duration 10m".split(' '))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let workers = watch(|| Some(children(child.id())).filter(|all| all.len() == 3));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for worker in workers {
+        watch(|| is_gone(worker).then_some(()));
+    }
+}
+
+/// Returns the worker processes of a run.
+fn children(parent: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))
+        .unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+/// Tells whether a process has ended, waited for or not.
+fn is_gone(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    status.is_empty() || status.contains(") Z ")
+}
+
+fn signal(process: u32, name: &str) {
+    assert!(
+        Command::new("kill")
+            .args([format!("-{name}"), process.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+/// Waits for something that happens soon; a watchdog against it never happening.
+fn watch<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "it never happened"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Returns a processor that this process may use.
+fn this_processor() -> u64 {
+    core_affinity::get_core_ids().unwrap()[0].id as u64
+}
