@@ -94,7 +94,7 @@ impl Default for Workload {
             scrub: Scrub::default(),
             span: Span::DurationMs(5_000),
             warmup: Warmup::Auto,
-            pin: Pin::None,
+            pin: Pin::Scatter,
             pin_readers: None,
             memory: Memory::Local,
             huge_pages: Huge::Off,

@@ -95,7 +95,7 @@ pub(super) struct RunArguments {
     #[arg(
         long,
         value_name = "WHERE",
-        default_value = "none",
+        default_value = "scatter",
         help_heading = "Placement"
     )]
     pin: Pin,
