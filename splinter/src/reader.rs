@@ -41,8 +41,8 @@ impl Store {
     #[inline(always)]
     fn get_key(&self, key: &KeyRef<'_>, buf: &mut [u8], error: &mut Error) -> u64 {
         let arena = self.arena();
-        if let Some(window) = arena.guess(key).and_then(|number| arena.window(number, key))
-            && let Ok(len) = window.payload(arena).copy_to(buf)
+        if let Some(window) = arena.guess(key).and_then(|number| arena.plain_window(number, key))
+            && let Ok(len) = arena.buffered(window.number, window.meta).copy_to(buf)
             && window.holds()
         {
             return len as u64;

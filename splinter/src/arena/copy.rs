@@ -21,21 +21,18 @@ pub(crate) fn copy_out(words: &[Word], out: &mut [u8]) {
     assert!(len <= words.len() * 8, "the buffer holds the value");
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     if len >= 16 {
-        let source: *const u8 = words.as_ptr().cast();
-        let target = out.as_mut_ptr();
-        let mut at = 0;
-        while at + 64 <= len {
-            // SAFETY: `at + 64` bytes lie within both, as asserted above.
+        let (source, target) = (words.as_ptr().cast(), out.as_mut_ptr());
+        let whole = len / 64 * 64;
+        for at in (0..whole).step_by(64) {
+            // SAFETY: `at + 64` is at most `len`, which both have.
             unsafe { block::out_64(source, target, at) };
-            at += 64;
         }
-        while at + 16 <= len {
-            // SAFETY: `at + 16` bytes lie within both.
-            unsafe { block::out_16(source, target, at) };
-            at += 16;
-        }
-        if at < len {
-            // SAFETY: `len` is at least 16, so the last 16 bytes lie within both.
+        if whole < len {
+            for at in (whole..len - 15).step_by(16) {
+                // SAFETY: `at + 16` is at most `len`, which both have.
+                unsafe { block::out_16(source, target, at) };
+            }
+            // SAFETY: `len` is at least 16.
             unsafe { block::out_16(source, target, len - 16) };
         }
         return;
@@ -50,32 +47,27 @@ pub(crate) fn copy_in(words: &[Word], bytes: &[u8], zero_to: usize) {
     assert!(len.max(zero_to) <= words.len() * 8, "the value fits the buffer");
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     if len >= 16 {
-        let target: *mut u8 = words.as_ptr().cast_mut().cast();
-        let source = bytes.as_ptr();
-        let mut at = 0;
-        while at + 64 <= len {
-            // SAFETY: `at + 64` bytes lie within both, as asserted above.
+        let (target, source) = (words.as_ptr().cast_mut().cast(), bytes.as_ptr());
+        let whole = len / 64 * 64;
+        for at in (0..whole).step_by(64) {
+            // SAFETY: `at + 64` is at most `len`, which both have.
             unsafe { block::in_64(target, source, at) };
-            at += 64;
         }
-        while at + 16 <= len {
-            // SAFETY: `at + 16` bytes lie within both.
-            unsafe { block::in_16(target, source, at) };
-            at += 16;
-        }
-        if zero_to > len {
-            zero(words, len, zero_to);
-        }
-        if at < len {
-            // SAFETY: `len` is at least 16, so the last 16 bytes lie within both.
+        if whole < len {
+            zero(words, len, zero_to.max(len));
+            for at in (whole..len - 15).step_by(16) {
+                // SAFETY: `at + 16` is at most `len`, which both have.
+                unsafe { block::in_16(target, source, at) };
+            }
+            // SAFETY: `len` is at least 16.
             unsafe { block::in_16(target, source, len - 16) };
+        } else if zero_to > len {
+            zero(words, len, zero_to);
         }
         return;
     }
     in_by_words(words, 0, bytes);
-    if zero_to > len {
-        zero(words, len, zero_to);
-    }
+    zero(words, len, zero_to.max(len));
 }
 
 /// Copies `bytes` into `words` from byte `at` on, leaving every other byte as it is.

@@ -52,7 +52,14 @@ impl<'a> Arena<'a> {
         if meta.is_number() {
             Payload::Number(slot.state_number.second())
         } else {
-            Payload::Bytes(self.value(number, meta.current()), self.len_of(meta))
+            self.buffered(number, meta)
         }
+    }
+
+    /// Borrows the value that `meta` says slot `number` has in a buffer.
+    #[inline(always)]
+    pub(crate) fn buffered(&self, number: u32, meta: Meta) -> Payload<'a> {
+        let len = meta.len().min(u64::from(self.shape.max_value_len)) as usize;
+        Payload::Bytes(self.value(number, meta.current()), len)
     }
 }

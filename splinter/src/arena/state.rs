@@ -156,6 +156,13 @@ impl Meta {
         self.number() != 0
     }
 
+    /// Whether the slot holds a key whose value is in a buffer.
+    #[inline(always)]
+    pub(crate) const fn is_buffered(self) -> bool {
+        const MASK: u64 = Meta(0).with_present(1).with_number(1).0;
+        self.0 & MASK == Meta(0).with_present(1).0
+    }
+
     /// Returns the word of a slot whose value is its number word.
     pub(crate) const fn holding_number(self) -> Self {
         self.with_present(1).with_number(1).with_len(8).with_kind(KIND_BIGUINT)
@@ -169,8 +176,12 @@ impl Meta {
     /// Returns the word with `high` raised to cover `len` bytes.
     #[inline(always)]
     pub(crate) fn covering(self, len: usize) -> Self {
-        let high = u64::from(usize::BITS - len.saturating_sub(1).leading_zeros());
-        if high > self.high() { self.with_high(high) } else { self }
+        let last = len.saturating_sub(1) as u64;
+        if last >> self.high() == 0 {
+            self
+        } else {
+            self.with_high(u64::from(64 - last.leading_zeros()))
+        }
     }
 
     /// Returns how many bytes of a value buffer may be non-zero, at most `max`.

@@ -2,10 +2,10 @@
 //! published and given back.
 
 use super::{Claimant, Contender};
+use crate::arena::Scrub;
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::state::{Meta, State};
-use crate::arena::{Scrub, prefetch};
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, fence};
 
@@ -55,12 +55,8 @@ impl<'a> Claimant<'a> {
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(slot.meta.load(Relaxed));
-        if state.is_claimed() || !meta.is_present() || !key.is_in(slot) {
+        if state.is_claimed() | !meta.is_present() || !key.is_in(slot) {
             return None;
-        }
-        // Nothing passes a locked exchange, so the line that is written next is asked for before it.
-        if let Some(word) = self.arena.value(number, 1 - meta.current()).first() {
-            prefetch::<true, _>(word);
         }
         self.win(number, slot, state, meta)
     }

@@ -67,6 +67,17 @@ impl<'a> Arena<'a> {
         (window.meta.is_present() && key.is_in(slot)).then_some(window)
     }
 
+    /// Opens a window as [`Self::window`] does if there is nothing special about the slot: no group holds
+    /// it, and its value is in a buffer.
+    #[inline(always)]
+    pub(crate) fn plain_window(&self, number: u32, key: &KeyRef<'_>) -> Option<Window<'a>> {
+        let slot = self.slot(number)?;
+        let state = State(slot.state_number.first_acquire());
+        let meta = Meta(load_acquire(&slot.meta));
+        let plain = !state.is_grouped() & meta.is_buffered();
+        (plain && key.is_in(slot)).then_some(Window { number, slot, state, meta, pinned: false })
+    }
+
     /// Opens a window on a slot whatever it holds.
     #[inline(always)]
     pub(crate) fn open(&self, number: u32, slot: &'a Slot) -> Window<'a> {

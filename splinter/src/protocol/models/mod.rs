@@ -1,6 +1,6 @@
 //! Models of the protocol: loom runs each of them once for every order in which its threads' accesses
-//! can take effect, weak memory included, with at most two preemptions unless `LOOM_MAX_PREEMPTIONS`
-//! says otherwise. This file has the store they share, which is as small as can be and lies on the
+//! can take effect, weak memory included, with at most two preemptions, in some one, unless
+//! `LOOM_MAX_PREEMPTIONS` says otherwise. This file has the store they share, which is as small as can be and lies on the
 //! heap; the claims are in the files beside it. Run them by
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p splinter --lib models`.
 //!
@@ -271,9 +271,17 @@ fn value(byte: u8) -> Vec<u8> {
 fn explore<O: Eq + Hash + Debug + Send + 'static>(
     model: impl Fn() -> O + Send + Sync + 'static,
 ) -> HashSet<O> {
+    explore_within(2, model)
+}
+
+/// Does what [`explore`] does with another bound of preemptions, for models that are long.
+fn explore_within<O: Eq + Hash + Debug + Send + 'static>(
+    preemptions: usize,
+    model: impl Fn() -> O + Send + Sync + 'static,
+) -> HashSet<O> {
     let outcomes = Arc::new(Mutex::new((0, HashSet::new())));
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.max_branches = 20_000;
     let seen = Arc::clone(&outcomes);
     builder.check(move || {
@@ -296,7 +304,7 @@ fn explore_deaths<O: Eq + Hash + Debug + Send + 'static>(
 ) -> HashSet<O> {
     let mut outcomes = HashSet::new();
     for stores in 0..200 {
-        let seen = explore(move || model(stores));
+        let seen = explore_within(1, move || model(stores));
         let lived = seen.iter().all(|(lived, _)| *lived);
         outcomes.extend(seen.into_iter().map(|(_, outcome)| outcome));
         if lived {

@@ -38,7 +38,7 @@ fn a_recycled_slot_never_answers_for_its_old_key() {
 
 #[test]
 fn a_recycled_slot_that_was_wiped_never_answers_for_its_old_key() {
-    let seen = explore(move || {
+    let seen = explore_within(1, move || {
         let tiny = Size::default().scrubbed(Scrub::Full).build(&[letter(0)]);
         let writer = tiny.writer(0, recycle);
         let reader = tiny.reader(letter(0));
@@ -98,7 +98,7 @@ fn a_handle_on_a_recycled_slot_writes_its_key_or_nothing() {
 
 #[test]
 fn a_handle_on_a_recycled_number_changes_its_key_or_nothing() {
-    let seen = explore(|| {
+    let seen = explore_within(1, || {
         let tiny = Size::default().build(&[]);
         tiny.claimant(2).set_number(&letter(0), 7).unwrap();
         let recycler = tiny.writer(0, |writer| {

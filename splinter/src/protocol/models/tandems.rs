@@ -1,1 +1,179 @@
-//! Models.
+//! Tandems beside readers of the whole group, beside writers of one of its keys, and beside each other.
+
+use super::*;
+
+const TWO: Size = Size { slots: 2, chunks: 1, lanes: 3, words: 1, dim: 0, scrub: Scrub::None };
+
+/// Writes both keys as one generation.
+fn write(writer: &mut Claimant<'_>, byte: u8) -> Result<(), Error> {
+    writer.set_group(&[letter(0), letter(1)], &[&[byte; 8], &[byte; 8]])
+}
+
+/// Builds a store that holds generation 1.
+fn generation_one() -> Arc<Tiny> {
+    let tiny = TWO.build(&[]);
+    write(&mut tiny.claimant(2), 1).unwrap();
+    tiny
+}
+
+/// Reads both keys as one generation.
+pub(super) fn read(tiny: &Tiny) -> Result<[u8; 2], Error> {
+    let arena = tiny.arena();
+    let mut bytes = [0; 2];
+    arena.read_group(&[letter(0), letter(1)], |order, window| {
+        let mut out = [0; 8];
+        let len = window.payload(&arena).copy_to(&mut out)?;
+        bytes[order] = if out == [out[0]; 8] { out[0] } else { 0 };
+        assert!(len == 8 || bytes[order] == 0);
+        Ok(())
+    })?;
+    Ok(bytes)
+}
+
+/// Reads each key by itself once nobody writes.
+fn each(tiny: &Tiny) -> [Option<u8>; 2] {
+    [0, 1].map(|index| tiny.get(&letter(index)).ok().map(|bytes| bytes[0]))
+}
+
+#[test]
+fn a_tandem_read_never_mixes_generations() {
+    let seen = explore(|| {
+        let tiny = generation_one();
+        let writer = tiny.writer(0, |writer| write(writer, 2).unwrap());
+        let reader = tiny.spawn(read);
+        writer.join().unwrap();
+        tiny.check_at_rest();
+        assert_eq!(each(&tiny), [Some(2); 2]);
+        reader.join().unwrap()
+    });
+    let whole = HashSet::from([Ok([1, 1]), Ok([2, 2])]);
+    assert!(seen.is_superset(&whole), "{seen:?}");
+    let others = |read: &&_| **read != Err(Error::Again);
+    assert_eq!(seen.difference(&whole).find(others), None);
+}
+
+#[test]
+fn a_tandem_read_beside_two_tandem_writes_never_mixes_generations() {
+    let seen = explore_within(0, || {
+        let tiny = generation_one();
+        let writer = tiny.writer(0, |writer| [2, 3].map(|byte| write(writer, byte).unwrap()));
+        let reader = tiny.spawn(read);
+        writer.join().unwrap();
+        reader.join().unwrap()
+    });
+    let whole = HashSet::from([Ok([1, 1]), Ok([2, 2]), Ok([3, 3])]);
+    assert!(seen.is_superset(&whole), "{seen:?}");
+    let others = |read: &&_| **read != Err(Error::Again);
+    assert_eq!(seen.difference(&whole).find(others), None);
+}
+
+#[test]
+fn a_read_of_one_order_beside_a_tandem_write_goes_not_back() {
+    let seen = explore(|| {
+        let tiny = generation_one();
+        let writer = tiny.writer(0, |writer| write(writer, 2).unwrap());
+        let reader = tiny.spawn(|tiny| {
+            // The new generation of one order was seen: the other's is in force, too.
+            [1, 0].map(|index| tiny.get(&letter(index)).unwrap()[0])
+        });
+        writer.join().unwrap();
+        reader.join().unwrap()
+    });
+    assert_eq!(seen, HashSet::from([[1, 1], [1, 2], [2, 2]]));
+}
+
+#[test]
+fn a_tandem_write_beside_a_set_of_one_order_is_whole_or_changes_nothing() {
+    let seen = explore(|| {
+        let tiny = generation_one();
+        let tandem = tiny.writer(0, |writer| write(writer, 2));
+        let single = tiny.writer(1, |writer| writer.set(&letter(1), &[3; 8]));
+        let results = (tandem.join().unwrap(), single.join().unwrap());
+        tiny.check_at_rest();
+        (results, each(&tiny))
+    });
+    let again = Err(Error::Again);
+    let expected = [
+        ((Ok(()), Ok(())), [Some(2), Some(2)]),
+        ((Ok(()), Ok(())), [Some(2), Some(3)]),
+        ((Ok(()), again), [Some(2), Some(2)]),
+        ((again, Ok(())), [Some(1), Some(3)]),
+    ];
+    assert_eq!(seen, HashSet::from(expected));
+}
+
+#[test]
+fn tandem_writes_that_overlap_are_whole_or_change_nothing() {
+    let seen = explore(|| {
+        let tiny = generation_one();
+        let one = tiny.writer(0, |writer| write(writer, 2));
+        // Named the other way round: claims are made in the order of addresses all the same.
+        let other =
+            tiny.writer(1, |writer| writer.set_group(&[letter(1), letter(0)], &[&[3; 8], &[3; 8]]));
+        let results = (one.join().unwrap(), other.join().unwrap());
+        tiny.check_at_rest();
+        (results, each(&tiny))
+    });
+    let again = Err(Error::Again);
+    let expected = [
+        ((Ok(()), Ok(())), [Some(2); 2]),
+        ((Ok(()), Ok(())), [Some(3); 2]),
+        ((Ok(()), again), [Some(2); 2]),
+        ((again, Ok(())), [Some(3); 2]),
+    ];
+    assert_eq!(seen, HashSet::from(expected));
+}
+
+#[test]
+fn a_tandem_removal_is_seen_by_a_tandem_read_as_one() {
+    let seen = explore(|| {
+        let tiny = generation_one();
+        let writer = tiny.writer(0, |writer| writer.unset_group(&[letter(0), letter(1)]));
+        let reader = tiny.spawn(read);
+        assert_eq!(writer.join().unwrap(), Ok(2));
+        tiny.check_at_rest();
+        assert_eq!(each(&tiny), [None; 2]);
+        reader.join().unwrap()
+    });
+    assert_eq!(seen, HashSet::from([Ok([1, 1]), Err(Error::NotFound)]));
+}
+
+#[test]
+fn a_tandem_writer_that_dies_anywhere_leaves_one_generation_and_every_order_writable() {
+    let seen = explore_deaths(|stores| {
+        let tiny = generation_one();
+        let lived = tiny.die(0, stores, |writer| write(writer, 2)).is_some();
+        let taker = tiny.writer(1, |writer| writer.set(&letter(1), &[3; 8]));
+        let reader = tiny.spawn(read);
+        assert_eq!(taker.join().unwrap(), Ok(()));
+        let seen = reader.join().unwrap();
+        tiny.check_at_rest();
+        // What the dead writer had committed of the other order is in force, or nothing is.
+        let left = tiny.get(&letter(0)).unwrap()[0];
+        assert_eq!(tiny.get(&letter(1)).unwrap(), [3; 8]);
+        (lived, (left, seen))
+    });
+    for (left, read) in &seen {
+        let whole = [Ok([*left; 2]), Ok([*left, 3]), Err(Error::Again)];
+        assert!(whole.contains(read), "{left} {read:?}");
+    }
+    for left in [1, 2] {
+        assert!(seen.contains(&(left, Ok([left; 2]))) && seen.contains(&(left, Ok([left, 3]))));
+    }
+}
+
+#[test]
+fn a_tandem_writer_that_dies_beside_a_tandem_read_leaves_one_generation() {
+    let seen = explore_deaths(|stores| {
+        let tiny = generation_one();
+        let victim =
+            tiny.spawn(move |tiny| tiny.die(0, stores, |writer| write(writer, 2)).is_some());
+        let reader = tiny.spawn(read);
+        let lived = victim.join().unwrap();
+        (lived, reader.join().unwrap())
+    });
+    let whole = HashSet::from([Ok([1, 1]), Ok([2, 2])]);
+    assert!(seen.is_superset(&whole), "{seen:?}");
+    let others = |read: &&_| **read != Err(Error::Again);
+    assert_eq!(seen.difference(&whole).find(others), None);
+}
