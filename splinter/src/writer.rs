@@ -260,7 +260,7 @@ impl Writer {
     }
 
     /// Records when the value of `key` was made: `time` less `processing`, what handling it took, both
-    /// in any one unit, such as that of [`crate::cycles`].
+    /// in any one unit, such as that of [`crate::cycles()`].
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].

@@ -1,5 +1,5 @@
 //! Drives a splinter store with contending writers and readers, and proves it correct under load:
-//! one [`Workload`], one [`run`], one [`Record`].
+//! one [`Workload`], one [`run()`], one [`Record`].
 //!
 //! The whole of a run is in the `run` module, in order. Throughput always means goodput: operations
 //! per second that did their work; attempts are beside it. Every value proves itself, every reader

@@ -3,7 +3,7 @@
 
 use super::{Claimant, Contender};
 use crate::arena::Scrub;
-use crate::arena::key::KeyRef;
+use crate::arena::key::{Key, KeyRef, hash_key};
 use crate::arena::layout::Slot;
 use crate::arena::state::{Meta, State};
 use crate::error::Error;
@@ -131,13 +131,7 @@ impl<'a> Claimant<'a> {
         let arena = self.arena;
         let mut chunk = self.claim_chunk(key.hash)?;
         // Nobody else inserts this key now, but somebody may have while the chunk was being claimed.
-        let present = arena.probe(key, |number, at| {
-            let claim = self.claim_if(number, |slot| key.is_in(slot));
-            if claim.is_none() {
-                chunk.remove_if_dangling(self, at);
-            }
-            claim
-        });
+        let present = arena.probe(key, |number, _| self.claim_if(number, |slot| key.is_in(slot)));
         if let Some(result) = present {
             return result;
         }
@@ -146,8 +140,14 @@ impl<'a> Claimant<'a> {
         for word in [&claim.slot.labels, &claim.slot.ctime, &claim.slot.atime] {
             word.store(0, Relaxed);
         }
-        chunk.insert(key.hash, claim.number)?;
-        Ok(claim)
+        match chunk.insert(key.hash, claim.number) {
+            Ok(()) => Ok(claim),
+            Err(error) => {
+                drop(chunk);
+                self.vacate(claim, key.hash);
+                Err(error)
+            }
+        }
     }
 
     /// Claims a free slot, first among those near the last one found. Slots that dead writers hold are
@@ -223,7 +223,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// Removes the key of a claimed slot: the slot is vacant, the index no longer leads to it, and its
-    /// bytes are scrubbed. An entry whose chunk is busy stays behind, leading nowhere.
+    /// bytes are scrubbed.
     pub(super) fn vacate(&mut self, mut claim: Claim<'a>, hash: u64) {
         let arena = self.arena;
         self.mark(claim.number, false);
@@ -231,11 +231,10 @@ impl<'a> Claimant<'a> {
         self.hint = claim.number as usize / 64;
         let vacant = claim.meta.vacant();
         claim.slot.meta.store(vacant.0, Release);
-        if let Ok(mut chunk) = self.claim_chunk(hash) {
-            let found = |number, at| (number == claim.number).then_some(at);
-            if let Some(at) = arena.probe(&KeyRef::hashed(hash), found) {
-                chunk.remove(at);
-            }
+        if self.forget(hash, claim.number)
+            && let Ok(mut chunk) = self.claim_chunk(hash)
+        {
+            chunk.lower_reach();
         }
         claim.advance();
         let wiped = arena.wipe_vacant(claim.number, claim.slot, vacant);
@@ -263,6 +262,10 @@ impl<'a> Claimant<'a> {
         let meta = meta.with_high(Meta::HIGH_UNKNOWN).with_vector_stale(stale);
         slot.meta.store(meta.0, Release);
         self.mark(number, meta.is_present());
+        if !meta.is_present() {
+            // The key was written before an entry led to it, and is wiped only after none does.
+            self.forget(hash_key(Key::read_from(slot).as_ref()), number);
+        }
         let wiped = arena.wipe_behind(number, slot, meta);
         slot.meta.store(wiped.0, Release);
         self.count_takeover();

@@ -1,24 +1,20 @@
 //! The index: which slot holds a key. Chunks of one cache line, filled from a key's home chunk onwards.
 //!
 //! A home chunk's control word records how far its own keys were pushed (`reach`), so a search ends at
-//! the home chunk unless that chunk overflowed, and nobody but the holder of a home's claim changes
-//! what belongs to it: its reach, and the entries of its keys wherever they lie. After a crash both can
-//! be rebuilt from the entries alone. There are no tombstones.
+//! the home chunk unless that chunk overflowed. After a crash it can be rebuilt from the entries alone.
+//! There are no tombstones.
 //!
-//! An entry is only a hint. The slot says what it holds, so an entry that points to a vacant slot, or
-//! to one that was reused, misleads nobody; such entries are dropped by whoever meets them under the
-//! home's claim.
+//! An entry leads to a slot that holds its key or is claimed. Only the holder of the home's claim adds
+//! one; only the holder of the slot's claim, once the slot is vacant, takes it away.
 
 use super::{Claimant, Contender};
 use crate::arena::Arena;
-use crate::arena::key::{Key, KeyRef, hash_key};
-use crate::arena::layout::CHUNK_ENTRIES;
-use crate::arena::state::{Control, Entry, Meta, State};
+use crate::arena::key::KeyRef;
+use crate::arena::state::{Control, Entry};
 use crate::error::Error;
-use crate::sync::{AcqRel, Acquire, Relaxed, Release, Word, fence};
+use crate::sync::{AcqRel, Acquire, Relaxed, Release, Word};
 
 /// Where an entry lies.
-#[derive(Clone, Copy)]
 pub(crate) struct Position {
     distance: u64,
     index: usize,
@@ -70,7 +66,7 @@ impl Arena<'_> {
     }
 }
 
-/// A claim on a home chunk: the right to change its keys' entries and its reach. Dropping it gives the
+/// A claim on a home chunk: the right to add entries for its keys and to change its reach. Dropping it gives the
 /// claim back.
 pub(super) struct ChunkClaim<'a> {
     arena: Arena<'a>,
@@ -89,18 +85,6 @@ impl<'a> ChunkClaim<'a> {
     fn put(&mut self, control: Control) {
         self.control = control;
         self.arena.chunks[self.home].control.store(control.0, Release);
-    }
-
-    fn entry(&self, at: Position) -> &'a Word {
-        &self.arena.chunk(self.home, at.distance).entries[at.index]
-    }
-
-    /// Frees the entry at `at`, which belongs to this home.
-    pub(super) fn remove(&mut self, at: Position) {
-        self.entry(at).store(Entry::FREE.0, Release);
-        if at.distance == self.control.reach() && at.distance > 0 {
-            self.lower_reach();
-        }
     }
 
     /// Points a free entry at `slot`, as near to home as there is one. Nothing was changed when there
@@ -127,7 +111,7 @@ impl<'a> ChunkClaim<'a> {
     }
 
     /// Sets the reach to the distance of the farthest entry that belongs to this home.
-    fn lower_reach(&mut self) {
+    pub(super) fn lower_reach(&mut self) {
         let belongs = |distance: u64| {
             let mut entries = self.arena.chunk(self.home, distance).entries.iter();
             let entry = |word: &Word| Entry(word.load(Relaxed));
@@ -138,20 +122,15 @@ impl<'a> ChunkClaim<'a> {
         self.put(self.control.with_reach(reach));
     }
 
-    /// Frees the entry at `at` if it belongs to this home and leads to no key of it.
-    pub(super) fn remove_if_dangling(&mut self, claimant: &mut Claimant<'a>, at: Position) {
-        let entry = Entry(self.entry(at).load(Acquire));
-        let belongs = !entry.is_free() && entry.distance() == at.distance;
-        if belongs && claimant.is_dangling(self.home, entry) {
-            self.remove(at);
-        }
-    }
-
-    /// Frees all such entries, and corrects the reach.
+    /// Has the slots that dead writers held on to among those of this home's keys taken over, and
+    /// corrects the reach.
     fn repair(&mut self, claimant: &mut Claimant<'a>) {
         for distance in 0..=self.control.reach().min(self.arena.chunks.len() as u64 - 1) {
-            for index in 0..CHUNK_ENTRIES {
-                self.remove_if_dangling(claimant, Position { distance, index });
+            for word in &self.arena.chunk(self.home, distance).entries {
+                let entry = Entry(word.load(Acquire));
+                if entry.distance() == distance {
+                    claimant.take_over_if(entry.slot(), |this, lane| !this.is_alive(lane));
+                }
             }
         }
         self.lower_reach();
@@ -204,26 +183,21 @@ impl<'a> Claimant<'a> {
         Some(claim)
     }
 
-    /// Whether an entry of `home`, whose claim the caller holds, leads to no key of that home. A slot
-    /// claimed by a living writer is left alone: it may be a key on its way in.
-    fn is_dangling(&mut self, home: usize, entry: Entry) -> bool {
-        let Some(slot) = self.arena.slot(entry.slot()) else { return true };
-        for _ in 0..Self::ROUNDS {
-            let state = State(slot.state_number.first_acquire());
-            if state.is_claimed() {
-                if self.is_alive(state.lane()) {
-                    return false;
-                }
-                self.take_over(entry.slot(), state);
-                continue;
-            }
-            let present = Meta(slot.meta.load(Relaxed)).is_present();
-            let key = Key::read_from(slot);
-            fence(Acquire);
-            if slot.state_number.first_relaxed() == state.0 {
-                return !present || self.arena.home(hash_key(key.as_ref())) != home;
-            }
-        }
-        false
+    /// Frees the entries that lead from keys with `hash` to slot `number`, which the caller has claimed
+    /// and which holds no key: so nobody adds one meanwhile, and each is freed as it was found. Returns
+    /// whether any lay behind the home chunk, whose reach may be too far now: that costs only time.
+    pub(super) fn forget(&self, hash: u64, number: u32) -> bool {
+        let arena = self.arena;
+        let mut beyond_home = false;
+        arena.probe(&KeyRef::hashed(hash), |found, at| {
+            let word = &arena.chunk(arena.home(hash), at.distance).entries[at.index];
+            let entry = Entry::new(number, Entry::label(hash, at.distance));
+            // Whoever fills the entry next acquires this.
+            let freed = found == number
+                && word.compare_exchange(entry.0, Entry::FREE.0, AcqRel, Relaxed).is_ok();
+            beyond_home |= freed && at.distance > 0;
+            None::<()>
+        });
+        beyond_home
     }
 }

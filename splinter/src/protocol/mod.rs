@@ -115,13 +115,14 @@ impl<'a> Claimant<'a> {
     fn recover_lane(&mut self) {
         let record = self.record;
         let last = |intent: &Word| (intent.load(Acquire) as u32).wrapping_sub(1);
-        self.recover_slot(last(&record.takeover_intent));
+        let is_mine = |this: &Self, lane| lane == this.lane;
+        self.take_over_if(last(&record.takeover_intent), is_mine);
         if record.slot_intent.load(Acquire) == EVERY_SLOT {
             for slot in self.arena.marked(|word| word.touched.load(Relaxed)) {
-                self.recover_slot(slot);
+                self.take_over_if(slot, is_mine);
             }
         } else {
-            self.recover_slot(last(&record.slot_intent));
+            self.take_over_if(last(&record.slot_intent), is_mine);
         }
         self.recover_chunk(last(&record.chunk_intent) as usize);
         // Only now that no tandem claim of this lane is left may its pending words lose force.
@@ -131,10 +132,11 @@ impl<'a> Claimant<'a> {
         }
     }
 
-    fn recover_slot(&mut self, number: u32) {
+    /// Takes over the claim on slot `number`, if there is one and its lane's owner is dead.
+    fn take_over_if(&mut self, number: u32, is_dead: impl Fn(&Self, u32) -> bool) {
         let Some(slot) = self.arena.slot(number) else { return };
         let state = State(slot.state_number.first_acquire());
-        if state.is_claimed() && state.lane() == self.lane {
+        if state.is_claimed() && is_dead(self, state.lane()) {
             self.take_over(number, state);
         }
     }

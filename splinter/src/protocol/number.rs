@@ -4,12 +4,13 @@
 
 use super::Claimant;
 use super::claim::Claim;
+use crate::arena::Scrub;
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::state::{KIND_BIGUINT, Meta, State};
 use crate::error::Error;
 use crate::integer::{IntegerOp, number_in_slot, number_to_be};
-use crate::sync::{Relaxed, spin_loop};
+use crate::sync::{Pair, Relaxed, spin_loop};
 
 impl<'a> Claimant<'a> {
     /// Applies `op` to the number of `key`. Returns the new number.
@@ -25,19 +26,30 @@ impl<'a> Claimant<'a> {
     /// the whole of nearly every operation.
     #[inline(always)]
     fn integer_at_once(&self, key: &KeyRef<'_>, op: IntegerOp) -> Option<u64> {
-        let slot = self.arena.slot(self.arena.guess(key)?)?;
+        let number = self.arena.guess(key)?;
+        let slot = self.arena.slot(number)?;
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(slot.meta.load(Relaxed));
-        if state.is_claimed() || !meta.is_present() || !meta.is_number() || !key.is_in(slot) {
+        let ready = !state.is_claimed() & meta.is_present() & meta.is_number();
+        if !ready || self.must_wipe(meta) || !key.is_in(slot) {
             return None;
         }
-        self.exchange(slot, state, |old| op.apply(old))
+        self.exchange(number, slot, state, |old| op.apply(old))
     }
 
     /// Exchanges state and number if the slot is still in `state`, under which key and meta word were
     /// read.
     #[inline(always)]
-    fn exchange(&self, slot: &Slot, state: State, change: impl Fn(u64) -> u64) -> Option<u64> {
+    fn exchange(
+        &self,
+        number: u32,
+        slot: &Slot,
+        state: State,
+        change: impl Fn(u64) -> u64,
+    ) -> Option<u64> {
+        if !Pair::EXCHANGES_AT_ONCE {
+            self.intend(number);
+        }
         let old = slot.state_number.second();
         let new = change(old);
         let owned = state.claimed(self.lane, false).0;
@@ -81,11 +93,11 @@ impl<'a> Claimant<'a> {
                 }
             } else if !meta.is_present() {
                 return None;
-            } else if !meta.is_number() {
+            } else if !meta.is_number() || self.must_wipe(meta) {
                 if let Err(error) = self.promote(number, key)? {
                     return Some(Err(error));
                 }
-            } else if let Some(new) = self.exchange(slot, state, &change) {
+            } else if let Some(new) = self.exchange(number, slot, state, &change) {
                 return Some(Ok(new));
             } else {
                 back_off(failures);
@@ -94,13 +106,23 @@ impl<'a> Claimant<'a> {
         None
     }
 
-    /// Moves the value of a `BIGUINT` slot that was set as bytes into its number word.
+    /// Whether a number's slot has stale bytes that the level in force does not allow behind a write.
+    #[inline(always)]
+    fn must_wipe(&self, meta: Meta) -> bool {
+        (meta.high() != 0 || meta.vector_stale() != meta.has_vector())
+            && self.arena.scrub() == Scrub::Full
+    }
+
+    /// Moves the value of a `BIGUINT` slot that was set as bytes into its number word, and lets publishing
+    /// wipe what is stale.
     fn promote(&mut self, number: u32, key: &KeyRef<'_>) -> Option<Result<(), Error>> {
         let claim = match self.claim_if(number, |slot| key.is_in(slot))? {
             Ok(claim) => claim,
             Err(error) => return Some(Err(error)),
         };
         if claim.meta.is_number() {
+            let meta = claim.meta;
+            self.publish(claim, meta);
             return Some(Ok(()));
         }
         let digits = self.digits(&claim).filter(|_| claim.meta.kind() == KIND_BIGUINT);
@@ -119,15 +141,21 @@ impl<'a> Claimant<'a> {
 
     /// Sets the number of `key`, which becomes a `BIGUINT` slot and is created if missing.
     pub(crate) fn set_number(&mut self, key: &KeyRef<'_>, value: u64) -> Result<(), Error> {
-        match self.change_number(key, |_| value) {
-            Err(Error::NotFound | Error::WrongType) => {}
-            result => return result.map(drop),
+        for _ in 0..Self::ROUNDS {
+            match self.change_number(key, |_| value) {
+                Err(Error::NotFound | Error::WrongType) => {}
+                result => return result.map(drop),
+            }
+            let claim = self.claim_or_insert(key)?;
+            // A number word that is in force changes only together with the state.
+            if !claim.meta.is_number() {
+                claim.slot.state_number.store_second(value);
+                let meta = claim.meta.holding_number().with_has_vector(0);
+                self.publish(claim, meta);
+                return Ok(());
+            }
         }
-        let claim = self.claim_or_insert(key)?;
-        claim.slot.state_number.store_second(value);
-        let meta = claim.meta.holding_number().with_has_vector(0);
-        self.publish(claim, meta);
-        Ok(())
+        Err(Error::Again)
     }
 
     /// Gives `key` the type numbered `kind`. The value of a slot that becomes `BIGUINT` must be a

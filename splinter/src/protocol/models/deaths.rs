@@ -74,17 +74,8 @@ pub(super) fn deeds() -> [Deed; 13] {
             ..base
         },
         tandem,
-        Deed {
-            name: "full tandem",
-            scrub: Scrub::Full,
-            ..tandem
-        },
-        Deed {
-            name: "tandem insert",
-            prepare: nothing,
-            before: None,
-            ..tandem
-        },
+        Deed { name: "full tandem", scrub: Scrub::Full, ..tandem },
+        Deed { name: "tandem insert", prepare: nothing, before: None, ..tandem },
         Deed {
             name: "tandem unset",
             act: |writer| writer.unset_group(&[letter(0), letter(1)]).map(drop),
@@ -177,8 +168,9 @@ fn a_claim_is_taken_over_or_recovered_by_its_lane_but_not_both() {
             let read = tiny.get(&letter(0));
             match taken {
                 Ok(()) => assert_eq!(read, Ok(value(3)), "{} {stores}", deed.name),
-                other => {
-                    assert_eq!(other, Err(Error::Again));
+                // Both slots may be in the heir's hands.
+                Err(other) => {
+                    assert!(matches!(other, Error::Again | Error::Full));
                     assert!(deed.allows(&read), "{} {stores}: {read:?}", deed.name);
                     deed.check_tandem(&tiny, &read);
                 }

@@ -1,0 +1,63 @@
+# What every script here begins with: where the root is, and that the tools are there. Sourced, never run.
+# Installs what is missing if it can, and otherwise says in one line what to do.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Ends the script with one line that says what is wrong and what to do.
+die() {
+    echo "${0##*/}: $*" >&2
+    exit 1
+}
+
+# Runs a command as root.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        return 1
+    fi
+}
+
+# Makes sure of cargo, which rustup may have put where PATH does not lead yet, and that it is new enough.
+need_cargo() {
+    local needed found
+    if ! command -v cargo >/dev/null && [ -x "${HOME:-}/.cargo/bin/cargo" ]; then
+        PATH=$HOME/.cargo/bin:$PATH
+        export PATH
+    fi
+    command -v cargo >/dev/null || die "cargo is missing; install Rust as https://rustup.rs says"
+    needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+    found=$(cargo --version | sed 's/^cargo \([0-9.]*\).*/\1/')
+    [ "$(printf '%s\n' "$needed" "$found" | sort -V | head -n 1)" = "$needed" ] ||
+        die "cargo $found is too old; Rust $needed or newer is needed, as https://rustup.rs gives it"
+}
+
+# Makes sure of a C linker, which rustc calls.
+need_linker() {
+    command -v cc >/dev/null && return
+    command -v apt-get >/dev/null || die "no C linker: install gcc or clang so that 'cc' is found"
+    {
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends build-essential
+    } >&2 || true
+    command -v cc >/dev/null || die "no C linker: run 'apt-get install build-essential' as root"
+}
+
+# Makes sure of parts of the toolchain, named as rustup names them: their commands are cargo-NAME.
+need_component() {
+    local component subcommand
+    for component in "$@"; do
+        subcommand=${component/rustfmt/fmt}
+        cargo "$subcommand" --version >/dev/null 2>&1 && continue
+        command -v rustup >/dev/null && rustup component add "$component" >&2 || true
+        cargo "$subcommand" --version >/dev/null 2>&1 || die "cargo $subcommand is missing; install $component"
+    done
+}
+
+# Prints where cargo puts what it builds.
+target_directory() {
+    cargo metadata --manifest-path "$root/Cargo.toml" --locked --no-deps --format-version 1 |
+        sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
+}

@@ -1,0 +1,110 @@
+//! `splinter-perf micro`: what a store's operations cost, as multiples of what the machine can do.
+
+use super::{Failure, Rounds, Surroundings, print};
+use crate::limits::Setup;
+use crate::machine::{self, Machine};
+use crate::micro::goal::Claim;
+use crate::micro::judge::Verdict;
+use crate::micro::rows::{self, Scope, TenMillion};
+use crate::micro::{self, record, table};
+use crate::pinning;
+use crate::progress::Progress;
+use clap::Args;
+use std::process::ExitCode;
+
+/// Exit code for a missed target, with `--strict`.
+const MISSED: u8 = 3;
+
+/// Exit code for targets that could not be judged, with `--strict`.
+const INCONCLUSIVE: u8 = 4;
+
+/// Measures a store's operations, and holds each against the limit of the machine that binds it.
+///
+/// A row is one operation: its cost, the limit it is compared with, their ratio, and the target of that ratio. The
+/// limits are bare loops: a pointer chase through half of the second-level cache or through memory, an uncontended
+/// lock cmpxchg or lock xadd, a copy out of a working set of 4,096 blocks. Rows and limits are sampled in the same
+/// rounds, in an order drawn anew for each round, and their medians are compared. "Middle half" is the spread of the
+/// ratio from round to round; where the target lies within it, the row says "closely".
+///
+/// One pinned thread, 4,096 keys of 9 bytes in random order in a store of 8,192 slots made for the values' size,
+/// values read and every byte of them used, unless the row says otherwise.
+///
+/// A missed target is a result, not an error: the exit code is 0 all the same, unless --strict is given. It is 2 for
+/// a command line that asks for something that does not exist.
+#[derive(Debug, Args)]
+#[command(max_term_width = 100)]
+pub(super) struct Options {
+    #[command(flatten)]
+    rounds: Rounds,
+    /// Measure the rows with ten million keys: they take 4 GiB of memory and some seconds to prepare [default: auto,
+    /// or off with --quick]
+    #[arg(long, value_name = "WHEN", value_enum)]
+    keys_10m: Option<TenMillion>,
+    /// Exit with 3 when a target is missed, with 4 when one could not be judged
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let rounds = &options.rounds;
+    let surroundings = Surroundings::read();
+    let method = rounds.method()?;
+    let scope = Scope {
+        budget: method.sample,
+        seed: rounds.seed,
+        processors: pinning::processors().len(),
+        load: machine::load_average(),
+        ten_million: options.keys_10m.unwrap_or(if rounds.quick {
+            TenMillion::Off
+        } else {
+            TenMillion::Auto
+        }),
+    };
+    let mut rows = rows::all(scope);
+    let asked: Vec<Claim> = rows
+        .iter()
+        .map(|row| row.claim.clone())
+        .filter(|claim| rounds.wants(&claim.name))
+        .collect();
+    if asked.is_empty() {
+        let names: Vec<String> = rows
+            .iter()
+            .map(|row| format!("\"{}\"", row.claim.name))
+            .collect();
+        let message = format!("--only matches no row; the rows are: {}", names.join(", "));
+        return Err(Failure::Usage(message));
+    }
+    // A row that another is compared with is measured too.
+    rows.retain(|row| {
+        let name = &row.claim.name;
+        asked
+            .iter()
+            .any(|claim| claim.name == *name || claim.goal.against.takes(name))
+    });
+    let setup = Setup {
+        machine: Machine::read(),
+        budget: method.sample,
+        seed: rounds.seed,
+    };
+
+    let mut progress = Progress::new();
+    let (rows, limits) = micro::run(rows, &setup, &method.schedule, &mut progress);
+    drop(progress);
+    if rounds.json {
+        print(&format!(
+            "{:#}\n",
+            record::record(&surroundings.complete(), &method, &rows, &limits)
+        ))?;
+    } else {
+        let (rows_text, limits_text) = (table::rows_text(&rows), table::limits_text(&limits));
+        print(&format!(
+            "{rows_text}\n{limits_text}\nverdict: {}\n",
+            Verdict::of(&rows).name()
+        ))?;
+    }
+    Ok(match Verdict::of(&rows) {
+        Verdict::Fail if options.strict => ExitCode::from(MISSED),
+        Verdict::Inconclusive if options.strict => ExitCode::from(INCONCLUSIVE),
+        _ => ExitCode::SUCCESS,
+    })
+}

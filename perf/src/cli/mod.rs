@@ -1,0 +1,161 @@
+//! The command line: one file per verb. Standard output carries results only, everything else goes to standard error.
+
+mod limits;
+mod micro;
+
+use crate::clock;
+use crate::machine;
+use crate::micro::record::Method;
+use crate::pinning;
+use crate::rounds::Schedule;
+use clap::{Args, Parser, Subcommand};
+use splinter_stress::Environment;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Exit code for a command line that asks for something that does not exist.
+const USAGE: u8 = 2;
+
+/// Measures a splinter store against the limits of the machine it runs on.
+#[derive(Debug, Parser)]
+#[command(name = "splinter-perf", version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Limits(limits::Options),
+    Micro(micro::Options),
+}
+
+/// What every verb that measures in rounds takes.
+#[derive(Clone, Debug, Args)]
+struct Rounds {
+    /// Print one JSON record to standard output instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Rounds: each takes one short sample of everything, in an order drawn anew [default: 31, or 5 with --quick]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// Take shorter samples in fewer rounds, for a first look
+    #[arg(long)]
+    quick: bool,
+    /// Measure only the rows whose name contains this text
+    #[arg(long, value_name = "SUBSTRING")]
+    only: Option<String>,
+    /// Which of this process's processors to pin to, counted from 0 [default: the last]
+    #[arg(long, value_name = "INDEX")]
+    processor: Option<usize>,
+    /// Seed of every random order
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    seed: u64,
+}
+
+impl Rounds {
+    /// Pins the calling thread and says how the samples are to be taken.
+    fn method(&self) -> Result<Method, Failure> {
+        let count = pinning::processors().len();
+        let index = self.processor.unwrap_or(count.saturating_sub(1));
+        if self.processor.is_some() && index >= count {
+            let message =
+                format!("--processor {index}: this process may use {count}, counted from 0");
+            return Err(Failure::Usage(message));
+        }
+        let rounds = self.rounds.unwrap_or(if self.quick { 5 } else { 31 });
+        let sample = Duration::from_millis(if self.quick { 4 } else { 15 });
+        let schedule = Schedule {
+            rounds,
+            seed: self.seed,
+            warm_up: true,
+        };
+        Ok(Method {
+            schedule,
+            sample,
+            pinned_to: pinning::pin(index),
+        })
+    }
+
+    /// Says whether a row is asked for.
+    fn wants(&self, name: &str) -> bool {
+        self.only
+            .as_deref()
+            .is_none_or(|part| name.to_lowercase().contains(&part.to_lowercase()))
+    }
+}
+
+/// What the record says of the machine: read before a measurement, completed after it.
+struct Surroundings {
+    environment: Environment,
+    steal_ms: u64,
+}
+
+impl Surroundings {
+    fn read() -> Self {
+        Self {
+            environment: Environment::read(),
+            steal_ms: machine::steal_ms(),
+        }
+    }
+
+    fn complete(mut self) -> Environment {
+        self.environment.steal_ms = machine::steal_ms().saturating_sub(self.steal_ms);
+        self.environment.tsc_ghz = 1.0 / clock::ns_per_cycle();
+        self.environment
+    }
+}
+
+/// Why a verb ended without a result.
+#[derive(Debug)]
+enum Failure {
+    /// The command line asks for something that does not exist: what, and what to do.
+    Usage(String),
+    /// Standard output could not be written.
+    Output(io::Error),
+}
+
+/// Parses the command line, does what it says and returns the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.verb {
+        Verb::Limits(options) => limits::run(options),
+        Verb::Micro(options) => micro::run(options),
+    };
+    match done {
+        Ok(code) => code,
+        Err(Failure::Usage(message)) => {
+            eprintln!("splinter-perf: {message}");
+            ExitCode::from(USAGE)
+        }
+        // Whoever read the output has seen enough, as `head` does.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(Failure::Output(error)) => {
+            eprintln!("splinter-perf: cannot write the result: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes a result to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Failure::Output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

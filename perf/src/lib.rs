@@ -1,0 +1,23 @@
+//! Measures a splinter store against the limits of the machine it runs on.
+//!
+//! A figure in nanoseconds says little: the next machine has another. What this crate reports is how many times the
+//! cost of the machine's own primitive an operation takes: a pointer chase, an atomic instruction, a copy. Both
+//! are sampled in the same [interleaved rounds](rounds), so that the ratio holds on a machine that is shared,
+//! throttled or virtual.
+//!
+//! - [`limits`]: what the machine can do.
+//! - [`micro`]: what the store does, row by row, and whether it reaches its targets.
+//! - [`rounds`], [`stats`]: the engine and its statistics; they know nothing of stores, and need no clock to be tested.
+
+pub mod cli;
+pub mod clock;
+pub mod crew;
+pub mod limits;
+pub mod machine;
+pub mod micro;
+pub mod pinning;
+pub mod progress;
+pub mod rng;
+pub mod rounds;
+pub mod stats;
+pub mod text;

@@ -1,0 +1,278 @@
+//! The limits of the machine that a store's operations are held against: what a cache, an atomic instruction, a
+//! copy costs when nothing else is done. Each limit becomes a probe of the interleaved rounds, so that it is
+//! measured under the same clock speed and beside the same neighbours as what is compared with it.
+
+pub mod atomics;
+pub mod chase;
+pub mod memcpy;
+pub mod pages;
+
+use crate::machine::{self, Machine};
+use crate::rounds::Probe;
+use crate::text::Unit;
+use atomics::Line;
+use chase::Chase;
+use memcpy::Copies;
+use pages::PageKind;
+use std::time::Duration;
+
+/// Size of the second-level cache where the machine does not tell.
+const DEFAULT_L2_BYTES: u64 = 1 << 20;
+
+/// The least that counts as "memory": more than any cache holds a useful share of.
+const MEMORY_BYTES: u64 = 512 << 20;
+
+/// Threads that fight over one line.
+pub const CROWD: usize = 32;
+
+/// A limit that can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Limit {
+    /// One dependent load from half of the first-level cache.
+    L1Chase,
+    /// One dependent load from half of the second-level cache.
+    L2Chase,
+    /// One dependent load from half of the last-level cache.
+    L3Chase,
+    /// One dependent load from memory on small pages: it pays for the page walk too.
+    MemoryChase,
+    /// One dependent load from memory on huge pages.
+    MemoryChaseHuge,
+    /// One uncontended `lock cmpxchg`.
+    Cmpxchg,
+    /// One uncontended `lock xadd`.
+    Xadd,
+    /// One copy of 64 bytes out of 4,096 such blocks.
+    Memcpy64,
+    /// One copy of 1 KiB out of 4,096 such blocks.
+    Memcpy1Kib,
+    /// `lock xadd` per second of [`CROWD`] threads on one line, together.
+    XaddCrowd,
+    /// One reading of the time-stamp counter.
+    Tsc,
+    /// One reading of the monotonic clock.
+    MonotonicClock,
+}
+
+/// What the probes of limits need to know.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The machine's description: it sizes the chases.
+    pub machine: Machine,
+    /// Length of one sample.
+    pub budget: Duration,
+    /// Seed of every random order.
+    pub seed: u64,
+}
+
+impl Limit {
+    /// Every limit, in the order they are listed.
+    pub const ALL: [Self; 12] = [
+        Self::L1Chase,
+        Self::L2Chase,
+        Self::L3Chase,
+        Self::MemoryChase,
+        Self::MemoryChaseHuge,
+        Self::Memcpy64,
+        Self::Memcpy1Kib,
+        Self::Cmpxchg,
+        Self::Xadd,
+        Self::XaddCrowd,
+        Self::Tsc,
+        Self::MonotonicClock,
+    ];
+
+    /// Returns the name used in tables and records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::L1Chase => "L1 chase",
+            Self::L2Chase => "L2 chase",
+            Self::L3Chase => "L3 chase",
+            Self::MemoryChase => "memory chase",
+            Self::MemoryChaseHuge => "memory chase (huge pages)",
+            Self::Memcpy64 => "memcpy 64 B",
+            Self::Memcpy1Kib => "memcpy 1 KiB",
+            Self::Cmpxchg => "cmpxchg",
+            Self::Xadd => "xadd",
+            Self::XaddCrowd => "xadd, 32 threads on one line",
+            Self::Tsc => "rdtsc",
+            Self::MonotonicClock => "monotonic clock",
+        }
+    }
+
+    /// Returns what its value counts.
+    #[must_use]
+    pub fn unit(self) -> Unit {
+        if self == Self::XaddCrowd {
+            Unit::PerSecond
+        } else {
+            Unit::Nanoseconds
+        }
+    }
+
+    /// Prepares the limit's memory or threads, once, and returns the probe that samples it in every round.
+    ///
+    /// # Errors
+    /// In one line, why this machine cannot give the limit.
+    pub fn probe(self, setup: &Setup) -> Result<Probe<'static>, String> {
+        let (name, budget, seed) = (self.name(), setup.budget, setup.seed);
+        let chase = |bytes, kind| chase(name, bytes, kind, setup);
+        let copies = |block_len| {
+            let mut copies =
+                Copies::new(block_len, seed).map_err(|error| format!("no memory: {error}"))?;
+            Ok(Probe::new(name, move || Ok(copies.sample(budget))))
+        };
+        let line = Line::default();
+        match self {
+            Self::L1Chase => chase(
+                setup
+                    .half_cache(1)
+                    .ok_or("the size of the cache is unknown")?,
+                PageKind::Base,
+            ),
+            Self::L2Chase => chase(
+                setup.half_cache(2).unwrap_or(DEFAULT_L2_BYTES / 2),
+                PageKind::Base,
+            ),
+            Self::L3Chase => chase(
+                setup.half_cache(3).ok_or("there is no such cache")?,
+                PageKind::Base,
+            ),
+            Self::MemoryChase => chase(setup.memory_bytes()?, PageKind::Base),
+            Self::MemoryChaseHuge => chase(setup.memory_bytes()?, PageKind::Huge),
+            Self::Memcpy64 => copies(64),
+            Self::Memcpy1Kib => copies(1024),
+            Self::Cmpxchg => Ok(Probe::new(name, move || {
+                Ok(atomics::cmpxchg(&line, budget))
+            })),
+            Self::Xadd => Ok(Probe::new(name, move || Ok(atomics::xadd(&line, budget)))),
+            Self::XaddCrowd => {
+                let mut crew = atomics::xadd_crew(CROWD);
+                Ok(Probe::new(name, move || {
+                    Ok(crew.goodput_per_s(crowd_window(budget)))
+                }))
+            }
+            Self::Tsc => Ok(Probe::new(name, move || {
+                Ok(crate::clock::cost_of_cycles(budget))
+            })),
+            Self::MonotonicClock => Ok(Probe::new(name, move || {
+                Ok(crate::clock::cost_of_now(budget))
+            })),
+        }
+    }
+}
+
+/// Returns the window of a crew for a sample length: longer, as threads that share a processor take turns of
+/// milliseconds each.
+#[must_use]
+pub fn crowd_window(budget: Duration) -> Duration {
+    budget * 2
+}
+
+impl Setup {
+    fn half_cache(&self, level: u32) -> Option<u64> {
+        self.machine.cache_bytes(level).map(|bytes| bytes / 2)
+    }
+
+    /// Returns how large "memory" has to be: 8 times the last-level cache, and at least [`MEMORY_BYTES`].
+    fn memory_bytes(&self) -> Result<u64, String> {
+        let needed = MEMORY_BYTES.max(
+            self.machine
+                .last_level_bytes()
+                .unwrap_or(0)
+                .saturating_mul(8),
+        );
+        let available = machine::available_memory().unwrap_or(u64::MAX);
+        if needed > available / 2 {
+            return Err(format!(
+                "needs {} MiB of memory, {} MiB are free",
+                needed >> 20,
+                available >> 20
+            ));
+        }
+        Ok(needed)
+    }
+}
+
+fn chase(
+    name: &'static str,
+    bytes: u64,
+    kind: PageKind,
+    setup: &Setup,
+) -> Result<Probe<'static>, String> {
+    let bytes = usize::try_from(bytes).map_err(|_| "larger than the address space")?;
+    let mut chase =
+        Chase::new(bytes, kind, setup.seed).map_err(|error| format!("no memory: {error}"))?;
+    let huge = chase.pages().huge_bytes();
+    if kind == PageKind::Huge && huge < chase.pages().len() as u64 / 10 * 9 {
+        return Err(format!(
+            "the kernel gave {} MiB of huge pages of {} MiB",
+            huge >> 20,
+            chase.pages().len() >> 20
+        ));
+    }
+    let budget = setup.budget;
+    Ok(Probe::new(name, move || Ok(chase.sample(budget))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limit, Setup};
+    use crate::machine::Machine;
+    use crate::rounds::{Schedule, run};
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    #[test]
+    fn names_are_unique_and_the_list_is_complete() {
+        let names: HashSet<&str> = Limit::ALL.into_iter().map(Limit::name).collect();
+        let limits: HashSet<Limit> = Limit::ALL.into_iter().collect();
+        assert_eq!(
+            (names.len(), limits.len()),
+            (Limit::ALL.len(), Limit::ALL.len())
+        );
+    }
+
+    #[test]
+    fn the_cheap_limits_can_be_sampled_in_rounds() {
+        let setup = Setup {
+            machine: Machine::default(),
+            budget: Duration::from_micros(10),
+            seed: 1,
+        };
+        let cheap = [
+            Limit::L2Chase,
+            Limit::Memcpy64,
+            Limit::Memcpy1Kib,
+            Limit::Cmpxchg,
+            Limit::Xadd,
+            Limit::Tsc,
+        ];
+        let mut probes: Vec<_> = cheap.map(|limit| limit.probe(&setup).unwrap()).into();
+        let schedule = Schedule {
+            rounds: 2,
+            seed: 1,
+            warm_up: true,
+        };
+        for series in run(&mut probes, &schedule, &mut |_| ()) {
+            assert!(series.summary().unwrap().min > 0.0, "{}", series.name);
+        }
+    }
+
+    #[test]
+    fn a_limit_the_machine_cannot_give_says_why() {
+        let setup = Setup {
+            machine: Machine::default(),
+            budget: Duration::ZERO,
+            seed: 1,
+        };
+        assert!(
+            Limit::L3Chase
+                .probe(&setup)
+                .err()
+                .unwrap()
+                .contains("no such cache")
+        );
+    }
+}

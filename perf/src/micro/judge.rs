@@ -1,0 +1,307 @@
+//! From samples to judgements: puts each claim beside the series of its rounds. Pure: the tests feed it samples.
+
+use super::goal::{Against, Claim};
+use crate::rounds::Series;
+use crate::stats::Summary;
+
+/// One row of the table, measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// What was claimed.
+    pub claim: Claim,
+    /// What was measured, if anything was.
+    pub value: Option<Summary>,
+    /// What it is held against: the sum of the medians of the goal's terms.
+    pub limit: Option<f64>,
+    /// The median value over that limit.
+    pub ratio: Option<f64>,
+    /// First and third quartile of the ratios taken round by round, value and limits from the same round.
+    pub ratio_quartiles: Option<(f64, f64)>,
+    /// Whether the goal is met; `None` where that cannot be told on this machine.
+    pub met: Option<bool>,
+    /// Why there is no value, no limit or no judgement.
+    pub problem: Option<String>,
+}
+
+/// What a whole table says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every goal is met, clear of the spread of the samples.
+    Pass,
+    /// Some goal is missed, clear of the spread of the samples.
+    Fail,
+    /// Neither: a row could not be judged, or its ratios lie on both sides of the target.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// Returns the word used in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+
+    /// Judges a table by its rows.
+    #[must_use]
+    pub fn of(rows: &[Row]) -> Self {
+        if rows
+            .iter()
+            .any(|row| row.met == Some(false) && row.is_clear())
+        {
+            Self::Fail
+        } else if rows
+            .iter()
+            .all(|row| row.met == Some(true) && row.is_clear())
+        {
+            Self::Pass
+        } else {
+            Self::Inconclusive
+        }
+    }
+}
+
+impl Row {
+    /// Judges one claim by the series of the rounds. An operation that failed misses its goal; one that was never
+    /// sampled, or whose limit is missing, is not judged.
+    #[must_use]
+    pub fn judge(claim: Claim, series: &[Series]) -> Self {
+        let find = |name: &str| series.iter().find(|series| series.name == name);
+        let own = find(&claim.name);
+        let value = own.and_then(Series::summary);
+        let failed = own.and_then(|own| own.error.clone());
+        let limit = limit(&claim.goal.against, |name| {
+            find(name)
+                .and_then(Series::summary)
+                .map(|summary| summary.median)
+        });
+        let ratio = value
+            .zip(limit.as_ref().ok().copied())
+            .map(|(value, limit)| value.median / limit);
+        let by_round = (0..own.map_or(0, |own| own.samples.len())).filter_map(|round| {
+            let sample = |name: &str| {
+                find(name).and_then(|series| series.samples.get(round).copied().flatten())
+            };
+            Some(sample(&claim.name)? / self::limit(&claim.goal.against, sample).ok()?)
+        });
+        let ratio_quartiles = Summary::of(by_round).map(|summary| (summary.q1, summary.q3));
+        let problem = match (&failed, &limit) {
+            (Some(error), _) => Some(error.clone()),
+            _ if claim.not_comparable.is_some() => claim.not_comparable.clone(),
+            _ if value.is_none() => Some("not measured".to_owned()),
+            (None, Err(missing)) => Some(format!("no limit to compare with: {missing} is missing")),
+            (None, Ok(_)) => None,
+        };
+        let met = match (&failed, &claim.not_comparable, ratio) {
+            (Some(_), _, _) => Some(false),
+            (None, None, Some(ratio)) => Some(claim.goal.bound.holds(ratio, claim.goal.target)),
+            (None, _, _) => None,
+        };
+        Self {
+            claim,
+            value,
+            limit: limit.ok(),
+            ratio,
+            ratio_quartiles,
+            met,
+            problem,
+        }
+    }
+
+    /// Says whether the middle half of the rounds' ratios lies on the same side of the target as their median.
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
+        let goal = &self.claim.goal;
+        let same_side = |(low, high)| {
+            [low, high]
+                .into_iter()
+                .all(|ratio| Some(goal.bound.holds(ratio, goal.target)) == self.met)
+        };
+        self.ratio_quartiles.is_none_or(same_side) || self.problem.is_some()
+    }
+}
+
+/// Adds the terms up; the name of the first one missing otherwise.
+fn limit(against: &Against, value: impl Fn(&str) -> Option<f64>) -> Result<f64, String> {
+    match against {
+        Against::Figure(figure) => Ok(*figure),
+        Against::Measured(terms) => terms
+            .iter()
+            .map(|term| {
+                value(&term.series)
+                    .map(|value| term.factor * value)
+                    .ok_or_else(|| term.series.clone())
+            })
+            .sum(),
+    }
+}
+
+/// Judged rows for the tests of what is made of them.
+#[cfg(test)]
+pub(super) mod samples {
+    use super::super::goal::{Bound, Claim, Goal};
+    use super::Row;
+    use crate::limits::Limit;
+    use crate::rounds::Series;
+    use crate::text::Unit;
+
+    /// Returns a row that is met, one that was not measured, and one with a note.
+    pub(in super::super) fn rows() -> Vec<Row> {
+        let all = [
+            Series::of("get 64 B", &[9.0, 10.0]),
+            Series::of("L2 chase", &[4.0, 4.0]),
+            Series::of("writers", &[30e6]),
+        ];
+        let get = Claim::new(
+            "get 64 B",
+            Unit::Nanoseconds,
+            Goal::at_most(3.0, Limit::L2Chase),
+        );
+        let set = Claim::new(
+            "set 64 B",
+            Unit::Nanoseconds,
+            Goal::at_most(3.0, Limit::Cmpxchg),
+        );
+        let writers = Claim::new(
+            "writers",
+            Unit::PerSecond,
+            Goal::figure(Bound::AtLeast, 25e6),
+        )
+        .note("per two");
+        [get, set, writers]
+            .map(|claim| Row::judge(claim, &all))
+            .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::goal::{Bound, Claim, Goal};
+    use super::{Row, Verdict};
+    use crate::limits::Limit;
+    use crate::rounds::Series;
+    use crate::text::Unit;
+
+    fn get(goal: Goal) -> Claim {
+        Claim::new("get", Unit::Nanoseconds, goal)
+    }
+
+    #[test]
+    fn the_ratio_is_the_median_over_the_median_limit() {
+        let all = [
+            Series::of("get", &[9.0, 10.0, 30.0]),
+            Series::of("L2 chase", &[4.0, 4.0, 5.0]),
+        ];
+        let row = Row::judge(get(Goal::at_most(3.0, Limit::L2Chase)), &all);
+        assert_eq!(
+            (row.value.unwrap().median, row.limit, row.ratio),
+            (10.0, Some(4.0), Some(2.5))
+        );
+        assert_eq!((row.met, row.problem.as_deref()), (Some(true), None));
+    }
+
+    #[test]
+    fn quartiles_pair_the_samples_of_one_round() {
+        let all = [
+            Series::of("get", &[2.0, 4.0, 8.0]),
+            Series::of("L2 chase", &[1.0, 2.0, 4.0]),
+        ];
+        let row = Row::judge(get(Goal::at_most(3.0, Limit::L2Chase)), &all);
+        assert_eq!(
+            row.ratio_quartiles,
+            Some((2.0, 2.0)),
+            "a machine that slows down moves both alike"
+        );
+    }
+
+    #[test]
+    fn a_composite_limit_is_the_sum_of_its_terms() {
+        let all = [
+            Series::of("get", &[30.0]),
+            Series::of("L2 chase", &[4.0]),
+            Series::of("memcpy 1 KiB", &[10.0]),
+        ];
+        let goal = Goal::within(&[(3.0, Limit::L2Chase), (3.0, Limit::Memcpy1Kib)]);
+        let row = Row::judge(get(goal), &all);
+        assert_eq!((row.limit, row.met), (Some(42.0), Some(true)));
+    }
+
+    #[test]
+    fn a_rate_must_reach_its_share_of_the_limit() {
+        let all = [Series::of("get", &[40.0]), Series::of("base", &[100.0])];
+        let row = Row::judge(get(Goal::of_series(Bound::AtLeast, 0.5, "base")), &all);
+        assert_eq!((row.ratio, row.met), (Some(0.4), Some(false)));
+        let row = Row::judge(get(Goal::figure(Bound::AtLeast, 25.0)), &all);
+        assert_eq!((row.ratio, row.met), (Some(1.6), Some(true)));
+    }
+
+    #[test]
+    fn what_failed_misses_and_what_was_not_measured_is_not_judged() {
+        let mut failed = Series::of("get", &[1.0]);
+        failed.error = Some("the store is full".to_owned());
+        let chase = Series::of("L2 chase", &[4.0]);
+        let goal = || Goal::at_most(3.0, Limit::L2Chase);
+        let row = Row::judge(get(goal()), &[failed, chase.clone()]);
+        assert_eq!(
+            (row.met, row.problem.as_deref()),
+            (Some(false), Some("the store is full"))
+        );
+        assert_eq!(Verdict::of(&[row]), Verdict::Fail);
+        let row = Row::judge(get(goal()), &[chase]);
+        assert_eq!(
+            (row.met, row.problem.as_deref()),
+            (None, Some("not measured"))
+        );
+        let row = Row::judge(get(goal()), &[Series::of("get", &[1.0])]);
+        assert_eq!(row.met, None);
+        assert!(
+            row.problem
+                .as_deref()
+                .unwrap()
+                .contains("L2 chase is missing")
+        );
+        assert_eq!(Verdict::of(&[row]), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn what_is_not_comparable_has_a_ratio_and_no_judgement() {
+        let all = [Series::of("get", &[10.0]), Series::of("L2 chase", &[4.0])];
+        let claim = get(Goal::at_most(3.0, Limit::L2Chase)).not_comparable("one processor");
+        let row = Row::judge(claim, &all);
+        assert_eq!(
+            (row.ratio, row.met, row.problem.as_deref()),
+            (Some(2.5), None, Some("one processor"))
+        );
+    }
+
+    #[test]
+    fn a_spread_across_the_target_is_no_pass_and_no_fail() {
+        let chase = Series::of("L2 chase", &[1.0; 5]);
+        let judge = |samples: &[f64]| {
+            let row = Row::judge(
+                get(Goal::at_most(3.0, Limit::L2Chase)),
+                &[Series::of("get", samples), chase.clone()],
+            );
+            (row.met, Verdict::of(&[row]))
+        };
+        assert_eq!(
+            judge(&[2.0, 2.1, 2.2, 2.3, 9.0]),
+            (Some(true), Verdict::Pass)
+        );
+        assert_eq!(
+            judge(&[2.0, 2.1, 2.2, 4.0, 9.0]),
+            (Some(true), Verdict::Inconclusive)
+        );
+        assert_eq!(
+            judge(&[2.0, 2.1, 3.2, 4.0, 9.0]),
+            (Some(false), Verdict::Inconclusive)
+        );
+        assert_eq!(
+            judge(&[2.0, 3.1, 3.2, 4.0, 9.0]),
+            (Some(false), Verdict::Fail)
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! Gets and sets over the working set, by key and by handle. Each lap goes once over all keys in random order.
+
+use super::fixture::{self, Buffer, KEYS, Key, SLOTS, consume};
+use splinter::{Error, Handle, Store, Writer};
+use std::hint::black_box;
+
+/// A filled store and what is needed to go over it.
+pub struct Keyed {
+    store: Store,
+    writer: Writer,
+    keys: Vec<Key>,
+    handles: Vec<Handle>,
+    value: Vec<u8>,
+    buffer: Box<Buffer>,
+}
+
+impl Keyed {
+    /// Operations of one lap.
+    pub const OPS: u64 = KEYS as u64;
+
+    /// Fills a store with [`KEYS`] values of `value_len` bytes. They are written in one random order and visited in
+    /// another, so that the order in the arena is no help.
+    ///
+    /// # Errors
+    /// What the store said, in one line.
+    pub fn new(value_len: usize, seed: u64) -> Result<Self, String> {
+        let store = fixture::store(SLOTS, value_len)?;
+        let mut writer = fixture::writer(&store)?;
+        let value = fixture::value(value_len);
+        fixture::fill(&mut writer, &Key::shuffled('k', KEYS, !seed), &value)?;
+        let keys = Key::shuffled('k', KEYS, seed);
+        let handles: Result<_, _> = keys.iter().map(|key| store.resolve(key)).collect();
+        let handles = handles.map_err(fixture::say)?;
+        Ok(Self {
+            store,
+            writer,
+            keys,
+            handles,
+            value,
+            buffer: Buffer::new(),
+        })
+    }
+
+    /// Gets every value by its key and reads all of it.
+    ///
+    /// # Errors
+    /// The first error of the store.
+    pub fn get(&mut self) -> Result<(), Error> {
+        let buffer = self.buffer.first(self.value.len());
+        let mut sum = 0_u64;
+        for key in &self.keys {
+            let len = self.store.get(key, buffer)?;
+            sum = sum.wrapping_add(consume(&buffer[..len]));
+        }
+        black_box(sum);
+        Ok(())
+    }
+
+    /// Gets every value by its handle and reads all of it.
+    ///
+    /// # Errors
+    /// The first error of the store.
+    pub fn get_at(&mut self) -> Result<(), Error> {
+        let buffer = self.buffer.first(self.value.len());
+        let mut sum = 0_u64;
+        for handle in &self.handles {
+            let len = self.store.get_at(handle, buffer)?;
+            sum = sum.wrapping_add(consume(&buffer[..len]));
+        }
+        black_box(sum);
+        Ok(())
+    }
+
+    /// Overwrites every value by its key.
+    ///
+    /// # Errors
+    /// The first error of the store.
+    pub fn set(&mut self) -> Result<(), Error> {
+        self.keys
+            .iter()
+            .try_for_each(|key| self.writer.set(key, &self.value))
+    }
+
+    /// Overwrites every value by its handle.
+    ///
+    /// # Errors
+    /// The first error of the store.
+    pub fn set_at(&mut self) -> Result<(), Error> {
+        self.handles
+            .iter()
+            .try_for_each(|handle| self.writer.set_at(handle, &self.value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Keyed;
+
+    #[test]
+    fn every_lap_succeeds_on_every_key() {
+        for value_len in [64, 1024] {
+            let mut keyed = Keyed::new(value_len, 1).unwrap();
+            keyed.get().unwrap();
+            keyed.set().unwrap();
+            keyed.get_at().unwrap();
+            keyed.set_at().unwrap();
+            assert_eq!(keyed.store.len(), Keyed::OPS);
+        }
+    }
+}

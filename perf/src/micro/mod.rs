@@ -1,0 +1,70 @@
+//! The operations of a store, each held against the limit of the machine that binds it.
+
+pub mod big;
+pub mod create;
+pub mod crowd;
+pub mod fixture;
+pub mod goal;
+pub mod integer;
+pub mod judge;
+pub mod keyed;
+pub mod miss;
+pub mod paired;
+pub mod record;
+pub mod rows;
+pub mod table;
+
+use crate::limits::{Limit, Setup};
+use crate::progress::Progress;
+use crate::rounds::{self, Probe, Schedule, Series};
+use judge::Row;
+use record::Measured;
+use rows::{Entry, Unable};
+
+/// Prepares the rows and the limits they are held against, samples all of them in the same rounds, and judges.
+pub fn run(
+    entries: Vec<Entry>,
+    setup: &Setup,
+    schedule: &Schedule,
+    progress: &mut Progress,
+) -> (Vec<Row>, Vec<Measured>) {
+    let mut probes = Vec::new();
+    let mut claims = Vec::new();
+    let mut failed = Vec::new();
+    for Entry {
+        mut claim,
+        every,
+        prepare,
+    } in entries
+    {
+        progress.preparing(&claim.name);
+        match prepare(&mut claim) {
+            Ok(sample) => probes.push(Probe::new(claim.name.clone(), sample).every(every)),
+            Err(Unable::Skipped(why)) => claim = claim.not_comparable(why),
+            Err(Unable::Failed(error)) => failed.push(Series::failed(&claim.name, error)),
+        }
+        claims.push(claim);
+    }
+    let limits: Vec<Limit> = Limit::ALL
+        .into_iter()
+        .filter(|limit| {
+            claims
+                .iter()
+                .any(|claim| claim.goal.against.takes(limit.name()))
+        })
+        .collect();
+    for &limit in &limits {
+        progress.preparing(limit.name());
+        match limit.probe(setup) {
+            Ok(probe) => probes.push(probe),
+            Err(why) => failed.push(Series::failed(limit.name(), why)),
+        }
+    }
+    let mut series = rounds::run(&mut probes, schedule, &mut |step| progress.step(step));
+    series.extend(failed);
+    let rows = claims
+        .into_iter()
+        .map(|claim| Row::judge(claim, &series))
+        .collect();
+    (rows, Measured::of(&limits, &series))
+}

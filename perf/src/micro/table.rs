@@ -1,0 +1,158 @@
+//! The judged rows as text for people.
+
+use super::goal::{Bound, Goal};
+use super::judge::Row;
+use super::record::Measured;
+use crate::text::Flush::{self, Left, Right};
+use crate::text::columns;
+
+/// Lays the judged rows out as text.
+#[must_use]
+pub fn rows_text(rows: &[Row]) -> String {
+    let mut cells = vec![ROW_HEADS.map(|(head, _)| head.to_owned()).to_vec()];
+    cells.extend(rows.iter().map(row_cells));
+    let mut text = columns(&ROW_HEADS.map(|(_, flush)| flush), &cells);
+    let remarks: String = rows
+        .iter()
+        .flat_map(|row| {
+            row.problem
+                .iter()
+                .chain(&row.claim.note)
+                .map(|remark| (&row.claim.name, remark))
+        })
+        .map(|(name, remark)| format!("  {name}: {remark}\n"))
+        .collect();
+    if !remarks.is_empty() {
+        text.push_str("\nnotes\n");
+        text.push_str(&remarks);
+    }
+    text
+}
+
+const ROW_HEADS: [(&str, Flush); 8] = [
+    ("operation", Left),
+    ("measured", Right),
+    ("limit", Left),
+    ("at", Right),
+    ("ratio", Right),
+    ("middle half", Right),
+    ("target", Right),
+    ("", Left),
+];
+
+fn row_cells(row: &Row) -> Vec<String> {
+    let Goal {
+        bound,
+        target,
+        against,
+    } = &row.claim.goal;
+    let show =
+        |value: Option<f64>| value.map_or("-".to_owned(), |value| row.claim.unit.show(value));
+    let compare = if *bound == Bound::AtMost { "<=" } else { ">=" };
+    let spread = |(q1, q3)| format!("{} to {}", times(q1), times(q3));
+    vec![
+        row.claim.name.clone(),
+        show(row.value.map(|value| value.median)),
+        against.name(),
+        show(row.limit),
+        row.ratio.map_or("-".to_owned(), times),
+        row.ratio_quartiles.map_or(String::new(), spread),
+        format!("{compare} {}", times(*target)),
+        judgement(row).to_owned(),
+    ]
+}
+
+/// Writes a ratio with the digits that tell it from another.
+fn times(ratio: f64) -> String {
+    let decimals = if ratio != 0.0 && ratio.abs() < 0.095 {
+        4
+    } else {
+        2
+    };
+    format!("{ratio:.decimals$}")
+}
+
+fn judgement(row: &Row) -> &'static str {
+    match row.met {
+        None => "not judged",
+        Some(true) if row.is_clear() => "met",
+        Some(false) if row.is_clear() => "MISSED",
+        Some(true) => "met, closely",
+        Some(false) => "missed, closely",
+    }
+}
+
+/// Lays limits out as text.
+#[must_use]
+pub fn limits_text(limits: &[Measured]) -> String {
+    let mut cells = vec![
+        ["limit", "median", "least", "middle half"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for limit in limits {
+        let name = limit.series.name.clone();
+        let show = |value| limit.unit.show(value);
+        cells.push(match (limit.series.summary(), &limit.series.error) {
+            (Some(s), _) => vec![
+                name,
+                show(s.median),
+                show(s.min),
+                format!("{} to {}", show(s.q1), show(s.q3)),
+            ],
+            (None, Some(why)) => vec![name, "-".to_owned(), "-".to_owned(), why.clone()],
+            (None, None) => vec![name, "-".to_owned()],
+        });
+    }
+    columns(&[Left, Right, Right, Left], &cells)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::samples;
+    use super::{Measured, limits_text, rows_text, times};
+    use crate::rounds::Series;
+    use crate::text::Unit;
+
+    #[test]
+    fn the_text_shows_every_row_and_what_is_to_be_said_of_it() {
+        let text = rows_text(&samples::rows());
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("operation"));
+        assert!(
+            lines[1].starts_with("get 64 B") && lines[1].ends_with("<= 3.00  met"),
+            "{}",
+            lines[1]
+        );
+        assert!(lines[2].contains("not judged"));
+        assert!(lines[3].contains("30.0 M/s") && lines[3].contains("absolute"));
+        assert!(
+            text.contains("  set 64 B: not measured\n") && text.contains("  writers: per two\n")
+        );
+    }
+
+    #[test]
+    fn small_ratios_keep_their_digits() {
+        assert_eq!(
+            [2.8249, 0.3333, 0.0007, 0.0].map(times),
+            ["2.82", "0.33", "0.0007", "0.00"]
+        );
+    }
+
+    #[test]
+    fn a_limit_that_could_not_be_measured_says_why() {
+        let mut absent = Series::of("L3 chase", &[]);
+        absent.error = Some("there is no such cache".to_owned());
+        let text = limits_text(&[
+            Measured {
+                unit: Unit::Nanoseconds,
+                series: Series::of("xadd", &[6.3]),
+            },
+            Measured {
+                unit: Unit::Nanoseconds,
+                series: absent,
+            },
+        ]);
+        assert!(text.contains("6.30 ns") && text.contains("there is no such cache"));
+    }
+}

@@ -1,0 +1,282 @@
+//! The interleaved rounds: every round takes one short sample of every probe, in an order drawn anew, so that a
+//! processor that slows down, a neighbour that wakes up or a clock that drifts hits all probes alike instead of
+//! the one that happened to run. Knows nothing of stores, limits or clocks: a probe is a closure that returns a
+//! number, and the tests run it without timing anything.
+
+use crate::rng::Rng;
+use crate::stats::Summary;
+
+/// Why a probe could not give a sample, in words for the user.
+pub type ProbeError = String;
+
+/// One thing that is measured.
+pub struct Probe<'a> {
+    name: String,
+    every: u32,
+    sample: Box<dyn FnMut() -> Result<f64, ProbeError> + 'a>,
+}
+
+impl<'a> Probe<'a> {
+    /// Creates a probe that is sampled in every round.
+    pub fn new(
+        name: impl Into<String>,
+        sample: impl FnMut() -> Result<f64, ProbeError> + 'a,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            every: 1,
+            sample: Box::new(sample),
+        }
+    }
+
+    /// Makes the probe take part in every `rounds`-th round only, the first included: for samples that are long.
+    ///
+    /// # Panics
+    /// When `rounds` is 0.
+    #[must_use]
+    pub fn every(mut self, rounds: u32) -> Self {
+        assert!(rounds > 0, "every 0 rounds is never");
+        self.every = rounds;
+        self
+    }
+
+    /// Returns the name its series will carry.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// How many rounds to run, and in what order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Rounds that count.
+    pub rounds: u32,
+    /// Seed of the order within each round.
+    pub seed: u64,
+    /// Runs one round before the first whose samples are thrown away.
+    pub warm_up: bool,
+}
+
+/// What is told to the watcher before each sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// The round, from 1; 0 is the warm-up.
+    pub round: u32,
+    /// Rounds in all.
+    pub rounds: u32,
+    /// The probe that is about to be sampled.
+    pub probe: &'a str,
+}
+
+/// The samples of one probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// The probe's name.
+    pub name: String,
+    /// One entry a round; `None` where the probe took no part, or had failed.
+    pub samples: Vec<Option<f64>>,
+    /// The error that ended it, if one did. A probe is not sampled again after an error.
+    pub error: Option<ProbeError>,
+}
+
+impl Series {
+    /// Creates the series of what could not even be prepared.
+    #[must_use]
+    pub fn failed(name: &str, error: ProbeError) -> Self {
+        Self {
+            name: name.to_owned(),
+            samples: Vec::new(),
+            error: Some(error),
+        }
+    }
+
+    /// Summarises the samples over all rounds; `None` when there is none.
+    #[must_use]
+    pub fn summary(&self) -> Option<Summary> {
+        Summary::of(self.samples.iter().copied().flatten())
+    }
+}
+
+#[cfg(test)]
+impl Series {
+    /// Creates a series that took part in every round.
+    pub(crate) fn of(name: &str, samples: &[f64]) -> Self {
+        Self {
+            name: name.to_owned(),
+            samples: samples.iter().copied().map(Some).collect(),
+            error: None,
+        }
+    }
+}
+
+/// Runs the rounds and returns one series a probe, in the order of `probes`.
+pub fn run(
+    probes: &mut [Probe<'_>],
+    schedule: &Schedule,
+    watch: &mut dyn FnMut(Step<'_>),
+) -> Vec<Series> {
+    let mut series: Vec<Series> = probes
+        .iter()
+        .map(|probe| Series {
+            name: probe.name.clone(),
+            samples: Vec::new(),
+            error: None,
+        })
+        .collect();
+    let mut order: Vec<usize> = (0..probes.len()).collect();
+    let mut rng = Rng::new(schedule.seed);
+    let first = u32::from(!schedule.warm_up);
+    for round in first..=schedule.rounds {
+        rng.shuffle(&mut order);
+        for &at in &order {
+            let (probe, series) = (&mut probes[at], &mut series[at]);
+            let due = round.saturating_sub(1).is_multiple_of(probe.every);
+            let mut sample = None;
+            if due && series.error.is_none() {
+                watch(Step {
+                    round,
+                    rounds: schedule.rounds,
+                    probe: &probe.name,
+                });
+                match (probe.sample)() {
+                    Ok(value) => sample = Some(value),
+                    Err(error) => series.error = Some(error),
+                }
+            }
+            if round > 0 {
+                series.samples.push(sample);
+            }
+        }
+    }
+    series
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Probe, Schedule, Series, Step, run};
+    use std::cell::RefCell;
+
+    const SCHEDULE: Schedule = Schedule {
+        rounds: 8,
+        seed: 1,
+        warm_up: false,
+    };
+
+    fn quiet(_: Step<'_>) {}
+
+    #[test]
+    fn every_round_samples_every_probe_once_in_changing_order() {
+        let seen = RefCell::new(Vec::new());
+        let mut probes: Vec<_> = (0..5)
+            .map(|index| {
+                let seen = &seen;
+                Probe::new(format!("p{index}"), move || {
+                    seen.borrow_mut().push(index);
+                    Ok(f64::from(index))
+                })
+            })
+            .collect();
+        let series = run(&mut probes, &SCHEDULE, &mut quiet);
+        drop(probes);
+        let seen = seen.into_inner();
+        let rounds: Vec<&[i32]> = seen.chunks(5).collect();
+        assert_eq!(rounds.len(), 8);
+        for round in &rounds {
+            let mut sorted = round.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(sorted, [0, 1, 2, 3, 4]);
+        }
+        assert!(rounds.windows(2).any(|pair| pair[0] != pair[1]));
+        for (index, series) in series.iter().enumerate() {
+            assert_eq!(series.name, format!("p{index}"));
+            assert_eq!(series.samples, vec![Some(index as f64); 8]);
+        }
+    }
+
+    #[test]
+    fn equal_seeds_give_equal_orders_and_others_do_not() {
+        let order = |seed| {
+            let mut names = Vec::new();
+            let mut probes: Vec<_> = (0..6)
+                .map(|index| Probe::new(index.to_string(), || Ok(0.0)))
+                .collect();
+            run(&mut probes, &Schedule { seed, ..SCHEDULE }, &mut |step| {
+                names.push(step.probe.to_owned());
+            });
+            names
+        };
+        assert_eq!(order(9), order(9));
+        assert_ne!(order(9), order(10));
+    }
+
+    #[test]
+    fn the_warm_up_round_is_thrown_away() {
+        let mut calls = 0;
+        let mut rounds_seen = Vec::new();
+        let mut probes = [Probe::new("p", || {
+            calls += 1;
+            Ok(f64::from(calls))
+        })];
+        let schedule = Schedule {
+            rounds: 3,
+            warm_up: true,
+            ..SCHEDULE
+        };
+        let series = run(&mut probes, &schedule, &mut |step| {
+            rounds_seen.push(step.round);
+        });
+        assert_eq!(series[0].samples, [Some(2.0), Some(3.0), Some(4.0)]);
+        assert_eq!(rounds_seen, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_slow_probe_takes_part_in_every_nth_round() {
+        let mut probes = [Probe::new("slow", || Ok(1.0)).every(3)];
+        let series = run(&mut probes, &SCHEDULE, &mut quiet);
+        let took_part: Vec<bool> = series[0].samples.iter().map(Option::is_some).collect();
+        assert_eq!(
+            took_part,
+            [true, false, false, true, false, false, true, false]
+        );
+    }
+
+    #[test]
+    fn an_error_ends_its_probe_and_no_other() {
+        let mut calls = 0;
+        let mut probes = [
+            Probe::new("bad", || {
+                calls += 1;
+                if calls == 3 {
+                    Err("the store is full".to_owned())
+                } else {
+                    Ok(1.0)
+                }
+            }),
+            Probe::new("good", || Ok(2.0)),
+        ];
+        let series = run(&mut probes, &SCHEDULE, &mut quiet);
+        assert_eq!(series[0].error.as_deref(), Some("the store is full"));
+        assert_eq!(series[0].samples.iter().flatten().count(), 2);
+        assert_eq!(series[0].samples.len(), 8);
+        assert_eq!(series[1].samples.iter().flatten().count(), 8);
+        drop(probes);
+        assert_eq!(calls, 3);
+    }
+
+    #[test]
+    fn the_median_of_a_series_ignores_the_rounds_it_sat_out() {
+        let series = Series {
+            name: "p".to_owned(),
+            samples: vec![Some(3.0), None, Some(1.0), None, Some(2.0)],
+            error: None,
+        };
+        assert_eq!(series.summary().unwrap().median, 2.0);
+        let none = Series {
+            name: "p".to_owned(),
+            samples: vec![None],
+            error: None,
+        };
+        assert_eq!(none.summary(), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! The command as its users meet it: what goes to which stream, which exit codes, which fields. No figure is
+//! asserted: these runs are far too short to mean anything.
+
+use serde_json::Value;
+use std::process::{Command, Output};
+
+fn perf(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_splinter-perf"))
+        .args(arguments)
+        .output()
+        .expect("the command starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("output is text")
+}
+
+fn record(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("standard output is one JSON record")
+}
+
+#[test]
+fn a_record_is_all_that_goes_to_standard_output() {
+    let output = perf(&[
+        "micro", "--json", "--quick", "--rounds", "2", "--only", "64 B",
+    ]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        text(&output.stderr),
+        "",
+        "no progress where there is no terminal"
+    );
+    let record = record(&output);
+    assert_eq!(record["schema_version"], 1);
+    assert_eq!(record["kind"], "micro");
+    assert!(record["verdict"].is_string());
+    assert!(
+        record["environment"]["processors"]
+            .as_u64()
+            .is_some_and(|count| count > 0)
+    );
+    let rows = record["rows"].as_array().expect("rows is a list");
+    assert!(rows.len() >= 4);
+    for row in rows {
+        let name = row["name"].as_str().expect("a row has a name");
+        let value = if name.contains("32 writers") {
+            &row["value_per_s"]
+        } else {
+            &row["value_ns"]
+        };
+        assert!(value.as_f64().is_some_and(|value| value > 0.0), "{row}");
+        assert!(
+            row["limit"].as_f64().is_some_and(|limit| limit > 0.0),
+            "{row}"
+        );
+        assert!(
+            row["ratio"].is_f64() && row["target"].is_f64() && row["limit_name"].is_string(),
+            "{row}"
+        );
+        assert!(
+            row["met"].is_boolean() || row["problem"].is_string(),
+            "{row}"
+        );
+    }
+}
+
+#[test]
+fn only_the_limits_that_rows_need_are_measured() {
+    let output = perf(&[
+        "micro", "--json", "--quick", "--rounds", "1", "--only", "inc",
+    ]);
+    let record = record(&output);
+    let names = |list: &str| -> Vec<String> {
+        let list = record[list].as_array().expect("a list");
+        list.iter()
+            .map(|item| item["name"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    assert_eq!(names("rows"), ["inc", "inc, 32 threads on one counter"]);
+    assert_eq!(names("limits"), ["xadd", "xadd, 32 threads on one line"]);
+}
+
+#[test]
+fn the_table_is_for_people() {
+    let output = perf(&["micro", "--quick", "--rounds", "1", "--only", "create"]);
+    assert_eq!(output.status.code(), Some(0));
+    let out = text(&output.stdout);
+    assert!(out.starts_with("operation"), "{out}");
+    assert!(
+        out.contains("create 64 GiB") && out.contains("verdict: "),
+        "{out}"
+    );
+}
+
+#[test]
+fn limits_are_measured_alone_too() {
+    let output = perf(&[
+        "limits", "--json", "--quick", "--rounds", "1", "--only", "xadd",
+    ]);
+    assert_eq!(output.status.code(), Some(0));
+    let record = record(&output);
+    assert_eq!(record["kind"], "limits");
+    assert!(
+        record["rows"][0]["value_ns"]
+            .as_f64()
+            .is_some_and(|ns| ns > 0.0)
+    );
+    assert!(
+        record["rows"][1]["value_per_s"]
+            .as_f64()
+            .is_some_and(|rate| rate > 0.0)
+    );
+}
+
+#[test]
+fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
+    for (arguments, hint) in [
+        (&["micro", "--only", "no such row"][..], "get 64 B"),
+        (&["limits", "--only", "no such limit"][..], "L2 chase"),
+        (&["micro", "--processor", "99999"][..], "counted from 0"),
+        (&["micro", "--rounds", "0"][..], "--rounds"),
+        (&["no-such-verb"][..], "splinter-perf"),
+    ] {
+        let output = perf(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        assert!(
+            text(&output.stderr).contains(hint),
+            "{arguments:?}: {}",
+            text(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn strict_exits_by_the_verdict() {
+    let output = perf(&[
+        "micro", "--strict", "--json", "--quick", "--rounds", "1", "--only", "create",
+    ]);
+    let code = match record(&output)["verdict"].as_str() {
+        Some("pass") => 0,
+        Some("fail") => 3,
+        _ => 4,
+    };
+    assert_eq!(output.status.code(), Some(code));
+}

@@ -1,0 +1,90 @@
+//! Writes to a named store that other processes read meanwhile: run it in one terminal, and the `reader` example in
+//! another.
+//!
+//!     cargo run --example writer -- NAME [CHANGES]
+//!
+//! It makes the store, changes it ten times a second, says so when it is done, and removes the name. Any number of
+//! writers may run at once.
+
+use splinter::{Config, Error, Geometry, IntegerOp, Location, Store, StoreError, Writer};
+use std::process::ExitCode;
+use std::time::Duration;
+
+const USAGE: &str =
+    "usage: writer NAME [CHANGES]   (NAME of a store in shared memory; 100 changes if not said)";
+const PAUSE: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (name, changes) = match &arguments[..] {
+        [name] => (name, Ok(100)),
+        [name, changes] => (name, changes.parse()),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let Ok(changes) = changes else {
+        eprintln!("writer: '{}' is no number of changes; {USAGE}", arguments[1]);
+        return ExitCode::from(2);
+    };
+    match run(name, changes) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("writer: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(name: &str, changes: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let location = Location::shared(name)?;
+    let config = Config {
+        geometry: Geometry { slots: 128, max_value_len: 256, vector_dim: 0, ..Geometry::default() },
+        ..Config::default()
+    };
+    let (store, made) = match Store::create(&location, &config) {
+        Err(StoreError::Exists(_)) => (Store::open(&location)?, false),
+        result => (result?, true),
+    };
+    let mut writer = store.writer()?;
+    println!("{location}: {} on lane {}", if made { "made" } else { "opened" }, writer.lane());
+
+    // Whoever made the store removes its name; those who have it open keep what they have.
+    let written = write(&mut writer, changes);
+    if made {
+        location.unlink()?;
+    }
+    written?;
+    println!("{changes} changes made");
+    Ok(())
+}
+
+fn write(writer: &mut Writer, changes: u64) -> Result<(), Error> {
+    retry(|| writer.set("state", b"running"))?;
+    if !writer.contains("changes")? {
+        retry(|| writer.set_u64("changes", 0))?;
+    }
+    for number in 0..changes {
+        let text = format!("change {number} of process {}", std::process::id());
+        retry(|| writer.set("message", text.as_bytes()))?;
+        // Both or neither: a reader never sees the position of one change and the speed of another.
+        let (position, speed) = (format!("x={number}"), format!("v={}", number * 2));
+        retry(|| writer.set_tandem("body", &[position.as_bytes(), speed.as_bytes()]))?;
+        // Counted together with all other writers; no update is lost.
+        retry(|| writer.integer("changes", IntegerOp::Inc(1)))?;
+        std::thread::sleep(PAUSE);
+    }
+    retry(|| writer.set("state", b"done"))
+}
+
+/// Tries again while another writer holds the key: for a moment, mostly.
+fn retry<T>(mut change: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 0..100_000 {
+        match change() {
+            Err(Error::Again) => std::thread::yield_now(),
+            result => return result,
+        }
+    }
+    Err(Error::Again)
+}

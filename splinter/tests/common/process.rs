@@ -1,0 +1,155 @@
+//! Processes for tests: a test that runs alone in a process of its own, forked children that cannot
+//! outlive it, and memory that all of them share.
+
+#![allow(unsafe_code, reason = "fork, signals and shared memory have no safe interface here")]
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+/// Names the test that a process runs alone.
+const ALONE: &str = "SPLINTER_TEST_ALONE";
+/// After how many seconds a process is killed by its own alarm: a watchdog, not a measurement.
+const PATIENCE_S: u32 = 120;
+
+/// Runs `body` in a process of its own that has no other test's threads, so that it may fork. To be
+/// called by the test named `test`, with nothing else in it.
+pub(crate) fn alone(test: &str, body: impl FnOnce()) {
+    if std::env::var(ALONE).is_ok_and(|name| name == test) {
+        arm();
+        return body();
+    }
+    let output = rerun(test).env(ALONE, test).output().expect("a process");
+    assert!(
+        output.status.success(),
+        "{}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Prepares another run of this program that runs the one test, and dies with the thread that starts it.
+pub(crate) fn rerun(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).stdin(Stdio::null());
+    // SAFETY: the closure makes one system call and touches no memory.
+    unsafe { command.pre_exec(die_with_parent) };
+    command
+}
+
+fn die_with_parent() -> std::io::Result<()> {
+    // SAFETY: this option takes an integer only.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    Ok(())
+}
+
+fn arm() {
+    // SAFETY: alarm takes no pointer.
+    unsafe { libc::alarm(PATIENCE_S) };
+}
+
+/// A forked child, killed and waited for when dropped.
+pub(crate) struct Forked(libc::pid_t);
+
+impl Forked {
+    /// Runs `body` in a child; the child fails if it panics.
+    pub(crate) fn new(body: impl FnOnce()) -> Self {
+        // SAFETY: the process that forks has no other running thread (`alone`), and the child leaves
+        // by `_exit`.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let _ = die_with_parent();
+            arm();
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            // SAFETY: _exit takes no pointer, and runs nothing of the parent's.
+            unsafe { libc::_exit(i32::from(done.is_err())) };
+        }
+        assert!(pid > 0, "fork failed");
+        Self(pid)
+    }
+
+    /// Waits for the end, and asserts that it was a good one.
+    pub(crate) fn join(mut self) {
+        let status = self.reap(0);
+        assert!(status.success(), "a child ended with {status}");
+    }
+
+    /// Kills the child if it still runs, and asserts that it did.
+    pub(crate) fn kill(mut self) {
+        self.signal(libc::SIGKILL);
+        let status = self.reap(0);
+        assert_eq!(
+            status.signal(),
+            Some(libc::SIGKILL),
+            "a child ended with {status} before it was killed"
+        );
+    }
+
+    /// Stops the child, and returns once it stands still.
+    pub(crate) fn stop(&mut self) {
+        self.signal(libc::SIGSTOP);
+        let pid = self.0;
+        let status = self.reap(libc::WUNTRACED);
+        self.0 = pid;
+        assert!(status.stopped_signal().is_some(), "a child ended with {status}");
+    }
+
+    /// Lets a stopped child go on.
+    pub(crate) fn go_on(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
+    fn signal(&self, signal: libc::c_int) {
+        // SAFETY: kill takes no pointer; the process is a child that was not waited for.
+        unsafe { libc::kill(self.0, signal) };
+    }
+
+    fn reap(&mut self, options: libc::c_int) -> ExitStatus {
+        let mut status = 0;
+        // SAFETY: the pointer is to an integer that lives through the call.
+        let answer = unsafe { libc::waitpid(self.0, &raw mut status, options) };
+        assert_eq!(answer, self.0, "waitpid failed");
+        self.0 = 0;
+        ExitStatus::from_raw(status)
+    }
+}
+
+impl Drop for Forked {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            self.signal(libc::SIGKILL);
+            self.signal(libc::SIGCONT);
+            self.reap(0);
+        }
+    }
+}
+
+/// Makes `count` zero words that this process and its future children share, for the rest of its life.
+pub(crate) fn shared_words(count: usize) -> &'static [AtomicU64] {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    // SAFETY: the kernel picks a free range.
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), count * 8, access, flags, -1, 0) };
+    assert_ne!(at, libc::MAP_FAILED);
+    // SAFETY: the range holds `count` words, is never unmapped, and is only used atomically.
+    unsafe { std::slice::from_raw_parts(at.cast(), count) }
+}
+
+/// Passes the time without sleeping, which would take a timer's tick.
+pub(crate) fn spin(us: u64) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_micros(us) {
+        std::hint::spin_loop();
+    }
+}
+
+/// Waits for something that another process or thread does.
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,108 @@
+//! A store's bytes as they lie in its file, by a way that shares no code with the crate: the offsets
+//! come from the header's own words, as the format describes them.
+
+use splinter::Store;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+/// A store's file, read beside the mapping.
+pub(crate) struct Raw {
+    file: File,
+    values_at: u64,
+    value_stride: u64,
+    vectors_at: u64,
+    vector_stride: u64,
+    slots_at: u64,
+    slot_stride: u64,
+    max_value_len: u64,
+    vector_len: u64,
+}
+
+/// The header words that say where things lie, by their place in the header.
+const MAX_VALUE_LEN: u64 = 3;
+const VECTOR_DIM: u64 = 4;
+const SLOTS_AT: u64 = 12;
+
+impl Raw {
+    pub(crate) fn new(store: &Store) -> Self {
+        let file = File::from(store.fd().try_clone_to_owned().expect("a descriptor"));
+        let word = |number: u64| {
+            let mut bytes = [0; 8];
+            file.read_exact_at(&mut bytes, number * 8).expect("a word");
+            u64::from_le_bytes(bytes)
+        };
+        let [max_value_len, dim] = [MAX_VALUE_LEN, VECTOR_DIM].map(word);
+        let [slots_at, slot_stride, values_at, value_stride, vectors_at, vector_stride] =
+            [0, 1, 2, 3, 4, 5].map(|place| word(SLOTS_AT + place));
+        Self {
+            values_at,
+            value_stride,
+            vectors_at,
+            vector_stride,
+            slots_at,
+            slot_stride,
+            max_value_len,
+            vector_len: dim * 4,
+            file,
+        }
+    }
+
+    pub(crate) fn bytes(&self, at: u64, len: u64) -> Vec<u8> {
+        let mut bytes = vec![0; len as usize];
+        self.file.read_exact_at(&mut bytes, at).expect("bytes");
+        bytes
+    }
+
+    /// Finds the slot of a key that is present.
+    pub(crate) fn slot(&self, store: &Store, key: &str) -> u64 {
+        let at = store.snapshot(key).expect("a present key").value_offset;
+        if at < self.values_at {
+            (at - self.slots_at) / self.slot_stride
+        } else {
+            (at - self.values_at) / self.value_stride
+        }
+    }
+
+    /// Reads the buffer that holds the value in force, and then the other.
+    pub(crate) fn buffers(&self, store: &Store, key: &str) -> [Vec<u8>; 2] {
+        let slot = self.slot(store, key);
+        let at = store.snapshot(key).expect("a present key").value_offset;
+        let both = self.both(slot);
+        if at == self.values_at + slot * self.value_stride {
+            both
+        } else {
+            let [first, second] = both;
+            [second, first]
+        }
+    }
+
+    /// Reads both value buffers of a slot, whole.
+    pub(crate) fn both(&self, slot: u64) -> [Vec<u8>; 2] {
+        let len = self.max_value_len.next_multiple_of(64);
+        let at = self.values_at + slot * self.value_stride;
+        [self.bytes(at, len), self.bytes(at + len, len)]
+    }
+
+    /// Reads both vector buffers of a slot, whole.
+    pub(crate) fn vectors(&self, slot: u64) -> [Vec<u8>; 2] {
+        let len = self.vector_len.next_multiple_of(64);
+        let at = self.vectors_at + slot * self.vector_stride;
+        [self.bytes(at, len), self.bytes(at + len, len)]
+    }
+
+    /// Reads the key bytes of a slot.
+    pub(crate) fn key(&self, slot: u64) -> Vec<u8> {
+        self.bytes(self.slots_at + slot * self.slot_stride + 32, 64)
+    }
+
+    /// Reads the number word of a slot.
+    pub(crate) fn number(&self, slot: u64) -> Vec<u8> {
+        self.bytes(self.slots_at + slot * self.slot_stride + 8, 8)
+    }
+
+    /// Tells whether `needle` occurs anywhere in the file.
+    pub(crate) fn contains(&self, needle: &[u8]) -> bool {
+        let len = self.file.metadata().expect("metadata").len();
+        self.bytes(0, len).windows(needle.len()).any(|window| window == needle)
+    }
+}

@@ -1,0 +1,270 @@
+//! Hostile and damaged bytes: refused when a store is opened, or else good for wrong answers at worst,
+//! and never for a panic, a hang or a crash. Invariant 16. Each test that runs on such bytes has a
+//! process of its own, whose alarm turns a hang into a failure.
+
+mod common;
+
+use common::process::{alone, wait_until};
+use common::{Directory, Named, Rng, config, geometry};
+use splinter::{IntegerOp, Location, Scrub, Store, StoreError, Type};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+const KEYS: u64 = 12;
+
+/// Makes a store with something of everything in it, and returns its bytes.
+fn specimen(directory: &Directory) -> Vec<u8> {
+    let path = directory.join("specimen");
+    let location = Location::file(&path);
+    let store = Store::create(&location, &config(geometry(10, 100, 3, 3), Scrub::Full)).unwrap();
+    let mut writer = store.writer().unwrap();
+    for n in 0..8 {
+        writer.set(format!("key{n}"), &[n as u8; 77]).unwrap();
+    }
+    writer.set_u64("key0", 7).unwrap();
+    writer.set_vector("key1", &[1.0; 3]).unwrap();
+    drop(writer);
+    let bytes = std::fs::read(&path).unwrap();
+    location.unlink().unwrap();
+    bytes
+}
+
+/// Does everything there is to do, a few times. Answers are not looked at: any is right.
+fn exercise(store: &Store, seed: u64, rounds: u64) {
+    let mut rng = Rng(seed);
+    let mut writer = store.writer().ok();
+    let mut buf = [0; 200];
+    let mut vector = [0.0; 3];
+    for _ in 0..rounds {
+        let key = format!("key{}", rng.below(KEYS));
+        let word = rng.next();
+        let _ = store.get(&key, &mut buf);
+        let _ = store.get_vec(&key);
+        let _ = (store.get_u64(&key), store.value_len(&key), store.epoch(&key));
+        let _ = (store.snapshot(&key), store.header(), store.contains(&key));
+        let _ = store.vector(&key, &mut vector);
+        let _ = store.tandem(&key, &mut [vec![], vec![], vec![]]);
+        let _ = store.view(&key).map(|view| (view.bytes().count(), view.copy_to(&mut buf)));
+        let _ = store.resolve(&key).map(|handle| store.get_at(&handle, &mut buf));
+        store.get_many(&[&key, "key0"], &mut buf, 100, &mut [Ok(0), Ok(0)]);
+        if let Some(writer) = &mut writer {
+            let body = &buf[..word as usize % 101];
+            match word >> 32 & 15 {
+                0 => drop(writer.unset(&key)),
+                1 => drop(writer.append(&key, body)),
+                2 => drop(writer.set_u64(&key, word)),
+                3 | 4 => drop(writer.integer(&key, IntegerOp::Inc(word))),
+                5 => drop(writer.set_type(&key, *rng.pick(&Type::ALL))),
+                6 => drop(writer.set_tandem(&key, &[body, body])),
+                7 => drop(writer.unset_tandem(&key, 3)),
+                8 => drop(writer.set_vector(&key, &vector)),
+                9 => drop((writer.label(&key, word), writer.set_slot_flags(&key, 9))),
+                10 => drop(store.set_scrub(Scrub::ALL[word as usize % 3])),
+                11 => writer.set_many(&[(&key, body)], &mut [Ok(())]),
+                _ => drop(writer.set(&key, body)),
+            }
+        }
+        if word.is_multiple_of(16) {
+            let _ = writer.as_mut().map(splinter::Writer::purge);
+            drop(writer.take());
+            writer = store.writer().ok();
+            let _ = (store.inspect(), store.keys().count(), store.len());
+            store.for_each_label(word & 1, |_, _| ());
+        }
+    }
+}
+
+fn refusal(path: &Path) -> String {
+    match Store::open(&Location::file(path)) {
+        Err(StoreError::NotAStore { reason, .. }) => reason,
+        other => panic!("{} was answered by {other:?}", path.display()),
+    }
+}
+
+#[test]
+fn files_cut_short_anywhere_are_refused() {
+    let directory = Directory::new();
+    let bytes = specimen(&directory);
+    let path = directory.join("cut");
+    let small = (0..=8).flat_map(|n| [n, n * 64, n * 128 + 1]);
+    let pages = (0..bytes.len()).step_by(4096);
+    let edges = pages.flat_map(|at| [at.saturating_sub(1), at, at + 1, at + 64]);
+    for len in small.chain(edges).chain([bytes.len() - 1]) {
+        let len = len.min(bytes.len() - 1);
+        std::fs::write(&path, &bytes[..len]).unwrap();
+        refusal(&path);
+        let read_only = Store::open_read_only(&Location::file(&path));
+        assert!(matches!(read_only, Err(StoreError::NotAStore { .. })), "{len}");
+    }
+    // Bytes behind the end are none of ours.
+    std::fs::write(&path, [&bytes[..], &[0xff; 5000]].concat()).unwrap();
+    assert_eq!(Store::open(&Location::file(&path)).unwrap().len(), 8);
+}
+
+#[test]
+fn random_bytes_are_refused() {
+    let directory = Directory::new();
+    let head = specimen(&directory)[..16].to_vec();
+    let path = directory.join("random");
+    let mut rng = Rng(16);
+    for round in 0..200_usize {
+        let mut bytes = rng.bytes([0, 1, 100, 8192, 8191, 10_000, 40_000][round % 7]);
+        if round % 2 == 0 && bytes.len() > 16 {
+            // Magic, version and state are right; the rest is not.
+            bytes[..16].copy_from_slice(&head);
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        refusal(&path);
+    }
+}
+
+#[test]
+fn every_word_of_the_header_is_checked_or_harmless() {
+    alone("every_word_of_the_header_is_checked_or_harmless", || {
+        let directory = Directory::new();
+        let bytes = specimen(&directory);
+        let path = directory.join("changed");
+        for at in (0..1024).step_by(8) {
+            let old = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+            for new in [
+                0,
+                1,
+                old.wrapping_add(1),
+                old.wrapping_sub(1),
+                old.wrapping_mul(2),
+                old | 1 << 63,
+                1 << 32 | old,
+                1 << 47,
+                u64::MAX >> 1,
+                u64::MAX,
+            ] {
+                if new == old {
+                    continue;
+                }
+                let mut changed = bytes.clone();
+                changed[at..at + 8].copy_from_slice(&new.to_le_bytes());
+                std::fs::write(&path, &changed).unwrap();
+                match Store::open(&Location::file(&path)) {
+                    Ok(store) => {
+                        // The four sizes may be others that need the same room.
+                        let fixed = at < 16 || (48..144).contains(&at);
+                        assert!(!fixed, "word {} may not be {new:#x}", at / 8);
+                        exercise(&store, new, 3);
+                    }
+                    Err(StoreError::NotAStore { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused() {
+    let directory = Directory::new();
+    let bytes = specimen(&directory);
+    std::fs::write(directory.join("store"), bytes).unwrap();
+    assert!(Store::open(&Location::file(directory.join("store"))).is_ok());
+    std::os::unix::fs::symlink(directory.join("store"), directory.join("link")).unwrap();
+    std::fs::create_dir(directory.join("directory")).unwrap();
+    let fifo = std::process::Command::new("mkfifo").arg(directory.join("fifo")).status();
+    let _socket = std::os::unix::net::UnixListener::bind(directory.join("socket")).unwrap();
+    let mut names = vec!["link", "directory", "socket"];
+    names.extend(fifo.is_ok_and(|status| status.success()).then_some("fifo"));
+    for name in names {
+        refusal(&directory.join(name));
+        let read_only = Store::open_read_only(&Location::file(directory.join(name)));
+        assert!(matches!(read_only, Err(StoreError::NotAStore { .. })), "{name}");
+    }
+    refusal(Path::new("/dev/zero"));
+    let (pipe, _end) = std::io::pipe().unwrap();
+    assert!(matches!(Store::from_fd(pipe.into()), Err(StoreError::NotAStore { .. })));
+    let only_writing = OpenOptions::new().write(true).open(directory.join("store")).unwrap();
+    assert!(matches!(Store::from_fd(only_writing.into()), Err(StoreError::NotAStore { .. })));
+}
+
+/// Where the parts of a specimen lie: lanes, map, index, slots and values, as ranges of bytes.
+fn parts(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let word = |n: usize| u64::from_le_bytes(bytes[n * 8..n * 8 + 8].try_into().unwrap()) as usize;
+    let edges = [word(9), word(10), word(11), word(12), word(14), bytes.len()];
+    let mut parts: Vec<_> = edges.windows(2).map(|pair| pair[0]..pair[1]).collect();
+    parts.push(256..1024);
+    parts.push(edges[0]..edges[4]);
+    parts
+}
+
+#[test]
+fn stores_whose_records_are_damaged_answer_something() {
+    alone("stores_whose_records_are_damaged_answer_something", || {
+        let directory = Directory::new();
+        let bytes = specimen(&directory);
+        let path = directory.join("damaged");
+        let mut rng = Rng(1616);
+        for round in 0..900_u64 {
+            let mut damaged = bytes.clone();
+            let parts = parts(&bytes);
+            let part = rng.pick(&parts).clone();
+            match round % 4 {
+                0 => damaged[part].fill([0, 0xff, 0x80, 1][round as usize / 4 % 4]),
+                1 => {
+                    let noise = rng.bytes(part.len());
+                    damaged[part].copy_from_slice(&noise);
+                }
+                // Single words and single bits, here and there.
+                2 => (0..8).for_each(|_| {
+                    let at = part.start + rng.below(part.len() as u64 / 8) as usize * 8;
+                    let word = [u64::MAX, rng.next(), 1 << 12, 0xfff][rng.below(4) as usize];
+                    damaged[at..at + 8].copy_from_slice(&word.to_le_bytes());
+                }),
+                _ => (0..20).for_each(|_| {
+                    let at = part.start + rng.below(part.len() as u64) as usize;
+                    damaged[at] ^= 1 << rng.below(8);
+                }),
+            }
+            std::fs::write(&path, &damaged).unwrap();
+            let store = Store::open(&Location::file(&path)).unwrap();
+            exercise(&store, round, 12);
+        }
+    });
+}
+
+#[test]
+fn operations_end_while_somebody_scribbles_over_the_store() {
+    alone("operations_end_while_somebody_scribbles_over_the_store", || {
+        let name = Named::new();
+        let store = Store::create(&name.0, &config(geometry(10, 100, 3, 3), Scrub::Full)).unwrap();
+        exercise(&store, 0, 100);
+        let bytes = std::fs::read(name.path()).unwrap();
+        let (done, scribbles) = (AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let file: File = OpenOptions::new().write(true).open(name.path()).unwrap();
+                let mut rng = Rng(99);
+                let parts = parts(&bytes);
+                while !done.load(Relaxed) {
+                    let part = rng.pick(&parts);
+                    let at = part.start + rng.below(part.len() as u64 / 8) as usize * 8;
+                    let word =
+                        [rng.next(), rng.next() & 0xffff_ffff, u64::MAX, 0][rng.below(4) as usize];
+                    file.write_all_at(&word.to_le_bytes(), at as u64).unwrap();
+                    // The header's geometry is never read again.
+                    let at = 16 + rng.below(16) * 8;
+                    file.write_all_at(&rng.next().to_le_bytes(), at).unwrap();
+                    scribbles.fetch_add(1, Relaxed);
+                }
+            });
+            let threads = [1, 2].map(|seed| {
+                let store = &store;
+                scope.spawn(move || exercise(store, seed, 6_000))
+            });
+            let ended = threads.map(|thread| thread.join().is_ok());
+            wait_until("somebody scribbles", || scribbles.load(Relaxed) > 1_000);
+            done.store(true, Relaxed);
+            assert_eq!(ended, [true; 2]);
+        });
+        // And when all is quiet, on what is left.
+        exercise(&store, 3, 500);
+    });
+}
