@@ -78,7 +78,7 @@ impl Store {
                 let key = Key::read_from(slot);
                 found.keys += 1;
                 *slots_of.entry(key).or_insert(0_u64) += 1;
-                let leads = |number_found, _| (number_found == number).then_some(());
+                let leads = |number_found, _, _| (number_found == number).then_some(());
                 let reachable =
                     KeyRef::new(key.as_ref()).is_ok_and(|key| arena.probe(&key, leads).is_some());
                 found.unreachable_keys += u64::from(!reachable);

@@ -3,7 +3,6 @@
 use crate::arena::Arena;
 use crate::arena::copy::copy_vector_out;
 use crate::arena::key::{Key, KeyRef, Resolved};
-use crate::arena::payload::Payload;
 use crate::batch::{BATCH, Batch};
 use crate::config::Type;
 use crate::error::Error;
@@ -86,17 +85,9 @@ impl Store {
     /// decimal digits; [`Error::NotFound`], [`Error::Again`].
     pub fn get_u64(&self, key: impl AsRef<[u8]>) -> Result<u64, Error> {
         self.read_bytes(key.as_ref(), |arena, window| {
-            let mut bytes = [0; 20];
-            match window.payload(arena) {
-                Payload::Number(number) => Ok(number),
-                payload => {
-                    let len = payload.copy_to(&mut bytes).map_err(|_| Error::WrongType)?;
-                    if window.meta.kind() != Type::BigUint.kind() {
-                        return Err(Error::WrongType);
-                    }
-                    number_in_slot(&bytes[..len]).ok_or(Error::WrongType)
-                }
-            }
+            let is_number = window.meta.kind() == Type::BigUint.kind();
+            let parse = |bytes: &[u8]| number_in_slot(bytes).filter(|_| is_number);
+            window.payload(arena).number(parse).ok_or(Error::WrongType)
         })
     }
 
@@ -235,10 +226,12 @@ impl Store {
         self.present().map(|(key, _)| key)
     }
 
-    /// Counts the keys.
+    /// Counts the keys by looking at every slot that was ever used: a cache line each.
     pub fn len(&self) -> u64 {
-        let used = self.arena().map.iter().map(|word| word.used.load(Relaxed).count_ones());
-        used.map(u64::from).sum()
+        let arena = self.arena();
+        let slots = arena.marked(|word| word.touched.load(Relaxed));
+        let windows = slots.filter_map(|number| Some(arena.open(number, arena.slot(number)?)));
+        windows.filter(|window| window.meta.is_present()).count() as u64
     }
 
     /// Tells whether the store holds no key.
@@ -270,7 +263,8 @@ impl Store {
     /// Visits every slot that holds a key, with a window that held when the key was read.
     pub(crate) fn present(&self) -> impl Iterator<Item = (Key, Window<'_>)> + '_ {
         let arena = self.arena();
-        arena.marked(|word| word.used.load(Relaxed)).filter_map(|number| {
+        // All that were ever used: one that a writer died on may hold a key and not be marked as used.
+        arena.marked(|word| word.touched.load(Relaxed)).filter_map(|number| {
             let slot = arena.slot(number)?;
             // A slot that changes faster than it can be read is looked at until it stands still long
             // enough: a key's words change only when the slot changes hands.

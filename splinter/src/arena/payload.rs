@@ -37,11 +37,15 @@ impl Payload<'_> {
         Ok(needed)
     }
 
-    /// Copies the value if it has at most 20 bytes, as every number in digits does.
-    pub(crate) fn short(&self) -> Option<([u8; 20], usize)> {
+    /// Reads the value as a number: the number word's, or what `parse` makes of at most 20 bytes, which
+    /// is what the longest number has in digits.
+    pub(crate) fn number(&self, parse: impl Fn(&[u8]) -> Option<u64>) -> Option<u64> {
+        if let Self::Number(number) = self {
+            return Some(*number);
+        }
         let mut bytes = [0; 20];
         let len = self.copy_to(&mut bytes).ok()?;
-        Some((bytes, len))
+        parse(&bytes[..len])
     }
 }
 

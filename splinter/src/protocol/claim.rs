@@ -1,7 +1,7 @@
 //! Claims on slots: how one is won for a key, for a free slot or from a dead writer, and how it is
 //! published and given back.
 
-use super::{Claimant, Contender};
+use super::{Claimant, Contender, Window};
 use crate::arena::Scrub;
 use crate::arena::key::{Key, KeyRef, hash_key};
 use crate::arena::layout::Slot;
@@ -63,8 +63,18 @@ impl<'a> Claimant<'a> {
 
     /// Claims the slot of `key`, which must be present.
     pub(super) fn claim(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
+        self.claim_checked(key, |_| Ok(()))
+    }
+
+    /// Claims the slot of `key` if `check` allows what it holds. A refusal does not even raise the epoch.
+    pub(super) fn claim_checked(
+        &mut self,
+        key: &KeyRef<'_>,
+        check: impl Fn(&Window<'a>) -> Result<(), Error>,
+    ) -> Result<Claim<'a>, Error> {
         let arena = self.arena;
-        let claim = arena.probe(key, |number, _| self.claim_if(number, |slot| key.is_in(slot)));
+        let wanted = |slot: &Slot| key.is_in(slot);
+        let claim = arena.probe(key, |number, _, _| self.claim_if(number, wanted, &check));
         claim.unwrap_or(Err(Error::NotFound))
     }
 
@@ -76,11 +86,12 @@ impl<'a> Claimant<'a> {
         }
     }
 
-    /// Claims slot `number` if it holds a key and is the one that is `wanted`; nothing otherwise.
+    /// Claims slot `number` if it holds a key, is the one that is `wanted`, and passes the `check`.
     pub(super) fn claim_if(
         &mut self,
         number: u32,
         wanted: impl Fn(&Slot) -> bool,
+        check: impl Fn(&Window<'a>) -> Result<(), Error>,
     ) -> Option<Result<Claim<'a>, Error>> {
         let slot = self.arena.slot(number)?;
         for _ in 0..Self::ROUNDS {
@@ -97,6 +108,12 @@ impl<'a> Claimant<'a> {
             let meta = Meta(slot.meta.load(Relaxed));
             if !meta.is_present() {
                 return None;
+            }
+            let window = Window { number, slot, state, meta, pinned: false };
+            if let Err(error) = check(&window)
+                && window.holds()
+            {
+                return Some(Err(error));
             }
             if let Some(claim) = self.win(number, slot, state, meta) {
                 return Some(Ok(claim));
@@ -128,12 +145,11 @@ impl<'a> Claimant<'a> {
     /// Claims a free slot for a key that is not in the index, writes the key and leads the index to it.
     /// Until the claim is published, the key is still missing.
     fn insert(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
-        let arena = self.arena;
         let mut chunk = self.claim_chunk(key.hash)?;
         // Nobody else inserts this key now, but somebody may have while the chunk was being claimed.
-        let present = arena.probe(key, |number, _| self.claim_if(number, |slot| key.is_in(slot)));
-        if let Some(result) = present {
-            return result;
+        match self.claim(key) {
+            Err(Error::NotFound) => {}
+            result => return result,
         }
         let claim = self.claim_free()?;
         key.write_to(claim.slot);
@@ -268,6 +284,6 @@ impl<'a> Claimant<'a> {
         }
         let wiped = arena.wipe_behind(number, slot, meta);
         slot.meta.store(wiped.0, Release);
-        self.count_takeover();
+        self.arena.header.takeovers.fetch_add(1, Relaxed);
     }
 }

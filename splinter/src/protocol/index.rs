@@ -14,12 +14,6 @@ use crate::arena::state::{Control, Entry};
 use crate::error::Error;
 use crate::sync::{AcqRel, Acquire, Relaxed, Release, Word};
 
-/// Where an entry lies.
-pub(crate) struct Position {
-    distance: u64,
-    index: usize,
-}
-
 impl Arena<'_> {
     /// Finds the slot that most likely holds `key`; none when surely none does. When the guess is wrong,
     /// and only then, [`Self::probe`] has to be asked.
@@ -40,8 +34,8 @@ impl Arena<'_> {
         }
     }
 
-    /// Visits the slots that may hold `key` until `visit` returns something: those that its home chunk
-    /// leads to, and behind it as far as its control word says, though no farther than once round.
+    /// Visits the slots that may hold `key`, with the place of the entry that leads there, until `visit`
+    /// returns something: those that its home chunk leads to, and behind it as far as its control word says, though no farther than once round.
     ///
     /// A key that is present throughout is visited: its entry and its reach were in place before it
     /// was published, and neither is taken back before it is removed.
@@ -49,10 +43,10 @@ impl Arena<'_> {
     pub(crate) fn probe<T>(
         &self,
         key: &KeyRef<'_>,
-        mut visit: impl FnMut(u32, Position) -> Option<T>,
+        mut visit: impl FnMut(u32, u64, usize) -> Option<T>,
     ) -> Option<T> {
         if let Some(number) = key.slot {
-            return visit(number, Position { distance: 0, index: 0 });
+            return visit(number, 0, 0);
         }
         let home = self.home(key.hash);
         let reach = Control(self.chunk(home, 0).control.load(Relaxed)).reach();
@@ -60,7 +54,7 @@ impl Arena<'_> {
             let chunk = self.chunk(home, distance);
             chunk.matches(Entry::label(key.hash, distance)).find_map(|index| {
                 let entry = Entry(chunk.entries[index].load(Acquire));
-                visit(entry.slot(), Position { distance, index })
+                visit(entry.slot(), distance, index)
             })
         })
     }
@@ -177,7 +171,7 @@ impl<'a> Claimant<'a> {
         word.compare_exchange(seen.0, control.0, AcqRel, Relaxed).ok()?;
         let mut claim = ChunkClaim { arena, home, control };
         if seen.is_claimed() {
-            self.count_takeover();
+            self.arena.header.takeovers.fetch_add(1, Relaxed);
             claim.repair(self);
         }
         Some(claim)
@@ -189,13 +183,13 @@ impl<'a> Claimant<'a> {
     pub(super) fn forget(&self, hash: u64, number: u32) -> bool {
         let arena = self.arena;
         let mut beyond_home = false;
-        arena.probe(&KeyRef::hashed(hash), |found, at| {
-            let word = &arena.chunk(arena.home(hash), at.distance).entries[at.index];
-            let entry = Entry::new(number, Entry::label(hash, at.distance));
+        arena.probe(&KeyRef::hashed(hash), |found, distance, index| {
+            let word = &arena.chunk(arena.home(hash), distance).entries[index];
+            let entry = Entry::new(number, Entry::label(hash, distance));
             // Whoever fills the entry next acquires this.
             let freed = found == number
                 && word.compare_exchange(entry.0, Entry::FREE.0, AcqRel, Relaxed).is_ok();
-            beyond_home |= freed && at.distance > 0;
+            beyond_home |= freed && distance > 0;
             None::<()>
         });
         beyond_home

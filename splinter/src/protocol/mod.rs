@@ -85,10 +85,6 @@ impl<'a> Claimant<'a> {
         writes.store(writes.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    fn count_takeover(&self) {
-        self.arena.header.takeovers.fetch_add(1, Relaxed);
-    }
-
     fn is_alive(&self, lane: u32) -> bool {
         lane == self.lane || self.liveness.is_alive(lane)
     }

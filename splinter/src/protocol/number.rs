@@ -3,7 +3,6 @@
 //! waits for another, and a state that moved for any other reason makes it start over.
 
 use super::Claimant;
-use super::claim::Claim;
 use crate::arena::Scrub;
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
@@ -69,7 +68,7 @@ impl<'a> Claimant<'a> {
         change: impl Fn(u64) -> u64,
     ) -> Result<u64, Error> {
         let arena = self.arena;
-        let changed = arena.probe(key, |number, _| self.change_number_in(number, key, &change));
+        let changed = arena.probe(key, |number, _, _| self.change_number_in(number, key, &change));
         changed.unwrap_or(Err(Error::NotFound))
     }
 
@@ -94,7 +93,7 @@ impl<'a> Claimant<'a> {
             } else if !meta.is_present() {
                 return None;
             } else if !meta.is_number() || self.must_wipe(meta) {
-                if let Err(error) = self.promote(number, key)? {
+                if let Err(error) = self.promote(key) {
                     return Some(Err(error));
                 }
             } else if let Some(new) = self.exchange(number, slot, state, &change) {
@@ -115,28 +114,18 @@ impl<'a> Claimant<'a> {
 
     /// Moves the value of a `BIGUINT` slot that was set as bytes into its number word, and lets publishing
     /// wipe what is stale.
-    fn promote(&mut self, number: u32, key: &KeyRef<'_>) -> Option<Result<(), Error>> {
-        let claim = match self.claim_if(number, |slot| key.is_in(slot))? {
-            Ok(claim) => claim,
-            Err(error) => return Some(Err(error)),
-        };
-        if claim.meta.is_number() {
-            let meta = claim.meta;
-            self.publish(claim, meta);
-            return Some(Ok(()));
-        }
-        let digits = self.digits(&claim).filter(|_| claim.meta.kind() == KIND_BIGUINT);
-        let Some(value) = digits.and_then(|(bytes, len)| number_in_slot(&bytes[..len])) else {
-            return Some(Err(Error::WrongType));
-        };
-        claim.slot.state_number.store_second(value);
+    fn promote(&mut self, key: &KeyRef<'_>) -> Result<(), Error> {
+        let arena = self.arena;
+        let claim = self.claim_checked(key, |window| {
+            let number = window.payload(&arena).number(number_in_slot);
+            let fits = number.is_some() && window.meta.kind() == KIND_BIGUINT;
+            if fits { Ok(()) } else { Err(Error::WrongType) }
+        })?;
+        let payload = arena.payload(claim.number, claim.slot, claim.meta);
+        claim.slot.state_number.store_second(payload.number(number_in_slot).unwrap_or_default());
         let meta = claim.meta.holding_number();
         self.publish(claim, meta);
-        Some(Ok(()))
-    }
-
-    fn digits(&self, claim: &Claim<'a>) -> Option<([u8; 20], usize)> {
-        self.arena.payload(claim.number, claim.slot, claim.meta).short()
+        Ok(())
     }
 
     /// Sets the number of `key`, which becomes a `BIGUINT` slot and is created if missing.
@@ -166,12 +155,15 @@ impl<'a> Claimant<'a> {
         kind: u64,
         text: bool,
     ) -> Result<(), Error> {
-        let claim = self.claim(key)?;
+        let arena = self.arena;
+        let claim = self.claim_checked(key, |window| {
+            let number = window.payload(&arena).number(number_to_be);
+            if kind != KIND_BIGUINT || number.is_some() { Ok(()) } else { Err(Error::WrongType) }
+        })?;
         let mut meta = claim.meta;
-        if kind == KIND_BIGUINT && !meta.is_number() {
-            let digits = self.digits(&claim);
-            let value = digits.and_then(|(bytes, len)| number_to_be(&bytes[..len]));
-            claim.slot.state_number.store_second(value.ok_or(Error::WrongType)?);
+        if kind == KIND_BIGUINT {
+            let payload = arena.payload(claim.number, claim.slot, meta);
+            claim.slot.state_number.store_second(payload.number(number_to_be).unwrap_or_default());
             meta = meta.holding_number();
         } else if kind != KIND_BIGUINT && meta.is_number() {
             let value = claim.slot.state_number.second();

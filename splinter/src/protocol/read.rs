@@ -14,11 +14,11 @@ use crate::sync::{Acquire, fence, load_acquire, spin_loop};
 pub(crate) struct Window<'a> {
     pub(crate) number: u32,
     pub(crate) slot: &'a Slot,
-    state: State,
+    pub(super) state: State,
     pub(crate) meta: Meta,
     /// The meta word is one that a group has committed and not yet published: it holds as long as the
     /// claim does.
-    pinned: bool,
+    pub(super) pinned: bool,
 }
 
 impl<'a> Window<'a> {
@@ -126,7 +126,7 @@ impl<'a> Arena<'a> {
     #[cold]
     #[inline(never)]
     pub(crate) fn locate(&self, key: &KeyRef<'_>) -> Option<u32> {
-        self.probe(key, |number, _| self.window(number, key).map(|window| window.number))
+        self.probe(key, |number, _, _| self.window(number, key).map(|window| window.number))
     }
 
     /// Reads all `keys` as they were at one moment: between the last window's opening and the first

@@ -83,7 +83,7 @@ impl Claimant<'_> {
             // Of a vacant slot everything was retired before this claim, as the other buffer was.
             let claim = match self.claim_vacant(number, true) {
                 Some(claim) => Some(Ok(claim)),
-                None => self.claim_if(number, |_| true),
+                None => self.claim_if(number, |_| true, |_| Ok(())),
             };
             match claim {
                 Some(Ok(claim)) => {

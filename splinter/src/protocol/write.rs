@@ -6,6 +6,7 @@ use super::claim::Claim;
 use crate::arena::copy::{copy_in, copy_in_at, copy_vector_in, zero};
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
+use crate::arena::payload::Payload;
 use crate::arena::state::Meta;
 use crate::error::Error;
 
@@ -55,14 +56,14 @@ impl<'a> Claimant<'a> {
     /// Only the new bytes are written, behind those in force: no reader copies them before the new
     /// length is published.
     pub(crate) fn append(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Result<usize, Error> {
-        self.check_len(tail.len())?;
-        let claim = self.claim(key)?;
-        if claim.meta.is_number() {
-            return Err(Error::WrongType);
-        }
-        let old = self.arena.len_of(claim.meta);
+        let (arena, max) = (self.arena, self.arena.shape.max_value_len as usize);
+        let claim = self.claim_checked(key, |window| match window.payload(&arena) {
+            Payload::Number(_) => Err(Error::WrongType),
+            Payload::Bytes(_, len) if tail.len() > max - len => Err(Error::ValueTooLong),
+            Payload::Bytes(..) => Ok(()),
+        })?;
+        let old = arena.len_of(claim.meta);
         let len = old + tail.len();
-        self.check_len(len)?;
         let buffer = self.arena.value(claim.number, claim.meta.current());
         copy_in_at(buffer, old, tail);
         zero(buffer, len, self.arena.zero_to(len));

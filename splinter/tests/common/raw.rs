@@ -14,6 +14,8 @@ pub(crate) struct Raw {
     vector_stride: u64,
     slots_at: u64,
     slot_stride: u64,
+    chunks_at: u64,
+    chunks: u64,
     max_value_len: u64,
     vector_len: u64,
 }
@@ -21,6 +23,8 @@ pub(crate) struct Raw {
 /// The header words that say where things lie, by their place in the header.
 const MAX_VALUE_LEN: u64 = 3;
 const VECTOR_DIM: u64 = 4;
+const CHUNKS: u64 = 6;
+const CHUNKS_AT: u64 = 11;
 const SLOTS_AT: u64 = 12;
 
 impl Raw {
@@ -42,6 +46,8 @@ impl Raw {
             slots_at,
             slot_stride,
             max_value_len,
+            chunks_at: word(CHUNKS_AT),
+            chunks: word(CHUNKS),
             vector_len: dim * 4,
             file,
         }
@@ -98,6 +104,13 @@ impl Raw {
     /// Reads the number word of a slot.
     pub(crate) fn number(&self, slot: u64) -> Vec<u8> {
         self.bytes(self.slots_at + slot * self.slot_stride + 8, 8)
+    }
+
+    /// Sums how many chunks past their home the keys of each chunk were pushed: what a miss costs.
+    pub(crate) fn reach(&self) -> u64 {
+        let bytes = self.bytes(self.chunks_at, self.chunks * 64);
+        let reach = |chunk: &[u8]| u64::from(chunk[0]) | u64::from(chunk[1]) << 8;
+        bytes.chunks(64).map(reach).sum()
     }
 
     /// Tells whether `needle` occurs anywhere in the file.
