@@ -191,7 +191,8 @@ impl<'a> Claimant<'a> {
     pub(super) fn claim_vacant(&mut self, number: u32, ask: bool) -> Option<Claim<'a>> {
         let slot = self.arena.slot(number)?;
         let mut state = State(slot.state_number.first_acquire());
-        if state.is_claimed() && ask && !self.is_held(number, slot, state) {
+        if state.is_claimed() && ask && !self.is_alive(state.lane()) {
+            self.take_over(number, state);
             state = State(slot.state_number.first_acquire());
         }
         let meta = Meta(slot.meta.load(Relaxed));
