@@ -24,6 +24,7 @@ impl Store {
         in_registers(|error| self.get_bytes(key.as_ref(), buf, error))
     }
 
+    #[inline]
     fn get_bytes(&self, key: &[u8], buf: &mut [u8], error: &mut Error) -> u64 {
         match KeyRef::new(key) {
             Ok(key) => self.get_key(&key, buf, error),
@@ -31,6 +32,7 @@ impl Store {
         }
     }
 
+    #[inline]
     fn get_resolved(&self, handle: &Handle, buf: &mut [u8], error: &mut Error) -> u64 {
         self.get_key(&handle.0.key_ref(), buf, error)
     }

@@ -102,10 +102,12 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Again`], [`Error::ValueTooLong`], [`Error::Full`], and those of a key that cannot be one.
+    #[inline]
     pub fn set(&mut self, key: impl AsRef<[u8]>, value: &[u8]) -> Result<(), Error> {
         self.set_bytes(key.as_ref(), value)
     }
 
+    #[inline]
     fn set_bytes(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
         let key = KeyRef::new(key)?;
         self.claimant()?.set(&key, value)
@@ -115,6 +117,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`] once the key was removed: it is not created. Otherwise as [`Self::set`].
+    #[inline]
     pub fn set_at(&mut self, handle: &Handle, value: &[u8]) -> Result<(), Error> {
         self.claimant()?.set(&handle.0.key_ref(), value)
     }
@@ -193,6 +196,7 @@ impl Writer {
         self.integer_bytes(key.as_ref(), op, &mut number).map(|()| number)
     }
 
+    #[inline]
     fn integer_bytes(&mut self, key: &[u8], op: IntegerOp, number: &mut u64) -> Result<(), Error> {
         let key = KeyRef::new(key)?;
         *number = self.claimant()?.integer(&key, op)?;
@@ -203,6 +207,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`] once the key was removed. Otherwise as [`Self::integer`].
+    #[inline]
     pub fn integer_at(&mut self, handle: &Handle, op: IntegerOp) -> Result<u64, Error> {
         self.claimant()?.integer(&handle.0.key_ref(), op)
     }

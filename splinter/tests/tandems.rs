@@ -80,7 +80,7 @@ fn groups_that_come_and_go_are_there_whole_or_not_at_all() {
             let (store, done) = (&store, &done);
             scope.spawn(move || {
                 let mut writer = store.writer().unwrap();
-                for round in 0..2_000 {
+                for round in 0..8_000 {
                     set(&mut writer, "base", &orders("base", round * 2 + thread, 3)).unwrap();
                     if round % 2 == thread {
                         let removed = retry(|| writer.unset_tandem("base", 3)).unwrap();
@@ -104,7 +104,7 @@ fn groups_that_come_and_go_are_there_whole_or_not_at_all() {
 #[test]
 fn a_removed_order_is_counted_by_one_remover_only() {
     let store = store(geometry(4, 64, 0, 4));
-    for _ in 0..300 {
+    for _ in 0..2_000 {
         let values: [&[u8]; 4] = [b"0", b"1", b"2", b"3"];
         store.writer().unwrap().set_tandem("base", &values).unwrap();
         let remove = || {

@@ -14,6 +14,10 @@
 
 use crate::sync::{Relaxed, Word};
 
+/// From how many bytes on a copy is worth asking for wider registers.
+#[cfg(all(target_arch = "x86_64", not(loom)))]
+const LARGE: usize = 256;
+
 /// Copies the first `out.len()` bytes of `words` out of the arena.
 #[inline(always)]
 pub(crate) fn copy_out(words: &[Word], out: &mut [u8]) {
@@ -23,9 +27,14 @@ pub(crate) fn copy_out(words: &[Word], out: &mut [u8]) {
     if len >= 16 {
         let (source, target) = (words.as_ptr().cast(), out.as_mut_ptr());
         let whole = len / 64 * 64;
-        for at in (0..whole).step_by(64) {
-            // SAFETY: `at + 64` is at most `len`, which both have.
-            unsafe { block::out_64(source, target, at) };
+        if len >= LARGE && is_x86_feature_detected!("avx") {
+            // SAFETY: both have `whole` bytes, which is not 0, and the processor has AVX.
+            unsafe { block::large(source, target, whole) };
+        } else {
+            for at in (0..whole).step_by(64) {
+                // SAFETY: `at + 64` is at most `len`, which both have.
+                unsafe { block::out_64(source, target, at) };
+            }
         }
         if whole < len {
             for at in (whole..len - 15).step_by(16) {
@@ -49,9 +58,14 @@ pub(crate) fn copy_in(words: &[Word], bytes: &[u8], zero_to: usize) {
     if len >= 16 {
         let (target, source) = (words.as_ptr().cast_mut().cast(), bytes.as_ptr());
         let whole = len / 64 * 64;
-        for at in (0..whole).step_by(64) {
-            // SAFETY: `at + 64` is at most `len`, which both have.
-            unsafe { block::in_64(target, source, at) };
+        if len >= LARGE && is_x86_feature_detected!("avx") {
+            // SAFETY: both have `whole` bytes, which is not 0, and the processor has AVX.
+            unsafe { block::large(source, target, whole) };
+        } else {
+            for at in (0..whole).step_by(64) {
+                // SAFETY: `at + 64` is at most `len`, which both have.
+                unsafe { block::in_64(target, source, at) };
+            }
         }
         if whole < len {
             zero(words, len, zero_to.max(len));
@@ -159,6 +173,33 @@ fn in_by_words(words: &[Word], at: usize, bytes: &[u8]) {
 mod block {
     use std::arch::asm;
     use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_storeu_si128};
+
+    /// Copies `len` bytes, a multiple of 64 and not 0, into or out of the arena.
+    ///
+    /// # Safety
+    /// That many bytes lie within both, one of which is private, and the processor has AVX.
+    #[inline(always)]
+    pub(super) unsafe fn large(source: *const u8, target: *mut u8, len: usize) {
+        // SAFETY: the caller says that the bytes are there and the instructions known.
+        unsafe {
+            asm!("2:",
+                 "vmovdqu ymm0, [{source} + {at}]",
+                 "vmovdqu ymm1, [{source} + {at} + 32]",
+                 "vmovdqu [{target} + {at}], ymm0",
+                 "vmovdqu [{target} + {at} + 32], ymm1",
+                 "add {at}, 64",
+                 "jnz 2b",
+                 "vzeroupper",
+                 source = in(reg) source.wrapping_add(len),
+                 target = in(reg) target.wrapping_add(len),
+                 at = inout(reg) len.wrapping_neg() => _,
+                 out("xmm0") _, out("xmm1") _,
+                 out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _, out("xmm6") _,
+                 out("xmm7") _, out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
+                 out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
+                 options(nostack));
+        }
+    }
 
     /// Copies 16 bytes out of the arena.
     ///

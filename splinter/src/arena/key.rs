@@ -158,11 +158,13 @@ impl<'k> KeyRef<'k> {
 
 /// A key with its slot's number and its hash, kept by a handle.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Resolved {
+    // What an operation on a short key needs lies together, in half a cache line.
     pub(crate) number: u32,
     len: u32,
-    hash: u64,
     pub(crate) key: Key,
+    hash: u64,
 }
 
 impl Resolved {

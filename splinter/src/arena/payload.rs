@@ -63,7 +63,8 @@ impl<'a> Arena<'a> {
     /// Borrows the value that `meta` says slot `number` has in a buffer.
     #[inline(always)]
     pub(crate) fn buffered(&self, number: u32, meta: Meta) -> Payload<'a> {
-        let len = meta.len().min(u64::from(self.shape.max_value_len)) as usize;
-        Payload::Bytes(self.value(number, meta.current()), len)
+        let words = self.value(number, meta.current());
+        // Clamped to what the buffer holds, whatever a hostile process wrote.
+        Payload::Bytes(words, (meta.len() as usize).min(words.len() * 8))
     }
 }

@@ -98,12 +98,6 @@ impl Staged {
         self.note.as_deref()
     }
 
-    /// Tells where the region will live.
-    #[cfg(test)]
-    pub(crate) fn location(&self) -> &Location {
-        &self.location
-    }
-
     /// Makes the region visible under its name, or seals its length when it has none.
     ///
     /// # Errors

@@ -19,85 +19,83 @@ impl<'a> Claimant<'a> {
         for value in values {
             self.check_len(value.len())?;
         }
-        self.group(keys, |this, claims| {
-            for (claim, value) in claims.iter().zip(values) {
-                // A number word has no second buffer; an integer operation makes a number of it again.
-                let meta = this.write_value(claim, value);
-                claim.slot.pending.store(meta.0, Relaxed);
-            }
-        })
-        .map(|_| ())
+        // A number word has no second buffer; an integer operation makes a number of it again.
+        let write =
+            |this: &Self, index: usize, claim: &Claim<'a>| this.write_value(claim, values[index]);
+        self.group(keys, Self::claim_or_insert, write).map(drop)
     }
 
     /// Removes those of `keys` that are present, all at once. Returns how many were.
     pub(crate) fn unset_group(&mut self, keys: &[KeyRef<'_>]) -> Result<usize, Error> {
-        let arena = self.arena;
-        let is_present = |key: &&KeyRef<'_>| arena.locate(key).is_some();
-        let present: Vec<_> = keys.iter().filter(is_present).copied().collect();
-        if present.is_empty() {
-            return Ok(0);
-        }
-        self.group(&present, |this, claims| {
-            for claim in claims {
-                this.mark(claim.number, false);
-                claim.slot.pending.store(claim.meta.vacant().0, Relaxed);
-            }
+        self.group(keys, Self::claim, |this, _, claim| {
+            this.mark(claim.number, false);
+            claim.meta.vacant()
         })
     }
 
-    /// Claims all `keys` or none, has `prepare` fill the pending words, and puts them in force.
+    /// Claims `keys`, has `content` say what is to be in force of each, and puts it in force.
     fn group(
         &mut self,
         keys: &[KeyRef<'_>],
-        prepare: impl FnOnce(&Self, &[Claim<'a>]),
+        claim: impl Fn(&mut Self, &KeyRef<'_>) -> Result<Claim<'a>, Error>,
+        content: impl Fn(&Self, usize, &Claim<'a>) -> Meta,
     ) -> Result<usize, Error> {
         // From here until the last claim is given back, the next owner of this lane looks everywhere.
         self.record.slot_intent.store(EVERY_SLOT, Release);
         self.grouping = true;
-        let claims = self.claim_all(keys);
-        let result = claims.map(|claims| {
-            prepare(self, &claims);
+        let result = self.claim_all(keys, claim).map(|claims| {
+            for (index, claim) in &claims {
+                claim.slot.pending.store(content(self, *index, claim).0, Relaxed);
+            }
+            let count = claims.len();
             // Release: whoever sees the commit sees every pending word and what they point to.
             self.record.committed.store(1, Release);
-            for (claim, key) in claims.into_iter().zip(keys) {
-                self.make_permanent(claim, key.hash);
+            for (index, claim) in claims {
+                self.make_permanent(claim, keys[index].hash);
             }
             // All claims were given back: nobody reads this word for them any more.
             self.record.committed.store(0, Release);
-            keys.len()
+            count
         });
         self.grouping = false;
         result
     }
 
-    /// Claims the slots of all `keys`, in the order of their addresses, so that groups that overlap
-    /// meet at the first slot they share. On any failure the claims are given back.
-    fn claim_all(&mut self, keys: &[KeyRef<'_>]) -> Result<Vec<Claim<'a>>, Error> {
+    /// Claims the slots of `keys`, but for those that are missing throughout, in the order of their
+    /// addresses, so that groups that overlap meet at the first slot they share. On any failure the
+    /// claims are given back.
+    fn claim_all(
+        &mut self,
+        keys: &[KeyRef<'_>],
+        claim: impl Fn(&mut Self, &KeyRef<'_>) -> Result<Claim<'a>, Error>,
+    ) -> Result<Vec<(usize, Claim<'a>)>, Error> {
         let arena = self.arena;
-        let slot_of = |key: &KeyRef<'_>| arena.locate(key).unwrap_or(u32::MAX);
-        let mut order: Vec<_> = keys.iter().map(slot_of).zip(0..).collect::<Vec<(u32, usize)>>();
+        let slots = keys.iter().map(|key| arena.locate(key).unwrap_or(u32::MAX));
+        let mut order: Vec<(u32, usize)> = slots.zip(0..).collect();
         order.sort_unstable();
-        let mut claims = Vec::with_capacity(keys.len());
+        let (mut claims, mut missing, mut failure) = (Vec::with_capacity(keys.len()), vec![], None);
         for (_, index) in order {
-            match self.claim_or_insert(&keys[index]) {
+            match claim(self, &keys[index]) {
                 Ok(claim) => claims.push((index, claim)),
+                Err(Error::NotFound) => missing.push(&keys[index]),
                 Err(error) => {
-                    for (index, claim) in claims {
-                        self.give_up(claim, keys[index].hash);
-                    }
-                    return Err(error);
+                    failure = Some(error);
+                    break;
                 }
             }
         }
-        claims.sort_unstable_by_key(|(index, _)| *index);
-        Ok(claims.into_iter().map(|(_, claim)| claim).collect())
-    }
-
-    /// Gives a claim back; a slot that was claimed for a new key is free again.
-    fn give_up(&mut self, claim: Claim<'a>, hash: u64) {
-        if !claim.meta.is_present() {
-            self.vacate(claim, hash);
+        // One that has come since came with a group of which the others were claimed too late.
+        if missing.into_iter().any(|key| arena.locate(key).is_some()) {
+            failure = Some(Error::Again);
         }
+        let Some(error) = failure else { return Ok(claims) };
+        for (index, claim) in claims {
+            // A slot that was claimed for a new key is free again.
+            if !claim.meta.is_present() {
+                self.vacate(claim, keys[index].hash);
+            }
+        }
+        Err(error)
     }
 
     /// Publishes what a committed claim has pending.

@@ -115,6 +115,21 @@ fn two_operations_that_both_find_text_promote_it_once() {
 }
 
 #[test]
+fn a_change_of_type_beside_a_set_judges_a_whole_value() {
+    let seen = explore(|| {
+        let tiny = Size::default().build(&[]);
+        tiny.claimant(2).set(&letter(0), b"41").unwrap();
+        let writer = tiny.writer(0, |writer| writer.set(&letter(0), b"1001"));
+        let other = tiny.writer(1, |writer| writer.set_kind(&letter(0), KIND_BIGUINT, false));
+        let results = (writer.join().unwrap(), other.join().unwrap());
+        tiny.check_at_rest();
+        results
+    });
+    let again = Err(Error::Again);
+    assert_eq!(seen, HashSet::from([(Ok(()), Ok(())), (Ok(()), again), (again, Ok(()))]));
+}
+
+#[test]
 fn an_integer_operation_beside_a_removal_of_its_key_brings_it_not_back() {
     let seen = explore(|| {
         let tiny = seven(1);

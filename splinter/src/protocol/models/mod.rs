@@ -226,8 +226,14 @@ impl Tiny {
         self.check_at_rest();
     }
 
+    /// Returns how many entries lead to slot `number`.
+    fn entries_to(&self, number: u32) -> usize {
+        let entries = self.chunks.iter().flat_map(|chunk| &chunk.entries);
+        entries.filter(|word| Entry(word.load(Relaxed)).slot() == number).count()
+    }
+
     /// Checks what must hold once nobody writes any more: no claim is left but those of the dead, a
-    /// key has one slot, the index leads to it, and the map agrees.
+    /// key has one slot, one entry of the index leads to it, and the map agrees.
     fn check_at_rest(&self) {
         let arena = self.arena();
         let is_dead = |lane: u32| !self.census.is_alive(lane);
@@ -237,6 +243,7 @@ impl Tiny {
             let state = State(slot.state_number.first_acquire());
             assert!(!state.is_claimed() || is_dead(state.lane()), "a claim left");
             let bits = &self.map[0];
+            let entries = self.entries_to(number);
             let used = bits.used.load(Relaxed) >> number & 1 != 0;
             if window.meta.is_present() {
                 let key = Key::read_from(slot);
@@ -244,9 +251,11 @@ impl Tiny {
                 let found = arena.locate(&KeyRef::new(key.as_ref()).unwrap());
                 assert_eq!(found, Some(number), "the index leads to {key}");
                 assert!(used || state.is_claimed(), "{key} is marked");
+                assert_eq!(entries, 1, "one entry leads to {key}");
                 assert!(bits.touched.load(Relaxed) >> number & 1 != 0);
             } else {
                 assert!(!used, "a vacant slot is not marked");
+                assert!(entries == 0 || state.is_claimed(), "no entry leads nowhere");
             }
         }
         for chunk in &self.chunks {
