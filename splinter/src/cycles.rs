@@ -24,3 +24,34 @@ pub fn cycles() -> u64 {
         START.elapsed().as_nanos() as u64
     }
 }
+
+/// Reads the counter between two fences: once all that comes before in the program has loaded what it
+/// loads, and before anything after it starts. This is what two ends of a measured stretch of a few
+/// nanoseconds need: [`cycles`] alone may be read early, while the processor still waits for the stretch's
+/// loads (Intel SDM, RDTSC; AMD APM, volume 3, RDTSC).
+///
+/// ```
+/// let before = splinter::cycles_fenced();
+/// assert!(splinter::cycles_fenced() >= before);
+/// ```
+#[must_use]
+#[inline]
+pub fn cycles_fenced() -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        fence_loads();
+        let now = cycles();
+        fence_loads();
+        now
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    cycles()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+#[allow(unsafe_code, reason = "the instruction has no safe name")]
+fn fence_loads() {
+    // SAFETY: `lfence` is in every x86-64 processor, and only waits.
+    unsafe { std::arch::x86_64::_mm_lfence() };
+}

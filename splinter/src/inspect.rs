@@ -28,7 +28,7 @@ pub struct Inspection {
     pub live_claims: u64,
     /// Slots that are marked as used and hold no key, or hold one and are not marked.
     pub leaked_slots: u64,
-    /// Index entries that lead to no key. They are harmless, and dropped when they are met.
+    /// Index entries that lead to no key.
     pub dangling_entries: u64,
     /// Non-zero bytes where the scrub level in force promises zeroes.
     pub stale_bytes: u64,

@@ -75,7 +75,7 @@ pub use crate::{
         key::{KEY_MAX, Key, hash_key},
     },
     config::{Config, Geometry, OpenOptions, Type, UnknownName},
-    cycles::cycles,
+    cycles::{cycles, cycles_fenced},
     inspect::Inspection,
     integer::IntegerOp,
     kernel::{HugePages, Location, Placement, Residency, nodes as numa_nodes},

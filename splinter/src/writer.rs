@@ -176,7 +176,7 @@ impl Writer {
     }
 
     /// Applies `op` to the number in a `BIGUINT` slot. Returns the new number. No update is ever lost,
-    /// and no operation waits for another.
+    /// and no operation waits for another. A vector goes, as with any change of the value.
     ///
     /// ```
     /// use splinter::IntegerOp;
@@ -226,7 +226,8 @@ impl Writer {
     /// one that becomes anything else into its eight bytes, the lowest first.
     ///
     /// # Errors
-    /// [`Error::WrongType`] when the value is no number; [`Error::NotFound`], [`Error::Again`].
+    /// [`Error::WrongType`] when the value is no number; [`Error::ValueTooLong`] when a number's digits
+    /// or bytes exceed the store's longest value; [`Error::NotFound`], [`Error::Again`].
     pub fn set_type(&mut self, key: impl AsRef<[u8]>, kind: Type) -> Result<(), Error> {
         let key = KeyRef::new(key.as_ref())?;
         self.claimant()?.set_kind(&key, kind.kind(), kind.is_text())

@@ -77,12 +77,7 @@ impl Model {
 
     fn set_u64(&mut self, key: &str, number: u64) -> Result<(), Error> {
         let entry = self.get_or_insert(key)?;
-        // A number that stays a number keeps its vector: an integer operation leaves it alone.
-        if !(entry.is_number
-            || entry.kind == Type::BigUint && number_in_slot(&entry.value).is_some())
-        {
-            entry.vector = None;
-        }
+        entry.vector = None;
         (entry.value, entry.is_number, entry.kind) =
             (number.to_le_bytes().into(), true, Type::BigUint);
         Ok(())
@@ -102,7 +97,7 @@ impl Model {
             IntegerOp::Inc(by) => old.wrapping_add(by),
             IntegerOp::Dec(by) => old.wrapping_sub(by),
         };
-        (entry.value, entry.is_number) = (new.to_le_bytes().into(), true);
+        (entry.value, entry.is_number, entry.vector) = (new.to_le_bytes().into(), true, None);
         Ok(new)
     }
 

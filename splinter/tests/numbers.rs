@@ -129,3 +129,21 @@ fn every_type_is_named_and_found_by_its_name() {
     let unknown = "TEXT".parse::<Type>().unwrap_err().to_string();
     assert!(unknown.contains("TEXT") && unknown.contains("VARTEXT"));
 }
+
+#[test]
+fn changing_a_number_drops_the_vector_that_its_old_value_had() {
+    // Design, vectors: a vector goes with the value that it was made for.
+    let store = store(geometry(2, 32, 4, 2));
+    let mut writer = store.writer().unwrap();
+    for by_set in [true, false] {
+        writer.set_u64("n", 1).unwrap();
+        writer.set_vector("n", &[1.0; 4]).unwrap();
+        if by_set {
+            writer.set_u64("n", 2).unwrap();
+        } else {
+            writer.integer("n", IntegerOp::Inc(1)).unwrap();
+        }
+        assert_eq!(store.get_u64("n"), Ok(2));
+        assert_eq!(store.vector("n", &mut [0.0; 4]), Err(Error::NotFound));
+    }
+}

@@ -179,6 +179,17 @@ fn integer_operations_are_writes_to_level_full_as_well() {
 }
 
 #[test]
+fn a_single_stale_byte_goes_with_the_first_integer_operation_too() {
+    // Invariant 12.
+    let (store, mut writer, _) = new(Scrub::Hybrid);
+    writer.set("key", b"5").unwrap();
+    writer.set_type("key", Type::BigUint).unwrap();
+    store.set_scrub(Scrub::Full).unwrap();
+    writer.integer("key", IntegerOp::Inc(1)).unwrap();
+    assert_eq!(store.inspect().unwrap().stale_bytes, 0);
+}
+
+#[test]
 fn vectors_are_dropped_by_a_bit_and_zeroed_by_level_full() {
     for level in Scrub::ALL {
         let (store, mut writer, raw) = new(level);

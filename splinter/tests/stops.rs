@@ -140,7 +140,7 @@ fn present_keys_are_not_blocked_by_a_stopped_insertion_or_removal() {
 
 #[test]
 fn insertions_of_other_keys_are_not_blocked_by_a_stopped_one() {
-    // Invariant 8. Keys whose home the stopped writer holds are not "other" to it (section 4.4), so
+    // Invariant 8. Keys whose home the stopped writer holds are not "other" to it, so
     // the store has more homes than one writer can hold, and most insertions must go through.
     alone("insertions_of_other_keys_are_not_blocked_by_a_stopped_one", || {
         let store = store(geometry(256, 128, 0, 4));

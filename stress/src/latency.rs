@@ -147,7 +147,7 @@ impl Merged {
         let mut serializer = V2DeflateSerializer::new();
         let mut builder = IntervalLogWriterBuilder::new();
         builder.add_comment(
-            "[splinter-stress: latency per attempt in nanoseconds, tagged by operation]",
+            "[splinter-stress: latency of successful attempts in nanoseconds, tagged by operation]",
         );
         builder.with_start_time(started);
         let mut writer = builder

@@ -45,8 +45,8 @@ impl Observer {
             let mut histogram = histogram();
             observer.timed_one_of = workload.sample;
             observer.clock_ns = time(|_| {
-                black_box(splinter::cycles());
-                black_box(splinter::cycles());
+                black_box(splinter::cycles_fenced());
+                black_box(splinter::cycles_fenced());
             });
             observer.histogram_ns =
                 time(|turn| histogram.saturating_record(u64::from(100 + turn % 900)));
@@ -93,11 +93,11 @@ impl Observer {
 pub(crate) fn clock_step() -> u64 {
     let differences: Vec<u64> = (0..4_000)
         .map(|turn| {
-            let start = splinter::cycles();
+            let start = splinter::cycles_fenced();
             for spin in 0..turn % 40 {
                 black_box(spin);
             }
-            splinter::cycles().saturating_sub(start)
+            splinter::cycles_fenced().saturating_sub(start)
         })
         .collect();
     step(&differences)

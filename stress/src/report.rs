@@ -267,7 +267,7 @@ fn observer(record: &Record) -> String {
     let observer = &record.observer;
     let timed = match observer.timed_one_of {
         0 => "no attempt timed".to_owned(),
-        1 => "every attempt timed".to_owned(),
+        1 => "every success timed".to_owned(),
         every => format!("one attempt of {every} timed"),
     };
     format!(

@@ -78,13 +78,8 @@ impl State {
         Self(self.0.wrapping_add(Self::EPOCH) | flag | lane as u64)
     }
 
-    /// Returns the stable state two epochs on: a change made in one step.
-    #[inline(always)]
-    pub(crate) const fn stepped(self) -> Self {
-        Self(self.0.wrapping_add(2 * Self::EPOCH))
-    }
-
-    /// Returns the claim moved two epochs on, still held: readers of what it retired now see it.
+    /// Returns the state two epochs on: a change made in one step, or a claim that is still held and has
+    /// told the readers of what it retired.
     pub(crate) const fn advanced(self) -> Self {
         Self(self.0.wrapping_add(2 * Self::EPOCH))
     }
@@ -124,7 +119,7 @@ pub(crate) const KIND_BIGUINT: u64 = 2;
 /// | 51 | has_vector | the slot holds a vector |
 /// | 52 | vector_current | which of the two vector buffers holds it |
 /// | 53 | vector_stale | some vector byte may be non-zero |
-/// | 54–59 | high | no value byte at or past `2^high` was written since it was last zeroed |
+/// | 54–59 | high | no value byte at or past `2^(high − 1)` was written since all were zero; 0: none at all |
 /// | 60–63 | kind | the type name's number |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Meta(pub(crate) u64);
@@ -176,7 +171,7 @@ impl Meta {
     /// Returns the word with `high` raised to cover `len` bytes.
     #[inline(always)]
     pub(crate) fn covering(self, len: usize) -> Self {
-        let last = len.saturating_sub(1) as u64;
+        let last = (2 * len as u64).saturating_sub(1);
         if last >> self.high() == 0 {
             self
         } else {
@@ -186,7 +181,11 @@ impl Meta {
 
     /// Returns how many bytes of a value buffer may be non-zero, at most `max`.
     pub(crate) const fn written(self, max: usize) -> usize {
-        if self.high() >= 32 || 1 << self.high() > max { max } else { 1 << self.high() }
+        match self.high() {
+            0 => 0,
+            high @ 1..=32 if 1 << (high - 1) < max => 1 << (high - 1),
+            _ => max,
+        }
     }
 }
 
@@ -196,7 +195,7 @@ impl Meta {
 /// |---|---|---|
 /// | 0–15 | reach | how many chunks further on the farthest key homed here lies |
 /// | 16–25 | lane | while claimed, the lane that holds the claim |
-/// | 26 | claimed | keys homed here are being inserted or removed |
+/// | 26 | claimed | entries for keys homed here are being added, or the reach changed |
 /// | 27–63 | version | counts claims, so that no two are alike |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Control(pub(crate) u64);
@@ -311,7 +310,8 @@ mod tests {
         for len in [0, 1, 2, 3, 63, 64, 65, 4095, 4096] {
             let meta = Meta(0).covering(len);
             assert!(meta.written(1 << 20) >= len, "{len}");
-            assert!(meta.written(1 << 20) <= (2 * len).max(1), "{len}");
+            assert!(meta.written(1 << 20) <= 2 * len, "{len}");
+            assert_eq!(meta.high() == 0, len == 0);
         }
         assert_eq!(Meta(0).with_high(Meta::HIGH_UNKNOWN).written(100), 100);
         assert_eq!(Meta(0).covering(100).written(65), 65);

@@ -95,27 +95,25 @@ impl<'a> Claimant<'a> {
     ) -> Option<Result<Claim<'a>, Error>> {
         let slot = self.arena.slot(number)?;
         for _ in 0..Self::ROUNDS {
-            let state = State(slot.state_number.first_acquire());
+            let window = self.arena.open(number, slot);
             if !wanted(slot) {
                 return None;
             }
-            if state.is_claimed() {
-                if self.is_held(number, slot, state) {
+            if window.state.is_claimed() {
+                if self.is_held(number, slot, window.state) {
                     return Some(Err(Error::Again));
                 }
                 continue;
             }
-            let meta = Meta(slot.meta.load(Relaxed));
-            if !meta.is_present() {
+            if !window.meta.is_present() {
                 return None;
             }
-            let window = Window { number, slot, state, meta, pinned: false };
             if let Err(error) = check(&window)
                 && window.holds()
             {
                 return Some(Err(error));
             }
-            if let Some(claim) = self.win(number, slot, state, meta) {
+            if let Some(claim) = self.win(number, slot, window.state, window.meta) {
                 return Some(Ok(claim));
             }
         }
@@ -168,8 +166,13 @@ impl<'a> Claimant<'a> {
 
     /// Claims a free slot, first among those near the last one found. Slots that dead writers hold are
     /// asked for only when there is no other.
+    ///
+    /// # Errors
+    /// [`Error::Full`] when every slot holds a key or a new one of this very group; [`Error::Again`] when
+    /// others hold one that may come free.
     fn claim_free(&mut self) -> Result<Claim<'a>, Error> {
-        let map = self.arena.map;
+        let (arena, map) = (self.arena, self.arena.map);
+        let mut error = Error::Full;
         for ask in [false, true] {
             for step in 0..map.len() {
                 let index = (self.hint + step) % map.len();
@@ -181,10 +184,15 @@ impl<'a> Claimant<'a> {
                         self.hint = index;
                         return Ok(claim);
                     }
+                    let state = arena.slot(number).map(|slot| slot.state_number.first_relaxed());
+                    let state = State(state.unwrap_or_default());
+                    if state.is_claimed() && state.lane() != self.lane {
+                        error = Error::Again;
+                    }
                 }
             }
         }
-        Err(Error::Full)
+        Err(error)
     }
 
     /// Claims slot `number` if it holds no key and no living writer.

@@ -30,7 +30,7 @@ impl<'a> Claimant<'a> {
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(slot.meta.load(Relaxed));
         let ready = !state.is_claimed() & meta.is_present() & meta.is_number();
-        if !ready || self.must_wipe(meta) || !key.is_in(slot) {
+        if !ready || self.must_prepare(meta) || !key.is_in(slot) {
             return None;
         }
         self.exchange(number, slot, state, |old| op.apply(old))
@@ -52,7 +52,7 @@ impl<'a> Claimant<'a> {
         let old = slot.state_number.second();
         let new = change(old);
         let owned = state.claimed(self.lane, false).0;
-        let done = slot.state_number.exchange((state.0, old), (state.stepped().0, new), owned);
+        let done = slot.state_number.exchange((state.0, old), (state.advanced().0, new), owned);
         if done {
             self.count_write();
         }
@@ -92,8 +92,8 @@ impl<'a> Claimant<'a> {
                 }
             } else if !meta.is_present() {
                 return None;
-            } else if !meta.is_number() || self.must_wipe(meta) {
-                if let Err(error) = self.promote(key) {
+            } else if !meta.is_number() || self.must_prepare(meta) {
+                if let Err(error) = self.prepare(key) {
                     return Some(Err(error));
                 }
             } else if let Some(new) = self.exchange(number, slot, state, &change) {
@@ -105,16 +105,17 @@ impl<'a> Claimant<'a> {
         None
     }
 
-    /// Whether a number's slot has stale bytes that the level in force does not allow behind a write.
+    /// Whether a number's slot holds what no write may leave: a vector, which goes with the value it was
+    /// made for, or stale bytes at level full.
     #[inline(always)]
-    fn must_wipe(&self, meta: Meta) -> bool {
-        (meta.high() != 0 || meta.vector_stale() != meta.has_vector())
-            && self.arena.scrub() == Scrub::Full
+    fn must_prepare(&self, meta: Meta) -> bool {
+        let stale = meta.high() != 0 || meta.vector_stale() != 0;
+        meta.has_vector() != 0 || stale && self.arena.scrub() == Scrub::Full
     }
 
-    /// Moves the value of a `BIGUINT` slot that was set as bytes into its number word, and lets publishing
-    /// wipe what is stale.
-    fn promote(&mut self, key: &KeyRef<'_>) -> Result<(), Error> {
+    /// Makes the slot of `key` ready for exchanges: moves a value that was set as bytes into the number
+    /// word, drops the vector, and lets publishing wipe what is stale.
+    fn prepare(&mut self, key: &KeyRef<'_>) -> Result<(), Error> {
         let arena = self.arena;
         let claim = self.claim_checked(key, |window| {
             let number = window.payload(&arena).number(number_in_slot);
@@ -123,7 +124,7 @@ impl<'a> Claimant<'a> {
         })?;
         let payload = arena.payload(claim.number, claim.slot, claim.meta);
         claim.slot.state_number.store_second(payload.number(number_in_slot).unwrap_or_default());
-        let meta = claim.meta.holding_number();
+        let meta = claim.meta.holding_number().with_has_vector(0);
         self.publish(claim, meta);
         Ok(())
     }

@@ -18,7 +18,7 @@ pub(crate) struct Window<'a> {
     pub(crate) meta: Meta,
     /// The meta word is one that a group has committed and not yet published: it holds as long as the
     /// claim does.
-    pub(super) pinned: bool,
+    pinned: bool,
 }
 
 impl<'a> Window<'a> {

@@ -59,7 +59,7 @@ impl<'a> Claimant<'a> {
         let (arena, max) = (self.arena, self.arena.shape.max_value_len as usize);
         let claim = self.claim_checked(key, |window| match window.payload(&arena) {
             Payload::Number(_) => Err(Error::WrongType),
-            Payload::Bytes(_, len) if tail.len() > max - len => Err(Error::ValueTooLong),
+            Payload::Bytes(_, len) if tail.len() + len > max => Err(Error::ValueTooLong),
             Payload::Bytes(..) => Ok(()),
         })?;
         let old = arena.len_of(claim.meta);

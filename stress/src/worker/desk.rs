@@ -74,7 +74,7 @@ impl<'a> Desk<'a> {
         if self.left > 0 { true } else { self.look_up() }
     }
 
-    /// Makes one attempt: counts it, and times it when one is due.
+    /// Makes one attempt: counts it, and times it when one is due and it succeeds.
     #[inline]
     pub(super) fn attempt<R>(
         &mut self,
@@ -83,11 +83,13 @@ impl<'a> Desk<'a> {
     ) -> Result<R, Miss> {
         self.counts[op as usize].attempts += 1;
         let result = if self.latencies.due() {
-            let start = splinter::cycles();
+            let start = splinter::cycles_fenced();
             let result = call();
-            let end = splinter::cycles();
-            // Counters of two processors may be a few cycles apart.
-            self.latencies.record(op, end.saturating_sub(start));
+            let end = splinter::cycles_fenced();
+            if result.is_ok() {
+                // Counters of two processors may be a few cycles apart.
+                self.latencies.record(op, end.saturating_sub(start));
+            }
             result
         } else {
             call()

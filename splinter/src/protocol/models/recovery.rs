@@ -77,3 +77,12 @@ fn a_lane_that_dies_recovering_again_and_again_is_recovered_in_the_end() {
         });
     }
 }
+
+#[test]
+fn who_dies_taking_a_claim_over_leaves_it_to_the_heir_of_its_own_lane() {
+    die_twice(|tiny, stores| {
+        let lived = tiny.die(1, stores, |writer| writer.set(&letter(0), &value(3)));
+        drop(tiny.claimant(1));
+        lived.is_some()
+    });
+}
