@@ -42,7 +42,10 @@ impl Store {
     #[inline(always)]
     fn get_key(&self, key: &KeyRef<'_>, buf: &mut [u8], error: &mut Error) -> u64 {
         let arena = self.arena();
-        if let Some(window) = arena.guess(key).and_then(|number| arena.plain_window(number, key))
+        let Some(number) = arena.guess(key) else {
+            return or_failed(Err(Error::NotFound), error);
+        };
+        if let Some(window) = arena.plain_window(number, key)
             && let Ok(len) = arena.buffered(window.number, window.meta).copy_to(buf)
             && window.holds()
         {
