@@ -48,7 +48,7 @@ fn exercise(store: &Store, seed: u64, rounds: u64) {
         let _ = store.tandem(&key, &mut [vec![], vec![], vec![]]);
         let _ = store.view(&key).map(|view| (view.bytes().count(), view.copy_to(&mut buf)));
         let _ = store.resolve(&key).map(|handle| store.get_at(&handle, &mut buf));
-        store.get_many(&[&key, "key0"], &mut buf, 100, &mut [Ok(0), Ok(0)]);
+        store.get_many(&[key.as_str(), "key0"], &mut buf, 100, &mut [Ok(0), Ok(0)]);
         if let Some(writer) = &mut writer {
             let body = &buf[..word as usize % 101];
             match word >> 32 & 15 {

@@ -73,8 +73,10 @@ pub(crate) struct Header {
 
 /// Where the places of the label routes (64 words), the bid table (32 × 64 bytes) and the signal
 /// groups (64 × 64 bytes) lie: zero in format version 1, whose writers do not signal.
+#[allow(dead_code, reason = "reserved: only the assertions below look at it")]
 pub(crate) const LABEL_ROUTES_AT: u64 = 1024;
 /// See [`LABEL_ROUTES_AT`].
+#[allow(dead_code, reason = "as above")]
 pub(crate) const BIDS_AT: u64 = LABEL_ROUTES_AT + 64 * 8;
 /// See [`LABEL_ROUTES_AT`].
 pub(crate) const GROUPS_AT: u64 = 4096;
