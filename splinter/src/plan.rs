@@ -2,8 +2,8 @@
 //! none of it: the geometry is read once, planned anew, and every recorded offset must agree.
 
 use crate::arena::layout::{
-    Chunk, FORMAT_VERSION, HASH_RAPID_V3, Header, HeaderGeometry, LANES_AT, Lane, MAGIC, MapWord,
-    READY, Slot,
+    Chunk, FORMAT_VERSION, GROUPS, HASH_RAPID_V3, Header, HeaderGeometry, LANES_AT, Lane, MAGIC,
+    MapWord, READY, Slot,
 };
 use crate::arena::{Arena, Shape};
 use crate::config::Geometry;
@@ -18,6 +18,9 @@ pub(crate) struct Plan {
     pub(crate) arena_len: u64,
     chunks: u64,
     map_at: u64,
+    routes_at: u64,
+    rings_at: u64,
+    ring_len: u64,
     chunks_at: u64,
     slots_at: u64,
     values_at: u64,
@@ -30,6 +33,10 @@ pub(crate) struct Plan {
 const SLOTS_PER_CHUNK: u64 = 4;
 /// The size of a slot's record.
 const SLOT: u64 = size_of::<Slot>() as u64;
+/// The fewest and the most entries of a group's ring.
+const RING_LEN: [u64; 2] = [64, 4096];
+/// Rings: one for each group, and one for the whole store.
+const RINGS: u64 = GROUPS as u64 + 1;
 const LINE: u64 = 64;
 const PAGE: u64 = 4096;
 /// The most bytes an arena can have: what user space can map.
@@ -54,8 +61,11 @@ impl Plan {
         within("the number of lanes", lanes.into(), 1, 1023)?;
         let chunks = slots.div_ceil(SLOTS_PER_CHUNK).next_power_of_two();
         let map_at = LANES_AT + u64::from(lanes) * size_of::<Lane>() as u64;
-        let chunks_at =
-            (map_at + slots.div_ceil(64) * size_of::<MapWord>() as u64).next_multiple_of(LINE);
+        let routes_at = map_at + slots.div_ceil(64) * size_of::<MapWord>() as u64;
+        // Who is more changes behind than there are slots looks at the slots as well as at the changes.
+        let ring_len = slots.next_power_of_two().clamp(RING_LEN[0], RING_LEN[1]);
+        let rings_at = (routes_at + slots * 8).next_multiple_of(PAGE);
+        let chunks_at = rings_at + RINGS * ring_len * 8;
         let slots_at = (chunks_at + chunks * LINE).next_multiple_of(PAGE);
         let values_at = (slots_at + slots * SLOT).next_multiple_of(PAGE);
         let value_stride = spread(2 * max_value_len.next_multiple_of(LINE));
@@ -79,6 +89,9 @@ impl Plan {
             arena_len,
             chunks,
             map_at,
+            routes_at,
+            rings_at,
+            ring_len,
             chunks_at,
             slots_at,
             values_at,
@@ -89,7 +102,7 @@ impl Plan {
     }
 
     /// The header's words of geometry, with what this plan has in each.
-    fn fields<'h>(&self, header: &'h HeaderGeometry) -> [(&'h Word, u64); 16] {
+    fn fields<'h>(&self, header: &'h HeaderGeometry) -> [(&'h Word, u64); 19] {
         [
             (&header.slots, self.geometry.slots),
             (&header.max_value_len, self.geometry.max_value_len),
@@ -100,6 +113,9 @@ impl Plan {
             (&header.arena_len, self.arena_len),
             (&header.lanes_at, LANES_AT),
             (&header.map_at, self.map_at),
+            (&header.routes_at, self.routes_at),
+            (&header.rings_at, self.rings_at),
+            (&header.ring_len, self.ring_len),
             (&header.chunks_at, self.chunks_at),
             (&header.slots_at, self.slots_at),
             (&header.slot_stride, SLOT),
@@ -168,6 +184,7 @@ impl Plan {
             vectors_at: words(self.vectors_at),
             vector_stride: words(self.vector_stride),
             vector_words: words((u64::from(self.geometry.vector_dim) * 4).next_multiple_of(LINE)),
+            ring_len: self.ring_len as u32,
         }
     }
 
@@ -190,12 +207,17 @@ impl Plan {
         // SAFETY: see above.
         let map = unsafe { slice::<MapWord>(at(self.map_at), self.geometry.slots.div_ceil(64)) };
         // SAFETY: see above.
+        let routes = unsafe { slice::<Word>(at(self.routes_at), self.geometry.slots) };
+        // SAFETY: see above.
+        let rings = unsafe { slice::<Word>(at(self.rings_at), RINGS * self.ring_len) };
+        // SAFETY: see above.
         let chunks = unsafe { slice::<Chunk>(at(self.chunks_at), self.chunks) };
         // SAFETY: see above.
         let words = unsafe { slice::<Word>(at(0), self.arena_len / 8) };
         // SAFETY: see above.
         let slots = unsafe { slice::<Slot>(at(self.slots_at), self.geometry.slots) };
-        Arena { header, lanes, map, chunks, slots, words, shape: self.shape() }
+        let shape = self.shape();
+        Arena { header, lanes, map, chunks, slots, routes, rings, words, shape }
     }
 
     /// Returns where in the arena a slot's number word is, in bytes.

@@ -1,4 +1,4 @@
-//! The records of an arena, byte by byte: header, lane, map, chunk and slot. Layouts are asserted at
+//! The records of an arena, byte by byte: header, bid, group, lane, map, chunk and slot. Layouts are asserted at
 //! compile time and written down in `docs/design.md`; changing one raises [`FORMAT_VERSION`]. Every
 //! field is an atomic word, so that a record can be borrowed while other processes write it, and all
 //! zeroes is every record's first state, so that a sparse file is an empty arena.
@@ -8,7 +8,7 @@ use crate::sync::{Pair, Word};
 /// The first word of an arena: `TNLS` and, in the upper half, the format's version.
 pub(crate) const MAGIC: u64 = 0x534c_4e54;
 /// The version of the layout in this file.
-pub(crate) const FORMAT_VERSION: u64 = 1;
+pub(crate) const FORMAT_VERSION: u64 = 2;
 /// The number of the hash function that keys are placed by: rapidhash, version 3, seed 0.
 pub(crate) const HASH_RAPID_V3: u64 = 1;
 /// The header's state once the arena is complete.
@@ -23,6 +23,8 @@ pub(crate) const KEY_WORDS: usize = 8;
 pub(crate) const FLAG_FULL: u64 = 1;
 /// See [`FLAG_FULL`].
 pub(crate) const FLAG_HYBRID: u64 = 2;
+/// The header flag that is set while somebody may watch the whole store.
+pub(crate) const FLAG_WATCHED: u64 = 4;
 /// Where the user's sixteen flags begin in the header's flag word.
 pub(crate) const USER_FLAG_SHIFT: u32 = 16;
 
@@ -39,6 +41,9 @@ pub(crate) struct HeaderGeometry {
     pub(crate) arena_len: Word,
     pub(crate) lanes_at: Word,
     pub(crate) map_at: Word,
+    pub(crate) routes_at: Word,
+    pub(crate) rings_at: Word,
+    pub(crate) ring_len: Word,
     pub(crate) chunks_at: Word,
     pub(crate) slots_at: Word,
     pub(crate) slot_stride: Word,
@@ -57,7 +62,7 @@ pub(crate) struct Header {
     /// Zero while being created, then [`READY`].
     pub(crate) state: Word,
     pub(crate) geometry: HeaderGeometry,
-    reserved: [Word; 14],
+    reserved: [Word; 11],
     /// Scrub level and the user's flags: read by every write.
     pub(crate) flags: Word,
     flags_line: [Word; 15],
@@ -69,19 +74,66 @@ pub(crate) struct Header {
     /// Claims of dead writers that were taken over.
     pub(crate) takeovers: Word,
     takeovers_line: [Word; 15],
+    /// What those sleep on who wait for signals: its lower half changes before they are woken.
+    pub(crate) bell: Word,
+    bell_line: [Word; 15],
+    /// Changes whenever the table of bids does; its lower half is slept on.
+    pub(crate) bid_changes: Word,
+    bids_line: [Word; 15],
+    space: [Word; 16],
+    /// For each label, the groups that hear of changes to keys that carry it, one bit a group.
+    pub(crate) label_routes: [Word; LABELS],
+    pub(crate) bids: [Bid; BIDS],
+    bids_end: [Word; if cfg!(loom) { 0 } else { 64 }],
+    /// The groups that keys and labels are routed to and, last, that of the whole store.
+    pub(crate) groups: [Group; GROUPS + 1],
 }
 
-/// Where the places of the label routes (64 words), the bid table (32 × 64 bytes) and the signal
-/// groups (64 × 64 bytes) lie: zero in format version 1, whose writers do not signal.
-#[allow(dead_code, reason = "reserved: only the assertions below look at it")]
-pub(crate) const LABEL_ROUTES_AT: u64 = 1024;
-/// See [`LABEL_ROUTES_AT`].
-#[allow(dead_code, reason = "as above")]
-pub(crate) const BIDS_AT: u64 = LABEL_ROUTES_AT + 64 * 8;
-/// See [`LABEL_ROUTES_AT`].
-pub(crate) const GROUPS_AT: u64 = 4096;
+/// Signal groups, that of the whole store aside. The models make do with two.
+pub(crate) const GROUPS: usize = if cfg!(loom) { 2 } else { 64 };
+/// The group of the whole store.
+pub(crate) const WHOLE_STORE: usize = GROUPS;
+/// Labels that can be routed.
+pub(crate) const LABELS: usize = if cfg!(loom) { 2 } else { 64 };
+/// Entries in the table of bids.
+pub(crate) const BIDS: usize = if cfg!(loom) { 3 } else { 32 };
+/// Where the bids begin.
+pub(crate) const BIDS_AT: u64 = 1536;
 /// Where the lanes begin.
-pub(crate) const LANES_AT: u64 = GROUPS_AT + 64 * 64;
+pub(crate) const LANES_AT: u64 = size_of::<Header>() as u64;
+
+/// One process's bid for advice on memory. The byte at its offset is locked for as long as the bidder
+/// lives; only whoever holds that lock writes it.
+#[repr(C, align(64))]
+#[cfg_attr(loom, derive(Default))]
+pub(crate) struct Bid {
+    /// Odd while the entry is being written.
+    pub(crate) version: Word,
+    /// What is bid for, the stage of the bid, and the bidder's process.
+    pub(crate) subject: Word,
+    /// Intent and priority.
+    pub(crate) terms: Word,
+    /// When the bid was made, in cycles, and for how many.
+    pub(crate) claimed_at: Word,
+    /// See `claimed_at`.
+    pub(crate) duration: Word,
+    rest: [Word; 3],
+}
+
+/// A signal group: how often it was signalled, and who waits for it.
+#[repr(C, align(64))]
+#[cfg_attr(loom, derive(Default))]
+pub(crate) struct Group {
+    /// Signals so far: the position in the group's ring at which the next one is put.
+    pub(crate) count: Word,
+    /// How often somebody set out to sleep until a signal comes.
+    pub(crate) arrivals: Word,
+    /// The arrivals that need not be woken any more. Nobody sleeps if this equals `arrivals`.
+    pub(crate) departures: Word,
+    /// Up to where some watcher has read; kept for the group of the whole store only.
+    pub(crate) read_to: Word,
+    rest: [Word; 4],
+}
 
 /// A registered writer. The first line is its owner's alone; the second is read by others, and only
 /// written by group writes.
@@ -132,7 +184,7 @@ pub(crate) struct Slot {
     pub(crate) state_number: Pair,
     /// A [`Meta`](super::state::Meta).
     pub(crate) meta: Word,
-    /// Non-zero when somebody wants to hear of changes: zero in format version 1.
+    /// An [`Attention`](super::state::Attention): whether somebody wants to hear of changes.
     pub(crate) attention: Word,
     /// The key, padded with zeroes; its 64th byte is always zero.
     pub(crate) key: [Word; KEY_WORDS],
@@ -169,8 +221,12 @@ const _: () = {
     assert!(offset_of!(Header, flags) == 256);
     assert!(offset_of!(Header, parse_failures) == 384);
     assert!(offset_of!(Header, takeovers) == 512);
-    assert!(size_of::<Header>() == 640 && size_of::<Header>() as u64 <= LABEL_ROUTES_AT);
-    assert!(BIDS_AT + 32 * 64 <= GROUPS_AT && LANES_AT.is_multiple_of(128));
+    assert!(offset_of!(Header, bell) == 640);
+    assert!(offset_of!(Header, bid_changes) == 768);
+    assert!(offset_of!(Header, label_routes) == 1024);
+    assert!(offset_of!(Header, bids) == BIDS_AT as usize && size_of::<Bid>() == 64);
+    assert!(offset_of!(Header, groups) == 4096 && size_of::<Group>() == 64);
+    assert!(LANES_AT == 8320);
     assert!(size_of::<Lane>() == 128 && offset_of!(Lane, committed) == 64);
     assert!(size_of::<MapWord>() == 16);
     assert!(size_of::<Chunk>() == 64 && offset_of!(Chunk, entries) == 8);

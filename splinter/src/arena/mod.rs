@@ -52,6 +52,8 @@ pub(crate) struct Shape {
     pub(crate) vector_stride: usize,
     /// Words of one vector buffer.
     pub(crate) vector_words: usize,
+    /// Entries of a group's ring, a power of two.
+    pub(crate) ring_len: u32,
 }
 
 /// A borrowed arena.
@@ -62,6 +64,10 @@ pub(crate) struct Arena<'a> {
     pub(crate) map: &'a [MapWord],
     pub(crate) chunks: &'a [Chunk],
     pub(crate) slots: &'a [Slot],
+    /// For each slot, the groups that its key was registered to, one bit a group.
+    pub(crate) routes: &'a [Word],
+    /// The groups' rings, one behind the other.
+    pub(crate) rings: &'a [Word],
     /// Every word of the arena: values and vectors lie at the places the shape gives.
     pub(crate) words: &'a [Word],
     pub(crate) shape: Shape,

@@ -189,6 +189,78 @@ impl Meta {
     }
 }
 
+/// A slot's attention word: what a writer looks at to see whether anybody wants to hear of the change.
+///
+/// | bits | field | meaning |
+/// |---|---|---|
+/// | 0 | polled | somebody may sleep on the slot's state |
+/// | 1 | routed | the slot's own routes are not zero |
+/// | 2 | labelled | the key has labels |
+/// | 32–63 | arrivals | how often somebody set out to sleep on the state |
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Attention(pub(crate) u64);
+
+impl Attention {
+    pub(crate) const POLLED: u64 = 1;
+    pub(crate) const ROUTED: u64 = 2;
+    pub(crate) const LABELLED: u64 = 4;
+    const WANTED: u64 = Self::POLLED | Self::ROUTED | Self::LABELLED;
+
+    /// Whether anybody wants to hear of changes.
+    #[inline(always)]
+    pub(crate) const fn is_wanted(self) -> bool {
+        self.0 & Self::WANTED != 0
+    }
+
+    /// Whether changes may concern a group.
+    pub(crate) const fn is_grouped(self) -> bool {
+        self.0 & (Self::ROUTED | Self::LABELLED) != 0
+    }
+
+    pub(crate) const fn is_polled(self) -> bool {
+        self.0 & Self::POLLED != 0
+    }
+
+    /// Returns the word once one more has set out to sleep.
+    pub(crate) const fn arrived(self) -> Self {
+        Self(self.0.wrapping_add(1 << 32) | Self::POLLED)
+    }
+
+    /// Returns the word once all who had arrived were woken.
+    pub(crate) const fn departed(self) -> Self {
+        Self(self.0 & !Self::POLLED)
+    }
+
+    /// Returns the word of a slot with these routes and labels.
+    pub(crate) const fn following(self, routes: u64, labels: u64) -> Self {
+        let routed = if routes != 0 { Self::ROUTED } else { 0 };
+        let labelled = if labels != 0 { Self::LABELLED } else { 0 };
+        Self(self.0 & !(Self::ROUTED | Self::LABELLED) | routed | labelled)
+    }
+}
+
+/// A ring's entry: bits 0–31 the number of the slot that changed, 32–63 which time round the ring it
+/// is. Zero is one that was never written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Signal(pub(crate) u64);
+
+impl Signal {
+    /// Returns the entry for the signal at `position` of a ring of `len` entries, a power of two.
+    pub(crate) const fn new(slot: u32, position: u64, len: u64) -> Self {
+        let turn = (position >> len.trailing_zeros()).wrapping_add(1) as u32;
+        Self((turn as u64) << 32 | slot as u64)
+    }
+
+    pub(crate) const fn slot(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Whether this is the entry of the signal at `position`, whichever slot it names.
+    pub(crate) const fn is_at(self, position: u64, len: u64) -> bool {
+        self.0 >> 32 == Self::new(0, position, len).0 >> 32
+    }
+}
+
 /// A chunk's control word.
 ///
 /// | bits | field | meaning |

@@ -18,7 +18,7 @@ mod writes;
 
 use super::{Claimant, Liveness};
 use crate::arena::key::{Key, KeyRef};
-use crate::arena::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, Header, Lane, MapWord, Slot};
+use crate::arena::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, Slot};
 use crate::arena::state::{Control, Entry, State};
 use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
@@ -30,6 +30,9 @@ use std::sync::{Arc, Mutex};
 
 /// The keys of the models, one letter each.
 const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
+
+/// Entries of a ring: so few that they are soon overwritten.
+const RING_LEN: usize = 2;
 
 /// What a read returns.
 type Read = Result<Vec<u8>, Error>;
@@ -51,6 +54,8 @@ struct Tiny {
     map: Vec<MapWord>,
     chunks: Vec<Chunk>,
     slots: Vec<Slot>,
+    routes: Vec<Word>,
+    rings: Vec<Word>,
     words: Vec<Word>,
     shape: Shape,
     census: Arc<Census>,
@@ -94,6 +99,8 @@ impl Size {
             map: some(1),
             chunks: some(self.chunks),
             slots: some(self.slots),
+            routes: some(self.slots),
+            rings: some((GROUPS + 1) * RING_LEN),
             words: some(values + self.slots * 2 * vector_words),
             shape: Shape {
                 slots: self.slots as u32,
@@ -105,6 +112,7 @@ impl Size {
                 vectors_at: values,
                 vector_stride: 2 * vector_words,
                 vector_words,
+                ring_len: RING_LEN as u32,
             },
             census: Arc::new(Census(some(self.lanes))),
         };
@@ -130,6 +138,8 @@ impl Tiny {
             map: &self.map,
             chunks: &self.chunks,
             slots: &self.slots,
+            routes: &self.routes,
+            rings: &self.rings,
             words: &self.words,
             shape: self.shape,
         }
