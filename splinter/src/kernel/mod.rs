@@ -1,10 +1,11 @@
-//! Everything that asks the kernel: memory files and named shared memory, mappings, locks, NUMA
-//! placement, huge pages. The only place that maps memory. It knows files, bytes and offsets, and
-//! nothing of what a store keeps in them: no header, no slot, no key.
+//! Everything that asks the kernel: memory files and named shared memory, mappings, locks, sleeping
+//! and waking, NUMA placement, huge pages. The only place that maps memory. It knows files, bytes
+//! and offsets, and nothing of what a store keeps in them: no header, no slot, no key.
 
 mod backing;
 mod extents;
 mod fork;
+pub(crate) mod futex;
 pub(crate) mod huge;
 mod lanes;
 mod location;

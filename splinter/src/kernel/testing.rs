@@ -4,13 +4,16 @@
 // Opts in for fork, seccomp and the like, which tests of system calls cannot do without.
 #![allow(unsafe_code)]
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::AtomicU64;
 
 use super::location::Location;
+use super::map::Mapping;
 use super::sys;
 
 /// After how many seconds a child is killed by its own alarm: a watchdog, not a measurement.
@@ -68,6 +71,39 @@ fn names_in(directory: &Path, part: &str) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("a directory");
     let names = entries.map(|entry| entry.expect("an entry").file_name().into_string());
     names.map(|name| name.expect("text")).filter(|name| name.contains(part)).collect()
+}
+
+/// A word in shared memory. Whoever sleeps on it or wakes there may map it at another address.
+pub(super) struct SharedWord {
+    file: File,
+    mapping: Mapping,
+}
+
+impl SharedWord {
+    /// Makes one that reads zero.
+    pub(super) fn new() -> Self {
+        let file = File::from(sys::memory_file(c"test", 0).expect("memory"));
+        file.set_len(4096).expect("a page");
+        Self::of(file.as_fd(), true)
+    }
+
+    /// Maps the word of `fd` once more.
+    pub(super) fn of(fd: BorrowedFd<'_>, writable: bool) -> Self {
+        let file = File::from(fd.try_clone_to_owned().expect("a descriptor"));
+        let mapping = Mapping::new(fd, 4096, writable, "test").expect("a mapping");
+        Self { file, mapping }
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Lends the word, which is mapped for as long as this lives.
+    pub(super) fn word(&self) -> &AtomicU64 {
+        // SAFETY: the first bytes of the mapping are aligned, and all access to them is atomic;
+        // `self` keeps them mapped.
+        unsafe { AtomicU64::from_ptr(self.mapping.base().as_ptr().cast()) }
+    }
 }
 
 /// A forked child, killed and waited for when dropped.
