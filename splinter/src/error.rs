@@ -34,6 +34,10 @@ pub enum Error {
     WrongDimension,
     /// A tandem has 1 to 255 orders.
     BadOrders,
+    /// Signal groups are numbered from 0 to 63.
+    NoSuchGroup,
+    /// The deadline passed before what was waited for.
+    TimedOut,
     /// The writer was inherited across a fork; the child registers one of its own.
     Forked,
 }
@@ -54,6 +58,8 @@ impl fmt::Display for Error {
             Self::WrongType => f.write_str("the slot's type or text does not fit the operation"),
             Self::WrongDimension => f.write_str("the vector does not have the store's dimension"),
             Self::BadOrders => f.write_str("a tandem has 1 to 255 orders"),
+            Self::NoSuchGroup => f.write_str("there is no such signal group; they are 0 to 63"),
+            Self::TimedOut => f.write_str("the deadline passed"),
             Self::Forked => {
                 f.write_str("the writer belongs to the parent process; register another")
             }
@@ -96,6 +102,8 @@ pub enum StoreError {
         /// How many lanes the store has.
         lanes: u32,
     },
+    /// There is no signal group of that number; they are 0 to 63.
+    NoSuchGroup(u8),
     /// The store was opened for reading only.
     ReadOnly,
     /// The placement names a node this machine does not have, or cannot be had here.
@@ -127,6 +135,9 @@ impl fmt::Display for StoreError {
             Self::NotAStore { subject, reason } => write!(f, "{subject} is not a store: {reason}"),
             Self::NoLane { lanes } => {
                 write!(f, "all {lanes} lanes are taken; create the store with more")
+            }
+            Self::NoSuchGroup(group) => {
+                write!(f, "there is no signal group {group}; they are numbered from 0 to 63")
             }
             Self::ReadOnly => f.write_str("the store was opened for reading only"),
             Self::Placement(why) => write!(f, "the placement cannot be had: {why}"),

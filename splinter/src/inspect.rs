@@ -6,7 +6,7 @@ use crate::arena::key::{Key, KeyRef};
 use crate::arena::state::{Control, Entry, Meta, State};
 use crate::arena::{Arena, HYBRID_LINE, Scrub};
 use crate::error::StoreError;
-use crate::protocol::Liveness;
+use crate::protocol::Host;
 use crate::store::Store;
 use crate::sync::Relaxed;
 use std::collections::HashMap;

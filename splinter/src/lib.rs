@@ -30,6 +30,8 @@ mod error;
 mod integer;
 #[cfg_attr(loom, allow(dead_code, unused_imports))]
 mod protocol;
+#[cfg_attr(loom, allow(dead_code))]
+mod signals;
 mod sync;
 
 pub use error::{Error, StoreError};
@@ -56,6 +58,8 @@ mod kernel;
 #[cfg(not(loom))]
 mod plan;
 #[cfg(not(loom))]
+mod poll;
+#[cfg(not(loom))]
 mod reader;
 #[cfg(not(loom))]
 mod snapshot;
@@ -65,6 +69,8 @@ mod store;
 mod tandem;
 #[cfg(not(loom))]
 mod view;
+#[cfg(not(loom))]
+mod watcher;
 #[cfg(not(loom))]
 mod writer;
 
@@ -83,5 +89,6 @@ pub use crate::{
     store::Store,
     tandem::MAX_ORDERS,
     view::{Handle, View},
+    watcher::{Change, Lagged, Watcher},
     writer::Writer,
 };

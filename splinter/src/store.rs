@@ -1,7 +1,7 @@
 //! An open store: creating, opening, and what concerns it as a whole. Reading a key is in `reader`,
 //! changing one in `writer`.
 
-use crate::arena::layout::{FLAG_FULL, FLAG_HYBRID, Header, LANES_AT, Lane, USER_FLAG_SHIFT};
+use crate::arena::layout::{FLAG_FULL, FLAG_HYBRID, Header, LANES_AT, Lane, Slot, USER_FLAG_SHIFT};
 use crate::arena::{Arena, Scrub};
 use crate::config::{Config, Geometry, OpenOptions};
 use crate::error::StoreError;
@@ -9,8 +9,8 @@ use crate::kernel::{
     self, Backing, HugePages, LaneBytes, LaneLocks, Location, Mapping, Residency, Staged,
 };
 use crate::plan::Plan;
-use crate::protocol::Liveness;
-use crate::sync::Relaxed;
+use crate::protocol::Host;
+use crate::sync::{Relaxed, Word};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,12 +46,20 @@ pub(crate) struct Inner {
     locks: Mutex<Option<Arc<Locks>>>,
 }
 
-/// The lane locks, as the protocol asks for them.
+/// The lane locks and the kernel's futexes, as the protocol asks for them.
 pub(crate) struct Locks(pub(crate) LaneLocks);
 
-impl Liveness for Locks {
+impl Host for Locks {
     fn is_alive(&self, lane: u32) -> bool {
         self.0.is_alive(lane)
+    }
+
+    fn wake_slot(&self, slot: &Slot) {
+        kernel::futex::wake(slot.state_number.first_word(), u32::MAX);
+    }
+
+    fn wake_bell(&self, bell: &Word, bits: u32) {
+        kernel::futex::wake(bell, bits);
     }
 }
 

@@ -168,6 +168,17 @@ pub(crate) fn load_acquire(word: &Word) -> u64 {
     value
 }
 
+/// Keeps loads that follow an exchange, or any other step that loads and stores at once, behind it, for
+/// whoever sets one word and then looks at another. On x86-64 such a step has done so by itself.
+#[inline(always)]
+pub(crate) fn fence_after_exchange() {
+    if cfg!(all(target_arch = "x86_64", not(loom))) {
+        fence(Release);
+    } else {
+        fence(Ordering::SeqCst);
+    }
+}
+
 /// Two adjacent words, the second of which can be changed together with the first in one step.
 #[cfg(not(loom))]
 #[repr(C, align(16))]
@@ -191,6 +202,11 @@ impl Pair {
     #[inline(always)]
     pub(crate) fn first_relaxed(&self) -> u64 {
         self.first.load(Relaxed)
+    }
+
+    /// Borrows the first word, to sleep on or to wake who sleeps on it.
+    pub(crate) fn first_word(&self) -> &Word {
+        &self.first
     }
 
     /// Changes the first word from `old` to `new`, or does nothing and returns false.

@@ -137,6 +137,12 @@ impl Handle {
     pub fn key(&self) -> Key {
         self.0.key
     }
+
+    /// Returns the number of the slot, as a [`Change`](crate::Change) has it.
+    #[must_use]
+    pub fn slot(&self) -> u32 {
+        self.0.number
+    }
 }
 
 impl fmt::Debug for Handle {

@@ -8,11 +8,12 @@ use crate::config::Type;
 use crate::error::{Error, StoreError};
 use crate::integer::IntegerOp;
 use crate::kernel;
-use crate::protocol::Claimant;
+use crate::protocol::{Claimant, Host};
 use crate::store::{Locks, Store};
 use crate::sync::{Relaxed, Word};
 use crate::tandem;
 use crate::view::Handle;
+use crate::watcher::group_bit;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -67,6 +68,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // In a forked child the lane is still the parent's.
         if self.forks == kernel::forks() {
+            self.claimant.rest();
             self.locks.0.release(self.claimant.lane);
         }
     }
@@ -247,6 +249,46 @@ impl Writer {
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn unlabel(&mut self, key: impl AsRef<[u8]>, mask: u64) -> Result<(), Error> {
         self.amend_word(key.as_ref(), |slot| &slot.labels, |labels| labels & !mask)
+    }
+
+    /// Registers `key` with a signal group, numbered 0 to 63: every change of the key signals it. A key may
+    /// be registered with any number of groups, and is with none once it was removed.
+    ///
+    /// The key's epoch grows, though nothing else changes.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`], [`Error::NotFound`], [`Error::Again`].
+    pub fn register(&mut self, key: impl AsRef<[u8]>, group: u8) -> Result<(), Error> {
+        self.reroute(key.as_ref(), group, true)
+    }
+
+    /// Takes `key` out of a signal group. Its labels may still lead there.
+    ///
+    /// # Errors
+    /// As [`Self::register`].
+    pub fn unregister(&mut self, key: impl AsRef<[u8]>, group: u8) -> Result<(), Error> {
+        self.reroute(key.as_ref(), group, false)
+    }
+
+    fn reroute(&mut self, key: &[u8], group: u8, on: bool) -> Result<(), Error> {
+        let bit = group_bit(group).ok_or(Error::NoSuchGroup)?;
+        let key = KeyRef::new(key)?;
+        self.claimant()?.reroute(&key, bit, on)
+    }
+
+    /// Signals each group of `key` once, though nothing changed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn pulse(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
+        let key = KeyRef::new(key.as_ref())?;
+        let arena = self.claimant()?.arena;
+        let window = arena.locate(&key).and_then(|number| arena.window(number, &key));
+        let window = window.ok_or(Error::NotFound)?;
+        arena.pulse(window.number, window.slot, |bits| {
+            self.locks.wake_bell(&arena.header.bell, bits);
+        });
+        Ok(())
     }
 
     /// Sets the user flags in `mask` on `key`. Returns all of them as they are then.

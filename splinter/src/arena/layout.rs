@@ -3,7 +3,7 @@
 //! field is an atomic word, so that a record can be borrowed while other processes write it, and all
 //! zeroes is every record's first state, so that a sparse file is an empty arena.
 
-use crate::sync::{Pair, Word};
+use crate::sync::{Acquire, Pair, Word};
 
 /// The first word of an arena: `TNLS` and, in the upper half, the format's version.
 pub(crate) const MAGIC: u64 = 0x534c_4e54;
@@ -152,6 +152,19 @@ pub(crate) struct Lane {
     /// Non-zero while the pending words of this lane's tandem claims are in force.
     pub(crate) committed: Word,
     shared_line: [Word; 7],
+}
+
+impl Lane {
+    /// Borrows the words that say what the lane's owner last set out to claim.
+    pub(crate) fn intents(&self) -> [&Word; 3] {
+        [&self.slot_intent, &self.takeover_intent, &self.chunk_intent]
+    }
+
+    /// Whether the lane's last owner left nothing to finish: it died before its first claim, or gave the
+    /// lane back.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.intents().into_iter().chain([&self.committed]).all(|word| word.load(Acquire) == 0)
+    }
 }
 
 /// The [`Lane::slot_intent`] of a lane whose claims may be on any slots.

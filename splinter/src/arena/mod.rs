@@ -9,10 +9,12 @@ pub(crate) mod copy;
 pub(crate) mod key;
 pub(crate) mod layout;
 pub(crate) mod payload;
+mod scrub;
+mod search;
 pub(crate) mod state;
 
-use self::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, Header, Lane, MapWord, Slot};
-use self::state::Meta;
+use self::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, Lane, MapWord, Slot};
+use self::state::{Attention, Meta};
 use crate::sync::{Relaxed, Word};
 
 /// The three scrub levels: what becomes of stale bytes.
@@ -84,6 +86,14 @@ impl<'a> Arena<'a> {
         } else {
             Scrub::None
         }
+    }
+
+    /// Whether anybody wants to hear of a change to `slot`, as its attention word and the header's flags
+    /// say.
+    #[inline(always)]
+    pub(crate) fn is_heard(&self, slot: &Slot) -> bool {
+        let watched = self.header.flags.load(Relaxed) & FLAG_WATCHED != 0;
+        Attention(slot.attention.load(Relaxed)).is_wanted() | watched
     }
 
     /// Borrows the record of a slot, if there is one of that number.

@@ -4,10 +4,10 @@
 use super::{Claimant, Contender, Window};
 use crate::arena::Scrub;
 use crate::arena::key::{Key, KeyRef, hash_key};
-use crate::arena::layout::Slot;
-use crate::arena::state::{Meta, State};
+use crate::arena::layout::{FLAG_FULL, FLAG_WATCHED, Slot};
+use crate::arena::state::{Attention, Meta, State};
 use crate::error::Error;
-use crate::sync::{Acquire, Relaxed, Release, fence};
+use crate::sync::{Acquire, Relaxed, Release, fence, fence_after_exchange};
 
 /// A slot held at an odd epoch: its owner alone writes the record, the buffers that the current meta
 /// word does not point to, and the meta word. Dropping it unpublished gives the slot back as it was.
@@ -22,8 +22,9 @@ pub(super) struct Claim<'a> {
 impl<'a> Claim<'a> {
     fn new(number: u32, slot: &'a Slot, state: State, meta: Meta) -> Self {
         // Whoever sees a byte written under the claim sees the claim: this fence and the readers'
-        // acquire fence before they look at the state again.
-        fence(Release);
+        // acquire fence before they look at the state again. And whoever is about to sleep sees the
+        // claim, or is seen when the claimant looks at the attention word.
+        fence_after_exchange();
         Self { number, slot, state, meta }
     }
 
@@ -227,20 +228,32 @@ impl<'a> Claimant<'a> {
 
     /// Publishes `meta` as the slot's new content and gives the claim back.
     #[inline(always)]
-    pub(super) fn publish(&mut self, mut claim: Claim<'a>, meta: Meta) {
+    pub(super) fn publish(&mut self, claim: Claim<'a>, meta: Meta) {
+        let flags = self.arena.header.flags.load(Relaxed);
         // Release: whoever reads this word sees the buffer that it points to.
         claim.slot.meta.store(meta.0, Release);
         if !claim.meta.is_present() {
             self.mark(claim.number, true);
         }
-        if self.arena.scrub() == Scrub::Full {
-            self.wipe_retired(&mut claim, meta);
+        let attention = Attention(claim.slot.attention.load(Relaxed));
+        if flags & (FLAG_FULL | FLAG_WATCHED) != 0 || attention.is_wanted() {
+            return self.finish(claim, meta, 0);
         }
         self.count_write();
     }
 
-    /// Leaves nothing of what `meta` does not need, once nobody can still be reading it.
+    /// Does what only some slots and levels need once `meta` is in force: wipes what was retired, and lets
+    /// the groups in `also` hear of it, and whoever else wants to. Gives the claim back.
     #[inline(never)]
+    pub(super) fn finish(&mut self, mut claim: Claim<'a>, meta: Meta, also: u64) {
+        if self.arena.scrub() == Scrub::Full {
+            self.wipe_retired(&mut claim, meta);
+        }
+        self.count_write();
+        self.release_aloud(claim, also);
+    }
+
+    /// Leaves nothing of what `meta` does not need, once nobody can still be reading it.
     fn wipe_retired(&self, claim: &mut Claim<'a>, meta: Meta) {
         claim.advance();
         let wiped = self.arena.wipe(claim.number, claim.slot, meta);
@@ -251,6 +264,7 @@ impl<'a> Claimant<'a> {
     /// bytes are scrubbed.
     pub(super) fn vacate(&mut self, mut claim: Claim<'a>, hash: u64) {
         let arena = self.arena;
+        let groups = arena.groups_of(claim.number, claim.slot);
         self.mark(claim.number, false);
         // The next new key finds the slot at once, and its lines in cache.
         self.hint = claim.number as usize / 64;
@@ -265,6 +279,8 @@ impl<'a> Claimant<'a> {
         let wiped = arena.wipe_vacant(claim.number, claim.slot, vacant);
         claim.slot.meta.store(wiped.0, Release);
         self.count_write();
+        arena.attend(claim.number, claim.slot, false);
+        self.release_aloud(claim, groups);
     }
 
     /// Takes the claim in `seen` over from its dead owner, puts in force what it had committed and
@@ -281,7 +297,8 @@ impl<'a> Claimant<'a> {
         }
         let word = if committed { &slot.pending } else { &slot.meta };
         let meta = Meta(word.load(Acquire));
-        let _claim = Claim::new(number, slot, state, meta);
+        let claim = Claim::new(number, slot, state, meta);
+        let groups = arena.groups_of(number, slot);
         // The dead writer may have written anything to the buffers that are not in force.
         let stale = u64::from(arena.shape.vector_dim > 0);
         let meta = meta.with_high(Meta::HIGH_UNKNOWN).with_vector_stale(stale);
@@ -293,6 +310,9 @@ impl<'a> Claimant<'a> {
         }
         let wiped = arena.wipe_behind(number, slot, meta);
         slot.meta.store(wiped.0, Release);
-        self.arena.header.takeovers.fetch_add(1, Relaxed);
+        arena.header.takeovers.fetch_add(1, Relaxed);
+        // The dead writer may have published, and told nobody.
+        arena.attend(number, slot, meta.is_present());
+        self.release_aloud(claim, groups);
     }
 }

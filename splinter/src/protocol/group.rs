@@ -43,7 +43,9 @@ impl<'a> Claimant<'a> {
         // From here until the last claim is given back, the next owner of this lane looks everywhere.
         self.record.slot_intent.store(EVERY_SLOT, Release);
         self.grouping = true;
-        let result = self.claim_all(keys, claim).map(|claims| {
+        let result = self.claim_all(keys, claim).map(|mut claims| {
+            // Groups of watchers hear of the first order that they have.
+            claims.sort_unstable_by_key(|(index, _)| *index);
             for (index, claim) in &claims {
                 claim.slot.pending.store(content(self, *index, claim).0, Relaxed);
             }
@@ -58,6 +60,7 @@ impl<'a> Claimant<'a> {
             count
         });
         self.grouping = false;
+        self.ring_bell();
         result
     }
 

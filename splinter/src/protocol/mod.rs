@@ -1,10 +1,11 @@
 //! The lock-free protocol over a borrowed arena: no system call, and no allocation on a hot path.
 //!
-//! It knows nothing of files, mappings or processes; whether a writer still lives is asked through
-//! [`Liveness`]. What the words mean is in `arena`, and every atomic comes from `sync`, so that the
+//! It knows nothing of files, mappings or processes; whether a writer still lives is asked, and who sleeps
+//! is woken, through [`Host`]. What the words mean is in `arena`, and every atomic comes from `sync`, so that the
 //! models in `models` run this very code. `docs/design.md` has the argument why it holds. The folder
 //! stays below 1,000 lines of code, which CI counts.
 
+mod announce;
 mod claim;
 mod group;
 mod index;
@@ -16,16 +17,24 @@ mod scrub;
 mod write;
 
 use crate::arena::Arena;
-use crate::arena::layout::{EVERY_SLOT, Lane};
-use crate::arena::state::State;
+use crate::arena::layout::{EVERY_SLOT, Lane, Slot};
+use crate::arena::state::{Attention, State};
+use crate::signals::Wakes;
 use crate::sync::{Acquire, Relaxed, Release, Word, spin_loop};
 use std::sync::Arc;
 
 pub(crate) use self::read::Window;
 
-/// Says whether the writer that holds a lane still lives. When that cannot be known, it lives.
-pub(crate) trait Liveness: Send + Sync {
+/// What the protocol asks of the machine it runs on.
+pub(crate) trait Host: Send + Sync {
+    /// Whether the writer that holds a lane still lives. When that cannot be known, it lives.
     fn is_alive(&self, lane: u32) -> bool;
+
+    /// Wakes all who sleep on the slot's state.
+    fn wake_slot(&self, slot: &Slot);
+
+    /// Wakes all who sleep on the bell for any of the groups with these wake bits.
+    fn wake_bell(&self, bell: &Word, bits: u32);
 }
 
 /// What became of a claim that stood in the way.
@@ -44,13 +53,15 @@ pub(crate) struct Claimant<'a> {
     pub(crate) lane: u32,
     /// This lane's own record.
     record: &'a Lane,
-    liveness: Arc<dyn Liveness>,
+    host: Arc<dyn Host>,
     /// The word of the map where the last free slot was found.
     hint: usize,
     /// The claim that was last found alive, and how often it was met since.
     suspect: (u64, u32),
-    /// Whether claims are made for a group.
+    /// Whether claims are made for a tandem.
     grouping: bool,
+    /// Whom to wake for what was signalled so far.
+    wakes: Wakes,
 }
 
 impl<'a> Claimant<'a> {
@@ -62,10 +73,10 @@ impl<'a> Claimant<'a> {
     const ASK_AGAIN: u32 = 64;
 
     /// Takes `lane`, which the caller owns, and finishes or undoes what a dead owner left.
-    pub(crate) fn new(arena: Arena<'a>, lane: u32, liveness: Arc<dyn Liveness>) -> Self {
+    pub(crate) fn new(arena: Arena<'a>, lane: u32, host: Arc<dyn Host>) -> Self {
         let record = &arena.lanes[lane as usize];
-        let (hint, suspect, grouping) = (0, (0, 0), false);
-        let mut claimant = Self { arena, lane, record, liveness, hint, suspect, grouping };
+        let (hint, suspect, grouping, wakes) = (0, (0, 0), false, Wakes::default());
+        let mut claimant = Self { arena, lane, record, host, hint, suspect, grouping, wakes };
         claimant.recover_lane();
         claimant
     }
@@ -86,7 +97,7 @@ impl<'a> Claimant<'a> {
     }
 
     fn is_alive(&self, lane: u32) -> bool {
-        lane == self.lane || self.liveness.is_alive(lane)
+        lane == self.lane || self.host.is_alive(lane)
     }
 
     /// Waits a moment for the claim in `word` to be given back, then finds out whether its owner lives.
@@ -107,25 +118,39 @@ impl<'a> Claimant<'a> {
     }
 
     /// Finishes or undoes the claims that this lane's former owner held when it died: slots first, so
-    /// that the chunk's entries can be judged by them.
+    /// that the chunk's entries can be judged by them. What it may not have told anybody is told again.
     fn recover_lane(&mut self) {
         let record = self.record;
+        if record.is_at_rest() {
+            return;
+        }
         let last = |intent: &Word| (intent.load(Acquire) as u32).wrapping_sub(1);
-        let is_mine = |this: &Self, lane| lane == this.lane;
-        self.take_over_if(last(&record.takeover_intent), is_mine);
+        self.recover_slot(last(&record.takeover_intent));
         if record.slot_intent.load(Acquire) == EVERY_SLOT {
             for slot in self.arena.marked(|word| word.touched.load(Relaxed)) {
-                self.take_over_if(slot, is_mine);
+                self.recover_slot(slot);
             }
         } else {
-            self.take_over_if(last(&record.slot_intent), is_mine);
+            self.recover_slot(last(&record.slot_intent));
         }
         self.recover_chunk(last(&record.chunk_intent) as usize);
         // Only now that no tandem claim of this lane is left may its pending words lose force.
         record.committed.store(0, Release);
-        for intent in [&record.slot_intent, &record.takeover_intent, &record.chunk_intent] {
-            intent.store(0, Relaxed);
-        }
+        self.host.wake_bell(&self.arena.header.bell, u32::MAX);
+        self.rest();
+    }
+
+    /// Takes over the claim on slot `number` if this lane's former owner died with it.
+    fn recover_slot(&mut self, number: u32) {
+        let Some(slot) = self.arena.slot(number) else { return };
+        self.take_over_if(number, |this, lane| lane == this.lane);
+        self.announce(number, slot, 0);
+        self.wake(slot, Attention(0));
+    }
+
+    /// Takes back what the lane says its owner set out to do. It holds no claim.
+    pub(crate) fn rest(&self) {
+        self.record.intents().into_iter().for_each(|intent| intent.store(0, Relaxed));
     }
 
     /// Takes over the claim on slot `number`, if there is one and its lane's owner is dead.

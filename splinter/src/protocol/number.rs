@@ -6,10 +6,10 @@ use super::Claimant;
 use crate::arena::Scrub;
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
-use crate::arena::state::{KIND_BIGUINT, Meta, State};
+use crate::arena::state::{Attention, KIND_BIGUINT, Meta, State};
 use crate::error::Error;
 use crate::integer::{IntegerOp, number_in_slot, number_to_be};
-use crate::sync::{Pair, Relaxed, spin_loop};
+use crate::sync::{Pair, Relaxed, fence_after_exchange, spin_loop};
 
 impl<'a> Claimant<'a> {
     /// Applies `op` to the number of `key`. Returns the new number.
@@ -24,7 +24,7 @@ impl<'a> Claimant<'a> {
     /// Applies `op` if the likeliest slot holds `key` and its number, and nobody is in the way. This is
     /// the whole of nearly every operation.
     #[inline(always)]
-    fn integer_at_once(&self, key: &KeyRef<'_>, op: IntegerOp) -> Option<u64> {
+    fn integer_at_once(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Option<u64> {
         let number = self.arena.guess(key)?;
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_number.first_acquire());
@@ -40,13 +40,15 @@ impl<'a> Claimant<'a> {
     /// read.
     #[inline(always)]
     fn exchange(
-        &self,
+        &mut self,
         number: u32,
         slot: &Slot,
         state: State,
         change: impl Fn(u64) -> u64,
     ) -> Option<u64> {
-        if !Pair::EXCHANGES_AT_ONCE {
+        let before = Attention(slot.attention.load(Relaxed));
+        if !Pair::EXCHANGES_AT_ONCE || before.is_wanted() {
+            // Were this writer killed before it has told of the change, the lane's next owner would.
             self.intend(number);
         }
         let old = slot.state_number.second();
@@ -54,7 +56,12 @@ impl<'a> Claimant<'a> {
         let owned = state.claimed(self.lane, false).0;
         let done = slot.state_number.exchange((state.0, old), (state.advanced().0, new), owned);
         if done {
+            fence_after_exchange();
             self.count_write();
+            if self.arena.is_heard(slot) {
+                self.announce(number, slot, 0);
+                self.wake(slot, before);
+            }
         }
         done.then_some(new)
     }

@@ -9,6 +9,7 @@ use crate::arena::layout::Slot;
 use crate::arena::payload::Payload;
 use crate::arena::state::Meta;
 use crate::error::Error;
+use crate::sync::Release;
 
 impl<'a> Claimant<'a> {
     /// Sets the value of `key`, which is created if missing, unless it was resolved.
@@ -87,9 +88,13 @@ impl<'a> Claimant<'a> {
         key: &KeyRef<'_>,
         change: impl FnOnce(&Slot, Meta) -> Meta,
     ) -> Result<Meta, Error> {
-        let claim = self.claim(key)?;
+        let (arena, claim) = (self.arena, self.claim(key)?);
+        // Who heard of the labels that go hears of it.
+        let groups = arena.groups_of(claim.number, claim.slot);
         let meta = change(claim.slot, claim.meta);
-        self.publish(claim, meta);
+        arena.attend(claim.number, claim.slot, true);
+        claim.slot.meta.store(meta.0, Release);
+        self.finish(claim, meta, groups);
         Ok(meta)
     }
 

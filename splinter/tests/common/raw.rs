@@ -24,8 +24,8 @@ pub(crate) struct Raw {
 const MAX_VALUE_LEN: u64 = 3;
 const VECTOR_DIM: u64 = 4;
 const CHUNKS: u64 = 6;
-const CHUNKS_AT: u64 = 11;
-const SLOTS_AT: u64 = 12;
+const CHUNKS_AT: u64 = 14;
+const SLOTS_AT: u64 = 15;
 
 impl Raw {
     pub(crate) fn new(store: &Store) -> Self {

@@ -1,0 +1,98 @@
+//! Waiting for a change of one key: a look, a short spin, then sleep on the slot itself.
+
+use crate::arena::key::KeyRef;
+use crate::error::Error;
+use crate::signals::Bed;
+use crate::store::Store;
+use crate::watcher::{Naps, Spin};
+use std::time::Instant;
+
+impl Store {
+    /// Waits until `key` changes: returns its epoch after any change that is published once this was
+    /// called. Everything that raises the epoch is a change: setting, appending, integers, types, labels,
+    /// times, vectors, bumping, removal. It may also return for a write that was under way already, so look
+    /// whether what you wait for is there.
+    ///
+    /// Whoever waits spins for a moment, then sleeps; a writer pays for it with one system call. On a
+    /// store opened for reading only nobody can be told that somebody sleeps, so it looks again every
+    /// millisecond instead.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// let mut writer = store.writer()?;
+    /// writer.set("news", b"none")?;
+    /// std::thread::scope(|scope| {
+    ///     let epoch = store.epoch("news")?;
+    ///     scope.spawn(move || writer.set("news", b"some"));
+    ///     store.poll_after("news", epoch, Some(Instant::now() + Duration::from_secs(5)))?;
+    ///     assert_eq!(store.get_vec("news")?, b"some");
+    ///     Ok::<(), splinter::Error>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the key is missing; [`Error::TimedOut`] when `deadline` passed first;
+    /// without one it waits for ever.
+    pub fn poll(&self, key: impl AsRef<[u8]>, deadline: Option<Instant>) -> Result<u64, Error> {
+        self.poll_key(key.as_ref(), None, deadline)
+    }
+
+    /// Waits until the epoch of `key` is later than `epoch`, which may be one that came with a value read
+    /// earlier: no change between that and this call is missed. Returns the epoch then, which is the
+    /// `epoch` to wait for the next change from.
+    ///
+    /// # Errors
+    /// As [`Self::poll`].
+    pub fn poll_after(
+        &self,
+        key: impl AsRef<[u8]>,
+        epoch: u64,
+        deadline: Option<Instant>,
+    ) -> Result<u64, Error> {
+        self.poll_key(key.as_ref(), Some(epoch), deadline)
+    }
+
+    fn poll_key(
+        &self,
+        key: &[u8],
+        epoch: Option<u64>,
+        deadline: Option<Instant>,
+    ) -> Result<u64, Error> {
+        let (arena, key) = (self.arena(), KeyRef::new(key)?);
+        let number = arena.locate(&key).ok_or(Error::NotFound)?;
+        let window = arena.window(number, &key).ok_or(Error::NotFound)?;
+        let (slot, epoch) = (window.slot, epoch.unwrap_or(window.stable_epoch()));
+        let mut spin = Spin::new();
+        loop {
+            if let Some(now) = arena.changed_since(slot, epoch) {
+                return Ok(now);
+            }
+            if !spin.goes_on() {
+                break;
+            }
+        }
+        let mut naps = Naps::new(self, deadline);
+        let state = slot.state_number.first_word();
+        loop {
+            if self.is_read_only() {
+                match arena.changed_since(slot, epoch) {
+                    Some(now) => return Ok(now),
+                    None => naps.nap(),
+                }
+            } else {
+                match arena.make_bed(slot, epoch) {
+                    Bed::Changed(now) => return Ok(now),
+                    Bed::Made(expected) => naps.sleep(state, expected, u32::MAX),
+                    // Nearly always for so short a time that there is no sense in sleeping.
+                    Bed::Claimed(_) => naps.nap(),
+                }
+            }
+            if naps.is_over() && arena.changed_since(slot, epoch).is_none() {
+                return Err(Error::TimedOut);
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Who hears of a change: the groups that a slot's key and labels are routed to, and the rings by which
+//! they hear of it. It knows bytes, as `arena` does; who publishes what when is the business of
+//! `protocol`, which calls this, and sleeping and waking that of those above.
+//!
+//! Whoever publishes puts the slot's number into the ring of each group and then looks whether anybody
+//! sleeps; whoever sleeps says so first and then looks at the rings once more. One of the two sees the other.
+
+mod ring;
+
+pub(crate) use self::ring::{Cursor, Glance};
+
+use crate::arena::Arena;
+use crate::arena::layout::{FLAG_WATCHED, Slot, WHOLE_STORE};
+use crate::arena::state::{Attention, State};
+use crate::sync::{AcqRel, Acquire, Relaxed, fence_after_exchange, load_acquire};
+
+/// Returns the bit by which those who sleep for `group` are woken: a futex tells 32 apart.
+pub(crate) const fn wake_bit(group: usize) -> u32 {
+    1 << (group % 32)
+}
+
+/// How many groups' departures a change remembers; of any more, the next change wakes once more.
+const REMEMBERED: usize = 4;
+
+/// Whom to wake once a change has been signalled and its slot is free again.
+#[derive(Default)]
+pub(crate) struct Wakes {
+    /// The wake bits of the groups for which somebody may sleep.
+    bits: u32,
+    /// Groups whose sleepers up to that arrival need no waking after this.
+    departures: [(usize, u64); REMEMBERED],
+    count: usize,
+    /// The groups that a tandem has signalled so far: each hears of it once.
+    pub(crate) told: u64,
+}
+
+impl Wakes {
+    fn add(&mut self, group: usize, arrivals: u64) {
+        self.bits |= wake_bit(group);
+        if let Some(place) = self.departures.get_mut(self.count) {
+            *place = (group, arrivals);
+            self.count += 1;
+        }
+    }
+}
+
+/// What somebody finds who is about to sleep until a slot changes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Bed {
+    /// It has changed: the last even epoch.
+    Changed(u64),
+    /// A writer holds it, and may not wake anybody when it lets go: sleep for a moment only.
+    Claimed(u64),
+    /// Nobody changes it without waking who sleeps while the state word reads this.
+    Made(u64),
+}
+
+impl<'a> Arena<'a> {
+    /// Returns the groups that hear of changes to the slot, one bit each.
+    pub(crate) fn groups_of(&self, number: u32, slot: &Slot) -> u64 {
+        if !Attention(slot.attention.load(Relaxed)).is_grouped() {
+            return 0;
+        }
+        let mut groups = self.routes[number as usize].load(Relaxed);
+        let mut labels = slot.labels.load(Relaxed);
+        while labels != 0 {
+            let route = self.header.label_routes.get(labels.trailing_zeros() as usize);
+            groups |= route.map_or(0, |groups| groups.load(Relaxed));
+            labels &= labels - 1;
+        }
+        groups
+    }
+
+    /// Brings the slot's attention word in line with its routes and labels; without a key it has neither.
+    /// The caller holds the slot, though others may set out to sleep on it meanwhile.
+    pub(crate) fn attend(&self, number: u32, slot: &Slot, is_present: bool) {
+        let mut old = Attention(slot.attention.load(Relaxed));
+        let (mut routes, mut labels) = (0, 0);
+        if is_present {
+            routes = self.routes[number as usize].load(Relaxed);
+            labels = slot.labels.load(Relaxed);
+        } else if old.is_grouped() {
+            self.routes[number as usize].store(0, Relaxed);
+        }
+        while old != old.following(routes, labels) {
+            let new = old.following(routes, labels);
+            match slot.attention.compare_exchange(old.0, new.0, Relaxed, Relaxed) {
+                Ok(_) => return,
+                Err(now) => old = Attention(now),
+            }
+        }
+    }
+
+    /// Signals `groups`, and who watches the whole store, that slot `number` changed. Whom that leaves to
+    /// be woken is added to `wakes`.
+    pub(crate) fn signal(&self, number: u32, groups: u64, wakes: &mut Wakes) {
+        let mut left = groups & !wakes.told;
+        while left != 0 {
+            self.signal_group(left.trailing_zeros() as usize, number, wakes);
+            left &= left - 1;
+        }
+        if self.header.flags.load(Relaxed) & FLAG_WATCHED != 0 {
+            self.signal_group(WHOLE_STORE, number, wakes);
+            self.expire_watch();
+        }
+    }
+
+    fn signal_group(&self, group: usize, number: u32, wakes: &mut Wakes) {
+        let Some(record) = self.header.groups.get(group) else { return };
+        // Before the signal: who arrives later finds it in the ring.
+        let arrivals = record.arrivals.load(Acquire);
+        self.ring(group).push(&record.count, number);
+        fence_after_exchange();
+        if record.arrivals.load(Relaxed) != record.departures.load(Relaxed) {
+            wakes.add(group, arrivals);
+        }
+    }
+
+    /// Ends the watch of the whole store when nobody has read any of a whole ring: whoever did watch has
+    /// fallen behind by then, and is told so when it looks again.
+    fn expire_watch(&self) {
+        let whole = &self.header.groups[WHOLE_STORE];
+        let unread = whole.count.load(Relaxed).wrapping_sub(whole.read_to.load(Relaxed));
+        if unread as i64 > i64::from(self.shape.ring_len) {
+            self.header.flags.fetch_and(!FLAG_WATCHED, Relaxed);
+        }
+    }
+
+    /// Says that the whole store is watched by somebody who has read up to `position`.
+    pub(crate) fn renew_watch(&self, position: u64) {
+        let read_to = &self.header.groups[WHOLE_STORE].read_to;
+        if position.wrapping_sub(read_to.load(Relaxed)) as i64 > 0 {
+            read_to.store(position, Relaxed);
+        }
+        if !self.is_watched() {
+            self.header.flags.fetch_or(FLAG_WATCHED, AcqRel);
+        }
+    }
+
+    /// Whether changes to any slot are signalled.
+    pub(crate) fn is_watched(&self) -> bool {
+        load_acquire(&self.header.flags) & FLAG_WATCHED != 0
+    }
+
+    /// Signals each group of the slot once, though nothing changed, and wakes who sleeps for one of them.
+    pub(crate) fn pulse(&self, number: u32, slot: &Slot, wake: impl FnOnce(u32)) {
+        let (mut wakes, mut groups) = (Wakes::default(), self.groups_of(number, slot));
+        while groups != 0 {
+            self.signal_group(groups.trailing_zeros() as usize, number, &mut wakes);
+            groups &= groups - 1;
+        }
+        self.ring_bell(&mut wakes, wake);
+    }
+
+    /// Takes what `wakes` holds and rings the bell if anybody may sleep for it. `wake` wakes those who
+    /// sleep on the bell for any of the given bits.
+    pub(crate) fn ring_bell(&self, wakes: &mut Wakes, wake: impl FnOnce(u32)) {
+        wakes.told = 0;
+        if wakes.bits == 0 {
+            return;
+        }
+        let Wakes { bits, departures, count, .. } = std::mem::take(wakes);
+        // Release: who sees the bell moved sees the signals.
+        self.header.bell.fetch_add(1, AcqRel);
+        wake(bits);
+        // Only now: were this writer stopped before, others would have to wake them.
+        for (group, arrivals) in &departures[..count] {
+            self.header.groups[*group].departures.store(*arrivals, Relaxed);
+        }
+    }
+
+    /// Says that somebody is about to sleep until one of the groups is signalled. Returns what the bell
+    /// reads: sleep on that, unless a look at the rings shows a signal now.
+    pub(crate) fn arrive(&self, cursors: &[Cursor]) -> u64 {
+        for cursor in cursors {
+            self.header.groups[cursor.group].arrivals.fetch_add(1, AcqRel);
+        }
+        fence_after_exchange();
+        self.header.bell.load(Acquire)
+    }
+
+    /// Whether the slot has a later epoch than `epoch`. Returns the last even one if so.
+    pub(crate) fn changed_since(&self, slot: &Slot, epoch: u64) -> Option<u64> {
+        let now = State(slot.state_number.first_acquire()).epoch() & !1;
+        (now.wrapping_sub(epoch) as i64 > 0).then_some(now)
+    }
+
+    /// Says that somebody is about to sleep until the slot has a later epoch than `epoch`.
+    ///
+    /// A writer looks at the attention word after it has claimed the slot. So one that has not yet claimed
+    /// it when the state is loaded here will see that it has to wake.
+    pub(crate) fn make_bed(&self, slot: &Slot, epoch: u64) -> Bed {
+        let mut old = Attention(slot.attention.load(Relaxed));
+        while let Err(now) =
+            slot.attention.compare_exchange(old.0, old.arrived().0, AcqRel, Relaxed)
+        {
+            old = Attention(now);
+        }
+        fence_after_exchange();
+        if let Some(epoch) = self.changed_since(slot, epoch) {
+            return Bed::Changed(epoch);
+        }
+        let state = State(slot.state_number.first_acquire());
+        if state.is_claimed() { Bed::Claimed(state.0) } else { Bed::Made(state.0) }
+    }
+}

@@ -1,0 +1,117 @@
+//! A group's ring: the slots that changed last, in order. Its writers put an entry first and count it
+//! afterwards, and any of them counts for one that did not get so far; so no writer that stops or dies
+//! leaves a gap, and none waits for another.
+
+use crate::arena::Arena;
+use crate::arena::layout::Group;
+use crate::arena::state::Signal;
+use crate::sync::{AcqRel, Acquire, Relaxed, Word, load_acquire};
+
+/// A borrowed ring.
+pub(super) struct Ring<'a>(&'a [Word]);
+
+/// What a look at a ring shows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Glance {
+    /// Nothing that was not seen before.
+    Nothing,
+    /// The next slot that changed.
+    Changed(u32),
+    /// So many signals were overwritten before they were seen. The next look begins behind them.
+    Lagged(u64),
+}
+
+/// How far somebody has read in a group's ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    pub(crate) group: usize,
+    pub(crate) position: u64,
+}
+
+impl Ring<'_> {
+    /// How often a signal is tried before whoever watches is told to look for itself. Failing once takes
+    /// another writer's success, so this is only for memory that somebody scribbles on.
+    const ROUNDS: usize = if cfg!(loom) { 8 } else { 1 << 20 };
+
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn place(&self, position: u64) -> &Word {
+        &self.0[(position & (self.len() - 1)) as usize]
+    }
+
+    /// Puts `slot` at the position that `count` says, and counts it.
+    pub(super) fn push(&self, count: &Word, slot: u32) {
+        for _ in 0..Self::ROUNDS {
+            let position = count.load(Acquire);
+            let place = self.place(position);
+            let old = place.load(Acquire);
+            // Exchanging `old` is right only if it is what the last turn left. It is if the position is
+            // still not counted: whoever counts it has seen this place filled.
+            if count.load(Acquire) != position {
+                continue;
+            }
+            let mine = Signal::new(slot, position, self.len());
+            let put = !Signal(old).is_at(position, self.len())
+                && place.compare_exchange(old, mine.0, AcqRel, Relaxed).is_ok();
+            // Counts this signal, or that of a writer that was stopped or killed before it did.
+            let _ = count.compare_exchange(position, position.wrapping_add(1), AcqRel, Relaxed);
+            if put {
+                return;
+            }
+        }
+        // Everybody lags from here on, which is true: this one they will not see.
+        count.fetch_add(self.len() + 1, AcqRel);
+    }
+}
+
+impl<'a> Arena<'a> {
+    pub(super) fn ring(&self, group: usize) -> Ring<'a> {
+        let len = self.shape.ring_len as usize;
+        Ring(&self.rings[group * len..][..len])
+    }
+
+    /// Returns a cursor behind all signals of `group` so far.
+    pub(crate) fn cursor(&self, group: usize) -> Cursor {
+        Cursor { group, position: load_acquire(&self.group(group).count) }
+    }
+
+    /// Looks for the next signal, without taking it.
+    #[inline]
+    pub(crate) fn glance(&self, cursor: Cursor) -> Glance {
+        let ring = self.ring(cursor.group);
+        let look = || Signal(load_acquire(ring.place(cursor.position)));
+        let signal = look();
+        if signal.is_at(cursor.position, ring.len()) {
+            return Glance::Changed(signal.slot());
+        }
+        let count = load_acquire(&self.group(cursor.group).count);
+        let ahead = count.wrapping_sub(cursor.position);
+        if ahead as i64 <= 0 {
+            return Glance::Nothing;
+        }
+        // It was counted, so it was there: just now, or overwritten since.
+        let signal = look();
+        if signal.is_at(cursor.position, ring.len()) {
+            Glance::Changed(signal.slot())
+        } else {
+            Glance::Lagged(ahead)
+        }
+    }
+
+    /// Takes the next signal.
+    pub(crate) fn take(&self, cursor: &mut Cursor) -> Glance {
+        let glance = self.glance(*cursor);
+        cursor.position = match glance {
+            Glance::Nothing => cursor.position,
+            Glance::Changed(_) => cursor.position.wrapping_add(1),
+            Glance::Lagged(missed) => cursor.position.wrapping_add(missed),
+        };
+        glance
+    }
+
+    fn group(&self, group: usize) -> &'a Group {
+        &self.header.groups[group]
+    }
+}
