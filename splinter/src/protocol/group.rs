@@ -20,8 +20,7 @@ impl<'a> Claimant<'a> {
             self.check_len(value.len())?;
         }
         // A number word has no second buffer; an integer operation makes a number of it again.
-        let write =
-            |this: &Self, index: usize, claim: &Claim<'a>| this.write_value(claim, values[index]);
+        let write = |this: &Self, at: usize, claim: &Claim<'a>| this.write_value(claim, values[at]);
         self.group(keys, Self::claim_or_insert, write).map(drop)
     }
 
@@ -61,6 +60,7 @@ impl<'a> Claimant<'a> {
         });
         self.grouping = false;
         self.ring_bell();
+        self.rest();
         result
     }
 
