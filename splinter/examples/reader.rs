@@ -6,45 +6,24 @@
 //! It waits a while for the store, prints the message whenever that changes, and ends when the writer says that it is
 //! done. It maps the store for reading only, so it cannot disturb anybody.
 
-use splinter::{Error, Location, Store, StoreError};
+mod common;
+
+use common::present;
+use splinter::{Location, Store};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-const USAGE: &str = "usage: reader NAME [SECONDS]   (NAME of a store in shared memory; 60 seconds at most if not said)";
+const USAGE: &str =
+    "reader NAME [SECONDS]   (NAME of a store in shared memory; 60 seconds at most if not said)";
 const PAUSE: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (name, seconds) = match &arguments[..] {
-        [name] => (name, Ok(60)),
-        [name, seconds] => (name, seconds.parse()),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    let Ok(seconds) = seconds else {
-        eprintln!("reader: '{}' is no number of seconds; {USAGE}", arguments[1]);
-        return ExitCode::from(2);
-    };
-    match run(name, Duration::from_secs(seconds)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("reader: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::run(USAGE, 60, run)
 }
 
-fn run(name: &str, patience: Duration) -> Result<(), Box<dyn std::error::Error>> {
-    let end = Instant::now() + patience;
-    let location = Location::shared(name)?;
-    let store = loop {
-        match Store::open_read_only(&location) {
-            Err(StoreError::Missing(_)) if Instant::now() < end => std::thread::sleep(PAUSE),
-            result => break result?,
-        }
-    };
+fn run(location: &Location, seconds: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let store = common::open_when_made(location, end, Store::open_read_only)?;
     let mut seen = 0;
     let mut body = vec![Vec::new(); 2];
     while Instant::now() < end {
@@ -70,14 +49,5 @@ fn run(name: &str, patience: Duration) -> Result<(), Box<dyn std::error::Error>>
         }
         std::thread::sleep(PAUSE);
     }
-    Err(format!("{location} was not done after {} s", patience.as_secs()).into())
-}
-
-/// Turns a key that is not there, or is being rewritten just now, into nothing.
-fn present<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(Error::NotFound | Error::Again) => Ok(None),
-        Err(error) => Err(error),
-    }
+    Err(format!("{location} was not done after {seconds} s").into())
 }

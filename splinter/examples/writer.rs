@@ -6,45 +6,28 @@
 //! It makes the store, changes it ten times a second, says so when it is done, and removes the name. Any number of
 //! writers may run at once.
 
+mod common;
+
+use common::retry;
 use splinter::{Config, Error, Geometry, IntegerOp, Location, Store, StoreError, Writer};
 use std::process::ExitCode;
 use std::time::Duration;
 
 const USAGE: &str =
-    "usage: writer NAME [CHANGES]   (NAME of a store in shared memory; 100 changes if not said)";
+    "writer NAME [CHANGES]   (NAME of a store in shared memory; 100 changes if not said)";
 const PAUSE: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (name, changes) = match &arguments[..] {
-        [name] => (name, Ok(100)),
-        [name, changes] => (name, changes.parse()),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    let Ok(changes) = changes else {
-        eprintln!("writer: '{}' is no number of changes; {USAGE}", arguments[1]);
-        return ExitCode::from(2);
-    };
-    match run(name, changes) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("writer: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::run(USAGE, 100, run)
 }
 
-fn run(name: &str, changes: u64) -> Result<(), Box<dyn std::error::Error>> {
-    let location = Location::shared(name)?;
+fn run(location: &Location, changes: u64) -> Result<(), Box<dyn std::error::Error>> {
     let config = Config {
         geometry: Geometry { slots: 128, max_value_len: 256, vector_dim: 0, ..Geometry::default() },
         ..Config::default()
     };
-    let (store, made) = match Store::create(&location, &config) {
-        Err(StoreError::Exists(_)) => (Store::open(&location)?, false),
+    let (store, made) = match Store::create(location, &config) {
+        Err(StoreError::Exists(_)) => (Store::open(location)?, false),
         result => (result?, true),
     };
     let mut writer = store.writer()?;
@@ -76,15 +59,4 @@ fn write(writer: &mut Writer, changes: u64) -> Result<(), Error> {
         std::thread::sleep(PAUSE);
     }
     retry(|| writer.set("state", b"done"))
-}
-
-/// Tries again while another writer holds the key: for a moment, mostly.
-fn retry<T>(mut change: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    for _ in 0..100_000 {
-        match change() {
-            Err(Error::Again) => std::thread::yield_now(),
-            result => return result,
-        }
-    }
-    Err(Error::Again)
 }
