@@ -3,7 +3,8 @@
 
 use crate::arena::copy::count_non_zero;
 use crate::arena::key::{Key, KeyRef};
-use crate::arena::state::{Control, Entry, Meta, State};
+use crate::arena::layout::Slot;
+use crate::arena::state::{Attention, Control, Entry, Meta, State};
 use crate::arena::{Arena, HYBRID_LINE, Scrub};
 use crate::error::StoreError;
 use crate::protocol::Host;
@@ -30,6 +31,8 @@ pub struct Inspection {
     pub leaked_slots: u64,
     /// Index entries that lead to no key.
     pub dangling_entries: u64,
+    /// Slots whose attention word does not follow their routes and labels, or that have routes and no key.
+    pub misrouted_slots: u64,
     /// Non-zero bytes where the scrub level in force promises zeroes.
     pub stale_bytes: u64,
     /// Slots that have such bytes.
@@ -70,6 +73,7 @@ impl Store {
                 let word = arena.map[number as usize / 64].used.load(Relaxed);
                 found.leaked_slots +=
                     u64::from((word >> (number % 64) & 1 != 0) != meta.is_present());
+                found.misrouted_slots += u64::from(arena.is_misrouted(number, slot, meta));
                 let stale = arena.stale_bytes(number, meta);
                 found.stale_bytes += stale;
                 found.stale_slots += u64::from(stale > 0);
@@ -103,6 +107,14 @@ impl Store {
 }
 
 impl Arena<'_> {
+    /// Whether a writer would look in vain for who hears of a change, or not look where it should.
+    fn is_misrouted(&self, number: u32, slot: &Slot, meta: Meta) -> bool {
+        let routes = self.routes[number as usize].load(Relaxed);
+        let labels = if meta.is_present() { slot.labels.load(Relaxed) } else { 0 };
+        let attention = Attention(slot.attention.load(Relaxed));
+        attention != attention.following(routes, labels) || routes != 0 && !meta.is_present()
+    }
+
     /// Counts the slot's non-zero bytes where the scrub level in force promises zeroes.
     fn stale_bytes(&self, number: u32, meta: Meta) -> u64 {
         let size = self.shape.value_words * 8;
