@@ -7,7 +7,7 @@ use crate::arena::layout::Slot;
 use crate::arena::state::{Attention, Control, Entry, Meta, State};
 use crate::arena::{Arena, HYBRID_LINE, Scrub};
 use crate::error::StoreError;
-use crate::protocol::Host;
+use crate::host::Host;
 use crate::store::Store;
 use crate::sync::Relaxed;
 use std::collections::HashMap;

@@ -27,6 +27,7 @@
 #[cfg_attr(loom, allow(dead_code))]
 mod arena;
 mod error;
+mod host;
 mod integer;
 #[cfg_attr(loom, allow(dead_code, unused_imports))]
 mod protocol;

@@ -5,11 +5,11 @@ use crate::arena::layout::{FLAG_FULL, FLAG_HYBRID, Header, LANES_AT, Lane, Slot,
 use crate::arena::{Arena, Scrub};
 use crate::config::{Config, Geometry, OpenOptions};
 use crate::error::StoreError;
+use crate::host::Host;
 use crate::kernel::{
     self, Backing, HugePages, LaneBytes, LaneLocks, Location, Mapping, Residency, Staged,
 };
 use crate::plan::Plan;
-use crate::protocol::Host;
 use crate::sync::{Relaxed, Word};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -8,7 +8,7 @@ use crate::config::Type;
 use crate::error::{Error, StoreError};
 use crate::integer::IntegerOp;
 use crate::kernel;
-use crate::protocol::{Claimant, Host};
+use crate::protocol::Claimant;
 use crate::store::{Locks, Store};
 use crate::sync::{Relaxed, Word};
 use crate::tandem;
@@ -285,9 +285,7 @@ impl Writer {
         let arena = self.claimant()?.arena;
         let window = arena.locate(&key).and_then(|number| arena.window(number, &key));
         let window = window.ok_or(Error::NotFound)?;
-        arena.pulse(window.number, window.slot, |bits| {
-            self.locks.wake_bell(&arena.header.bell, bits);
-        });
+        arena.pulse(window.number, window.slot, &*self.locks);
         Ok(())
     }
 

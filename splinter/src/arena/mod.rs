@@ -92,8 +92,8 @@ impl<'a> Arena<'a> {
     /// say.
     #[inline(always)]
     pub(crate) fn is_heard(&self, slot: &Slot) -> bool {
-        let watched = self.header.flags.load(Relaxed) & FLAG_WATCHED != 0;
-        Attention(slot.attention.load(Relaxed)).is_wanted() | watched
+        let attention = Attention(slot.attention.load(Relaxed));
+        attention.is_wanted() || self.header.flags.load(Relaxed) & FLAG_WATCHED != 0
     }
 
     /// Borrows the record of a slot, if there is one of that number.

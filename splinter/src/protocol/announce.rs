@@ -2,8 +2,7 @@
 //! over from a dead writer does it for that one, and woken once the slot is free. Also the routes by which
 //! a key's changes get to its groups, which change under the same claim.
 
-use super::Claimant;
-use super::claim::Claim;
+use super::{Claimant, claim::Claim};
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::state::Attention;
@@ -11,28 +10,41 @@ use crate::error::Error;
 use crate::sync::Relaxed;
 
 impl<'a> Claimant<'a> {
-    /// Gives the claim back after a change of which the groups in `also` hear, and those that the slot is
-    /// routed to.
-    pub(super) fn release_aloud(&mut self, claim: Claim<'a>, also: u64) {
+    /// Gives the claim back after a change, of which the claim's groups hear, and whoever else wants to.
+    pub(super) fn release(&mut self, claim: Claim<'a>) {
+        if claim.groups != 0 || self.arena.is_heard(claim.slot) {
+            self.release_aloud(claim);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn release_aloud(&mut self, claim: Claim<'a>) {
         let slot = claim.slot;
         let before = Attention(slot.attention.load(Relaxed));
-        self.announce(claim.number, slot, also);
+        self.announce(claim.number, slot, claim.groups);
         drop(claim);
         self.wake(slot, before);
     }
 
+    /// Lets others hear of a change that was made without a claim, or by somebody who died. `before` is what
+    /// the attention word read before it.
+    #[cold]
+    pub(super) fn tell(&mut self, number: u32, slot: &Slot, before: Attention) {
+        self.announce(number, slot, 0);
+        self.wake(slot, before);
+    }
+
     /// Signals a change of the slot.
-    pub(super) fn announce(&mut self, number: u32, slot: &Slot, also: u64) {
+    fn announce(&mut self, number: u32, slot: &Slot, also: u64) {
         let groups = also | self.arena.groups_of(number, slot);
         self.arena.signal(number, groups, &mut self.wakes);
-        if self.grouping {
-            self.wakes.told |= groups;
-        }
+        self.wakes.told |= groups;
     }
 
     /// Wakes who sleeps on the slot, or for a group that was signalled. `before` is what the attention word
     /// read before the change took effect: who had set out to sleep by then needs no waking after this.
-    pub(super) fn wake(&mut self, slot: &Slot, before: Attention) {
+    fn wake(&mut self, slot: &Slot, before: Attention) {
         let now = Attention(slot.attention.load(Relaxed));
         if now.is_polled() {
             self.host.wake_slot(slot);
@@ -41,14 +53,8 @@ impl<'a> Claimant<'a> {
             }
         }
         if !self.grouping {
-            self.ring_bell();
+            self.arena.ring_bell(&mut self.wakes, &*self.host);
         }
-    }
-
-    /// Wakes who sleeps for a group that was signalled.
-    pub(super) fn ring_bell(&mut self) {
-        let bell = &self.arena.header.bell;
-        self.arena.ring_bell(&mut self.wakes, |bits| self.host.wake_bell(bell, bits));
     }
 
     /// Adds `groups` to those that hear of changes to `key`, or takes them away. That is no change of the

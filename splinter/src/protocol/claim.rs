@@ -2,7 +2,6 @@
 //! published and given back.
 
 use super::{Claimant, Contender, Window};
-use crate::arena::Scrub;
 use crate::arena::key::{Key, KeyRef, hash_key};
 use crate::arena::layout::{FLAG_FULL, FLAG_WATCHED, Slot};
 use crate::arena::state::{Attention, Meta, State};
@@ -17,6 +16,8 @@ pub(super) struct Claim<'a> {
     state: State,
     /// The meta word when the claim was won.
     pub(super) meta: Meta,
+    /// The groups that hear of the change whatever the slot is routed to by then.
+    pub(super) groups: u64,
 }
 
 impl<'a> Claim<'a> {
@@ -25,15 +26,16 @@ impl<'a> Claim<'a> {
         // acquire fence before they look at the state again. And whoever is about to sleep sees the
         // claim, or is seen when the claimant looks at the attention word.
         fence_after_exchange();
-        Self { number, slot, state, meta }
+        Self { number, slot, state, meta, groups: 0 }
     }
+}
 
-    /// Moves the claim two epochs on, so that nobody still reads what was current before.
-    pub(super) fn advance(&mut self) {
-        self.state = self.state.advanced();
-        self.slot.state_number.store_first(self.state.0);
-        fence(Release);
-    }
+/// Moves a claim two epochs on, so that nobody still reads what was current before.
+fn advance(slot: &Slot, claimed: State) -> State {
+    let state = claimed.advanced();
+    slot.state_number.store_first(state.0);
+    fence(Release);
+    state
 }
 
 impl Drop for Claim<'_> {
@@ -228,43 +230,38 @@ impl<'a> Claimant<'a> {
 
     /// Publishes `meta` as the slot's new content and gives the claim back.
     #[inline(always)]
-    pub(super) fn publish(&mut self, claim: Claim<'a>, meta: Meta) {
-        let flags = self.arena.header.flags.load(Relaxed);
+    pub(super) fn publish(&mut self, mut claim: Claim<'a>, meta: Meta) {
         // Release: whoever reads this word sees the buffer that it points to.
         claim.slot.meta.store(meta.0, Release);
         if !claim.meta.is_present() {
             self.mark(claim.number, true);
         }
+        let flags = self.arena.header.flags.load(Relaxed);
+        if flags & FLAG_FULL != 0 {
+            claim.state = self.wipe_retired(claim.number, claim.slot, claim.state, meta);
+        }
+        self.count_write();
         let attention = Attention(claim.slot.attention.load(Relaxed));
-        if flags & (FLAG_FULL | FLAG_WATCHED) != 0 || attention.is_wanted() {
-            return self.finish(claim, meta, 0);
+        if flags & FLAG_WATCHED != 0 || claim.groups != 0 || attention.is_wanted() {
+            self.release_aloud(claim);
         }
-        self.count_write();
     }
 
-    /// Does what only some slots and levels need once `meta` is in force: wipes what was retired, and lets
-    /// the groups in `also` hear of it, and whoever else wants to. Gives the claim back.
-    #[inline(never)]
-    pub(super) fn finish(&mut self, mut claim: Claim<'a>, meta: Meta, also: u64) {
-        if self.arena.scrub() == Scrub::Full {
-            self.wipe_retired(&mut claim, meta);
-        }
-        self.count_write();
-        self.release_aloud(claim, also);
-    }
-
-    /// Leaves nothing of what `meta` does not need, once nobody can still be reading it.
-    fn wipe_retired(&self, claim: &mut Claim<'a>, meta: Meta) {
-        claim.advance();
-        let wiped = self.arena.wipe(claim.number, claim.slot, meta);
-        claim.slot.meta.store(wiped.0, Release);
+    /// Leaves nothing of what `meta` does not need, once nobody can still be reading it. Returns the state
+    /// that the claim has then: nothing is passed by address, so that claims stay in registers.
+    #[cold]
+    fn wipe_retired(&self, number: u32, slot: &Slot, state: State, meta: Meta) -> State {
+        let state = advance(slot, state);
+        let wiped = self.arena.wipe(number, slot, meta);
+        slot.meta.store(wiped.0, Release);
+        state
     }
 
     /// Removes the key of a claimed slot: the slot is vacant, the index no longer leads to it, and its
     /// bytes are scrubbed.
     pub(super) fn vacate(&mut self, mut claim: Claim<'a>, hash: u64) {
         let arena = self.arena;
-        let groups = arena.groups_of(claim.number, claim.slot);
+        claim.groups = arena.groups_of(claim.number, claim.slot);
         self.mark(claim.number, false);
         // The next new key finds the slot at once, and its lines in cache.
         self.hint = claim.number as usize / 64;
@@ -275,12 +272,12 @@ impl<'a> Claimant<'a> {
         {
             chunk.lower_reach();
         }
-        claim.advance();
+        claim.state = advance(claim.slot, claim.state);
         let wiped = arena.wipe_vacant(claim.number, claim.slot, vacant);
         claim.slot.meta.store(wiped.0, Release);
         self.count_write();
         arena.attend(claim.number, claim.slot, false);
-        self.release_aloud(claim, groups);
+        self.release(claim);
     }
 
     /// Takes the claim in `seen` over from its dead owner, puts in force what it had committed and
@@ -297,8 +294,8 @@ impl<'a> Claimant<'a> {
         }
         let word = if committed { &slot.pending } else { &slot.meta };
         let meta = Meta(word.load(Acquire));
-        let claim = Claim::new(number, slot, state, meta);
-        let groups = arena.groups_of(number, slot);
+        let mut claim = Claim::new(number, slot, state, meta);
+        claim.groups = arena.groups_of(number, slot);
         // The dead writer may have written anything to the buffers that are not in force.
         let stale = u64::from(arena.shape.vector_dim > 0);
         let meta = meta.with_high(Meta::HIGH_UNKNOWN).with_vector_stale(stale);
@@ -313,6 +310,6 @@ impl<'a> Claimant<'a> {
         arena.header.takeovers.fetch_add(1, Relaxed);
         // The dead writer may have published, and told nobody.
         arena.attend(number, slot, meta.is_present());
-        self.release_aloud(claim, groups);
+        self.release(claim);
     }
 }

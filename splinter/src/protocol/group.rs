@@ -59,7 +59,7 @@ impl<'a> Claimant<'a> {
             count
         });
         self.grouping = false;
-        self.ring_bell();
+        self.arena.ring_bell(&mut self.wakes, &*self.host);
         self.rest();
         result
     }

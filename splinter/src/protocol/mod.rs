@@ -17,25 +17,14 @@ mod scrub;
 mod write;
 
 use crate::arena::Arena;
-use crate::arena::layout::{EVERY_SLOT, Lane, Slot};
+use crate::arena::layout::{EVERY_SLOT, Lane};
 use crate::arena::state::{Attention, State};
+use crate::host::Host;
 use crate::signals::Wakes;
 use crate::sync::{Acquire, Relaxed, Release, Word, spin_loop};
 use std::sync::Arc;
 
 pub(crate) use self::read::Window;
-
-/// What the protocol asks of the machine it runs on.
-pub(crate) trait Host: Send + Sync {
-    /// Whether the writer that holds a lane still lives. When that cannot be known, it lives.
-    fn is_alive(&self, lane: u32) -> bool;
-
-    /// Wakes all who sleep on the slot's state.
-    fn wake_slot(&self, slot: &Slot);
-
-    /// Wakes all who sleep on the bell for any of the groups with these wake bits.
-    fn wake_bell(&self, bell: &Word, bits: u32);
-}
 
 /// What became of a claim that stood in the way.
 enum Contender {
@@ -144,8 +133,7 @@ impl<'a> Claimant<'a> {
     fn recover_slot(&mut self, number: u32) {
         let Some(slot) = self.arena.slot(number) else { return };
         self.take_over_if(number, |this, lane| lane == this.lane);
-        self.announce(number, slot, 0);
-        self.wake(slot, Attention(0));
+        self.tell(number, slot, Attention(0));
     }
 
     /// Takes back what the lane says its owner set out to do. It holds no claim.

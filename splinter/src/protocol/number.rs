@@ -30,25 +30,28 @@ impl<'a> Claimant<'a> {
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(slot.meta.load(Relaxed));
         let ready = !state.is_claimed() & meta.is_present() & meta.is_number();
-        if !ready || self.must_prepare(meta) || !key.is_in(slot) {
+        if !ready || self.arena.is_heard(slot) || self.must_prepare(meta) || !key.is_in(slot) {
             return None;
         }
-        self.exchange(number, slot, state, |old| op.apply(old))
+        let new = self.exchange(number, slot, state, |old| op.apply(old))?;
+        if Attention(slot.attention.load(Relaxed)).is_wanted() {
+            // Only since a moment ago.
+            self.tell(number, slot, Attention(0));
+        }
+        Some(new)
     }
 
     /// Exchanges state and number if the slot is still in `state`, under which key and meta word were
     /// read.
     #[inline(always)]
     fn exchange(
-        &mut self,
+        &self,
         number: u32,
         slot: &Slot,
         state: State,
         change: impl Fn(u64) -> u64,
     ) -> Option<u64> {
-        let before = Attention(slot.attention.load(Relaxed));
-        if !Pair::EXCHANGES_AT_ONCE || before.is_wanted() {
-            // Were this writer killed before it has told of the change, the lane's next owner would.
+        if !Pair::EXCHANGES_AT_ONCE {
             self.intend(number);
         }
         let old = slot.state_number.second();
@@ -58,10 +61,6 @@ impl<'a> Claimant<'a> {
         if done {
             fence_after_exchange();
             self.count_write();
-            if self.arena.is_heard(slot) {
-                self.announce(number, slot, 0);
-                self.wake(slot, before);
-            }
         }
         done.then_some(new)
     }
@@ -103,9 +102,14 @@ impl<'a> Claimant<'a> {
                 if let Err(error) = self.prepare(key) {
                     return Some(Err(error));
                 }
-            } else if let Some(new) = self.exchange(number, slot, state, &change) {
-                return Some(Ok(new));
             } else {
+                // Were this writer killed before it tells of the change, the lane's next owner would.
+                self.intend(number);
+                let before = Attention(slot.attention.load(Relaxed));
+                if let Some(new) = self.exchange(number, slot, state, &change) {
+                    self.tell(number, slot, before);
+                    return Some(Ok(new));
+                }
                 back_off(failures);
             }
         }

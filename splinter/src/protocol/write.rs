@@ -9,7 +9,6 @@ use crate::arena::layout::Slot;
 use crate::arena::payload::Payload;
 use crate::arena::state::Meta;
 use crate::error::Error;
-use crate::sync::Release;
 
 impl<'a> Claimant<'a> {
     /// Sets the value of `key`, which is created if missing, unless it was resolved.
@@ -88,13 +87,12 @@ impl<'a> Claimant<'a> {
         key: &KeyRef<'_>,
         change: impl FnOnce(&Slot, Meta) -> Meta,
     ) -> Result<Meta, Error> {
-        let (arena, claim) = (self.arena, self.claim(key)?);
+        let (arena, mut claim) = (self.arena, self.claim(key)?);
         // Who heard of the labels that go hears of it.
-        let groups = arena.groups_of(claim.number, claim.slot);
+        claim.groups = arena.groups_of(claim.number, claim.slot);
         let meta = change(claim.slot, claim.meta);
         arena.attend(claim.number, claim.slot, true);
-        claim.slot.meta.store(meta.0, Release);
-        self.finish(claim, meta, groups);
+        self.publish(claim, meta);
         Ok(meta)
     }
 

@@ -12,6 +12,7 @@ pub(crate) use self::ring::{Cursor, Glance};
 use crate::arena::Arena;
 use crate::arena::layout::{FLAG_WATCHED, Slot, WHOLE_STORE};
 use crate::arena::state::{Attention, State};
+use crate::host::Host;
 use crate::sync::{AcqRel, Acquire, Relaxed, fence_after_exchange, load_acquire};
 
 /// Returns the bit by which those who sleep for `group` are woken: a futex tells 32 apart.
@@ -143,18 +144,17 @@ impl<'a> Arena<'a> {
     }
 
     /// Signals each group of the slot once, though nothing changed, and wakes who sleeps for one of them.
-    pub(crate) fn pulse(&self, number: u32, slot: &Slot, wake: impl FnOnce(u32)) {
+    pub(crate) fn pulse(&self, number: u32, slot: &Slot, host: &dyn Host) {
         let (mut wakes, mut groups) = (Wakes::default(), self.groups_of(number, slot));
         while groups != 0 {
             self.signal_group(groups.trailing_zeros() as usize, number, &mut wakes);
             groups &= groups - 1;
         }
-        self.ring_bell(&mut wakes, wake);
+        self.ring_bell(&mut wakes, host);
     }
 
-    /// Takes what `wakes` holds and rings the bell if anybody may sleep for it. `wake` wakes those who
-    /// sleep on the bell for any of the given bits.
-    pub(crate) fn ring_bell(&self, wakes: &mut Wakes, wake: impl FnOnce(u32)) {
+    /// Takes what `wakes` holds, and rings the bell if anybody may sleep for it.
+    pub(crate) fn ring_bell(&self, wakes: &mut Wakes, host: &dyn Host) {
         wakes.told = 0;
         if wakes.bits == 0 {
             return;
@@ -162,7 +162,7 @@ impl<'a> Arena<'a> {
         let Wakes { bits, departures, count, .. } = std::mem::take(wakes);
         // Release: who sees the bell moved sees the signals.
         self.header.bell.fetch_add(1, AcqRel);
-        wake(bits);
+        host.wake_bell(&self.header.bell, bits);
         // Only now: were this writer stopped before, others would have to wake them.
         for (group, arrivals) in &departures[..count] {
             self.header.groups[*group].departures.store(*arrivals, Relaxed);

@@ -1,0 +1,16 @@
+//! What the lock-free layers ask of the machine that they run on: the only line from them to the outside.
+
+use crate::arena::layout::Slot;
+use crate::sync::Word;
+
+/// A machine with processes that end, and that sleep.
+pub(crate) trait Host: Send + Sync {
+    /// Whether the writer that holds a lane still lives. When that cannot be known, it lives.
+    fn is_alive(&self, lane: u32) -> bool;
+
+    /// Wakes all who sleep on the slot's state.
+    fn wake_slot(&self, slot: &Slot);
+
+    /// Wakes all who sleep on the bell for any of the groups with these wake bits.
+    fn wake_bell(&self, bell: &Word, bits: u32);
+}
