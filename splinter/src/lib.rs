@@ -85,7 +85,7 @@ pub use crate::{
     cycles::{cycles, cycles_fenced},
     inspect::Inspection,
     integer::IntegerOp,
-    kernel::{HugePages, Location, Placement, Residency, nodes as numa_nodes},
+    kernel::{HugePages, Location, Notifier, Placement, Residency, nodes as numa_nodes},
     snapshot::{HeaderSnapshot, SlotSnapshot},
     store::Store,
     tandem::MAX_ORDERS,

@@ -24,7 +24,7 @@ static FIRST: Entry = Entry::new();
 const NO_DESCRIPTOR: RawFd = -1;
 
 /// Tells how many forks lie between this process and the one that first made a
-/// [`LaneLocks`](super::LaneLocks). A value kept and found changed means: this is a child.
+/// [`LaneLocks`](super::LaneLocks) or a [`Pollable`](super::Pollable). A value kept and found changed means: this is a child.
 ///
 /// Relaxed suffices: the only store is made in the child before its first thread runs any code.
 #[inline]
@@ -58,7 +58,7 @@ pub(super) struct Unshared(&'static Entry);
 impl Unshared {
     /// Opens `path` with the first of `flags` that is permitted.
     pub(super) fn open(path: &CStr, flags: &[libc::c_int]) -> io::Result<Self> {
-        install_handlers()?;
+        count_forks()?;
         // Allocated before the list is held: an allocator's own fork handler could wait for us.
         let spare = Box::new(Entry::new());
         let held = Held::wait();
@@ -171,8 +171,9 @@ fn let_go() {
     BUSY.store(false, Ordering::Release);
 }
 
-/// Installs the handlers once; failure is the kernel's or the C library's lack of memory.
-fn install_handlers() -> io::Result<()> {
+/// Has [`forks`] count from now on, and listed descriptors closed in children. Failure is the kernel's
+/// or the C library's lack of memory.
+pub(super) fn count_forks() -> io::Result<()> {
     static INSTALLED: OnceLock<libc::c_int> = OnceLock::new();
     let answer = *INSTALLED.get_or_init(|| {
         // SAFETY: the three functions live as long as the program, take nothing, and do not unwind.
@@ -260,7 +261,7 @@ mod tests {
 
     #[test]
     fn forks_wait_while_the_list_is_held() {
-        install_handlers().unwrap();
+        count_forks().unwrap();
         let forked = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let held = Held::wait();

@@ -83,6 +83,14 @@ fn memfd_create(name: &CStr, flags: libc::c_uint) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Makes a counter that is readable while it is not zero, and that nobody ever waits in.
+pub(super) fn event_descriptor() -> io::Result<OwnedFd> {
+    // SAFETY: eventfd takes no pointer.
+    let fd = check(unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) })?;
+    // SAFETY: the call just made this descriptor, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Reads the status flags (`F_GETFL`): access mode, `O_PATH`.
 pub(super) fn status_flags(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
     // SAFETY: F_GETFL takes no pointer.

@@ -6,14 +6,16 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::location::Location;
 use super::map::Mapping;
+use super::pollable::Bell;
 use super::sys;
 
 /// After how many seconds a child is killed by its own alarm: a watchdog, not a measurement.
@@ -76,7 +78,7 @@ fn names_in(directory: &Path, part: &str) -> Vec<String> {
 /// A word in shared memory. Whoever sleeps on it or wakes there may map it at another address.
 pub(super) struct SharedWord {
     file: File,
-    mapping: Mapping,
+    mapping: Arc<Mapping>,
 }
 
 impl SharedWord {
@@ -90,7 +92,7 @@ impl SharedWord {
     /// Maps the word of `fd` once more.
     pub(super) fn of(fd: BorrowedFd<'_>, writable: bool) -> Self {
         let file = File::from(fd.try_clone_to_owned().expect("a descriptor"));
-        let mapping = Mapping::new(fd, 4096, writable, "test").expect("a mapping");
+        let mapping = Arc::new(Mapping::new(fd, 4096, writable, "test").expect("a mapping"));
         Self { file, mapping }
     }
 
@@ -103,6 +105,13 @@ impl SharedWord {
         // SAFETY: the first bytes of the mapping are aligned, and all access to them is atomic;
         // `self` keeps them mapped.
         unsafe { AtomicU64::from_ptr(self.mapping.base().as_ptr().cast()) }
+    }
+
+    /// Gives the word as what a pollable waits for.
+    pub(super) fn bell(&self, mask: u32) -> Bell {
+        // SAFETY: as in `word`; here it is the bell that keeps the bytes mapped.
+        let word = unsafe { AtomicU64::from_ptr(self.mapping.base().as_ptr().cast()) };
+        Bell::new(word, mask, Arc::clone(&self.mapping) as _)
     }
 }
 
@@ -129,6 +138,22 @@ impl Forked {
     /// Waits for the end.
     pub(super) fn wait(mut self) -> ExitStatus {
         self.reap()
+    }
+
+    /// Stops the child, and returns when it has stopped.
+    pub(super) fn stop(&self) {
+        // SAFETY: kill takes no pointer; the process is a child that was not waited for.
+        unsafe { libc::kill(self.0, libc::SIGSTOP) };
+        let mut status = 0;
+        // SAFETY: the pointer is to an integer that lives through the call.
+        let answer = unsafe { libc::waitpid(self.0, &raw mut status, libc::WUNTRACED) };
+        assert!(answer == self.0 && libc::WIFSTOPPED(status), "the child did not stop");
+    }
+
+    /// Lets a stopped child go on.
+    pub(super) fn resume(&self) {
+        // SAFETY: kill takes no pointer; the process is a child that was not waited for.
+        unsafe { libc::kill(self.0, libc::SIGCONT) };
     }
 
     /// Kills the child with `SIGKILL`, and waits for the end.
@@ -205,6 +230,16 @@ pub(super) fn sleep_for_ever() -> ! {
         // SAFETY: pause takes no pointer.
         unsafe { libc::pause() };
     }
+}
+
+/// Waits until a descriptor is readable, and tells whether it was in time.
+pub(super) fn is_readable(fd: BorrowedFd<'_>, within_ms: i32) -> bool {
+    let mut asked = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: the pointer is to one whole `pollfd` that lives through the call.
+    let answer = unsafe { libc::poll(&raw mut asked, 1, within_ms) };
+    let why = std::io::Error::last_os_error();
+    assert!(answer >= 0, "polling was not left in peace: {why}");
+    answer == 1 && asked.revents == libc::POLLIN
 }
 
 /// Sets this process's watchdog.

@@ -1,0 +1,238 @@
+//! A descriptor that becomes readable when a word of shared memory is rung, for programs that wait
+//! in epoll and its kin. It is an eventfd, and two ways lead to it: [`ring`](super::ring), where the
+//! kernel waits on the futex, and [`helper`](super::helper), where a thread does. Either may take
+//! over from the other while the descriptor stays the same. Knows nothing of who rings, or what the
+//! word counts.
+
+use std::any::Any;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::fork::{self, forks};
+use super::helper::Helper;
+use super::ring::Ring;
+use super::sys;
+
+/// What makes a watcher's descriptor readable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Notifier {
+    /// The kernel itself, which waits on the futex through io_uring: Linux 6.7 or newer, and a
+    /// sandbox that allows it. The quickest, and no thread.
+    IoUring,
+    /// A thread that sleeps on the futex and writes to an eventfd. Works everywhere, and costs one
+    /// more change of threads each time.
+    HelperThread,
+}
+
+/// How often a watcher's ring may be built anew because another thread arms it, before a helper
+/// thread takes over: enough for one made here and used there, and a bound for one that wanders
+/// among the threads of a pool, where each arming would cost a ring.
+const MOVES: u32 = 3;
+
+/// What is waited for: a word, and the groups whose rings count.
+#[derive(Clone)]
+pub(crate) struct Bell {
+    /// Its lower half is the futex.
+    pub(super) word: &'static AtomicU64,
+    pub(super) mask: u32,
+    /// Not looked at: it keeps the word mapped.
+    _keep: Arc<dyn Any + Send + Sync>,
+}
+
+impl Bell {
+    /// Names the word, which stays mapped for as long as `keep` lives, and at least one group.
+    pub(crate) fn new(
+        word: &'static AtomicU64,
+        mask: u32,
+        keep: Arc<dyn Any + Send + Sync>,
+    ) -> Self {
+        Self { word, mask, _keep: keep }
+    }
+
+    /// Reads the lower half, as it was at the last ring or later.
+    pub(super) fn reading(&self) -> u32 {
+        // Acquire: what the ringer did before it rang is seen by whoever sees that it rang.
+        self.word.load(Ordering::Acquire) as u32
+    }
+}
+
+/// What a helper thread does when nothing happens.
+#[derive(Clone)]
+pub(crate) struct Idle {
+    /// After how long without a ring.
+    pub(crate) every: Duration,
+    /// What to call. It must not own the [`Pollable`] that calls it.
+    pub(crate) call: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// The descriptor: an eventfd.
+pub(super) struct Ready(File);
+
+impl Ready {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self(File::from(sys::event_descriptor()?)))
+    }
+
+    /// Makes it readable. Only a counter near 2⁶⁴ would refuse, and that one is readable already.
+    pub(super) fn raise(&self) {
+        let _ = (&self.0).write(&1_u64.to_ne_bytes());
+    }
+
+    /// Makes it unreadable, and tells whether it was readable.
+    pub(super) fn lower(&self) -> bool {
+        (&self.0).read(&mut [0; 8]).is_ok()
+    }
+}
+
+impl AsFd for Ready {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+enum Way {
+    Ring(Box<Ring>),
+    Helper(Helper),
+}
+
+/// A descriptor that becomes readable when a bell is rung.
+///
+/// To wait: read the bell, look for what was wanted, [`arm`](Self::arm) with what the bell read,
+/// poll, [`drain`](Self::drain), and begin again. Readable means that it is time to look, and no
+/// more: a moving thread, a signal and a neighbour's end may make it readable as well.
+pub(crate) struct Pollable {
+    bell: Bell,
+    idle: Idle,
+    ready: Arc<Ready>,
+    way: Way,
+    armed: bool,
+    moves_left: u32,
+    forks: u32,
+}
+
+impl Pollable {
+    /// Makes one that is not armed: by io_uring where that works, and otherwise by a helper thread,
+    /// which calls `idle` while it is armed and nobody rings.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's, when `prefer` asks for a way that does not work here, or when there is no
+    /// descriptor or thread to be had. `InvalidInput` for a mask of no groups.
+    pub(crate) fn new(bell: Bell, idle: Idle, prefer: Option<Notifier>) -> io::Result<Self> {
+        if bell.mask == 0 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        // From here on `forks` counts, whoever else asked for it or did not.
+        fork::count_forks()?;
+        let ready = Arc::new(Ready::new()?);
+        let helper =
+            || Helper::new(bell.clone(), idle.clone(), Arc::clone(&ready)).map(Way::Helper);
+        let way = match prefer {
+            Some(Notifier::IoUring) => Way::Ring(Box::new(Ring::new(&ready)?)),
+            Some(Notifier::HelperThread) => helper()?,
+            None => {
+                Ring::new(&ready).map(|ring| Way::Ring(Box::new(ring))).or_else(|_| helper())?
+            }
+        };
+        Ok(Self { bell, idle, ready, way, armed: false, moves_left: MOVES, forks: forks() })
+    }
+
+    /// Has the descriptor become readable as soon as the bell is rung for one of the groups; at
+    /// once, if it reads otherwise than `expected` already.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` in a forked child, which has neither the thread nor the ring; the kernel's when
+    /// no thread can be started.
+    pub(crate) fn arm(&mut self, expected: u32) -> io::Result<()> {
+        if self.is_inherited() {
+            let reason = "a forked child cannot wait with its parent's descriptor: make a new one";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
+        }
+        self.wait(expected)?;
+        self.armed = true;
+        // A wait that was under way already did not compare the bell with this `expected`. It has
+        // been under way since before this reading, so a ring that is not seen here ends it.
+        if self.bell.reading() != expected {
+            self.ready.raise();
+        }
+        Ok(())
+    }
+
+    /// Makes the descriptor unreadable. Never waits, and may be repeated.
+    ///
+    /// A wait that nobody has ended goes on, so the next ring may make it readable once although it
+    /// was not armed anew.
+    pub(crate) fn drain(&mut self) {
+        // The eventfd of a child is its parent's.
+        if self.is_inherited() {
+            return;
+        }
+        // First what ended, then the descriptor: settling may raise it.
+        if let Way::Ring(ring) = &mut self.way {
+            // What fails here fails when it is armed, too, and another way is taken then.
+            let _ = ring.settle();
+        }
+        self.ready.lower();
+        self.armed = false;
+    }
+
+    /// Tells whether it was armed, and not drained since.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.armed
+    }
+
+    /// Tells what makes the descriptor readable at present.
+    pub(crate) fn notifier(&self) -> Notifier {
+        match self.way {
+            Way::Ring(_) => Notifier::IoUring,
+            Way::Helper(_) => Notifier::HelperThread,
+        }
+    }
+
+    /// Starts a wait that compares the bell with `expected`, unless one is under way.
+    fn wait(&mut self, expected: u32) -> io::Result<()> {
+        if let Way::Ring(ring) = &mut self.way {
+            if !ring.is_of_this_thread() && self.moves_left > 0 {
+                self.moves_left -= 1;
+                if let Ok(moved) = Ring::new(&self.ready) {
+                    **ring = moved;
+                }
+            }
+            if ring.is_of_this_thread() && ring.arm(&self.bell, expected, &self.ready).is_ok() {
+                return Ok(());
+            }
+            let (bell, idle) = (self.bell.clone(), self.idle.clone());
+            self.way = Way::Helper(Helper::new(bell, idle, Arc::clone(&self.ready))?);
+        }
+        match &self.way {
+            Way::Helper(helper) => helper.arm(expected),
+            Way::Ring(_) => Ok(()),
+        }
+    }
+
+    fn is_inherited(&self) -> bool {
+        forks() != self.forks
+    }
+}
+
+impl AsFd for Pollable {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ready.as_fd()
+    }
+}
+
+impl std::fmt::Debug for Pollable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Pollable");
+        shown.field("notifier", &self.notifier()).field("armed", &self.armed);
+        shown.finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
