@@ -116,7 +116,8 @@ pub(crate) struct Pollable {
 
 impl Pollable {
     /// Makes one that is not armed: by io_uring where that works, and otherwise by a helper thread,
-    /// which calls `idle` while it is armed and nobody rings.
+    /// which calls `idle` while it is armed and nobody rings. With io_uring nobody is there to call
+    /// it: whoever polls does so with a timeout, and looks then.
     ///
     /// # Errors
     ///
@@ -171,11 +172,6 @@ impl Pollable {
         // The eventfd of a child is its parent's.
         if self.is_inherited() {
             return;
-        }
-        // First what ended, then the descriptor: settling may raise it.
-        if let Way::Ring(ring) = &mut self.way {
-            // What fails here fails when it is armed, too, and another way is taken then.
-            let _ = ring.settle();
         }
         self.ready.lower();
         self.armed = false;
