@@ -50,9 +50,7 @@ fn publish(store: &Store, messages: u64) -> Result<(), Box<dyn std::error::Error
         std::thread::sleep(PAUSE);
     }
     retry(|| writer.set("end", b"that is all"))?;
-    println!(
-        "{messages} messages published; the group was signalled {:?} times",
-        store.signal_count(NEWS)
-    );
+    let signals = store.signal_count(NEWS).unwrap_or_default();
+    println!("{messages} messages published, {signals} signals sent");
     Ok(())
 }

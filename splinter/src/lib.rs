@@ -61,6 +61,8 @@ mod plan;
 #[cfg(not(loom))]
 mod poll;
 #[cfg(not(loom))]
+mod pollable;
+#[cfg(not(loom))]
 mod reader;
 #[cfg(not(loom))]
 mod snapshot;
@@ -70,6 +72,8 @@ mod store;
 mod tandem;
 #[cfg(not(loom))]
 mod view;
+#[cfg(not(loom))]
+mod waiting;
 #[cfg(not(loom))]
 mod watcher;
 #[cfg(not(loom))]
@@ -86,6 +90,7 @@ pub use crate::{
     inspect::Inspection,
     integer::IntegerOp,
     kernel::{HugePages, Location, Notifier, Placement, Residency, nodes as numa_nodes},
+    pollable::{PollableWatcher, WatchError},
     snapshot::{HeaderSnapshot, SlotSnapshot},
     store::Store,
     tandem::MAX_ORDERS,

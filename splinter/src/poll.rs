@@ -4,7 +4,7 @@ use crate::arena::key::KeyRef;
 use crate::error::Error;
 use crate::signals::Bed;
 use crate::store::Store;
-use crate::watcher::{Naps, Spin};
+use crate::waiting::{Naps, Spin};
 use std::time::Instant;
 
 impl Store {

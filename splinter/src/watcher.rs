@@ -4,22 +4,12 @@ use crate::arena::key::Key;
 use crate::arena::layout::{GROUPS, WHOLE_STORE};
 use crate::arena::state::State;
 use crate::error::StoreError;
-use crate::kernel;
-use crate::protocol::Claimant;
 use crate::signals::{Cursor, Glance, wake_bit};
 use crate::store::Store;
-use crate::sync::{Relaxed, Word, load_acquire, spin_loop};
+use crate::sync::{Relaxed, Word, load_acquire};
+use crate::waiting::{Naps, SPIN, Spin};
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How long a wait spins before it sleeps, unless told otherwise: about what it costs to fall asleep and
-/// be woken.
-const SPIN: Duration = Duration::from_micros(10);
-/// How long somebody sleeps before looking whether a writer died that should have woken it.
-const SLEEP: Duration = Duration::from_secs(1);
-/// How long somebody naps who can count on nobody to wake it: this long first, and up to that.
-const NAPS: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(1)];
 
 /// A change of one slot, as a watcher hears of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,12 +64,12 @@ impl std::error::Error for Lagged {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Watcher {
-    store: Store,
-    cursors: Vec<Cursor>,
+    pub(crate) store: Store,
+    pub(crate) cursors: Vec<Cursor>,
     /// The cursor to look at first: each in turn, so that no busy group hides another.
     turn: usize,
     /// The bits by which the groups are woken.
-    bits: u32,
+    pub(crate) bits: u32,
     /// Slots that a writer held when they were looked at in a resync, with the epoch they had: a change of
     /// theirs may come without word of it.
     held: Vec<(u32, u64)>,
@@ -152,18 +142,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    /// Finishes or undoes, and tells of, what writers left that died: takes each of their lanes for a moment, as
-    /// the next writer would. Those who sleep do this now and then.
-    fn heal(&self) {
-        let Ok(locks) = self.locks() else { return };
-        for (lane, record) in (0..).zip(self.arena().lanes) {
-            if !record.is_at_rest() && locks.0.try_acquire(lane).is_ok_and(|free| free) {
-                drop(Claimant::new(self.inner.arena, lane, Arc::clone(&locks) as _));
-                locks.0.release(lane);
-            }
-        }
     }
 }
 
@@ -289,7 +267,7 @@ impl Watcher {
     }
 
     /// Whether no ring has anything for this watcher, and the writers still put it there.
-    fn has_nothing(&self) -> bool {
+    pub(crate) fn has_nothing(&self) -> bool {
         let arena = self.store.arena();
         let nothing = |cursor: &Cursor| arena.glance(*cursor) == Glance::Nothing;
         self.cursors.iter().all(nothing) && !self.is_expired()
@@ -328,79 +306,5 @@ impl Watcher {
 impl fmt::Debug for Watcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watcher").field("cursors", &self.cursors).finish_non_exhaustive()
-    }
-}
-
-/// Looks again and again for a while before going to sleep.
-pub(crate) struct Spin {
-    looks: u32,
-    span: Duration,
-    start: Option<Instant>,
-}
-
-impl Spin {
-    /// Spins for as long as is worth it.
-    pub(crate) fn new() -> Self {
-        Self::of(SPIN)
-    }
-
-    fn of(span: Duration) -> Self {
-        Self { looks: 0, span, start: None }
-    }
-
-    /// Pauses for a moment. Returns whether to look once more. The clock is read only now and then.
-    #[inline]
-    pub(crate) fn goes_on(&mut self) -> bool {
-        spin_loop();
-        self.looks = self.looks.wrapping_add(1);
-        if self.looks % 16 != 1 {
-            return true;
-        }
-        self.start.get_or_insert_with(Instant::now).elapsed() < self.span
-    }
-}
-
-/// Sleeping until a deadline, but never for so long that a death goes unnoticed.
-pub(crate) struct Naps<'s> {
-    store: &'s Store,
-    deadline: Option<Instant>,
-    nap: Duration,
-    /// When to look for the dead.
-    heal_at: Instant,
-}
-
-impl<'s> Naps<'s> {
-    pub(crate) fn new(store: &'s Store, deadline: Option<Instant>) -> Self {
-        Self { store, deadline, nap: NAPS[0], heal_at: Instant::now() + SLEEP }
-    }
-
-    /// Sleeps until woken by one of `bits`, while `word` reads `expected`.
-    pub(crate) fn sleep(&mut self, word: &Word, expected: u64, bits: u32) {
-        let until = self.deadline.map_or(self.heal_at, |deadline| deadline.min(self.heal_at));
-        kernel::futex::wait(word, expected as u32, bits, Some(until));
-        self.look_after();
-    }
-
-    /// Sleeps for a moment, every time for longer.
-    pub(crate) fn nap(&mut self) {
-        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        std::thread::sleep(left.map_or(self.nap, |left| left.min(self.nap)));
-        self.nap = (self.nap * 2).min(NAPS[1]);
-        self.look_after();
-    }
-
-    fn look_after(&mut self) {
-        let now = Instant::now();
-        if now >= self.heal_at {
-            self.heal_at = now + SLEEP;
-            if !self.store.is_read_only() {
-                self.store.heal();
-            }
-        }
-    }
-
-    /// Whether the deadline has passed.
-    pub(crate) fn is_over(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 }

@@ -177,11 +177,6 @@ impl Pollable {
         self.armed = false;
     }
 
-    /// Tells whether it was armed, and not drained since.
-    pub(crate) fn is_armed(&self) -> bool {
-        self.armed
-    }
-
     /// Tells what makes the descriptor readable at present.
     pub(crate) fn notifier(&self) -> Notifier {
         match self.way {

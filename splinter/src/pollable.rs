@@ -1,0 +1,182 @@
+//! A watcher for event loops: a descriptor that is readable when there may be a change to take.
+
+use crate::error::StoreError;
+use crate::kernel::{Bell, Idle, Notifier, Pollable};
+use crate::store::Store;
+use crate::sync::Relaxed;
+use crate::waiting::SLEEP;
+use crate::watcher::{Change, Lagged, Watcher};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A [`Watcher`] with a descriptor, for `epoll`, `poll`, `select`, and what is built on them, such as tokio's
+/// `AsyncFd` and mio.
+///
+/// The descriptor is readable, by level, while there may be a change to take; [`Self::try_next`] takes them,
+/// and makes it unreadable by finding none. Being readable is a hint: another group's signal or a moving
+/// thread may cause it as well. Nothing is to be read from the descriptor itself.
+///
+/// Wherever possible the kernel waits by itself, through io_uring, otherwise a thread does;
+/// [`Self::notifier`] tells. The thread looks after writers that died before they told of a change. With
+/// io_uring that is done by [`Self::try_next`], so an event loop that wants to hear of such a change within
+/// some time calls it that often.
+///
+/// ```
+/// # use std::os::fd::AsRawFd;
+/// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+/// let mut writer = store.writer()?;
+/// writer.set("sensor", b"20.1")?;
+/// writer.register("sensor", 7)?;
+/// let mut watcher = store.watch(&[7])?.pollable()?;
+/// writer.set("sensor", b"20.4")?;
+/// let mut descriptors = [libc::pollfd { fd: watcher.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+/// assert_eq!(unsafe { libc::poll(descriptors.as_mut_ptr(), 1, 5_000) }, 1);
+/// while let Some(change) = watcher.try_next()? {
+///     assert_eq!(change.key.unwrap().as_ref(), b"sensor");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct PollableWatcher {
+    watcher: Watcher,
+    pollable: Pollable,
+    /// When to look for writers that died.
+    heal_at: Instant,
+}
+
+/// Why a [`PollableWatcher`] has no change to give.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// Changes were overwritten before they were taken.
+    Lagged(Lagged),
+    /// The kernel did not arm the descriptor, which is of no use then: in a forked child, whose watchers are
+    /// to be made anew, or when no thread could be started.
+    Descriptor(io::Error),
+}
+
+impl fmt::Display for WatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lagged(lagged) => lagged.fmt(f),
+            Self::Descriptor(error) => {
+                write!(f, "the watcher's descriptor cannot be armed: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for WatchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Lagged(_) => None,
+            Self::Descriptor(error) => Some(error),
+        }
+    }
+}
+
+impl Watcher {
+    /// Gives the watcher a descriptor, by the best way there is.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`]: writers have to be told that somebody waits. [`StoreError::Os`] when there
+    /// is no descriptor or thread left.
+    pub fn pollable(self) -> Result<PollableWatcher, StoreError> {
+        PollableWatcher::new(self, None)
+    }
+
+    /// Gives the watcher a descriptor by one way only.
+    ///
+    /// # Errors
+    /// As [`Self::pollable`]; [`StoreError::Os`] when that way does not work here.
+    pub fn pollable_by(self, notifier: Notifier) -> Result<PollableWatcher, StoreError> {
+        PollableWatcher::new(self, Some(notifier))
+    }
+}
+
+impl PollableWatcher {
+    fn new(watcher: Watcher, prefer: Option<Notifier>) -> Result<Self, StoreError> {
+        let store = watcher.store.clone();
+        store.check_writable()?;
+        let arena = store.inner.arena;
+        let bell = Bell::new(&arena.header.bell, watcher.bits, Arc::clone(&store.inner) as _);
+        let subject = store.location().to_string();
+        let failed = |error| StoreError::os("watch", subject.as_str(), error);
+        let heal = move || Store::heal(&store);
+        let idle = Idle { every: SLEEP, call: Arc::new(heal) };
+        let mut pollable = Pollable::new(bell, idle, prefer).map_err(failed)?;
+        // Readable at first, for what was signalled since the watch began.
+        let reading = arena.header.bell.load(Relaxed);
+        pollable.arm(!reading as u32).map_err(failed)?;
+        Ok(Self { watcher, pollable, heal_at: Instant::now() + SLEEP })
+    }
+
+    /// Tells what makes the descriptor readable at present.
+    pub fn notifier(&self) -> Notifier {
+        self.pollable.notifier()
+    }
+
+    /// Takes the next change. When there is none, the descriptor is unreadable until there is.
+    ///
+    /// # Errors
+    /// [`WatchError`].
+    pub fn try_next(&mut self) -> Result<Option<Change>, WatchError> {
+        if let Some(change) = self.watcher.try_next().map_err(WatchError::Lagged)? {
+            return Ok(Some(change));
+        }
+        self.look_after();
+        self.pollable.drain();
+        let store = &self.watcher.store;
+        let bell = store.arena().arrive(&self.watcher.cursors);
+        if !self.watcher.has_nothing() {
+            // Not armed, but whoever takes a change asks for the next one as well.
+            self.pollable.arm(!bell as u32).map_err(WatchError::Descriptor)?;
+            return self.watcher.try_next().map_err(WatchError::Lagged);
+        }
+        self.pollable.arm(bell as u32).map_err(WatchError::Descriptor)?;
+        Ok(None)
+    }
+
+    /// Tells of every key that is watched as it is now, as [`Watcher::resync`] does. A change of a key that a
+    /// writer holds at that moment may be found by a later [`Self::try_next`] only.
+    pub fn resync(&mut self, visit: impl FnMut(Change)) {
+        self.watcher.resync(visit);
+    }
+
+    /// Gives the descriptor up.
+    #[must_use]
+    pub fn into_watcher(self) -> Watcher {
+        self.watcher
+    }
+
+    fn look_after(&mut self) {
+        let now = Instant::now();
+        if now >= self.heal_at {
+            self.heal_at = now + SLEEP;
+            self.watcher.store.heal();
+        }
+    }
+}
+
+impl AsFd for PollableWatcher {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pollable.as_fd()
+    }
+}
+
+impl AsRawFd for PollableWatcher {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl fmt::Debug for PollableWatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PollableWatcher")
+            .field("watcher", &self.watcher)
+            .field("notifier", &self.notifier())
+            .finish_non_exhaustive()
+    }
+}
