@@ -5,6 +5,7 @@
 mod backing;
 mod extents;
 mod fork;
+pub(crate) mod futex;
 pub(crate) mod huge;
 mod lanes;
 mod location;
@@ -20,6 +21,6 @@ pub(crate) use fork::forks;
 pub use huge::HugePages;
 pub(crate) use lanes::{LaneBytes, LaneLocks};
 pub use location::Location;
-pub(crate) use map::{HUGE_PAGE_BYTES, Mapping};
+pub(crate) use map::{Advice, HUGE_PAGE_BYTES, Mapping};
 pub use numa::{Placement, Residency, nodes};
 pub(crate) use staged::Staged;
