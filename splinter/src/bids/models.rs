@@ -105,6 +105,11 @@ impl Room {
         }
     }
 
+    fn holders_of(&self, id: u32) -> usize {
+        let standing = self.with(9, 100, |table| table.standing());
+        standing.iter().filter(|seen| seen.offer.id == id).count()
+    }
+
     /// Returns who holds the id at `now`. There is one at most.
     fn holder(&self, now: u64) -> Option<u32> {
         let standing = self.with(9, now, |table| table.standing());
@@ -279,5 +284,21 @@ fn two_who_take_a_dead_bidders_entry_for_one_id_leave_one_owner() {
         let mine = room.claim(2, 100, u64::MAX);
         let answers = [(2, mine), (3, other.join().unwrap())];
         check_won(&room, 100, &answers);
+    });
+}
+
+#[test]
+fn a_dead_bid_does_not_come_back_while_its_entry_is_taken_for_another() {
+    explore(|| {
+        let room = Arc::new(Room::default());
+        assert_eq!(room.claim(1, 100, u64::MAX), Answer::Won);
+        room.end(1);
+        let other = spawn(&room, |room| {
+            let other = Offer { id: ID + 1, ..offer(2, 100, u64::MAX) };
+            answer(room.with(2, 100, |table| table.claim(&other)))
+        });
+        assert_eq!(room.holders_of(ID), 0);
+        assert_eq!(other.join().unwrap(), Answer::Won);
+        assert_eq!(room.holders_of(ID + 1), 1);
     });
 }

@@ -191,30 +191,44 @@ impl<B: Bidder> Table<'_, B> {
         if released { Ok(()) } else { Err(Refusal::Unknown) }
     }
 
-    /// Releases the bids for `id`, expired ones too, whoever made them.
+    /// Releases the bid for `id`, and expired ones for it, whoever made them.
     ///
-    /// Exchanging the very subject that was seen, serial number and all, hits no later bid. The owner
-    /// keeps its lock on what is a free entry now, and uses it again for its next claim.
+    /// All are looked up before the first is released, so that none is hit that was claimed only because
+    /// of that. Nor is a later bid in an entry: what is exchanged is the very subject that was seen, serial
+    /// number and all. The owner keeps its lock on what is a free entry now, for its next claim.
     pub(super) fn revoke(&self, id: u32) -> Result<(), Refusal> {
+        let subjects = self.records.each_ref().map(|record| Subject(load_acquire(&record.subject)));
         let mut answer = Err(Refusal::Unknown);
-        for (entry, record) in self.records.iter().enumerate() {
-            for _ in 0..Self::ROUNDS {
-                let subject = Subject(load_acquire(&record.subject));
-                if !subject.stands() || subject.id() != id || !self.is_live(entry, subject) {
-                    break;
-                }
-                if self.turn(entry, subject, subject.freed()) {
-                    if self.bidder.holds(entry) {
-                        self.bidder.let_go(entry);
-                    }
-                    answer = Ok(());
-                    break;
-                }
-                // The owner renews it just now.
-                spin_loop();
+        for (entry, subject) in subjects.into_iter().enumerate() {
+            if subject.id() != id {
+                continue;
+            }
+            match self.revoke_one(entry, subject) {
+                Ok(()) => answer = Ok(()),
+                Err(Refusal::Unknown) => {}
+                refused if answer.is_err() => answer = refused,
+                Err(_) => {}
             }
         }
         answer
+    }
+
+    fn revoke_one(&self, entry: usize, bid: Subject) -> Result<(), Refusal> {
+        for _ in 0..Self::ROUNDS {
+            let subject = Subject(load_acquire(&self.records[entry].subject));
+            if !subject.stands() || !subject.is_same_bid(bid) || !self.is_live(entry, bid) {
+                return Err(Refusal::Unknown);
+            }
+            if self.turn(entry, subject, subject.freed()) {
+                if self.bidder.holds(entry) {
+                    self.bidder.let_go(entry);
+                }
+                return Ok(());
+            }
+            // The owner renews it just now.
+            spin_loop();
+        }
+        Err(Refusal::Again)
     }
 
     /// Lists the bids of the living that hold an id or did until they expired. One that is
