@@ -26,6 +26,8 @@
 // The models use the protocol, but not everything beneath it that a store does.
 #[cfg_attr(loom, allow(dead_code))]
 mod arena;
+#[cfg_attr(loom, allow(dead_code, unused_imports))]
+mod bids;
 mod error;
 mod host;
 mod integer;
@@ -85,6 +87,7 @@ pub use crate::{
         Scrub,
         key::{KEY_MAX, Key, hash_key},
     },
+    bids::{Advice, Bid, BidError, BidTerms, Intent, Patience},
     config::{Config, Geometry, OpenOptions, Type, UnknownName},
     cycles::{cycles, cycles_fenced},
     inspect::Inspection,

@@ -3,6 +3,7 @@
 
 use crate::arena::layout::{FLAG_FULL, FLAG_HYBRID, Header, LANES_AT, Lane, Slot, USER_FLAG_SHIFT};
 use crate::arena::{Arena, Scrub};
+use crate::bids::Bidding;
 use crate::config::{Config, Geometry, OpenOptions};
 use crate::error::StoreError;
 use crate::host::Host;
@@ -38,12 +39,13 @@ pub(crate) struct Inner {
     /// Borrows from `mapping`, which lives exactly as long as this struct; never handed out without
     /// something that keeps the struct alive.
     pub(crate) arena: Arena<'static>,
-    mapping: Mapping,
+    pub(crate) mapping: Mapping,
     backing: Backing,
     pub(crate) plan: Plan,
     notes: Vec<String>,
     /// Opened by the first who needs them.
     locks: Mutex<Option<Arc<Locks>>>,
+    pub(crate) bidding: Bidding,
 }
 
 /// The lane locks and the kernel's futexes, as the protocol asks for them.
@@ -215,8 +217,8 @@ impl Store {
     fn assemble(backing: Backing, mapping: Mapping, plan: Plan, note: Option<String>) -> Self {
         let arena = Inner::arena(&plan, &mapping);
         let notes = backing.note.iter().cloned().chain(note).collect();
-        let locks = Mutex::new(None);
-        Self { inner: Arc::new(Inner { arena, mapping, backing, plan, notes, locks }) }
+        let (locks, bidding) = (Mutex::new(None), Bidding::default());
+        Self { inner: Arc::new(Inner { arena, mapping, backing, plan, notes, locks, bidding }) }
     }
 
     #[inline(always)]

@@ -102,20 +102,27 @@ pub(crate) const BIDS_AT: u64 = 1536;
 /// Where the lanes begin.
 pub(crate) const LANES_AT: u64 = size_of::<Header>() as u64;
 
-/// One process's bid for advice on memory. The byte at its offset is locked for as long as the bidder
-/// lives; only whoever holds that lock writes it.
+/// One open store's bid for advice on memory. The byte at its offset is locked for as long as the bidder
+/// lives. Whoever holds that lock writes the entry; others only ever free it, by exchanging the very
+/// subject word they have seen.
 #[repr(C, align(64))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct Bid {
-    /// Odd while the entry is being written.
+    /// Odd while the three words behind `subject` are being written.
     pub(crate) version: Word,
-    /// What is bid for, the stage of the bid, and the bidder's process.
+    /// What is bid for, and how far the bid has come.
+    ///
+    /// | bits | meaning |
+    /// |---|---|
+    /// | 0–31 | the id; 0 in a free entry |
+    /// | 32–33 | the stage: 0 free, 1 proposed, 2 settled, 3 renewing |
+    /// | 34–63 | the serial number, which every bid in this entry raises |
     pub(crate) subject: Word,
-    /// Intent and priority.
+    /// Bits 0–7 the intent, 8–15 the priority, 32–63 the process the bid is said to be for.
     pub(crate) terms: Word,
-    /// When the bid was made, in cycles, and for how many.
+    /// When the bid was made or last renewed, in cycles.
     pub(crate) claimed_at: Word,
-    /// See `claimed_at`.
+    /// For how many cycles from then it holds; all ones: without end.
     pub(crate) duration: Word,
     rest: [Word; 3],
 }

@@ -117,6 +117,16 @@ impl LaneLocks {
         word.fetch_and(!bit, Ordering::Release);
     }
 
+    /// Tells whether a lane is held here; not so in a child for what its parent took.
+    pub(crate) fn holds(&self, lane: u32) -> bool {
+        // In this order: whoever opened a child's description cleared the bits before.
+        if lane >= self.bytes.lanes || self.locks.get().is_none() {
+            return false;
+        }
+        let (word, bit) = self.bit(lane);
+        word.load(Ordering::Acquire) & bit != 0
+    }
+
     /// Tells whether a lane is held by anybody who lives. When the kernel cannot answer it says yes:
     /// nothing is ever taken over from the living.
     pub(crate) fn is_alive(&self, lane: u32) -> bool {

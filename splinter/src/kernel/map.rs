@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
@@ -37,7 +38,18 @@ unsafe impl Sync for Mapping {}
 
 /// What the kernel may be told of a range. None of these changes a byte.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Advice {
+pub(crate) enum Advice {
+    /// Read ahead as ever.
+    Normal,
+    /// Read nothing ahead.
+    Random,
+    /// Read far ahead, and expect pages to be done with once they were used.
+    Sequential,
+    /// Bring the range into memory.
+    WillNeed,
+    /// Drop the range from this process's page table. The mapping is shared, so its bytes stay, in
+    /// the page cache or the shared memory they are in; the next touch enters them again.
+    DontNeed,
     /// Use huge pages for what is touched from now on.
     HugePages,
     /// Gather the range into huge pages now, allocating what is not there.
@@ -120,14 +132,29 @@ impl Mapping {
     pub(super) fn advise(&self, offset: usize, len: usize, advice: Advice) -> io::Result<()> {
         // Linux, uapi/asm-generic/mman-common.h.
         let number = match advice {
+            Advice::Normal => 0,
+            Advice::Random => 1,
+            Advice::Sequential => 2,
+            Advice::WillNeed => 3,
+            Advice::DontNeed => 4,
             Advice::HugePages => 14,
             Advice::PopulateRead => 22,
             Advice::Collapse => 25,
         };
         let start = self.inside(offset, len)?.cast();
-        // SAFETY: the range lies in this mapping, and these three numbers leave its bytes alone.
+        // SAFETY: the range lies in this mapping, which is shared, so that none of these numbers
+        // changes a byte of it: what `DontNeed` drops is found again in the file.
         sys::check(unsafe { libc::madvise(start, len, number) })?;
         Ok(())
+    }
+
+    /// Tells the kernel something about every page that a range touches.
+    pub(crate) fn advise_pages(&self, range: Range<usize>, advice: Advice) -> io::Result<()> {
+        self.inside(range.start, range.len())?;
+        let start = range.start - range.start % self.page_bytes;
+        // What is mapped is whole pages, so this ends inside it.
+        let end = range.end.max(start).next_multiple_of(self.page_bytes);
+        self.advise(start, end - start, advice)
     }
 
     /// Asks, for the page at `offset` and those after it, which are in memory, whoever put them
@@ -338,6 +365,21 @@ mod tests {
         assert!(map.inside(usize::MAX, 2).is_err());
         assert!(map.advise(4096, 8192, Advice::PopulateRead).is_err());
         assert!(map.in_memory(4096, &mut [0; 2]).is_err());
+    }
+
+    #[test]
+    fn advice_changes_no_byte_and_takes_any_range_inside() {
+        let file = sparse(3 << 20);
+        let map = Mapping::new(file.as_fd(), 3 << 20, true, "test").unwrap();
+        word(&map, 8192).store(7, Ordering::Relaxed);
+        use Advice::{DontNeed, Normal, Random, Sequential, WillNeed};
+        for advice in [Normal, Random, Sequential, WillNeed, DontNeed] {
+            for range in [0..3 << 20, 8193..8200, 5..5, 4095..4097, (3 << 20) - 1..3 << 20] {
+                map.advise_pages(range, advice).unwrap();
+            }
+            assert_eq!(word(&map, 8192).load(Ordering::Relaxed), 7);
+        }
+        assert!(map.advise_pages(1..(3 << 20) + 1, WillNeed).is_err());
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) use fork::forks;
 pub use huge::HugePages;
 pub(crate) use lanes::{LaneBytes, LaneLocks};
 pub use location::Location;
-pub(crate) use map::{HUGE_PAGE_BYTES, Mapping};
+pub(crate) use map::{Advice, HUGE_PAGE_BYTES, Mapping};
 pub use numa::{Placement, Residency, nodes};
 pub use pollable::Notifier;
 pub(crate) use pollable::{Bell, Idle, Pollable};

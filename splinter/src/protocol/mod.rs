@@ -10,7 +10,7 @@ mod claim;
 mod group;
 mod index;
 #[cfg(all(test, loom))]
-mod models;
+pub(crate) mod models;
 mod number;
 mod read;
 mod scrub;

@@ -287,14 +287,14 @@ fn value(byte: u8) -> Vec<u8> {
 
 /// Runs `model` for every order of its accesses. Returns the different results it had, so that a
 /// claim about all of them can be seen not to be vacuous.
-fn explore<O: Eq + Hash + Debug + Send + 'static>(
+pub(crate) fn explore<O: Eq + Hash + Debug + Send + 'static>(
     model: impl Fn() -> O + Send + Sync + 'static,
 ) -> HashSet<O> {
     explore_within(2, model)
 }
 
 /// Does what [`explore`] does with another bound of preemptions, for models that are long.
-fn explore_within<O: Eq + Hash + Debug + Send + 'static>(
+pub(crate) fn explore_within<O: Eq + Hash + Debug + Send + 'static>(
     preemptions: usize,
     model: impl Fn() -> O + Send + Sync + 'static,
 ) -> HashSet<O> {
@@ -318,7 +318,7 @@ fn explore_within<O: Eq + Hash + Debug + Send + 'static>(
 
 /// Runs `model` for every store that its victim may die before, up to none. The model says first
 /// whether its victim got through.
-fn explore_deaths<O: Eq + Hash + Debug + Send + 'static>(
+pub(crate) fn explore_deaths<O: Eq + Hash + Debug + Send + 'static>(
     model: impl Fn(u32) -> (bool, O) + Send + Sync + Copy + 'static,
 ) -> HashSet<O> {
     let mut outcomes = HashSet::new();
