@@ -198,10 +198,11 @@ impl Watcher {
     /// # Errors
     /// [`Lagged`].
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Option<Change>, Lagged> {
-        let mut spin = Spin::of(self.spin);
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let mut spin = Spin::of(left.map_or(self.spin, |left| left.min(self.spin)));
         loop {
             match self.try_next() {
-                Ok(None) if spin.goes_on() => {}
+                Ok(None) if self.stirs_within(&mut spin) => {}
                 Ok(None) => break,
                 found => return found,
             }
@@ -264,6 +265,17 @@ impl Watcher {
                 return Change { slot: number, key, epoch: window.stable_epoch(), group };
             }
         }
+    }
+
+    /// Spins until a closer look at the rings is worth it. Returns false once that took too long.
+    fn stirs_within(&self, spin: &mut Spin) -> bool {
+        let arena = self.store.arena();
+        while spin.goes_on() {
+            if self.cursors.iter().any(|cursor| arena.stirs(*cursor)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether no ring has anything for this watcher, and the writers still put it there.

@@ -100,6 +100,15 @@ impl<'a> Arena<'a> {
         }
     }
 
+    /// Whether the place of the next signal was written since the turn before: all that who spins looks at,
+    /// so that the line which writers count on stays theirs.
+    #[inline]
+    pub(crate) fn stirs(&self, cursor: Cursor) -> bool {
+        let ring = self.ring(cursor.group);
+        let signal = Signal(load_acquire(ring.place(cursor.position)));
+        !signal.is_at(cursor.position.wrapping_sub(ring.len()), ring.len())
+    }
+
     /// Takes the next signal.
     pub(crate) fn take(&self, cursor: &mut Cursor) -> Glance {
         let glance = self.glance(*cursor);
