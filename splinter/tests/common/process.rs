@@ -70,6 +70,10 @@ impl Forked {
         Self(pid)
     }
 
+    pub(crate) fn id(&self) -> libc::pid_t {
+        self.0
+    }
+
     /// Waits for the end, and asserts that it was a good one.
     pub(crate) fn join(mut self) {
         let status = self.reap(0);
@@ -124,6 +128,18 @@ impl Drop for Forked {
             self.reap(0);
         }
     }
+}
+
+/// Tells whether a thread sleeps until somebody wakes it, or a while passes: the kernel says so.
+pub(crate) fn is_asleep(process: libc::pid_t, thread: libc::pid_t) -> bool {
+    let call = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/syscall"));
+    call.is_ok_and(|call| call.split(' ').next() == Some(&libc::SYS_futex.to_string()))
+}
+
+/// Returns the number by which the kernel knows this thread.
+pub(crate) fn thread_id() -> libc::pid_t {
+    // SAFETY: gettid takes nothing and cannot fail.
+    unsafe { libc::gettid() }
 }
 
 /// Makes `count` zero words that this process and its future children share, for the rest of its life.
