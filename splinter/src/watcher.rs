@@ -110,9 +110,8 @@ impl Store {
     /// [`StoreError::ReadOnly`]: writers have to be told.
     pub fn watch_all(&self) -> Result<Watcher, StoreError> {
         self.check_writable()?;
-        let watcher = Watcher::new(self, &[WHOLE_STORE]);
-        self.arena().renew_watch(watcher.cursors[0].position);
-        Ok(watcher)
+        self.arena().begin_watch();
+        Ok(Watcher::new(self, &[WHOLE_STORE]))
     }
 
     /// Returns how often `group` was signalled, or nothing if there is no group of that number.
@@ -192,24 +191,20 @@ impl Watcher {
     pub fn try_next(&mut self) -> Result<Option<Change>, Lagged> {
         for _ in 0..self.cursors.len() {
             let cursor = &mut self.cursors[self.turn];
-            let group = cursor.group;
-            match self.store.inner.arena.take(cursor) {
+            let glance = self.store.inner.arena.take(cursor);
+            let Cursor { group, position } = *cursor;
+            self.turn = (self.turn + 1) % self.cursors.len();
+            match glance {
                 Glance::Changed(slot) => {
-                    self.renew(false);
+                    self.keep_watch(position);
                     return Ok(Some(self.change(slot, Some(group))));
                 }
-                Glance::Lagged(missed) => {
-                    self.renew(true);
-                    return Err(Lagged { missed });
-                }
-                Glance::Nothing => self.turn = (self.turn + 1) % self.cursors.len(),
+                Glance::Lagged(missed) => return Err(self.begin_anew(missed)),
+                Glance::Nothing => {}
             }
         }
         if self.is_expired() {
-            // Writers have ceased to signal, and began again only now.
-            self.renew(true);
-            self.cursors[0] = self.store.arena().cursor(WHOLE_STORE);
-            return Err(Lagged { missed: 1 });
+            return Err(self.begin_anew(1));
         }
         Ok(self.next_held())
     }
@@ -220,7 +215,7 @@ impl Watcher {
     /// # Errors
     /// [`Lagged`].
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Option<Change>, Lagged> {
-        let mut spin = Spin::of(self.spin);
+        let mut spin = Spin::new(self.spin, deadline);
         loop {
             match self.try_next() {
                 Ok(None) if spin.goes_on() => {}
@@ -277,7 +272,7 @@ impl Watcher {
         let Some(slot) = arena.slot(number) else {
             return Change { slot: number, key: None, epoch: 0, group };
         };
-        let mut spin = Spin::new();
+        let mut spin = Spin::default();
         loop {
             let window = arena.open(number, slot);
             let key = window.meta.is_present().then(|| Key::read_from(slot));
@@ -305,12 +300,19 @@ impl Watcher {
 
     /// Has the writers go on signalling changes of the whole store, if this watches it: now and then, since
     /// it costs them.
-    fn renew(&self, now: bool) {
+    fn keep_watch(&self, position: u64) {
         let arena = self.store.arena();
-        let often = u64::from(arena.shape.ring_len / 4);
-        if self.watches_all() && (now || self.cursors[0].position.is_multiple_of(often)) {
-            arena.renew_watch(self.cursors[0].position);
+        if self.watches_all() && position.is_multiple_of(u64::from(arena.shape.ring_len / 4)) {
+            arena.keep_watch(position);
         }
+    }
+
+    /// Has the writers signal changes of the whole store again, if this watches it and they have ceased to.
+    fn begin_anew(&mut self, missed: u64) -> Lagged {
+        if self.watches_all() {
+            self.cursors[0] = self.store.arena().begin_watch();
+        }
+        Lagged { missed }
     }
 
     /// Returns a slot that was held during a resync, and has changed since.
@@ -335,17 +337,20 @@ impl fmt::Debug for Watcher {
 pub(crate) struct Spin {
     looks: u32,
     span: Duration,
-    start: Option<Instant>,
+    /// When to stop, however long the span is; none if it is too long for the clock.
+    end: Option<Instant>,
+}
+
+impl Default for Spin {
+    /// Spins for as long as is worth it.
+    fn default() -> Self {
+        Self::new(SPIN, None)
+    }
 }
 
 impl Spin {
-    /// Spins for as long as is worth it.
-    pub(crate) fn new() -> Self {
-        Self::of(SPIN)
-    }
-
-    fn of(span: Duration) -> Self {
-        Self { looks: 0, span, start: None }
+    fn new(span: Duration, deadline: Option<Instant>) -> Self {
+        Self { looks: 0, span, end: deadline }
     }
 
     /// Pauses for a moment. Returns whether to look once more. The clock is read only now and then.
@@ -356,7 +361,11 @@ impl Spin {
         if self.looks % 16 != 1 {
             return true;
         }
-        self.start.get_or_insert_with(Instant::now).elapsed() < self.span
+        let now = Instant::now();
+        if self.looks == 1 {
+            self.end = self.end.into_iter().chain(now.checked_add(self.span)).min();
+        }
+        self.end.is_none_or(|end| now < end)
     }
 }
 

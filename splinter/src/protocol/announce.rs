@@ -11,23 +11,18 @@ use crate::error::Error;
 use crate::sync::Relaxed;
 
 impl<'a> Claimant<'a> {
-    /// Gives the claim back after a change of which the groups in `also` hear, and those that the slot is
-    /// routed to.
-    pub(super) fn release_aloud(&mut self, claim: Claim<'a>, also: u64) {
-        let slot = claim.slot;
-        let before = Attention(slot.attention.load(Relaxed));
-        self.announce(claim.number, slot, also);
+    /// Gives the claim back, and wakes whom that concerns.
+    pub(super) fn release(&mut self, claim: Claim<'a>) {
+        let (slot, before) = (claim.slot, Attention(claim.slot.attention.load(Relaxed)));
         drop(claim);
         self.wake(slot, before);
     }
 
-    /// Signals a change of the slot.
+    /// Signals a change of the slot to the groups in `also`, and those that the slot is routed to.
     pub(super) fn announce(&mut self, number: u32, slot: &Slot, also: u64) {
         let groups = also | self.arena.groups_of(number, slot);
         self.arena.signal(number, groups, &mut self.wakes);
-        if self.grouping {
-            self.wakes.told |= groups;
-        }
+        self.wakes.told |= if self.grouping { groups } else { 0 };
     }
 
     /// Wakes who sleeps on the slot, or for a group that was signalled. `before` is what the attention word
@@ -59,6 +54,7 @@ impl<'a> Claimant<'a> {
         let old = route.load(Relaxed);
         route.store(if on { old | groups } else { old & !groups }, Relaxed);
         arena.attend(claim.number, claim.slot, true);
+        self.release(claim);
         Ok(())
     }
 }

@@ -102,12 +102,11 @@ impl<'a> Claimant<'a> {
     }
 
     /// Publishes what a committed claim has pending.
-    fn make_permanent(&mut self, mut claim: Claim<'a>, hash: u64) {
+    fn make_permanent(&mut self, claim: Claim<'a>, hash: u64) {
         let meta = Meta(claim.slot.pending.load(Relaxed));
         if meta.is_present() {
             self.publish(claim, meta);
         } else {
-            claim.meta = meta;
             self.vacate(claim, hash);
         }
     }

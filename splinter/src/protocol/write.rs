@@ -9,7 +9,7 @@ use crate::arena::layout::Slot;
 use crate::arena::payload::Payload;
 use crate::arena::state::Meta;
 use crate::error::Error;
-use crate::sync::Release;
+use crate::sync::{Relaxed, Release};
 
 impl<'a> Claimant<'a> {
     /// Sets the value of `key`, which is created if missing, unless it was resolved.
@@ -89,8 +89,9 @@ impl<'a> Claimant<'a> {
         change: impl FnOnce(&Slot, Meta) -> Meta,
     ) -> Result<Meta, Error> {
         let (arena, claim) = (self.arena, self.claim(key)?);
-        // Who heard of the labels that go hears of it.
+        // Who heard of the labels that go hears of it, even if this writer dies.
         let groups = arena.groups_of(claim.number, claim.slot);
+        claim.slot.pending.store(groups, Relaxed);
         let meta = change(claim.slot, claim.meta);
         arena.attend(claim.number, claim.slot, true);
         claim.slot.meta.store(meta.0, Release);

@@ -5,6 +5,7 @@
 
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod told;
 
 use splinter::{Config, Error, Geometry, Location, Scrub, Store, hash_key};
 use std::path::PathBuf;
