@@ -94,10 +94,16 @@ impl Forked {
     /// Stops the child, and returns once it stands still.
     pub(crate) fn stop(&mut self) {
         self.signal(libc::SIGSTOP);
+        assert!(self.pause(), "a child ended instead of stopping");
+    }
+
+    /// Waits until the child stands still. Returns whether it did, and has not ended.
+    pub(crate) fn pause(&mut self) -> bool {
         let pid = self.0;
         let status = self.reap(libc::WUNTRACED);
-        self.0 = pid;
-        assert!(status.stopped_signal().is_some(), "a child ended with {status}");
+        let stopped = status.stopped_signal().is_some();
+        self.0 = if stopped { pid } else { 0 };
+        stopped
     }
 
     /// Lets a stopped child go on.
