@@ -65,7 +65,7 @@ impl Store {
         let number = arena.locate(&key).ok_or(Error::NotFound)?;
         let window = arena.window(number, &key).ok_or(Error::NotFound)?;
         let (slot, epoch) = (window.slot, epoch.unwrap_or(window.stable_epoch()));
-        let mut spin = Spin::new();
+        let mut spin = Spin::default();
         loop {
             if let Some(now) = arena.changed_since(slot, epoch) {
                 return Ok(now);

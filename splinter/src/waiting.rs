@@ -20,17 +20,20 @@ const NAPS: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(1)
 pub(crate) struct Spin {
     looks: u32,
     span: Duration,
-    start: Option<Instant>,
+    /// When to stop, however long the span is; none if it is too long for the clock.
+    end: Option<Instant>,
+}
+
+impl Default for Spin {
+    /// Spins for as long as is worth it.
+    fn default() -> Self {
+        Self::new(SPIN, None)
+    }
 }
 
 impl Spin {
-    /// Spins for as long as is worth it.
-    pub(crate) fn new() -> Self {
-        Self::of(SPIN)
-    }
-
-    pub(crate) fn of(span: Duration) -> Self {
-        Self { looks: 0, span, start: None }
+    pub(crate) fn new(span: Duration, deadline: Option<Instant>) -> Self {
+        Self { looks: 0, span, end: deadline }
     }
 
     /// Pauses for a moment. Returns whether to look once more. The clock is read only now and then.
@@ -41,7 +44,11 @@ impl Spin {
         if self.looks % 16 != 1 {
             return true;
         }
-        self.start.get_or_insert_with(Instant::now).elapsed() < self.span
+        let now = Instant::now();
+        if self.looks == 1 {
+            self.end = self.end.into_iter().chain(now.checked_add(self.span)).min();
+        }
+        self.end.is_none_or(|end| now < end)
     }
 }
 

@@ -31,8 +31,6 @@ pub(crate) struct Wakes {
     /// Groups whose sleepers up to that arrival need no waking after this.
     departures: [(usize, u64); REMEMBERED],
     count: usize,
-    /// The groups that a tandem has signalled so far: each hears of it once.
-    pub(crate) told: u64,
 }
 
 impl Wakes {
@@ -72,6 +70,12 @@ impl<'a> Arena<'a> {
         groups
     }
 
+    /// Returns the groups that labels led to which the dead owner of the claim in `seen` may have taken away.
+    /// After a tandem it may return others: they hear of a change that does not concern them.
+    pub(crate) fn groups_before(&self, slot: &Slot, seen: State) -> u64 {
+        if seen.is_grouped() { 0 } else { slot.pending.load(Relaxed) }
+    }
+
     /// Brings the slot's attention word in line with its routes and labels; without a key it has neither.
     /// The caller holds the slot, though others may set out to sleep on it meanwhile.
     pub(crate) fn attend(&self, number: u32, slot: &Slot, is_present: bool) {
@@ -95,7 +99,7 @@ impl<'a> Arena<'a> {
     /// Signals `groups`, and who watches the whole store, that slot `number` changed. Whom that leaves to
     /// be woken is added to `wakes`.
     pub(crate) fn signal(&self, number: u32, groups: u64, wakes: &mut Wakes) {
-        let mut left = groups & !wakes.told;
+        let mut left = groups;
         while left != 0 {
             self.signal_group(left.trailing_zeros() as usize, number, wakes);
             left &= left - 1;
@@ -117,25 +121,37 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Ends the watch of the whole store when nobody has read any of a whole ring: whoever did watch has
-    /// fallen behind by then, and is told so when it looks again.
+    /// Ends the watch of the whole store when everybody who watches has fallen a ring behind, and is told so
+    /// when it looks again. A quarter more, since only so often do they say how far they have read.
     fn expire_watch(&self) {
         let whole = &self.header.groups[WHOLE_STORE];
         let unread = whole.count.load(Relaxed).wrapping_sub(whole.read_to.load(Relaxed));
-        if unread as i64 > i64::from(self.shape.ring_len) {
+        if unread as i64 > i64::from(self.shape.ring_len) / 4 * 5 {
             self.header.flags.fetch_and(!FLAG_WATCHED, Relaxed);
         }
     }
 
-    /// Says that the whole store is watched by somebody who has read up to `position`.
-    pub(crate) fn renew_watch(&self, position: u64) {
-        let read_to = &self.header.groups[WHOLE_STORE].read_to;
-        if position.wrapping_sub(read_to.load(Relaxed)) as i64 > 0 {
-            read_to.store(position, Relaxed);
-        }
+    /// Has changes to any slot signalled. Returns a cursor that misses none from here on.
+    pub(crate) fn begin_watch(&self) -> Cursor {
+        let whole = &self.header.groups[WHOLE_STORE];
+        // What changed since the last watch ended was not signalled. Whoever watched then lags already,
+        // unless the writer that ended it was stopped before it did: so they are all put a ring behind.
+        let gap = u64::from(self.shape.ring_len) + 1;
         if !self.is_watched() {
-            self.header.flags.fetch_or(FLAG_WATCHED, AcqRel);
+            self.keep_watch(load_acquire(&whole.count).wrapping_add(gap));
+            if self.header.flags.fetch_or(FLAG_WATCHED, AcqRel) & FLAG_WATCHED == 0 {
+                whole.count.fetch_add(gap, AcqRel);
+            }
         }
+        let cursor = self.cursor(WHOLE_STORE);
+        self.keep_watch(cursor.position);
+        cursor
+    }
+
+    /// Says that somebody has read up to `position` of what there is of the whole store. Does not revive a
+    /// watch that has ended.
+    pub(crate) fn keep_watch(&self, position: u64) {
+        self.header.groups[WHOLE_STORE].read_to.fetch_max(position, Relaxed);
     }
 
     /// Whether changes to any slot are signalled.
@@ -155,11 +171,10 @@ impl<'a> Arena<'a> {
 
     /// Takes what `wakes` holds, and rings the bell if anybody may sleep for it.
     pub(crate) fn ring_bell(&self, wakes: &mut Wakes, host: &dyn Host) {
-        wakes.told = 0;
         if wakes.bits == 0 {
             return;
         }
-        let Wakes { bits, departures, count, .. } = std::mem::take(wakes);
+        let Wakes { bits, departures, count } = std::mem::take(wakes);
         // Release: who sees the bell moved sees the signals.
         self.header.bell.fetch_add(1, AcqRel);
         host.wake_bell(&self.header.bell, bits);
