@@ -54,7 +54,7 @@ fn who_dies_removing_what_a_dead_writer_left_is_taken_over_in_turn() {
 fn who_dies_recovering_its_lane_leaves_it_to_the_next() {
     die_twice(|tiny, stores| {
         let born = mortal::live(stores, || drop(tiny.claimant(0)));
-        tiny.census.0[0].store(true, Release);
+        tiny.kernel.dead[0].store(true, Release);
         born.is_some()
     });
 }
