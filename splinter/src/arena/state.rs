@@ -96,6 +96,12 @@ impl State {
         Self((self.0 | 0xfff).wrapping_add(1))
     }
 
+    /// Returns the last even epoch, if it is later than `epoch`.
+    pub(crate) const fn later_than(self, epoch: u64) -> Option<u64> {
+        let now = self.epoch() & !1;
+        if now.wrapping_sub(epoch) as i64 > 0 { Some(now) } else { None }
+    }
+
     /// Whether a buffer that was current when this state was read is still whole at `later`. The
     /// claim after this state writes the *other* buffer; the one after that may write this one.
     #[inline(always)]

@@ -181,8 +181,7 @@ impl<'a> Arena<'a> {
 
     /// Whether the slot has a later epoch than `epoch`. Returns the last even one if so.
     pub(crate) fn changed_since(&self, slot: &Slot, epoch: u64) -> Option<u64> {
-        let now = State(slot.state_number.first_acquire()).epoch() & !1;
-        (now.wrapping_sub(epoch) as i64 > 0).then_some(now)
+        State(slot.state_number.first_acquire()).later_than(epoch)
     }
 
     /// Says that somebody is about to sleep until the slot has a later epoch than `epoch`.
@@ -197,10 +196,12 @@ impl<'a> Arena<'a> {
             old = Attention(now);
         }
         fence_after_exchange();
-        if let Some(epoch) = self.changed_since(slot, epoch) {
-            return Bed::Changed(epoch);
-        }
+        // One look for both: nobody wakes whoever sleeps on a state in which the change is there already.
         let state = State(slot.state_number.first_acquire());
-        if state.is_claimed() { Bed::Claimed(state.0) } else { Bed::Made(state.0) }
+        match state.later_than(epoch) {
+            Some(epoch) => Bed::Changed(epoch),
+            None if state.is_claimed() => Bed::Claimed(state.0),
+            None => Bed::Made(state.0),
+        }
     }
 }

@@ -10,6 +10,7 @@
 mod deaths;
 mod index;
 mod integers;
+mod polls;
 mod reads;
 mod recovery;
 mod recycling;
@@ -73,17 +74,18 @@ struct Futex {
 
 impl Futex {
     /// Sleeps at `place` until woken by one of `bits`, unless `read` returns something other than
-    /// `expected`.
-    fn wait(&self, place: usize, bits: u32, read: impl FnOnce() -> u64, expected: u64) {
+    /// `expected`. Returns whether it slept.
+    fn wait(&self, place: usize, bits: u32, read: impl FnOnce() -> u64, expected: u64) -> bool {
         let mut beds = self.beds.lock().unwrap();
         if read() != expected {
-            return;
+            return false;
         }
         let mine = beds.len();
         beds.push((place, bits));
         while beds[mine].1 != 0 {
             beds = self.woken.wait(beds).unwrap();
         }
+        true
     }
 
     /// Wakes who sleeps at `place` for any of `bits`. A writer may die before, as before a store.

@@ -66,7 +66,7 @@ fn a_lane_that_dies_recovering_again_and_again_is_recovered_in_the_end() {
             let (tiny, lived) = deed.done(first);
             // Each heir gets a little further than the one before it.
             for stores in 0..40 {
-                drop(mortal::live(stores, || drop(tiny.claimant(0))));
+                let _ = mortal::live(stores, || drop(tiny.claimant(0)));
             }
             let read = tiny.get(&letter(0));
             assert!(deed.allows(&read), "{} {first}: {read:?}", deed.name);
