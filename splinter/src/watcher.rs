@@ -8,7 +8,7 @@ use crate::kernel;
 use crate::protocol::Claimant;
 use crate::signals::{Cursor, Glance, wake_bit};
 use crate::store::Store;
-use crate::sync::{Relaxed, Word, load_acquire, spin_loop};
+use crate::sync::{Relaxed, Word, fence_after_exchange, load_acquire, spin_loop};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -254,6 +254,8 @@ impl Watcher {
         let groups = self.cursors.iter().filter(|cursor| cursor.group != WHOLE_STORE);
         let groups = groups.fold(0, |bits, cursor| bits | 1 << cursor.group);
         self.held.clear();
+        // A writer that does not see what has just been routed or watched is seen here to hold its slot.
+        fence_after_exchange();
         for number in arena.marked(|word| word.touched.load(Relaxed)) {
             let Some(slot) = arena.slot(number) else { continue };
             if arena.groups_of(number, slot) & groups == 0 && !self.watches_all() {

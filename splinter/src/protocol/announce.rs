@@ -11,17 +11,16 @@ use crate::error::Error;
 use crate::sync::Relaxed;
 
 impl<'a> Claimant<'a> {
-    /// Gives the claim back after a change of which the groups in `also` hear, and those that the slot is
-    /// routed to.
-    pub(super) fn release_aloud(&mut self, claim: Claim<'a>, also: u64) {
+    /// Gives the claim back after a change that was announced, and wakes who waits for it.
+    pub(super) fn release(&mut self, claim: Claim<'a>) {
         let slot = claim.slot;
         let before = Attention(slot.attention.load(Relaxed));
-        self.announce(claim.number, slot, also);
         drop(claim);
         self.wake(slot, before);
     }
 
-    /// Signals a change of the slot.
+    /// Signals a change of the slot to the groups in `also` and those that it is routed to. That comes before
+    /// its routes and labels go: they tell whoever takes the claim over from a dead writer whom to signal.
     pub(super) fn announce(&mut self, number: u32, slot: &Slot, also: u64) {
         let groups = also | self.arena.groups_of(number, slot);
         self.arena.signal(number, groups, &mut self.wakes);

@@ -250,7 +250,8 @@ impl<'a> Claimant<'a> {
             self.wipe_retired(&mut claim, meta);
         }
         self.count_write();
-        self.release_aloud(claim, also);
+        self.announce(claim.number, claim.slot, also);
+        self.release(claim);
     }
 
     /// Leaves nothing of what `meta` does not need, once nobody can still be reading it.
@@ -264,12 +265,13 @@ impl<'a> Claimant<'a> {
     /// bytes are scrubbed.
     pub(super) fn vacate(&mut self, mut claim: Claim<'a>, hash: u64) {
         let arena = self.arena;
-        let groups = arena.groups_of(claim.number, claim.slot);
         self.mark(claim.number, false);
         // The next new key finds the slot at once, and its lines in cache.
         self.hint = claim.number as usize / 64;
         let vacant = claim.meta.vacant();
         claim.slot.meta.store(vacant.0, Release);
+        // While the slot still says who is to hear of it: whoever takes over asks the slot as well.
+        self.announce(claim.number, claim.slot, 0);
         if self.forget(hash, claim.number)
             && let Ok(mut chunk) = self.claim_chunk(hash)
         {
@@ -279,8 +281,7 @@ impl<'a> Claimant<'a> {
         let wiped = arena.wipe_vacant(claim.number, claim.slot, vacant);
         claim.slot.meta.store(wiped.0, Release);
         self.count_write();
-        arena.attend(claim.number, claim.slot, false);
-        self.release_aloud(claim, groups);
+        self.release(claim);
     }
 
     /// Takes the claim in `seen` over from its dead owner, puts in force what it had committed and
@@ -298,11 +299,12 @@ impl<'a> Claimant<'a> {
         let word = if committed { &slot.pending } else { &slot.meta };
         let meta = Meta(word.load(Acquire));
         let claim = Claim::new(number, slot, state, meta);
-        let groups = arena.groups_of(number, slot);
         // The dead writer may have written anything to the buffers that are not in force.
         let stale = u64::from(arena.shape.vector_dim > 0);
         let meta = meta.with_high(Meta::HIGH_UNKNOWN).with_vector_stale(stale);
         slot.meta.store(meta.0, Release);
+        // The dead writer may have published, and told nobody.
+        self.announce(number, slot, 0);
         self.mark(number, meta.is_present());
         if !meta.is_present() {
             // The key was written before an entry led to it, and is wiped only after none does.
@@ -311,8 +313,7 @@ impl<'a> Claimant<'a> {
         let wiped = arena.wipe_behind(number, slot, meta);
         slot.meta.store(wiped.0, Release);
         arena.header.takeovers.fetch_add(1, Relaxed);
-        // The dead writer may have published, and told nobody.
         arena.attend(number, slot, meta.is_present());
-        self.release_aloud(claim, groups);
+        self.release(claim);
     }
 }

@@ -50,6 +50,8 @@ impl<'a> Claimant<'a> {
                 claim.slot.pending.store(content(self, *index, claim).0, Relaxed);
             }
             let count = claims.len();
+            // What was signalled so far were the changes of dead writers whose claims were in the way.
+            self.wakes.told = 0;
             // Release: whoever sees the commit sees every pending word and what they point to.
             self.record.committed.store(1, Release);
             for (index, claim) in claims {

@@ -47,7 +47,7 @@ impl<'a> Claimant<'a> {
         change: impl Fn(u64) -> u64,
     ) -> Option<u64> {
         let before = Attention(slot.attention.load(Relaxed));
-        if !Pair::EXCHANGES_AT_ONCE || before.is_wanted() {
+        if !Pair::EXCHANGES_AT_ONCE || before.is_wanted() || self.arena.is_watched() {
             // Were this writer killed before it has told of the change, the lane's next owner would.
             self.intend(number);
         }

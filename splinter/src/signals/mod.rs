@@ -101,7 +101,7 @@ impl<'a> Arena<'a> {
         }
         if self.header.flags.load(Relaxed) & FLAG_WATCHED != 0 {
             self.signal_group(WHOLE_STORE, number, wakes);
-            self.expire_watch();
+            self.expire_watch(wakes);
         }
     }
 
@@ -118,11 +118,16 @@ impl<'a> Arena<'a> {
 
     /// Ends the watch of the whole store when nobody has read any of a whole ring: whoever did watch has
     /// fallen behind by then, and is told so when it looks again.
-    fn expire_watch(&self) {
-        let whole = &self.header.groups[WHOLE_STORE];
+    fn expire_watch(&self, wakes: &mut Wakes) {
+        let (whole, len) = (&self.header.groups[WHOLE_STORE], u64::from(self.shape.ring_len));
         let unread = whole.count.load(Relaxed).wrapping_sub(whole.read_to.load(Relaxed));
-        if unread as i64 > i64::from(self.shape.ring_len) {
-            self.header.flags.fetch_and(!FLAG_WATCHED, Relaxed);
+        if unread as i64 > len as i64
+            && self.header.flags.fetch_and(!FLAG_WATCHED, Relaxed) & FLAG_WATCHED != 0
+        {
+            // Whoever caught up meanwhile lags as well, and not only until another renews the watch: what
+            // is published before that, nobody signals.
+            whole.count.fetch_add(len + 1, AcqRel);
+            wakes.bits |= wake_bit(WHOLE_STORE);
         }
     }
 

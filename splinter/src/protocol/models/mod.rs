@@ -14,6 +14,8 @@ mod polls;
 mod reads;
 mod recovery;
 mod recycling;
+mod rings;
+mod signals;
 mod tandems;
 mod writes;
 
