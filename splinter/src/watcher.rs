@@ -6,7 +6,7 @@ use crate::arena::state::State;
 use crate::error::StoreError;
 use crate::signals::{Cursor, Glance, wake_bit};
 use crate::store::Store;
-use crate::sync::{Relaxed, Word, load_acquire};
+use crate::sync::{Relaxed, Word, fence_after_exchange, load_acquire};
 use crate::waiting::{Naps, SPIN, Spin};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -227,6 +227,8 @@ impl Watcher {
         let groups = self.cursors.iter().filter(|cursor| cursor.group != WHOLE_STORE);
         let groups = groups.fold(0, |bits, cursor| bits | 1 << cursor.group);
         self.held.clear();
+        // A writer that does not see what has just been routed or watched is seen here to hold its slot.
+        fence_after_exchange();
         for number in arena.marked(|word| word.touched.load(Relaxed)) {
             let Some(slot) = arena.slot(number) else { continue };
             if arena.groups_of(number, slot) & groups == 0 && !self.watches_all() {
@@ -243,7 +245,8 @@ impl Watcher {
         }
     }
 
-    /// Says what a slot holds now.
+    /// Says what a slot holds now. Whoever published a change has still to let go of the slot when it is heard
+    /// of: that is waited for, within reason, since only then the slot has the epoch of the change.
     fn change(&self, number: u32, group: Option<usize>) -> Change {
         let arena = self.store.arena();
         let group = group.filter(|group| *group != WHOLE_STORE).map(|group| group as u8);
@@ -252,10 +255,10 @@ impl Watcher {
         };
         let mut spin = Spin::default();
         loop {
+            let is_free = !State(slot.state_number.first_acquire()).is_claimed();
             let window = arena.open(number, slot);
             let key = window.meta.is_present().then(|| Key::read_from(slot));
-            // The key of a slot that never rests is looked up by whoever wants it.
-            if window.holds() || !spin.goes_on() {
+            if is_free && window.holds() || !spin.goes_on() {
                 return Change { slot: number, key, epoch: window.stable_epoch(), group };
             }
         }
@@ -308,7 +311,7 @@ impl Watcher {
     fn next_held(&mut self) -> Option<Change> {
         let arena = self.store.inner.arena;
         let moved = |(number, epoch): &(u32, u64)| {
-            arena.slot(*number).is_none_or(|slot| arena.changed_since(slot, *epoch).is_some())
+            arena.slot(*number).is_none_or(|slot| arena.moved_from(slot, *epoch).is_some())
         };
         let place = self.held.iter().position(moved)?;
         let (number, _) = self.held.swap_remove(place);

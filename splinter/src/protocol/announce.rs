@@ -46,7 +46,7 @@ impl<'a> Claimant<'a> {
 
     /// Wakes who sleeps on the slot, or for a group that was signalled. `before` is what the attention word
     /// read before the change took effect: who had set out to sleep by then needs no waking after this.
-    fn wake(&mut self, slot: &Slot, before: Attention) {
+    pub(super) fn wake(&mut self, slot: &Slot, before: Attention) {
         let now = Attention(slot.attention.load(Relaxed));
         if now.is_polled() {
             self.host.wake_slot(slot);

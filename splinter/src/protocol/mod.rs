@@ -113,26 +113,27 @@ impl<'a> Claimant<'a> {
     fn recover_lane(&mut self) {
         let record = self.record;
         let last = |intent: &Word| (intent.load(Acquire) as u32).wrapping_sub(1);
-        self.recover_slot(last(&record.takeover_intent));
+        self.recover_slot(last(&record.takeover_intent), true);
         if record.slot_intent.load(Acquire) == EVERY_SLOT {
             for slot in self.arena.marked(|word| word.touched.load(Relaxed)) {
-                self.recover_slot(slot);
+                self.recover_slot(slot, false);
             }
         } else {
-            self.recover_slot(last(&record.slot_intent));
+            self.recover_slot(last(&record.slot_intent), true);
         }
         self.recover_chunk(last(&record.chunk_intent) as usize);
         // Only now that no tandem claim of this lane is left may its pending words lose force.
         record.committed.store(0, Release);
-        self.host.wake_bell(&self.arena.header.bell, u32::MAX);
+        self.arena.ring_for_all(&*self.host);
         record.rest();
     }
 
-    /// Takes over the claim on slot `number` if this lane's former owner died with it.
-    fn recover_slot(&mut self, number: u32) {
+    /// Takes over the claim on slot `number` if this lane's former owner died with it, and wakes who sleeps on
+    /// the slot. A change that needs no claim may have been signalled to nobody: tells of it `again`.
+    fn recover_slot(&mut self, number: u32, again: bool) {
         let Some(slot) = self.arena.slot(number) else { return };
         self.take_over_if(number, |this, lane| lane == this.lane);
-        self.tell(number, slot, Attention(0));
+        if again { self.tell(number, slot, Attention(0)) } else { self.wake(slot, Attention(0)) }
     }
 
     /// Takes over the claim on slot `number`, if there is one and its lane's owner is dead.
