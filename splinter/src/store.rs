@@ -11,6 +11,7 @@ use crate::kernel::{
 use crate::plan::Plan;
 use crate::protocol::Host;
 use crate::sync::{Relaxed, Word};
+use crate::watcher::Rounds;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     notes: Vec<String>,
     /// Opened by the first who needs them.
     locks: Mutex<Option<Arc<Locks>>>,
+    pub(crate) rounds: Rounds,
 }
 
 /// The lane locks and the kernel's futexes, as the protocol asks for them.
@@ -215,8 +217,8 @@ impl Store {
     fn assemble(backing: Backing, mapping: Mapping, plan: Plan, note: Option<String>) -> Self {
         let arena = Inner::arena(&plan, &mapping);
         let notes = backing.note.iter().cloned().chain(note).collect();
-        let locks = Mutex::new(None);
-        Self { inner: Arc::new(Inner { arena, mapping, backing, plan, notes, locks }) }
+        let (locks, rounds) = (Mutex::new(None), Rounds::new());
+        Self { inner: Arc::new(Inner { arena, mapping, backing, plan, notes, locks, rounds }) }
     }
 
     #[inline(always)]

@@ -11,6 +11,7 @@ use crate::store::Store;
 use crate::sync::{Relaxed, Word, load_acquire, spin_loop};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 /// How long a wait spins before it sleeps, unless told otherwise: about what it costs to fall asleep and
@@ -374,18 +375,42 @@ pub(crate) struct Naps<'s> {
     store: &'s Store,
     deadline: Option<Instant>,
     nap: Duration,
-    /// When to look for the dead.
-    heal_at: Instant,
+}
+
+/// When to look for the dead. All who sleep in a process take turns, and those who sleep for moments only
+/// do their part.
+pub(crate) struct Rounds {
+    start: Instant,
+    /// When the next is due, in milliseconds after the start.
+    next: AtomicU64,
+}
+
+impl Rounds {
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now(), next: AtomicU64::new(SLEEP.as_millis() as u64) }
+    }
+
+    fn due_at(&self) -> Instant {
+        self.start + Duration::from_millis(self.next.load(Relaxed))
+    }
+
+    /// Whether it is the caller's turn, now.
+    fn take(&self) -> bool {
+        let (now, due) = (self.start.elapsed().as_millis() as u64, self.next.load(Relaxed));
+        let then = now + SLEEP.as_millis() as u64;
+        now >= due && self.next.compare_exchange(due, then, Relaxed, Relaxed).is_ok()
+    }
 }
 
 impl<'s> Naps<'s> {
     pub(crate) fn new(store: &'s Store, deadline: Option<Instant>) -> Self {
-        Self { store, deadline, nap: NAPS[0], heal_at: Instant::now() + SLEEP }
+        Self { store, deadline, nap: NAPS[0] }
     }
 
     /// Sleeps until woken by one of `bits`, while `word` reads `expected`.
     pub(crate) fn sleep(&mut self, word: &Word, expected: u64, bits: u32) {
-        let until = self.deadline.map_or(self.heal_at, |deadline| deadline.min(self.heal_at));
+        let due_at = self.store.inner.rounds.due_at();
+        let until = self.deadline.map_or(due_at, |deadline| deadline.min(due_at));
         kernel::futex::wait(word, expected as u32, bits, Some(until));
         self.look_after();
     }
@@ -399,12 +424,8 @@ impl<'s> Naps<'s> {
     }
 
     fn look_after(&mut self) {
-        let now = Instant::now();
-        if now >= self.heal_at {
-            self.heal_at = now + SLEEP;
-            if !self.store.is_read_only() {
-                self.store.heal();
-            }
+        if !self.store.is_read_only() && self.store.inner.rounds.take() {
+            self.store.heal();
         }
     }
 

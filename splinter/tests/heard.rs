@@ -5,7 +5,7 @@ mod common;
 
 use common::process::{Forked, alone, shared_words, spin, wait_until};
 use common::raw::Raw;
-use common::told::LABEL;
+use common::told::{LABEL, late};
 use common::trace::Traced;
 use common::{Named, Rng, config, geometry, retry, store};
 use splinter::{Change, IntegerOp, Scrub, Store, Watcher, Writer};
@@ -222,7 +222,7 @@ fn told(store: &Store) -> [u64; 3] {
 
 /// Makes a store with the key, in two groups or in none.
 fn stage(act: Act, grouped: bool, scrub: Scrub) -> Store {
-    let store = Store::anonymous(&config(geometry(4, 64, 0, 1), scrub)).unwrap();
+    let store = Store::anonymous(&config(geometry(4, 64, 0, 2), scrub)).unwrap();
     let mut writer = store.writer().unwrap();
     match act.0 {
         "count" => writer.set_u64(KEY, 1).unwrap(),
@@ -282,6 +282,47 @@ fn a_change_in_force_is_heard_of_wherever_its_writer_is_killed() {
                 child.kill();
                 assert!(in_force > 3, "{}: {in_force}", act.0);
             }
+        }
+    });
+}
+
+#[test]
+fn who_waits_for_moments_only_looks_after_the_dead_as_well() {
+    // Invariants 7 and 14: as event loops do, and those to whom other changes come all the while.
+    alone("who_waits_for_moments_only_looks_after_the_dead_as_well", || {
+        let moment = || Some(Instant::now() + Duration::from_millis(5));
+        for waits in ["for a group", "for a group that is busy", "for the key"] {
+            let store = stage(ACTS[0], true, Scrub::Hybrid);
+            let mut writer = store.writer().unwrap();
+            writer.set("busy", b"").unwrap();
+            writer.register("busy", 1).unwrap();
+            let (epoch, value) = (store.epoch(KEY).unwrap(), sight(&store, KEY));
+            let mut watcher = store.watch(&[1]).unwrap();
+            let mut child = Traced::new(|| {
+                let mut writer = store.writer().unwrap();
+                Traced::mark();
+                writer.set(KEY, b"new").unwrap();
+            });
+            child.run_to_mark();
+            while sight(&store, KEY) == value {
+                assert!(child.step());
+            }
+            child.kill();
+            wait_until(waits, || match waits {
+                "for the key" => store.poll_after(KEY, epoch, moment()).is_ok(),
+                "for a group" => watcher.wait(moment()).unwrap().is_some(),
+                _ => {
+                    // Once it has looked in vain, so that it falls asleep every time.
+                    std::thread::scope(|scope| {
+                        scope.spawn(|| {
+                            std::thread::sleep(Duration::from_millis(1));
+                            writer.bump("busy").unwrap();
+                        });
+                        watcher.wait(late()).unwrap()
+                    })
+                    .is_some_and(|change| change.key.is_some_and(|key| key.as_ref() == b"key"))
+                }
+            });
         }
     });
 }
