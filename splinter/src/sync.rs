@@ -79,6 +79,10 @@ impl Word {
         if mortal::may_store() { self.next().fetch_add(by, order) } else { 0 }
     }
 
+    pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
+        if mortal::may_store() { self.next().fetch_max(value, order) } else { 0 }
+    }
+
     pub(crate) fn compare_exchange(
         &self,
         old: u64,

@@ -101,7 +101,7 @@ fn listen(store: &Store, watchers: &mut [Watcher], key: &str, word: u64) {
         let deadline = Some(Instant::now() + Duration::from_micros(word >> 20 & 63));
         let _ = (store.poll(key, deadline), store.poll_after(key, word, deadline));
         let _ = (store.register_labels(word, group), store.unregister_labels(!word, group));
-        let _ = (store.signal_count(group), store.watch_all().map(|watcher| drop(watcher)));
+        let _ = (store.signal_count(group), store.watch_all().map(drop));
     }
 }
 
