@@ -228,7 +228,10 @@ fn stage(act: Act, grouped: bool, scrub: Scrub) -> Store {
         "count" => writer.set_u64(KEY, 1).unwrap(),
         _ => writer.set(KEY, b"old").unwrap(),
     }
-    writer.label(KEY, LABEL).unwrap();
+    // Without groups nothing in the slot says that anybody wants to hear of it.
+    if grouped || act.0 == "unlabel" {
+        writer.label(KEY, LABEL).unwrap();
+    }
     if grouped {
         writer.register(KEY, 1).unwrap();
         store.register_labels(LABEL, 2).unwrap();
