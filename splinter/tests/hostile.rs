@@ -6,11 +6,12 @@ mod common;
 
 use common::process::{alone, wait_until};
 use common::{Directory, Named, Rng, config, geometry};
-use splinter::{IntegerOp, Location, Scrub, Store, StoreError, Type};
+use splinter::{IntegerOp, Location, Scrub, Store, StoreError, Type, Watcher};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 const KEYS: u64 = 12;
 
@@ -37,6 +38,8 @@ fn exercise(store: &Store, seed: u64, rounds: u64) {
     let mut writer = store.writer().ok();
     let mut buf = [0; 200];
     let mut vector = [0.0; 3];
+    let mut watchers = vec![store.watch(&[seed as u8 & 63, 5]).expect("groups that there are")];
+    watchers.extend(store.watch_all().ok());
     for _ in 0..rounds {
         let key = format!("key{}", rng.below(KEYS));
         let word = rng.next();
@@ -49,6 +52,7 @@ fn exercise(store: &Store, seed: u64, rounds: u64) {
         let _ = store.view(&key).map(|view| (view.bytes().count(), view.copy_to(&mut buf)));
         let _ = store.resolve(&key).map(|handle| store.get_at(&handle, &mut buf));
         store.get_many(&[key.as_str(), "key0"], &mut buf, 100, &mut [Ok(0), Ok(0)]);
+        listen(store, &mut watchers, &key, word);
         if let Some(writer) = &mut writer {
             let body = &buf[..word as usize % 101];
             match word >> 32 & 15 {
@@ -63,6 +67,7 @@ fn exercise(store: &Store, seed: u64, rounds: u64) {
                 9 => drop((writer.label(&key, word), writer.set_slot_flags(&key, 9))),
                 10 => drop(store.set_scrub(Scrub::ALL[word as usize % 3])),
                 11 => writer.set_many(&[(&key, body)], &mut [Ok(())]),
+                12 => drop((writer.register(&key, word as u8 & 63), writer.pulse(&key))),
                 _ => drop(writer.set(&key, body)),
             }
         }
@@ -73,6 +78,30 @@ fn exercise(store: &Store, seed: u64, rounds: u64) {
             let _ = (store.inspect(), store.keys().count(), store.len());
             store.for_each_label(word & 1, |_, _| ());
         }
+    }
+}
+
+/// Watches, waits and arranges, never for long. Who waits needs nothing that others write to be right.
+fn listen(store: &Store, watchers: &mut [Watcher], key: &str, word: u64) {
+    let group = (word >> 8) as u8 & 63;
+    for watcher in watchers {
+        // As many as a ring has, and more than that are not there unless somebody makes them up.
+        for _ in 0..70 {
+            if let Ok(None) = watcher.try_next() {
+                break;
+            }
+        }
+        if word.is_multiple_of(8) {
+            watcher.set_spin(Duration::from_micros(word >> 16 & 15));
+            let _ = watcher.wait(Some(Instant::now() + Duration::from_micros(word >> 20 & 63)));
+            watcher.resync(|_| ());
+        }
+    }
+    if word % 8 == 1 {
+        let deadline = Some(Instant::now() + Duration::from_micros(word >> 20 & 63));
+        let _ = (store.poll(key, deadline), store.poll_after(key, word, deadline));
+        let _ = (store.register_labels(word, group), store.unregister_labels(!word, group));
+        let _ = (store.signal_count(group), store.watch_all().map(drop));
     }
 }
 
@@ -126,7 +155,8 @@ fn every_word_of_the_header_is_checked_or_harmless() {
         let directory = Directory::new();
         let bytes = specimen(&directory);
         let path = directory.join("changed");
-        for at in (0..1024).step_by(8) {
+        // The first groups and the last, which is that of the whole store.
+        for at in (0..1040).chain(4096..4160).chain(8192..8256).step_by(8) {
             let old = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
             for new in [
                 0,
@@ -185,13 +215,15 @@ fn what_is_no_regular_file_is_refused() {
     assert!(matches!(Store::from_fd(only_writing.into()), Err(StoreError::NotAStore { .. })));
 }
 
-/// Where the parts of a specimen lie: lanes, map, index, slots and values, as ranges of bytes.
+/// Where the parts of a specimen lie: lanes, map, routes, rings, index, slots and values, as ranges of bytes,
+/// and in the header what is no geometry, the bell and the groups.
 fn parts(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     let word = |n: usize| u64::from_le_bytes(bytes[n * 8..n * 8 + 8].try_into().unwrap()) as usize;
-    let edges = [word(9), word(10), word(11), word(12), word(14), bytes.len()];
+    let edges = [9, 10, 11, 12, 14, 15, 17].map(word).into_iter().chain([bytes.len()]);
+    let edges: Vec<_> = edges.collect();
     let mut parts: Vec<_> = edges.windows(2).map(|pair| pair[0]..pair[1]).collect();
-    parts.push(256..1024);
-    parts.push(edges[0]..edges[4]);
+    parts.extend([256..1024, 640..648, 1024..1536, 4096..8320, 8192..8256]);
+    parts.push(edges[0]..edges[5]);
     parts
 }
 

@@ -85,7 +85,7 @@ fn a_poll_ends_with_any_change_after_it_began() {
             match store.poll_after(KEY, epoch, soon()) {
                 Ok(now) => assert_eq!(Ok(now), store.epoch(KEY), "{what}"),
                 Err(error) => {
-                    assert_eq!((error, store.contains(KEY)), (Error::NotFound, Ok(false)))
+                    assert_eq!((error, store.contains(KEY)), (Error::NotFound, Ok(false)));
                 }
             }
             if store.contains(KEY) == Ok(true) {

@@ -13,7 +13,7 @@ use crate::arena::Arena;
 use crate::arena::layout::{FLAG_WATCHED, Slot, WHOLE_STORE};
 use crate::arena::state::{Attention, State};
 use crate::host::Host;
-use crate::sync::{AcqRel, Acquire, Relaxed, fence_after_exchange, load_acquire};
+use crate::sync::{AcqRel, Acquire, Relaxed, Word, fence_after_exchange, load_acquire};
 
 /// Returns the bit by which those who sleep for `group` are woken: a futex tells 32 apart.
 pub(crate) const fn wake_bit(group: usize) -> u32 {
@@ -111,10 +111,16 @@ impl<'a> Arena<'a> {
     }
 
     fn signal_group(&self, group: usize, number: u32, wakes: &mut Wakes) {
+        self.stir(group, wakes, |count| self.ring(group).push(count, number));
+    }
+
+    /// Does to a group's count, and what goes with it, what those who sleep are to find, and notes whether
+    /// anybody does sleep. `step` ends with an exchange.
+    fn stir(&self, group: usize, wakes: &mut Wakes, step: impl FnOnce(&Word)) {
         let Some(record) = self.header.groups.get(group) else { return };
-        // Before the signal: who arrives later finds it in the ring.
+        // Before the step: who arrives later finds it done.
         let arrivals = record.arrivals.load(Acquire);
-        self.ring(group).push(&record.count, number);
+        step(&record.count);
         fence_after_exchange();
         if record.arrivals.load(Relaxed) != record.departures.load(Relaxed) {
             wakes.add(group, arrivals);
@@ -127,9 +133,10 @@ impl<'a> Arena<'a> {
         let whole = &self.header.groups[WHOLE_STORE];
         let unread = whole.count.load(Relaxed).wrapping_sub(whole.read_to.load(Relaxed));
         if unread as i64 > i64::from(self.shape.ring_len) / 4 * 5 {
-            self.header.flags.fetch_and(!FLAG_WATCHED, Relaxed);
             // Somebody may have begun to watch, and gone to sleep, since that was found out.
-            wakes.bits |= wake_bit(WHOLE_STORE);
+            self.stir(WHOLE_STORE, wakes, |_| {
+                self.header.flags.fetch_and(!FLAG_WATCHED, AcqRel);
+            });
         }
     }
 

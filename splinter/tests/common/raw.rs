@@ -59,6 +59,11 @@ impl Raw {
         bytes
     }
 
+    /// Reads the whole file.
+    pub(crate) fn whole(&self) -> Vec<u8> {
+        self.bytes(0, self.file.metadata().expect("metadata").len())
+    }
+
     /// Finds the slot of a key that is present.
     pub(crate) fn slot(&self, store: &Store, key: &str) -> u64 {
         let at = store.snapshot(key).expect("a present key").value_offset;
@@ -115,7 +120,6 @@ impl Raw {
 
     /// Tells whether `needle` occurs anywhere in the file.
     pub(crate) fn contains(&self, needle: &[u8]) -> bool {
-        let len = self.file.metadata().expect("metadata").len();
-        self.bytes(0, len).windows(needle.len()).any(|window| window == needle)
+        self.whole().windows(needle.len()).any(|window| window == needle)
     }
 }

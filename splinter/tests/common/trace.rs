@@ -48,13 +48,15 @@ impl Traced {
             request(libc::PTRACE_SYSCALL, self.0.id(), 0);
             assert!(self.0.pause(), "the child ended");
             let info = call_info(self.0.id());
-            // SAFETY: the kernel filled the part of the union that the kind of stop names.
             match info.op {
                 libc::PTRACE_SYSCALL_INFO_ENTRY => {
-                    number = unsafe { info.u.entry.nr } as libc::c_long
+                    // SAFETY: the kernel filled the part of the union that the kind of stop names.
+                    number = unsafe { info.u.entry.nr } as libc::c_long;
                 }
-                // SAFETY: as above.
-                libc::PTRACE_SYSCALL_INFO_EXIT => return (number, unsafe { info.u.exit.sval }),
+                libc::PTRACE_SYSCALL_INFO_EXIT => {
+                    // SAFETY: as above.
+                    return (number, unsafe { info.u.exit.sval });
+                }
                 _ => {}
             }
         }

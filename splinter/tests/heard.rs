@@ -1,0 +1,416 @@
+//! Whatever becomes of writers, everybody who watches hears of what is in force: writers stopped and killed at
+//! any instruction, and millions of changes at once. Invariants 6, 7, 8 and 14.
+
+mod common;
+
+use common::process::{Forked, alone, shared_words, spin, wait_until};
+use common::raw::Raw;
+use common::told::{LABEL, late};
+use common::trace::Traced;
+use common::{Named, Rng, config, geometry, retry, store};
+use splinter::{Change, IntegerOp, Scrub, Store, Watcher, Writer};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// What a reader sees of a key, as one number: which of two states differ, at least nearly always.
+fn sight(store: &Store, key: &str) -> u64 {
+    match retry(|| store.get_vec(key)) {
+        Ok(value) => splinter::hash_key(&value) | 1,
+        Err(_) => 0,
+    }
+}
+
+#[test]
+fn changes_are_heard_of_though_a_writer_is_stopped_amid_its_own() {
+    // Invariants 8 and 14: the stopped writer may stand between its entry in the ring and its count.
+    alone("changes_are_heard_of_though_a_writer_is_stopped_amid_its_own", || {
+        let store = store(geometry(8, 64, 0, 4));
+        let mut writer = store.writer().unwrap();
+        for key in ["own", "other"] {
+            writer.set(key, b"").unwrap();
+            writer.register(key, 1).unwrap();
+        }
+        let heard = shared_words(3);
+        let listen = |number: usize| {
+            let mut watcher = match number {
+                0 => store.watch(&[1]).unwrap(),
+                1 => store.watch(&[0, 1, 33]).unwrap(),
+                _ => store.watch_all().unwrap(),
+            };
+            let mut next = |number: u64| {
+                let _ = watcher.wait(None);
+                heard[number as usize].store(sight(&store, "own"), Relaxed);
+            };
+            loop {
+                next(number as u64);
+            }
+        };
+        let _listeners = [0, 1, 2].map(|number| Forked::new(|| listen(number)));
+        let mut stopped = Forked::new(|| {
+            let mut writer = store.writer().unwrap();
+            loop {
+                let _ = writer.set("other", b"x");
+                let _ = writer.integer("number", IntegerOp::Inc(1));
+            }
+        });
+        let mut rng = Rng(8);
+        for round in 0..300_u64 {
+            spin(rng.below(300));
+            stopped.stop();
+            writer.set("own", &round.to_le_bytes()).unwrap();
+            let now = sight(&store, "own");
+            wait_until("all heard", || heard.iter().all(|heard| heard.load(Relaxed) == now));
+            stopped.go_on();
+        }
+    });
+}
+
+/// Keys that stay, of which each is waited for by somebody; the last one is a number.
+const KEPT: [&str; 4] = ["kept0", "kept1", "base", "number"];
+const ALL: [&str; 8] = ["kept0", "kept1", "base", "base.1", "number", "comes0", "comes1", "text"];
+
+/// Writes until killed.
+fn write(store: &Store, seed: u64) {
+    let mut writer = store.writer().expect("a lane of a dead writer");
+    let mut rng = Rng(seed);
+    loop {
+        let word = rng.next().to_le_bytes();
+        let comes = *rng.pick(&ALL[5..7]);
+        let _ = match rng.below(10) {
+            0 | 1 => writer.set(*rng.pick(&KEPT[..2]), &word),
+            2 | 3 => writer.integer("number", IntegerOp::Inc(1)).map(drop),
+            4 => writer.set_tandem("base", &[&word, &word]),
+            5 => writer
+                .append("text", b"x")
+                .or_else(|_| writer.set("text", b"").map(|()| 0))
+                .map(drop),
+            6 => writer.unset(comes).map(drop),
+            7 => writer.set_u64("number", rng.below(99)),
+            // Whoever makes the key registers it.
+            _ => writer.set(comes, &word).and_then(|()| {
+                writer.register(comes, 2)?;
+                writer.bump(comes)
+            }),
+        };
+    }
+}
+
+/// Listens, and notes what there was to see of every key when it last heard of it.
+fn listen(store: &Store, mut watcher: Watcher, known: &[AtomicU64]) {
+    let mut places = HashMap::new();
+    // A tandem's first order stands for the others.
+    let look = |key: &str| {
+        for (number, other) in ALL.iter().enumerate() {
+            if *other == key || key == "base" && *other == "base.1" {
+                known[number].store(sight(store, other), Relaxed);
+            }
+        }
+    };
+    ALL.iter().for_each(|key| look(key));
+    loop {
+        match watcher.wait(None) {
+            Ok(None) => {}
+            Ok(Some(Change { slot, key, .. })) => {
+                let key = key.map(|key| key.to_string());
+                // The key that was there before, and the one that is there now.
+                let before = places.insert(slot, key.clone()).flatten();
+                before.iter().chain(&key).for_each(|key| look(key));
+            }
+            Err(_) => {
+                watcher.resync(|change| {
+                    places.insert(change.slot, change.key.map(|key| key.to_string()));
+                });
+                ALL.iter().for_each(|key| look(key));
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_killed_writers_put_in_force_is_heard_of() {
+    // Invariants 6, 7 and 14.
+    alone("whatever_killed_writers_put_in_force_is_heard_of", || {
+        let store = store(geometry(16, 100, 0, 6));
+        let mut writer = store.writer().unwrap();
+        store.register_labels(LABEL, 3).unwrap();
+        writer.set_tandem("base", &[b"0", b"1"]).unwrap();
+        writer.set_u64("number", 0).unwrap();
+        for key in ["kept0", "kept1", "text"] {
+            writer.set(key, b"").unwrap();
+        }
+        for key in ["kept0", "base", "base.1", "text"] {
+            writer.register(key, 1).unwrap();
+        }
+        for key in ["kept1", "number"] {
+            writer.label(key, LABEL).unwrap();
+        }
+        drop(writer);
+        let (by_group, by_all) = (shared_words(ALL.len()), shared_words(ALL.len()));
+        let epochs = shared_words(KEPT.len());
+        let mut listeners = vec![
+            Forked::new(|| listen(&store, store.watch(&[1, 3]).unwrap(), by_group)),
+            Forked::new(|| listen(&store, store.watch_all().unwrap(), by_all)),
+        ];
+        for (key, seen) in KEPT.iter().zip(epochs) {
+            let store = &store;
+            listeners.push(Forked::new(move || {
+                let mut epoch = store.epoch(key).unwrap();
+                loop {
+                    seen.store(epoch, Relaxed);
+                    epoch = store.poll_after(key, epoch, None).unwrap();
+                }
+            }));
+        }
+        let mut rng = Rng(7);
+        for batch in 0..6 {
+            for crew in 0..30 {
+                let start = |n| {
+                    Forked::new(|| write(&store, rng.clone().next() ^ batch << 40 ^ crew << 8 ^ n))
+                };
+                for child in [0, 1, 2].map(start) {
+                    spin(rng.below(700));
+                    child.kill();
+                }
+            }
+            // No writer comes by from here on: those who sleep look after what the dead left.
+            for (number, key) in ALL.iter().enumerate() {
+                let knows = |known: &[AtomicU64]| known[number].load(Relaxed) == sight(&store, key);
+                if !key.starts_with("comes") {
+                    wait_until("its groups know", || knows(by_group));
+                }
+                wait_until("who watches all knows", || knows(by_all));
+            }
+            for (key, seen) in KEPT.iter().zip(epochs) {
+                let knows = || seen.load(Relaxed) == store.epoch(key).unwrap();
+                wait_until("who waits for a key has seen its epoch", knows);
+            }
+        }
+        assert!(store.header().takeovers > 5, "{:?}", store.header());
+    });
+}
+
+/// One change of a key, to be killed amid.
+type Act = (&'static str, fn(&mut Writer));
+
+const ACTS: [Act; 8] = [
+    ("set", |writer| writer.set(KEY, b"new").unwrap()),
+    ("append", |writer| assert_eq!(writer.append(KEY, b"new"), Ok(6))),
+    ("count", |writer| assert_eq!(writer.integer(KEY, IntegerOp::Inc(1)), Ok(2))),
+    ("unset", |writer| assert_eq!(writer.unset(KEY), Ok(3))),
+    ("label", |writer| writer.label(KEY, LABEL << 1).unwrap()),
+    ("unlabel", |writer| writer.unlabel(KEY, LABEL).unwrap()),
+    ("set a tandem", |writer| writer.set_tandem(KEY, &[b"new", b"new"]).unwrap()),
+    ("unset a tandem", |writer| assert_eq!(writer.unset_tandem(KEY, 1), Ok(1))),
+];
+
+/// After how many instructions each the store is looked at: a prime, so that loops do not hide any.
+const STRIDE: usize = 43;
+const KEY: &str = "key";
+
+/// Tells what there is to see of the key, its labels included.
+fn state(store: &Store) -> (u64, Option<u64>) {
+    (sight(store, KEY), store.snapshot(KEY).ok().map(|snapshot| snapshot.labels))
+}
+
+/// Tells how often the key's groups were signalled, and the whole store.
+fn told(store: &Store) -> [u64; 3] {
+    // The store's own group comes behind the 64 others; its count is its first word.
+    let whole = Raw::new(store).bytes(4096 + 64 * 64, 8).try_into().unwrap();
+    [store.signal_count(1).unwrap(), store.signal_count(2).unwrap(), u64::from_le_bytes(whole)]
+}
+
+/// Makes a store with the key, in two groups or in none.
+fn stage(act: Act, grouped: bool, scrub: Scrub) -> Store {
+    let store = Store::anonymous(&config(geometry(4, 64, 0, 2), scrub)).unwrap();
+    let mut writer = store.writer().unwrap();
+    match act.0 {
+        "count" => writer.set_u64(KEY, 1).unwrap(),
+        _ => writer.set(KEY, b"old").unwrap(),
+    }
+    // Without groups nothing in the slot says that anybody wants to hear of it.
+    if grouped || act.0 == "unlabel" {
+        writer.label(KEY, LABEL).unwrap();
+    }
+    if grouped {
+        writer.register(KEY, 1).unwrap();
+        store.register_labels(LABEL, 2).unwrap();
+    }
+    store
+}
+
+#[test]
+fn a_change_in_force_is_heard_of_wherever_its_writer_is_killed() {
+    // Invariants 7 and 14. The bytes of a store are copied at an instruction of the writer; nobody holds a
+    // lane of the copy, so it is what would be left if the writer were killed there.
+    alone("a_change_in_force_is_heard_of_wherever_its_writer_is_killed", || {
+        let (done, name) = (&shared_words(1)[0], Named::new());
+        for act in ACTS {
+            for (grouped, scrub) in [(true, Scrub::Full), (true, Scrub::None), (false, Scrub::None)]
+            {
+                let store = stage(act, grouped, scrub);
+                let _watcher = store.watch_all().unwrap();
+                let (before, told_before) = (state(&store), told(&store));
+                done.store(0, Relaxed);
+                let mut child = Traced::new(|| {
+                    let mut writer = store.writer().unwrap();
+                    Traced::mark();
+                    act.1(&mut writer);
+                    done.store(1, Relaxed);
+                    loop {
+                        std::hint::spin_loop();
+                    }
+                });
+                child.run_to_mark();
+                let mut in_force = 0;
+                for step in 0.. {
+                    if step % STRIDE == 0 {
+                        std::fs::write(name.path(), Raw::new(&store).whole()).unwrap();
+                        let copy = Store::open(&name.0).unwrap();
+                        // The lane's next owner finishes what the dead one began.
+                        drop(copy.writer().unwrap());
+                        let now = told(&copy);
+                        let heard = [0, 1, 2].map(|who| now[who] > told_before[who]);
+                        let all = heard[2] && (heard[0] && heard[1] || !grouped);
+                        let is_in_force = state(&copy) != before;
+                        assert!(all || !is_in_force, "{}, step {step}: {heard:?}", act.0);
+                        in_force += u32::from(is_in_force);
+                        name.0.unlink().unwrap();
+                    }
+                    if done.load(Relaxed) != 0 {
+                        break;
+                    }
+                    assert!(child.step());
+                }
+                child.kill();
+                assert!(in_force > 3, "{}: {in_force}", act.0);
+            }
+        }
+    });
+}
+
+#[test]
+fn who_waits_for_moments_only_looks_after_the_dead_as_well() {
+    // Invariants 7 and 14: as event loops do, and those to whom other changes come all the while.
+    alone("who_waits_for_moments_only_looks_after_the_dead_as_well", || {
+        let moment = || Some(Instant::now() + Duration::from_millis(5));
+        for waits in ["for a group", "for a group that is busy", "for the key"] {
+            let store = stage(ACTS[0], true, Scrub::Hybrid);
+            let mut writer = store.writer().unwrap();
+            writer.set("busy", b"").unwrap();
+            writer.register("busy", 1).unwrap();
+            let (epoch, value) = (store.epoch(KEY).unwrap(), sight(&store, KEY));
+            let mut watcher = store.watch(&[1]).unwrap();
+            let mut child = Traced::new(|| {
+                let mut writer = store.writer().unwrap();
+                Traced::mark();
+                writer.set(KEY, b"new").unwrap();
+            });
+            child.run_to_mark();
+            while sight(&store, KEY) == value {
+                assert!(child.step());
+            }
+            child.kill();
+            wait_until(waits, || match waits {
+                "for the key" => store.poll_after(KEY, epoch, moment()).is_ok(),
+                "for a group" => watcher.wait(moment()).unwrap().is_some(),
+                _ => {
+                    // Once it has looked in vain, so that it falls asleep every time.
+                    std::thread::scope(|scope| {
+                        scope.spawn(|| {
+                            std::thread::sleep(Duration::from_millis(1));
+                            writer.bump("busy").unwrap();
+                        });
+                        watcher.wait(late()).unwrap()
+                    })
+                    .is_some_and(|change| change.key.is_some_and(|key| key.as_ref() == b"key"))
+                }
+            });
+        }
+    });
+}
+
+/// How many changes there are, unless the environment says otherwise.
+const CHANGES: u64 = 400_000;
+const WRITERS: u64 = 4;
+const WATCHERS: usize = 8;
+
+/// What one watcher took and missed.
+fn count(store: &Store, groups: &[u8], tally: &[AtomicU64]) {
+    let mut watcher = store.watch(groups).unwrap();
+    let mut epochs = HashMap::new();
+    let [taken, missed, ready, over] = [0, 1, 2, 3].map(|word| &tally[word]);
+    ready.store(1, Relaxed);
+    loop {
+        let last = over.load(Relaxed) != 0;
+        match watcher.wait(Some(Instant::now() + Duration::from_millis(20))) {
+            Ok(Some(change)) => {
+                taken.fetch_add(1, Relaxed);
+                let epoch = epochs.entry(change.slot).or_insert(0);
+                assert!(change.epoch >= *epoch, "the epoch of {change:?} was {epoch}");
+                *epoch = change.epoch;
+                assert!(change.key.is_some() && change.group.is_some());
+            }
+            Ok(None) if last => return,
+            Ok(None) => {}
+            Err(lagged) => drop(missed.fetch_add(lagged.missed, Relaxed)),
+        }
+    }
+}
+
+#[test]
+fn of_a_flood_of_changes_none_is_lost() {
+    // Invariants 6 and 14. SPLINTER_TEST_CHANGES=10000000 makes it ten million.
+    alone("of_a_flood_of_changes_none_is_lost", || {
+        let changes =
+            std::env::var("SPLINTER_TEST_CHANGES").map_or(CHANGES, |n| n.parse().unwrap());
+        let store = store(geometry(4096, 64, 0, WRITERS as u32 + 1));
+        let mut writer = store.writer().unwrap();
+        for number in 0..16_u8 {
+            let key = format!("key{number}");
+            writer.set_u64(&key, 0).unwrap();
+            // Every fourth is in two groups.
+            writer.register(&key, number % 3).unwrap();
+            if number % 4 == 0 {
+                writer.register(&key, 32).unwrap();
+            }
+        }
+        let watched: [&[u8]; WATCHERS] =
+            [&[0], &[1], &[2], &[32], &[0, 1], &[0, 32], &[0, 1, 2], &[0, 1, 2, 32]];
+        let tallies = [(); WATCHERS].map(|()| shared_words(4));
+        let listeners: Vec<_> = watched
+            .iter()
+            .zip(tallies)
+            .map(|(groups, tally)| Forked::new(|| count(&store, groups, tally)))
+            .collect();
+        wait_until("all watch", || tallies.iter().all(|tally| tally[2].load(Relaxed) == 1));
+        let start = Instant::now();
+        let flood = |seed: u64| {
+            let mut writer = store.writer().unwrap();
+            let mut rng = Rng(seed);
+            for _ in 0..changes / WRITERS {
+                let key = format!("key{}", rng.below(16));
+                match rng.below(2) {
+                    0 => retry(|| writer.integer(&key, IntegerOp::Inc(1))).map(drop),
+                    _ => retry(|| writer.bump(&key)),
+                }
+                .unwrap();
+            }
+        };
+        let writers: Vec<_> = (0..WRITERS).map(|seed| Forked::new(|| flood(seed))).collect();
+        writers.into_iter().for_each(Forked::join);
+        let written = start.elapsed();
+        tallies.iter().for_each(|tally| tally[3].store(1, Relaxed));
+        listeners.into_iter().for_each(Forked::join);
+        let signals = |group: &u8| store.signal_count(*group).unwrap();
+        assert_eq!(signals(&0) + signals(&1) + signals(&2), changes / WRITERS * WRITERS);
+        for (groups, tally) in watched.iter().zip(tallies) {
+            let [taken, missed] = [0, 1].map(|word| tally[word].load(Relaxed));
+            let all: u64 = groups.iter().map(signals).sum();
+            println!("{groups:?}: {taken} taken and {missed} missed of {all}");
+            assert_eq!(taken + missed, all, "{groups:?}");
+            assert!(taken > 0);
+        }
+        println!("{changes} changes written in {written:?}, all heard of in {:?}", start.elapsed());
+    });
+}
