@@ -278,9 +278,9 @@ impl<'a> Claimant<'a> {
             chunk.lower_reach();
         }
         claim.advance();
-        let wiped = arena.wipe_vacant(claim.number, claim.slot, vacant);
-        claim.slot.meta.store(wiped.0, Release);
+        claim.slot.meta.store(arena.wipe_vacant(claim.number, claim.slot, vacant).0, Release);
         self.count_write();
+        arena.attend(claim.number, claim.slot, false);
         self.release(claim);
     }
 

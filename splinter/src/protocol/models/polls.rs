@@ -192,7 +192,8 @@ fn a_change_of_routes_loses_nobody_who_sets_out_to_sleep() {
 #[test]
 fn who_waits_hears_of_the_change_of_a_writer_that_died_once_its_lane_is_recovered() {
     // What changes nothing that is in force, or takes too long here, and says nothing new.
-    let tells = |deed: &Deed| !["insert", "purge", "full tandem", "tandem insert"].contains(&deed.name);
+    let tells =
+        |deed: &Deed| !["insert", "purge", "full tandem", "tandem insert"].contains(&deed.name);
     for deed in deeds().into_iter().filter(tells) {
         let seen = explore_deaths(move |stores| {
             let tiny = deed.prepared();

@@ -129,7 +129,9 @@ fn a_slow_watcher_beside_two_writers_takes_what_each_put_in_order() {
         }
         (slots, missed)
     });
-    assert!(seen.contains(&(vec![10, 11, 20, 21], 0)) && seen.iter().any(|(_, missed)| *missed > 0));
+    assert!(
+        seen.contains(&(vec![10, 11, 20, 21], 0)) && seen.iter().any(|(_, missed)| *missed > 0)
+    );
 }
 
 #[test]
