@@ -30,7 +30,7 @@ pub struct Change {
 /// those that come from here on; [`Watcher::resync`] tells what there is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lagged {
-    /// How many changes it missed at least.
+    /// How many changes it missed. Where nobody counted them, this is not exact.
     pub missed: u64,
 }
 

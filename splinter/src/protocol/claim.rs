@@ -298,13 +298,13 @@ impl<'a> Claimant<'a> {
         let word = if committed { &slot.pending } else { &slot.meta };
         let meta = Meta(word.load(Acquire));
         let mut claim = Claim::new(number, slot, state, meta);
-        // The dead writer may have published, and told nobody.
         claim.groups = arena.groups_before(slot, seen);
-        self.announce(&claim);
-        // It may have written anything to the buffers that are not in force.
+        // The dead writer may have written anything to the buffers that are not in force.
         let stale = u64::from(arena.shape.vector_dim > 0);
         let meta = meta.with_high(Meta::HIGH_UNKNOWN).with_vector_stale(stale);
         slot.meta.store(meta.0, Release);
+        // It may have published, and told nobody.
+        self.announce(&claim);
         self.mark(number, meta.is_present());
         if !meta.is_present() {
             // The key was written before an entry led to it, and is wiped only after none does.

@@ -132,7 +132,8 @@ impl<'a> Arena<'a> {
     fn expire_watch(&self, wakes: &mut Wakes) {
         let whole = &self.header.groups[WHOLE_STORE];
         let unread = whole.count.load(Relaxed).wrapping_sub(whole.read_to.load(Relaxed));
-        if unread as i64 > i64::from(self.shape.ring_len) / 4 * 5 {
+        let len = i64::from(self.shape.ring_len);
+        if unread as i64 > len + len / 4 {
             // Somebody may have begun to watch, and gone to sleep, since that was found out.
             self.stir(WHOLE_STORE, wakes, |_| {
                 self.header.flags.fetch_and(!FLAG_WATCHED, AcqRel);
