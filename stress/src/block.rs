@@ -39,8 +39,10 @@ pub(crate) enum Phase {
     Warm,
     /// Workers work, everything counts.
     Measure,
-    /// Workers end.
+    /// Writers and readers end.
     Stop,
+    /// They have ended. Watchers take what is left, and end.
+    Leave,
 }
 
 /// How far a worker is.
@@ -147,11 +149,13 @@ impl Block {
     #[inline]
     #[must_use]
     pub(crate) fn phase(&self) -> Phase {
-        match self.words()[0].load(Relaxed) {
+        // Acquire: who sees that the writers have ended sees all that they did.
+        match self.words()[0].load(Acquire) {
             0 => Phase::Gather,
             1 => Phase::Warm,
             2 => Phase::Measure,
-            _ => Phase::Stop,
+            3 => Phase::Stop,
+            _ => Phase::Leave,
         }
     }
 

@@ -47,10 +47,11 @@ pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 pub use placement::Footing;
 pub use progress::{Line, Progress, Silent};
 pub use record::{
-    Cells, Invariants, MemoryPlacement, Operation, Output, Pages, Placement, Record,
+    Cells, Invariants, MemoryPlacement, Notifications, Operation, Output, Pages, Placement, Record,
     SCHEMA_VERSION, StoreFacts, Totals, Verdict, Window, WorkerPlacement,
 };
 pub use report::{comparison, summary};
 pub use run::{RunError, run};
 pub use worker::Role;
+pub use worker::watcher::Notices;
 pub use workload::Workload;

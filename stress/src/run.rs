@@ -112,7 +112,6 @@ pub fn run(workload: &Workload, progress: &mut dyn Progress) -> Result<Record, R
         interrupted = interrupt::requested();
     }
     environment.steal_ms = steal_ms().saturating_sub(steal);
-    block.enter(Phase::Stop);
     progress.step("stopping workers");
     let reports = crew.bring_home();
 
@@ -228,7 +227,7 @@ fn measure(
 }
 
 fn successes(workload: &Workload, block: &Block) -> u64 {
-    (0..workload.crew())
+    (0..workload.operators())
         .map(|worker| block.cell(worker).successes())
         .sum()
 }
