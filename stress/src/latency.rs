@@ -166,7 +166,7 @@ impl Merged {
     }
 }
 
-fn to_ns(cycles: u64, cycle_ns: f64) -> u64 {
+pub(crate) fn to_ns(cycles: u64, cycle_ns: f64) -> u64 {
     (cycles as f64 * cycle_ns).round() as u64
 }
 
@@ -184,7 +184,7 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    fn of(histogram: &Histogram<u64>) -> Self {
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile);
         Self {
             p50: at(0.5),

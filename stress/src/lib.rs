@@ -7,6 +7,7 @@
 //! acknowledged.
 
 mod block;
+mod child;
 mod choice;
 pub mod cli;
 mod cpulist;
@@ -26,10 +27,12 @@ mod record;
 mod report;
 mod rng;
 mod run;
+mod shared;
 mod stage;
 mod summing;
 mod target;
 mod text;
+mod wake;
 mod worker;
 mod workload;
 
@@ -52,6 +55,7 @@ pub use record::{
 };
 pub use report::{comparison, summary};
 pub use run::{RunError, run};
+pub use wake::{FanOut, Middle, Row, Situation, WakePlan, WakeRecord, wake, wake_summary};
 pub use worker::Role;
 pub use worker::watcher::Notices;
 pub use workload::Workload;

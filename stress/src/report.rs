@@ -321,7 +321,7 @@ fn observer(record: &Record) -> String {
 }
 
 /// Writes rows with aligned columns: the first to the left, numbers to the right.
-fn align(text: &mut String, rows: &[Vec<String>]) {
+pub(crate) fn align(text: &mut String, rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()
@@ -353,7 +353,7 @@ fn latency(operation: &Operation, ns: u64) -> String {
 }
 
 /// Prints nanoseconds with a unit that keeps them short.
-fn span(ns: u64) -> String {
+pub(crate) fn span(ns: u64) -> String {
     let ns = ns as f64;
     match ns {
         ..1e3 => format!("{ns:.0} ns"),

@@ -259,7 +259,7 @@ fn is_steady(looks: &[f64]) -> bool {
 }
 
 /// Returns the length of a cycle of the time-stamp counter, measured since `start`.
-fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
+pub(crate) fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
     // Long enough for the clock's own precision not to matter.
     let shortest = Duration::from_millis(20);
     std::thread::sleep(shortest.saturating_sub(time.elapsed()));
