@@ -9,9 +9,9 @@ use std::time::Instant;
 
 impl Store {
     /// Waits until `key` changes: returns its epoch after any change that is published once this was
-    /// called. Everything that raises the epoch is a change: setting, appending, integers, types, labels,
-    /// times, vectors, bumping, removal. It may also return for a write that was under way already, so look
-    /// whether what you wait for is there.
+    /// called: setting, appending, integers, types, labels, times, flags, vectors, bumping, removal. It may
+    /// also return for a write that was under way already, or for whatever else raises the epoch, such as
+    /// [`Writer::register`](crate::Writer::register), so look whether what you wait for is there.
     ///
     /// Whoever waits spins for a moment, then sleeps; a writer pays for it with one system call. On a
     /// store opened for reading only nobody can be told that somebody sleeps, so it looks again every
@@ -40,9 +40,13 @@ impl Store {
         self.poll_key(key.as_ref(), None, deadline)
     }
 
-    /// Waits until the epoch of `key` is later than `epoch`, which may be one that came with a value read
-    /// earlier: no change between that and this call is missed. Returns the epoch then, which is the
-    /// `epoch` to wait for the next change from.
+    /// Waits until the epoch of `key` is no longer `epoch`, which came with a value read earlier: no change
+    /// between that and this call is missed. Returns the epoch then, which is the `epoch` to wait for the
+    /// next change from.
+    ///
+    /// An epoch belongs to the slot that holds the key. If the key was removed meanwhile and set again, it may
+    /// be in another slot, and only by a rare chance that has the same epoch and this waits for one change
+    /// more.
     ///
     /// # Errors
     /// As [`Self::poll`].
@@ -65,9 +69,9 @@ impl Store {
         let number = arena.locate(&key).ok_or(Error::NotFound)?;
         let window = arena.window(number, &key).ok_or(Error::NotFound)?;
         let (slot, epoch) = (window.slot, epoch.unwrap_or(window.stable_epoch()));
-        let mut spin = Spin::new();
+        let mut spin = Spin::default();
         loop {
-            if let Some(now) = arena.changed_since(slot, epoch) {
+            if let Some(now) = arena.moved_from(slot, epoch) {
                 return Ok(now);
             }
             if !spin.goes_on() {
@@ -78,7 +82,7 @@ impl Store {
         let state = slot.state_number.first_word();
         loop {
             if self.is_read_only() {
-                match arena.changed_since(slot, epoch) {
+                match arena.moved_from(slot, epoch) {
                     Some(now) => return Ok(now),
                     None => naps.nap(),
                 }
@@ -90,7 +94,7 @@ impl Store {
                     Bed::Claimed(_) => naps.nap(),
                 }
             }
-            if naps.is_over() && arena.changed_since(slot, epoch).is_none() {
+            if naps.is_over() && arena.moved_from(slot, epoch).is_none() {
                 return Err(Error::TimedOut);
             }
         }

@@ -2,15 +2,13 @@
 
 use crate::error::StoreError;
 use crate::kernel::{Bell, Idle, Notifier, Pollable};
-use crate::store::Store;
 use crate::sync::Relaxed;
-use crate::waiting::SLEEP;
+use crate::waiting::VIGIL;
 use crate::watcher::{Change, Lagged, Watcher};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A [`Watcher`] with a descriptor, for `epoll`, `poll`, `select`, and what is built on them, such as tokio's
 /// `AsyncFd` and mio.
@@ -20,9 +18,9 @@ use std::time::Instant;
 /// thread may cause it as well. Nothing is to be read from the descriptor itself.
 ///
 /// Wherever possible the kernel waits by itself, through io_uring, otherwise a thread does;
-/// [`Self::notifier`] tells. The thread looks after writers that died before they told of a change. With
-/// io_uring that is done by [`Self::try_next`], so an event loop that wants to hear of such a change within
-/// some time calls it that often.
+/// [`Self::notifier`] tells. Neither can hear of a change whose writer was stopped or killed after it could be
+/// read and before anybody was told: an event loop that wants to know even of those within some time calls
+/// [`Self::try_next`] that often, as [`Watcher::wait`] does once a second.
 ///
 /// ```
 /// # use std::os::fd::AsRawFd;
@@ -42,8 +40,6 @@ use std::time::Instant;
 pub struct PollableWatcher {
     watcher: Watcher,
     pollable: Pollable,
-    /// When to look for writers that died.
-    heal_at: Instant,
 }
 
 /// Why a [`PollableWatcher`] has no change to give.
@@ -104,13 +100,13 @@ impl PollableWatcher {
         let bell = Bell::new(&arena.header.bell, watcher.bits, Arc::clone(&store.inner) as _);
         let subject = store.location().to_string();
         let failed = |error| StoreError::os("watch", subject.as_str(), error);
-        let heal = move || Store::heal(&store);
-        let idle = Idle { every: SLEEP, call: Arc::new(heal) };
+        let look_after = move || store.look_after();
+        let idle = Idle { every: VIGIL, call: Arc::new(look_after) };
         let mut pollable = Pollable::new(bell, idle, prefer).map_err(failed)?;
         // Readable at first, for what was signalled since the watch began.
         let reading = arena.header.bell.load(Relaxed);
         pollable.arm(!reading as u32).map_err(failed)?;
-        Ok(Self { watcher, pollable, heal_at: Instant::now() + SLEEP })
+        Ok(Self { watcher, pollable })
     }
 
     /// Tells what makes the descriptor readable at present.
@@ -126,7 +122,7 @@ impl PollableWatcher {
         if let Some(change) = self.watcher.try_next().map_err(WatchError::Lagged)? {
             return Ok(Some(change));
         }
-        self.look_after();
+        self.watcher.store.look_after();
         self.pollable.drain();
         let store = &self.watcher.store;
         let bell = store.arena().arrive(&self.watcher.cursors);
@@ -149,14 +145,6 @@ impl PollableWatcher {
     #[must_use]
     pub fn into_watcher(self) -> Watcher {
         self.watcher
-    }
-
-    fn look_after(&mut self) {
-        let now = Instant::now();
-        if now >= self.heal_at {
-            self.heal_at = now + SLEEP;
-            self.watcher.store.heal();
-        }
     }
 }
 

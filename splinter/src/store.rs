@@ -12,6 +12,7 @@ use crate::kernel::{
 };
 use crate::plan::Plan;
 use crate::sync::{Relaxed, Word};
+use crate::waiting::Vigil;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     notes: Vec<String>,
     /// Opened by the first who needs them.
     locks: Mutex<Option<Arc<Locks>>>,
+    /// When somebody who waits is to look for writers that died.
+    pub(crate) vigil: Vigil,
     pub(crate) bidding: Bidding,
 }
 
@@ -218,7 +221,9 @@ impl Store {
         let arena = Inner::arena(&plan, &mapping);
         let notes = backing.note.iter().cloned().chain(note).collect();
         let (locks, bidding) = (Mutex::new(None), Bidding::default());
-        Self { inner: Arc::new(Inner { arena, mapping, backing, plan, notes, locks, bidding }) }
+        let vigil = Vigil::default();
+        let inner = Inner { arena, mapping, backing, plan, notes, locks, bidding, vigil };
+        Self { inner: Arc::new(inner) }
     }
 
     #[inline(always)]

@@ -144,7 +144,7 @@ pub(crate) mod mortal {
     }
 
     /// Counts a store. Does not return when it is the one that this thread dies at; false afterwards.
-    pub(super) fn may_store() -> bool {
+    pub(crate) fn may_store() -> bool {
         let dies = mine(|left| {
             let dies = *left == Some(0);
             *left = left.and_then(|left| left.checked_sub(1));

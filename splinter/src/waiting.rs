@@ -6,13 +6,14 @@ use crate::protocol::Claimant;
 use crate::store::Store;
 use crate::sync::{Word, spin_loop};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a wait spins before it sleeps, unless told otherwise: about what it costs to fall asleep and
 /// be woken.
 pub(crate) const SPIN: Duration = Duration::from_micros(10);
-/// How long somebody sleeps before looking whether a writer died that should have woken it.
-pub(crate) const SLEEP: Duration = Duration::from_secs(1);
+/// How often those who wait look whether a writer died that should have told them of a change.
+pub(crate) const VIGIL: Duration = Duration::from_secs(1);
 /// How long somebody naps who can count on nobody to wake it: this long first, and up to that.
 const NAPS: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(1)];
 
@@ -20,17 +21,20 @@ const NAPS: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(1)
 pub(crate) struct Spin {
     looks: u32,
     span: Duration,
-    start: Option<Instant>,
+    /// When to stop, however long the span is; none if it is too long for the clock.
+    end: Option<Instant>,
+}
+
+impl Default for Spin {
+    /// Spins for as long as is worth it.
+    fn default() -> Self {
+        Self::new(SPIN, None)
+    }
 }
 
 impl Spin {
-    /// Spins for as long as is worth it.
-    pub(crate) fn new() -> Self {
-        Self::of(SPIN)
-    }
-
-    pub(crate) fn of(span: Duration) -> Self {
-        Self { looks: 0, span, start: None }
+    pub(crate) fn new(span: Duration, deadline: Option<Instant>) -> Self {
+        Self { looks: 0, span, end: deadline }
     }
 
     /// Pauses for a moment. Returns whether to look once more. The clock is read only now and then.
@@ -41,7 +45,11 @@ impl Spin {
         if self.looks % 16 != 1 {
             return true;
         }
-        self.start.get_or_insert_with(Instant::now).elapsed() < self.span
+        let now = Instant::now();
+        if self.looks == 1 {
+            self.end = self.end.into_iter().chain(now.checked_add(self.span)).min();
+        }
+        self.end.is_none_or(|end| now < end)
     }
 }
 
@@ -50,20 +58,20 @@ pub(crate) struct Naps<'s> {
     store: &'s Store,
     deadline: Option<Instant>,
     nap: Duration,
-    /// When to look for the dead.
-    heal_at: Instant,
 }
 
 impl<'s> Naps<'s> {
     pub(crate) fn new(store: &'s Store, deadline: Option<Instant>) -> Self {
-        Self { store, deadline, nap: NAPS[0], heal_at: Instant::now() + SLEEP }
+        store.look_after();
+        Self { store, deadline, nap: NAPS[0] }
     }
 
     /// Sleeps until woken by one of `bits`, while `word` reads `expected`.
     pub(crate) fn sleep(&mut self, word: &Word, expected: u64, bits: u32) {
-        let until = self.deadline.map_or(self.heal_at, |deadline| deadline.min(self.heal_at));
+        let vigil = Instant::now() + VIGIL;
+        let until = self.deadline.map_or(vigil, |deadline| deadline.min(vigil));
         kernel::futex::wait(word, expected as u32, bits, Some(until));
-        self.look_after();
+        self.store.look_after();
     }
 
     /// Sleeps for a moment, every time for longer.
@@ -71,17 +79,7 @@ impl<'s> Naps<'s> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         std::thread::sleep(left.map_or(self.nap, |left| left.min(self.nap)));
         self.nap = (self.nap * 2).min(NAPS[1]);
-        self.look_after();
-    }
-
-    fn look_after(&mut self) {
-        let now = Instant::now();
-        if now >= self.heal_at {
-            self.heal_at = now + SLEEP;
-            if !self.store.is_read_only() {
-                self.store.heal();
-            }
-        }
+        self.store.look_after();
     }
 
     /// Whether the deadline has passed.
@@ -90,10 +88,37 @@ impl<'s> Naps<'s> {
     }
 }
 
+/// When an open store was last looked after.
+pub(crate) struct Vigil {
+    opened: Instant,
+    /// In milliseconds since then.
+    last: AtomicU64,
+}
+
+impl Default for Vigil {
+    fn default() -> Self {
+        Self { opened: Instant::now(), last: AtomicU64::new(0) }
+    }
+}
+
+impl Vigil {
+    /// Whether it is time again; of all who ask at once, one is told so.
+    fn is_due(&self) -> bool {
+        let now = self.opened.elapsed().as_millis() as u64;
+        let last = self.last.load(Ordering::Relaxed);
+        let relaxed = Ordering::Relaxed;
+        now.wrapping_sub(last) >= VIGIL.as_millis() as u64
+            && self.last.compare_exchange(last, now, relaxed, relaxed).is_ok()
+    }
+}
+
 impl Store {
-    /// Finishes or undoes, and tells of, what writers left that died: takes each of their lanes for a moment, as
-    /// the next writer would. Those who sleep do this now and then.
-    pub(crate) fn heal(&self) {
+    /// Finishes or undoes, and tells of, what writers left that died: takes each of their lanes for a moment,
+    /// as the next writer would. Whoever waits calls this, and about once a second it looks.
+    pub(crate) fn look_after(&self) {
+        if self.is_read_only() || !self.inner.vigil.is_due() {
+            return;
+        }
         let Ok(locks) = self.locks() else { return };
         for (lane, record) in (0..).zip(self.arena().lanes) {
             if !record.is_at_rest() && locks.0.try_acquire(lane).is_ok_and(|free| free) {

@@ -6,7 +6,7 @@ use crate::arena::state::State;
 use crate::error::StoreError;
 use crate::signals::{Cursor, Glance, wake_bit};
 use crate::store::Store;
-use crate::sync::{Relaxed, Word, load_acquire};
+use crate::sync::{Relaxed, Word, fence_after_exchange, load_acquire};
 use crate::waiting::{Naps, SPIN, Spin};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -100,9 +100,8 @@ impl Store {
     /// [`StoreError::ReadOnly`]: writers have to be told.
     pub fn watch_all(&self) -> Result<Watcher, StoreError> {
         self.check_writable()?;
-        let watcher = Watcher::new(self, &[WHOLE_STORE]);
-        self.arena().renew_watch(watcher.cursors[0].position);
-        Ok(watcher)
+        self.arena().begin_watch();
+        Ok(Watcher::new(self, &[WHOLE_STORE]))
     }
 
     /// Returns how often `group` was signalled, or nothing if there is no group of that number.
@@ -170,24 +169,20 @@ impl Watcher {
     pub fn try_next(&mut self) -> Result<Option<Change>, Lagged> {
         for _ in 0..self.cursors.len() {
             let cursor = &mut self.cursors[self.turn];
-            let group = cursor.group;
-            match self.store.inner.arena.take(cursor) {
+            let glance = self.store.inner.arena.take(cursor);
+            let Cursor { group, position } = *cursor;
+            self.turn = (self.turn + 1) % self.cursors.len();
+            match glance {
                 Glance::Changed(slot) => {
-                    self.renew(false);
+                    self.keep_watch(position);
                     return Ok(Some(self.change(slot, Some(group))));
                 }
-                Glance::Lagged(missed) => {
-                    self.renew(true);
-                    return Err(Lagged { missed });
-                }
-                Glance::Nothing => self.turn = (self.turn + 1) % self.cursors.len(),
+                Glance::Lagged(missed) => return Err(self.begin_anew(missed)),
+                Glance::Nothing => {}
             }
         }
         if self.is_expired() {
-            // Writers have ceased to signal, and began again only now.
-            self.renew(true);
-            self.cursors[0] = self.store.arena().cursor(WHOLE_STORE);
-            return Err(Lagged { missed: 1 });
+            return Err(self.begin_anew(1));
         }
         Ok(self.next_held())
     }
@@ -198,8 +193,7 @@ impl Watcher {
     /// # Errors
     /// [`Lagged`].
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Option<Change>, Lagged> {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let mut spin = Spin::of(left.map_or(self.spin, |left| left.min(self.spin)));
+        let mut spin = Spin::new(self.spin, deadline);
         loop {
             match self.try_next() {
                 Ok(None) if self.stirs_within(&mut spin) => {}
@@ -233,6 +227,8 @@ impl Watcher {
         let groups = self.cursors.iter().filter(|cursor| cursor.group != WHOLE_STORE);
         let groups = groups.fold(0, |bits, cursor| bits | 1 << cursor.group);
         self.held.clear();
+        // A writer that does not see what has just been routed or watched is seen here to hold its slot.
+        fence_after_exchange();
         for number in arena.marked(|word| word.touched.load(Relaxed)) {
             let Some(slot) = arena.slot(number) else { continue };
             if arena.groups_of(number, slot) & groups == 0 && !self.watches_all() {
@@ -249,19 +245,20 @@ impl Watcher {
         }
     }
 
-    /// Says what a slot holds now.
+    /// Says what a slot holds now. Whoever published a change has still to let go of the slot when it is heard
+    /// of: that is waited for, within reason, since only then the slot has the epoch of the change.
     fn change(&self, number: u32, group: Option<usize>) -> Change {
         let arena = self.store.arena();
         let group = group.filter(|group| *group != WHOLE_STORE).map(|group| group as u8);
         let Some(slot) = arena.slot(number) else {
             return Change { slot: number, key: None, epoch: 0, group };
         };
-        let mut spin = Spin::new();
+        let mut spin = Spin::default();
         loop {
+            let is_free = !State(slot.state_number.first_acquire()).is_claimed();
             let window = arena.open(number, slot);
             let key = window.meta.is_present().then(|| Key::read_from(slot));
-            // The key of a slot that never rests is looked up by whoever wants it.
-            if window.holds() || !spin.goes_on() {
+            if is_free && window.holds() || !spin.goes_on() {
                 return Change { slot: number, key, epoch: window.stable_epoch(), group };
             }
         }
@@ -295,19 +292,26 @@ impl Watcher {
 
     /// Has the writers go on signalling changes of the whole store, if this watches it: now and then, since
     /// it costs them.
-    fn renew(&self, now: bool) {
+    fn keep_watch(&self, position: u64) {
         let arena = self.store.arena();
-        let often = u64::from(arena.shape.ring_len / 4);
-        if self.watches_all() && (now || self.cursors[0].position.is_multiple_of(often)) {
-            arena.renew_watch(self.cursors[0].position);
+        if self.watches_all() && position.is_multiple_of(u64::from(arena.shape.ring_len / 4)) {
+            arena.keep_watch(position);
         }
+    }
+
+    /// Has the writers signal changes of the whole store again, if this watches it and they have ceased to.
+    fn begin_anew(&mut self, missed: u64) -> Lagged {
+        if self.watches_all() {
+            self.cursors[0] = self.store.arena().begin_watch();
+        }
+        Lagged { missed }
     }
 
     /// Returns a slot that was held during a resync, and has changed since.
     fn next_held(&mut self) -> Option<Change> {
         let arena = self.store.inner.arena;
         let moved = |(number, epoch): &(u32, u64)| {
-            arena.slot(*number).is_none_or(|slot| arena.changed_since(slot, *epoch).is_some())
+            arena.slot(*number).is_none_or(|slot| arena.moved_from(slot, *epoch).is_some())
         };
         let place = self.held.iter().position(moved)?;
         let (number, _) = self.held.swap_remove(place);

@@ -68,7 +68,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // In a forked child the lane is still the parent's.
         if self.forks == kernel::forks() {
-            self.claimant.rest();
+            self.store.inner.arena.lanes[self.claimant.lane as usize].rest();
             self.locks.0.release(self.claimant.lane);
         }
     }

@@ -3,7 +3,7 @@
 //! field is an atomic word, so that a record can be borrowed while other processes write it, and all
 //! zeroes is every record's first state, so that a sparse file is an empty arena.
 
-use crate::sync::{Acquire, Pair, Word};
+use crate::sync::{Acquire, Pair, Relaxed, Word};
 
 /// The first word of an arena: `TNLS` and, in the upper half, the format's version.
 pub(crate) const MAGIC: u64 = 0x534c_4e54;
@@ -165,6 +165,11 @@ impl Lane {
     /// Borrows the words that say what the lane's owner last set out to claim.
     pub(crate) fn intents(&self) -> [&Word; 3] {
         [&self.slot_intent, &self.takeover_intent, &self.chunk_intent]
+    }
+
+    /// Takes back what the lane says its owner set out to do. The owner holds no claim.
+    pub(crate) fn rest(&self) {
+        self.intents().into_iter().for_each(|intent| intent.store(0, Relaxed));
     }
 
     /// Whether the lane's last owner left nothing to finish: it died before its first claim, or gave the

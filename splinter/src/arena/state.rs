@@ -96,6 +96,13 @@ impl State {
         Self((self.0 | 0xfff).wrapping_add(1))
     }
 
+    /// Returns the last even epoch, unless it is `epoch`. Mostly it is later then; not where the epoch was
+    /// that of another slot, which held the key before.
+    pub(crate) fn moved_from(self, epoch: u64) -> Option<u64> {
+        let now = self.epoch() & !1;
+        (now != epoch).then_some(now)
+    }
+
     /// Whether a buffer that was current when this state was read is still whole at `later`. The
     /// claim after this state writes the *other* buffer; the one after that may write this one.
     #[inline(always)]

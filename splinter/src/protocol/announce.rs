@@ -11,18 +11,16 @@ use crate::sync::Relaxed;
 
 impl<'a> Claimant<'a> {
     /// Gives the claim back after a change, of which the claim's groups hear, and whoever else wants to.
-    pub(super) fn release(&mut self, claim: Claim<'a>) {
-        if claim.groups != 0 || self.arena.is_heard(claim.slot) {
-            self.release_aloud(claim);
-        }
-    }
-
     #[cold]
     #[inline(never)]
     pub(super) fn release_aloud(&mut self, claim: Claim<'a>) {
-        let slot = claim.slot;
-        let before = Attention(slot.attention.load(Relaxed));
-        self.announce(claim.number, slot, claim.groups);
+        self.announce(&claim);
+        self.release(claim);
+    }
+
+    /// Gives the claim back, and wakes whom that concerns.
+    pub(super) fn release(&mut self, claim: Claim<'a>) {
+        let (slot, before) = (claim.slot, Attention(claim.slot.attention.load(Relaxed)));
         drop(claim);
         self.wake(slot, before);
     }
@@ -31,20 +29,24 @@ impl<'a> Claimant<'a> {
     /// the attention word read before it.
     #[cold]
     pub(super) fn tell(&mut self, number: u32, slot: &Slot, before: Attention) {
-        self.announce(number, slot, 0);
+        self.arena.signal(number, self.arena.groups_of(number, slot), &mut self.wakes);
         self.wake(slot, before);
     }
 
-    /// Signals a change of the slot.
-    fn announce(&mut self, number: u32, slot: &Slot, also: u64) {
-        let groups = also | self.arena.groups_of(number, slot);
-        self.arena.signal(number, groups, &mut self.wakes);
-        self.wakes.told |= groups;
+    /// Signals a change of the slot to the claim's groups, and those that the slot is routed to; of a
+    /// tandem's, only to those that have not heard of the tandem.
+    pub(super) fn announce(&mut self, claim: &Claim<'a>) {
+        let mut groups = claim.groups | self.arena.groups_of(claim.number, claim.slot);
+        if let (Some(told), true) = (&mut self.told, claim.state.is_tandem()) {
+            groups &= !*told;
+            *told |= groups;
+        }
+        self.arena.signal(claim.number, groups, &mut self.wakes);
     }
 
     /// Wakes who sleeps on the slot, or for a group that was signalled. `before` is what the attention word
     /// read before the change took effect: who had set out to sleep by then needs no waking after this.
-    fn wake(&mut self, slot: &Slot, before: Attention) {
+    pub(super) fn wake(&mut self, slot: &Slot, before: Attention) {
         let now = Attention(slot.attention.load(Relaxed));
         if now.is_polled() {
             self.host.wake_slot(slot);
@@ -52,7 +54,7 @@ impl<'a> Claimant<'a> {
                 let _ = slot.attention.compare_exchange(now.0, now.departed().0, Relaxed, Relaxed);
             }
         }
-        if !self.grouping {
+        if self.told.is_none() {
             self.arena.ring_bell(&mut self.wakes, &*self.host);
         }
     }
@@ -65,6 +67,7 @@ impl<'a> Claimant<'a> {
         let old = route.load(Relaxed);
         route.store(if on { old | groups } else { old & !groups }, Relaxed);
         arena.attend(claim.number, claim.slot, true);
+        self.release(claim);
         Ok(())
     }
 }

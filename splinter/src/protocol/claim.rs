@@ -13,7 +13,7 @@ use crate::sync::{Acquire, Relaxed, Release, fence, fence_after_exchange};
 pub(super) struct Claim<'a> {
     pub(super) number: u32,
     pub(super) slot: &'a Slot,
-    state: State,
+    pub(super) state: State,
     /// The meta word when the claim was won.
     pub(super) meta: Meta,
     /// The groups that hear of the change whatever the slot is routed to by then.
@@ -127,7 +127,7 @@ impl<'a> Claimant<'a> {
     #[inline(always)]
     fn win(&self, number: u32, slot: &'a Slot, state: State, meta: Meta) -> Option<Claim<'a>> {
         self.intend(number);
-        let claimed = state.claimed(self.lane, self.grouping);
+        let claimed = state.claimed(self.lane, self.told.is_some());
         let won = slot.state_number.exchange_first(state.0, claimed.0);
         won.then(|| Claim::new(number, slot, claimed, meta))
     }
@@ -261,12 +261,16 @@ impl<'a> Claimant<'a> {
     /// bytes are scrubbed.
     pub(super) fn vacate(&mut self, mut claim: Claim<'a>, hash: u64) {
         let arena = self.arena;
-        claim.groups = arena.groups_of(claim.number, claim.slot);
         self.mark(claim.number, false);
         // The next new key finds the slot at once, and its lines in cache.
         self.hint = claim.number as usize / 64;
         let vacant = claim.meta.vacant();
         claim.slot.meta.store(vacant.0, Release);
+        if claim.meta.is_present() {
+            self.count_write();
+            // While the slot still knows its groups, whoever finishes this for a dead writer.
+            self.announce(&claim);
+        }
         if self.forget(hash, claim.number)
             && let Ok(mut chunk) = self.claim_chunk(hash)
         {
@@ -275,7 +279,6 @@ impl<'a> Claimant<'a> {
         claim.state = advance(claim.slot, claim.state);
         let wiped = arena.wipe_vacant(claim.number, claim.slot, vacant);
         claim.slot.meta.store(wiped.0, Release);
-        self.count_write();
         arena.attend(claim.number, claim.slot, false);
         self.release(claim);
     }
@@ -295,8 +298,10 @@ impl<'a> Claimant<'a> {
         let word = if committed { &slot.pending } else { &slot.meta };
         let meta = Meta(word.load(Acquire));
         let mut claim = Claim::new(number, slot, state, meta);
-        claim.groups = arena.groups_of(number, slot);
-        // The dead writer may have written anything to the buffers that are not in force.
+        // The dead writer may have published, and told nobody.
+        claim.groups = arena.groups_before(slot, seen);
+        self.announce(&claim);
+        // It may have written anything to the buffers that are not in force.
         let stale = u64::from(arena.shape.vector_dim > 0);
         let meta = meta.with_high(Meta::HIGH_UNKNOWN).with_vector_stale(stale);
         slot.meta.store(meta.0, Release);
@@ -308,7 +313,6 @@ impl<'a> Claimant<'a> {
         let wiped = arena.wipe_behind(number, slot, meta);
         slot.meta.store(wiped.0, Release);
         arena.header.takeovers.fetch_add(1, Relaxed);
-        // The dead writer may have published, and told nobody.
         arena.attend(number, slot, meta.is_present());
         self.release(claim);
     }

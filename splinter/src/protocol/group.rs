@@ -41,7 +41,7 @@ impl<'a> Claimant<'a> {
     ) -> Result<usize, Error> {
         // From here until the last claim is given back, the next owner of this lane looks everywhere.
         self.record.slot_intent.store(EVERY_SLOT, Release);
-        self.grouping = true;
+        self.told = Some(0);
         let result = self.claim_all(keys, claim).map(|mut claims| {
             // Groups of watchers hear of the first order that they have.
             claims.sort_unstable_by_key(|(index, _)| *index);
@@ -58,9 +58,9 @@ impl<'a> Claimant<'a> {
             self.record.committed.store(0, Release);
             count
         });
-        self.grouping = false;
+        self.told = None;
         self.arena.ring_bell(&mut self.wakes, &*self.host);
-        self.rest();
+        self.record.rest();
         result
     }
 
@@ -102,12 +102,11 @@ impl<'a> Claimant<'a> {
     }
 
     /// Publishes what a committed claim has pending.
-    fn make_permanent(&mut self, mut claim: Claim<'a>, hash: u64) {
+    fn make_permanent(&mut self, claim: Claim<'a>, hash: u64) {
         let meta = Meta(claim.slot.pending.load(Relaxed));
         if meta.is_present() {
             self.publish(claim, meta);
         } else {
-            claim.meta = meta;
             self.vacate(claim, hash);
         }
     }

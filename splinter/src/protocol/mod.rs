@@ -47,8 +47,8 @@ pub(crate) struct Claimant<'a> {
     hint: usize,
     /// The claim that was last found alive, and how often it was met since.
     suspect: (u64, u32),
-    /// Whether claims are made for a tandem.
-    grouping: bool,
+    /// While claims are made for a tandem, the groups that have heard of it: each does so once.
+    told: Option<u64>,
     /// Whom to wake for what was signalled so far.
     wakes: Wakes,
 }
@@ -64,16 +64,18 @@ impl<'a> Claimant<'a> {
     /// Takes `lane`, which the caller owns, and finishes or undoes what a dead owner left.
     pub(crate) fn new(arena: Arena<'a>, lane: u32, host: Arc<dyn Host>) -> Self {
         let record = &arena.lanes[lane as usize];
-        let (hint, suspect, grouping, wakes) = (0, (0, 0), false, Wakes::default());
-        let mut claimant = Self { arena, lane, record, host, hint, suspect, grouping, wakes };
-        claimant.recover_lane();
+        let (hint, suspect, told, wakes) = (0, (0, 0), None, Wakes::default());
+        let mut claimant = Self { arena, lane, record, host, hint, suspect, told, wakes };
+        if !record.is_at_rest() {
+            claimant.recover_lane();
+        }
         claimant
     }
 
     /// Notes which slot is about to be claimed, so that the lane's next owner finds a dead claim.
     #[inline(always)]
     fn intend(&self, slot: u32) {
-        if !self.grouping {
+        if self.told.is_none() {
             self.record.slot_intent.store(u64::from(slot) + 1, Relaxed);
         }
     }
@@ -110,35 +112,28 @@ impl<'a> Claimant<'a> {
     /// that the chunk's entries can be judged by them. What it may not have told anybody is told again.
     fn recover_lane(&mut self) {
         let record = self.record;
-        if record.is_at_rest() {
-            return;
-        }
         let last = |intent: &Word| (intent.load(Acquire) as u32).wrapping_sub(1);
-        self.recover_slot(last(&record.takeover_intent));
+        self.recover_slot(last(&record.takeover_intent), true);
         if record.slot_intent.load(Acquire) == EVERY_SLOT {
             for slot in self.arena.marked(|word| word.touched.load(Relaxed)) {
-                self.recover_slot(slot);
+                self.recover_slot(slot, false);
             }
         } else {
-            self.recover_slot(last(&record.slot_intent));
+            self.recover_slot(last(&record.slot_intent), true);
         }
         self.recover_chunk(last(&record.chunk_intent) as usize);
         // Only now that no tandem claim of this lane is left may its pending words lose force.
         record.committed.store(0, Release);
-        self.host.wake_bell(&self.arena.header.bell, u32::MAX);
-        self.rest();
+        self.arena.ring_for_all(&*self.host);
+        record.rest();
     }
 
-    /// Takes over the claim on slot `number` if this lane's former owner died with it.
-    fn recover_slot(&mut self, number: u32) {
+    /// Takes over the claim on slot `number` if this lane's former owner died with it, and wakes who sleeps on
+    /// the slot. A change that needs no claim may have been signalled to nobody: tells of it `again`.
+    fn recover_slot(&mut self, number: u32, again: bool) {
         let Some(slot) = self.arena.slot(number) else { return };
         self.take_over_if(number, |this, lane| lane == this.lane);
-        self.tell(number, slot, Attention(0));
-    }
-
-    /// Takes back what the lane says its owner set out to do. It holds no claim.
-    pub(crate) fn rest(&self) {
-        self.record.intents().into_iter().for_each(|intent| intent.store(0, Relaxed));
+        if again { self.tell(number, slot, Attention(0)) } else { self.wake(slot, Attention(0)) }
     }
 
     /// Takes over the claim on slot `number`, if there is one and its lane's owner is dead.

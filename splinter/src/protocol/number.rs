@@ -34,7 +34,7 @@ impl<'a> Claimant<'a> {
             return None;
         }
         let new = self.exchange(number, slot, state, |old| op.apply(old))?;
-        if Attention(slot.attention.load(Relaxed)).is_wanted() {
+        if self.arena.is_heard(slot) {
             // Only since a moment ago.
             self.tell(number, slot, Attention(0));
         }

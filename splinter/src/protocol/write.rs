@@ -9,6 +9,7 @@ use crate::arena::layout::Slot;
 use crate::arena::payload::Payload;
 use crate::arena::state::Meta;
 use crate::error::Error;
+use crate::sync::Relaxed;
 
 impl<'a> Claimant<'a> {
     /// Sets the value of `key`, which is created if missing, unless it was resolved.
@@ -88,8 +89,9 @@ impl<'a> Claimant<'a> {
         change: impl FnOnce(&Slot, Meta) -> Meta,
     ) -> Result<Meta, Error> {
         let (arena, mut claim) = (self.arena, self.claim(key)?);
-        // Who heard of the labels that go hears of it.
+        // Who heard of the labels that go hears of it, even if this writer dies.
         claim.groups = arena.groups_of(claim.number, claim.slot);
+        claim.slot.pending.store(claim.groups, Relaxed);
         let meta = change(claim.slot, claim.meta);
         arena.attend(claim.number, claim.slot, true);
         self.publish(claim, meta);

@@ -31,8 +31,6 @@ pub(crate) struct Wakes {
     /// Groups whose sleepers up to that arrival need no waking after this.
     departures: [(usize, u64); REMEMBERED],
     count: usize,
-    /// The groups that a tandem has signalled so far: each hears of it once.
-    pub(crate) told: u64,
 }
 
 impl Wakes {
@@ -52,7 +50,7 @@ pub(crate) enum Bed {
     Changed(u64),
     /// A writer holds it, and may not wake anybody when it lets go: sleep for a moment only.
     Claimed(u64),
-    /// Nobody changes it without waking who sleeps while the state word reads this.
+    /// Nobody publishes a change without waking who sleeps while the state word reads this.
     Made(u64),
 }
 
@@ -70,6 +68,12 @@ impl<'a> Arena<'a> {
             labels &= labels - 1;
         }
         groups
+    }
+
+    /// Returns the groups that labels led to which the dead owner of the claim in `seen` may have taken away.
+    /// After a tandem it may return others: they hear of a change that does not concern them.
+    pub(crate) fn groups_before(&self, slot: &Slot, seen: State) -> u64 {
+        if seen.is_grouped() { 0 } else { slot.pending.load(Relaxed) }
     }
 
     /// Brings the slot's attention word in line with its routes and labels; without a key it has neither.
@@ -95,14 +99,14 @@ impl<'a> Arena<'a> {
     /// Signals `groups`, and who watches the whole store, that slot `number` changed. Whom that leaves to
     /// be woken is added to `wakes`.
     pub(crate) fn signal(&self, number: u32, groups: u64, wakes: &mut Wakes) {
-        let mut left = groups & !wakes.told;
+        let mut left = groups;
         while left != 0 {
             self.signal_group(left.trailing_zeros() as usize, number, wakes);
             left &= left - 1;
         }
         if self.header.flags.load(Relaxed) & FLAG_WATCHED != 0 {
             self.signal_group(WHOLE_STORE, number, wakes);
-            self.expire_watch();
+            self.expire_watch(wakes);
         }
     }
 
@@ -117,24 +121,39 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Ends the watch of the whole store when nobody has read any of a whole ring: whoever did watch has
-    /// fallen behind by then, and is told so when it looks again.
-    fn expire_watch(&self) {
+    /// Ends the watch of the whole store when everybody who watches has fallen a ring behind, and is told so
+    /// when it looks again. A quarter more, since only so often do they say how far they have read.
+    fn expire_watch(&self, wakes: &mut Wakes) {
         let whole = &self.header.groups[WHOLE_STORE];
         let unread = whole.count.load(Relaxed).wrapping_sub(whole.read_to.load(Relaxed));
-        if unread as i64 > i64::from(self.shape.ring_len) {
+        if unread as i64 > i64::from(self.shape.ring_len) / 4 * 5 {
             self.header.flags.fetch_and(!FLAG_WATCHED, Relaxed);
+            // Somebody may have begun to watch, and gone to sleep, since that was found out.
+            wakes.bits |= wake_bit(WHOLE_STORE);
         }
     }
 
-    /// Says that the whole store is watched by somebody who has read up to `position`.
-    pub(crate) fn renew_watch(&self, position: u64) {
+    /// Has changes to any slot signalled. Returns a cursor that misses none from here on.
+    pub(crate) fn begin_watch(&self) -> Cursor {
+        let whole = &self.header.groups[WHOLE_STORE];
+        if !self.is_watched() {
+            // What changed since the last watch ended was not signalled, so whoever still reads lags, and
+            // finds out by the count even if it looks only after the flag is set again.
+            let gap = u64::from(self.shape.ring_len) + 1;
+            self.keep_watch(whole.count.fetch_add(gap, AcqRel).wrapping_add(gap));
+            self.header.flags.fetch_or(FLAG_WATCHED, AcqRel);
+        }
+        let cursor = self.cursor(WHOLE_STORE);
+        self.keep_watch(cursor.position);
+        cursor
+    }
+
+    /// Says that somebody has read up to `position` of what there is of the whole store. Does not revive a
+    /// watch that has ended. Of two who say so at once the slower may win: then the watch ends early.
+    pub(crate) fn keep_watch(&self, position: u64) {
         let read_to = &self.header.groups[WHOLE_STORE].read_to;
         if position.wrapping_sub(read_to.load(Relaxed)) as i64 > 0 {
             read_to.store(position, Relaxed);
-        }
-        if !self.is_watched() {
-            self.header.flags.fetch_or(FLAG_WATCHED, AcqRel);
         }
     }
 
@@ -155,11 +174,10 @@ impl<'a> Arena<'a> {
 
     /// Takes what `wakes` holds, and rings the bell if anybody may sleep for it.
     pub(crate) fn ring_bell(&self, wakes: &mut Wakes, host: &dyn Host) {
-        wakes.told = 0;
         if wakes.bits == 0 {
             return;
         }
-        let Wakes { bits, departures, count, .. } = std::mem::take(wakes);
+        let Wakes { bits, departures, count } = std::mem::take(wakes);
         // Release: who sees the bell moved sees the signals.
         self.header.bell.fetch_add(1, AcqRel);
         host.wake_bell(&self.header.bell, bits);
@@ -167,6 +185,12 @@ impl<'a> Arena<'a> {
         for (group, arrivals) in &departures[..count] {
             self.header.groups[*group].departures.store(*arrivals, Relaxed);
         }
+    }
+
+    /// Rings the bell for all groups.
+    pub(crate) fn ring_for_all(&self, host: &dyn Host) {
+        self.header.bell.fetch_add(1, AcqRel);
+        host.wake_bell(&self.header.bell, u32::MAX);
     }
 
     /// Says that somebody is about to sleep until one of the groups is signalled. Returns what the bell
@@ -179,13 +203,12 @@ impl<'a> Arena<'a> {
         self.header.bell.load(Acquire)
     }
 
-    /// Whether the slot has a later epoch than `epoch`. Returns the last even one if so.
-    pub(crate) fn changed_since(&self, slot: &Slot, epoch: u64) -> Option<u64> {
-        let now = State(slot.state_number.first_acquire()).epoch() & !1;
-        (now.wrapping_sub(epoch) as i64 > 0).then_some(now)
+    /// Returns the slot's last even epoch, unless it is `epoch` still.
+    pub(crate) fn moved_from(&self, slot: &Slot, epoch: u64) -> Option<u64> {
+        State(slot.state_number.first_acquire()).moved_from(epoch)
     }
 
-    /// Says that somebody is about to sleep until the slot has a later epoch than `epoch`.
+    /// Says that somebody is about to sleep until the slot has another epoch than `epoch`.
     ///
     /// A writer looks at the attention word after it has claimed the slot. So one that has not yet claimed
     /// it when the state is loaded here will see that it has to wake.
@@ -197,10 +220,12 @@ impl<'a> Arena<'a> {
             old = Attention(now);
         }
         fence_after_exchange();
-        if let Some(epoch) = self.changed_since(slot, epoch) {
-            return Bed::Changed(epoch);
-        }
+        // One look for both: nobody wakes whoever sleeps on a state in which the change is there already.
         let state = State(slot.state_number.first_acquire());
-        if state.is_claimed() { Bed::Claimed(state.0) } else { Bed::Made(state.0) }
+        match state.moved_from(epoch) {
+            Some(epoch) => Bed::Changed(epoch),
+            None if state.is_claimed() => Bed::Claimed(state.0),
+            None => Bed::Made(state.0),
+        }
     }
 }

@@ -5,6 +5,8 @@
 
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod told;
+pub(crate) mod trace;
 
 use splinter::{Config, Error, Geometry, Location, Scrub, Store, hash_key};
 use std::path::PathBuf;

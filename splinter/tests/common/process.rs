@@ -70,6 +70,10 @@ impl Forked {
         Self(pid)
     }
 
+    pub(crate) fn id(&self) -> libc::pid_t {
+        self.0
+    }
+
     /// Waits for the end, and asserts that it was a good one.
     pub(crate) fn join(mut self) {
         let status = self.reap(0);
@@ -90,10 +94,16 @@ impl Forked {
     /// Stops the child, and returns once it stands still.
     pub(crate) fn stop(&mut self) {
         self.signal(libc::SIGSTOP);
+        assert!(self.pause(), "a child ended instead of stopping");
+    }
+
+    /// Waits until the child stands still. Returns whether it did, and has not ended.
+    pub(crate) fn pause(&mut self) -> bool {
         let pid = self.0;
         let status = self.reap(libc::WUNTRACED);
-        self.0 = pid;
-        assert!(status.stopped_signal().is_some(), "a child ended with {status}");
+        let stopped = status.stopped_signal().is_some();
+        self.0 = if stopped { pid } else { 0 };
+        stopped
     }
 
     /// Lets a stopped child go on.
@@ -124,6 +134,18 @@ impl Drop for Forked {
             self.reap(0);
         }
     }
+}
+
+/// Tells whether a thread sleeps until somebody wakes it, or a while passes: the kernel says so.
+pub(crate) fn is_asleep(process: libc::pid_t, thread: libc::pid_t) -> bool {
+    let call = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/syscall"));
+    call.is_ok_and(|call| call.split(' ').next() == Some(&libc::SYS_futex.to_string()))
+}
+
+/// Returns the number by which the kernel knows this thread.
+pub(crate) fn thread_id() -> libc::pid_t {
+    // SAFETY: gettid takes nothing and cannot fail.
+    unsafe { libc::gettid() }
 }
 
 /// Makes `count` zero words that this process and its future children share, for the rest of its life.

@@ -90,12 +90,18 @@ impl Deed {
         Self { after: Some(value), ..self }
     }
 
-    /// Builds a store of two slots in which the owner of lane 0 did this up to store number `stores`,
-    /// and died. Returns whether it got through.
-    pub(super) fn done(self, stores: u32) -> (Arc<Tiny>, bool) {
+    /// Builds a store of two slots in which this can be done.
+    pub(super) fn prepared(self) -> Arc<Tiny> {
         let size = Size { slots: 2, lanes: 4, ..Size::default() };
         let tiny = size.scrubbed(self.scrub).build(&[]);
         (self.prepare)(&mut tiny.claimant(3)).unwrap();
+        tiny
+    }
+
+    /// Builds a store of two slots in which the owner of lane 0 did this up to store number `stores`,
+    /// and died. Returns whether it got through.
+    pub(super) fn done(self, stores: u32) -> (Arc<Tiny>, bool) {
+        let tiny = self.prepared();
         let lived = tiny.die(0, stores, self.act);
         assert_ne!(lived, Some(Err(Error::Again)));
         (tiny, lived.is_some())

@@ -10,13 +10,16 @@
 mod deaths;
 mod index;
 mod integers;
+mod polls;
 mod reads;
 mod recovery;
 mod recycling;
+mod rings;
+mod signals;
 mod tandems;
 mod writes;
 
-use super::{Claimant, Liveness};
+use super::{Claimant, Host};
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, Slot};
 use crate::arena::state::{Control, Entry, State};
@@ -37,13 +40,66 @@ const RING_LEN: usize = 2;
 /// What a read returns.
 type Read = Result<Vec<u8>, Error>;
 
-/// Who is dead. Loom's own booleans: whoever learns of a death from the kernel sees all that the dead
-/// writer did.
-struct Census(Vec<loom::sync::atomic::AtomicBool>);
+/// What the kernel does for a store: it knows who is dead, and lets threads sleep.
+struct Kernel {
+    /// Loom's own booleans: whoever learns of a death from the kernel sees all that the dead writer did.
+    dead: Vec<loom::sync::atomic::AtomicBool>,
+    /// Where one sleeps until the state of a slot moves.
+    states: Futex,
+    /// Where one sleeps until the bell rings.
+    bell: Futex,
+}
 
-impl Liveness for Census {
+impl Host for Kernel {
     fn is_alive(&self, lane: u32) -> bool {
-        !self.0[lane as usize].load(Acquire)
+        !self.dead[lane as usize].load(Acquire)
+    }
+
+    fn wake_slot(&self, slot: &Slot) {
+        self.states.wake(std::ptr::from_ref(slot).addr(), u32::MAX);
+    }
+
+    fn wake_bell(&self, bell: &Word, bits: u32) {
+        self.bell.wake(std::ptr::from_ref(bell).addr(), bits);
+    }
+}
+
+/// Sleeping on words, as the kernel promises it: whoever wakes either comes before the comparison, which
+/// then sees all that was stored before, or finds the sleeper there. One whom nobody wakes is a deadlock,
+/// which loom reports.
+#[derive(Default)]
+struct Futex {
+    /// Where each sleeper lies, and by which bits it can be woken: by none once it was.
+    beds: loom::sync::Mutex<Vec<(usize, u32)>>,
+    woken: loom::sync::Condvar,
+}
+
+impl Futex {
+    /// Sleeps at `place` until woken by one of `bits`, unless `read` returns something other than
+    /// `expected`. Returns whether it slept.
+    fn wait(&self, place: usize, bits: u32, read: impl FnOnce() -> u64, expected: u64) -> bool {
+        let mut beds = self.beds.lock().unwrap();
+        if read() != expected {
+            return false;
+        }
+        let mine = beds.len();
+        beds.push((place, bits));
+        while beds[mine].1 != 0 {
+            beds = self.woken.wait(beds).unwrap();
+        }
+        true
+    }
+
+    /// Wakes who sleeps at `place` for any of `bits`. A writer may die before, as before a store.
+    fn wake(&self, place: usize, bits: u32) {
+        if !mortal::may_store() {
+            return;
+        }
+        let mut beds = self.beds.lock().unwrap();
+        for bed in beds.iter_mut().filter(|bed| bed.0 == place && bed.1 & bits != 0) {
+            bed.1 = 0;
+            self.woken.notify_all();
+        }
     }
 }
 
@@ -58,7 +114,7 @@ struct Tiny {
     rings: Vec<Word>,
     words: Vec<Word>,
     shape: Shape,
-    census: Arc<Census>,
+    kernel: Arc<Kernel>,
 }
 
 /// The geometry of a [`Tiny`].
@@ -114,7 +170,11 @@ impl Size {
                 vector_words,
                 ring_len: RING_LEN as u32,
             },
-            census: Arc::new(Census(some(self.lanes))),
+            kernel: Arc::new(Kernel {
+                dead: some(self.lanes),
+                states: Futex::default(),
+                bell: Futex::default(),
+            }),
         };
         let flags = match self.scrub {
             Scrub::None => 0,
@@ -147,8 +207,8 @@ impl Tiny {
 
     /// Registers the owner of `lane`, as a process does that locked its byte.
     fn claimant(&self, lane: u32) -> Claimant<'_> {
-        self.census.0[lane as usize].store(false, Release);
-        Claimant::new(self.arena(), lane, Arc::clone(&self.census) as _)
+        self.kernel.dead[lane as usize].store(false, Release);
+        Claimant::new(self.arena(), lane, Arc::clone(&self.kernel) as _)
     }
 
     /// Runs `work` on a thread of its own.
@@ -186,7 +246,7 @@ impl Tiny {
     ) -> Option<R> {
         let mut claimant = self.claimant(lane);
         let end = mortal::live(stores, || work(&mut claimant));
-        self.census.0[lane as usize].store(true, Release);
+        self.kernel.dead[lane as usize].store(true, Release);
         end
     }
 
@@ -246,7 +306,7 @@ impl Tiny {
     /// key has one slot, one entry of the index leads to it, and the map agrees.
     fn check_at_rest(&self) {
         let arena = self.arena();
-        let is_dead = |lane: u32| !self.census.is_alive(lane);
+        let is_dead = |lane: u32| !self.kernel.is_alive(lane);
         let mut keys = HashSet::new();
         for (number, slot) in (0..).zip(&self.slots) {
             let window = arena.open(number, slot);

@@ -1,0 +1,219 @@
+//! Waiting for one key to change, beside everything that changes it. Whoever is never woken is a deadlock,
+//! so a model that ends at all has lost no wake.
+
+use super::deaths::{Deed, deeds};
+use super::*;
+use crate::integer::IntegerOp;
+use crate::signals::Bed;
+use crate::sync::spin_loop;
+
+/// Two slots, so that a tandem fits.
+const TWO: Size = Size { slots: 2, chunks: 1, lanes: 4, words: 2, dim: 0, scrub: Scrub::None };
+
+/// An operation on "a".
+type Act = fn(&mut Claimant<'_>) -> Result<(), Error>;
+
+impl Tiny {
+    /// Waits as `Store::poll_after` does until slot 0 has a later epoch than `epoch`. Returns the epoch then,
+    /// and whether it slept.
+    fn poll(&self, epoch: u64) -> (u64, bool) {
+        let (arena, slot) = (self.arena(), &self.slots[0]);
+        let state = || slot.state_number.first_relaxed();
+        let mut slept = false;
+        loop {
+            match arena.make_bed(slot, epoch) {
+                Bed::Changed(now) => return (now, slept),
+                Bed::Made(expected) => {
+                    let place = std::ptr::from_ref(slot).addr();
+                    slept |= self.kernel.states.wait(place, u32::MAX, state, expected);
+                }
+                // A nap ends by itself; nothing is learnt from one that ends before the claim does.
+                Bed::Claimed(claimed) => {
+                    while state() == claimed {
+                        spin_loop();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Has a thread of its own wait for a change of "a", which lies in slot 0, and read it then. Returns what
+    /// it read and whether it slept.
+    fn poller(self: &Arc<Self>) -> loom::thread::JoinHandle<(Read, bool)> {
+        let epoch = self.epoch();
+        self.spawn(move |tiny| {
+            let (now, slept) = tiny.poll(epoch);
+            assert!(now > epoch && now.is_multiple_of(2));
+            (tiny.get(&letter(0)), slept)
+        })
+    }
+
+    fn wake_slot(&self) {
+        self.kernel.wake_slot(&self.slots[0]);
+    }
+
+    /// Returns the last even epoch of slot 0.
+    fn epoch(&self) -> u64 {
+        State(self.slots[0].state_number.first_acquire()).epoch() & !1
+    }
+}
+
+/// Builds a store whose "a" is the number 7, in slot 0.
+fn seven() -> Arc<Tiny> {
+    let tiny = TWO.build(&[]);
+    tiny.claimant(3).set_number(&letter(0), 7).unwrap();
+    tiny
+}
+
+fn add(writer: &mut Claimant<'_>) -> Result<(), Error> {
+    writer.integer(&letter(0), IntegerOp::Inc(1)).map(drop)
+}
+
+fn number(value: u8) -> Read {
+    Ok(vec![value, 0, 0, 0, 0, 0, 0, 0])
+}
+
+/// Checks that whoever waits for a change of "a", the number 7, always hears of `act` and reads `after`.
+fn check_heard(act: Act, after: &Read) {
+    let seen = explore(move || {
+        let tiny = seven();
+        let poller = tiny.poller();
+        let writer = tiny.writer(0, act);
+        assert_eq!(writer.join().unwrap(), Ok(()));
+        let heard = poller.join().unwrap();
+        tiny.check_at_rest();
+        heard
+    });
+    assert_eq!(seen, HashSet::from([(after.clone(), false), (after.clone(), true)]));
+}
+
+#[test]
+fn who_waits_for_a_key_always_hears_of_a_set() {
+    check_heard(|writer| writer.set(&letter(0), &value(2)), &Ok(value(2)));
+}
+
+#[test]
+fn who_waits_for_a_key_always_hears_of_an_integer_operation() {
+    check_heard(add, &number(8));
+}
+
+#[test]
+fn who_waits_for_a_key_always_hears_of_its_removal() {
+    check_heard(|writer| writer.unset(&letter(0)).map(drop), &Err(Error::NotFound));
+}
+
+#[test]
+fn who_waits_for_a_key_always_hears_of_a_tandem() {
+    let act: Act = |writer| writer.set_group(&[letter(0), letter(1)], &[&value(2), &value(2)]);
+    check_heard(act, &Ok(value(2)));
+}
+
+#[test]
+fn who_waits_for_a_key_always_hears_of_a_change_of_its_record() {
+    check_heard(|writer| writer.amend(&letter(0), |_, meta| meta).map(drop), &number(7));
+}
+
+#[test]
+fn one_change_wakes_all_who_wait_for_it() {
+    for act in [add, |writer: &mut Claimant<'_>| writer.set(&letter(0), &value(2))] {
+        let seen = explore_within(1, move || {
+            let tiny = seven();
+            let pollers = [(); 2].map(|()| tiny.poller());
+            assert_eq!(tiny.writer(0, act).join().unwrap(), Ok(()));
+            pollers.map(|poller| poller.join().unwrap().1)
+        });
+        let all = [[false, false], [false, true], [true, false], [true, true]];
+        assert_eq!(seen, HashSet::from(all));
+    }
+}
+
+/// Checks that who has heard of one change and waits for the next hears of that as well, when `work` has
+/// them made.
+fn check_heard_twice(
+    preemptions: usize,
+    work: fn(&Arc<Tiny>) -> Vec<loom::thread::JoinHandle<()>>,
+) {
+    let seen = explore_within(preemptions, move || {
+        let tiny = seven();
+        let first = tiny.epoch();
+        let poller = tiny.spawn(move |tiny| {
+            let (mut epoch, mut sleeps) = (first, 0);
+            while epoch < first + 4 {
+                let (now, slept) = tiny.poll(epoch);
+                epoch = now;
+                sleeps += usize::from(slept);
+            }
+            sleeps
+        });
+        for writer in work(&tiny) {
+            writer.join().unwrap();
+        }
+        poller.join().unwrap()
+    });
+    assert_eq!(seen, HashSet::from([0, 1, 2]));
+}
+
+#[test]
+fn who_was_woken_by_one_change_hears_of_the_next() {
+    check_heard_twice(2, |tiny| {
+        vec![tiny.writer(0, |writer| [(); 2].iter().for_each(|()| add(writer).unwrap()))]
+    });
+    check_heard_twice(2, |tiny| {
+        let set = |writer: &mut Claimant<'_>, byte| writer.set(&letter(0), &value(byte)).unwrap();
+        vec![tiny.writer(0, move |writer| [2, 3].iter().for_each(|byte| set(writer, *byte)))]
+    });
+}
+
+#[test]
+fn a_writer_that_comes_late_to_wake_takes_no_waker_from_the_change_after_its_own() {
+    check_heard_twice(2, |tiny| {
+        [0, 1].map(|lane| tiny.writer(lane, |writer| add(writer).unwrap())).into()
+    });
+}
+
+#[test]
+fn a_change_of_routes_loses_nobody_who_sets_out_to_sleep() {
+    let seen = explore_within(1, || {
+        let tiny = seven();
+        let poller = tiny.poller();
+        let router = tiny.writer(0, |writer| writer.reroute(&letter(0), 1, true));
+        let adder = tiny.writer(1, |writer| {
+            while add(writer) == Err(Error::Again) {
+                spin_loop();
+            }
+        });
+        adder.join().unwrap();
+        let routed = router.join().unwrap();
+        (routed.is_ok(), poller.join().unwrap().1)
+    });
+    assert!(seen.is_superset(&HashSet::from([(true, false), (true, true)])), "{seen:?}");
+}
+
+#[test]
+fn who_waits_hears_of_the_change_of_a_writer_that_died_once_its_lane_is_recovered() {
+    // What changes nothing that is in force, or takes too long here, and says nothing new.
+    let tells =
+        |deed: &Deed| !["insert", "purge", "full tandem", "tandem insert"].contains(&deed.name);
+    for deed in deeds().into_iter().filter(tells) {
+        let seen = explore_deaths(move |stores| {
+            let tiny = deed.prepared();
+            let epoch = tiny.epoch();
+            let poller = tiny.spawn(move |tiny| tiny.poll(epoch).1);
+            let lived = tiny.die(0, stores, deed.act).is_some();
+            drop(tiny.claimant(0));
+            let changed = tiny.epoch() > epoch;
+            if deed.name == "integer" {
+                // An exchange that nobody was seen to wait for leaves no word of itself: whoever set out
+                // to sleep meanwhile finds it by looking again, as all do after a second.
+                tiny.wake_slot();
+            }
+            if !changed {
+                // Nobody need hear of what did not happen.
+                tiny.claimant(1).set(&letter(0), &value(3)).unwrap();
+            }
+            (lived, (changed, poller.join().unwrap()))
+        });
+        let all = [(false, false), (false, true), (true, false), (true, true)];
+        assert_eq!(seen, HashSet::from(all), "{}", deed.name);
+    }
+}

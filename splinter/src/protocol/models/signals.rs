@@ -1,0 +1,520 @@
+//! Watching groups, and the whole store: who publishes, who goes to sleep, and how keys and labels come to
+//! their groups. Whoever is never woken is a deadlock, so a model that ends at all has lost no wake.
+
+use super::deaths::{Deed, deeds};
+use super::*;
+use crate::arena::layout::WHOLE_STORE;
+use crate::integer::IntegerOp;
+use crate::signals::{Cursor, Glance, wake_bit};
+use crate::sync::{fence_after_exchange, spin_loop};
+
+/// Two slots, one chunk.
+const TWO: Size = Size { slots: 2, chunks: 1, lanes: 4, words: 1, dim: 0, scrub: Scrub::None };
+
+/// One who watches groups as `Watcher` does.
+struct Ears {
+    cursors: Vec<Cursor>,
+    bits: u32,
+    slept: bool,
+}
+
+impl Tiny {
+    fn listen(&self, groups: &[usize]) -> Ears {
+        let cursors = groups.iter().map(|group| self.arena().cursor(*group)).collect();
+        let bits = groups.iter().fold(0, |bits, group| bits | wake_bit(*group));
+        Ears { cursors, bits, slept: false }
+    }
+
+    fn count(&self, group: usize) -> u64 {
+        self.header.groups[group].count.load(Acquire)
+    }
+
+    fn is_watched(&self) -> bool {
+        self.arena().is_watched()
+    }
+
+    /// Has the owner of `lane` do `act`, however often others are in the way.
+    fn insist(&self, lane: u32, act: Act) {
+        let mut claimant = self.claimant(lane);
+        while let Err(error) = act(&mut claimant) {
+            assert_eq!(error, Error::Again);
+            spin_loop();
+        }
+        claimant.rest();
+    }
+}
+
+impl Ears {
+    /// Returns the next signal and its group, if there is one.
+    fn look(&mut self, tiny: &Tiny) -> Option<(usize, Glance)> {
+        self.cursors.iter_mut().find_map(|cursor| match tiny.arena().take(cursor) {
+            Glance::Nothing => None,
+            glance => Some((cursor.group, glance)),
+        })
+    }
+
+    /// Waits for the next signal; for the whole store's watch, also until it has expired.
+    fn next(&mut self, tiny: &Tiny) -> Option<(usize, Glance)> {
+        let arena = tiny.arena();
+        loop {
+            let found = self.look(tiny);
+            let expired = || self.cursors[0].group == WHOLE_STORE && !arena.is_watched();
+            if found.is_some() || expired() {
+                return found;
+            }
+            let bell = arena.arrive(&self.cursors);
+            let nothing = |cursor: &Cursor| arena.glance(*cursor) == Glance::Nothing;
+            if self.cursors.iter().all(nothing) && !expired() {
+                let word = &arena.header.bell;
+                let place = std::ptr::from_ref(word).addr();
+                self.slept |= tiny.kernel.bell.wait(place, self.bits, || word.load(Relaxed), bell);
+            }
+        }
+    }
+
+    /// Waits for so many signals, none of which may be missed.
+    fn hear(&mut self, tiny: &Tiny, count: usize) -> Vec<(usize, u32)> {
+        let slot = |(group, glance)| match glance {
+            Glance::Changed(slot) => (group, slot),
+            other => panic!("{other:?}"),
+        };
+        (0..count).map(|_| slot(self.next(tiny).unwrap())).collect()
+    }
+}
+
+type Act = fn(&mut Claimant<'_>) -> Result<(), Error>;
+
+fn set_a(writer: &mut Claimant<'_>) -> Result<(), Error> {
+    writer.set(&letter(0), &[2; 8])
+}
+
+fn set_b(writer: &mut Claimant<'_>) -> Result<(), Error> {
+    writer.set(&letter(1), &[2; 8])
+}
+
+fn add_to_a(writer: &mut Claimant<'_>) -> Result<(), Error> {
+    writer.integer(&letter(0), IntegerOp::Inc(1)).map(drop)
+}
+
+fn unset_a(writer: &mut Claimant<'_>) -> Result<(), Error> {
+    writer.unset(&letter(0)).map(drop)
+}
+
+/// Builds a store with the numbers "a" and "b", 1 each, whose changes the groups in `routes` hear of.
+fn routed(routes: [u64; 2]) -> Arc<Tiny> {
+    let tiny = TWO.build(&[]);
+    let mut claimant = tiny.claimant(3);
+    for (index, groups) in routes.into_iter().enumerate() {
+        claimant.set_number(&letter(index), 1).unwrap();
+        if groups != 0 {
+            claimant.reroute(&letter(index), groups, true).unwrap();
+        }
+    }
+    drop(claimant);
+    tiny
+}
+
+#[test]
+fn who_watches_a_group_always_hears_of_a_change() {
+    for act in [set_a, add_to_a, unset_a] {
+        let seen = explore(move || {
+            let tiny = routed([1, 0]);
+            let before = tiny.get(&letter(0));
+            let mut ears = tiny.listen(&[0]);
+            let watcher = tiny.spawn(move |tiny| {
+                assert_eq!(ears.hear(tiny, 1), [(0, 0)]);
+                (ears.slept, tiny.get(&letter(0)) != before)
+            });
+            assert_eq!(tiny.writer(0, act).join().unwrap(), Ok(()));
+            assert_eq!(tiny.count(0), 1);
+            tiny.check_at_rest();
+            watcher.join().unwrap()
+        });
+        // It hears only of what can be read.
+        assert_eq!(seen, HashSet::from([(false, true), (true, true)]));
+    }
+}
+
+#[test]
+fn who_watches_a_group_hears_of_every_change_of_two_writers_in_the_rings_order() {
+    let seen = explore_within(1, || {
+        let tiny = routed([1, 1]);
+        let mut ears = tiny.listen(&[0]);
+        let watcher = tiny.spawn(move |tiny| (ears.hear(tiny, 2), ears.look(tiny), ears.slept));
+        let writers = [tiny.writer(0, add_to_a), tiny.writer(1, set_b)];
+        writers.into_iter().for_each(|writer| writer.join().unwrap().unwrap());
+        let (heard, more, slept) = watcher.join().unwrap();
+        let mut late = Ears { cursors: vec![Cursor { group: 0, position: 0 }], bits: 1, slept };
+        assert_eq!(late.hear(&tiny, 2), heard);
+        assert_eq!((more, tiny.count(0)), (None, 2));
+        (heard[0].1, slept)
+    });
+    assert_eq!(seen, HashSet::from([(0, false), (0, true), (1, false), (1, true)]));
+}
+
+#[test]
+fn who_watches_two_groups_hears_of_the_changes_in_both() {
+    let seen = explore_within(1, || {
+        let tiny = routed([1, 2]);
+        let mut ears = tiny.listen(&[0, 1]);
+        let watcher = tiny.spawn(move |tiny| (ears.hear(tiny, 2), ears.slept));
+        let writers = [tiny.writer(0, add_to_a), tiny.writer(1, set_b)];
+        writers.into_iter().for_each(|writer| writer.join().unwrap().unwrap());
+        let (mut heard, slept) = watcher.join().unwrap();
+        let first = heard[0].0;
+        heard.sort_unstable();
+        assert_eq!(heard, [(0, 0), (1, 1)]);
+        (first, slept)
+    });
+    assert_eq!(seen, HashSet::from([(0, false), (0, true), (1, false), (1, true)]));
+}
+
+#[test]
+fn each_who_watches_one_of_two_groups_is_woken_for_its_own() {
+    let seen = explore_within(1, || {
+        let tiny = routed([1, 2]);
+        let watchers = [0, 1].map(|group| {
+            let mut ears = tiny.listen(&[group]);
+            tiny.spawn(move |tiny| (ears.hear(tiny, 1), ears.slept))
+        });
+        let writer = tiny.writer(0, |writer| add_to_a(writer).and_then(|()| set_b(writer)));
+        assert_eq!(writer.join().unwrap(), Ok(()));
+        let heard = watchers.map(|watcher| watcher.join().unwrap());
+        assert_eq!(heard.clone().map(|(heard, _)| heard), [vec![(0, 0)], vec![(1, 1)]]);
+        heard.map(|(_, slept)| slept)
+    });
+    assert_eq!(seen.len(), 4);
+}
+
+#[test]
+fn who_was_woken_by_one_change_hears_of_the_next() {
+    let seen = explore(|| {
+        let tiny = routed([1, 0]);
+        let mut ears = tiny.listen(&[0]);
+        let watcher = tiny.spawn(move |tiny| {
+            let first = (ears.hear(tiny, 1), ears.slept);
+            ears.slept = false;
+            assert_eq!(ears.hear(tiny, 1), first.0);
+            [first.1, ears.slept]
+        });
+        let writer = tiny.writer(0, |writer| add_to_a(writer).and_then(|()| add_to_a(writer)));
+        assert_eq!(writer.join().unwrap(), Ok(()));
+        watcher.join().unwrap()
+    });
+    assert_eq!(seen.len(), 4);
+}
+
+#[test]
+fn a_writer_that_comes_late_to_wake_keeps_no_other_from_waking() {
+    let seen = explore_deaths(|stores| {
+        let tiny = routed([1, 1]);
+        let mut ears = tiny.listen(&[0]);
+        let watcher = tiny.spawn(move |tiny| {
+            while ears.next(tiny) != Some((0, Glance::Changed(1))) {}
+            ears.slept
+        });
+        let lived = tiny.die(0, stores, add_to_a).is_some();
+        assert_eq!(set_b(&mut tiny.claimant(1)), Ok(()));
+        (lived, watcher.join().unwrap())
+    });
+    assert_eq!(seen, HashSet::from([false, true]));
+}
+
+/// Checks that whoever watches group 0 and then has changes of "a" sent there, by `join`, either reads what
+/// was set beside that, or hears of it. `join` says how many signals it sent itself.
+fn check_joining(join: fn(&Tiny) -> usize, leave: fn(&Tiny)) {
+    let seen = explore_within(1, move || {
+        let tiny = routed([0, 0]);
+        tiny.header.label_routes[0].store(1, Relaxed);
+        let watcher = tiny.spawn(move |tiny| {
+            let mut ears = tiny.listen(&[0]);
+            let own = join(tiny);
+            let read = tiny.get(&letter(0)) == Ok(vec![2; 8]);
+            if !read {
+                ears.hear(tiny, own + 1);
+                assert_eq!(tiny.get(&letter(0)), Ok(vec![2; 8]));
+            }
+            leave(tiny);
+            // Nothing that begins from here on is signalled.
+            let count = tiny.count(0);
+            (read, count, own)
+        });
+        let writer = tiny.spawn(|tiny| tiny.insist(0, set_a));
+        writer.join().unwrap();
+        let (read, _, own) = watcher.join().unwrap();
+        let count = tiny.count(0);
+        tiny.insist(1, set_a);
+        assert_eq!(tiny.count(0), count);
+        // Whatever signals on its own when it joins does so when it leaves.
+        (read, count - 2 * own as u64)
+    });
+    assert!(seen.is_superset(&HashSet::from([(false, 1), (true, 0)])), "{seen:?}");
+    assert!(seen.iter().all(|(read, count)| *read || *count == 1), "{seen:?}");
+}
+
+#[test]
+fn who_registers_a_key_beside_a_change_reads_it_or_hears_of_it() {
+    check_joining(
+        |tiny| {
+            tiny.insist(1, |writer| writer.reroute(&letter(0), 1, true));
+            0
+        },
+        |tiny| tiny.insist(1, |writer| writer.reroute(&letter(0), 1, false)),
+    );
+}
+
+#[test]
+fn who_labels_a_key_beside_a_change_reads_it_or_hears_of_it() {
+    fn label(writer: &mut Claimant<'_>, labels: u64) -> Result<(), Error> {
+        let change = |slot: &Slot, meta| {
+            slot.labels.store(labels, Relaxed);
+            meta
+        };
+        writer.amend(&letter(0), change).map(drop)
+    }
+    check_joining(
+        |tiny| {
+            tiny.insist(1, |writer| label(writer, 1));
+            1
+        },
+        |tiny| tiny.insist(1, |writer| label(writer, 0)),
+    );
+}
+
+/// Reads "a" as a resync does: if a writer holds it, waits until that one lets go.
+fn resync(tiny: &Tiny) -> Read {
+    fence_after_exchange();
+    let state = || tiny.slots[0].state_number.first_acquire();
+    let held = state();
+    while State(held).is_claimed() && state() == held {
+        spin_loop();
+    }
+    tiny.get(&letter(0))
+}
+
+#[test]
+fn who_routes_a_label_beside_a_change_reads_it_or_hears_of_it() {
+    let seen = explore(|| {
+        let tiny = routed([0, 0]);
+        let mut claimant = tiny.claimant(3);
+        let label = |slot: &Slot, meta| {
+            slot.labels.store(1, Relaxed);
+            meta
+        };
+        claimant.amend(&letter(0), label).unwrap();
+        drop(claimant);
+        let watcher = tiny.spawn(|tiny| {
+            let mut ears = tiny.listen(&[0]);
+            tiny.header.label_routes[0].fetch_or(1, Relaxed);
+            let read = resync(tiny) == Ok(vec![2; 8]);
+            if !read {
+                ears.hear(tiny, 1);
+                assert_eq!(tiny.get(&letter(0)), Ok(vec![2; 8]));
+            }
+            read
+        });
+        assert_eq!(tiny.writer(0, set_a).join().unwrap(), Ok(()));
+        (watcher.join().unwrap(), tiny.count(0))
+    });
+    assert_eq!(seen, HashSet::from([(false, 1), (true, 0), (true, 1)]));
+}
+
+#[test]
+fn who_sets_out_to_watch_the_whole_store_beside_a_change_reads_it_or_hears_of_it() {
+    for act in [set_a, add_to_a, unset_a] {
+        let seen = explore(move || {
+            let tiny = routed([0, 0]);
+            let before = tiny.get(&letter(0));
+            let watcher = tiny.spawn(move |tiny| {
+                let mut ears = tiny.listen(&[WHOLE_STORE]);
+                tiny.arena().renew_watch(ears.cursors[0].position);
+                let read = resync(tiny) != before;
+                if !read {
+                    assert_eq!(ears.hear(tiny, 1), [(WHOLE_STORE, 0)]);
+                    assert_ne!(tiny.get(&letter(0)), before);
+                }
+                read
+            });
+            assert_eq!(tiny.writer(0, act).join().unwrap(), Ok(()));
+            (watcher.join().unwrap(), tiny.count(WHOLE_STORE))
+        });
+        assert_eq!(seen, HashSet::from([(false, 1), (true, 0), (true, 1)]));
+    }
+}
+
+#[test]
+fn a_new_key_in_the_slot_of_a_removed_one_inherits_no_routes_and_no_labels() {
+    let seen = explore_within(1, || {
+        let tiny = Size { slots: 1, ..TWO }.build(&[]);
+        let mut claimant = tiny.claimant(3);
+        claimant.set(&letter(0), &[1; 8]).unwrap();
+        claimant.reroute(&letter(0), 1, true).unwrap();
+        drop(claimant);
+        let remover = tiny.writer(0, unset_a);
+        let setter = tiny.writer(1, set_b);
+        assert_eq!(remover.join().unwrap(), Ok(()));
+        let set = setter.join().unwrap();
+        if set.is_err() {
+            assert_eq!(set_b(&mut tiny.claimant(1)), Ok(()));
+        }
+        assert_eq!(set_b(&mut tiny.claimant(1)), Ok(()));
+        assert_eq!(tiny.count(0), 1);
+        set
+    });
+    assert!(seen.is_superset(&HashSet::from([Ok(()), Err(Error::Full)])), "{seen:?}");
+}
+
+#[test]
+fn a_tandem_signals_each_of_its_groups_once_and_when_all_of_it_can_be_read() {
+    let set: Act = |writer| writer.set_group(&[letter(0), letter(1)], &[&[2; 8], &[2; 8]]);
+    let unset: Act = |writer| writer.unset_group(&[letter(0), letter(1)]).map(drop);
+    for act in [set, unset] {
+        let seen = explore_within(1, move || {
+            let tiny = routed([1, 3]);
+            let before = tiny.get(&letter(0));
+            let mut ears = tiny.listen(&[0, 1]);
+            let watcher = tiny.spawn(move |tiny| {
+                let first = ears.hear(tiny, 1);
+                let reads = [0, 1].map(|index| tiny.get(&letter(index)));
+                assert!(!reads.contains(&before), "{first:?}");
+                let mut heard = [first, ears.hear(tiny, 1)].concat();
+                heard.sort_unstable();
+                assert_eq!(heard, [(0, 0), (1, 1)]);
+                ears.slept
+            });
+            assert_eq!(tiny.writer(0, act).join().unwrap(), Ok(()));
+            assert_eq!([0, 1].map(|group| tiny.count(group)), [1, 1]);
+            watcher.join().unwrap()
+        });
+        assert_eq!(seen, HashSet::from([false, true]));
+    }
+}
+
+#[test]
+fn a_tandem_that_takes_a_dead_claim_over_still_signals_its_own_change() {
+    explore_deaths(|stores| {
+        let tiny = routed([1, 1]);
+        let lived = tiny.die(0, stores, set_a).is_some();
+        let mut ears = tiny.listen(&[0]);
+        let watcher = tiny.spawn(move |tiny| {
+            while tiny.get(&letter(1)) != Ok(vec![3; 8]) {
+                ears.next(tiny);
+            }
+        });
+        let set = |writer: &mut Claimant<'_>| {
+            writer.set_group(&[letter(0), letter(1)], &[&[3; 8], &[3; 8]])
+        };
+        assert_eq!(tiny.writer(1, set).join().unwrap(), Ok(()));
+        watcher.join().unwrap();
+        (lived, ())
+    });
+}
+
+/// Has whoever watches `group` wait for a change of "a" that is cut short, and is recovered by the lane's
+/// next owner, or first taken over by another writer that `takes_over`.
+fn check_heard_after_death(group: usize, takes_over: bool) {
+    // A value that never was anybody's to watch, what changes nothing, and what takes too long.
+    let tells =
+        |deed: &Deed| !["insert", "tandem insert", "purge", "full tandem"].contains(&deed.name);
+    for deed in deeds().into_iter().filter(tells) {
+        let seen = explore_deaths(move |stores| {
+            let tiny = deed.prepared();
+            match group {
+                WHOLE_STORE => tiny.arena().renew_watch(0),
+                _ => tiny.claimant(3).reroute(&letter(0), 1 << group, true).unwrap(),
+            }
+            let before = tiny.get(&letter(0));
+            let mut ears = tiny.listen(&[group]);
+            let old = before.clone();
+            let watcher = tiny.spawn(move |tiny| {
+                while tiny.get(&letter(0)) == old {
+                    if ears.next(tiny).is_none() {
+                        tiny.arena().renew_watch(tiny.count(group));
+                    }
+                }
+                ears.slept
+            });
+            let lived = tiny.die(0, stores, deed.act).is_some();
+            if takes_over {
+                // It changes nothing, but finds the claim.
+                let _ = tiny.claimant(1).reroute(&letter(0), 0, true);
+            }
+            drop(tiny.claimant(0));
+            let changed = tiny.get(&letter(0)) != before;
+            if !changed {
+                // Nobody need hear of what did not happen.
+                tiny.claimant(1).set(&letter(0), &value(3)).unwrap();
+            }
+            (lived, (changed, watcher.join().unwrap()))
+        });
+        assert_eq!(seen.len(), 4, "{}", deed.name);
+    }
+}
+
+#[test]
+fn who_watches_a_group_hears_of_the_change_of_a_writer_that_died_once_its_lane_is_recovered() {
+    check_heard_after_death(0, false);
+}
+
+#[test]
+fn who_watches_a_group_hears_of_the_change_of_a_writer_that_died_once_it_is_taken_over() {
+    check_heard_after_death(0, true);
+}
+
+#[test]
+fn who_watches_the_whole_store_hears_of_the_change_of_a_writer_that_died() {
+    check_heard_after_death(WHOLE_STORE, false);
+}
+
+#[test]
+fn the_change_of_one_that_died_is_signalled_though_its_taker_died_as_well() {
+    let tells = |deed: &Deed| !["insert", "tandem insert", "purge"].contains(&deed.name);
+    for deed in deeds().into_iter().filter(tells) {
+        for first in 0..200 {
+            let seen = explore_deaths(move |stores| {
+                let tiny = deed.prepared();
+                tiny.claimant(3).reroute(&letter(0), 1, true).unwrap();
+                let before = tiny.get(&letter(0));
+                let first_lived = tiny.die(0, first, deed.act).is_some();
+                let take = |writer: &mut Claimant<'_>| writer.reroute(&letter(0), 0, true);
+                let lived = tiny.die(1, stores, take).is_some();
+                [0, 1].map(|lane| drop(tiny.claimant(lane)));
+                let changed = tiny.get(&letter(0)) != before;
+                assert!(!changed || tiny.count(0) > 0, "{} {first} {stores}", deed.name);
+                // No route outlives its key.
+                let is_gone = tiny.get(&letter(0)) == Err(Error::NotFound);
+                let is_routed = tiny.routes[0].load(Relaxed) != 0;
+                assert_ne!(is_routed, is_gone, "{} {first} {stores}", deed.name);
+                (lived, first_lived)
+            });
+            if seen == HashSet::from([true]) {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn the_watch_of_the_whole_store_is_heard_or_has_expired_but_never_neither() {
+    let seen = explore_within(1, || {
+        let tiny = routed([0, 0]);
+        tiny.arena().renew_watch(0);
+        let watcher = tiny.spawn(|tiny| {
+            let mut ears = tiny.listen(&[WHOLE_STORE]);
+            let (mut told, mut taken) = (false, 0);
+            // Five changes of one, of which it must know the last.
+            while resync(tiny) != Ok(6_u64.to_le_bytes().to_vec()) {
+                match ears.next(tiny) {
+                    Some((_, Glance::Changed(_))) => taken += 1,
+                    _ => (ears, told) = (tiny.listen(&[WHOLE_STORE]), true),
+                }
+                tiny.arena().renew_watch(ears.cursors[0].position);
+            }
+            (told, taken)
+        });
+        let writer = tiny.writer(0, |writer| (0..5).for_each(|_| add_to_a(writer).unwrap()));
+        writer.join().unwrap();
+        watcher.join().unwrap()
+    });
+    assert!(seen.iter().any(|(told, _)| *told) && seen.contains(&(false, 5)), "{seen:?}");
+}

@@ -1,0 +1,121 @@
+//! What the tests of signals share: a key in some groups, every way to change it, and what was heard of it.
+
+use super::process::{Forked, spin};
+use super::{Rng, config, geometry};
+use splinter::{Change, Error, IntegerOp, Scrub, Store, Type, Watcher, Writer};
+use std::time::{Duration, Instant};
+
+pub(crate) const KEY: &str = "key";
+/// The groups of the key: two to which it is registered, and two to which its label leads.
+pub(crate) const GROUPS: [u8; 3] = [3, 7, 35];
+pub(crate) const LABEL: u64 = 1 << 5;
+
+/// A moment that comes only if something is wrong.
+pub(crate) fn late() -> Option<Instant> {
+    Some(Instant::now() + Duration::from_secs(60))
+}
+
+pub(crate) fn soon() -> Option<Instant> {
+    Some(Instant::now() + Duration::from_millis(5))
+}
+
+/// Takes all there is word of.
+pub(crate) fn drain(watcher: &mut Watcher) -> Vec<Change> {
+    std::iter::from_fn(|| watcher.try_next().expect("no lag")).collect()
+}
+
+pub(crate) fn name_of(change: &Change) -> String {
+    change.key.as_ref().expect("a key").to_string()
+}
+
+/// Takes the names of all keys there is word of.
+pub(crate) fn names(watcher: &mut Watcher) -> Vec<String> {
+    drain(watcher).iter().map(name_of).collect()
+}
+
+/// Makes a store in which the key is registered to two groups, and by a label to one of them and another.
+pub(crate) fn grouped(scrub: Scrub) -> (Store, Writer) {
+    let store = Store::anonymous(&config(geometry(12, 100, 2, 4), scrub)).unwrap();
+    store.register_labels(LABEL, 7).unwrap();
+    store.register_labels(LABEL, 35).unwrap();
+    store.register_labels(LABEL << 1, 9).unwrap();
+    let mut writer = store.writer().unwrap();
+    writer.set(KEY, b"text").unwrap();
+    join_groups(&mut writer);
+    (store, writer)
+}
+
+pub(crate) fn join_groups(writer: &mut Writer) {
+    writer.register(KEY, 3).unwrap();
+    writer.register(KEY, 35).unwrap();
+    writer.label(KEY, LABEL).unwrap();
+}
+
+/// Does something to the key.
+pub(crate) type Act = fn(&mut Writer) -> Result<(), Error>;
+
+/// Every kind of change to a value that is text, by its name.
+pub(crate) const CHANGES: [(&str, Act); 20] = [
+    ("set", |w| w.set(KEY, b"other")),
+    ("set to the same", |w| w.set(KEY, b"text")),
+    ("set a resolved key", |w| {
+        let handle = w.resolve(KEY)?;
+        w.set_at(&handle, b"other")
+    }),
+    ("set many", |w| {
+        let mut results = [Ok(())];
+        w.set_many(&[(KEY, b"other")], &mut results);
+        results[0]
+    }),
+    ("append", |w| w.append(KEY, b"more").map(drop)),
+    ("append nothing", |w| w.append(KEY, b"").map(drop)),
+    ("set a number", |w| w.set_u64(KEY, 7)),
+    ("set the type", |w| w.set_type(KEY, Type::Json)),
+    ("set the vector", |w| w.set_vector(KEY, &[1.0, 2.0])),
+    ("clear the vector", |w| w.clear_vector(KEY)),
+    ("label again", |w| w.label(KEY, LABEL)),
+    ("set flags", |w| w.set_slot_flags(KEY, 5).map(drop)),
+    ("clear flags", |w| w.clear_slot_flags(KEY, 4).map(drop)),
+    ("set a time", |w| w.set_ctime(KEY, 9, 1)),
+    ("set the other time", |w| w.set_atime(KEY, 9, 1)),
+    ("bump", |w| w.bump(KEY)),
+    ("unlabel", |w| w.unlabel(KEY, LABEL)),
+    ("unset", |w| w.unset(KEY).map(drop)),
+    ("set a tandem of one", |w| w.set_tandem(KEY, &[b"order"])),
+    ("unset a tandem of one", |w| w.unset_tandem(KEY, 1).map(drop)),
+];
+
+/// Every kind of change to a value that is a number.
+pub(crate) const NUMBER_CHANGES: [(&str, Act); 7] = [
+    ("count", |w| w.integer(KEY, IntegerOp::Inc(1)).map(drop)),
+    ("and nothing", |w| w.integer(KEY, IntegerOp::And(u64::MAX)).map(drop)),
+    ("count a resolved key", |w| {
+        let handle = w.resolve(KEY)?;
+        w.integer_at(&handle, IntegerOp::Not).map(drop)
+    }),
+    ("set another number", |w| w.set_u64(KEY, 8)),
+    ("set to bytes", |w| w.set(KEY, b"12")),
+    ("make it text", |w| w.set_type(KEY, Type::VarText)),
+    ("remove it", |w| w.unset(KEY).map(drop)),
+];
+
+/// Starts a writer that sets the key again and again, and stops it while it holds the key.
+pub(crate) fn held(store: &Store) -> Forked {
+    let body = vec![1; 1 << 18];
+    let mut child = Forked::new(|| {
+        let mut writer = store.writer().unwrap();
+        loop {
+            let _ = writer.set(KEY, &body);
+        }
+    });
+    let mut rng = Rng(1);
+    for _ in 0..50_000 {
+        spin(rng.below(400));
+        child.stop();
+        if store.inspect().unwrap().live_claims > 0 {
+            return child;
+        }
+        child.go_on();
+    }
+    panic!("the writer was never caught at it");
+}
