@@ -6,17 +6,13 @@
 //! Everything in it is an atomic word. Cells, ledgers and reports have one writer each; the parent
 //! reads counters while they move (progress only) and the rest after the worker has said that it is
 //! done (release), or has ended.
-// Interprets the mapping as atomic words, and waits in the kernel for one of them to change.
-#![allow(unsafe_code)]
 
 use crate::mix::Op;
 use crate::oracle::ledger::{Ledger, words_for};
+use crate::shared::{SharedWords, sleep_on, wake_sleepers};
 use crate::workload::Workload;
-use memmap2::{MmapOptions, MmapRaw};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
@@ -39,8 +35,10 @@ pub(crate) enum Phase {
     Warm,
     /// Workers work, everything counts.
     Measure,
-    /// Workers end.
+    /// Writers and readers end.
     Stop,
+    /// They have ended. Watchers take what is left, and end.
+    Leave,
 }
 
 /// How far a worker is.
@@ -73,8 +71,7 @@ pub struct Counts {
 /// The mapped block.
 #[derive(Debug)]
 pub(crate) struct Block {
-    map: MmapRaw,
-    fd: OwnedFd,
+    shared: SharedWords,
     workload: Workload,
     /// First word of each writer's ledger.
     ledgers: Vec<usize>,
@@ -88,10 +85,13 @@ impl Block {
     /// # Errors
     /// What the kernel says.
     pub(crate) fn create(workload: &Workload) -> io::Result<Self> {
-        let fd = memfd_create(c"splinter-stress", MFdFlags::MFD_CLOEXEC)?;
-        let (_, _, words) = Self::layout(workload);
-        File::from(fd.try_clone()?).set_len(words as u64 * 8)?;
-        Self::from_fd(fd, workload)
+        let (ledgers, reports, words) = Self::layout(workload);
+        Ok(Self {
+            shared: SharedWords::create(words)?,
+            workload: workload.clone(),
+            ledgers,
+            reports,
+        })
     }
 
     /// Maps the block that another process made for the same workload.
@@ -100,17 +100,8 @@ impl Block {
     /// What the kernel says, and `InvalidData` if the block is not of this workload's size.
     pub(crate) fn from_fd(fd: OwnedFd, workload: &Workload) -> io::Result<Self> {
         let (ledgers, reports, words) = Self::layout(workload);
-        let file = File::from(fd.try_clone()?);
-        if file.metadata()?.len() != words as u64 * 8 {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "control block of another workload",
-            ));
-        }
-        let map = MmapOptions::new().len(words * 8).map_raw(&file)?;
         Ok(Self {
-            map,
-            fd,
+            shared: SharedWords::from_fd(fd, words)?,
             workload: workload.clone(),
             ledgers,
             reports,
@@ -132,26 +123,24 @@ impl Block {
     /// Lends the descriptor, for handing it to a worker process.
     #[must_use]
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.shared.fd()
     }
 
     fn words(&self) -> &[AtomicU64] {
-        let start: *const AtomicU64 = self.map.as_ptr().cast();
-        // SAFETY: the mapping is page-aligned, readable and writable, `len` bytes long (a multiple
-        // of 8) and lives as long as `self`; nobody shrinks the memfd; every process accesses it
-        // through this function only, so all accesses are atomic.
-        unsafe { std::slice::from_raw_parts(start, self.map.len() / 8) }
+        self.shared.words()
     }
 
     /// Returns the phase.
     #[inline]
     #[must_use]
     pub(crate) fn phase(&self) -> Phase {
-        match self.words()[0].load(Relaxed) {
+        // Acquire: who sees that the writers have ended sees all that they did.
+        match self.words()[0].load(Acquire) {
             0 => Phase::Gather,
             1 => Phase::Warm,
             2 => Phase::Measure,
-            _ => Phase::Stop,
+            3 => Phase::Stop,
+            _ => Phase::Leave,
         }
     }
 
@@ -159,50 +148,16 @@ impl Block {
     pub(crate) fn enter(&self, phase: Phase) -> Instant {
         self.words()[0].store(phase as u64, Release);
         let now = Instant::now();
-        // SAFETY: the word is mapped for as long as `self` is borrowed; the kernel only looks at
-        // its address.
-        unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                self.phase_word(),
-                libc::FUTEX_WAKE,
-                i32::MAX,
-                0,
-                0,
-                0,
-            )
-        };
+        wake_sleepers(&self.words()[0], i32::MAX);
         now
     }
 
     /// Waits at the barrier: returns when the phase is no longer [`Phase::Gather`].
     pub(crate) fn wait_for_start(&self) {
-        let patience = libc::timespec {
-            tv_sec: 1,
-            tv_nsec: 0,
-        };
-        while self.words()[0].load(Acquire) == Phase::Gather as u64 {
-            // SAFETY: the word is mapped for as long as `self` is borrowed and `patience` outlives
-            // the call; the kernel reads both and returns at once if the word is no longer 0.
-            unsafe {
-                libc::syscall(
-                    libc::SYS_futex,
-                    self.phase_word(),
-                    libc::FUTEX_WAIT,
-                    0,
-                    &raw const patience,
-                    0,
-                    0,
-                )
-            };
+        let phase = &self.words()[0];
+        while phase.load(Acquire) == Phase::Gather as u64 {
+            sleep_on(phase, Phase::Gather as u64, Some(Duration::from_secs(1)));
         }
-    }
-
-    /// Returns the address of the phase as the 32-bit word that a futex is: its lower half, which
-    /// comes first.
-    fn phase_word(&self) -> *const u32 {
-        const { assert!(cfg!(target_endian = "little")) };
-        (&raw const self.words()[0]).cast()
     }
 
     /// Returns a worker's cell.

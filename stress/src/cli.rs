@@ -2,6 +2,7 @@
 //! carries results only, JSON and nothing else with `--json`; everything else goes to stderr.
 
 mod arguments;
+mod wake;
 
 use crate::crew;
 use crate::interrupt;
@@ -10,6 +11,7 @@ use crate::record::{Output, Verdict};
 use crate::report::{comparison, summary};
 use crate::run::{RunError, run};
 use arguments::RunArguments;
+
 use clap::{Parser, Subcommand};
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,9 +38,16 @@ enum Verb {
     /// Runs a workload; without flags, 32 writers and 32 readers at each scrub level.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Run(Box<RunArguments>),
+    /// Measures how long a write takes to wake another process, beside futex, eventfd and cache line.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Wake(wake::WakeArguments),
     /// Is one worker process of a run.
+
     #[command(hide = true)]
     Worker(crew::Handover),
+    /// Is another process of `wake`.
+    #[command(hide = true)]
+    WakePartner(crate::wake::Handover),
 }
 
 impl Verb {
@@ -58,13 +67,20 @@ pub fn main() -> ExitCode {
     };
     match arguments.verb.unwrap_or_else(Verb::default_run) {
         Verb::Run(arguments) => run_verb(&arguments),
-        Verb::Worker(handover) => crew::serve(&handover).map_or_else(
-            |error| {
-                complain(&error);
-                ExitCode::from(INCONCLUSIVE)
-            },
-            |()| ExitCode::SUCCESS,
-        ),
+        Verb::Wake(arguments) => wake::run(&arguments),
+        Verb::Worker(handover) => served(crew::serve(&handover)),
+        Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
+    }
+}
+
+/// Ends a process that another one of this program started.
+fn served(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(INCONCLUSIVE)
+        }
     }
 }
 
@@ -123,17 +139,9 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
 
 /// Writes the record and the histograms where they are wanted.
 fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), String> {
-    let write = |path: &Path, text: String| {
-        std::fs::write(path, text).map_err(|error| {
-            format!(
-                "cannot write {}: {error}; give a path that can be written",
-                path.display()
-            )
-        })
-    };
     if let Some(path) = &arguments.record {
         let output = Output::new(records.to_vec());
-        write(
+        write_file(
             path,
             serde_json::to_string_pretty(&output).expect("records are plain data") + "\n",
         )?;
@@ -144,9 +152,18 @@ fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), Strin
             1 => record.hdr_log.clone(),
             _ => format!("#[scrub {}]\n{}", record.config.scrub, record.hdr_log),
         };
-        write(path, records.iter().map(log).collect())?;
+        write_file(path, records.iter().map(log).collect())?;
     }
     Ok(())
+}
+
+fn write_file(path: &Path, text: String) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| {
+        format!(
+            "cannot write {}: {error}; give a path that can be written",
+            path.display()
+        )
+    })
 }
 
 /// Prints a result. A reader that has had enough is no error.
@@ -176,7 +193,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
         .find_map(|line| line.trim().strip_prefix("tip: "));
     complain(&format!(
         "{first}; {}",
-        tip.unwrap_or("see 'splinter-stress run --help'")
+        tip.unwrap_or("see 'splinter-stress --help' or that of the command")
     ));
     ExitCode::from(USAGE)
 }

@@ -5,9 +5,10 @@ mod processes;
 
 pub(crate) use processes::{Handover, serve};
 
-use crate::block::{Block, State};
+use crate::block::{Block, Phase, State};
 use crate::options::Workers;
 use crate::placement::plan::Plan;
+use crate::target::Ears;
 use crate::worker::{Post, Report, Role};
 use crate::workload::Workload;
 use splinter::Store;
@@ -24,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Crew {
     block: Arc<Block>,
     members: Vec<Member>,
+    /// How many of them do operations; the others watch.
+    operators: u32,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,7 @@ impl Crew {
         let mut crew = Self {
             block: Arc::clone(block),
             members: Vec::new(),
+            operators: workload.operators(),
         };
         for (worker, &cpu) in (0..).zip(&plan.cpus) {
             crew.members.push(match workload.workers {
@@ -68,23 +72,33 @@ impl Crew {
         }
     }
 
-    /// Tells whether every worker has done its share, or is gone.
+    /// Tells whether every worker that has a share has done it, or is gone.
     pub(crate) fn all_done(&mut self) -> bool {
-        (0..self.members.len()).all(|worker| {
-            let worker = u32::try_from(worker).unwrap_or(u32::MAX);
-            self.block.cell(worker).state() == State::Done || self.gone(worker)
-        })
+        (0..self.operators)
+            .all(|worker| self.block.cell(worker).state() == State::Done || self.gone(worker))
     }
 
-    /// Waits for all workers, which must have been told to stop, and takes their reports. A worker
-    /// without one is told of in words.
+    /// Stops all workers and takes their reports: watchers last, so that they hear of everything. A
+    /// worker without a report is told of in words.
     #[must_use]
     pub(crate) fn bring_home(mut self) -> Vec<Result<Report, String>> {
-        let deadline = Instant::now() + PATIENCE;
+        self.bring_all()
+    }
+
+    fn bring_all(&mut self) -> Vec<Result<Report, String>> {
+        self.block.enter(Phase::Stop);
+        let mut deadline = Instant::now() + PATIENCE;
         let members = std::mem::take(&mut self.members);
+        let watchers_from = self.operators;
         (0..)
             .zip(members)
-            .map(|(worker, member)| self.bring_one(worker, member, deadline))
+            .map(|(worker, member)| {
+                if worker == watchers_from {
+                    self.block.enter(Phase::Leave);
+                    deadline = Instant::now() + PATIENCE;
+                }
+                self.bring_one(worker, member, deadline)
+            })
             .collect()
     }
 
@@ -108,11 +122,7 @@ impl Drop for Crew {
         if self.members.is_empty() {
             return;
         }
-        self.block.enter(crate::block::Phase::Stop);
-        let deadline = Instant::now() + PATIENCE;
-        for (worker, member) in (0..).zip(std::mem::take(&mut self.members)) {
-            let _ = self.bring_one(worker, member, deadline);
-        }
+        let _ = self.bring_all();
     }
 }
 
@@ -139,7 +149,7 @@ fn thread(
             )
         })
         .map_err(|error| {
-            format!("worker {worker} could not be started: {error}; lower --writers or --readers")
+            format!("worker {worker} could not be started: {error}; lower --writers, --readers or --watchers")
         })
 }
 
@@ -153,6 +163,15 @@ fn work(post: &Post<'_>, store: &Store) -> Result<(), String> {
             post.write(&mut writer)
         }
         Role::Reader => post.read(store),
+        Role::Watcher => {
+            let watcher = if post.workload.watch_all {
+                store.watch_all()
+            } else {
+                store.watch(&post.workload.signal_groups().collect::<Vec<u8>>())
+            };
+            let watcher = watcher.map_err(|error| format!("cannot watch: {error}"))?;
+            post.watch(store, &mut Ears::new(store, watcher))
+        }
     };
     let report =
         serde_json::to_vec(&report).map_err(|error| format!("could not report: {error}"))?;

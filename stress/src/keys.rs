@@ -33,6 +33,21 @@ pub(crate) fn name(family: Family, index: u64) -> [u8; 8] {
     digits
 }
 
+/// Returns the index of a key with a value; none for a key of another family.
+#[inline]
+#[must_use]
+pub(crate) fn value_index(key: &[u8]) -> Option<u64> {
+    let digits = key.strip_prefix(&[Family::Value as u8])?;
+    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// Tells whether a key is that of a further order of a tandem group.
+#[inline]
+#[must_use]
+pub(crate) fn is_order(key: &[u8]) -> bool {
+    key.first() == Some(&(Family::Group as u8)) && key.contains(&b'.')
+}
+
 /// The name of one order of a tandem group, without an allocation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OrderName {
@@ -78,6 +93,9 @@ mod tests {
             );
         }
         assert_eq!(name(Family::Group, 10), *b"g000000a");
+        assert_eq!(value_index(b"v000000a"), Some(10));
+        assert_eq!(value_index(b"g000000a"), None);
+        assert!(is_order(b"g000000a.1") && !is_order(b"g000000a"));
     }
 
     #[test]

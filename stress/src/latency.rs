@@ -82,25 +82,30 @@ impl Latencies {
     pub(crate) fn encode(&self) -> Vec<(String, Vec<u8>)> {
         let mut encoded = Vec::new();
         for op in Op::ALL {
-            if let Some(histogram) = self.histograms[op as usize]
-                .as_ref()
-                .filter(|histogram| !histogram.is_empty())
-            {
-                let mut bytes = Vec::new();
-                V2Serializer::new()
-                    .serialize(histogram, &mut bytes)
-                    .expect("writing to memory");
-                encoded.push((op.name().to_owned(), bytes));
-            }
+            let histogram = self.histograms[op as usize].as_ref();
+            encoded.extend(histogram.and_then(|histogram| encode(op.name(), histogram)));
         }
         encoded
     }
 }
 
+/// Encodes a histogram in the V2 format, with its name, if anything was recorded.
+#[must_use]
+pub(crate) fn encode(name: &str, histogram: &Histogram<u64>) -> Option<(String, Vec<u8>)> {
+    if histogram.is_empty() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    V2Serializer::new()
+        .serialize(histogram, &mut bytes)
+        .expect("writing to memory");
+    Some((name.to_owned(), bytes))
+}
+
 /// Merged histograms, in nanoseconds.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
-    by_op: BTreeMap<&'static str, Histogram<u64>>,
+    by_name: BTreeMap<String, Histogram<u64>>,
 }
 
 impl Merged {
@@ -114,12 +119,10 @@ impl Merged {
         cycle_ns: f64,
     ) -> Result<(), String> {
         for (name, bytes) in encoded {
-            let op = Op::named(name)
-                .ok_or_else(|| format!("histogram of an unknown operation '{name}'"))?;
             let cycles: Histogram<u64> = Deserializer::new()
                 .deserialize(&mut bytes.as_slice())
                 .map_err(|error| format!("histogram of {name}: {error:?}"))?;
-            let merged = self.by_op.entry(op.name()).or_insert_with(histogram);
+            let merged = self.by_name.entry(name.clone()).or_insert_with(histogram);
             for step in cycles.iter_recorded() {
                 let value = step.value_iterated_to();
                 // The middle of the bucket, but never beyond the largest value there was.
@@ -130,11 +133,11 @@ impl Merged {
         Ok(())
     }
 
-    /// Returns the percentiles of an operation; zeroes if it was never timed.
+    /// Returns the percentiles of an operation, by its name; zeroes if it was never timed.
     #[must_use]
-    pub(crate) fn percentiles(&self, op: Op) -> Percentiles {
-        self.by_op
-            .get(op.name())
+    pub(crate) fn percentiles(&self, name: &str) -> Percentiles {
+        self.by_name
+            .get(name)
             .map(Percentiles::of)
             .unwrap_or_default()
     }
@@ -147,13 +150,14 @@ impl Merged {
         let mut serializer = V2DeflateSerializer::new();
         let mut builder = IntervalLogWriterBuilder::new();
         builder.add_comment(
-            "[splinter-stress: latency of successful attempts in nanoseconds, tagged by operation]",
+            "[splinter-stress: latency of successful attempts and of notifications in nanoseconds, \
+             tagged by operation]",
         );
         builder.with_start_time(started);
         let mut writer = builder
             .begin_log_with(&mut log, &mut serializer)
             .expect("writing to memory");
-        for (name, histogram) in &self.by_op {
+        for (name, histogram) in &self.by_name {
             writer
                 .write_histogram(histogram, Duration::ZERO, took, Tag::new(name))
                 .expect("writing to memory");
@@ -162,7 +166,7 @@ impl Merged {
     }
 }
 
-fn to_ns(cycles: u64, cycle_ns: f64) -> u64 {
+pub(crate) fn to_ns(cycles: u64, cycle_ns: f64) -> u64 {
     (cycles as f64 * cycle_ns).round() as u64
 }
 
@@ -180,7 +184,7 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    fn of(histogram: &Histogram<u64>) -> Self {
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile);
         Self {
             p50: at(0.5),
@@ -209,11 +213,11 @@ mod tests {
             }
             merged.add(&latencies.encode(), 0.5).unwrap();
         }
-        let percentiles = merged.percentiles(Op::Set);
+        let percentiles = merged.percentiles("set");
         assert_eq!(percentiles.samples, 2000);
         assert!(percentiles.p50.abs_diff(500) <= 2, "{percentiles:?}");
         assert!(percentiles.max.abs_diff(1000) <= 2, "{percentiles:?}");
-        assert_eq!(merged.percentiles(Op::Get), Percentiles::default());
+        assert_eq!(merged.percentiles("get"), Percentiles::default());
         assert!(
             merged
                 .add(&[("set".to_owned(), vec![1, 2, 3])], 1.0)

@@ -7,6 +7,7 @@
 //! acknowledged.
 
 mod block;
+mod child;
 mod choice;
 pub mod cli;
 mod cpulist;
@@ -26,10 +27,12 @@ mod record;
 mod report;
 mod rng;
 mod run;
+mod shared;
 mod stage;
 mod summing;
 mod target;
 mod text;
+mod wake;
 mod worker;
 mod workload;
 
@@ -47,10 +50,12 @@ pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 pub use placement::Footing;
 pub use progress::{Line, Progress, Silent};
 pub use record::{
-    Cells, Invariants, MemoryPlacement, Operation, Output, Pages, Placement, Record,
+    Cells, Invariants, MemoryPlacement, Notifications, Operation, Output, Pages, Placement, Record,
     SCHEMA_VERSION, StoreFacts, Totals, Verdict, Window, WorkerPlacement,
 };
 pub use report::{comparison, summary};
 pub use run::{RunError, run};
+pub use wake::{FanOut, Middle, Row, Situation, WakePlan, WakeRecord, wake, wake_summary};
 pub use worker::Role;
+pub use worker::watcher::Notices;
 pub use workload::Workload;

@@ -7,6 +7,7 @@ use crate::latency::Percentiles;
 use crate::observer::Observer;
 use crate::placement::Footing;
 use crate::worker::Role;
+use crate::worker::watcher::Notices;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -63,6 +64,8 @@ pub struct Record {
     pub window: Window,
     pub operations: BTreeMap<String, Operation>,
     pub totals: Totals,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<Notifications>,
     pub invariants: Invariants,
     pub placement: Placement,
     pub store: StoreFacts,
@@ -106,6 +109,17 @@ pub struct Totals {
     pub reads_per_s: f64,
 }
 
+/// What all watchers together were told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Notifications {
+    #[serde(flatten)]
+    pub notices: Notices,
+    pub goodput_per_s: f64,
+    pub latency_ns: Percentiles,
+    pub wake_latency_ns: Percentiles,
+}
+
 /// What must be 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -115,6 +129,8 @@ pub struct Invariants {
     pub lost_updates: u64,
     pub duplicate_keys: u64,
     pub spurious_misses: u64,
+    #[serde(default)]
+    pub lost_notifications: u64,
     pub epoch_regressions: u64,
     pub stuck_claims: u64,
     pub unreachable_keys: u64,
@@ -127,13 +143,14 @@ pub struct Invariants {
 impl Invariants {
     /// Returns all of them with their names.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, u64); 12] {
+    pub fn named(&self) -> [(&'static str, u64); 13] {
         [
             ("torn reads", self.torn_reads),
             ("stale leaks", self.stale_leaks),
             ("lost updates", self.lost_updates),
             ("duplicate keys", self.duplicate_keys),
             ("spurious misses", self.spurious_misses),
+            ("lost notifications", self.lost_notifications),
             ("epoch regressions", self.epoch_regressions),
             ("stuck claims", self.stuck_claims),
             ("unreachable keys", self.unreachable_keys),

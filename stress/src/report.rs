@@ -1,9 +1,10 @@
 //! The readable summary of a record: a table of operations, what held, where it ran, what it came
 //! to.
 
+use crate::latency::Percentiles;
 use crate::mix::Op;
 use crate::options::{Pin, Span};
-use crate::record::{Operation, Record, Verdict};
+use crate::record::{Notifications, Operation, Record, Verdict};
 use crate::text::print_duration;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -17,6 +18,9 @@ pub fn summary(record: &Record) -> String {
         let _ = writeln!(text, "  {name:<11}{value}");
     };
     line("window", window(record));
+    if let Some(told) = &record.notifications {
+        line("watchers", watchers(told));
+    }
     line("invariants", invariants(record));
     line("placement", placement(record));
     line("store", store(record));
@@ -101,12 +105,17 @@ fn heading(record: &Record) -> String {
         Span::DurationMs(millis) => print_duration(Duration::from_millis(millis)),
         Span::Ops(ops) => format!("{} operations", grouped(ops)),
     };
+    let readers = many(config.readers, "reader");
+    let watched = match config.watchers {
+        0 => readers,
+        count => format!("{readers}, {}", many(count, "watcher")),
+    };
     format!(
         "scrub {}: {} ({}), {}, {}; {} keys by {}, values of {} bytes; {span}, seed {}",
         config.scrub,
         many(config.writers, "writer"),
         config.mix,
-        many(config.readers, "reader"),
+        watched,
         config.workers,
         grouped(config.keys),
         config.key_choice,
@@ -185,6 +194,34 @@ fn window(record: &Record) -> String {
         format!(", with {:.0} % of the processors", share * 100.0)
     });
     format!("{:.2} s measured after {warmup}{share}", window.measured_s)
+}
+
+fn watchers(told: &Notifications) -> String {
+    let notices = &told.notices;
+    let signals = notices
+        .signalled
+        .map_or(String::new(), |signals| format!(" of {}", grouped(signals)));
+    let missed = format!(
+        "{} missed in {} lags, {} lost{signals}",
+        grouped(notices.missed),
+        grouped(notices.lagged),
+        grouped(notices.lost)
+    );
+    let at = |name: &str, spans: &Percentiles| match spans.samples {
+        0 => String::new(),
+        _ => format!(
+            "; {name} p50 {} p99 {} p99.9 {}",
+            span(spans.p50),
+            span(spans.p99),
+            span(spans.p999)
+        ),
+    };
+    format!(
+        "{} notifications/s; {missed}{}{}",
+        rate(told.goodput_per_s),
+        at("write to reading it", &told.latency_ns),
+        at("where waited for", &told.wake_latency_ns),
+    )
 }
 
 fn invariants(record: &Record) -> String {
@@ -284,7 +321,7 @@ fn observer(record: &Record) -> String {
 }
 
 /// Writes rows with aligned columns: the first to the left, numbers to the right.
-fn align(text: &mut String, rows: &[Vec<String>]) {
+pub(crate) fn align(text: &mut String, rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()
@@ -316,7 +353,7 @@ fn latency(operation: &Operation, ns: u64) -> String {
 }
 
 /// Prints nanoseconds with a unit that keeps them short.
-fn span(ns: u64) -> String {
+pub(crate) fn span(ns: u64) -> String {
     let ns = ns as f64;
     match ns {
         ..1e3 => format!("{ns:.0} ns"),

@@ -112,7 +112,6 @@ pub fn run(workload: &Workload, progress: &mut dyn Progress) -> Result<Record, R
         interrupted = interrupt::requested();
     }
     environment.steal_ms = steal_ms().saturating_sub(steal);
-    block.enter(Phase::Stop);
     progress.step("stopping workers");
     let reports = crew.bring_home();
 
@@ -228,7 +227,7 @@ fn measure(
 }
 
 fn successes(workload: &Workload, block: &Block) -> u64 {
-    (0..workload.crew())
+    (0..workload.operators())
         .map(|worker| block.cell(worker).successes())
         .sum()
 }
@@ -260,7 +259,7 @@ fn is_steady(looks: &[f64]) -> bool {
 }
 
 /// Returns the length of a cycle of the time-stamp counter, measured since `start`.
-fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
+pub(crate) fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
     // Long enough for the clock's own precision not to matter.
     let shortest = Duration::from_millis(20);
     std::thread::sleep(shortest.saturating_sub(time.elapsed()));

@@ -72,7 +72,8 @@ impl Stage {
         Ok(Self { store, location })
     }
 
-    /// Gives every key its first value, with all processors.
+    /// Gives every key its first value, and its signal group where there are watchers, with all
+    /// processors.
     ///
     /// # Errors
     /// One line if the store does not take them.
@@ -92,7 +93,9 @@ impl Stage {
                 counters: own(&keys.counters),
                 groups: own(&keys.groups),
             };
-            fill_part(workload, &keys, &mut writer, u64::from(part)).map_err(|miss| {
+            let filled = fill_part(workload, &keys, &mut writer, u64::from(part));
+            let registered = filled.and_then(|()| register_part(workload, &keys, &mut writer));
+            registered.map_err(|miss| {
                 failed(match miss {
                     Miss::Other(error) => format!("{error}; raise --slots or lower --keys"),
                     other => format!("{other:?}"),
@@ -176,10 +179,41 @@ fn fill_part(
     Ok(())
 }
 
+/// Puts keys into the signal groups that they are dealt to, every order of a tandem group into that
+/// of its base.
+fn register_part(
+    workload: &Workload,
+    keys: &KeySets,
+    writer: &mut impl Writes,
+) -> Result<(), Miss> {
+    let groups = workload.signal_groups();
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let group = |index: u64| (index % u64::from(groups.end)) as u8;
+    for (family, indices) in [
+        (Family::Value, &keys.values),
+        (Family::Counter, &keys.counters),
+    ] {
+        for index in indices.clone() {
+            insist(|| writer.register(&keys::name(family, index), group(index)))?;
+        }
+    }
+    for index in keys.groups.clone() {
+        for order in 0..workload.orders as usize {
+            let name = keys::order_name(keys::name(Family::Group, index), order);
+            insist(|| writer.register(name.as_ref(), group(index)))?;
+        }
+    }
+    Ok(())
+}
+
 /// Fills a store other than the real one.
 #[cfg(test)]
 pub(crate) fn fill_for_tests(workload: &Workload, writer: &mut impl Writes) {
-    fill_part(workload, &workload.key_sets(), writer, 0).expect("a sound store can be filled");
+    let keys = workload.key_sets();
+    fill_part(workload, &keys, writer, 0).expect("a sound store can be filled");
+    register_part(workload, &keys, writer).expect("keys of a sound store can be registered");
 }
 
 /// Repeats a write until it no longer meets another's claim.

@@ -9,12 +9,13 @@ use crate::observer::Observer;
 use crate::options::Span;
 use crate::placement::plan::Plan;
 use crate::record::{
-    Invariants, MemoryPlacement, Operation, Placement, Record, SCHEMA_VERSION, StoreFacts, Totals,
-    Verdict, Window, WorkerPlacement,
+    Invariants, MemoryPlacement, Notifications, Operation, Placement, Record, SCHEMA_VERSION,
+    StoreFacts, Totals, Verdict, Window, WorkerPlacement,
 };
 use crate::stage::judge_memory;
-use crate::worker::Report;
 use crate::worker::checks::Faults;
+use crate::worker::watcher::{self, Notices};
+use crate::worker::{Report, Role};
 use crate::workload::Workload;
 use splinter::Inspection;
 use std::collections::BTreeMap;
@@ -142,6 +143,7 @@ impl Evidence<'_> {
             },
             operations: operations(&counts, &merged, window_s),
             totals,
+            notifications: self.notifications(&merged, window_s),
             invariants,
             placement,
             store: StoreFacts {
@@ -162,6 +164,8 @@ impl Evidence<'_> {
             self.reports
                 .iter()
                 .flatten()
+                // Watchers only follow: they are not part of the work.
+                .filter(|report| report.role != Role::Watcher)
                 .map(|report| report.window)
                 .filter(|(start, end)| end > start)
         };
@@ -176,9 +180,10 @@ impl Evidence<'_> {
     }
 
     /// Returns the share of the processors' time that the workers got, of what they could have got
-    /// on an otherwise idle machine. Workers that are never idle always want all of it.
+    /// on an otherwise idle machine. Writers and readers are never idle and always want all of it;
+    /// watchers take of it what they need, which may be nothing.
     fn processor_share(&self, window_s: f64) -> Option<f64> {
-        let busy = self.plan.processors.min(self.reports.len());
+        let busy = self.plan.processors.min(self.workload.operators() as usize);
         let worked: Option<u64> = self
             .reports
             .iter()
@@ -234,12 +239,27 @@ impl Evidence<'_> {
         (merged, errors)
     }
 
+    /// Adds up what the watchers were told, if there were any.
+    fn notifications(&self, merged: &Merged, window_s: f64) -> Option<Notifications> {
+        let heard = self.reports.iter().flatten();
+        let notices = heard
+            .filter_map(|report| report.notices)
+            .reduce(Notices::plus)?;
+        Some(Notifications {
+            notices,
+            goodput_per_s: per_second(notices.measured, window_s),
+            latency_ns: merged.percentiles(watcher::NOTIFICATION),
+            wake_latency_ns: merged.percentiles(watcher::WAKE),
+        })
+    }
+
     fn invariants(&self, miscounted_operations: u64) -> Invariants {
         let (faults, inspection) = (&self.faults, &self.inspection);
         Invariants {
             torn_reads: faults.torn_reads,
             stale_leaks: inspection.stale_bytes,
             lost_updates: faults.lost_updates,
+            lost_notifications: faults.lost_notifications,
             duplicate_keys: inspection.duplicate_keys,
             spurious_misses: faults.spurious_misses,
             epoch_regressions: faults.epoch_regressions,
@@ -332,7 +352,7 @@ fn operations(
                 counts,
                 goodput_per_s: per_second(counts.successes, window_s),
                 attempts_per_s: per_second(counts.attempts, window_s),
-                latency_ns: merged.percentiles(op),
+                latency_ns: merged.percentiles(op.name()),
             };
             (op.name().to_owned(), operation)
         })

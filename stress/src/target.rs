@@ -2,7 +2,8 @@
 //! bring another that is broken on purpose; other implementations of the same operations can
 //! follow.
 
-use splinter::{Error, IntegerOp, Store, Writer};
+use splinter::{Change, Error, IntegerOp, Lagged, Store, Watcher, Writer};
+use std::time::{Duration, Instant};
 
 /// Why a call did not do its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,11 +84,118 @@ pub(crate) trait Writes: Reads {
     /// # Errors
     /// Why they were not set.
     fn label(&mut self, key: &[u8], mask: u64) -> Result<(), Miss>;
+    /// Puts a key into a signal group.
+    ///
+    /// # Errors
+    /// Why it is not in it.
+    fn register(&mut self, key: &[u8], group: u8) -> Result<(), Miss>;
     /// Removes a key.
     ///
     /// # Errors
     /// Why it is still there.
     fn unset(&mut self, key: &[u8]) -> Result<(), Miss>;
+}
+
+/// What a watcher is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Nothing new.
+    Nothing,
+    /// A slot changed.
+    Change(News),
+    /// So many changes were overwritten before they were taken.
+    Lagged(u64),
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct News {
+    /// The number of the slot.
+    pub slot: u32,
+    /// The value key in it, if it holds one.
+    pub value: Option<u64>,
+    /// Whether it holds a further order of a tandem group: a change of the group is told of as one
+    /// of its base.
+    pub order: bool,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The group that was signalled; none where the whole store is watched, and for changes that
+    /// a resync promised.
+    pub group: Option<u8>,
+}
+
+/// The calls of a watcher.
+pub(crate) trait Hears {
+    /// Takes the next change, if there is one.
+    fn next(&mut self) -> Heard;
+    /// Waits for the next change for some time.
+    fn wait(&mut self, patience: Duration) -> Heard;
+    /// Shows every key that is watched as it is now.
+    fn resync(&mut self, visit: impl FnMut(News));
+    /// Returns how often a group was signalled since there was a store.
+    fn signals(&self, group: u8) -> u64;
+}
+
+/// Hears of the changes of a store.
+#[derive(Debug)]
+pub(crate) struct Ears {
+    store: Store,
+    watcher: Watcher,
+}
+
+impl Ears {
+    /// Takes a watcher of this store.
+    #[must_use]
+    pub(crate) fn new(store: &Store, watcher: Watcher) -> Self {
+        Self {
+            store: store.clone(),
+            watcher,
+        }
+    }
+}
+
+impl From<Change> for News {
+    #[inline]
+    fn from(change: Change) -> Self {
+        let key = change.key.as_ref().map(AsRef::as_ref);
+        Self {
+            slot: change.slot,
+            order: key.is_some_and(crate::keys::is_order),
+            value: key.and_then(crate::keys::value_index),
+            epoch: change.epoch,
+            group: change.group,
+        }
+    }
+}
+
+impl From<Result<Option<Change>, Lagged>> for Heard {
+    #[inline]
+    fn from(told: Result<Option<Change>, Lagged>) -> Self {
+        match told {
+            Ok(None) => Self::Nothing,
+            Ok(Some(change)) => Self::Change(change.into()),
+            Err(lagged) => Self::Lagged(lagged.missed),
+        }
+    }
+}
+
+impl Hears for Ears {
+    #[inline]
+    fn next(&mut self) -> Heard {
+        self.watcher.try_next().into()
+    }
+
+    fn wait(&mut self, patience: Duration) -> Heard {
+        self.watcher.wait(Some(Instant::now() + patience)).into()
+    }
+
+    fn resync(&mut self, mut visit: impl FnMut(News)) {
+        self.watcher.resync(|change| visit(change.into()));
+    }
+
+    fn signals(&self, group: u8) -> u64 {
+        self.store.signal_count(group).unwrap_or(0)
+    }
 }
 
 /// Sorts the store's errors.
@@ -184,6 +292,10 @@ impl Writes for Writer {
 
     fn label(&mut self, key: &[u8], mask: u64) -> Result<(), Miss> {
         Self::label(self, key, mask).map_err(miss)
+    }
+
+    fn register(&mut self, key: &[u8], group: u8) -> Result<(), Miss> {
+        Self::register(self, key, group).map_err(miss)
     }
 
     #[inline]

@@ -1,8 +1,9 @@
 //! A store for tests of the harness itself: sound, or broken in one way that the oracle must catch.
 
-use crate::target::{Miss, Reads, Writes};
+use crate::target::{Heard, Hears, Miss, News, Reads, Writes};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// What is wrong with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,10 @@ pub(crate) enum Broken {
     LostLabels,
     /// Some vectors are forgotten.
     LostVectors,
+    /// Some signals are counted, and nobody is told.
+    LostNotifications,
+    /// Some changes are neither counted nor told of.
+    Unsignalled,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -36,6 +41,8 @@ struct Slot {
     older: Vec<u8>,
     vector: Option<Vec<f32>>,
     labels: u64,
+    epoch: u64,
+    group: Option<u8>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +51,10 @@ struct State {
     /// Calls so far: every now and then one goes wrong.
     calls: u64,
     last_read: Vec<u8>,
+    /// Signals, by group.
+    signals: HashMap<u8, u64>,
+    /// What is told of: group, key and epoch.
+    told: Vec<(u8, Vec<u8>, u64)>,
 }
 
 /// The store. Every thirteenth call goes wrong; every seventh meets a claim, as it were.
@@ -75,6 +86,28 @@ impl Fake {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.calls += 1;
         state
+    }
+
+    /// Notes that a key has changed, and tells of it.
+    fn changed(&self, state: &mut State, key: &[u8]) {
+        let unsignalled = self.goes_wrong(state, Broken::Unsignalled);
+        let lost = self.goes_wrong(state, Broken::LostNotifications);
+        let slot = state.slots.get_mut(key).expect("a key that changed");
+        slot.epoch += 2;
+        let epoch = slot.epoch;
+        let Some(group) = slot.group.filter(|_| !unsignalled) else {
+            return;
+        };
+        *state.signals.entry(group).or_default() += 1;
+        if !lost {
+            state.told.push((group, key.to_vec(), epoch));
+        }
+    }
+
+    /// Returns a watcher of all groups.
+    pub(crate) fn ears(&self) -> FakeEars<'_> {
+        let next = self.lock().told.len();
+        FakeEars { fake: self, next }
     }
 
     fn goes_wrong(&self, state: &State, how: Broken) -> bool {
@@ -147,6 +180,7 @@ impl Writes for &Fake {
             slot.older = std::mem::replace(&mut slot.value, value.to_vec());
             slot.vector = None;
         }
+        self.changed(&mut state, key);
         Ok(())
     }
 
@@ -162,6 +196,13 @@ impl Writes for &Fake {
         }
         slot.vector = None;
         Ok(slot.value.len())
+    }
+
+    fn register(&mut self, key: &[u8], group: u8) -> Result<(), Miss> {
+        let mut state = self.lock();
+        let slot = state.slots.get_mut(key).ok_or(Miss::NotFound)?;
+        slot.group = Some(group);
+        Ok(())
     }
 
     fn set_int(&mut self, key: &[u8], value: u64) -> Result<(), Miss> {
@@ -219,5 +260,63 @@ impl Writes for &Fake {
             .remove(key)
             .map(|_| ())
             .ok_or(Miss::NotFound)
+    }
+}
+
+/// Hears of the changes of a fake.
+#[derive(Debug)]
+pub(crate) struct FakeEars<'a> {
+    fake: &'a Fake,
+    /// The first signal that was not heard of.
+    next: usize,
+}
+
+/// Describes a key as it is. Keys are numbered by what they hold.
+fn news(state: &State, key: &[u8], group: Option<u8>) -> News {
+    let value = crate::keys::value_index(key);
+    News {
+        slot: value.map_or(0, |index| u32::try_from(index).unwrap_or(0)),
+        value,
+        order: value.is_none(),
+        epoch: state.slots.get(key).map_or(0, |slot| slot.epoch),
+        group,
+    }
+}
+
+impl Hears for FakeEars<'_> {
+    fn next(&mut self) -> Heard {
+        let state = self.fake.lock();
+        let Some((group, key, epoch)) = state.told.get(self.next) else {
+            return Heard::Nothing;
+        };
+        self.next += 1;
+        // Every now and then some are overwritten before they are taken. The resync that follows would
+        // tell of changes that there was no signal of.
+        if self.next.is_multiple_of(200) && self.fake.broken != Broken::Unsignalled {
+            let missed = state.told.len() - self.next + 1;
+            self.next = state.told.len();
+            return Heard::Lagged(missed as u64);
+        }
+        Heard::Change(News {
+            // Not that of now, so that a watcher that is slow notices as much as one that is not.
+            epoch: *epoch,
+            ..news(&state, key, Some(*group))
+        })
+    }
+
+    fn wait(&mut self, _: Duration) -> Heard {
+        std::thread::yield_now();
+        self.next()
+    }
+
+    fn resync(&mut self, mut visit: impl FnMut(News)) {
+        let state = self.fake.lock();
+        for key in state.slots.keys() {
+            visit(news(&state, key, None));
+        }
+    }
+
+    fn signals(&self, group: u8) -> u64 {
+        self.fake.lock().signals.get(&group).copied().unwrap_or(0)
     }
 }

@@ -1,23 +1,25 @@
 //! A worker: gets ready, waits at the barrier, does its share, reports. The same code runs in a
-//! thread of the run and in a process of its own. [`writer`] and [`reader`] hold the measured
-//! loops, [`desk`] what both count and time with, [`checks`] what both judge answers with.
+//! thread of the run and in a process of its own. [`writer`], [`reader`] and [`watcher`] hold the
+//! measured loops, [`desk`] what they count and time with, [`checks`] what they judge answers with.
 
 pub(crate) mod checks;
 pub(crate) mod desk;
 pub(crate) mod reader;
+pub(crate) mod watcher;
 pub(crate) mod writer;
 
 use crate::block::{Block, Counts, State};
 use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::placement::Footing;
-use crate::target::{Reads, Writes};
+use crate::target::{Hears, Reads, Writes};
 use crate::workload::Workload;
 use checks::Faults;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use watcher::Notices;
 
-/// Whether a worker writes.
+/// What a worker is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -25,6 +27,8 @@ pub enum Role {
     Writer,
     /// It reads what writers write.
     Reader,
+    /// It hears of what writers write.
+    Watcher,
 }
 
 /// Keys that a worker reads before the start, so that its page tables and translation caches know
@@ -38,7 +42,7 @@ pub(crate) struct Post<'a> {
     pub workload: &'a Workload,
     /// Where it is counted.
     pub block: &'a Block,
-    /// The worker's number: writers come first.
+    /// The worker's number: writers come first, watchers last.
     pub worker: u32,
     /// Processor it is to run on.
     pub cpu: Option<usize>,
@@ -49,13 +53,13 @@ pub(crate) struct Post<'a> {
 pub(crate) struct Report {
     /// The worker's number.
     pub worker: u32,
-    /// Whether it wrote.
+    /// What it was there for.
     pub role: Role,
     /// Where it ran.
     pub footing: Footing,
     /// What it counted in the measured window, by operation.
     pub counts: BTreeMap<String, Counts>,
-    /// Latencies by operation, in cycles, HdrHistogram V2.
+    /// Latencies by operation, or of notifications, in cycles, HdrHistogram V2.
     pub histograms: Vec<(String, Vec<u8>)>,
     /// What was wrong.
     pub faults: Faults,
@@ -63,6 +67,8 @@ pub(crate) struct Report {
     pub window: (u64, u64),
     /// Processor time it got in it, where the kernel tells.
     pub worked_ns: Option<u64>,
+    /// What a watcher heard.
+    pub notices: Option<Notices>,
 }
 
 impl Post<'_> {
@@ -71,6 +77,8 @@ impl Post<'_> {
     pub(crate) fn role(&self) -> Role {
         if self.worker < self.workload.writers {
             Role::Writer
+        } else if self.worker >= self.workload.operators() {
+            Role::Watcher
         } else {
             Role::Reader
         }
@@ -92,6 +100,15 @@ impl Post<'_> {
         desk.wait();
         reader.run(&mut desk, target);
         desk.report(reader.into_faults())
+    }
+
+    /// Runs a watcher to its end.
+    pub(crate) fn watch(&self, target: &impl Reads, ears: &mut impl Hears) -> Report {
+        let mut desk = self.sit_down(target, std::iter::empty());
+        let mut watcher = watcher::WatcherLoop::new(self, ears);
+        desk.wait();
+        watcher.run(&mut desk, target, ears);
+        watcher.report(desk)
     }
 
     /// Takes the worker to its processor and touches the memory it will use.

@@ -32,15 +32,19 @@ fn drive(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults) {
                 scope.spawn(move || match post.role() {
                     Role::Writer => post.write(&mut target),
                     Role::Reader => post.read(&target),
+                    Role::Watcher => post.watch(&target, &mut target.ears()),
                 })
             })
             .collect();
         assert!(block.gather(|_| false, || false));
         block.enter(Phase::Measure);
-        handles
-            .into_iter()
-            .map(|handle| handle.join().unwrap())
-            .collect()
+        let home = |(worker, handle): (u32, std::thread::ScopedJoinHandle<'_, Report>)| {
+            if worker == workload.operators() {
+                block.enter(Phase::Leave);
+            }
+            handle.join().unwrap()
+        };
+        (0..).zip(handles).map(home).collect()
     });
     let ledgers: Vec<_> = (0..workload.writers)
         .map_while(|writer| block.ledger(writer))
@@ -194,6 +198,48 @@ fn attempts_are_the_sum_of_what_became_of_them() {
         .map(|counts| counts.again)
         .sum();
     assert!(sets > 0, "the fake meets claims");
+}
+
+fn watched(oracle: bool, broken: Broken) -> (Vec<Notices>, Faults) {
+    let workload = Workload {
+        watchers: 2,
+        watch_groups: 3,
+        oracle,
+        // Many keys: a change without a signal is noticed where it was the last of its key.
+        keys: 300,
+        ..workload("get=1,set=1", KeyChoice::Lanes)
+    };
+    let (reports, faults) = drive(&workload, broken);
+    let notices = reports.iter().filter_map(|report| report.notices);
+    (notices.collect(), faults)
+}
+
+#[test]
+fn watchers_account_for_every_signal() {
+    let (notices, faults) = watched(true, Broken::Sound);
+    assert_eq!(faults, Faults::default());
+    assert_eq!(notices.len(), 2);
+    for notices in notices {
+        let told = notices.taken + notices.missed;
+        assert_eq!((notices.signalled, notices.lost), (Some(told), 0));
+        assert!(notices.taken > 0 && notices.measured <= notices.taken);
+        assert!(notices.lagged > 0, "the fake overwrites some");
+    }
+}
+
+#[test]
+fn notifications_that_never_come_are_caught() {
+    for (broken, oracle) in [
+        (Broken::LostNotifications, true),
+        // By the store's counts alone.
+        (Broken::LostNotifications, false),
+        // By what is there in the end alone: there is no count of it.
+        (Broken::Unsignalled, true),
+    ] {
+        let (_, faults) = watched(oracle, broken);
+        assert!(faults.lost_notifications > 0, "{broken:?}, oracle {oracle}");
+        assert!(!faults.notes.is_empty());
+    }
 }
 
 #[test]

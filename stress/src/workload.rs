@@ -15,6 +15,8 @@ use std::ops::Range;
 const MAX_WRITERS: u32 = 1023;
 /// Most readers of one run.
 const MAX_READERS: u32 = 4096;
+/// Signal groups of a store.
+const MOST_GROUPS: u8 = 64;
 /// Dimension of vectors where none is given.
 const DEFAULT_DIM: u32 = 768;
 /// Most keys that hold integers or tandem groups: enough to spread, few enough to collide.
@@ -30,6 +32,15 @@ pub struct Workload {
     pub writers: u32,
     /// Workers that only read.
     pub readers: u32,
+    /// Workers that hear of every change: they take notifications, and read what changed.
+    #[serde(default)]
+    pub watchers: u32,
+    /// Signal groups that the keys are dealt over, in turn; every watcher watches all of them.
+    #[serde(default = "one")]
+    pub watch_groups: u8,
+    /// Whether watchers watch the whole store instead, and keys are in no group.
+    #[serde(default)]
+    pub watch_all: bool,
     /// What a worker is.
     pub workers: Workers,
     /// Keys that hold values.
@@ -85,6 +96,9 @@ impl Default for Workload {
         Self {
             writers: 32,
             readers: 32,
+            watchers: 0,
+            watch_groups: one(),
+            watch_all: false,
             workers: Workers::Threads,
             keys: 4096,
             key_choice: KeyChoice::Lanes,
@@ -134,10 +148,34 @@ impl KeySets {
 }
 
 impl Workload {
-    /// Returns all workers.
+    /// Returns all workers: writers, then readers, then watchers.
     #[must_use]
     pub fn crew(&self) -> u32 {
+        self.operators() + self.watchers
+    }
+
+    /// Returns the workers that do operations, and share the work where its amount is fixed.
+    /// Watchers only follow them.
+    #[must_use]
+    pub fn operators(&self) -> u32 {
         self.writers + self.readers
+    }
+
+    /// Returns the signal groups that keys are registered with, in which key `index` is the one
+    /// with the number `index % groups`.
+    #[must_use]
+    pub fn signal_groups(&self) -> Range<u8> {
+        if self.watchers == 0 || self.watch_all {
+            0..0
+        } else {
+            0..self.watch_groups
+        }
+    }
+
+    /// Tells whether values carry the time at which they were written, for watchers to read.
+    #[must_use]
+    pub fn stamps_time(&self) -> bool {
+        self.watchers > 0 && self.oracle && self.histogram
     }
 
     /// Returns the keys of the store.
@@ -228,14 +266,29 @@ impl Workload {
         let longest = u64::from(self.value_len.longest());
         let header = body::HEADER;
         refuse(
-            self.crew() == 0,
+            self.operators() == 0,
             "nobody to run: give --writers or --readers at least 1".to_owned(),
         )?;
         refuse(
-            self.writers > MAX_WRITERS || self.readers > MAX_READERS,
+            self.writers > MAX_WRITERS || self.readers > MAX_READERS || self.watchers > MAX_READERS,
             format!(
-                "too many workers: give --writers at most {MAX_WRITERS}, --readers at most {MAX_READERS}"
+                "too many workers: give --writers at most {MAX_WRITERS}, --readers and --watchers \
+                 at most {MAX_READERS}"
             ),
+        )?;
+        refuse(
+            self.watchers > 0 && self.writers == 0,
+            "watchers hear nothing without writers: give --writers at least 1".to_owned(),
+        )?;
+        refuse(
+            self.watch_groups == 0 || self.watch_groups > MOST_GROUPS,
+            format!("a store has {MOST_GROUPS} signal groups: give --watch-groups from 1 to that"),
+        )?;
+        refuse(
+            !self.signal_groups().is_empty() && self.may_miss(),
+            "a key that is removed leaves its signal groups: watch everything with --watch-all, \
+             or leave unset out of --mix"
+                .to_owned(),
         )?;
         refuse(
             keys == 0 || keys > MAX_KEYS,
@@ -315,6 +368,11 @@ impl Workload {
     }
 }
 
+/// The number of signal groups where a record does not say.
+fn one() -> u8 {
+    1
+}
+
 /// Scrub levels in records are the store's own words for them.
 mod scrub_text {
     use serde::{Deserialize, Deserializer, Serializer};
@@ -369,6 +427,20 @@ mod tests {
                 ..base()
             },
             Workload { keys: 0, ..base() },
+            Workload {
+                writers: 0,
+                watchers: 1,
+                ..base()
+            },
+            Workload {
+                watch_groups: 65,
+                ..base()
+            },
+            Workload {
+                watchers: 1,
+                mix: mix("set,unset"),
+                ..base()
+            },
             Workload { keys: 31, ..base() },
             Workload {
                 key_choice: KeyChoice::Hot(5000),

@@ -378,6 +378,112 @@ fn a_killed_worker_is_told_of_and_nobody_waits_for_it() {
 }
 
 #[test]
+fn watchers_lose_nothing() {
+    let loads = [
+        "--watch-groups 5 --mix set=4,append=1,int=1,tandem=1,vector=1,label=1 --dim 16",
+        "--watch-all --mix set=3,unset=1",
+        "--no-oracle --workers processes",
+        "--workers processes --watch-groups 2 --key-choice single",
+    ];
+    for load in loads {
+        let record = passes(&format!("{SMALL} --watchers 3 {load}"));
+        let told = &record["notifications"];
+        let number = |name: &str| told[name].as_u64().unwrap();
+        assert!(number("taken") > 0, "{load}: {told}");
+        if !load.contains("--watch-all") {
+            assert_eq!(
+                number("taken") + number("missed"),
+                number("signalled"),
+                "{load}"
+            );
+        }
+        let workers = record["placement"]["workers"].as_array().unwrap();
+        assert_eq!(
+            workers
+                .iter()
+                .filter(|worker| worker["role"] == "watcher")
+                .count(),
+            3
+        );
+    }
+    assert!(passes(SMALL)["notifications"].is_null());
+}
+
+#[test]
+fn watchers_time_what_they_are_told_of_where_values_tell_the_time() {
+    // Long enough for a watcher to get its turn; how much it hears in it does not matter.
+    let load = "--writers 1 --watchers 1 --readers 0 --keys 64 --scrub none --warmup 0s";
+    for (more, timed) in [
+        ("", true),
+        ("--value-len 39", false),
+        ("--no-oracle", false),
+    ] {
+        let told = &passes(&format!("{load} --duration 500ms {more}"))["notifications"];
+        assert_eq!(
+            number_of(told, "latency_ns", "samples") > 0,
+            timed,
+            "{more}: {told}"
+        );
+        assert!(told["goodput_per_s"].as_f64().unwrap() > 0.0, "{told}");
+    }
+}
+
+fn number_of(value: &Value, field: &str, name: &str) -> u64 {
+    value[field][name].as_u64().unwrap()
+}
+
+#[test]
+fn a_write_wakes_another_process_in_every_way_there_is() {
+    let path = scratch("wake");
+    let output = program()
+        .args(["wake", "--quick", "--json"])
+        .arg(format!("--record={}", path.display()))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let record: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"));
+    assert_eq!(output.status.code(), Some(0), "{}", record["reasons"]);
+    assert_eq!(record["kind"], "wake");
+    assert_eq!(record["invariants"]["lost_wakes"], 0);
+    let rows = record["rows"].as_array().unwrap();
+    for row in rows {
+        let measured = number_of(row, "one_way_ns", "samples") > 0;
+        assert_eq!(measured, row["not_measured"].is_null(), "{row}");
+    }
+    // On one processor there is that situation, on two there are all.
+    let same = |row: &&Value| row["situation"] == "same" && row["name"] == "watcher, asleep";
+    let row = rows.iter().find(same).unwrap();
+    assert!(row["ratio"].as_f64().unwrap() > 0.0, "{row}");
+    for way in record["fan_out"].as_array().unwrap() {
+        assert_eq!(
+            way["woken"].as_u64().unwrap(),
+            31 * way["calls"].as_u64().unwrap()
+        );
+    }
+    let kept: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(kept, record);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_wake_that_cannot_be_measured_is_refused_in_one_line() {
+    let here = this_processor();
+    for flags in [
+        "--rounds 0".to_owned(),
+        "--cpu-a 1000000".to_owned(),
+        format!("--cpu-a {here} --cpu-b {here}"),
+        "--quick --rounds 3".to_owned(),
+    ] {
+        let command = &mut program();
+        let output = command.arg("wake").args(flags.split(' ')).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{flags}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}
+
+#[test]
 fn an_interrupted_run_keeps_what_it_has_and_leaves_nothing_behind() {
     for workers in ["threads", "processes"] {
         let name = format!(

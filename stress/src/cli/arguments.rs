@@ -30,6 +30,15 @@ pub(super) struct RunArguments {
         help_heading = "Workload"
     )]
     readers: u32,
+    /// Workers that hear of every change and read what changed; they come behind the readers
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Workload")]
+    watchers: u32,
+    /// Signal groups that the keys are dealt over; every watcher watches all of them
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Workload")]
+    watch_groups: u8,
+    /// Watches the whole store instead of groups
+    #[arg(long, conflicts_with = "watch_groups", help_heading = "Workload")]
+    watch_all: bool,
     /// What a worker is: threads or processes
     #[arg(
         long,
@@ -99,7 +108,7 @@ pub(super) struct RunArguments {
         help_heading = "Placement"
     )]
     pin: Pin,
-    /// Where readers run, if not behind the writers
+    /// Where readers and watchers run, if not behind the writers
     #[arg(long, value_name = "WHERE", help_heading = "Placement")]
     pin_readers: Option<Pin>,
     /// NUMA node of the store's memory
@@ -188,6 +197,9 @@ impl RunArguments {
         let workload = Workload {
             writers: self.writers,
             readers: self.readers,
+            watchers: self.watchers,
+            watch_groups: self.watch_groups,
+            watch_all: self.watch_all,
             workers: self.workers,
             keys: self.keys,
             key_choice: self.key_choice,

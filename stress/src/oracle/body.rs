@@ -8,8 +8,10 @@
 //! | 8..16 | hash of the key, as the store hashes it |
 //! | 16..24 | writer in the upper 16 bits, sequence in the lower 48 |
 //! | 24..28 | length of the piece, header included |
-//! | 28..32 | `SPLB` |
+//! | 28..32 | `SPLB`, or `SPLT` in a timed piece |
 //! | 32.. | words `seed + i * step`, seed mixed from key hash, writer, sequence and length |
+//!
+//! A *timed* piece has in the first of these words the time-stamp counter before it was written.
 //!
 //! Shorter values cannot hold a header; they prove what they have room for (`check` below is a
 //! keystream from key hash, writer, sequence and length, as far as they are in the value):
@@ -31,6 +33,9 @@ pub(crate) const PREFILL: u16 = u16::MAX;
 pub(crate) const MAX_SEQ: u64 = (1 << 48) - 1;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"SPLB");
+const TIMED: u32 = u32::from_le_bytes(*b"SPLT");
+/// Length of the shortest timed piece.
+const SHORTEST_TIMED: usize = HEADER + 8;
 /// Step between payload words: odd, so that the words of a payload never repeat.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -86,6 +91,26 @@ pub(crate) enum Flaw {
 /// hash.
 #[inline]
 pub(crate) fn fill(piece: &mut [u8], key_hash: u64, writer: u16, seq: u64) {
+    fill_at(piece, key_hash, writer, seq, None);
+}
+
+/// Does as [`fill`], and notes the time in it where there is room.
+#[inline]
+pub(crate) fn fill_timed(piece: &mut [u8], key_hash: u64, writer: u16, seq: u64, cycles: u64) {
+    let room = piece.len() >= SHORTEST_TIMED;
+    fill_at(piece, key_hash, writer, seq, room.then_some(cycles));
+}
+
+/// Returns the time that is noted in a value of one piece, if one is. The value must be sound.
+#[inline]
+#[must_use]
+pub(crate) fn time_of(value: &[u8]) -> Option<u64> {
+    let alone = u64::from(TIMED) << 32 | (value.len() as u64 & 0xffff_ffff);
+    (value.len() >= SHORTEST_TIMED && word_at(value, 24) == alone).then(|| word_at(value, HEADER))
+}
+
+#[inline]
+fn fill_at(piece: &mut [u8], key_hash: u64, writer: u16, seq: u64, time: Option<u64>) {
     if piece.len() < HEADER {
         return fill_short(piece, key_hash, writer, seq);
     }
@@ -94,7 +119,8 @@ pub(crate) fn fill(piece: &mut [u8], key_hash: u64, writer: u16, seq: u64) {
     let (header, payload) = piece.split_at_mut(HEADER);
     header[8..16].copy_from_slice(&key_hash.to_le_bytes());
     header[16..24].copy_from_slice(&stamp.to_le_bytes());
-    let tail = u64::from(MAGIC) << 32 | (len as u64 & 0xffff_ffff);
+    let magic = if time.is_some() { TIMED } else { MAGIC };
+    let tail = u64::from(magic) << 32 | (len as u64 & 0xffff_ffff);
     header[24..32].copy_from_slice(&tail.to_le_bytes());
     let mut word = seed(key_hash, stamp, len);
     let mut chunks = payload.chunks_exact_mut(8);
@@ -104,6 +130,9 @@ pub(crate) fn fill(piece: &mut [u8], key_hash: u64, writer: u16, seq: u64) {
     }
     let rest = chunks.into_remainder();
     rest.copy_from_slice(&word.to_le_bytes()[..rest.len()]);
+    if let Some(time) = time {
+        piece[HEADER..SHORTEST_TIMED].copy_from_slice(&time.to_le_bytes());
+    }
     let checksum = checksum(&piece[8..]);
     piece[..8].copy_from_slice(&checksum.to_le_bytes());
 }
@@ -161,8 +190,9 @@ pub(crate) fn describe(value: &[u8], key_hash: u64) -> String {
     let (writer, seq, len) = (stamp >> 48, stamp & MAX_SEQ, value.len());
     let mut word = seed(key_hash, stamp, len);
     let mut broken_at = None;
+    let timed = word_at(value, 24) >> 32 == u64::from(TIMED);
     for (index, chunk) in value[HEADER..].chunks(8).enumerate() {
-        if chunk != &word.to_le_bytes()[..chunk.len()] {
+        if !(timed && index == 0) && chunk != &word.to_le_bytes()[..chunk.len()] {
             broken_at = Some(HEADER + index * 8);
             break;
         }
@@ -182,7 +212,7 @@ fn check_piece(bytes: &[u8], key_hash: u64) -> Result<(Stamp, usize), Flaw> {
     }
     let tail = word_at(bytes, 24);
     let len = (tail & 0xffff_ffff) as usize;
-    if tail >> 32 != u64::from(MAGIC) {
+    if ![MAGIC, TIMED].map(u64::from).contains(&(tail >> 32)) {
         return Err(Flaw::Torn);
     }
     if len < HEADER || len > bytes.len() {

@@ -25,6 +25,26 @@ fn whole_values_of_every_length_pass() {
 }
 
 #[test]
+fn a_timed_value_tells_when_and_proves_itself_all_the_same() {
+    for len in [16, 32, 39, 40, 41, 64, 200] {
+        let mut timed = vec![0; len];
+        fill_timed(&mut timed, KEY, 7, 1000, 12_345);
+        assert_eq!(
+            time_of(&timed),
+            (len >= 40).then_some(12_345),
+            "length {len}"
+        );
+        assert!(check(&timed, KEY).unwrap().is(7, 1000));
+        for bit in 0..len * 8 {
+            timed[bit / 8] ^= 1 << (bit % 8);
+            assert!(check(&timed, KEY).is_err(), "length {len}, bit {bit}");
+            timed[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+    assert_eq!(time_of(&value(64, KEY, 7, 1000)), None);
+}
+
+#[test]
 fn every_flipped_bit_is_caught() {
     for len in [4, 7, 8, 15, 16, 31, 32, 33, 64, 200] {
         let whole = value(len, KEY, 3, 77);

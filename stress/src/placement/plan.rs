@@ -8,7 +8,7 @@ use crate::workload::Workload;
 /// The plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// By worker, writers first: its processor, none where the scheduler chooses.
+    /// By worker, writers first, watchers last: its processor, none where the scheduler chooses.
     pub cpus: Vec<Option<usize>>,
     /// Processors that there are for the workers.
     pub processors: usize,
@@ -20,7 +20,9 @@ impl Plan {
     /// Places the workers of a workload on some processors.
     #[must_use]
     pub(crate) fn new(workload: &Workload, available: &[Cpu]) -> Self {
-        let (writers, readers) = (workload.writers as usize, workload.readers as usize);
+        let writers = workload.writers as usize;
+        // Watchers come behind the readers, wherever those are.
+        let readers = (workload.readers + workload.watchers) as usize;
         let mut cpus = Vec::with_capacity(writers + readers);
         let sequence = order(&workload.pin, available);
         cpus.extend((0..writers).map(|index| at(&sequence, index)));

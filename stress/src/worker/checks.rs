@@ -23,6 +23,8 @@ pub(crate) struct Faults {
     pub spurious_misses: u64,
     /// Acknowledged writes that were not there.
     pub lost_updates: u64,
+    /// Changes that a watcher neither heard of nor was told to have missed.
+    pub lost_notifications: u64,
     /// Errors that no sound store answers here.
     pub unexpected_errors: u64,
     /// The first few in words.
@@ -36,6 +38,7 @@ impl Faults {
         self.epoch_regressions += other.epoch_regressions;
         self.spurious_misses += other.spurious_misses;
         self.lost_updates += other.lost_updates;
+        self.lost_notifications += other.lost_notifications;
         self.unexpected_errors += other.unexpected_errors;
         self.notes.extend(other.notes);
     }
@@ -72,6 +75,13 @@ impl Faults {
     pub(crate) fn lost_update(&mut self, key: &[u8], what: impl FnOnce() -> String) {
         self.lost_updates += 1;
         self.note(|| format!("{}: {}", text(key), what()));
+    }
+
+    /// Counts changes that a watcher was told nothing of.
+    #[cold]
+    pub(crate) fn lost_notifications(&mut self, count: u64, what: impl FnOnce() -> String) {
+        self.lost_notifications += count;
+        self.note(what);
     }
 
     #[cold]

@@ -31,8 +31,9 @@ pub(crate) struct Desk<'a> {
     /// Operations until the worker's share is done.
     share: u64,
     window: (u64, u64),
-    /// Processor time at the start of the window.
+    /// Processor time at the start of the window; once that has ended, in it.
     worked_ns: Option<u64>,
+    ended: bool,
 }
 
 impl<'a> Desk<'a> {
@@ -57,6 +58,7 @@ impl<'a> Desk<'a> {
             share: u64::MAX,
             window: (0, 0),
             worked_ns: None,
+            ended: false,
         }
     }
 
@@ -115,25 +117,36 @@ impl<'a> Desk<'a> {
     fn look_up(&mut self) -> bool {
         self.left = BATCH;
         self.show();
+        self.phase() < Phase::Stop
+    }
+
+    /// Looks where the run is, and begins to count when it is time to.
+    pub(super) fn phase(&mut self) -> Phase {
         if self.batches.is_multiple_of(LOOKS) {
             self.footing.look();
         }
         self.batches = self.batches.wrapping_add(1);
-        match self.post.block.phase() {
-            Phase::Stop => false,
-            Phase::Measure if !self.measuring => {
-                self.counts = [Counts::default(); Op::COUNT];
-                self.latencies.reset();
-                self.measuring = true;
-                if let Span::Ops(ops) = self.post.workload.span {
-                    self.share = ops.div_ceil(u64::from(self.post.workload.crew()));
-                }
-                self.worked_ns = processor_time_ns();
-                self.window.0 = splinter::cycles();
-                true
+        let phase = self.post.block.phase();
+        if phase == Phase::Measure && !self.measuring {
+            self.counts = [Counts::default(); Op::COUNT];
+            self.latencies.reset();
+            self.measuring = true;
+            if let Span::Ops(ops) = self.post.workload.span {
+                self.share = ops.div_ceil(u64::from(self.post.workload.operators()));
             }
-            _ => true,
+            self.worked_ns = processor_time_ns();
+            self.window.0 = splinter::cycles();
         }
+        phase
+    }
+
+    /// Ends the worker's window; whoever does not ends it with the report.
+    pub(super) fn end_window(&mut self) {
+        self.window.1 = splinter::cycles();
+        self.worked_ns = self
+            .worked_ns
+            .and_then(|start| Some(processor_time_ns()? - start));
+        self.ended = true;
     }
 
     fn show(&self) {
@@ -144,8 +157,9 @@ impl<'a> Desk<'a> {
 
     /// Ends the worker's window and sums up.
     pub(super) fn report(mut self, faults: Faults) -> Report {
-        self.window.1 = splinter::cycles();
-        let worked_ns = processor_time_ns();
+        if !self.ended {
+            self.end_window();
+        }
         if !self.measuring {
             // Stopped before anything counted.
             self.counts = [Counts::default(); Op::COUNT];
@@ -166,7 +180,8 @@ impl<'a> Desk<'a> {
             histograms: self.latencies.encode(),
             faults,
             window: self.window,
-            worked_ns: self.worked_ns.and_then(|start| Some(worked_ns? - start)),
+            worked_ns: self.worked_ns,
+            notices: None,
         }
     }
 }

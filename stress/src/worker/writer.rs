@@ -35,6 +35,7 @@ pub(crate) struct WriterLoop<'a> {
     alone: bool,
     may_miss: bool,
     oracle: bool,
+    stamps_time: bool,
     value: Vec<u8>,
     buf: Vec<u8>,
     vector: Vec<f32>,
@@ -71,6 +72,7 @@ impl<'a> WriterLoop<'a> {
             alone: workload.key_choice == KeyChoice::Lanes || workload.writers == 1,
             may_miss: workload.may_miss(),
             oracle: workload.oracle,
+            stamps_time: workload.stamps_time(),
             value: vec![0x5a; len],
             buf: vec![0; len],
             vector: vec![0.0; workload.geometry().vector_dim as usize],
@@ -152,12 +154,13 @@ impl<'a> WriterLoop<'a> {
         }
         match task.op {
             Op::Set | Op::Append => {
-                body::fill(
-                    &mut self.value[..task.len],
-                    splinter::hash_key(&task.key),
-                    self.id,
-                    task.seq,
-                );
+                let value = &mut self.value[..task.len];
+                let hash = splinter::hash_key(&task.key);
+                if self.stamps_time && task.op == Op::Set {
+                    body::fill_timed(value, hash, self.id, task.seq, splinter::cycles());
+                } else {
+                    body::fill(value, hash, self.id, task.seq);
+                }
             }
             Op::Vector => vector::fill(
                 &mut self.vector,

@@ -1,0 +1,209 @@
+//! The two loops: ping sends, waits for the answer and times both; pong waits and answers. What a
+//! sample is, and where its numbers come from, is here and nowhere else.
+
+use super::board::{Board, PATIENCE, Place};
+use super::kind::{Kind, Style};
+use super::link::{Game, Link};
+use nix::sched::sched_getcpu;
+use nix::sys::resource::{UsageWho, getrusage};
+
+/// Messages to and fro before the first that counts.
+const UNCOUNTED: u64 = 4;
+/// How long a message is held back so that the other is asleep, in nanoseconds: several times as
+/// long as anybody spins before.
+const PAUSE_NS: f64 = 60e3;
+/// Messages to and fro that are timed together where one alone is too short for the clock.
+const TOGETHER: u64 = 16;
+/// How long a sample goes on at most, in nanoseconds.
+const LONGEST_NS: f64 = 30e6;
+
+/// How often the calling thread went to sleep, since it is there.
+fn sleeps() -> u64 {
+    getrusage(UsageWho::RUSAGE_THREAD)
+        .map_or(0, |usage| usage.voluntary_context_switches().unsigned_abs())
+}
+
+/// The processor that the caller runs on, plus one; 0 where that is not told.
+fn here() -> u64 {
+    sched_getcpu().map_or(0, |cpu| cpu as u64 + 1)
+}
+
+fn hold_back(cycles: u64) {
+    let start = splinter::cycles();
+    // Without pauses, which would tell a hypervisor that there is nothing to do.
+    while splinter::cycles().wrapping_sub(start) < cycles {}
+}
+
+/// Ping's side of one sample.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ping {
+    /// What is played.
+    pub kind: Kind,
+    /// Number of the command to the partner.
+    pub command: u64,
+    /// The partner's processor.
+    pub partner_cpu: usize,
+    /// Number of the first message.
+    pub first: u64,
+    /// Messages, or groups of messages, that are timed.
+    pub count: u64,
+    /// Length of a cycle of the time-stamp counter.
+    pub cycle_ns: f64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Sample {
+    /// One-way times in cycles: half of a round trip, of its mean where several are timed together.
+    pub one_way: Vec<u64>,
+    /// Messages that were waited for while it was timed, on both sides, and how often one of them
+    /// slept meanwhile.
+    pub waits: u64,
+    pub sleeps: u64,
+    /// Processors that ping and pong ran on, plus one.
+    pub observed: [u64; 2],
+    /// Number of the next message.
+    pub next: u64,
+}
+
+/// Why there is no sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// A message that was sent has woken nobody.
+    Lost,
+    /// The partner did not do as told.
+    Deaf,
+}
+
+impl Game for Ping {
+    type Score = Result<Sample, Broken>;
+
+    fn play(self, board: &Board, link: impl Link) -> Self::Score {
+        let style = self.kind.spec().style;
+        let cycles = |ns: f64| (ns / self.cycle_ns) as u64;
+        let (together, pause) = match style {
+            Style::Asleep => (1, 0),
+            Style::Paused => (1, cycles(PAUSE_NS)),
+            Style::Spinning => (TOGETHER, 0),
+        };
+        board.put(Place::Kind, self.kind as u64);
+        board.put(Place::Cpu, self.partner_cpu as u64);
+        board.put(Place::Pause, pause);
+        board.put(Place::First, self.first);
+        board.put(Place::Last, u64::MAX);
+        board.tell(Place::Command, self.command);
+        self.partner_is(board, Place::Ready)?;
+
+        let mut sample = Sample {
+            one_way: Vec::with_capacity(self.count as usize),
+            ..Sample::default()
+        };
+        let mut rally = Rally {
+            board,
+            link,
+            number: self.first,
+        };
+        if !(0..UNCOUNTED).all(|_| rally.hop(false)) {
+            return Err(Broken::Lost);
+        }
+        let slept = sleeps();
+        let begun = splinter::cycles_fenced();
+        let mut now = begun;
+        for left in (0..self.count).rev() {
+            let last = left == 0 || now - begun > cycles(LONGEST_NS);
+            if pause > 0 {
+                hold_back(pause);
+            }
+            let start = splinter::cycles_fenced();
+            if !(0..together).rev().all(|turn| rally.hop(last && turn == 0)) {
+                return Err(Broken::Lost);
+            }
+            now = splinter::cycles_fenced();
+            // The partner held back its answer as well, once.
+            let trips = now.saturating_sub(start).saturating_sub(pause);
+            sample.one_way.push(trips / (2 * together));
+            if last {
+                break;
+            }
+        }
+        sample.sleeps = sleeps() - slept;
+        sample.next = rally.number;
+        self.partner_is(board, Place::Done)?;
+        sample.sleeps += board.get(Place::Sleeps);
+        sample.waits = 2 * together * sample.one_way.len() as u64;
+        sample.observed = [here(), board.get(Place::Observed)];
+        Ok(sample)
+    }
+}
+
+/// A game on its way.
+struct Rally<'a, L> {
+    board: &'a Board,
+    link: L,
+    /// Number of the next message.
+    number: u64,
+}
+
+impl<L: Link> Rally<'_, L> {
+    /// Sends one message and waits for the answer. Returns false if it never came.
+    #[inline]
+    fn hop(&mut self, last: bool) -> bool {
+        if last {
+            self.board.put(Place::Last, self.number);
+        }
+        self.number += 1;
+        self.link.send(self.number - 1);
+        self.link.receive(self.number - 1)
+    }
+}
+
+impl Ping {
+    fn partner_is(&self, board: &Board, place: Place) -> Result<(), Broken> {
+        match board.await_other(place, self.command - 1, Some(PATIENCE)) {
+            Some(command) if command == self.command => Ok(()),
+            _ => Err(Broken::Deaf),
+        }
+    }
+}
+
+/// Pong's side of one sample.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pong {
+    /// Number of the command.
+    pub command: u64,
+}
+
+impl Game for Pong {
+    type Score = ();
+
+    fn play(self, board: &Board, mut link: impl Link) {
+        let first = board.get(Place::First);
+        let pause = board.get(Place::Pause);
+        board.tell(Place::Ready, self.command);
+        let mut slept = 0;
+        let mut number = first;
+        loop {
+            if !link.receive(number) {
+                return;
+            }
+            let last = board.get(Place::Last) == number;
+            if pause > 0 && number >= first + UNCOUNTED {
+                hold_back(pause);
+            }
+            if last {
+                // Before the answer, which ends the sample.
+                board.put(Place::Sleeps, sleeps() - slept);
+            }
+            link.send(number);
+            if last {
+                break;
+            }
+            number += 1;
+            if number == first + UNCOUNTED {
+                slept = sleeps();
+            }
+        }
+        board.put(Place::Observed, here());
+        board.tell(Place::Done, self.command);
+    }
+}

@@ -1,0 +1,202 @@
+//! What is measured: the ways of telling another process, what each is held against, and what else
+//! the processors do meanwhile. Pure tables.
+
+use serde::{Deserialize, Serialize};
+use splinter::{Notifier, Store};
+
+/// A way of telling another process that there is news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// A word of shared memory and a futex on it.
+    Futex,
+    /// The same, sleeping for a second at most: what anybody pays who looks after the dead.
+    FutexDeadline,
+    /// The same as the first, each message held back until the other has long been asleep.
+    FutexPaused,
+    /// An eventfd, waited for with epoll, and read.
+    Eventfd,
+    /// A cache line that goes to and fro between two processors that look at it.
+    Line,
+    /// `set`, and a watcher that sleeps at once.
+    Watcher,
+    /// `set`, and a watcher's descriptor in epoll, by io_uring.
+    Ring,
+    /// The same, by a helper thread.
+    Helper,
+    /// `set`, and `poll_after`, each message held back until the spin before its sleep is over.
+    PollPaused,
+    /// `set`, and a watcher that spins.
+    SpinWatcher,
+    /// The same, without reading the value that the news is of.
+    SpinTold,
+    /// `set`, and `poll_after`, answered within the spin before its sleep.
+    SpinPoll,
+}
+
+/// How a message is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Asleep, from when there is nothing to do.
+    Asleep,
+    /// Asleep, and messages are held back so that it is.
+    Paused,
+    /// Looking all the time.
+    Spinning,
+}
+
+/// What is known of a kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spec {
+    /// Its name in tables and records.
+    pub name: &'static str,
+    /// How it waits.
+    pub style: Style,
+    /// What it is held against; none for what is itself a limit.
+    pub limit: Option<Kind>,
+    /// How often the limit it may take.
+    pub target: Option<f64>,
+}
+
+impl Kind {
+    /// All of them, limits first.
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Futex,
+        Self::FutexPaused,
+        Self::Eventfd,
+        Self::Line,
+        Self::FutexDeadline,
+        Self::Watcher,
+        Self::Ring,
+        Self::Helper,
+        Self::PollPaused,
+        Self::SpinWatcher,
+        Self::SpinTold,
+        Self::SpinPoll,
+    ];
+
+    /// Returns the kind of this number.
+    #[must_use]
+    pub(crate) fn numbered(number: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|&kind| kind as u64 == number)
+    }
+
+    /// Says what is known of it.
+    #[must_use]
+    pub(crate) fn spec(self) -> Spec {
+        use Style::{Asleep, Paused, Spinning};
+        let (name, style, limit, target) = match self {
+            Self::Futex => ("bare futex", Asleep, None, None),
+            Self::FutexPaused => ("bare futex, long asleep", Paused, None, None),
+            Self::Eventfd => ("eventfd + epoll", Asleep, None, None),
+            Self::Line => ("cache line", Spinning, None, None),
+            Self::FutexDeadline => ("bare futex, deadline", Asleep, Some(Self::Futex), None),
+            Self::Watcher => ("watcher, asleep", Asleep, Some(Self::Futex), Some(1.15)),
+            Self::Ring => (
+                "descriptor, io_uring",
+                Asleep,
+                Some(Self::Eventfd),
+                Some(1.15),
+            ),
+            Self::Helper => ("descriptor, thread", Asleep, Some(Self::Eventfd), Some(1.6)),
+            Self::PollPaused => ("poll, asleep", Paused, Some(Self::FutexPaused), None),
+            Self::SpinWatcher => ("watcher, spinning", Spinning, Some(Self::Line), Some(2.0)),
+            Self::SpinTold => ("  told, value unread", Spinning, Some(Self::Line), None),
+            Self::SpinPoll => ("poll, spinning", Spinning, Some(Self::Line), None),
+        };
+        Spec {
+            name,
+            style,
+            limit,
+            target,
+        }
+    }
+
+    /// Returns what makes its descriptor readable, if it has one.
+    #[must_use]
+    pub(crate) fn notifier(self) -> Option<Notifier> {
+        match self {
+            Self::Ring => Some(Notifier::IoUring),
+            Self::Helper => Some(Notifier::HelperThread),
+            _ => None,
+        }
+    }
+
+    /// Says why it cannot be measured on this machine in any situation.
+    #[must_use]
+    pub(crate) fn unavailable(self, store: &Store) -> Option<String> {
+        let watcher = store.watch(&[]).ok()?;
+        let refused = watcher.pollable_by(self.notifier()?).err()?;
+        Some(refused.to_string())
+    }
+}
+
+/// What else the two processors do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Situation {
+    /// Two processors, and nothing else to do on them.
+    Idle,
+    /// One processor for both.
+    Same,
+    /// Two processors, each with a loop that never ends beside.
+    Busy,
+}
+
+impl Situation {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Idle, Self::Same, Self::Busy];
+
+    /// Returns the word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Same => "same",
+            Self::Busy => "busy",
+        }
+    }
+
+    /// Says why a kind cannot be measured in it, with so many processors.
+    #[must_use]
+    pub(crate) fn excludes(self, kind: Kind, processors: usize) -> Option<String> {
+        match self {
+            Self::Same if kind.spec().style == Style::Spinning => {
+                Some("who spins keeps the other from the processor".to_owned())
+            }
+            Self::Idle | Self::Busy if processors < 2 => {
+                Some("takes two processors, and there is one".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_number_a_name_and_a_limit_that_waits_as_it_does() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::numbered(kind as u64), Some(kind));
+            let same = |other: &Kind| other.spec().name == kind.spec().name;
+            assert_eq!(Kind::ALL.iter().filter(|other| same(other)).count(), 1);
+            if let Some(limit) = kind.spec().limit {
+                assert_eq!(limit.spec().limit, None);
+                assert_eq!(limit.spec().style, kind.spec().style);
+            }
+        }
+        assert_eq!(Kind::numbered(200), None);
+    }
+
+    #[test]
+    fn one_processor_is_enough_for_those_who_sleep() {
+        let there =
+            |situation: Situation, kind, processors| situation.excludes(kind, processors).is_none();
+        assert!(there(Situation::Same, Kind::Watcher, 1));
+        assert!(!there(Situation::Same, Kind::Line, 1));
+        assert!(!there(Situation::Idle, Kind::Watcher, 1));
+        assert!(there(Situation::Busy, Kind::Line, 2));
+    }
+}

@@ -1,0 +1,48 @@
+//! Other work for the processors: a thread each, at ordinary priority, that never has enough.
+
+use crate::rng::splitmix64;
+use core_affinity::CoreId;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
+
+/// Work that goes on until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Load {
+    over: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    /// Keeps some processors busy.
+    #[must_use]
+    pub(crate) fn on(cpus: &[usize]) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let threads = cpus.iter().map(|&id| {
+            let over = Arc::clone(&over);
+            std::thread::spawn(move || {
+                core_affinity::set_for_current(CoreId { id });
+                // Arithmetic, not pauses: those would tell a hypervisor that there is nothing to do.
+                let mut number = 0;
+                while !over.load(Relaxed) {
+                    std::hint::black_box(splitmix64(&mut number));
+                }
+            })
+        });
+        Self {
+            threads: threads.collect(),
+            over,
+        }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.over.store(true, Relaxed);
+        for thread in self.threads.drain(..) {
+            // It does nothing that could have panicked.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,485 @@
+//! What is gathered, and the record that it becomes. `results/README.md` documents every field.
+
+use super::board::{CROWD, CROWD_PROCESSES};
+use super::crowd::Call;
+use super::game::{Broken, Sample};
+use super::judge::{Middle, judgement, ratios};
+use super::kind::{Kind, Situation, Style};
+use crate::environment::Environment;
+use crate::latency::{Percentiles, histogram, to_ns};
+use crate::record::{SCHEMA_VERSION, Verdict};
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What to measure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WakePlan {
+    /// Rounds that count.
+    pub rounds: u32,
+    /// Whether samples are short.
+    pub quick: bool,
+    /// Processor of the one that begins; the first of those that lie far apart where `None`.
+    pub cpu_a: Option<usize>,
+    /// Processor of its partner; the second of them where `None`.
+    pub cpu_b: Option<usize>,
+    /// Seed of the order within the rounds.
+    pub seed: u64,
+}
+
+impl WakePlan {
+    /// Chooses the two processors, the same one twice where there is only one.
+    ///
+    /// # Errors
+    /// One line if they cannot be had.
+    pub(super) fn processors(&self, available: &[usize]) -> Result<[usize; 2], String> {
+        for (cpu, flag) in [(self.cpu_a, "--cpu-a"), (self.cpu_b, "--cpu-b")] {
+            if let Some(cpu) = cpu.filter(|cpu| !available.contains(cpu)) {
+                let list = crate::cpulist::print(available);
+                return Err(format!(
+                    "processor {cpu} cannot be had: give {flag} one of {list}"
+                ));
+            }
+        }
+        if self.cpu_a.is_some() && self.cpu_a == self.cpu_b {
+            return Err(
+                "--cpu-a and --cpu-b are the same: both on one processor is measured anyway, give \
+                 two"
+                .to_owned(),
+            );
+        }
+        let other_than = |taken: Option<usize>| {
+            let free = available.iter().find(|&&cpu| Some(cpu) != taken);
+            free.or(available.first()).copied()
+        };
+        let a = self.cpu_a.or_else(|| other_than(self.cpu_b));
+        let b = self.cpu_b.or_else(|| other_than(a));
+        a.zip(b)
+            .map(|(a, b)| [a, b])
+            .ok_or_else(|| "there is no processor to measure on".to_owned())
+    }
+}
+
+/// The record of one measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // Documented in results/README.md, field by field.
+pub struct WakeRecord {
+    pub schema_version: u32,
+    pub kind: String,
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+    pub labels: Vec<String>,
+    pub config: WakePlan,
+    pub rounds: u32,
+    pub rows: Vec<Row>,
+    pub fan_out: Vec<FanOut>,
+    pub invariants: WakeInvariants,
+    pub placement: WakePlacement,
+    pub environment: Environment,
+}
+
+/// One kind in one situation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Row {
+    pub name: String,
+    pub situation: Situation,
+    pub value_ns: Option<f64>,
+    pub one_way_ns: Percentiles,
+    pub limit_name: Option<String>,
+    pub limit: Option<f64>,
+    pub ratio: Option<f64>,
+    pub ratio_quartiles: Option<Middle>,
+    pub target: Option<f64>,
+    pub met: Option<bool>,
+    pub judgement: String,
+    pub asleep_share: Option<f64>,
+    pub not_measured: Option<String>,
+}
+
+/// One way of waking the crowd.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct FanOut {
+    pub name: String,
+    pub watchers: usize,
+    pub processes: usize,
+    pub calls: u64,
+    pub woken: u64,
+    pub first_ns: Percentiles,
+    pub last_ns: Percentiles,
+    pub writer_ns: Percentiles,
+    pub limit_name: Option<String>,
+    pub limit: Option<f64>,
+    pub ratio: Option<f64>,
+    pub ratio_quartiles: Option<Middle>,
+}
+
+/// What must be 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct WakeInvariants {
+    pub lost_wakes: u64,
+}
+
+/// Where the two ran.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct WakePlacement {
+    pub processors: usize,
+    pub requested: [usize; 2],
+    pub observed: [BTreeSet<usize>; 2],
+    pub misplaced: Vec<String>,
+}
+
+/// The samples of one kind in one situation.
+#[derive(Debug)]
+struct Cell {
+    situation: Situation,
+    kind: Kind,
+    not_measured: Option<String>,
+    one_way: Histogram<u64>,
+    /// By round: the median, in nanoseconds.
+    medians: Vec<Option<f64>>,
+    waits: u64,
+    sleeps: u64,
+}
+
+/// The calls of the crowd, one way.
+#[derive(Debug)]
+struct Calls {
+    kind: Kind,
+    first: Histogram<u64>,
+    last: Histogram<u64>,
+    writer: Histogram<u64>,
+    /// By round: until the last had it, in nanoseconds.
+    rounds: Vec<Option<f64>>,
+}
+
+/// Everything that has been found.
+#[derive(Debug)]
+pub(super) struct Evidence {
+    plan: WakePlan,
+    cells: Vec<Cell>,
+    calls: Vec<Calls>,
+    placement: WakePlacement,
+    cycle_ns: f64,
+    pub(super) broken: Option<(Broken, String)>,
+    pub(super) interrupted: bool,
+}
+
+impl Evidence {
+    /// Begins with nothing.
+    pub(super) fn new(
+        plan: &WakePlan,
+        requested: [usize; 2],
+        processors: usize,
+        cycle_ns: f64,
+        unavailable: impl Fn(Kind) -> Option<String>,
+    ) -> Self {
+        let two = if requested[0] == requested[1] { 1 } else { 2 };
+        let cells = Situation::ALL.into_iter().flat_map(|situation| {
+            Kind::ALL.map(|kind| Cell {
+                situation,
+                kind,
+                not_measured: situation.excludes(kind, two).or_else(|| unavailable(kind)),
+                one_way: histogram(),
+                medians: Vec::new(),
+                waits: 0,
+                sleeps: 0,
+            })
+        });
+        let calls = [Kind::Futex, Kind::Watcher].map(|kind| Calls {
+            kind,
+            first: histogram(),
+            last: histogram(),
+            writer: histogram(),
+            rounds: Vec::new(),
+        });
+        Self {
+            plan: plan.clone(),
+            cells: cells.collect(),
+            calls: calls.into(),
+            placement: WakePlacement {
+                processors,
+                requested,
+                ..WakePlacement::default()
+            },
+            cycle_ns,
+            broken: None,
+            interrupted: false,
+        }
+    }
+
+    /// Returns what is to be measured in each round.
+    pub(super) fn cells(&self) -> Vec<(Situation, Kind)> {
+        let measured = self.cells.iter().filter(|cell| cell.not_measured.is_none());
+        measured.map(|cell| (cell.situation, cell.kind)).collect()
+    }
+
+    /// Takes a sample.
+    pub(super) fn take(&mut self, situation: Situation, kind: Kind, sample: &Sample, counts: bool) {
+        let [a, b] = self.placement.requested;
+        let asked = [a, if situation == Situation::Same { a } else { b }];
+        for (side, (seen, asked)) in sample.observed.into_iter().zip(asked).enumerate() {
+            // 0 is unknown.
+            let Some(cpu) = usize::try_from(seen)
+                .ok()
+                .and_then(|seen| seen.checked_sub(1))
+            else {
+                continue;
+            };
+            if self.placement.observed[side].insert(cpu) && cpu != asked {
+                let what = format!("asked for processor {asked}, ran on {cpu}");
+                self.placement.misplaced.push(what);
+            }
+        }
+        let found = self
+            .cells
+            .iter_mut()
+            .find(|cell| cell.situation == situation && cell.kind == kind);
+        let Some(cell) = found.filter(|_| counts) else {
+            return;
+        };
+        for &cycles in &sample.one_way {
+            cell.one_way.saturating_record(to_ns(cycles, self.cycle_ns));
+        }
+        let cycles = Middle::of(sample.one_way.iter().map(|&cycles| cycles as f64));
+        let median = cycles.map(|cycles| cycles.median * self.cycle_ns);
+        cell.medians.push(median);
+        cell.waits += sample.waits;
+        cell.sleeps += sample.sleeps;
+    }
+
+    /// Takes a call of the crowd.
+    pub(super) fn take_call(&mut self, kind: Kind, call: Call, counts: bool) {
+        let found = self.calls.iter_mut().find(|calls| calls.kind == kind);
+        let Some(calls) = found.filter(|_| counts) else {
+            return;
+        };
+        let ns = |cycles| to_ns(cycles, self.cycle_ns);
+        calls.first.saturating_record(ns(call.first));
+        calls.last.saturating_record(ns(call.last));
+        calls.writer.saturating_record(ns(call.writer));
+        calls.rounds.push(Some(ns(call.last) as f64));
+    }
+
+    /// Makes the record.
+    pub(super) fn into_record(self, environment: Environment) -> WakeRecord {
+        let mut reasons = self.placement.misplaced.clone();
+        let mut verdict = if reasons.is_empty() {
+            Verdict::Pass
+        } else {
+            Verdict::Fail
+        };
+        let mut invariants = WakeInvariants::default();
+        match &self.broken {
+            Some((Broken::Lost, whose)) => {
+                invariants.lost_wakes = 1;
+                verdict = Verdict::Fail;
+                reasons.push(format!("a wake never came: {whose}"));
+            }
+            Some((Broken::Deaf, whose)) => {
+                verdict = verdict.max(Verdict::Inconclusive);
+                reasons.push(format!("the other side did not do as it was told: {whose}"));
+            }
+            None if self.interrupted => {
+                verdict = verdict.max(Verdict::Inconclusive);
+                reasons.push("interrupted before its end".to_owned());
+            }
+            None => {}
+        }
+        let labels = [
+            (
+                environment.build.debug_assertions,
+                "debug build: figures mean nothing",
+            ),
+            (self.plan.quick, "quick: figures mean little"),
+            (self.interrupted, "interrupted"),
+        ];
+        let rounds = self.calls.first().map_or(0, |calls| calls.rounds.len());
+        WakeRecord {
+            schema_version: SCHEMA_VERSION,
+            kind: "wake".to_owned(),
+            verdict,
+            reasons,
+            labels: labels
+                .into_iter()
+                .filter(|&(holds, _)| holds)
+                .map(|(_, label)| label.to_owned())
+                .collect(),
+            rounds: u32::try_from(rounds).unwrap_or(u32::MAX),
+            rows: self.cells.iter().map(|cell| self.row(cell)).collect(),
+            fan_out: self.calls.iter().map(|calls| self.fan_out(calls)).collect(),
+            invariants,
+            placement: self.placement,
+            config: self.plan,
+            environment,
+        }
+    }
+
+    fn row(&self, cell: &Cell) -> Row {
+        let spec = cell.kind.spec();
+        let limit = spec.limit.and_then(|limit| {
+            let same = |other: &&Cell| other.situation == cell.situation && other.kind == limit;
+            self.cells.iter().find(same)
+        });
+        let middle = limit.and_then(|limit| ratios(&cell.medians, &limit.medians));
+        let p50 = |cell: &Cell| {
+            let percentiles = Percentiles::of(&cell.one_way);
+            (percentiles.samples > 0).then_some(percentiles.p50 as f64)
+        };
+        let asleep = cell.sleeps as f64 / cell.waits.max(1) as f64;
+        Row {
+            name: spec.name.trim().to_owned(),
+            situation: cell.situation,
+            value_ns: p50(cell),
+            one_way_ns: Percentiles::of(&cell.one_way),
+            limit_name: spec.limit.map(|limit| limit.spec().name.to_owned()),
+            limit: limit.and_then(p50),
+            ratio: middle.map(|middle| middle.median),
+            ratio_quartiles: middle,
+            target: spec.target,
+            met: middle
+                .zip(spec.target)
+                .map(|(ratio, target)| ratio.median <= target),
+            judgement: judgement(middle, spec.target).to_owned(),
+            // Who spins goes to sleep only when it is stopped.
+            asleep_share: (cell.waits > 0 && spec.style != Style::Spinning)
+                .then(|| (asleep.min(1.0) * 1e3).round() / 1e3),
+            not_measured: cell.not_measured.clone(),
+        }
+    }
+
+    fn fan_out(&self, calls: &Calls) -> FanOut {
+        let limit = self.calls.first().filter(|limit| limit.kind != calls.kind);
+        let middle = limit.and_then(|limit| ratios(&calls.rounds, &limit.rounds));
+        FanOut {
+            name: calls.kind.spec().name.to_owned(),
+            watchers: CROWD,
+            processes: CROWD_PROCESSES,
+            calls: calls.last.len(),
+            // A call that did not wake all of them ends the measurement.
+            woken: calls.last.len() * CROWD as u64,
+            first_ns: Percentiles::of(&calls.first),
+            last_ns: Percentiles::of(&calls.last),
+            writer_ns: Percentiles::of(&calls.writer),
+            limit_name: limit.map(|limit| limit.kind.spec().name.to_owned()),
+            limit: limit.map(|limit| Percentiles::of(&limit.last).p50 as f64),
+            ratio: middle.map(|middle| middle.median),
+            ratio_quartiles: middle,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(cpu_a: Option<usize>, cpu_b: Option<usize>) -> WakePlan {
+        WakePlan {
+            rounds: 3,
+            quick: true,
+            cpu_a,
+            cpu_b,
+            seed: 1,
+        }
+    }
+
+    fn evidence() -> Evidence {
+        Evidence::new(&plan(None, None), [0, 1], 2, 0.5, |_| None)
+    }
+
+    fn sample(one_way: &[u64], sleeps: u64) -> Sample {
+        Sample {
+            one_way: one_way.to_vec(),
+            waits: 2 * one_way.len() as u64,
+            sleeps,
+            observed: [1, 2],
+            next: 0,
+        }
+    }
+
+    #[test]
+    fn processors_are_two_where_there_are_two() {
+        let of = |a, b, available: &[usize]| plan(a, b).processors(available);
+        assert_eq!(of(None, None, &[2, 5, 7]), Ok([2, 5]));
+        assert_eq!(of(None, Some(2), &[2, 5, 7]), Ok([5, 2]));
+        assert_eq!(of(Some(7), None, &[2, 5, 7]), Ok([7, 2]));
+        assert_eq!(of(None, None, &[3]), Ok([3, 3]));
+        for (a, b) in [(Some(9), None), (None, Some(9)), (Some(2), Some(2))] {
+            let error = of(a, b, &[2, 5]).unwrap_err();
+            assert!(error.contains("--cpu") && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_row_stands_beside_its_limit_and_says_how_many_slept() {
+        let mut evidence = evidence();
+        for (futex, watcher) in [(1000, 1100), (3000, 3300), (2000, 2200)] {
+            evidence.take(Situation::Idle, Kind::Futex, &sample(&[futex; 4], 8), true);
+            evidence.take(
+                Situation::Idle,
+                Kind::Watcher,
+                &sample(&[watcher; 4], 6),
+                true,
+            );
+        }
+        // What does not count is not seen.
+        evidence.take(
+            Situation::Idle,
+            Kind::Watcher,
+            &sample(&[90_000; 4], 0),
+            false,
+        );
+        let record = evidence.into_record(Environment::read());
+        let find = |name: &str| {
+            let mut rows = record.rows.iter();
+            rows.find(|row| row.name == name && row.situation == Situation::Idle)
+                .unwrap()
+        };
+        let row = find("watcher, asleep");
+        assert!((row.value_ns.unwrap() - 1100.0).abs() < 2.0);
+        assert!((row.limit.unwrap() - 1000.0).abs() < 2.0);
+        assert!((row.ratio.unwrap() - 1.1).abs() < 1e-9);
+        assert_eq!((row.met, row.asleep_share), (Some(true), Some(0.75)));
+        assert_eq!(find("cache line").value_ns, None);
+        assert_eq!(record.verdict, Verdict::Pass);
+        assert_eq!(record.placement.observed[1], BTreeSet::from([1]));
+    }
+
+    #[test]
+    fn a_wake_that_never_came_fails_and_a_deaf_partner_tells_nothing() {
+        let verdict = |broken, interrupted| {
+            let mut evidence = evidence();
+            evidence.broken = broken;
+            evidence.interrupted = interrupted;
+            let record = evidence.into_record(Environment::read());
+            (record.verdict, record.invariants.lost_wakes)
+        };
+        let whose = || "somebody".to_owned();
+        assert_eq!(
+            verdict(Some((Broken::Lost, whose())), false),
+            (Verdict::Fail, 1)
+        );
+        assert_eq!(
+            verdict(Some((Broken::Deaf, whose())), false),
+            (Verdict::Inconclusive, 0)
+        );
+        assert_eq!(verdict(None, true), (Verdict::Inconclusive, 0));
+        assert_eq!(verdict(None, false), (Verdict::Pass, 0));
+    }
+
+    #[test]
+    fn whoever_ran_elsewhere_is_misplaced() {
+        let mut evidence = evidence();
+        evidence.take(Situation::Same, Kind::Futex, &sample(&[1], 0), true);
+        let record = evidence.into_record(Environment::read());
+        assert_eq!(record.verdict, Verdict::Fail);
+        assert!(
+            record.reasons[0].contains("ran on 1"),
+            "{:?}",
+            record.reasons
+        );
+    }
+}

@@ -1,0 +1,299 @@
+//! The watcher's loop: take every notification, read what changed, and note how old the news is.
+//!
+//! Two things are proved at the end, when nobody writes any more and every ring has been emptied.
+//! Of each signal of the watched groups the watcher has taken a notification, or was told that it
+//! missed it. And of every watched key it knows the last epoch. The first rests on the store's own
+//! counts and does not ask what was told; the second asks just that, and rests on no count, but notices
+//! only a change that was the last of its key, by a watcher that had heard of the one before in time.
+
+use super::checks::Checks;
+use super::desk::Desk;
+use super::{Post, Report, buffer_len};
+use crate::block::Phase;
+use crate::keys::{self, Family};
+use crate::latency::{encode, histogram};
+use crate::oracle::body;
+use crate::target::{Heard, Hears, News, Reads};
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Name of the latencies of all notifications.
+pub(crate) const NOTIFICATION: &str = "notification";
+/// Name of the latencies of those that a watcher waited for.
+pub(crate) const WAKE: &str = "wake";
+
+/// Notifications between two looks at the run.
+const BATCH: u32 = 256;
+/// How long a watcher waits before it looks whether the run is over.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// What a watcher was told, from before the first write to after the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // Documented in results/README.md.
+pub struct Notices {
+    pub taken: u64,
+    pub measured: u64,
+    pub wakes: u64,
+    pub lagged: u64,
+    pub missed: u64,
+    pub signalled: Option<u64>,
+    pub lost: u64,
+}
+
+impl Notices {
+    /// Adds another watcher's.
+    #[must_use]
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            taken: self.taken + other.taken,
+            measured: self.measured + other.measured,
+            wakes: self.wakes + other.wakes,
+            lagged: self.lagged + other.lagged,
+            missed: self.missed + other.missed,
+            signalled: self
+                .signalled
+                .and_then(|signals| Some(signals + other.signalled?)),
+            lost: self.lost + other.lost,
+        }
+    }
+}
+
+/// Where a watcher is in the measured window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Window {
+    Before,
+    Open,
+    Closed,
+}
+
+/// A watcher's state.
+#[derive(Debug)]
+pub(crate) struct WatcherLoop {
+    checks: Checks,
+    oracle: bool,
+    notices: Notices,
+    /// By group: signals before the first write, and notifications taken.
+    groups: Vec<(u64, u64)>,
+    /// By slot: the last epoch heard of. Empty without the oracle.
+    epochs: Vec<u64>,
+    /// Notifications taken before the measured window.
+    before: u64,
+    window: Window,
+    /// Of how many notifications one is timed, and how many are left until then; 0 for none.
+    every: u32,
+    left: u32,
+    latencies: Box<Histogram<u64>>,
+    wakes: Box<Histogram<u64>>,
+    buf: Vec<u8>,
+}
+
+impl WatcherLoop {
+    /// Prepares a watcher; touches its memory. Nobody must write yet.
+    #[must_use]
+    pub(crate) fn new(post: &Post<'_>, ears: &mut impl Hears) -> Self {
+        let workload = post.workload;
+        let every = if workload.stamps_time() {
+            workload.sample
+        } else {
+            0
+        };
+        let mut watcher = Self {
+            checks: Checks::new(workload),
+            oracle: workload.oracle,
+            notices: Notices::default(),
+            groups: workload
+                .signal_groups()
+                .map(|group| (ears.signals(group), 0))
+                .collect(),
+            epochs: Vec::new(),
+            before: 0,
+            window: Window::Before,
+            every,
+            left: every,
+            latencies: Box::new(histogram()),
+            wakes: Box::new(histogram()),
+            buf: vec![0; buffer_len(workload)],
+        };
+        if watcher.oracle {
+            let slots = usize::try_from(workload.geometry().slots).unwrap_or(0);
+            watcher.epochs = vec![0; slots];
+            ears.resync(|news| watcher.heard_of(&news));
+        }
+        watcher
+    }
+
+    /// Takes notifications until the writers have ended and there are no more.
+    pub(super) fn run(&mut self, desk: &mut Desk<'_>, target: &impl Reads, ears: &mut impl Hears) {
+        let mut left = 0;
+        loop {
+            if left == 0 {
+                self.look(desk);
+                left = BATCH;
+            }
+            left -= 1;
+            match ears.next() {
+                // In this order: who sees that the writers have ended finds all that they told.
+                Heard::Nothing if self.look(desk) == Phase::Leave => match ears.next() {
+                    Heard::Nothing => break,
+                    heard => self.take(heard, false, target, ears),
+                },
+                Heard::Nothing => {
+                    let heard = ears.wait(PATIENCE);
+                    self.take(heard, true, target, ears);
+                }
+                heard => self.take(heard, false, target, ears),
+            }
+        }
+        self.prove(ears);
+    }
+
+    /// Ends the watcher.
+    pub(super) fn report(mut self, desk: Desk<'_>) -> Report {
+        self.notices.lost = self.checks.faults.lost_notifications;
+        let mut report = desk.report(self.checks.faults);
+        if self.window != Window::Before {
+            report
+                .histograms
+                .extend(encode(NOTIFICATION, &self.latencies));
+            report.histograms.extend(encode(WAKE, &self.wakes));
+        }
+        report.notices = Some(self.notices);
+        report
+    }
+
+    /// Looks where the run is; counts from when it is measured until it is stopped.
+    fn look(&mut self, desk: &mut Desk<'_>) -> Phase {
+        let phase = desk.phase();
+        match phase {
+            Phase::Measure if self.window == Window::Before => {
+                self.window = Window::Open;
+                self.before = self.notices.taken;
+                self.latencies.reset();
+                self.wakes.reset();
+            }
+            Phase::Stop | Phase::Leave if self.window == Window::Open => {
+                self.window = Window::Closed;
+                desk.end_window();
+                self.notices.measured = self.notices.taken - self.before;
+            }
+            _ => {}
+        }
+        phase
+    }
+
+    #[inline]
+    fn take(&mut self, heard: Heard, waited: bool, target: &impl Reads, ears: &mut impl Hears) {
+        match heard {
+            Heard::Nothing => {}
+            Heard::Change(news) => {
+                if let Some(group) = news.group {
+                    self.groups[usize::from(group)].1 += 1;
+                }
+                // What a resync promised comes without a signal of its own.
+                if news.group.is_some() || self.groups.is_empty() {
+                    self.notices.taken += 1;
+                    self.notices.wakes += u64::from(waited);
+                }
+                if self.oracle {
+                    self.heard_of(&news);
+                    self.read(&news, waited, target);
+                }
+            }
+            Heard::Lagged(missed) => {
+                self.notices.lagged += 1;
+                self.notices.missed += missed;
+                if self.oracle {
+                    ears.resync(|news| self.heard_of(&news));
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn heard_of(&mut self, news: &News) {
+        let slot = news.slot as usize;
+        if slot >= self.epochs.len() {
+            self.epochs.resize(slot + 1, 0);
+        }
+        self.epochs[slot] = self.epochs[slot].max(news.epoch);
+    }
+
+    /// Reads the value that the news is of, or a newer one, and how long ago it was written.
+    #[inline]
+    fn read(&mut self, news: &News, waited: bool, target: &impl Reads) {
+        let Some(index) = news.value else { return };
+        let key = keys::name(Family::Value, index);
+        // Removed since, or held just now: there is other news of that on the way.
+        let Ok(len) = target.get(&key, &mut self.buf) else {
+            return;
+        };
+        let now = splinter::cycles_fenced();
+        let value = &self.buf[..len];
+        let written = body::time_of(value);
+        let sound = self.checks.value(index, &key, value).is_some();
+        if let Some(written) = written.filter(|_| sound && self.counts() && self.due()) {
+            let age = now.saturating_sub(written);
+            self.latencies.saturating_record(age);
+            if waited {
+                self.wakes.saturating_record(age);
+            }
+        }
+    }
+
+    /// Tells whether what is timed now counts, or may: before the window it is forgotten again.
+    #[inline]
+    fn counts(&self) -> bool {
+        self.window != Window::Closed
+    }
+
+    /// Tells whether the next notification is to be timed, and counts it.
+    #[inline]
+    fn due(&mut self) -> bool {
+        if self.left > 1 {
+            self.left -= 1;
+            return false;
+        }
+        self.left = self.every;
+        self.every > 0
+    }
+
+    /// Compares what was heard with what there was to hear. Nobody writes any more.
+    fn prove(&mut self, ears: &mut impl Hears) {
+        let Notices { taken, missed, .. } = self.notices;
+        let groups = (0..).zip(self.groups.iter());
+        let signals: Vec<(u64, u64)> = groups
+            .map(|(group, &(start, taken))| (ears.signals(group) - start, taken))
+            .collect();
+        if !signals.is_empty() {
+            let all: u64 = signals.iter().map(|(signals, _)| signals).sum();
+            self.notices.signalled = Some(all);
+            // Which group a miss was in is not told, so groups are compared where there was none.
+            let lost = if missed == 0 {
+                let differences = signals.iter().map(|(there, taken)| there.abs_diff(*taken));
+                differences.sum()
+            } else {
+                all.abs_diff(taken + missed)
+            };
+            if lost > 0 {
+                self.checks.faults.lost_notifications(lost, || {
+                    format!("{all} signals: {taken} taken, {missed} told of as missed")
+                });
+            }
+        }
+        if self.oracle {
+            let (epochs, faults) = (&self.epochs, &mut self.checks.faults);
+            ears.resync(|news| {
+                let known = epochs.get(news.slot as usize).copied().unwrap_or(0);
+                if known != news.epoch && !news.order {
+                    faults.lost_notifications(1, || {
+                        format!(
+                            "slot {} is at epoch {}, heard of {known}",
+                            news.slot, news.epoch
+                        )
+                    });
+                }
+            });
+        }
+    }
+}
