@@ -2,6 +2,7 @@
 
 use crate::arena::key::Key;
 use crate::arena::layout::{GROUPS, WHOLE_STORE};
+use crate::arena::prefetch;
 use crate::arena::state::State;
 use crate::error::StoreError;
 use crate::signals::{Cursor, Glance, wake_bit};
@@ -194,9 +195,9 @@ impl Watcher {
     /// [`Lagged`].
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Option<Change>, Lagged> {
         let mut spin = Spin::new(self.spin, deadline);
-        loop {
+        while self.stirs_within(&mut spin) {
             match self.try_next() {
-                Ok(None) if self.stirs_within(&mut spin) => {}
+                Ok(None) if spin.goes_on() => {}
                 Ok(None) => break,
                 found => return found,
             }
@@ -253,6 +254,10 @@ impl Watcher {
         let Some(slot) = arena.slot(number) else {
             return Change { slot: number, key: None, epoch: 0, group };
         };
+        // Most will read the value next; which of the two it is, is not known yet.
+        for which in 0..2 {
+            prefetch::<false, _>(&arena.value(number, which)[0]);
+        }
         let mut spin = Spin::default();
         loop {
             let is_free = !State(slot.state_number.first_acquire()).is_claimed();
@@ -267,12 +272,14 @@ impl Watcher {
     /// Spins until a closer look at the rings is worth it. Returns false once that took too long.
     fn stirs_within(&self, spin: &mut Spin) -> bool {
         let arena = self.store.arena();
-        while spin.goes_on() {
+        loop {
             if self.cursors.iter().any(|cursor| arena.stirs(*cursor)) {
                 return true;
             }
+            if !spin.goes_on() {
+                return false;
+            }
         }
-        false
     }
 
     /// Whether no ring has anything for this watcher, and the writers still put it there.

@@ -35,11 +35,8 @@ impl<'a> Claimant<'a> {
 
     #[inline(always)]
     pub(super) fn check_len(&self, len: usize) -> Result<(), Error> {
-        if len > self.arena.shape.max_value_len as usize {
-            Err(Error::ValueTooLong)
-        } else {
-            Ok(())
-        }
+        let max = self.arena.shape.max_value_len as usize;
+        if len > max { Err(Error::ValueTooLong) } else { Ok(()) }
     }
 
     /// Writes `value` to the buffer that is not in force. Returns the meta word that puts it in force.
