@@ -523,17 +523,17 @@ fn the_watch_of_the_whole_store_is_heard_or_has_expired_but_never_neither() {
 fn who_caught_up_with_a_watch_that_expired_is_told_though_another_has_renewed_it() {
     let seen = explore_within(1, || {
         let tiny = routed([0, 0]);
-        tiny.arena().renew_watch(0);
+        let start = tiny.arena().begin_watch();
         let writer = tiny.writer(0, |writer| (0..4).for_each(|_| add_to_a(writer).unwrap()));
-        let watcher = tiny.spawn(|tiny| {
+        let watcher = tiny.spawn(move |tiny| {
             let mut ears = tiny.listen(&[WHOLE_STORE]);
-            ears.cursors[0].position = 0;
+            ears.cursors[0] = start;
             let heard = (0..4).filter_map(|_| ears.look(tiny)).collect();
             (ears, heard)
         });
         writer.join().unwrap();
         let (mut ears, mut heard): (Ears, Vec<_>) = watcher.join().unwrap();
-        tiny.arena().renew_watch(tiny.count(WHOLE_STORE));
+        tiny.arena().begin_watch();
         heard.extend(std::iter::from_fn(|| ears.look(&tiny)));
         let changed = heard.iter().filter(|heard| heard.1 == Glance::Changed(0)).count();
         assert!(changed < heard.len() || changed == 4, "{heard:?}");
