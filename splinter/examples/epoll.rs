@@ -12,7 +12,7 @@ use common::present;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use splinter::{Location, PollableWatcher, Store, WatchError};
+use splinter::{Change, Location, PollableWatcher, Store, WatchError};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,8 @@ fn run(location: &Location, seconds: u64) -> Result<(), Box<dyn std::error::Erro
     epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
     epoll.add(&watcher, EpollEvent::new(EpollFlags::EPOLLIN, STORE))?;
     let (mut changes, mut is_over) = (0_u64, false);
+    // What there was before the watch began; whatever changes from here on is heard of.
+    watcher.resync(|change| is_over |= show(&store, &change, &mut changes));
     while !is_over && Instant::now() < end {
         let mut events = [EpollEvent::empty(); 2];
         let ready = match epoll.wait(&mut events, EpollTimeout::NONE) {
@@ -70,19 +72,21 @@ fn take(
     loop {
         match watcher.try_next() {
             Ok(None) => return Ok(is_over),
-            Ok(Some(change)) => {
-                *changes += 1;
-                let Some(key) = change.key else { continue };
-                let Ok(Some(value)) = present(store.get_vec(key)) else { continue };
-                println!("{key}: {}", String::from_utf8_lossy(&value));
-                is_over |= key.as_ref() == b"end" && value == b"that is all";
-            }
-            // What was missed is in the store still: look at every key that is watched.
+            Ok(Some(change)) => is_over |= show(store, &change, changes),
             Err(WatchError::Lagged(lagged)) => {
                 println!("{lagged}");
-                watcher.resync(|_| *changes += 1);
+                watcher.resync(|change| is_over |= show(store, &change, changes));
             }
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Prints a change. Returns whether it is the last one.
+fn show(store: &Store, change: &Change, changes: &mut u64) -> bool {
+    *changes += 1;
+    let Some(key) = &change.key else { return false };
+    let Ok(Some(value)) = present(store.get_vec(key)) else { return false };
+    println!("{key}: {}", String::from_utf8_lossy(&value));
+    key.as_ref() == b"end" && value == b"that is all"
 }

@@ -302,7 +302,7 @@ impl Store {
         let names = tandem::names(base.as_ref(), values.len())?;
         let keys = tandem::keys(&names)?;
         let arena = self.arena();
-        arena.read_group(&keys, |order, window| {
+        arena.read_tandem(&keys, |order, window| {
             let payload = window.payload(arena);
             values[order].resize(payload.len(), 0);
             payload.copy_to(&mut values[order]).map(drop)

@@ -358,7 +358,7 @@ impl Writer {
     /// [`Error::ValueTooLong`], [`Error::Full`], [`Error::Again`]. No order was changed then.
     pub fn set_tandem(&mut self, base: impl AsRef<[u8]>, values: &[&[u8]]) -> Result<(), Error> {
         let names = tandem::names(base.as_ref(), values.len())?;
-        self.claimant()?.set_group(&tandem::keys(&names)?, values)
+        self.claimant()?.set_tandem(&tandem::keys(&names)?, values)
     }
 
     /// Removes the first `orders` orders of the tandem `base`, all at once. Returns how many there were.
@@ -367,7 +367,7 @@ impl Writer {
     /// [`Error::BadOrders`], [`Error::KeyTooLong`], [`Error::Again`].
     pub fn unset_tandem(&mut self, base: impl AsRef<[u8]>, orders: usize) -> Result<usize, Error> {
         let names = tandem::names(base.as_ref(), orders)?;
-        self.claimant()?.unset_group(&tandem::keys(&names)?)
+        self.claimant()?.unset_tandem(&tandem::keys(&names)?)
     }
 
     /// Zeroes every stale byte in the store, as level full would have, whatever the level is. Returns

@@ -143,13 +143,13 @@ pub(crate) struct Group {
 }
 
 /// A registered writer. The first line is its owner's alone; the second is read by others, and only
-/// written by group writes.
+/// written by writes of tandems.
 #[repr(C, align(128))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct Lane {
     /// How many changes this lane has published; the store's epoch is the sum over lanes.
     pub(crate) writes: Word,
-    /// The slot this lane last set out to claim, plus one; [`EVERY_SLOT`] in a group write.
+    /// The slot this lane last set out to claim, plus one; [`EVERY_SLOT`] in a tandem's write.
     pub(crate) slot_intent: Word,
     /// The slot this lane last set out to take over from a dead writer, plus one.
     pub(crate) takeover_intent: Word,
@@ -213,7 +213,7 @@ pub(crate) struct Slot {
     pub(crate) attention: Word,
     /// The key, padded with zeroes; its 64th byte is always zero.
     pub(crate) key: [Word; KEY_WORDS],
-    /// The meta word that a group write will publish.
+    /// The meta word that a tandem's write will publish.
     pub(crate) pending: Word,
     /// The 64 labels.
     pub(crate) labels: Word,

@@ -24,8 +24,8 @@ macro_rules! fields {
 /// | bits | field | meaning |
 /// |---|---|---|
 /// | 0–9 | lane | while the epoch is odd, the lane that holds the claim |
-/// | 10 | tandem | the claim belongs to a group; the pending word is in force once the lane commits |
-/// | 11 | settled | the pending word is in force (a committed group's claim, taken over) |
+/// | 10 | tandem | the claim belongs to a tandem; the pending word is in force once the lane commits |
+/// | 11 | settled | the pending word is in force (a committed tandem's claim, taken over) |
 /// | 12–63 | epoch | odd while claimed, even when stable; only ever grows |
 ///
 /// Bits 0–11 are zero while the epoch is even. At 50 million writes a second to one slot, the epoch
@@ -50,7 +50,7 @@ impl State {
         (self.0 & 0x3ff) as u32
     }
 
-    /// Whether the claim belongs to a group whose lane decides if it is committed.
+    /// Whether the claim belongs to a tandem whose lane decides if it is committed.
     pub(crate) const fn is_tandem(self) -> bool {
         self.0 & Self::TANDEM != 0
     }
@@ -60,9 +60,9 @@ impl State {
         self.0 & Self::SETTLED != 0
     }
 
-    /// Whether the claim is a group's: one of the two above, perhaps.
+    /// Whether the claim is a tandem's: one of the two above, perhaps.
     #[inline(always)]
-    pub(crate) const fn is_grouped(self) -> bool {
+    pub(crate) const fn is_of_tandem(self) -> bool {
         self.0 & (Self::TANDEM | Self::SETTLED) != 0
     }
 
@@ -220,7 +220,7 @@ impl Attention {
     }
 
     /// Whether changes may concern a group.
-    pub(crate) const fn is_grouped(self) -> bool {
+    pub(crate) const fn is_routed(self) -> bool {
         self.0 & (Self::ROUTED | Self::LABELLED) != 0
     }
 

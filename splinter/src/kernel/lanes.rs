@@ -79,7 +79,7 @@ impl LaneLocks {
         let Some(offset) = self.bytes.offset(lane) else {
             return Ok(false);
         };
-        let failed = |e| StoreError::os("lock a lane of", self.subject.as_str(), e);
+        let failed = |e| StoreError::os("lock a byte of", self.subject.as_str(), e);
         let fd = self.descriptor().map_err(failed)?;
         let (word, bit) = self.bit(lane);
         // Acquire pairs with the release in `release`: the kernel's lock is gone before the bit is.

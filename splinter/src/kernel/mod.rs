@@ -13,11 +13,11 @@ mod location;
 mod map;
 pub(crate) mod numa;
 mod pollable;
-mod ring;
 mod staged;
 mod sys;
 #[cfg(test)]
 mod testing;
+mod uring;
 
 pub(crate) use backing::{Backing, Seals, adopt, open};
 pub(crate) use fork::forks;

@@ -1,5 +1,5 @@
 //! A descriptor that becomes readable when a word of shared memory is rung, for programs that wait
-//! in epoll and its kin. It is an eventfd, and two ways lead to it: [`ring`](super::ring), where the
+//! in epoll and its kin. It is an eventfd, and two ways lead to it: [`uring`](super::uring), where the
 //! kernel waits on the futex, and [`helper`](super::helper), where a thread does. Either may take
 //! over from the other while the descriptor stays the same. Knows nothing of who rings, or what the
 //! word counts.
@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use super::fork::{self, forks};
 use super::helper::Helper;
-use super::ring::Ring;
 use super::sys;
+use super::uring::Ring;
 
 /// What makes a watcher's descriptor readable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

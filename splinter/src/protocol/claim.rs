@@ -171,7 +171,7 @@ impl<'a> Claimant<'a> {
     /// asked for only when there is no other.
     ///
     /// # Errors
-    /// [`Error::Full`] when every slot holds a key or a new one of this very group; [`Error::Again`] when
+    /// [`Error::Full`] when every slot holds a key or a new one of this very tandem; [`Error::Again`] when
     /// others hold one that may come free.
     fn claim_free(&mut self) -> Result<Claim<'a>, Error> {
         let (arena, map) = (self.arena, self.arena.map);
@@ -277,8 +277,7 @@ impl<'a> Claimant<'a> {
             chunk.lower_reach();
         }
         claim.state = advance(claim.slot, claim.state);
-        let wiped = arena.wipe_vacant(claim.number, claim.slot, vacant);
-        claim.slot.meta.store(wiped.0, Release);
+        claim.slot.meta.store(arena.wipe_vacant(claim.number, claim.slot, vacant).0, Release);
         arena.attend(claim.number, claim.slot, false);
         self.release(claim);
     }

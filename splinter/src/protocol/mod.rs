@@ -7,13 +7,13 @@
 
 mod announce;
 mod claim;
-mod group;
 mod index;
 #[cfg(all(test, loom))]
 pub(crate) mod models;
 mod number;
 mod read;
 mod scrub;
+mod tandem;
 mod write;
 
 use crate::arena::Arena;

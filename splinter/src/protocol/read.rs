@@ -16,7 +16,7 @@ pub(crate) struct Window<'a> {
     pub(crate) slot: &'a Slot,
     pub(super) state: State,
     pub(crate) meta: Meta,
-    /// The meta word is one that a group has committed and not yet published: it holds as long as the
+    /// The meta word is one that a tandem has committed and not yet published: it holds as long as the
     /// claim does.
     pinned: bool,
 }
@@ -67,14 +67,14 @@ impl<'a> Arena<'a> {
         (window.meta.is_present() && key.is_in(slot)).then_some(window)
     }
 
-    /// Opens a window as [`Self::window`] does if there is nothing special about the slot: no group holds
+    /// Opens a window as [`Self::window`] does if there is nothing special about the slot: no tandem holds
     /// it, and its value is in a buffer.
     #[inline(always)]
     pub(crate) fn plain_window(&self, number: u32, key: &KeyRef<'_>) -> Option<Window<'a>> {
         let slot = self.slot(number)?;
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(load_acquire(&slot.meta));
-        let plain = !state.is_grouped() & meta.is_buffered();
+        let plain = !state.is_of_tandem() & meta.is_buffered();
         (plain && key.is_in(slot)).then_some(Window { number, slot, state, meta, pinned: false })
     }
 
@@ -83,12 +83,12 @@ impl<'a> Arena<'a> {
     pub(crate) fn open(&self, number: u32, slot: &'a Slot) -> Window<'a> {
         let state = State(slot.state_number.first_acquire());
         // The state is read before the meta word: what is in force may only get newer in between.
-        let pinned = state.is_grouped() && self.is_committed(state);
+        let pinned = state.is_of_tandem() && self.is_committed(state);
         let meta = Meta(load_acquire(if pinned { &slot.pending } else { &slot.meta }));
         Window { number, slot, state, meta, pinned }
     }
 
-    /// Whether a group's claim has its pending word in force, by its lane's word or its own.
+    /// Whether a tandem's claim has its pending word in force, by its lane's word or its own.
     #[cold]
     #[inline(never)]
     pub(super) fn is_committed(&self, state: State) -> bool {
@@ -130,11 +130,11 @@ impl<'a> Arena<'a> {
     }
 
     /// Reads all `keys` as they were at one moment: between the last window's opening and the first
-    /// one's check nothing moved, a group's commit included.
+    /// one's check nothing moved, a tandem's commit included.
     ///
     /// # Errors
     /// [`Error::NotFound`] when any is missing; [`Error::Again`] when they kept changing.
-    pub(crate) fn read_group(
+    pub(crate) fn read_tandem(
         &self,
         keys: &[KeyRef<'_>],
         mut body: impl FnMut(usize, &Window<'a>) -> Result<(), Error>,

@@ -57,7 +57,7 @@ pub(crate) enum Bed {
 impl<'a> Arena<'a> {
     /// Returns the groups that hear of changes to the slot, one bit each.
     pub(crate) fn groups_of(&self, number: u32, slot: &Slot) -> u64 {
-        if !Attention(slot.attention.load(Relaxed)).is_grouped() {
+        if !Attention(slot.attention.load(Relaxed)).is_routed() {
             return 0;
         }
         let mut groups = self.routes[number as usize].load(Relaxed);
@@ -73,7 +73,7 @@ impl<'a> Arena<'a> {
     /// Returns the groups that labels led to which the dead owner of the claim in `seen` may have taken away.
     /// After a tandem it may return others: they hear of a change that does not concern them.
     pub(crate) fn groups_before(&self, slot: &Slot, seen: State) -> u64 {
-        if seen.is_grouped() { 0 } else { slot.pending.load(Relaxed) }
+        if seen.is_of_tandem() { 0 } else { slot.pending.load(Relaxed) }
     }
 
     /// Brings the slot's attention word in line with its routes and labels; without a key it has neither.
@@ -84,7 +84,7 @@ impl<'a> Arena<'a> {
         if is_present {
             routes = self.routes[number as usize].load(Relaxed);
             labels = slot.labels.load(Relaxed);
-        } else if old.is_grouped() {
+        } else if old.is_routed() {
             self.routes[number as usize].store(0, Relaxed);
         }
         while old != old.following(routes, labels) {

@@ -37,8 +37,8 @@ pub(super) fn deeds() -> [Deed; 13] {
     };
     let tandem = Deed {
         name: "tandem",
-        prepare: |writer| writer.set_group(&[letter(0), letter(1)], &[A, A]),
-        act: |writer| writer.set_group(&[letter(0), letter(1)], &[B, B]),
+        prepare: |writer| writer.set_tandem(&[letter(0), letter(1)], &[A, A]),
+        act: |writer| writer.set_tandem(&[letter(0), letter(1)], &[B, B]),
         is_tandem: true,
         ..base
     };
@@ -78,7 +78,7 @@ pub(super) fn deeds() -> [Deed; 13] {
         Deed { name: "tandem insert", prepare: nothing, before: None, ..tandem },
         Deed {
             name: "tandem unset",
-            act: |writer| writer.unset_group(&[letter(0), letter(1)]).map(drop),
+            act: |writer| writer.unset_tandem(&[letter(0), letter(1)]).map(drop),
             after: None,
             ..tandem
         },

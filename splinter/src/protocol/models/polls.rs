@@ -104,7 +104,7 @@ fn who_waits_for_a_key_always_hears_of_its_removal() {
 
 #[test]
 fn who_waits_for_a_key_always_hears_of_a_tandem() {
-    let act: Act = |writer| writer.set_group(&[letter(0), letter(1)], &[&value(2), &value(2)]);
+    let act: Act = |writer| writer.set_tandem(&[letter(0), letter(1)], &[&value(2), &value(2)]);
     check_heard(act, &Ok(value(2)));
 }
 

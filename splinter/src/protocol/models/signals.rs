@@ -370,8 +370,8 @@ fn a_new_key_in_the_slot_of_a_removed_one_inherits_no_routes_and_no_labels() {
 
 #[test]
 fn a_tandem_signals_each_of_its_groups_once_and_when_all_of_it_can_be_read() {
-    let set: Act = |writer| writer.set_group(&[letter(0), letter(1)], &[&[2; 8], &[2; 8]]);
-    let unset: Act = |writer| writer.unset_group(&[letter(0), letter(1)]).map(drop);
+    let set: Act = |writer| writer.set_tandem(&[letter(0), letter(1)], &[&[2; 8], &[2; 8]]);
+    let unset: Act = |writer| writer.unset_tandem(&[letter(0), letter(1)]).map(drop);
     for act in [set, unset] {
         let seen = explore_within(1, move || {
             let tiny = routed([1, 3]);
@@ -406,7 +406,7 @@ fn a_tandem_that_takes_a_dead_claim_over_still_signals_its_own_change() {
             }
         });
         let set = |writer: &mut Claimant<'_>| {
-            writer.set_group(&[letter(0), letter(1)], &[&[3; 8], &[3; 8]])
+            writer.set_tandem(&[letter(0), letter(1)], &[&[3; 8], &[3; 8]])
         };
         assert_eq!(tiny.writer(1, set).join().unwrap(), Ok(()));
         watcher.join().unwrap();

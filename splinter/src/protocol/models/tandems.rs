@@ -6,7 +6,7 @@ const TWO: Size = Size { slots: 2, chunks: 1, lanes: 3, words: 1, dim: 0, scrub:
 
 /// Writes both keys as one generation.
 fn write(writer: &mut Claimant<'_>, byte: u8) -> Result<(), Error> {
-    writer.set_group(&[letter(0), letter(1)], &[&[byte; 8], &[byte; 8]])
+    writer.set_tandem(&[letter(0), letter(1)], &[&[byte; 8], &[byte; 8]])
 }
 
 /// Builds a store that holds generation 1.
@@ -20,7 +20,7 @@ fn generation_one() -> Arc<Tiny> {
 pub(super) fn read(tiny: &Tiny) -> Result<[u8; 2], Error> {
     let arena = tiny.arena();
     let mut bytes = [0; 2];
-    arena.read_group(&[letter(0), letter(1)], |order, window| {
+    arena.read_tandem(&[letter(0), letter(1)], |order, window| {
         let mut out = [0; 8];
         let len = window.payload(&arena).copy_to(&mut out)?;
         bytes[order] = if out == [out[0]; 8] { out[0] } else { 0 };
@@ -108,8 +108,8 @@ fn tandem_writes_that_overlap_are_whole_or_change_nothing() {
         let tiny = generation_one();
         let one = tiny.writer(0, |writer| write(writer, 2));
         // Named the other way round: claims are made in the order of addresses all the same.
-        let other =
-            tiny.writer(1, |writer| writer.set_group(&[letter(1), letter(0)], &[&[3; 8], &[3; 8]]));
+        let other = tiny
+            .writer(1, |writer| writer.set_tandem(&[letter(1), letter(0)], &[&[3; 8], &[3; 8]]));
         let results = (one.join().unwrap(), other.join().unwrap());
         tiny.check_at_rest();
         (results, each(&tiny))
@@ -128,7 +128,7 @@ fn tandem_writes_that_overlap_are_whole_or_change_nothing() {
 fn a_tandem_removal_is_seen_by_a_tandem_read_as_one() {
     let seen = explore(|| {
         let tiny = generation_one();
-        let writer = tiny.writer(0, |writer| writer.unset_group(&[letter(0), letter(1)]));
+        let writer = tiny.writer(0, |writer| writer.unset_tandem(&[letter(0), letter(1)]));
         let reader = tiny.spawn(read);
         assert_eq!(writer.join().unwrap(), Ok(2));
         tiny.check_at_rest();

@@ -15,25 +15,29 @@ use crate::sync::{Relaxed, Release};
 
 impl<'a> Claimant<'a> {
     /// Sets all `keys` to `values` as one generation, creating those that are missing.
-    pub(crate) fn set_group(&mut self, keys: &[KeyRef<'_>], values: &[&[u8]]) -> Result<(), Error> {
+    pub(crate) fn set_tandem(
+        &mut self,
+        keys: &[KeyRef<'_>],
+        values: &[&[u8]],
+    ) -> Result<(), Error> {
         for value in values {
             self.check_len(value.len())?;
         }
         // A number word has no second buffer; an integer operation makes a number of it again.
         let write = |this: &Self, at: usize, claim: &Claim<'a>| this.write_value(claim, values[at]);
-        self.group(keys, Self::claim_or_insert, write).map(drop)
+        self.publish_together(keys, Self::claim_or_insert, write).map(drop)
     }
 
     /// Removes those of `keys` that are present, all at once. Returns how many were.
-    pub(crate) fn unset_group(&mut self, keys: &[KeyRef<'_>]) -> Result<usize, Error> {
-        self.group(keys, Self::claim, |this, _, claim| {
+    pub(crate) fn unset_tandem(&mut self, keys: &[KeyRef<'_>]) -> Result<usize, Error> {
+        self.publish_together(keys, Self::claim, |this, _, claim| {
             this.mark(claim.number, false);
             claim.meta.vacant()
         })
     }
 
     /// Claims `keys`, has `content` say what is to be in force of each, and puts it in force.
-    fn group(
+    fn publish_together(
         &mut self,
         keys: &[KeyRef<'_>],
         claim: impl Fn(&mut Self, &KeyRef<'_>) -> Result<Claim<'a>, Error>,
@@ -87,7 +91,7 @@ impl<'a> Claimant<'a> {
                 }
             }
         }
-        // One that has come since came with a group of which the others were claimed too late.
+        // One that has come since came with a tandem of which the others were claimed too late.
         if missing.into_iter().any(|key| arena.locate(key).is_some()) {
             failure = Some(Error::Again);
         }
