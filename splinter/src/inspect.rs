@@ -112,7 +112,7 @@ impl Arena<'_> {
         let routes = self.routes[number as usize].load(Relaxed);
         let labels = if meta.is_present() { slot.labels.load(Relaxed) } else { 0 };
         let attention = Attention(slot.attention.load(Relaxed));
-        attention != attention.following(routes, labels) || routes != 0 && !meta.is_present()
+        attention != Attention::of(routes, labels) || routes != 0 && !meta.is_present()
     }
 
     /// Counts the slot's non-zero bytes where the scrub level in force promises zeroes.

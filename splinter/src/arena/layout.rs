@@ -209,7 +209,7 @@ pub(crate) struct Slot {
     pub(crate) state_number: Pair,
     /// A [`Meta`](super::state::Meta).
     pub(crate) meta: Word,
-    /// An [`Attention`](super::state::Attention): whether somebody wants to hear of changes.
+    /// An [`Attention`](super::state::Attention): whether changes may concern a group.
     pub(crate) attention: Word,
     /// The key, padded with zeroes; its 64th byte is always zero.
     pub(crate) key: [Word; KEY_WORDS],

@@ -88,12 +88,11 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Whether anybody wants to hear of a change to `slot`, as its attention word and the header's flags
-    /// say.
+    /// Whether changes to `slot` are signalled, as its attention word and the header's flags say.
     #[inline(always)]
     pub(crate) fn is_heard(&self, slot: &Slot) -> bool {
         let attention = Attention(slot.attention.load(Relaxed));
-        attention.is_wanted() || self.header.flags.load(Relaxed) & FLAG_WATCHED != 0
+        attention.is_routed() || self.header.flags.load(Relaxed) & FLAG_WATCHED != 0
     }
 
     /// Borrows the record of a slot, if there is one of that number.

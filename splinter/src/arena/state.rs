@@ -26,20 +26,24 @@ macro_rules! fields {
 /// | 0–9 | lane | while the epoch is odd, the lane that holds the claim |
 /// | 10 | tandem | the claim belongs to a tandem; the pending word is in force once the lane commits |
 /// | 11 | settled | the pending word is in force (a committed tandem's claim, taken over) |
-/// | 12–63 | epoch | odd while claimed, even when stable; only ever grows |
+/// | 12 | polled | somebody may sleep until the slot changes; set while the epoch is even, and kept by claims |
+/// | 13–63 | epoch | odd while claimed, even when stable; only ever grows |
 ///
 /// Bits 0–11 are zero while the epoch is even. At 50 million writes a second to one slot, the epoch
-/// lasts 1.4 years.
+/// lasts 8 months.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct State(pub(crate) u64);
 
 impl State {
     const TANDEM: u64 = 1 << 10;
     const SETTLED: u64 = 1 << 11;
-    const EPOCH: u64 = 1 << 12;
+    const POLLED: u64 = 1 << 12;
+    const EPOCH: u64 = 1 << 13;
+    /// Lane and flags of a claim.
+    const CLAIM: u64 = 0xfff;
 
     pub(crate) const fn epoch(self) -> u64 {
-        self.0 >> 12
+        self.0 >> 13
     }
 
     pub(crate) const fn is_claimed(self) -> bool {
@@ -66,9 +70,32 @@ impl State {
         self.0 & (Self::TANDEM | Self::SETTLED) != 0
     }
 
+    /// Whether somebody is to be woken by whoever publishes a change.
+    #[inline(always)]
+    pub(crate) const fn is_polled(self) -> bool {
+        self.0 & Self::POLLED != 0
+    }
+
+    /// Whether nobody holds the slot, and nobody sleeps on it.
+    #[inline(always)]
+    pub(crate) const fn is_at_rest(self) -> bool {
+        self.0 & (Self::EPOCH | Self::POLLED) == 0
+    }
+
+    /// Returns the state with somebody asleep on it.
+    pub(crate) const fn polled(self) -> Self {
+        Self(self.0 | Self::POLLED)
+    }
+
+    /// Returns the state with nobody left to be woken.
+    pub(crate) const fn unpolled(self) -> Self {
+        Self(self.0 & !Self::POLLED)
+    }
+
     /// Returns the even state with `epoch`.
+    #[cfg(all(test, not(loom)))]
     pub(crate) const fn stable(epoch: u64) -> Self {
-        Self(epoch << 12)
+        Self(epoch << 13)
     }
 
     /// Returns the stable state's successor, claimed by `lane`.
@@ -87,13 +114,13 @@ impl State {
     /// Returns the claim in the hands of `lane`, two epochs on.
     pub(crate) const fn taken_over(self, lane: u32, settled: bool) -> Self {
         let flag = if settled { Self::SETTLED } else { 0 };
-        Self(Self::stable(self.epoch()).advanced().0 | flag | lane as u64)
+        Self(self.advanced().0 & !Self::CLAIM | flag | lane as u64)
     }
 
-    /// Returns the stable state that follows the claim.
+    /// Returns the stable state that follows the claim, with whoever sleeps still asleep.
     #[inline(always)]
     pub(crate) const fn released(self) -> Self {
-        Self((self.0 | 0xfff).wrapping_add(1))
+        Self((self.0 & !Self::CLAIM).wrapping_add(Self::EPOCH))
     }
 
     /// Returns the last even epoch, unless it is `epoch`. Mostly it is later then; not where the epoch was
@@ -196,53 +223,31 @@ impl Meta {
     }
 }
 
-/// A slot's attention word: what a writer looks at to see whether anybody wants to hear of the change.
+/// A slot's attention word: what a writer looks at to see whether changes concern a group. It follows the
+/// slot's route and labels, and changes under the slot's claim as they do.
 ///
 /// | bits | field | meaning |
 /// |---|---|---|
-/// | 0 | polled | somebody may sleep on the slot's state |
-/// | 1 | routed | the slot's own routes are not zero |
-/// | 2 | labelled | the key has labels |
-/// | 32–63 | arrivals | how often somebody set out to sleep on the state |
+/// | 0 | routed | the slot's route is not zero |
+/// | 1 | labelled | the key has labels |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Attention(pub(crate) u64);
 
 impl Attention {
-    pub(crate) const POLLED: u64 = 1;
-    pub(crate) const ROUTED: u64 = 2;
-    pub(crate) const LABELLED: u64 = 4;
-    const WANTED: u64 = Self::POLLED | Self::ROUTED | Self::LABELLED;
-
-    /// Whether anybody wants to hear of changes.
-    #[inline(always)]
-    pub(crate) const fn is_wanted(self) -> bool {
-        self.0 & Self::WANTED != 0
-    }
+    const ROUTED: u64 = 1;
+    const LABELLED: u64 = 2;
 
     /// Whether changes may concern a group.
+    #[inline(always)]
     pub(crate) const fn is_routed(self) -> bool {
         self.0 & (Self::ROUTED | Self::LABELLED) != 0
     }
 
-    pub(crate) const fn is_polled(self) -> bool {
-        self.0 & Self::POLLED != 0
-    }
-
-    /// Returns the word once one more has set out to sleep.
-    pub(crate) const fn arrived(self) -> Self {
-        Self(self.0.wrapping_add(1 << 32) | Self::POLLED)
-    }
-
-    /// Returns the word once all who had arrived were woken.
-    pub(crate) const fn departed(self) -> Self {
-        Self(self.0 & !Self::POLLED)
-    }
-
     /// Returns the word of a slot with these routes and labels.
-    pub(crate) const fn following(self, routes: u64, labels: u64) -> Self {
+    pub(crate) const fn of(routes: u64, labels: u64) -> Self {
         let routed = if routes != 0 { Self::ROUTED } else { 0 };
         let labelled = if labels != 0 { Self::LABELLED } else { 0 };
-        Self(self.0 & !(Self::ROUTED | Self::LABELLED) | routed | labelled)
+        Self(routed | labelled)
     }
 }
 

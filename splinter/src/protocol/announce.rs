@@ -5,7 +5,6 @@
 use super::{Claimant, claim::Claim};
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
-use crate::arena::state::Attention;
 use crate::error::Error;
 use crate::sync::Relaxed;
 
@@ -19,18 +18,22 @@ impl<'a> Claimant<'a> {
     }
 
     /// Gives the claim back, and wakes whom that concerns.
-    pub(super) fn release(&mut self, claim: Claim<'a>) {
-        let (slot, before) = (claim.slot, Attention(claim.slot.attention.load(Relaxed)));
+    pub(super) fn release(&mut self, mut claim: Claim<'a>) {
+        let (slot, polled) = (claim.slot, claim.state.is_polled());
+        if polled {
+            // Were this writer killed before it wakes anybody, the lane's next owner would.
+            self.record.takeover_intent.store(u64::from(claim.number) + 1, Relaxed);
+            claim.state = claim.state.unpolled();
+        }
         drop(claim);
-        self.wake(slot, before);
+        self.wake(slot, polled);
     }
 
-    /// Lets others hear of a change that was made without a claim, or by somebody who died. `before` is what
-    /// the attention word read before it.
+    /// Lets others hear of a change that was made without a claim, or by somebody who died.
     #[cold]
-    pub(super) fn tell(&mut self, number: u32, slot: &Slot, before: Attention) {
+    pub(super) fn tell(&mut self, number: u32, slot: &Slot, polled: bool) {
         self.arena.signal(number, self.arena.groups_of(number, slot), &mut self.wakes);
-        self.wake(slot, before);
+        self.wake(slot, polled);
     }
 
     /// Signals a change of the slot to the claim's groups, and those that the slot is routed to; of a
@@ -44,15 +47,10 @@ impl<'a> Claimant<'a> {
         self.arena.signal(claim.number, groups, &mut self.wakes);
     }
 
-    /// Wakes who sleeps on the slot, or for a group that was signalled. `before` is what the attention word
-    /// read before the change took effect: who had set out to sleep by then needs no waking after this.
-    pub(super) fn wake(&mut self, slot: &Slot, before: Attention) {
-        let now = Attention(slot.attention.load(Relaxed));
-        if now.is_polled() {
+    /// Wakes who sleeps on the slot, if it was `polled`, and for a group that was signalled.
+    fn wake(&mut self, slot: &Slot, polled: bool) {
+        if polled {
             self.host.wake_slot(slot);
-            if now == before {
-                let _ = slot.attention.compare_exchange(now.0, now.departed().0, Relaxed, Relaxed);
-            }
         }
         if self.told.is_none() {
             self.arena.ring_bell(&mut self.wakes, &*self.host);

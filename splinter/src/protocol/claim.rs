@@ -23,8 +23,8 @@ pub(super) struct Claim<'a> {
 impl<'a> Claim<'a> {
     fn new(number: u32, slot: &'a Slot, state: State, meta: Meta) -> Self {
         // Whoever sees a byte written under the claim sees the claim: this fence and the readers'
-        // acquire fence before they look at the state again. And whoever is about to sleep sees the
-        // claim, or is seen when the claimant looks at the attention word.
+        // acquire fence before they look at the state again. And whoever has just begun to watch the
+        // whole store sees the claim, or is seen when the claimant looks at the flags.
         fence_after_exchange();
         Self { number, slot, state, meta, groups: 0 }
     }
@@ -242,7 +242,8 @@ impl<'a> Claimant<'a> {
         }
         self.count_write();
         let attention = Attention(claim.slot.attention.load(Relaxed));
-        if flags & FLAG_WATCHED != 0 || claim.groups != 0 || attention.is_wanted() {
+        let watched = flags & FLAG_WATCHED != 0 || claim.groups != 0 || attention.is_routed();
+        if watched || claim.state.is_polled() {
             self.release_aloud(claim);
         }
     }

@@ -18,7 +18,7 @@ mod write;
 
 use crate::arena::Arena;
 use crate::arena::layout::{EVERY_SLOT, Lane};
-use crate::arena::state::{Attention, State};
+use crate::arena::state::State;
 use crate::host::Host;
 use crate::signals::Wakes;
 use crate::sync::{Acquire, Relaxed, Release, Word, spin_loop};
@@ -113,13 +113,13 @@ impl<'a> Claimant<'a> {
     fn recover_lane(&mut self) {
         let record = self.record;
         let last = |intent: &Word| (intent.load(Acquire) as u32).wrapping_sub(1);
-        self.recover_slot(last(&record.takeover_intent), true);
+        self.recover_slot(last(&record.takeover_intent));
         if record.slot_intent.load(Acquire) == EVERY_SLOT {
             for slot in self.arena.marked(|word| word.touched.load(Relaxed)) {
-                self.recover_slot(slot, false);
+                self.take_over_if(slot, |this, lane| lane == this.lane);
             }
         } else {
-            self.recover_slot(last(&record.slot_intent), true);
+            self.recover_slot(last(&record.slot_intent));
         }
         self.recover_chunk(last(&record.chunk_intent) as usize);
         // Only now that no tandem claim of this lane is left may its pending words lose force.
@@ -128,12 +128,12 @@ impl<'a> Claimant<'a> {
         record.rest();
     }
 
-    /// Takes over the claim on slot `number` if this lane's former owner died with it, and wakes who sleeps on
-    /// the slot. A change that needs no claim may have been signalled to nobody: tells of it `again`.
-    fn recover_slot(&mut self, number: u32, again: bool) {
+    /// Takes over the claim on slot `number` if this lane's former owner died with it, and tells of a change
+    /// that it may have told nobody of.
+    fn recover_slot(&mut self, number: u32) {
         let Some(slot) = self.arena.slot(number) else { return };
         self.take_over_if(number, |this, lane| lane == this.lane);
-        if again { self.tell(number, slot, Attention(0)) } else { self.wake(slot, Attention(0)) }
+        self.tell(number, slot, true);
     }
 
     /// Takes over the claim on slot `number`, if there is one and its lane's owner is dead.

@@ -6,7 +6,7 @@ use super::Claimant;
 use crate::arena::Scrub;
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
-use crate::arena::state::{Attention, KIND_BIGUINT, Meta, State};
+use crate::arena::state::{KIND_BIGUINT, Meta, State};
 use crate::error::Error;
 use crate::integer::{IntegerOp, number_in_slot, number_to_be};
 use crate::sync::{Pair, Relaxed, fence_after_exchange, spin_loop};
@@ -29,14 +29,14 @@ impl<'a> Claimant<'a> {
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(slot.meta.load(Relaxed));
-        let ready = !state.is_claimed() & meta.is_present() & meta.is_number();
+        let ready = state.is_at_rest() & meta.is_present() & meta.is_number();
         if !ready || self.arena.is_heard(slot) || self.must_prepare(meta) || !key.is_in(slot) {
             return None;
         }
         let new = self.exchange(number, slot, state, |old| op.apply(old))?;
-        if self.arena.is_heard(slot) {
+        if self.arena.is_watched() {
             // Only since a moment ago.
-            self.tell(number, slot, Attention(0));
+            self.tell(number, slot, false);
         }
         Some(new)
     }
@@ -56,8 +56,8 @@ impl<'a> Claimant<'a> {
         }
         let old = slot.state_number.second();
         let new = change(old);
-        let owned = state.claimed(self.lane, false).0;
-        let done = slot.state_number.exchange((state.0, old), (state.advanced().0, new), owned);
+        let (owned, next) = (state.claimed(self.lane, false).0, state.advanced().unpolled());
+        let done = slot.state_number.exchange((state.0, old), (next.0, new), owned);
         if done {
             fence_after_exchange();
             self.count_write();
@@ -105,9 +105,8 @@ impl<'a> Claimant<'a> {
             } else {
                 // Were this writer killed before it tells of the change, the lane's next owner would.
                 self.intend(number);
-                let before = Attention(slot.attention.load(Relaxed));
                 if let Some(new) = self.exchange(number, slot, state, &change) {
-                    self.tell(number, slot, before);
+                    self.tell(number, slot, state.is_polled());
                     return Some(Ok(new));
                 }
                 back_off(failures);

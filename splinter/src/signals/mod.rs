@@ -48,7 +48,7 @@ impl Wakes {
 pub(crate) enum Bed {
     /// It has changed: the last even epoch.
     Changed(u64),
-    /// A writer holds it, and may not wake anybody when it lets go: sleep for a moment only.
+    /// A writer holds it, or was quicker: look again in a moment.
     Claimed(u64),
     /// Nobody publishes a change without waking who sleeps while the state word reads this.
     Made(u64),
@@ -77,9 +77,9 @@ impl<'a> Arena<'a> {
     }
 
     /// Brings the slot's attention word in line with its routes and labels; without a key it has neither.
-    /// The caller holds the slot, though others may set out to sleep on it meanwhile.
+    /// The caller holds the slot.
     pub(crate) fn attend(&self, number: u32, slot: &Slot, is_present: bool) {
-        let mut old = Attention(slot.attention.load(Relaxed));
+        let old = Attention(slot.attention.load(Relaxed));
         let (mut routes, mut labels) = (0, 0);
         if is_present {
             routes = self.routes[number as usize].load(Relaxed);
@@ -87,12 +87,8 @@ impl<'a> Arena<'a> {
         } else if old.is_routed() {
             self.routes[number as usize].store(0, Relaxed);
         }
-        while old != old.following(routes, labels) {
-            let new = old.following(routes, labels);
-            match slot.attention.compare_exchange(old.0, new.0, Relaxed, Relaxed) {
-                Ok(_) => return,
-                Err(now) => old = Attention(now),
-            }
+        if old != Attention::of(routes, labels) {
+            slot.attention.store(Attention::of(routes, labels).0, Relaxed);
         }
     }
 
@@ -218,22 +214,15 @@ impl<'a> Arena<'a> {
 
     /// Says that somebody is about to sleep until the slot has another epoch than `epoch`.
     ///
-    /// A writer looks at the attention word after it has claimed the slot. So one that has not yet claimed
-    /// it when the state is loaded here will see that it has to wake.
+    /// That is said in the state word itself: whoever changes the slot exchanges that, and so finds it.
     pub(crate) fn make_bed(&self, slot: &Slot, epoch: u64) -> Bed {
-        let mut old = Attention(slot.attention.load(Relaxed));
-        while let Err(now) =
-            slot.attention.compare_exchange(old.0, old.arrived().0, AcqRel, Relaxed)
-        {
-            old = Attention(now);
-        }
-        fence_after_exchange();
-        // One look for both: nobody wakes whoever sleeps on a state in which the change is there already.
         let state = State(slot.state_number.first_acquire());
-        match state.moved_from(epoch) {
-            Some(epoch) => Bed::Changed(epoch),
-            None if state.is_claimed() => Bed::Claimed(state.0),
-            None => Bed::Made(state.0),
+        let polled = state.polled();
+        if let Some(epoch) = state.moved_from(epoch) {
+            return Bed::Changed(epoch);
         }
+        let made = !state.is_claimed()
+            && (state.is_polled() || slot.state_number.exchange_first(state.0, polled.0));
+        if made { Bed::Made(polled.0) } else { Bed::Claimed(state.0) }
     }
 }
