@@ -20,9 +20,12 @@ pub struct Change {
     pub slot: u32,
     /// The key in that slot now; none when it was removed and nothing came in its place.
     pub key: Option<Key>,
-    /// The slot's epoch now: that of this change or of a later one, of which there is word as well. While
-    /// a writer holds the slot, the epoch before that.
+    /// The slot's epoch now: that of this change or of a later one, of which there is word as well. If the
+    /// slot is `held`, the epoch before that.
     pub epoch: u64,
+    /// Whether a writer holds the slot: the one that made this change, if it was interrupted before it let
+    /// go, or the next. What can be read is this change or a later one all the same.
+    pub held: bool,
     /// The group that was signalled; none when the whole store is watched.
     pub group: Option<u8>,
 }
@@ -252,7 +255,7 @@ impl Watcher {
         let arena = self.store.arena();
         let group = group.filter(|group| *group != WHOLE_STORE).map(|group| group as u8);
         let Some(slot) = arena.slot(number) else {
-            return Change { slot: number, key: None, epoch: 0, group };
+            return Change { slot: number, key: None, epoch: 0, held: false, group };
         };
         // Most will read the value next; which of the two it is, is not known yet.
         for which in 0..2 {
@@ -264,7 +267,8 @@ impl Watcher {
             let window = arena.open(number, slot);
             let key = window.meta.is_present().then(|| Key::read_from(slot));
             if is_free && window.holds() || !spin.goes_on() {
-                return Change { slot: number, key, epoch: window.stable_epoch(), group };
+                let (epoch, held) = (window.stable_epoch(), !is_free);
+                return Change { slot: number, key, epoch, held, group };
             }
         }
     }

@@ -117,8 +117,8 @@ pub(crate) struct News {
     /// Whether it holds a further order of a tandem group: a change of the group is told of as one
     /// of its base.
     pub order: bool,
-    /// Its epoch.
-    pub epoch: u64,
+    /// Its epoch; none while a writer holds it, who may have raised it already or not.
+    pub epoch: Option<u64>,
     /// The group that was signalled; none where the whole store is watched, and for changes that
     /// a resync promised.
     pub group: Option<u8>,
@@ -162,7 +162,7 @@ impl From<Change> for News {
             slot: change.slot,
             order: key.is_some_and(crate::keys::is_order),
             value: key.and_then(crate::keys::value_index),
-            epoch: change.epoch,
+            epoch: (!change.held).then_some(change.epoch),
             group: change.group,
         }
     }

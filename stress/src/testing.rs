@@ -278,7 +278,7 @@ fn news(state: &State, key: &[u8], group: Option<u8>) -> News {
         slot: value.map_or(0, |index| u32::try_from(index).unwrap_or(0)),
         value,
         order: value.is_none(),
-        epoch: state.slots.get(key).map_or(0, |slot| slot.epoch),
+        epoch: Some(state.slots.get(key).map_or(0, |slot| slot.epoch)),
         group,
     }
 }
@@ -299,7 +299,7 @@ impl Hears for FakeEars<'_> {
         }
         Heard::Change(News {
             // Not that of now, so that a watcher that is slow notices as much as one that is not.
-            epoch: *epoch,
+            epoch: Some(*epoch),
             ..news(&state, key, Some(*group))
         })
     }

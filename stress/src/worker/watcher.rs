@@ -4,7 +4,8 @@
 //! Of each signal of the watched groups the watcher has taken a notification, or was told that it
 //! missed it. And of every watched key it knows the last epoch. The first rests on the store's own
 //! counts and does not ask what was told; the second asks just that, and rests on no count, but notices
-//! only a change that was the last of its key, by a watcher that had heard of the one before in time.
+//! only a change that was the last of its key, by a watcher that had heard of the one before in time,
+//! while no writer held the key.
 
 use super::checks::Checks;
 use super::desk::Desk;
@@ -75,8 +76,8 @@ pub(crate) struct WatcherLoop {
     notices: Notices,
     /// By group: signals before the first write, and notifications taken.
     groups: Vec<(u64, u64)>,
-    /// By slot: the last epoch heard of. Empty without the oracle.
-    epochs: Vec<u64>,
+    /// By slot: the last epoch heard of; none if a writer held the slot then. Empty without the oracle.
+    epochs: Vec<Option<u64>>,
     /// Notifications taken before the measured window.
     before: u64,
     window: Window,
@@ -117,7 +118,7 @@ impl WatcherLoop {
         };
         if watcher.oracle {
             let slots = usize::try_from(workload.geometry().slots).unwrap_or(0);
-            watcher.epochs = vec![0; slots];
+            watcher.epochs = vec![Some(0); slots];
             ears.resync(|news| watcher.heard_of(&news));
         }
         watcher
@@ -214,9 +215,9 @@ impl WatcherLoop {
     fn heard_of(&mut self, news: &News) {
         let slot = news.slot as usize;
         if slot >= self.epochs.len() {
-            self.epochs.resize(slot + 1, 0);
+            self.epochs.resize(slot + 1, Some(0));
         }
-        self.epochs[slot] = self.epochs[slot].max(news.epoch);
+        self.epochs[slot] = news.epoch;
     }
 
     /// Reads the value that the news is of, or a newer one, and how long ago it was written.
@@ -284,12 +285,15 @@ impl WatcherLoop {
         if self.oracle {
             let (epochs, faults) = (&self.epochs, &mut self.checks.faults);
             ears.resync(|news| {
-                let known = epochs.get(news.slot as usize).copied().unwrap_or(0);
-                if known != news.epoch && !news.order {
+                let known = epochs.get(news.slot as usize).copied();
+                let known = known.unwrap_or(Some(0));
+                if known.is_some() && known != news.epoch && !news.order {
                     faults.lost_notifications(1, || {
                         format!(
-                            "slot {} is at epoch {}, heard of {known}",
-                            news.slot, news.epoch
+                            "slot {} is at epoch {}, heard of {}",
+                            news.slot,
+                            news.epoch.unwrap_or(0),
+                            known.unwrap_or(0)
                         )
                     });
                 }
