@@ -78,7 +78,7 @@ impl Store {
                 break;
             }
         }
-        let mut naps = Naps::new(self, deadline);
+        let (mut naps, mut patience) = (Naps::new(self, deadline), Spin::default());
         let state = slot.state_number.first_word();
         loop {
             if self.is_read_only() {
@@ -91,6 +91,7 @@ impl Store {
                     Bed::Changed(now) => return Ok(now),
                     Bed::Made(expected) => naps.sleep(state, expected, u32::MAX),
                     // Nearly always for so short a time that there is no sense in sleeping.
+                    Bed::Claimed(_) if patience.goes_on() => {}
                     Bed::Claimed(_) => naps.nap(),
                 }
             }

@@ -53,7 +53,7 @@ pub struct BidTerms {
     pub intent: Intent,
     /// The higher, the sooner it is elected.
     pub priority: u8,
-    /// For how many ticks of [`cycles`](crate::cycles) the bid holds: with 0 it has expired at once, with
+    /// For how many ticks of [`cycles`](crate::cycles()) the bid holds: with 0 it has expired at once, with
     /// `u64::MAX` it never does.
     pub duration: u64,
 }
@@ -76,7 +76,7 @@ pub struct Bid {
     pub intent: Intent,
     /// The higher, the sooner it is elected.
     pub priority: u8,
-    /// When the bid was made or last renewed, as [`cycles`](crate::cycles) counts.
+    /// When the bid was made or last renewed, as [`cycles`](crate::cycles()) counts.
     pub claimed_at: u64,
     /// For how many ticks from then it holds; `u64::MAX`: without end.
     pub duration: u64,

@@ -158,8 +158,9 @@ pub(crate) fn assert_sound(store: &Store, keys: u64) {
         found.stuck_claims,
         found.live_claims,
         found.leaked_slots,
+        found.misrouted_slots,
     ];
-    assert_eq!((wrong, found.keys), ([0; 5], keys), "{found:?}");
+    assert_eq!((wrong, found.keys), ([0; 6], keys), "{found:?}");
     assert_eq!((store.len(), store.keys().count() as u64), (keys, keys));
 }
 
