@@ -127,7 +127,7 @@ impl PollableWatcher {
         let store = &self.watcher.store;
         let bell = store.arena().arrive(&self.watcher.cursors);
         if !self.watcher.has_nothing() {
-            // Not armed, but whoever takes a change asks for the next one as well.
+            // Readable at once, whatever comes of the look below.
             self.pollable.arm(!bell as u32).map_err(WatchError::Descriptor)?;
             return self.watcher.try_next().map_err(WatchError::Lagged);
         }

@@ -189,9 +189,6 @@ pub(crate) struct Pair {
 
 #[cfg(not(loom))]
 impl Pair {
-    /// Whether [`Self::exchange`] is one instruction, which a crash cannot part.
-    pub(crate) const EXCHANGES_AT_ONCE: bool = cfg!(target_arch = "x86_64");
-
     /// Loads the first word as [`load_acquire`] does.
     #[inline(always)]
     pub(crate) fn first_acquire(&self) -> u64 {
@@ -292,8 +289,6 @@ pub(crate) struct Pair(Word);
 
 #[cfg(loom)]
 impl Pair {
-    pub(crate) const EXCHANGES_AT_ONCE: bool = true;
-
     pub(crate) fn new(first: u64, second: u64) -> Self {
         Self(Word::new(Self::pack(first, second)))
     }

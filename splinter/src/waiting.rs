@@ -37,6 +37,11 @@ impl Spin {
         Self { looks: 0, span, end: deadline }
     }
 
+    /// Whether it has gone on for so long, again, that it is time to look at what is not looked at each time.
+    pub(crate) fn is_long(&self) -> bool {
+        self.looks.is_multiple_of(1024)
+    }
+
     /// Pauses for a moment. Returns whether to look once more. The clock is read only now and then.
     #[inline]
     pub(crate) fn goes_on(&mut self) -> bool {

@@ -49,7 +49,8 @@ impl std::error::Error for Lagged {}
 /// Hears of every change to the keys of some groups, or of the whole store.
 ///
 /// Any number of watchers may watch a group, in any process; each hears of every change, or is told that it
-/// [`Lagged`]. A change is heard of once it can be read. Watchers take nothing from each other, and cost
+/// [`Lagged`]. Of a tandem a group hears once, for the first of its orders that is routed there; who watches
+/// the whole store hears of every order. A change is heard of once it can be read. Watchers take nothing from each other, and cost
 /// writers a store into shared memory for each change and group, and one system call while any of them
 /// sleeps.
 ///
@@ -282,6 +283,12 @@ impl Watcher {
             }
             if !spin.goes_on() {
                 return false;
+            }
+            if spin.is_long() {
+                self.store.look_after();
+                if !self.has_nothing() || !self.held.is_empty() {
+                    return true;
+                }
             }
         }
     }

@@ -351,7 +351,7 @@ impl Writer {
 
     /// Sets all orders of the tandem `base` as one generation: `base` itself to `values[0]`, `base.n` to
     /// `values[n]`. Readers of the tandem see all of them or none; so does everybody if this process
-    /// dies meanwhile.
+    /// dies meanwhile. A signal group hears of it once, for the first of the orders that is routed to it.
     ///
     /// # Errors
     /// [`Error::BadOrders`]; [`Error::KeyTooLong`] when the longest name would not fit;

@@ -151,7 +151,8 @@ pub(crate) struct Lane {
     pub(crate) writes: Word,
     /// The slot this lane last set out to claim, plus one; [`EVERY_SLOT`] in a tandem's write.
     pub(crate) slot_intent: Word,
-    /// The slot this lane last set out to take over from a dead writer, plus one.
+    /// The slot this lane last set out to take over from a dead writer, or whose sleepers it set out to
+    /// wake, plus one.
     pub(crate) takeover_intent: Word,
     /// The chunk this lane last set out to claim, plus one.
     pub(crate) chunk_intent: Word,
@@ -213,7 +214,8 @@ pub(crate) struct Slot {
     pub(crate) attention: Word,
     /// The key, padded with zeroes; its 64th byte is always zero.
     pub(crate) key: [Word; KEY_WORDS],
-    /// The meta word that a tandem's write will publish.
+    /// The meta word that a tandem's write will publish; while labels change, the groups that heard of the
+    /// old ones.
     pub(crate) pending: Word,
     /// The 64 labels.
     pub(crate) labels: Word,

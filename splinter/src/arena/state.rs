@@ -267,6 +267,12 @@ impl Signal {
         self.0 as u32
     }
 
+    /// Whether this is the entry of the signal at `position` or of a later one in its place.
+    pub(crate) const fn reaches(self, position: u64, len: u64) -> bool {
+        let turn = Self::new(0, position, len).0 >> 32;
+        ((self.0 >> 32) as u32).wrapping_sub(turn as u32) as i32 >= 0
+    }
+
     /// Whether this is the entry of the signal at `position`, whichever slot it names.
     pub(crate) const fn is_at(self, position: u64, len: u64) -> bool {
         self.0 >> 32 == Self::new(0, position, len).0 >> 32

@@ -1,6 +1,7 @@
-//! Letting others hear of a change: signalled while the slot is still held, so that whoever takes the claim
-//! over from a dead writer does it for that one, and woken once the slot is free. Also the routes by which
-//! a key's changes get to its groups, which change under the same claim.
+//! Letting others hear of a change. It is signalled while the slot is still held, so that whoever takes the
+//! claim over from a dead writer does it for that one, and those who sleep are woken once the slot is free; a
+//! change without a claim, of an integer, is signalled afterwards, and the lane's intent vouches for that.
+//! Also the routes by which a key's changes get to its groups, which change under the same claim.
 
 use super::{Claimant, claim::Claim};
 use crate::arena::key::KeyRef;

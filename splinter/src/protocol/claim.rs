@@ -303,7 +303,8 @@ impl<'a> Claimant<'a> {
         let stale = u64::from(arena.shape.vector_dim > 0);
         let meta = meta.with_high(Meta::HIGH_UNKNOWN).with_vector_stale(stale);
         slot.meta.store(meta.0, Release);
-        // It may have published, and told nobody.
+        // It may have published, and told nobody; perhaps labels whose groups nobody was led to yet.
+        arena.attend(number, slot, true);
         self.announce(&claim);
         self.mark(number, meta.is_present());
         if !meta.is_present() {

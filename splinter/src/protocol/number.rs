@@ -9,7 +9,7 @@ use crate::arena::layout::Slot;
 use crate::arena::state::{KIND_BIGUINT, Meta, State};
 use crate::error::Error;
 use crate::integer::{IntegerOp, number_in_slot, number_to_be};
-use crate::sync::{Pair, Relaxed, fence_after_exchange, spin_loop};
+use crate::sync::{Relaxed, fence_after_exchange, spin_loop};
 
 impl<'a> Claimant<'a> {
     /// Applies `op` to the number of `key`. Returns the new number.
@@ -51,9 +51,8 @@ impl<'a> Claimant<'a> {
         state: State,
         change: impl Fn(u64) -> u64,
     ) -> Option<u64> {
-        if !Pair::EXCHANGES_AT_ONCE {
-            self.intend(number);
-        }
+        // Were this writer killed before it tells of the change, the lane's next owner would.
+        self.intend(number);
         let old = slot.state_number.second();
         let new = change(old);
         let (owned, next) = (state.claimed(self.lane, false).0, state.advanced().unpolled());
@@ -103,8 +102,6 @@ impl<'a> Claimant<'a> {
                     return Some(Err(error));
                 }
             } else {
-                // Were this writer killed before it tells of the change, the lane's next owner would.
-                self.intend(number);
                 if let Some(new) = self.exchange(number, slot, state, &change) {
                     self.tell(number, slot, state.is_polled());
                     return Some(Ok(new));

@@ -69,7 +69,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// Claims the slots of `keys`, but for those that are missing throughout, in the order of their
-    /// addresses, so that groups that overlap meet at the first slot they share. On any failure the
+    /// addresses, so that tandems that overlap meet at the first slot they share. On any failure the
     /// claims are given back.
     fn claim_all(
         &mut self,

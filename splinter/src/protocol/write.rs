@@ -1,4 +1,4 @@
-//! Every change to one key, but for integers and groups: claim, write what is not in force, publish,
+//! Every change to one key, but for integers and tandems: claim, write what is not in force, publish,
 //! give back.
 
 use super::Claimant;

@@ -36,6 +36,9 @@ pub(crate) struct Wakes {
 impl Wakes {
     fn add(&mut self, group: usize, arrivals: u64) {
         self.bits |= wake_bit(group);
+        if self.departures[..self.count].iter().any(|(known, _)| *known == group) {
+            return;
+        }
         if let Some(place) = self.departures.get_mut(self.count) {
             *place = (group, arrivals);
             self.count += 1;

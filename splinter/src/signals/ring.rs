@@ -1,6 +1,6 @@
 //! A group's ring: the slots that changed last, in order. Its writers put an entry first and count it
 //! afterwards, and any of them counts for one that did not get so far; so no writer that stops or dies
-//! leaves a gap, and none waits for another.
+//! leaves a gap, and none waits for another. Where the count is moved on by more than a ring, everybody lags.
 
 use crate::arena::Arena;
 use crate::arena::layout::Group;
@@ -91,7 +91,7 @@ impl<'a> Arena<'a> {
         if ahead as i64 <= 0 {
             return Glance::Nothing;
         }
-        // It was counted, so it was there: just now, or overwritten since.
+        // It was counted, so it came just now, or was overwritten since, or never put: then all lag.
         let signal = look();
         if signal.is_at(cursor.position, ring.len()) {
             Glance::Changed(signal.slot())
@@ -100,13 +100,13 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Whether the place of the next signal was written since the turn before: all that who spins looks at,
-    /// so that the line which writers count on stays theirs.
+    /// Whether the place of the next signal has been written: all that who spins looks at each time, so that
+    /// the line which writers count on stays theirs.
     #[inline]
     pub(crate) fn stirs(&self, cursor: Cursor) -> bool {
         let ring = self.ring(cursor.group);
         let signal = Signal(load_acquire(ring.place(cursor.position)));
-        !signal.is_at(cursor.position.wrapping_sub(ring.len()), ring.len())
+        signal.reaches(cursor.position, ring.len())
     }
 
     /// Takes the next signal.

@@ -1,4 +1,4 @@
-//! Tandems beside readers of the whole group, beside writers of one of its keys, and beside each other.
+//! Tandems beside readers of all orders, beside writers of one of its keys, and beside each other.
 
 use super::*;
 
