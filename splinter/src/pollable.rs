@@ -23,15 +23,17 @@ use std::sync::Arc;
 /// [`Self::try_next`] that often, as [`Watcher::wait`] does once a second.
 ///
 /// ```
-/// # use std::os::fd::AsRawFd;
+/// use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+///
 /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
 /// let mut writer = store.writer()?;
 /// writer.set("sensor", b"20.1")?;
 /// writer.register("sensor", 7)?;
 /// let mut watcher = store.watch(&[7])?.pollable()?;
 /// writer.set("sensor", b"20.4")?;
-/// let mut descriptors = [libc::pollfd { fd: watcher.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
-/// assert_eq!(unsafe { libc::poll(descriptors.as_mut_ptr(), 1, 5_000) }, 1);
+/// let epoll = Epoll::new(EpollCreateFlags::empty())?;
+/// epoll.add(&watcher, EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+/// assert_eq!(epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::NONE)?, 1);
 /// while let Some(change) = watcher.try_next()? {
 ///     assert_eq!(change.key.unwrap().as_ref(), b"sensor");
 /// }

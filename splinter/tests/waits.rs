@@ -6,8 +6,14 @@ use common::process::{alone, is_asleep, thread_id, wait_until};
 use common::told::{CHANGES, KEY, grouped, late, name_of, soon};
 use common::{Named, config, geometry};
 use splinter::{Error, IntegerOp, Scrub, Store, StoreError};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+/// Where the header's flags are, and the one that says that the whole store is watched.
+const FLAGS_AT: u64 = 256;
+const WATCHED: u8 = 4;
 
 #[test]
 fn a_wait_ends_at_its_deadline_however_it_spins() {
@@ -29,6 +35,27 @@ fn a_wait_ends_at_its_deadline_however_it_spins() {
                 assert_eq!(heard.is_some(), groups == [3]);
             }
         }
+    });
+}
+
+#[test]
+fn who_spins_for_ever_is_told_when_the_watch_of_the_whole_store_ends() {
+    // Invariant 14: nothing is put in the ring any more, which is all that who spins looks at each time.
+    alone("who_spins_for_ever_is_told_when_the_watch_of_the_whole_store_ends", || {
+        let (store, mut writer) = grouped(Scrub::Hybrid);
+        let mut watcher = store.watch_all().unwrap();
+        watcher.set_spin(Duration::MAX);
+        assert_eq!(watcher.try_next(), Ok(None));
+        // As a writer leaves the flags that found nobody reading and was held up before it said so.
+        let file = File::from(store.fd().try_clone_to_owned().unwrap());
+        let mut flags = [0];
+        file.read_exact_at(&mut flags, FLAGS_AT).unwrap();
+        assert_ne!(flags[0] & WATCHED, 0);
+        file.write_all_at(&[flags[0] & !WATCHED], FLAGS_AT).unwrap();
+        writer.set(KEY, b"unheard").unwrap();
+        assert!(watcher.wait(None).is_err());
+        writer.set(KEY, b"heard").unwrap();
+        assert_eq!(name_of(&watcher.wait(None).unwrap().unwrap()), KEY);
     });
 }
 

@@ -139,7 +139,8 @@ impl Drop for Forked {
 /// Tells whether a thread sleeps until somebody wakes it, or a while passes: the kernel says so.
 pub(crate) fn is_asleep(process: libc::pid_t, thread: libc::pid_t) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/syscall"));
-    call.is_ok_and(|call| call.split(' ').next() == Some(&libc::SYS_futex.to_string()))
+    let sleeps = [libc::SYS_futex, libc::SYS_epoll_wait].map(|number| number.to_string());
+    call.is_ok_and(|call| call.split(' ').next().is_some_and(|it| sleeps.iter().any(|s| s == it)))
 }
 
 /// Returns the number by which the kernel knows this thread.
