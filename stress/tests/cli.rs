@@ -389,7 +389,8 @@ fn watchers_lose_nothing() {
         let record = passes(&format!("{SMALL} --watchers 3 {load}"));
         let told = &record["notifications"];
         let number = |name: &str| told[name].as_u64().unwrap();
-        assert!(number("taken") > 0, "{load}: {told}");
+        // On a busy machine all of a short run may have been overwritten before a watcher came to look.
+        assert!(number("taken") + number("missed") > 0, "{load}: {told}");
         if !load.contains("--watch-all") {
             assert_eq!(
                 number("taken") + number("missed"),
