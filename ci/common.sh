@@ -9,6 +9,13 @@ die() {
     exit 1
 }
 
+# Ends a job that cannot be run here: the reason stands in the table that ci/test prints, and nothing looks passed.
+skip() {
+    echo "SKIPPED: $*" >&2
+    [ -z "${CI_SKIPPED:-}" ] || echo "$*" >"$CI_SKIPPED"
+    exit 77
+}
+
 # Runs a command as root.
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
@@ -34,14 +41,28 @@ need_cargo() {
         die "cargo $found is too old; Rust $needed or newer is needed, as https://rustup.rs gives it"
 }
 
+# Installs Debian packages, or fails where that cannot be done.
+install_packages() {
+    command -v apt-get >/dev/null || return 1
+    {
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" || {
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
+                as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+        }
+    } >&2
+}
+
+# Makes sure of a command, from the Debian packages that have it, or skips the job: want_command COMMAND PACKAGE...
+want_command() {
+    command -v "$1" >/dev/null && return
+    install_packages "${@:2}" || true
+    command -v "$1" >/dev/null || skip "$1 is missing; run 'apt-get install ${*:2}' as root"
+}
+
 # Makes sure of a C linker, which rustc calls.
 need_linker() {
     command -v cc >/dev/null && return
-    command -v apt-get >/dev/null || die "no C linker: install gcc or clang so that 'cc' is found"
-    {
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
-            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends build-essential
-    } >&2 || true
+    install_packages build-essential || true
     command -v cc >/dev/null || die "no C linker: run 'apt-get install build-essential' as root"
 }
 
