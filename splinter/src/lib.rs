@@ -36,6 +36,8 @@ mod protocol;
 #[cfg_attr(loom, allow(dead_code))]
 mod signals;
 mod sync;
+#[cfg_attr(loom, allow(dead_code))]
+mod version;
 
 pub use error::{Error, StoreError};
 
@@ -97,6 +99,7 @@ pub use crate::{
     snapshot::{HeaderSnapshot, SlotSnapshot},
     store::Store,
     tandem::MAX_ORDERS,
+    version::Version,
     view::{Handle, View},
     watcher::{Change, Lagged, Watcher},
     writer::Writer,

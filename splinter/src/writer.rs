@@ -12,6 +12,7 @@ use crate::protocol::Claimant;
 use crate::store::{Locks, Store};
 use crate::sync::{Relaxed, Word};
 use crate::tandem;
+use crate::version::Version;
 use crate::view::Handle;
 use crate::watcher::group_bit;
 use std::fmt;
@@ -124,6 +125,26 @@ impl Writer {
         self.claimant()?.set(&handle.0.key_ref(), value)
     }
 
+    /// Sets as [`Self::set`] does. Returns the version of the key that this made.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// let mut writer = store.writer()?;
+    /// let first = writer.set_versioned("k", b"one")?;
+    /// let second = writer.set_versioned("k", b"two")?;
+    /// assert!(first.slot == second.slot && first.epoch < second.epoch);
+    /// assert_eq!(writer.epoch("k")?, second.epoch);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    #[inline]
+    pub fn set_versioned(&mut self, key: impl AsRef<[u8]>, value: &[u8]) -> Result<Version, Error> {
+        let key = KeyRef::new(key.as_ref())?;
+        self.claimant()?.set_known(&key, value)
+    }
+
     /// Sets many keys, hiding the memory latency of each behind the others'. Each is set on its own, and
     /// what came of it put in `results`.
     ///
@@ -167,6 +188,29 @@ impl Writer {
     pub fn unset(&mut self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
         let key = KeyRef::new(key.as_ref())?;
         self.claimant()?.unset(&key)
+    }
+
+    /// Appends as [`Self::append`] does. Returns the new length, and the version that this made.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_versioned(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        tail: &[u8],
+    ) -> Result<(usize, Version), Error> {
+        let key = KeyRef::new(key.as_ref())?;
+        self.claimant()?.append_known(&key, tail)
+    }
+
+    /// Removes as [`Self::unset`] does. Returns the length the value had, and the version of the slot since:
+    /// one in which it holds no key.
+    ///
+    /// # Errors
+    /// As [`Self::unset`].
+    pub fn unset_versioned(&mut self, key: impl AsRef<[u8]>) -> Result<(usize, Version), Error> {
+        let key = KeyRef::new(key.as_ref())?;
+        self.claimant()?.unset_known(&key)
     }
 
     /// Raises the epoch of `key` without changing anything else.

@@ -4,7 +4,9 @@
 mod common;
 
 use common::{assert_sound, geometry, store};
-use splinter::{Error, IntegerOp, Key, MAX_ORDERS, SlotSnapshot, Store, Type, Writer};
+use splinter::{
+    Config, Error, IntegerOp, Key, MAX_ORDERS, Scrub, SlotSnapshot, Store, Type, Writer,
+};
 
 const MAX: usize = 100;
 const DIM: usize = 3;
@@ -343,4 +345,27 @@ fn views_show_values_where_they_lie_until_they_are_overwritten() {
     let view = store.view("key").unwrap();
     assert_eq!((view.len(), view.word(0), view.word(1)), (8, 0x0102, 0));
     assert_eq!(store.get_with("key", |view| view.bytes().map(u64::from).sum::<u64>()), Ok(3));
+}
+
+#[test]
+fn a_change_tells_the_version_that_it_made_at_every_scrub_level() {
+    // Invariant 6, as writers see it.
+    for scrub in Scrub::ALL {
+        let store = Store::anonymous(&Config { scrub, ..Config::default() }).unwrap();
+        let mut writer = store.writer().unwrap();
+        let mut last = writer.set_versioned("k", b"one").unwrap();
+        assert_eq!(last.slot, store.resolve("k").unwrap().slot());
+        for _ in 0..3 {
+            let set = writer.set_versioned("k", b"two").unwrap();
+            let (len, appended) = writer.append_versioned("k", b"!").unwrap();
+            assert_eq!(len, 4);
+            assert!(last.epoch < set.epoch && set.epoch < appended.epoch, "{scrub}");
+            assert_eq!(store.epoch("k"), Ok(appended.epoch), "{scrub}");
+            last = appended;
+        }
+        let (len, gone) = writer.unset_versioned("k").unwrap();
+        assert!(len == 4 && gone.slot == last.slot && gone.epoch > last.epoch, "{scrub}");
+        let back = writer.set_versioned("k", b"three").unwrap();
+        assert!(back.slot != gone.slot || back.epoch > gone.epoch, "{scrub}");
+    }
 }

@@ -7,6 +7,7 @@ use crate::arena::layout::{FLAG_FULL, FLAG_WATCHED, Slot};
 use crate::arena::state::{Attention, Meta, State};
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, fence, fence_after_exchange};
+use crate::version::Version;
 
 /// A slot held at an odd epoch: its owner alone writes the record, the buffers that the current meta
 /// word does not point to, and the meta word. Dropping it unpublished gives the slot back as it was.
@@ -230,7 +231,7 @@ impl<'a> Claimant<'a> {
 
     /// Publishes `meta` as the slot's new content and gives the claim back.
     #[inline(always)]
-    pub(super) fn publish(&mut self, mut claim: Claim<'a>, meta: Meta) {
+    pub(super) fn publish(&mut self, mut claim: Claim<'a>, meta: Meta) -> Version {
         // Release: whoever reads this word sees the buffer that it points to.
         claim.slot.meta.store(meta.0, Release);
         if !claim.meta.is_present() {
@@ -243,9 +244,11 @@ impl<'a> Claimant<'a> {
         self.count_write();
         let attention = Attention(claim.slot.attention.load(Relaxed));
         let watched = flags & FLAG_WATCHED != 0 || claim.groups != 0 || attention.is_routed();
+        let version = Version::of(claim.number, claim.state);
         if watched || claim.state.is_polled() {
             self.release_aloud(claim);
         }
+        version
     }
 
     /// Leaves nothing of what `meta` does not need, once nobody can still be reading it. Returns the state
@@ -260,7 +263,7 @@ impl<'a> Claimant<'a> {
 
     /// Removes the key of a claimed slot: the slot is vacant, the index no longer leads to it, and its
     /// bytes are scrubbed.
-    pub(super) fn vacate(&mut self, mut claim: Claim<'a>, hash: u64) {
+    pub(super) fn vacate(&mut self, mut claim: Claim<'a>, hash: u64) -> Version {
         let arena = self.arena;
         self.mark(claim.number, false);
         // The next new key finds the slot at once, and its lines in cache.
@@ -280,7 +283,9 @@ impl<'a> Claimant<'a> {
         claim.state = advance(claim.slot, claim.state);
         claim.slot.meta.store(arena.wipe_vacant(claim.number, claim.slot, vacant).0, Release);
         arena.attend(claim.number, claim.slot, false);
+        let version = Version::of(claim.number, claim.state);
         self.release(claim);
+        version
     }
 
     /// Takes the claim in `seen` over from its dead owner, puts in force what it had committed and

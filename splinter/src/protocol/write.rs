@@ -10,27 +10,26 @@ use crate::arena::payload::Payload;
 use crate::arena::state::Meta;
 use crate::error::Error;
 use crate::sync::Relaxed;
+use crate::version::{Version, Versioned};
 
 impl<'a> Claimant<'a> {
     /// Sets the value of `key`, which is created if missing, unless it was resolved.
     #[inline(always)]
-    pub(crate) fn set(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<(), Error> {
+    pub(crate) fn set_known(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
         self.check_len(value.len())?;
         if let Some(claim) = self.claim_at_once(key) {
             let meta = self.write_value(&claim, value);
-            self.publish(claim, meta);
-            return Ok(());
+            return Ok(self.publish(claim, meta));
         }
         self.set_patiently(key, value)
     }
 
     #[cold]
     #[inline(never)]
-    fn set_patiently(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<(), Error> {
+    fn set_patiently(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
         let claim = self.claim_or_insert(key)?;
         let meta = self.write_value(&claim, value);
-        self.publish(claim, meta);
-        Ok(())
+        Ok(self.publish(claim, meta))
     }
 
     #[inline(always)]
@@ -53,7 +52,7 @@ impl<'a> Claimant<'a> {
     ///
     /// Only the new bytes are written, behind those in force: no reader copies them before the new
     /// length is published.
-    pub(crate) fn append(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Result<usize, Error> {
+    pub(crate) fn append_known(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Versioned<usize> {
         let (arena, max) = (self.arena, self.arena.shape.max_value_len as usize);
         let claim = self.claim_checked(key, |window| match window.payload(&arena) {
             Payload::Number(_) => Err(Error::WrongType),
@@ -66,16 +65,14 @@ impl<'a> Claimant<'a> {
         copy_in_at(buffer, old, tail);
         zero(buffer, len, self.arena.zero_to(len));
         let meta = claim.meta.covering(len).with_len(len as u64).with_has_vector(0);
-        self.publish(claim, meta);
-        Ok(len)
+        Ok((len, self.publish(claim, meta)))
     }
 
     /// Removes `key`. Returns the length its value had.
-    pub(crate) fn unset(&mut self, key: &KeyRef<'_>) -> Result<usize, Error> {
+    pub(crate) fn unset_known(&mut self, key: &KeyRef<'_>) -> Versioned<usize> {
         let claim = self.claim(key)?;
         let len = self.arena.len_of(claim.meta);
-        self.vacate(claim, key.hash);
-        Ok(len)
+        Ok((len, self.vacate(claim, key.hash)))
     }
 
     /// Publishes `key` with the meta word that `change` makes of the one in force; `change` may also
