@@ -7,6 +7,7 @@
 //! reads counters while they move (progress only) and the rest after the worker has said that it is
 //! done (release), or has ended.
 
+use crate::history::tape::{self, Tape};
 use crate::mix::Op;
 use crate::oracle::ledger::{Ledger, words_for};
 use crate::shared::{SharedWords, sleep_on, wake_sleepers};
@@ -77,6 +78,8 @@ pub(crate) struct Block {
     ledgers: Vec<usize>,
     /// First word of the reports.
     reports: usize,
+    /// First word of the tapes.
+    tapes: usize,
 }
 
 impl Block {
@@ -85,12 +88,13 @@ impl Block {
     /// # Errors
     /// What the kernel says.
     pub(crate) fn create(workload: &Workload) -> io::Result<Self> {
-        let (ledgers, reports, words) = Self::layout(workload);
+        let (ledgers, reports, tapes, words) = Self::layout(workload);
         Ok(Self {
             shared: SharedWords::create(words)?,
             workload: workload.clone(),
             ledgers,
             reports,
+            tapes,
         })
     }
 
@@ -99,16 +103,17 @@ impl Block {
     /// # Errors
     /// What the kernel says, and `InvalidData` if the block is not of this workload's size.
     pub(crate) fn from_fd(fd: OwnedFd, workload: &Workload) -> io::Result<Self> {
-        let (ledgers, reports, words) = Self::layout(workload);
+        let (ledgers, reports, tapes, words) = Self::layout(workload);
         Ok(Self {
             shared: SharedWords::from_fd(fd, words)?,
             workload: workload.clone(),
             ledgers,
             reports,
+            tapes,
         })
     }
 
-    fn layout(workload: &Workload) -> (Vec<usize>, usize, usize) {
+    fn layout(workload: &Workload) -> (Vec<usize>, usize, usize, usize) {
         let mut end = HEADER + CELL * workload.crew() as usize;
         let mut ledgers = Vec::new();
         if workload.oracle {
@@ -117,7 +122,14 @@ impl Block {
                 end += words_for(&workload.writer_keys(writer));
             }
         }
-        (ledgers, end, end + REPORT * workload.crew() as usize)
+        let tapes = end + REPORT * workload.crew() as usize;
+        let each = workload.history_share().map_or(0, tape::words_for);
+        (
+            ledgers,
+            end,
+            tapes,
+            tapes + each * workload.operators() as usize,
+        )
     }
 
     /// Lends the descriptor, for handing it to a worker process.
@@ -178,6 +190,15 @@ impl Block {
             &self.words()[start..start + words_for(&keys)],
             keys,
         ))
+    }
+
+    /// Returns the tape on which a worker records what it does, where there is to be a history. Watchers do nothing.
+    #[must_use]
+    pub(crate) fn tape(&self, worker: u32) -> Option<Tape<'_>> {
+        let each = tape::words_for(self.workload.history_share()?);
+        let start = self.tapes + each * worker as usize;
+        let words = self.words().get(start..start + each)?;
+        Some(Tape::new(words, worker))
     }
 
     /// Leaves a worker's report.
@@ -254,6 +275,17 @@ impl Cell<'_> {
             2 => State::Misplaced,
             _ => State::Done,
         }
+    }
+
+    /// Tells whether the worker has no more room for a history.
+    #[must_use]
+    pub(crate) fn is_full(&self) -> bool {
+        self.words[1].load(Relaxed) != 0
+    }
+
+    /// Says that the worker has no more room for a history.
+    pub(crate) fn set_full(&self) {
+        self.words[1].store(1, Relaxed);
     }
 
     /// Says how far the worker is.

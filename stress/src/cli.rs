@@ -2,6 +2,7 @@
 //! carries results only, JSON and nothing else with `--json`; everything else goes to stderr.
 
 mod arguments;
+mod history;
 mod wake;
 
 use crate::crew;
@@ -9,7 +10,7 @@ use crate::interrupt;
 use crate::progress::Line;
 use crate::record::{Output, Verdict};
 use crate::report::{comparison, summary};
-use crate::run::{RunError, run};
+use crate::run::{RunError, run_keeping};
 use arguments::RunArguments;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +42,9 @@ enum Verb {
     /// Measures how long a write takes to wake another process, beside futex, eventfd and cache line.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Wake(wake::WakeArguments),
+    /// Checks whether a history that was saved is linearizable.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    History(history::HistoryArguments),
     /// Is one worker process of a run.
 
     #[command(hide = true)]
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
     match arguments.verb.unwrap_or_else(Verb::default_run) {
         Verb::Run(arguments) => run_verb(&arguments),
         Verb::Wake(arguments) => wake::run(&arguments),
+        Verb::History(arguments) => history::run(&arguments),
         Verb::Worker(handover) => served(crew::serve(&handover)),
         Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
     }
@@ -96,7 +101,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     let mut records = Vec::new();
     for workload in &workloads {
         let mut line = Line::new(format!("scrub {}", workload.scrub));
-        let result = run(workload, &mut line);
+        let result = run_keeping(workload, &mut line, arguments.history_file());
         drop(line);
         match result {
             Ok(record) => {

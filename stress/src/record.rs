@@ -3,6 +3,7 @@
 
 use crate::block::Counts;
 use crate::environment::Environment;
+use crate::history::record::HistoryRecord;
 use crate::latency::Percentiles;
 use crate::observer::Observer;
 use crate::placement::Footing;
@@ -67,6 +68,8 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notifications: Option<Notifications>,
     pub invariants: Invariants,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryRecord>,
     pub placement: Placement,
     pub store: StoreFacts,
     pub observer: Observer,
@@ -138,12 +141,14 @@ pub struct Invariants {
     pub unexpected_errors: u64,
     pub lost_workers: u64,
     pub miscounted_operations: u64,
+    #[serde(default)]
+    pub linearizability_violations: u64,
 }
 
 impl Invariants {
     /// Returns all of them with their names.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, u64); 13] {
+    pub fn named(&self) -> [(&'static str, u64); 14] {
         [
             ("torn reads", self.torn_reads),
             ("stale leaks", self.stale_leaks),
@@ -158,6 +163,10 @@ impl Invariants {
             ("unexpected errors", self.unexpected_errors),
             ("lost workers", self.lost_workers),
             ("miscounted operations", self.miscounted_operations),
+            (
+                "linearizability violations",
+                self.linearizability_violations,
+            ),
         ]
     }
 

@@ -1,6 +1,7 @@
 //! The readable summary of a record: a table of operations, what held, where it ran, what it came
 //! to.
 
+use crate::history::record::HistoryRecord;
 use crate::latency::Percentiles;
 use crate::mix::Op;
 use crate::options::{Pin, Span};
@@ -22,6 +23,9 @@ pub fn summary(record: &Record) -> String {
         line("watchers", watchers(told));
     }
     line("invariants", invariants(record));
+    if let Some(history) = &record.history {
+        line("history", history.line());
+    }
     line("placement", placement(record));
     line("store", store(record));
     line("observer", observer(record));
@@ -29,6 +33,9 @@ pub fn summary(record: &Record) -> String {
         line("labels", record.labels.join("; "));
     }
     line("verdict", record.verdict.word().to_uppercase());
+    if let Some(window) = record.history.as_ref().and_then(HistoryRecord::window_text) {
+        let _ = writeln!(text, "{window}");
+    }
     for reason in record.reasons.iter().chain(&record.placement.misplaced) {
         let _ = writeln!(text, "    - {reason}");
     }
@@ -381,7 +388,7 @@ fn percent(part: u64, whole: u64) -> String {
 }
 
 /// Prints a count with commas between thousands.
-fn grouped(count: u64) -> String {
+pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

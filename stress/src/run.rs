@@ -4,7 +4,8 @@
 use crate::block::{Block, Phase, State};
 use crate::crew::Crew;
 use crate::environment::{Environment, steal_ms};
-use crate::interrupt;
+use crate::history::collect::{Before, collect};
+use crate::history::record::HistoryRecord;
 use crate::observer::{Observer, clock_step};
 use crate::options::{Span, Warmup};
 use crate::oracle::ledger::Ledger;
@@ -17,7 +18,9 @@ use crate::stage::Stage;
 use crate::summing::{Evidence, Timing};
 use crate::worker::checks::Faults;
 use crate::workload::Workload;
+use crate::{history, interrupt};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -73,6 +76,18 @@ impl std::error::Error for RunError {}
 /// [`RunError`]: what kept it from running. A run that broke something is no error: its record says
 /// so.
 pub fn run(workload: &Workload, progress: &mut dyn Progress) -> Result<Record, RunError> {
+    run_keeping(workload, progress, None)
+}
+
+/// Runs as [`run`] does, and writes the history to a file, if there is one.
+///
+/// # Errors
+/// As [`run`], and that the file cannot be written.
+pub(crate) fn run_keeping(
+    workload: &Workload,
+    progress: &mut dyn Progress,
+    file: Option<&Path>,
+) -> Result<Record, RunError> {
     workload.validate().map_err(RunError::Usage)?;
     let failed =
         |what: &str, error: &dyn fmt::Display| RunError::Failed(format!("{what}: {error}"));
@@ -89,6 +104,12 @@ pub fn run(workload: &Workload, progress: &mut dyn Progress) -> Result<Record, R
     (memory.page_bytes, memory.before) = stage
         .pages()
         .map_err(|error| failed("residency is unknown", &error))?;
+
+    let before = workload
+        .history
+        .map(|_| Before::look(workload, &stage.store))
+        .transpose()
+        .map_err(RunError::Failed)?;
 
     // Gather: all workers are pinned, have touched their memory and wait.
     progress.step("starting workers");
@@ -137,8 +158,23 @@ pub fn run(workload: &Workload, progress: &mut dyn Progress) -> Result<Record, R
         faults.merge(report.faults.clone());
     }
 
-    // Record.
+    // Explain: whether some order of single moments has all the answers.
     timing.cycle_ns = cycle_ns(clock);
+    let mut history = None;
+    if let Some(before) = before {
+        progress.step("checking the history");
+        let all = collect(workload, &before, &block, &stage.store, timing.cycle_ns);
+        if let Some(file) = file {
+            history::file::save(&all, file).map_err(RunError::Usage)?;
+        }
+        let mut record = HistoryRecord::of(&all, recorded(workload, &block));
+        if dead.contains(&true) {
+            record.doubt("a worker was lost, and what it did is not known".to_owned());
+        }
+        history = Some(record);
+    }
+
+    // Record.
     timing.interrupted = interrupted;
     environment.tsc_ghz = 1.0 / timing.cycle_ns;
     observer.clock_step_ns = clock_step() as f64 * timing.cycle_ns;
@@ -156,16 +192,30 @@ pub fn run(workload: &Workload, progress: &mut dyn Progress) -> Result<Record, R
         faults,
         inspection,
         block: &block,
+        history,
     }
     .into_record())
+}
+
+/// Says what the history of a run is of. Whoever has no more room ends, so nothing is left out.
+fn recorded(workload: &Workload, block: &Block) -> String {
+    let full = (0..workload.operators())
+        .filter(|&worker| block.cell(worker).is_full())
+        .count();
+    match full {
+        0 => "all of the run".to_owned(),
+        _ => "all until its room was used up".to_owned(),
+    }
 }
 
 /// Lets the workers run without counting. Returns how long, and what ended it.
 fn warm_up(workload: &Workload, block: &Block, crew: &mut Crew) -> (Duration, &'static str) {
     let (longest, until_steady) = match (workload.warmup, workload.span) {
         (Warmup::For(span), _) => (span, false),
-        // A fixed amount of work starts cold: what is done before would count for nothing.
+        // A fixed amount of work starts cold: what is done before would count for nothing. And a history begins with
+        // the first operation.
         (Warmup::Auto, Span::Ops(_)) => (Duration::ZERO, false),
+        (Warmup::Auto, _) if workload.history.is_some() => (Duration::ZERO, false),
         (Warmup::Auto, Span::DurationMs(millis)) => {
             (LONGEST_WARMUP.min(Duration::from_millis(millis)), true)
         }
@@ -214,11 +264,18 @@ fn measure(
     };
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) || interrupt::requested() || crew.all_done() {
+        let full = (0..workload.operators()).any(|worker| block.cell(worker).is_full());
+        if left.is_some_and(|left| left.is_zero())
+            || full
+            || interrupt::requested()
+            || crew.all_done()
+        {
             return block.enter(Phase::Stop) - start;
         }
         // A share of work may be done any moment.
-        std::thread::sleep(left.map_or(Duration::from_millis(1), |left| left.min(LOOK)));
+        let soon = deadline.is_none() || workload.history.is_some();
+        let look = if soon { Duration::from_millis(1) } else { LOOK };
+        std::thread::sleep(left.map_or(look, |left| left.min(look)));
         progress.tick(
             per_second(successes(workload, block), start.elapsed()),
             left,

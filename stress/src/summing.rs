@@ -3,6 +3,7 @@
 
 use crate::block::{Block, Counts};
 use crate::environment::Environment;
+use crate::history::record::HistoryRecord;
 use crate::latency::Merged;
 use crate::mix::Op;
 use crate::observer::Observer;
@@ -73,6 +74,7 @@ pub(crate) struct Evidence<'a> {
     pub faults: Faults,
     pub inspection: Inspection,
     pub block: &'a Block,
+    pub history: Option<HistoryRecord>,
 }
 
 impl Evidence<'_> {
@@ -103,6 +105,10 @@ impl Evidence<'_> {
         } else {
             Verdict::Fail
         };
+        if let Some(history) = &self.history {
+            verdict = verdict.max(history.verdict);
+            reasons.extend(history.why.iter().map(|why| format!("history: {why}")));
+        }
         if !placement.misplaced.is_empty() && !self.workload.allow_misplacement {
             verdict = Verdict::Fail;
             reasons.push(
@@ -145,6 +151,7 @@ impl Evidence<'_> {
             totals,
             notifications: self.notifications(&merged, window_s),
             invariants,
+            history: self.history,
             placement,
             store: StoreFacts {
                 keys_at_end: self.inspection.keys,
@@ -270,6 +277,10 @@ impl Evidence<'_> {
             unexpected_errors: faults.unexpected_errors,
             lost_workers: self.reports.iter().filter(|report| report.is_err()).count() as u64,
             miscounted_operations,
+            linearizability_violations: self
+                .history
+                .as_ref()
+                .map_or(0, |history| history.violations),
         }
     }
 

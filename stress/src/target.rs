@@ -25,6 +25,11 @@ pub(crate) trait Reads {
     /// # Errors
     /// Why it was not read.
     fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss>;
+    /// Reads a value as it lies, by a view; returns its length and the epoch that the view says.
+    ///
+    /// # Errors
+    /// Why it was not read.
+    fn view(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss>;
     /// Reads an integer.
     ///
     /// # Errors
@@ -54,11 +59,16 @@ pub(crate) trait Writes: Reads {
     /// # Errors
     /// Why it was not written.
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss>;
-    /// Appends to a value; returns the new length.
+    /// Writes a value; returns the version that this made.
+    ///
+    /// # Errors
+    /// Why it was not written.
+    fn set_versioned(&mut self, key: &[u8], value: &[u8]) -> Result<Version, Miss>;
+    /// Appends to a value; returns the new length and the version that this made.
     ///
     /// # Errors
     /// Why nothing was appended.
-    fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<usize, Miss>;
+    fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<(usize, Version), Miss>;
     /// Makes an integer of this value.
     ///
     /// # Errors
@@ -89,11 +99,28 @@ pub(crate) trait Writes: Reads {
     /// # Errors
     /// Why it is not in it.
     fn register(&mut self, key: &[u8], group: u8) -> Result<(), Miss>;
-    /// Removes a key.
+    /// Removes a key; returns the length its value had and the version that this made.
     ///
     /// # Errors
     /// Why it is still there.
-    fn unset(&mut self, key: &[u8]) -> Result<(), Miss>;
+    fn unset(&mut self, key: &[u8]) -> Result<(usize, Version), Miss>;
+}
+
+/// A slot, and the epoch that it has since a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub slot: u32,
+    pub epoch: u64,
+}
+
+impl From<splinter::Version> for Version {
+    #[inline]
+    fn from(version: splinter::Version) -> Self {
+        Self {
+            slot: version.slot,
+            epoch: version.epoch,
+        }
+    }
 }
 
 /// What a watcher is told.
@@ -220,6 +247,11 @@ impl Reads for Store {
         Self::get(self, key, buf).map_err(miss)
     }
 
+    fn view(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss> {
+        self.get_with(key, |view| (view.copy_to(buf), view.epoch()))
+            .map_err(miss)
+    }
+
     #[inline]
     fn read_int(&self, key: &[u8]) -> Result<u64, Miss> {
         self.get_u64(key).map_err(miss)
@@ -242,6 +274,11 @@ impl Reads for Writer {
     #[inline]
     fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
         Store::get(self, key, buf).map_err(miss)
+    }
+
+    fn view(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss> {
+        self.get_with(key, |view| (view.copy_to(buf), view.epoch()))
+            .map_err(miss)
     }
 
     #[inline]
@@ -269,8 +306,16 @@ impl Writes for Writer {
     }
 
     #[inline]
-    fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<usize, Miss> {
-        Self::append(self, key, piece).map_err(miss)
+    fn set_versioned(&mut self, key: &[u8], value: &[u8]) -> Result<Version, Miss> {
+        Self::set_versioned(self, key, value)
+            .map(Version::from)
+            .map_err(miss)
+    }
+
+    #[inline]
+    fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<(usize, Version), Miss> {
+        let appended = self.append_versioned(key, piece).map_err(miss)?;
+        Ok((appended.0, appended.1.into()))
     }
 
     fn set_int(&mut self, key: &[u8], value: u64) -> Result<(), Miss> {
@@ -299,7 +344,8 @@ impl Writes for Writer {
     }
 
     #[inline]
-    fn unset(&mut self, key: &[u8]) -> Result<(), Miss> {
-        Self::unset(self, key).map(|_| ()).map_err(miss)
+    fn unset(&mut self, key: &[u8]) -> Result<(usize, Version), Miss> {
+        let removed = self.unset_versioned(key).map_err(miss)?;
+        Ok((removed.0, removed.1.into()))
     }
 }

@@ -1,6 +1,6 @@
 //! A store for tests of the harness itself: sound, or broken in one way that the oracle must catch.
 
-use crate::target::{Heard, Hears, Miss, News, Reads, Writes};
+use crate::target::{Heard, Hears, Miss, News, Reads, Version, Writes};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -55,6 +55,16 @@ struct State {
     signals: HashMap<u8, u64>,
     /// What is told of: group, key and epoch.
     told: Vec<(u8, Vec<u8>, u64)>,
+}
+
+impl State {
+    /// Returns the version that the call at hand makes: all keys are in one slot, whose epoch counts calls.
+    fn version(&self) -> Version {
+        Version {
+            slot: 0,
+            epoch: self.calls * 2,
+        }
+    }
 }
 
 /// The store. Every thirteenth call goes wrong; every seventh meets a claim, as it were.
@@ -138,6 +148,10 @@ impl Reads for &Fake {
         Ok(value.len())
     }
 
+    fn view(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss> {
+        Ok((self.get(key, buf)?, 0))
+    }
+
     fn read_int(&self, key: &[u8]) -> Result<u64, Miss> {
         let state = self.lock();
         let slot = state.slots.get(key).ok_or(Miss::NotFound)?;
@@ -170,6 +184,10 @@ impl Reads for &Fake {
 
 impl Writes for &Fake {
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss> {
+        self.set_versioned(key, value).map(drop)
+    }
+
+    fn set_versioned(&mut self, key: &[u8], value: &[u8]) -> Result<Version, Miss> {
         let mut state = self.lock();
         if state.calls.is_multiple_of(7) {
             return Err(Miss::Again);
@@ -181,10 +199,10 @@ impl Writes for &Fake {
             slot.vector = None;
         }
         self.changed(&mut state, key);
-        Ok(())
+        Ok(state.version())
     }
 
-    fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<usize, Miss> {
+    fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<(usize, Version), Miss> {
         let mut state = self.lock();
         let lost = self.goes_wrong(&state, Broken::LostSets);
         let slot = state.slots.get_mut(key).ok_or(Miss::NotFound)?;
@@ -195,7 +213,8 @@ impl Writes for &Fake {
             slot.value.extend_from_slice(piece);
         }
         slot.vector = None;
-        Ok(slot.value.len())
+        let len = slot.value.len();
+        Ok((len, state.version()))
     }
 
     fn register(&mut self, key: &[u8], group: u8) -> Result<(), Miss> {
@@ -254,12 +273,10 @@ impl Writes for &Fake {
         Ok(())
     }
 
-    fn unset(&mut self, key: &[u8]) -> Result<(), Miss> {
-        self.lock()
-            .slots
-            .remove(key)
-            .map(|_| ())
-            .ok_or(Miss::NotFound)
+    fn unset(&mut self, key: &[u8]) -> Result<(usize, Version), Miss> {
+        let mut state = self.lock();
+        let slot = state.slots.remove(key).ok_or(Miss::NotFound)?;
+        Ok((slot.value.len(), state.version()))
     }
 }
 

@@ -2,11 +2,13 @@
 //! check itself and which geometry it needs; does nothing.
 
 use crate::choice::{KeyChoice, MOST_ZIPF_KEYS, lane};
+use crate::history::tape::MOST_SIZE;
 use crate::keys::MAX_KEYS;
 use crate::length::ValueLen;
 use crate::mix::{Mix, Op};
 use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 use crate::oracle::{body, vector};
+use crate::worker::writer::SHORTEST_ORDER;
 use serde::{Deserialize, Serialize};
 use splinter::{Geometry, Scrub};
 use std::ops::Range;
@@ -21,6 +23,8 @@ const MOST_GROUPS: u8 = 64;
 const DEFAULT_DIM: u32 = 768;
 /// Most keys that hold integers or tandem groups: enough to spread, few enough to collide.
 const MOST_SPECIAL_KEYS: u64 = 1024;
+/// Operations that a history can have: half a billion take 24 GB.
+const MOST_HISTORY: u64 = 500_000_000;
 /// Memory that the ledgers of all writers may take.
 const MAX_LEDGER_BYTES: u64 = 4 << 30;
 
@@ -86,6 +90,9 @@ pub struct Workload {
     pub sample: u32,
     /// Whether a run counts that was not placed as asked.
     pub allow_misplacement: bool,
+    /// Operations of which a history is kept and checked, all workers together; none where `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<u64>,
 }
 
 impl Default for Workload {
@@ -121,6 +128,7 @@ impl Default for Workload {
             histogram: true,
             sample: 1,
             allow_misplacement: false,
+            history: None,
         }
     }
 }
@@ -205,6 +213,13 @@ impl Workload {
             counters: own(all.counters),
             groups: own(all.groups),
         }
+    }
+
+    /// Returns how many operations each worker has room for in a history, where there is to be one.
+    #[must_use]
+    pub fn history_share(&self) -> Option<usize> {
+        let each = self.history?.div_ceil(u64::from(self.operators()).max(1));
+        usize::try_from(each).ok()
     }
 
     /// Tells whether a key can be missing without anything being wrong.
@@ -352,6 +367,7 @@ impl Workload {
             matches!(self.span, Span::DurationMs(0) | Span::Ops(0)),
             "nothing to run: give --duration or --ops more than 0".to_owned(),
         )?;
+        self.validate_history()?;
         let ledgers: u64 = (0..self.writers)
             .map(|writer| self.writer_keys(writer).count() * 32)
             .sum();
@@ -365,6 +381,38 @@ impl Workload {
                 self.writers
             ),
         )
+    }
+}
+
+impl Workload {
+    /// Checks that a history can be kept: values must name their write, and sizes must fit.
+    fn validate_history(&self) -> Result<(), String> {
+        let Some(limit) = self.history else {
+            return Ok(());
+        };
+        if limit == 0 || limit > MOST_HISTORY {
+            return Err(format!(
+                "a history of {limit} operations: give --history-limit from 1 to {MOST_HISTORY}"
+            ));
+        }
+        if !self.oracle {
+            return Err(
+                "a history needs values that name their write: leave out --no-oracle".to_owned(),
+            );
+        }
+        let (shortest, longest) = (self.value_len.shortest(), self.value_len.longest());
+        if self.mix.uses_values() && (shortest as usize) < SHORTEST_ORDER {
+            return Err(format!(
+                "values of {shortest} bytes cannot name their write: give --value-len {SHORTEST_ORDER} or \
+                 more, or leave out --history"
+            ));
+        }
+        if u64::from(longest) > MOST_SIZE {
+            return Err(format!(
+                "values of {longest} bytes have no room in a history: give --value-len {MOST_SIZE} or less"
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::text::{parse_count, parse_duration};
 use crate::workload::Workload;
 use clap::Args;
 use splinter::Scrub;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What to run, where, and where to put the results.
@@ -155,6 +155,18 @@ pub(super) struct RunArguments {
     )]
     backing: Backing,
 
+    /// Keeps a history of all operations and checks that it is linearizable; writes it to a file, if one is given
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        help_heading = "Observer"
+    )]
+    history: Option<Option<PathBuf>>,
+    /// Operations that a history has room for, all workers together; the run ends when it is full
+    #[arg(long, value_name = "N", default_value = "4M", value_parser = parse_count, requires = "history", help_heading = "Observer")]
+    history_limit: u64,
     /// Times one attempt of N
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Observer")]
     sample: u32,
@@ -191,6 +203,11 @@ fn parse_scrub(text: &str) -> Result<Scrubs, String> {
 }
 
 impl RunArguments {
+    /// Returns where the history is to be written.
+    pub(super) fn history_file(&self) -> Option<&Path> {
+        self.history.as_ref()?.as_deref()
+    }
+
     /// Returns the workloads that these flags stand for: one per scrub level, sound.
     pub(super) fn workloads(&self) -> Result<Vec<Workload>, String> {
         let millis = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
@@ -226,8 +243,12 @@ impl RunArguments {
             histogram: !self.no_histogram,
             sample: self.sample,
             allow_misplacement: self.allow_misplacement,
+            history: self.history.as_ref().map(|_| self.history_limit),
         };
         workload.validate()?;
+        if self.history_file().is_some() && self.scrub.0.len() > 1 {
+            return Err("a history file is of one run: choose one level with --scrub".to_owned());
+        }
         Ok(self
             .scrub
             .0

@@ -4,11 +4,15 @@
 use super::checks::Faults;
 use super::{Post, Report};
 use crate::block::{Cell, Counts, Phase};
+use crate::history::Event;
+use crate::history::tape::Tape;
 use crate::latency::Latencies;
 use crate::mix::Op;
 use crate::options::Span;
 use crate::placement::Footing;
 use crate::target::Miss;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::fence;
 
 /// Attempts between two looks at the stop flag.
 const BATCH: u32 = 256;
@@ -24,6 +28,9 @@ pub(crate) struct Desk<'a> {
     ops: Vec<Op>,
     latencies: Latencies,
     footing: Footing,
+    tape: Option<Tape<'a>>,
+    /// When the last attempt began and ended, if there is a tape.
+    times: (u64, u64),
     /// Attempts until the next look.
     left: u32,
     batches: u32,
@@ -45,8 +52,14 @@ impl<'a> Desk<'a> {
         } else {
             0
         };
+        let tape = post.block.tape(post.worker);
+        if let Some(tape) = &tape {
+            tape.touch();
+        }
         Self {
             post: *post,
+            tape,
+            times: (0, 0),
             cell: post.block.cell(post.worker),
             counts: [Counts::default(); Op::COUNT],
             latencies: Latencies::new(ops.iter().copied(), every),
@@ -84,11 +97,17 @@ impl<'a> Desk<'a> {
         call: impl FnOnce() -> Result<R, Miss>,
     ) -> Result<R, Miss> {
         self.counts[op as usize].attempts += 1;
-        let result = if self.latencies.due() {
+        let due = self.latencies.due();
+        let result = if due | self.tape.is_some() {
             let start = splinter::cycles_fenced();
             let result = call();
+            if self.tape.is_some() {
+                // What it stored has left this processor before it counts as done.
+                fence(SeqCst);
+            }
             let end = splinter::cycles_fenced();
-            if result.is_ok() {
+            self.times = (start, end);
+            if due && result.is_ok() {
                 // Counters of two processors may be a few cycles apart.
                 self.latencies.record(op, end.saturating_sub(start));
             }
@@ -105,6 +124,25 @@ impl<'a> Desk<'a> {
         result
     }
 
+    /// Tells whether there is to be a history.
+    #[inline]
+    pub(super) fn records(&self) -> bool {
+        self.tape.is_some()
+    }
+
+    /// Records what the last attempt did, if there is to be a history.
+    #[inline]
+    pub(super) fn record(&mut self, what: impl FnOnce() -> Event) {
+        if let Some(tape) = &mut self.tape {
+            let (invoked, returned) = self.times;
+            tape.push(&Event {
+                invoked,
+                returned,
+                ..what()
+            });
+        }
+    }
+
     /// Notes that an operation is over, well or not. Returns false when it was the last of the
     /// worker's share.
     #[inline]
@@ -116,7 +154,15 @@ impl<'a> Desk<'a> {
     #[cold]
     fn look_up(&mut self) -> bool {
         self.left = BATCH;
+        if let Some(tape) = &self.tape {
+            // No attempt leaves more than one operation.
+            self.left = BATCH.min(u32::try_from(tape.room()).unwrap_or(BATCH));
+        }
         self.show();
+        if self.left == 0 {
+            self.cell.set_full();
+            return false;
+        }
         self.phase() < Phase::Stop
     }
 
@@ -168,6 +214,9 @@ impl<'a> Desk<'a> {
         }
         self.show();
         self.footing.end();
+        if let Some(tape) = &self.tape {
+            tape.finish();
+        }
         Report {
             worker: self.post.worker,
             role: self.post.role(),

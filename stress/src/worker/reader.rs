@@ -4,10 +4,14 @@ use super::checks::{Checks, Faults};
 use super::desk::Desk;
 use super::{Post, buffer_len};
 use crate::choice::Sampler;
+use crate::history::{self, Act, objects::Objects};
 use crate::keys::{self, Family};
 use crate::mix::{Draw, Op};
 use crate::rng::Rng;
 use crate::target::{Miss, Reads};
+
+/// Reads by copying between two reads by a view.
+const VIEWS: u32 = 3;
 
 /// A reader's state.
 #[derive(Debug)]
@@ -15,6 +19,9 @@ pub(crate) struct ReaderLoop {
     rng: Rng,
     draw: Draw,
     samplers: Samplers,
+    objects: Objects,
+    /// Reads until the next that goes by a view, while there is a history.
+    until_view: u32,
     checks: Checks,
     oracle: bool,
     may_miss: bool,
@@ -75,6 +82,8 @@ impl ReaderLoop {
             rng: Rng::new(workload.seed, u64::from(post.worker)),
             draw: workload.mix.for_reader(),
             samplers: Samplers::new(post),
+            objects: Objects::new(workload),
+            until_view: 0,
             checks: Checks::new(workload),
             oracle: workload.oracle,
             may_miss: workload.may_miss(),
@@ -109,11 +118,22 @@ impl ReaderLoop {
     #[inline]
     fn get(&mut self, desk: &mut Desk<'_>, target: &impl Reads, index: u64) -> Result<(), Miss> {
         let key = keys::name(Family::Value, index);
-        let len = desk
-            .attempt(Op::Get, || target.get(&key, &mut self.buf))
-            .inspect_err(|miss| self.missed(Op::Get, &key, miss, self.may_miss))?;
+        let got = if desk.records() && self.wants_view() {
+            desk.attempt(Op::Get, || target.view(&key, &mut self.buf))
+        } else {
+            desk.attempt(Op::Get, || {
+                target.get(&key, &mut self.buf).map(|len| (len, 0))
+            })
+        };
+        if got == Err(Miss::NotFound) {
+            desk.record(|| self.objects.event(Family::Value, index, Act::NotFound, 0));
+        }
+        let (len, epoch) =
+            got.inspect_err(|miss| self.missed(Op::Get, &key, miss, self.may_miss))?;
         if self.oracle {
-            self.checks.value(index, &key, &self.buf[..len]);
+            let stamps = self.checks.value(index, &key, &self.buf[..len]);
+            let last = stamps.map(|(_, last)| last);
+            desk.record(|| self.objects.get_event(index, last, len, epoch));
         }
         Ok(())
     }
@@ -131,6 +151,10 @@ impl ReaderLoop {
             .inspect_err(|miss| self.missed(Op::ReadInt, &key, miss, false))?;
         if self.oracle {
             self.checks.integer(index, &key, value);
+            desk.record(|| {
+                self.objects
+                    .event(Family::Counter, index, Act::GetNumber, value)
+            });
         }
         Ok(())
     }
@@ -147,7 +171,9 @@ impl ReaderLoop {
         })
         .inspect_err(|miss| self.missed(Op::ReadTandem, &key, miss, false))?;
         if self.oracle {
-            self.checks.group(index, key, &self.orders);
+            let stamp = self.checks.group(index, key, &self.orders);
+            let id = history::objects::name(stamp);
+            desk.record(|| self.objects.event(Family::Group, index, Act::Read, id));
         }
         Ok(())
     }
@@ -165,9 +191,18 @@ impl ReaderLoop {
         })
         .inspect_err(|miss| self.missed(Op::ReadVector, &key, miss, true))?;
         if self.oracle {
-            self.checks.vector(&key, &self.vector);
+            let id = history::objects::name(self.checks.vector(&key, &self.vector));
+            desk.record(|| self.objects.vector_event(index, Act::Read, id));
         }
         Ok(())
+    }
+
+    /// Tells whether the next read is to go by a view: one of a few, so that both ways of reading have a part in
+    /// the history.
+    #[inline]
+    fn wants_view(&mut self) -> bool {
+        self.until_view = self.until_view.checked_sub(1).unwrap_or(VIEWS);
+        self.until_view == 0
     }
 
     fn missed(&mut self, op: Op, key: &[u8], miss: &Miss, may_miss: bool) {

@@ -7,6 +7,7 @@ use super::desk::Desk;
 use super::reader::Samplers;
 use super::{Post, buffer_len};
 use crate::choice::KeyChoice;
+use crate::history::{self, Act, Event, objects::Objects};
 use crate::keys::{self, Family};
 use crate::length::ValueLen;
 use crate::mix::{Draw, Op};
@@ -14,7 +15,7 @@ use crate::oracle::body::{self, PREFILL, Stamp};
 use crate::oracle::ledger::{Entry, Ledger};
 use crate::oracle::vector;
 use crate::rng::Rng;
-use crate::target::{Miss, Writes};
+use crate::target::{Miss, Version, Writes};
 
 /// Orders of a tandem group that need no list on the heap.
 const FEW_ORDERS: usize = 8;
@@ -28,6 +29,7 @@ pub(crate) struct WriterLoop<'a> {
     rng: Rng,
     draw: Draw,
     samplers: Samplers,
+    objects: Objects,
     value_len: ValueLen,
     ledger: Option<Ledger<'a>>,
     checks: Checks,
@@ -66,6 +68,7 @@ impl<'a> WriterLoop<'a> {
             rng: Rng::new(workload.seed, u64::from(post.worker)),
             draw: workload.mix.for_writer(),
             samplers: Samplers::new(post),
+            objects: Objects::new(workload),
             value_len: workload.value_len.clone(),
             ledger: post.block.ledger(post.worker),
             checks: Checks::new(workload),
@@ -97,7 +100,13 @@ impl<'a> WriterLoop<'a> {
             };
             match outcome {
                 Ok(()) => self.note(&task),
-                Err(miss) => self.missed(&task, &miss),
+                Err(miss) => {
+                    if miss == Miss::NotFound && family(task.op) == Family::Value {
+                        let objects = &self.objects;
+                        desk.record(|| objects.event(Family::Value, task.index, Act::NotFound, 0));
+                    }
+                    self.missed(&task, &miss);
+                }
             }
             if !desk.completed() {
                 return;
@@ -188,16 +197,39 @@ impl<'a> WriterLoop<'a> {
     ) -> Result<(), Miss> {
         let (key, value) = (&task.key, &self.value[..task.len.min(self.value.len())]);
         match task.op {
+            Op::Set if desk.records() => {
+                let version = desk.attempt(Op::Set, || target.set_versioned(key, value))?;
+                self.record(desk, task, Act::Set, task.len, version);
+                Ok(())
+            }
             Op::Set => desk.attempt(Op::Set, || target.set(key, value)),
-            Op::Append => desk
-                .attempt(Op::Append, || target.append(key, value))
-                .map(|_| ()),
-            Op::Int => desk
-                .attempt(Op::Int, || target.add(key, task.amount))
-                .map(|_| ()),
+            Op::Append => {
+                let (len, version) = desk.attempt(Op::Append, || target.append(key, value))?;
+                self.record(desk, task, Act::Append, len, version);
+                Ok(())
+            }
+            Op::Int => {
+                let sum = desk.attempt(Op::Int, || target.add(key, task.amount))?;
+                let size = u32::try_from(task.amount).unwrap_or(u32::MAX);
+                desk.record(|| {
+                    self.objects
+                        .event(Family::Counter, task.index, Act::Add, sum)
+                        .sized(0, size)
+                });
+                Ok(())
+            }
             Op::Label => desk.attempt(Op::Label, || target.label(key, task.amount)),
-            Op::Unset => desk.attempt(Op::Unset, || target.unset(key)),
-            Op::Vector => desk.attempt(Op::Vector, || target.set_vector(key, &self.vector)),
+            Op::Unset => {
+                let (len, version) = desk.attempt(Op::Unset, || target.unset(key))?;
+                self.record(desk, task, Act::Unset, len, version);
+                Ok(())
+            }
+            Op::Vector => {
+                desk.attempt(Op::Vector, || target.set_vector(key, &self.vector))?;
+                let id = history::id(self.id, task.seq);
+                desk.record(|| self.objects.vector_event(task.index, Act::Write, id));
+                Ok(())
+            }
             Op::Tandem if self.orders.len() <= FEW_ORDERS => {
                 let mut few: [&[u8]; FEW_ORDERS] = [&[]; FEW_ORDERS];
                 for (place, order) in few.iter_mut().zip(&self.orders) {
@@ -205,16 +237,21 @@ impl<'a> WriterLoop<'a> {
                 }
                 desk.attempt(Op::Tandem, || {
                     target.set_tandem(key, &few[..self.orders.len()])
-                })
+                })?;
+                self.record_group(desk, task);
+                Ok(())
             }
             Op::Tandem => {
                 let many: Vec<&[u8]> = self.orders.iter().map(|order| &order[..task.len]).collect();
-                desk.attempt(Op::Tandem, || target.set_tandem(key, &many))
+                desk.attempt(Op::Tandem, || target.set_tandem(key, &many))?;
+                self.record_group(desk, task);
+                Ok(())
             }
             Op::Get | Op::ReadInt | Op::ReadTandem | Op::ReadVector => {
                 let len = desk.attempt(Op::Get, || target.get(key, &mut self.buf))?;
                 if self.oracle {
-                    self.check_own(task, len);
+                    let last = self.check_own(task, len);
+                    desk.record(|| self.objects.get_event(task.index, last, len, 0));
                 }
                 Ok(())
             }
@@ -224,12 +261,10 @@ impl<'a> WriterLoop<'a> {
     /// Checks a value that this writer read; where it is the only one to write the key, against its
     /// ledger too.
     #[inline]
-    fn check_own(&mut self, task: &Task, len: usize) {
-        let Some((_, last)) = self.checks.value(task.index, &task.key, &self.buf[..len]) else {
-            return;
-        };
+    fn check_own(&mut self, task: &Task, len: usize) -> Option<Stamp> {
+        let (_, last) = self.checks.value(task.index, &task.key, &self.buf[..len])?;
         let Some(entry) = self.entry(Op::Get, task.index).filter(|_| self.alone) else {
-            return;
+            return Some(last);
         };
         let (writer, seq) = if entry.last() == 0 {
             (PREFILL, 1)
@@ -239,6 +274,31 @@ impl<'a> WriterLoop<'a> {
         if entry.was_unset() || !last.is(writer, seq) {
             self.stale(&task.key, last, writer, seq);
         }
+        Some(last)
+    }
+
+    /// Records a change of a value.
+    #[inline]
+    fn record(&self, desk: &mut Desk<'_>, task: &Task, act: Act, len: usize, version: Version) {
+        desk.record(|| {
+            let id = history::id(self.id, task.seq);
+            let event = self.objects.event(Family::Value, task.index, act, id);
+            let size = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+            Event {
+                slot: version.slot,
+                epoch: version.epoch,
+                ..event.sized(size(len), size(task.len))
+            }
+        });
+    }
+
+    /// Records that a group was written.
+    fn record_group(&self, desk: &mut Desk<'_>, task: &Task) {
+        let id = history::id(self.id, task.seq);
+        desk.record(|| {
+            self.objects
+                .event(Family::Group, task.index, Act::Write, id)
+        });
     }
 
     #[cold]

@@ -1,0 +1,64 @@
+//! The verb `history`: a saved history, checked.
+
+use super::{USAGE, complain, say};
+use crate::history::file::load;
+use crate::history::record::HistoryRecord;
+use crate::record::{SCHEMA_VERSION, Verdict};
+use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What to check.
+#[derive(Args, Clone, Debug)]
+pub(super) struct HistoryArguments {
+    /// File that 'run --history=FILE' wrote
+    file: PathBuf,
+    /// Prints the record as JSON instead of a summary
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed.
+#[derive(Serialize)]
+struct Checked {
+    schema_version: u32,
+    kind: &'static str,
+    verdict: Verdict,
+    history: HistoryRecord,
+}
+
+/// Checks a file.
+pub(super) fn run(arguments: &HistoryArguments) -> ExitCode {
+    let history = match load(&arguments.file) {
+        Ok(history) => history,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(USAGE);
+        }
+    };
+    let recorded = format!("as {} has them", arguments.file.display());
+    let mut record = HistoryRecord::of(&history, recorded);
+    if record.operations == 0 {
+        record.doubt("there is no operation in it".to_owned());
+    }
+    if arguments.json {
+        let checked = Checked {
+            schema_version: SCHEMA_VERSION,
+            kind: "history",
+            verdict: record.verdict,
+            history: record.clone(),
+        };
+        say(&serde_json::to_string_pretty(&checked).expect("records are plain data"));
+    } else {
+        let window = record
+            .window_text()
+            .map_or(String::new(), |text| format!("\n{text}"));
+        let verdict = record.verdict.word().to_uppercase();
+        say(&format!(
+            "{}{window}\n  verdict    {verdict}",
+            record.line()
+        ));
+    }
+    record.verdict.exit_code()
+}

@@ -1,0 +1,152 @@
+//! From a run to its history: what was in the store before the first operation, what the workers recorded, and what
+//! was there after the last.
+
+use super::objects::{Objects, name, text};
+use super::{AFTER, Act, BEFORE, Event, History, Kind};
+use crate::block::Block;
+use crate::keys::{self, Family};
+use crate::oracle::body::{self, PREFILL};
+use crate::oracle::vector;
+use crate::workload::Workload;
+use splinter::{Error, Store};
+
+/// What each value was before the first operation: slot, epoch and length.
+#[derive(Clone, Debug)]
+pub(crate) struct Before {
+    values: Vec<(u32, u64, u32)>,
+}
+
+impl Before {
+    /// Looks at every value of a filled store.
+    ///
+    /// # Errors
+    /// One line if one of them is not there.
+    pub(crate) fn look(workload: &Workload, store: &Store) -> Result<Self, String> {
+        let value = |index| {
+            let key = keys::name(Family::Value, index);
+            let len = u32::try_from(store.value_len(key)?).unwrap_or(u32::MAX);
+            Ok((store.resolve(key)?.slot(), store.epoch(key)?, len))
+        };
+        let values: Result<_, Error> = workload.key_sets().values.map(value).collect();
+        let values = values.map_err(|error| format!("a value is not there: {error}"))?;
+        Ok(Self { values })
+    }
+}
+
+/// Puts the history of a run together, of the objects that had a part in it. Nobody writes any more.
+#[must_use]
+pub(crate) fn collect(
+    workload: &Workload,
+    before: &Before,
+    block: &Block,
+    store: &Store,
+    cycle_ns: f64,
+) -> History {
+    let objects = Objects::new(workload);
+    let tapes: Vec<_> = (0..workload.operators())
+        .filter_map(|at| block.tape(at))
+        .collect();
+    let recorded = || tapes.iter().flat_map(|tape| tape.events());
+    let mut touched = vec![false; objects.all().count()];
+    for event in recorded() {
+        if let Some(touched) = touched.get_mut(event.key as usize) {
+            *touched = true;
+        }
+    }
+    let mut names = Vec::new();
+    let mut ends = Vec::new();
+    for (number, (kind, family, index)) in (0..).zip(objects.all()) {
+        // What had no part needs no name either.
+        let touched = touched[number as usize];
+        names.push((
+            kind,
+            if touched {
+                text(family, index)
+            } else {
+                String::new()
+            },
+        ));
+        if touched {
+            let blank = Event {
+                key: number,
+                ..Event::default()
+            };
+            ends.extend(first(kind, index, before, blank));
+            ends.extend(last(kind, family, index, store, blank));
+        }
+    }
+    let known = |event: &Event| (event.key as usize) < names.len();
+    let all = recorded().chain(ends.iter().copied()).filter(known);
+    History::new(names.clone(), cycle_ns, all)
+}
+
+/// Says what was there before the first operation.
+fn first(kind: Kind, index: u64, before: &Before, blank: Event) -> Option<Event> {
+    let filled = Event {
+        worker: BEFORE,
+        id: super::id(PREFILL, 1),
+        ..blank
+    };
+    match kind {
+        Kind::Value => {
+            let &(slot, epoch, len) = before.values.get(usize::try_from(index).ok()?)?;
+            Some(Event {
+                act: Act::Set,
+                slot,
+                epoch,
+                ..filled.sized(len, len)
+            })
+        }
+        Kind::Counter => Some(Event {
+            act: Act::Set,
+            id: 0,
+            ..filled
+        }),
+        Kind::Group => Some(Event {
+            act: Act::Write,
+            ..filled
+        }),
+        // No vector at all.
+        Kind::Vector => None,
+    }
+}
+
+/// Reads what is there after the last operation.
+fn last(kind: Kind, family: Family, index: u64, store: &Store, blank: Event) -> Option<Event> {
+    let key = keys::name(family, index);
+    let hash = splinter::hash_key(&key);
+    let invoked = splinter::cycles_fenced();
+    let read = |act, id, len: usize| Event {
+        act,
+        id,
+        len: u32::try_from(len).unwrap_or(u32::MAX),
+        ..blank
+    };
+    let event = match kind {
+        Kind::Value => match store.get_vec(key) {
+            Ok(value) => {
+                let mut stamp = None;
+                let sound = body::check_pieces(&value, hash, |piece| stamp = Some(piece)).is_ok();
+                read(Act::Get, name(stamp.filter(|_| sound)), value.len())
+            }
+            Err(Error::NotFound) => read(Act::NotFound, 0, 0),
+            Err(_) => return None,
+        },
+        Kind::Counter => read(Act::GetNumber, store.get_u64(key).ok()?, 0),
+        Kind::Group => {
+            let value = store.get_vec(key).ok()?;
+            read(Act::Read, name(body::check(&value, hash).ok()), 0)
+        }
+        Kind::Vector => {
+            let mut floats = vec![0.0; store.geometry().vector_dim as usize];
+            store.vector(key, &mut floats).ok()?;
+            read(Act::Read, name(vector::check(&floats, hash).ok()), 0)
+        }
+    };
+    Some(Event {
+        worker: AFTER,
+        invoked,
+        returned: splinter::cycles_fenced(),
+        ..event
+    })
+}

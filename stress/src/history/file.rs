@@ -1,0 +1,248 @@
+//! Histories in files: one JSON object a line, first a header, then an operation each, in any order. What the fields
+//! mean is in `results/README.md`.
+
+use super::{Act, Event, History, Kind};
+use crate::record::SCHEMA_VERSION;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write as _};
+use std::path::Path;
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    schema_version: u32,
+    kind: String,
+    cycle_ns: f64,
+}
+
+/// Every other line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line<'a> {
+    invoked: u64,
+    returned: u64,
+    worker: u32,
+    object: Kind,
+    key: std::borrow::Cow<'a, str>,
+    operation: Act,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    id: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    slot: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    epoch: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    len: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    size: u32,
+}
+
+fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Writes a history to a file.
+///
+/// # Errors
+/// One line that says what would do.
+pub(crate) fn save(history: &History, path: &Path) -> Result<(), String> {
+    write(history, path).map_err(|error| {
+        format!(
+            "cannot write {}: {error}; give a path that can be written, with room for the history",
+            path.display()
+        )
+    })
+}
+
+fn write(history: &History, path: &Path) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    let header = Header {
+        schema_version: SCHEMA_VERSION,
+        kind: "history".to_owned(),
+        cycle_ns: history.cycle_ns,
+    };
+    serde_json::to_writer(&mut file, &header)?;
+    for (object, (kind, name)) in history.objects.iter().enumerate() {
+        for event in history.of(object) {
+            let line = Line {
+                invoked: event.invoked,
+                returned: event.returned,
+                worker: event.worker,
+                object: *kind,
+                key: name.as_str().into(),
+                operation: event.act,
+                id: event.id,
+                slot: event.slot,
+                epoch: event.epoch,
+                len: event.len,
+                size: event.size,
+            };
+            file.write_all(b"\n")?;
+            serde_json::to_writer(&mut file, &line)?;
+        }
+    }
+    file.write_all(b"\n")?;
+    file.flush()
+}
+
+/// Reads a history from a file.
+///
+/// # Errors
+/// One line that says what is wrong with it.
+pub(crate) fn load(path: &Path) -> Result<History, String> {
+    let wrong = |why: String| {
+        format!(
+            "{}: {why}; give a file that 'splinter-stress run --history=FILE' wrote",
+            path.display()
+        )
+    };
+    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    read(BufReader::new(file)).map_err(wrong)
+}
+
+fn read(text: impl BufRead) -> Result<History, String> {
+    let mut lines = text.lines();
+    let first = lines
+        .next()
+        .ok_or("it is empty")?
+        .map_err(|error| error.to_string())?;
+    let header: Header =
+        serde_json::from_str(&first).map_err(|error| format!("line 1 is no header: {error}"))?;
+    if header.kind != "history" || header.schema_version != SCHEMA_VERSION {
+        return Err(format!(
+            "it is a {} of version {}, not a history of version {SCHEMA_VERSION}",
+            header.kind, header.schema_version
+        ));
+    }
+    if !(header.cycle_ns.is_finite() && header.cycle_ns > 0.0) {
+        return Err("line 1: a cycle takes no time".to_owned());
+    }
+    let mut numbers: HashMap<(Kind, String), u32> = HashMap::new();
+    let mut objects = Vec::new();
+    let mut events = Vec::new();
+    for (number, line) in (2..).zip(lines) {
+        let text = line.map_err(|error| error.to_string())?;
+        if text.trim().is_empty() {
+            continue;
+        }
+        let line: Line<'_> =
+            serde_json::from_str(&text).map_err(|error| format!("line {number}: {error}"))?;
+        check_line(&line).map_err(|why| format!("line {number}: {why}"))?;
+        let object = (line.object, line.key.into_owned());
+        let key = *numbers.entry(object).or_insert_with_key(|object| {
+            objects.push(object.clone());
+            u32::try_from(objects.len() - 1).unwrap_or(u32::MAX)
+        });
+        events.push(Event {
+            invoked: line.invoked,
+            returned: line.returned,
+            worker: line.worker,
+            key,
+            act: line.operation,
+            id: line.id,
+            slot: line.slot,
+            epoch: line.epoch,
+            len: line.len,
+            size: line.size,
+        });
+    }
+    Ok(History::new(
+        objects,
+        header.cycle_ns,
+        events.iter().copied(),
+    ))
+}
+
+/// Refuses what no history has.
+fn check_line(line: &Line<'_>) -> Result<(), String> {
+    if line.invoked > line.returned {
+        return Err("it returned before it was invoked".to_owned());
+    }
+    let fits = match line.object {
+        Kind::Value => !matches!(
+            line.operation,
+            Act::Add | Act::GetNumber | Act::Write | Act::Read
+        ),
+        Kind::Counter => matches!(line.operation, Act::Set | Act::Add | Act::GetNumber),
+        Kind::Group | Kind::Vector => matches!(line.operation, Act::Write | Act::Read),
+    };
+    if fits {
+        Ok(())
+    } else {
+        let object = format!("{:?}", line.object).to_lowercase();
+        Err(format!(
+            "no {object} has the operation {}",
+            line.operation.word()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = r#"{"schema_version":1,"kind":"history","cycle_ns":0.5}"#;
+
+    #[test]
+    fn a_history_is_read_back_as_it_was_written() {
+        let event = |key, act, at| Event {
+            invoked: at,
+            returned: at + 5,
+            worker: 3,
+            key,
+            act,
+            id: 1 << 50 | at,
+            slot: 7,
+            epoch: 12,
+            len: 64,
+            size: 64,
+        };
+        let events = [
+            event(0, Act::Set, 1),
+            event(1, Act::Write, 2),
+            event(0, Act::Get, 9),
+        ];
+        let objects = vec![
+            (Kind::Value, "v0000000".to_owned()),
+            (Kind::Vector, "v0000000".to_owned()),
+        ];
+        let history = History::new(objects, 0.5, events.into_iter());
+        let path = std::env::temp_dir().join(format!("history-{}", std::process::id()));
+        save(&history, &path).unwrap();
+        let back = load(&path);
+        std::fs::remove_file(&path).unwrap();
+        let back = back.unwrap();
+        assert_eq!(
+            (&back.objects, &back.events),
+            (&history.objects, &history.events)
+        );
+        assert_eq!((&back.starts, back.cycle_ns), (&history.starts, 0.5));
+    }
+
+    #[test]
+    fn wrong_files_are_refused_in_one_line() {
+        let line =
+            r#"{"invoked":5,"returned":4,"worker":0,"object":"value","key":"k","operation":"get"}"#;
+        for (text, why) in [
+            (String::new(), "empty"),
+            ("nonsense".to_owned(), "line 1"),
+            (HEADER.replace("history", "run"), "a run"),
+            (HEADER.replace("0.5", "0.0"), "no time"),
+            (format!("{HEADER}\n{{}}"), "line 2"),
+            (format!("{HEADER}\n{line}"), "line 2: it returned before"),
+            (
+                format!(
+                    "{HEADER}\n{}",
+                    line.replace("get", "add")
+                        .replace("\"returned\":4", "\"returned\":6")
+                ),
+                "no value has the operation add",
+            ),
+        ] {
+            let error = read(text.as_bytes()).unwrap_err();
+            assert!(error.contains(why) && !error.contains('\n'), "{error}");
+        }
+    }
+}

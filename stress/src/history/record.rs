@@ -1,0 +1,258 @@
+//! What a history came to: the part of a record that is about it, and its readable form.
+
+use super::check::{Contradiction, check, extent, shrink};
+use super::{AFTER, Act, BEFORE, Event, History, Kind};
+use crate::record::Verdict;
+use crate::report::{align, grouped, rate};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::time::Instant;
+
+/// What a history came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // Documented in results/README.md, field by field.
+pub struct HistoryRecord {
+    pub operations: u64,
+    pub keys: u64,
+    pub verdict: Verdict,
+    pub violations: u64,
+    pub recorded: String,
+    pub check_s: f64,
+    pub checked_per_s: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub window: Vec<Shown>,
+}
+
+/// One operation of those that contradict each other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Shown {
+    pub worker: String,
+    pub key: String,
+    pub kind: Kind,
+    pub operation: Act,
+    pub value: Option<String>,
+    pub slot: Option<u32>,
+    pub epoch: Option<u64>,
+    pub len: Option<u32>,
+    pub invoked_ns: Option<f64>,
+    pub returned_ns: Option<f64>,
+}
+
+impl HistoryRecord {
+    /// Checks a history; `recorded` says in words what it is of.
+    #[must_use]
+    pub(crate) fn of(history: &History, recorded: String) -> Self {
+        let start = Instant::now();
+        let values = history.values_of_vectors();
+        let judge = |object: usize| {
+            let (events, kind) = (history.judged(object, &values), history.objects[object].0);
+            let found = check(kind, &events)?;
+            let size = extent(&events, &found.operations);
+            Some((size, object, found))
+        };
+        let wrong: Vec<((usize, u64), usize, Contradiction)> = (0..history.objects.len())
+            .into_par_iter()
+            .filter_map(judge)
+            .collect();
+        let check_s = start.elapsed().as_secs_f64();
+        let worst = wrong
+            .iter()
+            .min_by_key(|(size, object, _)| (*size, *object));
+        let (mut why, mut window) = (None, Vec::new());
+        if let Some((_, object, found)) = worst {
+            let events = history.judged(*object, &values);
+            let least = shrink(history.objects[*object].0, &events, found.clone());
+            why = Some(least.why.to_owned());
+            window = history.show(*object, &events, &least.operations);
+        }
+        let operations = history.events.len() as u64;
+        let keys = (0..history.objects.len())
+            .filter(|&object| !history.of(object).is_empty())
+            .count();
+        Self {
+            operations,
+            keys: keys as u64,
+            verdict: if wrong.is_empty() {
+                Verdict::Pass
+            } else {
+                Verdict::Fail
+            },
+            violations: wrong.len() as u64,
+            recorded,
+            check_s,
+            checked_per_s: operations as f64 / check_s.max(1e-9),
+            why,
+            window,
+        }
+    }
+
+    /// Says that nothing can be told, though what was recorded was checked.
+    pub(crate) fn doubt(&mut self, why: String) {
+        self.verdict = self.verdict.max(Verdict::Inconclusive);
+        self.why.get_or_insert(why);
+    }
+
+    /// Returns it in one line.
+    #[must_use]
+    pub(crate) fn line(&self) -> String {
+        let found = match self.violations {
+            0 => "linearizable".to_owned(),
+            1 => "1 key is not linearizable".to_owned(),
+            more => format!("{more} keys are not linearizable"),
+        };
+        format!(
+            "{found}: {} operations on {} keys, {}; checked {} a second",
+            grouped(self.operations),
+            grouped(self.keys),
+            self.recorded,
+            rate(self.checked_per_s)
+        )
+    }
+
+    /// Returns the operations that contradict each other as a table, and why they do.
+    #[must_use]
+    pub(crate) fn window_text(&self) -> Option<String> {
+        let first = self.window.first()?;
+        let mut text = format!(
+            "  shortest contradiction, on {} {}:\n",
+            serde_json::to_value(first.kind).ok()?.as_str()?,
+            first.key
+        );
+        let mut rows = vec![
+            [
+                "worker",
+                "operation",
+                "value",
+                "len",
+                "slot",
+                "epoch",
+                "invoked ns",
+                "returned ns",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        ];
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        for shown in &self.window {
+            rows.push(vec![
+                shown.worker.clone(),
+                shown.operation.word().to_owned(),
+                or_dash(shown.value.clone()),
+                or_dash(shown.len.map(|len| len.to_string())),
+                or_dash(shown.slot.map(|slot| slot.to_string())),
+                or_dash(shown.epoch.map(|epoch| epoch.to_string())),
+                or_dash(shown.invoked_ns.map(|ns| format!("{ns:.1}"))),
+                or_dash(shown.returned_ns.map(|ns| format!("{ns:.1}"))),
+            ]);
+        }
+        align(&mut text, &rows);
+        let _ = write!(
+            text,
+            "  why        {}",
+            self.why.as_deref().unwrap_or_default()
+        );
+        Some(text)
+    }
+}
+
+impl History {
+    /// Finds the value object of each vector, by name.
+    fn values_of_vectors(&self) -> HashMap<usize, usize> {
+        let of = |wanted: Kind| {
+            self.objects
+                .iter()
+                .enumerate()
+                .filter(move |(object, (kind, _))| *kind == wanted && !self.of(*object).is_empty())
+                .map(|(object, (_, name))| (name.as_str(), object))
+        };
+        if of(Kind::Vector).next().is_none() {
+            return HashMap::new();
+        }
+        let values: HashMap<&str, usize> = of(Kind::Value).collect();
+        of(Kind::Vector)
+            .filter_map(|(name, object)| Some((object, *values.get(name)?)))
+            .collect()
+    }
+
+    /// Returns what an object is judged by: its operations, and of a vector the changes of its value, too.
+    fn judged(
+        &self,
+        object: usize,
+        values: &HashMap<usize, usize>,
+    ) -> std::borrow::Cow<'_, [Event]> {
+        let own = self.of(object);
+        let Some(&value) = values.get(&object) else {
+            return own.into();
+        };
+        let changes = self
+            .of(value)
+            .iter()
+            .filter(|event| event.act.makes_version());
+        own.iter().chain(changes).copied().collect()
+    }
+
+    /// Prepares operations for being shown: times from the first of them on, and of what was read the version.
+    fn show(&self, object: usize, events: &[Event], operations: &[u32]) -> Vec<Shown> {
+        let (kind, name) = &self.objects[object];
+        let shown = || operations.iter().map(|&at| &events[at as usize]);
+        let start = shown()
+            .filter(|event| event.worker != BEFORE)
+            .map(|event| event.invoked)
+            .min();
+        let ns = |event: &Event, cycles: u64| {
+            let since = cycles.saturating_sub(start?);
+            (event.worker != BEFORE).then(|| (since as f64 * self.cycle_ns * 10.0).round() / 10.0)
+        };
+        let version_of = |event: &Event| match (kind, event.act) {
+            (Kind::Value, Act::Get) => events
+                .iter()
+                .find(|write| write.id == event.id && matches!(write.act, Act::Set | Act::Append))
+                .map(|write| (write.slot, write.epoch)),
+            (_, act) if act.makes_version() && *kind != Kind::Counter => {
+                Some((event.slot, event.epoch))
+            }
+            _ => None,
+        };
+        shown()
+            .map(|event| Shown {
+                worker: worker_text(event.worker),
+                key: name.clone(),
+                kind: *kind,
+                operation: event.act,
+                value: value_text(*kind, event),
+                slot: version_of(event).map(|(slot, _)| slot),
+                epoch: version_of(event).map(|(_, epoch)| epoch),
+                len: (*kind == Kind::Value && event.act != Act::NotFound).then_some(event.len),
+                invoked_ns: ns(event, event.invoked),
+                returned_ns: ns(event, event.returned),
+            })
+            .collect()
+    }
+}
+
+/// Returns who an operation is of.
+fn worker_text(worker: u32) -> String {
+    match worker {
+        BEFORE => "before".to_owned(),
+        AFTER => "after".to_owned(),
+        worker => worker.to_string(),
+    }
+}
+
+/// Returns the name of what was written or read: a number, or writer and sequence.
+fn value_text(kind: Kind, event: &Event) -> Option<String> {
+    match (kind, event.act) {
+        (_, Act::NotFound | Act::Unset) => None,
+        (Kind::Counter, _) => Some(event.id.to_string()),
+        _ => Some(format!(
+            "{}:{}",
+            worker_text((event.id >> 48) as u32),
+            event.id & ((1 << 48) - 1)
+        )),
+    }
+}

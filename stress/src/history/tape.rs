@@ -1,0 +1,146 @@
+//! A worker's record of its own operations: a preallocated stretch of shared words, six to an operation, that it
+//! alone writes. Knows nothing of what the operations mean.
+//!
+//! | word | what |
+//! |---|---|
+//! | 0 | invoked |
+//! | 1 | returned |
+//! | 2 | key in bits 0–31, act in 32–39, size in 40–63 |
+//! | 3 | id |
+//! | 4 | epoch |
+//! | 5 | slot in bits 0–31, length in 32–63 |
+
+use super::{Act, Event};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// Words of an operation.
+const WORDS: usize = 6;
+/// Words before the operations; the first counts them once the worker has ended.
+const HEADER: usize = 8;
+/// Words of a page.
+const PAGE: usize = 512;
+/// Largest size that has room.
+pub(crate) const MOST_SIZE: u64 = (1 << 24) - 1;
+
+/// Returns how many words a tape for so many operations takes.
+pub(crate) const fn words_for(operations: usize) -> usize {
+    HEADER + operations * WORDS
+}
+
+/// The tape of one worker.
+#[derive(Debug)]
+pub(crate) struct Tape<'a> {
+    words: &'a [AtomicU64],
+    worker: u32,
+    next: usize,
+}
+
+impl<'a> Tape<'a> {
+    /// Takes a tape over words that were made for it.
+    pub(crate) fn new(words: &'a [AtomicU64], worker: u32) -> Self {
+        Self {
+            words,
+            worker,
+            next: 0,
+        }
+    }
+
+    /// Touches all its memory, so that nothing has to be found for it later.
+    pub(crate) fn touch(&self) {
+        for word in self.words.iter().step_by(PAGE) {
+            word.store(0, Relaxed);
+        }
+    }
+
+    /// Returns how many more operations there is room for.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        (self.words.len() - HEADER) / WORDS - self.next
+    }
+
+    /// Records an operation, if there is room. The worker and the order are the tape's own.
+    #[inline]
+    pub(crate) fn push(&mut self, event: &Event) {
+        let start = HEADER + self.next * WORDS;
+        let Some(words) = self.words.get(start..start + WORDS) else {
+            return;
+        };
+        let what = u64::from(event.key)
+            | (event.act as u64) << 32
+            | (u64::from(event.size) & MOST_SIZE) << 40;
+        for (word, value) in words.iter().zip([
+            event.invoked,
+            event.returned,
+            what,
+            event.id,
+            event.epoch,
+            u64::from(event.slot) | u64::from(event.len) << 32,
+        ]) {
+            word.store(value, Relaxed);
+        }
+        self.next += 1;
+    }
+
+    /// Says that all of it can be read.
+    pub(crate) fn finish(&self) {
+        self.words[0].store(self.next as u64, Release);
+    }
+
+    /// Reads a tape that its worker has finished.
+    pub(crate) fn events(&self) -> impl Iterator<Item = Event> + Clone + 'a {
+        let most = (self.words.len() - HEADER) / WORDS;
+        let count = usize::try_from(self.words[0].load(Acquire)).map_or(0, |count| count.min(most));
+        let worker = self.worker;
+        self.words[HEADER..HEADER + count * WORDS]
+            .chunks_exact(WORDS)
+            .map(move |words| {
+                let word = |at: usize| words[at].load(Relaxed);
+                let what = word(2);
+                Event {
+                    invoked: word(0),
+                    returned: word(1),
+                    worker,
+                    key: what as u32,
+                    act: Act::ALL[(what >> 32) as usize % 256 % Act::ALL.len()],
+                    id: word(3),
+                    slot: word(5) as u32,
+                    epoch: word(4),
+                    len: (word(5) >> 32) as u32,
+                    size: (what >> 40) as u32,
+                }
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_recorded_is_read_back_and_no_more_than_fits() {
+        let words: Vec<AtomicU64> = (0..words_for(2)).map(|_| AtomicU64::new(0)).collect();
+        let mut tape = Tape::new(&words, 7);
+        tape.touch();
+        let event = |at: u64| Event {
+            invoked: at,
+            returned: u64::MAX - at,
+            worker: 7,
+            key: u32::MAX - at as u32,
+            act: Act::ALL[8 - at as usize],
+            id: 1 << 63 | at,
+            slot: u32::MAX,
+            epoch: (1 << 51) - 1 - at,
+            len: u32::MAX - 1,
+            size: MOST_SIZE as u32,
+        };
+        for at in 0..3 {
+            assert_eq!(tape.room(), 2_usize.saturating_sub(at as usize));
+            tape.push(&event(at));
+        }
+        assert_eq!(tape.events().count(), 0, "not finished yet");
+        tape.finish();
+        let read: Vec<Event> = Tape::new(&words, 7).events().collect();
+        assert_eq!(read, [event(0), event(1)]);
+    }
+}
