@@ -5,6 +5,8 @@ use super::checks::Faults;
 use super::*;
 use crate::block::Phase;
 use crate::choice::KeyChoice;
+use crate::history::History;
+use crate::history::collect::collect_for_tests;
 use crate::length::ValueLen;
 use crate::options::Span;
 use crate::oracle::sweep::Sweep;
@@ -13,6 +15,12 @@ use crate::testing::{Broken, Fake};
 /// Runs a workload on a fake, workers in threads; returns the reports and what was wrong, the final
 /// sweep's faults included.
 fn drive(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults) {
+    let (reports, faults, _) = drive_recording(workload, broken);
+    (reports, faults)
+}
+
+/// Does as [`drive`], and returns the history too, if there is to be one.
+fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults, History) {
     let fake = Fake::new(broken, buffer_len(workload));
     let sound = Fake::new(Broken::Sound, buffer_len(workload));
     // A broken store is filled soundly: what is tested is the run.
@@ -56,7 +64,11 @@ fn drive(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults) {
     for report in &reports {
         faults.merge(report.faults.clone());
     }
-    (reports, faults)
+    let history = match workload.history {
+        Some(_) => collect_for_tests(workload, &block, &&fake),
+        None => History::default(),
+    };
+    (reports, faults, history)
 }
 
 fn workload(mix: &str, key_choice: KeyChoice) -> Workload {
@@ -270,4 +282,59 @@ fn the_same_seed_does_the_same_work() {
             ..workload.clone()
         })
     );
+}
+
+/// Runs a workload with a history on a fake; returns what the history alone came to.
+fn explain(mix: &str, key_choice: KeyChoice, broken: Broken) -> crate::HistoryRecord {
+    let workload = Workload {
+        history: Some(20_000),
+        value_len: ValueLen::Fixed(64),
+        ..workload(mix, key_choice)
+    };
+    let (_, _, history) = drive_recording(&workload, broken);
+    crate::HistoryRecord::of(&history, "a fake".to_owned())
+}
+
+#[test]
+fn the_history_of_a_sound_store_is_linearizable() {
+    for mix in [
+        "set",
+        "set=3,unset=1,get=3",
+        "set=4,append=6,unset=1,get=3",
+        "get=5,set=5,append=5,int=5,tandem=5,vector=5,label=5,unset=5",
+    ] {
+        for choice in [KeyChoice::Lanes, KeyChoice::Hot(2), KeyChoice::Single] {
+            let record = explain(mix, choice, Broken::Sound);
+            assert_eq!(record.violations, 0, "{mix} by {choice}: {record:?}");
+            assert!(record.operations > 3_000, "{record:?}");
+        }
+    }
+}
+
+#[test]
+fn the_history_alone_gives_away_every_break_of_a_value() {
+    for (broken, mix) in [
+        (Broken::TornReads, "set=1,get=3"),
+        (Broken::ForeignValues, "set=1,get=3"),
+        (Broken::StaleReads, "set=1,get=3"),
+        (Broken::LostSets, "set=1,get=1"),
+        (Broken::LostSets, "set=1,append=3,get=1"),
+        (Broken::LostAdditions, "int"),
+        (Broken::Misses, "set=1,get=3"),
+        (Broken::Misses, "set=3,unset=1,get=3"),
+        (Broken::LostVectors, "vector=3,get=1"),
+    ] {
+        let record = explain(mix, KeyChoice::Hot(2), broken);
+        // A vector that is not there is no answer that a history has.
+        let missed = broken == Broken::LostVectors;
+        assert_eq!(
+            record.violations == 0,
+            missed,
+            "{broken:?} under {mix}: {record:?}"
+        );
+        assert!(
+            missed || (1..=4).contains(&record.window.len()),
+            "{record:?}"
+        );
+    }
 }

@@ -7,6 +7,8 @@ use crate::block::Block;
 use crate::keys::{self, Family};
 use crate::oracle::body::{self, PREFILL};
 use crate::oracle::vector;
+use crate::target::{Miss, Reads};
+use crate::worker::buffer_len;
 use crate::workload::Workload;
 use splinter::{Error, Store};
 
@@ -39,7 +41,7 @@ pub(crate) fn collect(
     workload: &Workload,
     before: &Before,
     block: &Block,
-    store: &Store,
+    store: &impl Reads,
     cycle_ns: f64,
 ) -> History {
     let objects = Objects::new(workload);
@@ -53,6 +55,7 @@ pub(crate) fn collect(
             *touched = true;
         }
     }
+    let mut buffers = Buffers::new(workload);
     let mut names = Vec::new();
     let mut ends = Vec::new();
     for (number, (kind, family, index)) in (0..).zip(objects.all()) {
@@ -72,7 +75,7 @@ pub(crate) fn collect(
                 ..Event::default()
             };
             ends.extend(first(kind, index, before, blank));
-            ends.extend(last(kind, family, index, store, blank));
+            ends.extend(last(kind, (family, index), store, &mut buffers, blank));
         }
     }
     let known = |event: &Event| (event.key as usize) < names.len();
@@ -111,8 +114,31 @@ fn first(kind: Kind, index: u64, before: &Before, blank: Event) -> Option<Event>
     }
 }
 
+/// What the last reads are made to.
+struct Buffers {
+    value: Vec<u8>,
+    vector: Vec<f32>,
+    orders: Vec<Vec<u8>>,
+}
+
+impl Buffers {
+    fn new(workload: &Workload) -> Self {
+        Self {
+            value: vec![0; buffer_len(workload)],
+            vector: vec![0.0; workload.geometry().vector_dim as usize],
+            orders: vec![Vec::new(); workload.orders as usize],
+        }
+    }
+}
+
 /// Reads what is there after the last operation.
-fn last(kind: Kind, family: Family, index: u64, store: &Store, blank: Event) -> Option<Event> {
+fn last(
+    kind: Kind,
+    (family, index): (Family, u64),
+    store: &impl Reads,
+    buffers: &mut Buffers,
+    blank: Event,
+) -> Option<Event> {
     let key = keys::name(family, index);
     let hash = splinter::hash_key(&key);
     let invoked = splinter::cycles_fenced();
@@ -123,24 +149,32 @@ fn last(kind: Kind, family: Family, index: u64, store: &Store, blank: Event) -> 
         ..blank
     };
     let event = match kind {
-        Kind::Value => match store.get_vec(key) {
-            Ok(value) => {
+        Kind::Value => match store.get(&key, &mut buffers.value) {
+            Ok(len) => {
                 let mut stamp = None;
-                let sound = body::check_pieces(&value, hash, |piece| stamp = Some(piece)).is_ok();
-                read(Act::Get, name(stamp.filter(|_| sound)), value.len())
+                let value = &buffers.value[..len];
+                let sound = body::check_pieces(value, hash, |piece| stamp = Some(piece)).is_ok();
+                read(Act::Get, name(stamp.filter(|_| sound)), len)
             }
-            Err(Error::NotFound) => read(Act::NotFound, 0, 0),
+            Err(Miss::NotFound) => read(Act::NotFound, 0, 0),
             Err(_) => return None,
         },
-        Kind::Counter => read(Act::GetNumber, store.get_u64(key).ok()?, 0),
+        Kind::Counter => read(Act::GetNumber, store.read_int(&key).ok()?, 0),
         Kind::Group => {
-            let value = store.get_vec(key).ok()?;
-            read(Act::Read, name(body::check(&value, hash).ok()), 0)
+            store.read_tandem(&key, &mut buffers.orders).ok()?;
+            read(
+                Act::Read,
+                name(body::check(&buffers.orders[0], hash).ok()),
+                0,
+            )
         }
         Kind::Vector => {
-            let mut floats = vec![0.0; store.geometry().vector_dim as usize];
-            store.vector(key, &mut floats).ok()?;
-            read(Act::Read, name(vector::check(&floats, hash).ok()), 0)
+            store.read_vector(&key, &mut buffers.vector).ok()?;
+            read(
+                Act::Read,
+                name(vector::check(&buffers.vector, hash).ok()),
+                0,
+            )
         }
     };
     Some(Event {
@@ -149,4 +183,14 @@ fn last(kind: Kind, family: Family, index: u64, store: &Store, blank: Event) -> 
         returned: splinter::cycles_fenced(),
         ..event
     })
+}
+
+/// Puts the history of a run on another store than the real one together: all its values are of one length at first.
+#[cfg(test)]
+pub(crate) fn collect_for_tests(workload: &Workload, block: &Block, store: &impl Reads) -> History {
+    let keys = workload.key_sets().values.end as usize;
+    let before = Before {
+        values: vec![(0, 0, workload.value_len.longest()); keys],
+    };
+    collect(workload, &before, block, store, 1.0)
 }

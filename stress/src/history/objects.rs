@@ -7,7 +7,7 @@ use crate::oracle::body::Stamp;
 use crate::workload::{KeySets, Workload};
 
 /// The name of what no write wrote.
-const UNKNOWN: u64 = u64::MAX;
+pub(super) const UNKNOWN: u64 = u64::MAX;
 
 /// The objects of a workload: values, counters, groups, and vectors if there are any.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! What a history came to: the part of a record that is about it, and its readable form.
 
 use super::check::{Contradiction, check, extent, shrink};
+use super::objects::UNKNOWN;
 use super::{AFTER, Act, BEFORE, Event, History, Kind};
 use crate::record::Verdict;
 use crate::report::{align, grouped, rate};
@@ -249,6 +250,7 @@ fn value_text(kind: Kind, event: &Event) -> Option<String> {
     match (kind, event.act) {
         (_, Act::NotFound | Act::Unset) => None,
         (Kind::Counter, _) => Some(event.id.to_string()),
+        _ if event.id == UNKNOWN => Some("no write's".to_owned()),
         _ => Some(format!(
             "{}:{}",
             worker_text((event.id >> 48) as u32),

@@ -10,6 +10,7 @@
 mod deaths;
 mod index;
 mod integers;
+mod pairs;
 mod polls;
 mod reads;
 mod recovery;

@@ -1,0 +1,149 @@
+//! Every operation beside every other on one key: whatever the order of their accesses, both answer, and leave the store,
+//! as if one had come after the other, or one was told to try again and the other was alone.
+
+use super::*;
+use crate::IntegerOp;
+use crate::arena::copy::copy_vector_out;
+use crate::arena::state::{Attention, KIND_BIGUINT};
+
+/// What an operation answers: a length, a number, a count, or nothing.
+type Answer = Result<u64, Error>;
+
+/// An operation on "a", or on "a" and "b".
+#[derive(Clone, Copy)]
+struct Act {
+    name: &'static str,
+    run: fn(&mut Claimant<'_>) -> Answer,
+}
+
+/// All that can be known of a key: its value, labels, vector, type and flags, and the groups that hear of it.
+type Sight = (Read, u64, Option<[u8; 2]>, u64, u64);
+
+const ACTS: [Act; 12] = [
+    Act { name: "set", run: |writer| writer.set(&letter(0), b"1234").map(|()| 0) },
+    Act { name: "append", run: |writer| writer.append(&letter(0), b"9").map(|len| len as u64) },
+    Act { name: "unset", run: |writer| writer.unset(&letter(0)).map(|len| len as u64) },
+    Act { name: "integer", run: |writer| writer.integer(&letter(0), IntegerOp::Inc(5)) },
+    Act { name: "set number", run: |writer| writer.set_number(&letter(0), 70).map(|()| 0) },
+    Act {
+        name: "type",
+        run: |writer| writer.set_kind(&letter(0), KIND_BIGUINT, false).map(|()| 0),
+    },
+    Act {
+        name: "label",
+        run: |writer| {
+            let label = |slot: &Slot, meta| {
+                slot.labels.store(slot.labels.load(Relaxed) + 1, Relaxed);
+                meta
+            };
+            writer.amend(&letter(0), label).map(|_| 0)
+        },
+    },
+    Act { name: "vector", run: |writer| writer.set_vector(&letter(0), &[2.0; 2]).map(|()| 0) },
+    Act { name: "register", run: |writer| writer.reroute(&letter(0), 2, true).map(|()| 0) },
+    Act { name: "purge", run: |writer| writer.purge() },
+    Act {
+        name: "tandem",
+        run: |writer| {
+            writer.set_tandem(&[letter(0), letter(1)], &[b"55", b"66"]).map(|()| 0)
+        },
+    },
+    Act {
+        name: "tandem unset",
+        run: |writer| writer.unset_tandem(&[letter(0), letter(1)]).map(|count| count as u64),
+    },
+];
+
+/// Builds a store in which "a" is `digits` or the number that they are, and "b" is text.
+fn prepared(number: bool, scrub: Scrub) -> Arc<Tiny> {
+    let size = Size { slots: 2, lanes: 3, dim: 2, ..Size::default() };
+    let tiny = size.scrubbed(scrub).build(&[]);
+    let mut writer = tiny.claimant(2);
+    writer.set(&letter(0), b"41").unwrap();
+    if number {
+        writer.set_kind(&letter(0), KIND_BIGUINT, false).unwrap();
+    }
+    writer.set(&letter(1), b"7").unwrap();
+    drop(writer);
+    tiny
+}
+
+/// Looks at a key while nobody writes.
+fn look(tiny: &Tiny, key: &KeyRef<'_>) -> Sight {
+    let arena = tiny.arena();
+    let seen = arena.read(key, |window| {
+        let meta = window.meta;
+        let mut vector = [0.0; 2];
+        copy_vector_out(arena.vector(window.number, meta.vector_current()), &mut vector);
+        let vector = (meta.has_vector() != 0).then(|| vector.map(|part| part as u8));
+        let labels = window.slot.labels.load(Relaxed);
+        let groups = arena.routes[window.number as usize].load(Relaxed);
+        let attention = Attention(window.slot.attention.load(Relaxed));
+        assert_eq!(attention.is_routed(), labels != 0 || groups != 0, "writers look at it");
+        Ok((labels, vector, meta.kind(), groups))
+    });
+    let (labels, vector, kind, groups) = seen.unwrap_or_default();
+    (tiny.get(key), labels, vector, kind, groups)
+}
+
+fn look_at_both(tiny: &Tiny) -> [Sight; 2] {
+    tiny.check_at_rest();
+    [0, 1].map(|index| look(tiny, &letter(index)))
+}
+
+/// Runs operations one after the other; returns what they answered and left.
+fn in_order(number: bool, scrub: Scrub, acts: &[Act]) -> (Vec<Answer>, [Sight; 2]) {
+    let acts = acts.to_vec();
+    let seen = explore_within(0, move || {
+        let tiny = prepared(number, scrub);
+        let answers: Vec<Answer> =
+            acts.iter().map(|act| (act.run)(&mut tiny.claimant(0))).collect();
+        (answers, look_at_both(&tiny))
+    });
+    seen.into_iter().next().unwrap()
+}
+
+/// Runs each operation in `one` beside itself and all in `others`.
+fn run_pairs(number: bool, scrub: Scrub, is_wanted: impl Fn(&str, &str) -> bool) {
+    for (at, one) in ACTS.iter().enumerate() {
+        for other in ACTS[at..].iter().filter(|other| is_wanted(one.name, other.name)) {
+            let (one, other) = (*one, *other);
+            let mut allowed = HashSet::new();
+            let (answers, sights) = in_order(number, scrub, &[one, other]);
+            allowed.insert(([answers[0], answers[1]], sights));
+            let (answers, sights) = in_order(number, scrub, &[other, one]);
+            allowed.insert(([answers[1], answers[0]], sights));
+            let (answers, sights) = in_order(number, scrub, &[one]);
+            allowed.insert(([answers[0], Err(Error::Again)], sights));
+            let (answers, sights) = in_order(number, scrub, &[other]);
+            allowed.insert(([Err(Error::Again), answers[0]], sights));
+            let seen = explore_within(1, move || {
+                let tiny = prepared(number, scrub);
+                let threads = [(0, one), (1, other)]
+                    .map(|(lane, act)| tiny.writer(lane, move |writer| (act.run)(writer)));
+                let answers = threads.map(|thread| thread.join().unwrap());
+                (answers, look_at_both(&tiny))
+            });
+            let strange = seen.difference(&allowed).next();
+            assert!(strange.is_none(), "{} beside {}: {strange:?}", one.name, other.name);
+            // More than one order was tried, unless they come to the same.
+            assert!(!seen.is_empty());
+        }
+    }
+}
+
+#[test]
+fn every_change_of_a_value_beside_every_other_comes_before_or_after_it() {
+    run_pairs(false, Scrub::None, |_, _| true);
+}
+
+#[test]
+fn every_change_of_a_number_beside_every_other_comes_before_or_after_it() {
+    run_pairs(true, Scrub::None, |one, other| one == "integer" || other == "integer");
+}
+
+#[test]
+fn every_change_at_level_full_beside_a_set_or_a_purge_comes_before_or_after_it() {
+    let is_one = |name: &str| ["set", "purge"].contains(&name);
+    run_pairs(false, Scrub::Full, |one, other| is_one(one) || is_one(other));
+}
