@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::IntegerOp;
+use crate::arena::state::KIND_BIGUINT;
 
 /// An operation on "a" that is cut short, with what the store held before.
 #[derive(Clone, Copy)]
@@ -13,6 +14,8 @@ pub(super) struct Deed {
     /// What "a" may read as afterwards; nothing for missing.
     before: Option<&'static [u8]>,
     after: Option<&'static [u8]>,
+    /// Components of a vector, if the store has any.
+    dim: usize,
     /// Whether the operation changes "b" together with "a", from the same value to the same.
     is_tandem: bool,
 }
@@ -21,7 +24,7 @@ const A: &[u8] = &[1; 16];
 const B: &[u8] = &[2; 16];
 
 /// Returns every operation that can die with a claim.
-pub(super) fn deeds() -> [Deed; 13] {
+pub(super) fn deeds() -> [Deed; 16] {
     let set_a = |writer: &mut Claimant<'_>| writer.set(&letter(0), A);
     let nothing = |_: &mut Claimant<'_>| Ok(());
     let set_b = |writer: &mut Claimant<'_>| writer.set(&letter(0), B);
@@ -33,6 +36,7 @@ pub(super) fn deeds() -> [Deed; 13] {
         act: set_b,
         before: Some(A),
         after: Some(B),
+        dim: 0,
         is_tandem: false,
     };
     let tandem = Deed {
@@ -65,6 +69,30 @@ pub(super) fn deeds() -> [Deed; 13] {
         },
         Deed { name: "set number", act: seven, ..base.after(&[7, 0, 0, 0, 0, 0, 0, 0]) },
         Deed {
+            name: "type",
+            prepare: |writer| writer.set(&letter(0), b"41"),
+            act: |writer| writer.set_kind(&letter(0), KIND_BIGUINT, false),
+            before: Some(b"41"),
+            ..base.after(&[41, 0, 0, 0, 0, 0, 0, 0])
+        },
+        Deed {
+            name: "label",
+            act: |writer| {
+                let label = |slot: &Slot, meta| {
+                    slot.labels.store(1, Relaxed);
+                    meta
+                };
+                writer.amend(&letter(0), label).map(drop)
+            },
+            ..base.after(A)
+        },
+        Deed {
+            name: "vector",
+            act: |writer| writer.set_vector(&letter(0), &[2.0; 2]),
+            dim: 2,
+            ..base.after(A)
+        },
+        Deed {
             name: "purge",
             prepare: |writer| {
                 [A, B].into_iter().try_for_each(|value| writer.set(&letter(0), value))
@@ -92,7 +120,7 @@ impl Deed {
 
     /// Builds a store of two slots in which this can be done.
     pub(super) fn prepared(self) -> Arc<Tiny> {
-        let size = Size { slots: 2, lanes: 4, ..Size::default() };
+        let size = Size { slots: 2, lanes: 4, dim: self.dim, ..Size::default() };
         let tiny = size.scrubbed(self.scrub).build(&[]);
         (self.prepare)(&mut tiny.claimant(3)).unwrap();
         tiny

@@ -44,9 +44,7 @@ const ACTS: [Act; 12] = [
     Act { name: "purge", run: |writer| writer.purge() },
     Act {
         name: "tandem",
-        run: |writer| {
-            writer.set_tandem(&[letter(0), letter(1)], &[b"55", b"66"]).map(|()| 0)
-        },
+        run: |writer| writer.set_tandem(&[letter(0), letter(1)], &[b"55", b"66"]).map(|()| 0),
     },
     Act {
         name: "tandem unset",

@@ -186,3 +186,108 @@ fn a_vector_is_read_whole_or_not_at_all() {
     let others = |read: &&Result<_, Error>| !expected.contains(read) && **read != Err(Error::Again);
     assert_eq!(seen.iter().find(others), None);
 }
+
+/// Reads "a" as `Store::get` does at first: in a straight line, from the likeliest slot.
+fn get_at_once(tiny: &Tiny) -> Option<Vec<u8>> {
+    let (arena, key) = (tiny.arena(), letter(0));
+    let window = arena.plain_window(arena.guess(&key)?, &key)?;
+    let mut out = [0; 64];
+    let len = arena.buffered(window.number, window.meta).copy_to(&mut out).ok()?;
+    window.holds().then(|| out[..len].to_vec())
+}
+
+#[test]
+fn a_read_in_a_straight_line_returns_what_some_write_published_or_nothing() {
+    type Write = fn(&mut Claimant<'_>) -> Result<(), Error>;
+    let writes: [(Write, &[u8]); 4] = [
+        (
+            |writer| [2, 3].into_iter().try_for_each(|byte| writer.set(&letter(0), &value(byte))),
+            &[2, 3],
+        ),
+        (
+            |writer| {
+                writer.set_tandem(&[letter(0), letter(1)], &[&value(2), &value(2)])?;
+                writer.set_tandem(&[letter(0), letter(1)], &[&value(3), &value(3)])
+            },
+            &[2, 3],
+        ),
+        // The slot changes hands, and the key comes back in it.
+        (
+            |writer| {
+                writer.unset(&letter(0))?;
+                writer.set(&letter(2), &value(9))?;
+                writer.unset(&letter(2))?;
+                writer.set(&letter(0), &value(2))
+            },
+            &[2],
+        ),
+        (|writer| writer.set_number(&letter(0), 7), &[]),
+    ];
+    for (at, (write, published)) in writes.into_iter().enumerate() {
+        let seen = explore_within(1, move || {
+            let keys: &[_] = if at == 1 { &[letter(0), letter(1)] } else { &[letter(0)] };
+            let tiny = Size { slots: keys.len(), ..Size::default() }.build(keys);
+            let writer = tiny.writer(0, move |writer| write(writer).unwrap());
+            let reader = tiny.spawn(get_at_once);
+            writer.join().unwrap();
+            reader.join().unwrap()
+        });
+        let whole = |byte: &u8| Some(value(*byte));
+        let allowed: HashSet<_> = [1].iter().chain(published).map(whole).chain([None]).collect();
+        assert!(seen.is_subset(&allowed), "write {at}: {seen:?}");
+        assert!(seen.contains(&whole(&1)), "write {at}: {seen:?}");
+    }
+}
+
+#[test]
+fn the_epoch_of_a_window_and_those_of_versions_tell_which_version_was_read() {
+    for scrub in [Scrub::None, Scrub::Full] {
+        let seen = explore_within(1, move || {
+            let key = letter(0);
+            let tiny = Size::default().scrubbed(scrub).build(&[key]);
+            let first = tiny.claimant(2).set_known(&key, &value(2)).unwrap().epoch;
+            let writer = tiny.writer(0, move |writer| {
+                [3, 4].map(|byte| writer.set_known(&key, &value(byte)).unwrap().epoch)
+            });
+            let reader = tiny.spawn(move |tiny| {
+                let (arena, mut out) = (tiny.arena(), [0; 64]);
+                arena.read(&key, |window| {
+                    let len = window.payload(&arena).copy_to(&mut out)?;
+                    Ok((window.stable_epoch(), out[..len].to_vec()))
+                })
+            });
+            let [second, third] = writer.join().unwrap();
+            let Ok((epoch, read)) = reader.join().unwrap() else { return None };
+            assert_eq!(read, value(read[0]));
+            let epochs = [0, first, second, third, u64::MAX];
+            let at = usize::from(read[0]) - 1;
+            // Later than the version before, and before the claim of the version after.
+            assert!(
+                epochs[at - 1] <= epoch && epoch <= epochs[at + 1] - 2,
+                "{epochs:?} {epoch} {at}"
+            );
+            Some(read[0])
+        });
+        assert!([2, 3, 4].iter().all(|byte| seen.contains(&Some(*byte))), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_switch_to_level_full_beside_a_write_tears_no_read_and_holds_for_the_next_write() {
+    let seen = explore_within(1, || {
+        let key = letter(0);
+        let tiny = Size { words: 8, ..Size::default() }.build(&[key]);
+        let switch = tiny.spawn(|tiny| tiny.header.flags.fetch_or(FLAG_FULL, Relaxed));
+        let writer = tiny.writer(0, move |writer| writer.set(&key, &value(2)).unwrap());
+        let reader = tiny.reader(key);
+        switch.join().unwrap();
+        writer.join().unwrap();
+        let read = reader.join().unwrap();
+        tiny.claimant(1).set(&key, &value(3)[..8]).unwrap();
+        let left: u64 = tiny.words.iter().map(|word| u64::from(word.load(Relaxed) != 0)).sum();
+        assert_eq!(left, 1, "of both buffers, only the value");
+        read
+    });
+    let allowed = HashSet::from([Ok(value(1)), Ok(value(2)), Err(Error::Again)]);
+    assert!(seen.is_subset(&allowed) && seen.len() > 1, "{seen:?}");
+}
