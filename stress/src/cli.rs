@@ -2,6 +2,7 @@
 //! carries results only, JSON and nothing else with `--json`; everything else goes to stderr.
 
 mod arguments;
+mod hostile;
 mod kill;
 mod wake;
 
@@ -45,6 +46,9 @@ enum Verb {
     /// Ends thousands of writers by SIGKILL at full load, and proves that nothing is lost.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Kill(kill::KillArguments),
+    /// Damages stores while others use them, and proves that nobody crashes, hangs or panics.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Hostile(hostile::HostileArguments),
     /// Is one worker process of a run.
 
     #[command(hide = true)]
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
         Verb::Run(arguments) => run_verb(&arguments),
         Verb::Wake(arguments) => wake::run(&arguments),
         Verb::Kill(arguments) => kill::run(&arguments),
+        Verb::Hostile(arguments) => hostile::run(&arguments),
         Verb::Worker(handover) => served(crew::serve(&handover)),
         Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
     }
