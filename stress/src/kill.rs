@@ -1,5 +1,5 @@
-//! The kill storm: writer processes at full load, of which one after the other is ended by SIGKILL at a
-//! random moment and replaced, thousands of times. Readers check everything all the while; after each
+//! The kill storm: writer processes at full load, of which one after the other, or several
+//! together, are ended by SIGKILL at random moments and replaced, thousands of times. Readers check everything all the while; after each
 //! death its own keys are held against what was acknowledged; and of each leg, when nobody is left alive,
 //! the whole store is inspected. Detection and recovery are timed. The whole of a storm is here, in order.
 
@@ -62,8 +62,7 @@ pub fn kill(plan: &KillPlan, progress: &mut dyn Progress) -> Result<KillRecord, 
     for leg in 0..legs {
         let until = total * (leg + 1) / legs;
         let scrub = Scrub::ALL[leg as usize % Scrub::ALL.len()];
-        let storm = Storm::new(plan, scrub, leg).map_err(RunError::Failed)?;
-        let mut storm = storm;
+        let mut storm = Storm::new(plan, scrub, leg).map_err(RunError::Failed)?;
         let level = storm.rage(&mut done, until, &mut rng, &mut evidence, progress)?;
         interrupted |= interrupt::requested();
         evidence.levels.push(level);
@@ -90,9 +89,20 @@ struct Storm<'p> {
     leg: u64,
 }
 
-/// A writer that lives, and since when.
+/// A writer that lives.
 struct Victim {
     process: Forked,
+}
+
+/// A writer that was killed.
+struct Dead {
+    number: usize,
+    lane: Option<u32>,
+    /// Whether its lane can be nobody else's by now.
+    looked: bool,
+    killed: Instant,
+    /// After what time its lane was free.
+    detected: Option<Duration>,
 }
 
 impl<'p> Storm<'p> {
@@ -186,6 +196,7 @@ impl<'p> Storm<'p> {
         {
             let mut rescuer = self.writer().map_err(RunError::Failed)?;
             let mut eyes = self.eyes();
+            let mut told = *done;
             while *done < until && !interrupt::requested() && self.is_sound() {
                 expect_progress_within(HANG_S);
                 // Aimed kills are spread evenly among the random ones.
@@ -196,16 +207,31 @@ impl<'p> Storm<'p> {
                     self.await_lanes();
                 }
                 std::thread::sleep(Duration::from_micros(rng.below(PAUSE_US)));
-                let (number, aimed) = match self.aim(rng).filter(|_| aimed) {
-                    Some(number) => (number, true),
-                    None => (rng.below(victims.len() as u64) as usize, false),
+                // Half of them die alone, the others together with some.
+                let most = (victims.len() as u64).min(until - *done);
+                let count = if rng.below(2) == 0 {
+                    1
+                } else {
+                    1 + rng.below(most)
                 };
-                let seat = self.board.seat(number);
-                let victim = &mut victims[number];
-                self.strike(seat, victim, aimed, &mut rescuer, &mut eyes, evidence);
-                *done += 1;
-                *victim = self.start_writer(seat).map_err(RunError::Failed)?;
-                if done.is_multiple_of(64) {
+                let aimed = self.aim(rng).filter(|_| aimed);
+                let first = aimed.unwrap_or(rng.below(victims.len() as u64) as usize);
+                let numbers = (0..count as usize).map(|step| (first + step) % victims.len());
+                let numbers: Vec<usize> = numbers.collect();
+                let struck = self.strike(&numbers, &mut victims, rng);
+                for mut dead in struck {
+                    let aimed = aimed == Some(dead.number);
+                    self.look_after(&mut dead, aimed, &mut rescuer, &mut eyes, evidence);
+                    self.expect_killed(victims[dead.number].process.wait());
+                }
+                for number in numbers {
+                    let seat = self.board.seat(number);
+                    eyes.settle(seat);
+                    victims[number] = self.start_writer(seat).map_err(RunError::Failed)?;
+                    *done += 1;
+                }
+                if *done - told >= 64 {
+                    told = *done;
                     let left = clock.elapsed() * u32::try_from(until - *done).unwrap_or(0)
                         / u32::try_from(*done - before.0).unwrap_or(1).max(1);
                     let scrub = self.store.scrub();
@@ -240,49 +266,83 @@ impl<'p> Storm<'p> {
         })
     }
 
-    /// Kills a writer, times what follows, and holds what it leaves against what it was acknowledged.
-    fn strike(
+    /// Kills writers, one shortly after the other, and waits until their lanes are free.
+    fn strike(&self, numbers: &[usize], victims: &mut [Victim], rng: &mut Rng) -> Vec<Dead> {
+        // Whoever is only just coming up may take a lane at once, and what the dead one held with it.
+        let others = self
+            .board
+            .seats()
+            .filter(|seat| !numbers.contains(&seat.number));
+        let alone = others.map(Seat::lane).all(|lane| lane.is_some());
+        let mut struck: Vec<Dead> = Vec::new();
+        for &number in numbers {
+            if !struck.is_empty() {
+                let pause = Duration::from_micros(rng.below(PAUSE_US / 4));
+                let start = Instant::now();
+                while start.elapsed() < pause {
+                    std::hint::spin_loop();
+                }
+            }
+            let victim = &mut victims[number];
+            if let Some(end) = victim.process.ended() {
+                self.expect_killed(end);
+            }
+            let lane = self.board.seat(number).lane();
+            let killed = Instant::now();
+            victim.process.kill();
+            struck.push(Dead {
+                number,
+                lane,
+                // Of several who had no lane yet, one may have taken another's.
+                looked: alone && lane.is_some(),
+                killed,
+                detected: None,
+            });
+        }
+        let all_had = struck.iter().all(|dead| dead.lane.is_some());
+        for dead in &mut struck {
+            dead.looked &= all_had;
+        }
+        let waits = |dead: &Dead| dead.looked && dead.detected.is_none();
+        while struck.iter().any(waits) && struck[0].killed.elapsed() < PATIENCE {
+            for dead in struck.iter_mut().filter(|dead| waits(dead)) {
+                if dead.lane.is_some_and(|lane| self.is_free(lane)) {
+                    dead.detected = Some(dead.killed.elapsed());
+                }
+            }
+            // The dying may need this processor.
+            std::thread::yield_now();
+        }
+        struck
+    }
+
+    /// Finds out what a dead writer held, and has it written again.
+    fn look_after(
         &self,
-        seat: Seat<'_>,
-        victim: &mut Victim,
+        dead: &mut Dead,
         aimed: bool,
         rescuer: &mut Writer,
         eyes: &mut Eyes<'_>,
         evidence: &mut Evidence,
     ) {
-        if let Some(end) = victim.process.ended() {
-            self.expect_killed(end);
-        }
-        // Whoever is only just coming up may take the lane at once, and what the dead one held with it.
-        let others = self
-            .board
-            .seats()
-            .filter(|other| other.number != seat.number);
-        let alone = others.map(Seat::lane).all(|lane| lane.is_some());
-        let had_lane = seat.lane().is_some();
-        let lane = seat.lane().filter(|_| alone);
-        let killed = Instant::now();
-        victim.process.kill();
+        let seat = self.board.seat(dead.number);
         let mut claimed = Claimed::default();
-        if let Some(lane) = lane {
-            if self.outlive(lane, killed) {
-                record(&mut evidence.detection, killed.elapsed());
-            } else {
-                eyes.tell(
+        if let (Some(lane), true) = (dead.lane, dead.looked) {
+            match dead.detected {
+                Some(took) => record(&mut evidence.detection, took),
+                None => eyes.tell(
                     Fault::Stuck,
                     &format!("lane {lane} of a dead writer stays locked"),
-                );
+                ),
             }
             claimed = self.claims_of(lane);
-            if let Some(recovery) = self.rescue(&claimed, seat, killed, rescuer, eyes) {
-                record(&mut evidence.recovery, recovery);
+            if let Some(took) = self.rescue(&claimed, seat, dead.killed, rescuer, eyes) {
+                record(&mut evidence.recovery, took);
             }
         }
-        self.expect_killed(victim.process.wait());
         evidence
             .kills
-            .count(aimed, had_lane, lane.is_some(), &claimed);
-        eyes.settle(seat);
+            .count(aimed, dead.lane.is_some(), dead.looked, &claimed);
     }
 
     /// Waits until every writer has a lane.
@@ -293,27 +353,18 @@ impl<'p> Storm<'p> {
         }
     }
 
-    /// Waits until a lane's lock is free. Returns whether it ever is.
-    fn outlive(&self, lane: u32, since: Instant) -> bool {
-        loop {
-            let mut lock = libc::flock {
-                l_type: libc::F_WRLCK as _,
-                l_whence: libc::SEEK_SET as _,
-                l_start: Raw::lock_at(lane),
-                l_len: 1,
-                l_pid: 0,
-            };
-            // A description for reading may ask for a writer's lock, though it could not take it.
-            let asked = fcntl(&self.locks, FcntlArg::F_OFD_GETLK(&mut lock));
-            if asked.is_ok() && lock.l_type == libc::F_UNLCK as libc::c_short {
-                return true;
-            }
-            if since.elapsed() > PATIENCE {
-                return false;
-            }
-            // The dying one may need this processor.
-            std::thread::yield_now();
-        }
+    /// Tells whether a lane's lock is free.
+    fn is_free(&self, lane: u32) -> bool {
+        let mut lock = libc::flock {
+            l_type: libc::F_WRLCK as _,
+            l_whence: libc::SEEK_SET as _,
+            l_start: Raw::lock_at(lane),
+            l_len: 1,
+            l_pid: 0,
+        };
+        // A description for reading may ask for a writer's lock, though it could not take it.
+        let asked = fcntl(&self.locks, FcntlArg::F_OFD_GETLK(&mut lock));
+        asked.is_ok() && lock.l_type == libc::F_UNLCK as libc::c_short
     }
 
     /// Lists what a dead writer's lane holds.

@@ -15,18 +15,37 @@ fn hostile(flags: &str) -> Output {
 
 #[test]
 fn damage_to_every_part_leads_to_no_crash_hang_panic_or_answer_out_of_bounds() {
-    let output = hostile("--duration 3s --json");
+    let mut output = hostile("--duration 3s --json");
+    // On a machine that has little time to give, too short for every call to have been made.
+    if output.status.code() == Some(4) {
+        output = hostile("--duration 30s --json");
+    }
     let record: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", record["reasons"]);
-    assert_eq!((&record["kind"], &record["verdict"]), (&"hostile".into(), &"pass".into()));
+    assert_eq!(
+        (&record["kind"], &record["verdict"]),
+        (&"hostile".into(), &"pass".into())
+    );
     assert_eq!(record["schema_version"], 1);
     for name in ["crashes", "hangs", "panics", "out_of_bounds"] {
         assert_eq!(record[name], 0, "{name}");
     }
     let counts = |of: &str| record[of].as_object().unwrap().clone();
-    assert!(counts("operations").values().all(|count| count.as_u64() > Some(0)));
-    assert!(counts("damage").values().all(|count| count.as_u64() > Some(0)));
-    assert!(counts("errors").values().any(|count| count.as_u64() > Some(0)));
+    assert!(
+        counts("operations")
+            .values()
+            .all(|count| count.as_u64() > Some(0))
+    );
+    assert!(
+        counts("damage")
+            .values()
+            .all(|count| count.as_u64() > Some(0))
+    );
+    assert!(
+        counts("errors")
+            .values()
+            .any(|count| count.as_u64() > Some(0))
+    );
     // Both mappings of each of the three stores, on both sides.
     assert!(record["guards"].as_u64() >= Some(6), "{}", record["guards"]);
 }
@@ -55,7 +74,10 @@ fn an_attack_that_cannot_be_had_is_refused_with_one_line() {
         let output = hostile(flags);
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{flags}: {error}");
-        assert!(error.contains(hint) && error.lines().count() == 1, "{flags}: {error}");
+        assert!(
+            error.contains(hint) && error.lines().count() == 1,
+            "{flags}: {error}"
+        );
         assert!(output.stdout.is_empty(), "{flags}");
     }
 }
