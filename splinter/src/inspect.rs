@@ -51,8 +51,10 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// [`StoreError::Os`] when the kernel does not tell who lives.
+    /// [`StoreError::Os`] when the kernel does not tell who lives; [`StoreError::NotAStore`] when the file
+    /// was cut short.
     pub fn inspect(&self) -> Result<Inspection, StoreError> {
+        self.check_whole()?;
         let locks = self.locks()?;
         let arena = self.arena();
         let mut found = Inspection::default();

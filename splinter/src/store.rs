@@ -247,6 +247,20 @@ impl Store {
         if self.is_read_only() { Err(StoreError::ReadOnly) } else { Ok(()) }
     }
 
+    /// Refuses a store whose file was cut short since it was opened. What is gone cannot be touched any
+    /// more, and nothing stops it from being cut right after this: so only those ask who ask the kernel
+    /// anyway.
+    pub(crate) fn check_whole(&self) -> Result<(), StoreError> {
+        let (len, wanted) = (self.inner.backing.len()?, self.arena_len());
+        if len >= wanted {
+            return Ok(());
+        }
+        let subject = self.location().to_string();
+        let missing = wanted - len;
+        let reason = format!("it was cut short while it was open: {missing} bytes are missing");
+        Err(StoreError::NotAStore { subject, reason })
+    }
+
     /// Borrows the descriptor of the backing file, to pass it on.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.inner.backing.fd.as_fd()
@@ -286,8 +300,10 @@ impl Store {
     /// Finds out, page by page, on which NUMA nodes the store's memory is.
     ///
     /// # Errors
-    /// [`StoreError::Os`] when the kernel does not tell.
+    /// [`StoreError::Os`] when the kernel does not tell; [`StoreError::NotAStore`] when the file was cut
+    /// short.
     pub fn residency(&self) -> Result<Residency, StoreError> {
+        self.check_whole()?;
         kernel::numa::residency(&self.inner.mapping, self.fd())
     }
 
@@ -301,8 +317,9 @@ impl Store {
     /// in memory.
     ///
     /// # Errors
-    /// [`StoreError::Os`] when the device fails.
+    /// [`StoreError::Os`] when the device fails; [`StoreError::NotAStore`] when the file was cut short.
     pub fn flush(&self) -> Result<(), StoreError> {
+        self.check_whole()?;
         let failed = |error| StoreError::os("flush", self.location().to_string(), error);
         self.inner.mapping.flush().map_err(failed)
     }

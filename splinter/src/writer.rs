@@ -48,9 +48,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`]; [`StoreError::NoLane`] when all are taken; [`StoreError::Os`] when the
-    /// kernel cannot lock a lane, for which it needs `/proc`.
+    /// kernel cannot lock a lane, for which it needs `/proc`; [`StoreError::NotAStore`] when the file was
+    /// cut short.
     pub fn writer(&self) -> Result<Writer, StoreError> {
         self.check_writable()?;
+        self.check_whole()?;
         let locks = self.locks()?;
         let lanes = self.geometry().lanes;
         let mut lane = 0;

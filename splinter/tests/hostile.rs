@@ -263,6 +263,35 @@ fn stores_whose_records_are_damaged_answer_something() {
 }
 
 #[test]
+fn no_length_beyond_the_maximum_is_handed_out() {
+    let directory = Directory::new();
+    let mut bytes = specimen(&directory);
+    let path = directory.join("long");
+    let word = |n: usize| u64::from_le_bytes(bytes[n * 8..n * 8 + 8].try_into().unwrap()) as usize;
+    let (slots, slots_at) = (word(2), word(15));
+    for len in [101_u32, 120, 128, 129, u32::MAX] {
+        for slot in 0..slots {
+            // The length, in the lower half of the meta word.
+            let at = slots_at + slot * 128 + 16;
+            bytes[at..at + 4].copy_from_slice(&len.to_le_bytes());
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let store = Store::open(&Location::file(&path)).unwrap();
+        for n in 1..8 {
+            let key = format!("key{n}");
+            let lens = [
+                store.value_len(&key),
+                store.get(&key, &mut [0; 100]),
+                store.get_vec(&key).map(|value| value.len()),
+                store.view(&key).map(|view| view.len()),
+                store.snapshot(&key).map(|slot| slot.value_len),
+            ];
+            assert_eq!(lens, [Ok(100); 5], "{key} of {len} bytes");
+        }
+    }
+}
+
+#[test]
 fn operations_end_while_somebody_scribbles_over_the_store() {
     alone("operations_end_while_somebody_scribbles_over_the_store", || {
         let name = Named::new();

@@ -3,6 +3,8 @@
 
 mod arguments;
 mod history;
+mod hostile;
+mod kill;
 mod wake;
 
 use crate::crew;
@@ -45,6 +47,12 @@ enum Verb {
     /// Checks whether a history that was saved is linearizable.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     History(history::HistoryArguments),
+    /// Ends thousands of writers by SIGKILL at full load, and proves that nothing is lost.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Kill(kill::KillArguments),
+    /// Damages stores while others use them, and proves that nobody crashes, hangs or panics.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Hostile(hostile::HostileArguments),
     /// Is one worker process of a run.
 
     #[command(hide = true)]
@@ -73,6 +81,8 @@ pub fn main() -> ExitCode {
         Verb::Run(arguments) => run_verb(&arguments),
         Verb::Wake(arguments) => wake::run(&arguments),
         Verb::History(arguments) => history::run(&arguments),
+        Verb::Kill(arguments) => kill::run(&arguments),
+        Verb::Hostile(arguments) => hostile::run(&arguments),
         Verb::Worker(handover) => served(crew::serve(&handover)),
         Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
     }

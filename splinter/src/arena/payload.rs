@@ -64,7 +64,7 @@ impl<'a> Arena<'a> {
     #[inline(always)]
     pub(crate) fn buffered(&self, number: u32, meta: Meta) -> Payload<'a> {
         let words = self.value(number, meta.current());
-        // Clamped to what the buffer holds, whatever a hostile process wrote.
-        Payload::Bytes(words, (meta.len() as usize).min(words.len() * 8))
+        // Clamped to the longest value, whatever a hostile process wrote: a buffer may hold more.
+        Payload::Bytes(words, (meta.len() as usize).min(self.shape.max_value_len as usize))
     }
 }

@@ -72,7 +72,7 @@ impl Store {
     /// # Errors
     /// [`BidError::Deferred`] or [`BidError::TimedOut`], as `patience` says; [`BidError::OutOfRange`];
     /// [`BidError::Expired`], [`BidError::NotOwner`] or [`BidError::Unknown`], also when the bid becomes so
-    /// during the wait; [`BidError::Store`] when the kernel refuses the advice.
+    /// during the wait; [`BidError::Store`] when the kernel refuses the advice, or the file was cut short.
     pub fn advise(
         &self,
         id: u32,
@@ -85,6 +85,7 @@ impl Store {
             return Err(BidError::OutOfRange { arena_len });
         }
         self.await_sovereignty(id, patience)?;
+        self.check_whole()?;
         let range = range.start as usize..range.end as usize;
         let failed = |e| StoreError::os("advise on", self.location().to_string(), e);
         Ok(self.inner.mapping.advise_pages(range, advice.into()).map_err(failed)?)

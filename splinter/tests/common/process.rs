@@ -80,6 +80,11 @@ impl Forked {
         assert!(status.success(), "a child ended with {status}");
     }
 
+    /// Waits for the end, whatever it is.
+    pub(crate) fn end(mut self) -> ExitStatus {
+        self.reap(0)
+    }
+
     /// Kills the child if it still runs, and asserts that it did.
     pub(crate) fn kill(mut self) {
         self.signal(libc::SIGKILL);

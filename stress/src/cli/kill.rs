@@ -1,0 +1,88 @@
+//! The flags of `kill`, and what it does with them.
+
+use super::{INCONCLUSIVE, USAGE, complain, say, write_file};
+use crate::interrupt;
+use crate::kill::{KillPlan, kill, kill_summary};
+use crate::progress::Line;
+use crate::run::RunError;
+use crate::text::parse_count;
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Whom to kill, and where to put the results.
+#[derive(Args, Clone, Debug)]
+pub(super) struct KillArguments {
+    /// Kills at random moments, as in 10000 or 10k
+    #[arg(long, value_name = "N", default_value = "10k", value_parser = parse_count)]
+    kills: u64,
+    /// Kills beside them, of writers that were seen to hold a claim
+    #[arg(long, value_name = "N", default_value = "2k", value_parser = parse_count)]
+    aimed: u64,
+    /// Writers that live at any time
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    writers: u32,
+    /// Readers that check everything all the while
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    readers: u32,
+    /// Longest value: the longer, the more kills fall inside a claim
+    #[arg(long, value_name = "BYTES", default_value = "16384", value_parser = parse_count)]
+    max_value_len: u64,
+    /// Seed of all random choices
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Prints the record as JSON instead of a summary
+    #[arg(long)]
+    json: bool,
+    /// Writes the record to a file
+    #[arg(long, value_name = "PATH")]
+    record: Option<PathBuf>,
+    /// Writes detection and recovery times to a file, as an HdrHistogram V2 log
+    #[arg(long, value_name = "PATH")]
+    hdr: Option<PathBuf>,
+}
+
+/// Kills and prints.
+pub(super) fn run(arguments: &KillArguments) -> ExitCode {
+    let plan = KillPlan {
+        kills: arguments.kills,
+        aimed: arguments.aimed,
+        writers: arguments.writers,
+        readers: arguments.readers,
+        max_value_len: arguments.max_value_len,
+        seed: arguments.seed,
+    };
+    interrupt::watch();
+    let mut line = Line::new("kill".to_owned());
+    let result = kill(&plan, &mut line);
+    drop(line);
+    let record = match result {
+        Ok(record) => record,
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::from(match error {
+                RunError::Usage(_) => USAGE,
+                RunError::Failed(_) => INCONCLUSIVE,
+            });
+        }
+    };
+    let json = serde_json::to_string_pretty(&record).expect("records are plain data");
+    if arguments.json {
+        say(&json);
+    } else {
+        say(&kill_summary(&record));
+    }
+    let files = [
+        (&arguments.record, json + "\n"),
+        (&arguments.hdr, record.hdr_log.clone()),
+    ];
+    for (path, text) in files {
+        if let Some(path) = path
+            && let Err(error) = write_file(path, text)
+        {
+            complain(&error);
+            return ExitCode::from(USAGE);
+        }
+    }
+    record.verdict.exit_code()
+}

@@ -1,0 +1,124 @@
+//! Children that are forked, not started anew: a process that has one thread makes hundreds of them a
+//! second, each with what it needs already mapped. What they do is not this module's business; that
+//! none outlives its parent, and that a panic ends none unnoticed, is.
+#![allow(unsafe_code)] // Forks, leaves without running the parent's destructors, sets the alarm.
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, alarm, fork, getpid, getppid};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Exit code of a child that panicked.
+pub(crate) const PANICKED: i32 = 101;
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// By its own will, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(Signal),
+}
+
+/// A forked child, killed and waited for when dropped.
+#[derive(Debug)]
+pub(crate) struct Forked {
+    pid: Pid,
+    end: Option<End>,
+}
+
+impl Forked {
+    /// Forks a child that runs `body` and ends with the code that it returns, or with [`PANICKED`].
+    /// The calling process must have no other thread.
+    ///
+    /// # Errors
+    /// One line if the kernel refuses.
+    pub(crate) fn new(body: impl FnOnce() -> i32) -> Result<Self, String> {
+        let parent = getpid();
+        // SAFETY: this process has one thread, so the child finds no lock held by another; it leaves
+        // by `_exit`, so that nothing of the parent's is flushed or dropped twice.
+        match unsafe { fork() } {
+            Ok(ForkResult::Parent { child }) => Ok(Self {
+                pid: child,
+                end: None,
+            }),
+            Ok(ForkResult::Child) => {
+                alarm::cancel();
+                let followed = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).is_ok();
+                let code = if followed && getppid() == parent {
+                    catch_unwind(AssertUnwindSafe(body)).unwrap_or(PANICKED)
+                } else {
+                    PANICKED
+                };
+                // SAFETY: takes no pointer, and runs nothing of the parent's.
+                unsafe { libc::_exit(code) }
+            }
+            Err(error) => Err(format!(
+                "a process could not be forked: {error}; let fewer run, or raise the limit"
+            )),
+        }
+    }
+
+    /// Kills the child, and does not wait for its end.
+    pub(crate) fn kill(&self) {
+        if self.end.is_none() {
+            let _ = kill(self.pid, Signal::SIGKILL);
+        }
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(&mut self) -> End {
+        loop {
+            if let Some(end) = self.end {
+                return end;
+            }
+            self.look(None);
+        }
+    }
+
+    /// Tells how the child ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<End> {
+        if self.end.is_none() {
+            self.look(Some(WaitPidFlag::WNOHANG));
+        }
+        self.end
+    }
+
+    fn look(&mut self, flags: Option<WaitPidFlag>) {
+        self.end = match waitpid(self.pid, flags) {
+            Ok(WaitStatus::Exited(_, code)) => Some(End::Code(code)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(End::Signal(signal)),
+            // Nobody else waits for it, so whatever else comes of it, it is gone.
+            Err(nix::Error::ECHILD) => Some(End::Code(PANICKED)),
+            _ => None,
+        };
+    }
+}
+
+impl Drop for Forked {
+    fn drop(&mut self) {
+        self.kill();
+        self.wait();
+    }
+}
+
+/// Ends this process with a line on stderr and `FAILED` if this is not called again within `seconds`:
+/// a call that never returns must not look like one that takes long.
+pub(crate) fn expect_progress_within(seconds: u32) {
+    let action = SigAction::new(SigHandler::Handler(hang), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler makes two system calls, which is safe at any moment.
+    let installed = unsafe { sigaction(Signal::SIGALRM, &action) };
+    debug_assert!(installed.is_ok(), "SIGALRM can be handled");
+    alarm::set(seconds);
+}
+
+/// Exit code of a process that hung: a broken invariant.
+const FAILED: i32 = 1;
+
+extern "C" fn hang(_: libc::c_int) {
+    const LINE: &[u8] = b"splinter-stress: a call did not return, and was given up: a hang\n";
+    // SAFETY: the bytes are static.
+    let _ = unsafe { libc::write(2, LINE.as_ptr().cast(), LINE.len()) };
+    // SAFETY: takes no pointer.
+    unsafe { libc::_exit(FAILED) }
+}

@@ -1,0 +1,302 @@
+//! What a hostile run gathers, and the record that it becomes. `results/README.md` documents every field.
+
+use super::board::Board;
+use super::calls::CALLS;
+use super::scribble::Target;
+use crate::environment::Environment;
+use crate::record::{SCHEMA_VERSION, Verdict};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// What to attack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostilePlan {
+    /// Processes that use the stores.
+    pub workers: u32,
+    /// For how long, all stores together.
+    pub duration_ms: u64,
+    /// After what time without progress a worker hangs.
+    pub patience_ms: u64,
+    /// Parts that are damaged.
+    pub targets: Vec<Target>,
+    /// Seed of all random choices.
+    pub seed: u64,
+}
+
+impl HostilePlan {
+    /// Checks that the plan can be carried out.
+    ///
+    /// # Errors
+    /// One line that says which flag would put it right.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        if !(1..=64).contains(&self.workers) {
+            return Err(format!("--workers is {}: give 1 to 64", self.workers));
+        }
+        if self.duration_ms == 0 {
+            return Err("--duration is 0: give some time, as in 20s".to_owned());
+        }
+        if self.patience_ms < 100 {
+            return Err("--patience is too short: give 100ms or more".to_owned());
+        }
+        if self.targets.is_empty() {
+            return Err("--target names nothing: give parts, or leave it out for all".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The record of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // Documented in results/README.md, field by field.
+pub struct HostileRecord {
+    pub schema_version: u32,
+    pub kind: String,
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+    pub config: HostilePlan,
+    pub damage: BTreeMap<String, u64>,
+    pub operations: BTreeMap<String, u64>,
+    pub errors: BTreeMap<String, u64>,
+    pub crashes: u64,
+    pub hangs: u64,
+    pub panics: u64,
+    pub out_of_bounds: u64,
+    pub guards: u64,
+    pub took_s: f64,
+    pub interrupted: bool,
+    pub environment: Environment,
+}
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    damage: BTreeMap<String, u64>,
+    operations: BTreeMap<String, u64>,
+    errors: BTreeMap<String, u64>,
+    crashes: u64,
+    hangs: u64,
+    panics: u64,
+    out_of_bounds: u64,
+    pub guards: u64,
+    stories: Vec<String>,
+}
+
+impl Evidence {
+    pub(super) fn crash(&mut self, call: &str, story: &str) {
+        self.crashes += 1;
+        self.stories.push(format!("crash in {call}: {story}"));
+    }
+
+    pub(super) fn hang(&mut self, call: &str, story: &str) {
+        self.hangs += 1;
+        self.stories.push(format!("hang in {call}: {story}"));
+    }
+
+    pub(super) fn panic(&mut self, call: &str, story: &str) {
+        self.panics += 1;
+        self.stories.push(format!("panic in {call}: {story}"));
+    }
+
+    /// Returns how much happened that must not.
+    pub(super) fn violations(&self) -> usize {
+        self.stories.len()
+    }
+
+    /// Takes what the processes of one store left.
+    pub(super) fn gather(&mut self, board: &Board) {
+        for (call, (name, _)) in CALLS.iter().enumerate() {
+            let [attempts, errors, beyond] = board.counts(call);
+            if beyond > 0 {
+                let story = format!("out of bounds in {name}: {beyond} answers");
+                self.stories.push(story);
+            }
+            self.out_of_bounds += beyond;
+            *self.operations.entry((*name).to_owned()).or_default() += attempts;
+            *self.errors.entry((*name).to_owned()).or_default() += errors;
+        }
+        for target in Target::ALL {
+            let damage = board.damage(target as usize).load(Relaxed);
+            *self.damage.entry(target.to_string()).or_default() += damage;
+        }
+    }
+
+    pub(super) fn into_record(
+        self,
+        plan: &HostilePlan,
+        environment: Environment,
+        took: Duration,
+        interrupted: bool,
+    ) -> HostileRecord {
+        let mut reasons = self.stories;
+        // What nobody called, or nobody damaged, was not tried.
+        let idle = |counts: &BTreeMap<String, u64>| -> Vec<String> {
+            let idle = counts.iter().filter(|(_, count)| **count == 0);
+            idle.map(|(name, _)| name.clone()).collect()
+        };
+        let untried = idle(&self.operations);
+        let spared: Vec<_> = idle(&self.damage)
+            .into_iter()
+            .filter(|name| {
+                plan.targets
+                    .iter()
+                    .any(|target| target.to_string() == *name)
+            })
+            .collect();
+        let broken = self.crashes + self.hangs + self.panics + self.out_of_bounds > 0;
+        let verdict = match () {
+            () if broken => Verdict::Fail,
+            () if interrupted => Verdict::Inconclusive,
+            () if untried.is_empty() && spared.is_empty() => Verdict::Pass,
+            () => {
+                reasons.push(format!(
+                    "too short: never called {untried:?}, never damaged {spared:?}; give --duration more"
+                ));
+                Verdict::Inconclusive
+            }
+        };
+        if interrupted {
+            reasons.push("interrupted".to_owned());
+        }
+        HostileRecord {
+            schema_version: SCHEMA_VERSION,
+            kind: "hostile".to_owned(),
+            verdict,
+            reasons,
+            config: plan.clone(),
+            damage: self.damage,
+            operations: self.operations,
+            errors: self.errors,
+            crashes: self.crashes,
+            hangs: self.hangs,
+            panics: self.panics,
+            out_of_bounds: self.out_of_bounds,
+            guards: self.guards,
+            took_s: took.as_secs_f64(),
+            interrupted,
+            environment,
+        }
+    }
+}
+
+/// Prints a record for people.
+pub(crate) fn hostile_summary(record: &HostileRecord) -> String {
+    let mut text = String::new();
+    let sum = |counts: &BTreeMap<String, u64>| -> u64 { counts.values().sum() };
+    let _ = writeln!(
+        text,
+        "{} calls of {} kinds by {} processes in {:.1} s, {} answered by an error or nothing",
+        sum(&record.operations),
+        record.operations.len(),
+        record.config.workers,
+        record.took_s,
+        sum(&record.errors)
+    );
+    let _ = writeln!(text, "{} damages:", sum(&record.damage));
+    for (target, count) in &record.damage {
+        let _ = writeln!(text, "  {target:10} {count:>10}");
+    }
+    for (name, count) in &record.operations {
+        let errors = record.errors.get(name).copied().unwrap_or(0);
+        let _ = writeln!(text, "  {name:16} {count:>10} calls {errors:>10} errors");
+    }
+    for (name, count) in [
+        ("crashes", record.crashes),
+        ("hangs", record.hangs),
+        ("panics", record.panics),
+        ("out of bounds", record.out_of_bounds),
+    ] {
+        let _ = writeln!(text, "  {name:16} {count}");
+    }
+    for reason in &record.reasons {
+        let _ = writeln!(text, "  {reason}");
+    }
+    if record.verdict == Verdict::Fail {
+        let targets: Vec<_> = record
+            .config
+            .targets
+            .iter()
+            .map(Target::to_string)
+            .collect();
+        let _ = writeln!(
+            text,
+            "  the same damage again: --seed {} --target {} --duration {}ms --workers {}",
+            record.config.seed,
+            targets.join(","),
+            record.config.duration_ms,
+            record.config.workers
+        );
+    }
+    let _ = write!(text, "{}", record.verdict.word());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> HostilePlan {
+        HostilePlan {
+            workers: 1,
+            duration_ms: 1,
+            patience_ms: 1000,
+            targets: Target::ALL.to_vec(),
+            seed: 1,
+        }
+    }
+
+    fn record(change: impl FnOnce(&mut Evidence)) -> HostileRecord {
+        let mut evidence = Evidence::default();
+        change(&mut evidence);
+        evidence.into_record(&plan(), Environment::read(), Duration::ZERO, false)
+    }
+
+    #[test]
+    fn anything_that_must_not_happen_fails_the_run() {
+        assert_eq!(record(|_| ()).verdict, Verdict::Pass);
+        let wrongs: [fn(&mut Evidence); 4] = [
+            |evidence| evidence.crash("get", "SIGSEGV"),
+            |evidence| evidence.hang("poll", "no progress"),
+            |evidence| evidence.panic("keys", "panicked"),
+            |evidence| evidence.out_of_bounds = 1,
+        ];
+        for wrong in wrongs {
+            assert_eq!(record(wrong).verdict, Verdict::Fail);
+        }
+    }
+
+    #[test]
+    fn what_was_not_tried_is_not_passed() {
+        let never = record(|evidence| drop(evidence.operations.insert("get".to_owned(), 0)));
+        assert_eq!(never.verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn plans_that_cannot_be_carried_out_are_refused_with_the_flag_to_change() {
+        assert_eq!(plan().validate(), Ok(()));
+        let (workers, duration_ms, patience_ms) = (0, 0, 0);
+        let targets = vec![];
+        for (plan, flag) in [
+            (HostilePlan { workers, ..plan() }, "--workers"),
+            (
+                HostilePlan {
+                    duration_ms,
+                    ..plan()
+                },
+                "--duration",
+            ),
+            (
+                HostilePlan {
+                    patience_ms,
+                    ..plan()
+                },
+                "--patience",
+            ),
+            (HostilePlan { targets, ..plan() }, "--target"),
+        ] {
+            assert!(plan.validate().unwrap_err().contains(flag));
+        }
+    }
+}

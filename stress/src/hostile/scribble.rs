@@ -1,0 +1,418 @@
+//! Damage, done with knowledge of the format: to one part of a store after another, by flipped bits and
+//! random words as well as by what looks right and is not. Now and then what was there at first is put
+//! back, so that the damage that follows meets code that still believes.
+
+use super::board::Board;
+use crate::raw::{Field, Raw};
+use crate::rng::Rng;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// A part of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(usize)]
+pub enum Target {
+    /// Magic, geometry, flags, counters and the words that are slept on.
+    Header,
+    /// The groups that labels and slots lead to.
+    Routes,
+    /// The table of bids.
+    Bids,
+    /// The signal groups' counters.
+    Groups,
+    /// The lanes' records.
+    Lanes,
+    /// The map of slots in use.
+    Map,
+    /// The rings of changed slots.
+    Rings,
+    /// The chunks of the index.
+    Index,
+    /// The slots' records.
+    Slots,
+    /// The values.
+    Values,
+    /// The vectors.
+    Vectors,
+}
+
+impl Target {
+    /// All of them, in the order in which they lie.
+    pub const ALL: [Self; 11] = [
+        Self::Header,
+        Self::Routes,
+        Self::Bids,
+        Self::Groups,
+        Self::Lanes,
+        Self::Map,
+        Self::Rings,
+        Self::Index,
+        Self::Slots,
+        Self::Values,
+        Self::Vectors,
+    ];
+
+    fn name(self) -> &'static str {
+        [
+            "header", "routes", "bids", "groups", "lanes", "map", "rings", "index", "slots",
+            "values", "vectors",
+        ][self as usize]
+    }
+
+    /// Words of one of its records.
+    fn record(self) -> usize {
+        match self {
+            Self::Bids | Self::Groups | Self::Index => 8,
+            Self::Lanes | Self::Slots => 16,
+            Self::Map => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|target| target.name() == text);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("'{text}' is no part of a store: give some of {names}")
+        })
+    }
+}
+
+/// Fixed places of the header, in bytes.
+const LABEL_ROUTES: Range<usize> = 1024..1536;
+const BIDS: Range<usize> = 1536..3584;
+const GROUPS: Range<usize> = 4096..8256;
+const LANES_AT: usize = 8320;
+
+/// Does damage to a store.
+pub(super) struct Scribbler<'a> {
+    raw: &'a Raw,
+    /// Each target's number, and where it lies, in words.
+    parts: Vec<(Target, Vec<Range<usize>>)>,
+    /// What was there at first.
+    good: Vec<u64>,
+    rng: Rng,
+}
+
+impl<'a> Scribbler<'a> {
+    /// Looks at a store that is sound.
+    pub(super) fn new(raw: &'a Raw, targets: &[Target], rng: Rng) -> Self {
+        let parts = targets.iter().map(|target| (*target, places(raw, *target)));
+        Self {
+            raw,
+            parts: parts.collect(),
+            good: raw.words().iter().map(|word| word.load(Relaxed)).collect(),
+            rng,
+        }
+    }
+
+    /// Does damage until told to end.
+    pub(super) fn scribble(&mut self, board: &Board) {
+        while !board.is_stopped() {
+            if self.rng.below(6) == 0 {
+                self.restore();
+            }
+            let part = self.rng.below(self.parts.len() as u64) as usize;
+            let (target, places) = self.parts[part].clone();
+            // Mostly little at once: what is left is to be believed.
+            let doublings = if self.rng.below(4) == 0 { 9 } else { 4 };
+            let burst = 1 << self.rng.below(doublings);
+            for _ in 0..burst {
+                let place = &places[self.rng.below(places.len() as u64) as usize];
+                self.damage(target, place);
+                board.damage(target as usize).fetch_add(1, Relaxed);
+            }
+            match self.rng.below(4) {
+                0 => std::thread::yield_now(),
+                _ => std::thread::sleep(Duration::from_micros(self.rng.below(400))),
+            }
+        }
+    }
+
+    /// Puts back what was there at first: everything, or one part of it.
+    fn restore(&mut self) {
+        let part = self.rng.below(2 * self.parts.len() as u64) as usize;
+        let places = match self.parts.get(part) {
+            Some((_, places)) => places.clone(),
+            None => vec![0..self.good.len()],
+        };
+        for at in places.into_iter().flatten() {
+            let word = &self.raw.words()[at];
+            // Pages that nobody touched stay untouched.
+            if word.load(Relaxed) != self.good[at] {
+                word.store(self.good[at], Relaxed);
+            }
+        }
+    }
+
+    fn damage(&mut self, target: Target, place: &Range<usize>) {
+        let words = self.raw.words();
+        let at = self.pick(place);
+        let word = &words[at];
+        let old = word.load(Relaxed);
+        let random = self.rng.next_u64();
+        let record = target.record();
+        match self.rng.below(9) {
+            0 => word.store(old ^ 1 << (random % 64), Relaxed),
+            1 => word.store(random, Relaxed),
+            2 => word.store(self.extreme(), Relaxed),
+            3 => word.store(old.wrapping_add(random % 5).wrapping_sub(2), Relaxed),
+            // Half a word: lengths and numbers of slots.
+            4 => word.store(old & !0xffff_ffff | self.extreme() & 0xffff_ffff, Relaxed),
+            // A word or a record of another's in this one's place.
+            5 => word.store(words[self.pick(place)].load(Relaxed), Relaxed),
+            6 => self.copy_record(place, record),
+            7 => (0..record.max(random as usize % 64))
+                .filter_map(|step| words[..place.end].get(at + step))
+                .for_each(|word| word.store(0, Relaxed)),
+            _ => self.lie(target, place),
+        }
+    }
+
+    fn copy_record(&mut self, place: &Range<usize>, record: usize) {
+        let [from, to] = [(); 2].map(|()| self.start_of_record(place, record));
+        for word in 0..record {
+            let [from, to] = [from + word, to + word].map(|at| self.raw.words().get(at));
+            if let (Some(from), Some(to)) = (from, to) {
+                to.store(from.load(Relaxed), Relaxed);
+            }
+        }
+    }
+
+    /// Writes what could be true, by the format.
+    fn lie(&mut self, target: Target, place: &Range<usize>) {
+        let random = self.rng.next_u64();
+        let at = self.start_of_record(place, target.record());
+        let slots = self.raw.slots() as u64;
+        let lane = random % 8;
+        let set = |offset: usize, value: u64| {
+            if let Some(word) = self.raw.words()[..place.end].get(at + offset) {
+                word.store(value, Relaxed);
+            }
+        };
+        let old = |offset: usize| self.raw.words()[at + offset].load(Relaxed);
+        match target {
+            // A claim of some lane's, a tandem's or a settled one; a value of any length; another type.
+            Target::Slots => match random >> 8 & 7 {
+                0 => set(0, old(0) & !0x3fff | 1 << 13 | random >> 16 & 0xc00 | lane),
+                1 => set(0, old(0) | 1 << 12),
+                2 => set(2, old(2) & !0xffff_ffff | 1 << 49 | random >> 32),
+                3 => set(2, old(2) ^ 0xf << 48),
+                4 => set(2, old(2) ^ 0x3f << 54),
+                5 => set(12, random),
+                6 => set(3, random & 3),
+                _ => set(4 + (random as usize >> 16) % 8, random),
+            },
+            // A chunk that is claimed, or reaches farther; an entry that leads anywhere.
+            Target::Index => match random >> 8 & 3 {
+                0 => set(0, old(0) | 1 << 26 | lane << 16),
+                1 => set(0, old(0) | random >> 16 & 0xffff),
+                _ => {
+                    let entry = 1 + (random as usize >> 16) % 7;
+                    set(
+                        entry,
+                        old(entry) & !0xffff_ffff | (random >> 32) % (slots + 3),
+                    );
+                }
+            },
+            // A count that is far ahead or behind; sleepers that are not there.
+            Target::Groups => match random >> 8 & 3 {
+                0 => set(0, old(0).wrapping_add(random >> 16 & 0xffff)),
+                1 => set(0, old(0).wrapping_sub(random >> 16 & 0xffff)),
+                2 => set(1, old(1) + 1),
+                _ => set(3, u64::MAX - (random >> 16 & 0xff)),
+            },
+            Target::Rings => set(0, (random >> 32 & 3) << 32 | random % (slots + 2)),
+            // Intents of a writer that died everywhere at once, and a commit that never ends.
+            Target::Lanes => match random >> 8 & 3 {
+                0 => set(1, u64::MAX),
+                1 => set(2, (random >> 16) % (slots + 2)),
+                2 => set(3, (random >> 16) % (slots + 2)),
+                _ => set(8, random >> 16 & 1),
+            },
+            Target::Bids => match random >> 8 & 3 {
+                0 => set(0, old(0) | 1),
+                1 => set(
+                    1,
+                    1 + lane | (1 + (random >> 16) % 3) << 32 | (random >> 32) << 34,
+                ),
+                2 => set(2, random & 0xffff),
+                _ => set(4, u64::MAX),
+            },
+            // The level, the watch, and counters; the sizes are left to the other ways.
+            Target::Header => self.raw.words()[32].store(random & 0xffff_0007, Relaxed),
+            _ => set(0, random & random >> 32),
+        }
+    }
+
+    /// A number that is the last that something holds, or the first that it does not.
+    fn extreme(&mut self) -> u64 {
+        let slots = self.raw.slots() as u64;
+        let numbers = [
+            0,
+            1,
+            slots - 1,
+            slots,
+            slots + 1,
+            0xfff,
+            0xffff,
+            1 << 31,
+            u64::from(u32::MAX),
+            u64::from(u32::MAX) - 1,
+            1 << 32,
+            u64::from(u32::MAX) << 32,
+            i64::MAX as u64,
+            1 << 63,
+            u64::MAX - 1,
+            u64::MAX,
+        ];
+        numbers[self.rng.below(numbers.len() as u64) as usize]
+    }
+
+    fn pick(&mut self, place: &Range<usize>) -> usize {
+        place.start + self.rng.below(place.len() as u64) as usize
+    }
+
+    fn start_of_record(&mut self, place: &Range<usize>, record: usize) -> usize {
+        let records = (place.len() / record).max(1);
+        place.start + self.rng.below(records as u64) as usize * record
+    }
+}
+
+/// Returns where a part lies, in words.
+fn places(raw: &Raw, target: Target) -> Vec<Range<usize>> {
+    let words = |bytes: Range<usize>| bytes.start / 8..bytes.end / 8;
+    let between = |from: Field, to: Field| raw.at(from)..raw.at(to);
+    let end = raw.words().len();
+    let places = match target {
+        Target::Header => vec![words(0..LABEL_ROUTES.start)],
+        Target::Routes => vec![
+            words(LABEL_ROUTES),
+            between(Field::RoutesAt, Field::RingsAt),
+        ],
+        Target::Bids => vec![words(BIDS)],
+        Target::Groups => vec![words(GROUPS)],
+        Target::Lanes => vec![LANES_AT / 8..raw.at(Field::MapAt)],
+        Target::Map => vec![between(Field::MapAt, Field::RoutesAt)],
+        Target::Rings => vec![between(Field::RingsAt, Field::ChunksAt)],
+        Target::Index => vec![between(Field::ChunksAt, Field::SlotsAt)],
+        Target::Slots => {
+            let from = raw.at(Field::SlotsAt);
+            vec![from..from + raw.slots() * 16]
+        }
+        Target::Values => vec![between(Field::ValuesAt, Field::VectorsAt)],
+        Target::Vectors => vec![raw.at(Field::VectorsAt)..end],
+    };
+    let places: Vec<_> = places
+        .into_iter()
+        .filter(|place| !place.is_empty())
+        .collect();
+    // A store without vectors has none to damage: its values are.
+    if places.is_empty() {
+        vec![between(Field::ValuesAt, Field::VectorsAt)]
+    } else {
+        places
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use splinter::{Config, Geometry, Store};
+
+    #[test]
+    fn the_parts_are_where_the_format_says_and_cover_the_store() {
+        let geometry = Geometry {
+            slots: 100,
+            max_value_len: 200,
+            vector_dim: 3,
+            lanes: 4,
+        };
+        let config = Config {
+            geometry,
+            ..Config::default()
+        };
+        let store = Store::anonymous(&config).unwrap();
+        let mut writer = store.writer().unwrap();
+        writer.set("key", &[0xa5; 150]).unwrap();
+        writer.set_vector("key", &[1.0; 3]).unwrap();
+        let raw = Raw::new(&store).unwrap();
+        let holds = |target: Target, wanted: u64| {
+            let mut words = places(&raw, target).into_iter().flatten();
+            words.any(|at| raw.words()[at].load(Relaxed) == wanted)
+        };
+        assert!(holds(Target::Slots, u64::from_le_bytes(*b"key\0\0\0\0\0")));
+        assert!(holds(Target::Values, 0xa5a5_a5a5_a5a5_a5a5));
+        assert!(holds(Target::Vectors, 0x3f80_0000_3f80_0000));
+        assert!(holds(Target::Header, 200) && holds(Target::Map, 1));
+        assert!(!holds(Target::Index, 0xa5a5_a5a5_a5a5_a5a5));
+        let mut covered = vec![0; raw.words().len()];
+        for at in Target::ALL
+            .into_iter()
+            .flat_map(|target| places(&raw, target))
+            .flatten()
+        {
+            covered[at] += 1;
+        }
+        assert!(covered.iter().all(|times| *times < 2), "parts overlap");
+        let bare = covered.iter().filter(|times| **times == 0).count();
+        assert!(
+            bare < 600,
+            "{bare} words are nobody's: more than what fills the pages up"
+        );
+    }
+
+    #[test]
+    fn damage_stays_in_its_part_and_can_be_undone() {
+        let config = Config {
+            geometry: Geometry {
+                slots: 40,
+                max_value_len: 100,
+                vector_dim: 3,
+                lanes: 4,
+            },
+            ..Config::default()
+        };
+        let store = Store::anonymous(&config).unwrap();
+        let raw = Raw::new(&store).unwrap();
+        for target in Target::ALL
+            .into_iter()
+            .filter(|target| *target != Target::Header)
+        {
+            let mut scribbler = Scribbler::new(&raw, &[target], Rng::new(7, target as u64));
+            let parts = places(&raw, target);
+            for _ in 0..2000 {
+                for place in &parts {
+                    scribbler.damage(target, place);
+                }
+            }
+            let now = || raw.words().iter().map(|word| word.load(Relaxed));
+            let changed: Vec<usize> = now()
+                .zip(&scribbler.good)
+                .enumerate()
+                .filter_map(|(at, (now, good))| (now != *good).then_some(at))
+                .collect();
+            assert!(!changed.is_empty(), "{target}");
+            let inside = |at: &usize| parts.iter().any(|place| place.contains(at));
+            assert!(changed.iter().all(inside), "{target}");
+            while now().ne(scribbler.good.iter().copied()) {
+                scribbler.restore();
+            }
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! What a storm gathers, and the record that it becomes. `results/README.md` documents every field.
+
+use super::board::{Board, FAULTS, Fault};
+use super::desk::Deed;
+use super::{Claimed, histograms};
+use crate::environment::Environment;
+use crate::latency::{Merged, Percentiles, encode};
+use crate::record::{SCHEMA_VERSION, Verdict};
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime};
+
+/// What to kill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KillPlan {
+    /// Kills at random moments.
+    pub kills: u64,
+    /// Kills beside them, of a writer that was seen to hold a claim.
+    pub aimed: u64,
+    /// Writers that live at any time.
+    pub writers: u32,
+    /// Readers, which are never killed.
+    pub readers: u32,
+    /// Longest value: the longer, the more kills fall inside a claim.
+    pub max_value_len: u64,
+    /// Seed of all random choices.
+    pub seed: u64,
+}
+
+impl KillPlan {
+    /// Checks that the plan can be carried out.
+    ///
+    /// # Errors
+    /// One line that says which flag would put it right.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        if self.kills + self.aimed == 0 {
+            return Err("nobody is to be killed: give --kills a number above 0".to_owned());
+        }
+        if !(1..=64).contains(&self.writers) {
+            return Err(format!("--writers is {}: give 1 to 64", self.writers));
+        }
+        if !(1..=64).contains(&self.readers) {
+            return Err(format!("--readers is {}: give 1 to 64", self.readers));
+        }
+        if !(512..=1 << 24).contains(&self.max_value_len) {
+            let given = self.max_value_len;
+            return Err(format!("--max-value-len is {given}: give 512 to 16777216"));
+        }
+        Ok(())
+    }
+}
+
+/// The record of one storm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // Documented in results/README.md, field by field.
+pub struct KillRecord {
+    pub schema_version: u32,
+    pub kind: String,
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+    pub config: KillPlan,
+    pub kills: Kills,
+    pub levels: Vec<KillLevel>,
+    pub detection_ns: Percentiles,
+    pub recovery_ns: Percentiles,
+    pub operations: BTreeMap<String, [u64; 2]>,
+    pub reads: [u64; 2],
+    pub invariants: KillInvariants,
+    pub took_s: f64,
+    pub interrupted: bool,
+    pub environment: Environment,
+    pub hdr_log: String,
+}
+
+/// Whom the kills hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Kills {
+    pub random: u64,
+    pub random_in_claim: u64,
+    pub aimed: u64,
+    pub aimed_in_claim: u64,
+    pub before_a_lane: u64,
+    pub not_looked_into: u64,
+    pub holding_slots: u64,
+    pub holding_several_slots: u64,
+    pub holding_a_chunk: u64,
+}
+
+impl Kills {
+    /// Counts one.
+    pub(super) fn count(&mut self, aimed: bool, had_lane: bool, looked: bool, claimed: &Claimed) {
+        let in_claim = u64::from(claimed.chunk || !claimed.slots.is_empty());
+        let [all, hit] = if aimed {
+            [&mut self.aimed, &mut self.aimed_in_claim]
+        } else {
+            [&mut self.random, &mut self.random_in_claim]
+        };
+        *all += 1;
+        *hit += in_claim;
+        self.before_a_lane += u64::from(!had_lane);
+        self.not_looked_into += u64::from(had_lane && !looked);
+        self.holding_slots += u64::from(!claimed.slots.is_empty());
+        self.holding_several_slots += u64::from(claimed.slots.len() > 1);
+        self.holding_a_chunk += u64::from(claimed.chunk);
+    }
+
+    /// Returns how many fell inside a claim.
+    #[must_use]
+    pub fn in_claim(&self) -> u64 {
+        self.random_in_claim + self.aimed_in_claim
+    }
+}
+
+/// One leg of a storm: some kills at one scrub level, in a store of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct KillLevel {
+    pub scrub: String,
+    pub kills: u64,
+    pub in_claim: u64,
+    pub takeovers: u64,
+}
+
+/// What must be 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct KillInvariants {
+    pub torn_reads: u64,
+    pub lost_updates: u64,
+    pub spurious_misses: u64,
+    pub epoch_regressions: u64,
+    pub stuck_claims: u64,
+    pub keys_or_slots_astray: u64,
+    pub stale_leaks: u64,
+    pub unexpected_errors: u64,
+    pub lost_processes: u64,
+}
+
+impl KillInvariants {
+    fn of(faults: [u64; FAULTS]) -> Self {
+        let of = |fault: Fault| faults[fault as usize];
+        Self {
+            torn_reads: of(Fault::Torn),
+            lost_updates: of(Fault::Lost),
+            spurious_misses: of(Fault::Missing),
+            epoch_regressions: of(Fault::Backwards),
+            stuck_claims: of(Fault::Stuck),
+            keys_or_slots_astray: of(Fault::Astray),
+            stale_leaks: of(Fault::Stale),
+            unexpected_errors: of(Fault::Unexpected),
+            lost_processes: of(Fault::Ended),
+        }
+    }
+
+    /// Returns all of them with their names.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); FAULTS] {
+        [
+            ("torn reads", self.torn_reads),
+            ("lost updates", self.lost_updates),
+            ("spurious misses", self.spurious_misses),
+            ("epoch regressions", self.epoch_regressions),
+            ("stuck claims", self.stuck_claims),
+            ("keys or slots astray", self.keys_or_slots_astray),
+            ("stale leaks", self.stale_leaks),
+            ("unexpected errors", self.unexpected_errors),
+            ("lost processes", self.lost_processes),
+        ]
+    }
+
+    /// Tells whether all of them held.
+    #[must_use]
+    pub fn held(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What was seen so far.
+pub(super) struct Evidence {
+    pub kills: Kills,
+    pub levels: Vec<KillLevel>,
+    pub detection: Histogram<u64>,
+    pub recovery: Histogram<u64>,
+    operations: BTreeMap<String, [u64; 2]>,
+    reads: [u64; 2],
+    faults: [u64; FAULTS],
+    stories: Vec<String>,
+}
+
+impl Evidence {
+    pub(super) fn new() -> Self {
+        let [detection, recovery] = histograms();
+        Self {
+            kills: Kills::default(),
+            levels: Vec::new(),
+            detection,
+            recovery,
+            operations: BTreeMap::new(),
+            reads: [0; 2],
+            faults: [0; FAULTS],
+            stories: Vec::new(),
+        }
+    }
+
+    /// Takes what the processes of a leg left.
+    pub(super) fn gather(&mut self, board: &Board) {
+        for deed in Deed::ALL {
+            let sums = self.operations.entry(deed.name().to_owned()).or_default();
+            for seat in board.seats() {
+                for (sum, count) in sums.iter_mut().zip(seat.count(deed)) {
+                    *sum += count.load(Relaxed);
+                }
+            }
+        }
+        for (sum, reads) in self.reads.iter_mut().zip(board.all_reads()) {
+            *sum += reads;
+        }
+        for (sum, faults) in self.faults.iter_mut().zip(board.faults()) {
+            *sum += faults;
+        }
+        self.stories.extend(board.stories());
+    }
+
+    pub(super) fn invariants(&self) -> KillInvariants {
+        KillInvariants::of(self.faults)
+    }
+
+    pub(super) fn into_record(
+        self,
+        plan: &KillPlan,
+        environment: Environment,
+        started: SystemTime,
+        took: Duration,
+        interrupted: bool,
+    ) -> KillRecord {
+        let invariants = self.invariants();
+        let broken = invariants
+            .named()
+            .into_iter()
+            .filter(|(_, count)| *count > 0);
+        let mut reasons: Vec<String> = broken
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
+        reasons.extend(self.stories);
+        let verdict = match (invariants.held(), interrupted) {
+            (false, _) => Verdict::Fail,
+            (true, true) => Verdict::Inconclusive,
+            (true, false) if self.kills.in_claim() == 0 => {
+                reasons.push("no kill fell inside a claim".to_owned());
+                Verdict::Inconclusive
+            }
+            (true, false) => Verdict::Pass,
+        };
+        if interrupted {
+            reasons.push("interrupted".to_owned());
+        }
+        let mut merged = Merged::default();
+        let named = [("detection", &self.detection), ("recovery", &self.recovery)];
+        let encoded: Vec<_> = named
+            .iter()
+            .filter_map(|(name, it)| encode(name, it))
+            .collect();
+        merged.add(&encoded, 1.0).expect("encoded just now");
+        KillRecord {
+            schema_version: SCHEMA_VERSION,
+            kind: "kill".to_owned(),
+            verdict,
+            reasons,
+            config: plan.clone(),
+            kills: self.kills,
+            levels: self.levels,
+            detection_ns: Percentiles::of(&self.detection),
+            recovery_ns: Percentiles::of(&self.recovery),
+            operations: self.operations,
+            reads: self.reads,
+            invariants,
+            took_s: took.as_secs_f64(),
+            interrupted,
+            environment,
+            hdr_log: merged.log(started, took),
+        }
+    }
+}
+
+/// Prints a record for people.
+pub(crate) fn kill_summary(record: &KillRecord) -> String {
+    let mut text = String::new();
+    let kills = &record.kills;
+    let share = |part: u64, of: u64| 100.0 * part as f64 / of.max(1) as f64;
+    let _ = writeln!(
+        text,
+        "{} of {} writers killed in {:.1} s; {} readers checked all the while\n",
+        kills.random + kills.aimed,
+        record.config.writers,
+        record.took_s,
+        record.config.readers
+    );
+    for (name, all, hit) in [
+        ("random", kills.random, kills.random_in_claim),
+        ("aimed", kills.aimed, kills.aimed_in_claim),
+    ] {
+        let share = share(hit, all);
+        let _ = writeln!(
+            text,
+            "  {name:8} {all:8} kills, {hit:6} inside a claim ({share:.1} %)"
+        );
+    }
+    let _ = writeln!(
+        text,
+        "  holding a slot {}, several {}, a chunk {}; {} before they had a lane; {} not looked into, since \
+         another writer was coming up\n",
+        kills.holding_slots,
+        kills.holding_several_slots,
+        kills.holding_a_chunk,
+        kills.before_a_lane,
+        kills.not_looked_into
+    );
+    for level in &record.levels {
+        let _ = writeln!(
+            text,
+            "  scrub {:8} {:6} kills, {:6} inside a claim, {:6} claims taken over",
+            level.scrub, level.kills, level.in_claim, level.takeovers
+        );
+    }
+    let _ = writeln!(
+        text,
+        "\n  {:10} {:>9} {:>9} {:>9} {:>9} {:>9}  {:>7}",
+        "us", "p50", "p90", "p99", "p99.9", "max", "samples"
+    );
+    for (name, it) in [
+        ("detection", record.detection_ns),
+        ("recovery", record.recovery_ns),
+    ] {
+        let us = |ns: u64| ns as f64 / 1e3;
+        let _ = writeln!(
+            text,
+            "  {name:10} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>9.1}  {:>7}",
+            us(it.p50),
+            us(it.p90),
+            us(it.p99),
+            us(it.p999),
+            us(it.max),
+            it.samples
+        );
+    }
+    let writes: u64 = record.operations.values().map(|[done, _]| done).sum();
+    let _ = writeln!(
+        text,
+        "\n  {writes} writes and {} reads, all checked; {} reads given up",
+        record.reads[0], record.reads[1]
+    );
+    for (name, count) in record.invariants.named() {
+        let _ = writeln!(text, "  {name:22} {count}");
+    }
+    for reason in &record.reasons {
+        let _ = writeln!(text, "  {reason}");
+    }
+    let _ = write!(text, "{}", record.verdict.word());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> KillPlan {
+        KillPlan {
+            kills: 1,
+            aimed: 0,
+            writers: 1,
+            readers: 1,
+            max_value_len: 512,
+            seed: 1,
+        }
+    }
+
+    #[test]
+    fn plans_that_cannot_be_carried_out_are_refused_with_the_flag_to_change() {
+        assert_eq!(plan().validate(), Ok(()));
+        let wrong = [
+            (KillPlan { kills: 0, ..plan() }, "--kills"),
+            (
+                KillPlan {
+                    writers: 0,
+                    ..plan()
+                },
+                "--writers",
+            ),
+            (
+                KillPlan {
+                    readers: 65,
+                    ..plan()
+                },
+                "--readers",
+            ),
+            (
+                KillPlan {
+                    max_value_len: 1,
+                    ..plan()
+                },
+                "--max-value-len",
+            ),
+        ];
+        for (plan, flag) in wrong {
+            assert!(plan.validate().unwrap_err().contains(flag));
+        }
+    }
+
+    #[test]
+    fn each_fault_fails_the_storm_under_its_own_name() {
+        for fault in 0..FAULTS {
+            let mut faults = [0; FAULTS];
+            faults[fault] = 3;
+            let invariants = KillInvariants::of(faults);
+            assert!(!invariants.held());
+            assert_eq!(invariants.named()[fault].1, 3);
+        }
+        assert!(KillInvariants::of([0; FAULTS]).held());
+    }
+}

@@ -1,0 +1,137 @@
+//! A store's bytes as they lie in its memory, by a second mapping that shares no code with the library:
+//! the offsets come from the header's own words, as `splinter/docs/design.md` describes the format. For
+//! those who look at a dead writer's claims, and for those who do damage.
+
+use crate::shared::SharedWords;
+use splinter::Store;
+use std::ops::Range;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// Offset of the first lane's record, whose first byte is the lane's lock.
+const LANES_AT: u64 = 8320;
+/// Bytes of a lane's record.
+const LANE_STRIDE: u64 = 128;
+/// Words of a slot's record, and of a chunk.
+const SLOT_WORDS: usize = 16;
+const CHUNK_WORDS: usize = 8;
+/// In a slot's record: its meta word, and its key.
+const META: usize = 2;
+const KEY: Range<usize> = 4..12;
+/// In the state word: the epoch's lowest bit, and the lane.
+const STATE_EPOCH_SHIFT: u32 = 13;
+const STATE_LANE: u64 = 0x3ff;
+/// In a chunk's control word.
+const CONTROL_CLAIMED: u64 = 1 << 26;
+const CONTROL_LANE_SHIFT: u32 = 16;
+/// In the meta word: the slot holds a key.
+const PRESENT: u64 = 1 << 49;
+
+/// Words of the header that say where things lie, by their number.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub(crate) enum Field {
+    Slots = 2,
+    Chunks = 6,
+    MapAt = 10,
+    RoutesAt = 11,
+    RingsAt = 12,
+    ChunksAt = 14,
+    SlotsAt = 15,
+    ValuesAt = 17,
+    VectorsAt = 19,
+}
+
+/// The bytes of a store whose length is fixed.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    words: SharedWords,
+    slots: usize,
+    chunks: usize,
+    slots_at: usize,
+    chunks_at: usize,
+}
+
+impl Raw {
+    /// Maps a store's memory once more.
+    ///
+    /// # Errors
+    /// One line if the kernel refuses.
+    pub(crate) fn new(store: &Store) -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("the store cannot be mapped again: {error}");
+        let fd = store.fd().try_clone_to_owned().map_err(failed)?;
+        let count = usize::try_from(store.arena_len() / 8).unwrap_or(0);
+        let words = SharedWords::from_fd(fd, count).map_err(failed)?;
+        let field = |field: Field| words.words()[field as usize].load(Relaxed) as usize;
+        let (slots, chunks) = (field(Field::Slots), field(Field::Chunks));
+        let (slots_at, chunks_at) = (field(Field::SlotsAt) / 8, field(Field::ChunksAt) / 8);
+        Ok(Self {
+            words,
+            slots,
+            chunks,
+            slots_at,
+            chunks_at,
+        })
+    }
+
+    /// Returns all words of the arena.
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        self.words.words()
+    }
+
+    /// Returns where something begins, as a number of words.
+    pub(crate) fn at(&self, field: Field) -> usize {
+        self.words()[field as usize].load(Relaxed) as usize / 8
+    }
+
+    /// Returns how many slots there are.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Returns the offset of the byte that the owner of a lane locks.
+    pub(crate) fn lock_at(lane: u32) -> i64 {
+        (LANES_AT + u64::from(lane) * LANE_STRIDE) as i64
+    }
+
+    /// Returns a slot's epoch.
+    pub(crate) fn epoch(&self, slot: usize) -> u64 {
+        self.state(slot) >> STATE_EPOCH_SHIFT
+    }
+
+    /// Returns the lane that holds a slot, if one does.
+    pub(crate) fn claimant(&self, slot: usize) -> Option<u32> {
+        let state = self.state(slot);
+        (state >> STATE_EPOCH_SHIFT & 1 != 0).then_some((state & STATE_LANE) as u32)
+    }
+
+    /// Tells whether a slot holds a key.
+    pub(crate) fn is_present(&self, slot: usize) -> bool {
+        self.slot(slot)[META].load(Acquire) & PRESENT != 0
+    }
+
+    /// Returns the key that stands in a slot, whether or not it is in force.
+    pub(crate) fn key(&self, slot: usize) -> Vec<u8> {
+        let words = self.slot(slot)[KEY].iter();
+        let bytes = words.flat_map(|word| word.load(Relaxed).to_le_bytes());
+        bytes.take_while(|byte| *byte != 0).collect()
+    }
+
+    /// Tells whether a lane holds any chunk of the index.
+    pub(crate) fn holds_chunk(&self, lane: u32) -> bool {
+        let chunks = &self.words()[self.chunks_at..][..self.chunks * CHUNK_WORDS];
+        chunks.iter().step_by(CHUNK_WORDS).any(|control| {
+            let control = control.load(Acquire);
+            control & CONTROL_CLAIMED != 0
+                && control >> CONTROL_LANE_SHIFT & STATE_LANE == u64::from(lane)
+        })
+    }
+
+    fn slot(&self, slot: usize) -> &[AtomicU64] {
+        &self.words()[self.slots_at + slot * SLOT_WORDS..][..SLOT_WORDS]
+    }
+
+    fn state(&self, slot: usize) -> u64 {
+        self.slot(slot)[0].load(Acquire)
+    }
+}

@@ -1,0 +1,83 @@
+//! Runs `splinter-stress hostile` as its users do: a short attack, what it prints, what it exits with, and
+//! what it leaves behind. Invariant 16.
+
+use serde_json::Value;
+use std::process::{Command, Output, Stdio};
+
+fn hostile(flags: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_splinter-stress"))
+        .arg("hostile")
+        .args(flags.split_whitespace())
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts")
+}
+
+#[test]
+fn damage_to_every_part_leads_to_no_crash_hang_panic_or_answer_out_of_bounds() {
+    let mut output = hostile("--duration 3s --json");
+    // On a machine that has little time to give, too short for every call to have been made.
+    if output.status.code() == Some(4) {
+        output = hostile("--duration 30s --json");
+    }
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", record["reasons"]);
+    assert_eq!(
+        (&record["kind"], &record["verdict"]),
+        (&"hostile".into(), &"pass".into())
+    );
+    assert_eq!(record["schema_version"], 1);
+    for name in ["crashes", "hangs", "panics", "out_of_bounds"] {
+        assert_eq!(record[name], 0, "{name}");
+    }
+    let counts = |of: &str| record[of].as_object().unwrap().clone();
+    assert!(
+        counts("operations")
+            .values()
+            .all(|count| count.as_u64() > Some(0))
+    );
+    assert!(
+        counts("damage")
+            .values()
+            .all(|count| count.as_u64() > Some(0))
+    );
+    assert!(
+        counts("errors")
+            .values()
+            .any(|count| count.as_u64() > Some(0))
+    );
+    // Both mappings of each of the three stores, on both sides.
+    assert!(record["guards"].as_u64() >= Some(6), "{}", record["guards"]);
+}
+
+#[test]
+fn only_the_parts_that_are_named_are_damaged() {
+    let output = hostile("--duration 1s --json --target slots,index --workers 1");
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let damage = record["damage"].as_object().unwrap();
+    for (part, count) in damage {
+        let named = ["slots", "index"].contains(&part.as_str());
+        assert_eq!(count.as_u64() > Some(0), named, "{part}");
+    }
+    assert_ne!(record["verdict"], "fail", "{}", record["reasons"]);
+}
+
+#[test]
+fn an_attack_that_cannot_be_had_is_refused_with_one_line() {
+    for (flags, hint) in [
+        ("--target nothing", "header"),
+        ("--duration 0s", "--duration"),
+        ("--workers 0", "--workers"),
+        ("--patience 1ms", "--patience"),
+        ("--bogus", "--bogus"),
+    ] {
+        let output = hostile(flags);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{flags}: {error}");
+        assert!(
+            error.contains(hint) && error.lines().count() == 1,
+            "{flags}: {error}"
+        );
+        assert!(output.stdout.is_empty(), "{flags}");
+    }
+}
