@@ -50,8 +50,8 @@ pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 pub use placement::Footing;
 pub use progress::{Line, Progress, Silent};
 pub use record::{
-    Cells, Invariants, MemoryPlacement, Notifications, Operation, Output, Pages, Placement, Record,
-    SCHEMA_VERSION, StoreFacts, Totals, Verdict, Window, WorkerPlacement,
+    Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,
+    Placement, Record, SCHEMA_VERSION, StoreFacts, Totals, Verdict, Window, WorkerPlacement,
 };
 pub use report::{comparison, summary};
 pub use run::{RunError, run};
