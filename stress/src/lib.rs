@@ -18,6 +18,7 @@ mod keys;
 mod latency;
 mod length;
 mod mix;
+mod numa;
 mod observer;
 mod options;
 mod oracle;
@@ -45,6 +46,9 @@ pub use environment::{Build, Environment, Node};
 pub use latency::Percentiles;
 pub use length::ValueLen;
 pub use mix::{Mix, Op};
+pub use numa::{
+    Expected, Machine, MachineNode, NumaPlan, NumaRecord, NumaRow, Plant, numa, numa_summary,
+};
 pub use observer::Observer;
 pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 pub use placement::Footing;

@@ -2,7 +2,7 @@
 //! are. Asked by system calls of its own, so that the store's account of its pages can be held
 //! against another one. Knows addresses and numbers; not what lies there.
 
-// Two system calls that no wrapper offers.
+// System calls that no wrapper offers.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -47,6 +47,28 @@ pub(crate) fn nodes_of(addresses: &[usize]) -> io::Result<Vec<Option<u32>>> {
         nodes.extend(status.into_iter().map(|node| u32::try_from(node).ok()));
     }
     Ok(nodes)
+}
+
+/// Moves one page to a node, if this process alone has mapped it in.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn send(address: usize, node: u32) -> io::Result<()> {
+    /// Linux, uapi/linux/mempolicy.h.
+    const MPOL_MF_MOVE: libc::c_int = 1 << 1;
+    let page = std::ptr::without_provenance_mut::<libc::c_void>(address);
+    let node = libc::c_int::try_from(node).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mut status = -libc::ENOENT;
+    let (asked, to, told) = (&raw const page, &raw const node, &raw mut status);
+    // SAFETY: each pointer is to one entry that lives through the call. Where a page lies changes no
+    // byte of it and no address.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_move_pages, 0, 1, asked, to, told, MPOL_MF_MOVE) };
+    match answer {
+        0 if status == node => Ok(()),
+        0 => Err(io::Error::from_raw_os_error(-status)),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 #[cfg(test)]
