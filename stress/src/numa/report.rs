@@ -2,7 +2,6 @@
 
 use super::record::NumaRecord;
 use crate::record::Verdict;
-use crate::report::align;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -31,7 +30,7 @@ pub fn numa_summary(record: &NumaRecord) -> String {
         rows.push(cells);
     }
     let mut text = "NUMA proof: pages by node, asked of the kernel one by one\n".to_owned();
-    align(&mut text, &rows);
+    align(&mut text, &rows, heads.len());
     let _ = writeln!(
         text,
         "  pages by three accounts that must agree: the store's own, move_pages, numa_maps (for runs the first)\n  \
@@ -54,4 +53,85 @@ pub fn numa_summary(record: &NumaRecord) -> String {
         bad(Verdict::Inconclusive)
     );
     text
+}
+
+/// Prints rows with the first columns to the left, for they are words, and the others to the right.
+fn align(text: &mut String, rows: &[Vec<String>], words: usize) {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        let mut line = String::new();
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            let _ = match column {
+                column if column < words || column + 1 == columns => {
+                    write!(line, "  {cell:<width$}")
+                }
+                _ => write!(line, "  {cell:>width$}"),
+            };
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine::{Machine, MachineNode};
+    use super::super::record::{NumaPlan, NumaRow};
+    use super::*;
+    use crate::environment::Environment;
+
+    #[test]
+    fn the_table_has_every_row_and_a_column_for_every_node_with_pages() {
+        let node = |id| MachineNode {
+            id,
+            memory: true,
+            ..MachineNode::default()
+        };
+        let plan = NumaPlan {
+            nodes: Some(2),
+            processors: None,
+            expect: vec![],
+            ops: 1,
+            seed: 7,
+            plant: None,
+        };
+        let rows = vec![
+            NumaRow::new("bind", "node 1", "bind:1", vec![]).with_pages([(1, 900)].into()),
+            NumaRow::new(
+                "bind",
+                "node 4",
+                "bind:4",
+                vec!["1 of 800 elsewhere".to_owned()],
+            )
+            .with_pages([(3, 1), (4, 799)].into()),
+            NumaRow::not_checked("migrate", "x", "no"),
+        ];
+        let machine = Machine {
+            nodes: vec![node(1), node(4)],
+            ..Machine::default()
+        };
+        let record = NumaRecord::new(&plan, machine, rows, Environment::read());
+        let text = numa_summary(&record);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[1].contains("node 1  node 3  node 4  verdict"),
+            "{text}"
+        );
+        assert!(
+            lines[2].ends_with("ok") && lines[3].ends_with("FAIL"),
+            "{text}"
+        );
+        assert!(lines[4].ends_with("not checked"), "{text}");
+        assert!(text.contains("bind, node 4: 1 of 800 elsewhere"), "{text}");
+        assert!(
+            text.ends_with("verdict FAIL: 3 rows, 1 failed, 1 not checked"),
+            "{text}"
+        );
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<NumaRecord>(&json).unwrap(), record);
+    }
 }
