@@ -51,7 +51,9 @@ pub struct Config {
 pub struct OpenOptions {
     /// Maps the store for reading only: no writer can be registered.
     pub read_only: bool,
-    /// Sets another placement for pages not yet touched, and moves those that this process has mapped.
+    /// Sets another placement for pages not yet touched, and moves those that hold data, while others use
+    /// them: all of them for a process with `CAP_SYS_NICE`, else those that nobody else has mapped.
+    /// Reserved huge pages stay; [`Store::residency`](crate::Store::residency) shows what became of the rest.
     pub placement: Option<Placement>,
     /// Whether to ask for huge pages.
     pub huge_pages: HugePages,

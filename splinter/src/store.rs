@@ -97,7 +97,7 @@ impl Store {
         let mapping =
             Mapping::new(staged.fd(), plan.arena_len as usize, true, &location.to_string())?;
         // Before the first touch, so that the header's own page goes where it was asked for.
-        kernel::numa::apply(&mapping, &config.placement, false)?;
+        kernel::numa::apply(&mapping, &config.placement)?;
         let arena = Inner::arena(&plan, &mapping);
         plan.write(arena.header, scrub_flags(config.scrub));
         let huge = kernel::huge::apply(&mapping, staged.fd(), config.huge_pages);
@@ -211,7 +211,7 @@ impl Store {
         let mapping =
             Mapping::new(backing.fd.as_fd(), plan.arena_len as usize, writable, &subject)?;
         if let Some(placement) = &options.placement {
-            kernel::numa::apply(&mapping, placement, true)?;
+            kernel::numa::migrate(&mapping, backing.fd.as_fd(), placement)?;
         }
         let huge = kernel::huge::apply(&mapping, backing.fd.as_fd(), options.huge_pages);
         Ok(Self::assemble(backing, mapping, plan, huge))

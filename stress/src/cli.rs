@@ -5,6 +5,7 @@ mod arguments;
 mod history;
 mod hostile;
 mod kill;
+mod numa;
 mod wake;
 
 use crate::crew;
@@ -53,6 +54,9 @@ enum Verb {
     /// Damages stores while others use them, and proves that nobody crashes, hangs or panics.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Hostile(hostile::HostileArguments),
+    /// Proves that memory and workers go to the NUMA nodes they are asked to, page by page.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Numa(numa::NumaArguments),
     /// Is one worker process of a run.
 
     #[command(hide = true)]
@@ -83,6 +87,7 @@ pub fn main() -> ExitCode {
         Verb::History(arguments) => history::run(&arguments),
         Verb::Kill(arguments) => kill::run(&arguments),
         Verb::Hostile(arguments) => hostile::run(&arguments),
+        Verb::Numa(arguments) => numa::run(&arguments),
         Verb::Worker(handover) => served(crew::serve(&handover)),
         Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
     }

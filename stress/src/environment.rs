@@ -1,6 +1,7 @@
 //! The machine and the build that a run happened on: what its figures depend on beside the
 //! workload. Reads `/proc` and `/sys`, never fails; what cannot be read is "unavailable".
 
+use crate::placement::topology;
 use serde::{Deserialize, Serialize};
 use std::fs;
 
@@ -49,6 +50,9 @@ pub struct Node {
     pub processors: String,
     /// Its distances to all nodes, as the firmware tells them.
     pub distances: String,
+    /// Its memory; 0 for one with processors only, or where nobody tells.
+    #[serde(default)]
+    pub memory_bytes: u64,
 }
 
 /// What was built, and how.
@@ -80,8 +84,8 @@ impl Environment {
             cpu_model: field("model name").unwrap_or_else(|| UNAVAILABLE.to_owned()),
             processors: core_affinity::get_core_ids().map_or(1, |cores| cores.len()),
             caches: caches(),
-            nodes: splinter::numa_nodes().into_iter().map(node).collect(),
-            memory_bytes: memory_bytes(),
+            nodes: topology::online_nodes().into_iter().map(node).collect(),
+            memory_bytes: memory_bytes("/proc/meminfo"),
             kernel: line("/proc/sys/kernel/osrelease"),
             huge_pages: ["enabled", "shmem_enabled"].map(|name| {
                 chosen(&line(&format!(
@@ -170,13 +174,16 @@ fn node(id: u32) -> Node {
         id,
         processors: line(&format!("{folder}/cpulist")),
         distances: line(&format!("{folder}/distance")),
+        memory_bytes: memory_bytes(&format!("{folder}/meminfo")),
     }
 }
 
-fn memory_bytes() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+/// Reads the total of the machine's `meminfo`, or of a node's, whose lines begin with its number.
+fn memory_bytes(path: &str) -> u64 {
+    let text = fs::read_to_string(path).unwrap_or_default();
     let kib = text.lines().find_map(|line| {
-        line.strip_prefix("MemTotal:")?
+        line.split_once("MemTotal:")?
+            .1
             .trim()
             .strip_suffix(" kB")?
             .parse::<u64>()
@@ -194,6 +201,8 @@ mod tests {
         let environment = Environment::read();
         assert!(environment.processors > 0);
         assert!(environment.memory_bytes > 0);
+        let of_nodes: u64 = environment.nodes.iter().map(|node| node.memory_bytes).sum();
+        assert!(of_nodes == 0 || of_nodes >= environment.memory_bytes / 2);
         assert_ne!(environment.kernel, UNAVAILABLE);
         assert!(!environment.build.rustc.is_empty());
         let text = serde_json::to_string(&environment).unwrap();

@@ -22,6 +22,7 @@ mod kill;
 mod latency;
 mod length;
 mod mix;
+mod numa;
 mod observer;
 mod options;
 mod oracle;
@@ -54,13 +55,16 @@ pub use kill::{KillInvariants, KillLevel, KillPlan, KillRecord, Kills, kill};
 pub use latency::Percentiles;
 pub use length::ValueLen;
 pub use mix::{Mix, Op};
+pub use numa::{
+    Expected, Machine, MachineNode, NumaPlan, NumaRecord, NumaRow, Plant, numa, numa_summary,
+};
 pub use observer::Observer;
 pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 pub use placement::Footing;
 pub use progress::{Line, Progress, Silent};
 pub use record::{
-    Cells, Invariants, MemoryPlacement, Notifications, Operation, Output, Pages, Placement, Record,
-    SCHEMA_VERSION, StoreFacts, Totals, Verdict, Window, WorkerPlacement,
+    Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,
+    Placement, Record, SCHEMA_VERSION, StoreFacts, Totals, Verdict, Window, WorkerPlacement,
 };
 pub use report::{comparison, summary};
 pub use run::{RunError, run};

@@ -50,6 +50,8 @@ pub enum Pin {
     Compact,
     /// As far apart as possible: nodes in turn, sibling threads last.
     Scatter,
+    /// On one NUMA node's processors, neighbours first.
+    Node(usize),
     /// These, in this order, from the front again when there are more workers.
     List(Vec<usize>),
 }
@@ -64,6 +66,8 @@ pub enum Memory {
     Node(u32),
     /// All of them in turn, page by page.
     Interleave,
+    /// Each writer's keys on the node that it runs on: it gives them their first values itself.
+    PerLane,
 }
 
 /// Whether the store asks for huge pages, and how.
@@ -142,6 +146,7 @@ impl fmt::Display for Pin {
             Self::None => f.write_str("none"),
             Self::Compact => f.write_str("compact"),
             Self::Scatter => f.write_str("scatter"),
+            Self::Node(node) => write!(f, "node:{node}"),
             Self::List(cpus) => f.write_str(&cpulist::print(cpus)),
         }
     }
@@ -151,15 +156,17 @@ impl FromStr for Pin {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "none" => Ok(Self::None),
-            "compact" => Ok(Self::Compact),
-            "scatter" => Ok(Self::Scatter),
-            list if list.starts_with(|c: char| c.is_ascii_digit()) => {
+        match (text, text.strip_prefix("node:").map(str::parse)) {
+            ("none", _) => Ok(Self::None),
+            ("compact", _) => Ok(Self::Compact),
+            ("scatter", _) => Ok(Self::Scatter),
+            (_, Some(Ok(node))) => Ok(Self::Node(node)),
+            (list, _) if list.starts_with(|c: char| c.is_ascii_digit()) => {
                 cpulist::parse(list).map(Self::List)
             }
             _ => Err(format!(
-                "'{text}' is no placement: use none, compact, scatter or processors, as in 0-3,8"
+                "'{text}' is no placement: use none, compact, scatter, node:N or processors, as in \
+                 0-3,8"
             )),
         }
     }
@@ -171,6 +178,7 @@ impl fmt::Display for Memory {
             Self::Local => f.write_str("local"),
             Self::Node(node) => write!(f, "node:{node}"),
             Self::Interleave => f.write_str("interleave"),
+            Self::PerLane => f.write_str("per-lane"),
         }
     }
 }
@@ -182,9 +190,10 @@ impl FromStr for Memory {
         match (text, text.strip_prefix("node:").map(str::parse)) {
             ("local", _) => Ok(Self::Local),
             ("interleave", _) => Ok(Self::Interleave),
+            ("per-lane", _) => Ok(Self::PerLane),
             (_, Some(Ok(node))) => Ok(Self::Node(node)),
             _ => Err(format!(
-                "'{text}' is no memory placement: use local, node:N or interleave"
+                "'{text}' is no memory placement: use local, node:N, interleave or per-lane"
             )),
         }
     }
@@ -285,10 +294,13 @@ mod tests {
         round_trip::<Workers>(&["threads", "processes"], &["", "fibers"]);
         round_trip::<Warmup>(&["auto", "0s", "500ms"], &["", "soon"]);
         round_trip::<Pin>(
-            &["none", "compact", "scatter", "0-3,8"],
-            &["", "0-", "tight"],
+            &["none", "compact", "scatter", "node:2", "0-3,8"],
+            &["", "0-", "tight", "node:", "node:x"],
         );
-        round_trip::<Memory>(&["local", "node:3", "interleave"], &["", "node:", "far"]);
+        round_trip::<Memory>(
+            &["local", "node:3", "interleave", "per-lane"],
+            &["", "node:", "far"],
+        );
         round_trip::<Huge>(&["off", "advise", "collapse", "hugetlb"], &["", "on"]);
         round_trip::<Backing>(
             &["anonymous", "shared:demo", "file:/tmp/a:b"],

@@ -1,7 +1,10 @@
 //! Where workers run: the plan before the run, and the proof after it. [`topology`] knows the
 //! machine, [`plan`] turns policies into processors, a [`Footing`] is one worker's own record of
-//! where it was put and where it really ran.
+//! where it was put and where it really ran. [`asked`] is what the kernel says of threads and pages,
+//! [`lanes`] where the values of each writer lie.
 
+pub(crate) mod asked;
+pub(crate) mod lanes;
 pub(crate) mod plan;
 pub(crate) mod topology;
 
@@ -24,6 +27,9 @@ pub struct Footing {
     pub observed_end: Option<usize>,
     /// All processors that were seen in between, by looking once every few thousand attempts.
     pub observed: BTreeSet<usize>,
+    /// Node of the processor at the end, by the kernel's word.
+    #[serde(default)]
+    pub observed_node: Option<u32>,
     /// How often it moved, from the barrier on.
     pub migrations: u64,
     /// Who counted: the kernel, or the looks above, which see fewer.
@@ -44,6 +50,7 @@ impl Footing {
             observed_start: None,
             observed_end: None,
             observed: BTreeSet::new(),
+            observed_node: None,
             migrations: counted.unwrap_or(0),
             migrations_source: if counted.is_some() {
                 "kernel"
@@ -82,6 +89,7 @@ impl Footing {
     /// Notes the end.
     pub fn end(&mut self) {
         self.look();
+        self.observed_node = asked::node_here();
         if self.migrations_source == "kernel" {
             self.migrations = kernel_migrations()
                 .unwrap_or(self.migrations)
@@ -141,6 +149,7 @@ mod tests {
             observed_start: observed.first().copied(),
             observed_end: observed.last().copied(),
             observed: observed.iter().copied().collect(),
+            observed_node: None,
             migrations,
             migrations_source: "kernel".to_owned(),
         }

@@ -207,6 +207,19 @@ pub struct MemoryPlacement {
     pub before: Pages,
     pub after: Pages,
     pub resident_share: Option<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<LanePages>,
+}
+
+/// The pages that hold one writer's values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct LanePages {
+    pub writer: u32,
+    pub node: u32,
+    pub nodes: BTreeMap<u32, u64>,
+    pub unknown: u64,
+    pub shared: u64,
 }
 
 /// Pages by node.

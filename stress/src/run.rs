@@ -7,11 +7,11 @@ use crate::environment::{Environment, steal_ms};
 use crate::history::collect::{Before, collect};
 use crate::history::record::HistoryRecord;
 use crate::observer::{Observer, clock_step};
-use crate::options::{Span, Warmup};
+use crate::options::{Memory, Span, Warmup};
 use crate::oracle::ledger::Ledger;
 use crate::oracle::sweep::Sweep;
 use crate::placement::plan::Plan;
-use crate::placement::topology;
+use crate::placement::{lanes, topology};
 use crate::progress::Progress;
 use crate::record::{MemoryPlacement, Record};
 use crate::stage::Stage;
@@ -95,11 +95,13 @@ pub(crate) fn run_keeping(
 
     // Prepare: what is needed to judge later, the plan, the store and its first values.
     let mut environment = Environment::read();
-    let plan = Plan::new(workload, &topology::available());
+    let available = topology::available();
+    let plan = Plan::new(workload, &available);
+    plan.check(workload).map_err(RunError::Usage)?;
     let mut observer = Observer::measure(workload);
     progress.step("filling the store");
     let stage = Stage::create(workload)?;
-    stage.fill(workload)?;
+    stage.fill(workload, &plan)?;
     let mut memory = MemoryPlacement::default();
     (memory.page_bytes, memory.before) = stage
         .pages()
@@ -154,6 +156,10 @@ pub(crate) fn run_keeping(
     (_, memory.after) = stage
         .pages()
         .map_err(|error| failed("residency is unknown", &error))?;
+    if workload.memory == Memory::PerLane {
+        memory.lanes = lanes::look(workload, &plan, &available, &stage.store, memory.page_bytes)
+            .map_err(|error| failed("residency is unknown", &error))?;
+    }
     for report in reports.iter().flatten() {
         faults.merge(report.faults.clone());
     }

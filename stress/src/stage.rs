@@ -4,6 +4,8 @@
 use crate::keys::{self, Family};
 use crate::options::{Backing, Memory};
 use crate::oracle::body::{self, PREFILL};
+use crate::placement::plan::Plan;
+use crate::placement::{Footing, lanes};
 use crate::record::{MemoryPlacement, Pages, StoreFacts};
 use crate::rng::Rng;
 use crate::run::RunError;
@@ -59,7 +61,8 @@ impl Stage {
             geometry: workload.geometry(),
             scrub: workload.scrub,
             placement: match workload.memory {
-                Memory::Local => Placement::Local,
+                // Of a lane, the first touch is its writer's.
+                Memory::Local | Memory::PerLane => Placement::Local,
                 Memory::Node(node) => Placement::Bind(node),
                 Memory::Interleave => Placement::Interleave(splinter::numa_nodes()),
             },
@@ -72,34 +75,63 @@ impl Stage {
         Ok(Self { store, location })
     }
 
-    /// Gives every key its first value, and its signal group where there are watchers, with all
-    /// processors.
+    /// Gives every key its first value, and its signal group where there are watchers: with all
+    /// processors, or each writer's keys from its own one, where they are to lie there.
     ///
     /// # Errors
     /// One line if the store does not take them.
-    pub(crate) fn fill(&self, workload: &Workload) -> Result<(), RunError> {
+    pub(crate) fn fill(&self, workload: &Workload, plan: &Plan) -> Result<(), RunError> {
+        if workload.memory == Memory::PerLane {
+            return self.fill_lanes(workload, plan);
+        }
         let keys = workload.key_sets();
         let parts = u32::try_from(rayon::current_num_threads().clamp(1, 16)).unwrap_or(1);
         (0..parts).into_par_iter().try_for_each(|part| {
-            let failed =
-                |reason: String| RunError::Failed(format!("the store cannot be filled: {reason}"));
-            let mut writer = self
-                .store
-                .writer()
-                .map_err(|error| failed(error.to_string()))?;
             let own = |keys: &Range<u64>| crate::choice::lane(keys.end, part, parts);
             let keys = KeySets {
                 values: own(&keys.values),
                 counters: own(&keys.counters),
                 groups: own(&keys.groups),
             };
-            let filled = fill_part(workload, &keys, &mut writer, u64::from(part));
-            let registered = filled.and_then(|()| register_part(workload, &keys, &mut writer));
-            registered.map_err(|miss| {
-                failed(match miss {
-                    Miss::Other(error) => format!("{error}; raise --slots or lower --keys"),
-                    other => format!("{other:?}"),
-                })
+            self.fill_keys(workload, &keys, part)
+        })
+    }
+
+    /// Has each writer's keys made on its processor, one writer after the other: new keys take free
+    /// slots in order, so that what is made together lies together, and on that processor's node.
+    fn fill_lanes(&self, workload: &Workload, plan: &Plan) -> Result<(), RunError> {
+        for (writer, &cpu) in (0..workload.writers).zip(&plan.cpus) {
+            let filled = std::thread::scope(|scope| {
+                let fill = || {
+                    let footing = Footing::take(cpu);
+                    if !footing.placed() && !workload.allow_misplacement {
+                        let fault = footing.fault().unwrap_or_default();
+                        return Err(RunError::Usage(format!(
+                            "writer {writer} {fault}: change --pin"
+                        )));
+                    }
+                    self.fill_keys(workload, &workload.writer_keys(writer), writer)
+                };
+                scope.spawn(fill).join()
+            });
+            filled.unwrap_or_else(|_| Err(RunError::Failed("the filling thread died".into())))?;
+        }
+        Ok(())
+    }
+
+    fn fill_keys(&self, workload: &Workload, keys: &KeySets, part: u32) -> Result<(), RunError> {
+        let failed =
+            |reason: String| RunError::Failed(format!("the store cannot be filled: {reason}"));
+        let mut writer = self
+            .store
+            .writer()
+            .map_err(|error| failed(error.to_string()))?;
+        let filled = fill_part(workload, keys, &mut writer, u64::from(part));
+        let registered = filled.and_then(|()| register_part(workload, keys, &mut writer));
+        registered.map_err(|miss| {
+            failed(match miss {
+                Miss::Other(error) => format!("{error}; raise --slots or lower --keys"),
+                other => format!("{other:?}"),
             })
         })
     }
@@ -252,6 +284,11 @@ pub(crate) fn judge_memory(
     };
     match memory {
         Memory::Local => None,
+        Memory::PerLane => {
+            let (resident, fault) = lanes::judge(&placement.lanes);
+            placement.resident_share = Some(resident);
+            fault
+        }
         Memory::Node(node) => {
             placement.resident_share = Some(share(node));
             (share(node) < RESIDENT).then(|| {

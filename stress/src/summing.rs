@@ -309,7 +309,7 @@ impl Evidence<'_> {
         let mut memory = std::mem::take(&mut self.memory);
         misplaced.extend(judge_memory(
             self.workload.memory,
-            self.environment.nodes.len(),
+            self.nodes_with_memory(),
             &mut memory,
         ));
         Placement {
@@ -319,6 +319,11 @@ impl Evidence<'_> {
             workers,
             memory,
         }
+    }
+
+    fn nodes_with_memory(&self) -> usize {
+        let nodes = self.environment.nodes.iter();
+        nodes.filter(|node| node.memory_bytes > 0).count()
     }
 
     fn labels(&self, window_s: f64) -> Vec<String> {

@@ -327,6 +327,19 @@ impl Workload {
                 format!("hot:{hot} wants more keys than the {keys} there are: raise --keys"),
             )?;
         }
+        let pinned_lanes = self.key_choice == KeyChoice::Lanes && self.pin != Pin::None;
+        refuse(
+            self.memory == Memory::PerLane && (self.writers == 0 || !pinned_lanes),
+            "memory of a lane lies where its writer runs: give --per-lane together with --writers, \
+             --key-choice lanes and a --pin other than none"
+                .to_owned(),
+        )?;
+        refuse(
+            self.memory == Memory::PerLane && self.may_miss(),
+            "a key that is removed leaves its place, and a new one may lie in another's: leave unset \
+             out of --mix, or --per-lane"
+                .to_owned(),
+        )?;
         let needed = self.slots_needed();
         refuse(
             self.slots.is_some_and(|slots| slots < needed),
@@ -490,6 +503,21 @@ mod tests {
                 ..base()
             },
             Workload { keys: 31, ..base() },
+            Workload {
+                memory: Memory::PerLane,
+                pin: Pin::None,
+                ..base()
+            },
+            Workload {
+                memory: Memory::PerLane,
+                key_choice: KeyChoice::Uniform,
+                ..base()
+            },
+            Workload {
+                memory: Memory::PerLane,
+                mix: mix("set,unset"),
+                ..base()
+            },
             Workload {
                 key_choice: KeyChoice::Hot(5000),
                 ..base()

@@ -19,6 +19,7 @@ use crate::error::StoreError;
 const MPOL_BIND: libc::c_long = 2;
 const MPOL_INTERLEAVE: libc::c_long = 3;
 const MPOL_MF_MOVE: libc::c_long = 1 << 1;
+const MPOL_MF_MOVE_ALL: libc::c_long = 1 << 2;
 /// The most nodes a kernel is built for (`CONFIG_NODES_SHIFT` is 10 at most).
 const NODES_MAX: usize = 1024;
 /// How many pages one question asks for.
@@ -110,22 +111,55 @@ pub fn nodes() -> Vec<u32> {
     read("has_memory").or_else(|| read("online")).unwrap_or_else(|| vec![0])
 }
 
-/// Applies a placement: to pages that are not touched yet, and with `migrate` also to those that are,
-/// as far as this process alone has them in its page table (the kernel moves no other).
+/// Applies a placement to the pages that are not touched yet.
 ///
 /// # Errors
 ///
 /// [`StoreError::Placement`] when a node is not there or may not be used.
-pub(crate) fn apply(
+pub(crate) fn apply(mapping: &Mapping, placement: &Placement) -> Result<(), StoreError> {
+    place(mapping, placement, &[0])
+}
+
+/// Applies a placement to all pages, and moves those that hold data: whoever has mapped them, if this
+/// process has `CAP_SYS_NICE`, and otherwise those that no other mapping holds. Reserved huge pages stay.
+///
+/// # Errors
+///
+/// As [`apply`], and [`StoreError::Os`] when the kernel does not tell which pages hold data.
+pub(crate) fn migrate(
+    mapping: &Mapping,
+    fd: BorrowedFd<'_>,
+    placement: &Placement,
+) -> Result<(), StoreError> {
+    let somewhere = *placement != Placement::Local && nodes().len() > 1;
+    if somewhere && mapping.page_bytes() == sys::page_bytes() {
+        // The kernel moves what it meets in the page table, and a new mapping's is empty.
+        let failed = |e| StoreError::os("find the pages of", mapping.subject(), e);
+        for batch in batches(mapping, fd).map_err(failed)? {
+            batch.and_then(|range| enter(mapping, range)).map_err(failed)?;
+        }
+    }
+    place(mapping, placement, &[MPOL_MF_MOVE_ALL, MPOL_MF_MOVE])
+}
+
+/// Applies a placement by the first of these flags that this process is allowed.
+fn place(
     mapping: &Mapping,
     placement: &Placement,
-    migrate: bool,
+    flags: &[libc::c_long],
 ) -> Result<(), StoreError> {
     let present = nodes();
     let Some((mode, wanted)) = policy(placement, &present)? else {
         return Ok(());
     };
-    match mbind(mapping, mode, &wanted, if migrate { MPOL_MF_MOVE } else { 0 }) {
+    let mut answer = Ok(());
+    for &flags in flags {
+        answer = mbind(mapping, mode, &wanted, flags);
+        if !matches!(&answer, Err(e) if e.raw_os_error() == Some(libc::EPERM)) {
+            break;
+        }
+    }
+    match answer {
         Ok(()) => Ok(()),
         // With one node all memory is there already, whoever may set policies.
         Err(_) if present.len() == 1 => Ok(()),
@@ -159,32 +193,54 @@ pub(crate) fn residency(mapping: &Mapping, fd: BorrowedFd<'_>) -> Result<Residen
     let page_bytes = mapping.page_bytes();
     let mut found = Residency { page_bytes: page_bytes as u64, ..Residency::default() };
     let mut seen = 0;
-    for extent in Extents::new(fd, mapping.mapped(), page_bytes).map_err(failed)? {
-        let extent = extent.map_err(failed)?;
-        for start in extent.clone().step_by(BATCH * page_bytes) {
-            let end = extent.end.min(start + BATCH * page_bytes);
-            seen += ((end - start) / page_bytes) as u64;
-            count_batch(mapping, start..end, &mut found).map_err(failed)?;
-        }
+    for batch in batches(mapping, fd).map_err(failed)? {
+        let range = batch.map_err(failed)?;
+        seen += (range.len() / page_bytes) as u64;
+        count_batch(mapping, range, &mut found).map_err(failed)?;
     }
     found.untouched = (mapping.mapped() / page_bytes) as u64 - seen;
     Ok(found)
 }
 
+/// Cuts the parts of a file that hold data into ranges for one question each.
+fn batches<'a>(
+    mapping: &'a Mapping,
+    fd: BorrowedFd<'a>,
+) -> io::Result<impl Iterator<Item = io::Result<Range<usize>>> + use<'a>> {
+    let step = BATCH * mapping.page_bytes();
+    let extents = Extents::new(fd, mapping.mapped(), mapping.page_bytes())?;
+    Ok(extents.flat_map(move |extent| {
+        let (ranges, error) = match extent {
+            Ok(extent) => (extent, None),
+            Err(e) => (0..0, Some(Err(e))),
+        };
+        let end = ranges.end;
+        ranges.step_by(step).map(move |start| Ok(start..end.min(start + step))).chain(error)
+    }))
+}
+
+/// Enters the pages of a range that are in memory into this process's page table, and tells which are:
+/// bit 0 of each byte.
+fn enter(mapping: &Mapping, range: Range<usize>) -> io::Result<Vec<u8>> {
+    let page_bytes = mapping.page_bytes();
+    let mut present = vec![0_u8; range.len() / page_bytes];
+    mapping.in_memory(range.start, &mut present)?;
+    let mut first = 0;
+    for run in present.chunk_by(|a, b| a & 1 == b & 1) {
+        if run[0] & 1 == 1 {
+            // A kernel before 5.14 refuses; then pages of other processes stay unknown.
+            let start = range.start + first * page_bytes;
+            let _ = mapping.advise(start, run.len() * page_bytes, Advice::PopulateRead);
+        }
+        first += run.len();
+    }
+    Ok(present)
+}
+
 fn count_batch(mapping: &Mapping, range: Range<usize>, found: &mut Residency) -> io::Result<()> {
     let page_bytes = mapping.page_bytes();
     let pages: Vec<usize> = if page_bytes == sys::page_bytes() {
-        let mut present = vec![0_u8; range.len() / page_bytes];
-        mapping.in_memory(range.start, &mut present)?;
-        let mut first = 0;
-        for run in present.chunk_by(|a, b| a & 1 == b & 1) {
-            if run[0] & 1 == 1 {
-                // A kernel before 5.14 refuses; then pages of other processes stay unknown.
-                let start = range.start + first * page_bytes;
-                let _ = mapping.advise(start, run.len() * page_bytes, Advice::PopulateRead);
-            }
-            first += run.len();
-        }
+        let present = enter(mapping, range.clone())?;
         let resident = present.iter().enumerate().filter(|(_, byte)| *byte & 1 == 1);
         found.unknown += present.iter().filter(|byte| *byte & 1 == 0).count() as u64;
         resident.map(|(page, _)| range.start + page * page_bytes).collect()
@@ -329,20 +385,46 @@ mod tests {
         let page = sys::page_bytes();
         for &node in &nodes() {
             let (file, mapping) = mapped(64 * page);
-            apply(&mapping, &Placement::Bind(node), false).unwrap();
+            apply(&mapping, &Placement::Bind(node)).unwrap();
             file.write_all_at(&vec![1; 32 * page], 0).unwrap();
-            apply(&mapping, &Placement::Bind(node), true).unwrap();
+            migrate(&mapping, file.as_fd(), &Placement::Bind(node)).unwrap();
             let found = residency(&mapping, file.as_fd()).unwrap();
             assert_eq!((found.touched(), found.untouched, found.unknown), (32, 32, 0));
-            if nodes().len() == 1 {
-                assert!((found.share(node) - 1.0).abs() < f64::EPSILON, "{found}");
-            }
+            assert!((found.share(node) - 1.0).abs() < f64::EPSILON, "{found}");
         }
+    }
+
+    /// Tells anything only where there are several nodes: `ci/numa` runs it on such a machine.
+    #[test]
+    fn pages_are_moved_whoever_touched_them() {
+        let page = sys::page_bytes();
+        let (file, first) = mapped(64 * page);
+        file.write_all_at(&vec![1; 16 * page], 0).unwrap();
+        first.advise(0, 32 * page, Advice::PopulateRead).unwrap();
+        for &node in nodes().iter().rev() {
+            let second = Mapping::new(file.as_fd(), 64 * page, true, "test").unwrap();
+            migrate(&second, file.as_fd(), &Placement::Bind(node)).unwrap();
+            let found = residency(&first, file.as_fd()).unwrap();
+            assert_eq!(found.untouched, 32, "moving allocated");
+            // What another mapping holds too is moved for the privileged only.
+            let moved = found.nodes == [(node, 32)];
+            assert!(moved || !may_move_all(), "{found}");
+        }
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, 0).unwrap();
+        assert_eq!(byte, [1]);
+    }
+
+    /// Whether this process has `CAP_SYS_NICE`.
+    fn may_move_all() -> bool {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let set = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
+        u64::from_str_radix(set.trim(), 16).unwrap() >> 23 & 1 == 1
     }
 
     #[test]
     fn every_policy_is_one_the_kernel_takes() {
-        let (_file, mapping) = mapped(1 << 20);
+        let (file, mapping) = mapped(1 << 20);
         let answers = [
             mbind(&mapping, MPOL_BIND, &nodes()[..1], 0),
             mbind(&mapping, MPOL_INTERLEAVE, &nodes(), MPOL_MF_MOVE),
@@ -353,8 +435,8 @@ mod tests {
                 assert!(matches!(e.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)), "{e}");
             }
         }
-        apply(&mapping, &Placement::Interleave(vec![]), false).unwrap();
-        apply(&mapping, &Placement::Local, true).unwrap();
+        apply(&mapping, &Placement::Interleave(vec![])).unwrap();
+        migrate(&mapping, file.as_fd(), &Placement::Local).unwrap();
     }
 
     #[test]
@@ -363,7 +445,7 @@ mod tests {
         let missing = (0..).find(|node| !nodes().contains(node)).unwrap();
         for node in [missing, 63, 1023, u32::MAX] {
             if !nodes().contains(&node) {
-                let refused = apply(&mapping, &Placement::Bind(node), false);
+                let refused = apply(&mapping, &Placement::Bind(node));
                 assert!(matches!(refused, Err(StoreError::Placement(_))), "{node}");
             }
         }

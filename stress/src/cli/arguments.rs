@@ -100,7 +100,7 @@ pub(super) struct RunArguments {
     )]
     warmup: Warmup,
 
-    /// Where workers run: none, compact, scatter or processors as in 0-3,8
+    /// Where workers run: none, compact, scatter, node:N or processors as in 0-3,8
     #[arg(
         long,
         value_name = "WHERE",
@@ -122,6 +122,9 @@ pub(super) struct RunArguments {
     /// Spreads the store's memory over all NUMA nodes
     #[arg(long, help_heading = "Placement")]
     interleave: bool,
+    /// Has each writer's keys on the node that it runs on
+    #[arg(long, conflicts_with_all = ["node", "interleave"], help_heading = "Placement")]
+    per_lane: bool,
     /// Asks for huge pages: advise, collapse, hugetlb or off
     #[arg(
         long,
@@ -228,10 +231,11 @@ impl RunArguments {
             warmup: self.warmup,
             pin: self.pin.clone(),
             pin_readers: self.pin_readers.clone(),
-            memory: match (self.node, self.interleave) {
-                (Some(node), _) => Memory::Node(node),
-                (None, true) => Memory::Interleave,
-                (None, false) => Memory::Local,
+            memory: match self.node {
+                Some(node) => Memory::Node(node),
+                None if self.interleave => Memory::Interleave,
+                None if self.per_lane => Memory::PerLane,
+                None => Memory::Local,
             },
             huge_pages: self.huge_pages,
             slots: self.slots,

@@ -1,7 +1,7 @@
 //! Which worker runs where: turns a workload's policies into one processor per worker. Pure, so
 //! that it can plan for machines other than this one.
 
-use super::topology::{Cpu, compact, scatter};
+use super::topology::{Cpu, compact, of_node, scatter};
 use crate::options::Pin;
 use crate::workload::Workload;
 
@@ -44,6 +44,27 @@ impl Plan {
             cpus,
         }
     }
+
+    /// Checks that nobody who was to be pinned was left to the scheduler: a node may have no
+    /// processor that this process may use.
+    ///
+    /// # Errors
+    /// One line that says which flag would put it right.
+    pub(crate) fn check(&self, workload: &Workload) -> Result<(), String> {
+        let (writers, others) = self.cpus.split_at(workload.writers as usize);
+        let readers = workload.pin_readers.as_ref();
+        for (pin, cpus, flag) in [
+            (&workload.pin, writers, "--pin"),
+            (readers.unwrap_or(&workload.pin), others, "--pin-readers"),
+        ] {
+            if *pin != Pin::None && cpus.contains(&None) {
+                return Err(format!(
+                    "no processor of '{pin}' may be used by this process: change {flag}"
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn order(pin: &Pin, available: &[Cpu]) -> Vec<usize> {
@@ -51,6 +72,7 @@ fn order(pin: &Pin, available: &[Cpu]) -> Vec<usize> {
         Pin::None => Vec::new(),
         Pin::Compact => compact(available),
         Pin::Scatter => scatter(available),
+        Pin::Node(node) => compact(&of_node(available, *node)),
         Pin::List(cpus) => cpus.clone(),
     }
 }
@@ -98,6 +120,37 @@ mod tests {
             [3, 3, 0, 1, 0]
         );
         assert_eq!(cpus(plan(Pin::None, Some(Pin::Compact))), [-1, -1, 0, 1, 2]);
+    }
+
+    #[test]
+    fn workers_of_one_node_are_on_its_processors_only() {
+        let cpus: Vec<Cpu> = (0..8)
+            .map(|id| Cpu {
+                id,
+                core: id,
+                node: id / 4 * 3,
+                ..Cpu::default()
+            })
+            .collect();
+        let workload = Workload {
+            writers: 3,
+            readers: 2,
+            pin: Pin::Node(3),
+            ..Workload::default()
+        };
+        let plan = Plan::new(&workload, &cpus);
+        assert_eq!(plan.cpus, [4, 5, 6, 7, 4].map(Some));
+        assert_eq!((plan.processors, plan.oversubscribed), (4, true));
+        assert_eq!(plan.check(&workload), Ok(()));
+        let nowhere = Workload {
+            pin: Pin::Node(1),
+            ..workload
+        };
+        let refused = Plan::new(&nowhere, &cpus).check(&nowhere).unwrap_err();
+        assert!(
+            refused.contains("node:1") && refused.contains("--pin"),
+            "{refused}"
+        );
     }
 
     #[test]

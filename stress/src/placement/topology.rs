@@ -82,10 +82,19 @@ pub(crate) fn scatter(cpus: &[Cpu]) -> Vec<usize> {
     keyed.into_iter().map(|(_, id)| id).collect()
 }
 
+/// Leaves the processors of one node.
+#[must_use]
+pub(crate) fn of_node(cpus: &[Cpu], node: usize) -> Vec<Cpu> {
+    cpus.iter()
+        .copied()
+        .filter(|cpu| cpu.node == node)
+        .collect()
+}
+
 /// Maps processors to nodes.
 fn nodes() -> BTreeMap<usize, usize> {
     let mut nodes = BTreeMap::new();
-    for node in splinter::numa_nodes() {
+    for node in online_nodes() {
         let list = fs::read_to_string(format!("/sys/devices/system/node/node{node}/cpulist"))
             .unwrap_or_default();
         // A node without processors has an empty list.
@@ -94,6 +103,23 @@ fn nodes() -> BTreeMap<usize, usize> {
         }
     }
     nodes
+}
+
+/// Lists the nodes that there are, those without memory too; where `/sys` does not tell, those that
+/// have memory.
+#[must_use]
+pub(crate) fn online_nodes() -> Vec<u32> {
+    let text = fs::read_to_string("/sys/devices/system/node/online").unwrap_or_default();
+    let listed = crate::cpulist::parse(text.trim()).unwrap_or_default();
+    let online: Vec<u32> = listed
+        .into_iter()
+        .filter_map(|node| node.try_into().ok())
+        .collect();
+    if online.is_empty() {
+        splinter::numa_nodes()
+    } else {
+        online
+    }
 }
 
 fn last_cache(base: &str) -> Option<usize> {

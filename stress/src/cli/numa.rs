@@ -1,0 +1,73 @@
+//! The flags of `numa`, and what it does with them.
+
+use super::{USAGE, complain, say, write_file};
+use crate::interrupt;
+use crate::numa::{Expected, NumaPlan, Plant, numa, numa_summary};
+use crate::progress::Line;
+use crate::text::parse_count;
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What the machine must be like, and where to put the results.
+#[derive(Args, Clone, Debug)]
+pub(super) struct NumaArguments {
+    /// Nodes with memory that the machine must have: with fewer it fails
+    #[arg(long, value_name = "N")]
+    nodes: Option<usize>,
+    /// Processors that the machine must have
+    #[arg(long, value_name = "N")]
+    processors: Option<usize>,
+    /// What a node must be like, as in 0=0-7/10,21: its processors and its distances to all nodes;
+    /// give it for every node
+    #[arg(long, value_name = "NODE=PROCESSORS/DISTANCES")]
+    expect: Vec<Expected>,
+    /// Operations of each stress run
+    #[arg(long, value_name = "N", default_value = "20000", value_parser = parse_count)]
+    ops: u64,
+    /// Seed of all random choices
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Makes a mistake on purpose, to see that it is found
+    #[arg(long, value_name = "MISTAKE", hide = true)]
+    plant: Option<Plant>,
+    /// Prints the record as JSON instead of the table
+    #[arg(long)]
+    json: bool,
+    /// Writes the record to a file
+    #[arg(long, value_name = "PATH")]
+    record: Option<PathBuf>,
+}
+
+/// Checks and prints.
+pub(super) fn run(arguments: &NumaArguments) -> ExitCode {
+    if arguments.ops == 0 {
+        complain("nothing to run: give --ops more than 0");
+        return ExitCode::from(USAGE);
+    }
+    let plan = NumaPlan {
+        nodes: arguments.nodes,
+        processors: arguments.processors,
+        expect: arguments.expect.clone(),
+        ops: arguments.ops,
+        seed: arguments.seed,
+        plant: arguments.plant,
+    };
+    interrupt::watch();
+    let mut line = Line::new("numa".to_owned());
+    let record = numa(&plan, &mut line);
+    drop(line);
+    let json = serde_json::to_string_pretty(&record).expect("records are plain data");
+    if arguments.json {
+        say(&json);
+    } else {
+        say(&numa_summary(&record));
+    }
+    if let Some(path) = &arguments.record
+        && let Err(error) = write_file(path, json + "\n")
+    {
+        complain(&error);
+        return ExitCode::from(USAGE);
+    }
+    record.verdict.exit_code()
+}

@@ -1,0 +1,53 @@
+//! Proof that memory and workers go where they are asked to, on a machine with several NUMA nodes: one row
+//! for each thing asked, with what the kernel says of it, page by page.
+//!
+//! Pages are asked for by three ways that share no code: the store's own account, `move_pages` called
+//! here, and the kernel's `numa_maps`. They must agree, and every page must be where it was asked to be.
+//! [`judge`] decides and is pure, [`machine`] and [`maps`] read what the kernel writes, [`memory`] makes
+//! and fills stores, [`moves`] moves one that is in use, [`runs`] runs the workers.
+
+mod judge;
+mod machine;
+mod maps;
+mod memory;
+mod moves;
+mod record;
+mod report;
+mod runs;
+
+pub use machine::{Expected, Machine, MachineNode};
+pub use record::{NumaPlan, NumaRecord, NumaRow, Plant};
+pub use report::numa_summary;
+
+use crate::environment::Environment;
+use crate::interrupt;
+use crate::placement::topology;
+use crate::progress::Progress;
+use crate::record::Verdict;
+
+/// Checks everything that can be checked on this machine, and returns the record.
+#[must_use]
+pub fn numa(plan: &NumaPlan, progress: &mut dyn Progress) -> NumaRecord {
+    let environment = Environment::read();
+    let machine = Machine::read(&topology::available());
+    let mut rows = judge::machine(plan, &machine);
+    let checks: [Check; 4] = [memory::rows, moves::rows, runs::pins, runs::stress];
+    for check in checks {
+        if !interrupt::requested() {
+            rows.extend(check(plan, &machine, progress));
+        }
+    }
+    progress.done();
+    if interrupt::requested() {
+        rows.push(NumaRow::not_checked("the rest", "", "interrupted"));
+    }
+    NumaRecord::new(plan, machine, rows, environment)
+}
+
+type Check = fn(&NumaPlan, &Machine, &mut dyn Progress) -> Vec<NumaRow>;
+
+/// Returns the verdict of some rows: the gravest; of none, that nothing can be told.
+fn verdict(rows: &[NumaRow]) -> Verdict {
+    let gravest = rows.iter().map(|row| row.verdict).max();
+    gravest.unwrap_or(Verdict::Inconclusive)
+}

@@ -1,0 +1,189 @@
+//! Moves a store from node to node while worker processes use it: pages must follow, and the oracle must find
+//! every value whole and none lost.
+
+use super::judge::{Wanted, misplaced};
+use super::machine::Machine;
+use super::memory::accounts;
+use super::record::{NumaPlan, NumaRow, Plant};
+use crate::interrupt;
+use crate::options::{Backing, Pin, Span, Workers};
+use crate::progress::{Progress, Silent};
+use crate::record::Record;
+use crate::run::{RunError, run};
+use crate::workload::Workload;
+use splinter::{Location, OpenOptions, Placement, Store};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long the workers work, and so how long there is to move.
+const DURATION_MS: u64 = 6_000;
+/// How often a move is made again for pages that were held at that moment.
+const ATTEMPTS: u32 = 3;
+/// Few, so that there is processor time to move by where processors are emulated.
+const WRITERS: u32 = 2;
+const READERS: u32 = 1;
+/// Between two moves.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// One move.
+#[derive(Debug)]
+struct Move {
+    from: u32,
+    to: u32,
+    attempts: u32,
+    /// The store's epoch when it was over.
+    epoch: u64,
+    pages: BTreeMap<u32, u64>,
+    fault: Option<String>,
+}
+
+/// Checks that a store can be moved while it is used.
+pub(super) fn rows(
+    plan: &NumaPlan,
+    machine: &Machine,
+    progress: &mut dyn Progress,
+) -> Vec<NumaRow> {
+    let asked = "a store that processes use";
+    let nodes: Vec<u32> = machine.with_memory().map(|node| node.id).collect();
+    if nodes.len() < 2 {
+        let why = "one node has memory: there is nowhere to move to";
+        return vec![NumaRow::not_checked("migrate", asked, why)];
+    }
+    if !machine.may_move_all {
+        let why = "pages that others have mapped are moved for CAP_SYS_NICE only: run it as root";
+        return vec![NumaRow::not_checked("migrate", asked, why)];
+    }
+    progress.step("migrate");
+    let name = format!("splinter-numa-{}-moved", std::process::id());
+    let workload = workload(plan, &name);
+    let (record, moves) = std::thread::scope(|scope| {
+        let running = scope.spawn(|| run(&workload, &mut Silent));
+        let moves = keep_moving(plan, &name, &nodes, || running.is_finished());
+        let record = running.join();
+        let died = |_| Err(RunError::Failed("the run died".to_owned()));
+        (record.unwrap_or_else(died), moves)
+    });
+    let mut rows = by_route(&moves, &nodes);
+    rows.push(contents(&record, &moves));
+    rows
+}
+
+fn workload(plan: &NumaPlan, name: &str) -> Workload {
+    let mix = "set=4,get,append,int,tandem,vector,label";
+    Workload {
+        writers: WRITERS,
+        readers: READERS,
+        workers: Workers::Processes,
+        keys: 256,
+        value_len: "64..2000".parse().expect("a span of lengths"),
+        mix: mix.parse().expect("a mix"),
+        dim: Some(64),
+        span: Span::DurationMs(DURATION_MS),
+        pin: Pin::Scatter,
+        backing: Backing::Shared(name.to_owned()),
+        seed: plan.seed,
+        histogram: false,
+        // Not the subject here, and on a machine with fewer processors not to be had.
+        allow_misplacement: true,
+        ..Workload::default()
+    }
+}
+
+/// Moves the store around until the run is over.
+fn keep_moving(plan: &NumaPlan, name: &str, nodes: &[u32], over: impl Fn() -> bool) -> Vec<Move> {
+    let Ok(location) = Location::shared(name) else {
+        return Vec::new();
+    };
+    let routes = nodes.iter().zip(nodes.iter().cycle().skip(1)).cycle();
+    let mut moves = Vec::new();
+    for (&from, &to) in routes {
+        // Until the first worker has written nothing is in use.
+        std::thread::sleep(PAUSE);
+        while !over() && Store::open(&location).map_or(0, |store| store.len()) == 0 {
+            std::thread::sleep(PAUSE);
+        }
+        if over() || interrupt::requested() {
+            break;
+        }
+        let made = move_to(plan, &location, from, to);
+        // What went wrong when the store was gone already is no fault of the move.
+        if !over() {
+            moves.push(made);
+        }
+    }
+    moves
+}
+
+fn move_to(plan: &NumaPlan, location: &Location, from: u32, to: u32) -> Move {
+    let mut made = Move {
+        from,
+        to,
+        attempts: 0,
+        epoch: 0,
+        pages: BTreeMap::new(),
+        fault: None,
+    };
+    let options = OpenOptions {
+        placement: (plan.plant != Some(Plant::Unmoved)).then_some(Placement::Bind(to)),
+        ..OpenOptions::default()
+    };
+    while made.attempts < ATTEMPTS {
+        made.attempts += 1;
+        let looked = Store::open_with(location, &options)
+            .map_err(|error| error.to_string())
+            .and_then(|store| Ok((store.header().epoch, accounts(&store)?)));
+        made.fault = match looked {
+            Ok((epoch, accounts)) => {
+                let on = Wanted::On(to);
+                let fault = misplaced(&accounts.store, &on).or(misplaced(&accounts.asked, &on));
+                (made.epoch, made.pages) = (epoch, accounts.asked);
+                fault
+            }
+            Err(error) => Some(error),
+        };
+        if made.fault.is_none() {
+            break;
+        }
+    }
+    made
+}
+
+/// Makes a row for each pair of nodes.
+fn by_route(moves: &[Move], nodes: &[u32]) -> Vec<NumaRow> {
+    let routes = nodes.iter().zip(nodes.iter().cycle().skip(1));
+    let row = |(&from, &to): (&u32, &u32)| {
+        let asked = format!(
+            "from node {from} to node {to}, in use by {} processes",
+            WRITERS + READERS
+        );
+        let made: Vec<&Move> = moves
+            .iter()
+            .filter(|made| (made.from, made.to) == (from, to))
+            .collect();
+        let Some(last) = made.last() else {
+            return NumaRow::not_checked("migrate", &asked, "the run was over before");
+        };
+        let again: u32 = made.iter().map(|made| made.attempts - 1).sum();
+        let faults = made.iter().filter_map(|made| made.fault.clone()).take(1);
+        let found = format!("moved {} x, {again} x tried again", made.len());
+        NumaRow::new("migrate", asked, found, faults.collect()).with_pages(last.pages.clone())
+    };
+    routes.map(row).collect()
+}
+
+/// Makes the row of what was in the store.
+fn contents(record: &Result<Record, RunError>, moves: &[Move]) -> NumaRow {
+    let (check, asked) = ("migrate", "contents whole, nothing lost");
+    let written = match (moves.first(), moves.last()) {
+        (Some(first), Some(last)) => last.epoch.saturating_sub(first.epoch),
+        _ => 0,
+    };
+    match record {
+        Err(error) => NumaRow::failed(check, asked, error.to_string()),
+        Ok(_) if written == 0 => {
+            NumaRow::not_checked(check, asked, "nothing was written between the moves")
+        }
+        // Where its pages are in the end is that of a move that may not have been over.
+        Ok(record) => super::runs::row_of(check, asked, record).with_pages(BTreeMap::new()),
+    }
+}

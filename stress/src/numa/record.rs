@@ -1,0 +1,153 @@
+//! What was asked and what was found: the plan, the rows and the record. `results/README.md` documents
+//! every field.
+
+use super::machine::{Expected, Machine};
+use super::verdict;
+use crate::environment::Environment;
+use crate::record::{SCHEMA_VERSION, Verdict};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What to check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumaPlan {
+    /// Nodes with memory that the machine must have.
+    pub nodes: Option<usize>,
+    /// Processors that it must have.
+    pub processors: Option<usize>,
+    /// What each node is said to be like.
+    pub expect: Vec<Expected>,
+    /// Operations of each run of the workers.
+    pub ops: u64,
+    /// Seed of all random choices.
+    pub seed: u64,
+    /// A mistake made on purpose.
+    pub plant: Option<Plant>,
+}
+
+/// A mistake that is made on purpose, to see that it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Plant {
+    /// Memory that is said to be bound is not.
+    Unbound,
+    /// One page of what is bound is elsewhere.
+    Page,
+    /// A store is said to be moved and is not.
+    Unmoved,
+    /// Workers are put on processors other than those asked for.
+    Unpinned,
+}
+
+/// One thing asked, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // Documented in results/README.md, field by field.
+pub struct NumaRow {
+    pub check: String,
+    pub asked: String,
+    pub found: String,
+    pub pages: BTreeMap<u32, u64>,
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+}
+
+impl NumaRow {
+    /// Makes a row about something other than pages; any reason makes it fail.
+    pub(super) fn new(
+        check: impl Into<String>,
+        asked: impl Into<String>,
+        found: impl Into<String>,
+        reasons: Vec<String>,
+    ) -> Self {
+        Self {
+            check: check.into(),
+            asked: asked.into(),
+            found: found.into(),
+            pages: BTreeMap::new(),
+            verdict: if reasons.is_empty() {
+                Verdict::Pass
+            } else {
+                Verdict::Fail
+            },
+            reasons,
+        }
+    }
+
+    /// Makes a row that failed before anything could be found.
+    pub(super) fn failed(check: impl Into<String>, asked: impl Into<String>, why: String) -> Self {
+        Self::new(check, asked, "", vec![why])
+    }
+
+    /// Makes a row of which nothing can be told here.
+    pub(super) fn not_checked(check: &str, asked: &str, why: &str) -> Self {
+        Self {
+            verdict: Verdict::Inconclusive,
+            ..Self::new(check, asked, "", vec![format!("not checked: {why}")])
+        }
+    }
+
+    /// Adds where the pages are.
+    pub(super) fn with_pages(self, pages: BTreeMap<u32, u64>) -> Self {
+        Self { pages, ..self }
+    }
+}
+
+/// The record of one proof.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct NumaRecord {
+    pub schema_version: u32,
+    pub kind: String,
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+    pub config: NumaPlan,
+    pub machine: Machine,
+    pub rows: Vec<NumaRow>,
+    pub environment: Environment,
+}
+
+impl NumaRecord {
+    pub(super) fn new(
+        plan: &NumaPlan,
+        machine: Machine,
+        rows: Vec<NumaRow>,
+        environment: Environment,
+    ) -> Self {
+        let bad = rows.iter().filter(|row| row.verdict != Verdict::Pass);
+        let reasons = bad
+            .flat_map(|row| {
+                let reason = |why: &String| format!("{}, {}: {why}", row.check, row.asked);
+                row.reasons.iter().map(reason)
+            })
+            .collect();
+        Self {
+            schema_version: SCHEMA_VERSION,
+            kind: "numa".to_owned(),
+            verdict: verdict(&rows),
+            reasons,
+            config: plan.clone(),
+            machine,
+            rows,
+            environment,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bad_row_is_enough_and_what_was_not_checked_is_no_pass() {
+        let good = NumaRow::new("a", "b", "c", vec![]);
+        let unknown = NumaRow::not_checked("a", "b", "one node");
+        let bad = NumaRow::failed("a", "b", "no".to_owned());
+        assert_eq!(verdict(&[]), Verdict::Inconclusive);
+        assert_eq!(verdict(&[good.clone()]), Verdict::Pass);
+        assert_eq!(
+            verdict(&[good.clone(), unknown.clone()]),
+            Verdict::Inconclusive
+        );
+        assert_eq!(verdict(&[good, unknown, bad]), Verdict::Fail);
+    }
+}
