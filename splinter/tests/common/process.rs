@@ -28,6 +28,8 @@ pub(crate) fn alone(test: &str, body: impl FnOnce()) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.lines().filter(|line| line.starts_with("SKIPPED")).for_each(|line| eprintln!("{line}"));
 }
 
 /// Prepares another run of this program that runs the one test, and dies with the thread that starts it.
@@ -78,6 +80,11 @@ impl Forked {
     pub(crate) fn join(mut self) {
         let status = self.reap(0);
         assert!(status.success(), "a child ended with {status}");
+    }
+
+    /// Waits for the end, and tells which signal it was, if any.
+    pub(crate) fn end(&mut self) -> Option<i32> {
+        self.reap(0).signal()
     }
 
     /// Kills the child if it still runs, and asserts that it did.
