@@ -41,6 +41,10 @@ pub struct Config {
     pub placement: Placement,
     /// Whether to ask for huge pages.
     pub huge_pages: HugePages,
+    /// Whether all memory is taken at once. A store that does not fit is refused then; otherwise memory is taken
+    /// as it is touched, and touching what is not to be had, because `/dev/shm` or the disk is full, is a fatal
+    /// signal.
+    pub reserve: bool,
     /// The file mode of a named store, exactly; without one 0600, or what the environment's
     /// `SPLINTER_DEFAULT_UMASK` (octal) leaves of 0666.
     pub mode: Option<u32>,

@@ -126,7 +126,8 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Os { operation, subject, source } => {
-                write!(f, "cannot {operation} {subject}: {source}")
+                write!(f, "cannot {operation} {subject}: {source}")?;
+                advice(source).map_or(Ok(()), |advice| write!(f, "; {advice}"))
             }
             Self::Exists(name) => write!(f, "{name} exists already; open it, or remove it first"),
             Self::Missing(name) => write!(f, "there is no store {name}; create it first"),
@@ -144,6 +145,31 @@ impl fmt::Display for StoreError {
         }
     }
 }
+
+/// What to do about the kernel's answers that users can do something about.
+fn advice(error: &io::Error) -> Option<&'static str> {
+    Some(match error.kind() {
+        io::ErrorKind::StorageFull => "free some room there, or make the store smaller",
+        io::ErrorKind::QuotaExceeded => "raise the quota, or make the store smaller",
+        io::ErrorKind::FileTooLarge => {
+            "raise the limit on file sizes (ulimit -f), or make the store smaller"
+        }
+        io::ErrorKind::OutOfMemory => {
+            "raise the limit on memory (ulimit -v), or make the store smaller"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "only reading is possible there",
+        io::ErrorKind::PermissionDenied => "the modes of the file and of its folder decide who may",
+        _ => match error.raw_os_error()? {
+            EMFILE => "raise the limit on open files (ulimit -n)",
+            ENFILE => "the whole system has too many open files",
+            _ => return None,
+        },
+    })
+}
+
+/// The process has too many open files, the system has: Linux, `asm-generic/errno-base.h`.
+const EMFILE: i32 = 24;
+const ENFILE: i32 = 23;
 
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

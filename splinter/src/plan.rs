@@ -220,6 +220,11 @@ impl Plan {
         Arena { header, lanes, map, chunks, slots, routes, rings, words, shape }
     }
 
+    /// Returns how many bytes the header and the lanes take.
+    pub(crate) fn head_len(&self) -> u64 {
+        self.map_at
+    }
+
     /// Returns where in the arena a slot's number word is, in bytes.
     pub(crate) fn number_offset(&self, slot: u32) -> u64 {
         self.slots_at + u64::from(slot) * SLOT + 8

@@ -98,6 +98,11 @@ impl Store {
             Mapping::new(staged.fd(), plan.arena_len as usize, true, &location.to_string())?;
         // Before the first touch, so that the header's own page goes where it was asked for.
         kernel::numa::apply(&mapping, &config.placement)?;
+        // What is touched here, and when a writer registers, is had in any case.
+        if !staged.reserve(if config.reserve { len } else { plan.head_len() })? && config.reserve {
+            let unknown = std::io::ErrorKind::Unsupported.into();
+            return Err(StoreError::os("reserve the memory of", location.to_string(), unknown));
+        }
         let arena = Inner::arena(&plan, &mapping);
         plan.write(arena.header, scrub_flags(config.scrub));
         let huge = kernel::huge::apply(&mapping, staged.fd(), config.huge_pages);

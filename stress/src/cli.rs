@@ -17,7 +17,7 @@ use crate::run::{RunError, run_keeping};
 use arguments::RunArguments;
 
 use clap::{Parser, Subcommand};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Exit code for a command line that asks for nothing that can be done.
@@ -112,6 +112,13 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    // What cannot be kept is not measured.
+    for path in [&arguments.record, &arguments.hdr] {
+        if let Err(error) = try_file(path.as_ref()) {
+            complain(&error);
+            return ExitCode::from(USAGE);
+        }
+    }
     interrupt::watch();
     let mut records = Vec::new();
     for workload in &workloads {
@@ -177,13 +184,30 @@ fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), Strin
     Ok(())
 }
 
+/// Finds out whether results can be written to a file before anything is measured, and leaves it as it was.
+fn try_file(path: Option<&PathBuf>) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    let is_there = path.symlink_metadata().is_ok();
+    let opened = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(path);
+    opened.map_err(|error| cannot_write(path, &error))?;
+    if !is_there {
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(())
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> String {
+    format!(
+        "cannot write {}: {error}; give a path that can be written",
+        path.display()
+    )
+}
+
 fn write_file(path: &Path, text: String) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| {
-        format!(
-            "cannot write {}: {error}; give a path that can be written",
-            path.display()
-        )
-    })
+    std::fs::write(path, text).map_err(|error| cannot_write(path, &error))
 }
 
 /// Prints a result. A reader that has had enough is no error.

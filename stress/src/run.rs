@@ -16,6 +16,7 @@ use crate::progress::Progress;
 use crate::record::{MemoryPlacement, Record};
 use crate::stage::Stage;
 use crate::summing::{Evidence, Timing};
+use crate::text::refusal;
 use crate::worker::checks::Faults;
 use crate::workload::Workload;
 use crate::{history, interrupt};
@@ -116,8 +117,9 @@ pub(crate) fn run_keeping(
     // Gather: all workers are pinned, have touched their memory and wait.
     progress.step("starting workers");
     let shared = Arc::new(workload.clone());
-    let block =
-        Arc::new(Block::create(workload).map_err(|error| failed("no control block", &error))?);
+    let block = Arc::new(
+        Block::create(workload).map_err(|error| failed("no control block", &refusal(error)))?,
+    );
     let mut crew = Crew::start(&shared, &plan, &stage.store, &block).map_err(RunError::Failed)?;
     let mut interrupted = !block.gather(|worker| crew.gone(worker), interrupt::requested);
     let misplaced =

@@ -67,6 +67,8 @@ impl Stage {
                 Memory::Interleave => Placement::Interleave(splinter::numa_nodes()),
             },
             huge_pages: workload.huge_pages.into(),
+            // Where memory can run short, that is to be an error now, and no fatal signal later.
+            reserve: workload.backing != Backing::Anonymous,
             mode: None,
         };
         let store = Store::create(&location, &config).map_err(refused)?;

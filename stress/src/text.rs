@@ -24,6 +24,16 @@ macro_rules! as_text {
     };
 }
 
+/// Says what the kernel answered, and what to do about it where that is a limit.
+pub(crate) fn refusal(error: impl Into<std::io::Error>) -> String {
+    let error = error.into();
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => format!("{error}; raise the limit on open files (ulimit -n)"),
+        Some(libc::ENOMEM) => format!("{error}; raise the limit on memory (ulimit -v)"),
+        _ => error.to_string(),
+    }
+}
+
 /// Parses a time span: a number and `ms`, `s`, `m` or `h`; seconds where the unit is missing.
 ///
 /// # Errors

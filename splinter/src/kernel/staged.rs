@@ -92,6 +92,23 @@ impl Staged {
         self.file.as_fd()
     }
 
+    /// Takes the memory or the disk blocks of the first `len` bytes now, which go where the policy of the
+    /// mappings has them. Tells whether the file system knows how.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Os`] when there is not as much.
+    pub(crate) fn reserve(&self, len: u64) -> Result<bool, StoreError> {
+        match sys::allocate(self.fd(), len) {
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => {
+                Ok(false)
+            }
+            taken => taken
+                .map(|()| true)
+                .map_err(|e| StoreError::os("reserve the memory of", self.location.to_string(), e)),
+        }
+    }
+
     /// Tells which fallback was taken, in words.
     #[cfg(test)]
     pub(crate) fn note(&self) -> Option<&str> {

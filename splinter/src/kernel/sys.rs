@@ -156,6 +156,24 @@ pub(super) fn rename_new(from: &CStr, to: &CStr) -> io::Result<()> {
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Has the first `len` bytes of a file take their memory or disk blocks, and reads zero where nothing was written.
+pub(super) fn allocate(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
+    let page = page_bytes() as u64;
+    // The kernel gives up at a signal, and undoes what it has done: under a storm of them, only small steps get there.
+    let (mut at, mut step) = (0, len.max(1));
+    while at < len {
+        let piece = step.min(len - at);
+        let (start, piece_len) = (at.cast_signed(), piece.cast_signed());
+        // SAFETY: fallocate takes no pointer.
+        match check(unsafe { libc::fallocate(fd.as_raw_fd(), 0, start, piece_len) }) {
+            Ok(_) => (at, step) = (at + piece, piece.saturating_mul(2)),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => step = (piece / 2).max(page),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
 /// Names a descriptor as /proc does. Opening that name makes a new open file description.
 pub(super) fn descriptor_path(fd: BorrowedFd<'_>) -> std::ffi::CString {
     std::ffi::CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default()

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub(crate) mod faults;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod told;

@@ -28,6 +28,8 @@ pub(crate) fn alone(test: &str, body: impl FnOnce()) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.lines().filter(|line| line.starts_with("SKIPPED")).for_each(|line| eprintln!("{line}"));
 }
 
 /// Prepares another run of this program that runs the one test, and dies with the thread that starts it.
@@ -81,7 +83,7 @@ impl Forked {
     }
 
     /// Waits for the end, whatever it is.
-    pub(crate) fn end(mut self) -> ExitStatus {
+    pub(crate) fn end(&mut self) -> ExitStatus {
         self.reap(0)
     }
 

@@ -65,7 +65,7 @@ impl Raw {
     }
 
     /// Finds the slot of a key that is present.
-    pub(crate) fn slot(&self, store: &Store, key: &str) -> u64 {
+    pub(crate) fn slot(&self, store: &Store, key: impl AsRef<[u8]>) -> u64 {
         let at = store.snapshot(key).expect("a present key").value_offset;
         if at < self.values_at {
             (at - self.slots_at) / self.slot_stride
@@ -75,7 +75,8 @@ impl Raw {
     }
 
     /// Reads the buffer that holds the value in force, and then the other.
-    pub(crate) fn buffers(&self, store: &Store, key: &str) -> [Vec<u8>; 2] {
+    pub(crate) fn buffers(&self, store: &Store, key: impl AsRef<[u8]>) -> [Vec<u8>; 2] {
+        let key = key.as_ref();
         let slot = self.slot(store, key);
         let at = store.snapshot(key).expect("a present key").value_offset;
         let both = self.both(slot);
@@ -104,6 +105,11 @@ impl Raw {
     /// Reads the key bytes of a slot.
     pub(crate) fn key(&self, slot: u64) -> Vec<u8> {
         self.bytes(self.slots_at + slot * self.slot_stride + 32, 64)
+    }
+
+    /// Reads what lies behind the key of a slot: pending, labels and times.
+    pub(crate) fn times_and_labels(&self, slot: u64) -> Vec<u8> {
+        self.bytes(self.slots_at + slot * self.slot_stride + 96, 32)
     }
 
     /// Reads the number word of a slot.

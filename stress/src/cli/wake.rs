@@ -1,6 +1,6 @@
 //! The flags of `wake`, and what it does with them.
 
-use super::{INCONCLUSIVE, USAGE, complain, say, write_file};
+use super::{INCONCLUSIVE, USAGE, complain, say, try_file, write_file};
 use crate::interrupt;
 use crate::progress::Line;
 use crate::run::RunError;
@@ -51,6 +51,10 @@ pub(super) fn run(arguments: &WakeArguments) -> ExitCode {
         cpu_b: arguments.cpu_b,
         seed: arguments.seed,
     };
+    if let Err(error) = try_file(arguments.record.as_ref()) {
+        complain(&error);
+        return ExitCode::from(USAGE);
+    }
     interrupt::watch();
     let mut line = Line::new("wake".to_owned());
     let result = wake(&plan, &mut line);

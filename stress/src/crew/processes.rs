@@ -4,6 +4,7 @@
 use crate::block::Block;
 use crate::child;
 use crate::options::Backing;
+use crate::text::refusal;
 use crate::worker::Post;
 use crate::workload::Workload;
 use splinter::{Location, Store};
@@ -46,9 +47,11 @@ pub(super) fn start(
     let failed =
         |error: &dyn std::fmt::Display| format!("worker {worker} could not be started: {error}");
     // Copies without close-on-exec, open until the worker has been started.
-    let block_fd = nix::unistd::dup(block.fd()).map_err(|error| failed(&error))?;
+    let block_fd = nix::unistd::dup(block.fd()).map_err(|error| failed(&refusal(error)))?;
     let store_fd = match workload.backing {
-        Backing::Anonymous => Some(nix::unistd::dup(store.fd()).map_err(|error| failed(&error))?),
+        Backing::Anonymous => {
+            Some(nix::unistd::dup(store.fd()).map_err(|error| failed(&refusal(error)))?)
+        }
         Backing::Shared(_) | Backing::File(_) => None,
     };
     let mut command = child::command("worker")?;
@@ -65,7 +68,7 @@ pub(super) fn start(
                 .as_ref()
                 .map(|fd| format!("--store-fd={}", fd.as_raw_fd())),
         );
-    command.spawn().map_err(|error| failed(&error))
+    command.spawn().map_err(|error| failed(&refusal(error)))
 }
 
 /// Is a worker process, from start to end.

@@ -7,6 +7,7 @@ use super::kind::Kind;
 use super::link::{CROWD_GROUP, End, KEYS, Table, is_there};
 use crate::child;
 use crate::shared::sleep_on;
+use crate::text::refusal;
 use core_affinity::CoreId;
 use splinter::{Store, Watcher};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -51,7 +52,7 @@ impl Helper {
             format!("a second process could not be started: {error}")
         };
         // Copies without close-on-exec, open until the process has been started.
-        let copy = |fd| nix::unistd::dup(fd).map_err(|error| failed(&error));
+        let copy = |fd| nix::unistd::dup(fd).map_err(|error| failed(&refusal(error)));
         let (board, store) = (copy(table.board.fd())?, copy(table.store.fd())?);
         let bells = [copy(table.bells[0].as_fd())?, copy(table.bells[1].as_fd())?];
         let [ping, pong] = bells.each_ref().map(AsRawFd::as_raw_fd);
@@ -65,7 +66,10 @@ impl Helper {
                 .arg(format!("--crowd={process}"))
                 .arg(format!("--cpu={cpu}")),
         };
-        command.spawn().map(Self).map_err(|error| failed(&error))
+        command
+            .spawn()
+            .map(Self)
+            .map_err(|error| failed(&refusal(error)))
     }
 
     /// Returns its process.

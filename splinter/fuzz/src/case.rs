@@ -1,0 +1,219 @@
+//! What a case of operations is made of: plain data that arbitrary bytes decode to.
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use splinter::{BidTerms, Geometry, Intent, IntegerOp, Scrub, Type};
+
+/// A store, and what is done to it.
+#[derive(Arbitrary, Clone, Debug)]
+pub struct Case {
+    pub shape: Shape,
+    pub steps: List<Step>,
+}
+
+/// A list that goes on for as long as there are bytes: what is cut out of the middle leaves the rest as it was.
+#[derive(Clone, Debug)]
+pub struct List<T>(pub Vec<T>);
+
+impl<'a, T: Arbitrary<'a>> Arbitrary<'a> for List<T> {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        let mut list = Vec::new();
+        while !bytes.is_empty() {
+            list.push(T::arbitrary(bytes)?);
+        }
+        Ok(Self(list))
+    }
+}
+
+/// The store of a case.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Shape {
+    slots: u8,
+    max_value_len: u8,
+    vector_dim: u8,
+    lanes: u8,
+    level: u8,
+    /// Whether it has a name in shared memory; otherwise it is anonymous.
+    named: u8,
+}
+
+impl Shape {
+    /// One slot, one chunk, several chunks, more than one map word; values of a byte, around a word, around a line,
+    /// and of no power of two; no vectors, and vectors that end within a word.
+    pub fn geometry(&self) -> Geometry {
+        let slots = [1, 2, 3, 4, 5, 8, 11, 70][usize::from(self.slots) % 8];
+        let max_value_len = [1, 7, 8, 20, 63, 64, 65, 150][usize::from(self.max_value_len) % 8];
+        let vector_dim = [0, 1, 3, 17][usize::from(self.vector_dim) % 4];
+        Geometry { slots, max_value_len, vector_dim, lanes: u32::from(self.lanes) % 3 + 1 }
+    }
+
+    pub fn scrub(&self) -> Scrub {
+        level(self.level)
+    }
+
+    /// A name takes the file system, which is slow: one in eight has one.
+    pub fn is_named(&self) -> bool {
+        self.named.is_multiple_of(8)
+    }
+}
+
+/// One thing done, mostly to one key.
+#[derive(Arbitrary, Clone, Debug)]
+pub struct Step {
+    /// Which writer does it.
+    pub writer: u8,
+    pub key: KeyName,
+    pub act: Act,
+}
+
+/// A key of a small pool, in which there are orders of tandems, the longest keys, and some that are none.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct KeyName(u8);
+
+impl KeyName {
+    pub fn bytes(self) -> Vec<u8> {
+        match self.0 % 32 {
+            0 => b"k".into(),
+            1 => b"k.1".into(),
+            2 => b"k.2".into(),
+            3 => b"k.1.1".into(),
+            4 => vec![b'x'; 63],
+            5 => vec![b'y'; 61],
+            6 => vec![0xff; 8],
+            7 => vec![0xfe; 33],
+            8 => Vec::new(),
+            9 => vec![b'z'; 64],
+            10 => b"a\0b".into(),
+            n => format!("n{n}").into_bytes(),
+        }
+    }
+}
+
+/// A value, told by its length and what it is made of.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Body {
+    len: u8,
+    content: u8,
+}
+
+impl Body {
+    /// Makes the value: digits, eight raw bytes, or any length up to one byte too many, never with a zero in it.
+    pub fn bytes(self, max_value_len: u64) -> Vec<u8> {
+        let len = u64::from(self.len) % (max_value_len + 2);
+        match self.content % 8 {
+            0 => u64::from(self.len).wrapping_mul(77_777_777_777_777_777).to_string().into_bytes(),
+            1 => u64::from(self.len).to_string().into_bytes(),
+            2 => (u64::from(self.len) << 32 | 7).to_le_bytes().into(),
+            3 => vec![self.content | 1; (max_value_len + 1 - len % 2) as usize],
+            _ => (0..len).map(|at| (at as u8 ^ self.content) | 1).collect(),
+        }
+    }
+}
+
+/// What is done.
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Act {
+    Set(Body),
+    SetAgain(Body),
+    SetAt(Body),
+    SetMany([(KeyName, Body); 3]),
+    Append(Body),
+    Unset,
+    UnsetAgain,
+    Bump,
+    SetNumber(u64),
+    Integer(Number),
+    IntegerAt(Number),
+    SetType(u8),
+    Label(u64),
+    Unlabel(u64),
+    SetFlags(u16),
+    ClearFlags(u16),
+    SetCtime(u64, u8),
+    SetAtime(u64, u8),
+    SetVector { components: u8, salt: u8 },
+    ClearVector,
+    SetTandem(Orders, [Body; 3]),
+    UnsetTandem(Orders),
+    Register(u8),
+    Unregister(u8),
+    Pulse,
+    RouteLabels(u64, u8),
+    UnrouteLabels(u64, u8),
+    Purge,
+    SetScrub(u8),
+    AutoVacuum(bool),
+    SetUserFlags(u16),
+    ClearUserFlags(u16),
+    ReportParseFailure,
+    Keep,
+    Watch(u8, u8),
+    WatchAll,
+    Listen,
+    Resync,
+    Poll { back: u8 },
+    Read(Orders, [KeyName; 3]),
+    Writers(u8),
+    Reopen,
+    Bid(BidStep),
+    Inspect,
+}
+
+/// An integer operation.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Number {
+    kind: u8,
+    word: u64,
+}
+
+impl Number {
+    pub fn op(self) -> IntegerOp {
+        match self.kind % 6 {
+            0 => IntegerOp::And(self.word),
+            1 => IntegerOp::Or(self.word),
+            2 => IntegerOp::Xor(self.word),
+            3 => IntegerOp::Not,
+            4 => IntegerOp::Inc(self.word),
+            _ => IntegerOp::Dec(self.word),
+        }
+    }
+}
+
+/// How many orders a tandem has: mostly few, now and then more than there may be.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Orders(u8);
+
+impl Orders {
+    pub fn count(self) -> usize {
+        match self.0 {
+            255 => 256,
+            250..=254 => 0,
+            few => usize::from(few) % 5,
+        }
+    }
+}
+
+/// What is done about bids.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum BidStep {
+    Claim { id: u8, intent: u8, priority: u8, claimed_at: u8, expired: bool },
+    /// As many as a table has, and more.
+    ClaimMany(u8),
+    Rebid { id: u8, intent: u8, priority: u8, expired: bool },
+    Release(u8),
+    Revoke(u8),
+    Elect,
+}
+
+/// Makes the terms of a bid. One without duration has expired at once; others never do.
+pub fn terms(intent: u8, priority: u8, expired: bool) -> BidTerms {
+    let intent = Intent::ALL[usize::from(intent) % Intent::ALL.len()];
+    BidTerms { intent, priority, duration: if expired { 0 } else { u64::MAX } }
+}
+
+pub fn level(number: u8) -> Scrub {
+    Scrub::ALL[usize::from(number) % Scrub::ALL.len()]
+}
+
+pub fn kind(number: u8) -> Type {
+    Type::ALL[usize::from(number) % Type::ALL.len()]
+}

@@ -1,0 +1,227 @@
+//! Does to a store whose bytes may be anything what a step says. Any answer is right, but none may point out of bounds:
+//! lengths fit the geometry, buffers are left alone behind what was asked for, epochs are even.
+
+use crate::case::{Act, BidStep, Step, kind, level, terms};
+use splinter::{Advice, Handle, Inspection, KEY_MAX, Patience, Store, Watcher, Writer};
+use std::time::{Duration, Instant};
+
+/// A store, and what was had from it.
+pub struct Exercise {
+    store: Store,
+    writers: Vec<Writer>,
+    watchers: Vec<Watcher>,
+    handles: Vec<Handle>,
+}
+
+/// The most watchers at once, and the most signals that each takes at a time.
+const WATCHERS: usize = 4;
+const SIGNALS: usize = 200;
+const CANARY: u8 = 0xee;
+
+impl Exercise {
+    pub fn new(store: Store) -> Self {
+        Self { store, writers: Vec::new(), watchers: Vec::new(), handles: Vec::new() }
+    }
+
+    /// Does one step, and reads what it concerns.
+    pub fn step(&mut self, step: &Step) {
+        // Whether the lanes can be had is for the bytes to say.
+        if self.writers.is_empty() {
+            self.writers.extend(self.store.writer().ok());
+        }
+        let key = step.key.bytes();
+        self.change(&key, step);
+        self.look(&key, &step.act);
+    }
+
+    /// Looks at everything there is.
+    pub fn look_around(&self) {
+        let (store, slots) = (&self.store, self.store.geometry().slots);
+        assert!(store.len() <= slots && store.keys().count() as u64 <= slots);
+        assert!(store.keys().all(|key| key.as_ref().len() <= KEY_MAX));
+        store.for_each_label(1, |_, epoch| assert!(epoch.is_multiple_of(2)));
+        if let Ok(Inspection { keys, stale_slots, .. }) = store.inspect() {
+            assert!(keys <= slots && stale_slots <= slots);
+        }
+        let _ = (store.header(), store.bids(), store.election(), store.notes(), store.scrub());
+        let _ = (0..=64).map(|group| store.signal_count(group)).max();
+    }
+
+    fn change(&mut self, key: &[u8], step: &Step) {
+        let count = self.writers.len();
+        let Some(writer) = self.writers.get_mut(usize::from(step.writer) % count.max(1)) else {
+            return;
+        };
+        let max = self.store.geometry().max_value_len;
+        let store = &self.store;
+        match &step.act {
+            Act::Set(body) | Act::SetAgain(body) => drop(writer.set(key, &body.bytes(max))),
+            Act::SetAt(body) => {
+                for handle in &self.handles {
+                    let _ = writer.set_at(handle, &body.bytes(max));
+                }
+            }
+            Act::IntegerAt(number) => {
+                for handle in &self.handles {
+                    let _ = writer.integer_at(handle, number.op());
+                }
+            }
+            Act::SetMany(pairs) => {
+                let pairs = pairs.map(|(key, body)| (key.bytes(), body.bytes(max)));
+                writer.set_many(&pairs, &mut [Ok(()); 3]);
+            }
+            Act::Append(body) => {
+                let len = writer.append(key, &body.bytes(max));
+                assert!(len.is_ok_and(|len| len as u64 <= max) || len.is_err());
+            }
+            Act::Unset | Act::UnsetAgain => {
+                let len = writer.unset(key);
+                assert!(len.is_err() || len.is_ok_and(|len| len as u64 <= max.max(8)));
+            }
+            Act::Bump => drop(writer.bump(key)),
+            Act::SetNumber(number) => drop(writer.set_u64(key, *number)),
+            Act::Integer(number) => drop(writer.integer(key, number.op())),
+            Act::SetType(number) => drop(writer.set_type(key, kind(*number))),
+            Act::Label(mask) => drop(writer.label(key, *mask)),
+            Act::Unlabel(mask) => drop(writer.unlabel(key, *mask)),
+            Act::SetFlags(mask) => drop(writer.set_slot_flags(key, *mask)),
+            Act::ClearFlags(mask) => drop(writer.clear_slot_flags(key, *mask)),
+            Act::SetCtime(time, by) => drop(writer.set_ctime(key, *time, (*by).into())),
+            Act::SetAtime(time, by) => drop(writer.set_atime(key, *time, (*by).into())),
+            Act::SetVector { salt, .. } => {
+                let vector = vec![f32::from(*salt); store.geometry().vector_dim as usize];
+                let _ = writer.set_vector(key, &vector);
+            }
+            Act::ClearVector => drop(writer.clear_vector(key)),
+            Act::SetTandem(orders, bodies) => {
+                let bodies = bodies.map(|body| body.bytes(max));
+                let values: Vec<_> = (0..orders.count()).map(|at| &bodies[at % 3][..]).collect();
+                let _ = writer.set_tandem(key, &values);
+            }
+            Act::UnsetTandem(orders) => drop(writer.unset_tandem(key, orders.count())),
+            Act::Register(group) => drop(writer.register(key, *group)),
+            Act::Unregister(group) => drop(writer.unregister(key, *group)),
+            Act::Pulse => drop(writer.pulse(key)),
+            Act::Purge => drop(writer.purge()),
+            Act::RouteLabels(mask, group) => drop(store.register_labels(*mask, *group)),
+            Act::UnrouteLabels(mask, group) => drop(store.unregister_labels(*mask, *group)),
+            Act::SetScrub(number) => drop(store.set_scrub(level(*number))),
+            Act::AutoVacuum(on) => drop(store.set_auto_vacuum(*on)),
+            Act::SetUserFlags(mask) => drop(store.set_user_flags(*mask)),
+            Act::ClearUserFlags(mask) => drop(store.clear_user_flags(*mask)),
+            Act::ReportParseFailure => drop(store.report_parse_failure()),
+            Act::Writers(count) => {
+                self.writers.truncate(usize::from(*count) % 3);
+                self.writers.extend(store.writer().ok());
+            }
+            Act::Reopen => {
+                self.writers.clear();
+                self.writers.extend(store.writer().ok());
+            }
+            Act::Bid(step) => bid(store, *step),
+            Act::Keep
+            | Act::Watch(..)
+            | Act::WatchAll
+            | Act::Listen
+            | Act::Resync
+            | Act::Poll { .. }
+            | Act::Read(..)
+            | Act::Inspect => {}
+        }
+    }
+
+    fn look(&mut self, key: &[u8], act: &Act) {
+        let store = &self.store;
+        let geometry = store.geometry();
+        let longest = geometry.max_value_len.max(8) as usize;
+        let mut buf = vec![CANARY; longest + 32];
+        for len in [longest, longest / 2, 0] {
+            let answer = store.get(key, &mut buf[..len]);
+            assert!(answer.is_err() || answer.is_ok_and(|got| got <= len));
+            assert!(buf[len..].iter().all(|byte| *byte == CANARY), "bytes behind the buffer");
+            buf[..len].fill(CANARY);
+        }
+        let fits = |len: usize| assert!(len <= longest, "{len} bytes of at most {longest}");
+        let _ = store.get_vec(key).map(|value| fits(value.len()));
+        let _ = store.value_len(key).map(fits);
+        let _ = store.view(key).map(|view| {
+            fits(view.len());
+            assert_eq!(view.bytes().count(), view.len());
+            view.copy_to(&mut buf[..longest]);
+        });
+        assert!(buf[longest..].iter().all(|byte| *byte == CANARY));
+        let _ = (store.get_u64(key), store.contains(key));
+        let _ = store.epoch(key).map(|epoch| assert!(epoch.is_multiple_of(2)));
+        let _ = store.snapshot(key).map(|seen| {
+            fits(seen.value_len);
+            assert!(seen.value_offset + seen.value_len as u64 <= store.arena_len());
+        });
+        let mut vector = vec![f32::INFINITY; geometry.vector_dim as usize + 8];
+        let dim = geometry.vector_dim as usize;
+        let _ = store.vector(key, &mut vector[..dim]);
+        assert!(vector[dim..].iter().all(|one| *one == f32::INFINITY), "floats behind the vector");
+        self.look_on(key, act);
+    }
+
+    fn look_on(&mut self, key: &[u8], act: &Act) {
+        let store = &self.store;
+        let now = Some(Instant::now());
+        match act {
+            Act::Keep => {
+                let handle = store.resolve(key).ok();
+                assert!(handle.is_none_or(|one| u64::from(one.slot()) < store.geometry().slots));
+                self.handles.extend(handle.filter(|_| self.handles.len() < 8));
+            }
+            Act::Watch(first, second) => {
+                self.watchers.extend(store.watch(&[first % 64, second % 64]).ok());
+            }
+            Act::WatchAll => self.watchers.extend(store.watch_all().ok()),
+            Act::Listen => {
+                for watcher in &mut self.watchers {
+                    (0..SIGNALS).take_while(|_| !matches!(watcher.try_next(), Ok(None))).count();
+                    watcher.set_spin(Duration::ZERO);
+                    let _ = watcher.wait(now);
+                }
+            }
+            Act::Resync => self.watchers.iter_mut().for_each(|watcher| watcher.resync(|_| ())),
+            Act::Poll { back } => {
+                let epoch = store.epoch(key).unwrap_or((*back).into());
+                let _ = (store.poll(key, now), store.poll_after(key, epoch, now));
+            }
+            Act::Read(orders, keys) => {
+                let _ = store.tandem(key, &mut vec![Vec::new(); orders.count()]);
+                let keys = keys.map(|key| key.bytes());
+                store.get_many(&keys, &mut [0; 3 * 40], 40, &mut [Ok(0); 3]);
+                for handle in &self.handles {
+                    let _ = store.get_at(handle, &mut [0; 200]);
+                }
+            }
+            Act::Inspect => self.look_around(),
+            _ => {}
+        }
+        let surplus = self.watchers.len().saturating_sub(WATCHERS);
+        self.watchers.drain(..surplus);
+    }
+}
+
+fn bid(store: &Store, step: BidStep) {
+    match step {
+        BidStep::Claim { id, intent, priority, claimed_at, expired } => {
+            let terms = terms(intent, priority, expired);
+            let _ = store.claim_bid_as(id.into(), terms, 7, claimed_at.into());
+        }
+        BidStep::ClaimMany(first) => {
+            let _ = store.claim_bid(first.into(), terms(0, 1, false));
+        }
+        BidStep::Rebid { id, intent, priority, expired } => {
+            let _ = store.rebid(id.into(), terms(intent, priority, expired));
+        }
+        BidStep::Release(id) => drop(store.release_bid(id.into())),
+        BidStep::Revoke(id) => drop(store.release_bid_as_supervisor(id.into())),
+        BidStep::Elect => {
+            let range = 0..store.arena_len();
+            let _ = store.advise(7, range, Advice::WillNeed, Patience::Defer);
+        }
+    }
+    assert!(store.bids().map_or(0, |bids| bids.len()) <= 32);
+}

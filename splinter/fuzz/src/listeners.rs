@@ -1,0 +1,88 @@
+//! Watchers, and what each of them has to hear: every change in order, or that it lagged.
+
+use crate::model::Model;
+use splinter::{Store, Watcher};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The shortest ring, which all stores here have but the largest.
+const RING_LEN: usize = 64;
+
+/// A watcher, and the slots of the changes that it has not heard of yet, by group.
+pub(crate) struct Listener {
+    watcher: Watcher,
+    /// The groups it watches; none when it watches the whole store.
+    groups: Option<u64>,
+    due: BTreeMap<Option<u8>, Vec<u32>>,
+}
+
+impl Listener {
+    pub(crate) fn to_groups(store: &Store, groups: &[u8]) -> Self {
+        let watcher = store.watch(groups).expect("groups that there are");
+        let groups = groups.iter().fold(0, |bits, group| bits | 1 << group);
+        Self { watcher, groups: Some(groups), due: BTreeMap::new() }
+    }
+
+    pub(crate) fn to_all(store: &Store) -> Self {
+        let watcher = store.watch_all().expect("a writable store");
+        Self { watcher, groups: None, due: BTreeMap::new() }
+    }
+
+    /// Notes a change of `slot` that `groups` were signalled for, and who watches the store if `whole`.
+    pub(crate) fn expect(&mut self, slot: u32, groups: u64, whole: bool) {
+        match self.groups {
+            None if whole => self.due.entry(None).or_default().push(slot),
+            None => {}
+            Some(mine) => {
+                for group in (0..64).filter(|group| (mine & groups) >> group & 1 != 0) {
+                    self.due.entry(Some(group)).or_default().push(slot);
+                }
+            }
+        }
+    }
+
+    /// Takes all there is word of, and holds it against what there has to be (invariant 14).
+    pub(crate) fn listen(&mut self) {
+        let due = std::mem::take(&mut self.due);
+        let longest = due.values().map(Vec::len).max().unwrap_or(0);
+        let mut heard: BTreeMap<Option<u8>, Vec<u32>> = BTreeMap::new();
+        let mut lagged = false;
+        loop {
+            match self.watcher.try_next() {
+                Ok(Some(change)) => {
+                    assert!(!change.held && change.epoch.is_multiple_of(2), "{change:?}");
+                    heard.entry(change.group).or_default().push(change.slot);
+                }
+                Ok(None) => break,
+                Err(_) => lagged = true,
+            }
+        }
+        if lagged {
+            // An integer operation may be signalled twice, so half a ring may be a full one.
+            assert!(longest > RING_LEN / 2 - 17, "lagged behind {longest} changes");
+            return;
+        }
+        for (group, due) in &due {
+            let heard = heard.remove(group).unwrap_or_default();
+            assert!(heard.len() >= due.len(), "group {group:?} heard {heard:?}, and not {due:?}");
+            assert_eq!(once(heard), once(due.clone()), "group {group:?}");
+        }
+        assert!(heard.is_empty(), "heard of what did not change: {heard:?}");
+    }
+
+    /// Holds what a resync tells of against the keys that there are.
+    pub(crate) fn resync(&mut self, model: &Model) {
+        let mut seen = BTreeSet::new();
+        self.watcher.resync(|change| {
+            let key = change.key.expect("a resync tells of keys");
+            assert!(seen.insert(key.as_ref().to_vec()), "told of twice");
+        });
+        let watched = |key: &&Vec<u8>| self.groups.is_none_or(|mine| mine & model.groups(key) != 0);
+        assert_eq!(seen, model.entries.keys().filter(watched).cloned().collect());
+    }
+}
+
+/// Leaves one of several in a row that are the same.
+fn once(mut slots: Vec<u32>) -> Vec<u32> {
+    slots.dedup();
+    slots
+}

@@ -1,0 +1,143 @@
+//! Runs the program on machines that refuse: no room in shared memory, no descriptors, no memory, nowhere to write. It says
+//! so in one line, exits with 2 or 4, and leaves nothing behind.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const LOAD: &str = "run --writers 3 --readers 2 --keys 64 --scrub hybrid --warmup 0s --ops 2000";
+/// A run that nobody waits for: it has to be refused before it begins.
+const LONG: &str = "run --writers 1 --readers 0 --keys 8 --warmup 0s --duration 1h";
+
+/// Runs a script of the shell's, in which `$0` is the program.
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_splinter-stress")])
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a script in a mount namespace of its own, where a small file system is the shared memory. Nothing where there can
+/// be no such namespace.
+fn with_small_memory(script: &str) -> Option<Output> {
+    let mounts = "mount -t tmpfs -o size=256k,mode=1777 tmpfs /dev/shm";
+    let unshare = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+        command
+            .args([script, env!("CARGO_BIN_EXE_splinter-stress")])
+            .stdin(Stdio::null());
+        command.output()
+    };
+    if !unshare(mounts).is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: no mount namespace of its own here");
+        return None;
+    }
+    Some(unshare(&format!("{mounts} && {script}")).expect("it went a moment ago"))
+}
+
+/// Asserts that a run was refused with `code` and one line that holds `parts`, and that `left` is all it left.
+fn refused(output: &Output, code: i32, parts: &[&str], left: &str) {
+    let (out, errors) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert_eq!(output.status.code(), Some(code), "{errors}");
+    assert_eq!((errors.lines().count(), &*out), (1, left), "{errors}");
+    assert!(errors.starts_with("splinter-stress: "), "{errors}");
+    assert!(parts.iter().all(|part| errors.contains(part)), "{errors}");
+}
+
+/// A folder of its own, removed in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("{name}-{}", std::process::id());
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir(&path).expect("a new folder");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_store_that_does_not_fit_into_shared_memory_is_refused() {
+    for backing in ["shared:stress-full", "file:/dev/shm/stress-full"] {
+        // What is left is listed behind.
+        let script = format!("$0 {LOAD} --slots 8192 --backing {backing}; code=$?; ls -A /dev/shm; exit $code");
+        let Some(output) = with_small_memory(&script) else {
+            return;
+        };
+        let parts = [
+            "cannot reserve the memory of /dev/shm/stress-full",
+            "free some room there",
+        ];
+        refused(&output, 4, &parts, "");
+    }
+}
+
+#[test]
+fn a_run_whose_record_cannot_be_written_does_not_begin() {
+    for flag in ["--record", "--hdr"] {
+        let read_only = "mount -o remount,ro /dev/shm";
+        let script = format!("{read_only} && timeout 60 $0 {LONG} {flag} /dev/shm/results");
+        let Some(output) = with_small_memory(&script) else {
+            return;
+        };
+        refused(
+            &output,
+            2,
+            &["cannot write /dev/shm/results", "Read-only", "give a path"],
+            "",
+        );
+    }
+    let output = shell("timeout 60 $0 wake --record /proc/nowhere/record")
+        .output()
+        .unwrap();
+    refused(
+        &output,
+        2,
+        &["cannot write /proc/nowhere/record", "give a path"],
+        "",
+    );
+}
+
+#[test]
+fn looking_whether_a_record_can_be_written_leaves_the_file_as_it_was() {
+    let folder = Folder::new("as-it-was");
+    let (old, new) = (folder.0.join("old"), folder.0.join("new"));
+    std::fs::write(&old, "an older record").unwrap();
+    let script = format!(
+        "$0 {LOAD} --record '{}' --hdr '{}' --backing shared:no/name",
+        old.display(),
+        new.display()
+    );
+    refused(&shell(&script).output().unwrap(), 2, &["--backing"], "");
+    assert_eq!(std::fs::read(&old).unwrap(), b"an older record");
+    assert!(!new.exists());
+}
+
+#[test]
+fn without_descriptors_a_run_says_so() {
+    for (workers, limits) in [("threads", 4..8), ("processes", 4..11)] {
+        for limit in limits {
+            let script = format!("ulimit -n {limit}; exec $0 {LOAD} --workers {workers}");
+            let output = shell(&script).output().unwrap();
+            refused(&output, 4, &["Too many open files", "ulimit -n"], "");
+        }
+    }
+}
+
+#[test]
+fn without_memory_a_run_says_so() {
+    let output = shell(&format!("ulimit -v 20000; exec $0 {LOAD} --slots 8192"))
+        .output()
+        .unwrap();
+    refused(&output, 4, &["Cannot allocate memory", "ulimit -v"], "");
+}
