@@ -82,3 +82,35 @@ target_directory() {
     cargo metadata --manifest-path "$root/Cargo.toml" --locked --no-deps --format-version 1 |
         sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
 }
+
+# Makes sure of what a build with a sanitizer needs, the standard library's source, or skips the job.
+need_sanitizers() {
+    local source
+    [ "$(uname -sm)" = "Linux x86_64" ] || skip "the sanitizers are set up for x86-64 Linux only"
+    source=$(rustc --print sysroot)/lib/rustlib/src/rust/library
+    [ -d "$source" ] && return
+    command -v rustup >/dev/null && rustup component add rust-src >&2 || true
+    [ -d "$source" ] || skip "the standard library's source is missing; run 'rustup component add rust-src'"
+}
+
+# Prepares a build with a sanitizer, named as rustc names it: `checked` is cargo for it. The standard library is built with it as
+# well, from its source, which rustup has. The flag is not stable, though the sanitizers are what the stable compiler ships.
+sanitize() {
+    triple=x86_64-unknown-linux-gnu
+    export RUSTC_BOOTSTRAP=1 CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_OPT_LEVEL=1
+    CARGO_TARGET_DIR=$(target_directory)/$1
+    RUSTFLAGS="${RUSTFLAGS:-} -Zsanitizer=$1 -Cunsafe-allow-abi-mismatch=sanitizer --cfg splinter_sanitize"
+    export CARGO_TARGET_DIR RUSTFLAGS
+}
+
+checked() {
+    cargo "$1" --locked --target "$triple" -Zbuild-std "${@:2}"
+}
+
+# Runs a planted mistake, which must end in a report that says so: a sanitizer that lets it pass shows nothing.
+must_report() {
+    local output
+    output=$(checked test -p splinter "${@:2}" 2>&1) || true
+    grep -q "$1" <<<"$output" || die "a planted mistake went unreported: $output"
+    echo "reported as it should be: $1"
+}

@@ -32,6 +32,7 @@ mod stage;
 mod summing;
 mod target;
 mod text;
+mod valgrind;
 mod wake;
 mod worker;
 mod workload;

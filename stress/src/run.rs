@@ -15,6 +15,7 @@ use crate::progress::Progress;
 use crate::record::{MemoryPlacement, Record};
 use crate::stage::Stage;
 use crate::summing::{Evidence, Timing};
+use crate::valgrind;
 use crate::worker::checks::Faults;
 use crate::workload::Workload;
 use std::fmt;
@@ -53,6 +54,8 @@ impl std::error::Error for RunError {}
 ///
 /// Worker processes are this program itself if it is `splinter-stress`, else the one beside it.
 ///
+/// Under Valgrind the workload is cut down; the record says to what, and that its times mean nothing.
+///
 /// ```
 /// use splinter_stress::{Silent, Span, Verdict, Warmup, Workload, run};
 ///
@@ -74,6 +77,9 @@ impl std::error::Error for RunError {}
 /// so.
 pub fn run(workload: &Workload, progress: &mut dyn Progress) -> Result<Record, RunError> {
     workload.validate().map_err(RunError::Usage)?;
+    let mut workload = workload.clone();
+    let cut = valgrind::is_running().then(|| valgrind::cut(&mut workload));
+    let workload = &workload;
     let failed =
         |what: &str, error: &dyn fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
@@ -146,6 +152,7 @@ pub fn run(workload: &Workload, progress: &mut dyn Progress) -> Result<Record, R
     let facts = stage.facts();
     Ok(Evidence {
         workload,
+        cut: cut.flatten(),
         plan,
         timing,
         environment,
