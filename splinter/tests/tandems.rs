@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::valgrind::rounds;
 use common::{assert_sound, geometry, retry, sequence, store, value};
 use splinter::{Error, Scrub, Store};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -42,7 +43,7 @@ fn reads_never_mix_generations() {
                 let (store, done) = (&store, &done);
                 scope.spawn(move || {
                     let mut writer = store.writer().unwrap();
-                    for round in 0..1_500 {
+                    for round in 0..rounds(1_500) {
                         set(&mut writer, "base", &orders("base", round * 4 + thread, 5)).unwrap();
                     }
                     done.store(true, Relaxed);
@@ -80,7 +81,7 @@ fn groups_that_come_and_go_are_there_whole_or_not_at_all() {
             let (store, done) = (&store, &done);
             scope.spawn(move || {
                 let mut writer = store.writer().unwrap();
-                for round in 0..8_000 {
+                for round in 0..rounds(8_000) {
                     set(&mut writer, "base", &orders("base", round * 2 + thread, 3)).unwrap();
                     if round % 2 == thread {
                         let removed = retry(|| writer.unset_tandem("base", 3)).unwrap();
@@ -104,7 +105,7 @@ fn groups_that_come_and_go_are_there_whole_or_not_at_all() {
 #[test]
 fn a_removed_order_is_counted_by_one_remover_only() {
     let store = store(geometry(4, 64, 0, 4));
-    for _ in 0..2_000 {
+    for _ in 0..rounds(2_000) {
         let values: [&[u8]; 4] = [b"0", b"1", b"2", b"3"];
         store.writer().unwrap().set_tandem("base", &values).unwrap();
         let remove = || {
@@ -128,7 +129,7 @@ fn removal_from_a_full_store_is_never_refused_as_full() {
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut writer = store.writer().unwrap();
-            for round in 0..6_000 {
+            for round in 0..rounds(6_000) {
                 retry(|| writer.unset("base.1")).ok();
                 retry(|| writer.set(format!("other{}", round % 2), b"x")).ok();
                 retry(|| writer.unset(format!("other{}", (round + 1) % 2))).ok();
