@@ -5,6 +5,7 @@
 
 use std::cell::UnsafeCell;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 
 /// Memory that is not meant to be shared, and is.
@@ -17,11 +18,19 @@ unsafe impl Sync for Shared {}
 #[ignore = "a data race: for ThreadSanitizer and DRD to report"]
 fn a_race() {
     let shared = Box::new(Shared(UnsafeCell::new(0)));
+    let here = AtomicU64::new(0);
     thread::scope(|scope| {
         for value in 1..3 {
-            let cell = &*shared;
-            // SAFETY: none. This is a mistake.
-            scope.spawn(move || unsafe { *black_box(cell.0.get()) = value });
+            let (cell, here) = (&*shared, &here);
+            scope.spawn(move || {
+                // Neither begins after the other has ended, which may order them; and this does not.
+                here.fetch_add(1, Relaxed);
+                while here.load(Relaxed) < 2 {
+                    thread::yield_now();
+                }
+                // SAFETY: none. This is a mistake.
+                unsafe { *black_box(cell.0.get()) = value };
+            });
         }
     });
 }

@@ -35,15 +35,17 @@ fn reads_are_whole_whatever_the_length() {
         let store = store(geometry(4, 5000, 0, 8));
         store.set_scrub(scrub).unwrap();
         let lens = [8, 9, 15, 16, 17, 63, 64, 65, 127, 1000, 4095, 4999, 5000];
-        let done = AtomicBool::new(false);
+        let (done, read) = (AtomicBool::new(false), AtomicBool::new(false));
         store.writer().unwrap().set("key", &value("key", 0, 8)).unwrap();
         let reads = thread::scope(|scope| {
             for number in 1..3 {
-                let (store, done) = (&store, &done);
+                let (store, done, read) = (&store, &done, &read);
                 scope.spawn(move || {
                     let mut writer = store.writer().unwrap();
                     let mut rng = Rng(number);
-                    for round in 0..rounds(4_000) {
+                    // At least so often, and until somebody has read; not for ever.
+                    let is_over = |round| round >= rounds(4_000) && read.load(Relaxed);
+                    for round in (0..1 << 20).take_while(|round| !is_over(*round)) {
                         let body = value("key", round << 8 | number, *rng.pick(&lens));
                         retry(|| writer.set("key", &body)).unwrap();
                     }
@@ -52,7 +54,7 @@ fn reads_are_whole_whatever_the_length() {
             }
             let readers: Vec<_> = (0..2)
                 .map(|reader| {
-                    let (store, done) = (&store, &done);
+                    let (store, done, read) = (&store, &done, &read);
                     scope.spawn(move || {
                         let mut buf = [0; 5000];
                         let mut reads = 0_u64;
@@ -65,6 +67,7 @@ fn reads_are_whole_whatever_the_length() {
                             };
                             match len {
                                 Ok(len) => {
+                                    read.store(true, Relaxed);
                                     reads += u64::from(sequence("key", &buf[..len]) < 1 << 32);
                                 }
                                 Err(error) => assert_eq!(error, Error::Again),
