@@ -82,3 +82,65 @@ target_directory() {
     cargo metadata --manifest-path "$root/Cargo.toml" --locked --no-deps --format-version 1 |
         sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
 }
+
+# Makes sure of what a build with a sanitizer needs, the standard library's source, or skips the job.
+need_sanitizers() {
+    local source
+    [ "$(uname -sm)" = "Linux x86_64" ] || skip "the sanitizers are set up for x86-64 Linux only"
+    source=$(rustc --print sysroot)/lib/rustlib/src/rust/library
+    [ -d "$source" ] && return
+    command -v rustup >/dev/null && rustup component add rust-src >&2 || true
+    [ -d "$source" ] || skip "the standard library's source is missing; run 'rustup component add rust-src'"
+}
+
+# Prepares a build with a sanitizer, named as rustc names it: `checked` is cargo for it. The standard library is built with it as
+# well, from its source, which rustup has. The flag is not stable, though the sanitizers are what the stable compiler ships.
+sanitize() {
+    triple=x86_64-unknown-linux-gnu
+    export RUSTC_BOOTSTRAP=1 CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_OPT_LEVEL=1
+    CARGO_TARGET_DIR=$(target_directory)/$1
+    RUSTFLAGS="${RUSTFLAGS:-} -Zsanitizer=$1 -Cunsafe-allow-abi-mismatch=sanitizer --cfg splinter_sanitize"
+    export CARGO_TARGET_DIR RUSTFLAGS
+}
+
+checked() {
+    cargo "$1" --locked --target "$triple" -Zbuild-std "${@:2}"
+}
+
+# Runs a planted mistake, which must end in a report that says so: a tool that lets it pass shows nothing. Takes what the
+# report says, the function that runs tests with the tool, and what that is given.
+must_report() {
+    local output
+    output=$("$2" test "${@:3}" 2>&1) || true
+    grep -q "$1" <<<"$output" || die "a planted mistake went unreported: $output"
+    echo "reported as it should be: $1"
+}
+
+# Makes sure of Valgrind, or skips the job.
+need_valgrind() {
+    [ "$(uname -sm)" = "Linux x86_64" ] || skip "Valgrind is set up for x86-64 Linux only"
+    # It reads the C library's symbols.
+    want_command valgrind valgrind libc6-dbg
+}
+
+# Makes sure of the library by which C headers are read, or skips the job.
+need_libclang() {
+
+    found() { compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || ldconfig -p | grep -q 'libclang.*\.so'; }
+    found || install_packages libclang-dev || true
+    found || skip "libclang is missing; run 'apt-get install libclang-dev' as root"
+}
+
+# Prepares for a tool of Valgrind's, with options of its own: `watched` is cargo for what runs under it. It is built as
+# a release is, in a fraction of the time. One thread runs at a time, and in turn: who spins must not starve whom it waits for.
+under_valgrind() {
+    CARGO_TARGET_DIR=$(target_directory)/$1
+    CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind --tool=$1 -q --fair-sched=yes --trace-children=yes \
+        --error-exitcode=99 --suppressions=$root/ci/valgrind.supp ${*:2}"
+    export CARGO_TARGET_DIR CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER
+    export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+}
+
+watched() {
+    cargo "$1" --locked --release "${@:2}"
+}

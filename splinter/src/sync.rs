@@ -1,5 +1,9 @@
 //! The one place every atomic comes from, so that the models can replace them all: `std`'s in a
 //! build, loom's under `--cfg loom`. Nothing here knows what the words mean.
+//!
+//! `--cfg splinter_sanitize` chooses what a sanitizer can follow: no assembly here or in `arena`, where
+//! every machine but x86-64 has none either, and loads that order by themselves where there would be a
+//! fence. `--cfg splinter_drd` beside it makes every access known to Valgrind's DRD.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -9,14 +13,19 @@ pub(crate) use loom::{
 #[cfg(not(loom))]
 pub(crate) use std::{
     hint::spin_loop,
-    sync::atomic::{AtomicU64, Ordering, fence},
+    sync::atomic::{Ordering, fence},
 };
 
 pub(crate) use Ordering::{AcqRel, Acquire, Relaxed, Release};
 
+#[cfg(splinter_drd)]
+mod drd;
+#[cfg(splinter_drd)]
+pub(crate) use self::drd::Word;
+
 /// A 64-bit word of the arena.
-#[cfg(not(loom))]
-pub(crate) type Word = AtomicU64;
+#[cfg(not(any(loom, splinter_drd)))]
+pub(crate) type Word = std::sync::atomic::AtomicU64;
 
 /// The models' word: loom's, but a thread that [`mortal`] runs dies at one of its stores.
 ///
@@ -158,12 +167,16 @@ pub(crate) mod mortal {
     }
 }
 
+/// The order of a load that an acquire fence follows later, before anything is made of what was loaded.
+/// Sanitizers know nothing of fences: for them the load orders by itself.
+pub(crate) const FENCED: Ordering = if cfg!(splinter_sanitize) { Acquire } else { Relaxed };
+
 /// Loads a word so that everything its writer did before releasing it is seen. A relaxed load and a
 /// fence rather than an acquire load: the mapping may be read-only, where Rust defines only relaxed
 /// loads (`std::sync::atomic`, "Atomic accesses to read-only memory"). On x86-64 both are one `mov`.
 #[inline(always)]
 pub(crate) fn load_acquire(word: &Word) -> u64 {
-    let value = word.load(Relaxed);
+    let value = word.load(FENCED);
     fence(Acquire);
     value
 }
@@ -241,9 +254,12 @@ impl Pair {
     /// `owned` is what the first word reads while a machine without a 16-byte exchange does it in
     /// three steps; it names the caller as the owner, so that a crash between them is found.
     #[inline(always)]
-    #[cfg_attr(target_arch = "x86_64", allow(unsafe_code, unused_variables))]
+    #[cfg_attr(
+        all(target_arch = "x86_64", not(splinter_sanitize)),
+        allow(unsafe_code, unused_variables)
+    )]
     pub(crate) fn exchange(&self, old: (u64, u64), new: (u64, u64), owned: u64) -> bool {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(splinter_sanitize)))]
         {
             let swapped: u8;
             // SAFETY: `self` is 16 bytes, 16-byte aligned and shared memory that is only ever
@@ -266,7 +282,7 @@ impl Pair {
             }
             swapped != 0
         }
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(not(all(target_arch = "x86_64", not(splinter_sanitize))))]
         {
             if !self.exchange_first(old.0, owned) {
                 return false;

@@ -4,6 +4,7 @@
 mod common;
 
 use common::raw::Raw;
+use common::valgrind::rounds;
 use common::{assert_every_slot_usable, assert_sound, geometry, retry, store};
 use splinter::{Error, Scrub};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -16,7 +17,7 @@ fn a_million_cycles_leave_the_index_as_new() {
         let store = store(geometry(slots, 16, 0, 2));
         store.set_scrub(scrub).unwrap();
         let mut writer = store.writer().unwrap();
-        for round in 0..340_000_u64 {
+        for round in 0..rounds(340_000) {
             let key = round.to_le_bytes().map(|byte| byte | 0x80);
             writer.set(key, b"v").unwrap();
             writer.unset(key).unwrap();
@@ -36,7 +37,9 @@ fn a_million_cycles_leave_the_index_as_new() {
 #[test]
 fn keys_used_once_by_many_threads_leave_every_slot_usable() {
     // Invariant 9: a removal that meets a busy chunk must not cost an index entry for ever.
-    for (slots, rounds) in [(4, 30_000), (16, 5_000), (64, 5_000)] {
+    for (slots, rounds) in
+        [(4, 30_000), (16, 5_000), (64, 5_000)].map(|(slots, count)| (slots, rounds(count)))
+    {
         let store = store(geometry(slots, 64, 0, 8));
         thread::scope(|scope| {
             for thread in 0..4 {
@@ -77,7 +80,7 @@ fn a_store_with_room_is_never_full() {
                 scope.spawn(move || {
                     let mut writer = store.writer().unwrap();
                     let key = format!("key{thread}");
-                    for _ in 0..20_000 {
+                    for _ in 0..rounds(20_000) {
                         while let Err(error) = writer.set(&key, b"x") {
                             full.fetch_add(usize::from(error == Error::Full), Relaxed);
                         }
@@ -99,7 +102,7 @@ fn slots_move_between_threads_that_fill_a_store_to_the_brim() {
             let store = &store;
             scope.spawn(move || {
                 let mut writer = store.writer().unwrap();
-                for round in 0..3_000 {
+                for round in 0..rounds(3_000) {
                     let keys: Vec<_> = (0..4).map(|n| format!("{thread}.{n}")).collect();
                     let held = keys.iter().filter(|key| match retry(|| writer.set(key, b"x")) {
                         Ok(()) => true,

@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::valgrind::rounds;
 use common::{Named, Rng, assert_every_slot_usable, assert_sound, config, geometry};
 use splinter::{Error, IntegerOp, Scrub, Store, Type, Writer};
 use std::collections::BTreeMap;
@@ -332,7 +333,7 @@ fn random_operations_agree_with_a_map_in_tiny_stores() {
     // Invariants 1, 2, 9 and 13: one to three chunks, more keys than slots.
     for (slots, keys) in [(1, 2), (2, 4), (4, 6), (5, 9), (8, 8), (11, 14)] {
         for seed in 0..2 {
-            run(slots, keys, 3_000, seed << 8 | slots);
+            run(slots, keys, rounds(3_000) as u32, seed << 8 | slots);
         }
     }
 }
@@ -340,6 +341,6 @@ fn random_operations_agree_with_a_map_in_tiny_stores() {
 #[test]
 fn random_operations_agree_with_a_map_in_small_stores() {
     for (slots, keys) in [(40, 60), (100, 90), (300, 1000)] {
-        run(slots, keys, 5_000, slots);
+        run(slots, keys, rounds(5_000) as u32, slots);
     }
 }

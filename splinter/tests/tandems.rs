@@ -2,9 +2,10 @@
 
 mod common;
 
+use common::valgrind::rounds;
 use common::{assert_sound, geometry, retry, sequence, store, value};
 use splinter::{Error, Scrub, Store};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 
 /// A base, the values of its orders, and how a write of them is refused.
@@ -36,36 +37,33 @@ fn reads_never_mix_generations() {
         let store = store(geometry(12, 256, 0, 8));
         store.set_scrub(scrub).unwrap();
         set(&mut store.writer().unwrap(), "base", &orders("base", 0, 5)).unwrap();
-        let done = AtomicBool::new(false);
-        let seen = thread::scope(|scope| {
+        let (done, seen) = (AtomicBool::new(false), AtomicU64::new(0));
+        thread::scope(|scope| {
             for thread in 1..3 {
-                let (store, done) = (&store, &done);
+                let (store, done, seen) = (&store, &done, &seen);
                 scope.spawn(move || {
                     let mut writer = store.writer().unwrap();
-                    for round in 0..1_500 {
+                    // At least so often, and until somebody has read; not for ever.
+                    let is_over = |round| round >= rounds(1_500) && seen.load(Relaxed) > 0;
+                    for round in (0..100_000).take_while(|round| !is_over(*round)) {
                         set(&mut writer, "base", &orders("base", round * 4 + thread, 5)).unwrap();
                     }
                     done.store(true, Relaxed);
                 });
             }
-            let readers: Vec<_> = (0..2)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut seen = 0_u64;
-                        while !done.load(Relaxed) {
-                            match generation(&store, "base", 5) {
-                                Ok(_) => seen += 1,
-                                Err(error) => assert_eq!(error, Error::Again),
-                            }
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Relaxed) {
+                        match generation(&store, "base", 5) {
+                            Ok(_) => drop(seen.fetch_add(1, Relaxed)),
+                            Err(error) => assert_eq!(error, Error::Again),
                         }
-                        seen
-                    })
-                })
-                .collect();
-            readers.into_iter().map(|reader| reader.join().unwrap()).sum::<u64>()
+                    }
+                });
+            }
         });
         generation(&store, "base", 5).unwrap();
-        assert!(seen > 0);
+        assert!(seen.into_inner() > 0);
         assert_sound(&store, 5);
     }
 }
@@ -80,7 +78,7 @@ fn groups_that_come_and_go_are_there_whole_or_not_at_all() {
             let (store, done) = (&store, &done);
             scope.spawn(move || {
                 let mut writer = store.writer().unwrap();
-                for round in 0..8_000 {
+                for round in 0..rounds(8_000) {
                     set(&mut writer, "base", &orders("base", round * 2 + thread, 3)).unwrap();
                     if round % 2 == thread {
                         let removed = retry(|| writer.unset_tandem("base", 3)).unwrap();
@@ -104,7 +102,7 @@ fn groups_that_come_and_go_are_there_whole_or_not_at_all() {
 #[test]
 fn a_removed_order_is_counted_by_one_remover_only() {
     let store = store(geometry(4, 64, 0, 4));
-    for _ in 0..2_000 {
+    for _ in 0..rounds(2_000) {
         let values: [&[u8]; 4] = [b"0", b"1", b"2", b"3"];
         store.writer().unwrap().set_tandem("base", &values).unwrap();
         let remove = || {
@@ -128,7 +126,7 @@ fn removal_from_a_full_store_is_never_refused_as_full() {
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut writer = store.writer().unwrap();
-            for round in 0..6_000 {
+            for round in 0..rounds(6_000) {
                 retry(|| writer.unset("base.1")).ok();
                 retry(|| writer.set(format!("other{}", round % 2), b"x")).ok();
                 retry(|| writer.unset(format!("other{}", (round + 1) % 2))).ok();

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::valgrind::rounds;
 use common::{
     Rng, assert_every_slot_usable, assert_sound, geometry, retry, sequence, store, value,
 };
@@ -34,15 +35,17 @@ fn reads_are_whole_whatever_the_length() {
         let store = store(geometry(4, 5000, 0, 8));
         store.set_scrub(scrub).unwrap();
         let lens = [8, 9, 15, 16, 17, 63, 64, 65, 127, 1000, 4095, 4999, 5000];
-        let done = AtomicBool::new(false);
+        let (done, read) = (AtomicBool::new(false), AtomicBool::new(false));
         store.writer().unwrap().set("key", &value("key", 0, 8)).unwrap();
         let reads = thread::scope(|scope| {
             for number in 1..3 {
-                let (store, done) = (&store, &done);
+                let (store, done, read) = (&store, &done, &read);
                 scope.spawn(move || {
                     let mut writer = store.writer().unwrap();
                     let mut rng = Rng(number);
-                    for round in 0..4_000 {
+                    // At least so often, and until somebody has read; not for ever.
+                    let is_over = |round| round >= rounds(4_000) && read.load(Relaxed);
+                    for round in (0..1 << 20).take_while(|round| !is_over(*round)) {
                         let body = value("key", round << 8 | number, *rng.pick(&lens));
                         retry(|| writer.set("key", &body)).unwrap();
                     }
@@ -51,7 +54,7 @@ fn reads_are_whole_whatever_the_length() {
             }
             let readers: Vec<_> = (0..2)
                 .map(|reader| {
-                    let (store, done) = (&store, &done);
+                    let (store, done, read) = (&store, &done, &read);
                     scope.spawn(move || {
                         let mut buf = [0; 5000];
                         let mut reads = 0_u64;
@@ -64,6 +67,7 @@ fn reads_are_whole_whatever_the_length() {
                             };
                             match len {
                                 Ok(len) => {
+                                    read.store(true, Relaxed);
                                     reads += u64::from(sequence("key", &buf[..len]) < 1 << 32);
                                 }
                                 Err(error) => assert_eq!(error, Error::Again),
@@ -83,7 +87,7 @@ fn reads_are_whole_whatever_the_length() {
 fn first_sets_of_one_key_leave_one_slot() {
     // Invariant 3.
     let store = store(geometry(8, 64, 0, 16));
-    for round in 0..300 {
+    for round in 0..rounds(300) {
         let key = format!("key{round}");
         together(8, |number| {
             let mut writer = store.writer().unwrap();
@@ -124,7 +128,7 @@ fn keys_that_stay_are_never_missing_while_neighbours_come_and_go() {
                 let (store, done) = (&store, &done);
                 scope.spawn(move || {
                     let mut writer = store.writer().unwrap();
-                    for round in 0..15_000 {
+                    for round in 0..rounds(15_000) {
                         let key = format!("comes{thread}.{}", round % 7);
                         let set = retry(|| writer.set(&key, &value(&key, round, 33)));
                         // With fewer keys than slots there is always room.
@@ -168,7 +172,7 @@ fn acknowledged_writes_survive_the_inserts_updates_and_removals_of_others() {
         let mut writer = store.writer().unwrap();
         let mut rng = Rng(thread as u64);
         let mut mine = vec![None; 16];
-        for round in 0..12_000 {
+        for round in 0..rounds(12_000) {
             let at = rng.below(16) as usize;
             let key = format!("{thread}/{at}");
             if rng.below(3) == 0 {
@@ -200,7 +204,7 @@ fn two_writers_on_one_key_never_divert_it_to_another_slot() {
         let (mut round, mut last) = (0, 0);
         let body = value("key", thread as u64, 1 << 16);
         // At least so often, and until they have met; on a machine that keeps them apart, not for ever.
-        while round < 1_500 || met.load(Relaxed) < 10 && round < 300_000 {
+        while round < rounds(1_500) || met.load(Relaxed) < 10 && round < rounds(300_000) {
             round += 1;
             match writer.set("key", &body) {
                 Ok(()) => {}
@@ -231,8 +235,8 @@ fn epochs_of_a_slot_never_go_back_not_even_over_removal_and_reuse() {
             scope.spawn(|| {
                 let mut writer = store.writer().unwrap();
                 let mut rng = Rng(6);
-                for round in 0..10_000 {
-                    let key = ["a", "b", "c"][round % 3];
+                for round in 0..rounds(10_000) {
+                    let key = ["a", "b", "c"][round as usize % 3];
                     writer.set(key, b"1").unwrap();
                     let first = store.epoch(key).unwrap();
                     match rng.below(6) {
@@ -275,7 +279,7 @@ fn integer_updates_are_never_lost_among_32_writers() {
     let handle = store.resolve("sum").unwrap();
     together(32, |thread| {
         let mut writer = store.writer().unwrap();
-        for round in 0..600_u64 {
+        for round in 0..rounds(600) {
             let op = IntegerOp::Inc(round + 3);
             if round % 2 == 0 {
                 retry(|| writer.integer("sum", op)).unwrap();
@@ -291,7 +295,7 @@ fn integer_updates_are_never_lost_among_32_writers() {
         assert_eq!(now >> (thread + 32) & 1, 1, "operations return the new number");
         retry(|| writer.integer("bits", IntegerOp::Not)).unwrap();
     });
-    let each: u64 = (0..600).map(|round| round + 1).sum();
+    let each: u64 = (0..rounds(600)).map(|round| round + 1).sum();
     assert_eq!(store.get_u64("sum"), Ok(32 * each));
     assert_sound(&store, 2);
 }
@@ -304,7 +308,7 @@ fn integers_beside_sets_are_whole_and_none_is_lost() {
     let reads = AtomicU64::new(0);
     together(6, |thread| {
         let mut writer = store.writer().unwrap();
-        for round in 0..4_000_u64 {
+        for round in 0..rounds(4_000) {
             let number = round * 1_000_003;
             // Eight characters would be taken for the eight bytes of a number.
             let text = format!("{number}");
@@ -335,7 +339,7 @@ fn many_threads_leave_every_slot_usable() {
     let store = store(geometry(16, 64, 0, 8));
     together(4, |thread| {
         let mut writer = store.writer().unwrap();
-        for round in 0..5_000 {
+        for round in 0..rounds(5_000) {
             let key = format!("{thread}.{}", round % 5);
             retry(|| writer.set(&key, b"x")).ok();
             retry(|| writer.unset(&key)).ok();

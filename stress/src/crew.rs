@@ -9,6 +9,7 @@ use crate::block::{Block, Phase, State};
 use crate::options::Workers;
 use crate::placement::plan::Plan;
 use crate::target::Ears;
+use crate::valgrind;
 use crate::worker::{Post, Report, Role};
 use crate::workload::Workload;
 use splinter::Store;
@@ -87,7 +88,7 @@ impl Crew {
 
     fn bring_all(&mut self) -> Vec<Result<Report, String>> {
         self.block.enter(Phase::Stop);
-        let mut deadline = Instant::now() + PATIENCE;
+        let mut deadline = Instant::now() + valgrind::patience(PATIENCE);
         let members = std::mem::take(&mut self.members);
         let watchers_from = self.operators;
         (0..)
@@ -95,7 +96,7 @@ impl Crew {
             .map(|(worker, member)| {
                 if worker == watchers_from {
                     self.block.enter(Phase::Leave);
-                    deadline = Instant::now() + PATIENCE;
+                    deadline = Instant::now() + valgrind::patience(PATIENCE);
                 }
                 self.bring_one(worker, member, deadline)
             })

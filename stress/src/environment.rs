@@ -2,6 +2,7 @@
 //! workload. Reads `/proc` and `/sys`, never fails; what cannot be read is "unavailable".
 
 use crate::placement::topology;
+use crate::valgrind;
 use serde::{Deserialize, Serialize};
 use std::fs;
 
@@ -29,6 +30,9 @@ pub struct Environment {
     pub governor: String,
     /// Whether a hypervisor is beneath, and whose machine it says this is.
     pub hypervisor: String,
+    /// Whether all of it ran under Valgrind: then no time means anything.
+    #[serde(default)]
+    pub valgrind: bool,
     /// Load averages over 1, 5 and 15 minutes before the run.
     pub load_before: String,
     /// Processor time that the hypervisor gave to others during the run, all processors together.
@@ -98,6 +102,7 @@ impl Environment {
                 (true, vendor) if vendor == UNAVAILABLE => "present".to_owned(),
                 (true, vendor) => format!("present ({vendor})"),
             },
+            valgrind: valgrind::is_running(),
             load_before: line("/proc/loadavg")
                 .split(' ')
                 .take(3)

@@ -38,6 +38,7 @@ mod stage;
 mod summing;
 mod target;
 mod text;
+mod valgrind;
 mod wake;
 mod worker;
 mod workload;

@@ -17,6 +17,7 @@ use crate::record::{MemoryPlacement, Record};
 use crate::stage::Stage;
 use crate::summing::{Evidence, Timing};
 use crate::text::refusal;
+use crate::valgrind;
 use crate::worker::checks::Faults;
 use crate::workload::Workload;
 use crate::{history, interrupt};
@@ -57,6 +58,8 @@ impl std::error::Error for RunError {}
 ///
 /// Worker processes are this program itself if it is `splinter-stress`, else the one beside it.
 ///
+/// Under Valgrind the workload is cut down; the record says to what, and that its times mean nothing.
+///
 /// ```
 /// use splinter_stress::{Silent, Span, Verdict, Warmup, Workload, run};
 ///
@@ -90,6 +93,9 @@ pub(crate) fn run_keeping(
     file: Option<&Path>,
 ) -> Result<Record, RunError> {
     workload.validate().map_err(RunError::Usage)?;
+    let mut workload = workload.clone();
+    let cut = valgrind::is_running().then(|| valgrind::cut(&mut workload));
+    let workload = &workload;
     let failed =
         |what: &str, error: &dyn fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
@@ -190,6 +196,7 @@ pub(crate) fn run_keeping(
     let facts = stage.facts();
     Ok(Evidence {
         workload,
+        cut: cut.flatten(),
         plan,
         timing,
         environment,

@@ -14,6 +14,7 @@ use crate::record::{
     StoreFacts, Totals, Verdict, Window, WorkerPlacement,
 };
 use crate::stage::judge_memory;
+use crate::valgrind::VOID;
 use crate::worker::checks::Faults;
 use crate::worker::watcher::{self, Notices};
 use crate::worker::{Report, Role};
@@ -64,6 +65,8 @@ impl Default for Timing {
 #[allow(missing_docs)] // Each is documented where it comes from.
 pub(crate) struct Evidence<'a> {
     pub workload: &'a Workload,
+    /// What of the workload was cut away, in words.
+    pub cut: Option<String>,
     pub plan: Plan,
     pub timing: Timing,
     pub environment: Environment,
@@ -343,6 +346,7 @@ impl Evidence<'_> {
                 self.environment.build.debug_assertions,
                 "debug build: figures mean nothing",
             ),
+            (self.environment.valgrind, VOID),
             (
                 !self.workload.oracle,
                 "without oracle: values are not checked",
@@ -352,6 +356,7 @@ impl Evidence<'_> {
             .into_iter()
             .filter(|&(holds, _)| holds)
             .map(|(_, label)| label.to_owned())
+            .chain(self.cut.iter().map(|cut| format!("cut down: {cut}")))
             .collect()
     }
 }

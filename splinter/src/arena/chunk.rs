@@ -36,7 +36,7 @@ impl Chunk {
     }
 
     /// Marks the dwords of the chunk that equal `value`.
-    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
     #[inline(always)]
     #[allow(unsafe_code, reason = "a racing cache line is read by assembly; see `copy`")]
     fn equal_dwords(&self, value: u32) -> u32 {
@@ -72,10 +72,10 @@ impl Chunk {
     }
 
     /// Marks the entries' labels that equal `value`, where the dwords would be.
-    #[cfg(not(all(target_arch = "x86_64", not(loom))))]
+    #[cfg(not(all(target_arch = "x86_64", not(any(loom, splinter_sanitize)))))]
     fn equal_dwords(&self, value: u32) -> u32 {
-        use crate::sync::Relaxed;
-        let labels = self.entries.iter().map(|word| (word.load(Relaxed) >> 32) as u32);
+        use crate::sync::FENCED;
+        let labels = self.entries.iter().map(|word| (word.load(FENCED) >> 32) as u32);
         labels.enumerate().fold(0, |marks, (index, label)| {
             marks | u32::from(label == value) << (FIRST + 2 * index)
         })

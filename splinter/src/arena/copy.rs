@@ -15,7 +15,7 @@
 use crate::sync::{Relaxed, Word};
 
 /// From how many bytes on a copy is worth asking for wider registers.
-#[cfg(all(target_arch = "x86_64", not(loom)))]
+#[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
 const LARGE: usize = 256;
 
 /// Copies the first `out.len()` bytes of `words` out of the arena.
@@ -23,7 +23,7 @@ const LARGE: usize = 256;
 pub(crate) fn copy_out(words: &[Word], out: &mut [u8]) {
     let len = out.len();
     assert!(len <= words.len() * 8, "the buffer holds the value");
-    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
     if len >= 16 {
         let (source, target) = (words.as_ptr().cast(), out.as_mut_ptr());
         let whole = len / 64 * 64;
@@ -54,7 +54,7 @@ pub(crate) fn copy_out(words: &[Word], out: &mut [u8]) {
 pub(crate) fn copy_in(words: &[Word], bytes: &[u8], zero_to: usize) {
     let len = bytes.len();
     assert!(len.max(zero_to) <= words.len() * 8, "the value fits the buffer");
-    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
     if len >= 16 {
         let (target, source) = (words.as_ptr().cast_mut().cast(), bytes.as_ptr());
         let whole = len / 64 * 64;
@@ -169,7 +169,7 @@ fn in_by_words(words: &[Word], at: usize, bytes: &[u8]) {
 
 /// The accesses to racing memory in blocks. Each is one piece of assembly, whose private side is given
 /// as values, so that the compiler knows all that it touches but the racing bytes.
-#[cfg(all(target_arch = "x86_64", not(loom)))]
+#[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
 mod block {
     use std::arch::asm;
     use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_storeu_si128};

@@ -176,7 +176,7 @@ impl<'a> Arena<'a> {
 /// Asks for the cache line at `address`, to be read or, if `WRITE`, written.
 #[inline(always)]
 pub(crate) fn prefetch<const WRITE: bool, T>(address: &T) {
-    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
     {
         use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
         let address = std::ptr::from_ref(address).cast();
@@ -189,6 +189,6 @@ pub(crate) fn prefetch<const WRITE: bool, T>(address: &T) {
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
         }
     }
-    #[cfg(not(all(target_arch = "x86_64", not(loom))))]
+    #[cfg(not(all(target_arch = "x86_64", not(any(loom, splinter_sanitize)))))]
     let _ = address;
 }

@@ -4,7 +4,7 @@
 use super::Arena;
 use super::key::KeyRef;
 use super::state::{Control, Entry};
-use crate::sync::{Acquire, Relaxed};
+use crate::sync::{Acquire, FENCED, fence};
 
 impl Arena<'_> {
     /// Finds the slot that most likely holds `key`; none when surely none does. When the guess is wrong,
@@ -21,7 +21,7 @@ impl Arena<'_> {
         match chunk.matches(Entry::label(key.hash, 0)).next() {
             // Acquire: the key words were written before the entry was.
             Some(index) => Some(Entry(chunk.entries[index].load(Acquire)).slot()),
-            None if Control(chunk.control.load(Relaxed)).reach() == 0 => None,
+            None if Control(chunk.control.load(FENCED)).reach() == 0 => Self::surely_none(),
             None => Some(u32::MAX),
         }
     }
@@ -41,13 +41,23 @@ impl Arena<'_> {
             return visit(number, 0, 0);
         }
         let home = self.home(key.hash);
-        let reach = Control(self.chunk(home, 0).control.load(Relaxed)).reach();
-        (0..=reach.min(self.chunks.len() as u64 - 1)).find_map(|distance| {
+        let reach = Control(self.chunk(home, 0).control.load(FENCED)).reach();
+        let mut distances = 0..=reach.min(self.chunks.len() as u64 - 1);
+        let found = distances.find_map(|distance| {
             let chunk = self.chunk(home, distance);
             chunk.matches(Entry::label(key.hash, distance)).find_map(|index| {
                 let entry = Entry(chunk.entries[index].load(Acquire));
                 visit(entry.slot(), distance, index)
             })
-        })
+        });
+        found.or_else(Self::surely_none)
+    }
+
+    /// Says that there is none, to somebody who thereby sees all that was done before it was taken away: the
+    /// exchange that frees an entry, and the store that lowers a reach, are releases.
+    #[inline(always)]
+    fn surely_none<T>() -> Option<T> {
+        fence(Acquire);
+        None
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod told;
 pub(crate) mod trace;
+pub(crate) mod valgrind;
 
 use splinter::{Config, Error, Geometry, Location, Scrub, Store, hash_key};
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use super::kind::{Kind, Situation, Style};
 use crate::environment::Environment;
 use crate::latency::{Percentiles, histogram, to_ns};
 use crate::record::{SCHEMA_VERSION, Verdict};
+use crate::valgrind::VOID;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -294,6 +295,7 @@ impl Evidence {
                 environment.build.debug_assertions,
                 "debug build: figures mean nothing",
             ),
+            (environment.valgrind, VOID),
             (self.plan.quick, "quick: figures mean little"),
             (self.interrupted, "interrupted"),
         ];
