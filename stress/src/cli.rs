@@ -2,6 +2,7 @@
 //! carries results only, JSON and nothing else with `--json`; everything else goes to stderr.
 
 mod arguments;
+mod sweep;
 mod wake;
 
 use crate::crew;
@@ -41,6 +42,9 @@ enum Verb {
     /// Measures how long a write takes to wake another process, beside futex, eventfd and cache line.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Wake(wake::WakeArguments),
+    /// Interrupts one operation at every instruction by another, by death or by a stop for ever.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Sweep(sweep::SweepArguments),
     /// Is one worker process of a run.
 
     #[command(hide = true)]
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
     match arguments.verb.unwrap_or_else(Verb::default_run) {
         Verb::Run(arguments) => run_verb(&arguments),
         Verb::Wake(arguments) => wake::run(&arguments),
+        Verb::Sweep(arguments) => sweep::run(&arguments),
         Verb::Worker(handover) => served(crew::serve(&handover)),
         Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
     }

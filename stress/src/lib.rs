@@ -30,6 +30,7 @@ mod run;
 mod shared;
 mod stage;
 mod summing;
+mod sweep;
 mod target;
 mod text;
 mod wake;
@@ -55,6 +56,10 @@ pub use record::{
 };
 pub use report::{comparison, summary};
 pub use run::{RunError, run};
+pub use sweep::{
+    Act, Ground, How, Pair, Place, Scene, Scrubbing, SweepPlan, SweepRecord, Violation, sweep,
+    sweep_summary,
+};
 pub use wake::{FanOut, Middle, Row, Situation, WakePlan, WakeRecord, wake, wake_summary};
 pub use worker::Role;
 pub use worker::watcher::Notices;
