@@ -223,6 +223,9 @@ impl Work<'_> {
         pair.instructions = path.len();
         let (mut faults, mut retraced) = (Vec::new(), false);
         for at in self.points(&scene, path.len()) {
+            if at >= path.len() {
+                break;
+            }
             let mut outcome = stage.point(&path, at)?;
             if matches!(outcome, Outcome::Missed) && !retraced {
                 // What is known of the way may have been another scene's.
@@ -231,6 +234,9 @@ impl Work<'_> {
                 if at < path.len() {
                     outcome = stage.point(&path, at)?;
                 }
+            }
+            if at >= path.len() {
+                break;
             }
             pair.points += 1;
             match outcome {

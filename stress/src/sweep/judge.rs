@@ -361,6 +361,16 @@ impl Judge {
         }
     }
 
+    /// Whether an answer says that the operation changed its key.
+    pub(super) fn is_change(&self, whose: usize, answer: &Answer) -> bool {
+        let act = [self.scene.first, self.scene.second][whose];
+        match answer {
+            // With one order gone already, it may have been the base.
+            Answer::Done(count) => act.changes() && (act != Act::Untandem || *count == 2),
+            _ => false,
+        }
+    }
+
     /// Every change that is in effect was heard of (invariant 14). `done` says whether the first and the
     /// second are.
     pub(super) fn heard(
@@ -382,7 +392,7 @@ impl Judge {
         let acts = [self.scene.first, self.scene.second];
         let mut grouped = 0;
         for (act, (cast, done)) in acts.into_iter().zip(self.casts.iter().zip(done)) {
-            if done && act.changes() {
+            if done {
                 *wanted.entry(cast.key.as_str()).or_default() += 1;
                 grouped += u32::from(self.before.cells.contains_key(&cast.key));
             }

@@ -102,8 +102,9 @@ impl<'b> Stage<'b> {
     pub(super) fn label(&self) -> String {
         let scene = self.judge.scene;
         format!(
-            "{} {} {} {} {} {:?}",
+            "{} {} {} {} {} {} {:?}",
             scene.first,
+            scene.how == How::Resume,
             scene.scrub.level(),
             scene.value_len,
             scene.ground,
@@ -114,12 +115,26 @@ impl<'b> Stage<'b> {
 
     /// Finds the way of the first, step by step.
     pub(super) fn trace(&mut self) -> Result<Rc<Path>, Failure> {
-        self.reset().map_err(|astray| self.lost(&astray))?;
-        let first = self.first.take().ok_or("no first process")?;
         let board = self.board;
-        let path = first.trace(&self.text, || board.is_over(), |_| false);
-        first.kill();
-        path.map(Rc::new).map_err(|astray| self.lost(&astray))
+        // One that is used again may go another way the first time, when it allocates for example.
+        let rounds = if self.judge.scene.how == How::Resume {
+            2
+        } else {
+            1
+        };
+        for round in 1..=rounds {
+            self.reset().map_err(|astray| self.lost(&astray))?;
+            let first = self.first.take().ok_or("no first process")?;
+            if round < rounds {
+                first.run().map_err(|astray| self.lost(&astray))?;
+                self.first = Some(first);
+                continue;
+            }
+            let path = first.trace(&self.text, || board.is_over(), |_| false);
+            first.kill();
+            return path.map(Rc::new).map_err(|astray| self.lost(&astray));
+        }
+        Err("no round".to_owned())
     }
 
     fn lost(&self, astray: &Astray) -> Failure {
@@ -258,7 +273,10 @@ impl<'b> Stage<'b> {
             self.judge.purged(&raw)?;
         }
         if let Some(ears) = ears {
-            let done = [&own, answer].map(|answer| matches!(answer, Answer::Done(_)));
+            let done = [
+                self.judge.is_change(0, &own),
+                self.judge.is_change(1, answer),
+            ];
             self.judge.heard(ears, |key| self.places(key), done)?;
         }
         let keys = histories[0].1.cells.len();
@@ -283,10 +301,7 @@ impl<'b> Stage<'b> {
             heir(&self.store)?;
             self.bytes.copy_to(&mut self.now);
             let sure = histories.iter().all(|(first, _)| *first);
-            let changed = histories
-                .iter()
-                .any(|(_, model)| model.view() != self.judge.before.view());
-            let done = [sure && changed, matches!(answer, Answer::Done(_))];
+            let done = [sure, self.judge.is_change(1, answer)];
             self.judge.heard(ears, |key| self.places(key), done)?;
         }
         self.judge.mended(&mut self.third, histories)?;
