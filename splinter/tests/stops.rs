@@ -230,3 +230,26 @@ fn room_that_a_dead_writer_held_is_never_reported_as_full() {
         }
     });
 }
+
+#[test]
+fn all_claims_of_a_dead_tandem_writer_are_taken_over_when_they_are_first_met() {
+    // Invariant 7. The orders' slots have the same epoch and the same dead owner, so their claims read
+    // alike; what was found out about one must not be taken for an earlier meeting with the next.
+    alone("all_claims_of_a_dead_tandem_writer_are_taken_over_when_they_are_first_met", || {
+        let store = store(geometry(3, LEN as u64, 0, 4));
+        let mut writer = store.writer().unwrap();
+        let body = vec![1; LEN];
+        let holds_all = |store: &Store| store.inspect().unwrap().live_claims == 3;
+        for round in 0..5 {
+            let child = caught(&store, holds_all, |writer, _| {
+                let _ = retry(|| writer.set_tandem("base", &[&body[..]; 3]));
+            });
+            child.kill();
+            if round % 2 == 0 {
+                assert_eq!(writer.set_tandem("base", &[b"mine".as_slice(); 3]), Ok(()));
+            } else {
+                assert!(matches!(writer.unset_tandem("base", 3), Ok(0 | 3)));
+            }
+        }
+    });
+}
