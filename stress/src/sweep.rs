@@ -222,8 +222,8 @@ impl Work<'_> {
         };
         pair.instructions = path.len();
         let (mut faults, mut retraced) = (Vec::new(), false);
-        for at in self.points(&scene, path.len()) {
-            if at >= path.len() {
+        for at in self.points(&scene, stage.points(&path)) {
+            if at >= stage.points(&path) {
                 break;
             }
             let mut outcome = stage.point(&path, at)?;
@@ -231,12 +231,10 @@ impl Work<'_> {
                 // What is known of the way may have been another scene's.
                 retraced = true;
                 path = stage.trace()?;
-                if at < path.len() {
-                    outcome = stage.point(&path, at)?;
+                if at >= stage.points(&path) {
+                    break;
                 }
-            }
-            if at >= path.len() {
-                break;
+                outcome = stage.point(&path, at)?;
             }
             pair.points += 1;
             match outcome {
@@ -260,7 +258,7 @@ impl Work<'_> {
                     scene: scene.to_string(),
                     point,
                     what,
-                    place: self.image.place(loader.as_ref(), path.rips[point]),
+                    place: self.image.place(loader.as_ref(), path.rip(point)),
                     replay: format!("splinter-stress sweep --only {scene} --point {point}"),
                 })
                 .collect();

@@ -208,10 +208,15 @@ impl Judge {
             ..
         } = self.scene;
         let inserts = second.creates() || second == Act::Tandem;
+        // The orders of a tandem are at home wherever their names lead.
+        let apart = ground == Ground::Apart && !first.is_of_tandem() && !second.is_of_tandem();
+        if first.waits() || first == Act::Get {
+            return false;
+        }
         let meets = ground.is_same()
             || second == Act::Purge
             || first == Act::Purge
-            || inserts && ground != Ground::Apart && self.first_may_hold_the_index();
+            || inserts && !apart && self.first_may_hold_the_index();
         how != How::Kill && meets
     }
 
@@ -219,6 +224,27 @@ impl Judge {
     fn first_may_hold_the_index(&self) -> bool {
         let first = self.scene.first;
         first.creates() || first.is_of_tandem() || matches!(first, Act::Unset | Act::Purge)
+    }
+
+    /// Whether somebody who waited for a change was answered rightly after one: the answer of a poller or a
+    /// watcher, the slot in which the key was, and whether it may be gone by now.
+    pub(super) fn noticed(
+        act: Act,
+        answer: &Answer,
+        slot: Option<usize>,
+        gone: bool,
+    ) -> Result<(), String> {
+        let right = match (act, answer) {
+            (Act::Watch, Answer::Done(heard)) => slot.is_none_or(|slot| *heard == slot as u64),
+            (Act::Poll, Answer::Done(_)) => true,
+            (Act::Poll, Answer::Refused(Error::NotFound)) => gone,
+            _ => false,
+        };
+        if right {
+            Ok(())
+        } else {
+            Err(format!("after a change, {act} answered {answer} (6, 14)"))
+        }
     }
 
     /// What others find while the first stands still: its own keys aside, everything goes on (invariant 8).
@@ -237,7 +263,8 @@ impl Judge {
                 }
             }
         }
-        let blocks = self.first_may_hold_the_index() && self.scene.ground != Ground::Apart;
+        let apart = self.scene.ground == Ground::Apart && !self.scene.first.is_of_tandem();
+        let blocks = self.first_may_hold_the_index() && !apart;
         let room = self.before.cells.len() + 2 < self.scene.ground.slots() as usize;
         if !blocks && room && self.scene.first != Act::Purge {
             let key = probe(self.scene.ground);
@@ -389,9 +416,8 @@ impl Judge {
             return Ok(());
         }
         let mut wanted: BTreeMap<&str, u32> = BTreeMap::new();
-        let acts = [self.scene.first, self.scene.second];
         let mut grouped = 0;
-        for (act, (cast, done)) in acts.into_iter().zip(self.casts.iter().zip(done)) {
+        for (cast, done) in self.casts.iter().zip(done) {
             if done {
                 *wanted.entry(cast.key.as_str()).or_default() += 1;
                 grouped += u32::from(self.before.cells.contains_key(&cast.key));

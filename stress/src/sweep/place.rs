@@ -86,7 +86,7 @@ impl Image {
                 {
                     place.line = format!("{}:{line}", within_project(file));
                 }
-                let name = name.map_or_else(String::new, |name| without_hash(&name).to_owned());
+                let name = name.map_or_else(String::new, |name| short(&name));
                 let line = location
                     .and_then(|at| Some(format!(" at {}:{}", within_project(at.file?), at.line?)));
                 names.push((name, line.unwrap_or_default()));
@@ -129,12 +129,20 @@ fn within_project(file: &str) -> &str {
     found.map_or(file, |at| &file[at..])
 }
 
-/// Drops the hash that a legacy symbol ends with.
-fn without_hash(name: &str) -> &str {
-    match name.rfind("::h") {
-        Some(at) if name.len() - at == 19 => &name[..at],
-        _ => name,
+/// Drops what makes names long: what generic ones are made for.
+fn short(name: &str) -> String {
+    let (mut text, mut depth, mut last) = (String::new(), 0_usize, ' ');
+    for letter in name.chars() {
+        match letter {
+            // A name that begins so tells a type and its trait.
+            '<' if !text.is_empty() || depth > 0 => depth += 1,
+            '>' if depth > 0 => depth -= usize::from(last != '-'),
+            _ if depth == 0 => text.push(letter),
+            _ => {}
+        }
+        last = letter;
     }
+    text
 }
 
 #[cfg(test)]
@@ -142,12 +150,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn names_are_told_without_what_they_are_made_for() {
+        assert_eq!(
+            short("publish_together<fn(u8) -> A<B>, C>"),
+            "publish_together"
+        );
+        assert_eq!(short("{closure#0}<A>"), "{closure#0}");
+        assert_eq!(short("a::b::c"), "a::b::c");
+    }
+
+    #[test]
     fn a_function_of_this_program_is_found_with_its_line() {
         let image = Image::of_this().unwrap();
         let loader = image.loader().unwrap();
-        let at = without_hash as fn(&str) -> &str as usize as u64;
+        let at = within_project as fn(&str) -> &str as usize as u64;
         let place = image.place(Some(&loader), at);
-        assert!(place.symbol.contains("without_hash"), "{place:?}");
+        assert!(place.symbol.contains("within_project"), "{place:?}");
         assert!(place.line.contains("sweep/place.rs:"), "{place:?}");
     }
 }

@@ -64,9 +64,6 @@ impl SweepPlan {
 
     fn of_pair(&self, first: Act, second: Act, how: How, scenes: &mut BTreeSet<Scene>) {
         let is_plain = |act: Act| !act.waits() && act != Act::Create;
-        if !is_plain(first) || !is_plain(second) || first == Act::Open {
-            return;
-        }
         let mut add = |ground, scrub, value_len, heard| {
             let scene = Scene {
                 first,
@@ -81,6 +78,18 @@ impl SweepPlan {
                 scenes.insert(scene);
             }
         };
+        if first.waits() && second.changes() && !second.creates()
+            || second.waits() && first.changes() && !first.creates() && how != How::Stop
+        {
+            // A watcher hears of keys that are registered with its group.
+            add(Ground::Same, Scrubbing::HYBRID, LEN, true);
+        }
+        if first == Act::Open && (second.changes() || second == Act::Open) {
+            add(Ground::Same, Scrubbing::HYBRID, LEN, false);
+        }
+        if !is_plain(first) || !is_plain(second) || first == Act::Open {
+            return;
+        }
         for scrub in Scrubbing::ALL {
             add(Ground::Same, scrub, LEN, false);
             add(Ground::Other, scrub, LEN, false);

@@ -39,6 +39,9 @@ pub(super) struct Stage<'b> {
     first: Option<Tracee>,
     zygote: Option<Tracee>,
     second: Option<Second<'b>>,
+    // Who sleeps until the first has changed something, and who bears such.
+    sleeper: Option<Tracee>,
+    dreams: Option<(Board, Tracee)>,
     text: Range<u64>,
 }
 
@@ -67,6 +70,8 @@ impl<'b> Stage<'b> {
             first: None,
             zygote: None,
             second: None,
+            sleeper: None,
+            dreams: None,
             text: text.clone(),
         };
         stage.hire()?;
@@ -84,6 +89,13 @@ impl<'b> Stage<'b> {
             cast,
             stand: Stand::Store(self.store.clone()),
         };
+        if scene.second.waits() {
+            let board = Board::create().map_err(|e| format!("no shared memory: {e}"))?;
+            let sleeper = player(scene.second, second.clone());
+            let child = Child::start(|| breed(|| sleeper.be_first(&board)));
+            let child = child.map_err(|e| format!("no second process: {e}"))?;
+            self.dreams = Some((board, adopt(child)?));
+        }
         let second = player(scene.second, second);
         let second = second.start_second(self.board);
         let second = second.map_err(|e| format!("no second process: {e}"))?;
@@ -115,26 +127,30 @@ impl<'b> Stage<'b> {
 
     /// Finds the way of the first, step by step.
     pub(super) fn trace(&mut self) -> Result<Rc<Path>, Failure> {
-        let board = self.board;
-        // One that is used again may go another way the first time, when it allocates for example.
-        let rounds = if self.judge.scene.how == How::Resume {
-            2
-        } else {
-            1
-        };
-        for round in 1..=rounds {
+        let (board, scene) = (self.board, self.judge.scene);
+        if self.is_used_again() {
+            // It may go another way the first time, when it allocates for example.
             self.reset().map_err(|astray| self.lost(&astray))?;
             let first = self.first.take().ok_or("no first process")?;
-            if round < rounds {
-                first.run().map_err(|astray| self.lost(&astray))?;
-                self.first = Some(first);
-                continue;
-            }
-            let path = first.trace(&self.text, || board.is_over(), |_| false);
-            first.kill();
-            return path.map(Rc::new).map_err(|astray| self.lost(&astray));
+            first.run().map_err(|astray| self.lost(&astray))?;
+            self.first = Some(first);
         }
-        Err("no round".to_owned())
+        self.reset().map_err(|astray| self.lost(&astray))?;
+        let first = self.first.take().ok_or("no first process")?;
+        let is_last = |first: &Tracee| scene.first.waits() && first.is_about_to_sleep();
+        let path = first.trace(&self.text, || board.is_over(), is_last);
+        first.kill();
+        path.map(Rc::new).map_err(|astray| self.lost(&astray))
+    }
+
+    /// Whether the first goes through its operation again and again.
+    fn is_used_again(&self) -> bool {
+        self.judge.scene.how == How::Resume && !self.judge.scene.first.waits()
+    }
+
+    /// How many points there are: one for each instruction, and one for somebody asleep.
+    pub(super) fn points(&self, path: &Path) -> usize {
+        path.len() + usize::from(self.judge.scene.first.waits())
     }
 
     fn lost(&self, astray: &Astray) -> Failure {
@@ -159,6 +175,14 @@ impl<'b> Stage<'b> {
         };
         first.run()?;
         self.first = Some(first);
+        self.sleeper = None;
+        if let Some((board, zygote)) = &self.dreams {
+            board.wipe();
+            let sleeper = zygote.bear()?;
+            sleeper.run()?;
+            sleeper.fall_asleep()?;
+            self.sleeper = Some(sleeper);
+        }
         Ok(())
     }
 
@@ -175,7 +199,11 @@ impl<'b> Stage<'b> {
         let Some(first) = self.first.take() else {
             return Err("no first process".to_owned());
         };
-        match first.approach(path, at, || board.is_over()) {
+        let asleep = at == path.len();
+        let here = first
+            .approach(path, at.min(path.len() - 1), || board.is_over())
+            .and_then(|()| if asleep { first.fall_asleep() } else { Ok(()) });
+        match here {
             Ok(()) => {}
             Err(Astray::Diverged) => {
                 first.kill();
@@ -183,7 +211,8 @@ impl<'b> Stage<'b> {
             }
             Err(astray) => return Err(self.lost(&astray)),
         }
-        let result = self.interrupt(first, ears.as_mut());
+        let result = self.interrupt(first, asleep, ears.as_mut());
+        self.sleeper = None;
         if let Err(fault) = result {
             // Whoever is in the middle of something now cannot be used again.
             self.first = None;
@@ -199,6 +228,7 @@ impl<'b> Stage<'b> {
         if self.second.as_ref().is_none_or(hung) || !self.is_idle() {
             self.second = None;
             self.zygote = None;
+            self.dreams = None;
             self.bytes.restore(&self.template);
             self.hire()?;
         }
@@ -210,7 +240,12 @@ impl<'b> Stage<'b> {
     }
 
     /// What happens once the first stands where it is to be interrupted.
-    fn interrupt(&mut self, first: Tracee, ears: Option<&mut Ears>) -> Result<(), String> {
+    fn interrupt(
+        &mut self,
+        first: Tracee,
+        asleep: bool,
+        ears: Option<&mut Ears>,
+    ) -> Result<(), String> {
         let scene = self.judge.scene;
         let view = self.judge.look(&self.store)?;
         let histories = self.judge.at_pause(&view)?;
@@ -221,6 +256,9 @@ impl<'b> Stage<'b> {
             }
             How::Resume | How::Stop => Some(first),
         };
+        if scene.second.waits() {
+            return self.rouse(first, histories);
+        }
         let second = self.second.as_ref().and_then(Second::play);
         let answer = second.ok_or_else(|| format!("{} did not end (7, 8)", scene.second))?;
         let view = self.judge.look(&self.store)?;
@@ -230,6 +268,13 @@ impl<'b> Stage<'b> {
             self.judge.purged(&Raw(&self.now))?;
         }
         match (scene.how, first) {
+            (How::Resume, Some(first)) if scene.first.waits() => {
+                if self.judge.is_change(1, &answer) {
+                    self.notice(&first, asleep, self.board, scene.first)?;
+                }
+                first.kill();
+                self.bury(&histories, &answer, ears)
+            }
             (How::Resume, Some(first)) => self.go_on(first, histories, &answer, ears),
             (_, first) => {
                 if let Some(first) = first {
@@ -239,6 +284,60 @@ impl<'b> Stage<'b> {
                     first.kill();
                 }
                 self.bury(&histories, &answer, ears)
+            }
+        }
+    }
+
+    /// Lets one who waits go on, or wake up, after a change: it must have noticed, and not have slept until
+    /// its time was over.
+    fn notice(&self, waiter: &Tracee, asleep: bool, board: &Board, act: Act) -> Result<(), String> {
+        let scene = self.judge.scene;
+        let overslept = waiter
+            .wake_up(asleep)
+            .map_err(|astray| format!("{act} did not end after a change: {astray:?} (14)"))?;
+        if overslept {
+            return Err(format!("{act} was not woken by a change (14)"));
+        }
+        let removes = |act| matches!(act, Act::Unset | Act::Untandem);
+        let slot = Raw(&self.template).slot_of(&self.judge.casts[0].key);
+        let gone = removes(scene.first) || removes(scene.second);
+        Judge::noticed(act, &board.answer(0), slot, gone)
+    }
+
+    /// Somebody sleeps until the first has changed something. It is woken when the first goes on to its
+    /// end; or when somebody looks after the first, which is dead, if the change is in effect.
+    fn rouse(&mut self, first: Option<Tracee>, histories: Histories) -> Result<(), String> {
+        let scene = self.judge.scene;
+        let sleeper = self.sleeper.take().ok_or("nobody sleeps")?;
+        let awaken = |stage: &Self| match &stage.dreams {
+            Some((board, _)) => stage.notice(&sleeper, true, board, scene.second),
+            None => Ok(()),
+        };
+        match first {
+            Some(first) => {
+                first
+                    .run()
+                    .map_err(|astray| format!("{} did not end: {astray:?} (8)", scene.first))?;
+                let answer = self.board.answer(0);
+                let view = self.judge.look(&self.store)?;
+                self.judge.after_first(histories, &answer, &view)?;
+                if self.judge.is_change(0, &answer) {
+                    awaken(self)?;
+                }
+                self.first = Some(first);
+                Ok(())
+            }
+            None => {
+                self.store
+                    .writer()
+                    .map(drop)
+                    .map_err(|error| error.to_string())?;
+                if histories.iter().all(|(first, _)| *first) {
+                    awaken(self)?;
+                }
+                let nothing = Answer::Refused(splinter::Error::Again);
+                drop(sleeper);
+                self.bury(&histories, &nothing, None)
             }
         }
     }

@@ -44,10 +44,8 @@ struct Approach {
 
 /// The way through one operation: each instruction in turn, and how to get there.
 pub(super) struct Path {
-    pub(super) rips: Vec<u64>,
+    rips: Vec<u64>,
     approaches: Vec<Approach>,
-    /// Whether the next instruction would enter the kernel.
-    pub(super) calls: Vec<bool>,
 }
 
 /// What a breakpoint costs, what each time costs that it is passed, and a step: in microseconds, roughly.
@@ -56,7 +54,7 @@ const PASS: u32 = 60;
 const STEP: u32 = 30;
 
 impl Path {
-    fn new(rips: Vec<u64>, calls: Vec<bool>, text: &Range<u64>) -> Self {
+    fn new(rips: Vec<u64>, text: &Range<u64>) -> Self {
         let mut approaches: Vec<Approach> = Vec::with_capacity(rips.len());
         let mut met = std::collections::HashMap::new();
         for (at, rip) in rips.iter().enumerate() {
@@ -88,16 +86,28 @@ impl Path {
                 stepped
             });
         }
-        Self {
-            rips,
-            approaches,
-            calls,
-        }
+        Self { rips, approaches }
+    }
+
+    /// Returns the instruction of a point; whoever sleeps does so in the last.
+    pub(super) fn rip(&self, at: usize) -> u64 {
+        self.rips
+            .get(at)
+            .or(self.rips.last())
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(super) fn len(&self) -> usize {
         self.rips.len()
     }
+}
+
+/// Whether a call with this number and second argument waits for a futex.
+fn is_wait(number: u64, operation: u64) -> bool {
+    let operation = operation as i32 & libc::FUTEX_CMD_MASK;
+    number == libc::SYS_futex as u64
+        && (operation == libc::FUTEX_WAIT || operation == libc::FUTEX_WAIT_BITSET)
 }
 
 /// A traced process that stands still whenever nobody waits for it here. Killed when dropped.
@@ -137,11 +147,7 @@ impl Tracee {
         Ok(child)
     }
 
-    pub(super) fn pid(&self) -> Pid {
-        self.pid
-    }
-
-    pub(super) fn go_on(&self) -> Result<(), Astray> {
+    fn go_on(&self) -> Result<(), Astray> {
         Ok(ptrace::cont(self.pid, None)?)
     }
 
@@ -160,7 +166,7 @@ impl Tracee {
     }
 
     /// Waits until it stands still.
-    pub(super) fn wait(&self) -> Result<WaitStatus, Astray> {
+    fn wait(&self) -> Result<WaitStatus, Astray> {
         let since = now();
         loop {
             match waitpid(self.pid, Some(WaitPidFlag::__WALL)) {
@@ -208,24 +214,84 @@ impl Tracee {
         is_over: impl Fn() -> bool,
         mut is_last: impl FnMut(&Self) -> bool,
     ) -> Result<Path, Astray> {
-        let (mut rips, mut calls) = (Vec::new(), Vec::new());
+        let mut rips = Vec::new();
         while !is_over() {
             let rip = self.rip()?;
             let calls_kernel = self.peek(rip)? & 0xffff == SYSCALL;
             rips.push(rip);
-            calls.push(calls_kernel);
             if calls_kernel && is_last(self) {
                 break;
             }
             self.step()?;
         }
-        Ok(Path::new(rips, calls, text))
+        Ok(Path::new(rips, text))
     }
 
-    /// The number and the second argument of the call that it is about to make.
-    pub(super) fn call(&self) -> Result<(u64, u64), Astray> {
-        let regs = ptrace::getregs(self.pid)?;
-        Ok((regs.rax, regs.rsi))
+    /// Whether the call that it is about to make is one by which it goes to sleep.
+    pub(super) fn is_about_to_sleep(&self) -> bool {
+        ptrace::getregs(self.pid).is_ok_and(|regs| is_wait(regs.rax, regs.rsi))
+    }
+
+    /// Goes on until it sleeps.
+    pub(super) fn fall_asleep(&self) -> Result<(), Astray> {
+        loop {
+            self.go_to_call()?;
+            let regs = ptrace::getregs(self.pid)?;
+            if !is_wait(regs.orig_rax, regs.rsi) {
+                self.go_to_call()?;
+                continue;
+            }
+            ptrace::syscall(self.pid, None)?;
+            let since = now();
+            while !self.is_asleep() {
+                if is_overdue(since) {
+                    return Err(Astray::Hung);
+                }
+                std::thread::yield_now();
+            }
+            return Ok(());
+        }
+    }
+
+    fn is_asleep(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.pid));
+        let state = status
+            .as_deref()
+            .ok()
+            .and_then(|text| text.rsplit_once(") "));
+        state.is_some_and(|(_, rest)| rest.starts_with('S'))
+    }
+
+    fn go_to_call(&self) -> Result<(), Astray> {
+        ptrace::syscall(self.pid, None)?;
+        match self.wait()? {
+            WaitStatus::PtraceSyscall(_) => Ok(()),
+            other => Err(Astray::Ended(format!("{other:?}"))),
+        }
+    }
+
+    /// Goes on to the gate, perhaps out of a sleep. Returns whether it ever slept until its time was over:
+    /// then nobody woke it.
+    pub(super) fn wake_up(&self, asleep: bool) -> Result<bool, Astray> {
+        let (mut inside, mut overslept) = (asleep, false);
+        if !asleep {
+            ptrace::syscall(self.pid, None)?;
+        }
+        loop {
+            match self.wait()? {
+                WaitStatus::PtraceSyscall(_) => {
+                    if inside {
+                        let regs = ptrace::getregs(self.pid)?;
+                        let timed_out = regs.rax as i64 == -i64::from(libc::ETIMEDOUT);
+                        overslept |= timed_out && is_wait(regs.orig_rax, regs.rsi);
+                    }
+                    inside = !inside;
+                    ptrace::syscall(self.pid, None)?;
+                }
+                WaitStatus::Stopped(_, Signal::SIGTRAP) => return Ok(overslept),
+                other => return Err(Astray::Ended(format!("{other:?}"))),
+            }
+        }
     }
 
     /// Goes to instruction `at` of the way, from the beginning of it.
