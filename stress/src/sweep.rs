@@ -7,6 +7,7 @@
 //! belongs to who traces it.
 
 mod act;
+mod birth;
 mod ground;
 mod judge;
 mod model;
@@ -35,7 +36,7 @@ use place::Image;
 use player::Board;
 use process::Child;
 use record::{Gathered, Report};
-use stage::{Outcome, Stage};
+use stage::{Outcome, Play};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -214,7 +215,7 @@ impl Work<'_> {
         pair: &mut Pair,
         report: &mut Report,
     ) -> Result<(), String> {
-        let mut stage = Stage::lay(scene, board, &self.image.text)?;
+        let mut stage = Play::lay(scene, board, &self.image.text)?;
         let label = stage.label();
         let mut path = match paths.get(&label) {
             Some(path) => Rc::clone(path),

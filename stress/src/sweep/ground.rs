@@ -240,6 +240,11 @@ impl Scene {
         }
     }
 
+    /// Whether it is about a store's name, not its keys.
+    pub(super) fn is_of_names(&self) -> bool {
+        self.first == Act::Create || self.second == Act::Create
+    }
+
     /// Whether values are decimal numbers.
     fn is_of_numbers(&self) -> bool {
         self.first == Act::Integer || self.ground.is_same() && self.second == Act::Integer

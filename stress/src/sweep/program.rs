@@ -87,6 +87,11 @@ impl SweepPlan {
         if first == Act::Open && (second.changes() || second == Act::Open) {
             add(Ground::Same, Scrubbing::HYBRID, LEN, false);
         }
+        if first == Act::Create && matches!(second, Act::Open | Act::Create)
+            || first == Act::Open && second == Act::Create
+        {
+            add(Ground::Same, Scrubbing::HYBRID, LEN, false);
+        }
         if !is_plain(first) || !is_plain(second) || first == Act::Open {
             return;
         }

@@ -2,6 +2,7 @@
 //! the instruction, the second works, and the judge looks.
 
 use super::act::{Act, Answer};
+use super::birth::Birth;
 use super::ground::{How, Scene};
 use super::judge::{Ears, Histories, Judge};
 use super::player::{Board, Player, Second, Stand};
@@ -25,6 +26,57 @@ pub(super) enum Outcome {
 
 /// Why a scene could not be played.
 pub(super) type Failure = String;
+
+/// A scene that has been laid.
+pub(super) enum Play<'b> {
+    /// On a store.
+    Stage(Box<Stage<'b>>),
+    /// On a name.
+    Birth(Birth<'b>),
+}
+
+impl<'b> Play<'b> {
+    /// Lays a scene.
+    pub(super) fn lay(scene: Scene, board: &'b Board, text: &Range<u64>) -> Result<Self, Failure> {
+        if scene.is_of_names() {
+            Birth::lay(scene, board, text).map(Self::Birth)
+        } else {
+            Stage::lay(scene, board, text).map(|stage| Self::Stage(Box::new(stage)))
+        }
+    }
+
+    /// What the way of the first depends on.
+    pub(super) fn label(&self) -> String {
+        match self {
+            Self::Stage(stage) => stage.label(),
+            Self::Birth(birth) => birth.label(),
+        }
+    }
+
+    /// Finds the way of the first, step by step.
+    pub(super) fn trace(&mut self) -> Result<Rc<Path>, Failure> {
+        match self {
+            Self::Stage(stage) => stage.trace(),
+            Self::Birth(birth) => birth.trace(),
+        }
+    }
+
+    /// How many points there are.
+    pub(super) fn points(&self, path: &Path) -> usize {
+        match self {
+            Self::Stage(stage) => stage.points(path),
+            Self::Birth(_) => path.len(),
+        }
+    }
+
+    /// Tries one point.
+    pub(super) fn point(&mut self, path: &Path, at: usize) -> Result<Outcome, Failure> {
+        match self {
+            Self::Stage(stage) => stage.point(path, at),
+            Self::Birth(birth) => birth.point(path, at),
+        }
+    }
+}
 
 /// Processes, store and template of one scene.
 pub(super) struct Stage<'b> {
