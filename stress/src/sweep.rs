@@ -37,7 +37,7 @@ use player::Board;
 use process::Child;
 use record::{Gathered, Report};
 use stage::{Outcome, Play};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
@@ -104,7 +104,12 @@ pub fn sweep(plan: &SweepPlan, progress: &mut dyn Progress) -> Result<SweepRecor
             .reasons
             .push(format!("{left} scenes were not played: a worker ended"));
     }
-    drop(workers);
+    for worker in workers {
+        // One that was ended in the middle of creating a store leaves its name.
+        let name = process::name_of(worker.pid());
+        drop(worker);
+        let _ = splinter::Location::shared(name).and_then(|location| location.unlink());
+    }
     Ok(gathered.into_record(plan.seed, plan.quick, begin.elapsed().as_secs_f64()))
 }
 
@@ -222,8 +227,9 @@ impl Work<'_> {
             None => stage.trace()?,
         };
         pair.instructions = path.len();
+        pair.stride = self.stride(&scene, path.len());
         let (mut faults, mut retraced) = (Vec::new(), false);
-        for at in self.points(&scene, stage.points(&path)) {
+        for at in self.points(&scene, &path, stage.points(&path)) {
             if at >= stage.points(&path) {
                 break;
             }
@@ -267,20 +273,38 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Chooses the points of a scene, among so many.
-    fn points(&self, scene: &Scene, count: usize) -> Vec<usize> {
+    /// Of how many instructions one is tried.
+    fn stride(&self, scene: &Scene, count: usize) -> usize {
+        match (self.plan.stride, self.plan.quick) {
+            (0, _) if self.plan.point.is_some() => 1,
+            (0, true) => count.div_ceil(QUICK_POINTS).max(1),
+            // One scene alone is played in full.
+            (0, false) if self.plan.only.is_some() => 1,
+            (0, false) => scene.stride(),
+            (stride, _) => stride,
+        }
+    }
+
+    /// Chooses the points of a scene, among so many: all of them, or one drawn from every stretch, but always
+    /// those around a call of the kernel where most of the others are alike, and the last one.
+    fn points(&self, scene: &Scene, path: &Path, count: usize) -> Vec<usize> {
         if let Some(point) = self.plan.point {
             return vec![point.min(count.saturating_sub(1))];
         }
         let number = self.scenes.iter().position(|known| known == scene);
         let mut rng = Rng::new(self.plan.seed, number.unwrap_or_default() as u64);
-        let stride = match (self.plan.stride, self.plan.quick) {
-            (0, true) => count.div_ceil(QUICK_POINTS).max(1),
-            (0, false) => 1,
-            (stride, _) => stride,
-        };
-        // One of every stretch, drawn.
-        let draw = |from: usize| from + rng.below(stride.min(count - from) as u64) as usize;
-        (0..count).step_by(stride).map(draw).collect()
+        let stride = self.stride(scene, count);
+        let mut points: BTreeSet<usize> = (0..count)
+            .step_by(stride)
+            .map(|from| from + rng.below(stride.min(count - from) as u64) as usize)
+            .collect();
+        if scene.is_long() && !self.plan.quick && stride > 1 {
+            let around = path.calls().iter().flat_map(|at| [*at, at + 1]);
+            points.extend(around.filter(|at| *at < count));
+        }
+        if scene.first.waits() {
+            points.insert(count - 1);
+        }
+        points.into_iter().collect()
     }
 }

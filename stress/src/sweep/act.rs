@@ -35,6 +35,8 @@ pub enum Act {
     Purge,
     /// Bumps a key.
     Bump,
+    /// Sets a key three times: only so the buffer that somebody reads is written anew.
+    Rewrite,
     /// Reads a key.
     Get,
     /// Opens the store, and registers a writer. As the first: opens a store that has a name.
@@ -49,7 +51,7 @@ pub enum Act {
 
 impl Act {
     /// All of them, and what they are called.
-    pub const ALL: [(Self, &'static str); 17] = [
+    pub const ALL: [(Self, &'static str); 18] = [
         (Self::FirstSet, "first-set"),
         (Self::Update, "update"),
         (Self::Append, "append"),
@@ -62,6 +64,7 @@ impl Act {
         (Self::Label, "label"),
         (Self::Purge, "purge"),
         (Self::Bump, "bump"),
+        (Self::Rewrite, "rewrite"),
         (Self::Get, "get"),
         (Self::Open, "open"),
         (Self::Create, "create"),
@@ -244,6 +247,10 @@ pub(super) fn perform(act: Act, writer: &mut Writer, cast: &Cast) -> Answer {
     let value = cast.value.as_slice();
     match act {
         Act::FirstSet | Act::Update => Answer::of(writer.set(key, value).map(|()| 0)),
+        Act::Rewrite => {
+            let rounds = (0..3).map(|_| writer.set(key, value));
+            Answer::of(rounds.last().unwrap_or(Ok(())).map(|()| 0))
+        }
         Act::Append => Answer::of(writer.append(key, &cast.tail).map(|len| len as u64)),
         Act::Integer => Answer::of(writer.integer(key, IntegerOp::Inc(cast.step))),
         Act::Unset => Answer::of(writer.unset(key).map(|len| len as u64)),

@@ -5,7 +5,7 @@
 use super::act::{Act, Answer, StoreFailure};
 use super::ground::{How, Scene};
 use super::player::{Board, Player, Second, Stand};
-use super::process::{Child, breed};
+use super::process::{Child, breed, name_of};
 use super::stage::{Failure, Outcome, adopt};
 use super::tracee::{Astray, Path, Tracee};
 use splinter::{Config, Location, Store, StoreError};
@@ -31,7 +31,7 @@ pub(super) struct Birth<'b> {
 impl<'b> Birth<'b> {
     /// Lays the scene.
     pub(super) fn lay(scene: Scene, board: &'b Board, text: &Range<u64>) -> Result<Self, Failure> {
-        let name = format!("splinter-sweep-{}", std::process::id());
+        let name = name_of(nix::unistd::getpid());
         let location = Location::shared(name).map_err(|error| error.to_string())?;
         let config = Config {
             geometry: scene.geometry(),
@@ -105,7 +105,7 @@ impl<'b> Birth<'b> {
     pub(super) fn point(&mut self, path: &Path, at: usize) -> Result<Outcome, Failure> {
         let first = self.ready().map_err(|astray| self.lost(&astray))?;
         let board = self.board;
-        match first.approach(path, at, || board.is_over()) {
+        match first.approach(path, at, false, || board.is_over()) {
             Ok(()) => {}
             Err(Astray::Diverged) => return Ok(Outcome::Missed),
             Err(astray) => return Err(self.lost(&astray)),

@@ -240,6 +240,28 @@ impl Scene {
         }
     }
 
+    /// Whether the first goes a long way of which little touches what others see: through the kernel, mostly.
+    pub(super) fn is_long(&self) -> bool {
+        matches!(self.first, Act::Open | Act::Create)
+    }
+
+    /// Of how many instructions one is tried when all scenes are played: all are for every pair on one key, at
+    /// the default level, but for ways through the kernel; elsewhere fewer, of the longest ways the fewest.
+    pub(super) fn stride(&self) -> usize {
+        let plain = self.scrub == Scrubbing::HYBRID && self.ground == Ground::Same && !self.heard;
+        let long = self.first.is_of_tandem() || self.first == Act::Purge;
+        match self.first {
+            Act::Create => 2,
+            Act::Open => 8,
+            // Held up by single steps, one that looks at the clock takes milliseconds for a point.
+            Act::Poll | Act::Watch if self.second == Act::Update => 1,
+            Act::Poll | Act::Watch => 7,
+            _ if plain && self.value_len == 64 => 1,
+            _ if long => 7,
+            _ => 2,
+        }
+    }
+
     /// Whether it is about a store's name, not its keys.
     pub(super) fn is_of_names(&self) -> bool {
         self.first == Act::Create || self.second == Act::Create

@@ -135,7 +135,9 @@ impl Model {
     /// Does the operation. Returns its answer.
     pub(super) fn apply(&mut self, act: Act, cast: &Cast) -> Answer {
         let result = match act {
-            Act::FirstSet | Act::Update => self.set_all(&[cast.key.clone()], &cast.value),
+            Act::FirstSet | Act::Update | Act::Rewrite => {
+                self.set_all(&[cast.key.clone()], &cast.value)
+            }
             Act::Tandem | Act::FirstTandem => {
                 self.set_all(&[cast.key.clone(), cast.order()], &cast.value)
             }

@@ -44,6 +44,11 @@ pub(super) fn now() -> u64 {
     TICKS.load(Relaxed)
 }
 
+/// Names the store that a worker creates, for as long as a scene lasts.
+pub(super) fn name_of(worker: Pid) -> String {
+    format!("splinter-sweep-{worker}")
+}
+
 /// Stands still until the tracer lets this process go on.
 #[inline(always)]
 pub(super) fn gate() {

@@ -22,6 +22,8 @@ pub struct Pair {
     pub heard: bool,
     /// Instructions of the first's operation.
     pub instructions: usize,
+    /// Of so many instructions one was tried, drawn.
+    pub stride: usize,
     /// Pause points that were tried.
     pub points: u64,
     /// Points that the first did not come to.
@@ -79,6 +81,7 @@ impl Pair {
             ground: scene.ground,
             heard: scene.heard,
             instructions: 0,
+            stride: 1,
             points: 0,
             missed: 0,
             violations: 0,

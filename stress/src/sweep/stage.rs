@@ -240,6 +240,14 @@ impl<'b> Stage<'b> {
 
     /// Tries one point.
     pub(super) fn point(&mut self, path: &Path, at: usize) -> Result<Outcome, Failure> {
+        match self.try_point(path, at, false)? {
+            // Who waits looks at the clock: at leisure it goes the way that was found.
+            Outcome::Missed if self.judge.scene.first.waits() => self.try_point(path, at, true),
+            outcome => Ok(outcome),
+        }
+    }
+
+    fn try_point(&mut self, path: &Path, at: usize, slowly: bool) -> Result<Outcome, Failure> {
         if let Err(astray) = self.reset() {
             return Err(self.lost(&astray));
         }
@@ -252,9 +260,11 @@ impl<'b> Stage<'b> {
             return Err("no first process".to_owned());
         };
         let asleep = at == path.len();
-        let here = first
-            .approach(path, at.min(path.len() - 1), || board.is_over())
-            .and_then(|()| if asleep { first.fall_asleep() } else { Ok(()) });
+        let here = if asleep {
+            first.fall_asleep()
+        } else {
+            first.approach(path, at, slowly, || board.is_over())
+        };
         match here {
             Ok(()) => {}
             Err(Astray::Diverged) => {

@@ -45,6 +45,8 @@ struct Approach {
 /// The way through one operation: each instruction in turn, and how to get there.
 pub(super) struct Path {
     rips: Vec<u64>,
+    /// The instructions that enter the kernel.
+    calls: Vec<usize>,
     approaches: Vec<Approach>,
 }
 
@@ -54,7 +56,7 @@ const PASS: u32 = 60;
 const STEP: u32 = 30;
 
 impl Path {
-    fn new(rips: Vec<u64>, text: &Range<u64>) -> Self {
+    fn new(rips: Vec<u64>, calls: Vec<usize>, text: &Range<u64>) -> Self {
         let mut approaches: Vec<Approach> = Vec::with_capacity(rips.len());
         let mut met = std::collections::HashMap::new();
         for (at, rip) in rips.iter().enumerate() {
@@ -86,7 +88,11 @@ impl Path {
                 stepped
             });
         }
-        Self { rips, approaches }
+        Self {
+            rips,
+            calls,
+            approaches,
+        }
     }
 
     /// Returns the instruction of a point; whoever sleeps does so in the last.
@@ -96,6 +102,11 @@ impl Path {
             .or(self.rips.last())
             .copied()
             .unwrap_or_default()
+    }
+
+    /// The instructions that enter the kernel.
+    pub(super) fn calls(&self) -> &[usize] {
+        &self.calls
     }
 
     pub(super) fn len(&self) -> usize {
@@ -214,17 +225,20 @@ impl Tracee {
         is_over: impl Fn() -> bool,
         mut is_last: impl FnMut(&Self) -> bool,
     ) -> Result<Path, Astray> {
-        let mut rips = Vec::new();
+        let (mut rips, mut calls) = (Vec::new(), Vec::new());
         while !is_over() {
             let rip = self.rip()?;
             let calls_kernel = self.peek(rip)? & 0xffff == SYSCALL;
+            if calls_kernel {
+                calls.push(rips.len());
+            }
             rips.push(rip);
             if calls_kernel && is_last(self) {
                 break;
             }
             self.step()?;
         }
-        Ok(Path::new(rips, text))
+        Ok(Path::new(rips, calls, text))
     }
 
     /// Whether the call that it is about to make is one by which it goes to sleep.
@@ -294,14 +308,23 @@ impl Tracee {
         }
     }
 
-    /// Goes to instruction `at` of the way, from the beginning of it.
+    /// Goes to instruction `at` of the way, from the beginning of it; `slowly` is step by step, as it was
+    /// found, for one whose way depends on the time.
     pub(super) fn approach(
         &self,
         path: &Path,
         at: usize,
+        slowly: bool,
         is_over: impl Fn() -> bool,
     ) -> Result<(), Astray> {
-        let approach = path.approaches[at];
+        let mut approach = path.approaches[at];
+        if slowly {
+            approach = Approach {
+                anchor: None,
+                steps: at as u32,
+                ..approach
+            };
+        }
         if let Some((anchor, passes)) = approach.anchor {
             let word = self.peek(anchor)?;
             let broken = word & !0xff | INT3;
