@@ -4,7 +4,7 @@ mod common;
 
 use common::process::{Forked, alone, spin, wait_until};
 use common::{Rng, assert_sound, geometry, retry, sequence, store, value};
-use splinter::{Error, IntegerOp, Store, Writer};
+use splinter::{Error, IntegerOp, Scrub, Store, Writer};
 
 const LEN: usize = 1 << 18;
 
@@ -227,6 +227,57 @@ fn room_that_a_dead_writer_held_is_never_reported_as_full() {
             let answer = answer.into_iter().find(|answer| *answer != Err(Error::Again));
             assert_eq!(answer, Some(Ok(())));
             writer.unset("new").unwrap();
+        }
+    });
+}
+
+#[test]
+fn all_claims_of_a_dead_tandem_writer_are_taken_over_when_they_are_first_met() {
+    // Invariant 7. The orders' slots have the same epoch and the same dead owner, so their claims read
+    // alike; what was found out about one must not be taken for an earlier meeting with the next.
+    alone("all_claims_of_a_dead_tandem_writer_are_taken_over_when_they_are_first_met", || {
+        let store = store(geometry(3, LEN as u64, 0, 4));
+        let mut writer = store.writer().unwrap();
+        let body = vec![1; LEN];
+        let holds_all = |store: &Store| store.inspect().unwrap().live_claims == 3;
+        for round in 0..5 {
+            let child = caught(&store, holds_all, |writer, _| {
+                let _ = retry(|| writer.set_tandem("base", &[&body[..]; 3]));
+            });
+            child.kill();
+            if round % 2 == 0 {
+                assert_eq!(writer.set_tandem("base", &[b"mine".as_slice(); 3]), Ok(()));
+            } else {
+                assert!(matches!(writer.unset_tandem("base", 3), Ok(0 | 3)));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_store_that_a_dead_writer_filled_is_full_when_that_is_first_asked() {
+    // Invariants 7 and 13. The keys are in force, and their slots are not yet marked as used: claims of the
+    // dead are no reason to try again later.
+    alone("a_store_that_a_dead_writer_filled_is_full_when_that_is_first_asked", || {
+        let store = store(geometry(4, LEN as u64, 0, 4));
+        store.set_scrub(Scrub::Full).unwrap();
+        let mut writer = store.writer().unwrap();
+        writer.set("kept", b"x").unwrap();
+        let body = vec![1; LEN];
+        for _ in 0..20 {
+            let in_force = |store: &Store| {
+                let claims = store.inspect().unwrap().live_claims;
+                claims > 0 && store.tandem("base", &mut [vec![], vec![], vec![]]).is_ok()
+            };
+            let child = caught(&store, in_force, |writer, _| {
+                let _ = retry(|| writer.set_tandem("base", &[&body[..]; 3]));
+                let _ = retry(|| writer.unset_tandem("base", 3));
+            });
+            child.kill();
+            if store.contains("base.2") == Ok(true) {
+                assert_eq!(writer.set("new", b"x"), Err(Error::Full));
+            }
+            assert!(matches!(retry(|| writer.unset_tandem("base", 3)), Ok(0 | 3)));
         }
     });
 }

@@ -6,6 +6,7 @@ mod history;
 mod hostile;
 mod kill;
 mod numa;
+mod sweep;
 mod wake;
 
 use crate::crew;
@@ -57,6 +58,9 @@ enum Verb {
     /// Proves that memory and workers go to the NUMA nodes they are asked to, page by page.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Numa(numa::NumaArguments),
+    /// Interrupts one operation at every instruction by another, by death or by a stop for ever.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Sweep(sweep::SweepArguments),
     /// Is one worker process of a run.
 
     #[command(hide = true)]
@@ -88,6 +92,7 @@ pub fn main() -> ExitCode {
         Verb::Kill(arguments) => kill::run(&arguments),
         Verb::Hostile(arguments) => hostile::run(&arguments),
         Verb::Numa(arguments) => numa::run(&arguments),
+        Verb::Sweep(arguments) => sweep::run(&arguments),
         Verb::Worker(handover) => served(crew::serve(&handover)),
         Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
     }

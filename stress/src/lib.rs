@@ -13,8 +13,8 @@ pub mod cli;
 mod cpulist;
 mod crew;
 mod environment;
-mod history;
 mod forked;
+mod history;
 mod hostile;
 mod interrupt;
 mod keys;
@@ -36,6 +36,7 @@ mod run;
 mod shared;
 mod stage;
 mod summing;
+mod sweep;
 mod target;
 mod text;
 mod valgrind;
@@ -50,7 +51,7 @@ pub use block::Counts;
 pub use choice::KeyChoice;
 pub use environment::{Build, Environment, Node};
 pub use history::record::{HistoryRecord, Shown};
-pub use history::{Act, Kind};
+pub use history::{Act as HistoryAct, Kind as HistoryKind};
 pub use hostile::{HostilePlan, HostileRecord, Target, hostile};
 pub use kill::{KillInvariants, KillLevel, KillPlan, KillRecord, Kills, kill};
 pub use latency::Percentiles;
@@ -69,6 +70,10 @@ pub use record::{
 };
 pub use report::{comparison, summary};
 pub use run::{RunError, run};
+pub use sweep::{
+    Act, Ground, How, Pair, Place, Scene, Scrubbing, SweepPlan, SweepRecord, Violation, sweep,
+    sweep_summary,
+};
 pub use wake::{FanOut, Middle, Row, Situation, WakePlan, WakeRecord, wake, wake_summary};
 pub use worker::Role;
 pub use worker::watcher::Notices;

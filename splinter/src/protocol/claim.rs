@@ -190,7 +190,7 @@ impl<'a> Claimant<'a> {
                     }
                     let state = arena.slot(number).map(|slot| slot.state_number.first_relaxed());
                     let state = State(state.unwrap_or_default());
-                    if state.is_claimed() && state.lane() != self.lane {
+                    if ask && state.is_claimed() && state.lane() != self.lane {
                         error = Error::Again;
                     }
                 }

@@ -101,11 +101,12 @@ impl<'a> Claimant<'a> {
             }
             spin_loop();
         }
-        let (suspect, met) = &mut self.suspect;
-        *met = if *suspect == word { met.wrapping_add(1) } else { 0 };
-        *suspect = word;
-        let believed = *met % Self::ASK_AGAIN != 0;
-        if believed || self.is_alive(lane) { Contender::Alive } else { Contender::Dead }
+        let (suspect, met) = self.suspect;
+        let met = if suspect == word { met.wrapping_add(1) } else { 0 };
+        let alive = met % Self::ASK_AGAIN != 0 || self.is_alive(lane);
+        // Another claim of a dead writer may read the same, and is no second meeting with this one.
+        self.suspect = if alive { (word, met) } else { (0, 0) };
+        if alive { Contender::Alive } else { Contender::Dead }
     }
 
     /// Finishes or undoes the claims that this lane's former owner held when it died: slots first, so

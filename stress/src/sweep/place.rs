@@ -1,0 +1,171 @@
+//! Where an instruction belongs: symbol, file and line, from the program's own line tables.
+
+use addr2line::Loader;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// An instruction, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its address in the program's file, or in a library's.
+    pub address: String,
+    /// The function that it belongs to, the innermost of those that were inlined.
+    pub symbol: String,
+    /// File and line.
+    pub line: String,
+    /// The functions that this one was inlined into, the innermost first.
+    pub within: Vec<String>,
+}
+
+/// The program as it lies in memory: the same in all processes that were forked from one.
+#[derive(Clone, Debug)]
+pub(super) struct Image {
+    /// Its instructions.
+    pub(super) text: Range<u64>,
+    maps: Vec<(Range<u64>, u64, String)>,
+    path: String,
+}
+
+impl Image {
+    /// Finds out where this program lies.
+    pub(super) fn of_this() -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("cannot find this program in memory: {error}");
+        let path = std::env::current_exe().map_err(failed)?;
+        let path = path.to_string_lossy().into_owned();
+        let table = std::fs::read_to_string("/proc/self/maps").map_err(failed)?;
+        let maps: Vec<_> = table.lines().filter_map(parse).collect();
+        let text = table
+            .lines()
+            .filter(|line| line.contains(" r-xp "))
+            .filter_map(parse)
+            .find(|(_, _, name)| *name == path);
+        let (text, _, _) = text.ok_or("cannot find this program's instructions in memory")?;
+        Ok(Self { text, maps, path })
+    }
+
+    /// Names the place of an instruction.
+    pub(super) fn place(&self, loader: Option<&Loader>, rip: u64) -> Place {
+        let Some((range, offset, name)) = self.maps.iter().find(|(range, ..)| range.contains(&rip))
+        else {
+            return Place {
+                address: format!("{rip:#x}"),
+                symbol: "unknown".to_owned(),
+                ..Place::default()
+            };
+        };
+        if *name != self.path {
+            let library = name.rsplit('/').next().unwrap_or(name);
+            return Place {
+                address: format!("{:#x}", rip - range.start + offset),
+                symbol: library.to_owned(),
+                ..Place::default()
+            };
+        }
+        // Where the file's beginning lies: addresses in the file are counted from there.
+        let base = self
+            .maps
+            .iter()
+            .find(|(_, offset, name)| *name == self.path && *offset == 0);
+        let address = rip - base.map_or(0, |(range, ..)| range.start);
+        let mut place = Place {
+            address: format!("{address:#x}"),
+            symbol: "unknown".to_owned(),
+            ..Place::default()
+        };
+        let Some(loader) = loader else { return place };
+        let mut names = Vec::new();
+        if let Ok(mut frames) = loader.find_frames(address) {
+            while let Ok(Some(frame)) = frames.next() {
+                let name = frame
+                    .function
+                    .as_ref()
+                    .and_then(|name| name.demangle().ok());
+                let location = frame.location.as_ref();
+                if place.line.is_empty()
+                    && let Some((file, line)) = location.and_then(|at| Some((at.file?, at.line?)))
+                {
+                    place.line = format!("{}:{line}", within_project(file));
+                }
+                let name = name.map_or_else(String::new, |name| short(&name));
+                let line = location
+                    .and_then(|at| Some(format!(" at {}:{}", within_project(at.file?), at.line?)));
+                names.push((name, line.unwrap_or_default()));
+            }
+        }
+        let mut names = names.into_iter();
+        if let Some((name, _)) = names.next() {
+            place.symbol = name;
+        } else if let Some(name) = loader.find_symbol(address) {
+            place.symbol = addr2line::demangle_auto(name.into(), None).into_owned();
+        }
+        place.within = names.map(|(name, line)| name + &line).collect();
+        place
+    }
+
+    /// Opens the program's line tables.
+    pub(super) fn loader(&self) -> Option<Loader> {
+        Loader::new(&self.path).ok()
+    }
+}
+
+/// Reads one line of the table of mappings: range, offset in the file, name.
+fn parse(line: &str) -> Option<(Range<u64>, u64, String)> {
+    let mut parts = line.split_ascii_whitespace();
+    let (start, end) = parts.next()?.split_once('-')?;
+    let number = |text: &str| u64::from_str_radix(text, 16).ok();
+    let offset = parts.nth(1)?;
+    let name = parts.nth(2).unwrap_or_default();
+    Some((
+        number(start)?..number(end)?,
+        number(offset)?,
+        name.to_owned(),
+    ))
+}
+
+/// Cuts a path down to what lies in the project, or to a crate.
+fn within_project(file: &str) -> &str {
+    let starts = ["splinter/src/", "stress/src/", "library/"];
+    let found = starts.iter().filter_map(|start| file.rfind(start)).min();
+    found.map_or(file, |at| &file[at..])
+}
+
+/// Drops what makes names long: what generic ones are made for.
+fn short(name: &str) -> String {
+    let (mut text, mut depth, mut last) = (String::new(), 0_usize, ' ');
+    for letter in name.chars() {
+        match letter {
+            // A name that begins so tells a type and its trait.
+            '<' if !text.is_empty() || depth > 0 => depth += 1,
+            '>' if depth > 0 => depth -= usize::from(last != '-'),
+            _ if depth == 0 => text.push(letter),
+            _ => {}
+        }
+        last = letter;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_without_what_they_are_made_for() {
+        assert_eq!(
+            short("publish_together<fn(u8) -> A<B>, C>"),
+            "publish_together"
+        );
+        assert_eq!(short("{closure#0}<A>"), "{closure#0}");
+        assert_eq!(short("a::b::c"), "a::b::c");
+    }
+
+    #[test]
+    fn a_function_of_this_program_is_found_with_its_line() {
+        let image = Image::of_this().unwrap();
+        let loader = image.loader().unwrap();
+        let at = within_project as fn(&str) -> &str as usize as u64;
+        let place = image.place(Some(&loader), at);
+        assert!(place.symbol.contains("within_project"), "{place:?}");
+        assert!(place.line.contains("sweep/place.rs:"), "{place:?}");
+    }
+}

@@ -1,0 +1,168 @@
+//! What a sweep needs of the kernel: processes that are forked and do not outlive it, a gate at which a
+//! traced one stands still, the bytes of a store put back, and a watchdog. It knows nothing of
+//! operations or invariants.
+#![allow(unsafe_code)] // Forks, traps, copies a quiet mapping, and installs a signal handler.
+
+use memmap2::{MmapOptions, MmapRaw};
+use nix::errno::Errno;
+use nix::sys::ptrace;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, alarm, fork};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Seconds after which somebody who should long be done hangs: a watchdog, not a measurement.
+const PATIENCE_S: u64 = 20;
+
+static TICKS: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn tick(_: libc::c_int) {
+    TICKS.fetch_add(1, Relaxed);
+    alarm::set(1);
+}
+
+/// Has waits of this process interrupted once a second, so that none of them lasts for ever.
+pub(super) fn wind_up() {
+    let action = SigAction::new(SigHandler::Handler(tick), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler adds to an atomic and makes one system call, both of which are safe at any
+    // moment.
+    let installed = unsafe { sigaction(Signal::SIGALRM, &action) };
+    debug_assert!(installed.is_ok(), "the alarm can be handled");
+    alarm::set(1);
+}
+
+/// Whether something that began at `since` hangs.
+pub(super) fn is_overdue(since: u64) -> bool {
+    TICKS.load(Relaxed) - since > PATIENCE_S
+}
+
+/// Returns the time, in the watchdog's ticks.
+pub(super) fn now() -> u64 {
+    TICKS.load(Relaxed)
+}
+
+/// Names the store that a worker creates, for as long as a scene lasts.
+pub(super) fn name_of(worker: Pid) -> String {
+    format!("splinter-sweep-{worker}")
+}
+
+/// Stands still until the tracer lets this process go on.
+#[inline(always)]
+pub(super) fn gate() {
+    // SAFETY: the trap changes no register and no memory; whoever calls this is traced, and a process
+    // that is not would be ended by it.
+    unsafe { std::arch::asm!("int3") };
+}
+
+/// A child of this process, killed and waited for when dropped.
+#[derive(Debug)]
+pub(super) struct Child(Pid);
+
+impl Child {
+    /// Runs `body` in a child, which ends after it.
+    pub(super) fn start(body: impl FnOnce()) -> io::Result<Self> {
+        // SAFETY: this process has one thread, so the child can do what this one can.
+        match unsafe { fork() }? {
+            ForkResult::Parent { child } => Ok(Self(child)),
+            ForkResult::Child => {
+                let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+                live(body)
+            }
+        }
+    }
+
+    pub(super) fn pid(&self) -> Pid {
+        self.0
+    }
+
+    /// Leaves it to somebody else to end it.
+    pub(super) fn release(self) {
+        std::mem::forget(self);
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        waitpid(self.0, Some(WaitPidFlag::WNOHANG)) != Ok(WaitStatus::StillAlive)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        end(self.0);
+    }
+}
+
+/// Runs `body` and ends this process, whatever becomes of it.
+fn live(body: impl FnOnce()) -> ! {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+    // SAFETY: ends the process without running anything of the parent's.
+    unsafe { libc::_exit(i32::from(done.is_err())) }
+}
+
+/// Kills a process that this one started or traces, and waits for its end.
+pub(super) fn end(pid: Pid) {
+    let _ = kill(pid, Signal::SIGKILL);
+    loop {
+        match waitpid(pid, Some(WaitPidFlag::__WALL)) {
+            Ok(WaitStatus::Signaled(..) | WaitStatus::Exited(..)) => return,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Forks a child that runs `body` each time the tracer lets this process pass the gate; nobody waits for
+/// the children here.
+pub(super) fn breed(body: impl Fn()) {
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: ignoring a signal runs no code.
+    let ignored = unsafe { sigaction(Signal::SIGCHLD, &ignore) };
+    if ignored.is_err() || ptrace::traceme().is_err() {
+        return;
+    }
+    loop {
+        gate();
+        // SAFETY: this process has one thread, so the child can do what this one can.
+        match unsafe { fork() } {
+            Ok(ForkResult::Child) => live(&body),
+            Ok(ForkResult::Parent { .. }) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// The bytes of a store, beside its own mapping of them.
+pub(super) struct Bytes(MmapRaw);
+
+impl Bytes {
+    pub(super) fn of(fd: BorrowedFd<'_>, len: u64) -> io::Result<Self> {
+        let file = std::fs::File::from(fd.try_clone_to_owned()?);
+        Ok(Self(MmapOptions::new().len(len as usize).map_raw(&file)?))
+    }
+
+    /// Copies them. Nobody may be writing.
+    pub(super) fn copy(&self) -> Vec<u8> {
+        let mut copy = vec![0; self.0.len()];
+        self.copy_to(&mut copy);
+        copy
+    }
+
+    /// Copies them to where a copy of them was.
+    pub(super) fn copy_to(&self, copy: &mut [u8]) {
+        assert_eq!(copy.len(), self.0.len());
+        // SAFETY: both ranges have this length; every process that writes to the mapping stands still
+        // while this one looks at it.
+        unsafe { std::ptr::copy_nonoverlapping(self.0.as_ptr(), copy.as_mut_ptr(), copy.len()) };
+    }
+
+    /// Puts them back as they were.
+    pub(super) fn restore(&self, copy: &[u8]) {
+        assert_eq!(copy.len(), self.0.len());
+        // SAFETY: both ranges have this length; nobody holds a reference to these bytes but as atomics,
+        // and every process that uses them stands still.
+        unsafe { std::ptr::copy_nonoverlapping(copy.as_ptr(), self.0.as_mut_ptr(), copy.len()) };
+    }
+}

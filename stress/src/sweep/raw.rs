@@ -1,0 +1,171 @@
+//! A store's bytes by a way that shares no code with the store: what lies where is taken from the
+//! header's own words, as the format describes them. The table of scrub levels, byte for byte, and epochs.
+
+use splinter::Scrub;
+
+/// A copy of an arena.
+pub(super) struct Raw<'a>(pub(super) &'a [u8]);
+
+/// Header words, by their place.
+const SLOTS: usize = 2;
+const MAX_VALUE_LEN: usize = 3;
+const VECTOR_DIM: usize = 4;
+const SLOTS_AT: usize = 15;
+const VALUES_AT: usize = 17;
+const VALUE_STRIDE: usize = 18;
+const VECTORS_AT: usize = 19;
+const VECTOR_STRIDE: usize = 20;
+
+const SLOT_BYTES: usize = 128;
+/// Bits of a meta word.
+const CURRENT: u64 = 1 << 48;
+const PRESENT: u64 = 1 << 49;
+const NUMBER: u64 = 1 << 50;
+const HAS_VECTOR: u64 = 1 << 51;
+const VECTOR_CURRENT: u64 = 1 << 52;
+
+/// One slot.
+pub(super) struct Slot<'a> {
+    state: u64,
+    meta: u64,
+    record: &'a [u8],
+    values: [&'a [u8]; 2],
+    vectors: [&'a [u8]; 2],
+}
+
+impl<'a> Raw<'a> {
+    fn word(&self, at: usize) -> u64 {
+        let bytes = self.0[at..at + 8].try_into();
+        u64::from_le_bytes(bytes.unwrap_or_default())
+    }
+
+    fn header(&self, place: usize) -> usize {
+        self.word(place * 8) as usize
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.header(SLOTS)
+    }
+
+    fn pair(&self, at: usize, len: usize) -> [&'a [u8]; 2] {
+        [0, 1].map(|which| &self.0[at + which * len..][..len])
+    }
+
+    pub(super) fn slot(&self, number: usize) -> Slot<'a> {
+        let at = self.header(SLOTS_AT) + number * SLOT_BYTES;
+        let value_len = self.header(MAX_VALUE_LEN).next_multiple_of(64);
+        let vector_len = (self.header(VECTOR_DIM) * 4).next_multiple_of(64);
+        Slot {
+            state: self.word(at),
+            meta: self.word(at + 16),
+            record: &self.0[at..at + SLOT_BYTES],
+            values: self.pair(
+                self.header(VALUES_AT) + number * self.header(VALUE_STRIDE),
+                value_len,
+            ),
+            vectors: self.pair(
+                self.header(VECTORS_AT) + number * self.header(VECTOR_STRIDE),
+                vector_len,
+            ),
+        }
+    }
+
+    /// Finds the slot that holds a key.
+    pub(super) fn slot_of(&self, key: &str) -> Option<usize> {
+        (0..self.slots()).find(|number| self.slot(*number).key() == Some(key.as_bytes()))
+    }
+
+    /// Says what is wrong with the slots of a store in which nobody works: claims, epochs that went back
+    /// since `before`, and bytes that the level wants zero.
+    pub(super) fn fault(&self, before: &Raw<'_>, level: Scrub) -> Option<String> {
+        (0..self.slots()).find_map(|number| {
+            let (slot, old) = (self.slot(number), before.slot(number));
+            if slot.epoch() < old.epoch() {
+                return Some(format!(
+                    "the epoch of slot {number} went back from {} to {}",
+                    old.epoch(),
+                    slot.epoch()
+                ));
+            }
+            if slot.is_claimed() {
+                return Some(format!("slot {number} is still claimed"));
+            }
+            self.stale(number, level)
+        })
+    }
+
+    /// Says which bytes of a slot the level wants zero, and are not.
+    pub(super) fn stale(&self, number: usize, level: Scrub) -> Option<String> {
+        let slot = self.slot(number);
+        let what = slot.stale(level)?;
+        Some(format!(
+            "slot {number} ({}) has stale bytes at level {level}: {what}",
+            match slot.key() {
+                Some(key) => String::from_utf8_lossy(key).into_owned(),
+                None => "vacant".to_owned(),
+            }
+        ))
+    }
+}
+
+impl Slot<'_> {
+    pub(super) fn epoch(&self) -> u64 {
+        self.state >> 13
+    }
+
+    pub(super) fn is_claimed(&self) -> bool {
+        self.epoch() & 1 != 0
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        let key = &self.record[32..96];
+        let len = key.iter().position(|byte| *byte == 0).unwrap_or(64);
+        (self.meta & PRESENT != 0).then_some(&key[..len])
+    }
+
+    /// Names what the level wants zero and is not, if anything.
+    fn stale(&self, level: Scrub) -> Option<String> {
+        let present = self.meta & PRESENT != 0;
+        let current = usize::from(self.meta & CURRENT != 0);
+        let live = match present && self.meta & NUMBER == 0 {
+            true => (self.meta as u32 as usize).min(self.values[0].len()),
+            false => 0,
+        };
+        let dirt = |name: &str, bytes: &[u8], from: usize| {
+            let at = bytes[from..].iter().position(|byte| *byte != 0)?;
+            Some(format!("byte {} of {name}", from + at))
+        };
+        match (level, present) {
+            (Scrub::None, _) => None,
+            (Scrub::Hybrid, true) if self.meta & NUMBER != 0 => None,
+            (Scrub::Hybrid, true) => {
+                let end = live.next_multiple_of(64).min(self.values[0].len());
+                dirt("the value", &self.values[current][..end], live)
+            }
+            (Scrub::Hybrid, false) => self
+                .values
+                .iter()
+                .find_map(|value| dirt("a value buffer", value, 0)),
+            (Scrub::Full, _) => {
+                let vector = (present && self.meta & HAS_VECTOR != 0)
+                    .then_some(usize::from(self.meta & VECTOR_CURRENT != 0));
+                dirt("the value", self.values[current], live)
+                    .or_else(|| dirt("the retired value", self.values[1 - current], 0))
+                    .or_else(|| {
+                        let stale = (0..2).filter(|which| Some(*which) != vector);
+                        stale
+                            .into_iter()
+                            .find_map(|which| dirt("a retired vector", self.vectors[which], 0))
+                    })
+                    .or_else(|| {
+                        let vacant = !present;
+                        vacant.then(|| dirt("the key", &self.record[32..96], 0))?
+                    })
+                    .or_else(|| {
+                        let vacant = !present;
+                        vacant.then(|| dirt("labels and times", &self.record[104..], 0))?
+                    })
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Runs `splinter-stress sweep` as its users do: a few points of pairs of every sort, what it prints, and
+//! what it leaves behind.
+
+use serde_json::Value;
+use std::process::{Command, Output};
+
+/// Exit code where processes cannot be traced: nothing can be told then.
+const INCONCLUSIVE: i32 = 4;
+
+fn sweep(flags: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_splinter-stress"))
+        .arg("sweep")
+        .args(flags.split_whitespace())
+        .output()
+        .expect("the program starts")
+}
+
+/// Sweeps and returns the record, or nothing where this machine does not permit it.
+fn swept(flags: &str) -> Option<Value> {
+    let output = sweep(&format!("{flags} --json"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    if output.status.code() == Some(INCONCLUSIVE) && text.contains("not permitted") {
+        return None;
+    }
+    let record: Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(output.status.code(), Some(0), "{flags}: {record}");
+    assert_eq!(record["verdict"], "pass", "{flags}: {record}");
+    Some(record)
+}
+
+/// What holds at a few points of each of these, invariants 1 to 9, 11, 12, 14 and 15: that the sweep goes all
+/// ways there are. The jobs of `ci/` try them at every instruction.
+#[test]
+fn pairs_of_every_sort_hold_at_a_few_points() {
+    for scene in [
+        "update,append,resume,none,65",
+        "first-set,first-set,kill,hybrid,64",
+        "unset,update,stop,full,64,other",
+        "tandem,untandem,kill,full,63",
+        "update,label,resume,hybrid,64,same,heard",
+        "first-set,update,stop,hybrid,64,crowd",
+        "poll,update,resume,hybrid,64,same,heard",
+        "update,watch,kill,hybrid,64,same,heard",
+        "open,update,kill,hybrid,64",
+        "create,open,kill,hybrid,64",
+        "create,create,resume,hybrid,64",
+    ] {
+        let Some(record) = swept(&format!("--only {scene} --quick")) else {
+            return;
+        };
+        assert_eq!(record["kind"], "sweep");
+        assert_eq!(record["schema_version"], 1);
+        assert_eq!(record["violations"], 0);
+        let pair = &record["pairs"][0];
+        assert!(record["points"].as_u64().unwrap() >= 5, "{scene}: {record}");
+        assert_eq!(pair["points"], record["points"]);
+        assert!(
+            pair["instructions"].as_u64().unwrap() > 50,
+            "{scene}: {record}"
+        );
+    }
+    let stores = std::fs::read_dir("/dev/shm").unwrap().map_while(Result::ok);
+    let mut names = stores.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    // Others may sweep at this moment; those who have gone leave nothing.
+    let stray = names.find(|name| {
+        let process = name.strip_prefix("splinter-sweep-");
+        process.is_some_and(|id| !std::path::Path::new(&format!("/proc/{id}")).exists())
+    });
+    assert_eq!(stray, None);
+}
+
+#[test]
+fn one_point_is_tried_again_by_its_number() {
+    let Some(record) = swept("--only update,append,kill,full,64,same --point 60") else {
+        return;
+    };
+    assert_eq!(record["points"], 1);
+}
+
+#[test]
+fn a_sweep_of_what_is_not_there_is_refused_in_one_line_that_says_what_to_do() {
+    for (flags, word) in [
+        ("--only update,append", "FIRST,SECOND,HOW,SCRUB,LEN"),
+        ("--only update,append,kill,full,193", "192"),
+        ("--first dance", "first-set"),
+        ("--how gently", "resume, kill, stop"),
+        ("--first create --second update", "no pair"),
+        ("--point 3", "--only"),
+    ] {
+        let output = sweep(flags);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{flags}: {text}");
+        assert!(text.contains(word), "{flags}: {text}");
+        assert_eq!(text.trim_end().lines().count(), 1, "{flags}: {text}");
+        assert!(output.stdout.is_empty());
+    }
+}
