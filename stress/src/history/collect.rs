@@ -2,6 +2,7 @@
 //! was there after the last.
 
 use super::objects::{Objects, name, text};
+use super::tape::Tape;
 use super::{AFTER, Act, BEFORE, Event, History, Kind};
 use crate::block::Block;
 use crate::keys::{self, Family};
@@ -48,7 +49,7 @@ pub(crate) fn collect(
     let tapes: Vec<_> = (0..workload.operators())
         .filter_map(|at| block.tape(at))
         .collect();
-    let recorded = || tapes.iter().flat_map(|tape| tape.events());
+    let recorded = || tapes.iter().flat_map(Tape::events);
     let mut touched = vec![false; objects.all().count()];
     for event in recorded() {
         if let Some(touched) = touched.get_mut(event.key as usize) {
