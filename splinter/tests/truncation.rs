@@ -73,7 +73,9 @@ fn who_reads_what_was_cut_off_ends_by_sigbus_and_others_go_on() {
         // With everything gone the first touch is enough.
         cut(path, 0);
         ends_by_sigbus(|| drop(store.get_vec(format!("key{first}"))));
-        ends_by_sigbus(|| drop(store.header()));
+        ends_by_sigbus(|| {
+            let _ = store.header();
+        });
         assert!((0..SLOTS).all(|n| is_whole(&other, n)));
     });
 }

@@ -261,7 +261,7 @@ fn fill(store: &Store) -> Result<(), Error> {
                 Err(error) => return Err(error),
             },
         }
-        writer.label(&key, 1 << number % 64)?;
+        writer.label(&key, 1 << (number % 64))?;
         writer.register(&key, number as u8 % 64)?;
     }
     if geometry.slots == 1 {

@@ -201,7 +201,7 @@ impl<'p> Storm<'p> {
                 expect_progress_within(HANG_S);
                 // Aimed kills are spread evenly among the random ones.
                 let total = self.plan.kills + self.plan.aimed;
-                let aimed = (*done + 1) * self.plan.aimed / total > *done * self.plan.aimed / total;
+                let aimed = evidence.kills.aimed < (*done + 1) * self.plan.aimed / total;
                 // One in four dies while another may still be coming up.
                 if rng.below(4) > 0 {
                     self.await_lanes();
@@ -214,7 +214,7 @@ impl<'p> Storm<'p> {
                 } else {
                     1 + rng.below(most)
                 };
-                let aimed = self.aim(rng).filter(|_| aimed);
+                let aimed = if aimed { self.aim(rng) } else { None };
                 let first = aimed.unwrap_or(rng.below(victims.len() as u64) as usize);
                 let numbers = (0..count as usize).map(|step| (first + step) % victims.len());
                 let numbers: Vec<usize> = numbers.collect();

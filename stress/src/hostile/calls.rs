@@ -55,8 +55,11 @@ pub(super) const CALLS: [Call; 66] = [
     }),
     ("get_u64", |c| c.store.get_u64(c.key()).is_ok()),
     ("get_with", |c| {
-        match c.store.get_with(c.key(), |bytes| bytes.len()) {
-            Ok(len) => c.bound(len),
+        match c
+            .store
+            .get_with(c.key(), |value| (value.len(), value.epoch()))
+        {
+            Ok((len, _)) => c.bound(len),
             Err(_) => false,
         }
     }),

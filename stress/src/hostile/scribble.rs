@@ -149,7 +149,7 @@ impl<'a> Scribbler<'a> {
         let part = self.rng.below(2 * self.parts.len() as u64) as usize;
         let places = match self.parts.get(part) {
             Some((_, places)) => places.clone(),
-            None => vec![0..self.good.len()],
+            None => one(0..self.good.len()),
         };
         for at in places.into_iter().flatten() {
             let word = &self.raw.words()[at];
@@ -226,7 +226,7 @@ impl<'a> Scribbler<'a> {
                     let entry = 1 + (random as usize >> 16) % 7;
                     set(
                         entry,
-                        old(entry) & !0xffff_ffff | (random >> 32) % (slots + 3),
+                        old(entry) & !0xffff_ffff | ((random >> 32) % (slots + 3)),
                     );
                 }
             },
@@ -234,10 +234,10 @@ impl<'a> Scribbler<'a> {
             Target::Groups => match random >> 8 & 3 {
                 0 => set(0, old(0).wrapping_add(random >> 16 & 0xffff)),
                 1 => set(0, old(0).wrapping_sub(random >> 16 & 0xffff)),
-                2 => set(1, old(1) + 1),
+                2 => set(1, old(1).wrapping_add(1)),
                 _ => set(3, u64::MAX - (random >> 16 & 0xff)),
             },
-            Target::Rings => set(0, (random >> 32 & 3) << 32 | random % (slots + 2)),
+            Target::Rings => set(0, ((random >> 32 & 3) << 32) | (random % (slots + 2))),
             // Intents of a writer that died everywhere at once, and a commit that never ends.
             Target::Lanes => match random >> 8 & 3 {
                 0 => set(1, u64::MAX),
@@ -249,7 +249,7 @@ impl<'a> Scribbler<'a> {
                 0 => set(0, old(0) | 1),
                 1 => set(
                     1,
-                    1 + lane | (1 + (random >> 16) % 3) << 32 | (random >> 32) << 34,
+                    (1 + lane) | ((1 + (random >> 16) % 3) << 32) | ((random >> 32) << 34),
                 ),
                 2 => set(2, random & 0xffff),
                 _ => set(4, u64::MAX),
@@ -307,16 +307,16 @@ fn places(raw: &Raw, target: Target) -> Vec<Range<usize>> {
         ],
         Target::Bids => vec![words(BIDS)],
         Target::Groups => vec![words(GROUPS)],
-        Target::Lanes => vec![LANES_AT / 8..raw.at(Field::MapAt)],
+        Target::Lanes => one(LANES_AT / 8..raw.at(Field::MapAt)),
         Target::Map => vec![between(Field::MapAt, Field::RoutesAt)],
         Target::Rings => vec![between(Field::RingsAt, Field::ChunksAt)],
         Target::Index => vec![between(Field::ChunksAt, Field::SlotsAt)],
         Target::Slots => {
             let from = raw.at(Field::SlotsAt);
-            vec![from..from + raw.slots() * 16]
+            one(from..from + raw.slots() * 16)
         }
         Target::Values => vec![between(Field::ValuesAt, Field::VectorsAt)],
-        Target::Vectors => vec![raw.at(Field::VectorsAt)..end],
+        Target::Vectors => one(raw.at(Field::VectorsAt)..end),
     };
     let places: Vec<_> = places
         .into_iter()
@@ -328,6 +328,10 @@ fn places(raw: &Raw, target: Target) -> Vec<Range<usize>> {
     } else {
         places
     }
+}
+
+fn one(place: Range<usize>) -> Vec<Range<usize>> {
+    vec![place]
 }
 
 #[cfg(test)]

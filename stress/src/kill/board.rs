@@ -58,7 +58,7 @@ impl Board {
         let (seats, readers) = (seats as usize, readers as usize);
         let slips = seats + readers + 1;
         let words = SharedWords::create(HEAD + seats * SEAT + readers * READER + slips * SLIP)?;
-        debug_assert!(FAULTS < HEAD);
+        const { assert!(FAULTS < HEAD) };
         Ok(Self {
             words,
             seats,
