@@ -6,6 +6,8 @@
 //! [`judge`] decides and is pure, [`machine`] and [`maps`] read what the kernel writes, [`memory`] makes
 //! and fills stores, [`moves`] moves one that is in use, [`runs`] runs the workers.
 
+#[cfg(feature = "hwloc")]
+mod hwloc;
 mod judge;
 mod machine;
 mod maps;
@@ -31,8 +33,10 @@ pub fn numa(plan: &NumaPlan, progress: &mut dyn Progress) -> NumaRecord {
     let environment = Environment::read();
     let machine = Machine::read(&topology::available());
     let mut rows = judge::machine(plan, &machine);
+    #[cfg(feature = "hwloc")]
+    rows.extend(hwloc::rows(&machine));
     let checks: [Check; 4] = [memory::rows, moves::rows, runs::pins, runs::stress];
-    for check in checks {
+    for check in checks.into_iter().filter(|_| !plan.machine_only) {
         if !interrupt::requested() {
             rows.extend(check(plan, &machine, progress));
         }

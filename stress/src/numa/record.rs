@@ -17,6 +17,9 @@ pub struct NumaPlan {
     pub processors: Option<usize>,
     /// What each node is said to be like.
     pub expect: Vec<Expected>,
+    /// Whether nothing but the machine is looked at.
+    #[serde(default)]
+    pub machine_only: bool,
     /// Operations of each run of the workers.
     pub ops: u64,
     /// Seed of all random choices.
