@@ -35,9 +35,16 @@ pub fn numa(plan: &NumaPlan, progress: &mut dyn Progress) -> NumaRecord {
     let mut rows = judge::machine(plan, &machine);
     #[cfg(feature = "hwloc")]
     rows.extend(hwloc::rows(&machine));
-    let checks: [Check; 4] = [memory::rows, moves::rows, runs::pins, runs::stress];
-    for check in checks.into_iter().filter(|_| !plan.machine_only) {
-        if !interrupt::requested() {
+    let checks: [(Check, &[Plant]); 4] = [
+        (memory::rows, &[Plant::Unbound, Plant::Page]),
+        (moves::rows, &[Plant::Unmoved]),
+        (runs::pins, &[Plant::Unpinned]),
+        (runs::stress, &[Plant::Unpinned]),
+    ];
+    for (check, finds) in checks {
+        // Who wants to see a mistake found waits for nothing else.
+        let wanted = plan.plant.is_none_or(|plant| finds.contains(&plant));
+        if wanted && !plan.machine_only && !interrupt::requested() {
             rows.extend(check(plan, &machine, progress));
         }
     }

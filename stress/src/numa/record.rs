@@ -146,7 +146,7 @@ mod tests {
         let unknown = NumaRow::not_checked("a", "b", "one node");
         let bad = NumaRow::failed("a", "b", "no".to_owned());
         assert_eq!(verdict(&[]), Verdict::Inconclusive);
-        assert_eq!(verdict(&[good.clone()]), Verdict::Pass);
+        assert_eq!(verdict(std::slice::from_ref(&good)), Verdict::Pass);
         assert_eq!(
             verdict(&[good.clone(), unknown.clone()]),
             Verdict::Inconclusive
