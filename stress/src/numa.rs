@@ -6,6 +6,8 @@
 //! [`judge`] decides and is pure, [`machine`] and [`maps`] read what the kernel writes, [`memory`] makes
 //! and fills stores, [`moves`] moves one that is in use, [`runs`] runs the workers.
 
+#[cfg(feature = "hwloc")]
+mod hwloc;
 mod judge;
 mod machine;
 mod maps;
@@ -31,9 +33,18 @@ pub fn numa(plan: &NumaPlan, progress: &mut dyn Progress) -> NumaRecord {
     let environment = Environment::read();
     let machine = Machine::read(&topology::available());
     let mut rows = judge::machine(plan, &machine);
-    let checks: [Check; 4] = [memory::rows, moves::rows, runs::pins, runs::stress];
-    for check in checks {
-        if !interrupt::requested() {
+    #[cfg(feature = "hwloc")]
+    rows.extend(hwloc::rows(&machine));
+    let checks: [(Check, &[Plant]); 4] = [
+        (memory::rows, &[Plant::Unbound, Plant::Page]),
+        (moves::rows, &[Plant::Unmoved]),
+        (runs::pins, &[Plant::Unpinned]),
+        (runs::stress, &[Plant::Unpinned]),
+    ];
+    for (check, finds) in checks {
+        // Who wants to see a mistake found waits for nothing else.
+        let wanted = plan.plant.is_none_or(|plant| finds.contains(&plant));
+        if wanted && !plan.machine_only && !interrupt::requested() {
             rows.extend(check(plan, &machine, progress));
         }
     }

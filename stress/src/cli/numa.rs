@@ -22,6 +22,9 @@ pub(super) struct NumaArguments {
     /// give it for every node
     #[arg(long, value_name = "NODE=PROCESSORS/DISTANCES")]
     expect: Vec<Expected>,
+    /// Looks at the machine only, and makes no store
+    #[arg(long)]
+    machine_only: bool,
     /// Operations of each stress run
     #[arg(long, value_name = "N", default_value = "20000", value_parser = parse_count)]
     ops: u64,
@@ -49,6 +52,7 @@ pub(super) fn run(arguments: &NumaArguments) -> ExitCode {
         nodes: arguments.nodes,
         processors: arguments.processors,
         expect: arguments.expect.clone(),
+        machine_only: arguments.machine_only,
         ops: arguments.ops,
         seed: arguments.seed,
         plant: arguments.plant,

@@ -22,8 +22,8 @@ pub(super) struct Accounts {
     pub unknown: u64,
     /// By `move_pages`, called for each page of the mapping.
     pub asked: BTreeMap<u32, u64>,
-    /// By `numa_maps`, if there is one.
-    pub maps: Option<MapsLine>,
+    /// By `numa_maps`.
+    pub maps: MapsLine,
 }
 
 /// Where pages are to be.
@@ -46,25 +46,16 @@ impl Accounts {
         if self.unknown > 0 {
             faults.push(format!("{} pages are nowhere", self.unknown));
         }
-        match &self.maps {
-            None => faults.push("numa_maps tells nothing of the store".to_owned()),
-            Some(maps) if maps.pages != self.asked => {
-                let (maps, asked) = (&maps.pages, &self.asked);
-                faults.push(format!("numa_maps says {maps:?}, move_pages {asked:?}"));
-            }
-            Some(maps) => faults.extend(
-                policy
-                    .filter(|policy| maps.policy != *policy)
-                    .map(|policy| format!("the policy is {}, not {policy}", maps.policy)),
-            ),
+        if self.maps.pages != self.asked {
+            let (maps, asked) = (&self.maps.pages, &self.asked);
+            faults.push(format!("numa_maps says {maps:?}, move_pages {asked:?}"));
+        }
+        if policy.is_some_and(|policy| policy != self.maps.policy) {
+            let (policy, asked) = (&self.maps.policy, policy.unwrap_or_default());
+            faults.push(format!("the policy is {policy}, not {asked}"));
         }
         faults.extend(misplaced(&self.asked, wanted));
         faults
-    }
-
-    /// Words the policy in force.
-    pub(super) fn policy(&self) -> &str {
-        self.maps.as_ref().map_or("", |maps| &maps.policy)
     }
 }
 
@@ -247,7 +238,7 @@ mod tests {
             store: pages(on),
             unknown: 0,
             asked: pages(on),
-            maps: Some(maps),
+            maps,
         }
     }
 
@@ -284,14 +275,10 @@ mod tests {
                 ..good.clone()
             },
             Accounts {
-                maps: Some(MapsLine {
+                maps: MapsLine {
                     policy: "bind:1".to_owned(),
                     pages: wrong,
-                }),
-                ..good.clone()
-            },
-            Accounts {
-                maps: None,
+                },
                 ..good.clone()
             },
             Accounts {
@@ -329,6 +316,7 @@ mod tests {
             nodes,
             processors,
             expect: expect.iter().map(|text| text.parse().unwrap()).collect(),
+            machine_only: false,
             ops: 1,
             seed: 1,
             plant: None,

@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 const KEYS: u64 = 480;
 const VALUE_LEN: usize = 4096;
 
+/// How the words begin where the kernel does not tell this process.
+const DENIED: &str = "this process is not told";
+
 /// One store to make.
 #[derive(Clone, Debug)]
 struct Case {
@@ -132,9 +135,11 @@ fn row(plan: &NumaPlan, case: &Case) -> NumaRow {
     match found {
         Ok(accounts) => {
             let faults = accounts.faults(&case.wanted, case.policy.as_deref());
-            NumaRow::new(case.check, &case.asked, accounts.policy(), faults)
+            NumaRow::new(case.check, &case.asked, &accounts.maps.policy, faults)
                 .with_pages(accounts.asked)
         }
+        // What cannot be asked here is no fault of the store.
+        Err(why) if why.starts_with(DENIED) => NumaRow::not_checked(case.check, &case.asked, &why),
         Err(why) => NumaRow::failed(case.check, &case.asked, why),
     }
 }
@@ -188,7 +193,11 @@ pub(super) fn accounts(store: &Store) -> Result<Accounts, String> {
     let page = usize::try_from(residency.page_bytes).map_err(|error| error.to_string())?;
     let len = usize::try_from(store.arena_len()).map_err(|error| error.to_string())?;
     let pages: Vec<usize> = (base..base + len).step_by(page).collect();
-    let told = asked::nodes_of(&pages).map_err(|error| format!("move_pages: {error}"))?;
+    let told = asked::nodes_of(&pages).map_err(|error| match error.raw_os_error() {
+        Some(libc::EPERM | libc::ENOSYS) => format!("{DENIED}: move_pages: {error}"),
+        _ => format!("move_pages: {error}"),
+    })?;
+    let maps = maps::of(base).map_err(|error| format!("{DENIED}: {error}"))?;
     let mut asked = BTreeMap::new();
     for node in told.into_iter().flatten() {
         *asked.entry(node).or_default() += 1;
@@ -197,7 +206,7 @@ pub(super) fn accounts(store: &Store) -> Result<Accounts, String> {
         store: residency.nodes.iter().copied().collect(),
         unknown: residency.unknown,
         asked,
-        maps: maps::of(base).ok(),
+        maps,
     })
 }
 

@@ -5,23 +5,27 @@ use super::judge::{Wanted, misplaced};
 use super::machine::Machine;
 use super::memory::accounts;
 use super::record::{NumaPlan, NumaRow, Plant};
+use super::verdict;
 use crate::interrupt;
 use crate::options::{Backing, Pin, Span, Workers};
 use crate::progress::{Progress, Silent};
-use crate::record::Record;
+use crate::record::{Record, Verdict};
 use crate::run::{RunError, run};
 use crate::workload::Workload;
 use splinter::{Location, OpenOptions, Placement, Store};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long the workers work, and so how long there is to move.
-const DURATION_MS: u64 = 6_000;
+/// How long the workers work, and so how long there is to move; again, and longer, where that was not
+/// enough for every move to be made once.
+const DURATIONS_MS: [u64; 3] = [4_000, 16_000, 60_000];
 /// How often a move is made again for pages that were held at that moment.
 const ATTEMPTS: u32 = 3;
 /// Few, so that there is processor time to move by where processors are emulated.
 const WRITERS: u32 = 2;
 const READERS: u32 = 1;
+/// A few hundred pages: each costs every processor a message where its users run.
+const KEYS: u64 = 64;
 /// Between two moves.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -53,32 +57,38 @@ pub(super) fn rows(
         let why = "pages that others have mapped are moved for CAP_SYS_NICE only: run it as root";
         return vec![NumaRow::not_checked("migrate", asked, why)];
     }
-    progress.step("migrate");
-    let name = format!("splinter-numa-{}-moved", std::process::id());
-    let workload = workload(plan, &name);
-    let (record, moves) = std::thread::scope(|scope| {
-        let running = scope.spawn(|| run(&workload, &mut Silent));
-        let moves = keep_moving(plan, &name, &nodes, || running.is_finished());
-        let record = running.join();
-        let died = |_| Err(RunError::Failed("the run died".to_owned()));
-        (record.unwrap_or_else(died), moves)
-    });
-    let mut rows = by_route(&moves, &nodes);
-    rows.push(contents(&record, &moves));
+    let mut rows = Vec::new();
+    for duration_ms in DURATIONS_MS {
+        progress.step(&format!("migrate, for {} s", duration_ms / 1000));
+        let name = format!("splinter-numa-{}-moved", std::process::id());
+        let workload = workload(plan, &name, duration_ms);
+        let (record, moves) = std::thread::scope(|scope| {
+            let running = scope.spawn(|| run(&workload, &mut Silent));
+            let moves = keep_moving(plan, &name, &nodes, || running.is_finished());
+            let record = running.join();
+            let died = |_| Err(RunError::Failed("the run died".to_owned()));
+            (record.unwrap_or_else(died), moves)
+        });
+        rows = by_route(&moves, &nodes);
+        rows.push(contents(&record, &moves));
+        if verdict(&rows) != Verdict::Inconclusive || interrupt::requested() {
+            break;
+        }
+    }
     rows
 }
 
-fn workload(plan: &NumaPlan, name: &str) -> Workload {
+fn workload(plan: &NumaPlan, name: &str, duration_ms: u64) -> Workload {
     let mix = "set=4,get,append,int,tandem,vector,label";
     Workload {
         writers: WRITERS,
         readers: READERS,
         workers: Workers::Processes,
-        keys: 256,
-        value_len: "64..2000".parse().expect("a span of lengths"),
+        keys: KEYS,
+        value_len: "64..400".parse().expect("a span of lengths"),
         mix: mix.parse().expect("a mix"),
         dim: Some(64),
-        span: Span::DurationMs(DURATION_MS),
+        span: Span::DurationMs(duration_ms),
         pin: Pin::Scatter,
         backing: Backing::Shared(name.to_owned()),
         seed: plan.seed,

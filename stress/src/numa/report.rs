@@ -95,6 +95,7 @@ mod tests {
             nodes: Some(2),
             processors: None,
             expect: vec![],
+            machine_only: false,
             ops: 1,
             seed: 7,
             plant: None,

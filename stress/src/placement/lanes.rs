@@ -54,7 +54,17 @@ pub(crate) fn look(
     }
     count(&lanes, |pages| {
         let addresses: Vec<usize> = pages.iter().map(|number| number * page).collect();
-        asked::nodes_of(&addresses).map_err(|error| format!("pages are not told of: {error}"))
+        let here = splinter::numa_nodes();
+        match asked::nodes_of(&addresses) {
+            // Sandboxes deny the call; with one node there is only one answer.
+            Err(error)
+                if here.len() == 1
+                    && matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) =>
+            {
+                Ok(vec![Some(here[0]); addresses.len()])
+            }
+            told => told.map_err(|error| format!("pages are not told of: {error}")),
+        }
     })
 }
 
