@@ -24,8 +24,9 @@ unsafe impl Sync for Plain {}
 
 #[allow(unsafe_code, reason = "a race is what must not happen here")]
 impl Plain {
-    fn new() -> Self {
-        Self(std::array::from_fn(|_| UnsafeCell::new(0)))
+    /// On the heap: DRD looks at no stack.
+    fn new() -> Box<Self> {
+        Box::new(Self(std::array::from_fn(|_| UnsafeCell::new(0))))
     }
 
     fn write(&self, round: usize, value: u64) {
@@ -48,7 +49,7 @@ fn hands_over(
 ) {
     let plain = Plain::new();
     thread::scope(|scope| {
-        let (plain, rounds) = (&plain, 0..ROUNDS);
+        let (plain, rounds) = (&*plain, 0..ROUNDS);
         scope.spawn(move || {
             let mut writer = store.writer().unwrap();
             for round in rounds {
@@ -242,8 +243,8 @@ unsafe impl Sync for UnsafeCellCounter {}
 
 #[allow(unsafe_code, reason = "a race is what must not happen here")]
 impl UnsafeCellCounter {
-    fn new() -> Self {
-        Self(UnsafeCell::new(0))
+    fn new() -> Box<Self> {
+        Box::new(Self(UnsafeCell::new(0)))
     }
 
     /// Returns the count, and adds one.
