@@ -70,7 +70,9 @@ impl Drop for Folder {
 fn a_store_that_does_not_fit_into_shared_memory_is_refused() {
     for backing in ["shared:stress-full", "file:/dev/shm/stress-full"] {
         // What is left is listed behind.
-        let script = format!("$0 {LOAD} --slots 8192 --backing {backing}; code=$?; ls -A /dev/shm; exit $code");
+        let script = format!(
+            "$0 {LOAD} --slots 8192 --backing {backing}; code=$?; ls -A /dev/shm; exit $code"
+        );
         let Some(output) = with_small_memory(&script) else {
             return;
         };
