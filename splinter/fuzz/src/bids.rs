@@ -71,7 +71,9 @@ impl Bids {
         let is_needed =
             valid.iter().any(|bid| matches!(bid.intent, Intent::WillNeed | Intent::Sequential));
         let eligible = valid.iter().filter(|bid| !(is_needed && bid.intent == Intent::DontNeed));
-        eligible.min_by_key(|bid| (u8::MAX - bid.priority, bid.claimed_at, bid.id)).map(|bid| bid.id)
+        eligible
+            .min_by_key(|bid| (u8::MAX - bid.priority, bid.claimed_at, bid.id))
+            .map(|bid| bid.id)
     }
 
     /// Does one thing to the store's bids and to the list.

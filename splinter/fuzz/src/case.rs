@@ -1,7 +1,7 @@
 //! What a case of operations is made of: plain data that arbitrary bytes decode to.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use splinter::{BidTerms, Geometry, Intent, IntegerOp, Scrub, Type};
+use splinter::{BidTerms, Geometry, IntegerOp, Intent, Scrub, Type};
 
 /// A store, and what is done to it.
 #[derive(Arbitrary, Clone, Debug)]
@@ -70,6 +70,11 @@ pub struct Step {
 pub struct KeyName(u8);
 
 impl KeyName {
+    /// Names one of those that are keys, in turn.
+    pub fn valid(number: u8) -> Self {
+        Self([0, 1, 2, 3, 4, 6, 11, 12][usize::from(number) % 8])
+    }
+
     pub fn bytes(self) -> Vec<u8> {
         match self.0 % 32 {
             0 => b"k".into(),
@@ -195,10 +200,21 @@ impl Orders {
 /// What is done about bids.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum BidStep {
-    Claim { id: u8, intent: u8, priority: u8, claimed_at: u8, expired: bool },
+    Claim {
+        id: u8,
+        intent: u8,
+        priority: u8,
+        claimed_at: u8,
+        expired: bool,
+    },
     /// As many as a table has, and more.
     ClaimMany(u8),
-    Rebid { id: u8, intent: u8, priority: u8, expired: bool },
+    Rebid {
+        id: u8,
+        intent: u8,
+        priority: u8,
+        expired: bool,
+    },
     Release(u8),
     Revoke(u8),
     Elect,

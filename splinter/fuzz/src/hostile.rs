@@ -1,6 +1,7 @@
 //! Bytes that nobody honest wrote: a store with something of everything in it, and patches to scribble over it. Where the
 //! parts of a store lie is read from its header, so that patches hit records and not only empty pages.
 
+use crate::case::KeyName;
 use arbitrary::Arbitrary;
 use splinter::{BidTerms, Config, Geometry, Scrub, Store, StoreError};
 use std::fs::File;
@@ -32,18 +33,20 @@ fn make(geometry: &Geometry) -> Specimen {
     let store = Store::anonymous(&config).expect("a store");
     store.register_labels(3, 5).expect("a group");
     let mut writer = store.writer().expect("a lane");
-    for n in 0..geometry.slots.min(8) {
-        writer.set(format!("key{n}"), &[n as u8; 17]).expect("room");
+    // The keys that the steps name, or nobody would ever read what was scribbled on.
+    let key = |number| KeyName::valid(number).bytes();
+    for number in 0..geometry.slots.min(8) as u8 {
+        writer.set(key(number), &[number + 1; 17]).expect("room");
     }
-    writer.set_u64("key0", 7).expect("a number");
+    writer.set_u64(key(0), 7).expect("a number");
     if geometry.vector_dim > 0 {
-        writer.set_vector("key1", &[1.5; 3]).expect("a vector");
+        writer.set_vector(key(1), &[1.5; 3]).expect("a vector");
     }
-    writer.label("key2", 1).expect("a label");
-    writer.register("key3", 9).expect("a group");
-    writer.unset("key2").expect("a key");
+    writer.label(key(2), 1).expect("a label");
+    writer.register(key(3), 9).expect("a group");
+    writer.unset(key(2)).expect("a key");
     let _watcher = store.watch_all().expect("a watcher");
-    writer.set("key1", b"heard").expect("a key");
+    writer.set(key(3), b"heard").expect("a key");
     store.claim_bid(7, BidTerms::default()).expect("a bid");
     drop(writer);
     let mut bytes = vec![0; store.arena_len() as usize];

@@ -3,13 +3,17 @@
 
 mod bids;
 pub mod case;
-mod listeners;
 pub mod exercise;
 pub mod hostile;
+mod listeners;
 mod model;
 pub mod operations;
 mod stored;
 
-#[allow(dead_code, unreachable_pub, reason = "shared with the store's own tests, which use all of it")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with the store's own tests, which use all of it"
+)]
 #[path = "../../tests/common/raw.rs"]
 mod raw;

@@ -155,7 +155,8 @@ impl Model {
         let entry = self.get_mut(key)?;
         (entry.value, entry.is_number, entry.kind) = (value, is_number, kind);
         if was_number != is_number {
-            entry.kept = if is_number { entry.kept.min_of(Scrub::Hybrid).max_of(level) } else { level };
+            entry.kept =
+                if is_number { entry.kept.min_of(Scrub::Hybrid).max_of(level) } else { level };
         }
         Ok(())
     }

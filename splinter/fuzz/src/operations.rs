@@ -203,7 +203,8 @@ impl Run {
             Act::SetVector { components, salt } => {
                 let right = model.vector_dim as usize;
                 let len = if *components < 240 { right } else { usize::from(*components) % 5 };
-                let vector: Vec<_> = (0..len).map(|at| f32::from(*salt) + at as f32 + 0.5).collect();
+                let vector: Vec<_> =
+                    (0..len).map(|at| f32::from(*salt) + at as f32 + 0.5).collect();
                 agree(writer.set_vector(&key, &vector), model.set_vector(&key, &vector))
             }
             Act::ClearVector => agree(writer.clear_vector(&key), model.clear_vector(&key)),
@@ -329,7 +330,9 @@ impl Run {
                 assert_eq!(store.poll_after(key, old.unwrap_or(0), now), expected);
                 assert_eq!(store.poll(key, now).err(), epoch.err().or(Some(Error::TimedOut)));
             }
-            Act::Read(orders, keys) => self.read_several(key, orders.count(), &keys.map(|key| key.bytes())),
+            Act::Read(orders, keys) => {
+                self.read_several(key, orders.count(), &keys.map(|key| key.bytes()))
+            }
             Act::Writers(count) => self.register_writers(usize::from(*count) % 5),
             Act::Reopen => self.reopen(),
             Act::Bid(step) => self.bids.step(store, *step),
@@ -372,13 +375,13 @@ impl Run {
     fn reroute(&mut self, writer: u8, key: &[u8], group: u8, on: bool) {
         let count = self.writers.len();
         let writer = &mut self.writers[usize::from(writer) % count];
-        let theirs =
-            if on { writer.register(key, group) } else { writer.unregister(key, group) };
+        let theirs = if on { writer.register(key, group) } else { writer.unregister(key, group) };
         if group >= 64 {
             return assert_eq!(theirs, Err(Error::NoSuchGroup));
         }
         let ours = self.model.get_mut(key).map(|entry| {
-            entry.routes = if on { entry.routes | 1 << group } else { entry.routes & !(1 << group) };
+            entry.routes =
+                if on { entry.routes | 1 << group } else { entry.routes & !(1 << group) };
         });
         if agree(theirs, ours) {
             let (slot, epoch) = (self.slots[key], self.store.epoch(key).expect("a present key"));
@@ -403,7 +406,11 @@ impl Run {
             }
         }
         let epoch = self.store.header().epoch;
-        assert!(if done && !concerned.is_empty() { epoch > self.store_epoch } else { epoch == self.store_epoch });
+        assert!(if done && !concerned.is_empty() {
+            epoch > self.store_epoch
+        } else {
+            epoch == self.store_epoch
+        });
         self.store_epoch = epoch;
         for (key, _) in concerned {
             self.compare(key);
@@ -457,8 +464,14 @@ impl Run {
             assert_eq!(view.as_ref().err(), entry.as_ref().err());
             let Ok(entry) = entry else {
                 assert_eq!(store.snapshot(key).err(), entry.err());
-                assert_eq!(store.vector(key, &mut [0.0; 17][..self.model.vector_dim as usize]).err(),
-                    if self.model.vector_dim == 0 { Some(Error::WrongDimension) } else { entry.err() });
+                assert_eq!(
+                    store.vector(key, &mut [0.0; 17][..self.model.vector_dim as usize]).err(),
+                    if self.model.vector_dim == 0 {
+                        Some(Error::WrongDimension)
+                    } else {
+                        entry.err()
+                    }
+                );
                 continue;
             };
             self.compare_present(store, key, entry);
@@ -521,7 +534,8 @@ impl Run {
             let key = handle.key();
             let key = key.as_ref();
             let lives = self.slots.get(key) == Some(&handle.slot());
-            let expected = if lives { Ok(self.model.entries[key].value.len()) } else { Err(Error::NotFound) };
+            let expected =
+                if lives { Ok(self.model.entries[key].value.len()) } else { Err(Error::NotFound) };
             assert_eq!(self.store.get_at(handle, &mut [0; 160]), expected);
         }
     }
@@ -590,7 +604,10 @@ impl Run {
         let header = self.reader.header();
         assert_eq!((header.scrub, store.scrub()), (model.level, model.level));
         assert_eq!(store.auto_vacuum(), model.level == Scrub::Full);
-        assert_eq!((header.user_flags, header.parse_failures), (model.user_flags, model.parse_failures));
+        assert_eq!(
+            (header.user_flags, header.parse_failures),
+            (model.user_flags, model.parse_failures)
+        );
         assert_eq!((header.takeovers, header.epoch), (0, self.store_epoch));
         for (slot, level) in &self.vacated {
             check_vacant(&self.raw, *slot, *level);
