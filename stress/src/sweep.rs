@@ -51,6 +51,8 @@ use tracee::Path;
 const QUICK_POINTS: usize = 6;
 /// Violations of one scene after which the rest of it tells nothing new.
 const ENOUGH: usize = 3;
+/// How often the way is found anew when the first goes another.
+const TRACES: u32 = 3;
 /// Scenes that a worker takes at once.
 const SHARE: usize = 6;
 
@@ -228,15 +230,16 @@ impl Work<'_> {
         };
         pair.instructions = path.len();
         pair.stride = self.stride(&scene, path.len());
-        let (mut faults, mut retraced) = (Vec::new(), false);
+        let (mut faults, mut traces) = (Vec::new(), 0);
         for at in self.points(&scene, &path, stage.points(&path)) {
             if at >= stage.points(&path) {
                 break;
             }
             let mut outcome = stage.point(&path, at)?;
-            if matches!(outcome, Outcome::Missed) && !retraced {
-                // What is known of the way may have been another scene's.
-                retraced = true;
+            if matches!(outcome, Outcome::Missed) && traces < TRACES {
+                // What is known of the way may have been another scene's; and who waits looks after the dead once a
+                // second, by another way.
+                traces += 1;
                 path = stage.trace()?;
                 if at >= stage.points(&path) {
                     break;

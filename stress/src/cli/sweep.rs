@@ -32,7 +32,7 @@ pub(super) struct SweepArguments {
     #[arg(long, value_name = "PAIR", conflicts_with_all = ["first", "second", "how", "scrub"])]
     only: Option<Scene>,
     /// One pause point of that pair alone
-    #[arg(long, value_name = "K", requires = "only")]
+    #[arg(long, value_name = "K")]
     point: Option<usize>,
     /// Tries one of so many instructions
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -53,6 +53,10 @@ pub(super) struct SweepArguments {
 
 /// Sweeps and prints.
 pub(super) fn run(arguments: &SweepArguments) -> ExitCode {
+    if arguments.point.is_some() && arguments.only.is_none() {
+        complain("a point is one of a pair: give --only PAIR with --point");
+        return ExitCode::from(USAGE);
+    }
     let plan = SweepPlan {
         quick: arguments.quick,
         firsts: arguments.first.clone(),

@@ -136,7 +136,7 @@ impl Model {
     pub(super) fn apply(&mut self, act: Act, cast: &Cast) -> Answer {
         let result = match act {
             Act::FirstSet | Act::Update | Act::Rewrite => {
-                self.set_all(&[cast.key.clone()], &cast.value)
+                self.set_all(std::slice::from_ref(&cast.key), &cast.value)
             }
             Act::Tandem | Act::FirstTandem => {
                 self.set_all(&[cast.key.clone(), cast.order()], &cast.value)
