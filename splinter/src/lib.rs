@@ -23,6 +23,9 @@
 //! The protocol, byte by byte and with the argument why it holds, is in `docs/design.md`; how the code
 //! is laid out in `docs/architecture.md`.
 
+#[macro_use]
+mod mutants;
+
 // The models use the protocol, but not everything beneath it that a store does.
 #[cfg_attr(loom, allow(dead_code))]
 mod arena;

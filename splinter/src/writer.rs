@@ -115,6 +115,7 @@ impl Writer {
     #[inline]
     fn set_bytes(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
         let key = KeyRef::new(key)?;
+        mutant!("refusal-hidden", return self.claimant()?.set(&key, value).or(Ok(())));
         self.claimant()?.set(&key, value)
     }
 

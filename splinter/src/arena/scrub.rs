@@ -44,6 +44,7 @@ impl Arena<'_> {
 
     /// Zeroes what the level asks for when a slot has lost its key.
     pub(crate) fn wipe_vacant(&self, number: u32, slot: &Slot, meta: Meta) -> Meta {
+        mutant!("removal-unscrubbed", return meta);
         match self.scrub() {
             Scrub::None => meta,
             Scrub::Hybrid => self.wipe_values(number, slot, meta, 0),
@@ -66,6 +67,7 @@ impl Arena<'_> {
     /// Computes up to where a value of `len` bytes is zeroed while it is written.
     #[inline(always)]
     pub(crate) fn zero_to(&self, len: usize) -> usize {
+        mutant!("tail-unscrubbed", return len);
         if self.scrub() == Scrub::None { len } else { len.next_multiple_of(HYBRID_LINE) }
     }
 }

@@ -14,6 +14,7 @@ impl<'a> Claimant<'a> {
     #[cold]
     #[inline(never)]
     pub(super) fn release_aloud(&mut self, claim: Claim<'a>) {
+        mutant!("signal-early", return self.release(claim));
         self.announce(&claim);
         self.release(claim);
     }
@@ -27,6 +28,7 @@ impl<'a> Claimant<'a> {
             claim.state = claim.state.unpolled();
         }
         drop(claim);
+        mutant!("poller-unwoken", let polled = false);
         self.wake(slot, polled);
     }
 

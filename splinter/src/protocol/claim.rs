@@ -23,6 +23,7 @@ pub(super) struct Claim<'a> {
 
 impl<'a> Claim<'a> {
     fn new(number: u32, slot: &'a Slot, state: State, meta: Meta) -> Self {
+        mutant!("claim-unfenced", return Self { number, slot, state, meta, groups: 0 });
         // Whoever sees a byte written under the claim sees the claim: this fence and the readers'
         // acquire fence before they look at the state again. And whoever has just begun to watch the
         // whole store sees the claim, or is seen when the claimant looks at the flags.
@@ -33,6 +34,7 @@ impl<'a> Claim<'a> {
 
 /// Moves a claim two epochs on, so that nobody still reads what was current before.
 fn advance(slot: &Slot, claimed: State) -> State {
+    mutant!("epoch-unraised", return claimed);
     let state = claimed.advanced();
     slot.state_number.store_first(state.0);
     fence(Release);
@@ -105,6 +107,7 @@ impl<'a> Claimant<'a> {
             }
             if window.state.is_claimed() {
                 if self.is_held(number, slot, window.state) {
+                    mutant!("busy-diverted", return None);
                     return Some(Err(Error::Again));
                 }
                 continue;
@@ -232,12 +235,15 @@ impl<'a> Claimant<'a> {
     /// Publishes `meta` as the slot's new content and gives the claim back.
     #[inline(always)]
     pub(super) fn publish(&mut self, mut claim: Claim<'a>, meta: Meta) -> Version {
+        mutant!("publish-relaxed", claim.slot.meta.store(meta.0, Relaxed));
+        mutant!("signal-early", self.announce(&claim));
         // Release: whoever reads this word sees the buffer that it points to.
         claim.slot.meta.store(meta.0, Release);
         if !claim.meta.is_present() {
             self.mark(claim.number, true);
         }
         let flags = self.arena.header.flags.load(Relaxed);
+        mutant!("retired-unscrubbed", let flags = flags & !FLAG_FULL);
         if flags & FLAG_FULL != 0 {
             claim.state = self.wipe_retired(claim.number, claim.slot, claim.state, meta);
         }
@@ -283,6 +289,7 @@ impl<'a> Claimant<'a> {
         claim.state = advance(claim.slot, claim.state);
         claim.slot.meta.store(arena.wipe_vacant(claim.number, claim.slot, vacant).0, Release);
         arena.attend(claim.number, claim.slot, false);
+        mutant!("epoch-restarted", claim.state = State(0).claimed(self.lane, false));
         let version = Version::of(claim.number, claim.state);
         self.release(claim);
         version
@@ -295,6 +302,7 @@ impl<'a> Claimant<'a> {
         let arena = self.arena;
         let Some(slot) = arena.slot(number) else { return };
         let committed = arena.is_committed(seen);
+        mutant!("tandem-undone", let committed = false);
         self.record.takeover_intent.store(u64::from(number) + 1, Relaxed);
         let state = seen.taken_over(self.lane, committed);
         if !slot.state_number.exchange_first(seen.0, state.0) {
@@ -303,6 +311,7 @@ impl<'a> Claimant<'a> {
         let word = if committed { &slot.pending } else { &slot.meta };
         let meta = Meta(word.load(Acquire));
         let mut claim = Claim::new(number, slot, state, meta);
+        mutant!("takeover-idle", return self.release(claim));
         claim.groups = arena.groups_before(slot, seen);
         // The dead writer may have written anything to the buffers that are not in force.
         let stale = u64::from(arena.shape.vector_dim > 0);

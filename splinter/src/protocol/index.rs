@@ -31,6 +31,7 @@ impl Drop for ChunkClaim<'_> {
 
 impl<'a> ChunkClaim<'a> {
     fn put(&mut self, control: Control) {
+        mutant!("reach-unraised", let control = control.with_reach(0));
         self.control = control;
         self.arena.chunks[self.home].control.store(control.0, Release);
     }
@@ -60,6 +61,7 @@ impl<'a> ChunkClaim<'a> {
 
     /// Sets the reach to the distance of the farthest entry that belongs to this home.
     pub(super) fn lower_reach(&mut self) {
+        mutant!("reach-unlowered", return);
         let belongs = |distance: u64| {
             let mut entries = self.arena.chunk(self.home, distance).entries.iter();
             let entry = |word: &Word| Entry(word.load(Relaxed));
@@ -118,9 +120,11 @@ impl<'a> Claimant<'a> {
     /// Claims `home` if its control word is still `seen`, and repairs what a dead writer left of it. The
     /// version moves even when a dead writer's own lane, reused, takes over.
     fn win_chunk(&mut self, home: usize, seen: Control) -> Option<ChunkClaim<'a>> {
+        mutant!("chunk-abandoned", (!seen.is_claimed()).then_some(())?);
         let arena = self.arena;
         self.record.chunk_intent.store(home as u64 + 1, Relaxed);
         let control = seen.claimed(self.lane);
+        mutant!("chunk-unclaimed", return Some(ChunkClaim { arena, home, control: seen }));
         let word = &arena.chunks[home].control;
         word.compare_exchange(seen.0, control.0, AcqRel, Relaxed).ok()?;
         let mut claim = ChunkClaim { arena, home, control };
@@ -135,6 +139,7 @@ impl<'a> Claimant<'a> {
     /// and which holds no key: so nobody adds one meanwhile, and each is freed as it was found. Returns
     /// whether any lay behind the home chunk, whose reach may be too far now: that costs only time.
     pub(super) fn forget(&self, hash: u64, number: u32) -> bool {
+        mutant!("entry-kept", return false);
         let arena = self.arena;
         let mut beyond_home = false;
         arena.probe(&KeyRef::hashed(hash), |found, distance, index| {

@@ -75,6 +75,7 @@ impl<'a> Claimant<'a> {
     /// Notes which slot is about to be claimed, so that the lane's next owner finds a dead claim.
     #[inline(always)]
     fn intend(&self, slot: u32) {
+        mutant!("intent-unnoted", return);
         if self.told.is_none() {
             self.record.slot_intent.store(u64::from(slot) + 1, Relaxed);
         }
@@ -88,6 +89,7 @@ impl<'a> Claimant<'a> {
     }
 
     fn is_alive(&self, lane: u32) -> bool {
+        mutant!("living-robbed", return lane == self.lane);
         lane == self.lane || self.host.is_alive(lane)
     }
 

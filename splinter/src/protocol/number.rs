@@ -55,6 +55,8 @@ impl<'a> Claimant<'a> {
         self.intend(number);
         let old = slot.state_number.second();
         let new = change(old);
+        mutant!("number-load-store", let state = State(slot.state_number.first_acquire()));
+        mutant!("number-load-store", let old = slot.state_number.second());
         let (owned, next) = (state.claimed(self.lane, false).0, state.advanced().unpolled());
         let done = slot.state_number.exchange((state.0, old), (next.0, new), owned);
         if done {

@@ -28,6 +28,8 @@ impl<'a> Window<'a> {
     /// under a later claim, that claim is seen here.
     #[inline(always)]
     pub(crate) fn holds(&self) -> bool {
+        mutant!("window-unchecked", return true);
+        mutant!("window-unfenced", return self.slot.state_number.first_relaxed() == self.state.0);
         fence(Acquire);
         let later = State(self.slot.state_number.first_relaxed());
         if self.pinned { later == self.state } else { self.state.still_covers(later) }
@@ -46,6 +48,7 @@ impl<'a> Window<'a> {
 
     /// Whether the slot has not changed at all since the window was opened.
     fn is_unmoved(&self, arena: &Arena<'a>) -> bool {
+        mutant!("tandem-unchecked", return self.holds());
         fence(Acquire);
         let now = arena.open(self.number, self.slot);
         now.state == self.state && now.meta == self.meta
@@ -63,7 +66,9 @@ impl<'a> Arena<'a> {
     #[inline(always)]
     pub(crate) fn window(&self, number: u32, key: &KeyRef<'_>) -> Option<Window<'a>> {
         let slot = self.slot(number)?;
+        mutant!("key-outside-window", let slot = Some(slot).filter(|slot| key.is_in(slot))?);
         let window = self.open(number, slot);
+        mutant!("key-outside-window", return window.meta.is_present().then_some(window));
         (window.meta.is_present() && key.is_in(slot)).then_some(window)
     }
 
@@ -71,6 +76,7 @@ impl<'a> Arena<'a> {
     /// it, and its value is in a buffer.
     #[inline(always)]
     pub(crate) fn plain_window(&self, number: u32, key: &KeyRef<'_>) -> Option<Window<'a>> {
+        mutant!("key-outside-window", return None);
         let slot = self.slot(number)?;
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(load_acquire(&slot.meta));
@@ -92,6 +98,7 @@ impl<'a> Arena<'a> {
     #[cold]
     #[inline(never)]
     pub(super) fn is_committed(&self, state: State) -> bool {
+        mutant!("tandem-one-by-one", return false);
         let lane = self.lanes.get(state.lane() as usize);
         let by_lane = || lane.is_some_and(|lane| load_acquire(&lane.committed) != 0);
         state.is_settled() || state.is_tandem() && by_lane()

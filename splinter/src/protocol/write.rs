@@ -34,6 +34,7 @@ impl<'a> Claimant<'a> {
 
     #[inline(always)]
     pub(super) fn check_len(&self, len: usize) -> Result<(), Error> {
+        mutant!("value-truncated", return Ok(()));
         let max = self.arena.shape.max_value_len as usize;
         if len > max { Err(Error::ValueTooLong) } else { Ok(()) }
     }
@@ -42,9 +43,13 @@ impl<'a> Claimant<'a> {
     #[inline(always)]
     pub(super) fn write_value(&self, claim: &Claim<'a>, value: &[u8]) -> Meta {
         let which = 1 - claim.meta.current();
+        mutant!("buffer-in-force", let which = claim.meta.current());
         let buffer = self.arena.value(claim.number, which);
+        mutant!("value-truncated", let value = &value[..value.len().min(buffer.len() * 8)]);
+        mutant!("publish-early", claim.slot.meta.store(claim.meta.with_current(which).0, Relaxed));
         copy_in(buffer, value, self.arena.zero_to(value.len()));
         let meta = claim.meta.covering(value.len()).with_len(value.len() as u64);
+        mutant!("vector-kept", return meta.with_current(which).with_present(1).with_number(0));
         meta.with_current(which).with_present(1).with_number(0).with_has_vector(0)
     }
 
@@ -61,6 +66,7 @@ impl<'a> Claimant<'a> {
         })?;
         let old = arena.len_of(claim.meta);
         let len = old + tail.len();
+        mutant!("append-unwritten", let tail = &tail[..0]);
         let buffer = self.arena.value(claim.number, claim.meta.current());
         copy_in_at(buffer, old, tail);
         zero(buffer, len, self.arena.zero_to(len));

@@ -110,6 +110,8 @@ impl<'a> Arena<'a> {
     }
 
     fn signal_group(&self, group: usize, number: u32, wakes: &mut Wakes) {
+        mutant!("sleepers-first", self.stir(group, wakes, |_| ()));
+        mutant!("sleepers-first", let wakes = &mut Wakes::default());
         self.stir(group, wakes, |count| self.ring(group).push(count, number));
     }
 
@@ -181,6 +183,7 @@ impl<'a> Arena<'a> {
 
     /// Takes what `wakes` holds, and rings the bell if anybody may sleep for it.
     pub(crate) fn ring_bell(&self, wakes: &mut Wakes, host: &dyn Host) {
+        mutant!("bell-silent", return);
         if wakes.bits == 0 {
             return;
         }

@@ -52,6 +52,7 @@ impl Ring<'_> {
             if count.load(Acquire) != position {
                 continue;
             }
+            mutant!("ring-overwritten", let old = place.load(Acquire));
             let mine = Signal::new(slot, position, self.len());
             let put = !Signal(old).is_at(position, self.len())
                 && place.compare_exchange(old, mine.0, AcqRel, Relaxed).is_ok();

@@ -1,0 +1,113 @@
+//! Mistakes that are made on purpose, to show that the checks find them: a test of the tests. A build with
+//! `--cfg splinter_mutants` has all of them, and `SPLINTER_MUTANT=NAME` in a process's environment has it make
+//! one; without the cfg nothing of them is in the program. `ci/mutants` says which check finds which. Nothing
+//! here knows what it spoils: each mistake stands where it is made.
+
+/// Makes the mistake `name`, a statement, if that is the one in force; or, of `let x = wrong`, has `x` be
+/// something else from here on.
+macro_rules! mutant {
+    ($name:literal, let $right:ident = $wrong:expr) => {
+        #[cfg(splinter_mutants)]
+        let $right = if $crate::mutants::is_made(const { $crate::mutants::index_of($name) }) {
+            $wrong
+        } else {
+            $right
+        };
+    };
+    ($name:literal, $wrong:expr) => {
+        #[cfg(splinter_mutants)]
+        if $crate::mutants::is_made(const { $crate::mutants::index_of($name) }) {
+            $wrong;
+        }
+    };
+}
+
+#[cfg(splinter_mutants)]
+pub(crate) use self::made::{index_of, is_made};
+
+#[cfg(splinter_mutants)]
+mod made {
+    use std::sync::OnceLock;
+
+    /// Every mistake by its name, with the invariants that it breaks and what it is. One line each, which
+    /// `ci/mutants` reads as well.
+    #[rustfmt::skip]
+    const MISTAKES: [(&str, &str, &str); 34] = [
+        ("window-unchecked", "1", "a copy is handed on without a second look at the state"),
+        ("window-unfenced", "1", "the second look at the state is not ordered behind the copy"),
+        ("claim-unfenced", "1", "what is written under a claim is not ordered behind the claim"),
+        ("key-outside-window", "1", "the key is compared before the window is opened"),
+        ("publish-relaxed", "1", "the meta word is stored without release ordering"),
+        ("publish-early", "1 7", "the other buffer is put in force before it is written"),
+        ("buffer-in-force", "1 7", "a value is written to the buffer that is in force"),
+        ("refusal-hidden", "4 13", "a set that is refused, as by Again, is reported as done"),
+        ("value-truncated", "13", "a value that is too long is cut"),
+        ("append-unwritten", "1 4", "an append raises the length and writes nothing"),
+        ("vector-kept", "1", "the vector of an overwritten value stays"),
+        ("busy-diverted", "3 5", "a key whose slot is held goes to another slot"),
+        ("living-robbed", "1 5", "a claim is taken over without asking whether its owner lives"),
+        ("number-load-store", "10", "an integer operation overwrites what came since it read the number"),
+        ("epoch-restarted", "6", "the epoch of a removed key's slot starts over"),
+        ("epoch-unraised", "1", "bytes are wiped though readers may still be copying them"),
+        ("tail-unscrubbed", "12", "nothing is zeroed behind a value"),
+        ("retired-unscrubbed", "12", "level full leaves the retired copy"),
+        ("removal-unscrubbed", "12", "nothing is zeroed when a key is removed"),
+        ("chunk-unclaimed", "3", "a key is entered into the index without a claim on its home chunk"),
+        ("reach-unraised", "2 9", "an entry behind the home chunk does not raise the reach"),
+        ("reach-unlowered", "9", "the reach is never lowered: misses become slow"),
+        ("entry-kept", "9", "a removed key's entry stays in the index"),
+        ("chunk-abandoned", "7", "a dead writer's claim on a chunk is never taken over"),
+        ("takeover-idle", "7 11", "a dead writer's claim is given back without finishing or undoing its work"),
+        ("tandem-undone", "7 11", "a committed tandem is undone, slot by slot, when its writer died"),
+        ("intent-unnoted", "7", "a writer does not note which slot it is about to claim"),
+        ("tandem-one-by-one", "11", "a tandem's commit counts for nothing: its orders come into force one by one"),
+        ("tandem-unchecked", "11", "a tandem is read as a number of single keys"),
+        ("signal-early", "14", "a change is signalled before it is published"),
+        ("sleepers-first", "14", "a writer looks for sleepers before it signals"),
+        ("bell-silent", "14", "nobody who sleeps for a group is woken"),
+        ("poller-unwoken", "6 14", "nobody who waits for one key is woken"),
+        ("ring-overwritten", "14", "a writer that comes late puts its signal over a newer one"),
+    ];
+
+    /// Finds a mistake that the source names, while it is compiled.
+    pub(crate) const fn index_of(name: &str) -> usize {
+        let mut index = 0;
+        while index < MISTAKES.len() {
+            if is_same(MISTAKES[index].0.as_bytes(), name.as_bytes()) {
+                return index;
+            }
+            index += 1;
+        }
+        panic!("a mistake that is not listed");
+    }
+
+    const fn is_same(one: &[u8], other: &[u8]) -> bool {
+        let mut at = 0;
+        while at < one.len() && at < other.len() && one[at] == other[at] {
+            at += 1;
+        }
+        at == one.len() && at == other.len()
+    }
+
+    /// Whether this process is to make a mistake.
+    #[inline]
+    pub(crate) fn is_made(index: usize) -> bool {
+        // Not a word of the models: which mistake is made is no part of what they explore.
+        static MADE: OnceLock<Option<usize>> = OnceLock::new();
+        *MADE.get_or_init(asked_for) == Some(index)
+    }
+
+    /// Reads which mistake is to be made. A check that ran without the mistake it is to find would seem to
+    /// have missed it, so a name that is not known ends the process.
+    #[cold]
+    fn asked_for() -> Option<usize> {
+        let name = std::env::var_os("SPLINTER_MUTANT")?;
+        let index = MISTAKES.iter().position(|(known, ..)| name == **known);
+        if index.is_none() {
+            let names = MISTAKES.map(|(known, ..)| known).join(", ");
+            eprintln!("SPLINTER_MUTANT: {} is not one of {names}", name.display());
+            std::process::exit(2);
+        }
+        index
+    }
+}
