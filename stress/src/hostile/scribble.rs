@@ -385,7 +385,7 @@ mod tests {
     fn damage_stays_in_its_part_and_can_be_undone() {
         let config = Config {
             geometry: Geometry {
-                slots: 40,
+                slots: 1000,
                 max_value_len: 100,
                 vector_dim: 3,
                 lanes: 4,
