@@ -28,8 +28,14 @@ libfuzzer_sys::fuzz_target!(|case: Case| {
     let mut exercise = Exercise::new(open(&file, true).expect("a sound store"));
     for round in &case.rounds.0 {
         match round {
-            Round::Scribble(patch) => scribble(&file, specimen, std::slice::from_ref(patch)),
-            Round::ScribbleMore(patches) => scribble(&file, specimen, patches),
+            Round::Scribble(patch) => {
+                scribble(&file, specimen, std::slice::from_ref(patch));
+                exercise.read_all();
+            }
+            Round::ScribbleMore(patches) => {
+                scribble(&file, specimen, patches);
+                exercise.read_all();
+            }
             Round::Do(step) => exercise.step(step),
             Round::DoMore(steps) => steps.iter().for_each(|step| exercise.step(step)),
         }

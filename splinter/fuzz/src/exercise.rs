@@ -1,7 +1,7 @@
 //! Does to a store whose bytes may be anything what a step says. Any answer is right, but none may point out of bounds:
 //! lengths fit the geometry, buffers are left alone behind what was asked for, epochs are even.
 
-use crate::case::{Act, BidStep, Step, kind, level, terms};
+use crate::case::{Act, BidStep, KeyName, Step, kind, level, terms};
 use splinter::{Advice, Handle, Inspection, KEY_MAX, Patience, Store, Watcher, Writer};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,13 @@ impl Exercise {
         let key = step.key.bytes();
         self.change(&key, step);
         self.look(&key, &step.act);
+    }
+
+    /// Reads every key that a specimen has.
+    pub fn read_all(&mut self) {
+        for number in 0..8 {
+            self.look(&KeyName::valid(number).bytes(), &Act::Bump);
+        }
     }
 
     /// Looks at everything there is.

@@ -58,6 +58,8 @@ fn make(geometry: &Geometry) -> Specimen {
     let recorded = [72, 80, 88, 96, 112, 120, 136, 152].map(|at| word(at) as usize);
     let mut edges: Vec<_> = [256, 384, 512, 640, 768, 1024, 1536, 4096, 8192].into();
     edges.extend(recorded.into_iter().filter(|at| *at < bytes.len()));
+    // The records of the first slots: all that a reader goes by is in them.
+    edges.extend((1..6).map(|slot| word(120) as usize + slot % 4 * 128));
     Specimen { bytes, edges }
 }
 
@@ -116,7 +118,11 @@ impl Patch {
             edge => specimen.edges[edge - 1],
         };
         // The first records of a part are the likeliest; a few patches go anywhere behind.
-        let reach = if self.offset < 0xf000 { 512 } else { len - start };
+        let reach = match self.offset {
+            0..0x8000 => 128,
+            0x8000..0xf000 => 512,
+            _ => len - start,
+        };
         let at = (start + usize::from(self.offset) * 8 % reach).min(len - 8) as u64 / 8 * 8;
         let mut bytes = [0; 8];
         file.read_exact_at(&mut bytes, at).expect("a word");
