@@ -19,8 +19,9 @@ use std::time::Duration;
 /// How long the workers work, and so how long there is to move; again, and longer, where that was not
 /// enough for every move to be made once.
 const DURATIONS_MS: [u64; 3] = [4_000, 16_000, 60_000];
-/// How often a move is made again for pages that were held at that moment.
-const ATTEMPTS: u32 = 3;
+/// How often a move is made, with a pause between: the kernel leaves a page that somebody is just faulting
+/// in where it is, and an emulated processor may be stopped in the middle of that.
+const ATTEMPTS: u32 = 20;
 /// Few, so that there is processor time to move by where processors are emulated.
 const WRITERS: u32 = 2;
 const READERS: u32 = 1;
@@ -138,6 +139,9 @@ fn move_to(plan: &NumaPlan, location: &Location, from: u32, to: u32) -> Move {
         ..OpenOptions::default()
     };
     while made.attempts < ATTEMPTS {
+        if made.attempts > 0 {
+            std::thread::sleep(PAUSE);
+        }
         made.attempts += 1;
         let looked = Store::open_with(location, &options)
             .map_err(|error| error.to_string())
