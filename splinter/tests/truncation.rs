@@ -58,8 +58,8 @@ fn who_reads_what_was_cut_off_ends_by_sigbus_and_others_go_on() {
         let (store, directory) = (fill(location), Directory::new());
         let other = fill(&Location::file(directory.join("other")));
         let raw = Raw::new(&store);
-        let last = (0..SLOTS).max_by_key(|n| raw.slot(&store, &format!("key{n}"))).unwrap();
-        let first = (0..SLOTS).min_by_key(|n| raw.slot(&store, &format!("key{n}"))).unwrap();
+        let last = (0..SLOTS).max_by_key(|n| raw.slot(&store, format!("key{n}"))).unwrap();
+        let first = (0..SLOTS).min_by_key(|n| raw.slot(&store, format!("key{n}"))).unwrap();
         // The last slot's buffers are gone, and no more.
         let at = store.snapshot(format!("key{last}")).unwrap().value_offset;
         cut(path, at / 4096 * 4096);
