@@ -6,6 +6,7 @@
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, alarm, fork, getpid, getppid};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Exit code of a child that panicked.
@@ -24,7 +25,7 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) struct Forked {
     pid: Pid,
-    end: Option<End>,
+    end: Cell<Option<End>>,
 }
 
 impl Forked {
@@ -40,7 +41,7 @@ impl Forked {
         match unsafe { fork() } {
             Ok(ForkResult::Parent { child }) => Ok(Self {
                 pid: child,
-                end: None,
+                end: Cell::new(None),
             }),
             Ok(ForkResult::Child) => {
                 alarm::cancel();
@@ -59,17 +60,26 @@ impl Forked {
         }
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Leaves it to somebody else to end the child and to wait for it.
+    pub(crate) fn release(self) {
+        std::mem::forget(self);
+    }
+
     /// Kills the child, and does not wait for its end.
     pub(crate) fn kill(&self) {
-        if self.end.is_none() {
+        if self.end.get().is_none() {
             let _ = kill(self.pid, Signal::SIGKILL);
         }
     }
 
     /// Waits for the end.
-    pub(crate) fn wait(&mut self) -> End {
+    pub(crate) fn wait(&self) -> End {
         loop {
-            if let Some(end) = self.end {
+            if let Some(end) = self.end.get() {
                 return end;
             }
             self.look(None);
@@ -77,21 +87,22 @@ impl Forked {
     }
 
     /// Tells how the child ended, if it has.
-    pub(crate) fn ended(&mut self) -> Option<End> {
-        if self.end.is_none() {
+    pub(crate) fn ended(&self) -> Option<End> {
+        if self.end.get().is_none() {
             self.look(Some(WaitPidFlag::WNOHANG));
         }
-        self.end
+        self.end.get()
     }
 
-    fn look(&mut self, flags: Option<WaitPidFlag>) {
-        self.end = match waitpid(self.pid, flags) {
+    fn look(&self, flags: Option<WaitPidFlag>) {
+        let end = match waitpid(self.pid, flags) {
             Ok(WaitStatus::Exited(_, code)) => Some(End::Code(code)),
             Ok(WaitStatus::Signaled(_, signal, _)) => Some(End::Signal(signal)),
             // Nobody else waits for it, so whatever else comes of it, it is gone.
             Err(nix::Error::ECHILD) => Some(End::Code(PANICKED)),
             _ => None,
         };
+        self.end.set(end);
     }
 }
 

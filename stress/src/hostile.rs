@@ -159,7 +159,7 @@ impl<'p> Attack<'p> {
         let mut workers = (0..self.plan.workers as usize)
             .map(|number| self.start(number, 0))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut scribbler = self.start_scribbler()?;
+        let scribbler = self.start_scribbler()?;
         let end = Instant::now() + span;
         while Instant::now() < end && !interrupt::requested() && evidence.violations() < ENOUGH {
             std::thread::sleep(LOOK);

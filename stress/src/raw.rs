@@ -12,26 +12,34 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 const LANES_AT: u64 = 8320;
 /// Bytes of a lane's record.
 const LANE_STRIDE: u64 = 128;
-/// Words of a slot's record, and of a chunk.
-const SLOT_WORDS: usize = 16;
+/// Bytes of a slot's record; words of one, and of a chunk.
+pub(crate) const SLOT_BYTES: usize = 128;
+const SLOT_WORDS: usize = SLOT_BYTES / 8;
 const CHUNK_WORDS: usize = 8;
 /// In a slot's record: its meta word, and its key.
 const META: usize = 2;
 const KEY: Range<usize> = 4..12;
 /// In the state word: the epoch's lowest bit, and the lane.
-const STATE_EPOCH_SHIFT: u32 = 13;
+pub(crate) const STATE_EPOCH_SHIFT: u32 = 13;
 const STATE_LANE: u64 = 0x3ff;
 /// In a chunk's control word.
 const CONTROL_CLAIMED: u64 = 1 << 26;
 const CONTROL_LANE_SHIFT: u32 = 16;
-/// In the meta word: the slot holds a key.
-const PRESENT: u64 = 1 << 49;
+/// Bits of the meta word: the value buffer that is in force, whether there is a key, whether its value is an integer in
+/// place, whether it has a vector, and which of the two is in force.
+pub(crate) const CURRENT: u64 = 1 << 48;
+pub(crate) const PRESENT: u64 = 1 << 49;
+pub(crate) const NUMBER: u64 = 1 << 50;
+pub(crate) const HAS_VECTOR: u64 = 1 << 51;
+pub(crate) const VECTOR_CURRENT: u64 = 1 << 52;
 
 /// Words of the header that say where things lie, by their number.
 #[derive(Clone, Copy, Debug)]
 #[repr(usize)]
 pub(crate) enum Field {
     Slots = 2,
+    MaxValueLen = 3,
+    VectorDim = 4,
     Chunks = 6,
     MapAt = 10,
     RoutesAt = 11,
@@ -39,7 +47,9 @@ pub(crate) enum Field {
     ChunksAt = 14,
     SlotsAt = 15,
     ValuesAt = 17,
+    ValueStride = 18,
     VectorsAt = 19,
+    VectorStride = 20,
 }
 
 /// The bytes of a store whose length is fixed.

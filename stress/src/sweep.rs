@@ -11,11 +11,11 @@ mod birth;
 mod ground;
 mod judge;
 mod model;
+mod picture;
 mod place;
 mod player;
 mod process;
 mod program;
-mod raw;
 mod record;
 mod stage;
 mod tracee;
@@ -26,6 +26,7 @@ pub use place::Place;
 pub use program::SweepPlan;
 pub use record::{Pair, SweepRecord, Violation, sweep_summary};
 
+use crate::forked::Forked;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::rng::Rng;
@@ -34,7 +35,6 @@ use crate::shared::SharedWords;
 use core_affinity::CoreId;
 use place::Image;
 use player::Board;
-use process::Child;
 use record::{Gathered, Report};
 use stage::{Outcome, Play};
 use std::collections::{BTreeSet, HashMap};
@@ -91,7 +91,10 @@ pub fn sweep(plan: &SweepPlan, progress: &mut dyn Progress) -> Result<SweepRecor
             taken: &taken,
         };
         // Forked before any thread is started.
-        let worker = Child::start(|| work.run(core, writer));
+        let worker = Forked::new(|| {
+            work.run(core, writer);
+            0
+        });
         workers.push(worker.map_err(|error| failed("no worker process", &error))?);
         ends.push(reader);
     }

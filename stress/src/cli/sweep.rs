@@ -28,7 +28,7 @@ pub(super) struct SweepArguments {
     /// Scrub levels: none, hybrid, full [default: all of them]
     #[arg(long, value_name = "LEVELS", value_delimiter = ',')]
     scrub: Vec<Scrub>,
-    /// One pair alone: FIRST,SECOND,HOW,SCRUB,LEN[,GROUND[,heard]]
+    /// One pair alone: `FIRST,SECOND,HOW,SCRUB,LEN[,GROUND[,heard]]`
     #[arg(long, value_name = "PAIR", conflicts_with_all = ["first", "second", "how", "scrub"])]
     only: Option<Scene>,
     /// One pause point of that pair alone

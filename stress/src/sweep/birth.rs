@@ -5,9 +5,10 @@
 use super::act::{Act, Answer, StoreFailure};
 use super::ground::{How, Scene};
 use super::player::{Board, Player, Second, Stand};
-use super::process::{Child, breed, name_of};
+use super::process::{breed, name_of};
 use super::stage::{Failure, Outcome, adopt};
 use super::tracee::{Astray, Path, Tracee};
+use crate::forked::Forked;
 use splinter::{Config, Location, Store, StoreError};
 use std::ops::Range;
 use std::rc::Rc;
@@ -47,7 +48,10 @@ impl<'b> Birth<'b> {
         let second = player(scene.second, second).start_second(board);
         let second = second.map_err(|error| format!("no second process: {error}"))?;
         let first = player(scene.first, first);
-        let child = Child::start(|| breed(|| first.be_first(board)));
+        let child = Forked::new(|| {
+            breed(|| first.be_first(board));
+            0
+        });
         let child = child.map_err(|error| format!("no first process: {error}"))?;
         Ok(Self {
             scene,

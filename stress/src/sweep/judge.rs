@@ -4,7 +4,7 @@
 use super::act::{Act, Answer};
 use super::ground::{Cast, Ground, How, KEY_GROUP, MAX_LEN, Scene, VECTOR_DIM};
 use super::model::{Model, Seen, View, agrees};
-use super::raw::Raw;
+use super::picture::Picture;
 use splinter::{Error, Scrub, Store, Type, Watcher, Writer};
 use std::collections::BTreeMap;
 
@@ -377,11 +377,11 @@ impl Judge {
     }
 
     /// Whether a purge that was the last to work, and answered well, left stale bytes.
-    pub(super) fn purged(&self, raw: &Raw<'_>) -> Result<(), String> {
-        let slots = (0..raw.slots()).filter(|number| !raw.slot(*number).is_claimed());
+    pub(super) fn purged(&self, picture: &Picture<'_>) -> Result<(), String> {
+        let slots = (0..picture.slots()).filter(|number| !picture.slot(*number).is_claimed());
         match slots
             .into_iter()
-            .find_map(|number| raw.stale(number, Scrub::Full))
+            .find_map(|number| picture.stale(number, Scrub::Full))
         {
             Some(fault) => Err(format!("after a purge, {fault} (12)")),
             None => Ok(()),

@@ -4,7 +4,8 @@
 
 use super::act::{ANSWER_WORDS, Act, Answer, StoreFailure, perform};
 use super::ground::{Cast, KEY_GROUP};
-use super::process::{Child, gate, is_overdue, now};
+use super::process::{gate, is_overdue, now};
+use crate::forked::Forked;
 use crate::shared::{SharedWords, sleep_on, wake_sleepers};
 use splinter::{Config, Location, Store, Watcher, Writer};
 use std::io;
@@ -170,10 +171,13 @@ impl Player {
     }
 
     /// Is the second, in a process of its own.
-    pub(super) fn start_second<'b>(self, board: &'b Board) -> io::Result<Second<'b>> {
+    pub(super) fn start_second<'b>(self, board: &'b Board) -> Result<Second<'b>, String> {
         let told = board.0.words()[ORDER].load(Acquire);
         board.0.words()[ORDERS_DONE].store(told, Release);
-        let child = Child::start(|| self.be_second(board, told))?;
+        let child = Forked::new(|| {
+            self.be_second(board, told);
+            0
+        })?;
         Ok(Second { child, board })
     }
 
@@ -198,7 +202,7 @@ impl Player {
 
 /// The second, as the sweep sees it.
 pub(super) struct Second<'b> {
-    pub(super) child: Child,
+    pub(super) child: Forked,
     board: &'b Board,
 }
 

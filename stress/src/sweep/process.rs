@@ -1,4 +1,4 @@
-//! What a sweep needs of the kernel: processes that are forked and do not outlive it, a gate at which a
+//! What a sweep needs of the kernel: processes that are forked one after the other, a gate at which a
 //! traced one stands still, the bytes of a store put back, and a watchdog. It knows nothing of
 //! operations or invariants.
 #![allow(unsafe_code)] // Forks, traps, copies a quiet mapping, and installs a signal handler.
@@ -55,44 +55,6 @@ pub(super) fn gate() {
     // SAFETY: the trap changes no register and no memory; whoever calls this is traced, and a process
     // that is not would be ended by it.
     unsafe { std::arch::asm!("int3") };
-}
-
-/// A child of this process, killed and waited for when dropped.
-#[derive(Debug)]
-pub(super) struct Child(Pid);
-
-impl Child {
-    /// Runs `body` in a child, which ends after it.
-    pub(super) fn start(body: impl FnOnce()) -> io::Result<Self> {
-        // SAFETY: this process has one thread, so the child can do what this one can.
-        match unsafe { fork() }? {
-            ForkResult::Parent { child } => Ok(Self(child)),
-            ForkResult::Child => {
-                let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
-                live(body)
-            }
-        }
-    }
-
-    pub(super) fn pid(&self) -> Pid {
-        self.0
-    }
-
-    /// Leaves it to somebody else to end it.
-    pub(super) fn release(self) {
-        std::mem::forget(self);
-    }
-
-    /// Whether it has ended.
-    pub(super) fn has_ended(&self) -> bool {
-        waitpid(self.0, Some(WaitPidFlag::WNOHANG)) != Ok(WaitStatus::StillAlive)
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        end(self.0);
-    }
 }
 
 /// Runs `body` and ends this process, whatever becomes of it.

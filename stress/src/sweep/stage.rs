@@ -5,10 +5,11 @@ use super::act::{Act, Answer};
 use super::birth::Birth;
 use super::ground::{How, Scene};
 use super::judge::{Ears, Histories, Judge};
+use super::picture::Picture;
 use super::player::{Board, Player, Second, Stand};
-use super::process::{Bytes, Child, breed};
-use super::raw::Raw;
+use super::process::{Bytes, breed};
 use super::tracee::{Astray, Path, Tracee};
+use crate::forked::Forked;
 use splinter::{Config, Store, Writer};
 use std::ops::Range;
 use std::rc::Rc;
@@ -144,7 +145,10 @@ impl<'b> Stage<'b> {
         if scene.second.waits() {
             let board = Board::create().map_err(|e| format!("no shared memory: {e}"))?;
             let sleeper = player(scene.second, second.clone());
-            let child = Child::start(|| breed(|| sleeper.be_first(&board)));
+            let child = Forked::new(|| {
+                breed(|| sleeper.be_first(&board));
+                0
+            });
             let child = child.map_err(|e| format!("no second process: {e}"))?;
             self.dreams = Some((board, adopt(child)?));
         }
@@ -156,7 +160,10 @@ impl<'b> Stage<'b> {
         }
         self.second = Some(second);
         let (first, board) = (player(scene.first, first), self.board);
-        let child = Child::start(|| breed(|| first.be_first(board)));
+        let child = Forked::new(|| {
+            breed(|| first.be_first(board));
+            0
+        });
         let child = child.map_err(|e| format!("no first process: {e}"))?;
         self.zygote = Some(adopt(child)?);
         Ok(())
@@ -286,7 +293,7 @@ impl<'b> Stage<'b> {
 
     /// Starts over with new processes and a store as before.
     fn dismiss(&mut self) -> Result<(), Failure> {
-        let hung = |second: &Second<'_>| second.child.has_ended();
+        let hung = |second: &Second<'_>| second.child.ended().is_some();
         if self.second.as_ref().is_none_or(hung) || !self.is_idle() {
             self.second = None;
             self.zygote = None;
@@ -327,7 +334,7 @@ impl<'b> Stage<'b> {
         let histories = self.judge.after_second(histories, &answer, &view)?;
         if scene.second == Act::Purge && scene.how != How::Resume && !answer.is_again() {
             self.bytes.copy_to(&mut self.now);
-            self.judge.purged(&Raw(&self.now))?;
+            self.judge.purged(&Picture(&self.now))?;
         }
         match (scene.how, first) {
             (How::Resume, Some(first)) if scene.first.waits() => {
@@ -361,7 +368,7 @@ impl<'b> Stage<'b> {
             return Err(format!("{act} was not woken by a change (14)"));
         }
         let removes = |act| matches!(act, Act::Unset | Act::Untandem);
-        let slot = Raw(&self.template).slot_of(&self.judge.casts[0].key);
+        let slot = Picture(&self.template).slot_of(&self.judge.casts[0].key);
         let gone = removes(scene.first) || removes(scene.second);
         Judge::noticed(act, &board.answer(0), slot, gone)
     }
@@ -423,15 +430,15 @@ impl<'b> Stage<'b> {
         let view = self.judge.look(&self.store)?;
         let histories = self.judge.after_first(histories, &own, &view)?;
         self.bytes.copy_to(&mut self.now);
-        let raw = Raw(&self.now);
-        if let Some(fault) = raw.fault(&Raw(&self.template), scene.scrub.level()) {
+        let picture = Picture(&self.now);
+        if let Some(fault) = picture.fault(&Picture(&self.template), scene.scrub.level()) {
             return Err(format!("{fault} (6, 7, 12)"));
         }
         if scene.first == Act::Purge
             && !own.is_again()
             && matches!(scene.second, Act::Get | Act::Bump | Act::Open)
         {
-            self.judge.purged(&raw)?;
+            self.judge.purged(&picture)?;
         }
         if let Some(ears) = ears {
             let done = [
@@ -471,7 +478,7 @@ impl<'b> Stage<'b> {
         self.judge.sound(&self.store, keys)?;
         self.bytes.copy_to(&mut self.now);
         let level = self.judge.scene.scrub.level();
-        if let Some(fault) = Raw(&self.now).fault(&Raw(&self.template), level) {
+        if let Some(fault) = Picture(&self.now).fault(&Picture(&self.template), level) {
             return Err(format!("{fault} (6, 7, 12)"));
         }
         self.judge.usable(&mut self.third, keys)?;
@@ -482,14 +489,14 @@ impl<'b> Stage<'b> {
     /// The slots in which a key was and is.
     fn places(&self, key: &str) -> [Option<usize>; 2] {
         [
-            Raw(&self.template).slot_of(key),
-            Raw(&self.now).slot_of(key),
+            Picture(&self.template).slot_of(key),
+            Picture(&self.now).slot_of(key),
         ]
     }
 }
 
 /// Traces a child that asked for it, and takes over what becomes of it.
-pub(super) fn adopt(child: Child) -> Result<Tracee, Failure> {
+pub(super) fn adopt(child: Forked) -> Result<Tracee, Failure> {
     let tracee = Tracee::adopt(child.pid());
     child.release();
     tracee.map_err(|astray| {

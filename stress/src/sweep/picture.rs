@@ -1,28 +1,13 @@
-//! A store's bytes by a way that shares no code with the store: what lies where is taken from the
-//! header's own words, as the format describes them. The table of scrub levels, byte for byte, and epochs.
+//! A copy of a store's bytes, in which nothing moves: the table of scrub levels, byte for byte, and epochs. Like
+//! [`crate::raw`], which has the format's numbers, it shares no code with the store.
 
+use crate::raw::{
+    CURRENT, Field, HAS_VECTOR, NUMBER, PRESENT, SLOT_BYTES, STATE_EPOCH_SHIFT, VECTOR_CURRENT,
+};
 use splinter::Scrub;
 
 /// A copy of an arena.
-pub(super) struct Raw<'a>(pub(super) &'a [u8]);
-
-/// Header words, by their place.
-const SLOTS: usize = 2;
-const MAX_VALUE_LEN: usize = 3;
-const VECTOR_DIM: usize = 4;
-const SLOTS_AT: usize = 15;
-const VALUES_AT: usize = 17;
-const VALUE_STRIDE: usize = 18;
-const VECTORS_AT: usize = 19;
-const VECTOR_STRIDE: usize = 20;
-
-const SLOT_BYTES: usize = 128;
-/// Bits of a meta word.
-const CURRENT: u64 = 1 << 48;
-const PRESENT: u64 = 1 << 49;
-const NUMBER: u64 = 1 << 50;
-const HAS_VECTOR: u64 = 1 << 51;
-const VECTOR_CURRENT: u64 = 1 << 52;
+pub(super) struct Picture<'a>(pub(super) &'a [u8]);
 
 /// One slot.
 pub(super) struct Slot<'a> {
@@ -33,18 +18,18 @@ pub(super) struct Slot<'a> {
     vectors: [&'a [u8]; 2],
 }
 
-impl<'a> Raw<'a> {
+impl<'a> Picture<'a> {
     fn word(&self, at: usize) -> u64 {
         let bytes = self.0[at..at + 8].try_into();
         u64::from_le_bytes(bytes.unwrap_or_default())
     }
 
-    fn header(&self, place: usize) -> usize {
-        self.word(place * 8) as usize
+    fn header(&self, field: Field) -> usize {
+        self.word(field as usize * 8) as usize
     }
 
     pub(super) fn slots(&self) -> usize {
-        self.header(SLOTS)
+        self.header(Field::Slots)
     }
 
     fn pair(&self, at: usize, len: usize) -> [&'a [u8]; 2] {
@@ -52,19 +37,19 @@ impl<'a> Raw<'a> {
     }
 
     pub(super) fn slot(&self, number: usize) -> Slot<'a> {
-        let at = self.header(SLOTS_AT) + number * SLOT_BYTES;
-        let value_len = self.header(MAX_VALUE_LEN).next_multiple_of(64);
-        let vector_len = (self.header(VECTOR_DIM) * 4).next_multiple_of(64);
+        let at = self.header(Field::SlotsAt) + number * SLOT_BYTES;
+        let value_len = self.header(Field::MaxValueLen).next_multiple_of(64);
+        let vector_len = (self.header(Field::VectorDim) * 4).next_multiple_of(64);
         Slot {
             state: self.word(at),
             meta: self.word(at + 16),
             record: &self.0[at..at + SLOT_BYTES],
             values: self.pair(
-                self.header(VALUES_AT) + number * self.header(VALUE_STRIDE),
+                self.header(Field::ValuesAt) + number * self.header(Field::ValueStride),
                 value_len,
             ),
             vectors: self.pair(
-                self.header(VECTORS_AT) + number * self.header(VECTOR_STRIDE),
+                self.header(Field::VectorsAt) + number * self.header(Field::VectorStride),
                 vector_len,
             ),
         }
@@ -77,7 +62,7 @@ impl<'a> Raw<'a> {
 
     /// Says what is wrong with the slots of a store in which nobody works: claims, epochs that went back
     /// since `before`, and bytes that the level wants zero.
-    pub(super) fn fault(&self, before: &Raw<'_>, level: Scrub) -> Option<String> {
+    pub(super) fn fault(&self, before: &Picture<'_>, level: Scrub) -> Option<String> {
         (0..self.slots()).find_map(|number| {
             let (slot, old) = (self.slot(number), before.slot(number));
             if slot.epoch() < old.epoch() {
@@ -110,7 +95,7 @@ impl<'a> Raw<'a> {
 
 impl Slot<'_> {
     pub(super) fn epoch(&self) -> u64 {
-        self.state >> 13
+        self.state >> STATE_EPOCH_SHIFT
     }
 
     pub(super) fn is_claimed(&self) -> bool {
