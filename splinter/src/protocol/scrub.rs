@@ -8,7 +8,7 @@ impl Claimant<'_> {
     /// Leaves no stale byte in the whole store, whatever the level. Returns how many slots were wiped.
     ///
     /// # Errors
-    /// [`Error::Again`] when some slot was held by a living writer; all others were wiped.
+    /// [`Error::Again`] when some slot was held by a living writer, or changed hands; all others were wiped.
     pub(crate) fn purge(&mut self) -> Result<u64, Error> {
         let (mut wiped, mut busy) = (0, false);
         for number in self.arena.marked(|word| word.touched.load(Relaxed)) {
@@ -23,8 +23,8 @@ impl Claimant<'_> {
                     claim.slot.meta.store(meta.0, Release);
                     wiped += 1;
                 }
-                Some(Err(_)) => busy = true,
-                None => {}
+                // It is held, or was neither vacant at the first look nor in use at the second.
+                _ => busy = true,
             }
         }
         if busy { Err(Error::Again) } else { Ok(wiped) }
