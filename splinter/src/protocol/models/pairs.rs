@@ -133,7 +133,7 @@ fn run_pairs(number: bool, scrub: Scrub, is_wanted: impl Fn(&str, &str) -> bool)
 #[test]
 fn every_change_of_a_value_beside_every_other_comes_before_or_after_it() {
     // One that creates beside one that removes two has most orders by far; with a set they are tried.
-    let is_longest = |one, other| one == "set number" && other == "tandem unset";
+    let is_longest = |one: &str, other: &str| one == "set number" && other == "tandem unset";
     run_pairs(false, Scrub::None, |one, other| !is_longest(one, other));
 }
 

@@ -1,0 +1,154 @@
+//! Histories as users meet them: kept by a run, saved, judged again, and refused.
+
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-stress"));
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs a load that must hold and returns its record.
+fn passes(flags: &str) -> Value {
+    let output = program()
+        .arg("run")
+        .args(flags.split_whitespace())
+        .arg("--json")
+        .output()
+        .expect("the program starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let record: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{flags}: {error}: {errors}"));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{flags}: {}",
+        record["reasons"]
+    );
+    record
+}
+
+fn count(record: &Value, op: &str, what: &str) -> u64 {
+    record["operations"][op][what]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{op}.{what} in {}", record["operations"]))
+}
+
+/// A path for a test's file.
+fn scratch(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()))
+}
+
+/// Without its keys.
+const SMALL: &str = "--writers 3 --readers 2 --ops 4000 --scrub hybrid";
+
+#[test]
+fn histories_of_every_kind_of_load_are_linearizable() {
+    let everything = "get=3,set=4,append=3,unset=2,int=3,tandem=2,vector=2,label=1";
+    for workers in ["threads", "processes"] {
+        let record = passes(&format!(
+            "{SMALL} --history --workers {workers} --keys 12 --key-choice hot:2 --mix {everything} \
+             --value-len 32..90 --dim 8"
+        ));
+        let history = &record["history"];
+        // Each operation that was answered is in it, but for labels and appends that found no room.
+        let answered: u64 = ["get", "set", "int", "tandem", "vector", "unset", "read_int"]
+            .iter()
+            .map(|op| count(&record, op, "successes"))
+            .sum();
+        assert!(
+            history["operations"].as_u64().unwrap() > answered,
+            "{history}"
+        );
+        assert_eq!(history["verdict"], "pass");
+        assert_eq!(history["recorded"], "all of the run");
+        assert_eq!(record["invariants"]["linearizability_violations"], 0);
+        // Values, counters, groups and vectors.
+        assert!(history["keys"].as_u64().unwrap() > 36, "{history}");
+    }
+}
+
+#[test]
+fn a_run_ends_when_its_history_is_full_and_says_so() {
+    let record = passes(
+        "--writers 2 --readers 2 --keys 64 --scrub hybrid --duration 60s --history --history-limit 8k",
+    );
+    assert_eq!(
+        record["history"]["recorded"],
+        "all until its room was used up"
+    );
+    let operations = record["history"]["operations"].as_u64().unwrap();
+    assert!((2_000..=8_000 + 128).contains(&operations), "{operations}");
+    assert!(record["window"]["measured_s"].as_f64().unwrap() < 50.0);
+}
+
+#[test]
+fn a_saved_history_is_judged_again_and_a_wrong_one_is_shown_at_its_shortest() {
+    let (good, bad) = (scratch("history"), scratch("wrong-history"));
+    passes(&format!(
+        "{SMALL} --keys 3 --key-choice uniform --history={}",
+        good.display()
+    ));
+    let check = |path: &PathBuf, json: &[&str]| {
+        let command = program().arg("history").arg(path).args(json).output();
+        command.expect("the program starts")
+    };
+    let output = check(&good, &[]);
+    assert!(output.status.success());
+    let text = std::fs::read_to_string(&good).unwrap();
+    // After all was over, somebody reads what was there before the first operation.
+    let filled = text
+        .lines()
+        .find(|line| line.contains("\"worker\":65535"))
+        .unwrap();
+    let mut stale: Value = serde_json::from_str(filled).unwrap();
+    stale["operation"] = "get".into();
+    stale["worker"] = 7.into();
+    stale["epoch"] = 0.into();
+    stale["invoked"] = (u64::MAX - 5).into();
+    stale["returned"] = (u64::MAX - 3).into();
+    std::fs::write(&bad, format!("{text}{stale}\n")).unwrap();
+    let output = check(&bad, &["--json"]);
+    let text = String::from_utf8_lossy(&check(&bad, &[]).stdout).into_owned();
+    std::fs::remove_file(&good).unwrap();
+    std::fs::remove_file(&bad).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&record["kind"], &record["verdict"]),
+        (&"history".into(), &"fail".into())
+    );
+    let window = record["history"]["window"].as_array().unwrap();
+    assert_eq!(window.len(), 2, "{window:?}");
+    assert_eq!(
+        (&window[1]["worker"], &window[1]["operation"]),
+        (&"7".into(), &"get".into())
+    );
+    assert!(
+        text.contains("shortest contradiction") && text.contains("FAIL"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_no_history_is_refused_in_one_line() {
+    let path = scratch("no-history");
+    std::fs::write(&path, "{}\n").unwrap();
+    for flags in [
+        &["history", path.to_str().unwrap()][..],
+        &["history", "/nowhere/at/all"],
+        &["run", "--history", "--value-len", "8"],
+        &["run", "--history", "--no-oracle"],
+        &["run", "--history", "--history-limit", "0"],
+        &["run", "--history=x"],
+        &["run", "--history-limit", "5"],
+    ] {
+        let output = program().args(flags).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{flags:?}: {error}");
+    }
+    std::fs::remove_file(&path).unwrap();
+}
