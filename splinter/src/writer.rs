@@ -421,8 +421,8 @@ impl Writer {
     /// how many slots it looked after.
     ///
     /// # Errors
-    /// [`Error::Again`] when a slot was held by a living writer all the while, or changed hands just then; all others
-    /// are clean.
+    /// [`Error::Again`] when a slot was held by a living writer all the while, or changed hands again and again;
+    /// all others are clean.
     pub fn purge(&mut self) -> Result<u64, Error> {
         self.claimant()?.purge()
     }

@@ -8,22 +8,21 @@ impl Claimant<'_> {
     /// Leaves no stale byte in the whole store, whatever the level. Returns how many slots were wiped.
     ///
     /// # Errors
-    /// [`Error::Again`] when some slot was held by a living writer, or changed hands; all others were wiped.
+    /// [`Error::Again`] when some slot was held by a living writer, or changed hands again and again; all others were wiped.
     pub(crate) fn purge(&mut self) -> Result<u64, Error> {
         let (mut wiped, mut busy) = (0, false);
         for number in self.arena.marked(|word| word.touched.load(Relaxed)) {
             // Of a vacant slot everything was retired before this claim, as the other buffer was.
-            let claim = match self.claim_vacant(number, true) {
-                Some(claim) => Some(Ok(claim)),
-                None => self.claim_if(number, |_| true, |_| Ok(())),
-            };
-            match claim {
+            let vacant = self.claim_vacant(number, true).map(Ok);
+            let claim = vacant.or_else(|| self.claim_if(number, |_| true, |_| Ok(())));
+            // Its key may have been removed between the two.
+            match claim.or_else(|| self.claim_vacant(number, true).map(Ok)) {
                 Some(Ok(claim)) => {
                     let meta = self.arena.wipe(number, claim.slot, claim.meta);
                     claim.slot.meta.store(meta.0, Release);
                     wiped += 1;
                 }
-                // It is held, or was neither vacant at the first look nor in use at the second.
+                // It is held, or changed hands at each look.
                 _ => busy = true,
             }
         }
