@@ -38,15 +38,20 @@ fn changes_are_heard_of_though_a_writer_is_stopped_amid_its_own() {
                 1 => store.watch(&[0, 1, 33]).unwrap(),
                 _ => store.watch_all().unwrap(),
             };
-            let mut next = |number: u64| {
-                let _ = watcher.wait(None);
-                heard[number as usize].store(sight(&store, "own"), Relaxed);
-            };
             loop {
-                next(number as u64);
+                heard[number].store(sight(&store, "own"), Relaxed);
+                if watcher.wait(None).is_err() {
+                    watcher.resync(drop);
+                }
             }
         };
         let _listeners = [0, 1, 2].map(|number| Forked::new(|| listen(number)));
+        let all_know = || {
+            let now = sight(&store, "own");
+            heard.iter().all(|heard| heard.load(Relaxed) == now)
+        };
+        // Nobody is told of what was written before it began to watch.
+        wait_until("all watch", all_know);
         let mut stopped = Forked::new(|| {
             let mut writer = store.writer().unwrap();
             loop {
@@ -59,8 +64,7 @@ fn changes_are_heard_of_though_a_writer_is_stopped_amid_its_own() {
             spin(rng.below(300));
             stopped.stop();
             writer.set("own", &round.to_le_bytes()).unwrap();
-            let now = sight(&store, "own");
-            wait_until("all heard", || heard.iter().all(|heard| heard.load(Relaxed) == now));
+            wait_until("all heard", all_know);
             stopped.go_on();
         }
     });
