@@ -156,6 +156,9 @@ fn gather(ends: Vec<OwnedFd>, scenes: usize, progress: &mut dyn Progress) -> Gat
     gathered
 }
 
+/// How many ways that firsts go are kept.
+const WAYS: usize = 4;
+
 /// What a worker needs.
 struct Work<'a> {
     plan: &'a SweepPlan,
@@ -261,6 +264,10 @@ impl Work<'_> {
             if faults.len() >= ENOUGH || interrupt::requested() {
                 break;
             }
+        }
+        // Scenes that go the same way follow each other. What is kept is copied, page by page, with every fork.
+        if paths.len() >= WAYS {
+            paths.clear();
         }
         paths.insert(label, Rc::clone(&path));
         if !faults.is_empty() {
