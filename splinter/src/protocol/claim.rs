@@ -308,8 +308,7 @@ impl<'a> Claimant<'a> {
         if !slot.state_number.exchange_first(seen.0, state.0) {
             return;
         }
-        let word = if committed { &slot.pending } else { &slot.meta };
-        let meta = Meta(word.load(Acquire));
+        let meta = Meta(if committed { &slot.pending } else { &slot.meta }.load(Acquire));
         let mut claim = Claim::new(number, slot, state, meta);
         mutant!("takeover-idle", return self.release(claim));
         claim.groups = arena.groups_before(slot, seen);

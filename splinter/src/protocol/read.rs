@@ -87,11 +87,18 @@ impl<'a> Arena<'a> {
     /// Opens a window on a slot whatever it holds.
     #[inline(always)]
     pub(crate) fn open(&self, number: u32, slot: &'a Slot) -> Window<'a> {
-        let state = State(slot.state_number.first_acquire());
-        // The state is read before the meta word: what is in force may only get newer in between.
-        let pinned = state.is_of_tandem() && self.is_committed(state);
-        let meta = Meta(load_acquire(if pinned { &slot.pending } else { &slot.meta }));
-        Window { number, slot, state, meta, pinned }
+        loop {
+            let state = State(slot.state_number.first_acquire());
+            // The state is read before the meta word: what is in force may only get newer in between.
+            let pinned = state.is_of_tandem() && self.is_committed(state);
+            let meta = Meta(load_acquire(if pinned { &slot.pending } else { &slot.meta }));
+            let window = Window { number, slot, state, meta, pinned };
+            // The pending word is the claim's only while the claim lasts. Afterwards it may be anything, and the
+            // commit that was seen another tandem's; no key must seem missing for that.
+            if !pinned || window.holds() {
+                return window;
+            }
+        }
     }
 
     /// Whether a tandem's claim has its pending word in force, by its lane's word or its own.

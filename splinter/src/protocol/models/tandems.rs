@@ -1,6 +1,7 @@
 //! Tandems beside readers of all orders, beside writers of one of its keys, and beside each other.
 
 use super::*;
+use crate::arena::layout::EVERY_SLOT;
 
 const TWO: Size = Size { slots: 2, chunks: 1, lanes: 3, words: 1, dim: 0, scrub: Scrub::None };
 
@@ -176,4 +177,29 @@ fn a_tandem_writer_that_dies_beside_a_tandem_read_leaves_one_generation() {
     assert!(seen.is_superset(&whole), "{seen:?}");
     let others = |read: &&_| **read != Err(Error::Again);
     assert_eq!(seen.difference(&whole).find(others), None);
+}
+
+#[test]
+fn no_key_is_missing_for_a_commit_that_is_not_its_claims() {
+    // Invariants 1 and 2. A reader sees the claim of a tandem that came to nothing, and then the commit of the
+    // lane's next one; by then the pending word of the slot is not that claim's any more.
+    let size = Size { words: 2, ..TWO };
+    let seen = explore(move || {
+        let tiny = size.build(&[letter(0), letter(1)]);
+        let mut dying = tiny.claimant(0);
+        dying.record.slot_intent.store(EVERY_SLOT, Release);
+        dying.told = Some(0);
+        std::mem::forget(dying.claim(&letter(0)).unwrap());
+        drop(dying);
+        tiny.kernel.dead[0].store(true, Release);
+        let writer = tiny.writer(0, |heir| {
+            heir.amend(&letter(0), |_, meta| meta).unwrap();
+            heir.set_tandem(&[letter(1)], &[&value(2)]).unwrap();
+        });
+        let reader = tiny.reader(letter(0));
+        writer.join().unwrap();
+        reader.join().unwrap()
+    });
+    assert!(seen.contains(&Ok(value(1).to_vec())), "{seen:?}");
+    assert!(!seen.contains(&Err(Error::NotFound)), "{seen:?}");
 }
