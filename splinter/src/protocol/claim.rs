@@ -191,11 +191,12 @@ impl<'a> Claimant<'a> {
                         self.hint = index;
                         return Ok(claim);
                     }
-                    let state = arena.slot(number).map(|slot| slot.state_number.first_relaxed());
-                    let state = State(state.unwrap_or_default());
-                    if ask && state.is_claimed() && state.lane() != self.lane {
-                        error = Error::Again;
-                    }
+                    let Some(slot) = arena.slot(number) else { continue };
+                    let state = State(slot.state_number.first_acquire());
+                    let vacant = !Meta(slot.meta.load(Relaxed)).is_present();
+                    // One that came free since is no more taken than one that may come free.
+                    let free = if state.is_claimed() { state.lane() != self.lane } else { vacant };
+                    error = if ask && free { Error::Again } else { error };
                 }
             }
         }
