@@ -6,6 +6,7 @@ mod history;
 mod hostile;
 mod kill;
 mod numa;
+mod outlet;
 mod sweep;
 mod wake;
 

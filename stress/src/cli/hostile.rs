@@ -1,13 +1,9 @@
 //! The flags of `hostile`, and what it does with them.
 
-use super::{INCONCLUSIVE, USAGE, complain, say, write_file};
+use super::outlet::{Outlet, Told};
 use crate::hostile::{HostilePlan, Target, hostile, hostile_summary};
-use crate::interrupt;
-use crate::progress::Line;
-use crate::run::RunError;
 use crate::text::parse_duration;
 use clap::Args;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -30,12 +26,8 @@ pub(super) struct HostileArguments {
     /// Seed of all random choices; when they meet is not repeated
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Prints the record as JSON instead of a summary
-    #[arg(long)]
-    json: bool,
-    /// Writes the record to a file
-    #[arg(long, value_name = "PATH")]
-    record: Option<PathBuf>,
+    #[command(flatten)]
+    outlet: Outlet,
 }
 
 /// Attacks and prints.
@@ -51,31 +43,14 @@ pub(super) fn run(arguments: &HostileArguments) -> ExitCode {
         },
         seed: arguments.seed,
     };
-    interrupt::watch();
-    let mut line = Line::new("hostile".to_owned());
-    let result = hostile(&plan, &mut line);
-    drop(line);
-    let record = match result {
-        Ok(record) => record,
-        Err(error) => {
-            complain(&error.to_string());
-            return ExitCode::from(match error {
-                RunError::Usage(_) => USAGE,
-                RunError::Failed(_) => INCONCLUSIVE,
-            });
-        }
-    };
-    let json = serde_json::to_string_pretty(&record).expect("records are plain data");
-    if arguments.json {
-        say(&json);
-    } else {
-        say(&hostile_summary(&record));
-    }
-    if let Some(path) = &arguments.record
-        && let Err(error) = write_file(path, json + "\n")
-    {
-        complain(&error);
-        return ExitCode::from(USAGE);
-    }
-    record.verdict.exit_code()
+    arguments.outlet.conduct(
+        "hostile",
+        None,
+        |line| hostile(&plan, line),
+        |record| Told {
+            summary: hostile_summary(record),
+            verdict: record.verdict,
+            log: None,
+        },
+    )
 }

@@ -1,10 +1,7 @@
 //! The flags of `kill`, and what it does with them.
 
-use super::{INCONCLUSIVE, USAGE, complain, say, write_file};
-use crate::interrupt;
+use super::outlet::{Outlet, Told};
 use crate::kill::{KillPlan, kill, kill_summary};
-use crate::progress::Line;
-use crate::run::RunError;
 use crate::text::parse_count;
 use clap::Args;
 use std::path::PathBuf;
@@ -31,12 +28,8 @@ pub(super) struct KillArguments {
     /// Seed of all random choices
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Prints the record as JSON instead of a summary
-    #[arg(long)]
-    json: bool,
-    /// Writes the record to a file
-    #[arg(long, value_name = "PATH")]
-    record: Option<PathBuf>,
+    #[command(flatten)]
+    outlet: Outlet,
     /// Writes detection and recovery times to a file, as an HdrHistogram V2 log
     #[arg(long, value_name = "PATH")]
     hdr: Option<PathBuf>,
@@ -52,37 +45,14 @@ pub(super) fn run(arguments: &KillArguments) -> ExitCode {
         max_value_len: arguments.max_value_len,
         seed: arguments.seed,
     };
-    interrupt::watch();
-    let mut line = Line::new("kill".to_owned());
-    let result = kill(&plan, &mut line);
-    drop(line);
-    let record = match result {
-        Ok(record) => record,
-        Err(error) => {
-            complain(&error.to_string());
-            return ExitCode::from(match error {
-                RunError::Usage(_) => USAGE,
-                RunError::Failed(_) => INCONCLUSIVE,
-            });
-        }
-    };
-    let json = serde_json::to_string_pretty(&record).expect("records are plain data");
-    if arguments.json {
-        say(&json);
-    } else {
-        say(&kill_summary(&record));
-    }
-    let files = [
-        (&arguments.record, json + "\n"),
-        (&arguments.hdr, record.hdr_log.clone()),
-    ];
-    for (path, text) in files {
-        if let Some(path) = path
-            && let Err(error) = write_file(path, text)
-        {
-            complain(&error);
-            return ExitCode::from(USAGE);
-        }
-    }
-    record.verdict.exit_code()
+    arguments.outlet.conduct(
+        "kill",
+        arguments.hdr.as_ref(),
+        |line| kill(&plan, line),
+        |record| Told {
+            summary: kill_summary(record),
+            verdict: record.verdict,
+            log: Some(record.hdr_log.clone()),
+        },
+    )
 }

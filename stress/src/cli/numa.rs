@@ -1,12 +1,10 @@
 //! The flags of `numa`, and what it does with them.
 
-use super::{USAGE, complain, say, write_file};
-use crate::interrupt;
+use super::outlet::{Outlet, Told};
+use super::{USAGE, complain};
 use crate::numa::{Expected, NumaPlan, Plant, numa, numa_summary};
-use crate::progress::Line;
 use crate::text::parse_count;
 use clap::Args;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What the machine must be like, and where to put the results.
@@ -34,12 +32,8 @@ pub(super) struct NumaArguments {
     /// Makes a mistake on purpose, to see that it is found
     #[arg(long, value_name = "MISTAKE", hide = true)]
     plant: Option<Plant>,
-    /// Prints the record as JSON instead of the table
-    #[arg(long)]
-    json: bool,
-    /// Writes the record to a file
-    #[arg(long, value_name = "PATH")]
-    record: Option<PathBuf>,
+    #[command(flatten)]
+    outlet: Outlet,
 }
 
 /// Checks and prints.
@@ -57,21 +51,14 @@ pub(super) fn run(arguments: &NumaArguments) -> ExitCode {
         seed: arguments.seed,
         plant: arguments.plant,
     };
-    interrupt::watch();
-    let mut line = Line::new("numa".to_owned());
-    let record = numa(&plan, &mut line);
-    drop(line);
-    let json = serde_json::to_string_pretty(&record).expect("records are plain data");
-    if arguments.json {
-        say(&json);
-    } else {
-        say(&numa_summary(&record));
-    }
-    if let Some(path) = &arguments.record
-        && let Err(error) = write_file(path, json + "\n")
-    {
-        complain(&error);
-        return ExitCode::from(USAGE);
-    }
-    record.verdict.exit_code()
+    arguments.outlet.conduct(
+        "numa",
+        None,
+        |line| Ok(numa(&plan, line)),
+        |record| Told {
+            summary: numa_summary(record),
+            verdict: record.verdict,
+            log: None,
+        },
+    )
 }

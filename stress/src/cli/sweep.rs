@@ -1,13 +1,10 @@
 //! The flags of `sweep`, and what it does with them.
 
-use super::{INCONCLUSIVE, USAGE, complain, say, write_file};
-use crate::interrupt;
-use crate::progress::Line;
-use crate::run::RunError;
+use super::outlet::{Outlet, Told};
+use super::{USAGE, complain};
 use crate::sweep::{Act, How, Scene, Scrubbing, SweepPlan, sweep, sweep_summary};
 use clap::Args;
 use splinter::Scrub;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What to sweep, and where to put the results.
@@ -43,12 +40,8 @@ pub(super) struct SweepArguments {
     /// Processes that sweep side by side [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Option<u32>,
-    /// Prints the record as JSON instead of a summary
-    #[arg(long)]
-    json: bool,
-    /// Writes the record to a file
-    #[arg(long, value_name = "PATH")]
-    record: Option<PathBuf>,
+    #[command(flatten)]
+    outlet: Outlet,
 }
 
 /// Sweeps and prints.
@@ -73,31 +66,14 @@ pub(super) fn run(arguments: &SweepArguments) -> ExitCode {
         seed: arguments.seed,
         jobs: arguments.jobs.unwrap_or_default() as usize,
     };
-    interrupt::watch();
-    let mut line = Line::new("sweep".to_owned());
-    let result = sweep(&plan, &mut line);
-    drop(line);
-    let record = match result {
-        Ok(record) => record,
-        Err(error) => {
-            complain(&error.to_string());
-            return ExitCode::from(match error {
-                RunError::Usage(_) => USAGE,
-                RunError::Failed(_) => INCONCLUSIVE,
-            });
-        }
-    };
-    let json = serde_json::to_string_pretty(&record).expect("records are plain data");
-    if arguments.json {
-        say(&json);
-    } else {
-        say(&sweep_summary(&record));
-    }
-    if let Some(path) = &arguments.record
-        && let Err(error) = write_file(path, json + "\n")
-    {
-        complain(&error);
-        return ExitCode::from(USAGE);
-    }
-    record.verdict.exit_code()
+    arguments.outlet.conduct(
+        "sweep",
+        None,
+        |line| sweep(&plan, line),
+        |record| Told {
+            summary: sweep_summary(record),
+            verdict: record.verdict,
+            log: None,
+        },
+    )
 }

@@ -1,12 +1,8 @@
 //! The flags of `wake`, and what it does with them.
 
-use super::{INCONCLUSIVE, USAGE, complain, say, try_file, write_file};
-use crate::interrupt;
-use crate::progress::Line;
-use crate::run::RunError;
+use super::outlet::{Outlet, Told};
 use crate::wake::{WakePlan, wake, wake_summary};
 use clap::Args;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What to measure, where, and where to put the results.
@@ -27,12 +23,8 @@ pub(super) struct WakeArguments {
     /// Seed of the order within the rounds
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Prints the record as JSON instead of a summary
-    #[arg(long)]
-    json: bool,
-    /// Writes the record to a file
-    #[arg(long, value_name = "PATH")]
-    record: Option<PathBuf>,
+    #[command(flatten)]
+    outlet: Outlet,
 }
 
 /// Rounds of a quick measurement.
@@ -51,35 +43,14 @@ pub(super) fn run(arguments: &WakeArguments) -> ExitCode {
         cpu_b: arguments.cpu_b,
         seed: arguments.seed,
     };
-    if let Err(error) = try_file(arguments.record.as_ref()) {
-        complain(&error);
-        return ExitCode::from(USAGE);
-    }
-    interrupt::watch();
-    let mut line = Line::new("wake".to_owned());
-    let result = wake(&plan, &mut line);
-    drop(line);
-    let record = match result {
-        Ok(record) => record,
-        Err(error) => {
-            complain(&error.to_string());
-            return ExitCode::from(match error {
-                RunError::Usage(_) => USAGE,
-                RunError::Failed(_) => INCONCLUSIVE,
-            });
-        }
-    };
-    let json = serde_json::to_string_pretty(&record).expect("records are plain data");
-    if arguments.json {
-        say(&json);
-    } else {
-        say(&wake_summary(&record));
-    }
-    if let Some(path) = &arguments.record
-        && let Err(error) = write_file(path, json + "\n")
-    {
-        complain(&error);
-        return ExitCode::from(USAGE);
-    }
-    record.verdict.exit_code()
+    arguments.outlet.conduct(
+        "wake",
+        None,
+        |line| wake(&plan, line),
+        |record| Told {
+            summary: wake_summary(record),
+            verdict: record.verdict,
+            log: None,
+        },
+    )
 }

@@ -1,0 +1,73 @@
+//! What every verb with a record of its own does alike: whether its files can be written is found out first, then
+//! it works, prints and keeps the record, and ends with the code of its verdict. `run` keeps several records.
+
+use super::{INCONCLUSIVE, USAGE, complain, say, try_file, write_file};
+use crate::interrupt;
+use crate::progress::Line;
+use crate::record::Verdict;
+use crate::run::RunError;
+use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Where the record goes.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Outlet {
+    /// Prints the record as JSON instead of a summary
+    #[arg(long)]
+    json: bool,
+    /// Writes the record to a file
+    #[arg(long, value_name = "PATH")]
+    record: Option<PathBuf>,
+}
+
+/// A record as this needs it: its summary, its verdict, and what else is to be written where.
+pub(super) struct Told {
+    pub(super) summary: String,
+    pub(super) verdict: Verdict,
+    pub(super) log: Option<String>,
+}
+
+impl Outlet {
+    /// Does `work`, the verb's, and hands on what comes of it; `log` is a file for what `tell` has as one.
+    pub(super) fn conduct<R: Serialize>(
+        &self,
+        verb: &str,
+        log: Option<&PathBuf>,
+        work: impl FnOnce(&mut Line) -> Result<R, RunError>,
+        tell: impl FnOnce(&R) -> Told,
+    ) -> ExitCode {
+        let refuse = |error: &str| {
+            complain(error);
+            ExitCode::from(USAGE)
+        };
+        if let Err(error) = try_file(self.record.as_ref()).and_then(|()| try_file(log)) {
+            return refuse(&error);
+        }
+        interrupt::watch();
+        let mut line = Line::new(verb.to_owned());
+        let result = work(&mut line);
+        drop(line);
+        let record = match result {
+            Ok(record) => record,
+            Err(error @ RunError::Usage(_)) => return refuse(&error.to_string()),
+            Err(error @ RunError::Failed(_)) => {
+                complain(&error.to_string());
+                return ExitCode::from(INCONCLUSIVE);
+            }
+        };
+        let told = tell(&record);
+        let json = serde_json::to_string_pretty(&record).expect("records are plain data");
+        say(if self.json { &json } else { &told.summary });
+        let files = [(self.record.as_ref(), Some(json + "\n")), (log, told.log)];
+        for file in files {
+            if let (Some(path), Some(text)) = file
+                && let Err(error) = write_file(path, text)
+            {
+                return refuse(&error);
+            }
+        }
+        told.verdict.exit_code()
+    }
+}
