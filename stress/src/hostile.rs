@@ -4,6 +4,7 @@
 //! a run is here, in order.
 
 mod board;
+mod caller;
 mod calls;
 mod guard;
 mod record;
@@ -22,7 +23,8 @@ use crate::raw::Raw;
 use crate::rng::Rng;
 use crate::run::RunError;
 use board::Board;
-use calls::{Caller, FILLED};
+use caller::{Caller, FILLED};
+use calls::call_all;
 use guard::Guards;
 use record::Evidence;
 use scribble::Scribbler;
@@ -221,7 +223,14 @@ impl<'p> Attack<'p> {
         let scratch = self.scratch.join(format!("worker-{number}"));
         let process = Forked::new(|| {
             let rng = Rng::new(self.plan.seed, stream);
-            Caller::new(&self.store, &self.raw, &self.board, number, &scratch, rng).call();
+            call_all(&mut Caller::new(
+                &self.store,
+                &self.raw,
+                &self.board,
+                number,
+                &scratch,
+                rng,
+            ));
             0
         })?;
         Ok(Worker {

@@ -1,59 +1,15 @@
 //! Runs the program as its users do: every kind of load in small, what it prints, what it exits
 //! with, and what it leaves behind.
 
+mod common;
+
+use common::{count, passes, program, record, refuses, scratch, stress};
 use serde_json::Value;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-stress"));
-    command.stdin(Stdio::null());
-    command
-}
-
-fn run(flags: &str) -> Output {
-    program()
-        .arg("run")
-        .args(flags.split_whitespace())
-        .output()
-        .expect("the program starts")
-}
-
-/// Runs with `--json` and returns the exit code and what stdout held.
-fn record(flags: &str) -> (Option<i32>, Value) {
-    let output = run(&format!("{flags} --json"));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let json = serde_json::from_str(&text)
-        .unwrap_or_else(|error| panic!("{flags}: {error}: {text} {errors}"));
-    (output.status.code(), json)
-}
-
-/// Runs a load that must hold and returns its record.
-fn passes(flags: &str) -> Value {
-    let (code, record) = record(flags);
-    assert_eq!(
-        (code, &record["verdict"]),
-        (Some(0), &Value::from("pass")),
-        "{flags}: {}",
-        record["reasons"]
-    );
-    record
-}
-
-fn count(record: &Value, op: &str, what: &str) -> u64 {
-    record["operations"][op][what]
-        .as_u64()
-        .unwrap_or_else(|| panic!("{op}.{what} in {}", record["operations"]))
-}
-
-/// A path for a test's file.
-fn scratch(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()))
-}
-
-const SMALL: &str = "--writers 3 --readers 2 --keys 64 --ops 4000 --scrub hybrid";
+const SMALL: &str = "run --writers 3 --readers 2 --keys 64 --ops 4000 --scrub hybrid";
 
 #[test]
 fn every_key_choice_holds() {
@@ -128,7 +84,7 @@ fn named_and_file_stores_are_removed_afterwards() {
 fn a_store_that_exists_already_is_left_alone() {
     let path = scratch("taken");
     std::fs::write(&path, "mine").unwrap();
-    let output = run(&format!("{SMALL} --backing file:{}", path.display()));
+    let output = stress(&format!("{SMALL} --backing file:{}", path.display()));
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
     std::fs::remove_file(&path).unwrap();
@@ -221,7 +177,7 @@ fn several_scrub_levels_are_cells_of_one_output() {
 #[test]
 fn the_record_and_the_histograms_go_where_they_are_wanted() {
     let (record, hdr) = (scratch("record.json"), scratch("latency.hdr"));
-    let output = run(&format!(
+    let output = stress(&format!(
         "{SMALL} --record {} --hdr {}",
         record.display(),
         hdr.display()
@@ -254,36 +210,29 @@ fn the_record_and_the_histograms_go_where_they_are_wanted() {
 
 #[test]
 fn a_command_line_that_asks_for_nonsense_is_refused_in_one_line_that_says_what_to_do() {
-    let cases = [
-        ("--writers 0 --readers 0", "--writers"),
-        ("--keys 5 --writers 32", "--keys"),
-        ("--key-choice pareto", "zipf:THETA"),
-        ("--mix put=1", "get, set, append"),
-        ("--mix append=1 --value-len 16", "--value-len"),
-        ("--value-len 9..3", "3..9"),
-        ("--scrub some", "none, hybrid, full or all"),
-        ("--pin 3-", "0-3,8"),
-        ("--node 0 --interleave", "--help"),
-        ("--node 4000", "--node"),
-        ("--duration soon", "500ms"),
-        ("--ops 0", "--ops"),
-        ("--backing tape", "shared:NAME"),
-        ("--backing shared:a/b", "--backing"),
-        ("--dim 2 --mix vector", "--dim"),
-        ("--slots 10 --keys 64", "--slots"),
-        ("--frobnicate", "--help"),
-    ];
-    for (flags, hint) in cases {
-        let output = run(&format!(
-            "--scrub none --duration 100ms --warmup 0s {flags}"
-        ));
-        // The last flag of a kind counts, so a case may give one again.
-        let errors = String::from_utf8(output.stderr).unwrap();
-        assert!(output.stdout.is_empty(), "{flags}");
-        assert_eq!(errors.trim_end().lines().count(), 1, "{flags}: {errors}");
-        assert!(errors.contains(hint), "{flags}: {errors}");
-        assert_eq!(output.status.code(), Some(2), "{flags}: {errors}");
-    }
+    // The last flag of a kind counts, so a case may give one again.
+    refuses(
+        "run --scrub none --duration 100ms --warmup 0s",
+        &[
+            ("--writers 0 --readers 0", "--writers"),
+            ("--keys 5 --writers 32", "--keys"),
+            ("--key-choice pareto", "zipf:THETA"),
+            ("--mix put=1", "get, set, append"),
+            ("--mix append=1 --value-len 16", "--value-len"),
+            ("--value-len 9..3", "3..9"),
+            ("--scrub some", "none, hybrid, full or all"),
+            ("--pin 3-", "0-3,8"),
+            ("--node 0 --interleave", "--help"),
+            ("--node 4000", "--node"),
+            ("--duration soon", "500ms"),
+            ("--ops 0", "--ops"),
+            ("--backing tape", "shared:NAME"),
+            ("--backing shared:a/b", "--backing"),
+            ("--dim 2 --mix vector", "--dim"),
+            ("--slots 10 --keys 64", "--slots"),
+            ("--frobnicate", "--help"),
+        ],
+    );
 }
 
 #[test]
@@ -346,7 +295,8 @@ fn what_is_switched_off_costs_nothing_and_is_labelled() {
 
 #[test]
 fn a_fixed_time_is_measured_after_a_warm_up() {
-    let flags = "--writers 2 --readers 1 --keys 64 --scrub none --duration 200ms --warmup 100ms";
+    let flags =
+        "run --writers 2 --readers 1 --keys 64 --scrub none --duration 200ms --warmup 100ms";
     let record = passes(flags);
     assert_eq!(record["window"]["warmup_ended"], "fixed");
     assert!(record["window"]["measured_s"].as_f64().unwrap() >= 0.2);
@@ -413,7 +363,7 @@ fn watchers_lose_nothing() {
 #[test]
 fn watchers_time_what_they_are_told_of_where_values_tell_the_time() {
     // Long enough for a watcher to get its turn; how much it hears in it does not matter.
-    let load = "--writers 1 --watchers 1 --readers 0 --keys 64 --scrub none --warmup 0s";
+    let load = "run --writers 1 --watchers 1 --readers 0 --keys 64 --scrub none --warmup 0s";
     for (more, timed) in [
         ("", true),
         ("--value-len 39", false),
@@ -470,18 +420,16 @@ fn a_write_wakes_another_process_in_every_way_there_is() {
 #[test]
 fn a_wake_that_cannot_be_measured_is_refused_in_one_line() {
     let here = this_processor();
-    for flags in [
-        "--rounds 0".to_owned(),
-        "--cpu-a 1000000".to_owned(),
-        format!("--cpu-a {here} --cpu-b {here}"),
-        "--quick --rounds 3".to_owned(),
-    ] {
-        let command = &mut program();
-        let output = command.arg("wake").args(flags.split(' ')).output().unwrap();
-        let errors = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{flags}: {errors}");
-        assert_eq!(errors.lines().count(), 1, "{errors}");
-    }
+    let twice = format!("--cpu-a {here} --cpu-b {here}");
+    refuses(
+        "wake",
+        &[
+            ("--rounds 0", "--rounds"),
+            ("--cpu-a 1000000", "--cpu-a"),
+            (&twice, "--cpu-b"),
+            ("--quick --rounds 3", "--quick"),
+        ],
+    );
 }
 
 #[test]

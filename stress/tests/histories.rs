@@ -1,48 +1,13 @@
 //! Histories as users meet them: kept by a run, saved, judged again, and refused.
 
+mod common;
+
+use common::{count, passes, program, refuses, scratch};
 use serde_json::Value;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-stress"));
-    command.stdin(Stdio::null());
-    command
-}
-
-/// Runs a load that must hold and returns its record.
-fn passes(flags: &str) -> Value {
-    let output = program()
-        .arg("run")
-        .args(flags.split_whitespace())
-        .arg("--json")
-        .output()
-        .expect("the program starts");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let record: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{flags}: {error}: {errors}"));
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{flags}: {}",
-        record["reasons"]
-    );
-    record
-}
-
-fn count(record: &Value, op: &str, what: &str) -> u64 {
-    record["operations"][op][what]
-        .as_u64()
-        .unwrap_or_else(|| panic!("{op}.{what} in {}", record["operations"]))
-}
-
-/// A path for a test's file.
-fn scratch(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()))
-}
 
 /// Without its keys.
-const SMALL: &str = "--writers 3 --readers 2 --ops 4000 --scrub hybrid";
+const SMALL: &str = "run --writers 3 --readers 2 --ops 4000 --scrub hybrid";
 
 #[test]
 fn histories_of_every_kind_of_load_are_linearizable() {
@@ -73,7 +38,7 @@ fn histories_of_every_kind_of_load_are_linearizable() {
 #[test]
 fn a_run_ends_when_its_history_is_full_and_says_so() {
     let record = passes(
-        "--writers 2 --readers 2 --keys 64 --scrub hybrid --duration 60s --history --history-limit 8k",
+        "run --writers 2 --readers 2 --keys 64 --scrub hybrid --duration 60s --history --history-limit 8k",
     );
     assert_eq!(
         record["history"]["recorded"],
@@ -136,19 +101,22 @@ fn a_saved_history_is_judged_again_and_a_wrong_one_is_shown_at_its_shortest() {
 fn what_is_no_history_is_refused_in_one_line() {
     let path = scratch("no-history");
     std::fs::write(&path, "{}\n").unwrap();
-    for flags in [
-        &["history", path.to_str().unwrap()][..],
-        &["history", "/nowhere/at/all"],
-        &["run", "--history", "--value-len", "8"],
-        &["run", "--history", "--no-oracle"],
-        &["run", "--history", "--history-limit", "0"],
-        &["run", "--history=x"],
-        &["run", "--history-limit", "5"],
-    ] {
-        let output = program().args(flags).output().unwrap();
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{flags:?}: {error}");
-        assert_eq!(error.lines().count(), 1, "{flags:?}: {error}");
-    }
+    refuses(
+        "history",
+        &[
+            (path.to_str().unwrap(), "history"),
+            ("/nowhere/at/all", "/nowhere/at/all"),
+        ],
+    );
+    refuses(
+        "run",
+        &[
+            ("--history --value-len 8", "--value-len"),
+            ("--history --no-oracle", "--history"),
+            ("--history --history-limit 0", "--history-limit"),
+            ("--history=x", "--history"),
+            ("--history-limit 5", "--history"),
+        ],
+    );
     std::fs::remove_file(&path).unwrap();
 }

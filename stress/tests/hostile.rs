@@ -1,27 +1,18 @@
 //! Runs `splinter-stress hostile` as its users do: a short attack, what it prints, what it exits with, and
 //! what it leaves behind. Invariant 16.
 
-use serde_json::Value;
-use std::process::{Command, Output, Stdio};
+mod common;
 
-fn hostile(flags: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_splinter-stress"))
-        .arg("hostile")
-        .args(flags.split_whitespace())
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts")
-}
+use common::refuses;
 
 #[test]
 fn damage_to_every_part_leads_to_no_crash_hang_panic_or_answer_out_of_bounds() {
-    let mut output = hostile("--duration 3s --json");
+    let (mut code, mut record) = common::record("hostile --duration 3s");
     // On a machine that has little time to give, too short for every call to have been made.
-    if output.status.code() == Some(4) {
-        output = hostile("--duration 30s --json");
+    if code == Some(4) {
+        (code, record) = common::record("hostile --duration 30s");
     }
-    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", record["reasons"]);
+    assert_eq!(code, Some(0), "{}", record["reasons"]);
     assert_eq!(
         (&record["kind"], &record["verdict"]),
         (&"hostile".into(), &"pass".into())
@@ -52,8 +43,7 @@ fn damage_to_every_part_leads_to_no_crash_hang_panic_or_answer_out_of_bounds() {
 
 #[test]
 fn only_the_parts_that_are_named_are_damaged() {
-    let output = hostile("--duration 1s --json --target slots,index --workers 1");
-    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (_, record) = common::record("hostile --duration 1s --target slots,index --workers 1");
     let damage = record["damage"].as_object().unwrap();
     for (part, count) in damage {
         let named = ["slots", "index"].contains(&part.as_str());
@@ -64,20 +54,14 @@ fn only_the_parts_that_are_named_are_damaged() {
 
 #[test]
 fn an_attack_that_cannot_be_had_is_refused_with_one_line() {
-    for (flags, hint) in [
-        ("--target nothing", "header"),
-        ("--duration 0s", "--duration"),
-        ("--workers 0", "--workers"),
-        ("--patience 1ms", "--patience"),
-        ("--bogus", "--bogus"),
-    ] {
-        let output = hostile(flags);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{flags}: {error}");
-        assert!(
-            error.contains(hint) && error.lines().count() == 1,
-            "{flags}: {error}"
-        );
-        assert!(output.stdout.is_empty(), "{flags}");
-    }
+    refuses(
+        "hostile",
+        &[
+            ("--target nothing", "header"),
+            ("--duration 0s", "--duration"),
+            ("--workers 0", "--workers"),
+            ("--patience 1ms", "--patience"),
+            ("--bogus", "--bogus"),
+        ],
+    );
 }

@@ -1,30 +1,16 @@
 //! Runs `splinter-stress kill` as its users do: a small storm, what it prints, what it exits with, and
 //! what it leaves behind. Invariants 1 to 7.
 
-use serde_json::Value;
-use std::process::{Command, Output, Stdio};
+mod common;
 
-fn kill(flags: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_splinter-stress"))
-        .arg("kill")
-        .args(flags.split_whitespace())
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts")
-}
+use common::{passes, refuses, scratch};
 
 #[test]
 fn a_small_storm_keeps_every_invariant_at_every_level_and_says_what_it_hit() {
-    let path = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let path = path.join(format!("kill-{}.hdr", std::process::id()));
+    let path = scratch("kill.hdr");
     let hdr = path.display();
-    let output = kill(&format!("--kills 90 --aimed 30 --json --hdr {hdr}"));
-    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", record["reasons"]);
-    assert_eq!(
-        (&record["kind"], &record["verdict"]),
-        (&"kill".into(), &"pass".into())
-    );
+    let record = passes(&format!("kill --kills 90 --aimed 30 --hdr {hdr}"));
+    assert_eq!(record["kind"], "kill");
     assert_eq!(record["schema_version"], 1);
     let kills = |name: &str| record["kills"][name].as_u64().unwrap();
     assert_eq!(kills("random") + kills("aimed"), 120);
@@ -54,21 +40,15 @@ fn a_small_storm_keeps_every_invariant_at_every_level_and_says_what_it_hit() {
 
 #[test]
 fn a_storm_that_cannot_be_had_is_refused_with_one_line() {
-    for (flags, hint) in [
-        ("--kills 0 --aimed 0", "--kills"),
-        ("--writers 0", "--writers"),
-        ("--readers 99", "--readers"),
-        ("--max-value-len 1", "--max-value-len"),
-        ("--kills many", "20k"),
-        ("--bogus", "--bogus"),
-    ] {
-        let output = kill(flags);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{flags}: {error}");
-        assert!(
-            error.contains(hint) && error.lines().count() == 1,
-            "{flags}: {error}"
-        );
-        assert!(output.stdout.is_empty(), "{flags}");
-    }
+    refuses(
+        "kill",
+        &[
+            ("--kills 0 --aimed 0", "--kills"),
+            ("--writers 0", "--writers"),
+            ("--readers 99", "--readers"),
+            ("--max-value-len 1", "--max-value-len"),
+            ("--kills many", "20k"),
+            ("--bogus", "--bogus"),
+        ],
+    );
 }

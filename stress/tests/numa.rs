@@ -1,25 +1,10 @@
 //! Runs `numa` and what it builds upon as their users do. Most machines have one node: there the proof must not
 //! pass, and still find what is wrong. `ci/numa` runs it where there are four.
 
+mod common;
+
+use common::{record, refuses, stress};
 use serde_json::Value;
-use std::process::{Command, Output, Stdio};
-
-fn stress(flags: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_splinter-stress"))
-        .args(flags.split_whitespace())
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts")
-}
-
-/// Returns the exit code and what stdout held.
-fn record(flags: &str) -> (Option<i32>, Value) {
-    let output = stress(&format!("{flags} --json"));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let json =
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{flags}: {error}: {text}"));
-    (output.status.code(), json)
-}
 
 fn rows<'a>(record: &'a Value, check: &str) -> Vec<&'a Value> {
     let rows = record["rows"].as_array().unwrap().iter();
@@ -131,22 +116,21 @@ fn values_of_a_lane_lie_where_their_writer_runs() {
 
 #[test]
 fn what_makes_no_sense_is_refused_in_one_line() {
-    for (flags, says) in [
-        ("numa --ops 0", "--ops"),
-        ("numa --expect 0", "--expect"),
-        ("numa --nodes many", "--nodes"),
-        ("run --per-lane --mix set,unset", "--per-lane"),
-        ("run --per-lane --pin none", "--pin"),
-        ("run --per-lane --node 0", "--per-lane"),
-        ("run --pin node:999 --ops 100", "--pin"),
-    ] {
-        let output = stress(flags);
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{flags}: {text}");
-        assert!(
-            text.lines().count() == 1 && text.contains(says),
-            "{flags}: {text}"
-        );
-        assert!(output.stdout.is_empty());
-    }
+    refuses(
+        "numa",
+        &[
+            ("--ops 0", "--ops"),
+            ("--expect 0", "--expect"),
+            ("--nodes many", "--nodes"),
+        ],
+    );
+    refuses(
+        "run",
+        &[
+            ("--per-lane --mix set,unset", "--per-lane"),
+            ("--per-lane --pin none", "--pin"),
+            ("--per-lane --node 0", "--per-lane"),
+            ("--pin node:999 --ops 100", "--pin"),
+        ],
+    );
 }

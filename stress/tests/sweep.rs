@@ -1,30 +1,21 @@
 //! Runs `splinter-stress sweep` as its users do: a few points of pairs of every sort, what it prints, and
 //! what it leaves behind.
 
+mod common;
+
+use common::{record, refuses};
 use serde_json::Value;
-use std::process::{Command, Output};
 
 /// Exit code where processes cannot be traced: nothing can be told then.
 const INCONCLUSIVE: i32 = 4;
 
-fn sweep(flags: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_splinter-stress"))
-        .arg("sweep")
-        .args(flags.split_whitespace())
-        .output()
-        .expect("the program starts")
-}
-
 /// Sweeps and returns the record, or nothing where this machine does not permit it.
 fn swept(flags: &str) -> Option<Value> {
-    let output = sweep(&format!("{flags} --json"));
-    let text = String::from_utf8(output.stdout).unwrap();
-    if output.status.code() == Some(INCONCLUSIVE) && text.contains("not permitted") {
+    let (code, record) = record(&format!("sweep {flags}"));
+    if code == Some(INCONCLUSIVE) && record["reasons"].to_string().contains("not permitted") {
         return None;
     }
-    let record: Value =
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    assert_eq!(output.status.code(), Some(0), "{flags}: {record}");
+    assert_eq!(code, Some(0), "{flags}: {record}");
     assert_eq!(record["verdict"], "pass", "{flags}: {record}");
     Some(record)
 }
@@ -80,19 +71,15 @@ fn one_point_is_tried_again_by_its_number() {
 
 #[test]
 fn a_sweep_of_what_is_not_there_is_refused_in_one_line_that_says_what_to_do() {
-    for (flags, word) in [
-        ("--only update,append", "FIRST,SECOND,HOW,SCRUB,LEN"),
-        ("--only update,append,kill,full,193", "192"),
-        ("--first dance", "first-set"),
-        ("--how gently", "resume, kill, stop"),
-        ("--first create --second update", "no pair"),
-        ("--point 3", "--only"),
-    ] {
-        let output = sweep(flags);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{flags}: {text}");
-        assert!(text.contains(word), "{flags}: {text}");
-        assert_eq!(text.trim_end().lines().count(), 1, "{flags}: {text}");
-        assert!(output.stdout.is_empty());
-    }
+    refuses(
+        "sweep",
+        &[
+            ("--only update,append", "FIRST,SECOND,HOW,SCRUB,LEN"),
+            ("--only update,append,kill,full,193", "192"),
+            ("--first dance", "first-set"),
+            ("--how gently", "resume, kill, stop"),
+            ("--first create --second update", "no pair"),
+            ("--point 3", "--only"),
+        ],
+    );
 }

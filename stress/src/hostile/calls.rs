@@ -2,35 +2,14 @@
 //! but one beyond its bounds; what is not right either is a panic, a fault or a call that does not return,
 //! and those the parent sees.
 
-use super::board::Board;
-use crate::raw::Raw;
-use crate::rng::Rng;
+use super::caller::{Answered, Caller, MARGIN, MARK, ORDERS};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use splinter::{
-    Advice, BidTerms, Error, Handle, IntegerOp, Intent, Location, Notifier, Patience,
-    PollableWatcher, Scrub, Store, Type, Watcher, Writer,
-};
+use splinter::{Advice, Error, IntegerOp, Location, Notifier, Patience, Scrub, Store, Type};
 use std::fs::File;
-use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
 
-/// Whether a call gave an answer, and none of those that say that there is none.
-type Answered = bool;
 /// A call, by its name.
 type Call = (&'static str, fn(&mut Caller<'_>) -> Answered);
-
-/// Bytes on both sides of every buffer that is handed out, which must stay as they are.
-const MARGIN: usize = 64;
-const MARK: u8 = 0xc3;
-/// The longest wait, in microseconds.
-const WAIT_US: u64 = 300;
-/// Of so many slots, at most, three in four hold a key at first.
-pub(super) const FILLED: u64 = 40;
-/// Orders of a tandem.
-const ORDERS: usize = 3;
 
 /// The calls. What is rare, or slow, stands at the end.
 pub(super) const CALLS: [Call; 66] = [
@@ -401,213 +380,18 @@ const SLOW: [&str; 8] = [
 ];
 const PASS_OVER: u64 = 15;
 
-/// One who calls.
-pub(super) struct Caller<'a> {
-    store: &'a Store,
-    raw: &'a Raw,
-    board: &'a Board,
-    number: usize,
-    scratch: &'a Path,
-    rng: Rng,
-    calling: usize,
-    max: usize,
-    bytes: Vec<u8>,
-    vector: Vec<f32>,
-    writer: Option<Writer>,
-    watchers: Vec<Watcher>,
-    pollable: Option<PollableWatcher>,
-    handles: Vec<Handle>,
-}
-
-impl<'a> Caller<'a> {
-    pub(super) fn new(
-        store: &'a Store,
-        raw: &'a Raw,
-        board: &'a Board,
-        number: usize,
-        scratch: &'a Path,
-        rng: Rng,
-    ) -> Self {
-        let geometry = store.geometry();
-        let max = geometry.max_value_len as usize;
-        Self {
-            store,
-            raw,
-            board,
-            number,
-            scratch,
-            rng,
-            calling: 0,
-            max,
-            bytes: vec![MARK; max + 2 * MARGIN],
-            vector: vec![0.0; geometry.vector_dim as usize],
-            writer: None,
-            watchers: Vec::new(),
-            pollable: None,
-            handles: Vec::new(),
+/// Has everything called in any order until the board says that it is over.
+pub(super) fn call_all(caller: &mut Caller<'_>) {
+    while !caller.board.is_stopped() {
+        let call = caller.rng.below(CALLS.len() as u64) as usize;
+        let (name, body) = CALLS[call];
+        if SLOW.contains(&name) && caller.rng.below(PASS_OVER) > 0 {
+            continue;
         }
-    }
-
-    /// Calls everything in any order until told to end.
-    pub(super) fn call(&mut self) {
-        while !self.board.is_stopped() {
-            let call = self.rng.below(CALLS.len() as u64) as usize;
-            let (name, body) = CALLS[call];
-            if SLOW.contains(&name) && self.rng.below(PASS_OVER) > 0 {
-                continue;
-            }
-            self.calling = call;
-            self.board.begin(self.number, call);
-            let good = body(self);
-            self.board.end(self.number, call, good);
-        }
-    }
-
-    /// Draws a key: mostly one that was there, or an order of a tandem.
-    fn key(&mut self) -> String {
-        let filled = self.raw.slots().min(FILLED as usize) as u64 * 3 / 4;
-        let number = self.rng.below(filled + 2);
-        match self.rng.below(8) {
-            0 => format!("key{number}.1"),
-            1 => format!("{number:063}"),
-            _ => format!("key{number}"),
-        }
-    }
-
-    fn handle(&mut self) -> Option<Handle> {
-        let at = self.rng.below(self.handles.len() as u64) as usize;
-        self.handles.get(at).copied()
-    }
-
-    fn group(&mut self) -> u8 {
-        self.rng.below(64) as u8
-    }
-
-    fn bid_id(&mut self) -> u32 {
-        1 + self.rng.below(8) as u32
-    }
-
-    fn terms(&mut self) -> BidTerms {
-        BidTerms {
-            intent: Intent::ALL[self.rng.below(Intent::ALL.len() as u64) as usize],
-            priority: self.rng.next_u64() as u8,
-            duration: [0, 100_000, u64::MAX][self.rng.below(3) as usize],
-        }
-    }
-
-    fn deadline(&mut self) -> Option<Instant> {
-        Some(Instant::now() + Duration::from_micros(self.rng.below(WAIT_US)))
-    }
-
-    /// Reads into a buffer that holds the longest value, and nothing more.
-    fn read(&mut self, body: impl FnOnce(&mut [u8]) -> Result<usize, Error>) -> Answered {
-        self.read_into(self.max, body).is_ok()
-    }
-
-    /// Reads into a buffer of `len` bytes, of which neither side may change.
-    fn read_into(
-        &mut self,
-        len: usize,
-        body: impl FnOnce(&mut [u8]) -> Result<usize, Error>,
-    ) -> Result<usize, Error> {
-        let len = len.min(self.max);
-        let whole = MARGIN..MARGIN + len;
-        let answer = body(&mut self.bytes[whole.clone()]);
-        let outside = [0..whole.start, whole.end..whole.end + MARGIN];
-        let untouched = |range: Range<usize>| self.bytes[range].iter().all(|byte| *byte == MARK);
-        let untouched = outside.into_iter().all(untouched);
-        self.hold(untouched && answer.is_ok_and(|got| got <= len) | answer.is_err());
-        self.bytes.fill(MARK);
-        answer
-    }
-
-    /// Holds a length against the longest there can be.
-    fn bound(&mut self, len: usize) -> Answered {
-        self.hold(len <= self.max)
-    }
-
-    fn at_most_slots(&mut self, count: u64) -> Answered {
-        self.hold(count <= self.raw.slots() as u64)
-    }
-
-    /// Counts what does not hold.
-    fn hold(&mut self, holds: bool) -> Answered {
-        if !holds {
-            self.board.beyond(self.number, self.calling);
-        }
-        holds
-    }
-
-    fn write(&mut self, body: impl FnOnce(&mut Writer, &str, &[u8], u64) -> Answered) -> Answered {
-        let (key, word) = (self.key(), self.rng.next_u64());
-        let len = word as usize % (self.max + 2);
-        let len = if self.rng.below(2) == 0 {
-            len % 40
-        } else {
-            len
-        };
-        let bytes = vec![word as u8; len];
-        if self.writer.is_none() {
-            self.writer = self.store.writer().ok();
-        }
-        let writer = self.writer.as_mut();
-        writer.is_some_and(|writer| body(writer, &key, &bytes, word >> 8))
-    }
-
-    fn hear(
-        &mut self,
-        mut body: impl FnMut(&mut Watcher, Option<Instant>) -> Answered,
-    ) -> Answered {
-        let deadline = self.deadline();
-        if self.rng.below(2) == 0 {
-            for watcher in &mut self.watchers {
-                watcher.set_spin(Duration::from_micros(self.rng.below(20)));
-            }
-        }
-        let answers = self
-            .watchers
-            .iter_mut()
-            .map(|watcher| body(watcher, deadline));
-        answers.fold(true, |all, one| all & one)
-    }
-
-    /// Looks around in a store that was just opened, if it was.
-    fn tour(&mut self, store: Option<Store>) -> Answered {
-        let Some(store) = store else { return false };
-        let mut bytes = vec![0; store.geometry().max_value_len.min(1 << 20) as usize];
-        let keys: Vec<_> = store.keys().take(50).collect();
-        for key in &keys {
-            let _ = (store.get(key, &mut bytes), store.snapshot(key));
-            let _ = store.tandem(key, &mut [const { Vec::new() }; ORDERS]);
-        }
-        let _ = (store.len(), store.inspect(), store.header(), store.bids());
-        if let Ok(mut writer) = store.writer() {
-            for key in &keys {
-                let _ = (writer.append(key, b"x"), writer.bump(key));
-                let _ = (writer.integer(key, IntegerOp::Inc(1)), writer.unset(key));
-            }
-            let _ = (writer.set("toured", b"x"), writer.purge());
-        }
-        true
-    }
-
-    /// Makes the bytes of a file: noise, or a copy of the store as it is, whole or cut short.
-    fn forge(&mut self) -> Vec<u8> {
-        let mut bytes: Vec<u8> = match self.rng.below(4) {
-            0 => (0..self.rng.below(20_000))
-                .map(|_| self.rng.next_u64() as u8)
-                .collect(),
-            _ => {
-                let words = self.raw.words().iter().take(1 << 16);
-                words
-                    .flat_map(|word| word.load(Relaxed).to_le_bytes())
-                    .collect()
-            }
-        };
-        if self.rng.below(3) == 0 {
-            bytes.truncate(self.rng.below(bytes.len() as u64 + 1) as usize);
-        }
-        bytes
+        caller.calling = call;
+        caller.board.begin(caller.number, call);
+        let good = body(caller);
+        caller.board.end(caller.number, call, good);
     }
 }
 

@@ -135,21 +135,8 @@ impl Judge {
             agrees(act, &wanted, answer).then_some((first, model))
         });
         let histories: Histories = histories.collect();
-        if histories.is_empty() {
-            return Err(format!(
-                "{act} answered {answer}, where {} is right (1 to 5, 13)",
-                told.join(" or ")
-            ));
-        }
-        let expected = histories[0].1.view();
-        let fit = matching(histories, view);
-        if fit.is_empty() {
-            return Err(format!(
-                "after {act} ({answer}), what is read is explained by no order: {} (1 to 5, 11)",
-                difference(&expected, view)
-            ));
-        }
-        Ok(fit)
+        answered(&histories, act, answer, &told)?;
+        explaining(histories, view, &format!("{act} ({answer})"))
     }
 
     /// What the store holds after the first went on and answered.
@@ -181,21 +168,8 @@ impl Judge {
             (early || agrees(act, &wanted, answer)).then_some((true, model))
         });
         let histories: Histories = histories.collect();
-        if histories.is_empty() {
-            return Err(format!(
-                "{act} answered {answer}, where {} is right (1 to 5, 10, 13)",
-                told.join(" or ")
-            ));
-        }
-        let expected = histories[0].1.view();
-        let fit = matching(histories, view);
-        if fit.is_empty() {
-            return Err(format!(
-                "after both, what is read is explained by no order: {} (1 to 5, 10, 11)",
-                difference(&expected, view)
-            ));
-        }
-        Ok(fit)
+        answered(&histories, act, answer, &told)?;
+        explaining(histories, view, "both")
     }
 
     /// Whether the second may find what it needs in the hands of the first, which lives.
@@ -486,9 +460,33 @@ fn persist<R: PartialEq>(mut attempt: impl FnMut() -> Result<R, Error>) -> Resul
     Err(Error::Again)
 }
 
+/// Holds an answer against what the histories would have had answered, of which those are left that agree.
+fn answered(left: &Histories, act: Act, answer: &Answer, told: &[String]) -> Result<(), String> {
+    if left.is_empty() {
+        let right = told.join(" or ");
+        return Err(format!(
+            "{act} answered {answer}, where {right} is right (1 to 5, 10, 13)"
+        ));
+    }
+    Ok(())
+}
+
 fn matching(histories: Histories, view: &View) -> Histories {
     let fits = |(_, model): &(bool, Model)| model.view() == *view;
     histories.into_iter().filter(fits).collect()
+}
+
+/// Returns those of the histories, of which there is one, that explain what is read.
+fn explaining(histories: Histories, view: &View, after: &str) -> Result<Histories, String> {
+    let expected = histories[0].1.view();
+    let fit = matching(histories, view);
+    if fit.is_empty() {
+        let difference = difference(&expected, view);
+        return Err(format!(
+            "after {after}, what is read is explained by no order: {difference} (1 to 5, 10, 11)"
+        ));
+    }
+    Ok(fit)
 }
 
 /// Says where two views differ.

@@ -1,0 +1,66 @@
+//! What the tests of the program share: how it is run, and what any verb's record and refusals have to look like. A command
+//! line is given as its user types it, without the program's name.
+
+#![allow(dead_code, reason = "each test file uses a part of this")]
+
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-stress"));
+    command.stdin(Stdio::null());
+    command
+}
+
+pub(crate) fn stress(line: &str) -> Output {
+    let words = line.split_whitespace();
+    program().args(words).output().expect("the program starts")
+}
+
+/// Runs with `--json`. Returns the exit code and what stdout held.
+pub(crate) fn record(line: &str) -> (Option<i32>, Value) {
+    let output = stress(&format!("{line} --json"));
+    let text = String::from_utf8(output.stdout).expect("a record is text");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let record = serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{line}: {error}: {text} {errors}"));
+    (output.status.code(), record)
+}
+
+/// Runs what must hold, and returns its record.
+pub(crate) fn passes(line: &str) -> Value {
+    let (code, record) = record(line);
+    let verdict = (code, &record["verdict"]);
+    let reasons = &record["reasons"];
+    assert_eq!(verdict, (Some(0), &"pass".into()), "{line}: {reasons}");
+    record
+}
+
+/// Asserts that a verb refuses each of these flags in one line that has the word beside them.
+pub(crate) fn refuses(verb: &str, cases: &[(&str, &str)]) {
+    for (flags, word) in cases {
+        let output = stress(&format!("{verb} {flags}"));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{verb} {flags}: {error}");
+        assert_eq!(
+            error.trim_end().lines().count(),
+            1,
+            "{verb} {flags}: {error}"
+        );
+        assert!(error.contains(word), "{verb} {flags}: {error}");
+        assert!(output.stdout.is_empty(), "{verb} {flags}");
+    }
+}
+
+/// Returns a number of an operation's from the record of a run.
+pub(crate) fn count(record: &Value, op: &str, what: &str) -> u64 {
+    record["operations"][op][what]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{op}.{what} in {}", record["operations"]))
+}
+
+/// A path for a test's file.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()))
+}
