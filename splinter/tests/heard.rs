@@ -111,23 +111,21 @@ fn listen(store: &Store, mut watcher: Watcher, known: &[AtomicU64]) {
             }
         }
     };
-    ALL.iter().for_each(|key| look(key));
+    let mut lagged = true; // Which key each slot holds at the start is learnt as it is after a lag.
     loop {
-        match watcher.wait(None) {
-            Ok(None) => {}
-            Ok(Some(Change { slot, key, .. })) => {
-                let key = key.map(|key| key.to_string());
-                // The key that was there before, and the one that is there now.
-                let before = places.insert(slot, key.clone()).flatten();
-                before.iter().chain(&key).for_each(|key| look(key));
-            }
-            Err(_) => {
-                watcher.resync(|change| {
-                    places.insert(change.slot, change.key.map(|key| key.to_string()));
-                });
-                ALL.iter().for_each(|key| look(key));
-            }
+        if lagged {
+            watcher.resync(|change| {
+                places.insert(change.slot, change.key.map(|key| key.to_string()));
+            });
+            ALL.iter().for_each(|key| look(key));
         }
+        let next = watcher.wait(None);
+        lagged = next.is_err();
+        let Ok(Some(Change { slot, key, .. })) = next else { continue };
+        let key = key.map(|key| key.to_string());
+        // The key that was there before, and the one that is there now.
+        let before = places.insert(slot, key.clone()).flatten();
+        before.iter().chain(&key).for_each(|key| look(key));
     }
 }
 
