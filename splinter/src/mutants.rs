@@ -32,7 +32,7 @@ mod made {
     /// Every mistake by its name, with the invariants that it breaks and what it is. One line each, which
     /// `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 34] = [
+    const MISTAKES: [(&str, &str, &str); 35] = [
         ("window-unchecked", "1", "a copy is handed on without a second look at the state"),
         ("window-unfenced", "1", "the second look at the state is not ordered behind the copy"),
         ("claim-unfenced", "1", "what is written under a claim is not ordered behind the claim"),
@@ -62,6 +62,7 @@ mod made {
         ("intent-unnoted", "7", "a writer does not note which slot it is about to claim"),
         ("tandem-one-by-one", "11", "a tandem's commit counts for nothing: its orders come into force one by one"),
         ("tandem-unchecked", "11", "a tandem is read as a number of single keys"),
+        ("pending-believed", "2", "the pending word of a tandem's claim is believed after the claim has ended"),
         ("signal-early", "14", "a change is signalled before it is published"),
         ("sleepers-first", "14", "a writer looks for sleepers before it signals"),
         ("bell-silent", "14", "nobody who sleeps for a group is woken"),

@@ -93,6 +93,7 @@ impl<'a> Arena<'a> {
             let pinned = state.is_of_tandem() && self.is_committed(state);
             let meta = Meta(load_acquire(if pinned { &slot.pending } else { &slot.meta }));
             let window = Window { number, slot, state, meta, pinned };
+            mutant!("pending-believed", return window);
             // The pending word is the claim's only while the claim lasts. Afterwards it may be anything, and the
             // commit that was seen another tandem's; no key must seem missing for that.
             if !pinned || window.holds() {
