@@ -15,7 +15,7 @@ const LANE_STRIDE: u64 = 128;
 /// Bytes of a slot's record; words of one, and of a chunk.
 pub(crate) const SLOT_BYTES: usize = 128;
 const SLOT_WORDS: usize = SLOT_BYTES / 8;
-const CHUNK_WORDS: usize = 8;
+pub(crate) const CHUNK_WORDS: usize = 8;
 /// In a slot's record: its meta word, and its key.
 const META: usize = 2;
 const KEY: Range<usize> = 4..12;
@@ -23,7 +23,7 @@ const KEY: Range<usize> = 4..12;
 pub(crate) const STATE_EPOCH_SHIFT: u32 = 13;
 const STATE_LANE: u64 = 0x3ff;
 /// In a chunk's control word.
-const CONTROL_CLAIMED: u64 = 1 << 26;
+pub(crate) const CONTROL_CLAIMED: u64 = 1 << 26;
 const CONTROL_LANE_SHIFT: u32 = 16;
 /// Bits of the meta word: the value buffer that is in force, whether there is a key, whether its value is an integer in
 /// place, whether it has a vector, and which of the two is in force.

@@ -236,6 +236,13 @@ impl Work<'_> {
         };
         pair.instructions = path.len();
         pair.stride = self.stride(&scene, path.len());
+        if let (Some(point), count) = (self.plan.point, stage.points(&path))
+            && point >= count
+        {
+            return Err(format!(
+                "{scene} has {count} points: there is no point {point}"
+            ));
+        }
         let (mut faults, mut traces) = (Vec::new(), 0);
         for at in self.points(&scene, &path, stage.points(&path)) {
             if at >= stage.points(&path) {
@@ -252,7 +259,7 @@ impl Work<'_> {
                 }
                 outcome = stage.point(&path, at)?;
             }
-            pair.points += 1;
+            pair.points += u64::from(!matches!(outcome, Outcome::Missed));
             match outcome {
                 Outcome::Held => {}
                 Outcome::Missed => pair.missed += 1,
@@ -302,7 +309,7 @@ impl Work<'_> {
     /// those around a call of the kernel where most of the others are alike, and the last one.
     fn points(&self, scene: &Scene, path: &Path, count: usize) -> Vec<usize> {
         if let Some(point) = self.plan.point {
-            return vec![point.min(count.saturating_sub(1))];
+            return vec![point];
         }
         let number = self.scenes.iter().position(|known| known == scene);
         let mut rng = Rng::new(self.plan.seed, number.unwrap_or_default() as u64);

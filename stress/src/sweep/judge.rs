@@ -2,7 +2,7 @@
 //! said in words, with the number of the invariant that it breaks (section 7 of the store's design).
 
 use super::act::{Act, Answer};
-use super::ground::{Cast, Ground, How, KEY_GROUP, MAX_LEN, Scene, VECTOR_DIM};
+use super::ground::{Cast, Ground, How, KEY_GROUP, LABEL_GROUP, MAX_LEN, Scene, VECTOR_DIM};
 use super::model::{Model, Seen, View, agrees};
 use super::picture::Picture;
 use splinter::{Error, Scrub, Store, Type, Watcher, Writer};
@@ -27,37 +27,46 @@ pub(super) struct Judge {
 pub(super) struct Ears {
     all: Watcher,
     group: Watcher,
+    label: Watcher,
 }
 
-/// What the ears heard: changes by slot, and signals of the group.
-pub(super) struct Heard {
+/// What the ears heard: changes by slot, and signals of the keys' group and of the label's.
+#[derive(Default)]
+struct Heard {
     slots: BTreeMap<u32, u32>,
     group: u32,
+    label: u32,
     lagged: bool,
 }
 
 impl Ears {
     pub(super) fn open(store: &Store) -> Option<Self> {
-        let (all, group) = (store.watch_all().ok()?, store.watch(&[KEY_GROUP]).ok()?);
-        Some(Self { all, group })
+        Some(Self {
+            all: store.watch_all().ok()?,
+            group: store.watch(&[KEY_GROUP]).ok()?,
+            label: store.watch(&[LABEL_GROUP]).ok()?,
+        })
     }
 
     /// Takes all that there is word of.
-    fn listen(&mut self, heard: &mut Heard) {
-        for _ in 0..64 {
-            match self.all.try_next() {
-                Ok(Some(change)) => *heard.slots.entry(change.slot).or_default() += 1,
-                Ok(None) => break,
-                Err(_) => heard.lagged = true,
+    fn listen(&mut self) -> Heard {
+        let mut heard = Heard::default();
+        let mut take = |watcher: &mut Watcher, hear: &mut dyn FnMut(u32)| {
+            for _ in 0..64 {
+                match watcher.try_next() {
+                    Ok(Some(change)) => hear(change.slot),
+                    Ok(None) => break,
+                    Err(_) => heard.lagged = true,
+                }
             }
-        }
-        for _ in 0..64 {
-            match self.group.try_next() {
-                Ok(Some(_)) => heard.group += 1,
-                Ok(None) => break,
-                Err(_) => heard.lagged = true,
-            }
-        }
+        };
+        let slots = &mut heard.slots;
+        take(&mut self.all, &mut |slot| {
+            *slots.entry(slot).or_default() += 1
+        });
+        take(&mut self.group, &mut |_| heard.group += 1);
+        take(&mut self.label, &mut |_| heard.label += 1);
+        heard
     }
 }
 
@@ -110,6 +119,7 @@ impl Judge {
         histories: Histories,
         answer: &Answer,
         view: &View,
+        is_claimed: impl FnOnce() -> bool,
     ) -> Result<Histories, String> {
         let (act, cast) = (self.scene.second, &self.casts[1]);
         if let Answer::Failed(failure) = answer {
@@ -123,6 +133,11 @@ impl Judge {
                 } else {
                     "the first is busy with something else"
                 }
+            ));
+        }
+        if answer.is_again() && !is_claimed() {
+            return Err(format!(
+                "{act} was answered Again, though nothing is held (5, 8)"
             ));
         }
         let mut told = Vec::new();
@@ -147,7 +162,9 @@ impl Judge {
         view: &View,
     ) -> Result<Histories, String> {
         let (act, cast) = (self.scene.first, &self.casts[0]);
-        if answer.is_again() && !act.is_of_tandem() {
+        // A tandem may have found another order missing than there is.
+        let may_give_up = act.is_of_tandem() && self.scene.second.changes();
+        if answer.is_again() && !may_give_up {
             return Err(format!(
                 "{act} was answered Again, though nobody holds anything (5, 8)"
             ));
@@ -201,16 +218,16 @@ impl Judge {
     }
 
     /// Whether somebody who waited for a change was answered rightly after one: the answer of a poller or a
-    /// watcher, the slot in which the key was, and whether it may be gone by now.
+    /// watcher, the slot in which the key was with the epoch that it had, and whether it may be gone by now.
     pub(super) fn noticed(
         act: Act,
         answer: &Answer,
-        slot: Option<usize>,
+        slot: Option<(usize, u64)>,
         gone: bool,
     ) -> Result<(), String> {
         let right = match (act, answer) {
-            (Act::Watch, Answer::Done(heard)) => slot.is_none_or(|slot| *heard == slot as u64),
-            (Act::Poll, Answer::Done(_)) => true,
+            (Act::Watch, Answer::Done(heard)) => slot.is_none_or(|(slot, _)| *heard == slot as u64),
+            (Act::Poll, Answer::Done(epoch)) => slot.is_none_or(|(_, old)| *epoch > old),
             (Act::Poll, Answer::Refused(Error::NotFound)) => gone,
             _ => false,
         };
@@ -221,19 +238,26 @@ impl Judge {
         }
     }
 
-    /// What others find while the first stands still: its own keys aside, everything goes on (invariant 8).
-    pub(super) fn beside_the_stopped(&self, third: &mut Writer) -> Result<(), String> {
+    /// What others find while the first stands still: its own keys aside, or the one that its purge holds,
+    /// everything goes on (invariant 8).
+    pub(super) fn beside_the_stopped(
+        &self,
+        third: &mut Writer,
+        picture: &Picture<'_>,
+    ) -> Result<(), String> {
         let first = &self.casts[0];
         let own = [first.key.clone(), first.order()];
-        if self.scene.first != Act::Purge {
-            for key in self.keys.iter().filter(|key| !own.contains(key)) {
-                match third.bump(key) {
-                    Ok(()) | Err(Error::NotFound) => {}
-                    Err(error) => {
-                        return Err(format!(
-                            "beside the stopped, {key} cannot be written: {error:?} (8)"
-                        ));
-                    }
+        let is_own = |key: &String| match self.scene.first {
+            Act::Purge => picture.holds(key),
+            _ => own.contains(key),
+        };
+        for key in self.keys.iter().filter(|key| !is_own(key)) {
+            match third.bump(key) {
+                Ok(()) | Err(Error::NotFound) => {}
+                Err(error) => {
+                    return Err(format!(
+                        "beside the stopped, {key} cannot be written: {error:?} (8)"
+                    ));
                 }
             }
         }
@@ -380,14 +404,9 @@ impl Judge {
         slots: impl Fn(&str) -> [Option<usize>; 2],
         done: [bool; 2],
     ) -> Result<(), String> {
-        let mut heard = Heard {
-            slots: BTreeMap::new(),
-            group: 0,
-            lagged: false,
-        };
-        ears.listen(&mut heard);
+        let heard = ears.listen();
         if heard.lagged {
-            return Ok(());
+            return Err("a few changes were too many for who listens (14)".to_owned());
         }
         let mut wanted: BTreeMap<&str, u32> = BTreeMap::new();
         let mut grouped = 0;
@@ -414,6 +433,9 @@ impl Judge {
         }
         if grouped > 0 && heard.group == 0 {
             return Err("a change was not heard of by its group (14)".to_owned());
+        }
+        if self.scene.first == Act::Label && done[0] && heard.label == 0 {
+            return Err("a change was not heard of by its label's group (14)".to_owned());
         }
         Ok(())
     }

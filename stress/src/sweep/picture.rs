@@ -2,7 +2,8 @@
 //! [`crate::raw`], which has the format's numbers, it shares no code with the store.
 
 use crate::raw::{
-    CURRENT, Field, HAS_VECTOR, NUMBER, PRESENT, SLOT_BYTES, STATE_EPOCH_SHIFT, VECTOR_CURRENT,
+    CHUNK_WORDS, CONTROL_CLAIMED, CURRENT, Field, HAS_VECTOR, NUMBER, PRESENT, SLOT_BYTES,
+    STATE_EPOCH_SHIFT, VECTOR_CURRENT,
 };
 use splinter::Scrub;
 
@@ -60,8 +61,23 @@ impl<'a> Picture<'a> {
         (0..self.slots()).find(|number| self.slot(*number).key() == Some(key.as_bytes()))
     }
 
+    /// Whether anybody holds a slot or a chunk of the index.
+    pub(super) fn is_claimed(&self) -> bool {
+        let at = self.header(Field::ChunksAt);
+        let controls = (0..self.header(Field::Chunks)).map(|n| self.word(at + n * CHUNK_WORDS * 8));
+        let slots = (0..self.slots()).map(|number| self.slot(number));
+        controls.into_iter().any(|word| word & CONTROL_CLAIMED != 0)
+            || slots.into_iter().any(|slot| slot.is_claimed())
+    }
+
+    /// Whether anybody holds the slot of a key.
+    pub(super) fn holds(&self, key: &str) -> bool {
+        let slot = self.slot_of(key);
+        slot.is_some_and(|number| self.slot(number).is_claimed())
+    }
+
     /// Says what is wrong with the slots of a store in which nobody works: claims, epochs that went back
-    /// since `before`, and bytes that the level wants zero.
+    /// since `before` or stayed though the slot did not, and bytes that the level wants zero.
     pub(super) fn fault(&self, before: &Picture<'_>, level: Scrub) -> Option<String> {
         (0..self.slots()).find_map(|number| {
             let (slot, old) = (self.slot(number), before.slot(number));
@@ -71,6 +87,10 @@ impl<'a> Picture<'a> {
                     old.epoch(),
                     slot.epoch()
                 ));
+            }
+            // The number and the meta word.
+            if slot.epoch() == old.epoch() && slot.record[8..24] != old.record[8..24] {
+                return Some(format!("slot {number} changed and its epoch did not"));
             }
             if slot.is_claimed() {
                 return Some(format!("slot {number} is still claimed"));

@@ -123,9 +123,17 @@ impl Gathered {
         if points == 0 && self.reasons.is_empty() {
             self.reasons.push("no pause point was tried".to_owned());
         }
-        if missed * 100 > points * MISSED_PERCENT {
+        let all = points + missed;
+        if missed * 100 > all * MISSED_PERCENT {
             self.reasons.push(format!(
-                "{missed} of {points} points were missed: the first did not take the same way again"
+                "{missed} of {all} points were missed: the first did not take the same way again"
+            ));
+        }
+        for pair in self.pairs.iter().filter(|pair| pair.points == 0) {
+            let (first, second) = (pair.first, pair.second);
+            self.reasons.push(format!(
+                "no point of {first},{second},{} was tried",
+                pair.how
             ));
         }
         let verdict = match (violations, self.reasons.is_empty()) {

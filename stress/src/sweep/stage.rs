@@ -331,7 +331,14 @@ impl<'b> Stage<'b> {
         let second = self.second.as_ref().and_then(Second::play);
         let answer = second.ok_or_else(|| format!("{} did not end (7, 8)", scene.second))?;
         let view = self.judge.look(&self.store)?;
-        let histories = self.judge.after_second(histories, &answer, &view)?;
+        let (bytes, now) = (&self.bytes, &mut self.now);
+        let is_claimed = || {
+            bytes.copy_to(now);
+            Picture(now).is_claimed()
+        };
+        let histories = self
+            .judge
+            .after_second(histories, &answer, &view, is_claimed)?;
         if scene.second == Act::Purge && scene.how != How::Resume && !answer.is_again() {
             self.bytes.copy_to(&mut self.now);
             self.judge.purged(&Picture(&self.now))?;
@@ -347,7 +354,9 @@ impl<'b> Stage<'b> {
             (How::Resume, Some(first)) => self.go_on(first, histories, &answer, ears),
             (_, first) => {
                 if let Some(first) = first {
-                    self.judge.beside_the_stopped(&mut self.third)?;
+                    self.bytes.copy_to(&mut self.now);
+                    self.judge
+                        .beside_the_stopped(&mut self.third, &Picture(&self.now))?;
                     let view = self.judge.look(&self.store)?;
                     self.judge.after_stop(&histories, &view)?;
                     first.kill();
@@ -368,7 +377,9 @@ impl<'b> Stage<'b> {
             return Err(format!("{act} was not woken by a change (14)"));
         }
         let removes = |act| matches!(act, Act::Unset | Act::Untandem);
-        let slot = Picture(&self.template).slot_of(&self.judge.casts[0].key);
+        let before = Picture(&self.template);
+        let slot = before.slot_of(&self.judge.casts[0].key);
+        let slot = slot.map(|number| (number, before.slot(number).epoch()));
         let gone = removes(scene.first) || removes(scene.second);
         Judge::noticed(act, &board.answer(0), slot, gone)
     }
@@ -389,12 +400,13 @@ impl<'b> Stage<'b> {
                     .map_err(|astray| format!("{} did not end: {astray:?} (8)", scene.first))?;
                 let answer = self.board.answer(0);
                 let view = self.judge.look(&self.store)?;
-                self.judge.after_first(histories, &answer, &view)?;
+                let histories = self.judge.after_first(histories, &answer, &view)?;
                 if self.judge.is_change(0, &answer) {
                     awaken(self)?;
                 }
+                drop(sleeper);
                 self.first = Some(first);
-                Ok(())
+                self.at_rest(&histories)
             }
             None => {
                 self.store
@@ -430,15 +442,11 @@ impl<'b> Stage<'b> {
         let view = self.judge.look(&self.store)?;
         let histories = self.judge.after_first(histories, &own, &view)?;
         self.bytes.copy_to(&mut self.now);
-        let picture = Picture(&self.now);
-        if let Some(fault) = picture.fault(&Picture(&self.template), scene.scrub.level()) {
-            return Err(format!("{fault} (6, 7, 12)"));
-        }
         if scene.first == Act::Purge
             && !own.is_again()
             && matches!(scene.second, Act::Get | Act::Bump | Act::Open)
         {
-            self.judge.purged(&picture)?;
+            self.judge.purged(&Picture(&self.now))?;
         }
         if let Some(ears) = ears {
             let done = [
@@ -447,11 +455,7 @@ impl<'b> Stage<'b> {
             ];
             self.judge.heard(ears, |key| self.places(key), done)?;
         }
-        let keys = histories[0].1.cells.len();
-        self.judge.sound(&self.store, keys)?;
-        self.judge.usable(&mut self.third, keys)?;
-        self.judge.settled(&self.store, &histories)?;
-        self.judge.sound(&self.store, keys)?;
+        self.at_rest(&histories)?;
         self.first = Some(first);
         Ok(())
     }
@@ -474,13 +478,18 @@ impl<'b> Stage<'b> {
         }
         self.judge.mended(&mut self.third, histories)?;
         heir(&self.store)?;
-        let keys = histories[0].1.cells.len();
-        self.judge.sound(&self.store, keys)?;
+        self.at_rest(histories)
+    }
+
+    /// Looks at the store when nobody works in it any more.
+    fn at_rest(&mut self, histories: &Histories) -> Result<(), String> {
         self.bytes.copy_to(&mut self.now);
         let level = self.judge.scene.scrub.level();
         if let Some(fault) = Picture(&self.now).fault(&Picture(&self.template), level) {
             return Err(format!("{fault} (6, 7, 12)"));
         }
+        let keys = histories[0].1.cells.len();
+        self.judge.sound(&self.store, keys)?;
         self.judge.usable(&mut self.third, keys)?;
         self.judge.settled(&self.store, histories)?;
         self.judge.sound(&self.store, keys)
