@@ -183,10 +183,10 @@ impl<'a> Claimant<'a> {
         for ask in [false, true] {
             for step in 0..map.len() {
                 let index = (self.hint + step) % map.len();
-                let mut free = !map[index].used.load(Relaxed);
-                while free != 0 {
-                    let number = index as u32 * 64 + free.trailing_zeros();
-                    free &= free - 1;
+                let mut unused = !map[index].used.load(Relaxed);
+                while unused != 0 {
+                    let number = index as u32 * 64 + unused.trailing_zeros();
+                    unused &= unused - 1;
                     if let Some(claim) = self.claim_vacant(number, ask) {
                         self.hint = index;
                         return Ok(claim);
@@ -194,7 +194,7 @@ impl<'a> Claimant<'a> {
                     let Some(slot) = arena.slot(number) else { continue };
                     let state = State(slot.state_number.first_acquire());
                     let vacant = !Meta(slot.meta.load(Relaxed)).is_present();
-                    // One that came free since is no more taken than one that may come free.
+                    // Free by now, or perhaps soon: who holds it may give it back.
                     let free = if state.is_claimed() { state.lane() != self.lane } else { vacant };
                     error = if ask && free { Error::Again } else { error };
                 }

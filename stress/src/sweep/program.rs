@@ -3,6 +3,7 @@
 
 use super::act::Act;
 use super::ground::{Ground, How, Scene, Scrubbing};
+use crate::rng::Rng;
 use std::collections::BTreeSet;
 
 /// What to sweep.
@@ -66,18 +67,22 @@ impl SweepPlan {
     /// Whether a quick sweep plays the scene: of the scrub levels and lengths of a pair it takes one, another
     /// for every pair and seed.
     fn is_sample(&self, scene: &Scene) -> bool {
-        let number = |act| Act::ALL.iter().position(|(known, _)| *known == act);
-        let number = [scene.first, scene.second].map(|act| number(act).unwrap_or_default());
-        let draw = number[0] * 7 + number[1] * 3 + scene.how as usize + self.seed as usize;
-        let level = Scrubbing::ALL[draw % 3];
-        let usual = scene.heard || scene.value_len == LEN && scene.scrub == Scrubbing::HYBRID;
-        let special =
-            usual && (scene.heard || !matches!(scene.ground, Ground::Same | Ground::Other));
-        let waits = scene.first.waits() || scene.second.waits();
-        let names = matches!(scene.first, Act::Create | Act::Open);
-        let by_level = scene.scrub == level && scene.value_len == LEN && !special;
-        let by_length = scene.scrub == level && scene.value_len == LENS[draw % LENS.len()];
-        names || waits || by_level || by_length || special && draw.is_multiple_of(2)
+        if matches!(scene.first, Act::Create | Act::Open)
+            || scene.first.waits()
+            || scene.second.waits()
+        {
+            return true;
+        }
+        let pair = (scene.first as u64 * 100 + scene.second as u64) * 10 + scene.how as u64;
+        let mut rng = Rng::new(self.seed, pair);
+        let level = Scrubbing::ALL[rng.below(3) as usize];
+        let len = LENS[rng.below(LENS.len() as u64) as usize];
+        let every_other = rng.below(2) == 0;
+        let special = scene.heard || !matches!(scene.ground, Ground::Same | Ground::Other);
+        if special {
+            return every_other;
+        }
+        scene.scrub == level && [LEN, len].contains(&scene.value_len)
     }
 
     fn of_pair(&self, first: Act, second: Act, how: How, scenes: &mut BTreeSet<Scene>) {
