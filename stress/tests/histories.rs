@@ -112,7 +112,7 @@ fn what_is_no_history_is_refused_in_one_line() {
         "run",
         &[
             ("--history --value-len 8", "--value-len"),
-            ("--history --no-oracle", "--history"),
+            ("--history --no-oracle", "--no-oracle"),
             ("--history --history-limit 0", "--history-limit"),
             ("--history=x", "--history"),
             ("--history-limit 5", "--history"),

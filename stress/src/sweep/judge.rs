@@ -62,7 +62,7 @@ impl Ears {
         };
         let slots = &mut heard.slots;
         take(&mut self.all, &mut |slot| {
-            *slots.entry(slot).or_default() += 1
+            *slots.entry(slot).or_default() += 1;
         });
         take(&mut self.group, &mut |_| heard.group += 1);
         take(&mut self.label, &mut |_| heard.label += 1);
