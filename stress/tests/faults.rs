@@ -1,6 +1,8 @@
 //! Runs the program on machines that refuse: no room in shared memory, no descriptors, no memory, nowhere to write. It says
 //! so in one line, exits with 2 or 4, and leaves nothing behind.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -30,7 +32,7 @@ fn with_small_memory(script: &str) -> Option<Output> {
         command.output()
     };
     if !unshare(mounts).is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: no mount namespace of its own here");
+        common::skipped("the program with small file systems: no mount namespace here");
         return None;
     }
     Some(unshare(&format!("{mounts} && {script}")).expect("it went a moment ago"))

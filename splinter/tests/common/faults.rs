@@ -88,7 +88,7 @@ impl Mounts {
         match mapped {
             Ok(()) => Some(Self(())),
             Err(error) => {
-                eprintln!("SKIPPED: no mount namespace of its own here: {error}");
+                super::skipped(&format!("small file systems: no mount namespace here: {error}"));
                 None
             }
         }

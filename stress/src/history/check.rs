@@ -82,6 +82,9 @@ impl Judge<'_> {
         let mut zones = self.lives(&versions);
         self.check_order(&versions);
         for (at, event) in (0..).zip(self.events) {
+            if event.act == Act::NotFound && self.kind == Kind::Group {
+                self.check_missing(at, &versions);
+            }
             // Anything that changes the value writes nothing to the vector.
             let empty = self.kind == Kind::Vector && event.act.makes_version();
             if event.act == Act::NotFound || empty {
@@ -264,6 +267,17 @@ impl Judge<'_> {
                            had returned before the second was invoked";
                 self.contradict(pair.into_iter().flatten(), why);
             }
+        }
+    }
+
+    /// Checks that an answer "not found" can lie before all versions: nobody removes what is written whole.
+    fn check_missing(&mut self, at: u32, versions: &[Version]) {
+        let first = versions.iter().map(|version| version.upper).min();
+        let invoked = self.invoked(at);
+        if let Some(first) = first.filter(|first| first.0 < invoked.0) {
+            let pair = [first.1, invoked.1];
+            let why = "what nobody removes was there when the first returned, and not found by the second";
+            self.contradict(pair.into_iter().flatten(), why);
         }
     }
 

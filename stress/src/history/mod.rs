@@ -17,7 +17,8 @@
 //! - *counter*: additions, which return the sum, and reads. Sums are versions: the run must go through them in
 //!   their order, and each addition must find the sum that it added to.
 //! - *register*: writes of a whole that nobody removes, and reads. A tandem group is one, and so is a key's
-//!   vector, to which every change of the key's value is a write of nothing. Its versions have no order.
+//!   vector, to which every change of the key's value is a write of nothing. Its versions have no order. An answer
+//!   that a group was not found must lie before all of its writes.
 //!
 //! Calls that answered `Again` did nothing, and are not recorded: were one of them to do something after all, its
 //! value would have been read before the call that succeeded was invoked, or found in the place of another.
@@ -177,6 +178,8 @@ pub(crate) struct History {
     /// All operations, those of object `n` from `starts[n]` to `starts[n + 1]`.
     pub(crate) events: Vec<Event>,
     pub(crate) starts: Vec<usize>,
+    /// What could not be read after the last operation, in words: nobody knows whether it is as it should be.
+    pub(crate) unread: Vec<String>,
     /// Length of a cycle of the clock.
     pub(crate) cycle_ns: f64,
 }
@@ -207,6 +210,7 @@ impl History {
             objects,
             events: grouped,
             starts,
+            unread: Vec::new(),
             cycle_ns,
         }
     }

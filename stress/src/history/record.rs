@@ -75,7 +75,7 @@ impl HistoryRecord {
         let keys = (0..history.objects.len())
             .filter(|&object| !history.of(object).is_empty())
             .count();
-        Self {
+        let mut record = Self {
             operations,
             keys: keys as u64,
             verdict: if wrong.is_empty() {
@@ -89,7 +89,11 @@ impl HistoryRecord {
             checked_per_s: operations as f64 / check_s.max(1e-9),
             why,
             window,
+        };
+        for unread in &history.unread {
+            record.doubt(unread.clone());
         }
+        record
     }
 
     /// Says that nothing can be told, though what was recorded was checked.

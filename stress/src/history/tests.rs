@@ -95,6 +95,7 @@ impl Simulation {
                 event.act = [Act::Set, Act::Append, Act::Unset][rng.below(3) as usize];
                 self.holds = None;
             }
+            (Kind::Group, None) if choice < 4 => {}
             (_, Some((_, id, _))) if choice < 6 => {
                 event.act = Act::Read;
                 event.id = id;
@@ -196,7 +197,7 @@ fn is_known(kind: Kind, event: &Event) -> bool {
             event.act,
             Act::Set | Act::Add | Act::GetNumber | Act::NotFound
         ),
-        Kind::Group => matches!(event.act, Act::Write | Act::Read),
+        Kind::Group => matches!(event.act, Act::Write | Act::Read | Act::NotFound),
         Kind::Vector => !matches!(
             event.act,
             Act::Get | Act::Add | Act::GetNumber | Act::NotFound

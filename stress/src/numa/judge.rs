@@ -214,7 +214,21 @@ fn as_policy(policy: &Pin, machine: &Machine, seats: &[(usize, u32)]) -> Option<
         }
         *by_node.entry(node).or_default() += 1;
     }
-    None
+    match policy {
+        Pin::Node(only) => crowded(room(*only as u32), seats),
+        _ => None,
+    }
+}
+
+/// Says which processor has more workers than its even share, of seats that are all on a node with so many processors.
+fn crowded(processors: usize, seats: &[(usize, u32)]) -> Option<String> {
+    let share = seats.len().div_ceil(processors.max(1));
+    let mut workers: BTreeMap<usize, usize> = BTreeMap::new();
+    for (seat, _) in seats {
+        *workers.entry(*seat).or_default() += 1;
+    }
+    let most = workers.into_iter().find(|&(_, count)| count > share);
+    most.map(|(seat, count)| format!("{count} workers on processor {seat}, not {share} at most"))
 }
 
 #[cfg(test)]
@@ -389,6 +403,7 @@ mod tests {
             (Pin::Scatter, &[0, 2, 1, 3]),
             (Pin::Scatter, &[0, 2, 1, 3, 0]),
             (Pin::Node(1), &[2, 3, 2]),
+            (Pin::Node(1), &[3, 2, 2, 3]),
             (Pin::List(vec![3, 0]), &[3, 0, 3]),
         ];
         for (policy, cpus) in good {
@@ -404,6 +419,8 @@ mod tests {
             (Pin::Scatter, &[0, 1, 2, 3]),
             (Pin::Scatter, &[0, 2, 0]),
             (Pin::Node(1), &[2, 1]),
+            (Pin::Node(1), &[2, 2]),
+            (Pin::Node(1), &[2, 2, 2, 3]),
             (Pin::List(vec![3, 0]), &[0, 3]),
             (Pin::Compact, &[]),
         ];

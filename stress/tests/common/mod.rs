@@ -4,8 +4,23 @@
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
 use serde_json::Value;
+use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+
+/// Names the file to which tests that cannot be run here add why: nothing that they print is shown.
+const SKIPS: &str = "SPLINTER_TEST_SKIPS";
+
+/// Says why a test cannot be run here.
+pub(crate) fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+    if let Some(path) = std::env::var_os(SKIPS) {
+        let file = File::options().append(true).create(true).open(path);
+        let said = file.and_then(|mut file| file.write_all(format!("{why}\n").as_bytes()));
+        said.expect("a file for what is skipped");
+    }
+}
 
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-stress"));
