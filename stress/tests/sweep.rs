@@ -84,3 +84,14 @@ fn a_sweep_of_what_is_not_there_is_refused_in_one_line_that_says_what_to_do() {
         ],
     );
 }
+
+#[test]
+fn a_point_that_there_is_not_is_not_another_one() {
+    let (code, record) = record("sweep --only update,append,kill,full,64,same --point 99999");
+    let reasons = record["reasons"].to_string();
+    assert_eq!(code, Some(INCONCLUSIVE), "{record}");
+    assert!(
+        reasons.contains("no point 99999") || reasons.contains("not permitted"),
+        "{reasons}"
+    );
+}

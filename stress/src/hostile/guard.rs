@@ -80,7 +80,9 @@ fn mapping(line: &str, len: u64) -> Option<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
 
     /// A length that no store of another test has.
     const LEN: usize = 77 * 4096;
@@ -88,27 +90,38 @@ mod tests {
     /// More room than the other tests take while this one runs.
     const ROOM: usize = 256 << 20;
 
+    /// Maps so much of nothing, or of a file at an address that was reserved before.
+    fn map(at: usize, len: usize, file: Option<&File>) -> usize {
+        let (flags, fd) = match file {
+            Some(file) => (libc::MAP_SHARED | libc::MAP_FIXED, file.as_raw_fd()),
+            None => (
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+            ),
+        };
+        let wanted = ptr::without_provenance_mut(at);
+        // SAFETY: what is replaced is what this test reserved.
+        let got = unsafe { libc::mmap(wanted, len, libc::PROT_NONE, flags, fd, 0) };
+        assert_ne!(got, libc::MAP_FAILED);
+        got.addr()
+    }
+
+    fn unmap(at: usize, len: usize) {
+        // SAFETY: mapped by this test, and no longer used.
+        let code = unsafe { libc::munmap(ptr::without_provenance_mut(at), len) };
+        assert_eq!(code, 0);
+    }
+
     /// Maps a memory file with room on both sides. New mappings of other threads go to the far end of the
     /// upper side, so they do not come to lie beside it.
     fn roomy_mapping() -> usize {
-        // SAFETY: the name is a string, and the descriptor belongs to nobody else.
-        let file = unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"guarded".as_ptr(), 0)) };
-        // SAFETY: the descriptor is open.
-        assert_eq!(unsafe { libc::ftruncate(file.as_raw_fd(), LEN as _) }, 0);
-        let none = libc::PROT_NONE;
-        let reserved = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        let shared = libc::MAP_SHARED | libc::MAP_FIXED;
-        // SAFETY: what is replaced and what is given back was reserved by the first line.
-        unsafe {
-            let start = libc::mmap(ptr::null_mut(), 2 * ROOM + LEN, none, reserved, -1, 0);
-            assert_ne!(start, libc::MAP_FAILED);
-            let wanted = start.byte_add(ROOM);
-            let got = libc::mmap(wanted, LEN, none, shared, file.as_raw_fd(), 0);
-            assert_eq!(got, wanted);
-            assert_eq!(libc::munmap(start, ROOM), 0);
-            assert_eq!(libc::munmap(wanted.byte_add(LEN), ROOM), 0);
-            wanted.addr()
-        }
+        let file = File::from(memfd_create(c"guarded", MFdFlags::empty()).unwrap());
+        file.set_len(LEN as u64).unwrap();
+        let start = map(0, 2 * ROOM + LEN, None);
+        let at = map(start + ROOM, LEN, Some(&file));
+        unmap(start, ROOM);
+        unmap(at + LEN, ROOM);
+        at
     }
 
     #[test]
@@ -130,7 +143,6 @@ mod tests {
                 });
             assert!(guarded, "{guards:?} in {maps}");
         }
-        // SAFETY: mapped by this test, and no longer used.
-        unsafe { libc::munmap(ptr::without_provenance_mut(from), LEN) };
+        unmap(from, LEN);
     }
 }
