@@ -92,24 +92,27 @@ mod tests {
     /// Maps a memory file with room on both sides. New mappings of other threads go to the far end of the
     /// upper side, so they do not come to lie beside it.
     fn roomy_mapping() -> usize {
-        // SAFETY: the name is a string, and the descriptor belongs to nobody else.
-        let file = unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"guarded".as_ptr(), 0)) };
+        // SAFETY: the name is a string.
+        let file = unsafe { libc::memfd_create(c"guarded".as_ptr(), 0) };
+        // SAFETY: the descriptor belongs to nobody else.
+        let file = unsafe { OwnedFd::from_raw_fd(file) };
         // SAFETY: the descriptor is open.
         assert_eq!(unsafe { libc::ftruncate(file.as_raw_fd(), LEN as _) }, 0);
         let none = libc::PROT_NONE;
         let reserved = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let shared = libc::MAP_SHARED | libc::MAP_FIXED;
-        // SAFETY: what is replaced and what is given back was reserved by the first line.
-        unsafe {
-            let start = libc::mmap(ptr::null_mut(), 2 * ROOM + LEN, none, reserved, -1, 0);
-            assert_ne!(start, libc::MAP_FAILED);
-            let wanted = start.byte_add(ROOM);
-            let got = libc::mmap(wanted, LEN, none, shared, file.as_raw_fd(), 0);
-            assert_eq!(got, wanted);
-            assert_eq!(libc::munmap(start, ROOM), 0);
-            assert_eq!(libc::munmap(wanted.byte_add(LEN), ROOM), 0);
-            wanted.addr()
+        // SAFETY: nothing that is mapped is replaced.
+        let start = unsafe { libc::mmap(ptr::null_mut(), 2 * ROOM + LEN, none, reserved, -1, 0) };
+        assert_ne!(start, libc::MAP_FAILED);
+        let [wanted, behind] = [ROOM, ROOM + LEN].map(|at| start.wrapping_byte_add(at));
+        // SAFETY: what is replaced was reserved just now.
+        let got = unsafe { libc::mmap(wanted, LEN, none, shared, file.as_raw_fd(), 0) };
+        assert_eq!(got, wanted);
+        for side in [start, behind] {
+            // SAFETY: what is given back was reserved above.
+            assert_eq!(unsafe { libc::munmap(side, ROOM) }, 0);
         }
+        wanted.addr()
     }
 
     #[test]
