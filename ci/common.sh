@@ -12,7 +12,7 @@ die() {
 # Ends a job that cannot be run here: the reason stands in the table that ci/test prints, and nothing looks passed.
 skip() {
     echo "SKIPPED: $*" >&2
-    [ -z "${CI_SKIPPED:-}" ] || echo "$*" >"$CI_SKIPPED"
+    [ -z "${CI_SKIPPED:-}" ] || echo "$*" >>"$CI_SKIPPED"
     exit 77
 }
 

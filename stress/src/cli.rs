@@ -233,16 +233,15 @@ fn refuse(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let text = error.to_string();
-    let first = text
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("error: ");
+    // What is missing stands on lines of its own.
+    let head = text.lines().take_while(|line| !line.is_empty());
+    let head = head.map(str::trim).collect::<Vec<_>>().join(" ");
+    let what = head.trim_start_matches("error: ");
     let tip = text
         .lines()
         .find_map(|line| line.trim().strip_prefix("tip: "));
     complain(&format!(
-        "{first}; {}",
+        "{what}; {}",
         tip.unwrap_or("see 'splinter-stress --help' or that of the command")
     ));
     ExitCode::from(USAGE)

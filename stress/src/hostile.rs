@@ -120,6 +120,8 @@ struct Attack<'p> {
 
 /// A worker, and when it was last seen to do something.
 struct Worker {
+    /// That of its place on the board, whoever else has gone.
+    number: usize,
     process: Forked,
     life: u64,
     beats: u64,
@@ -143,7 +145,7 @@ impl<'p> Attack<'p> {
         let raw = Raw::new(&store)?;
         let board = Board::new(plan.workers)
             .map_err(|error| format!("shared memory cannot be had: {error}"))?;
-        // After both mappings were made, so that neither lies in the other's guard.
+        // After both mappings were made, so that neither lies in the other's guard. What workers map later has none.
         let guards = Guards::around(store.arena_len());
         Ok(Self {
             plan,
@@ -165,9 +167,9 @@ impl<'p> Attack<'p> {
         let end = Instant::now() + span;
         while Instant::now() < end && !interrupt::requested() && evidence.violations() < ENOUGH {
             std::thread::sleep(LOOK);
-            for (number, worker) in workers.iter_mut().enumerate() {
-                if self.look_after(number, worker, evidence) {
-                    *worker = self.start(number, worker.life + 1)?;
+            for worker in &mut workers {
+                if self.look_after(worker, evidence) {
+                    *worker = self.start(worker.number, worker.life + 1)?;
                 }
             }
             if let Some(end) = scribbler.ended() {
@@ -176,22 +178,24 @@ impl<'p> Attack<'p> {
         }
         self.board.stop();
         scribbler.wait();
-        // Everybody comes home, in the time that a call may take.
-        while !workers.is_empty() {
-            std::thread::sleep(LOOK);
-            let mut number = 0;
-            workers.retain_mut(|worker| {
-                let home = worker.process.ended() == Some(End::Code(0));
-                let gone = home || self.look_after(number, worker, evidence);
-                number += 1;
-                !gone
-            });
-        }
+        self.bring_home(workers, evidence);
         Ok(())
     }
 
+    /// Waits for everybody to come home, in the time that a call may take.
+    fn bring_home(&self, mut workers: Vec<Worker>, evidence: &mut Evidence) {
+        while !workers.is_empty() {
+            std::thread::sleep(LOOK);
+            workers.retain_mut(|worker| {
+                let home = worker.process.ended() == Some(End::Code(0));
+                !(home || self.look_after(worker, evidence))
+            });
+        }
+    }
+
     /// Looks at a worker, and notes what became of it that must not. Returns whether it is gone.
-    fn look_after(&self, number: usize, worker: &mut Worker, evidence: &mut Evidence) -> bool {
+    fn look_after(&self, worker: &mut Worker, evidence: &mut Evidence) -> bool {
+        let number = worker.number;
         let (call, beats) = self.board.doing(number);
         let seed = format!(
             "store {}, worker {number}, life {}",
@@ -234,6 +238,7 @@ impl<'p> Attack<'p> {
             0
         })?;
         Ok(Worker {
+            number,
             process,
             life,
             beats: 0,
@@ -277,4 +282,42 @@ fn fill(store: &Store) -> Result<(), Error> {
         writer.set("key0", b"the only one")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Its children sleep and end, which they may whatever other threads the tests have.
+    #[test]
+    fn a_worker_keeps_its_number_when_another_has_gone() {
+        let plan = HostilePlan {
+            workers: 2,
+            duration_ms: 1,
+            patience_ms: 60_000,
+            targets: Target::ALL.to_vec(),
+            seed: 1,
+        };
+        let attack = Attack::new(&plan, GEOMETRIES[0], 0, Path::new("")).unwrap();
+        let [call, other] = [7, 9];
+        attack.board.begin(0, other);
+        attack.board.begin(1, call);
+        // The first comes home at once, the second comes to grief long after.
+        let workers = [0, 1].map(|number| Worker {
+            number,
+            process: Forked::new(|| {
+                std::thread::sleep(LOOK * 40 * number as u32);
+                number as i32
+            })
+            .unwrap(),
+            life: 0,
+            beats: 0,
+            since: Instant::now(),
+        });
+        let mut evidence = Evidence::default();
+        attack.bring_home(workers.into(), &mut evidence);
+        let (name, _) = calls::CALLS[call];
+        let story = format!("crash in {name}: store 1, worker 1, life 0: exit code 1");
+        assert_eq!(evidence.stories(), [story]);
+    }
 }

@@ -114,7 +114,7 @@ fn what_is_no_history_is_refused_in_one_line() {
             ("--history --value-len 8", "--value-len"),
             ("--history --no-oracle", "--no-oracle"),
             ("--history --history-limit 0", "--history-limit"),
-            ("--history=x", "--history"),
+            ("--history=x", "--scrub"),
             ("--history-limit 5", "--history"),
         ],
     );

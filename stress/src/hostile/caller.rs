@@ -5,15 +5,16 @@ use super::board::Board;
 use crate::raw::Raw;
 use crate::rng::Rng;
 use splinter::{
-    BidTerms, Error, Handle, IntegerOp, Intent, PollableWatcher, Store, Watcher, Writer,
+    BidTerms, Error, Handle, IntegerOp, Intent, PollableWatcher, Store, Version, Watcher, Writer,
 };
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// Whether a call gave an answer, and none of those that say that there is none.
-pub(super) type Answered = bool;
+/// Whether a call gave an answer, and none of those that say that there is none; nothing if it could not be made at all,
+/// for lack of what it needs.
+pub(super) type Answered = Option<bool>;
 
 /// Bytes on both sides of every buffer that is handed out, which must stay as they are.
 pub(super) const MARGIN: usize = 64;
@@ -113,7 +114,7 @@ impl<'a> Caller<'a> {
         &mut self,
         body: impl FnOnce(&mut [u8]) -> Result<usize, Error>,
     ) -> Answered {
-        self.read_into(self.max, body).is_ok()
+        Some(self.read_into(self.max, body).is_ok())
     }
 
     /// Reads into a buffer of `len` bytes, of which neither side may change.
@@ -134,25 +135,26 @@ impl<'a> Caller<'a> {
     }
 
     /// Holds a length against the longest there can be.
-    pub(super) fn bound(&mut self, len: usize) -> Answered {
+    pub(super) fn bound(&mut self, len: usize) -> bool {
         self.hold(len <= self.max)
     }
 
-    pub(super) fn at_most_slots(&mut self, count: u64) -> Answered {
+    pub(super) fn at_most_slots(&mut self, count: u64) -> bool {
         self.hold(count <= self.raw.slots() as u64)
     }
 
     /// Counts what does not hold.
-    pub(super) fn hold(&mut self, holds: bool) -> Answered {
+    pub(super) fn hold(&mut self, holds: bool) -> bool {
         if !holds {
             self.board.beyond(self.number, self.calling);
         }
         holds
     }
 
+    /// Has a writer called, if one can be had.
     pub(super) fn write(
         &mut self,
-        body: impl FnOnce(&mut Writer, &str, &[u8], u64) -> Answered,
+        body: impl FnOnce(&mut Writer, &str, &[u8], u64) -> bool,
     ) -> Answered {
         let (key, word) = (self.key(), self.rng.next_u64());
         let len = word as usize % (self.max + 2);
@@ -165,13 +167,28 @@ impl<'a> Caller<'a> {
         if self.writer.is_none() {
             self.writer = self.store.writer().ok();
         }
-        let writer = self.writer.as_mut();
-        writer.is_some_and(|writer| body(writer, &key, &bytes, word >> 8))
+        let writer = self.writer.as_mut()?;
+        Some(body(writer, &key, &bytes, word >> 8))
     }
 
+    /// Has a writer make a change of which it learns the version, whose slot must be one of the store's.
+    pub(super) fn change(
+        &mut self,
+        body: impl FnOnce(&mut Writer, &str, &[u8]) -> Result<Version, Error>,
+    ) -> Answered {
+        let (mut made, slots) = (None, self.raw.slots());
+        let good = self.write(|writer, key, bytes, _| {
+            made = body(writer, key, bytes).ok();
+            made.is_some()
+        });
+        self.hold(made.is_none_or(|version| (version.slot as usize) < slots));
+        good
+    }
+
+    /// Has every watcher called, if there is any.
     pub(super) fn hear(
         &mut self,
-        mut body: impl FnMut(&mut Watcher, Option<Instant>) -> Answered,
+        mut body: impl FnMut(&mut Watcher, Option<Instant>) -> bool,
     ) -> Answered {
         let deadline = self.deadline();
         if self.rng.below(2) == 0 {
@@ -183,11 +200,11 @@ impl<'a> Caller<'a> {
             .watchers
             .iter_mut()
             .map(|watcher| body(watcher, deadline));
-        answers.fold(true, |all, one| all & one)
+        answers.reduce(|all, one| all & one)
     }
 
     /// Looks around in a store that was just opened, if it was.
-    pub(super) fn tour(&mut self, store: Option<Store>) -> Answered {
+    pub(super) fn tour(&mut self, store: Option<Store>) -> bool {
         let Some(store) = store else { return false };
         let mut bytes = vec![0; store.geometry().max_value_len.min(1 << 20) as usize];
         let keys: Vec<_> = store.keys().take(50).collect();

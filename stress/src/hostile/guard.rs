@@ -14,8 +14,9 @@ const SHORTEST: usize = 4096;
 pub(super) struct Guards(Vec<(usize, usize)>);
 
 impl Guards {
-    /// Guards every mapping of a memory file that is `len` bytes long. A side on which something else
-    /// lies is left without.
+    /// Guards every mapping of a memory file that is `len` bytes long and is there already: before the fork, those that
+    /// workers inherit. What they map themselves, as they open a store once more or from a file, has no guards. A side on
+    /// which something else lies is left without.
     pub(super) fn around(len: u64) -> Self {
         let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
         let mut guards = Self::default();

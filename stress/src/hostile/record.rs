@@ -80,6 +80,7 @@ pub(super) struct Evidence {
     hangs: u64,
     panics: u64,
     out_of_bounds: u64,
+    /// Sides of the mappings of the stores, none of them that of a store which a worker opened later.
     pub guards: u64,
     stories: Vec<String>,
 }
@@ -105,6 +106,11 @@ impl Evidence {
         self.stories.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn stories(&self) -> &[String] {
+        &self.stories
+    }
+
     /// Takes what the processes of one store left.
     pub(super) fn gather(&mut self, board: &Board) {
         for (call, (name, _)) in CALLS.iter().enumerate() {
@@ -123,6 +129,36 @@ impl Evidence {
         }
     }
 
+    /// Says in words what was not tried, so that nothing is known of it.
+    fn gaps(&self, plan: &HostilePlan) -> Vec<String> {
+        let answered = |(name, made): (&String, &u64)| {
+            let errors = self.errors.get(name).copied().unwrap_or(0);
+            (name.clone(), made - errors.min(*made))
+        };
+        let answered = self.operations.iter().map(answered).collect();
+        let named = |name: &String| plan.targets.iter().any(|part| part.to_string() == *name);
+        let mut spared = idle(&self.damage);
+        spared.retain(named);
+        let (uncalled, refused) = (idle(&self.operations), idle(&answered));
+        let mut gaps = Vec::new();
+        if [&uncalled, &refused, &spared]
+            .into_iter()
+            .any(|names| !names.is_empty())
+        {
+            gaps.push(format!(
+                "too short: never called {uncalled:?}, never answered but by an error or nothing {refused:?}, never \
+                 damaged {spared:?}; give --duration more"
+            ));
+        }
+        if self.guards == 0 {
+            gaps.push(
+                "no side of any mapping could be guarded: an access beyond one may have gone unseen"
+                    .to_owned(),
+            );
+        }
+        gaps
+    }
+
     pub(super) fn into_record(
         self,
         plan: &HostilePlan,
@@ -130,30 +166,15 @@ impl Evidence {
         took: Duration,
         interrupted: bool,
     ) -> HostileRecord {
-        let mut reasons = self.stories;
-        // What nobody called, or nobody damaged, was not tried.
-        let idle = |counts: &BTreeMap<String, u64>| -> Vec<String> {
-            let idle = counts.iter().filter(|(_, count)| **count == 0);
-            idle.map(|(name, _)| name.clone()).collect()
-        };
-        let untried = idle(&self.operations);
-        let spared: Vec<_> = idle(&self.damage)
-            .into_iter()
-            .filter(|name| {
-                plan.targets
-                    .iter()
-                    .any(|target| target.to_string() == *name)
-            })
-            .collect();
         let broken = self.crashes + self.hangs + self.panics + self.out_of_bounds > 0;
+        let gaps = self.gaps(plan);
+        let mut reasons = self.stories;
         let verdict = match () {
             () if broken => Verdict::Fail,
             () if interrupted => Verdict::Inconclusive,
-            () if untried.is_empty() && spared.is_empty() => Verdict::Pass,
+            () if gaps.is_empty() => Verdict::Pass,
             () => {
-                reasons.push(format!(
-                    "too short: never called {untried:?}, never damaged {spared:?}; give --duration more"
-                ));
+                reasons.extend(gaps);
                 Verdict::Inconclusive
             }
         };
@@ -179,6 +200,12 @@ impl Evidence {
             environment,
         }
     }
+}
+
+/// Lists what was counted and did not happen.
+fn idle(counts: &BTreeMap<String, u64>) -> Vec<String> {
+    let idle = counts.iter().filter(|(_, count)| **count == 0);
+    idle.map(|(name, _)| name.clone()).collect()
 }
 
 /// Prints a record for people.
@@ -248,7 +275,10 @@ mod tests {
     }
 
     fn record(change: impl FnOnce(&mut Evidence)) -> HostileRecord {
-        let mut evidence = Evidence::default();
+        let mut evidence = Evidence {
+            guards: 1,
+            ..Evidence::default()
+        };
         change(&mut evidence);
         evidence.into_record(&plan(), Environment::read(), Duration::ZERO, false)
     }
@@ -273,6 +303,21 @@ mod tests {
             evidence.operations.insert("get".to_owned(), 0);
         });
         assert_eq!(never.verdict, Verdict::Inconclusive);
+        let refused = |errors| {
+            record(|evidence| {
+                evidence.operations.insert("get".to_owned(), 5);
+                evidence.errors.insert("get".to_owned(), errors);
+            })
+        };
+        assert_eq!(refused(5).verdict, Verdict::Inconclusive);
+        assert_eq!(refused(4).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn without_guards_nothing_is_known_of_what_lies_beyond() {
+        let unguarded = record(|evidence| evidence.guards = 0);
+        assert_eq!(unguarded.verdict, Verdict::Inconclusive);
+        assert!(unguarded.reasons[0].contains("guarded"));
     }
 
     #[test]

@@ -76,6 +76,34 @@ impl Own {
     }
 }
 
+/// What the key that is set in every way is set to as text.
+const TEXT: &str = "12345";
+
+/// Makes the number that a draw stands for, to be told from any other: its halves are equal, and neither it nor what
+/// is left when all its bits are turned round is text.
+pub(crate) fn number_of(draw: u64) -> u64 {
+    let half = draw & 0xffff_0000 | 0x80;
+    half << 32 | half
+}
+
+/// Tells whether the key that is set in every way can hold this: a number that was set, as it was or turned round, in its
+/// eight bytes or in digits.
+pub(crate) fn is_mixed(value: &[u8]) -> bool {
+    let digits = || {
+        let text = std::str::from_utf8(value).ok()?;
+        let number: u64 = text.parse().ok()?;
+        (number.to_string() == text).then_some(number)
+    };
+    let number = value
+        .try_into()
+        .map(u64::from_le_bytes)
+        .ok()
+        .or_else(digits);
+    let set =
+        |number: u64| number == 0 || number.to_string() == TEXT || number == number_of(number);
+    number.is_some_and(|number| set(number) || set(!number))
+}
+
 /// Returns the labels of a seat's marked key after a step.
 pub(crate) fn labels_after(step: u64) -> u64 {
     if step.is_multiple_of(2) {
@@ -349,16 +377,16 @@ impl<'b> Desk<'b> {
     }
 
     fn set_mixed(&mut self, writer: &mut Writer) -> Result<(), Error> {
-        let number = self.rng.next_u64();
+        let number = number_of(self.rng.next_u64());
         let answer = match self.rng.below(6) {
             0 => writer.set_u64(MIXED, number),
-            1 => writer.set(MIXED, b"12345"),
+            1 => writer.set(MIXED, TEXT.as_bytes()),
             2 => writer.set(MIXED, &number.to_le_bytes()),
             3 => writer.integer(MIXED, IntegerOp::Not).map(drop),
             4 => writer.set_type(MIXED, Type::VarText),
             _ => writer.set_type(MIXED, Type::BigUint),
         };
-        // Text that is no number is no integer: so it was set.
+        // Text is no integer until it is made one: so it was set.
         if answer == Err(Error::WrongType) {
             return Ok(());
         }
@@ -453,6 +481,31 @@ mod tests {
                 count.abs_diff(weight * 1000) < weight * 300 + 200,
                 "{drawn:?}"
             );
+        }
+    }
+
+    #[test]
+    fn only_what_some_writer_sets_can_be_in_the_key_that_is_set_in_every_way() {
+        let number = number_of(0x1234_5678_9abc_def0);
+        for number in [0, 12345, number] {
+            for number in [number, !number] {
+                assert!(is_mixed(&number.to_le_bytes()), "{number:x}");
+                assert!(is_mixed(number.to_string().as_bytes()), "{number:x}");
+            }
+        }
+        let other = number_of(0xfeed_beef);
+        let [mut torn, other] = [number, other].map(u64::to_le_bytes);
+        torn[..4].copy_from_slice(&other[..4]);
+        let cut = &number.to_string()[..12];
+        for wrong in [
+            &b""[..],
+            b"1234",
+            b"12345\0\0\x01",
+            &torn,
+            &other[..5],
+            cut.as_bytes(),
+        ] {
+            assert!(!is_mixed(wrong), "{wrong:?}");
         }
     }
 

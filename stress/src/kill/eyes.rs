@@ -3,7 +3,7 @@
 
 use super::board::{Board, Fault, Seat};
 use super::desk::{
-    CHURN, DIM, HOT, MIXED, ORDERS, Own, PAIR, SUM, churn, hot, labels_after, order_name,
+    CHURN, DIM, HOT, MIXED, ORDERS, Own, PAIR, SUM, churn, hot, is_mixed, labels_after, order_name,
 };
 use crate::oracle::body::{self, Stamp};
 use crate::oracle::vector;
@@ -296,13 +296,16 @@ impl<'a> Eyes<'a> {
 
     fn look_at_mixed(&mut self) -> bool {
         match self.store.get(MIXED, &mut self.bytes) {
-            Ok(_) => true,
-            Err(Error::Again) => false,
-            Err(error) => {
-                self.tell(Fault::Missing, &format!("{MIXED}: {error}"));
-                true
+            Ok(len) if is_mixed(&self.bytes[..len]) => {}
+            Ok(len) => {
+                let text = format!("{MIXED}: {:?}, which nobody sets", &self.bytes[..len]);
+                self.tell(Fault::Torn, &text);
             }
+            Err(Error::Again) => return false,
+            Err(Error::NotFound) => self.tell(Fault::Missing, &format!("{MIXED}: missing")),
+            Err(error) => self.tell(Fault::Unexpected, &format!("{MIXED}: {error}")),
         }
+        true
     }
 
     fn look_at_epochs(&mut self) {
@@ -354,4 +357,24 @@ fn generation(base: &str, orders: &[Vec<u8>]) -> Result<Stamp, Wrong> {
         }
     }
     first.ok_or((Fault::Torn, format!("{base}: no orders")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kill::desk::number_of;
+    use splinter::Config;
+
+    #[test]
+    fn what_nobody_sets_in_every_way_is_a_fault() {
+        let store = Store::anonymous(&Config::default()).unwrap();
+        let (raw, board) = (Raw::new(&store).unwrap(), Board::new(1, 1).unwrap());
+        let mut eyes = Eyes::new(&store, &raw, &board, 0);
+        let mut writer = store.writer().unwrap();
+        for (value, torn) in [(number_of(7), 0), (7, 1)] {
+            writer.set_u64(MIXED, value).unwrap();
+            assert!(eyes.look_at_mixed());
+            assert_eq!(board.faults()[Fault::Torn as usize], torn);
+        }
+    }
 }

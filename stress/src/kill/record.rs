@@ -179,6 +179,10 @@ impl KillInvariants {
     }
 }
 
+/// Of so many aimed kills or more, one in so many must fall inside a claim: one in three does where processors are scarce.
+const ENOUGH_AIMED: u64 = 100;
+const AIMED_IN_CLAIM: u64 = 10;
+
 /// What was seen so far.
 pub(super) struct Evidence {
     pub kills: Kills,
@@ -229,6 +233,28 @@ impl Evidence {
         KillInvariants::of(self.faults)
     }
 
+    /// Says in words what the storm came to nothing at, so that nothing is known of it.
+    fn gaps(&self) -> Vec<String> {
+        let kills = &self.kills;
+        let mut gaps = Vec::new();
+        if kills.in_claim() == 0 {
+            gaps.push("no kill fell inside a claim".to_owned());
+        }
+        if kills.aimed >= ENOUGH_AIMED && kills.aimed_in_claim < kills.aimed / AIMED_IN_CLAIM {
+            gaps.push(format!(
+                "only {} of {} aimed kills fell inside a claim, less than one in {AIMED_IN_CLAIM}",
+                kills.aimed_in_claim, kills.aimed
+            ));
+        }
+        if kills.in_claim() > 0 && self.detection.is_empty() {
+            gaps.push("no detection of a death was timed".to_owned());
+        }
+        if kills.holding_slots > 0 && self.recovery.is_empty() {
+            gaps.push("no recovery of a key was timed".to_owned());
+        }
+        gaps
+    }
+
     pub(super) fn into_record(
         self,
         plan: &KillPlan,
@@ -237,7 +263,7 @@ impl Evidence {
         took: Duration,
         interrupted: bool,
     ) -> KillRecord {
-        let invariants = self.invariants();
+        let (invariants, gaps) = (self.invariants(), self.gaps());
         let broken = invariants
             .named()
             .into_iter()
@@ -249,11 +275,11 @@ impl Evidence {
         let verdict = match (invariants.held(), interrupted) {
             (false, _) => Verdict::Fail,
             (true, true) => Verdict::Inconclusive,
-            (true, false) if self.kills.in_claim() == 0 => {
-                reasons.push("no kill fell inside a claim".to_owned());
+            (true, false) if gaps.is_empty() => Verdict::Pass,
+            (true, false) => {
+                reasons.extend(gaps);
                 Verdict::Inconclusive
             }
-            (true, false) => Verdict::Pass,
         };
         if interrupted {
             reasons.push("interrupted".to_owned());
@@ -407,6 +433,46 @@ mod tests {
         ];
         for (plan, flag) in wrong {
             assert!(plan.validate().unwrap_err().contains(flag));
+        }
+    }
+
+    /// Returns the record of a storm without a fault, of so many kills.
+    fn record(kills: Kills, samples: [u64; 2]) -> KillRecord {
+        let mut evidence = Evidence::new();
+        evidence.kills = kills;
+        for (histogram, count) in [&mut evidence.detection, &mut evidence.recovery]
+            .into_iter()
+            .zip(samples)
+        {
+            histogram.record_n(1000, count).unwrap();
+        }
+        let (environment, start) = (Environment::read(), SystemTime::UNIX_EPOCH);
+        evidence.into_record(&plan(), environment, start, Duration::ZERO, false)
+    }
+
+    #[test]
+    fn a_storm_that_hit_too_few_claims_or_timed_nothing_is_not_passed() {
+        let storm = |aimed, aimed_in_claim| Kills {
+            random: 1,
+            random_in_claim: 1,
+            aimed,
+            aimed_in_claim,
+            holding_slots: 1,
+            ..Kills::default()
+        };
+        for (kills, samples, gap) in [
+            (Kills::default(), [1, 1], Some("no kill fell inside")),
+            (storm(100, 9), [1, 1], Some("only 9 of 100 aimed kills")),
+            (storm(100, 10), [0, 1], Some("no detection")),
+            (storm(100, 10), [1, 0], Some("no recovery")),
+            (storm(100, 10), [1, 1], None),
+            (storm(99, 0), [1, 1], None),
+        ] {
+            let record = record(kills, samples);
+            let verdict = gap.map_or(Verdict::Pass, |_| Verdict::Inconclusive);
+            assert_eq!(record.verdict, verdict, "{:?}", record.reasons);
+            assert_eq!(record.reasons.len(), usize::from(gap.is_some()));
+            assert!(gap.is_none_or(|gap| record.reasons[0].contains(gap)));
         }
     }
 
