@@ -1,6 +1,7 @@
 //! Every instruction of an operation, tried: a process goes through one operation, and at each of its
 //! instructions it is held up while a second process does another, or killed, or stopped for ever; then
-//! the store is judged. For one preemption or one crash, in the machine code that users run, this is exhaustive.
+//! the store is judged. With every instruction tried (`--stride 1`), this is exhaustive for one preemption or one crash
+//! of the pairs and stores that it plays, in the machine code that users run.
 //!
 //! The way through an operation is found once, by single steps; from then on a breakpoint brings the first to
 //! any instruction of it. Scenes are shared out among processes, each on its own processor, since a tracee

@@ -10,7 +10,7 @@ use crate::record::WorkerPlacement;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far from an even share a node's part of interleaved pages may be: only touched pages count, and
-/// what is not touched is not spread evenly.
+/// those need not be spread evenly.
 const UNEVEN: f64 = 0.02;
 
 /// Three accounts of the pages of one store.

@@ -8,7 +8,7 @@ use super::picture::Picture;
 use splinter::{Error, Scrub, Store, Type, Watcher, Writer};
 use std::collections::BTreeMap;
 
-/// How often a claim of one that died is met at most before it is asked whether its owner lives.
+/// The most times that a dead writer's claim may be met before somebody asks whether its owner lives.
 const MEETINGS: usize = 130;
 
 /// What may have happened so far: whether the first is in effect, and what the store holds then.
