@@ -26,6 +26,7 @@ use board::Board;
 use caller::{Caller, FILLED};
 use calls::call_all;
 use guard::Guards;
+use nix::unistd::Pid;
 use record::Evidence;
 use scribble::Scribbler;
 use splinter::{Config, Error, Geometry, Scrub, Store};
@@ -86,12 +87,17 @@ pub fn hostile(plan: &HostilePlan, progress: &mut dyn Progress) -> Result<Hostil
     Ok(evidence.into_record(plan, environment, clock.elapsed(), interrupted))
 }
 
-/// A folder for files, removed with all it holds.
+/// A folder for files, removed with all it holds. In memory, if there is such a place: a disk that is slow for some
+/// seconds is no hang.
 struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Result<Self, String> {
         let name = format!("splinter-stress-hostile-{}", std::process::id());
+        let memory = Path::new("/dev/shm").join(&name);
+        if std::fs::create_dir(&memory).is_ok() {
+            return Ok(Self(memory));
+        }
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).map_err(|error| {
             let path = path.display();
@@ -213,7 +219,8 @@ impl<'p> Attack<'p> {
                 return false;
             }
             None if worker.since.elapsed() > Duration::from_millis(self.plan.patience_ms) => {
-                evidence.hang(call, &format!("{seed}: no progress"));
+                let state = state_of(worker.process.pid());
+                evidence.hang(call, &format!("{seed}: no progress, {state}"));
                 worker.process.kill();
                 worker.process.wait();
             }
@@ -253,6 +260,18 @@ impl<'p> Attack<'p> {
             0
         })
     }
+}
+
+/// Says what the kernel does with a process: runs it, or has it wait, and where.
+fn state_of(process: Pid) -> String {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{process}/{name}"));
+    let stat = read("stat").unwrap_or_default();
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    let place = read("wchan").unwrap_or_default();
+    format!("state {} in '{place}'", state.unwrap_or('?'))
 }
 
 /// Puts something of everything into a store.
