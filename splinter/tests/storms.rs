@@ -144,6 +144,8 @@ fn waits_end_with_a_change_or_at_their_deadline_in_a_storm_of_signals() {
             assert_eq!(store.poll("quiet", Some(deadline)), Err(Error::TimedOut));
             assert!(Instant::now() >= deadline, "given up before the deadline");
         }
+        // Before the first change: nobody is told of what was done before it began to watch.
+        let pollable = store.watch(&[3]).unwrap().pollable_by(Notifier::HelperThread).unwrap();
         let late = Some(Instant::now() + Duration::from_secs(60));
         let heard = [AtomicU64::new(0), AtomicU64::new(0)];
         std::thread::scope(|scope| {
@@ -165,7 +167,6 @@ fn waits_end_with_a_change_or_at_their_deadline_in_a_storm_of_signals() {
                     epoch = now;
                 }
             });
-            let pollable = store.watch(&[3]).unwrap().pollable_by(Notifier::HelperThread).unwrap();
             scope.spawn(move || hear_by_descriptor(pollable, &heard[1]));
             while heard[0].load(Relaxed) < ROUNDS * CHANGES + 1 {
                 let change = watcher.wait(late).unwrap().expect("a change within a minute");
