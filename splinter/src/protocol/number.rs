@@ -87,7 +87,8 @@ impl<'a> Claimant<'a> {
         change: impl Fn(u64) -> u64,
     ) -> Option<Result<u64, Error>> {
         let slot = self.arena.slot(number)?;
-        for failures in 0_u32.. {
+        // Others come first a few times; what never comes to an end is a damaged slot that no preparing prepares.
+        for failures in 0..1_u32 << 16 {
             let state = State(slot.state_number.first_acquire());
             if !key.is_in(slot) {
                 return None;
@@ -111,7 +112,7 @@ impl<'a> Claimant<'a> {
                 back_off(failures);
             }
         }
-        None
+        Some(Err(Error::Again))
     }
 
     /// Whether a number's slot holds what no write may leave: a vector, which goes with the value it was
