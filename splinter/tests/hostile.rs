@@ -6,7 +6,7 @@ mod common;
 
 use common::process::{alone, wait_until};
 use common::{Directory, Named, Rng, config, geometry};
-use splinter::{IntegerOp, Location, Scrub, Store, StoreError, Type, Watcher};
+use splinter::{Error, IntegerOp, Location, Scrub, Store, StoreError, Type, Watcher};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -259,6 +259,50 @@ fn stores_whose_records_are_damaged_answer_something() {
             let store = Store::open(&Location::file(&path)).unwrap();
             exercise(&store, round, 12);
         }
+    });
+}
+
+#[test]
+fn an_integer_operation_ends_where_damage_gave_its_key_a_second_slot() {
+    alone("an_integer_operation_ends_where_damage_gave_its_key_a_second_slot", || {
+        let directory = Directory::new();
+        let location = Location::file(directory.join("twice"));
+        // One chunk of the index leads to every slot.
+        let store = Store::create(&location, &config(geometry(4, 100, 0, 1), Scrub::None)).unwrap();
+        let mut writer = store.writer().unwrap();
+        writer.set_u64("number", 7).unwrap();
+        writer.set("text", b"seven").unwrap();
+        let file = File::options().read(true).write(true).open(directory.join("twice")).unwrap();
+        let read = |at: u64| {
+            let mut word = [0; 8];
+            file.read_exact_at(&mut word, at).unwrap();
+            u64::from_le_bytes(word)
+        };
+        let write = |at: u64, word: u64| file.write_all_at(&word.to_le_bytes(), at).unwrap();
+        let (chunk, slots) = (read(14 * 8), read(15 * 8));
+        let entry_of = |slot: u64| {
+            let entries = (1..8).map(|index| chunk + index * 8);
+            entries.into_iter().find(|at| read(*at) as u32 == slot as u32 + 1).unwrap()
+        };
+        let slot_of = |key: &[u8]| {
+            let key = |slot: &u64| read(slots + slot * 128 + 32).to_le_bytes().starts_with(key);
+            (0..4).find(key).unwrap()
+        };
+        let (number, text) = (slot_of(b"number"), slot_of(b"text"));
+        assert!(entry_of(number) < entry_of(text), "the number is found first");
+        // The text gets the number's key and an entry that leads there.
+        (32..96).step_by(8).for_each(|at| {
+            write(slots + text * 128 + at, read(slots + number * 128 + at));
+        });
+        let label = read(entry_of(number)) >> 32 << 32;
+        write(entry_of(text), label | (text + 1));
+        // The number's slot holds no key, unless its pending word is in force, as a state says that no
+        // claim made so.
+        let number = slots + number * 128;
+        write(number + 96, read(number + 16));
+        write(number + 16, read(number + 16) & !(1 << 49));
+        write(number, read(number) | 1 << 11 | 1 << 10);
+        assert_eq!(writer.integer("number", IntegerOp::Inc(1)), Err(Error::WrongType));
     });
 }
 

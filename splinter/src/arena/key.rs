@@ -93,6 +93,11 @@ pub(crate) struct KeyRef<'k> {
 }
 
 impl<'k> KeyRef<'k> {
+    /// The same key, to be looked for in one slot only.
+    pub(crate) fn within(self, slot: u32) -> Self {
+        Self { slot: Some(slot), ..self }
+    }
+
     /// Stands for a key of which only the hash is known, which leads to its home.
     pub(crate) const fn hashed(hash: u64) -> Self {
         Self { first: 0, second: 0, hash, bytes: &[], slot: None }

@@ -87,7 +87,7 @@ impl<'a> Claimant<'a> {
         change: impl Fn(u64) -> u64,
     ) -> Option<Result<u64, Error>> {
         let slot = self.arena.slot(number)?;
-        // Others come first a few times; what never comes to an end is a damaged slot that no preparing prepares.
+        // Others come first a few times; only what damaged bytes do never comes to an end.
         for failures in 0..1_u32 << 16 {
             let state = State(slot.state_number.first_acquire());
             if !key.is_in(slot) {
@@ -101,7 +101,8 @@ impl<'a> Claimant<'a> {
             } else if !meta.is_present() {
                 return None;
             } else if !meta.is_number() || self.must_prepare(meta) {
-                if let Err(error) = self.prepare(key) {
+                // This very slot: damage may have put the key into another as well.
+                if let Err(error) = self.prepare(&key.within(number)) {
                     return Some(Err(error));
                 }
             } else {
@@ -123,8 +124,8 @@ impl<'a> Claimant<'a> {
         meta.has_vector() != 0 || stale && self.arena.scrub() == Scrub::Full
     }
 
-    /// Makes the slot of `key` ready for exchanges: moves a value that was set as bytes into the number
-    /// word, drops the vector, and lets publishing wipe what is stale.
+    /// Makes the slot that `key` names ready for exchanges: moves a value that was set as bytes into the
+    /// number word, drops the vector, and lets publishing wipe what is stale.
     fn prepare(&mut self, key: &KeyRef<'_>) -> Result<(), Error> {
         let arena = self.arena;
         let claim = self.claim_checked(key, |window| {
