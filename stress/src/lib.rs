@@ -16,7 +16,7 @@ mod environment;
 mod forked;
 mod history;
 mod hostile;
-mod interrupt;
+pub mod interrupt;
 mod keys;
 mod kill;
 mod latency;
