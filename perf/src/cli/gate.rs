@@ -71,6 +71,9 @@ pub(super) struct Options {
         allow_hyphen_values = true
     )]
     build_flags: String,
+    /// Set a variable in the environment of the base's processes; may be given again
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    base_env: Vec<(String, String)>,
     /// Set a variable in the environment of the head's processes; may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     head_env: Vec<(String, String)>,
@@ -168,6 +171,7 @@ fn plan(options: &Options) -> Result<Plan, String> {
             .map_or_else(working_tree, |head| Ok(source(head)))?,
         tiers,
         flags: options.build_flags.clone(),
+        base_environment: options.base_env.clone(),
         head_environment: options.head_env.clone(),
         repeats: options.repeats,
         only: options.only.clone(),
@@ -191,7 +195,8 @@ fn base(text: &str) -> Result<Base, String> {
 fn source(text: &str) -> Source {
     let path = Path::new(text);
     match path.is_dir() {
-        true => Source::Folder(path.to_owned()),
+        // One name for one folder: what is compared with itself is built once.
+        true => Source::Folder(path.canonicalize().unwrap_or_else(|_| path.to_owned())),
         false => Source::Revision(text.to_owned()),
     }
 }
@@ -277,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_folder_is_no_revision_and_a_file_is_a_baseline() {
-        let folder = std::env::temp_dir();
+        let folder = std::env::temp_dir().canonicalize().unwrap();
         let text = folder.display().to_string();
         let plan = parsed(&["--base", "main", "--head", &text]).unwrap();
         assert_eq!(plan.head, Source::Folder(folder));

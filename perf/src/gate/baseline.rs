@@ -41,7 +41,7 @@ impl Baseline {
         let round = |value: f64, digits: f64| (value * digits).round() / digits;
         let rows = counts.iter().map(|count| Entry {
             name: count.name.clone(),
-            instructions: round(count.instructions, 1e4),
+            instructions: round(count.instructions, 1e6),
             band_percent: round(count.band_percent, 1e5),
         });
         Self {
@@ -146,7 +146,7 @@ mod tests {
         let none = Baseline::read(&path);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read, Ok(baseline()));
-        assert_eq!(baseline().counts()[0].instructions, 203.0715);
+        assert_eq!(baseline().counts()[0].instructions, 203.071_533);
         assert!(none.unwrap_err().contains("no baseline"));
     }
 

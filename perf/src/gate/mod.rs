@@ -60,6 +60,8 @@ pub struct Plan {
     pub tiers: Vec<TierName>,
     /// Compiler flags added to those of the environment, for both sides.
     pub flags: String,
+    /// Set in the environment of the base's processes.
+    pub base_environment: Vec<(String, String)>,
     /// Set in the environment of the head's processes.
     pub head_environment: Vec<(String, String)>,
     /// Counts that a median is taken of.
@@ -144,7 +146,10 @@ fn run(
     let mut furnish = |side, source: &Source| workshop.furnish(side, source);
     let head_room = furnish(Side::Head, &plan.head)?;
     *head = head_room.subject.clone();
+    let same = matches!(&plan.base, Some(Base::Tree(source)) if *source == plan.head);
     let base_room = match &plan.base {
+        // What is compared with itself is built once.
+        Some(Base::Tree(_)) if same => Some(head_room.clone()),
         Some(Base::Tree(source)) => Some(furnish(Side::Base, source)?),
         _ => None,
     };
@@ -159,10 +164,22 @@ fn run(
     // Build both sides.
     let (mut head_probe, mut base_probe) = (None, None);
     if has(TierName::Instructions) || has(TierName::Time) {
-        head_probe = Some(probe(plan, &workshop, &head_room, Side::Head, watch)?);
+        let program = build(&workshop, &head_room, watch)?;
         if let Some(room) = &base_room {
-            base_probe = Some(probe(plan, &workshop, room, Side::Base, watch)?);
+            let program = match same {
+                true => program.clone(),
+                false => build(&workshop, room, watch)?,
+            };
+            base_probe = Some(Probe {
+                program,
+                environment: plan.base_environment.clone(),
+            });
         }
+        let environment = plan.head_environment.clone();
+        head_probe = Some(Probe {
+            program,
+            environment,
+        });
     }
 
     // Count, then load, then time: what is surest comes first.
@@ -188,21 +205,9 @@ fn run(
     Ok(())
 }
 
-fn probe(
-    plan: &Plan,
-    workshop: &Workshop,
-    room: &Room,
-    side: Side,
-    watch: &mut dyn Watch,
-) -> Result<Probe, Stop> {
+fn build(workshop: &Workshop, room: &Room, watch: &mut dyn Watch) -> Result<PathBuf, Stop> {
     watch.step(&format!("building the probe of {}", room.subject.name));
-    Ok(Probe {
-        program: workshop.build_probe(room)?,
-        environment: match side {
-            Side::Base => Vec::new(),
-            Side::Head => plan.head_environment.clone(),
-        },
-    })
+    workshop.build_probe(room)
 }
 
 /// Counts a probe's operations, as often as the plan says.
@@ -307,7 +312,10 @@ pub fn baseline_of(plan: &Plan, watch: &mut dyn Watch) -> Result<Baseline, Stop>
         .version_of("valgrind")
         .ok_or_else(|| Stop::Failed("a baseline needs valgrind: install it".to_owned()))?;
     let room = workshop.furnish(Side::Head, &plan.head)?;
-    let probe = probe(plan, &workshop, &room, Side::Head, watch)?;
+    let probe = Probe {
+        program: build(&workshop, &room, watch)?,
+        environment: plan.head_environment.clone(),
+    };
     watch.step("counting instructions");
     let counts = counts(plan, &workshop, &probe)?;
     Ok(Baseline::of(
@@ -324,15 +332,15 @@ fn config(plan: &Plan) -> serde_json::Value {
         .iter()
         .map(|tier| format!("{tier:?}").to_lowercase())
         .collect();
-    let environment: Vec<String> = plan
-        .head_environment
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let lines = |variables: &[(String, String)]| -> Vec<String> {
+        let line = |(name, value): &(String, String)| format!("{name}={value}");
+        variables.iter().map(line).collect()
+    };
     serde_json::json!({
         "tiers": tiers,
         "build_flags": plan.flags,
-        "head_environment": environment,
+        "base_environment": lines(&plan.base_environment),
+        "head_environment": lines(&plan.head_environment),
         "repeats": plan.repeats,
         "only": plan.only,
         "blocks": plan.blocks,

@@ -150,11 +150,18 @@ fn instruction_cells(row: &InstructionRow) -> Vec<String> {
         row.name.clone(),
         show(row.base),
         show(row.head),
-        row.change_percent
-            .map_or("-".to_owned(), |change| format!("{change:+.3} %")),
+        row.change_percent.map_or("-".to_owned(), signed),
         format!("{:.2} %", row.limit_percent),
         judgement(row.verdict),
     ]
+}
+
+/// Writes a change with its sign, where there is one to be seen.
+fn signed(percent: f64) -> String {
+    match percent.abs() < 0.0005 {
+        true => "0.000 %".to_owned(),
+        false => format!("{percent:+.3} %"),
+    }
 }
 
 fn invariant_cells(row: &InvariantRow) -> Vec<String> {
