@@ -113,6 +113,29 @@ fn limits_are_measured_alone_too() {
 }
 
 #[test]
+fn every_two_processors_have_a_place_in_the_matrix() {
+    let output = perf(&[
+        "limits",
+        "--json",
+        "--quick",
+        "--rounds",
+        "1",
+        "--only",
+        "core to core",
+    ]);
+    let record = record(&output);
+    let count = record["environment"]["processors"].as_u64();
+    let rows = record["core_to_core"]["ns"].as_array().expect("a matrix");
+    assert_eq!(Some(rows.len() as u64), count);
+    for (from, row) in rows.iter().enumerate() {
+        for (to, ns) in row.as_array().expect("a row").iter().enumerate() {
+            assert_eq!(ns.is_f64(), from != to, "from {from} to {to}: {ns}");
+        }
+    }
+    assert_eq!(record["rows"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
 fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
     for (arguments, hint) in [
         (&["micro", "--only", "no such row"][..], "get 64 B"),

@@ -14,6 +14,7 @@ mod cpulist;
 mod crew;
 mod environment;
 mod forked;
+pub mod futex;
 mod history;
 mod hostile;
 mod interrupt;
