@@ -11,6 +11,7 @@ mod sweep;
 mod wake;
 
 use crate::crew;
+use crate::files::{try_file, write_file};
 use crate::interrupt;
 use crate::progress::Line;
 use crate::record::{Output, Verdict};
@@ -19,7 +20,6 @@ use crate::run::{RunError, run_keeping};
 use arguments::RunArguments;
 
 use clap::{Parser, Subcommand};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Exit code for a command line that asks for nothing that can be done.
@@ -120,7 +120,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     };
     // What cannot be kept is not measured.
     for path in [&arguments.record, &arguments.hdr] {
-        if let Err(error) = try_file(path.as_ref()) {
+        if let Err(error) = try_file(path.as_deref()) {
             complain(&error);
             return ExitCode::from(USAGE);
         }
@@ -174,10 +174,8 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
 fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), String> {
     if let Some(path) = &arguments.record {
         let output = Output::new(records.to_vec());
-        write_file(
-            path,
-            serde_json::to_string_pretty(&output).expect("records are plain data") + "\n",
-        )?;
+        let json = serde_json::to_string_pretty(&output).expect("records are plain data");
+        write_file(path, &(json + "\n"))?;
     }
     if let Some(path) = &arguments.hdr {
         // A log's header lines may come again: readers take the latest. A comment tells levels apart.
@@ -185,35 +183,9 @@ fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), Strin
             1 => record.hdr_log.clone(),
             _ => format!("#[scrub {}]\n{}", record.config.scrub, record.hdr_log),
         };
-        write_file(path, records.iter().map(log).collect())?;
+        write_file(path, &records.iter().map(log).collect::<String>())?;
     }
     Ok(())
-}
-
-/// Finds out whether results can be written to a file before anything is measured, and leaves it as it was.
-fn try_file(path: Option<&PathBuf>) -> Result<(), String> {
-    let Some(path) = path else { return Ok(()) };
-    let is_there = path.symlink_metadata().is_ok();
-    let opened = std::fs::File::options()
-        .append(true)
-        .create(true)
-        .open(path);
-    opened.map_err(|error| cannot_write(path, &error))?;
-    if !is_there {
-        let _ = std::fs::remove_file(path);
-    }
-    Ok(())
-}
-
-fn cannot_write(path: &Path, error: &std::io::Error) -> String {
-    format!(
-        "cannot write {}: {error}; give a path that can be written",
-        path.display()
-    )
-}
-
-fn write_file(path: &Path, text: String) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| cannot_write(path, &error))
 }
 
 /// Prints a result. A reader that has had enough is no error.

@@ -2,6 +2,7 @@
 
 mod limits;
 mod micro;
+mod reproduce;
 
 use crate::clock;
 use crate::machine;
@@ -29,6 +30,7 @@ struct Cli {
 enum Verb {
     Limits(limits::Options),
     Micro(micro::Options),
+    Reproduce(reproduce::Options),
 }
 
 /// What every verb that measures in rounds takes.
@@ -100,6 +102,10 @@ impl Surroundings {
         }
     }
 
+    fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     fn complete(mut self) -> Environment {
         self.environment.steal_ms = machine::steal_ms().saturating_sub(self.steal_ms);
         self.environment.tsc_ghz = 1.0 / clock::ns_per_cycle();
@@ -123,6 +129,7 @@ pub fn main() -> ExitCode {
     let done = match &cli.verb {
         Verb::Limits(options) => limits::run(options),
         Verb::Micro(options) => micro::run(options),
+        Verb::Reproduce(options) => reproduce::run(options),
     };
     match done {
         Ok(code) => code,
