@@ -14,13 +14,14 @@ use splinter_stress::{Environment, Line, Situation, WakePlan, Workload, interrup
 use std::time::Duration;
 
 /// The limits that claims are held against or bound by.
-const LIMITS: [Limit; 6] = [
+const LIMITS: [Limit; 7] = [
     Limit::L1Chase,
     Limit::L2Chase,
     Limit::L3Chase,
     Limit::MemoryChase,
     Limit::Cmpxchg,
     Limit::Memcpy1Kib,
+    Limit::MemoryCopy,
 ];
 
 /// The ways of waking that a claim is held by; of the two descriptors a machine has one as a rule.
@@ -34,6 +35,7 @@ const TARGET: f64 = 1.15;
 pub struct Here<'a> {
     plan: &'a Plan,
     has: Has,
+    machine: Machine,
     line: Line,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Here<'a> {
         Self {
             plan,
             has,
+            machine: Machine::read(),
             line: Line::new("reproduce".to_owned()),
         }
     }
@@ -71,10 +74,10 @@ impl Executor for Here<'_> {
 
     fn costs(&mut self) -> Result<Costs, String> {
         self.line = Line::new("single operations".to_owned());
-        let plan = self.plan;
+        let (plan, machine) = (self.plan, self.machine.clone());
         // On a thread of its own: what is pinned stays so, and workers must find all processors.
         std::thread::scope(|scope| {
-            let costs = scope.spawn(|| costs(plan));
+            let costs = scope.spawn(|| costs(plan, machine));
             costs
                 .join()
                 .unwrap_or_else(|_| Err("the measurement panicked".to_owned()))
@@ -122,17 +125,21 @@ impl Executor for Here<'_> {
         })
     }
 
+    fn cache_bytes(&self, level: u32) -> Option<u64> {
+        self.machine.cache_bytes(level)
+    }
+
     fn interrupted(&self) -> bool {
         interrupt::requested()
     }
 }
 
 /// Samples a get and the limits in the same rounds, on one pinned thread.
-fn costs(plan: &Plan) -> Result<Costs, String> {
+fn costs(plan: &Plan, machine: Machine) -> Result<Costs, String> {
     let _ = pinning::pin(pinning::processors().len().saturating_sub(1));
     let budget = Duration::from_millis(if plan.quick { 4 } else { 15 });
     let setup = Setup {
-        machine: Machine::read(),
+        machine,
         budget,
         seed: plan.seed,
     };

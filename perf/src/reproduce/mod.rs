@@ -12,7 +12,7 @@ pub mod table;
 use crate::stats::Summary;
 use claims::{CLAIMS, Claim, Rate, Trial};
 use judge::{Finding, Has, Way};
-use record::{Cell, Figures, Reproduction, Run};
+use record::{Bound, Cell, Figures, Reproduction, Run};
 use scaling::Point;
 use serde::{Deserialize, Serialize};
 use splinter::Scrub;
@@ -38,8 +38,8 @@ pub struct Plan {
     pub seed: u64,
 }
 
-/// What single operations cost here, in nanoseconds, sampled in the same rounds: by the names of the limits, and
-/// `get 64 B`.
+/// What single operations cost here, sampled in the same rounds: by the names of the limits, and `get 64 B`. In
+/// nanoseconds; of a memory copy, in bytes per second.
 pub type Costs = BTreeMap<String, f64>;
 
 /// The name of the get among [`Costs`].
@@ -73,6 +73,8 @@ pub trait Executor {
     /// # Errors
     /// In one line, what kept it from measuring.
     fn wake(&mut self) -> Result<Woken, String>;
+    /// Returns the size of the data cache of a level, if it is known.
+    fn cache_bytes(&self, level: u32) -> Option<u64>;
     /// Tells whether the user wants it to end.
     fn interrupted(&self) -> bool;
 }
@@ -231,6 +233,8 @@ impl<E: Executor> Trials<'_, E> {
         let mut figures = Figures::of_rate(reported[0], &runs, None);
         figures.measured_per_s = Some(reached);
         figures.ratio = Some(reached / reported[0]);
+        // It is that already.
+        (figures.attempts_per_s, figures.ratio_by_attempts) = (None, None);
         figures.definition = "attempts per second, the most of all levels".to_owned();
         Ok(Cell::new(
             claim,
@@ -276,14 +280,34 @@ impl<E: Executor> Trials<'_, E> {
     }
 
     /// Returns what the processors could do at most if each operation were nothing but what it cannot do without: a
-    /// load that misses the first cache for a read, an exchange for a write, and the copy of its value.
-    fn bound(&self, runs: &[Run], workload: &Workload) -> Option<f64> {
+    /// dependent load for a read, an exchange for a write, and the copy of its value, each from as far away as the
+    /// workload's values lie; and the names of these limits.
+    fn bound(&self, runs: &[Run], workload: &Workload) -> Option<Bound> {
         let run = runs.first()?;
         let writes = run.writes_per_s / (run.writes_per_s + run.reads_per_s).max(1.0);
         let len = f64::from(workload.value_len.shortest() + workload.value_len.longest()) / 2.0;
-        let copy = self.cost("memcpy 1 KiB")? * len / 1024.0;
-        let each = writes * self.cost("cmpxchg")? + (1.0 - writes) * self.cost("L2 chase")? + copy;
-        Some(run.processors as f64 * 1e9 / each)
+        let values = workload.keys as f64 * len;
+        let fits = |level| {
+            self.executor
+                .cache_bytes(level)
+                .is_some_and(|bytes| values <= bytes as f64)
+        };
+        let (load, copy) = match () {
+            () if fits(2) => ("L2 chase", "memcpy 1 KiB"),
+            () if fits(3) => ("L3 chase", "memory copy"),
+            () => ("memory chase", "memory copy"),
+        };
+        // Of the copies one is a time for a KiB, the other bytes per second.
+        let per_byte = match copy {
+            "memory copy" => 1e9 / self.cost(copy)?,
+            _ => self.cost(copy)? / 1024.0,
+        };
+        let each =
+            writes * self.cost("cmpxchg")? + (1.0 - writes) * self.cost(load)? + per_byte * len;
+        Some(Bound {
+            per_s: run.processors as f64 * 1e9 / each,
+            by: format!("cmpxchg, {load}, {copy}"),
+        })
     }
 
     fn timed(&self, workload: Workload, millis: u64) -> Workload {

@@ -63,9 +63,9 @@ pub struct Figures {
     pub ratio: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio_by_attempts: Option<f64>,
-    /// What the processors could do at most, and the share of it that was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub bound_per_s: Option<f64>,
+    pub bound: Option<Bound>,
+    /// The share of the bound that was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share_of_bound: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +78,15 @@ pub struct Figures {
     pub scaling: Vec<Point>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
+}
+
+/// What the processors could do at most.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Bound {
+    pub per_s: f64,
+    /// The limits that it is made of.
+    pub by: String,
 }
 
 /// One run of a workload, as far as claims ask.
@@ -128,7 +137,7 @@ impl Run {
 impl Figures {
     /// Sums up runs that are held against a rate.
     #[must_use]
-    pub fn of_rate(figure_per_s: f64, runs: &[Run], bound_per_s: Option<f64>) -> Self {
+    pub fn of_rate(figure_per_s: f64, runs: &[Run], bound: Option<Bound>) -> Self {
         let goodput = Summary::of(runs.iter().map(|run| run.goodput_per_s));
         let measured = goodput.map(|summary| summary.median);
         let attempts =
@@ -142,10 +151,10 @@ impl Figures {
             attempts_per_s: attempts,
             ratio: measured.map(|measured| measured / figure_per_s),
             ratio_by_attempts: attempts.map(|attempts| attempts / figure_per_s),
-            bound_per_s,
             share_of_bound: measured
-                .zip(bound_per_s)
-                .map(|(measured, bound)| measured / bound),
+                .zip(bound.as_ref())
+                .map(|(measured, bound)| measured / bound.per_s),
+            bound,
             ..Self::default()
         }
     }

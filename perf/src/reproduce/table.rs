@@ -77,11 +77,12 @@ fn details(cell: &Cell) -> Vec<String> {
             rate(attempts)
         ));
     }
-    if let (Some(bound), Some(share)) = (figures.bound_per_s, figures.share_of_bound) {
+    if let (Some(bound), Some(share)) = (&figures.bound, figures.share_of_bound) {
         lines.push(format!(
-            "{:.0} % of what these processors could do at most, {}",
+            "{:.0} % of what these processors could do at most, {} ({})",
             share * 100.0,
-            rate(bound)
+            rate(bound.per_s),
+            bound.by
         ));
     }
     if let Some(each) = figures.per_processor_per_s {
