@@ -7,6 +7,7 @@ mod hostile;
 mod kill;
 mod numa;
 mod outlet;
+pub mod papers;
 mod sweep;
 mod wake;
 
@@ -19,7 +20,7 @@ use crate::report::{comparison, summary};
 use crate::run::{RunError, run_keeping};
 use arguments::RunArguments;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Exit code for a command line that asks for nothing that can be done.
@@ -62,8 +63,11 @@ enum Verb {
     /// Interrupts one operation at every instruction by another, by death or by a stop for ever.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Sweep(sweep::SweepArguments),
+    /// Prints completions of this command line for a shell.
+    Completions(papers::CompletionsArguments),
+    /// Writes pages for man, one for each command.
+    Manual(papers::ManualArguments),
     /// Is one worker process of a run.
-
     #[command(hide = true)]
     Worker(crew::Handover),
     /// Is another process of `wake`.
@@ -94,6 +98,20 @@ pub fn main() -> ExitCode {
         Verb::Hostile(arguments) => hostile::run(&arguments),
         Verb::Numa(arguments) => numa::run(&arguments),
         Verb::Sweep(arguments) => sweep::run(&arguments),
+        Verb::Completions(arguments) => {
+            say(&papers::completions(&arguments, &Arguments::command()));
+            ExitCode::SUCCESS
+        }
+        Verb::Manual(arguments) => match papers::manual(&arguments, &Arguments::command()) {
+            Ok(pages) => {
+                say(&pages);
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                complain(&error);
+                ExitCode::from(USAGE)
+            }
+        },
         Verb::Worker(handover) => served(crew::serve(&handover)),
         Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
     }
@@ -222,7 +240,6 @@ fn refuse(error: &clap::Error) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

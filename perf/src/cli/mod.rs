@@ -9,8 +9,9 @@ use crate::machine;
 use crate::micro::record::Method;
 use crate::pinning;
 use crate::rounds::Schedule;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use splinter_stress::Environment;
+use splinter_stress::cli::papers::{self, CompletionsArguments, ManualArguments};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,6 +32,10 @@ enum Verb {
     Limits(limits::Options),
     Micro(micro::Options),
     Reproduce(reproduce::Options),
+    /// Prints completions of this command line for a shell
+    Completions(CompletionsArguments),
+    /// Writes pages for man, one for each command
+    Manual(ManualArguments),
 }
 
 /// What every verb that measures in rounds takes.
@@ -130,6 +135,13 @@ pub fn main() -> ExitCode {
         Verb::Limits(options) => limits::run(options),
         Verb::Micro(options) => micro::run(options),
         Verb::Reproduce(options) => reproduce::run(options),
+        Verb::Completions(options) => {
+            print(&papers::completions(options, &Cli::command())).map(|()| ExitCode::SUCCESS)
+        }
+        Verb::Manual(options) => papers::manual(options, &Cli::command())
+            .map_err(Failure::Usage)
+            .and_then(|pages| print(&(pages + "\n")))
+            .map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(code) => code,
