@@ -1,7 +1,8 @@
 //! Mistakes that are made on purpose, to show that the checks find them: a test of the tests. A build with
 //! `--cfg splinter_mutants` has all of them, and `SPLINTER_MUTANT=NAME` in a process's environment has it make
-//! one; without the cfg nothing of them is in the program. `ci/mutants` says which check finds which. Nothing
-//! here knows what it spoils: each mistake stands where it is made.
+//! one; without the cfg nothing of them is in the program. `ci/mutants` says which check finds which. Burdens are of
+//! the same kind, cost time alone, and are for a gate to find. Nothing here knows what it spoils: each mistake
+//! stands where it is made.
 
 /// Makes the mistake `name`, a statement, if that is the one in force; or, of `let x = wrong`, has `x` be
 /// something else from here on.

@@ -10,6 +10,7 @@ use crate::progress::Progress;
 use crate::rounds::Step;
 use clap::Args;
 use splinter_stress::interrupt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -30,11 +31,12 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 #[command(max_term_width = 100)]
 pub(super) struct Options {
-    /// What to compare with: a revision, a folder with another tree, or a file that --save-baseline wrote
+    /// What to compare with: a revision, a folder with another tree, a file that --save-baseline wrote, or a program
+    /// splinter-probe that was built before
     #[arg(long, value_name = "REV|DIR|FILE")]
     base: Option<String>,
-    /// What to judge: a revision, or a folder with a tree [default: the working tree around this folder]
-    #[arg(long, value_name = "REV|DIR")]
+    /// What to judge: a revision, a folder with a tree, or such a program [default: the working tree around this folder]
+    #[arg(long, value_name = "REV|DIR|FILE")]
     head: Option<String>,
     /// The tiers to run [default: those that --base allows]
     #[arg(long = "tier", value_name = "TIERS", value_enum, value_delimiter = ',')]
@@ -139,19 +141,28 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
 fn plan(options: &Options) -> Result<Plan, String> {
     let base = options.base.as_deref().map(base).transpose()?;
     let stored = matches!(base, Some(Base::Stored(..)));
-    let tiers = match (&options.tiers[..], &base) {
-        ([], _) if options.save_baseline.is_some() => Vec::new(),
-        ([], Some(Base::Tree(_))) => {
-            vec![TierName::Instructions, TierName::Invariants, TierName::Time]
-        }
-        ([], Some(Base::Stored(..))) => vec![TierName::Instructions, TierName::Invariants],
-        ([], None) => {
+    let head = match options.head.as_deref() {
+        Some(head) => source(head),
+        None => working_tree()?,
+    };
+    let built = matches!(head, Source::Program(_));
+    let mut tiers = options.tiers.clone();
+    if tiers.is_empty() && options.save_baseline.is_none() {
+        if base.is_none() {
             return Err("nothing to compare with: give --base, or --tier invariants".to_owned());
         }
-        (asked, _) => asked.to_vec(),
-    };
+        tiers.push(TierName::Instructions);
+        tiers.extend((!built).then_some(TierName::Invariants));
+        tiers.extend((!stored).then_some(TierName::Time));
+    }
     if tiers.contains(&TierName::Time) && stored {
         return Err("a stored baseline has no times: give --base a revision or a folder, or leave --tier time out".to_owned());
+    }
+    if built && (stored || options.save_baseline.is_some()) {
+        return Err("a program does not say how it was built, and a baseline is of one compiler: give --head a revision or a folder".to_owned());
+    }
+    if built && tiers.contains(&TierName::Invariants) {
+        return Err("a program has no stress suite: leave --tier invariants out".to_owned());
     }
     if base.is_none() && tiers.iter().any(|tier| *tier != TierName::Invariants) {
         return Err("instructions and time are compared with something: give --base".to_owned());
@@ -165,10 +176,7 @@ fn plan(options: &Options) -> Result<Plan, String> {
     }
     Ok(Plan {
         base,
-        head: options
-            .head
-            .as_deref()
-            .map_or_else(working_tree, |head| Ok(source(head)))?,
+        head,
         tiers,
         flags: options.build_flags.clone(),
         base_environment: options.base_env.clone(),
@@ -186,7 +194,7 @@ fn plan(options: &Options) -> Result<Plan, String> {
 
 fn base(text: &str) -> Result<Base, String> {
     let path = Path::new(text);
-    if path.is_file() {
+    if path.is_file() && !is_program(path) {
         return Baseline::read(path).map(|baseline| Base::Stored(baseline, path.to_owned()));
     }
     Ok(Base::Tree(source(text)))
@@ -194,11 +202,20 @@ fn base(text: &str) -> Result<Base, String> {
 
 fn source(text: &str) -> Source {
     let path = Path::new(text);
-    match path.is_dir() {
-        // One name for one folder: what is compared with itself is built once.
-        true => Source::Folder(path.canonicalize().unwrap_or_else(|_| path.to_owned())),
-        false => Source::Revision(text.to_owned()),
+    // One name for one folder: what is compared with itself is built once.
+    let whole = || path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if path.is_dir() {
+        Source::Folder(whole())
+    } else if is_program(path) {
+        Source::Program(whole())
+    } else {
+        Source::Revision(text.to_owned())
     }
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
 }
 
 /// Finds the tree around the current folder.
@@ -292,6 +309,18 @@ mod tests {
                 .unwrap_err()
                 .contains("no baseline")
         );
+    }
+
+    #[test]
+    fn a_program_is_compared_with_programs_alone_and_has_no_stress_suite() {
+        let program = std::env::current_exe().unwrap().display().to_string();
+        let plan = parsed(&["--base", &program, "--head", &program]).unwrap();
+        assert!(matches!(&plan.head, Source::Program(_)));
+        assert_eq!(plan.base, Some(Base::Tree(plan.head.clone())));
+        assert_eq!(plan.tiers, [TierName::Instructions, TierName::Time]);
+        assert!(parsed(&["--save-baseline", "f", "--head", &program]).is_err());
+        let asked = ["--tier", "invariants", "--head", &program];
+        assert!(parsed(&asked).unwrap_err().contains("stress suite"));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub enum Source {
     Folder(PathBuf),
     /// A revision of the repository around the current folder.
     Revision(String),
+    /// A probe that was built already: the program `splinter-probe`.
+    Program(PathBuf),
 }
 
 /// The program's name for a side's room.
@@ -69,6 +71,8 @@ pub struct Room {
     folder: PathBuf,
     /// The tree's own folder, where that is not the room's to build in.
     elsewhere: Option<PathBuf>,
+    /// The probe, where there is nothing to build.
+    built: Option<PathBuf>,
     /// What it is a room of.
     pub subject: Subject,
 }
@@ -106,6 +110,21 @@ impl Workshop {
         fs::create_dir_all(room.join("src")).map_err(failed)?;
         let mut elsewhere = None;
         let subject = match source {
+            Source::Program(program) => {
+                // It stays what it is, whatever is built there meanwhile.
+                let copy = room.join("splinter-probe");
+                let shown = program.display().to_string();
+                fs::copy(program, &copy).map_err(|error| Stop::failed(&shown, error))?;
+                return Ok(Room {
+                    folder: room,
+                    elsewhere: None,
+                    built: Some(copy),
+                    subject: Subject {
+                        name: shown,
+                        revision: "as it was built".to_owned(),
+                    },
+                });
+            }
             Source::Revision(name) => {
                 let commit = format!("{name}^{{commit}}");
                 let revision = self.git(Path::new("."), &["rev-parse", "--verify", "--quiet", &commit]).map_err(|_| {
@@ -151,6 +170,7 @@ impl Workshop {
         Ok(Room {
             folder: room,
             elsewhere,
+            built: None,
             subject,
         })
     }
@@ -160,6 +180,9 @@ impl Workshop {
     /// # Errors
     /// [`Stop::Failed`] with what the compiler said.
     pub fn build_probe(&self, room: &Room) -> Result<PathBuf, Stop> {
+        if let Some(program) = &room.built {
+            return Ok(program.clone());
+        }
         let what = format!("building the probe with the store of {}", room.subject.name);
         let target = room.folder.join("target");
         let build = |offline: &[&str]| {
@@ -186,6 +209,12 @@ impl Workshop {
     /// [`Stop::Failed`] with what the compiler said.
     pub fn build_stress(&self, room: &Room) -> Result<PathBuf, Stop> {
         let what = format!("building the stress suite of {}", room.subject.name);
+        if room.built.is_some() {
+            return Err(Stop::failed(
+                &what,
+                "it is a program, which has none: leave --tier invariants out",
+            ));
+        }
         let tree = room
             .elsewhere
             .clone()
