@@ -10,6 +10,7 @@
 use crate::history::tape::{self, Tape};
 use crate::mix::Op;
 use crate::oracle::ledger::{Ledger, words_for};
+use crate::pace::Tsc;
 use crate::shared::{SharedWords, sleep_on, wake_sleepers};
 use crate::workload::Workload;
 use std::io;
@@ -18,7 +19,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-/// Words before the cells; the first one is the phase.
+/// Words before the cells; the first one is the phase, the next two are the clock of open loops.
 const HEADER: usize = 64;
 /// Words of a cell: four lines more than it needs, so that no two workers share one or prefetch
 /// each other's.
@@ -162,6 +163,22 @@ impl Block {
         let now = Instant::now();
         wake_sleepers(&self.words()[0], i32::MAX);
         now
+    }
+
+    /// Tells the workers of an open loop the clock that they are paced by; before they are started.
+    pub(crate) fn set_clock(&self, clock: Tsc) {
+        self.words()[1].store(clock.cycle_ns.to_bits(), Relaxed);
+        self.words()[2].store(u64::from(clock.sleeps), Relaxed);
+    }
+
+    /// Returns the clock of an open loop.
+    #[must_use]
+    pub(crate) fn clock(&self) -> Tsc {
+        // Relaxed: who is started later sees it.
+        Tsc {
+            cycle_ns: f64::from_bits(self.words()[1].load(Relaxed)),
+            sleeps: self.words()[2].load(Relaxed) != 0,
+        }
     }
 
     /// Waits at the barrier: returns when the phase is no longer [`Phase::Gather`].

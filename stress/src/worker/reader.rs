@@ -2,6 +2,7 @@
 
 use super::checks::{Checks, Faults};
 use super::desk::Desk;
+use super::pacing::Pace;
 use super::{Post, buffer_len};
 use crate::choice::Sampler;
 use crate::history::{self, Act, objects::Objects};
@@ -94,8 +95,8 @@ impl ReaderLoop {
     }
 
     /// Reads until told to stop.
-    pub(super) fn run(&mut self, desk: &mut Desk<'_>, target: &impl Reads) {
-        while desk.go_on() {
+    pub(super) fn run<P: Pace>(&mut self, desk: &mut Desk<'_, P>, target: &impl Reads) {
+        while desk.turn() && desk.go_on() {
             let op = self.draw.draw(&mut self.rng);
             let index = self.samplers.draw(op, &mut self.rng);
             let outcome = match op {
@@ -116,7 +117,12 @@ impl ReaderLoop {
     }
 
     #[inline]
-    fn get(&mut self, desk: &mut Desk<'_>, target: &impl Reads, index: u64) -> Result<(), Miss> {
+    fn get<P: Pace>(
+        &mut self,
+        desk: &mut Desk<'_, P>,
+        target: &impl Reads,
+        index: u64,
+    ) -> Result<(), Miss> {
         let key = keys::name(Family::Value, index);
         let got = if desk.records() && self.wants_view() {
             desk.attempt(Op::Get, || target.view(&key, &mut self.buf))
@@ -139,9 +145,9 @@ impl ReaderLoop {
     }
 
     #[inline]
-    fn read_int(
+    fn read_int<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_>,
+        desk: &mut Desk<'_, P>,
         target: &impl Reads,
         index: u64,
     ) -> Result<(), Miss> {
@@ -159,9 +165,9 @@ impl ReaderLoop {
         Ok(())
     }
 
-    fn read_tandem(
+    fn read_tandem<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_>,
+        desk: &mut Desk<'_, P>,
         target: &impl Reads,
         index: u64,
     ) -> Result<(), Miss> {
@@ -178,9 +184,9 @@ impl ReaderLoop {
         Ok(())
     }
 
-    fn read_vector(
+    fn read_vector<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_>,
+        desk: &mut Desk<'_, P>,
         target: &impl Reads,
         index: u64,
     ) -> Result<(), Miss> {

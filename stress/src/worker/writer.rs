@@ -4,6 +4,7 @@
 
 use super::checks::{Checks, Faults};
 use super::desk::Desk;
+use super::pacing::Pace;
 use super::reader::Samplers;
 use super::{Post, buffer_len};
 use crate::choice::KeyChoice;
@@ -85,10 +86,13 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Works until told to stop.
-    pub(super) fn run(&mut self, desk: &mut Desk<'_>, target: &mut impl Writes) {
+    pub(super) fn run<P: Pace>(&mut self, desk: &mut Desk<'_, P>, target: &mut impl Writes) {
         loop {
             let task = self.next();
             self.prepare(&task);
+            if !desk.turn() {
+                return;
+            }
             let outcome = loop {
                 if !desk.go_on() {
                     return;
@@ -189,9 +193,9 @@ impl<'a> WriterLoop<'a> {
 
     /// Tries it once.
     #[inline]
-    fn attempt(
+    fn attempt<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_>,
+        desk: &mut Desk<'_, P>,
         target: &mut impl Writes,
         task: &Task,
     ) -> Result<(), Miss> {
@@ -279,7 +283,10 @@ impl<'a> WriterLoop<'a> {
 
     /// Records a change of a value.
     #[inline]
-    fn record(&self, desk: &mut Desk<'_>, task: &Task, act: Act, len: usize, version: Version) {
+    fn record<P>(&self, desk: &mut Desk<'_, P>, task: &Task, act: Act, len: usize, version: Version)
+    where
+        P: Pace,
+    {
         desk.record(|| {
             let id = history::id(self.id, task.seq);
             let event = self.objects.event(Family::Value, task.index, act, id);
@@ -293,7 +300,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Records that a group was written.
-    fn record_group(&self, desk: &mut Desk<'_>, task: &Task) {
+    fn record_group<P: Pace>(&self, desk: &mut Desk<'_, P>, task: &Task) {
         let id = history::id(self.id, task.seq);
         desk.record(|| {
             self.objects
