@@ -19,7 +19,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-/// Words before the cells; the first one is the phase, the next two are the clock of open loops.
+/// Words before the cells; the first one is the phase, the next two are the clock of open loops, and two more say when the
+/// measured window began and ended.
 const HEADER: usize = 64;
 /// Words of a cell: four lines more than it needs, so that no two workers share one or prefetch
 /// each other's.
@@ -159,6 +160,11 @@ impl Block {
 
     /// Moves everyone to a phase and wakes those who wait. Returns the moment it was so.
     pub(crate) fn enter(&self, phase: Phase) -> Instant {
+        match phase {
+            Phase::Measure => self.words()[3].store(splinter::cycles(), Relaxed),
+            Phase::Stop => self.words()[4].store(splinter::cycles(), Relaxed),
+            _ => {}
+        }
         self.words()[0].store(phase as u64, Release);
         let now = Instant::now();
         wake_sleepers(&self.words()[0], i32::MAX);
@@ -179,6 +185,18 @@ impl Block {
             cycle_ns: f64::from_bits(self.words()[1].load(Relaxed)),
             sleeps: self.words()[2].load(Relaxed) != 0,
         }
+    }
+
+    /// Returns the time-stamp counter at the start of the measured window, for those who have seen it begin.
+    #[must_use]
+    pub(crate) fn measured_since(&self) -> u64 {
+        self.words()[3].load(Relaxed)
+    }
+
+    /// Returns the time-stamp counter at its end, if it has ended.
+    #[must_use]
+    pub(crate) fn measured_until(&self) -> Option<u64> {
+        Some(self.words()[4].load(Relaxed)).filter(|&end| end > 0)
     }
 
     /// Waits at the barrier: returns when the phase is no longer [`Phase::Gather`].

@@ -59,7 +59,7 @@ pub use hostile::{HostilePlan, HostileRecord, Target, hostile};
 pub use kill::{KillInvariants, KillLevel, KillPlan, KillRecord, Kills, kill};
 pub use latency::Percentiles;
 pub use length::ValueLen;
-pub use matrix::{Axis, AxisSettings, MatrixPlan, MatrixRecord, NotRun, matrix, matrix_summary};
+pub use matrix::{Axis, AxisSettings, MatrixRecord, NotRun, matrix_summary};
 pub use mix::{Mix, Op};
 pub use numa::{
     Expected, Machine, MachineNode, NumaPlan, NumaRecord, NumaRow, Plant, numa, numa_summary,

@@ -28,15 +28,15 @@ use std::time::{Duration, Instant};
 
 /// What a matrix is of.
 #[derive(Clone, Debug)]
-pub struct MatrixPlan {
+pub(crate) struct MatrixPlan {
     /// What is the same in all cells.
-    pub(crate) base: Workload,
+    pub base: Workload,
     /// What differs; an axis that is missing is as in the base.
-    pub(crate) axes: Vec<(Axis, Vec<Setting>)>,
+    pub axes: Vec<(Axis, Vec<Setting>)>,
     /// Where records are kept, if anywhere.
-    pub(crate) into: Option<PathBuf>,
+    pub into: Option<PathBuf>,
     /// Whether cells whose records are there are run again.
-    pub(crate) again: bool,
+    pub again: bool,
 }
 
 /// What runs cells.
@@ -77,7 +77,10 @@ impl Executor for Engine {
 ///
 /// # Errors
 /// [`RunError::Usage`]: the folder cannot be used, or holds records of something else, or no cell at all can be run.
-pub fn matrix(plan: &MatrixPlan, progress: &mut dyn Progress) -> Result<MatrixRecord, RunError> {
+pub(crate) fn matrix(
+    plan: &MatrixPlan,
+    progress: &mut dyn Progress,
+) -> Result<MatrixRecord, RunError> {
     conduct(plan, &mut Engine(Instant::now()), progress)
 }
 

@@ -105,7 +105,7 @@ fn pacer_ns(arrivals: Arrivals, recorded: bool) -> f64 {
     // A start each hundredth of a cycle.
     let mut pacer = Pacer::new(Schedule::new(arrivals, 100, 1.0, (0, 1), 1), clock, 1.0);
     let mut histogram = histogram();
-    pacer.restart(false);
+    pacer.restart(splinter::cycles(), false);
     time(|turn| {
         black_box(pacer.turn());
         if recorded {

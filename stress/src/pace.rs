@@ -219,6 +219,8 @@ pub(crate) struct Paced {
     pub late_at_end: u64,
     /// How late the latest start was.
     pub longest: u64,
+    /// How long the window was for this worker: its share may be done before the end.
+    pub span: u64,
 }
 
 impl<C: Clock> Pacer<C> {
@@ -236,11 +238,10 @@ impl<C: Clock> Pacer<C> {
         }
     }
 
-    /// Plans and counts anew, from now on; an operation that is `at_hand` counts as planned for now.
-    pub(crate) fn restart(&mut self, at_hand: bool) {
-        let now = self.clock.now();
-        self.schedule.restart(now);
-        self.planned = now;
+    /// Plans and counts anew, from a time on; an operation that is `at_hand` counts as planned for now.
+    pub(crate) fn restart(&mut self, since: u64, at_hand: bool) {
+        self.schedule.restart(since);
+        self.planned = self.clock.now();
         self.late = 0;
         self.longest = 0;
         self.started = u64::from(at_hand);
@@ -293,6 +294,7 @@ impl<C: Clock> Pacer<C> {
             started: self.started,
             late_at_end,
             longest: self.longest.max(late_at_end),
+            span: end.wrapping_sub(self.schedule.origin),
         }
     }
 }

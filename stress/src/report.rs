@@ -80,16 +80,20 @@ pub fn comparison(records: &[Record]) -> String {
                 .processor_share
                 .map_or("-".to_owned(), |share| format!("{:.0}", share * 100.0)),
             main.map_or("-".to_owned(), |operation| {
-                latency(operation, operation.latency_ns.p50)
+                latency(operation, told(operation).p50)
             }),
             main.map_or("-".to_owned(), |operation| {
-                latency(operation, operation.latency_ns.p999)
+                latency(operation, told(operation).p999)
             }),
             record.verdict.word().to_owned(),
         ]);
     }
+    let from = match records.first().map(|record| record.config.rate) {
+        Some(Some(_)) => ", from its planned start",
+        _ => "",
+    };
     let mut text =
-        "scrub levels compared (latencies are those of the most frequent write)\n".to_owned();
+        format!("scrub levels compared (latencies are those of the most frequent write{from})\n");
     align(&mut text, &rows);
     let gravest = records
         .iter()
@@ -111,6 +115,12 @@ pub(crate) fn main_operation(record: &Record) -> Option<&Operation> {
         .max_by_key(|(_, operation)| operation.counts.attempts)
         .map(|(_, operation)| operation);
     main.or_else(|| record.operations.values().next())
+}
+
+/// Returns the latencies that a caller would have waited for: from the planned start, where there is one.
+pub(crate) fn told(operation: &Operation) -> &Percentiles {
+    let from_plan = operation.latency_from_planned_ns.as_ref();
+    from_plan.unwrap_or(&operation.latency_ns)
 }
 
 fn heading(record: &Record) -> String {

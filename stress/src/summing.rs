@@ -8,6 +8,7 @@ use crate::latency::{Merged, PLANNED};
 use crate::mix::Op;
 use crate::observer::Observer;
 use crate::options::Span;
+use crate::pace::Paced;
 use crate::pace::judge::{Asked, OpenLoop, judge};
 use crate::placement::plan::Plan;
 use crate::record::{
@@ -354,12 +355,25 @@ impl Evidence<'_> {
             arrivals: self.workload.arrivals,
             sleeps: self.timing.sleeps,
         };
-        let reports = self.reports.iter().flatten();
-        let workers: Vec<_> = reports
-            .filter_map(|report| Some((report.worker, report.paced?)))
-            .collect();
         let cycle_ns = self.timing.cycle_ns;
-        Some(judge(asked, &workers, done_per_s, window_s, cycle_ns))
+        // Of a worker that was lost, or never saw the window, everything is missing.
+        let planned_s = window_s / f64::from(self.workload.operators().max(1));
+        let window = (window_s * 1e9 / cycle_ns) as u64;
+        let nothing = Paced {
+            planned: (asked.rate as f64 * planned_s) as u64,
+            started: 0,
+            late_at_end: window,
+            longest: window,
+            span: window,
+        };
+        let paced = |report: &Result<Report, String>| {
+            let paced = report.as_ref().ok().and_then(|report| report.paced);
+            paced.unwrap_or(nothing)
+        };
+        let operators = self.workload.operators() as usize;
+        let workers = self.reports.iter().take(operators).map(paced);
+        let workers: Vec<(u32, Paced)> = (0..).zip(workers).collect();
+        Some(judge(asked, &workers, done_per_s, cycle_ns))
     }
 
     fn labels(&self, window_s: f64, saturated: bool) -> Vec<String> {

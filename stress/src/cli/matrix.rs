@@ -8,6 +8,7 @@ use crate::matrix::{Axis, MatrixPlan, matrix, matrix_summary};
 use crate::workload::Workload;
 use crate::workload::file::Loaded;
 use clap::Args;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -137,7 +138,10 @@ pub(super) fn run(arguments: &MatrixArguments) -> ExitCode {
         None,
         |line| matrix(&plan, line),
         |record| {
-            if let (false, Some(how)) = (record.missing.is_empty(), record.reasons.last()) {
+            // A summary on the terminal says it already.
+            if let (false, Some(how)) = (record.missing.is_empty(), record.reasons.last())
+                && (arguments.outlet.is_json() || !std::io::stdout().is_terminal())
+            {
                 complain(how);
             }
             Told {

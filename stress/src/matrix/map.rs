@@ -3,11 +3,11 @@
 use super::axis::Axis;
 use super::record::{AxisSettings, MatrixRecord};
 use crate::record::{Record, Verdict};
-use crate::report::{align, grouped, main_operation, percent, rate, span};
+use crate::report::{align, grouped, main_operation, percent, rate, span, told};
 use std::fmt::Write as _;
 
 /// Shades from little to much.
-const SHADES: [&str; 5] = ["  ", "░░", "▒▒", "▓▓", "██"];
+const SHADES: [&str; 5] = ["··", "░░", "▒▒", "▓▓", "██"];
 
 /// Summarises a matrix; the map has these axes, or those with the most settings.
 #[must_use]
@@ -23,6 +23,10 @@ pub fn matrix_summary(record: &MatrixRecord, rows: Option<Axis>, columns: Option
         record.missing.len(),
         record.order_seed
     );
+    let dirty = |cell: &Record| cell.environment.build.git_revision.ends_with("-dirty");
+    if record.kept > 0 && record.cells.iter().any(dirty) {
+        text.push_str("  kept       by a build from changed sources: whether they have changed since cannot be told\n");
+    }
     if ran > 0 {
         text.push_str(&table(record));
         if let Some((rows, columns)) = chosen(&record.axes, rows, columns) {
@@ -62,6 +66,7 @@ fn table(record: &MatrixRecord) -> String {
         "",
     ];
     let mut rows: Vec<Vec<String>> = vec![names.chain(figures.map(str::to_owned)).collect()];
+    let common = common_labels(&record.cells);
     for cell in &record.cells {
         let totals = &cell.totals;
         let mut row: Vec<String> = axes
@@ -77,25 +82,35 @@ fn table(record: &MatrixRecord) -> String {
             .map(rate),
         );
         row.push(percent(totals.counts.again, totals.counts.attempts));
-        // What its caller had to wait for: from the plan, if there is one.
-        let latencies = main_operation(cell)
-            .map(|operation| {
-                operation
-                    .latency_from_planned_ns
-                    .unwrap_or(operation.latency_ns)
-            })
-            .filter(|latencies| latencies.samples > 0);
+        let latencies = main_operation(cell).map(told);
+        let latencies = latencies.filter(|latencies| latencies.samples > 0);
         row.extend(match latencies {
             Some(at) => [at.p50, at.p999].map(span),
             None => ["-", "-"].map(str::to_owned),
         });
         row.push(cell.verdict.word().to_owned());
-        row.push(cell.labels.iter().take(1).cloned().collect());
+        let own = cell.labels.iter().find(|label| !common.contains(label));
+        row.push(own.cloned().unwrap_or_default());
         rows.push(row);
     }
     let mut text = String::new();
     align(&mut text, &rows);
+    if !common.is_empty() {
+        let labels: Vec<&str> = common.iter().map(|label| label.as_str()).collect();
+        let _ = writeln!(text, "  all cells  {}", labels.join("; "));
+    }
     text
+}
+
+/// Returns the labels that all cells have.
+fn common_labels(cells: &[Record]) -> Vec<&String> {
+    let Some((first, others)) = cells.split_first() else {
+        return Vec::new();
+    };
+    let labels = first.labels.iter();
+    labels
+        .filter(|label| others.iter().all(|cell| cell.labels.contains(label)))
+        .collect()
 }
 
 /// Chooses the axes of the map; none where nothing varies.
@@ -222,8 +237,8 @@ mod tests {
     #[test]
     fn shades_are_shares_of_the_most() {
         let shades = [0.0, 0.19, 0.2, 0.5, 0.79, 0.8, 1.0].map(|value| shade(value, 1.0));
-        assert_eq!(shades, ["  ", "  ", "░░", "▒▒", "▓▓", "██", "██"]);
-        assert_eq!(shade(0.0, 0.0), "  ");
+        assert_eq!(shades, ["··", "··", "░░", "▒▒", "▓▓", "██", "██"]);
+        assert_eq!(shade(0.0, 0.0), "··");
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl<'a, P: Pace> Desk<'a, P> {
         self.post.ready(self.footing.placed());
         self.post.block.wait_for_start();
         self.footing.start();
-        self.pace.restart(false);
+        self.pace.restart(splinter::cycles(), false);
     }
 
     /// Waits until the next operation is to start, where that is planned; to be asked before each. Tells whether to
@@ -219,7 +219,8 @@ impl<'a, P: Pace> Desk<'a, P> {
         if phase == Phase::Measure && !self.measuring {
             self.counts = [Counts::default(); Op::COUNT];
             self.latencies.reset();
-            self.pace.restart(at_hand);
+            // From when it began, not from when this worker came to see it.
+            self.pace.restart(self.post.block.measured_since(), at_hand);
             self.measuring = true;
             if let Span::Ops(ops) = self.post.workload.span {
                 self.share = ops.div_ceil(u64::from(self.post.workload.operators()));
@@ -254,7 +255,7 @@ impl<'a, P: Pace> Desk<'a, P> {
             // Stopped before anything counted.
             self.counts = [Counts::default(); Op::COUNT];
             self.latencies.reset();
-            self.pace.restart(false);
+            self.pace.restart(self.window.1, false);
             self.window.0 = self.window.1;
         }
         self.show();
@@ -266,7 +267,9 @@ impl<'a, P: Pace> Desk<'a, P> {
         histograms.extend(self.pace.encode());
         Report {
             paced: if self.measuring {
-                self.pace.sum_up(self.window.1, self.share)
+                let until = self.post.block.measured_until();
+                let end = until.map_or(self.window.1, |until| until.min(self.window.1));
+                self.pace.sum_up(end, self.share)
             } else {
                 None
             },

@@ -14,8 +14,8 @@ pub(crate) trait Pace: fmt::Debug {
 
     /// Says what to do next.
     fn turn(&mut self) -> Turn;
-    /// Plans and counts anew.
-    fn restart(&mut self, at_hand: bool);
+    /// Plans and counts anew, from a time on.
+    fn restart(&mut self, since: u64, at_hand: bool);
     /// Records that the operation at hand succeeded at a time.
     fn record(&mut self, op: Op, end: u64);
     /// Encodes the latencies.
@@ -35,7 +35,7 @@ impl Pace for Closed {
         Turn::Start
     }
 
-    fn restart(&mut self, _: bool) {}
+    fn restart(&mut self, _: u64, _: bool) {}
 
     fn record(&mut self, _: Op, _: u64) {}
 
@@ -83,9 +83,9 @@ impl Pace for Open {
         self.pacer.turn()
     }
 
-    fn restart(&mut self, at_hand: bool) {
+    fn restart(&mut self, since: u64, at_hand: bool) {
         self.latencies.reset();
-        self.pacer.restart(at_hand);
+        self.pacer.restart(since, at_hand);
     }
 
     #[inline]

@@ -64,7 +64,7 @@ impl Samplers {
     }
 
     /// Draws a key for an operation.
-    #[inline]
+    #[inline(always)]
     pub(super) fn draw(&self, op: Op, rng: &mut Rng) -> u64 {
         match op {
             Op::Int | Op::ReadInt => self.counters.draw(rng),
@@ -116,7 +116,7 @@ impl ReaderLoop {
         self.checks.faults
     }
 
-    #[inline]
+    #[inline(always)]
     fn get<P: Pace>(
         &mut self,
         desk: &mut Desk<'_, P>,
@@ -144,7 +144,7 @@ impl ReaderLoop {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_int<P: Pace>(
         &mut self,
         desk: &mut Desk<'_, P>,
@@ -205,7 +205,7 @@ impl ReaderLoop {
 
     /// Tells whether the next read is to go by a view: one of a few, so that both ways of reading have a part in
     /// the history.
-    #[inline]
+    #[inline(always)]
     fn wants_view(&mut self) -> bool {
         self.until_view = self.until_view.checked_sub(1).unwrap_or(VIEWS);
         self.until_view == 0

@@ -1,6 +1,7 @@
 //! The writer's loop: draw an operation and a key, make the value, try until it is no longer
 //! `Again`, note what was acknowledged. An operation that finds its key gone, or an append that
-//! finds it full, is followed by a set of that key.
+//! finds it full, is followed by a set of that key. The loop is compiled once for each pace; what it consists of is inlined
+//! always, since the compiler does so by itself only for functions with one caller.
 
 use super::checks::{Checks, Faults};
 use super::desk::Desk;
@@ -124,7 +125,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Draws the next operation.
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Task {
         let (op, index) = match self.wants_set.take() {
             Some(index) => (Op::Set, index),
@@ -160,7 +161,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Makes the value that the operation will write.
-    #[inline]
+    #[inline(always)]
     fn prepare(&mut self, task: &Task) {
         if !self.oracle {
             return;
@@ -192,7 +193,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Tries it once.
-    #[inline]
+    #[inline(always)]
     fn attempt<P: Pace>(
         &mut self,
         desk: &mut Desk<'_, P>,
@@ -264,7 +265,7 @@ impl<'a> WriterLoop<'a> {
 
     /// Checks a value that this writer read; where it is the only one to write the key, against its
     /// ledger too.
-    #[inline]
+    #[inline(always)]
     fn check_own(&mut self, task: &Task, len: usize) -> Option<Stamp> {
         let (_, last) = self.checks.value(task.index, &task.key, &self.buf[..len])?;
         let Some(entry) = self.entry(Op::Get, task.index).filter(|_| self.alone) else {
@@ -319,7 +320,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Notes what the store acknowledged.
-    #[inline]
+    #[inline(always)]
     fn note(&mut self, task: &Task) {
         let Some(entry) = self.entry(task.op, task.index) else {
             return;
@@ -361,7 +362,7 @@ impl<'a> WriterLoop<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn entry(&self, op: Op, index: u64) -> Option<Entry<'a>> {
         self.ledger
             .as_ref()
