@@ -1,5 +1,5 @@
 //! What a run does, as pure data: parsed from flags or a file, printed, recorded and read back. Knows which
-//! geometry it needs; does nothing. [`check`] tells whether it makes sense, [`file`] is its form in TOML.
+//! geometry it needs; does nothing. [`check`] tells whether it makes sense, [`mod@file`] is its form in TOML.
 
 mod check;
 pub(crate) mod file;
