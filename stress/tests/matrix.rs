@@ -106,7 +106,7 @@ fn a_matrix_over_processes_keeps_a_record_for_each_cell_and_runs_none_twice() {
 fn an_interrupted_matrix_says_how_to_go_on_and_does() {
     let folder = Folder(scratch("interrupted"));
     let line = format!(
-        "matrix --writers 1,2,3 --readers 0 --pin none --keys 64 --duration 300ms --warmup 0s --into {}",
+        "matrix --writers 1,2,3 --readers 0 --pin none --keys 64 --ops 100k --into {}",
         folder.0.display()
     );
     let child = program()
