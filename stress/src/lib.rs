@@ -57,12 +57,12 @@ pub use kill::{KillInvariants, KillLevel, KillPlan, KillRecord, Kills, kill};
 pub use latency::Percentiles;
 pub use length::ValueLen;
 pub use mix::{Mix, Op};
-pub use numa::{
-    Expected, Machine, MachineNode, NumaPlan, NumaRecord, NumaRow, Plant, numa, numa_summary,
-};
+pub use numa::{Expected, NumaPlan, NumaRecord, NumaRow, Plant, numa, numa_summary};
 pub use observer::Observer;
 pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 pub use placement::Footing;
+pub use placement::machine::{Machine, MachineCache, MachineNode, Processor};
+pub use placement::source::Source;
 pub use progress::{Line, Progress, Silent};
 pub use record::{
     Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,

@@ -11,7 +11,7 @@ use crate::options::{Memory, Span, Warmup};
 use crate::oracle::ledger::Ledger;
 use crate::oracle::sweep::Sweep;
 use crate::placement::plan::Plan;
-use crate::placement::{lanes, topology};
+use crate::placement::{lanes, source};
 use crate::progress::Progress;
 use crate::record::{MemoryPlacement, Record};
 use crate::stage::Stage;
@@ -102,9 +102,8 @@ pub(crate) fn run_keeping(
 
     // Prepare: what is needed to judge later, the plan, the store and its first values.
     let mut environment = Environment::read();
-    let available = topology::available();
-    let plan = Plan::new(workload, &available);
-    plan.check(workload).map_err(RunError::Usage)?;
+    let machine = source::this_machine();
+    let plan = Plan::new(workload, &machine).map_err(RunError::Usage)?;
     let mut observer = Observer::measure(workload);
     progress.step("filling the store");
     let stage = Stage::create(workload)?;
@@ -165,7 +164,7 @@ pub(crate) fn run_keeping(
         .pages()
         .map_err(|error| failed("residency is unknown", &error))?;
     if workload.memory == Memory::PerLane {
-        memory.lanes = lanes::look(workload, &plan, &available, &stage.store, memory.page_bytes)
+        memory.lanes = lanes::look(workload, &plan, &machine, &stage.store, memory.page_bytes)
             .map_err(|error| failed("residency is unknown", &error))?;
     }
     for report in reports.iter().flatten() {
