@@ -8,6 +8,7 @@ mod kill;
 mod numa;
 mod outlet;
 mod sweep;
+mod topology;
 mod wake;
 
 use crate::crew;
@@ -62,6 +63,9 @@ enum Verb {
     /// Interrupts one operation at every instruction by another, by death or by a stop for ever.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Sweep(sweep::SweepArguments),
+    /// Draws a machine, this one or another, and where the workers of a run would be on it.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Topology(topology::TopologyArguments),
     /// Is one worker process of a run.
 
     #[command(hide = true)]
@@ -94,6 +98,7 @@ pub fn main() -> ExitCode {
         Verb::Hostile(arguments) => hostile::run(&arguments),
         Verb::Numa(arguments) => numa::run(&arguments),
         Verb::Sweep(arguments) => sweep::run(&arguments),
+        Verb::Topology(arguments) => topology::run(&arguments),
         Verb::Worker(handover) => served(crew::serve(&handover)),
         Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
     }

@@ -63,6 +63,9 @@ pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 pub use placement::Footing;
 pub use placement::machine::{Machine, MachineCache, MachineNode, Processor};
 pub use placement::source::Source;
+pub use placement::topology::{
+    PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology, topology_summary,
+};
 pub use progress::{Line, Progress, Silent};
 pub use record::{
     Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,

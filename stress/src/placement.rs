@@ -2,9 +2,10 @@
 //! data, which [`sysfs`] and `hwloc` (a feature) read and [`source`] chooses between; [`policy`] and [`plan`]
 //! turn policies into processors; a [`Footing`] is one worker's own record of where it was put and where
 //! it really ran. [`asked`] is what the kernel says of threads and pages, [`lanes`] where the values
-//! of each writer lie.
+//! of each writer lie. [`topology`] makes a record of a machine and a plan, and [`draw`] a picture.
 
 pub(crate) mod asked;
+mod draw;
 #[cfg(feature = "hwloc")]
 pub(crate) mod hwloc;
 pub(crate) mod lanes;
@@ -13,6 +14,7 @@ pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod source;
 pub(crate) mod sysfs;
+pub(crate) mod topology;
 
 use crate::cpulist::MAX_CPU;
 use core_affinity::CoreId;

@@ -10,6 +10,7 @@ use crate::observer::{Observer, clock_step};
 use crate::options::{Memory, Span, Warmup};
 use crate::oracle::ledger::Ledger;
 use crate::oracle::sweep::Sweep;
+use crate::placement::machine::Machine;
 use crate::placement::plan::Plan;
 use crate::placement::{lanes, source};
 use crate::progress::Progress;
@@ -92,6 +93,17 @@ pub(crate) fn run_keeping(
     progress: &mut dyn Progress,
     file: Option<&Path>,
 ) -> Result<Record, RunError> {
+    run_on(&source::this_machine(), workload, progress, file)
+}
+
+/// Runs as [`run_keeping`] does, with workers placed as on some machine: where that is another one, they are
+/// not where they were asked to be.
+fn run_on(
+    machine: &Machine,
+    workload: &Workload,
+    progress: &mut dyn Progress,
+    file: Option<&Path>,
+) -> Result<Record, RunError> {
     workload.validate().map_err(RunError::Usage)?;
     let mut workload = workload.clone();
     let cut = valgrind::is_running().then(|| valgrind::cut(&mut workload));
@@ -102,8 +114,7 @@ pub(crate) fn run_keeping(
 
     // Prepare: what is needed to judge later, the plan, the store and its first values.
     let mut environment = Environment::read();
-    let machine = source::this_machine();
-    let plan = Plan::new(workload, &machine).map_err(RunError::Usage)?;
+    let plan = Plan::new(workload, machine).map_err(RunError::Usage)?;
     let mut observer = Observer::measure(workload);
     progress.step("filling the store");
     let stage = Stage::create(workload)?;
@@ -164,7 +175,7 @@ pub(crate) fn run_keeping(
         .pages()
         .map_err(|error| failed("residency is unknown", &error))?;
     if workload.memory == Memory::PerLane {
-        memory.lanes = lanes::look(workload, &plan, &machine, &stage.store, memory.page_bytes)
+        memory.lanes = lanes::look(workload, &plan, machine, &stage.store, memory.page_bytes)
             .map_err(|error| failed("residency is unknown", &error))?;
     }
     for report in reports.iter().flatten() {
@@ -341,6 +352,77 @@ pub(crate) fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::placement::machine::{Found, FoundCache, MachineNode, Processor};
+    use crate::progress::Silent;
+    use crate::record::Verdict;
+
+    #[test]
+    fn whoever_is_not_where_a_policy_had_him_fails_the_run_unless_that_is_allowed() {
+        // Processors that are not here, or not for this process, of two caches, nodes and cores.
+        let elsewhere = elsewhere(&[900, 901, 902, 903]);
+        for pin in [
+            "compact", "scatter", "node:0", "node:1", "llc:0", "llc:1", "per-node", "per-llc",
+            "per-core", "900-903",
+        ] {
+            for (pin, pin_readers) in [(pin, None), ("none", Some(pin))] {
+                let workload = Workload {
+                    writers: 2,
+                    readers: 2,
+                    keys: 16,
+                    span: Span::Ops(400),
+                    pin: pin.parse().unwrap(),
+                    pin_readers: pin_readers.map(|pin| pin.parse().unwrap()),
+                    ..Workload::default()
+                };
+                let record = run_on(&elsewhere, &workload, &mut Silent, None).unwrap();
+                let (verdict, misplaced) = (record.verdict, &record.placement.misplaced);
+                let pins = format!("--pin {pin} --pin-readers {pin_readers:?}");
+                assert_eq!(verdict, Verdict::Fail, "{pins}");
+                let those = if pin_readers.is_some() { 2 } else { 4 };
+                assert_eq!(misplaced.len(), those, "{pins}: {misplaced:?}");
+                assert_eq!(record.totals.counts.attempts, 0, "{pins}");
+                let lenient = Workload {
+                    allow_misplacement: true,
+                    ..workload
+                };
+                let record = run_on(&elsewhere, &lenient, &mut Silent, None).unwrap();
+                assert_eq!(
+                    record.verdict,
+                    Verdict::Pass,
+                    "{pins}: {:?}",
+                    record.reasons
+                );
+                assert_eq!(record.placement.misplaced.len(), those, "{pins}");
+                assert_eq!(record.placement.topology, "a test");
+            }
+        }
+    }
+
+    /// A machine with these processors, on two nodes with a cache each.
+    fn elsewhere(ids: &[usize]) -> Machine {
+        let half = ids.len() / 2;
+        let found = ids.iter().enumerate().map(|(at, &id)| Found {
+            processor: Processor {
+                id,
+                usable: true,
+                node: (at / half) as u32,
+                package: 0,
+                cache: None,
+                core: id,
+            },
+            cache: Some(FoundCache {
+                key: (at / half) as u64,
+                level: 3,
+                bytes: 0,
+            }),
+        });
+        let node = |id| MachineNode {
+            id,
+            memory: true,
+            ..MachineNode::default()
+        };
+        Machine::assemble("a test".to_owned(), found.collect(), vec![node(0), node(1)])
+    }
 
     #[test]
     fn steady_is_without_a_trend_not_without_noise() {

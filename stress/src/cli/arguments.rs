@@ -100,7 +100,8 @@ pub(super) struct RunArguments {
     )]
     warmup: Warmup,
 
-    /// Where workers run: none, compact, scatter, node:N or processors as in 0-3,8
+    /// Where workers run: none, compact, scatter, node:N, llc:N (a last-level cache), per-node, per-llc,
+    /// per-core or processors as in 0-3,8
     #[arg(
         long,
         value_name = "WHERE",
