@@ -16,19 +16,23 @@ pub enum Source {
     File(PathBuf),
 }
 
-/// Reads this machine. The answer says who told.
+/// Reads this machine. The answer says who told, and why it was not hwloc.
+#[cfg(feature = "hwloc")]
 #[must_use]
 pub(crate) fn this_machine() -> Machine {
-    #[cfg(feature = "hwloc")]
-    match super::hwloc::this_machine(&sysfs::usable()) {
-        Ok(machine) => return machine,
-        Err(error) => {
-            let mut machine = sysfs::this_machine();
-            machine.source += &format!(" (not hwloc: {error})");
-            return machine;
+    super::hwloc::this_machine(&sysfs::usable()).unwrap_or_else(|error| {
+        let machine = sysfs::this_machine();
+        Machine {
+            source: format!("{} (not hwloc: {error})", machine.source),
+            ..machine
         }
-    }
-    #[cfg(not(feature = "hwloc"))]
+    })
+}
+
+/// Reads this machine. The answer says who told.
+#[cfg(not(feature = "hwloc"))]
+#[must_use]
+pub(crate) fn this_machine() -> Machine {
     sysfs::this_machine()
 }
 

@@ -6,7 +6,7 @@ use super::machine::{Found, FoundCache, Machine, MachineNode, Processor};
 use crate::cpulist;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 /// Reads this machine.
@@ -144,7 +144,7 @@ fn numbers(text: &str) -> Vec<u32> {
     words.collect::<Result<_, _>>().unwrap_or_default()
 }
 
-fn list(path: &PathBuf) -> Vec<usize> {
+fn list(path: &Path) -> Vec<usize> {
     cpulist::parse_listed(&text(path)).unwrap_or_default()
 }
 
@@ -160,6 +160,7 @@ fn text(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     /// A folder that stands for the root of a machine; removed when dropped.
     struct Tree(PathBuf);
