@@ -14,7 +14,7 @@ use std::process::ExitCode;
 #[derive(Args, Clone, Debug)]
 pub(super) struct TopologyArguments {
     /// Another machine: a file that 'lstopo --of xml' wrote, or synthetic:SPEC, as in
-    /// 'synthetic:pack:2 [numa] l3:2 core:8 pu:2'; nothing is run there
+    /// 'synthetic:pack:2 numa:2 l3:1 core:8 pu:2'; nothing is run there
     #[arg(long, value_name = "FILE|synthetic:SPEC")]
     topology: Option<Source>,
     /// Workers that write

@@ -49,7 +49,7 @@ pub(crate) fn synthetic(words: &str) -> Result<Machine, String> {
     let wrong = |error: &dyn fmt::Display| {
         format!(
             "'{words}' describes no machine to hwloc ({error}): name levels from the widest to the \
-             narrowest, as in 'pack:2 [numa] l3:2 core:8 pu:2'"
+             narrowest, as in 'pack:2 numa:2 l3:1 core:8 pu:2'"
         )
     };
     let builder = Topology::builder().from_synthetic(words);

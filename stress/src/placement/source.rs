@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// A machine that this one may not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// One in hwloc's words, as in `pack:2 [numa] l3:2 core:8 pu:2`.
+    /// One in hwloc's words, as in `pack:2 numa:2 l3:1 core:8 pu:2`.
     Synthetic(String),
     /// One that `lstopo --of xml` has written to a file.
     File(PathBuf),
@@ -80,7 +80,7 @@ impl FromStr for Source {
             None if !text.is_empty() => Ok(Self::File(text.into())),
             _ => Err(format!(
                 "'{text}' describes no machine: give a file that 'lstopo --of xml' wrote, or \
-                 synthetic:SPEC, as in 'synthetic:pack:2 [numa] l3:2 core:8 pu:2'"
+                 synthetic:SPEC, as in 'synthetic:pack:2 numa:2 l3:1 core:8 pu:2'"
             )),
         }
     }
