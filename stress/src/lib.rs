@@ -62,7 +62,7 @@ pub use observer::Observer;
 pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 pub use placement::Footing;
 pub use placement::machine::{Machine, MachineCache, MachineNode, Processor};
-pub use placement::source::Source;
+pub use placement::source::MachineSource;
 pub use placement::topology::{
     PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology, topology_summary,
 };

@@ -2,7 +2,7 @@
 
 use super::outlet::{Outlet, Told};
 use crate::options::Pin;
-use crate::placement::source::Source;
+use crate::placement::source::MachineSource;
 use crate::placement::topology::{TopologyPlan, topology, topology_summary};
 use crate::record::Verdict;
 use crate::workload::Workload;
@@ -16,7 +16,7 @@ pub(super) struct TopologyArguments {
     /// Another machine: a file that 'lstopo --of xml' wrote, or synthetic:SPEC, as in
     /// 'synthetic:pack:2 numa:2 l3:1 core:8 pu:2'; nothing is run there
     #[arg(long, value_name = "FILE|synthetic:SPEC")]
-    topology: Option<Source>,
+    topology: Option<MachineSource>,
     /// Workers that write
     #[arg(long, value_name = "N")]
     writers: Option<u32>,
@@ -96,7 +96,10 @@ mod tests {
     fn without_a_flag_of_the_workers_nobody_is_placed() {
         assert_eq!(plan(""), TopologyPlan::default());
         let other = plan("--topology machine.xml");
-        assert_eq!(other.source, Some(Source::File("machine.xml".into())));
+        assert_eq!(
+            other.source,
+            Some(MachineSource::File("machine.xml".into()))
+        );
         assert_eq!(other.workload, None);
     }
 

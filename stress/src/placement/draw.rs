@@ -1,21 +1,22 @@
-//! Draws a machine and a placement as text that fits 100 columns: a part for each node, in it a grid for each
-//! last-level cache, a column for each core, its threads below each other, the workers below each thread.
+//! Draws a machine and a placement as text that fits 100 columns: a part for each node, in it a [`grid`] for each
+//! last-level cache, and the distances between nodes. [`names`] says how workers are called, [`lines`] how a line looks.
+
+mod grid;
+mod lines;
+mod names;
 
 use super::machine::{Machine, MachineCache, MachineNode, Processor};
-use super::topology::{PlannedPlacement, PlannedWorker};
+use super::topology::PlannedPlacement;
 use crate::cpulist;
 use crate::worker::Role;
+use grid::grid;
+use lines::{MARGIN, WIDTH, of_bytes, paragraph, plural};
+use names::{Crews, crews, names};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// Columns of a line, and those that say what a line is.
-const WIDTH: usize = 100;
-const MARGIN: usize = 16;
 /// Nodes side by side in the matrix of distances.
 const MOST_DISTANCES: usize = (WIDTH - MARGIN) / 5;
-
-/// Workers by the processor that they are on.
-type Crews = BTreeMap<usize, Vec<String>>;
 
 /// Draws.
 #[must_use]
@@ -169,80 +170,6 @@ fn level(machine: &Machine, cache: &MachineCache, node: &MachineNode) -> String 
     text
 }
 
-/// Draws processors: a column for each core.
-fn grid(text: &mut String, cpus: &[&Processor], crews: &Crews) {
-    let mut cores: BTreeMap<usize, Vec<&Processor>> = BTreeMap::new();
-    for cpu in cpus {
-        cores.entry(cpu.core).or_default().push(cpu);
-    }
-    let cores: Vec<Vec<&Processor>> = cores.into_values().collect();
-    let none = Vec::new();
-    let workers = |cpu: &Processor| crews.get(&cpu.id).unwrap_or(&none);
-    // Wide enough for what is longest, and for all of it on one line where there is room.
-    let room = WIDTH - MARGIN;
-    let widest =
-        |of: &dyn Fn(&Processor) -> usize| cpus.iter().map(|cpu| of(cpu)).max().unwrap_or(0) + 2;
-    let least = widest(&|cpu| {
-        let names = workers(cpu).iter().map(String::len);
-        names.max().unwrap_or(0).max(number(cpu).len())
-    });
-    let whole = widest(&|cpu| workers(cpu).join(" ").len().max(number(cpu).len()));
-    let cell = whole
-        .min(least.max(room / cores.len().max(1)))
-        .clamp(5, room);
-    for side_by_side in cores.chunks((room / cell).max(1)) {
-        let threads = side_by_side.iter().map(Vec::len).max().unwrap_or(0);
-        for thread in 0..threads {
-            let row: Vec<Option<&&Processor>> =
-                side_by_side.iter().map(|core| core.get(thread)).collect();
-            let numbers = row
-                .iter()
-                .map(|cpu| cpu.map(|cpu| number(cpu)).unwrap_or_default());
-            line(
-                text,
-                if thread == 0 {
-                    "    processor"
-                } else {
-                    "      sibling"
-                },
-                cell,
-                numbers,
-            );
-            let crews: Vec<Vec<String>> = row
-                .iter()
-                .map(|cpu| cpu.map_or(Vec::new(), |cpu| wrap(&workers(cpu).join(" "), cell - 2)))
-                .collect();
-            for at in 0..crews.iter().map(Vec::len).max().unwrap_or(0) {
-                line(
-                    text,
-                    "",
-                    cell,
-                    crews
-                        .iter()
-                        .map(|lines| lines.get(at).cloned().unwrap_or_default()),
-                );
-            }
-        }
-    }
-}
-
-fn number(cpu: &Processor) -> String {
-    if cpu.usable {
-        cpu.id.to_string()
-    } else {
-        format!("({})", cpu.id)
-    }
-}
-
-/// Adds a line of cells.
-fn line(text: &mut String, what: &str, cell: usize, cells: impl Iterator<Item = String>) {
-    let mut line = format!("{what:<MARGIN$}");
-    for content in cells {
-        let _ = write!(line, "{content:<cell$}");
-    }
-    let _ = writeln!(text, "{}", line.trim_end());
-}
-
 /// Draws the distances between nodes, where anybody tells them.
 fn distances(text: &mut String, machine: &Machine) {
     let nodes = &machine.nodes;
@@ -269,110 +196,6 @@ fn distances(text: &mut String, machine: &Machine) {
             let _ = writeln!(text, "{head}{}", row.collect::<String>());
         }
     }
-}
-
-/// Names the workers on each processor.
-fn crews(placement: &PlannedPlacement) -> Crews {
-    let mut on: BTreeMap<usize, Vec<&PlannedWorker>> = BTreeMap::new();
-    for worker in &placement.workers {
-        if let Some(cpu) = worker.processor {
-            on.entry(cpu).or_default().push(worker);
-        }
-    }
-    let firsts = firsts(placement.workers.iter());
-    on.into_iter()
-        .map(|(cpu, workers)| (cpu, name(workers.into_iter(), &firsts)))
-        .collect()
-}
-
-/// Names workers of a whole crew, in which each role begins at 0.
-fn names<'a>(workers: impl Iterator<Item = &'a PlannedWorker> + Clone) -> Vec<String> {
-    let firsts = firsts(workers.clone());
-    name(workers, &firsts)
-}
-
-fn firsts<'a>(workers: impl Iterator<Item = &'a PlannedWorker>) -> BTreeMap<char, u32> {
-    let mut firsts = BTreeMap::new();
-    for worker in workers {
-        firsts.entry(letter(worker.role)).or_insert(worker.worker);
-    }
-    firsts
-}
-
-fn name<'a>(
-    workers: impl Iterator<Item = &'a PlannedWorker>,
-    firsts: &BTreeMap<char, u32>,
-) -> Vec<String> {
-    let mut numbers: Vec<(char, Vec<usize>)> = Vec::new();
-    for worker in workers {
-        let letter = letter(worker.role);
-        let number = (worker.worker - firsts.get(&letter).copied().unwrap_or(0)) as usize;
-        match numbers.last_mut() {
-            Some((last, numbers)) if *last == letter => numbers.push(number),
-            _ => numbers.push((letter, vec![number])),
-        }
-    }
-    let runs = numbers.into_iter().flat_map(|(letter, numbers)| {
-        let list = cpulist::print(&numbers);
-        let runs: Vec<String> = list
-            .split(',')
-            .map(|run| format!("{letter}{run}"))
-            .collect();
-        runs
-    });
-    runs.collect()
-}
-
-fn letter(role: Role) -> char {
-    match role {
-        Role::Writer => 'W',
-        Role::Reader => 'R',
-        Role::Watcher => 'H',
-    }
-}
-
-/// Adds lines that begin with what they are of.
-fn paragraph(text: &mut String, what: &str, words: &str) {
-    let mut head = what;
-    for line in wrap(words, WIDTH - MARGIN) {
-        let _ = writeln!(text, "{head:<MARGIN$}{line}");
-        head = "";
-    }
-}
-
-/// Breaks a text into lines; within a word where that is too long.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        let mut word: Vec<char> = word.chars().collect();
-        if let Some(last) = lines.last_mut()
-            && last.chars().count() + 1 + word.len() <= width
-        {
-            last.push(' ');
-            last.extend(word);
-            continue;
-        }
-        while word.len() > width {
-            lines.push(word.drain(..width).collect());
-        }
-        lines.push(word.into_iter().collect());
-    }
-    lines
-}
-
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
-}
-
-/// Prints a size, in the largest unit of which it has one or more.
-fn of_bytes(bytes: u64) -> String {
-    let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    let unit = (0..units.len() - 1)
-        .take_while(|unit| bytes >> (10 * (unit + 1)) > 0)
-        .count();
-    let whole = bytes as f64 / (1_u64 << (10 * unit)) as f64;
-    let digits = usize::from(whole.fract() != 0.0);
-    format!("{whole:.digits$} {}", units[unit])
 }
 
 #[cfg(test)]
@@ -513,20 +336,5 @@ legend          W writer, R reader, H watcher; (n) not for this process";
         drawn(&machine, [1, 0, 0], "none", None);
         machine.source = "x".repeat(300);
         drawn(&machine, [1, 0, 0], "none", None);
-    }
-
-    #[test]
-    fn sizes_have_the_largest_unit_that_fits() {
-        let printed = [0, 512, 1 << 10, 48 << 10, 3 << 29, 1 << 40, 1 << 50].map(of_bytes);
-        let expected = [
-            "0 bytes",
-            "512 bytes",
-            "1 KiB",
-            "48 KiB",
-            "1.5 GiB",
-            "1 TiB",
-            "1024 TiB",
-        ];
-        assert_eq!(printed, expected);
     }
 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 /// A machine that this one may not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum MachineSource {
     /// One in hwloc's words, as in `pack:2 numa:2 l3:1 core:8 pu:2`.
     Synthetic(String),
     /// One that `lstopo --of xml` has written to a file.
@@ -36,7 +36,7 @@ pub(crate) fn this_machine() -> Machine {
     sysfs::this_machine()
 }
 
-impl Source {
+impl MachineSource {
     /// Reads the machine that is described.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for MachineSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Synthetic(words) => write!(f, "synthetic:{words}"),
@@ -71,7 +71,7 @@ impl fmt::Display for Source {
     }
 }
 
-impl FromStr for Source {
+impl FromStr for MachineSource {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -93,10 +93,10 @@ mod tests {
     #[test]
     fn descriptions_round_trip() {
         for text in ["synthetic:pack:2 core:2 pu:1", "machine.xml"] {
-            assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<MachineSource>().unwrap().to_string(), text);
         }
         for text in ["", "synthetic:", "synthetic: "] {
-            assert!(!text.parse::<Source>().unwrap_err().contains('\n'));
+            assert!(!text.parse::<MachineSource>().unwrap_err().contains('\n'));
         }
     }
 
@@ -122,7 +122,7 @@ mod tests {
     #[cfg(not(feature = "hwloc"))]
     #[test]
     fn without_hwloc_a_description_is_refused_with_the_build_that_reads_it() {
-        let source: Source = "synthetic:core:2 pu:1".parse().unwrap();
+        let source: MachineSource = "synthetic:core:2 pu:1".parse().unwrap();
         assert!(source.read().unwrap_err().contains("--features hwloc"));
     }
 }

@@ -4,7 +4,7 @@
 use super::draw::draw;
 use super::machine::Machine;
 use super::plan::Plan;
-use super::source::{Source, this_machine};
+use super::source::{MachineSource, this_machine};
 use crate::options::Pin;
 use crate::record::SCHEMA_VERSION;
 use crate::run::RunError;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopologyPlan {
     /// The machine; this one where there is none.
-    pub source: Option<Source>,
+    pub source: Option<MachineSource>,
     /// The workload whose workers are to be placed on it; only they and their policies matter.
     pub workload: Option<Workload>,
 }
