@@ -3,8 +3,9 @@
 //!
 //! Pages are asked for by three ways that share no code: the store's own account, `move_pages` called
 //! here, and the kernel's `numa_maps`. They must agree, and every page must be where it was asked to be.
-//! [`judge`] and [`seats`] decide and are pure, [`expected`] is what the machine is said to be, [`maps`] reads what the kernel writes, [`memory`] makes
-//! and fills stores, [`moves`] moves one that is in use, [`runs`] runs the workers.
+//! [`judge`] and [`seats`] decide and are pure, [`expected`] is what the machine is said to be, [`maps`] reads
+//! what the kernel writes, [`memory`] makes and fills stores, [`moves`] moves one that is in use, [`runs`] runs
+//! the workers.
 
 mod expected;
 #[cfg(feature = "hwloc")]

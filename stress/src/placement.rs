@@ -12,6 +12,8 @@ pub(crate) mod lanes;
 pub(crate) mod machine;
 pub(crate) mod plan;
 pub(crate) mod policy;
+#[cfg(test)]
+mod run_tests;
 pub(crate) mod source;
 pub(crate) mod sysfs;
 pub(crate) mod topology;
