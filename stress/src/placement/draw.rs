@@ -165,7 +165,8 @@ fn level(machine: &Machine, cache: &MachineCache, node: &MachineNode) -> String 
         let _ = write!(text, ", {}", of_bytes(cache.bytes));
     }
     if !others.is_empty() {
-        let _ = write!(text, ", shared with node {}", cpulist::print(&others));
+        let (nodes, list) = (plural(others.len()), cpulist::print(&others));
+        let _ = write!(text, ", shared with node{nodes} {list}");
     }
     text
 }
