@@ -35,29 +35,19 @@ pub(super) fn grid(text: &mut String, cpus: &[&Processor], crews: &Crews) {
             let numbers = row
                 .iter()
                 .map(|cpu| cpu.map(|cpu| number(cpu)).unwrap_or_default());
-            line(
-                text,
-                if thread == 0 {
-                    "    processor"
-                } else {
-                    "      sibling"
-                },
-                cell,
-                numbers,
-            );
+            let what = match thread {
+                0 => "    processor",
+                _ => "      sibling",
+            };
+            line(text, what, cell, numbers);
             let crews: Vec<Vec<String>> = row
                 .iter()
                 .map(|cpu| cpu.map_or(Vec::new(), |cpu| wrap(&workers(cpu).join(" "), cell - 2)))
                 .collect();
-            for at in 0..crews.iter().map(Vec::len).max().unwrap_or(0) {
-                line(
-                    text,
-                    "",
-                    cell,
-                    crews
-                        .iter()
-                        .map(|lines| lines.get(at).cloned().unwrap_or_default()),
-                );
+            let height = crews.iter().map(Vec::len).max().unwrap_or(0);
+            for at in 0..height {
+                let cells = crews.iter().map(|lines| lines.get(at).cloned());
+                line(text, "", cell, cells.map(Option::unwrap_or_default));
             }
         }
     }
