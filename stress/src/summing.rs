@@ -335,6 +335,7 @@ impl Evidence<'_> {
             &mut memory,
         ));
         Placement {
+            topology: self.plan.topology.clone(),
             processors: self.plan.processors,
             oversubscribed: self.plan.oversubscribed,
             misplaced,
