@@ -17,6 +17,7 @@ pub mod machine;
 pub mod micro;
 pub mod pinning;
 pub mod progress;
+pub mod records;
 pub mod rng;
 pub mod rounds;
 pub mod stats;
