@@ -11,6 +11,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod compare;
 pub mod crew;
 pub mod limits;
 pub mod machine;
@@ -18,6 +19,7 @@ pub mod micro;
 pub mod pinning;
 pub mod progress;
 pub mod records;
+pub mod report;
 pub mod rng;
 pub mod rounds;
 pub mod stats;

@@ -1,7 +1,10 @@
 //! The command line: one file per verb. Standard output carries results only, everything else goes to standard error.
 
+mod compare;
+mod index;
 mod limits;
 mod micro;
+mod report;
 
 use crate::clock;
 use crate::machine;
@@ -10,7 +13,9 @@ use crate::pinning;
 use crate::rounds::Schedule;
 use clap::{Args, Parser, Subcommand};
 use splinter_stress::Environment;
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,8 +32,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Compare(compare::Options),
+    Index(index::Options),
     Limits(limits::Options),
     Micro(micro::Options),
+    Report(report::Options),
 }
 
 /// What every verb that measures in rounds takes.
@@ -121,8 +129,11 @@ enum Failure {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.verb {
+        Verb::Compare(options) => compare::run(options),
+        Verb::Index(options) => index::run(options),
         Verb::Limits(options) => limits::run(options),
         Verb::Micro(options) => micro::run(options),
+        Verb::Report(options) => report::run(options),
     };
     match done {
         Ok(code) => code,
@@ -147,6 +158,12 @@ fn print(text: &str) -> Result<(), Failure> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .map_err(Failure::Output)
+}
+
+/// Writes a file of results.
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(file, text)
+        .map_err(|error| Failure::Usage(format!("cannot write {}: {error}", file.display())))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use super::record::Record;
 use serde_json::Value;
+use splinter_stress::Workload;
 use std::collections::BTreeMap;
 
 /// Fields with their values as texts; those of fields within fields are named with a dot between.
@@ -20,7 +21,10 @@ impl Record {
     pub fn config(&self) -> Fields {
         let mut fields = Fields::new();
         if let Some(config) = self.at(&["config"]) {
-            flatten("", config, &mut fields);
+            // An older record has not every field; what it lacks is what the suite takes it for.
+            let whole = serde_json::from_value::<Workload>(config.clone());
+            let whole = whole.and_then(serde_json::to_value);
+            flatten("", whole.as_ref().unwrap_or(config), &mut fields);
         }
         // A sweep has these beside the rest.
         for name in ["seed", "quick"] {

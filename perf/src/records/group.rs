@@ -86,10 +86,12 @@ pub fn labels(groups: &[Group<'_>]) -> Vec<String> {
     groups
         .iter()
         .map(|group| {
-            let parts: Vec<String> = chosen
+            let mut said: Vec<(usize, String)> = chosen
                 .iter()
-                .filter_map(|name| Some(say(name, group.field(name)?)))
+                .filter_map(|name| Some((rank(name), say(name, group.field(name)?, chosen.len()))))
                 .collect();
+            said.sort_by_key(|&(rank, _)| rank);
+            let parts: Vec<String> = said.into_iter().map(|(_, said)| said).collect();
             if parts.is_empty() {
                 group.records[0].what()
             } else {
@@ -125,9 +127,29 @@ fn dull(name: &str) -> bool {
     .any(|start| name.starts_with(start))
 }
 
-/// Says a field as people would.
-fn say(name: &str, value: &str) -> String {
+/// Returns where a field stands in a name: what is asked for first comes first, since long names are cut.
+fn rank(name: &str) -> usize {
+    let first = [
+        "scrub",
+        "value_len",
+        "writers",
+        "readers",
+        "watchers",
+        "key_choice",
+        "mix",
+        "pin",
+    ];
+    first
+        .iter()
+        .position(|it| *it == name)
+        .unwrap_or(first.len())
+}
+
+/// Says a field as people would, shorter where many are said.
+fn say(name: &str, value: &str, many: usize) -> String {
     match name {
+        "writers" | "readers" if many > 3 => format!("{value}{}", &name[..1]),
+        "scrub" if many > 1 => value.to_owned(),
         "writers" | "readers" | "watchers" | "keys" => {
             let name = if value == "1" {
                 name.trim_end_matches('s')

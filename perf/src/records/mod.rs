@@ -8,6 +8,7 @@ pub mod config;
 pub mod figures;
 pub mod file;
 pub mod group;
+pub mod index;
 pub mod latency;
 pub mod paths;
 pub mod place;

@@ -1,0 +1,144 @@
+//! What every record came to, on top of all: verdicts, what they rest on, and broken invariants.
+
+use super::super::document::{Cell, Section, Table, Tally, Tone};
+use super::{Matter, tone, word};
+use crate::records::Collection;
+use splinter_stress::Verdict;
+
+/// Counts the records by verdict, and the invariants that were broken.
+pub(in crate::report) fn tallies(found: &Collection) -> Vec<Tally> {
+    let count = |verdict| {
+        let of = |record: &&crate::records::Record| record.verdict() == verdict;
+        found.records.iter().filter(of).count()
+    };
+    let broken = found
+        .records
+        .iter()
+        .filter(|it| !it.broken().is_empty())
+        .count();
+    let checked = found
+        .records
+        .iter()
+        .filter(|it| !it.invariants().is_empty())
+        .count();
+    let mut tallies = vec![
+        (count(Some(Verdict::Pass)), "passed", Tone::Good),
+        (count(Some(Verdict::Fail)), "failed", Tone::Bad),
+        (
+            count(Some(Verdict::Inconclusive)),
+            "inconclusive",
+            Tone::Doubtful,
+        ),
+        (count(None), "without a verdict", Tone::Plain),
+        (broken, "with broken invariants", Tone::Bad),
+    ];
+    tallies.retain(|&(count, what, _)| count > 0 || what == "passed" || what == "failed");
+    if broken == 0 && checked > 0 {
+        tallies.push((checked, "with all invariants held", Tone::Good));
+    }
+    tallies
+        .into_iter()
+        .map(|(count, what, tone)| Tally {
+            count,
+            what: what.to_owned(),
+            tone: if count == 0 { Tone::Plain } else { tone },
+        })
+        .collect()
+}
+
+#[allow(clippy::unnecessary_wraps)] // As all sections are made.
+pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+    let found = matter.found;
+    let mut section = Section::new("verdicts", "", "");
+    let mut bad = Table::new(
+        "Not passed",
+        &[
+            "record",
+            "verdict",
+            "what was run",
+            "broken invariants",
+            "reasons",
+        ],
+    );
+    let mut all = Table::new(
+        "All records",
+        &[
+            "record",
+            "kind",
+            "verdict",
+            "invariants",
+            "labels",
+            "what was run",
+        ],
+    );
+    for file in &found.files {
+        if !file.reasons.is_empty() && file.verdict != Some(Verdict::Pass) {
+            let name = file.path.file_name().unwrap_or_default();
+            bad.row([
+                Cell::from(name.to_string_lossy()),
+                Cell::toned(word(file.verdict), tone(file.verdict)),
+                format!("all of it: {} records", file.records).into(),
+                "-".into(),
+                file.reasons.join("; ").into(),
+            ]);
+        }
+    }
+    for record in &found.records {
+        let verdict = record.verdict();
+        let (invariants, broken) = (record.invariants(), record.broken());
+        let said: Vec<String> = broken
+            .iter()
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
+        if verdict != Some(Verdict::Pass) || !broken.is_empty() {
+            let reasons = record.reasons();
+            let mut shown = reasons
+                .iter()
+                .take(6)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("; ");
+            if reasons.len() > 6 {
+                shown.push_str(&format!("; {} more in the record", reasons.len() - 6));
+            }
+            bad.row([
+                Cell::link(record.name(), matter.link(record)),
+                Cell::toned(word(verdict), tone(verdict)),
+                record.what().into(),
+                if broken.is_empty() {
+                    "none".into()
+                } else {
+                    Cell::toned(said.join(", "), Tone::Bad)
+                },
+                if shown.is_empty() {
+                    "it gives none".into()
+                } else {
+                    shown.into()
+                },
+            ]);
+        }
+        let held = match (invariants.len(), broken.len()) {
+            (0, _) => Cell::from("none checked"),
+            (all, 0) => format!("all {all} hold").into(),
+            (all, broken) => Cell::toned(format!("{broken} of {all} BROKEN"), Tone::Bad),
+        };
+        let labels = record.texts(&["labels"]).join(", ");
+        all.row([
+            Cell::link(record.name(), matter.link(record)),
+            record.kind.clone().into(),
+            Cell::toned(word(verdict), tone(verdict)),
+            held,
+            if labels.is_empty() {
+                "-".into()
+            } else {
+                labels.into()
+            },
+            record.what().into(),
+        ]);
+    }
+    if !bad.rows.is_empty() {
+        section.table(bad);
+    }
+    section.table(all);
+    Ok(section)
+}
