@@ -65,8 +65,8 @@ impl Comparison {
 }
 
 fn figures(pair: &Pair) -> Section {
-    let mut section = Section::new("figures", "Figures", "");
-    section.say(format!("{}: {}", pair.kind, pair.name));
+    let title = format!("{}: {}", pair.kind, pair.name);
+    let mut section = Section::new("figures", &title, "");
     if !pair.config.is_empty() {
         let mut table = Table::new("", &["configuration differs", "A", "B"]);
         for Difference { field, a, b } in &pair.config {

@@ -39,8 +39,27 @@ impl Record {
     #[must_use]
     pub fn environment(&self) -> Fields {
         let mut fields = Fields::new();
-        if let Some(environment) = self.at(&["environment"]) {
-            flatten("", environment, &mut fields);
+        let Some(environment) = self.at(&["environment"]) else {
+            return fields;
+        };
+        flatten("", environment, &mut fields);
+        // Older records say nothing of Valgrind, and nothing of the memory of a node.
+        fields
+            .entry("valgrind".to_owned())
+            .or_insert_with(|| "false".to_owned());
+        let nodes = self.at(&["environment", "nodes"]).and_then(Value::as_array);
+        if let Some(nodes) = nodes {
+            let said = |node: &Value| {
+                let field = |name: &str| node.get(name).map_or_else(String::new, text);
+                format!(
+                    "{}: {} ({})",
+                    field("id"),
+                    field("processors"),
+                    field("distances")
+                )
+            };
+            let said: Vec<String> = nodes.iter().map(said).collect();
+            fields.insert("nodes".to_owned(), said.join("; "));
         }
         fields
     }
@@ -218,9 +237,22 @@ mod tests {
         let value = json!({"schema_version": 1, "kind": "run",
             "environment": {"kernel": "6", "load_before": "1 2 3", "steal_ms": 4, "build": {"rustc": "1"}}});
         let record = record(value);
-        assert_eq!(record.environment().len(), 4);
+        assert_eq!(record.environment().len(), 5);
         let names: Vec<String> = record.machine_and_build().into_keys().collect();
-        assert_eq!(names, ["build.rustc", "kernel"]);
+        assert_eq!(names, ["build.rustc", "kernel", "valgrind"]);
+    }
+
+    #[test]
+    fn what_older_records_do_not_say_is_no_difference() {
+        let with = |environment: Value| {
+            record(json!({"schema_version": 1, "kind": "run", "environment": environment}))
+                .environment()
+        };
+        let old = with(json!({"nodes": [{"id": 0, "processors": "0-1", "distances": "10"}]}));
+        let node = json!({"id": 0, "processors": "0-1", "distances": "10", "memory_bytes": 5});
+        let new = with(json!({"nodes": [node], "valgrind": false}));
+        assert_eq!(differences(&old, &new), []);
+        assert_eq!(old["nodes"], "0: 0-1 (10)");
     }
 
     #[test]

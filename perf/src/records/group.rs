@@ -88,6 +88,7 @@ pub fn labels(groups: &[Group<'_>]) -> Vec<String> {
         .map(|group| {
             let mut said: Vec<(usize, String)> = chosen
                 .iter()
+                .filter(|name| **name != "watchers" || group.field(name) != Some("0"))
                 .filter_map(|name| Some((rank(name), say(name, group.field(name)?, chosen.len()))))
                 .collect();
             said.sort_by_key(|&(rank, _)| rank);

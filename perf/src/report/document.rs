@@ -50,7 +50,7 @@ pub struct Section {
     /// Its name in links.
     pub id: &'static str,
     /// Its title.
-    pub title: &'static str,
+    pub title: String,
     /// What it holds.
     pub blocks: Vec<Block>,
 }
@@ -58,13 +58,17 @@ pub struct Section {
 impl Section {
     /// Begins a section with a sentence on how it is to be read.
     #[must_use]
-    pub fn new(id: &'static str, title: &'static str, lead: &str) -> Self {
+    pub fn new(id: &'static str, title: &str, lead: &str) -> Self {
         let blocks = if lead.is_empty() {
             Vec::new()
         } else {
             vec![Block::Text(lead.to_owned())]
         };
-        Self { id, title, blocks }
+        Self {
+            id,
+            title: title.to_owned(),
+            blocks,
+        }
     }
 
     /// Adds a paragraph.

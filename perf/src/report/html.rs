@@ -16,6 +16,9 @@ const MOST_NARROW_COLUMNS: usize = 3;
 /// Words of cells that are longer may be broken anywhere.
 const LONGEST_WORD: usize = 18;
 
+/// Longer texts have a line of a card for themselves.
+const LONG_TEXT: usize = 24;
+
 const STYLE: &str = include_str!("style.css");
 
 /// What a page may do: nothing but have a style. The browser test looks for it.
@@ -52,7 +55,7 @@ pub fn html(report: &Report) -> String {
             page,
             "<li><a href=\"#{}\">{}</a></li>",
             section.id,
-            escape(section.title)
+            escape(&section.title)
         );
     }
     page.push_str("</ul></nav>\n</header>\n<main>\n");
@@ -85,7 +88,7 @@ fn class(tone: Tone) -> &'static str {
 }
 
 fn write_section(page: &mut String, section: &Section) {
-    let (id, title) = (section.id, escape(section.title));
+    let (id, title) = (section.id, escape(&section.title));
     let _ = writeln!(page, "<section id=\"{id}\">\n<h2>{title}</h2>");
     for block in &section.blocks {
         match block {
@@ -165,13 +168,18 @@ fn write_table(page: &mut String, table: &Table) {
             // A long word must not make the table wider than the page; a short one must not be broken.
             let is_long = cell.text.split(' ').any(|word| word.len() > LONGEST_WORD);
             let any = if is_long { " any" } else { "" };
+            let long = if cell.text.len() > LONG_TEXT {
+                " long"
+            } else {
+                ""
+            };
             if index == 0 {
                 let _ = write!(page, "<th scope=\"row\" class=\"{class}\">{inner}</th>");
             } else {
                 let head = escape(head);
                 let _ = write!(
                     page,
-                    "<td class=\"{class}{any}\" data-head=\"{head}\">{inner}</td>"
+                    "<td class=\"{class}{any}{long}\" data-head=\"{head}\">{inner}</td>"
                 );
             }
         }

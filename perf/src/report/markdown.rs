@@ -25,7 +25,7 @@ pub fn markdown(report: &Report) -> String {
         .collect();
     let _ = writeln!(text, "{}\n", tallies.join(" · "));
     for section in &report.sections {
-        let _ = writeln!(text, "## {}\n", plain(section.title));
+        let _ = writeln!(text, "## {}\n", plain(&section.title));
         for block in &section.blocks {
             match block {
                 Block::Text(said) => {

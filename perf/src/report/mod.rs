@@ -47,7 +47,10 @@ pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
     ];
     for (title, make) in all {
         match make(&matter) {
-            Ok(section) => report.sections.push(Section { title, ..section }),
+            Ok(section) => report.sections.push(Section {
+                title: title.to_owned(),
+                ..section
+            }),
             Err(why) => report.left_out.push((title.to_owned(), why)),
         }
     }

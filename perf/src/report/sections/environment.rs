@@ -2,21 +2,13 @@
 
 use super::super::document::{Cell, Section, Table};
 use super::Matter;
-use crate::records::config::{Fields, PASSING};
+use crate::records::Record;
+use crate::records::config::Fields;
 use crate::records::group::varying;
+use crate::records::paths::link;
 
 pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
     let mut machines: Vec<(Fields, Vec<String>)> = Vec::new();
-    let mut passing = Table::new(
-        "While it was measured",
-        &[
-            "record",
-            "load before (1, 5, 15 min)",
-            ">steal ms",
-            ">counter GHz",
-            ">own share of processors %",
-        ],
-    );
     for record in &matter.found.records {
         let machine = record.machine_and_build();
         if machine.is_empty() {
@@ -26,20 +18,6 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             Some((_, names)) => names.push(record.name()),
             None => machines.push((machine, vec![record.name()])),
         }
-        let all = record.environment();
-        let [load, steal, ghz] =
-            PASSING.map(|name| all.get(name).cloned().unwrap_or_else(|| "-".to_owned()));
-        let ghz = ghz
-            .parse::<f64>()
-            .map_or(ghz.clone(), |ghz| format!("{ghz:.3}"));
-        let share = record.number(&["window", "processor_share"]);
-        passing.row([
-            Cell::link(record.name(), matter.link(record)),
-            load.into(),
-            steal.into(),
-            ghz.into(),
-            share.map_or("-".into(), |share| format!("{:.0}", share * 100.0).into()),
-        ]);
     }
     if machines.is_empty() {
         return Err("none of the records says where it was made".to_owned());
@@ -91,6 +69,51 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
         table.row(std::iter::once("records".into()).chain(machines.iter().map(of)));
     }
     section.table(table);
-    section.table(passing);
+    section.table(passing(matter));
     Ok(section)
+}
+
+/// Says what passed while the records of each file were made, from the least to the greatest.
+fn passing(matter: &Matter<'_>) -> Table {
+    let heads = [
+        "file",
+        ">load before (1 min)",
+        ">steal ms",
+        ">counter GHz",
+        ">own share of processors %",
+    ];
+    let mut table = Table::new("While it was measured", &heads);
+    let mut rest = matter.found.records.as_slice();
+    for file in &matter.found.files {
+        let (records, others) = rest.split_at(file.records);
+        rest = others;
+        let load = |record: &Record| {
+            let load = record.text(&["environment", "load_before"])?;
+            load.split(' ').next()?.parse().ok()
+        };
+        let name = file.path.file_name().unwrap_or_default();
+        table.row([
+            Cell::link(name.to_string_lossy(), link(matter.folder, &file.path)),
+            range(records, 2, load),
+            range(records, 0, |it| it.number(&["environment", "steal_ms"])),
+            range(records, 3, |it| it.number(&["environment", "tsc_ghz"])),
+            range(records, 0, |it| {
+                Some(it.number(&["window", "processor_share"])? * 100.0)
+            }),
+        ]);
+    }
+    table
+}
+
+fn range(records: &[Record], decimals: usize, of: impl Fn(&Record) -> Option<f64>) -> Cell {
+    let values = || records.iter().filter_map(&of);
+    let (Some(low), Some(high)) = (values().reduce(f64::min), values().reduce(f64::max)) else {
+        return "-".into();
+    };
+    let (low, high) = (format!("{low:.decimals$}"), format!("{high:.decimals$}"));
+    if low == high {
+        low.into()
+    } else {
+        format!("{low} to {high}").into()
+    }
 }

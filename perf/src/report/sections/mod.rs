@@ -106,3 +106,159 @@ fn evenly<T>(list: Vec<T>, most: usize) -> Vec<T> {
         .map(|(_, one)| one)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::document::{Block, Report};
+    use super::*;
+    use crate::records::file::tests::records;
+    use serde_json::{Value, json};
+    use std::path::Path;
+
+    fn run(config: &Value, goodput: f64) -> Value {
+        json!({"schema_version": 1, "kind": "run", "verdict": "pass", "config": config,
+            "environment": {"processors": 2},
+            "operations": {"set": {"attempts": 100, "again": 7, "goodput_per_s": goodput, "attempts_per_s": goodput * 1.1}}})
+    }
+
+    fn report(values: &[Value]) -> Report {
+        let each = |value: &Value| records("x.json", value);
+        let found = Collection {
+            records: values.iter().flat_map(each).collect(),
+            ..Collection::default()
+        };
+        super::super::build(&found, "a title", Path::new("."))
+    }
+
+    /// Returns the rows of a table as texts.
+    fn rows(report: &Report, id: &str, title: &str) -> Vec<Vec<String>> {
+        let section = report.sections.iter().find(|section| section.id == id);
+        let blocks = section.map_or(&[][..], |section| section.blocks.as_slice());
+        let mut tables = blocks.iter().filter_map(|block| match block {
+            Block::Table(table) if table.title == title => Some(table),
+            _ => None,
+        });
+        let table = tables
+            .next()
+            .unwrap_or_else(|| panic!("no table '{title}'"));
+        let texts = |row: &Vec<_>| {
+            row.iter()
+                .map(|cell: &super::super::document::Cell| cell.text.clone())
+                .collect()
+        };
+        table.rows.iter().map(texts).collect()
+    }
+
+    #[test]
+    fn repetitions_are_one_bar_with_an_interval() {
+        let runs = [1.0e6, 3.0e6, 2.0e6]
+            .map(|goodput| run(&json!({"scrub": "none", "seed": goodput}), goodput));
+        let report = report(&runs);
+        let rows = rows(&report, "throughput", "Goodput by configuration");
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0][1..4], ["3", "2.00 M/s", "1.00 M/s to 3.00 M/s"]);
+        assert_eq!(rows[0][4], "2.20 M/s", "attempts stand beside it");
+    }
+
+    #[test]
+    fn what_is_not_there_is_left_out_with_a_reason() {
+        let report = report(&[run(&json!({"scrub": "none"}), 1e6)]);
+        let left_out: Vec<&str> = report
+            .left_out
+            .iter()
+            .map(|(title, _)| title.as_str())
+            .collect();
+        for title in [
+            "Latency",
+            "Scaling",
+            "Scrub level and value size",
+            "Core to core",
+            "Placement",
+        ] {
+            assert!(left_out.contains(&title), "{title}: {left_out:?}");
+        }
+        assert!(report.left_out.iter().all(|(_, why)| !why.is_empty()));
+        assert_eq!(report.sections.len() + report.left_out.len(), 12);
+    }
+
+    #[test]
+    fn a_line_of_scaling_has_only_what_differs_in_nothing_else() {
+        let at = |writers: u32, len: &str, goodput| {
+            run(&json!({"writers": writers, "value_len": len}), goodput)
+        };
+        let report = report(&[
+            at(1, "64", 1e6),
+            at(4, "64", 2e6),
+            at(2, "64", 1.6e6),
+            at(1, "256", 9e5),
+        ]);
+        let rows = rows(&report, "scaling", "Scaling over writers");
+        let told: Vec<[&str; 3]> = rows
+            .iter()
+            .map(|row| [row[1].as_str(), &row[2], &row[4]])
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ["1", "1.00 M/s", "100"],
+                ["2", "1.60 M/s", "80"],
+                ["4", "2.00 M/s", "50"]
+            ]
+        );
+    }
+
+    #[test]
+    fn writers_and_readers_may_grow_together() {
+        let at =
+            |count: u32, goodput| run(&json!({"writers": count, "readers": 3 * count}), goodput);
+        let report = report(&[at(1, 1e6), at(2, 1.5e6)]);
+        let rows = rows(&report, "scaling", "Scaling over writers and readers");
+        assert_eq!(
+            (
+                rows[0][1].as_str(),
+                rows[1][1].as_str(),
+                rows[1][4].as_str()
+            ),
+            ("4", "8", "75")
+        );
+    }
+
+    #[test]
+    fn a_heat_map_needs_several_levels_and_several_sizes() {
+        let at = |scrub: &str, len: &str| {
+            run(
+                &json!({"scrub": scrub, "value_len": len, "slots": len.len()}),
+                1e6,
+            )
+        };
+        let has = |values: &[Value]| {
+            report(values)
+                .sections
+                .iter()
+                .any(|section| section.id == "sizes")
+        };
+        assert!(has(&[
+            at("none", "64"),
+            at("full", "64"),
+            at("none", "1024")
+        ]));
+        assert!(!has(&[at("none", "64"), at("full", "64")]));
+        assert!(!has(&[at("none", "64"), at("none", "1024")]));
+    }
+
+    #[test]
+    fn the_share_of_attempts_that_met_a_claim_is_told() {
+        let report = report(&[run(&json!({"scrub": "none"}), 1e6)]);
+        let rows = rows(&report, "contention", "Attempts that met a claim");
+        assert_eq!(
+            rows[0][1..],
+            ["set", "100", "7", "7.000 %", "retries", "0"].map(str::to_owned)
+        );
+    }
+
+    #[test]
+    fn of_too_many_the_ends_and_some_between_are_chosen() {
+        assert_eq!(evenly((0..100).collect(), 4), [0, 33, 66, 99]);
+        assert_eq!(evenly(vec![1, 2, 3], 4), [1, 2, 3]);
+    }
+}

@@ -3,6 +3,7 @@
 use super::super::document::{Cell, Section, Table, Tally, Tone};
 use super::{Matter, tone, word};
 use crate::records::Collection;
+use crate::records::paths::link;
 use splinter_stress::Verdict;
 
 /// Counts the records by verdict, and the invariants that were broken.
@@ -60,17 +61,6 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             "reasons",
         ],
     );
-    let mut all = Table::new(
-        "All records",
-        &[
-            "record",
-            "kind",
-            "verdict",
-            "invariants",
-            "labels",
-            "what was run",
-        ],
-    );
     for file in &found.files {
         if !file.reasons.is_empty() && file.verdict != Some(Verdict::Pass) {
             let name = file.path.file_name().unwrap_or_default();
@@ -85,7 +75,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
     }
     for record in &found.records {
         let verdict = record.verdict();
-        let (invariants, broken) = (record.invariants(), record.broken());
+        let broken = record.broken();
         let said: Vec<String> = broken
             .iter()
             .map(|(name, count)| format!("{count} {name}"))
@@ -117,28 +107,62 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
                 },
             ]);
         }
-        let held = match (invariants.len(), broken.len()) {
-            (0, _) => Cell::from("none checked"),
-            (all, 0) => format!("all {all} hold").into(),
-            (all, broken) => Cell::toned(format!("{broken} of {all} BROKEN"), Tone::Bad),
-        };
-        let labels = record.texts(&["labels"]).join(", ");
-        all.row([
-            Cell::link(record.name(), matter.link(record)),
-            record.kind.clone().into(),
-            Cell::toned(word(verdict), tone(verdict)),
-            held,
-            if labels.is_empty() {
-                "-".into()
-            } else {
-                labels.into()
-            },
-            record.what().into(),
-        ]);
     }
     if !bad.rows.is_empty() {
         section.table(bad);
     }
-    section.table(all);
+    section.table(files(matter));
     Ok(section)
+}
+
+/// Lists all files, also those of which everything passed.
+fn files(matter: &Matter<'_>) -> Table {
+    let heads = [
+        "file",
+        "kind",
+        ">records",
+        "verdict",
+        "invariants",
+        "labels",
+        "what was run",
+    ];
+    let mut table = Table::new("All files", &heads);
+    let mut rest = matter.found.records.as_slice();
+    for file in &matter.found.files {
+        let (records, others) = rest.split_at(file.records);
+        rest = others;
+        let checked: usize = records.iter().map(|it| it.invariants().len()).sum();
+        let broken: usize = records.iter().map(|it| it.broken().len()).sum();
+        let held = match (checked, broken) {
+            (0, _) => Cell::from("none checked"),
+            (all, 0) => format!("all {all} hold").into(),
+            (all, broken) => Cell::toned(format!("{broken} of {all} BROKEN"), Tone::Bad),
+        };
+        let mut labels: Vec<&str> = Vec::new();
+        for label in records.iter().flat_map(|record| record.texts(&["labels"])) {
+            if !labels.contains(&label) {
+                labels.push(label);
+            }
+        }
+        let what = match records {
+            [] => "-".to_owned(),
+            [one] => one.what(),
+            [first, others @ ..] => format!("{}; and {} more", first.what(), others.len()),
+        };
+        let name = file.path.file_name().unwrap_or_default();
+        table.row([
+            Cell::link(name.to_string_lossy(), link(matter.folder, &file.path)),
+            file.kind.clone().into(),
+            file.records.to_string().into(),
+            Cell::toned(word(file.verdict), tone(file.verdict)),
+            held,
+            if labels.is_empty() {
+                "-".into()
+            } else {
+                labels.join(", ").into()
+            },
+            what.into(),
+        ]);
+    }
+    table
 }
