@@ -73,7 +73,7 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>, String> {
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()
         .map_err(fail)?;
-    entries.sort();
+    entries.sort_by_key(|path| natural(&path.to_string_lossy()));
     for path in entries {
         // A link to a folder above would never end.
         if path.is_dir() && !path.is_symlink() {
@@ -85,16 +85,54 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
+/// Returns what names sort by so that 4 comes before 16.
+fn natural(name: &str) -> Vec<(String, u64)> {
+    let mut parts = vec![(String::new(), 0_u64)];
+    let mut in_number = false;
+    for c in name.chars() {
+        if let Some(digit) = c.to_digit(10) {
+            let number = parts.last_mut().map(|(_, number)| number);
+            if let Some(number) = number {
+                *number = number.saturating_mul(10).saturating_add(u64::from(digit));
+            }
+            in_number = true;
+        } else {
+            if in_number {
+                parts.push((String::new(), 0));
+                in_number = false;
+            }
+            if let Some((text, _)) = parts.last_mut() {
+                text.push(c);
+            }
+        }
+    }
+    parts
+}
+
 impl Collection {
     /// Adds a file. One that is no record is an error where it was asked for, and otherwise a note.
     fn add(&mut self, path: &Path, asked_for: bool) -> Result<(), String> {
         let text = fs::read_to_string(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         match parse(path, &text) {
-            Ok((file, records, notes)) => {
+            Ok((mut file, mut records, notes)) => {
+                // A matrix keeps its cells as files, too.
+                let known = |one: &Record| {
+                    let mut all = self.records.iter();
+                    all.any(|other| other.kind == one.kind && other.value == one.value)
+                };
+                records.retain(|record| !known(record));
+                self.notes.extend(notes);
+                let twice = file.records - records.len();
+                if twice > 0 {
+                    self.notes.push(format!(
+                        "{twice} of the records in {} were in a file before it as well, and are counted once",
+                        path.display()
+                    ));
+                }
+                file.records = records.len();
                 self.files.push(file);
                 self.records.extend(records);
-                self.notes.extend(notes);
                 Ok(())
             }
             Err(Refusal::Newer(why)) => Err(why),
@@ -179,7 +217,7 @@ fn refuse_newer(path: &Path, version: u64) -> Result<(), Refusal> {
 /// Makes the records of a file: its cells, if they are records, and itself, if it holds more than cells. Returns the
 /// reasons of the whole too.
 fn split(path: &Path, kind: &str, value: &Value) -> Result<(Vec<Record>, Vec<String>), Refusal> {
-    let own = |value: Value, kind: &str, cell| {
+    let own = |value: Value, kind: &str, cell, is_frame| {
         let unknown_fields = unknown(kind, &value);
         let source = Source {
             path: path.to_owned(),
@@ -190,12 +228,13 @@ fn split(path: &Path, kind: &str, value: &Value) -> Result<(Vec<Record>, Vec<Str
             kind: kind.to_owned(),
             value,
             unknown_fields,
+            is_frame,
         }
     };
     let cells = value.get("cells").and_then(Value::as_array);
     let is_record = |cell: &&Value| cell.get("operations").is_some_and(Value::is_object);
     let Some(cells) = cells.filter(|cells| cells.iter().any(|cell| is_record(&cell))) else {
-        return Ok((vec![own(value.clone(), kind, None)], Vec::new()));
+        return Ok((vec![own(value.clone(), kind, None, false)], Vec::new()));
     };
     let mut outer = value.clone();
     let whole = outer.as_object_mut().expect("it has fields");
@@ -219,7 +258,7 @@ fn split(path: &Path, kind: &str, value: &Value) -> Result<(Vec<Record>, Vec<Str
         }
         // What is made like a run is one, whatever asked for it.
         let cell_kind = cell.get("kind").and_then(Value::as_str).unwrap_or("run");
-        records.push(own(cell.clone(), cell_kind, Some(index + 1)));
+        records.push(own(cell.clone(), cell_kind, Some(index + 1), false));
     }
     if rest.is_empty() {
         whole.remove("cells");
@@ -239,7 +278,7 @@ fn split(path: &Path, kind: &str, value: &Value) -> Result<(Vec<Record>, Vec<Str
         .iter()
         .filter(|(name, _)| !["reasons", "labels"].contains(&name.as_str()));
     if lists.into_iter().any(more) {
-        records.push(own(outer, kind, None));
+        records.push(own(outer, kind, None, true));
     }
     Ok((records, reasons))
 }
@@ -267,7 +306,7 @@ const COMMON: [&str; 8] = [
 ];
 
 #[rustfmt::skip]
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 17] = [
     kind("run", &[
         "collision_rate", "window", "operations", "totals", "notifications", "history", "placement", "store",
         "observer", "open_loop", "hdr_log",
@@ -289,6 +328,9 @@ const KINDS: [Kind; 14] = [
     kind("matrix", &[]),
     kind("reproduce", &[]),
     kind("gate", &[]),
+    kind("gate-baseline", &[]),
+    kind("compare", &[]),
+    kind("topology", &[]),
     kind("tune", &[]),
     kind("peers", &[]),
 ];
@@ -415,6 +457,34 @@ pub(crate) mod tests {
         let claims = json!({"schema_version": 1, "kind": "reproduce", "cells": [{"claim": "a", "verdict": "fail"}]});
         let records = self::records("r.json", &claims);
         assert_eq!((records.len(), records[0].kind.as_str()), (1, "reproduce"));
+    }
+
+    #[test]
+    fn numbers_in_names_sort_as_numbers() {
+        let mut names = ["w16-s1", "w4-s10", "w4-s9", "v99"];
+        names.sort_by_key(|name| natural(name));
+        assert_eq!(names, ["v99", "w4-s9", "w4-s10", "w16-s1"]);
+    }
+
+    #[test]
+    fn a_record_that_is_in_two_files_is_counted_once() {
+        let folder = std::env::temp_dir().join(format!("splinter-twice-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let cell = json!({"schema_version": 1, "kind": "run", "operations": {}, "window": {"started_unix_s": 5.0}});
+        let matrix = json!({"schema_version": 1, "kind": "matrix", "verdict": "pass", "cells": [cell], "axes": ["scrub"]});
+        fs::write(folder.join("cell.json"), cell.to_string()).unwrap();
+        fs::write(folder.join("matrix.json"), matrix.to_string()).unwrap();
+        let found = read(std::slice::from_ref(&folder));
+        fs::remove_dir_all(&folder).unwrap();
+        let found = found.unwrap();
+        let kinds: Vec<(&str, bool)> = found
+            .records
+            .iter()
+            .map(|it| (it.kind.as_str(), it.is_frame))
+            .collect();
+        assert_eq!(kinds, [("run", false), ("matrix", true)]);
+        assert_eq!(found.files[1].records, 1);
+        assert!(found.notes[0].contains("counted once"), "{:?}", found.notes);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Record {
     pub value: Value,
     /// Top-level fields that its kind is not documented to have.
     pub unknown_fields: Vec<String>,
+    /// Whether it is what held cells that are records of their own.
+    pub is_frame: bool,
 }
 
 /// One operation's counts and latencies.
@@ -218,6 +220,10 @@ impl Record {
                 .iter()
                 .filter_map(|name| Some((name.replace('_', " "), self.at(&[name])?.as_u64()?))),
         );
+        // What a list holds is not to be lost.
+        for (_, value) in self.value.as_object().into_iter().flatten() {
+            within(value, false, &mut all);
+        }
         all
     }
 
@@ -271,6 +277,41 @@ impl Record {
             .or_else(|| self.number(&["started_unix_s"]))
             .or_else(log)
             .or_else(|| stamp(&self.source.path.file_stem()?.to_string_lossy()))
+    }
+}
+
+/// Adds up the invariants of what is within a value: of the rows of a gate, the claims of a reproduction.
+///
+/// What says of itself how much is broken in all has said so of what is within it.
+fn within(value: &Value, is_counted: bool, all: &mut Vec<(String, u64)>) {
+    let mut add = |name: String, count: u64| match all.iter_mut().find(|(known, _)| *known == name)
+    {
+        Some((_, sum)) => *sum += count,
+        None => all.push((name, count)),
+    };
+    match value {
+        Value::Array(list) => {
+            for value in list {
+                within(value, is_counted, all);
+            }
+        }
+        Value::Object(object) => {
+            if let Some(counts) = object.get("invariants").and_then(Value::as_object) {
+                for (name, count) in counts {
+                    if let Some(count) = count.as_u64() {
+                        add(name.replace('_', " "), count);
+                    }
+                }
+            }
+            let broken = object.get("broken").and_then(Value::as_u64);
+            if let Some(count) = broken.filter(|_| !is_counted) {
+                add("broken invariants".to_owned(), count);
+            }
+            for value in object.values() {
+                within(value, is_counted || broken.is_some(), all);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -406,6 +447,11 @@ mod tests {
         let value = json!({"schema_version": 1, "kind": "run", "verdict": "fail", "reasons": [],
             "invariants": {"torn_reads": 3, "stale_leaks": 0}});
         assert_eq!(record(value).reasons(), ["3 torn reads"]);
+        let value = json!({"schema_version": 1, "kind": "gate", "verdict": "fail", "tiers": {"invariants": {"rows": [
+            {"invariants": {"torn_reads": 2, "stale_leaks": 0}}, {"invariants": {"torn_reads": 1}}]}}});
+        assert_eq!(record(value).reasons(), ["3 torn reads"]);
+        let value = json!({"schema_version": 1, "kind": "reproduce", "cells": [{"claim": "a", "broken": 4, "runs": [{"broken": 4}]}]});
+        assert_eq!(record(value).reasons(), ["4 broken invariants"]);
         let value = json!({"schema_version": 1, "kind": "hostile", "verdict": "fail", "crashes": 2, "hangs": 0});
         assert_eq!(record(value).reasons(), ["2 crashes"]);
     }

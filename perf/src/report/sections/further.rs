@@ -52,7 +52,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             );
             match value {
                 Value::Array(list) => list_of(&mut section, record, &title, list),
-                Value::Object(object) => object_of(&mut section, &title, object),
+                Value::Object(object) => object_of(&mut section, record, &title, object),
                 _ => {}
             }
         }
@@ -123,17 +123,23 @@ fn fields(row: &Value) -> Vec<(String, &Value)> {
     all
 }
 
-fn object_of(section: &mut Section, title: &str, object: &Map<String, Value>) {
-    let shown: Vec<(&String, &Value)> =
-        object.iter().filter(|(_, value)| is_short(value)).collect();
-    if shown.is_empty() {
-        return;
-    }
+/// Shows the fields of an object, and below them the lists and objects that it holds.
+fn object_of(section: &mut Section, record: &Record, title: &str, object: &Map<String, Value>) {
     let mut table = Table::new(title, &["what", "value"]);
-    for (name, value) in shown {
+    for (name, value) in object.iter().filter(|(_, value)| is_short(value)) {
         table.row([name.replace('_', " ").into(), cell(name, value)]);
     }
-    section.table(table);
+    if !table.rows.is_empty() {
+        section.table(table);
+    }
+    for (name, value) in object {
+        let title = format!("{title}, {}", name.replace('_', " "));
+        match value {
+            Value::Array(list) => list_of(section, record, &title, list),
+            Value::Object(inner) => object_of(section, record, &title, inner),
+            _ => {}
+        }
+    }
 }
 
 /// Tells whether a value fits a cell: no objects, and no lists of lists.

@@ -10,6 +10,9 @@ use crate::records::record::{PERCENTILES, Percentile, percentiles};
 use crate::records::spread::Spread;
 use crate::text::Unit;
 
+/// What the name of an operation ends with in a log where its latency is taken from the planned start.
+const PLANNED: &str = "-planned";
+
 pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
     let timed = |record: &&Record| !curves(&[record]).is_empty();
     let groups = groups(matter.found.records.iter().filter(timed));
@@ -27,6 +30,18 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
         section.say(
             "Some of these runs had more workers than processors (label \"oversubscribed\"): their tails are times at \
              which a worker was not running, and tell of the scheduler, not of the store.",
+        );
+    }
+    let labelled = |group: &Group<'_>| {
+        group
+            .records
+            .iter()
+            .any(|it| it.texts(&["labels"]).contains(&"saturated"))
+    };
+    if groups.iter().any(labelled) {
+        section.say(
+            "Some of these runs were saturated: more was asked of them than they could do, so their latencies are those \
+             of a queue that grows, and not to be trusted.",
         );
     }
     // One kind of record at a time: "get" of a run is not "get" of anything else.
@@ -117,7 +132,7 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
             caption.push_str(" Dots are all that is known where a record has no histogram.");
         }
         section.chart(Figure {
-            title: join(&format!("Latency of {operation}"), kind),
+            title: join(&title_of(operation), kind),
             caption: caption.trim().to_owned(),
             chart: Chart::Lines(Lines {
                 x: Axis::Percentile,
@@ -132,6 +147,13 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
     section.table(table);
 }
 
+fn title_of(operation: &str) -> String {
+    match operation.strip_suffix(PLANNED) {
+        Some(name) => format!("Latency of {name}, from the planned start"),
+        None => format!("Latency of {operation}"),
+    }
+}
+
 fn join(text: &str, kind: &str) -> String {
     if kind.is_empty() {
         text.to_owned()
@@ -143,6 +165,11 @@ fn join(text: &str, kind: &str) -> String {
 /// Finds a percentile of what was timed, wherever its kind of record has it.
 fn latency(record: &Record, operation: &str, percentile: Percentile) -> Option<f64> {
     let field = format!("{operation}_ns");
+    if let Some(name) = operation.strip_suffix(PLANNED) {
+        let place = record.at(&["operations", name, "latency_from_planned_ns"])?;
+        let mut all = percentiles(Some(place)).into_iter();
+        return all.find(|(it, _)| *it == percentile).map(|(_, ns)| ns);
+    }
     let ways: [&[&str]; 4] = [
         &["operations", operation, "latency_ns"],
         &[&field],

@@ -224,6 +224,28 @@ mod tests {
     }
 
     #[test]
+    fn the_scaling_of_claims_is_drawn_and_what_they_broke_is_on_top() {
+        let point = |processors: u32, goodput: f64| json!({"processors": processors, "goodput_per_s": goodput, "efficiency": 0.5});
+        let claim = json!({"claim": "500 M/s", "verdict": "not comparable", "broken": 0, "scaling": [point(1, 1e7), point(2, 1e7)]});
+        let mut broken = claim.clone();
+        broken["broken"] = json!(2);
+        let of = |claim: &Value| {
+            report(&[
+                json!({"schema_version": 1, "kind": "reproduce", "verdict": "pass", "cells": [claim]}),
+            ])
+        };
+        let table = rows(&of(&claim), "scaling", "Scaling of claims: x");
+        assert_eq!(
+            table[1],
+            ["500 M/s", "2", "10.0 M/s", "50"].map(str::to_owned)
+        );
+        let top = rows(&of(&broken), "verdicts", "Not passed");
+        assert_eq!(top[0][3], "2 broken invariants");
+        let further = rows(&of(&claim), "further", "reproduce cells: x");
+        assert!(further[0].contains(&"not comparable".to_owned()));
+    }
+
+    #[test]
     fn a_heat_map_needs_several_levels_and_several_sizes() {
         let at = |scrub: &str, len: &str| {
             run(

@@ -7,6 +7,7 @@ use crate::records::Record;
 use crate::records::group::{Group, labels};
 use crate::records::spread::Spread;
 use crate::text::Unit;
+use serde_json::Value;
 
 /// What may differ along a line.
 struct Dimension {
@@ -43,6 +44,9 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             draw(&mut section, dimension, &rows, &groups);
         }
     }
+    for record in &matter.found.records {
+        of_claims(&mut section, record);
+    }
     if section.blocks.len() > 1 {
         Ok(section)
     } else {
@@ -51,6 +55,67 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
                 .to_owned(),
         )
     }
+}
+
+/// Draws the scaling that the claims of a reproduction measured: goodput by processors in use.
+fn of_claims(section: &mut Section, record: &Record) {
+    let cells = record.at(&["cells"]).and_then(Value::as_array);
+    let mut table = Table::new(
+        &format!("Scaling of claims: {}", record.name()),
+        &["claim", ">processors", ">goodput", ">efficiency %"],
+    );
+    let mut lines = Vec::new();
+    for cell in cells.into_iter().flatten() {
+        let mut points: Vec<(f64, f64)> = Vec::new();
+        let name = cell["claim"].as_str().unwrap_or("a claim");
+        for point in cell["scaling"].as_array().into_iter().flatten() {
+            let number = |name: &str| point[name].as_f64();
+            let (Some(count), Some(goodput)) = (number("processors"), number("goodput_per_s"))
+            else {
+                continue;
+            };
+            points.push((count, goodput));
+            let efficiency = number("efficiency").map(|share| format!("{:.0}", share * 100.0));
+            table.row([
+                name.into(),
+                format!("{count:.0}").into(),
+                Unit::PerSecond.show(goodput).into(),
+                efficiency.unwrap_or_else(|| "-".to_owned()).into(),
+            ]);
+        }
+        if points.len() > 1 {
+            lines.push(Line {
+                name: name.to_owned(),
+                points,
+                marked: true,
+                ..Line::default()
+            });
+        }
+    }
+    lines.truncate(COLOURS);
+    if lines.is_empty() {
+        return;
+    }
+    section.chart(Figure {
+        title: format!("Goodput over processors in use: {}", record.name()),
+        caption: String::new(),
+        chart: chart("processors", lines),
+    });
+    section.table(table);
+}
+
+fn chart(x: &str, lines: Vec<Line>) -> Chart {
+    Chart::Lines(Lines {
+        x: Axis::Linear {
+            title: x.to_owned(),
+            unit: None,
+        },
+        y: Axis::Linear {
+            title: "goodput".to_owned(),
+            unit: Some(Unit::PerSecond),
+        },
+        lines,
+    })
 }
 
 fn rows<'a>(groups: &[Group<'a>], dimension: &Dimension) -> Vec<Row<'a>> {
@@ -177,17 +242,7 @@ fn draw(section: &mut Section, dimension: &Dimension, rows: &[Row<'_>], groups: 
     section.chart(Figure {
         title: format!("Goodput over {}", dimension.name),
         caption,
-        chart: Chart::Lines(Lines {
-            x: Axis::Linear {
-                title: dimension.name.to_owned(),
-                unit: None,
-            },
-            y: Axis::Linear {
-                title: "goodput".to_owned(),
-                unit: Some(rate),
-            },
-            lines,
-        }),
+        chart: chart(dimension.name, lines),
     });
     section.table(table);
 }

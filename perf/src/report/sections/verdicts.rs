@@ -2,15 +2,18 @@
 
 use super::super::document::{Cell, Section, Table, Tally, Tone};
 use super::{Matter, tone, word};
-use crate::records::Collection;
 use crate::records::paths::link;
+use crate::records::{Collection, File, Record};
 use splinter_stress::Verdict;
+use std::path::Path;
 
 /// Counts the records by verdict, and the invariants that were broken.
 pub(in crate::report) fn tallies(found: &Collection) -> Vec<Tally> {
+    // What only holds others together counts if something of it is wrong.
+    let counts = |record: &&Record| !record.is_frame || tone(record.verdict()) != Tone::Good;
     let count = |verdict| {
-        let of = |record: &&crate::records::Record| record.verdict() == verdict;
-        found.records.iter().filter(of).count()
+        let all = found.records.iter().filter(counts);
+        all.filter(|record| record.verdict() == verdict).count()
     };
     let broken = found
         .records
@@ -115,7 +118,10 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
     Ok(section)
 }
 
-/// Lists all files, also those of which everything passed.
+/// Files up to this number have a row each.
+const MOST_FILES: usize = 20;
+
+/// Lists all files, also those of which everything passed; many by their folders, kinds and verdicts.
 fn files(matter: &Matter<'_>) -> Table {
     let heads = [
         "file",
@@ -127,10 +133,28 @@ fn files(matter: &Matter<'_>) -> Table {
         "what was run",
     ];
     let mut table = Table::new("All files", &heads);
+    let together = matter.found.files.len() > MOST_FILES;
+    let mut rows: Vec<(&Path, &File, usize, Vec<&Record>)> = Vec::new();
     let mut rest = matter.found.records.as_slice();
     for file in &matter.found.files {
         let (records, others) = rest.split_at(file.records);
         rest = others;
+        let place = match file.path.parent() {
+            Some(folder) if together => folder,
+            _ => &file.path,
+        };
+        let same = rows.iter_mut().find(|(known, first, ..)| {
+            (*known, &first.kind, first.verdict) == (place, &file.kind, file.verdict)
+        });
+        match same {
+            Some((.., files, all)) => {
+                *files += 1;
+                all.extend(records);
+            }
+            None => rows.push((place, file, 1, records.iter().collect())),
+        }
+    }
+    for (place, file, files, records) in rows {
         let checked: usize = records.iter().map(|it| it.invariants().len()).sum();
         let broken: usize = records.iter().map(|it| it.broken().len()).sum();
         let held = match (checked, broken) {
@@ -144,16 +168,32 @@ fn files(matter: &Matter<'_>) -> Table {
                 labels.push(label);
             }
         }
-        let what = match records {
+        let what = match records.as_slice() {
             [] => "-".to_owned(),
             [one] => one.what(),
             [first, others @ ..] => format!("{}; and {} more", first.what(), others.len()),
         };
-        let name = file.path.file_name().unwrap_or_default();
+        let name = match files {
+            1 => file
+                .path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            files => {
+                let folder = place.file_name().unwrap_or_default().to_string_lossy();
+                format!("{files} files in {folder}/")
+            }
+        };
+        let way = if files == 1 {
+            file.path.as_path()
+        } else {
+            place
+        };
         table.row([
-            Cell::link(name.to_string_lossy(), link(matter.folder, &file.path)),
+            Cell::link(name, link(matter.folder, way)),
             file.kind.clone().into(),
-            file.records.to_string().into(),
+            records.len().to_string().into(),
             Cell::toned(word(file.verdict), tone(file.verdict)),
             held,
             if labels.is_empty() {
