@@ -123,6 +123,7 @@ impl Record {
                 let rounds = get("rounds").unwrap_or("?");
                 format!("{rows} rows, {rounds} rounds")
             }
+            "topology" => "a plan of a placement".to_owned(),
             "numa" => format!("{} checks", self.rows().len()),
             _ => self.lists_in_words(),
         }

@@ -13,7 +13,7 @@ pub struct Worker {
     pub role: String,
     /// The processor it was to run on; none if that was left to the scheduler.
     pub requested: Option<u64>,
-    /// The processor it was seen on at the end.
+    /// The processor it was seen on at the end, or is planned to be on.
     pub seen: Option<u64>,
     /// How often it moved.
     pub migrations: u64,
@@ -60,7 +60,11 @@ impl Record {
         for worker in workers {
             by_processor.entry(worker.seen).or_default().push(worker);
         }
-        let nodes = self.at(&["environment", "nodes"]).and_then(Value::as_array);
+        // A plan has the machine that it is for.
+        let nodes = self
+            .at(&["environment", "nodes"])
+            .or_else(|| self.at(&["machine", "nodes"]))
+            .and_then(Value::as_array);
         let mut placed: Vec<Node> = nodes
             .into_iter()
             .flatten()
@@ -70,7 +74,7 @@ impl Record {
                     id,
                     workers: by_processor.remove(&Some(id)).unwrap_or_default(),
                 };
-                let processors: Vec<Processor> = processors(node["processors"].as_str()?)
+                let processors: Vec<Processor> = processors(&node["processors"])
                     .into_iter()
                     .map(take)
                     .collect();
@@ -99,21 +103,26 @@ impl Record {
 }
 
 fn worker(value: &Value) -> Option<Worker> {
+    let number = |name: &str| value[name].as_u64();
+    let planned = number("processor");
     Some(Worker {
-        number: value["worker"].as_u64()?,
+        number: number("worker")?,
         role: value["role"].as_str().unwrap_or("worker").to_owned(),
-        requested: value["requested"].as_u64(),
-        seen: value["observed_end"]
-            .as_u64()
-            .or(value["observed_start"].as_u64()),
+        requested: number("requested").or(planned),
+        seen: number("observed_end")
+            .or(number("observed_start"))
+            .or(planned),
         migrations: value["migrations"].as_u64().unwrap_or(0),
     })
 }
 
-/// Reads a list such as `0-3,8`; what of it is no number is left out.
-fn processors(list: &str) -> Vec<u64> {
+/// Reads a list such as `0-3,8`, or one of numbers; what of it is no number is left out.
+fn processors(list: &Value) -> Vec<u64> {
+    if let Some(list) = list.as_array() {
+        return list.iter().filter_map(Value::as_u64).collect();
+    }
     let mut all = Vec::new();
-    for part in list.split(',') {
+    for part in list.as_str().unwrap_or_default().split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         if let (Ok(first), Ok(last)) = (first.trim().parse::<u64>(), last.trim().parse::<u64>())
             && last.saturating_sub(first) < 65_536
@@ -169,9 +178,20 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_is_shown_on_the_machine_that_it_is_for() {
+        let value = json!({"schema_version": 1, "kind": "topology",
+            "machine": {"nodes": [{"id": 0, "processors": [0, 1]}]},
+            "placement": {"workers": [{"worker": 0, "role": "writer", "processor": 1}]}});
+        let placed = record(value).placed();
+        assert_eq!(placed[0].processors[1].workers[0].requested, Some(1));
+        assert!(!placed[0].processors[1].workers[0].astray());
+    }
+
+    #[test]
     fn lists_of_processors_are_read_as_the_kernel_writes_them() {
-        assert_eq!(processors("0-2,8"), [0, 1, 2, 8]);
-        assert_eq!(processors(""), Vec::<u64>::new());
-        assert_eq!(processors("3-1,x,0-99999999999"), Vec::<u64>::new());
+        assert_eq!(processors(&json!("0-2,8")), [0, 1, 2, 8]);
+        assert_eq!(processors(&json!([4, 5, "x"])), [4, 5]);
+        assert_eq!(processors(&json!("")), Vec::<u64>::new());
+        assert_eq!(processors(&json!("3-1,x,0-99999999999")), Vec::<u64>::new());
     }
 }

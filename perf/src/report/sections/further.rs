@@ -5,6 +5,7 @@ use super::super::document::{Cell, Section, Table, Tone};
 use super::Matter;
 use crate::records::Record;
 use crate::records::config::text;
+use crate::text::Unit;
 use serde_json::{Map, Value};
 
 /// Rows and columns of one table.
@@ -76,6 +77,7 @@ fn list_of(section: &mut Section, record: &Record, title: &str, list: &[Value]) 
     if columns.is_empty() {
         return;
     }
+    columns.sort_by_key(|column| rank(column));
     let left_out = columns.len().saturating_sub(MOST_COLUMNS);
     columns.truncate(MOST_COLUMNS);
     let heads: Vec<String> = columns
@@ -84,6 +86,18 @@ fn list_of(section: &mut Section, record: &Record, title: &str, list: &[Value]) 
             let of = || rows.iter().flatten().filter(|(name, _)| name == column);
             let numeric = of().all(|(_, value)| value.is_number() || value.is_null());
             let sign = if numeric { ">" } else { "" };
+            // The unit stands beside each value; it is left out where that is not needed to tell columns apart.
+            let bare =
+                |column: &str| unit(column).map_or(column.to_owned(), |(name, _)| name.to_owned());
+            let alike = columns
+                .iter()
+                .filter(|other| bare(other) == bare(column))
+                .count();
+            let column = if alike > 1 {
+                column.clone()
+            } else {
+                bare(column)
+            };
             format!("{sign}{}", column.replace(['_', '.'], " "))
         })
         .collect();
@@ -103,6 +117,29 @@ fn list_of(section: &mut Section, record: &Record, title: &str, list: &[Value]) 
             record.name()
         ));
     }
+}
+
+/// Returns where a column stands: what names a row first, what it came to next, then its figures.
+fn rank(column: &str) -> usize {
+    const FIRST: [&str; 12] = [
+        "claim", "check", "cell", "name", "subject", "scene", "first", "second", "how", "verdict",
+        "met", "reason",
+    ];
+    let named = FIRST.iter().position(|it| *it == column);
+    let rest = usize::from(unit(column).is_none()) + 2 * usize::from(column.contains('.'));
+    named.unwrap_or(FIRST.len() + rest)
+}
+
+/// Returns the unit that a field's name ends with, and the name without it.
+fn unit(column: &str) -> Option<(&str, Unit)> {
+    let units = [
+        ("_per_s", Unit::PerSecond),
+        ("_ns", Unit::Nanoseconds),
+        ("_bytes", Unit::Bytes),
+    ];
+    units
+        .into_iter()
+        .find_map(|(end, unit)| Some((column.strip_suffix(end)?, unit)))
 }
 
 /// Returns the fields of a row, those of objects within it as well.
@@ -155,11 +192,25 @@ fn cell(name: &str, value: &Value) -> Cell {
     if value.is_null() {
         return "-".into();
     }
-    let mut shown = match value.as_f64() {
+    let mut shown = match (value.as_f64(), unit(name)) {
+        (Some(number), Some((_, unit))) => unit.show(number),
         // Digits that say nothing are left to the record.
-        Some(number) if number.fract() != 0.0 => format!("{number:.4}"),
+        (Some(number), None) if number.fract() != 0.0 => format!("{number:.4}"),
+        (None, Some((_, unit))) if value.is_array() => {
+            let all = value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_f64);
+            all.map(|number| unit.show(number))
+                .collect::<Vec<_>>()
+                .join(" to ")
+        }
         _ => text(value),
     };
+    if name == "verdict" {
+        shown = shown.replace('_', " ");
+    }
     if shown.chars().count() > LONGEST {
         shown = shown.chars().take(LONGEST).collect::<String>() + "…";
     }

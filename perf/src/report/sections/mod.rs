@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn the_scaling_of_claims_is_drawn_and_what_they_broke_is_on_top() {
         let point = |processors: u32, goodput: f64| json!({"processors": processors, "goodput_per_s": goodput, "efficiency": 0.5});
-        let claim = json!({"claim": "500 M/s", "verdict": "not comparable", "broken": 0, "scaling": [point(1, 1e7), point(2, 1e7)]});
+        let claim = json!({"claim": "500 M/s", "verdict": "not_comparable", "measured_per_s": 2e6, "measured_range_per_s": [1e6, 3e6], "broken": 0, "scaling": [point(1, 1e7), point(2, 1e7)]});
         let mut broken = claim.clone();
         broken["broken"] = json!(2);
         let of = |claim: &Value| {
@@ -242,7 +242,14 @@ mod tests {
         let top = rows(&of(&broken), "verdicts", "Not passed");
         assert_eq!(top[0][3], "2 broken invariants");
         let further = rows(&of(&claim), "further", "reproduce cells: x");
-        assert!(further[0].contains(&"not comparable".to_owned()));
+        let start = [
+            "500 M/s",
+            "not comparable",
+            "2.00 M/s",
+            "1.00 M/s to 3.00 M/s",
+            "0",
+        ];
+        assert_eq!(further[0], start.map(str::to_owned));
     }
 
     #[test]

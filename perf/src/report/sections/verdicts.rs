@@ -65,7 +65,8 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
         ],
     );
     for file in &found.files {
-        if !file.reasons.is_empty() && file.verdict != Some(Verdict::Pass) {
+        if !file.reasons.is_empty() && file.verdict.is_some_and(|verdict| verdict != Verdict::Pass)
+        {
             let name = file.path.file_name().unwrap_or_default();
             bad.row([
                 Cell::from(name.to_string_lossy()),
@@ -83,7 +84,8 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             .iter()
             .map(|(name, count)| format!("{count} {name}"))
             .collect();
-        if verdict != Some(Verdict::Pass) || !broken.is_empty() {
+        // Not all kinds have a verdict.
+        if verdict.is_some_and(|verdict| verdict != Verdict::Pass) || !broken.is_empty() {
             let reasons = record.reasons();
             let mut shown = reasons
                 .iter()
