@@ -17,7 +17,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
         return Err("none of the records counts operations".to_owned());
     }
     let lead = "Goodput: operations per second that did their work. Attempts, which met a claim or came to nothing as \
-                well, stand beside it and never instead of it.";
+                well, stand beside it and never instead of it. In short names, w and r count writers and readers.";
     let mut section = Section::new("throughput", "", lead);
     let rate = Unit::PerSecond;
     let mut table = Table::new(
