@@ -232,6 +232,17 @@ fn the_index_is_written_between_its_marks_and_checked() {
         "{written}"
     );
     assert_eq!(index(true), Some(0));
-    folder.put("another.json", &run(2, 1e6));
+    fs::create_dir(folder.0.join("cells")).unwrap();
+    for cell in 2..9 {
+        folder.put(&format!("cells/{cell}.json"), &run(cell, 1e6));
+    }
     assert_eq!(index(true), Some(1));
+    assert_eq!(index(false), Some(0));
+    let written = fs::read_to_string(&readme).unwrap();
+    assert_eq!(
+        written.lines().count(),
+        9,
+        "a folder has one row: {written}"
+    );
+    assert!(written.contains("[cells/, 7 files](cells)"), "{written}");
 }

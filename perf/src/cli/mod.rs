@@ -35,17 +35,17 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Compare(compare::Options),
     Gate(Box<gate::Options>),
+    Index(index::Options),
     Limits(limits::Options),
     Micro(micro::Options),
+    Report(report::Options),
     Reproduce(reproduce::Options),
     /// Prints completions of this command line for a shell
     Completions(CompletionsArguments),
     /// Writes pages for man, one for each command
     Manual(ManualArguments),
-    Compare(compare::Options),
-    Index(index::Options),
-    Report(report::Options),
 }
 
 /// What every verb that measures in rounds takes.

@@ -88,7 +88,14 @@ impl Record {
                 parts.extend(get("scrub").map(|scrub| format!("scrub {scrub}")));
                 for who in ["writers", "readers", "watchers"] {
                     let count = get(who).filter(|count| *count != "0");
-                    parts.extend(count.map(|count| format!("{count} {who}")));
+                    let who = |count| {
+                        if count == "1" {
+                            who.trim_end_matches('s')
+                        } else {
+                            who
+                        }
+                    };
+                    parts.extend(count.map(|count| format!("{count} {}", who(count))));
                 }
                 parts.extend(get("value_len").map(|len| format!("{len} B")));
                 parts.extend(get("mix").map(str::to_owned));

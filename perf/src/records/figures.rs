@@ -22,7 +22,7 @@ impl Figure {
     /// Tells whether more of it is better.
     #[must_use]
     pub fn more_is_better(&self) -> bool {
-        self.unit == Unit::PerSecond
+        matches!(self.unit, Unit::PerSecond | Unit::BytesPerSecond)
     }
 }
 
@@ -73,6 +73,7 @@ impl Record {
                 ("value_ns", Unit::Nanoseconds),
                 ("value_per_s", Unit::PerSecond),
                 ("value_bytes", Unit::Bytes),
+                ("value_bytes_per_s", Unit::BytesPerSecond),
                 ("value_share", Unit::Share),
             ] {
                 add(&name, "value", unit, row[field].as_f64());

@@ -31,6 +31,8 @@ pub struct Collection {
     pub records: Vec<Record>,
     /// What was found and could not be read as a record, or not all of it, in words.
     pub notes: Vec<String>,
+    /// How many records were in a file before theirs as well.
+    pub twice: usize,
 }
 
 /// Reads files, and the `.json` files of folders and their folders.
@@ -47,6 +49,13 @@ pub fn read(paths: &[PathBuf]) -> Result<Collection, String> {
         } else {
             found.add(path, true)?;
         }
+    }
+    if found.twice > 0 {
+        let note = format!(
+            "{} records are in two files, and are counted once",
+            found.twice
+        );
+        found.notes.push(note);
     }
     if found.records.is_empty() {
         let names: Vec<String> = paths
@@ -124,14 +133,11 @@ impl Collection {
                 records.retain(|record| !known(record));
                 self.notes.extend(notes);
                 let twice = file.records - records.len();
-                if twice > 0 {
-                    self.notes.push(format!(
-                        "{twice} of the records in {} were in a file before it as well, and are counted once",
-                        path.display()
-                    ));
-                }
+                self.twice += twice;
                 file.records = records.len();
-                self.files.push(file);
+                if twice == 0 || file.records > 0 {
+                    self.files.push(file);
+                }
                 self.records.extend(records);
                 Ok(())
             }
@@ -474,6 +480,7 @@ pub(crate) mod tests {
         let matrix = json!({"schema_version": 1, "kind": "matrix", "verdict": "pass", "cells": [cell], "axes": ["scrub"]});
         fs::write(folder.join("cell.json"), cell.to_string()).unwrap();
         fs::write(folder.join("matrix.json"), matrix.to_string()).unwrap();
+        fs::write(folder.join("same.json"), cell.to_string()).unwrap();
         let found = read(std::slice::from_ref(&folder));
         fs::remove_dir_all(&folder).unwrap();
         let found = found.unwrap();
@@ -483,8 +490,12 @@ pub(crate) mod tests {
             .map(|it| (it.kind.as_str(), it.is_frame))
             .collect();
         assert_eq!(kinds, [("run", false), ("matrix", true)]);
-        assert_eq!(found.files[1].records, 1);
-        assert!(found.notes[0].contains("counted once"), "{:?}", found.notes);
+        let files: Vec<usize> = found.files.iter().map(|file| file.records).collect();
+        assert_eq!(files, [1, 1], "a file without anything new is left out");
+        assert_eq!(
+            found.notes,
+            ["2 records are in two files, and are counted once"]
+        );
     }
 
     #[test]

@@ -220,6 +220,7 @@ mod tests {
         ];
         assert_eq!(labels(&groups(&records)), ["708868989", "abcdef012-dirty"]);
         let single = [run(&json!({"scrub": "full"}), &build(hash))];
-        assert_eq!(labels(&groups(&single)), ["scrub full"]);
+        let label = labels(&groups(&single)).remove(0);
+        assert!(label.starts_with("scrub full"), "{label}");
     }
 }

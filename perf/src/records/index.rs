@@ -11,7 +11,7 @@ use crate::report::markdown::write_table;
 use crate::text::Unit;
 use serde_json::Value;
 use splinter_stress::Verdict;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The marks between which the table stands.
 pub const MARKS: [&str; 2] = ["<!-- records -->", "<!-- end of records -->"];
@@ -32,11 +32,26 @@ pub fn table(found: &Collection, folder: &Path) -> String {
         "verdict",
     ];
     let mut table = Table::new("", &heads);
+    let mut rows: Vec<(PathBuf, Vec<&File>, Vec<&Record>)> = Vec::new();
     let mut rest = found.records.as_slice();
     for file in &found.files {
         let (records, others) = rest.split_at(file.records);
         rest = others;
-        table.row(row(file, records, folder));
+        // The cells of a matrix have a folder of their own: one row is enough for them.
+        let place = match file.path.parent() {
+            Some(parent) if parent != folder => parent.to_owned(),
+            _ => file.path.clone(),
+        };
+        match rows.iter_mut().find(|(known, ..)| *known == place) {
+            Some((_, files, all)) => {
+                files.push(file);
+                all.extend(records);
+            }
+            None => rows.push((place, vec![file], records.iter().collect())),
+        }
+    }
+    for (place, files, records) in rows {
+        table.row(row(&place, &files, &records, folder));
     }
     let mut text = String::new();
     write_table(&mut text, &table);
@@ -59,21 +74,35 @@ pub fn insert(text: &str, table: &str) -> Result<String, String> {
     Ok(format!("{before}{begin}\n{table}{end}{after}"))
 }
 
-fn row(file: &File, records: &[Record], folder: &Path) -> Vec<Cell> {
-    let name = file.path.strip_prefix(folder).unwrap_or(&file.path);
+fn row(place: &Path, files: &[&File], records: &[&Record], folder: &Path) -> Vec<Cell> {
+    let name = place
+        .strip_prefix(folder)
+        .unwrap_or(place)
+        .display()
+        .to_string();
+    let name = if files.len() > 1 {
+        format!("{name}/, {} files", files.len())
+    } else {
+        name
+    };
     let began = records
         .iter()
-        .filter_map(Record::started_unix_s)
+        .filter_map(|it| it.started_unix_s())
         .reduce(f64::min);
-    let verdict = file.verdict.map_or("none", Verdict::word);
+    let gravest = files.iter().filter_map(|file| file.verdict).max();
+    let mut kinds: Vec<&str> = files.iter().map(|file| file.kind.as_str()).collect();
+    kinds.dedup();
     vec![
-        Cell::link(name.display().to_string(), link(folder, &file.path)),
+        Cell::link(name, link(folder, place)),
         began.map_or("unknown".to_owned(), date_and_time).into(),
-        file.kind.clone().into(),
-        records.first().map_or("-".to_owned(), machine).into(),
+        kinds.join(", ").into(),
+        records
+            .first()
+            .map_or("-".to_owned(), |record| machine(record))
+            .into(),
         what(records).into(),
         key_figures(records).into(),
-        verdict.into(),
+        gravest.map_or("none", Verdict::word).into(),
     ]
 }
 
@@ -101,7 +130,7 @@ fn machine(record: &Record) -> String {
     )
 }
 
-fn what(records: &[Record]) -> String {
+fn what(records: &[&Record]) -> String {
     match records {
         [] => "-".to_owned(),
         [one] => one.what(),
@@ -112,8 +141,13 @@ fn what(records: &[Record]) -> String {
     }
 }
 
-fn key_figures(records: &[Record]) -> String {
-    let runs = groups(records.iter().filter(|it| it.goodput_per_s().is_some()));
+fn key_figures(records: &[&Record]) -> String {
+    let runs = groups(
+        records
+            .iter()
+            .copied()
+            .filter(|it| it.goodput_per_s().is_some()),
+    );
     if !runs.is_empty() {
         let rate = |record: &Record| Unit::PerSecond.show(record.goodput_per_s().unwrap_or(0.0));
         if runs.len() == 1 {
@@ -141,7 +175,9 @@ fn key_figures(records: &[Record]) -> String {
         let rate = |value| Unit::PerSecond.show(value);
         return format!("goodput from {} to {}", rate(least), rate(most));
     }
-    records.first().map_or("-".to_owned(), of_other)
+    records
+        .first()
+        .map_or("-".to_owned(), |record| of_other(record))
 }
 
 /// Tells the slowest percent of the operation that was done most.
@@ -255,7 +291,7 @@ mod tests {
     fn every_kind_has_key_figures() {
         let figures = |value: Value| {
             let records = super::super::file::tests::records("x-20260102T030405Z.json", &value);
-            key_figures(&records)
+            key_figures(&records.iter().collect::<Vec<_>>())
         };
         let run = |scrub: &str, goodput: f64| {
             json!({"schema_version": 1, "kind": "run", "config": {"scrub": scrub},

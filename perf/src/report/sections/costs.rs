@@ -43,7 +43,13 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
 
 /// Finds a row's value, in the unit that its field's name tells.
 fn value(row: &Value) -> Option<(Unit, f64)> {
-    let units = [Unit::Nanoseconds, Unit::PerSecond, Unit::Bytes, Unit::Share];
+    let units = [
+        Unit::Nanoseconds,
+        Unit::PerSecond,
+        Unit::Bytes,
+        Unit::BytesPerSecond,
+        Unit::Share,
+    ];
     let find = |unit: Unit| Some((unit, row.get(unit.field())?.as_f64()?));
     units.into_iter().find_map(find)
 }

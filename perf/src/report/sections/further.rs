@@ -133,6 +133,7 @@ fn rank(column: &str) -> usize {
 /// Returns the unit that a field's name ends with, and the name without it.
 fn unit(column: &str) -> Option<(&str, Unit)> {
     let units = [
+        ("_bytes_per_s", Unit::BytesPerSecond),
         ("_per_s", Unit::PerSecond),
         ("_ns", Unit::Nanoseconds),
         ("_bytes", Unit::Bytes),

@@ -120,6 +120,12 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
     Ok(section)
 }
 
+/// Counts records; what holds others together counts where it is alone.
+fn cells(records: &[&Record]) -> usize {
+    let cells = records.iter().filter(|record| !record.is_frame).count();
+    cells.max(records.len().min(1))
+}
+
 /// Files up to this number have a row each.
 const MOST_FILES: usize = 20;
 
@@ -173,7 +179,8 @@ fn files(matter: &Matter<'_>) -> Table {
         let what = match records.as_slice() {
             [] => "-".to_owned(),
             [one] => one.what(),
-            [first, others @ ..] => format!("{}; and {} more", first.what(), others.len()),
+            [first, ..] if cells(&records) == 1 => first.what(),
+            [first, ..] => format!("{}; and {} more", first.what(), cells(&records) - 1),
         };
         let name = match files {
             1 => file
@@ -195,7 +202,7 @@ fn files(matter: &Matter<'_>) -> Table {
         table.row([
             Cell::link(name, link(matter.folder, way)),
             file.kind.clone().into(),
-            records.len().to_string().into(),
+            cells(&records).to_string().into(),
             Cell::toned(word(file.verdict), tone(file.verdict)),
             held,
             if labels.is_empty() {
