@@ -7,6 +7,7 @@
 //!
 //! - [`limits`]: what the machine can do.
 //! - [`micro`]: what the store does, row by row, and whether it reaches its targets.
+//! - [`reproduce`]: the published figures, tried here.
 //! - [`rounds`], [`stats`]: the engine and its statistics; they know nothing of stores, and need no clock to be tested.
 
 pub mod cli;
@@ -17,6 +18,7 @@ pub mod machine;
 pub mod micro;
 pub mod pinning;
 pub mod progress;
+pub mod reproduce;
 pub mod rng;
 pub mod rounds;
 pub mod stats;

@@ -11,6 +11,8 @@ pub enum Unit {
     PerSecond,
     /// Bytes.
     Bytes,
+    /// Bytes per second.
+    BytesPerSecond,
     /// A share of a whole, from 0 to 1.
     Share,
 }
@@ -23,6 +25,7 @@ impl Unit {
             Self::Nanoseconds => "value_ns",
             Self::PerSecond => "value_per_s",
             Self::Bytes => "value_bytes",
+            Self::BytesPerSecond => "value_bytes_per_s",
             Self::Share => "value_share",
         }
     }
@@ -50,6 +53,9 @@ impl Unit {
                 (1024.0, "KiB"),
                 (1.0, "B"),
             ]),
+            Self::BytesPerSecond => {
+                scaled(&[(1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1.0, "B/s")])
+            }
             Self::Share => format!("{:.3} %", value * 100.0),
         }
     }
@@ -59,7 +65,7 @@ impl Unit {
     pub fn round(self, value: f64) -> f64 {
         match self {
             Self::Nanoseconds => (value * 1e3).round() / 1e3,
-            Self::PerSecond | Self::Bytes => value.round(),
+            Self::PerSecond | Self::Bytes | Self::BytesPerSecond => value.round(),
             Self::Share => (value * 1e6).round() / 1e6,
         }
     }
@@ -118,6 +124,7 @@ mod tests {
         assert_eq!(Unit::PerSecond.show(25e6), "25.0 M/s");
         assert_eq!(Unit::PerSecond.show(0.0), "0.00 /s");
         assert_eq!(Unit::Bytes.show(20.0 * 1_048_576.0), "20.0 MiB");
+        assert_eq!(Unit::BytesPerSecond.show(12.34e9), "12.3 GB/s");
         assert_eq!(Unit::Share.show(0.001), "0.100 %");
     }
 

@@ -113,12 +113,66 @@ fn limits_are_measured_alone_too() {
 }
 
 #[test]
+fn every_two_processors_have_a_place_in_the_matrix() {
+    let output = perf(&[
+        "limits",
+        "--json",
+        "--quick",
+        "--rounds",
+        "1",
+        "--only",
+        "core to core",
+    ]);
+    let record = record(&output);
+    let count = record["environment"]["processors"].as_u64();
+    let rows = record["core_to_core"]["ns"].as_array().expect("a matrix");
+    assert_eq!(Some(rows.len() as u64), count);
+    for (from, row) in rows.iter().enumerate() {
+        for (to, ns) in row.as_array().expect("a row").iter().enumerate() {
+            assert_eq!(ns.is_f64(), from != to, "from {from} to {to}: {ns}");
+        }
+    }
+    assert_eq!(record["rows"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn a_claim_has_its_configuration_its_figures_and_its_finding() {
+    let output = perf(&["reproduce", "--quick", "--only", "latency", "--json"]);
+    let record = record(&output);
+    assert_eq!(
+        (&record["schema_version"], &record["kind"]),
+        (&1.into(), &"reproduce".into())
+    );
+    assert!(record["environment"].is_object());
+    let cells = record["cells"].as_array().expect("cells is a list");
+    assert_eq!(cells.len(), 1);
+    let cell = &cells[0];
+    assert_eq!(cell["claim"], "latency");
+    let findings = ["reproduced", "not_reproduced", "not_comparable"];
+    assert!(
+        findings.iter().any(|finding| cell["verdict"] == *finding),
+        "{cell}"
+    );
+    assert!(
+        cell["measured_ns"].as_f64().is_some_and(|ns| ns > 0.0),
+        "{cell}"
+    );
+    assert!(cell["configuration"].is_string() && cell["hardware"].is_string());
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
 fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
     for (arguments, hint) in [
         (&["micro", "--only", "no such row"][..], "get 64 B"),
         (&["limits", "--only", "no such limit"][..], "L2 chase"),
         (&["micro", "--processor", "99999"][..], "counted from 0"),
         (&["micro", "--rounds", "0"][..], "--rounds"),
+        (&["reproduce", "--only", "no such claim"][..], "throttled"),
+        (
+            &["reproduce", "--record", "/nowhere/at/all"][..],
+            "give a path",
+        ),
         (&["no-such-verb"][..], "splinter-perf"),
     ] {
         let output = perf(arguments);

@@ -7,11 +7,12 @@
 //! reads counters while they move (progress only) and the rest after the worker has said that it is
 //! done (release), or has ended.
 
+use crate::futex::{sleep_on, wake_sleepers};
 use crate::history::tape::{self, Tape};
 use crate::mix::Op;
 use crate::oracle::ledger::{Ledger, words_for};
 use crate::pace::Tsc;
-use crate::shared::{SharedWords, sleep_on, wake_sleepers};
+use crate::shared::SharedWords;
 use crate::workload::Workload;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};

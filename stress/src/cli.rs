@@ -8,10 +8,12 @@ mod kill;
 mod matrix;
 mod numa;
 mod outlet;
+pub mod papers;
 mod sweep;
 mod wake;
 
 use crate::crew;
+use crate::files::{try_file, write_file};
 use crate::interrupt;
 use crate::progress::Line;
 use crate::record::{Output, Verdict};
@@ -20,8 +22,7 @@ use crate::run::{RunError, run_keeping};
 use crate::workload::file;
 use arguments::RunArguments;
 
-use clap::{Parser, Subcommand};
-use std::path::{Path, PathBuf};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Exit code for a command line that asks for nothing that can be done.
@@ -67,8 +68,11 @@ enum Verb {
     /// Interrupts one operation at every instruction by another, by death or by a stop for ever.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Sweep(sweep::SweepArguments),
+    /// Prints completions of this command line for a shell.
+    Completions(papers::CompletionsArguments),
+    /// Writes pages for man, one for each command.
+    Manual(papers::ManualArguments),
     /// Is one worker process of a run.
-
     #[command(hide = true)]
     Worker(crew::Handover),
     /// Is another process of `wake`.
@@ -100,6 +104,20 @@ pub fn main() -> ExitCode {
         Verb::Hostile(arguments) => hostile::run(&arguments),
         Verb::Numa(arguments) => numa::run(&arguments),
         Verb::Sweep(arguments) => sweep::run(&arguments),
+        Verb::Completions(arguments) => {
+            say(&papers::completions(&arguments, &Arguments::command()));
+            ExitCode::SUCCESS
+        }
+        Verb::Manual(arguments) => match papers::manual(&arguments, &Arguments::command()) {
+            Ok(pages) => {
+                say(&pages);
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                complain(&error);
+                ExitCode::from(USAGE)
+            }
+        },
         Verb::Worker(handover) => served(crew::serve(&handover)),
         Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
     }
@@ -130,7 +148,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     }
     // What cannot be kept is not measured.
     for path in [&arguments.record, &arguments.hdr] {
-        if let Err(error) = try_file(path.as_ref()) {
+        if let Err(error) = try_file(path.as_deref()) {
             complain(&error);
             return ExitCode::from(USAGE);
         }
@@ -184,10 +202,8 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
 fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), String> {
     if let Some(path) = &arguments.record {
         let output = Output::new(records.to_vec());
-        write_file(
-            path,
-            serde_json::to_string_pretty(&output).expect("records are plain data") + "\n",
-        )?;
+        let json = serde_json::to_string_pretty(&output).expect("records are plain data");
+        write_file(path, &(json + "\n"))?;
     }
     if let Some(path) = &arguments.hdr {
         // A log's header lines may come again: readers take the latest. A comment tells levels apart.
@@ -195,35 +211,9 @@ fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), Strin
             1 => record.hdr_log.clone(),
             _ => format!("#[scrub {}]\n{}", record.config.scrub, record.hdr_log),
         };
-        write_file(path, records.iter().map(log).collect())?;
+        write_file(path, &records.iter().map(log).collect::<String>())?;
     }
     Ok(())
-}
-
-/// Finds out whether results can be written to a file before anything is measured, and leaves it as it was.
-fn try_file(path: Option<&PathBuf>) -> Result<(), String> {
-    let Some(path) = path else { return Ok(()) };
-    let is_there = path.symlink_metadata().is_ok();
-    let opened = std::fs::File::options()
-        .append(true)
-        .create(true)
-        .open(path);
-    opened.map_err(|error| cannot_write(path, &error))?;
-    if !is_there {
-        let _ = std::fs::remove_file(path);
-    }
-    Ok(())
-}
-
-fn cannot_write(path: &Path, error: &std::io::Error) -> String {
-    format!(
-        "cannot write {}: {error}; give a path that can be written",
-        path.display()
-    )
-}
-
-fn write_file(path: &Path, text: String) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| cannot_write(path, &error))
 }
 
 /// Prints a result. A reader that has had enough is no error.
@@ -260,7 +250,6 @@ fn refuse(error: &clap::Error) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

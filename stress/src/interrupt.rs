@@ -13,7 +13,7 @@ extern "C" fn note(_: libc::c_int) {
 }
 
 /// Turns SIGINT and SIGTERM into the flag, from now on.
-pub(crate) fn watch() {
+pub fn watch() {
     let action = SigAction::new(
         SigHandler::Handler(note),
         SaFlags::SA_RESTART,
@@ -29,6 +29,6 @@ pub(crate) fn watch() {
 
 /// Tells whether the run is to end.
 #[must_use]
-pub(crate) fn requested() -> bool {
+pub fn requested() -> bool {
     REQUESTED.load(Relaxed)
 }

@@ -1,7 +1,6 @@
-//! Words that processes share: a memfd, mapped as atomics by everyone who has its descriptor, and
-//! sleep on one of them in the kernel. It is gone when the last who maps it ends, however that
-//! happens. What the words mean is not its business.
-#![allow(unsafe_code)] // Interprets a mapping as atomic words, and waits for one of them to change.
+//! Words that processes share: a memfd, mapped as atomics by everyone who has its descriptor. It is
+//! gone when the last who maps it ends, however that happens. What the words mean is not its business.
+#![allow(unsafe_code)] // Interprets a mapping as atomic words.
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -9,7 +8,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
 /// The mapping.
 #[derive(Debug)]
@@ -63,44 +61,10 @@ impl SharedWords {
     }
 }
 
-/// Sleeps until somebody wakes those who sleep on `word`, if its lower half still reads as that of
-/// `seen`; for `patience` at most, where there is one. May return for no reason.
-pub(crate) fn sleep_on(word: &AtomicU64, seen: u64, patience: Option<Duration>) {
-    let patience = patience.map(|patience| libc::timespec {
-        tv_sec: patience.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        tv_nsec: patience.subsec_nanos().into(),
-    });
-    let patience = patience
-        .as_ref()
-        .map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the word is mapped while it is borrowed, and only read; the patience is null or lives
-    // through the call.
-    unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            lower_half(word),
-            libc::FUTEX_WAIT,
-            seen as u32,
-            patience,
-        )
-    };
-}
-
-/// Wakes `most` of those who sleep on `word`, in whichever process.
-pub(crate) fn wake_sleepers(word: &AtomicU64, most: i32) {
-    // SAFETY: the address only names the sleepers.
-    unsafe { libc::syscall(libc::SYS_futex, lower_half(word), libc::FUTEX_WAKE, most) };
-}
-
-/// Returns the address of the 32-bit word that a futex is: the lower half, which comes first.
-fn lower_half(word: &AtomicU64) -> *const u32 {
-    const { assert!(cfg!(target_endian = "little")) };
-    std::ptr::from_ref(word).cast()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::futex::{sleep_on, wake_sleepers};
     use std::sync::atomic::Ordering::{Acquire, Release};
 
     #[test]

@@ -535,3 +535,28 @@ fn watch<T>(mut look: impl FnMut() -> Option<T>) -> T {
 fn this_processor() -> u64 {
     core_affinity::get_core_ids().unwrap()[0].id as u64
 }
+
+#[test]
+fn completions_and_pages_have_every_command_and_flag() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = stress(&format!("completions {shell}"));
+        let text = String::from_utf8(output.stdout).unwrap();
+        for word in ["key-choice", "hostile", "completions"] {
+            assert!(text.contains(word), "{word} for {shell}");
+        }
+        assert!(!text.contains("wake-partner"), "what is hidden stays so");
+    }
+    let folder = scratch("manual");
+    let output = stress(&format!("manual {}", folder.display()));
+    let pages = String::from_utf8(output.stdout).unwrap();
+    for verb in ["run", "kill", "sweep"] {
+        let page = folder.join(format!("splinter-stress-{verb}.1"));
+        assert!(
+            pages.lines().any(|line| line == page.to_string_lossy()),
+            "{pages}"
+        );
+        let text = std::fs::read_to_string(page).unwrap();
+        assert!(text.contains(".SH OPTIONS"), "{verb}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}

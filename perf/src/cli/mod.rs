@@ -2,14 +2,16 @@
 
 mod limits;
 mod micro;
+mod reproduce;
 
 use crate::clock;
 use crate::machine;
 use crate::micro::record::Method;
 use crate::pinning;
 use crate::rounds::Schedule;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use splinter_stress::Environment;
+use splinter_stress::cli::papers::{self, CompletionsArguments, ManualArguments};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,6 +31,11 @@ struct Cli {
 enum Verb {
     Limits(limits::Options),
     Micro(micro::Options),
+    Reproduce(reproduce::Options),
+    /// Prints completions of this command line for a shell
+    Completions(CompletionsArguments),
+    /// Writes pages for man, one for each command
+    Manual(ManualArguments),
 }
 
 /// What every verb that measures in rounds takes.
@@ -100,6 +107,10 @@ impl Surroundings {
         }
     }
 
+    fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     fn complete(mut self) -> Environment {
         self.environment.steal_ms = machine::steal_ms().saturating_sub(self.steal_ms);
         self.environment.tsc_ghz = 1.0 / clock::ns_per_cycle();
@@ -123,6 +134,14 @@ pub fn main() -> ExitCode {
     let done = match &cli.verb {
         Verb::Limits(options) => limits::run(options),
         Verb::Micro(options) => micro::run(options),
+        Verb::Reproduce(options) => reproduce::run(options),
+        Verb::Completions(options) => {
+            print(&papers::completions(options, &Cli::command())).map(|()| ExitCode::SUCCESS)
+        }
+        Verb::Manual(options) => papers::manual(options, &Cli::command())
+            .map_err(Failure::Usage)
+            .and_then(|pages| print(&(pages + "\n")))
+            .map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(code) => code,

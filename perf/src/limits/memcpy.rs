@@ -68,6 +68,48 @@ impl Copies {
     }
 }
 
+/// A region that no cache holds, one half of which is copied to the other, piece by piece from front to back.
+pub struct Stream {
+    pages: Pages,
+    next: usize,
+}
+
+impl Stream {
+    /// Bytes between two looks at the clock.
+    const PIECE: usize = 4 << 20;
+
+    /// Prepares a region of `bytes`, rounded up to whole pieces.
+    ///
+    /// # Errors
+    /// What the kernel said when it refused the memory.
+    pub fn new(bytes: usize) -> io::Result<Self> {
+        let half = (bytes / 2).next_multiple_of(Self::PIECE).max(Self::PIECE);
+        Ok(Self {
+            pages: Pages::new(2 * half, PageKind::Base)?,
+            next: 0,
+        })
+    }
+
+    /// Takes one sample: bytes copied per second. Each is read once and written once, so that memory moves twice as
+    /// many, or three times where a line is fetched before it is overwritten.
+    pub fn sample(&mut self, budget: Duration) -> f64 {
+        let ns = clock::infallible(clock::ns_per_op(budget, Self::PIECE as u64, || {
+            self.copy_piece();
+            Ok(())
+        }));
+        1e9 / ns
+    }
+
+    fn copy_piece(&mut self) {
+        let half = self.pages.len() / 2;
+        let (from, to) = self.pages.bytes_mut().split_at_mut(half);
+        let piece = self.next..self.next + black_box(Self::PIECE);
+        to[piece.clone()].copy_from_slice(&from[piece]);
+        black_box(to.as_ptr());
+        self.next = (self.next + Self::PIECE) % from.len();
+    }
+}
+
 /// The blocks, each at the start of a line.
 struct Blocks {
     pages: Pages,
@@ -84,7 +126,7 @@ impl Blocks {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCKS, Copies};
+    use super::{BLOCKS, Copies, Stream};
     use std::time::Duration;
 
     #[test]
@@ -101,6 +143,17 @@ mod tests {
         let copies = Copies::new(100, 4).unwrap();
         assert_eq!(copies.blocks.get(3).as_ptr().addr() % 64, 0);
         assert_eq!(copies.blocks.get(3).len(), 100);
+    }
+
+    #[test]
+    fn a_stream_copies_one_half_to_the_other_and_begins_again() {
+        let mut stream = Stream::new(1).unwrap();
+        let half = stream.pages.len() / 2;
+        stream.pages.bytes_mut()[..half].fill(7);
+        stream.copy_piece();
+        assert!(stream.pages.bytes()[half..].iter().all(|&byte| byte == 7));
+        assert_eq!(stream.next, 0);
+        assert!(stream.sample(Duration::ZERO) > 0.0);
     }
 
     #[test]

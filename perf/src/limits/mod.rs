@@ -6,14 +6,24 @@ pub mod atomics;
 pub mod chase;
 pub mod memcpy;
 pub mod pages;
+pub mod pairs;
+pub mod rally;
 
+use crate::clock::{self, infallible, ns_per_op};
 use crate::machine::{self, Machine};
+use crate::pinning;
 use crate::rounds::Probe;
 use crate::text::Unit;
 use atomics::Line;
 use chase::Chase;
-use memcpy::Copies;
+use memcpy::{Copies, Stream};
+use nix::unistd::getppid;
 use pages::PageKind;
+use rally::Ball;
+use splinter_stress::futex::wake_sleepers;
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// Size of the second-level cache where the machine does not tell.
@@ -24,6 +34,9 @@ const MEMORY_BYTES: u64 = 512 << 20;
 
 /// Threads that fight over one line.
 pub const CROWD: usize = 32;
+
+/// Calls of the kernel between two looks at the clock.
+const CALLS: u64 = 256;
 
 /// A limit that can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,12 +59,24 @@ pub enum Limit {
     Memcpy64,
     /// One copy of 1 KiB out of 4,096 such blocks.
     Memcpy1Kib,
+    /// Bytes copied per second out of memory and into it, by one thread.
+    MemoryCopy,
     /// `lock xadd` per second of [`CROWD`] threads on one line, together.
     XaddCrowd,
     /// One reading of the time-stamp counter.
     Tsc,
     /// One reading of the monotonic clock.
     MonotonicClock,
+    /// One system call that does next to nothing: `getppid`.
+    SystemCall,
+    /// One futex wake where nobody sleeps.
+    FutexUnheard,
+    /// From a line's store on one processor to its sight on another, both looking without pause.
+    LineTransfer,
+    /// From a futex wake on one processor to the sleeper's return on another.
+    FutexWake,
+    /// From the write of an eventfd on one processor to the reader's return on another.
+    EventfdWake,
 }
 
 /// What the probes of limits need to know.
@@ -67,7 +92,7 @@ pub struct Setup {
 
 impl Limit {
     /// Every limit, in the order they are listed.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::L1Chase,
         Self::L2Chase,
         Self::L3Chase,
@@ -75,11 +100,17 @@ impl Limit {
         Self::MemoryChaseHuge,
         Self::Memcpy64,
         Self::Memcpy1Kib,
+        Self::MemoryCopy,
         Self::Cmpxchg,
         Self::Xadd,
         Self::XaddCrowd,
         Self::Tsc,
         Self::MonotonicClock,
+        Self::SystemCall,
+        Self::FutexUnheard,
+        Self::LineTransfer,
+        Self::FutexWake,
+        Self::EventfdWake,
     ];
 
     /// Returns the name used in tables and records.
@@ -98,16 +129,22 @@ impl Limit {
             Self::XaddCrowd => "xadd, 32 threads on one line",
             Self::Tsc => "rdtsc",
             Self::MonotonicClock => "monotonic clock",
+            Self::MemoryCopy => "memory copy",
+            Self::SystemCall => "system call",
+            Self::FutexUnheard => "futex wake, nobody asleep",
+            Self::LineTransfer => "line to another processor",
+            Self::FutexWake => "futex wake",
+            Self::EventfdWake => "eventfd wake",
         }
     }
 
     /// Returns what its value counts.
     #[must_use]
     pub fn unit(self) -> Unit {
-        if self == Self::XaddCrowd {
-            Unit::PerSecond
-        } else {
-            Unit::Nanoseconds
+        match self {
+            Self::XaddCrowd => Unit::PerSecond,
+            Self::MemoryCopy => Unit::BytesPerSecond,
+            _ => Unit::Nanoseconds,
         }
     }
 
@@ -153,14 +190,49 @@ impl Limit {
                     Ok(crew.goodput_per_s(crowd_window(budget)))
                 }))
             }
-            Self::Tsc => Ok(Probe::new(name, move || {
-                Ok(crate::clock::cost_of_cycles(budget))
+            Self::MemoryCopy => {
+                let bytes = usize::try_from(setup.memory_bytes()?).unwrap_or(usize::MAX);
+                let mut stream =
+                    Stream::new(bytes).map_err(|error| format!("no memory: {error}"))?;
+                Ok(Probe::new(name, move || Ok(stream.sample(budget))))
+            }
+            Self::SystemCall => Ok(Probe::new(name, move || {
+                Ok(call_ns(budget, || {
+                    black_box(getppid());
+                }))
             })),
-            Self::MonotonicClock => Ok(Probe::new(name, move || {
-                Ok(crate::clock::cost_of_now(budget))
-            })),
+            Self::FutexUnheard => {
+                let word = AtomicU64::new(0);
+                Ok(Probe::new(name, move || {
+                    Ok(call_ns(budget, || wake_sleepers(&word, 1)))
+                }))
+            }
+            Self::LineTransfer => rally(name, Ball::Line, budget),
+            Self::FutexWake => rally(name, Ball::Futex, budget),
+            Self::EventfdWake => rally(name, Ball::Eventfd, budget),
+            Self::Tsc => Ok(Probe::new(name, move || Ok(clock::cost_of_cycles(budget)))),
+            Self::MonotonicClock => Ok(Probe::new(name, move || Ok(clock::cost_of_now(budget)))),
         }
     }
+}
+
+/// Times a call of the kernel, in nanoseconds.
+fn call_ns(budget: Duration, mut call: impl FnMut()) -> f64 {
+    infallible(ns_per_op(budget, CALLS, || {
+        (0..CALLS).for_each(|_| call());
+        Ok::<(), Infallible>(())
+    }))
+}
+
+/// Returns the probe of a rally between the first and the last of this process's processors.
+fn rally(name: &'static str, ball: Ball, budget: Duration) -> Result<Probe<'static>, String> {
+    let last = pinning::processors().len().saturating_sub(1);
+    if last == 0 {
+        return Err("needs two processors, this process may use one".to_owned());
+    }
+    Ok(Probe::new(name, move || {
+        rally::sample(ball, [0, last], budget)
+    }))
 }
 
 /// Returns the window of a crew for a sample length: longer, as threads that share a processor take turns of

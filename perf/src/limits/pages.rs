@@ -109,6 +109,13 @@ impl Pages {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 
+    /// Returns the region's bytes, to be written.
+    #[must_use]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: the region is `len` bytes, mapped and zeroed by `new`, and borrowed by this caller alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+
     /// Returns how many bytes of the region lie on huge pages, as the kernel reports it.
     #[must_use]
     pub fn huge_bytes(&self) -> u64 {

@@ -1,7 +1,8 @@
 //! What every verb with a record of its own does alike: whether its files can be written is found out first, then
 //! it works, prints and keeps the record, and ends with the code of its verdict. `run` keeps several records.
 
-use super::{INCONCLUSIVE, USAGE, complain, say, try_file, write_file};
+use super::{INCONCLUSIVE, USAGE, complain, say};
+use crate::files::{try_file, write_file};
 use crate::interrupt;
 use crate::progress::Line;
 use crate::record::Verdict;
@@ -42,7 +43,9 @@ impl Outlet {
             complain(error);
             ExitCode::from(USAGE)
         };
-        if let Err(error) = try_file(self.record.as_ref()).and_then(|()| try_file(log)) {
+        if let Err(error) =
+            try_file(self.record.as_deref()).and_then(|()| try_file(log.map(PathBuf::as_path)))
+        {
             return refuse(&error);
         }
         interrupt::watch();
@@ -63,7 +66,7 @@ impl Outlet {
         let files = [(self.record.as_ref(), Some(json + "\n")), (log, told.log)];
         for file in files {
             if let (Some(path), Some(text)) = file
-                && let Err(error) = write_file(path, text)
+                && let Err(error) = write_file(path, &text)
             {
                 return refuse(&error);
             }

@@ -2,7 +2,8 @@
 //! answers, the words that the bare kinds are made of, and a cell for each member of the crowd. Every
 //! word has two cache lines to itself.
 
-use crate::shared::{SharedWords, sleep_on, wake_sleepers};
+use crate::futex::{sleep_on, wake_sleepers};
+use crate::shared::SharedWords;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicU64;

@@ -3,7 +3,7 @@
 
 use super::board::{Board, PATIENCE, Place};
 use super::kind::Kind;
-use crate::shared::{sleep_on, wake_sleepers};
+use crate::futex::{sleep_on, wake_sleepers};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use splinter::{Error, PollableWatcher, Store, WatchError, Watcher, Writer};
 use std::os::fd::{AsFd, OwnedFd};

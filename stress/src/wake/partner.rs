@@ -6,7 +6,7 @@ use super::game::Pong;
 use super::kind::Kind;
 use super::link::{CROWD_GROUP, End, KEYS, Table, is_there};
 use crate::child;
-use crate::shared::sleep_on;
+use crate::futex::sleep_on;
 use crate::text::refusal;
 use core_affinity::CoreId;
 use splinter::{Store, Watcher};

@@ -1,0 +1,86 @@
+//! `splinter-perf reproduce`: the published figures, tried on this machine.
+
+use super::{Failure, Surroundings, print};
+use crate::reproduce::claims::CLAIMS;
+use crate::reproduce::machine::Here;
+use crate::reproduce::{Plan, reproduce, table};
+use clap::Args;
+use splinter_stress::files::{try_file, write_file};
+use splinter_stress::interrupt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Tries the published figures on this machine, each in the configuration it was published for.
+///
+/// A claim is reproduced, not reproduced, or not comparable on this hardware: the last where its figure was not reached
+/// and the machine lacks what it was claimed for. Throughput is goodput; attempts, by which some published figures were
+/// counted, stand beside it. Rates are measured with nothing observed and proved by a run of their own in which every
+/// value is checked. For claims of scale there is a curve from one processor to all, and what the figure would take of
+/// processors like these.
+///
+/// The exit code is that of the invariants: 1 if any broke, 4 if a claim could not be tried, else 0, whatever was
+/// reached.
+#[derive(Debug, Args)]
+#[command(max_term_width = 100)]
+pub(super) struct Options {
+    /// Take short runs, once each: under 45 seconds
+    #[arg(long)]
+    quick: bool,
+    /// Try only the claims whose name contains this text
+    #[arg(long, value_name = "SUBSTRING")]
+    only: Option<String>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON record to standard output instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Write the record to a file
+    #[arg(long, value_name = "PATH")]
+    record: Option<PathBuf>,
+}
+
+impl Options {
+    fn plan(&self) -> Result<Plan, Failure> {
+        let names = || CLAIMS.iter().map(|claim| claim.name);
+        let wanted = |name: &&str| self.only.as_deref().is_none_or(|part| name.contains(part));
+        let claims: Vec<String> = names().filter(wanted).map(str::to_owned).collect();
+        if claims.is_empty() {
+            let all: Vec<&str> = names().collect();
+            return Err(Failure::Usage(format!(
+                "--only matches no claim; the claims are: {}",
+                all.join(", ")
+            )));
+        }
+        Ok(Plan {
+            claims,
+            repetitions: if self.quick { 1 } else { 5 },
+            run_ms: if self.quick { 1_500 } else { 5_000 },
+            scaling_run_ms: if self.quick { 500 } else { 2_000 },
+            rounds: if self.quick { 5 } else { 31 },
+            quick: self.quick,
+            seed: self.seed,
+        })
+    }
+}
+
+pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let plan = options.plan()?;
+    try_file(options.record.as_deref()).map_err(Failure::Usage)?;
+    interrupt::watch();
+    let surroundings = Surroundings::read();
+    let mut here = Here::new(&plan, surroundings.environment());
+    let mut found = reproduce(&plan, &mut here);
+    drop(here);
+    found.environment = Some(surroundings.complete());
+    let json = serde_json::to_string_pretty(&found).expect("records are plain data") + "\n";
+    if let Some(path) = &options.record {
+        write_file(path, &json).map_err(Failure::Usage)?;
+    }
+    print(&if options.json {
+        json
+    } else {
+        table::text(&found)
+    })?;
+    Ok(found.verdict.exit_code())
+}

@@ -1,0 +1,162 @@
+//! The executor that really runs things: workloads by the stress suite's engine, operations and limits in interleaved
+//! rounds, wakes between two processes.
+
+use super::judge::{Has, Way};
+use super::record::Run;
+use super::{Costs, Executor, GET, Plan, Woken};
+use crate::clock::ns_per_op;
+use crate::limits::{Limit, Setup};
+use crate::machine::Machine;
+use crate::micro::keyed::Keyed;
+use crate::pinning;
+use crate::rounds::{self, Probe, Schedule};
+use splinter_stress::{Environment, Line, Situation, WakePlan, Workload, interrupt};
+use std::time::Duration;
+
+/// The limits that claims are held against or bound by.
+const LIMITS: [Limit; 7] = [
+    Limit::L1Chase,
+    Limit::L2Chase,
+    Limit::L3Chase,
+    Limit::MemoryChase,
+    Limit::Cmpxchg,
+    Limit::Memcpy1Kib,
+    Limit::MemoryCopy,
+];
+
+/// The ways of waking that a claim is held by; of the two descriptors a machine has one as a rule.
+const WAYS: [&str; 3] = ["watcher, asleep", "poll, asleep", "descriptor, io_uring"];
+
+/// How far the ways may lie from the kernel's own where the suite sets no target of its own.
+const TARGET: f64 = 1.15;
+
+/// This machine.
+#[derive(Debug)]
+pub struct Here<'a> {
+    plan: &'a Plan,
+    has: Has,
+    machine: Machine,
+    line: Line,
+}
+
+impl<'a> Here<'a> {
+    /// Prepares to run a plan; `environment` says what the machine has.
+    #[must_use]
+    pub fn new(plan: &'a Plan, environment: &Environment) -> Self {
+        let nodes = environment
+            .nodes
+            .iter()
+            .filter(|node| !node.processors.is_empty());
+        let has = Has {
+            processors: environment.processors,
+            nodes: nodes.count().max(1),
+        };
+        Self {
+            plan,
+            has,
+            machine: Machine::read(),
+            line: Line::new("reproduce".to_owned()),
+        }
+    }
+}
+
+impl Executor for Here<'_> {
+    fn has(&self) -> Has {
+        self.has
+    }
+
+    fn run(&mut self, what: &str, workload: &Workload) -> Result<Run, String> {
+        self.line = Line::new(what.to_owned());
+        let record =
+            splinter_stress::run(workload, &mut self.line).map_err(|error| error.to_string())?;
+        Ok(Run::of(&record))
+    }
+
+    fn costs(&mut self) -> Result<Costs, String> {
+        self.line = Line::new("single operations".to_owned());
+        let (plan, machine) = (self.plan, self.machine.clone());
+        // On a thread of its own: what is pinned stays so, and workers must find all processors.
+        std::thread::scope(|scope| {
+            let costs = scope.spawn(|| costs(plan, machine));
+            costs
+                .join()
+                .unwrap_or_else(|_| Err("the measurement panicked".to_owned()))
+        })
+    }
+
+    fn wake(&mut self) -> Result<Woken, String> {
+        self.line = Line::new("wake".to_owned());
+        let plan = WakePlan {
+            rounds: self.plan.rounds,
+            quick: self.plan.quick,
+            cpu_a: None,
+            cpu_b: None,
+            seed: self.plan.seed,
+        };
+        let line = &mut self.line;
+        let record = std::thread::scope(|scope| {
+            let measured = scope.spawn(|| splinter_stress::wake(&plan, line));
+            measured
+                .join()
+                .map_err(|_| "the measurement panicked".to_owned())
+        })?;
+        let record = record.map_err(|error| error.to_string())?;
+        let rows = record
+            .rows
+            .iter()
+            .filter(|row| row.situation == Situation::Idle);
+        let ways = rows.filter(|row| WAYS.contains(&row.name.as_str()));
+        Ok(Woken {
+            ways: ways
+                .map(|row| {
+                    let target = row.target.unwrap_or(TARGET);
+                    Way {
+                        name: row.name.clone(),
+                        ns: row.value_ns,
+                        limit_name: row.limit_name.clone().unwrap_or_default(),
+                        limit_ns: row.limit,
+                        ratio: row.ratio,
+                        target,
+                        met: row.ratio.map(|ratio| ratio <= target),
+                    }
+                })
+                .collect(),
+            lost: record.invariants.lost_wakes,
+        })
+    }
+
+    fn cache_bytes(&self, level: u32) -> Option<u64> {
+        self.machine.cache_bytes(level)
+    }
+
+    fn interrupted(&self) -> bool {
+        interrupt::requested()
+    }
+}
+
+/// Samples a get and the limits in the same rounds, on one pinned thread.
+fn costs(plan: &Plan, machine: Machine) -> Result<Costs, String> {
+    let _ = pinning::pin(pinning::processors().len().saturating_sub(1));
+    let budget = Duration::from_millis(if plan.quick { 4 } else { 15 });
+    let setup = Setup {
+        machine,
+        budget,
+        seed: plan.seed,
+    };
+    let mut keyed = Keyed::new(64, plan.seed)?;
+    let get =
+        move || ns_per_op(budget, Keyed::OPS, || keyed.get()).map_err(|error| error.to_string());
+    let mut probes = vec![Probe::new(GET, get)];
+    // A machine without one of the caches has fewer.
+    probes.extend(LIMITS.iter().filter_map(|limit| limit.probe(&setup).ok()));
+    let schedule = Schedule {
+        rounds: plan.rounds,
+        seed: plan.seed,
+        warm_up: true,
+    };
+    let series = rounds::run(&mut probes, &schedule, &mut |_| ());
+    let medians = series
+        .iter()
+        .filter_map(|series| Some((series.name.clone(), series.summary()?.median)));
+    Ok(medians.collect())
+}

@@ -1,0 +1,217 @@
+//! What came of trying the claims, as it is written to JSON. `results/README.md` documents every field.
+
+use super::claims::Claim;
+use super::judge::{Finding, Judgement, Way};
+use super::scaling::Point;
+use super::{Costs, Plan};
+use crate::micro::record::SCHEMA_VERSION;
+use crate::stats::Summary;
+use serde::Serialize;
+use splinter_stress::{Environment, Record, Verdict, Workload};
+
+/// The record of one reproduction.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Reproduction {
+    pub schema_version: u32,
+    pub kind: &'static str,
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+    pub config: Plan,
+    pub costs: Costs,
+    pub cells: Vec<Cell>,
+    pub environment: Option<Environment>,
+}
+
+/// One claim.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs)]
+pub struct Cell {
+    pub claim: &'static str,
+    pub verdict: Finding,
+    pub reasons: Vec<String>,
+    pub published: &'static str,
+    pub hardware: &'static str,
+    pub configuration: &'static str,
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// Broken invariants of all its runs.
+    pub broken: u64,
+    pub runs: Vec<Run>,
+    pub proof: Option<Run>,
+}
+
+/// What was measured of a claim; what does not apply is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Figures {
+    pub definition: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub figure_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured_per_s: Option<f64>,
+    /// The least and the greatest of the repetitions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured_range_per_s: Option<[f64; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured_ns: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_ns: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio_by_attempts: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound: Option<Bound>,
+    /// The share of the bound that was reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_of_bound: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_processor_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaling_efficiency: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processors_needed: Option<[f64; 2]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scaling: Vec<Point>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way>,
+}
+
+/// What the processors could do at most.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Bound {
+    pub per_s: f64,
+    /// The limits that it is made of.
+    pub by: String,
+}
+
+/// One run of a workload, as far as claims ask.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Run {
+    pub config: Workload,
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+    pub labels: Vec<String>,
+    pub goodput_per_s: f64,
+    pub attempts_per_s: f64,
+    pub writes_per_s: f64,
+    pub reads_per_s: f64,
+    pub processors: usize,
+    pub processor_share: Option<f64>,
+    pub torn_reads: u64,
+    /// Broken invariants, all kinds together.
+    pub broken: u64,
+}
+
+impl Run {
+    /// Takes from a record what is needed of it.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        Self {
+            config: record.config.clone(),
+            verdict: record.verdict,
+            reasons: record.reasons.clone(),
+            labels: record.labels.clone(),
+            goodput_per_s: record.totals.goodput_per_s,
+            attempts_per_s: record.totals.attempts_per_s,
+            writes_per_s: record.totals.writes_per_s,
+            reads_per_s: record.totals.reads_per_s,
+            processors: record.placement.processors,
+            processor_share: record.window.processor_share,
+            torn_reads: record.invariants.torn_reads,
+            broken: record
+                .invariants
+                .named()
+                .iter()
+                .map(|(_, count)| count)
+                .sum(),
+        }
+    }
+}
+
+impl Figures {
+    /// Sums up runs that are held against a rate.
+    #[must_use]
+    pub fn of_rate(figure_per_s: f64, runs: &[Run], bound: Option<Bound>) -> Self {
+        let goodput = Summary::of(runs.iter().map(|run| run.goodput_per_s));
+        let measured = goodput.map(|summary| summary.median);
+        let attempts =
+            Summary::of(runs.iter().map(|run| run.attempts_per_s)).map(|summary| summary.median);
+        let most = runs.iter().map(|run| run.goodput_per_s).fold(0.0, f64::max);
+        Self {
+            definition: "goodput, operations per second that did their work".to_owned(),
+            figure_per_s: Some(figure_per_s),
+            measured_per_s: measured,
+            measured_range_per_s: goodput.map(|summary| [summary.min, most]),
+            attempts_per_s: attempts,
+            ratio: measured.map(|measured| measured / figure_per_s),
+            ratio_by_attempts: attempts.map(|attempts| attempts / figure_per_s),
+            share_of_bound: measured
+                .zip(bound.as_ref())
+                .map(|(measured, bound)| measured / bound.per_s),
+            bound,
+            ..Self::default()
+        }
+    }
+}
+
+impl Reproduction {
+    /// Begins with nothing tried.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            kind: "reproduce",
+            verdict: Verdict::Inconclusive,
+            reasons: Vec::new(),
+            config: plan.clone(),
+            costs: Costs::new(),
+            cells: Vec::new(),
+            environment: None,
+        }
+    }
+}
+
+impl Cell {
+    /// Puts together what is known of a claim.
+    #[must_use]
+    pub fn new(
+        claim: &Claim,
+        judgement: Judgement,
+        figures: Figures,
+        runs: Vec<Run>,
+        proof: Option<Run>,
+    ) -> Self {
+        let all = || runs.iter().chain(&proof);
+        let broken = all().map(|run| run.broken).sum();
+        let mut reasons = judgement.reasons;
+        reasons.extend(
+            all()
+                .filter(|run| run.verdict == Verdict::Fail)
+                .flat_map(|run| run.reasons.clone()),
+        );
+        // A rate at which something broke is none that was reached.
+        let verdict = if broken > 0 {
+            Finding::NotReproduced
+        } else {
+            judgement.finding
+        };
+        Self {
+            claim: claim.name,
+            verdict,
+            reasons,
+            published: claim.published,
+            hardware: claim.hardware,
+            configuration: claim.configuration,
+            figures,
+            broken,
+            runs,
+            proof,
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The pipeline with an executor that makes its figures up: nothing is timed, and every finding is known before.
+
+use super::claims::{CLAIMS, Needs};
+use super::judge::{Finding, Has, Way};
+use super::record::Run;
+use super::{Costs, Executor, GET, Plan, Woken, reproduce};
+use splinter_stress::{Span, Verdict, Workload};
+
+/// A machine whose processors all do the same, up to a ceiling that they share.
+struct Made {
+    has: Has,
+    each_per_s: f64,
+    ceiling_per_s: f64,
+    torn: u64,
+    broken_with_oracle: u64,
+    runs: Vec<(String, Workload)>,
+    /// Runs until the user ends it.
+    patience: usize,
+    costs: Result<Costs, String>,
+    wake: Result<Woken, String>,
+}
+
+impl Made {
+    fn new(processors: usize, each_per_s: f64) -> Self {
+        let costs = [
+            (GET, 15.0),
+            ("L3 chase", 20.0),
+            ("L2 chase", 4.0),
+            ("cmpxchg", 5.0),
+            ("memcpy 1 KiB", 20.0),
+            ("memory chase", 100.0),
+            ("memory copy", 10.24e9),
+        ];
+        let way = Way {
+            name: "watcher, asleep".to_owned(),
+            ns: Some(20e3),
+            limit_name: "bare futex".to_owned(),
+            limit_ns: Some(20e3),
+            ratio: Some(1.0),
+            target: 1.15,
+            met: Some(true),
+        };
+        Self {
+            has: Needs {
+                processors,
+                nodes: 1,
+            },
+            each_per_s,
+            ceiling_per_s: f64::INFINITY,
+            torn: 0,
+            broken_with_oracle: 0,
+            runs: Vec::new(),
+            patience: usize::MAX,
+            costs: Ok(costs
+                .into_iter()
+                .map(|(name, ns)| (name.to_owned(), ns))
+                .collect()),
+            wake: Ok(Woken {
+                ways: vec![way],
+                lost: 0,
+            }),
+        }
+    }
+}
+
+impl Executor for Made {
+    fn has(&self) -> Has {
+        self.has
+    }
+
+    fn run(&mut self, what: &str, workload: &Workload) -> Result<Run, String> {
+        self.runs.push((what.to_owned(), workload.clone()));
+        let workers = workload.operators() as usize;
+        let processors = workers.min(self.has.processors);
+        let goodput = (self.each_per_s * processors as f64).min(self.ceiling_per_s);
+        let broken = if workload.oracle {
+            self.broken_with_oracle + self.torn
+        } else {
+            0
+        };
+        Ok(Run {
+            config: workload.clone(),
+            verdict: if broken > 0 {
+                Verdict::Fail
+            } else {
+                Verdict::Pass
+            },
+            reasons: Vec::new(),
+            labels: Vec::new(),
+            goodput_per_s: goodput,
+            attempts_per_s: goodput * 1.5,
+            writes_per_s: goodput / 2.0,
+            reads_per_s: goodput / 2.0,
+            processors,
+            processor_share: Some(1.0),
+            torn_reads: if workload.oracle { self.torn } else { 0 },
+            broken,
+        })
+    }
+
+    fn costs(&mut self) -> Result<Costs, String> {
+        self.costs.clone()
+    }
+
+    fn wake(&mut self) -> Result<Woken, String> {
+        self.wake.clone()
+    }
+
+    fn cache_bytes(&self, level: u32) -> Option<u64> {
+        // Values of 40 MB fit the third of these, not the second.
+        [0, 32 << 10, 1 << 20, 64 << 20]
+            .get(level as usize)
+            .copied()
+    }
+
+    fn interrupted(&self) -> bool {
+        self.runs.len() >= self.patience
+    }
+}
+
+fn plan() -> Plan {
+    Plan {
+        claims: CLAIMS.iter().map(|claim| claim.name.to_owned()).collect(),
+        repetitions: 2,
+        run_ms: 1000,
+        scaling_run_ms: 500,
+        rounds: 1,
+        quick: true,
+        seed: 7,
+    }
+}
+
+fn findings(made: &mut Made) -> (Verdict, Vec<Finding>) {
+    let found = reproduce(&plan(), made);
+    (
+        found.verdict,
+        found.cells.iter().map(|cell| cell.verdict).collect(),
+    )
+}
+
+#[test]
+fn a_large_machine_reproduces_everything() {
+    let mut made = Made::new(64, 10e6);
+    assert_eq!(
+        findings(&mut made),
+        (Verdict::Pass, vec![Finding::Reproduced; 6])
+    );
+}
+
+#[test]
+fn a_small_machine_says_which_claims_are_beyond_it_and_what_they_would_take() {
+    let mut made = Made::new(2, 5e6);
+    let found = reproduce(&plan(), &mut made);
+    let finding = |name: &str| found.cells.iter().find(|cell| cell.claim == name).unwrap();
+    assert_eq!(finding("throttled").verdict, Finding::Reproduced);
+    for name in ["writers", "numa"] {
+        assert_eq!(finding(name).verdict, Finding::NotComparable, "{name}");
+    }
+    let numa = &finding("numa").figures;
+    assert_eq!(numa.measured_per_s, Some(10e6));
+    assert_eq!(numa.per_processor_per_s, Some(5e6));
+    assert_eq!(numa.processors_needed, Some([100.0, 100.0]));
+    assert_eq!(numa.scaling.len(), 2);
+    assert_eq!(
+        finding("torn").verdict,
+        Finding::Reproduced,
+        "15 M attempts per second were tried"
+    );
+    assert_eq!(
+        found.verdict,
+        Verdict::Pass,
+        "a figure that was not reached breaks nothing"
+    );
+}
+
+#[test]
+fn a_machine_that_has_it_all_and_misses_a_figure_does_not_reproduce_it() {
+    let mut made = Made::new(64, 10e6);
+    made.has.nodes = 2;
+    made.ceiling_per_s = 100e6;
+    let found = reproduce(&plan(), &mut made);
+    let numa = found
+        .cells
+        .iter()
+        .find(|cell| cell.claim == "numa")
+        .unwrap();
+    assert_eq!(numa.verdict, Finding::NotReproduced);
+    assert!(numa.figures.scaling_efficiency.unwrap() < 0.2);
+}
+
+#[test]
+fn a_torn_read_or_another_broken_invariant_fails_whatever_the_rate() {
+    let mut made = Made::new(64, 10e6);
+    made.torn = 1;
+    let (verdict, found) = findings(&mut made);
+    assert_eq!((verdict, found[3]), (Verdict::Fail, Finding::NotReproduced));
+    let mut made = Made::new(64, 10e6);
+    made.broken_with_oracle = 1;
+    let (verdict, found) = findings(&mut made);
+    assert_eq!(
+        (verdict, found[0]),
+        (Verdict::Fail, Finding::NotReproduced),
+        "the rate was proved by a run of its own"
+    );
+    let mut made = Made::new(64, 10e6);
+    made.wake.as_mut().unwrap().lost = 1;
+    let (verdict, found) = findings(&mut made);
+    assert_eq!((verdict, found[5]), (Verdict::Fail, Finding::NotReproduced));
+}
+
+#[test]
+fn rates_are_measured_unobserved_and_proved_once_more_with_everything_checked() {
+    let mut made = Made::new(4, 5e6);
+    let only = Plan {
+        claims: vec!["writers".to_owned()],
+        ..plan()
+    };
+    let found = reproduce(&only, &mut made);
+    assert_eq!(found.cells.len(), 1);
+    let spans = |millis| Span::DurationMs(millis);
+    let seen: Vec<(u32, bool, Span)> = made
+        .runs
+        .iter()
+        .map(|(_, workload)| (workload.writers, workload.oracle, workload.span))
+        .collect();
+    let (whole, step) = (spans(1000), spans(500));
+    let expected = [
+        (32, false, whole),
+        (32, false, whole),
+        (1, false, step),
+        (2, false, step),
+        (4, false, step),
+        (1, false, step),
+        (2, false, step),
+        (4, false, step),
+        (32, true, whole),
+    ];
+    assert_eq!(seen, expected);
+    assert!(
+        made.runs
+            .iter()
+            .all(|(_, workload)| workload.seed == 7 && !workload.histogram)
+    );
+}
+
+#[test]
+fn what_was_found_is_kept_when_it_ends_early() {
+    let mut made = Made::new(64, 10e6);
+    made.patience = 4;
+    let found = reproduce(&plan(), &mut made);
+    assert_eq!(found.verdict, Verdict::Inconclusive);
+    assert!(found.reasons.contains(&"interrupted".to_owned()));
+    assert!(!found.cells.is_empty() && found.cells.len() < 6);
+}
+
+#[test]
+fn what_could_not_be_measured_leaves_the_verdict_open() {
+    let mut made = Made::new(64, 10e6);
+    made.wake = Err("no partner".to_owned());
+    made.costs = Err("no memory".to_owned());
+    let found = reproduce(&plan(), &mut made);
+    assert_eq!(found.verdict, Verdict::Inconclusive);
+    assert!(
+        found
+            .reasons
+            .iter()
+            .any(|reason| reason.contains("no partner"))
+    );
+    assert_eq!(found.cells.len(), 5);
+    assert!(found.cells[0].figures.bound.is_none());
+}
+
+#[test]
+fn a_rate_is_a_share_of_what_its_processors_could_do_at_most() {
+    let mut made = Made::new(64, 10e6);
+    let found = reproduce(&plan(), &mut made);
+    // Half writes of 5 ns, half reads of 20 ns, two KiB copied in 200 ns: 212.5 ns on each of 32 processors.
+    let figures = &found.cells[0].figures;
+    let bound = figures.bound.as_ref().unwrap();
+    assert_eq!(bound.by, "cmpxchg, L3 chase, memory copy");
+    assert!((bound.per_s / (32.0 * 1e9 / 212.5) - 1.0).abs() < 1e-9);
+    assert!((figures.share_of_bound.unwrap() - 320e6 / bound.per_s).abs() < 1e-9);
+    // 128 values of 16 bytes a processor fit the second: half of 5 and 4 ns each, 16 bytes in a third of a nanosecond.
+    let bound = found.cells[2].figures.bound.as_ref().unwrap();
+    assert_eq!(bound.by, "cmpxchg, L2 chase, memcpy 1 KiB");
+    assert!((bound.per_s / (64.0 * 1e9 / 4.8125) - 1.0).abs() < 1e-9);
+}

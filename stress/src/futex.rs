@@ -1,0 +1,41 @@
+//! Sleeping until a word changes, and waking who sleeps on it: the kernel's futex, by itself. Shared between
+//! processes where the word is.
+#![allow(unsafe_code)] // A futex has no safe interface.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// Sleeps until somebody wakes those who sleep on `word`, if its lower half still reads as that of
+/// `seen`; for `patience` at most, where there is one. May return for no reason.
+pub fn sleep_on(word: &AtomicU64, seen: u64, patience: Option<Duration>) {
+    let patience = patience.map(|patience| libc::timespec {
+        tv_sec: patience.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: patience.subsec_nanos().into(),
+    });
+    let patience = patience
+        .as_ref()
+        .map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the word is mapped while it is borrowed, and only read; the patience is null or lives
+    // through the call.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            lower_half(word),
+            libc::FUTEX_WAIT,
+            seen as u32,
+            patience,
+        )
+    };
+}
+
+/// Wakes `most` of those who sleep on `word`, in whichever process.
+pub fn wake_sleepers(word: &AtomicU64, most: i32) {
+    // SAFETY: the address only names the sleepers.
+    unsafe { libc::syscall(libc::SYS_futex, lower_half(word), libc::FUTEX_WAKE, most) };
+}
+
+/// Returns the address of the 32-bit word that a futex is: the lower half, which comes first.
+fn lower_half(word: &AtomicU64) -> *const u32 {
+    const { assert!(cfg!(target_endian = "little")) };
+    std::ptr::from_ref(word).cast()
+}
