@@ -8,11 +8,13 @@
 //! - [`limits`]: what the machine can do.
 //! - [`micro`]: what the store does, row by row, and whether it reaches its targets.
 //! - [`reproduce`]: the published figures, tried here.
+//! - [`gate`]: whether one build of the store is worse than another.
 //! - [`rounds`], [`stats`]: the engine and its statistics; they know nothing of stores, and need no clock to be tested.
 
 pub mod cli;
 pub mod clock;
 pub mod crew;
+pub mod gate;
 pub mod limits;
 pub mod machine;
 pub mod micro;

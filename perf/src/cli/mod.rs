@@ -1,5 +1,6 @@
 //! The command line: one file per verb. Standard output carries results only, everything else goes to standard error.
 
+mod gate;
 mod limits;
 mod micro;
 mod reproduce;
@@ -29,6 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Gate(Box<gate::Options>),
     Limits(limits::Options),
     Micro(micro::Options),
     Reproduce(reproduce::Options),
@@ -132,6 +134,7 @@ enum Failure {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.verb {
+        Verb::Gate(options) => gate::run(options),
         Verb::Limits(options) => limits::run(options),
         Verb::Micro(options) => micro::run(options),
         Verb::Reproduce(options) => reproduce::run(options),
