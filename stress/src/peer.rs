@@ -4,6 +4,7 @@
 
 use crate::block::{Block, Phase, State};
 use crate::interrupt;
+use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::options::{Span, Warmup, Workers};
 use crate::pace::Tsc;
@@ -29,11 +30,11 @@ pub trait Peer: Sync {
     /// One worker's way to it.
     type Link: Link;
 
-    /// Connects a worker; called on the worker's own thread.
+    /// Connects a worker, which `writes` or only reads; called on the worker's own thread.
     ///
     /// # Errors
     /// One line that says why not.
-    fn link(&self) -> Result<Self::Link, String>;
+    fn link(&self, writes: bool) -> Result<Self::Link, String>;
 }
 
 /// One worker's way to a store.
@@ -55,6 +56,23 @@ pub trait Link {
     fn finish(&mut self) -> Result<(), Miss> {
         Ok(())
     }
+}
+
+/// Returns the number of a key that a drive asks for, from 0 up to the workload's keys: for stores that are asked by
+/// handle.
+///
+/// # Errors
+/// [`Miss::NotFound`] for what no drive asks for.
+#[inline]
+pub fn key_number(key: &[u8]) -> Result<usize, Miss> {
+    let key = key.try_into().map_err(|_| Miss::NotFound)?;
+    usize::try_from(keys::index(key)).map_err(|_| Miss::NotFound)
+}
+
+/// Returns the key of a number.
+#[must_use]
+pub fn key_of(number: u64) -> [u8; 8] {
+    keys::name(Family::Value, number)
 }
 
 /// What came of one drive.
@@ -79,7 +97,7 @@ pub struct Drive {
 /// One line if the store does not take it.
 pub fn fill<P: Peer>(workload: &Workload, peer: &P) -> Result<(), RunError> {
     let failed = |why: String| RunError::Failed(format!("it cannot be filled: {why}"));
-    let mut linked = Linked(peer.link().map_err(failed)?.into());
+    let mut linked = Linked(peer.link(true).map_err(failed)?.into());
     let filled = fill_part(workload, &workload.key_sets(), &mut linked, 0);
     let finished = filled.and_then(|()| linked.0.get_mut().finish());
     finished.map_err(|miss| failed(format!("{miss:?}")))
@@ -180,10 +198,12 @@ fn nap(span: Duration) {
 
 /// Runs one worker to its end.
 fn work<P: Peer>(post: &Post<'_>, peer: &P) -> Result<Report, String> {
-    let mut linked = Linked(peer.link()?.into());
-    let report = match post.role() {
-        Role::Writer => post.write(&mut linked),
-        _ => post.read(&linked),
+    let writes = post.role() == Role::Writer;
+    let mut linked = Linked(peer.link(writes)?.into());
+    let report = if writes {
+        post.write(&mut linked)
+    } else {
+        post.read(&linked)
     };
     let finished = linked.0.get_mut().finish();
     finished.map_err(|miss| format!("could not finish: {miss:?}"))?;
@@ -312,7 +332,7 @@ mod tests {
     impl Peer for &'static Map {
         type Link = MapLink<'static>;
 
-        fn link(&self) -> Result<Self::Link, String> {
+        fn link(&self, _: bool) -> Result<Self::Link, String> {
             Ok(MapLink(self, 0))
         }
     }

@@ -1,13 +1,14 @@
 //! iceoryx2's blackboard: values of one size in shared memory, one writer, entries asked by handle.
 
 use crate::contender::Contender;
-use crate::number::number;
+use crate::scratch::Scratch;
+use iceoryx2::config::Config;
 use iceoryx2::port::reader::EntryHandle;
 use iceoryx2::port::writer::EntryHandleMut;
 use iceoryx2::prelude::*;
 use iceoryx2::service::port_factory::blackboard::PortFactory;
 use splinter_stress::Workload;
-use splinter_stress::peer::{Link, Miss, Peer};
+use splinter_stress::peer::{Link, Miss, Peer, key_number};
 use std::fmt::Debug;
 
 /// Makes the contender, for the sizes of value that are compiled in: a value has a type.
@@ -34,9 +35,11 @@ pub(crate) fn board(workload: &Workload) -> Result<Contender, String> {
 
 fn make<const LEN: usize>(workload: &Workload) -> Result<Contender, String> {
     set_log_level(LogLevel::Fatal);
-    let text = format!("splinter-peers-{}", std::process::id());
+    let text = format!("splinter-peers-board-{}-", std::process::id());
     let name: ServiceName = text.as_str().try_into().map_err(words)?;
-    let node = NodeBuilder::new().create::<ipc::Service>().map_err(words)?;
+    let scratch = Scratch::new("board").map_err(|error| format!("no folder for it: {error}"))?;
+    let config = config(&scratch, &text)?;
+    let node = node(&config)?;
     let mut creator = node
         .service_builder(&name)
         .blackboard_creator::<u64>()
@@ -48,13 +51,50 @@ fn make<const LEN: usize>(workload: &Workload) -> Result<Contender, String> {
     let factory = creator.create().map_err(words)?;
     let peer = Board::<LEN> {
         name,
+        config,
         keys: workload.keys,
     };
     let contender = Contender::new("iceoryx2, by handle", "iceoryx2 0.9", workload, peer)?;
     let contender = contender
         .note("its blackboard: one writer, values of one size, keys fixed when it is made");
     // The service is there for as long as somebody has it open.
-    Ok(contender.keeping((factory, node)))
+    Ok(contender.keeping((factory, node, Leftovers(text), scratch)))
+}
+
+/// Has everything that it makes in a folder of our own, or under our own name.
+fn config(scratch: &Scratch, prefix: &str) -> Result<Config, String> {
+    let mut config = Config::default();
+    let folder = scratch.path().to_string_lossy();
+    config
+        .global
+        .set_root_path(&Path::new(folder.as_bytes()).map_err(words)?);
+    config.global.prefix = FileName::new(prefix.as_bytes()).map_err(words)?;
+    Ok(config)
+}
+
+fn node(config: &Config) -> Result<Node<ipc::Service>, String> {
+    NodeBuilder::new()
+        .config(config)
+        .create::<ipc::Service>()
+        .map_err(words)
+}
+
+/// Removes what the library leaves in shared memory, by the beginning of its name.
+struct Leftovers(String);
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        for entry in std::fs::read_dir("/dev/shm")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if entry.file_name().to_string_lossy().starts_with(&self.0) && entry.path().is_file() {
+                // What cannot be removed cannot be helped here.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
 }
 
 fn words(error: impl Debug) -> String {
@@ -64,53 +104,48 @@ fn words(error: impl Debug) -> String {
 /// A board, by its name.
 struct Board<const LEN: usize> {
     name: ServiceName,
+    config: Config,
     keys: u64,
 }
 
 /// One worker's way to it. What comes first is dropped first.
 struct BoardLink<const LEN: usize> {
     read: Vec<EntryHandle<ipc::Service, u64, [u8; LEN]>>,
-    /// Of the one writer, once it has written.
+    /// Of the one writer only.
     write: Vec<EntryHandleMut<ipc::Service, u64, [u8; LEN]>>,
-    factory: PortFactory<ipc::Service, u64>,
+    _factory: PortFactory<ipc::Service, u64>,
     _node: Node<ipc::Service>,
-    keys: u64,
 }
 
 impl<const LEN: usize> Peer for Board<LEN> {
     type Link = BoardLink<LEN>;
 
-    fn link(&self) -> Result<BoardLink<LEN>, String> {
-        let node = NodeBuilder::new().create::<ipc::Service>().map_err(words)?;
+    fn link(&self, writes: bool) -> Result<BoardLink<LEN>, String> {
+        let node = node(&self.config)?;
         let builder = node.service_builder(&self.name).blackboard_opener::<u64>();
         let factory = builder.open().map_err(words)?;
         let reader = factory.reader_builder().create().map_err(words)?;
         let read: Result<_, _> = (0..self.keys).map(|key| reader.entry(&key)).collect();
+        let write = if writes {
+            let writer = factory.writer_builder().create().map_err(words)?;
+            let write: Result<_, _> = (0..self.keys).map(|key| writer.entry(&key)).collect();
+            write.map_err(words)?
+        } else {
+            Vec::new()
+        };
         Ok(BoardLink {
             read: read.map_err(words)?,
-            write: Vec::new(),
-            factory,
+            write,
+            _factory: factory,
             _node: node,
-            keys: self.keys,
         })
-    }
-}
-
-impl<const LEN: usize> BoardLink<LEN> {
-    /// Becomes the board's writer.
-    #[cold]
-    fn begin_to_write(&mut self) -> Result<(), String> {
-        let writer = self.factory.writer_builder().create().map_err(words)?;
-        let write: Result<_, _> = (0..self.keys).map(|key| writer.entry(&key)).collect();
-        self.write = write.map_err(words)?;
-        Ok(())
     }
 }
 
 impl<const LEN: usize> Link for BoardLink<LEN> {
     #[inline]
     fn get(&mut self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
-        let entry = self.read.get(number(key)?).ok_or(Miss::NotFound)?;
+        let entry = self.read.get(key_number(key)?).ok_or(Miss::NotFound)?;
         let value = entry.get();
         buf.get_mut(..LEN)
             .ok_or(Miss::TooLong)?
@@ -120,11 +155,7 @@ impl<const LEN: usize> Link for BoardLink<LEN> {
 
     #[inline]
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss> {
-        if self.write.is_empty() {
-            self.begin_to_write()
-                .map_err(|error| Miss::Other(error.into()))?;
-        }
-        let entry = self.write.get(number(key)?).ok_or(Miss::NotFound)?;
+        let entry = self.write.get(key_number(key)?).ok_or(Miss::NotFound)?;
         entry.update_with_copy(value.try_into().map_err(|_| Miss::TooLong)?);
         Ok(())
     }

@@ -99,7 +99,7 @@ struct ForeignLink {
 impl Peer for Foreign {
     type Link = ForeignLink;
 
-    fn link(&self) -> Result<ForeignLink, String> {
+    fn link(&self, _: bool) -> Result<ForeignLink, String> {
         Ok(ForeignLink {
             library: Arc::clone(&self.0),
             key: [0; KEY_LEN],

@@ -53,7 +53,7 @@ struct LmdbLink {
 impl Peer for Lmdb {
     type Link = LmdbLink;
 
-    fn link(&self) -> Result<LmdbLink, String> {
+    fn link(&self, _: bool) -> Result<LmdbLink, String> {
         Ok(self.link.clone())
     }
 }

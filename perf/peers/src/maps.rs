@@ -42,7 +42,7 @@ where
 {
     type Link = Self;
 
-    fn link(&self) -> Result<Self, String> {
+    fn link(&self, _: bool) -> Result<Self, String> {
         Ok(Self(Arc::clone(&self.0)))
     }
 }

@@ -87,7 +87,7 @@ struct RedisLink {
 impl Peer for Redis {
     type Link = RedisLink;
 
-    fn link(&self) -> Result<RedisLink, String> {
+    fn link(&self, _: bool) -> Result<RedisLink, String> {
         let url = format!("redis+unix://{}", self.server.socket().display());
         let words = |error: RedisError| error.to_string();
         Ok(RedisLink {
@@ -167,11 +167,8 @@ struct MemcachedLink(memcache::Client);
 impl Peer for Memcached {
     type Link = MemcachedLink;
 
-    fn link(&self) -> Result<MemcachedLink, String> {
-        let url = format!(
-            "memcache+unix://{}?protocol=ascii",
-            self.0.socket().display()
-        );
+    fn link(&self, _: bool) -> Result<MemcachedLink, String> {
+        let url = format!("memcache://{}?protocol=ascii", self.0.socket().display());
         memcache::connect(url)
             .map(MemcachedLink)
             .map_err(|error| error.to_string())

@@ -1,10 +1,9 @@
 //! Splinter itself: by key, as most of the others are asked, and by handle.
 
 use crate::contender::Contender;
-use crate::number::number;
 use splinter::{Config, Error, Handle, Store, Writer};
 use splinter_stress::Workload;
-use splinter_stress::peer::{Link, Miss, Peer};
+use splinter_stress::peer::{Link, Miss, Peer, key_number, key_of};
 
 /// Makes the contender that is asked by key.
 pub(crate) fn by_key(workload: &Workload) -> Result<Contender, String> {
@@ -53,7 +52,7 @@ struct Keyed(Store);
 impl Peer for Keyed {
     type Link = KeyedLink;
 
-    fn link(&self) -> Result<KeyedLink, String> {
+    fn link(&self, _: bool) -> Result<KeyedLink, String> {
         self.0
             .writer()
             .map(KeyedLink)
@@ -89,8 +88,8 @@ struct HandledLink {
 impl Peer for Handled {
     type Link = HandledLink;
 
-    fn link(&self) -> Result<HandledLink, String> {
-        let handle = |number: u64| self.store.resolve(format!("v{number:07}")).ok();
+    fn link(&self, _: bool) -> Result<HandledLink, String> {
+        let handle = |number: u64| self.store.resolve(key_of(number)).ok();
         Ok(HandledLink {
             writer: self.store.writer().map_err(|error| error.to_string())?,
             handles: (0..self.keys).map(handle).collect(),
@@ -101,7 +100,7 @@ impl Peer for Handled {
 impl HandledLink {
     #[inline]
     fn handle(&self, key: &[u8]) -> Result<Option<&Handle>, Miss> {
-        Ok(self.handles.get(number(key)?).and_then(Option::as_ref))
+        Ok(self.handles.get(key_number(key)?).and_then(Option::as_ref))
     }
 }
 
@@ -114,7 +113,7 @@ impl Link for HandledLink {
 
     #[inline]
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss> {
-        let number = number(key)?;
+        let number = key_number(key)?;
         let Some(Some(handle)) = self.handles.get(number) else {
             // The first value of a key, by which it gets a slot.
             return self.writer.set(key, value).map_err(miss);

@@ -3,6 +3,7 @@
 use crate::record::{Cell, Comparison, Entrant};
 use splinter_perf::text::Flush::{Left, Right};
 use splinter_perf::text::{Unit, columns};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Lays out all of it.
@@ -11,6 +12,19 @@ pub(crate) fn text(found: &Comparison) -> String {
     for cell in &found.cells {
         text.push_str(&cell_text(cell));
         text.push('\n');
+    }
+    // Whoever took part anywhere is told of once.
+    let entrants = || found.cells.iter().flat_map(|cell| &cell.entrants);
+    let names: BTreeSet<&str> = entrants().map(|entrant| entrant.name.as_str()).collect();
+    for name in names {
+        let first = entrants().find(|entrant| entrant.name == name && entrant.problem.is_none());
+        if let Some(entrant) = first {
+            let note = entrant
+                .note
+                .as_ref()
+                .map_or(String::new(), |note| format!(": {note}"));
+            let _ = writeln!(text, "{name} is {}{note}", entrant.version);
+        }
     }
     for reason in &found.reasons {
         // Writing to a string cannot fail.
@@ -49,8 +63,6 @@ fn cell_text(cell: &Cell) -> String {
     for entrant in &cell.entrants {
         if let Some(problem) = &entrant.problem {
             let _ = writeln!(text, "{} took no part: {problem}", entrant.name);
-        } else if let Some(note) = &entrant.note {
-            let _ = writeln!(text, "{} ({}): {note}", entrant.name, entrant.version);
         }
     }
     text

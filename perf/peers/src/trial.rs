@@ -161,7 +161,10 @@ fn sample(contender: &Contender, workload: &Workload, entrant: &mut Entrant) {
     match (contender.drive)(workload) {
         Ok(drive) if drive.totals.counts.failures == 0 => {
             // A sample that was cut short is none.
-            if !drive.interrupted {
+            if drive.totals.counts.successes == 0 && !drive.interrupted {
+                entrant.problem =
+                    Some("nothing succeeded in a whole sample: use longer ones".to_owned());
+            } else if !drive.interrupted {
                 entrant.rounds.push(drive.totals.goodput_per_s);
                 entrant.latency_ns = latencies(&drive);
             }
@@ -248,7 +251,7 @@ mod tests {
     impl Peer for Fake {
         type Link = Self;
 
-        fn link(&self) -> Result<Self, String> {
+        fn link(&self, _: bool) -> Result<Self, String> {
             Ok(Self {
                 broken: self.broken,
             })
