@@ -5,6 +5,7 @@ mod gate;
 mod index;
 mod limits;
 mod micro;
+mod peers;
 mod report;
 mod reproduce;
 
@@ -38,6 +39,7 @@ enum Verb {
     Gate(Box<gate::Options>),
     Limits(limits::Options),
     Micro(micro::Options),
+    Peers(peers::Options),
     Reproduce(reproduce::Options),
     /// Prints completions of this command line for a shell
     Completions(CompletionsArguments),
@@ -145,6 +147,7 @@ pub fn main() -> ExitCode {
         Verb::Gate(options) => gate::run(options),
         Verb::Limits(options) => limits::run(options),
         Verb::Micro(options) => micro::run(options),
+        Verb::Peers(options) => peers::run(options),
         Verb::Reproduce(options) => reproduce::run(options),
         Verb::Completions(options) => {
             print(&papers::completions(options, &Cli::command())).map(|()| ExitCode::SUCCESS)
