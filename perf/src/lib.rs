@@ -7,17 +7,22 @@
 //!
 //! - [`limits`]: what the machine can do.
 //! - [`micro`]: what the store does, row by row, and whether it reaches its targets.
+//! - [`gate`]: whether one build of the store is worse than another.
 //! - [`reproduce`]: the published figures, tried here.
 //! - [`rounds`], [`stats`]: the engine and its statistics; they know nothing of stores, and need no clock to be tested.
 
 pub mod cli;
 pub mod clock;
+pub mod compare;
 pub mod crew;
+pub mod gate;
 pub mod limits;
 pub mod machine;
 pub mod micro;
 pub mod pinning;
 pub mod progress;
+pub mod records;
+pub mod report;
 pub mod reproduce;
 pub mod rng;
 pub mod rounds;

@@ -2,7 +2,10 @@
 //! asserted: these runs are far too short to mean anything.
 
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 fn perf(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_splinter-perf"))
@@ -168,6 +171,9 @@ fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
         (&["limits", "--only", "no such limit"][..], "L2 chase"),
         (&["micro", "--processor", "99999"][..], "counted from 0"),
         (&["micro", "--rounds", "0"][..], "--rounds"),
+        (&["gate"][..], "--base"),
+        (&["gate", "--base", "no such revision"][..], "no revision"),
+        (&["gate", "--base", "Cargo.toml"][..], "no baseline"),
         (&["reproduce", "--only", "no such claim"][..], "throttled"),
         (
             &["reproduce", "--record", "/nowhere/at/all"][..],
@@ -197,4 +203,136 @@ fn strict_exits_by_the_verdict() {
         _ => 4,
     };
     assert_eq!(output.status.code(), Some(code));
+}
+
+/// A folder of the test's own, which is where the gate puts its temporary one; removed in the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let folder =
+            std::env::temp_dir().join(format!("splinter-perf-{name}-{}", std::process::id()));
+        fs::create_dir_all(folder.join("tmp")).expect("a folder can be made");
+        Self(folder)
+    }
+
+    fn gate(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-perf"));
+        command
+            .arg("gate")
+            .args(arguments)
+            .env("TMPDIR", self.0.join("tmp"));
+        command
+    }
+
+    /// Says what the gate left in its temporary folder.
+    fn left(&self) -> usize {
+        fs::read_dir(self.0.join("tmp"))
+            .expect("the folder is there")
+            .count()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let identity = [
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@localhost",
+        "-c",
+        "commit.gpgsign=false",
+    ];
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(folder)
+        .args(identity)
+        .args(arguments)
+        .output();
+    let output = output.expect("git starts");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn a_revision_that_does_not_build_is_said_so_and_its_work_tree_is_removed() {
+    let scratch = Scratch::new("revision");
+    let tree = scratch.0.join("tree");
+    let files = [
+        (
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"splinter\"]\nresolver = \"3\"\n",
+        ),
+        (
+            "splinter/Cargo.toml",
+            "[package]\nname = \"splinter\"\nversion = \"0.0.0\"\nedition = \"2024\"\n",
+        ),
+        ("splinter/src/lib.rs", "//! No store.\n"),
+    ];
+    fs::create_dir_all(tree.join("splinter/src")).expect("a folder can be made");
+    for (name, content) in files {
+        fs::write(tree.join(name), content).expect("a file can be written");
+    }
+    git(&tree, &["init", "--quiet"]);
+    git(&tree, &["add", "--all"]);
+    git(&tree, &["commit", "--quiet", "--message", "Begin"]);
+    let mut gate = scratch.gate(&["--base", "HEAD", "--head", "HEAD", "--tier", "instructions"]);
+    let output = gate
+        .current_dir(&tree)
+        .output()
+        .expect("the command starts");
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("building the probe with the store of HEAD") && said.contains("error"),
+        "{said}"
+    );
+    assert_eq!(scratch.left(), 0);
+    assert_eq!(git(&tree, &["worktree", "list"]).lines().count(), 1);
+}
+
+#[test]
+fn an_interrupted_gate_says_so_and_leaves_nothing_behind() {
+    let scratch = Scratch::new("interrupted");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let arguments = [
+        "--json",
+        "--base",
+        root,
+        "--head",
+        root,
+        "--tier",
+        "instructions",
+    ];
+    let mut gate = scratch.gate(&arguments);
+    let gate = gate
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    // It compiles by then, or is about to: whenever it is told, it ends.
+    for _ in 0..10_000 {
+        if scratch.left() > 0 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let told = Command::new("kill")
+        .args(["-INT", &gate.id().to_string()])
+        .status();
+    assert!(told.expect("kill starts").success());
+    let output = gate.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    let record = record(&output);
+    assert_eq!(
+        (record["kind"].as_str(), record["verdict"].as_str()),
+        (Some("gate"), Some("inconclusive"))
+    );
+    assert_eq!(record["interrupted"], true);
+    assert_eq!(scratch.left(), 0);
 }

@@ -1,7 +1,8 @@
 //! Mistakes that are made on purpose, to show that the checks find them: a test of the tests. A build with
 //! `--cfg splinter_mutants` has all of them, and `SPLINTER_MUTANT=NAME` in a process's environment has it make
-//! one; without the cfg nothing of them is in the program. `ci/mutants` says which check finds which. Nothing
-//! here knows what it spoils: each mistake stands where it is made.
+//! one; without the cfg nothing of them is in the program. `ci/mutants` says which check finds which. Burdens are of
+//! the same kind, cost time alone, and are for a gate to find. Nothing here knows what it spoils: each mistake
+//! stands where it is made.
 
 /// Makes the mistake `name`, a statement, if that is the one in force; or, of `let x = wrong`, has `x` be
 /// something else from here on.
@@ -22,12 +23,24 @@ macro_rules! mutant {
     };
 }
 
+/// Carries the burden `name`, a statement that breaks no promise and costs time, if that is the one in force: for the
+/// gate of `splinter-perf` to find, as `ci/plants` has it do.
+macro_rules! burden {
+    ($name:literal, $toil:expr) => {
+        #[cfg(splinter_mutants)]
+        if $crate::mutants::is_made(const { $crate::mutants::index_of($name) }) {
+            $toil;
+        }
+    };
+}
+
 #[cfg(splinter_mutants)]
-pub(crate) use self::made::{index_of, is_made};
+pub(crate) use self::made::{index_of, is_made, is_turn, toil};
 
 #[cfg(splinter_mutants)]
 mod made {
     use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
     /// Every mistake by its name, with the invariants that it breaks and what it is. One line each, which
     /// `ci/mutants` reads as well.
@@ -70,7 +83,30 @@ mod made {
         ("ring-overwritten", "14", "a writer that comes late puts its signal over a newer one"),
     ];
 
-    /// Finds a mistake that the source names, while it is compiled.
+    /// Every burden. With `none` a build is as if one were in force, so that it compares with those that have one;
+    /// `get-grown`: a get takes a few instructions more, about 3 %; `get-slowed`: of twenty gets three are done twice, 15 % more
+    /// of them.
+    const BURDENS: [&str; 3] = ["none", "get-grown", "get-slowed"];
+
+    /// Works for nothing: some instructions a round.
+    #[inline(always)]
+    pub(crate) fn toil(rounds: u32) {
+        for round in 0..rounds {
+            std::hint::black_box(round);
+        }
+    }
+
+    /// Whether it is the turn of this call: of each twenty calls, all threads together, so many.
+    #[inline]
+    pub(crate) fn is_turn(of_twenty: u32) -> bool {
+        static CALLS: AtomicU32 = AtomicU32::new(0);
+        // Threads that count at the same time may count once: it need not be exact.
+        let call = CALLS.load(Relaxed);
+        CALLS.store(if call == 19 { 0 } else { call + 1 }, Relaxed);
+        call < of_twenty
+    }
+
+    /// Finds a mistake or a burden that the source names, while it is compiled.
     pub(crate) const fn index_of(name: &str) -> usize {
         let mut index = 0;
         while index < MISTAKES.len() {
@@ -78,6 +114,13 @@ mod made {
                 return index;
             }
             index += 1;
+        }
+        let mut burden = 0;
+        while burden < BURDENS.len() {
+            if is_same(BURDENS[burden].as_bytes(), name.as_bytes()) {
+                return MISTAKES.len() + burden;
+            }
+            burden += 1;
         }
         panic!("a mistake that is not listed");
     }
@@ -103,9 +146,10 @@ mod made {
     #[cold]
     fn asked_for() -> Option<usize> {
         let name = std::env::var_os("SPLINTER_MUTANT")?;
-        let index = MISTAKES.iter().position(|(known, ..)| name == **known);
+        let names = || MISTAKES.iter().map(|(known, ..)| *known).chain(BURDENS);
+        let index = names().position(|known| name == *known);
         if index.is_none() {
-            let names = MISTAKES.map(|(known, ..)| known).join(", ");
+            let names = names().collect::<Vec<&str>>().join(", ");
             eprintln!("SPLINTER_MUTANT: {} is not one of {names}", name.display());
             std::process::exit(2);
         }

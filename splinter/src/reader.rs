@@ -21,7 +21,20 @@ impl Store {
     /// the key was rewritten all the while.
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>, buf: &mut [u8]) -> Result<usize, Error> {
+        burden!("get-grown", crate::mutants::toil(5));
+        burden!(
+            "get-slowed",
+            if crate::mutants::is_turn(3) {
+                self.get_again(key.as_ref(), buf)
+            }
+        );
         in_registers(|error| self.get_bytes(key.as_ref(), buf, error))
+    }
+
+    /// Does a get for nothing.
+    #[cfg(splinter_mutants)]
+    fn get_again(&self, key: &[u8], buf: &mut [u8]) {
+        let _ = in_registers(|error| self.get_bytes(key, buf, error));
     }
 
     #[inline]

@@ -10,6 +10,7 @@ mod numa;
 mod outlet;
 pub mod papers;
 mod sweep;
+mod topology;
 mod wake;
 
 use crate::crew;
@@ -72,6 +73,9 @@ enum Verb {
     Completions(papers::CompletionsArguments),
     /// Writes pages for man, one for each command.
     Manual(papers::ManualArguments),
+    /// Draws a machine, this one or another, and where the workers of a run would be on it.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Topology(topology::TopologyArguments),
     /// Is one worker process of a run.
     #[command(hide = true)]
     Worker(crew::Handover),
@@ -118,6 +122,7 @@ pub fn main() -> ExitCode {
                 ExitCode::from(USAGE)
             }
         },
+        Verb::Topology(arguments) => topology::run(&arguments),
         Verb::Worker(handover) => served(crew::serve(&handover)),
         Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
     }

@@ -30,6 +30,7 @@ mod observer;
 mod options;
 mod oracle;
 mod pace;
+pub mod peer;
 mod placement;
 mod progress;
 mod raw;
@@ -63,14 +64,17 @@ pub use latency::Percentiles;
 pub use length::ValueLen;
 pub use matrix::{Axis, AxisSettings, MatrixRecord, NotRun, matrix_summary};
 pub use mix::{Mix, Op};
-pub use numa::{
-    Expected, Machine, MachineNode, NumaPlan, NumaRecord, NumaRow, Plant, numa, numa_summary,
-};
+pub use numa::{Expected, NumaPlan, NumaRecord, NumaRow, Plant, numa, numa_summary};
 pub use observer::Observer;
 pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 pub use pace::Arrivals;
 pub use pace::judge::OpenLoop;
 pub use placement::Footing;
+pub use placement::machine::{Machine, MachineCache, MachineNode, Processor};
+pub use placement::source::MachineSource;
+pub use placement::topology::{
+    PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology, topology_summary,
+};
 pub use progress::{Line, Progress, Silent};
 pub use record::{
     Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,

@@ -189,6 +189,8 @@ impl Invariants {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Placement {
+    #[serde(default)]
+    pub topology: String,
     pub processors: usize,
     pub oversubscribed: bool,
     pub misplaced: Vec<String>,

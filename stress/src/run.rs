@@ -11,8 +11,9 @@ use crate::options::{Memory, Span, Warmup};
 use crate::oracle::ledger::Ledger;
 use crate::oracle::sweep::Sweep;
 use crate::pace::Tsc;
+use crate::placement::machine::Machine;
 use crate::placement::plan::Plan;
-use crate::placement::{lanes, topology};
+use crate::placement::{lanes, source};
 use crate::progress::Progress;
 use crate::record::{MemoryPlacement, Record};
 use crate::stage::Stage;
@@ -91,6 +92,20 @@ pub(crate) fn run_keeping(
     progress: &mut dyn Progress,
     file: Option<&Path>,
 ) -> Result<Record, RunError> {
+    run_on(&source::this_machine(), workload, progress, file)
+}
+
+/// Runs as [`run_keeping`] does, with workers placed as on some machine: where that is another one, they are
+/// not where they were asked to be.
+///
+/// # Errors
+/// As [`run_keeping`].
+pub(crate) fn run_on(
+    machine: &Machine,
+    workload: &Workload,
+    progress: &mut dyn Progress,
+    file: Option<&Path>,
+) -> Result<Record, RunError> {
     workload.validate().map_err(RunError::Usage)?;
     let mut workload = workload.clone();
     let cut = valgrind::is_running().then(|| valgrind::cut(&mut workload));
@@ -101,9 +116,7 @@ pub(crate) fn run_keeping(
 
     // Prepare: what is needed to judge later, the plan, the store and its first values.
     let mut environment = Environment::read();
-    let available = topology::available();
-    let plan = Plan::new(workload, &available);
-    plan.check(workload).map_err(RunError::Usage)?;
+    let plan = Plan::new(workload, machine).map_err(RunError::Usage)?;
     let mut observer = Observer::measure(workload);
     progress.step("filling the store");
     let stage = Stage::create(workload)?;
@@ -170,7 +183,7 @@ pub(crate) fn run_keeping(
         .pages()
         .map_err(|error| failed("residency is unknown", &error))?;
     if workload.memory == Memory::PerLane {
-        memory.lanes = lanes::look(workload, &plan, &available, &stage.store, memory.page_bytes)
+        memory.lanes = lanes::look(workload, &plan, machine, &stage.store, memory.page_bytes)
             .map_err(|error| failed("residency is unknown", &error))?;
     }
     for report in reports.iter().flatten() {

@@ -36,7 +36,8 @@ pub(super) struct RunArguments {
     /// Scrub level: none, hybrid, full or all, one after the other [default: all]
     #[arg(long, value_name = "LEVEL", value_parser = parse_scrub, help_heading = "Workload")]
     scrub: Option<Scrubs>,
-    /// Where workers run: none, compact, scatter, node:N or processors as in 0-3,8 [default: scatter]
+    /// Where workers run: none, compact, scatter, node:N, llc:N (a last-level cache), per-node,
+    /// per-llc, per-core or processors as in 0-3,8 [default: scatter]
     #[arg(long, value_name = "WHERE", help_heading = "Placement")]
     pin: Option<Pin>,
 
