@@ -148,7 +148,8 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
         }
     };
     if arguments.print_workload {
-        say(file::print(&workloads[0], workloads.len() > 1).trim_end());
+        let levels: Vec<_> = workloads.iter().map(|workload| workload.scrub).collect();
+        say(file::print(&workloads[0], &levels).trim_end());
         return ExitCode::SUCCESS;
     }
     // What cannot be kept is not measured.

@@ -30,6 +30,7 @@ mod observer;
 mod options;
 mod oracle;
 mod pace;
+pub mod peer;
 mod placement;
 mod progress;
 mod raw;

@@ -39,6 +39,20 @@ pub(crate) struct MatrixPlan {
     pub again: bool,
 }
 
+impl MatrixPlan {
+    /// Says in what a cell differs from others: short, for one line.
+    fn own(&self, cell: &Cell) -> String {
+        let varied = |axis: Axis| {
+            let is =
+                |(other, settings): &(Axis, Vec<Setting>)| *other == axis && settings.len() > 1;
+            self.axes.iter().any(is)
+        };
+        let own = cell.settings.iter().filter(|(axis, _)| varied(*axis));
+        own.map(|(axis, setting)| format!(", {axis} {setting}"))
+            .collect()
+    }
+}
+
 /// What runs cells.
 pub(crate) trait Executor {
     /// Runs one.
@@ -119,7 +133,7 @@ fn conduct(
         let took = executor.now().saturating_sub(begin);
         let mut line = CellLine {
             line: progress,
-            title: format!("cell {} of {}, {}", number + 1, order.len(), cell.title()),
+            title: format!("cell {} of {}{}", number + 1, order.len(), plan.own(cell)),
             rest: rest_of(took, number, order.len(), guess(&cell.workload)),
         };
         let outcome = match executor.run(&cell.workload, &mut line) {

@@ -414,7 +414,24 @@ impl Evidence<'_> {
     }
 }
 
-fn operations(
+/// Adds up what workers counted and timed, by operation.
+pub(crate) fn add_up(reports: &[Report], cycle_ns: f64) -> (BTreeMap<Op, Counts>, Merged) {
+    let (mut sums, mut merged) = (BTreeMap::new(), Merged::default());
+    for report in reports {
+        for op in Op::ALL {
+            if let Some(counts) = report.counts.get(op.name()) {
+                add(sums.entry(op).or_default(), counts);
+            }
+        }
+        // What a worker of this very process encoded can be decoded.
+        merged
+            .add(&report.histograms, cycle_ns)
+            .expect("histograms are whole");
+    }
+    (sums, merged)
+}
+
+pub(crate) fn operations(
     counts: &BTreeMap<Op, Counts>,
     merged: &Merged,
     window_s: f64,
@@ -434,7 +451,7 @@ fn operations(
         .collect()
 }
 
-fn totals(counts: &BTreeMap<Op, Counts>, window_s: f64) -> Totals {
+pub(crate) fn totals(counts: &BTreeMap<Op, Counts>, window_s: f64) -> Totals {
     let mut totals = Totals::default();
     for (op, counts) in counts {
         add(&mut totals.counts, counts);

@@ -140,7 +140,8 @@ fn without_descriptors_a_run_says_so() {
 
 #[test]
 fn without_memory_a_run_says_so() {
-    let output = shell(&format!("ulimit -v 20000; exec $0 {LOAD} --slots 8192"))
+    // Room for the program, however large it is built, and far from enough for the store.
+    let output = shell(&format!("ulimit -v 400000; exec $0 {LOAD} --slots 8M"))
         .output()
         .unwrap();
     refused(&output, 4, &["Cannot allocate memory", "ulimit -v"], "");

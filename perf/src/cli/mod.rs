@@ -5,6 +5,7 @@ mod gate;
 mod index;
 mod limits;
 mod micro;
+mod peers;
 mod report;
 mod reproduce;
 
@@ -40,6 +41,7 @@ enum Verb {
     Index(index::Options),
     Limits(limits::Options),
     Micro(micro::Options),
+    Peers(peers::Options),
     Report(report::Options),
     Reproduce(reproduce::Options),
     /// Prints completions of this command line for a shell
@@ -145,6 +147,7 @@ pub fn main() -> ExitCode {
         Verb::Gate(options) => gate::run(options),
         Verb::Limits(options) => limits::run(options),
         Verb::Micro(options) => micro::run(options),
+        Verb::Peers(options) => peers::run(options),
         Verb::Reproduce(options) => reproduce::run(options),
         Verb::Completions(options) => {
             print(&papers::completions(options, &Cli::command())).map(|()| ExitCode::SUCCESS)

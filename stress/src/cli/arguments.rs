@@ -3,7 +3,7 @@
 
 use crate::choice::KeyChoice;
 use crate::length::ValueLen;
-use crate::matrix::axis::Axis;
+use crate::matrix::axis::{Axis, Setting};
 use crate::mix::Mix;
 use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 use crate::pace::Arrivals;
@@ -61,7 +61,8 @@ pub(super) struct RunArguments {
 /// What is the same in all cells of a matrix.
 #[derive(Args, Clone, Debug)]
 pub(super) struct WorkloadArguments {
-    /// Reads the workload from a TOML file, as --print-workload prints it; flags beside it win
+    /// Reads the workload from a TOML file, as 'run --print-workload' prints it; flags beside it win. For
+    /// 'matrix' its axes may be lists
     #[arg(long, value_name = "FILE", help_heading = "Workload")]
     workload: Option<PathBuf>,
     /// Workers that hear of every change and read what changed; they come behind the readers [default: 0]
@@ -273,10 +274,8 @@ impl RunArguments {
             if let Some(list) = lists.first() {
                 let settings = Axis::Scrub.read(list);
                 let settings = settings.map_err(|mistake| mistake.of(self.rest.file()))?;
-                let levels_of = settings.iter();
-                levels = levels_of
-                    .map(|setting| setting.over(&workload).scrub)
-                    .collect();
+                let level = |setting: &Setting| setting.over(&workload).scrub;
+                levels = settings.iter().map(level).collect();
             }
             base = workload;
         }
@@ -323,6 +322,10 @@ mod tests {
 
     fn workloads(flags: &str) -> Vec<Workload> {
         parsed(flags).workloads().unwrap()
+    }
+
+    fn levels(workloads: &[Workload]) -> Vec<Scrub> {
+        workloads.iter().map(|workload| workload.scrub).collect()
     }
 
     /// Does something with a file of this text.
@@ -426,10 +429,10 @@ mod tests {
         assert_eq!(all, [expected]);
         let levels = |text: &str, flags: &str| {
             with_file(text, |path| {
-                workloads(&format!("--workload {} {flags}", path.display()))
-                    .iter()
-                    .map(|workload| workload.scrub)
-                    .collect::<Vec<_>>()
+                levels(&workloads(&format!(
+                    "--workload {} {flags}",
+                    path.display()
+                )))
             })
         };
         assert_eq!(levels("scrub = \"full\"", "--scrub none"), [Scrub::None]);
@@ -449,7 +452,7 @@ mod tests {
             "--history --pin 0-1,3 --node 0 --no-histogram --ops 5 --watchers 2 --watch-all",
         ] {
             let first = workloads(flags);
-            let text = file::print(&first[0], first.len() > 1);
+            let text = file::print(&first[0], &levels(&first));
             let again = with_file(&text, |path| {
                 workloads(&format!("--workload {}", path.display()))
             });

@@ -1,5 +1,5 @@
-//! Draws a machine and a placement as text that fits 100 columns: a part for each node, in it a [`grid`] for each
-//! last-level cache, and the distances between nodes. [`names`] says how workers are called, [`lines`] how a line looks.
+//! Draws a machine and a placement as text that fits 100 columns: a part for each node, in it a [`mod@grid`] for each
+//! last-level cache, and the distances between nodes. [`mod@names`] says how workers are called, [`mod@lines`] how a line looks.
 
 mod grid;
 mod lines;

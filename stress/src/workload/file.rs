@@ -6,6 +6,7 @@ use super::Workload;
 use crate::text::refusal;
 use serde::Deserialize;
 use serde_json::Value;
+use splinter::Scrub;
 use std::fmt::Write as _;
 use std::path::Path;
 use toml::de::{DeTable, DeValue};
@@ -195,7 +196,7 @@ pub(crate) fn parse(text: &str, listable: &[&str]) -> Result<Loaded, Mistake> {
                     }
                 })
                 .collect::<Result<Vec<_>, _>>()?,
-            DeValue::String(all) if field == "scrub" && all == "all" => splinter::Scrub::ALL
+            DeValue::String(all) if field == "scrub" && all == "all" => Scrub::ALL
                 .iter()
                 .map(|level| (level.to_string(), line))
                 .collect(),
@@ -229,14 +230,14 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// Prints workloads that differ in their scrub level at most.
+/// Prints a workload, at one scrub level or several.
 #[must_use]
-pub(crate) fn print(workload: &Workload, every_scrub_level: bool) -> String {
+pub(crate) fn print(workload: &Workload, levels: &[Scrub]) -> String {
     let values = serde_json::to_value(workload).expect("a workload is plain data");
     let mut text = String::new();
     for (name, what) in FIELDS {
         let value = match values.get(name) {
-            Some(_) if name == "scrub" && every_scrub_level => Some("\"all\"".to_owned()),
+            Some(_) if name == "scrub" => literal(&scrub_value(levels)),
             Some(value) => literal(value),
             None => None,
         };
@@ -246,6 +247,15 @@ pub(crate) fn print(workload: &Workload, every_scrub_level: bool) -> String {
         };
     }
     text
+}
+
+/// Returns what stands for some scrub levels.
+fn scrub_value(levels: &[Scrub]) -> Value {
+    match levels {
+        [level] => Value::from(level.to_string()),
+        all if *all == Scrub::ALL => Value::from("all"),
+        some => some.iter().map(ToString::to_string).collect(),
+    }
 }
 
 /// Writes a value as TOML; none is what has no value.
@@ -288,7 +298,6 @@ mod tests {
     use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
     use crate::pace::Arrivals;
     use crate::rng::Rng;
-    use splinter::Scrub;
     use std::time::Duration;
 
     fn one_of<T: Clone>(rng: &mut Rng, all: &[T]) -> T {
@@ -389,7 +398,7 @@ mod tests {
         let mut rng = Rng::new(5, 1);
         for _ in 0..500 {
             let workload = random(&mut rng);
-            let text = print(&workload, false);
+            let text = print(&workload, &[workload.scrub]);
             let loaded =
                 parse(&text, &[]).unwrap_or_else(|mistake| panic!("{mistake:?} in {text}"));
             assert_eq!(loaded.workload, workload, "{text}");
@@ -406,7 +415,7 @@ mod tests {
         named.sort_unstable();
         let fields: Vec<&String> = values.as_object().unwrap().keys().collect();
         assert_eq!(named, fields);
-        for line in print(&Workload::default(), false).lines() {
+        for line in print(&Workload::default(), &[Scrub::Full]).lines() {
             assert!(line.starts_with("# ") || line.contains(" = "), "{line}");
         }
     }
@@ -443,7 +452,13 @@ mod tests {
             ]
         );
         assert_eq!(loaded.workload, Workload::default());
-        assert!(print(&loaded.workload, true).contains("\nscrub = \"all\"\n"));
+        assert!(print(&loaded.workload, &Scrub::ALL).contains("\nscrub = \"all\"\n"));
+        let two = print(&loaded.workload, &[Scrub::None, Scrub::Full]);
+        assert_eq!(
+            parse(&two, &["scrub"]).unwrap().lists[0].values.len(),
+            2,
+            "{two}"
+        );
     }
 
     #[test]
