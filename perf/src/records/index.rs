@@ -1,5 +1,5 @@
-//! The table of a folder's records that stands in its README between two marks: one row a file, or a folder of files, with what a reader
-//! wants to know before opening it. It is made of the records alone, so that it can be checked.
+//! The table of a folder's records that stands in its README between two marks: one row a file, or a folder of files,
+//! with what a reader wants to know before opening it. It is made of the records alone, so that it can be checked.
 
 use super::figures::row_name;
 use super::group::{groups, labels};

@@ -1,4 +1,4 @@
-//! Published figures, tried here: six [claims](claims), each run in the configuration it was published for, and held
+//! Published figures, tried here: six [claims], each run in the configuration it was published for, and held
 //! against its figure. The pipeline in this file knows no clock and no store: an [`Executor`] runs what it asks for,
 //! and the tests hand it one that makes its figures up.
 
