@@ -72,6 +72,15 @@ need_linker() {
     command -v cc >/dev/null || die "no C linker: run 'apt-get install build-essential' as root"
 }
 
+# Makes sure of libhwloc and its headers, of a version that the feature 'hwloc' builds with, or fails.
+have_hwloc() {
+    found() { pkg-config --exists 'hwloc >= 2.8' 'hwloc < 3' libudev 2>/dev/null; }
+    found || { install_packages pkg-config libhwloc-dev libudev-dev && found; }
+}
+
+# Says how to get it.
+hwloc_missing="libhwloc 2.8 or newer is missing; run 'apt-get install pkg-config libhwloc-dev libudev-dev' as root"
+
 # Makes sure of parts of the toolchain, named as rustup names them: their commands are cargo-NAME.
 need_component() {
     local component subcommand

@@ -13,6 +13,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod compare;
 pub mod crew;
 pub mod gate;
 pub mod limits;
@@ -20,6 +21,8 @@ pub mod machine;
 pub mod micro;
 pub mod pinning;
 pub mod progress;
+pub mod records;
+pub mod report;
 pub mod reproduce;
 pub mod rng;
 pub mod rounds;

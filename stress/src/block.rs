@@ -11,6 +11,7 @@ use crate::futex::{sleep_on, wake_sleepers};
 use crate::history::tape::{self, Tape};
 use crate::mix::Op;
 use crate::oracle::ledger::{Ledger, words_for};
+use crate::pace::Tsc;
 use crate::shared::SharedWords;
 use crate::workload::Workload;
 use std::io;
@@ -19,7 +20,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-/// Words before the cells; the first one is the phase.
+/// Words before the cells; the first one is the phase, the next two are the clock of open loops, and two more say when the
+/// measured window began and ended.
 const HEADER: usize = 64;
 /// Words of a cell: four lines more than it needs, so that no two workers share one or prefetch
 /// each other's.
@@ -159,10 +161,43 @@ impl Block {
 
     /// Moves everyone to a phase and wakes those who wait. Returns the moment it was so.
     pub(crate) fn enter(&self, phase: Phase) -> Instant {
+        match phase {
+            Phase::Measure => self.words()[3].store(splinter::cycles(), Relaxed),
+            Phase::Stop => self.words()[4].store(splinter::cycles(), Relaxed),
+            _ => {}
+        }
         self.words()[0].store(phase as u64, Release);
         let now = Instant::now();
         wake_sleepers(&self.words()[0], i32::MAX);
         now
+    }
+
+    /// Tells the workers of an open loop the clock that they are paced by; before they are started.
+    pub(crate) fn set_clock(&self, clock: Tsc) {
+        self.words()[1].store(clock.cycle_ns.to_bits(), Relaxed);
+        self.words()[2].store(u64::from(clock.sleeps), Relaxed);
+    }
+
+    /// Returns the clock of an open loop.
+    #[must_use]
+    pub(crate) fn clock(&self) -> Tsc {
+        // Relaxed: who is started later sees it.
+        Tsc {
+            cycle_ns: f64::from_bits(self.words()[1].load(Relaxed)),
+            sleeps: self.words()[2].load(Relaxed) != 0,
+        }
+    }
+
+    /// Returns the time-stamp counter at the start of the measured window, for those who have seen it begin.
+    #[must_use]
+    pub(crate) fn measured_since(&self) -> u64 {
+        self.words()[3].load(Relaxed)
+    }
+
+    /// Returns the time-stamp counter at its end, if it has ended.
+    #[must_use]
+    pub(crate) fn measured_until(&self) -> Option<u64> {
+        Some(self.words()[4].load(Relaxed)).filter(|&end| end > 0)
     }
 
     /// Waits at the barrier: returns when the phase is no longer [`Phase::Gather`].

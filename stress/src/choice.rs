@@ -144,7 +144,7 @@ impl Sampler {
     }
 
     /// Draws a key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn draw(&self, rng: &mut Rng) -> u64 {
         match self {
             Self::Range(range) => range.start + rng.below(range.end - range.start),

@@ -5,10 +5,12 @@ mod arguments;
 mod history;
 mod hostile;
 mod kill;
+mod matrix;
 mod numa;
 mod outlet;
 pub mod papers;
 mod sweep;
+mod topology;
 mod wake;
 
 use crate::crew;
@@ -18,6 +20,7 @@ use crate::progress::Line;
 use crate::record::{Output, Verdict};
 use crate::report::{comparison, summary};
 use crate::run::{RunError, run_keeping};
+use crate::workload::file;
 use arguments::RunArguments;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -45,6 +48,9 @@ enum Verb {
     /// Runs a workload; without flags, 32 writers and 32 readers at each scrub level.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Run(Box<RunArguments>),
+    /// Runs a workload in many variants: scrub levels, writers, readers, value sizes, key choices, placements.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Matrix(Box<matrix::MatrixArguments>),
     /// Measures how long a write takes to wake another process, beside futex, eventfd and cache line.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Wake(wake::WakeArguments),
@@ -67,6 +73,9 @@ enum Verb {
     Completions(papers::CompletionsArguments),
     /// Writes pages for man, one for each command.
     Manual(papers::ManualArguments),
+    /// Draws a machine, this one or another, and where the workers of a run would be on it.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Topology(topology::TopologyArguments),
     /// Is one worker process of a run.
     #[command(hide = true)]
     Worker(crew::Handover),
@@ -92,6 +101,7 @@ pub fn main() -> ExitCode {
     };
     match arguments.verb.unwrap_or_else(Verb::default_run) {
         Verb::Run(arguments) => run_verb(&arguments),
+        Verb::Matrix(arguments) => matrix::run(&arguments),
         Verb::Wake(arguments) => wake::run(&arguments),
         Verb::History(arguments) => history::run(&arguments),
         Verb::Kill(arguments) => kill::run(&arguments),
@@ -112,6 +122,7 @@ pub fn main() -> ExitCode {
                 ExitCode::from(USAGE)
             }
         },
+        Verb::Topology(arguments) => topology::run(&arguments),
         Verb::Worker(handover) => served(crew::serve(&handover)),
         Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
     }
@@ -136,6 +147,10 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    if arguments.print_workload {
+        say(file::print(&workloads[0], workloads.len() > 1).trim_end());
+        return ExitCode::SUCCESS;
+    }
     // What cannot be kept is not measured.
     for path in [&arguments.record, &arguments.hdr] {
         if let Err(error) = try_file(path.as_deref()) {

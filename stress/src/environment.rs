@@ -1,10 +1,13 @@
 //! The machine and the build that a run happened on: what its figures depend on beside the
 //! workload. Reads `/proc` and `/sys`, never fails; what cannot be read is "unavailable".
 
-use crate::placement::topology;
+use crate::cpulist;
+use crate::placement::machine::MachineNode;
+use crate::placement::sysfs;
 use crate::valgrind;
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::path::Path;
 
 /// What is said of a thing that cannot be read.
 const UNAVAILABLE: &str = "unavailable";
@@ -88,8 +91,8 @@ impl Environment {
             cpu_model: field("model name").unwrap_or_else(|| UNAVAILABLE.to_owned()),
             processors: core_affinity::get_core_ids().map_or(1, |cores| cores.len()),
             caches: caches(),
-            nodes: topology::online_nodes().into_iter().map(node).collect(),
-            memory_bytes: memory_bytes("/proc/meminfo"),
+            nodes: sysfs::this_machine().nodes.iter().map(Node::of).collect(),
+            memory_bytes: sysfs::memory_bytes(Path::new("/proc/meminfo")).unwrap_or(0),
             kernel: line("/proc/sys/kernel/osrelease"),
             huge_pages: ["enabled", "shmem_enabled"].map(|name| {
                 chosen(&line(&format!(
@@ -112,6 +115,18 @@ impl Environment {
             tsc_ghz: 0.0,
             hardware_counters: UNAVAILABLE.to_owned(),
             build: Build::this(),
+        }
+    }
+}
+
+impl Node {
+    fn of(node: &MachineNode) -> Self {
+        let distances: Vec<String> = node.distances.iter().map(u32::to_string).collect();
+        Self {
+            id: node.id,
+            processors: cpulist::print(&node.processors),
+            distances: distances.join(" "),
+            memory_bytes: node.memory_bytes,
         }
     }
 }
@@ -171,30 +186,6 @@ fn caches() -> Vec<String> {
             format!("L{} {} {}", of("level"), of("type"), of("size"))
         })
         .collect()
-}
-
-fn node(id: u32) -> Node {
-    let folder = format!("/sys/devices/system/node/node{id}");
-    Node {
-        id,
-        processors: line(&format!("{folder}/cpulist")),
-        distances: line(&format!("{folder}/distance")),
-        memory_bytes: memory_bytes(&format!("{folder}/meminfo")),
-    }
-}
-
-/// Reads the total of the machine's `meminfo`, or of a node's, whose lines begin with its number.
-fn memory_bytes(path: &str) -> u64 {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let kib = text.lines().find_map(|line| {
-        line.split_once("MemTotal:")?
-            .1
-            .trim()
-            .strip_suffix(" kB")?
-            .parse::<u64>()
-            .ok()
-    });
-    kib.unwrap_or(0) * 1024
 }
 
 #[cfg(test)]

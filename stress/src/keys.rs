@@ -41,6 +41,19 @@ pub(crate) fn value_index(key: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
+/// Returns the index in a key that [`name`] made; in any other, some number.
+#[inline]
+#[must_use]
+pub(crate) fn index(key: [u8; 8]) -> u64 {
+    // What is above a digit's low half says that it is a letter, whose low half counts from 10 on.
+    let word = u64::from_be_bytes(key) & 0x00ff_ffff_ffff_ffff;
+    let letter = (word >> 6) & 0x0101_0101_0101_0101;
+    let mut packed = (word & 0x0f0f_0f0f_0f0f_0f0f) + letter * 9;
+    packed = (packed | (packed >> 4)) & 0x00ff_00ff_00ff_00ff;
+    packed = (packed | (packed >> 8)) & 0x0000_ffff_0000_ffff;
+    (packed | (packed >> 16)) & 0xffff_ffff
+}
+
 /// Tells whether a key is that of a further order of a tandem group.
 #[inline]
 #[must_use]
@@ -91,6 +104,7 @@ mod tests {
                 name(Family::Value, index),
                 *format!("v{index:07x}").as_bytes()
             );
+            assert_eq!(super::index(name(Family::Group, index)), index);
         }
         assert_eq!(name(Family::Group, 10), *b"g000000a");
         assert_eq!(value_index(b"v000000a"), Some(10));

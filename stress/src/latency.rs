@@ -14,6 +14,9 @@ const LONGEST: u64 = 1 << 40;
 /// Significant decimal digits.
 const DIGITS: u8 = 3;
 
+/// What the name of an operation's latencies from the planned start ends in.
+pub(crate) const PLANNED: &str = "-planned";
+
 /// Makes an empty histogram, all its memory touched.
 #[must_use]
 pub(crate) fn histogram() -> Histogram<u64> {
@@ -136,10 +139,13 @@ impl Merged {
     /// Returns the percentiles of an operation, by its name; zeroes if it was never timed.
     #[must_use]
     pub(crate) fn percentiles(&self, name: &str) -> Percentiles {
-        self.by_name
-            .get(name)
-            .map(Percentiles::of)
-            .unwrap_or_default()
+        self.known(name).unwrap_or_default()
+    }
+
+    /// Returns the percentiles of an operation, by its name, if there are any.
+    #[must_use]
+    pub(crate) fn known(&self, name: &str) -> Option<Percentiles> {
+        self.by_name.get(name).map(Percentiles::of)
     }
 
     /// Writes an HdrHistogram V2 log: one interval, one tagged histogram per operation, values in

@@ -23,11 +23,14 @@ mod keys;
 mod kill;
 mod latency;
 mod length;
+mod matrix;
 mod mix;
 mod numa;
 mod observer;
 mod options;
 mod oracle;
+mod pace;
+pub mod peer;
 mod placement;
 mod progress;
 mod raw;
@@ -37,6 +40,7 @@ mod rng;
 mod run;
 mod shared;
 mod stage;
+mod steady;
 mod summing;
 mod sweep;
 mod target;
@@ -58,13 +62,19 @@ pub use hostile::{HostilePlan, HostileRecord, Target, hostile};
 pub use kill::{KillInvariants, KillLevel, KillPlan, KillRecord, Kills, kill};
 pub use latency::Percentiles;
 pub use length::ValueLen;
+pub use matrix::{Axis, AxisSettings, MatrixRecord, NotRun, matrix_summary};
 pub use mix::{Mix, Op};
-pub use numa::{
-    Expected, Machine, MachineNode, NumaPlan, NumaRecord, NumaRow, Plant, numa, numa_summary,
-};
+pub use numa::{Expected, NumaPlan, NumaRecord, NumaRow, Plant, numa, numa_summary};
 pub use observer::Observer;
 pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
+pub use pace::Arrivals;
+pub use pace::judge::OpenLoop;
 pub use placement::Footing;
+pub use placement::machine::{Machine, MachineCache, MachineNode, Processor};
+pub use placement::source::MachineSource;
+pub use placement::topology::{
+    PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology, topology_summary,
+};
 pub use progress::{Line, Progress, Silent};
 pub use record::{
     Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,
@@ -72,6 +82,7 @@ pub use record::{
 };
 pub use report::{comparison, summary};
 pub use run::{RunError, run};
+pub use steady::Steadiness;
 pub use sweep::{
     Act, Ground, How, Pair, Place, Scene, Scrubbing, SweepPlan, SweepRecord, Violation, sweep,
     sweep_summary,

@@ -3,27 +3,30 @@
 //!
 //! Pages are asked for by three ways that share no code: the store's own account, `move_pages` called
 //! here, and the kernel's `numa_maps`. They must agree, and every page must be where it was asked to be.
-//! [`judge`] decides and is pure, [`machine`] and [`maps`] read what the kernel writes, [`memory`] makes
-//! and fills stores, [`moves`] moves one that is in use, [`runs`] runs the workers.
+//! [`judge`] and [`seats`] decide and are pure, [`expected`] is what the machine is said to be, [`maps`] reads
+//! what the kernel writes, [`memory`] makes and fills stores, [`moves`] moves one that is in use, [`runs`] runs
+//! the workers.
 
+mod expected;
 #[cfg(feature = "hwloc")]
 mod hwloc;
 mod judge;
-mod machine;
 mod maps;
 mod memory;
 mod moves;
 mod record;
 mod report;
 mod runs;
+mod seats;
 
-pub use machine::{Expected, Machine, MachineNode};
+pub use expected::Expected;
 pub use record::{NumaPlan, NumaRecord, NumaRow, Plant};
 pub use report::numa_summary;
 
 use crate::environment::Environment;
 use crate::interrupt;
-use crate::placement::topology;
+use crate::placement::machine::Machine;
+use crate::placement::sysfs;
 use crate::progress::Progress;
 use crate::record::Verdict;
 
@@ -31,7 +34,8 @@ use crate::record::Verdict;
 #[must_use]
 pub fn numa(plan: &NumaPlan, progress: &mut dyn Progress) -> NumaRecord {
     let environment = Environment::read();
-    let machine = Machine::read(&topology::available());
+    // The kernel's own word: hwloc's is held against it.
+    let machine = sysfs::this_machine();
     let mut rows = judge::machine(plan, &machine);
     #[cfg(feature = "hwloc")]
     rows.extend(hwloc::rows(&machine));

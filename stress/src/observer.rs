@@ -1,4 +1,4 @@
-//! What watching costs: clock, histogram and oracle, each timed alone on this machine just before
+//! What watching costs: clock, histogram, pacer and oracle, each timed alone on this machine just before
 //! the run, so that a reader of the record can tell the store's share of an operation from the
 //! harness's.
 
@@ -6,6 +6,7 @@ use crate::keys::{self, Family};
 use crate::latency::histogram;
 use crate::oracle::body;
 use crate::oracle::seen::Seen;
+use crate::pace::{Arrivals, Pacer, Schedule, Tsc};
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
@@ -26,13 +27,17 @@ pub struct Observer {
     pub clock_step_ns: f64,
     /// Recording one latency.
     pub histogram_ns: f64,
+    /// Finding that a planned start is due, planning the next, and recording the latency from the one at hand; 0 in a
+    /// closed loop.
+    #[serde(default)]
+    pub pacer_ns: f64,
     /// Making one value that proves itself, of the workload's longest length.
     pub fill_ns: f64,
     /// Checking one such value, and that time has not gone back.
     pub check_ns: f64,
-    /// All that is switched on, per write: fill, and the timed share of clock and histogram.
+    /// All that is switched on, per write: fill, pacer, and the timed share of clock and histogram.
     pub per_write_ns: f64,
-    /// All that is switched on, per read: check, and the timed share of clock and histogram.
+    /// All that is switched on, per read: check, pacer, and the timed share of clock and histogram.
     pub per_read_ns: f64,
 }
 
@@ -78,14 +83,36 @@ impl Observer {
                 );
             });
         }
+        if workload.rate.is_some() {
+            observer.pacer_ns = pacer_ns(workload.arrivals, workload.histogram);
+        }
         let timed = match observer.timed_one_of {
             0 => 0.0,
             every => (observer.clock_ns + observer.histogram_ns) / f64::from(every),
         };
-        observer.per_write_ns = observer.fill_ns + timed;
-        observer.per_read_ns = observer.check_ns + timed;
+        observer.per_write_ns = observer.fill_ns + observer.pacer_ns + timed;
+        observer.per_read_ns = observer.check_ns + observer.pacer_ns + timed;
         observer
     }
+}
+
+/// Times a pacer whose starts are always due.
+fn pacer_ns(arrivals: Arrivals, recorded: bool) -> f64 {
+    let clock = Tsc {
+        cycle_ns: 1.0,
+        sleeps: false,
+    };
+    // A start each hundredth of a cycle.
+    let mut pacer = Pacer::new(Schedule::new(arrivals, 100, 1.0, (0, 1), 1), clock, 1.0);
+    let mut histogram = histogram();
+    pacer.restart(splinter::cycles(), false);
+    time(|turn| {
+        black_box(pacer.turn());
+        if recorded {
+            let latency = pacer.planned() % 1_000 + u64::from(turn % 900);
+            histogram.saturating_record(latency);
+        }
+    })
 }
 
 /// Returns the step of the time-stamp counter, in its own cycles: some virtual machines round it.
@@ -163,5 +190,11 @@ mod tests {
         assert_eq!(Observer::measure(&nothing), Observer::default());
         let all = Observer::measure(&Workload::default());
         assert!(all.per_write_ns >= all.fill_ns && all.timed_one_of == 1);
+        assert_eq!(all.pacer_ns, 0.0, "a closed loop has none");
+        let paced = Observer::measure(&Workload {
+            rate: Some(1_000),
+            ..nothing
+        });
+        assert!(paced.pacer_ns > 0.0 && paced.per_read_ns == paced.pacer_ns);
     }
 }

@@ -52,6 +52,14 @@ pub enum Pin {
     Scatter,
     /// On one NUMA node's processors, neighbours first.
     Node(usize),
+    /// On the processors of one last-level cache, neighbours first.
+    Llc(usize),
+    /// Dealt to the nodes in equal contiguous shares; within a node cores first, sibling threads last.
+    PerNode,
+    /// The same with last-level caches.
+    PerLlc,
+    /// One to a core, on the first of its sibling threads; from the front again when there are more.
+    PerCore,
     /// These, in this order, from the front again when there are more workers.
     List(Vec<usize>),
 }
@@ -147,6 +155,10 @@ impl fmt::Display for Pin {
             Self::Compact => f.write_str("compact"),
             Self::Scatter => f.write_str("scatter"),
             Self::Node(node) => write!(f, "node:{node}"),
+            Self::Llc(cache) => write!(f, "llc:{cache}"),
+            Self::PerNode => f.write_str("per-node"),
+            Self::PerLlc => f.write_str("per-llc"),
+            Self::PerCore => f.write_str("per-core"),
             Self::List(cpus) => f.write_str(&cpulist::print(cpus)),
         }
     }
@@ -156,18 +168,26 @@ impl FromStr for Pin {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match (text, text.strip_prefix("node:").map(str::parse)) {
+        let wrong = || {
+            format!(
+                "'{text}' is no placement: use none, compact, scatter, node:N, llc:N, per-node, \
+                 per-llc, per-core or processors, as in 0-3,8"
+            )
+        };
+        let number = |number: &str| number.parse::<usize>().map_err(|_| wrong());
+        match (text, text.split_once(':')) {
             ("none", _) => Ok(Self::None),
             ("compact", _) => Ok(Self::Compact),
             ("scatter", _) => Ok(Self::Scatter),
-            (_, Some(Ok(node))) => Ok(Self::Node(node)),
+            ("per-node", _) => Ok(Self::PerNode),
+            ("per-llc", _) => Ok(Self::PerLlc),
+            ("per-core", _) => Ok(Self::PerCore),
+            (_, Some(("node", node))) => number(node).map(Self::Node),
+            (_, Some(("llc", cache))) => number(cache).map(Self::Llc),
             (list, _) if list.starts_with(|c: char| c.is_ascii_digit()) => {
                 cpulist::parse(list).map(Self::List)
             }
-            _ => Err(format!(
-                "'{text}' is no placement: use none, compact, scatter, node:N or processors, as in \
-                 0-3,8"
-            )),
+            _ => Err(wrong()),
         }
     }
 }
@@ -294,8 +314,20 @@ mod tests {
         round_trip::<Workers>(&["threads", "processes"], &["", "fibers"]);
         round_trip::<Warmup>(&["auto", "0s", "500ms"], &["", "soon"]);
         round_trip::<Pin>(
-            &["none", "compact", "scatter", "node:2", "0-3,8"],
-            &["", "0-", "tight", "node:", "node:x"],
+            &[
+                "none", "compact", "scatter", "node:2", "llc:7", "per-node", "per-llc", "per-core",
+                "0-3,8",
+            ],
+            &[
+                "",
+                "0-",
+                "tight",
+                "node:",
+                "node:x",
+                "llc:",
+                "llc:-1",
+                "per-socket",
+            ],
         );
         round_trip::<Memory>(
             &["local", "node:3", "interleave", "per-lane"],

@@ -1,11 +1,21 @@
-//! Where workers run: the plan before the run, and the proof after it. [`topology`] knows the
-//! machine, [`plan`] turns policies into processors, a [`Footing`] is one worker's own record of
-//! where it was put and where it really ran. [`asked`] is what the kernel says of threads and pages,
-//! [`lanes`] where the values of each writer lie.
+//! Where workers run: the plan before the run, and the proof after it. [`machine`] is the machine as
+//! data, which [`sysfs`] and `hwloc` (a feature) read and [`source`] chooses between; [`policy`] and [`plan`]
+//! turn policies into processors; a [`Footing`] is one worker's own record of where it was put and where
+//! it really ran. [`asked`] is what the kernel says of threads and pages, [`lanes`] where the values
+//! of each writer lie. [`topology`] makes a record of a machine and a plan, and [`draw`] a picture.
 
 pub(crate) mod asked;
+mod draw;
+#[cfg(feature = "hwloc")]
+pub(crate) mod hwloc;
 pub(crate) mod lanes;
+pub(crate) mod machine;
 pub(crate) mod plan;
+pub(crate) mod policy;
+#[cfg(test)]
+mod run_tests;
+pub(crate) mod source;
+pub(crate) mod sysfs;
 pub(crate) mod topology;
 
 use crate::cpulist::MAX_CPU;

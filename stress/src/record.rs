@@ -6,7 +6,9 @@ use crate::environment::Environment;
 use crate::history::record::HistoryRecord;
 use crate::latency::Percentiles;
 use crate::observer::Observer;
+use crate::pace::judge::OpenLoop;
 use crate::placement::Footing;
+use crate::steady::Steadiness;
 use crate::worker::Role;
 use crate::worker::watcher::Notices;
 use crate::workload::Workload;
@@ -66,6 +68,8 @@ pub struct Record {
     pub operations: BTreeMap<String, Operation>,
     pub totals: Totals,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_loop: Option<OpenLoop>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notifications: Option<Notifications>,
     pub invariants: Invariants,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,6 +88,8 @@ pub struct Window {
     pub started_unix_s: f64,
     pub warmup_s: f64,
     pub warmup_ended: String,
+    #[serde(default)]
+    pub steadiness: Option<Steadiness>,
     pub measured_s: f64,
     pub processor_share: Option<f64>,
     pub interrupted: bool,
@@ -98,6 +104,8 @@ pub struct Operation {
     pub goodput_per_s: f64,
     pub attempts_per_s: f64,
     pub latency_ns: Percentiles,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_from_planned_ns: Option<Percentiles>,
 }
 
 /// All operations together.
@@ -181,6 +189,8 @@ impl Invariants {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Placement {
+    #[serde(default)]
+    pub topology: String,
     pub processors: usize,
     pub oversubscribed: bool,
     pub misplaced: Vec<String>,

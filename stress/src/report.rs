@@ -5,6 +5,7 @@ use crate::history::record::HistoryRecord;
 use crate::latency::Percentiles;
 use crate::mix::Op;
 use crate::options::{Pin, Span};
+use crate::pace::judge::OpenLoop;
 use crate::record::{Notifications, Operation, Record, Verdict};
 use crate::text::print_duration;
 use std::fmt::Write as _;
@@ -19,6 +20,9 @@ pub fn summary(record: &Record) -> String {
         let _ = writeln!(text, "  {name:<11}{value}");
     };
     line("window", window(record));
+    if let Some(open_loop) = &record.open_loop {
+        line("open loop", open_loop_line(open_loop));
+    }
     if let Some(told) = &record.notifications {
         line("watchers", watchers(told));
     }
@@ -62,15 +66,7 @@ pub fn comparison(records: &[Record]) -> String {
         .to_vec(),
     ];
     for record in records {
-        // The most frequent write stands for all of them; the table above has each.
-        let writes = record
-            .operations
-            .iter()
-            .filter(|(name, _)| Op::named(name).is_some_and(|op| op != Op::Get));
-        let main = writes
-            .max_by_key(|(_, operation)| operation.counts.attempts)
-            .map(|(_, operation)| operation);
-        let main = main.or_else(|| record.operations.values().next());
+        let main = main_operation(record);
         let totals = &record.totals;
         rows.push(vec![
             record.config.scrub.to_string(),
@@ -84,16 +80,20 @@ pub fn comparison(records: &[Record]) -> String {
                 .processor_share
                 .map_or("-".to_owned(), |share| format!("{:.0}", share * 100.0)),
             main.map_or("-".to_owned(), |operation| {
-                latency(operation, operation.latency_ns.p50)
+                latency(operation, told(operation).p50)
             }),
             main.map_or("-".to_owned(), |operation| {
-                latency(operation, operation.latency_ns.p999)
+                latency(operation, told(operation).p999)
             }),
             record.verdict.word().to_owned(),
         ]);
     }
+    let from = match records.first().map(|record| record.config.rate) {
+        Some(Some(_)) => ", from its planned start",
+        _ => "",
+    };
     let mut text =
-        "scrub levels compared (latencies are those of the most frequent write)\n".to_owned();
+        format!("scrub levels compared (latencies are those of the most frequent write{from})\n");
     align(&mut text, &rows);
     let gravest = records
         .iter()
@@ -102,6 +102,25 @@ pub fn comparison(records: &[Record]) -> String {
         .unwrap_or(Verdict::Pass);
     let _ = write!(text, "  verdict    {}", gravest.word().to_uppercase());
     text
+}
+
+/// Returns the most frequent write, which stands for all operations where there is room for one only; without writers the
+/// first of what readers do.
+pub(crate) fn main_operation(record: &Record) -> Option<&Operation> {
+    let writes = record
+        .operations
+        .iter()
+        .filter(|(name, _)| Op::named(name).is_some_and(|op| op != Op::Get));
+    let main = writes
+        .max_by_key(|(_, operation)| operation.counts.attempts)
+        .map(|(_, operation)| operation);
+    main.or_else(|| record.operations.values().next())
+}
+
+/// Returns the latencies that a caller would have waited for: from the planned start, where there is one.
+pub(crate) fn told(operation: &Operation) -> &Percentiles {
+    let from_plan = operation.latency_from_planned_ns.as_ref();
+    from_plan.unwrap_or(&operation.latency_ns)
 }
 
 fn heading(record: &Record) -> String {
@@ -161,9 +180,15 @@ fn table(text: &mut String, record: &Record) {
             latency(operation, at.p999),
             latency(operation, at.max),
         ]);
+        if let Some(at) = &operation.latency_from_planned_ns {
+            let mut row = vec!["  from the plan".to_owned()];
+            row.resize(4, String::new());
+            row.extend([at.p50, at.p99, at.p999, at.max].map(span));
+            rows.push(row);
+        }
     }
     let totals = &record.totals;
-    if rows.len() > 2 {
+    if record.operations.len() > 1 {
         let mut row = vec![
             "all".to_owned(),
             rate(totals.attempts_per_s),
@@ -201,6 +226,24 @@ fn window(record: &Record) -> String {
         format!(", with {:.0} % of the processors", share * 100.0)
     });
     format!("{:.2} s measured after {warmup}{share}", window.measured_s)
+}
+
+fn open_loop_line(found: &OpenLoop) -> String {
+    let mut text = format!(
+        "{}/s asked for ({}, pacer {}), {}/s done; {} of {} planned starts made; latest {:.1} ms late, {:.1} ms at the end",
+        rate(found.asked_per_s as f64),
+        found.arrivals,
+        found.pacer,
+        rate(found.done_per_s),
+        grouped(found.started),
+        grouped(found.planned),
+        found.longest_lateness_ms,
+        found.late_at_end_ms
+    );
+    if found.saturated {
+        text.push_str("; SATURATED: no latency here is to be trusted");
+    }
+    text
 }
 
 fn watchers(told: &Notifications) -> String {
@@ -314,8 +357,12 @@ fn observer(record: &Record) -> String {
         1 => "every success timed".to_owned(),
         every => format!("one attempt of {every} timed"),
     };
+    let pacer = match record.open_loop {
+        None => String::new(),
+        Some(_) => format!(", pacer {:.0}", observer.pacer_ns),
+    };
     format!(
-        "{:.0} ns per write, {:.0} ns per read (clock {:.0} in steps of {:.0}, histogram {:.0}, \
+        "{:.0} ns per write, {:.0} ns per read (clock {:.0} in steps of {:.0}, histogram {:.0}{pacer}, \
          fill {:.0}, check {:.0}; {timed})",
         observer.per_write_ns,
         observer.per_read_ns,
@@ -383,7 +430,8 @@ pub(crate) fn rate(per_s: f64) -> String {
     }
 }
 
-fn percent(part: u64, whole: u64) -> String {
+/// Prints a share in percent.
+pub(crate) fn percent(part: u64, whole: u64) -> String {
     format!("{:.3}", part as f64 / whole.max(1) as f64 * 100.0)
 }
 

@@ -10,11 +10,14 @@ use crate::observer::{Observer, clock_step};
 use crate::options::{Memory, Span, Warmup};
 use crate::oracle::ledger::Ledger;
 use crate::oracle::sweep::Sweep;
+use crate::pace::Tsc;
+use crate::placement::machine::Machine;
 use crate::placement::plan::Plan;
-use crate::placement::{lanes, topology};
+use crate::placement::{lanes, source};
 use crate::progress::Progress;
 use crate::record::{MemoryPlacement, Record};
 use crate::stage::Stage;
+use crate::steady::{self, Steadiness};
 use crate::summing::{Evidence, Timing};
 use crate::text::refusal;
 use crate::valgrind;
@@ -28,11 +31,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Time between two looks at what the workers have done.
 const LOOK: Duration = Duration::from_millis(50);
-/// Looks over which goodput must be steady, and the longest warm-up.
-const STEADY_LOOKS: usize = 8;
+/// The longest warm-up of those that end when goodput is steady.
 const LONGEST_WARMUP: Duration = Duration::from_secs(2);
-/// Goodput is steady when its trend over the looks changes it by less than this share.
-const STEADY_TREND: f64 = 0.05;
 
 /// Why there is no record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +92,20 @@ pub(crate) fn run_keeping(
     progress: &mut dyn Progress,
     file: Option<&Path>,
 ) -> Result<Record, RunError> {
+    run_on(&source::this_machine(), workload, progress, file)
+}
+
+/// Runs as [`run_keeping`] does, with workers placed as on some machine: where that is another one, they are
+/// not where they were asked to be.
+///
+/// # Errors
+/// As [`run_keeping`].
+pub(crate) fn run_on(
+    machine: &Machine,
+    workload: &Workload,
+    progress: &mut dyn Progress,
+    file: Option<&Path>,
+) -> Result<Record, RunError> {
     workload.validate().map_err(RunError::Usage)?;
     let mut workload = workload.clone();
     let cut = valgrind::is_running().then(|| valgrind::cut(&mut workload));
@@ -102,9 +116,7 @@ pub(crate) fn run_keeping(
 
     // Prepare: what is needed to judge later, the plan, the store and its first values.
     let mut environment = Environment::read();
-    let available = topology::available();
-    let plan = Plan::new(workload, &available);
-    plan.check(workload).map_err(RunError::Usage)?;
+    let plan = Plan::new(workload, machine).map_err(RunError::Usage)?;
     let mut observer = Observer::measure(workload);
     progress.step("filling the store");
     let stage = Stage::create(workload)?;
@@ -126,6 +138,11 @@ pub(crate) fn run_keeping(
     let block = Arc::new(
         Block::create(workload).map_err(|error| failed("no control block", &refusal(error)))?,
     );
+    let pacing = Tsc {
+        cycle_ns: cycle_ns(clock),
+        sleeps: plan.oversubscribed,
+    };
+    block.set_clock(pacing);
     let mut crew = Crew::start(&shared, &plan, &stage.store, &block).map_err(RunError::Failed)?;
     let mut interrupted = !block.gather(|worker| crew.gone(worker), interrupt::requested);
     let misplaced =
@@ -137,7 +154,8 @@ pub(crate) fn run_keeping(
     let steal = steal_ms();
     if in_place && !interrupted {
         progress.step("warming up");
-        (timing.warmup, timing.warmup_ended) = warm_up(workload, &block, &mut crew);
+        (timing.warmup, timing.warmup_ended, timing.steadiness) =
+            warm_up(workload, &block, &mut crew);
         timing.started = SystemTime::now();
         timing.measured = measure(workload, &block, &mut crew, progress);
         interrupted = interrupt::requested();
@@ -165,7 +183,7 @@ pub(crate) fn run_keeping(
         .pages()
         .map_err(|error| failed("residency is unknown", &error))?;
     if workload.memory == Memory::PerLane {
-        memory.lanes = lanes::look(workload, &plan, &available, &stage.store, memory.page_bytes)
+        memory.lanes = lanes::look(workload, &plan, machine, &stage.store, memory.page_bytes)
             .map_err(|error| failed("residency is unknown", &error))?;
     }
     for report in reports.iter().flatten() {
@@ -190,6 +208,7 @@ pub(crate) fn run_keeping(
 
     // Record.
     timing.interrupted = interrupted;
+    timing.sleeps = pacing.sleeps;
     environment.tsc_ghz = 1.0 / timing.cycle_ns;
     observer.clock_step_ns = clock_step() as f64 * timing.cycle_ns;
     progress.done();
@@ -223,8 +242,12 @@ fn recorded(workload: &Workload, block: &Block) -> String {
     }
 }
 
-/// Lets the workers run without counting. Returns how long, and what ended it.
-fn warm_up(workload: &Workload, block: &Block, crew: &mut Crew) -> (Duration, &'static str) {
+/// Lets the workers run without counting. Returns how long, what ended it, and how steady goodput was then.
+fn warm_up(
+    workload: &Workload,
+    block: &Block,
+    crew: &mut Crew,
+) -> (Duration, &'static str, Option<Steadiness>) {
     let (longest, until_steady) = match (workload.warmup, workload.span) {
         (Warmup::For(span), _) => (span, false),
         // A fixed amount of work starts cold: what is done before would count for nothing. And a history begins with
@@ -236,7 +259,7 @@ fn warm_up(workload: &Workload, block: &Block, crew: &mut Crew) -> (Duration, &'
         }
     };
     if longest.is_zero() {
-        return (Duration::ZERO, "none");
+        return (Duration::ZERO, "none", None);
     }
     let start = Instant::now();
     let mut looks = Vec::new();
@@ -245,13 +268,14 @@ fn warm_up(workload: &Workload, block: &Block, crew: &mut Crew) -> (Duration, &'
     while start.elapsed() < longest {
         std::thread::sleep(LOOK.min(longest.saturating_sub(start.elapsed())));
         if interrupt::requested() || crew.all_done() {
-            return (start.elapsed(), "interrupted");
+            return (start.elapsed(), "interrupted", steady::judge(&looks));
         }
         let now = (Instant::now(), successes(workload, block));
         looks.push(per_second(now.1 - before.1, now.0 - before.0));
         before = now;
-        if until_steady && is_steady(&looks) {
-            return (start.elapsed(), "steady");
+        let found = steady::judge(&looks);
+        if until_steady && found.is_some_and(|found| found.steady) {
+            return (start.elapsed(), "steady", found);
         }
     }
     (
@@ -261,6 +285,7 @@ fn warm_up(workload: &Workload, block: &Block, crew: &mut Crew) -> (Duration, &'
         } else {
             "fixed"
         },
+        steady::judge(&looks),
     )
 }
 
@@ -308,28 +333,6 @@ fn per_second(count: u64, span: Duration) -> f64 {
     count as f64 / span.as_secs_f64().max(1e-9)
 }
 
-/// Tells whether the last looks have no trend: their least-squares slope over all of them stays
-/// under the threshold.
-fn is_steady(looks: &[f64]) -> bool {
-    let Some(last) = looks
-        .len()
-        .checked_sub(STEADY_LOOKS)
-        .map(|from| &looks[from..])
-    else {
-        return false;
-    };
-    let count = last.len() as f64;
-    let mean = last.iter().sum::<f64>() / count;
-    let middle = (count - 1.0) / 2.0;
-    let rise: f64 = last
-        .iter()
-        .enumerate()
-        .map(|(at, look)| (at as f64 - middle) * (look - mean))
-        .sum();
-    let run: f64 = (0..last.len()).map(|at| (at as f64 - middle).powi(2)).sum();
-    mean > 0.0 && (rise / run * (count - 1.0)).abs() < STEADY_TREND * mean
-}
-
 /// Returns the length of a cycle of the time-stamp counter, measured since `start`.
 pub(crate) fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
     // Long enough for the clock's own precision not to matter.
@@ -337,25 +340,4 @@ pub(crate) fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
     std::thread::sleep(shortest.saturating_sub(time.elapsed()));
     let (now, elapsed) = (splinter::cycles(), time.elapsed());
     elapsed.as_secs_f64() * 1e9 / now.wrapping_sub(cycles).max(1) as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn steady_is_without_a_trend_not_without_noise() {
-        let flat: Vec<f64> = (0..8)
-            .map(|at| 100.0 + if at % 2 == 0 { 5.0 } else { -5.0 })
-            .collect();
-        assert!(is_steady(&flat));
-        let rising: Vec<f64> = (0..8).map(|at| 100.0 + f64::from(at) * 3.0).collect();
-        assert!(!is_steady(&rising));
-        assert!(
-            is_steady(&[rising, vec![130.0; 8]].concat()),
-            "only the last looks count"
-        );
-        assert!(!is_steady(&flat[..7]));
-        assert!(!is_steady(&[0.0; 8]), "nothing done is not steady");
-    }
 }

@@ -175,7 +175,8 @@ impl Drop for Stage {
     }
 }
 
-fn fill_part(
+/// Gives keys their first values.
+pub(crate) fn fill_part(
     workload: &Workload,
     keys: &KeySets,
     writer: &mut impl Writes,

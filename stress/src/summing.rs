@@ -4,16 +4,19 @@
 use crate::block::{Block, Counts};
 use crate::environment::Environment;
 use crate::history::record::HistoryRecord;
-use crate::latency::Merged;
+use crate::latency::{Merged, PLANNED};
 use crate::mix::Op;
 use crate::observer::Observer;
 use crate::options::Span;
+use crate::pace::Paced;
+use crate::pace::judge::{Asked, OpenLoop, judge};
 use crate::placement::plan::Plan;
 use crate::record::{
     Invariants, MemoryPlacement, Notifications, Operation, Placement, Record, SCHEMA_VERSION,
     StoreFacts, Totals, Verdict, Window, WorkerPlacement,
 };
 use crate::stage::judge_memory;
+use crate::steady::Steadiness;
 use crate::valgrind::VOID;
 use crate::worker::checks::Faults;
 use crate::worker::watcher::{self, Notices};
@@ -37,6 +40,8 @@ pub(crate) struct Timing {
     pub warmup: Duration,
     /// What ended it.
     pub warmup_ended: &'static str,
+    /// How steady goodput was at its end.
+    pub steadiness: Option<Steadiness>,
     /// When counting began.
     pub started: SystemTime,
     /// How long it went on.
@@ -45,6 +50,8 @@ pub(crate) struct Timing {
     pub interrupted: bool,
     /// Length of a cycle of the time-stamp counter.
     pub cycle_ns: f64,
+    /// Whether the workers of an open loop slept until shortly before their starts.
+    pub sleeps: bool,
 }
 
 impl Default for Timing {
@@ -52,10 +59,12 @@ impl Default for Timing {
         Self {
             warmup: Duration::ZERO,
             warmup_ended: "none",
+            steadiness: None,
             started: SystemTime::now(),
             measured: Duration::ZERO,
             interrupted: false,
             cycle_ns: 1.0,
+            sleeps: false,
         }
     }
 }
@@ -120,6 +129,8 @@ impl Evidence<'_> {
             );
         }
         let totals = totals(&counts, window_s);
+        let open_loop = self.open_loop(totals.goodput_per_s, window_s);
+        let why_saturated = open_loop.as_ref().and_then(|found| found.why.as_ref());
         if verdict == Verdict::Pass && self.timing.interrupted {
             verdict = Verdict::Inconclusive;
             reasons.push("interrupted before its end".to_owned());
@@ -128,7 +139,10 @@ impl Evidence<'_> {
             reasons.push(
                 "nothing succeeded while it was measured: raise --duration or --ops".to_owned(),
             );
+        } else if verdict == Verdict::Pass && why_saturated.is_some() {
+            verdict = Verdict::Inconclusive;
         }
+        reasons.extend(why_saturated.map(|why| format!("saturated: {why}")));
         let since_epoch = self
             .timing
             .started
@@ -139,19 +153,21 @@ impl Evidence<'_> {
             kind: "run".to_owned(),
             verdict,
             reasons,
-            labels: self.labels(window_s),
+            labels: self.labels(window_s, why_saturated.is_some()),
             config: self.workload.clone(),
             collision_rate: self.workload.key_choice.collision_rate(self.workload.keys),
             window: Window {
                 started_unix_s: since_epoch.as_secs_f64(),
                 warmup_s: self.timing.warmup.as_secs_f64(),
                 warmup_ended: self.timing.warmup_ended.to_owned(),
+                steadiness: self.timing.steadiness,
                 measured_s: window_s,
                 processor_share: self.processor_share(window_s),
                 interrupted: self.timing.interrupted,
             },
             operations: operations(&counts, &merged, window_s),
             totals,
+            open_loop,
             notifications: self.notifications(&merged, window_s),
             invariants,
             history: self.history,
@@ -190,9 +206,12 @@ impl Evidence<'_> {
     }
 
     /// Returns the share of the processors' time that the workers got, of what they could have got
-    /// on an otherwise idle machine. Writers and readers are never idle and always want all of it;
-    /// watchers take of it what they need, which may be nothing.
+    /// on an otherwise idle machine. Writers and readers are never idle and always want all of it, unless
+    /// they sleep between planned starts; watchers take of it what they need, which may be nothing.
     fn processor_share(&self, window_s: f64) -> Option<f64> {
+        if self.workload.rate.is_some() && self.timing.sleeps {
+            return None;
+        }
         let busy = self.plan.processors.min(self.workload.operators() as usize);
         let worked: Option<u64> = self
             .reports
@@ -316,6 +335,7 @@ impl Evidence<'_> {
             &mut memory,
         ));
         Placement {
+            topology: self.plan.topology.clone(),
             processors: self.plan.processors,
             oversubscribed: self.plan.oversubscribed,
             misplaced,
@@ -329,7 +349,35 @@ impl Evidence<'_> {
         nodes.filter(|node| node.memory_bytes > 0).count()
     }
 
-    fn labels(&self, window_s: f64) -> Vec<String> {
+    /// Judges how an open loop kept its rate.
+    fn open_loop(&self, done_per_s: f64, window_s: f64) -> Option<OpenLoop> {
+        let asked = Asked {
+            rate: self.workload.rate?,
+            arrivals: self.workload.arrivals,
+            sleeps: self.timing.sleeps,
+        };
+        let cycle_ns = self.timing.cycle_ns;
+        // Of a worker that was lost, or never saw the window, everything is missing.
+        let planned_s = window_s / f64::from(self.workload.operators().max(1));
+        let window = (window_s * 1e9 / cycle_ns) as u64;
+        let nothing = Paced {
+            planned: (asked.rate as f64 * planned_s) as u64,
+            started: 0,
+            late_at_end: window,
+            longest: window,
+            span: window,
+        };
+        let paced = |report: &Result<Report, String>| {
+            let paced = report.as_ref().ok().and_then(|report| report.paced);
+            paced.unwrap_or(nothing)
+        };
+        let operators = self.workload.operators() as usize;
+        let workers = self.reports.iter().take(operators).map(paced);
+        let workers: Vec<(u32, Paced)> = (0..).zip(workers).collect();
+        Some(judge(asked, &workers, done_per_s, cycle_ns))
+    }
+
+    fn labels(&self, window_s: f64, saturated: bool) -> Vec<String> {
         let disturbed = matches!(self.workload.span, Span::DurationMs(_))
             && self
                 .processor_share(window_s)
@@ -341,6 +389,11 @@ impl Evidence<'_> {
                 "tail latencies are the scheduler's",
             ),
             (disturbed, "disturbed: others used the processors"),
+            (saturated, "saturated"),
+            (
+                saturated,
+                "latencies of a saturated run are not to be trusted",
+            ),
             (self.timing.interrupted, "interrupted"),
             (
                 self.environment.build.debug_assertions,
@@ -361,7 +414,24 @@ impl Evidence<'_> {
     }
 }
 
-fn operations(
+/// Adds up what workers counted and timed, by operation.
+pub(crate) fn add_up(reports: &[Report], cycle_ns: f64) -> (BTreeMap<Op, Counts>, Merged) {
+    let (mut sums, mut merged) = (BTreeMap::new(), Merged::default());
+    for report in reports {
+        for op in Op::ALL {
+            if let Some(counts) = report.counts.get(op.name()) {
+                add(sums.entry(op).or_default(), counts);
+            }
+        }
+        // What a worker of this very process encoded can be decoded.
+        merged
+            .add(&report.histograms, cycle_ns)
+            .expect("histograms are whole");
+    }
+    (sums, merged)
+}
+
+pub(crate) fn operations(
     counts: &BTreeMap<Op, Counts>,
     merged: &Merged,
     window_s: f64,
@@ -374,13 +444,14 @@ fn operations(
                 goodput_per_s: per_second(counts.successes, window_s),
                 attempts_per_s: per_second(counts.attempts, window_s),
                 latency_ns: merged.percentiles(op.name()),
+                latency_from_planned_ns: merged.known(&format!("{}{PLANNED}", op.name())),
             };
             (op.name().to_owned(), operation)
         })
         .collect()
 }
 
-fn totals(counts: &BTreeMap<Op, Counts>, window_s: f64) -> Totals {
+pub(crate) fn totals(counts: &BTreeMap<Op, Counts>, window_s: f64) -> Totals {
     let mut totals = Totals::default();
     for (op, counts) in counts {
         add(&mut totals.counts, counts);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Why a call did not do its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Miss {
+pub enum Miss {
     /// It met another writer's claim: try again.
     Again,
     /// There is no such key, or it has no vector.

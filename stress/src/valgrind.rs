@@ -4,6 +4,7 @@
 
 use crate::choice::KeyChoice;
 use crate::options::{Span, Warmup};
+use crate::pace::Arrivals;
 use crate::workload::Workload;
 use std::time::Duration;
 
@@ -93,6 +94,11 @@ pub(crate) fn cut(workload: &mut Workload) -> Option<String> {
             *ops = OPS;
         }
         _ => {}
+    }
+    if let Some(rate) = workload.rate.take() {
+        // Spinning until a start would keep all others from running.
+        cuts.push(format!("rate {rate} to a closed loop"));
+        workload.arrivals = Arrivals::Uniform;
     }
     if workload.warmup != Warmup::For(Duration::ZERO) {
         cuts.push("no warm-up".to_owned());

@@ -25,7 +25,7 @@ pub use report::wake_summary;
 
 use crate::environment::{Environment, steal_ms};
 use crate::interrupt;
-use crate::placement::topology;
+use crate::placement::{policy, sysfs};
 use crate::progress::Progress;
 use crate::rng::Rng;
 use crate::run::{RunError, cycle_ns};
@@ -59,7 +59,8 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
     let clock = (splinter::cycles(), Instant::now());
     let mut environment = Environment::read();
     let steal = steal_ms();
-    let available = topology::scatter(&topology::available());
+    let usable: Vec<_> = sysfs::this_machine().usable().copied().collect();
+    let available = policy::scatter(&usable);
     let cpus = plan.processors(&available).map_err(RunError::Usage)?;
 
     progress.step("starting processes");

@@ -1,20 +1,24 @@
 //! A worker: gets ready, waits at the barrier, does its share, reports. The same code runs in a
 //! thread of the run and in a process of its own. [`writer`], [`reader`] and [`watcher`] hold the
-//! measured loops, [`desk`] what they count and time with, [`checks`] what they judge answers with.
+//! measured loops, [`desk`] what they count and time with, [`pacing`] when they start,
+//! [`checks`] what they judge answers with.
 
 pub(crate) mod checks;
 pub(crate) mod desk;
+pub(crate) mod pacing;
 pub(crate) mod reader;
 pub(crate) mod watcher;
 pub(crate) mod writer;
 
 use crate::block::{Block, Counts, State};
 use crate::keys::{self, Family};
-use crate::mix::Op;
+use crate::mix::{Draw, Op};
+use crate::pace::Paced;
 use crate::placement::Footing;
 use crate::target::{Hears, Reads, Writes};
 use crate::workload::Workload;
 use checks::Faults;
+use pacing::{Closed, Open, Pace};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use watcher::Notices;
@@ -69,6 +73,8 @@ pub(crate) struct Report {
     pub worked_ns: Option<u64>,
     /// What a watcher heard.
     pub notices: Option<Notices>,
+    /// How an open loop's worker kept to its schedule.
+    pub paced: Option<Paced>,
 }
 
 impl Post<'_> {
@@ -86,7 +92,20 @@ impl Post<'_> {
 
     /// Runs a writer to its end.
     pub(crate) fn write(&self, target: &mut impl Writes) -> Report {
-        let mut desk = self.sit_down(target, self.workload.mix.for_writer().ops());
+        let draw = self.workload.mix.for_writer();
+        match self.workload.rate {
+            None => self.write_at(|| Closed, &draw, target),
+            Some(rate) => self.write_at(|| Open::new(self, rate, draw.ops()), &draw, target),
+        }
+    }
+
+    fn write_at<P: Pace>(
+        &self,
+        pace: impl FnOnce() -> P,
+        draw: &Draw,
+        target: &mut impl Writes,
+    ) -> Report {
+        let mut desk = self.sit_down(pace, target, draw.ops());
         let mut writer = writer::WriterLoop::new(self);
         desk.wait();
         writer.run(&mut desk, target);
@@ -95,7 +114,20 @@ impl Post<'_> {
 
     /// Runs a reader to its end.
     pub(crate) fn read(&self, target: &impl Reads) -> Report {
-        let mut desk = self.sit_down(target, self.workload.mix.for_reader().ops());
+        let draw = self.workload.mix.for_reader();
+        match self.workload.rate {
+            None => self.read_at(|| Closed, &draw, target),
+            Some(rate) => self.read_at(|| Open::new(self, rate, draw.ops()), &draw, target),
+        }
+    }
+
+    fn read_at<P: Pace>(
+        &self,
+        pace: impl FnOnce() -> P,
+        draw: &Draw,
+        target: &impl Reads,
+    ) -> Report {
+        let mut desk = self.sit_down(pace, target, draw.ops());
         let mut reader = reader::ReaderLoop::new(self);
         desk.wait();
         reader.run(&mut desk, target);
@@ -104,7 +136,7 @@ impl Post<'_> {
 
     /// Runs a watcher to its end.
     pub(crate) fn watch(&self, target: &impl Reads, ears: &mut impl Hears) -> Report {
-        let mut desk = self.sit_down(target, std::iter::empty());
+        let mut desk = self.sit_down(|| Closed, target, std::iter::empty());
         let mut watcher = watcher::WatcherLoop::new(self, ears);
         desk.wait();
         watcher.run(&mut desk, target, ears);
@@ -112,9 +144,14 @@ impl Post<'_> {
     }
 
     /// Takes the worker to its processor and touches the memory it will use.
-    fn sit_down(&self, target: &impl Reads, ops: impl Iterator<Item = Op>) -> desk::Desk<'_> {
+    fn sit_down<P: Pace>(
+        &self,
+        pace: impl FnOnce() -> P,
+        target: &impl Reads,
+        ops: impl Iterator<Item = Op>,
+    ) -> desk::Desk<'_, P> {
         let footing = Footing::take(self.cpu);
-        let desk = desk::Desk::new(self, footing, ops);
+        let desk = desk::Desk::new(self, pace(), footing, ops);
         let mut buf = vec![0; buffer_len(self.workload)];
         let values = self.workload.key_sets().values;
         for key in values.start..values.end.min(TOUCHED_KEYS) {

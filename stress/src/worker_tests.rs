@@ -10,6 +10,7 @@ use crate::history::collect::collect_for_tests;
 use crate::length::ValueLen;
 use crate::options::Span;
 use crate::oracle::sweep::Sweep;
+use crate::pace::{Arrivals, Tsc};
 use crate::testing::{Broken, Fake};
 
 /// Runs a workload on a fake, workers in threads; returns the reports and what was wrong, the final
@@ -27,6 +28,10 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
     crate::stage::fill_for_tests(workload, &mut &sound);
     fake.take_over(sound);
     let block = Block::create(workload).unwrap();
+    block.set_clock(Tsc {
+        cycle_ns: 1.0,
+        sleeps: true,
+    });
     let reports: Vec<Report> = std::thread::scope(|scope| {
         let handles: Vec<_> = (0..workload.crew())
             .map(|worker| {
@@ -110,6 +115,51 @@ fn a_sound_store_is_never_blamed() {
             assert_eq!(faults, Faults::default(), "{mix} by {choice}");
         }
     }
+}
+
+#[test]
+fn an_open_loop_does_the_same_work_by_its_plan() {
+    for arrivals in [Arrivals::Uniform, Arrivals::Poisson] {
+        let open = Workload {
+            // Many times what can be done: nobody waits.
+            rate: Some(1_000_000_000_000),
+            arrivals,
+            ..workload(
+                "get=5,set=5,append=5,int=5,tandem=5,unset=5",
+                KeyChoice::Hot(2),
+            )
+        };
+        let (reports, faults) = drive(&open, Broken::Sound);
+        assert_eq!(faults, Faults::default());
+        for report in reports {
+            let paced = report.paced.unwrap();
+            let done: u64 = report
+                .counts
+                .values()
+                .map(|counts| counts.successes + counts.failures)
+                .sum();
+            // Whoever reads and meets a claim goes on to the next start.
+            let again = match report.role {
+                Role::Reader => report.counts.values().map(|counts| counts.again).sum(),
+                _ => 0,
+            };
+            assert_eq!(paced.started, done + again, "{:?}", report.role);
+            assert_eq!(paced.planned, paced.started, "the share is done");
+            for (name, _) in report
+                .counts
+                .iter()
+                .filter(|(_, counts)| counts.successes > 0)
+            {
+                let planned = format!("{name}-planned");
+                assert!(
+                    report.histograms.iter().any(|(known, _)| *known == planned),
+                    "{planned}"
+                );
+            }
+        }
+    }
+    let (reports, _) = drive(&workload("set", KeyChoice::Lanes), Broken::Sound);
+    assert!(reports.iter().all(|report| report.paced.is_none()));
 }
 
 #[test]

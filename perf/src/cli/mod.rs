@@ -1,8 +1,12 @@
 //! The command line: one file per verb. Standard output carries results only, everything else goes to standard error.
 
+mod compare;
 mod gate;
+mod index;
 mod limits;
 mod micro;
+mod peers;
+mod report;
 mod reproduce;
 
 use crate::clock;
@@ -13,7 +17,9 @@ use crate::rounds::Schedule;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use splinter_stress::Environment;
 use splinter_stress::cli::papers::{self, CompletionsArguments, ManualArguments};
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,11 +39,15 @@ enum Verb {
     Gate(Box<gate::Options>),
     Limits(limits::Options),
     Micro(micro::Options),
+    Peers(peers::Options),
     Reproduce(reproduce::Options),
     /// Prints completions of this command line for a shell
     Completions(CompletionsArguments),
     /// Writes pages for man, one for each command
     Manual(ManualArguments),
+    Compare(compare::Options),
+    Index(index::Options),
+    Report(report::Options),
 }
 
 /// What every verb that measures in rounds takes.
@@ -137,6 +147,7 @@ pub fn main() -> ExitCode {
         Verb::Gate(options) => gate::run(options),
         Verb::Limits(options) => limits::run(options),
         Verb::Micro(options) => micro::run(options),
+        Verb::Peers(options) => peers::run(options),
         Verb::Reproduce(options) => reproduce::run(options),
         Verb::Completions(options) => {
             print(&papers::completions(options, &Cli::command())).map(|()| ExitCode::SUCCESS)
@@ -145,6 +156,9 @@ pub fn main() -> ExitCode {
             .map_err(Failure::Usage)
             .and_then(|pages| print(&(pages + "\n")))
             .map(|()| ExitCode::SUCCESS),
+        Verb::Compare(options) => compare::run(options),
+        Verb::Index(options) => index::run(options),
+        Verb::Report(options) => report::run(options),
     };
     match done {
         Ok(code) => code,
@@ -169,6 +183,12 @@ fn print(text: &str) -> Result<(), Failure> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .map_err(Failure::Output)
+}
+
+/// Writes a file of results.
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(file, text)
+        .map_err(|error| Failure::Usage(format!("cannot write {}: {error}", file.display())))
 }
 
 #[cfg(test)]

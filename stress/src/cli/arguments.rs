@@ -1,113 +1,113 @@
-//! The flags of `run`, and the workloads that they stand for.
+//! The flags that make up a workload, of `run` and of `matrix`, and the workloads that those of `run` stand for. A flag
+//! that is not given leaves what the workload file says, or what is so by default.
 
 use crate::choice::KeyChoice;
 use crate::length::ValueLen;
+use crate::matrix::axis::Axis;
 use crate::mix::Mix;
 use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
+use crate::pace::Arrivals;
 use crate::text::{parse_count, parse_duration};
 use crate::workload::Workload;
+use crate::workload::file::{self, Loaded};
 use clap::Args;
 use splinter::Scrub;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Operations that a history has room for where nobody says.
+const HISTORY_LIMIT: u64 = 4_000_000;
+
 /// What to run, where, and where to put the results.
 #[derive(Args, Clone, Debug)]
 pub(super) struct RunArguments {
-    /// Workers that write
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 32,
-        help_heading = "Workload"
-    )]
-    writers: u32,
-    /// Workers that only read
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 32,
-        help_heading = "Workload"
-    )]
-    readers: u32,
-    /// Workers that hear of every change and read what changed; they come behind the readers
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Workload")]
-    watchers: u32,
-    /// Signal groups that the keys are dealt over; every watcher watches all of them
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Workload")]
-    watch_groups: u8,
+    /// Workers that write [default: 32]
+    #[arg(long, value_name = "N", help_heading = "Workload")]
+    writers: Option<u32>,
+    /// Workers that only read [default: 32]
+    #[arg(long, value_name = "N", help_heading = "Workload")]
+    readers: Option<u32>,
+    /// How keys are chosen: lanes (each writer its own), uniform, zipf:THETA, hot:K or single [default: lanes]
+    #[arg(long, value_name = "CHOICE", help_heading = "Workload")]
+    key_choice: Option<KeyChoice>,
+    /// Bytes of a value: 64, 16..256 (any of these) or 64,256,4096 (one of these) [default: 64]
+    #[arg(long, value_name = "LEN", help_heading = "Workload")]
+    value_len: Option<ValueLen>,
+    /// Scrub level: none, hybrid, full or all, one after the other [default: all]
+    #[arg(long, value_name = "LEVEL", value_parser = parse_scrub, help_heading = "Workload")]
+    scrub: Option<Scrubs>,
+    /// Where workers run: none, compact, scatter, node:N, llc:N (a last-level cache), per-node,
+    /// per-llc, per-core or processors as in 0-3,8 [default: scatter]
+    #[arg(long, value_name = "WHERE", help_heading = "Placement")]
+    pin: Option<Pin>,
+
+    #[command(flatten)]
+    rest: WorkloadArguments,
+
+    /// Prints the workload as a file for --workload, and runs nothing
+    #[arg(long, conflicts_with_all = ["json", "record", "hdr"], help_heading = "Results")]
+    pub(super) print_workload: bool,
+    /// Prints the record as JSON instead of a summary
+    #[arg(long, help_heading = "Results")]
+    pub(super) json: bool,
+    /// Writes the record to a file
+    #[arg(long, value_name = "PATH", help_heading = "Results")]
+    pub(super) record: Option<PathBuf>,
+    /// Writes the latencies to a file, as an HdrHistogram V2 log
+    #[arg(long, value_name = "PATH", help_heading = "Results")]
+    pub(super) hdr: Option<PathBuf>,
+}
+
+/// What is the same in all cells of a matrix.
+#[derive(Args, Clone, Debug)]
+pub(super) struct WorkloadArguments {
+    /// Reads the workload from a TOML file, as --print-workload prints it; flags beside it win
+    #[arg(long, value_name = "FILE", help_heading = "Workload")]
+    workload: Option<PathBuf>,
+    /// Workers that hear of every change and read what changed; they come behind the readers [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Workload")]
+    watchers: Option<u32>,
+    /// Signal groups that the keys are dealt over; every watcher watches all of them [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Workload")]
+    watch_groups: Option<u8>,
     /// Watches the whole store instead of groups
     #[arg(long, conflicts_with = "watch_groups", help_heading = "Workload")]
     watch_all: bool,
-    /// What a worker is: threads or processes
-    #[arg(
-        long,
-        value_name = "KIND",
-        default_value = "threads",
-        help_heading = "Workload"
-    )]
-    workers: Workers,
-    /// Keys that hold values, as in 20000, 20k or 1M
-    #[arg(long, value_name = "N", default_value = "4096", value_parser = parse_count, help_heading = "Workload")]
-    keys: u64,
-    /// How keys are chosen: lanes (each writer its own), uniform, zipf:THETA, hot:K or single
-    #[arg(
-        long,
-        value_name = "CHOICE",
-        default_value = "lanes",
-        help_heading = "Workload"
-    )]
-    key_choice: KeyChoice,
-    /// Bytes of a value: 64, 16..256 (any of these) or 64,256,4096 (one of these)
-    #[arg(
-        long,
-        value_name = "LEN",
-        default_value = "64",
-        help_heading = "Workload"
-    )]
-    value_len: ValueLen,
+    /// What a worker is: threads or processes [default: threads]
+    #[arg(long, value_name = "KIND", help_heading = "Workload")]
+    workers: Option<Workers>,
+    /// Keys that hold values, as in 20000, 20k or 1M [default: 4096]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Workload")]
+    keys: Option<u64>,
     /// What writers do, with weights: get, set, append, int, tandem, vector, label, unset, as in
-    /// set=90,get=10
-    #[arg(
-        long,
-        value_name = "MIX",
-        default_value = "set=1",
-        help_heading = "Workload"
-    )]
-    mix: Mix,
-    /// Orders of a tandem group
-    #[arg(long, value_name = "N", default_value_t = 3, help_heading = "Workload")]
-    orders: u32,
-    /// Scrub level: none, hybrid, full or all, one after the other
-    #[arg(long, value_name = "LEVEL", default_value = "all", value_parser = parse_scrub, help_heading = "Workload")]
-    scrub: Scrubs,
-    /// Seed of all random choices
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Workload")]
-    seed: u64,
+    /// set=90,get=10 [default: set=1]
+    #[arg(long, value_name = "MIX", help_heading = "Workload")]
+    mix: Option<Mix>,
+    /// Orders of a tandem group [default: 3]
+    #[arg(long, value_name = "N", help_heading = "Workload")]
+    orders: Option<u32>,
+    /// Seed of all random choices [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Workload")]
+    seed: Option<u64>,
 
-    /// How long each run is measured, as in 500ms, 5s or 2m
-    #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = parse_duration, help_heading = "Length")]
-    duration: Duration,
+    /// Starts so many operations per second, all workers together, however long they take: an open
+    /// loop, as in 50k or 1M [default: each worker starts the next when the last has returned]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Rate")]
+    rate: Option<u64>,
+    /// How the starts at a rate follow each other: uniform or poisson [default: uniform]
+    #[arg(long, value_name = "KIND", help_heading = "Rate")]
+    arrivals: Option<Arrivals>,
+
+    /// How long each run is measured, as in 500ms, 5s or 2m [default: 5s]
+    #[arg(long, value_name = "SPAN", value_parser = parse_duration, help_heading = "Length")]
+    duration: Option<Duration>,
     /// Completed operations instead of a duration, all workers together
     #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "duration", help_heading = "Length")]
     ops: Option<u64>,
-    /// What is run before: auto (until goodput is steady; nothing with --ops) or a span
-    #[arg(
-        long,
-        value_name = "SPAN",
-        default_value = "auto",
-        help_heading = "Length"
-    )]
-    warmup: Warmup,
+    /// What is run before: auto (until goodput is steady; nothing with --ops) or a span [default: auto]
+    #[arg(long, value_name = "SPAN", help_heading = "Length")]
+    warmup: Option<Warmup>,
 
-    /// Where workers run: none, compact, scatter, node:N or processors as in 0-3,8
-    #[arg(
-        long,
-        value_name = "WHERE",
-        default_value = "scatter",
-        help_heading = "Placement"
-    )]
-    pin: Pin,
     /// Where readers and watchers run, if not behind the writers
     #[arg(long, value_name = "WHERE", help_heading = "Placement")]
     pin_readers: Option<Pin>,
@@ -125,17 +125,16 @@ pub(super) struct RunArguments {
     /// Has each writer's keys on the node that it runs on
     #[arg(long, conflicts_with_all = ["node", "interleave"], help_heading = "Placement")]
     per_lane: bool,
-    /// Asks for huge pages: advise, collapse, hugetlb or off
+    /// Asks for huge pages: advise, collapse, hugetlb or off [default: off; collapse where none is said]
     #[arg(
         long,
         value_name = "HOW",
         num_args = 0..=1,
         require_equals = true,
-        default_value = "off",
         default_missing_value = "collapse",
         help_heading = "Placement"
     )]
-    huge_pages: Huge,
+    huge_pages: Option<Huge>,
     /// Counts a run that was not placed as asked
     #[arg(long, help_heading = "Placement")]
     allow_misplacement: bool,
@@ -149,14 +148,9 @@ pub(super) struct RunArguments {
     /// Vector dimension [default: 768 where the mix has vectors, else 0]
     #[arg(long, value_name = "N", help_heading = "Store")]
     dim: Option<u32>,
-    /// Where the store lives: anonymous, shared:NAME or file:PATH; it is removed afterwards
-    #[arg(
-        long,
-        value_name = "WHERE",
-        default_value = "anonymous",
-        help_heading = "Store"
-    )]
-    backing: Backing,
+    /// Where the store lives: anonymous, shared:NAME or file:PATH; it is removed afterwards [default: anonymous]
+    #[arg(long, value_name = "WHERE", help_heading = "Store")]
+    backing: Option<Backing>,
 
     /// Keeps a history of all operations and checks that it is linearizable; writes it to a file, if one is given
     #[arg(
@@ -167,28 +161,18 @@ pub(super) struct RunArguments {
         help_heading = "Observer"
     )]
     history: Option<Option<PathBuf>>,
-    /// Operations that a history has room for, all workers together; the run ends when it is full
-    #[arg(long, value_name = "N", default_value = "4M", value_parser = parse_count, requires = "history", help_heading = "Observer")]
-    history_limit: u64,
-    /// Times one attempt of N
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Observer")]
-    sample: u32,
+    /// Operations that a history has room for, all workers together; the run ends when it is full [default: 4M]
+    #[arg(long, value_name = "N", value_parser = parse_count, requires = "history", help_heading = "Observer")]
+    history_limit: Option<u64>,
+    /// Times one attempt of N [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Observer")]
+    sample: Option<u32>,
     /// Leaves latencies unrecorded
     #[arg(long, help_heading = "Observer")]
     no_histogram: bool,
     /// Leaves values unchecked
     #[arg(long, help_heading = "Observer")]
     no_oracle: bool,
-
-    /// Prints the record as JSON instead of a summary
-    #[arg(long, help_heading = "Results")]
-    pub(super) json: bool,
-    /// Writes the record to a file
-    #[arg(long, value_name = "PATH", help_heading = "Results")]
-    pub(super) record: Option<PathBuf>,
-    /// Writes the latencies to a file, as an HdrHistogram V2 log
-    #[arg(long, value_name = "PATH", help_heading = "Results")]
-    pub(super) hdr: Option<PathBuf>,
 }
 
 /// Scrub levels to run.
@@ -205,59 +189,115 @@ fn parse_scrub(text: &str) -> Result<Scrubs, String> {
     Ok(Scrubs(vec![level]))
 }
 
-impl RunArguments {
+impl WorkloadArguments {
+    /// Reads the workload file, if there is one; some fields of it may have lists.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with it, and where.
+    pub(super) fn load(&self, listable: &[&str]) -> Result<Option<Loaded>, String> {
+        let path = self.workload.as_deref();
+        path.map(|path| file::load(path, listable)).transpose()
+    }
+
+    /// Returns the name of the workload file, for messages about what is in it.
+    pub(super) fn file(&self) -> &Path {
+        self.workload.as_deref().unwrap_or(Path::new(""))
+    }
+
     /// Returns where the history is to be written.
     pub(super) fn history_file(&self) -> Option<&Path> {
         self.history.as_ref()?.as_deref()
     }
 
+    /// Returns a workload with what the flags say in place of what it had.
+    pub(super) fn over(&self, base: Workload) -> Workload {
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let span = self.duration.map(|span| Span::DurationMs(millis(span)));
+        let memory = match self.node {
+            Some(node) => Some(Memory::Node(node)),
+            None if self.interleave => Some(Memory::Interleave),
+            None if self.per_lane => Some(Memory::PerLane),
+            None => None,
+        };
+        let history_limit = self.history_limit.or(base.history);
+        Workload {
+            watchers: self.watchers.unwrap_or(base.watchers),
+            watch_groups: self.watch_groups.unwrap_or(base.watch_groups),
+            watch_all: self.watch_all || (base.watch_all && self.watch_groups.is_none()),
+            workers: self.workers.unwrap_or(base.workers),
+            keys: self.keys.unwrap_or(base.keys),
+            mix: self.mix.unwrap_or(base.mix),
+            orders: self.orders.unwrap_or(base.orders),
+            rate: self.rate.or(base.rate),
+            arrivals: self.arrivals.unwrap_or(base.arrivals),
+            span: self.ops.map(Span::Ops).or(span).unwrap_or(base.span),
+            warmup: self.warmup.unwrap_or(base.warmup),
+            pin_readers: self.pin_readers.clone().or(base.pin_readers),
+            memory: memory.unwrap_or(base.memory),
+            huge_pages: self.huge_pages.unwrap_or(base.huge_pages),
+            slots: self.slots.or(base.slots),
+            max_value_len: self.max_value_len.or(base.max_value_len),
+            dim: self.dim.or(base.dim),
+            backing: self.backing.clone().unwrap_or(base.backing),
+            seed: self.seed.unwrap_or(base.seed),
+            oracle: base.oracle && !self.no_oracle,
+            histogram: base.histogram && !self.no_histogram,
+            sample: self.sample.unwrap_or(base.sample),
+            allow_misplacement: base.allow_misplacement || self.allow_misplacement,
+            history: match self.history {
+                Some(_) => history_limit.or(Some(HISTORY_LIMIT)),
+                None => base.history,
+            },
+            // The axes of a matrix.
+            writers: base.writers,
+            readers: base.readers,
+            key_choice: base.key_choice,
+            value_len: base.value_len,
+            scrub: base.scrub,
+            pin: base.pin,
+        }
+    }
+}
+
+impl RunArguments {
+    /// Returns where the history is to be written.
+    pub(super) fn history_file(&self) -> Option<&Path> {
+        self.rest.history_file()
+    }
+
     /// Returns the workloads that these flags stand for: one per scrub level, sound.
     pub(super) fn workloads(&self) -> Result<Vec<Workload>, String> {
-        let millis = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
-        let workload = Workload {
-            writers: self.writers,
-            readers: self.readers,
-            watchers: self.watchers,
-            watch_groups: self.watch_groups,
-            watch_all: self.watch_all,
-            workers: self.workers,
-            keys: self.keys,
-            key_choice: self.key_choice,
-            value_len: self.value_len.clone(),
-            mix: self.mix,
-            orders: self.orders,
-            scrub: Scrub::default(),
-            span: self.ops.map_or(Span::DurationMs(millis), Span::Ops),
-            warmup: self.warmup,
-            pin: self.pin.clone(),
-            pin_readers: self.pin_readers.clone(),
-            memory: match self.node {
-                Some(node) => Memory::Node(node),
-                None if self.interleave => Memory::Interleave,
-                None if self.per_lane => Memory::PerLane,
-                None => Memory::Local,
-            },
-            huge_pages: self.huge_pages,
-            slots: self.slots,
-            max_value_len: self.max_value_len,
-            dim: self.dim,
-            backing: self.backing.clone(),
-            seed: self.seed,
-            oracle: !self.no_oracle,
-            histogram: !self.no_histogram,
-            sample: self.sample,
-            allow_misplacement: self.allow_misplacement,
-            history: self.history.as_ref().map(|_| self.history_limit),
-        };
+        let mut levels = Scrub::ALL.to_vec();
+        let mut base = Workload::default();
+        if let Some(Loaded { workload, lists }) = self.rest.load(&[Axis::Scrub.field()])? {
+            if let Some(list) = lists.first() {
+                let settings = Axis::Scrub.read(list);
+                let settings = settings.map_err(|mistake| mistake.of(self.rest.file()))?;
+                let levels_of = settings.iter();
+                levels = levels_of
+                    .map(|setting| setting.over(&workload).scrub)
+                    .collect();
+            }
+            base = workload;
+        }
+        if let Some(Scrubs(given)) = &self.scrub {
+            levels.clone_from(given);
+        }
+        let workload = self.rest.over(Workload {
+            writers: self.writers.unwrap_or(base.writers),
+            readers: self.readers.unwrap_or(base.readers),
+            key_choice: self.key_choice.unwrap_or(base.key_choice),
+            value_len: self.value_len.clone().unwrap_or(base.value_len.clone()),
+            pin: self.pin.clone().unwrap_or(base.pin.clone()),
+            ..base
+        });
         workload.validate()?;
-        if self.history_file().is_some() && self.scrub.0.len() > 1 {
+        if self.history_file().is_some() && levels.len() > 1 {
             return Err("a history file is of one run: choose one level with --scrub".to_owned());
         }
-        Ok(self
-            .scrub
-            .0
-            .iter()
-            .map(|&scrub| Workload {
+        Ok(levels
+            .into_iter()
+            .map(|scrub| Workload {
                 scrub,
                 ..workload.clone()
             })
@@ -268,7 +308,7 @@ impl RunArguments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
     #[derive(Parser)]
     struct Only {
@@ -276,12 +316,25 @@ mod tests {
         run: RunArguments,
     }
 
+    fn parsed(flags: &str) -> RunArguments {
+        let words = ["x"].into_iter().chain(flags.split_whitespace());
+        Only::try_parse_from(words).unwrap().run
+    }
+
     fn workloads(flags: &str) -> Vec<Workload> {
-        Only::try_parse_from(["x"].into_iter().chain(flags.split_whitespace()))
-            .unwrap()
-            .run
-            .workloads()
-            .unwrap()
+        parsed(flags).workloads().unwrap()
+    }
+
+    /// Does something with a file of this text.
+    fn with_file<T>(text: &str, act: impl FnOnce(&Path) -> T) -> T {
+        static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = format!("splinter-workload-{}-{number}.toml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        let done = act(&path);
+        std::fs::remove_file(&path).unwrap();
+        done
     }
 
     #[test]
@@ -300,9 +353,39 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_that_help_names_are_those_of_the_workload() {
+        let command = Only::command();
+        let values = serde_json::to_value(Workload::default()).unwrap();
+        for argument in command.get_arguments() {
+            let help = argument
+                .get_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let Some((_, said)) = help.split_once("[default: ") else {
+                continue;
+            };
+            let said = said.trim_end_matches(']');
+            let field = argument.get_id().as_str();
+            let is = match field {
+                // These are no fields, or not of one workload.
+                "scrub" => "all".to_owned(),
+                "history_limit" => "4M".to_owned(),
+                "duration" => "5s".to_owned(),
+                "huge_pages" => "off; collapse where none is said".to_owned(),
+                "rate" | "slots" | "max_value_len" | "dim" => continue,
+                _ => values[field].to_string().trim_matches('"').to_owned(),
+            };
+            assert_eq!(said, is, "{field}");
+        }
+        assert_eq!(parse_count("4M"), Ok(HISTORY_LIMIT));
+        assert_eq!(Workload::default().span, Span::DurationMs(5_000));
+        assert_eq!(Workload::default().huge_pages, Huge::Off);
+    }
+
+    #[test]
     fn flags_end_up_in_the_workload() {
         let workload = workloads(
-            "--scrub none --ops 5k --pin 0-1 --pin-readers none --interleave --huge-pages --backing shared:x --no-oracle --mix int",
+            "--scrub none --ops 5k --pin 0-1 --pin-readers none --interleave --huge-pages --backing shared:x --no-oracle --mix int --rate 2M --arrivals poisson",
         )
         .remove(0);
         let expected = Workload {
@@ -315,8 +398,82 @@ mod tests {
             backing: Backing::Shared("x".to_owned()),
             oracle: false,
             mix: "int".parse().unwrap(),
+            rate: Some(2_000_000),
+            arrivals: Arrivals::Poisson,
             ..Workload::default()
         };
         assert_eq!(workload, expected);
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_the_defaults() {
+        let text = "writers = 3\nkeys = 99\nspan = { ops = 10 }\nrate = 1000\nscrub = \"full\"\noracle = false\n";
+        let all = with_file(text, |path| {
+            workloads(&format!(
+                "--workload {} --keys 50 --duration 2s",
+                path.display()
+            ))
+        });
+        let expected = Workload {
+            writers: 3,
+            keys: 50,
+            span: Span::DurationMs(2_000),
+            rate: Some(1_000),
+            scrub: Scrub::Full,
+            oracle: false,
+            ..Workload::default()
+        };
+        assert_eq!(all, [expected]);
+        let levels = |text: &str, flags: &str| {
+            with_file(text, |path| {
+                workloads(&format!("--workload {} {flags}", path.display()))
+                    .iter()
+                    .map(|workload| workload.scrub)
+                    .collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(levels("scrub = \"full\"", "--scrub none"), [Scrub::None]);
+        assert_eq!(levels("scrub = \"all\"", ""), Scrub::ALL);
+        assert_eq!(levels("", ""), Scrub::ALL);
+        assert_eq!(
+            levels("scrub = [\"none\", \"full\"]", ""),
+            [Scrub::None, Scrub::Full]
+        );
+    }
+
+    #[test]
+    fn what_flags_stand_for_is_printed_and_read_back_the_same() {
+        for flags in [
+            "",
+            "--scrub full --writers 2 --key-choice hot:3 --value-len 16..256 --rate 5k",
+            "--history --pin 0-1,3 --node 0 --no-histogram --ops 5 --watchers 2 --watch-all",
+        ] {
+            let first = workloads(flags);
+            let text = file::print(&first[0], first.len() > 1);
+            let again = with_file(&text, |path| {
+                workloads(&format!("--workload {}", path.display()))
+            });
+            assert_eq!(first, again, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_file_is_refused_with_its_line() {
+        for (text, word) in [
+            ("keys = 5\nwriter = 1", "line 2: there is no field 'writer'"),
+            ("scrub = \"some\"", "line 1: 'some' is no scrub level"),
+            ("writers = 0\nreaders = 0", "--writers"),
+        ] {
+            let error = with_file(text, |path| {
+                parsed(&format!("--workload {}", path.display()))
+                    .workloads()
+                    .unwrap_err()
+            });
+            assert!(error.contains(word) && !error.contains('\n'), "{error}");
+        }
+        let missing = parsed("--workload /nowhere/at-all.toml")
+            .workloads()
+            .unwrap_err();
+        assert!(missing.contains("/nowhere/at-all.toml"), "{missing}");
     }
 }

@@ -31,6 +31,11 @@ pub(super) struct Told {
 }
 
 impl Outlet {
+    /// Tells whether stdout is for JSON alone.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Does `work`, the verb's, and hands on what comes of it; `log` is a file for what `tell` has as one.
     pub(super) fn conduct<R: Serialize>(
         &self,

@@ -1,12 +1,11 @@
 //! Decides: whether the machine is the one asked for, whether three accounts of the same pages agree, and
 //! whether the pages are where they were to be. Pure.
 
-use super::machine::{Machine, list};
+use super::expected::list;
 use super::maps::MapsLine;
 use super::record::{NumaPlan, NumaRow};
 use crate::cpulist;
-use crate::options::Pin;
-use crate::record::WorkerPlacement;
+use crate::placement::machine::Machine;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far from an even share a node's part of interleaved pages may be: only touched pages count, and
@@ -135,109 +134,11 @@ fn enough(what: &str, asked: Option<usize>, found: usize) -> NumaRow {
     NumaRow::new(what, asked, found.to_string(), reason.into_iter().collect())
 }
 
-/// Says what is wrong with where workers ran: elsewhere than on their processors, on another node than
-/// those are of, or not as the policy has it.
-pub(super) fn pinned(policy: &Pin, machine: &Machine, workers: &[WorkerPlacement]) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut seats = Vec::new();
-    for worker in workers {
-        let (number, footing) = (worker.worker, &worker.footing);
-        let seat = match footing.observed.iter().collect::<Vec<_>>()[..] {
-            [&cpu] if footing.requested == Some(cpu) && footing.pinned => cpu,
-            _ => {
-                let (asked, seen) = (footing.requested, &footing.observed);
-                faults.push(format!(
-                    "worker {number} was to be on {asked:?} and was on {seen:?}"
-                ));
-                continue;
-            }
-        };
-        let node = machine.node_of(seat);
-        if node.is_none() || node != footing.observed_node {
-            let seen = footing.observed_node;
-            faults.push(format!(
-                "worker {number} was on node {seen:?}, and {seat} is of {node:?}"
-            ));
-        }
-        seats.push((seat, node.unwrap_or(u32::MAX)));
-    }
-    if workers.is_empty() {
-        faults.push("nobody ran".to_owned());
-    }
-    if faults.is_empty() {
-        faults.extend(as_policy(policy, machine, &seats));
-    }
-    faults
-}
-
-/// Says what is wrong with the order in which a policy gave away processors: `(processor, node)` by worker.
-fn as_policy(policy: &Pin, machine: &Machine, seats: &[(usize, u32)]) -> Option<String> {
-    let room = |node: u32| {
-        let node = machine.nodes.iter().find(|known| known.id == node);
-        node.map_or(0, |node| node.usable.len())
-    };
-    let all: usize = machine.nodes.iter().map(|node| node.usable.len()).sum();
-    let mut taken = BTreeSet::new();
-    let mut by_node: BTreeMap<u32, usize> = BTreeMap::new();
-    for (worker, &(seat, node)) in seats.iter().enumerate() {
-        let fault = match policy {
-            Pin::None => None,
-            Pin::List(list) => (list.get(worker % list.len().max(1)) != Some(&seat))
-                .then(|| "not in the order of the list".to_owned()),
-            Pin::Node(only) => {
-                (node as usize != *only).then(|| format!("on node {node}, not {only}"))
-            }
-            Pin::Compact | Pin::Scatter if taken.len() >= all => None,
-            Pin::Compact => {
-                let begun = by_node
-                    .iter()
-                    .find(|&(&other, &count)| other != node && count < room(other));
-                begun.map(|(other, _)| format!("on node {node} before node {other} was full"))
-            }
-            Pin::Scatter => {
-                let here = by_node.get(&node).copied().unwrap_or(0);
-                let emptier = machine.with_processors().find(|other| {
-                    let there = by_node.get(&other.id).copied().unwrap_or(0);
-                    there < here && there < room(other.id)
-                });
-                emptier.map(|other| format!("on node {node} when node {} was emptier", other.id))
-            }
-        };
-        if let Some(fault) = fault {
-            return Some(format!("worker {worker} is {fault}"));
-        }
-        let free = !matches!(policy, Pin::List(_)) && taken.len() < all;
-        if !taken.insert(seat) && free && !matches!(policy, Pin::Node(_)) {
-            return Some(format!(
-                "two workers on processor {seat} while others are free"
-            ));
-        }
-        *by_node.entry(node).or_default() += 1;
-    }
-    match policy {
-        Pin::Node(only) => crowded(room(*only as u32), seats),
-        _ => None,
-    }
-}
-
-/// Says which processor has more workers than its even share, of seats that are all on a node with so many processors.
-fn crowded(processors: usize, seats: &[(usize, u32)]) -> Option<String> {
-    let share = seats.len().div_ceil(processors.max(1));
-    let mut workers: BTreeMap<usize, usize> = BTreeMap::new();
-    for (seat, _) in seats {
-        *workers.entry(*seat).or_default() += 1;
-    }
-    let most = workers.into_iter().find(|&(_, count)| count > share);
-    most.map(|(seat, count)| format!("{count} workers on processor {seat}, not {share} at most"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::machine::MachineNode;
     use super::*;
-    use crate::placement::Footing;
+    use crate::placement::machine::MachineNode;
     use crate::record::Verdict;
-    use crate::worker::Role;
 
     fn pages(pages: &[(u32, u64)]) -> BTreeMap<u32, u64> {
         pages.iter().copied().collect()
@@ -360,91 +261,5 @@ mod tests {
         ] {
             assert_eq!(judged(None, None, wrong), Verdict::Fail, "{wrong:?}");
         }
-    }
-
-    /// Two nodes of two processors each, 0 and 1 on the first.
-    fn four() -> Machine {
-        let node = |id: u32| MachineNode {
-            id,
-            processors: vec![id as usize * 2, id as usize * 2 + 1],
-            usable: vec![id as usize * 2, id as usize * 2 + 1],
-            memory: true,
-            ..MachineNode::default()
-        };
-        Machine {
-            nodes: vec![node(0), node(1)],
-            ..Machine::default()
-        }
-    }
-
-    fn crew(cpus: &[usize]) -> Vec<WorkerPlacement> {
-        let seat = |(worker, &cpu): (usize, &usize)| WorkerPlacement {
-            worker: worker as u32,
-            role: Role::Writer,
-            footing: Footing {
-                requested: Some(cpu),
-                pinned: true,
-                observed_start: Some(cpu),
-                observed_end: Some(cpu),
-                observed: [cpu].into(),
-                observed_node: Some(cpu as u32 / 2),
-                migrations: 0,
-                migrations_source: "kernel".to_owned(),
-            },
-        };
-        cpus.iter().enumerate().map(seat).collect()
-    }
-
-    #[test]
-    fn each_policy_is_told_from_the_others() {
-        let good = [
-            (Pin::Compact, &[0, 1, 2, 3][..]),
-            (Pin::Compact, &[1, 0, 3]),
-            (Pin::Scatter, &[0, 2, 1, 3]),
-            (Pin::Scatter, &[0, 2, 1, 3, 0]),
-            (Pin::Node(1), &[2, 3, 2]),
-            (Pin::Node(1), &[3, 2, 2, 3]),
-            (Pin::List(vec![3, 0]), &[3, 0, 3]),
-        ];
-        for (policy, cpus) in good {
-            assert_eq!(
-                pinned(&policy, &four(), &crew(cpus)),
-                [""; 0],
-                "{policy} {cpus:?}"
-            );
-        }
-        let bad = [
-            (Pin::Compact, &[0, 2, 1, 3][..]),
-            (Pin::Compact, &[0, 0]),
-            (Pin::Scatter, &[0, 1, 2, 3]),
-            (Pin::Scatter, &[0, 2, 0]),
-            (Pin::Node(1), &[2, 1]),
-            (Pin::Node(1), &[2, 2]),
-            (Pin::Node(1), &[2, 2, 2, 3]),
-            (Pin::List(vec![3, 0]), &[0, 3]),
-            (Pin::Compact, &[]),
-        ];
-        for (policy, cpus) in bad {
-            assert_ne!(
-                pinned(&policy, &four(), &crew(cpus)),
-                [""; 0],
-                "{policy} {cpus:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_worker_that_was_elsewhere_for_a_moment_is_found() {
-        let spoilt = |spoil: fn(&mut Footing)| {
-            let mut workers = crew(&[0, 1, 2]);
-            spoil(&mut workers[1].footing);
-            pinned(&Pin::Compact, &four(), &workers)
-        };
-        assert_eq!(spoilt(|_| {}), [""; 0]);
-        assert_ne!(spoilt(|footing| footing.observed.extend([3])), [""; 0]);
-        assert_ne!(spoilt(|footing| footing.observed_node = Some(1)), [""; 0]);
-        assert_ne!(spoilt(|footing| footing.observed_node = None), [""; 0]);
-        assert_ne!(spoilt(|footing| footing.pinned = false), [""; 0]);
-        assert_ne!(spoilt(|footing| footing.requested = None), [""; 0]);
     }
 }

@@ -2,11 +2,11 @@
 //! where every page went.
 
 use super::judge::{Accounts, Wanted};
-use super::machine::Machine;
 use super::maps;
 use super::record::{NumaPlan, NumaRow, Plant};
 use crate::cpulist;
 use crate::keys::{self, Family};
+use crate::placement::machine::Machine;
 use crate::placement::{Footing, asked};
 use crate::progress::Progress;
 use splinter::{Config, Geometry, Location, Placement, Store};

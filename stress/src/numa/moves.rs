@@ -1,13 +1,14 @@
 //! Moves a store from node to node while worker processes use it: pages must follow, and the oracle must find
 //! every value whole and none lost.
 
+use super::expected::may_move_all;
 use super::judge::{Wanted, misplaced};
-use super::machine::Machine;
 use super::memory::accounts;
 use super::record::{NumaPlan, NumaRow, Plant};
 use super::verdict;
 use crate::interrupt;
 use crate::options::{Backing, Pin, Span, Workers};
+use crate::placement::machine::Machine;
 use crate::progress::{Progress, Silent};
 use crate::record::{Record, Verdict};
 use crate::run::{RunError, run};
@@ -54,7 +55,7 @@ pub(super) fn rows(
         let why = "one node has memory: there is nowhere to move to";
         return vec![NumaRow::not_checked("migrate", asked, why)];
     }
-    if !machine.may_move_all {
+    if !may_move_all() {
         let why = "pages that others have mapped are moved for CAP_SYS_NICE only: run it as root";
         return vec![NumaRow::not_checked("migrate", asked, why)];
     }

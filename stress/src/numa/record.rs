@@ -1,9 +1,10 @@
 //! What was asked and what was found: the plan, the rows and the record. `results/README.md` documents
 //! every field.
 
-use super::machine::{Expected, Machine};
+use super::expected::{Expected, balancing, may_move_all};
 use super::verdict;
 use crate::environment::Environment;
+use crate::placement::machine::Machine;
 use crate::record::{SCHEMA_VERSION, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -105,6 +106,10 @@ pub struct NumaRecord {
     pub reasons: Vec<String>,
     pub config: NumaPlan,
     pub machine: Machine,
+    #[serde(default)]
+    pub may_move_all: bool,
+    #[serde(default)]
+    pub balancing: String,
     pub rows: Vec<NumaRow>,
     pub environment: Environment,
 }
@@ -130,6 +135,8 @@ impl NumaRecord {
             reasons,
             config: plan.clone(),
             machine,
+            may_move_all: may_move_all(),
+            balancing: balancing().to_owned(),
             rows,
             environment,
         }

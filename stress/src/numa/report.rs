@@ -35,7 +35,7 @@ pub fn numa_summary(record: &NumaRecord) -> String {
         text,
         "  pages by three accounts that must agree: the store's own, move_pages, numa_maps (for runs the first)\n  \
          the kernel's own balancing between nodes is {}; seed {}",
-        record.machine.balancing, record.config.seed
+        record.balancing, record.config.seed
     );
     for reason in &record.reasons {
         let _ = writeln!(text, "    - {reason}");
@@ -79,10 +79,10 @@ fn align(text: &mut String, rows: &[Vec<String>], words: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::machine::{Machine, MachineNode};
     use super::super::record::{NumaPlan, NumaRow};
     use super::*;
     use crate::environment::Environment;
+    use crate::placement::machine::{Machine, MachineNode};
 
     #[test]
     fn the_table_has_every_row_and_a_column_for_every_node_with_pages() {

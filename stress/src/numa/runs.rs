@@ -2,10 +2,11 @@
 //! that node, and with each writer's values on the writer's node.
 
 use super::judge;
-use super::machine::Machine;
 use super::record::{NumaPlan, NumaRow, Plant};
+use super::seats;
 use crate::cpulist;
 use crate::options::{Memory, Pin, Span};
+use crate::placement::machine::{Machine, MachineCache};
 use crate::progress::{Progress, Silent};
 use crate::record::{Record, Verdict};
 use crate::run::run;
@@ -25,9 +26,18 @@ pub(super) fn pins(
     progress: &mut dyn Progress,
 ) -> Vec<NumaRow> {
     let usable = usable(machine);
-    let mut policies = vec![Pin::Compact, Pin::Scatter];
+    let mut policies = vec![Pin::Compact, Pin::Scatter, Pin::PerCore, Pin::PerNode];
+    if !machine.caches.is_empty() {
+        policies.push(Pin::PerLlc);
+    }
     let nodes = machine.with_processors();
     policies.extend(nodes.map(|node| Pin::Node(node.id as usize)));
+    let used = |cache: &&MachineCache| {
+        let mut all = machine.usable();
+        all.any(|cpu| cpu.cache == Some(cache.id))
+    };
+    let caches = machine.caches.iter().filter(used);
+    policies.extend(caches.map(|cache| Pin::Llc(cache.id)));
     // Backwards, so that no other policy gives the same.
     policies.push(Pin::List(usable.iter().rev().copied().collect()));
     let crew = usable.len().clamp(2, MOST_WORKERS) as u32;
@@ -54,17 +64,16 @@ pub(super) fn pins(
         match run(&workload, &mut Silent) {
             Ok(record) => {
                 let workers = &record.placement.workers;
-                let mut faults = judge::pinned(&policy, machine, workers);
+                let mut faults = seats::pinned(&policy, machine, workers);
                 faults.extend(faults_of(&record));
-                let mut seats: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+                let mut seen: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
                 for worker in workers {
                     let node = worker.footing.observed_node.unwrap_or(u32::MAX);
-                    seats
-                        .entry(node)
+                    seen.entry(node)
                         .or_default()
                         .extend(&worker.footing.observed);
                 }
-                let words = seats.iter_mut().map(|(node, cpus)| {
+                let words = seen.iter_mut().map(|(node, cpus)| {
                     cpus.sort_unstable();
                     cpus.dedup();
                     format!("node {node}: {}", cpulist::print(cpus))

@@ -2,8 +2,8 @@
 //! can only be on one of them: such pages are counted apart.
 
 use super::asked;
+use super::machine::Machine;
 use super::plan::Plan;
-use super::topology::Cpu;
 use crate::keys::{self, Family};
 use crate::record::LanePages;
 use crate::workload::Workload;
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) fn look(
     workload: &Workload,
     plan: &Plan,
-    available: &[Cpu],
+    machine: &Machine,
     store: &Store,
     page_bytes: u64,
 ) -> Result<Vec<LanePages>, String> {
@@ -28,12 +28,12 @@ pub(crate) fn look(
         .next_multiple_of(64);
     let mut lanes = Vec::new();
     for (writer, cpu) in (0..workload.writers).zip(&plan.cpus) {
-        let Some(cpu) = available.iter().find(|known| Some(known.id) == *cpu) else {
+        let Some(cpu) = cpu.and_then(|cpu| machine.processor(cpu)) else {
             continue;
         };
         let mut lane = Lane {
             writer,
-            node: u32::try_from(cpu.node).unwrap_or(u32::MAX),
+            node: cpu.node,
             ..Lane::default()
         };
         for index in workload.writer_keys(writer).values {

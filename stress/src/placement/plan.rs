@@ -1,7 +1,8 @@
 //! Which worker runs where: turns a workload's policies into one processor per worker. Pure, so
 //! that it can plan for machines other than this one.
 
-use super::topology::{Cpu, compact, of_node, scatter};
+use super::machine::Machine;
+use super::policy::seats;
 use crate::options::Pin;
 use crate::workload::Workload;
 
@@ -14,162 +15,186 @@ pub(crate) struct Plan {
     pub processors: usize,
     /// Whether there are more workers than processors.
     pub oversubscribed: bool,
+    /// Who told of the machine.
+    pub topology: String,
 }
 
 impl Plan {
-    /// Places the workers of a workload on some processors.
-    #[must_use]
-    pub(crate) fn new(workload: &Workload, available: &[Cpu]) -> Self {
+    /// Places the workers of a workload on a machine.
+    ///
+    /// # Errors
+    /// One line that says what the machine lacks, and which flag would put it right.
+    pub(crate) fn new(workload: &Workload, machine: &Machine) -> Result<Self, String> {
         let writers = workload.writers as usize;
         // Watchers come behind the readers, wherever those are.
         let readers = (workload.readers + workload.watchers) as usize;
-        let mut cpus = Vec::with_capacity(writers + readers);
-        let sequence = order(&workload.pin, available);
-        cpus.extend((0..writers).map(|index| at(&sequence, index)));
-        match &workload.pin_readers {
-            None => cpus.extend((writers..writers + readers).map(|index| at(&sequence, index))),
+        let place = |pin: &Pin, crews: &[usize], flag: &str| {
+            seats(pin, machine, crews).map_err(|error| format!("{error}: change {flag}"))
+        };
+        let cpus = match &workload.pin_readers {
+            None => place(&workload.pin, &[writers, readers], "--pin")?,
             Some(pin) => {
-                let sequence = order(pin, available);
-                cpus.extend((0..readers).map(|index| at(&sequence, index)));
+                let mut cpus = place(&workload.pin, &[writers], "--pin")?;
+                cpus.extend(place(pin, &[readers], "--pin-readers")?);
+                cpus
             }
-        }
+        };
         let mut used: Vec<usize> = cpus.iter().copied().flatten().collect();
         used.sort_unstable();
         used.dedup();
         let pinned = cpus.iter().all(Option::is_some);
-        let processors = if pinned { used.len() } else { available.len() };
-        Self {
+        let processors = if pinned {
+            used.len()
+        } else {
+            machine.usable().count()
+        };
+        Ok(Self {
             oversubscribed: cpus.len() > processors,
             processors,
             cpus,
-        }
+            topology: machine.source.clone(),
+        })
     }
 
-    /// Checks that nobody who was to be pinned was left to the scheduler: a node may have no
-    /// processor that this process may use.
+    /// Checks that every processor of the plan is one of the machine that may be used: a list names any. A run
+    /// finds out by trying; a plan of which nothing is run has to.
     ///
     /// # Errors
     /// One line that says which flag would put it right.
-    pub(crate) fn check(&self, workload: &Workload) -> Result<(), String> {
-        let (writers, others) = self.cpus.split_at(workload.writers as usize);
-        let readers = workload.pin_readers.as_ref();
-        for (pin, cpus, flag) in [
-            (&workload.pin, writers, "--pin"),
-            (readers.unwrap_or(&workload.pin), others, "--pin-readers"),
-        ] {
-            if *pin != Pin::None && cpus.contains(&None) {
-                return Err(format!(
-                    "no processor of '{pin}' may be used by this process: change {flag}"
-                ));
-            }
-        }
-        Ok(())
+    pub(crate) fn check(&self, workload: &Workload, machine: &Machine) -> Result<(), String> {
+        let known = |cpu: &usize| machine.processor(*cpu).is_some_and(|known| known.usable);
+        let mut asked = self.cpus.iter().enumerate();
+        let lost = asked.find_map(|(at, cpu)| Some((at, cpu.filter(|cpu| !known(cpu))?)));
+        let Some((worker, cpu)) = lost else {
+            return Ok(());
+        };
+        let reader = worker >= workload.writers as usize && workload.pin_readers.is_some();
+        let flag = if reader { "--pin-readers" } else { "--pin" };
+        Err(match machine.processor(cpu) {
+            Some(_) => format!("processor {cpu} may not be used by this process: change {flag}"),
+            None => format!("there is no processor {cpu} on this machine: change {flag}"),
+        })
     }
-}
-
-fn order(pin: &Pin, available: &[Cpu]) -> Vec<usize> {
-    match pin {
-        Pin::None => Vec::new(),
-        Pin::Compact => compact(available),
-        Pin::Scatter => scatter(available),
-        Pin::Node(node) => compact(&of_node(available, *node)),
-        Pin::List(cpus) => cpus.clone(),
-    }
-}
-
-fn at(sequence: &[usize], index: usize) -> Option<usize> {
-    sequence.get(index.checked_rem(sequence.len())?).copied()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::machine::tests::{made_up, restricted, two_sockets};
     use super::*;
 
-    fn plan(pin: Pin, pin_readers: Option<Pin>) -> Plan {
-        let cpus: Vec<Cpu> = (0..4)
-            .map(|id| Cpu {
-                id,
-                core: id,
-                ..Cpu::default()
-            })
-            .collect();
-        Plan::new(
-            &Workload {
-                writers: 2,
-                readers: 3,
-                pin,
-                pin_readers,
-                ..Workload::default()
-            },
-            &cpus,
-        )
+    fn planned(workload: &Workload, machine: &Machine) -> Plan {
+        Plan::new(workload, machine).unwrap()
+    }
+
+    fn crew(pin: &str, pin_readers: Option<&str>) -> Workload {
+        Workload {
+            writers: 2,
+            readers: 3,
+            pin: pin.parse().unwrap(),
+            pin_readers: pin_readers.map(|pin| pin.parse().unwrap()),
+            ..Workload::default()
+        }
+    }
+
+    fn flat() -> Machine {
+        made_up(&[(0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 0, 2), (0, 0, 0, 3)])
     }
 
     #[test]
     fn readers_follow_the_writers_unless_they_have_a_policy_of_their_own() {
-        let cpus = |plan: Plan| {
-            plan.cpus
+        let cpus = |pin: &str, pin_readers: Option<&str>| {
+            planned(&crew(pin, pin_readers), &flat())
+                .cpus
                 .into_iter()
                 .map(|cpu| cpu.map_or(-1, |cpu| cpu as i32))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(cpus(plan(Pin::None, None)), [-1; 5]);
-        assert_eq!(cpus(plan(Pin::Compact, None)), [0, 1, 2, 3, 0]);
-        assert_eq!(
-            cpus(plan(Pin::List(vec![3]), Some(Pin::List(vec![0, 1])))),
-            [3, 3, 0, 1, 0]
-        );
-        assert_eq!(cpus(plan(Pin::None, Some(Pin::Compact))), [-1, -1, 0, 1, 2]);
+        assert_eq!(cpus("none", None), [-1; 5]);
+        assert_eq!(cpus("compact", None), [0, 1, 2, 3, 0]);
+        assert_eq!(cpus("3", Some("0-1")), [3, 3, 0, 1, 0]);
+        assert_eq!(cpus("none", Some("compact")), [-1, -1, 0, 1, 2]);
+        assert_eq!(cpus("per-core", Some("none")), [0, 1, -1, -1, -1]);
+    }
+
+    #[test]
+    fn writers_and_readers_are_each_dealt_to_every_node() {
+        let workload = Workload {
+            writers: 4,
+            readers: 3,
+            watchers: 1,
+            ..crew("per-node", None)
+        };
+        let plan = planned(&workload, &two_sockets(true));
+        assert_eq!(plan.cpus, [0, 4, 8, 12, 1, 5, 9, 13].map(Some));
+        let own = Workload {
+            pin_readers: Some(Pin::PerCore),
+            ..workload
+        };
+        let plan = planned(&own, &two_sockets(true));
+        assert_eq!(plan.cpus, [0, 4, 8, 12, 0, 1, 2, 3].map(Some));
     }
 
     #[test]
     fn workers_of_one_node_are_on_its_processors_only() {
-        let cpus: Vec<Cpu> = (0..8)
-            .map(|id| Cpu {
-                id,
-                core: id,
-                node: id / 4 * 3,
-                ..Cpu::default()
-            })
-            .collect();
+        let place = |id: usize| ((id / 4 * 3) as u32, 0, 0, id);
+        let machine = made_up(&(0..8).map(place).collect::<Vec<_>>());
         let workload = Workload {
             writers: 3,
             readers: 2,
-            pin: Pin::Node(3),
-            ..Workload::default()
+            ..crew("node:3", None)
         };
-        let plan = Plan::new(&workload, &cpus);
+        let plan = planned(&workload, &machine);
         assert_eq!(plan.cpus, [4, 5, 6, 7, 4].map(Some));
         assert_eq!((plan.processors, plan.oversubscribed), (4, true));
-        assert_eq!(plan.check(&workload), Ok(()));
-        let nowhere = Workload {
-            pin: Pin::Node(1),
-            ..workload
+        assert_eq!(plan.topology, "a test");
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_refused_in_one_line_that_names_the_flag() {
+        let machine = restricted(two_sockets(true), &[0, 1]);
+        let refusal = |pin: &str, pin_readers: Option<&str>| {
+            let refused = Plan::new(&crew(pin, pin_readers), &machine).unwrap_err();
+            assert_eq!(refused.lines().count(), 1);
+            refused
         };
-        let refused = Plan::new(&nowhere, &cpus).check(&nowhere).unwrap_err();
-        assert!(
-            refused.contains("node:1") && refused.contains("--pin"),
-            "{refused}"
-        );
+        for pin in ["node:7", "node:1", "llc:9", "llc:1"] {
+            assert!(refusal(pin, None).ends_with("change --pin"), "{pin}");
+            let readers = refusal("none", Some(pin));
+            assert!(readers.ends_with("change --pin-readers"), "{readers}");
+        }
+        // Nobody is there to be misplaced.
+        let nobody = Workload {
+            readers: 0,
+            ..crew("compact", Some("node:7"))
+        };
+        assert!(Plan::new(&nobody, &machine).is_ok());
+    }
+
+    #[test]
+    fn a_list_of_processors_that_are_not_there_is_noticed() {
+        let machine = restricted(flat(), &[0, 1]);
+        let check = |pin: &str, pin_readers: Option<&str>| {
+            let workload = crew(pin, pin_readers);
+            planned(&workload, &machine).check(&workload, &machine)
+        };
+        assert_eq!(check("0-1", Some("1")), Ok(()));
+        assert_eq!(check("none", None), Ok(()));
+        let refused = check("0,9", None).unwrap_err();
+        assert!(refused.contains("no processor 9") && refused.ends_with("--pin"));
+        let refused = check("0", Some("3")).unwrap_err();
+        assert!(refused.contains("processor 3 may not") && refused.ends_with("--pin-readers"));
     }
 
     #[test]
     fn more_workers_than_processors_are_noticed() {
-        assert!(plan(Pin::None, None).oversubscribed);
-        let two = plan(Pin::List(vec![1]), Some(Pin::List(vec![2])));
+        assert!(planned(&crew("none", None), &flat()).oversubscribed);
+        let two = planned(&crew("1", Some("2")), &flat());
         assert_eq!((two.processors, two.oversubscribed), (2, true));
-        let cpus: Vec<Cpu> = (0..4)
-            .map(|id| Cpu {
-                id,
-                core: id,
-                ..Cpu::default()
-            })
-            .collect();
         let few = Workload {
             writers: 1,
             readers: 3,
             ..Workload::default()
         };
-        assert!(!Plan::new(&few, &cpus).oversubscribed);
+        assert!(!planned(&few, &flat()).oversubscribed);
     }
 }

@@ -1,189 +1,172 @@
-//! The processors that this process may use and how they lie to each other, from the affinity mask
-//! and `/sys`. What `/sys` does not tell (containers) counts as one package with one node; nodes
-//! need not start at 0 nor be dense.
+//! What `topology` makes: a machine, and the placement that a run of some workers would have there. Runs
+//! nothing.
 
-use std::collections::BTreeMap;
-use std::fs;
+use super::draw::draw;
+use super::machine::Machine;
+use super::plan::Plan;
+use super::source::{MachineSource, this_machine};
+use crate::options::Pin;
+use crate::record::SCHEMA_VERSION;
+use crate::run::RunError;
+use crate::worker::Role;
+use crate::workload::Workload;
+use serde::{Deserialize, Serialize};
 
-/// One processor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cpu {
-    /// Its number.
-    pub id: usize,
-    /// Its NUMA node.
-    pub node: usize,
-    /// Its package.
-    pub package: usize,
-    /// Its last-level cache, by the first processor that shares it.
-    pub cache: usize,
-    /// Its core, unique within the package.
-    pub core: usize,
+/// What to look at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TopologyPlan {
+    /// The machine; this one where there is none.
+    pub source: Option<MachineSource>,
+    /// The workload whose workers are to be placed on it; only they and their policies matter.
+    pub workload: Option<Workload>,
 }
 
-/// Returns the processors that this process may use.
-#[must_use]
-pub(crate) fn available() -> Vec<Cpu> {
-    let nodes = nodes();
-    let allowed = core_affinity::get_core_ids().unwrap_or_default();
-    allowed
-        .into_iter()
-        .map(|core| {
-            let base = format!("/sys/devices/system/cpu/cpu{}", core.id);
-            Cpu {
-                id: core.id,
-                node: nodes.get(&core.id).copied().unwrap_or(0),
-                package: number(&format!("{base}/topology/physical_package_id")).unwrap_or(0),
-                cache: last_cache(&base).unwrap_or(0),
-                core: number(&format!("{base}/topology/core_id")).unwrap_or(core.id),
-            }
-        })
-        .collect()
+/// A machine, and a placement on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // Documented in results/README.md, field by field.
+pub struct TopologyRecord {
+    pub schema_version: u32,
+    pub kind: String,
+    pub machine: Machine,
+    pub placement: Option<PlannedPlacement>,
 }
 
-/// Orders processors so that neighbours come one after the other: sibling threads, then cores of a
-/// cache, a package, a node.
-#[must_use]
-pub(crate) fn compact(cpus: &[Cpu]) -> Vec<usize> {
-    let mut cpus = cpus.to_vec();
-    cpus.sort_by_key(|cpu| (cpu.node, cpu.package, cpu.cache, cpu.core, cpu.id));
-    cpus.iter().map(|cpu| cpu.id).collect()
+/// Where workers would be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct PlannedPlacement {
+    pub pin: Pin,
+    pub pin_readers: Option<Pin>,
+    pub processors: usize,
+    pub oversubscribed: bool,
+    pub workers: Vec<PlannedWorker>,
 }
 
-/// Orders processors so that neighbours come as late as possible: one core of each node in turn,
-/// within a node one of each cache in turn, sibling threads after all cores.
-#[must_use]
-pub(crate) fn scatter(cpus: &[Cpu]) -> Vec<usize> {
-    let mut sorted = cpus.to_vec();
-    sorted.sort_by_key(|cpu| (cpu.node, cpu.package, cpu.cache, cpu.core, cpu.id));
-    let rank = |counts: &mut BTreeMap<Vec<usize>, usize>, key: Vec<usize>| {
-        let next = counts.entry(key).or_insert(0);
-        *next += 1;
-        *next - 1
+/// Where one worker would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct PlannedWorker {
+    pub worker: u32,
+    pub role: Role,
+    pub processor: Option<usize>,
+    pub node: Option<u32>,
+    pub cache: Option<usize>,
+}
+
+/// Looks at a machine and places workers on it.
+///
+/// # Errors
+/// [`RunError::Usage`]: a machine that cannot be read, or a placement that it cannot serve.
+pub fn topology(plan: &TopologyPlan) -> Result<TopologyRecord, RunError> {
+    let machine = match &plan.source {
+        Some(source) => source.read().map_err(RunError::Usage)?,
+        None => this_machine(),
     };
-    let (mut siblings, mut cores) = (BTreeMap::new(), BTreeMap::new());
-    let mut caches: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
-    let mut keyed: Vec<_> = sorted
-        .into_iter()
-        .map(|cpu| {
-            let sibling = rank(&mut siblings, vec![cpu.node, cpu.package, cpu.core]);
-            let core = rank(&mut cores, vec![sibling, cpu.node, cpu.package, cpu.cache]);
-            let known = caches.entry(cpu.node).or_default();
-            let cache = known
-                .iter()
-                .position(|&cache| cache == (cpu.package, cpu.cache))
-                .unwrap_or_else(|| {
-                    known.push((cpu.package, cpu.cache));
-                    known.len() - 1
-                });
-            ((sibling, core, cache, cpu.node), cpu.id)
-        })
-        .collect();
-    keyed.sort_unstable();
-    keyed.into_iter().map(|(_, id)| id).collect()
+    let placement = plan.workload.as_ref();
+    let placement = placement.map(|workload| place(workload, &machine));
+    Ok(TopologyRecord {
+        schema_version: SCHEMA_VERSION,
+        kind: "topology".to_owned(),
+        placement: placement.transpose().map_err(RunError::Usage)?,
+        machine,
+    })
 }
 
-/// Leaves the processors of one node.
+/// Draws a record, 100 columns wide.
 #[must_use]
-pub(crate) fn of_node(cpus: &[Cpu], node: usize) -> Vec<Cpu> {
-    cpus.iter()
-        .copied()
-        .filter(|cpu| cpu.node == node)
-        .collect()
+pub fn topology_summary(record: &TopologyRecord) -> String {
+    draw(&record.machine, record.placement.as_ref())
 }
 
-/// Maps processors to nodes.
-fn nodes() -> BTreeMap<usize, usize> {
-    let mut nodes = BTreeMap::new();
-    for node in online_nodes() {
-        let list = fs::read_to_string(format!("/sys/devices/system/node/node{node}/cpulist"))
-            .unwrap_or_default();
-        // A node without processors has an empty list.
-        for cpu in crate::cpulist::parse(list.trim()).unwrap_or_default() {
-            nodes.insert(cpu, node as usize);
+/// Places the workers of a workload on a machine.
+pub(super) fn place(workload: &Workload, machine: &Machine) -> Result<PlannedPlacement, String> {
+    workload.validate()?;
+    let plan = Plan::new(workload, machine)?;
+    plan.check(workload, machine)?;
+    let workers = (0..).zip(&plan.cpus).map(|(worker, &processor)| {
+        let known = processor.and_then(|cpu| machine.processor(cpu));
+        let role = match worker {
+            _ if worker < workload.writers => Role::Writer,
+            _ if worker < workload.writers + workload.readers => Role::Reader,
+            _ => Role::Watcher,
+        };
+        PlannedWorker {
+            worker,
+            role,
+            processor,
+            node: known.map(|known| known.node),
+            cache: known.and_then(|known| known.cache),
         }
-    }
-    nodes
-}
-
-/// Lists the nodes that there are, those without memory too; where `/sys` does not tell, those that
-/// have memory.
-#[must_use]
-pub(crate) fn online_nodes() -> Vec<u32> {
-    let text = fs::read_to_string("/sys/devices/system/node/online").unwrap_or_default();
-    let listed = crate::cpulist::parse(text.trim()).unwrap_or_default();
-    let online: Vec<u32> = listed
-        .into_iter()
-        .filter_map(|node| node.try_into().ok())
-        .collect();
-    if online.is_empty() {
-        splinter::numa_nodes()
-    } else {
-        online
-    }
-}
-
-fn last_cache(base: &str) -> Option<usize> {
-    let lists = (0..8).map_while(|index| {
-        fs::read_to_string(format!("{base}/cache/index{index}/shared_cpu_list")).ok()
     });
-    crate::cpulist::parse(lists.last()?.trim())
-        .ok()?
-        .first()
-        .copied()
-}
-
-fn number(path: &str) -> Option<usize> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
+    Ok(PlannedPlacement {
+        pin: workload.pin.clone(),
+        pin_readers: workload.pin_readers.clone(),
+        processors: plan.processors,
+        oversubscribed: plan.oversubscribed,
+        workers: workers.collect(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Two nodes (numbered 1 and 4) of two cores with two threads each, numbered as Linux does:
-    /// siblings last.
-    fn machine() -> Vec<Cpu> {
-        (0..8)
-            .map(|id| {
-                let core = id % 4;
-                Cpu {
-                    id,
-                    node: if core < 2 { 1 } else { 4 },
-                    package: core / 2,
-                    cache: core / 2 * 2,
-                    core: core % 2,
-                }
-            })
-            .collect()
+    #[test]
+    fn this_machine_is_told_of_without_a_placement_unless_one_is_asked_for() {
+        let record = topology(&TopologyPlan::default()).unwrap();
+        assert_eq!(
+            (record.kind.as_str(), &record.placement),
+            ("topology", &None)
+        );
+        let workload = Workload {
+            writers: 3,
+            readers: 1,
+            watchers: 1,
+            pin: Pin::PerCore,
+            pin_readers: Some(Pin::None),
+            ..Workload::default()
+        };
+        let plan = TopologyPlan {
+            workload: Some(workload),
+            ..TopologyPlan::default()
+        };
+        let record = topology(&plan).unwrap();
+        let placement = record.placement.as_ref().unwrap();
+        let workers = &placement.workers;
+        assert_eq!(workers.len(), 5);
+        assert!(workers[..3].iter().all(|worker| worker.processor.is_some()));
+        assert!(workers[..3].iter().all(|worker| worker.node.is_some()));
+        assert!(workers[3..].iter().all(|worker| worker.processor.is_none()));
+        assert_eq!(workers[3].role, Role::Reader);
+        assert_eq!(workers[4].role, Role::Watcher);
+        let text = serde_json::to_string(&record).unwrap();
+        assert_eq!(
+            serde_json::from_str::<TopologyRecord>(&text).unwrap(),
+            record
+        );
     }
 
     #[test]
-    fn compact_fills_cores_then_nodes() {
-        assert_eq!(compact(&machine()), [0, 4, 1, 5, 2, 6, 3, 7]);
-    }
-
-    #[test]
-    fn scatter_takes_nodes_in_turn_and_siblings_last() {
-        assert_eq!(scatter(&machine()), [0, 2, 1, 3, 4, 6, 5, 7]);
-    }
-
-    #[test]
-    fn scatter_takes_caches_of_a_node_in_turn() {
-        let cpus: Vec<Cpu> = (0..4)
-            .map(|id| Cpu {
-                id,
-                core: id,
-                cache: id / 2 * 2,
-                ..Cpu::default()
-            })
-            .collect();
-        assert_eq!(scatter(&cpus), [0, 2, 1, 3]);
-    }
-
-    #[test]
-    fn this_machine_has_processors() {
-        let cpus = available();
-        assert!(!cpus.is_empty());
-        assert_eq!(compact(&cpus).len(), scatter(&cpus).len());
+    fn nothing_is_planned_that_could_not_be_run() {
+        let refused = |pin: &str, writers: u32| {
+            let workload = Workload {
+                writers,
+                readers: 0,
+                pin: pin.parse().unwrap(),
+                ..Workload::default()
+            };
+            let plan = TopologyPlan {
+                workload: Some(workload),
+                ..TopologyPlan::default()
+            };
+            match topology(&plan) {
+                Err(RunError::Usage(line)) => line,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(refused("1023", 1).contains("--pin"));
+        assert!(refused("node:900", 1).contains("--pin"));
+        assert!(refused("compact", 0).contains("--writers"));
+        assert!(refused("compact", u32::MAX).contains("--writers"));
     }
 }

@@ -2,6 +2,7 @@
 //! everything shared is looked at once a batch.
 
 use super::checks::Faults;
+use super::pacing::{Closed, Pace};
 use super::{Post, Report};
 use crate::block::{Cell, Counts, Phase};
 use crate::history::Event;
@@ -9,6 +10,7 @@ use crate::history::tape::Tape;
 use crate::latency::Latencies;
 use crate::mix::Op;
 use crate::options::Span;
+use crate::pace::Turn;
 use crate::placement::Footing;
 use crate::target::Miss;
 use std::sync::atomic::Ordering::SeqCst;
@@ -19,10 +21,11 @@ const BATCH: u32 = 256;
 /// Batches between two looks at the processor.
 const LOOKS: u32 = 16;
 
-/// A worker's counters, clock and view of the run.
+/// A worker's counters, clock and view of the run. What only a pace needs is compiled for those who have one.
 #[derive(Debug)]
-pub(crate) struct Desk<'a> {
+pub(crate) struct Desk<'a, P = Closed> {
     post: Post<'a>,
+    pace: P,
     cell: Cell<'a>,
     counts: [Counts; Op::COUNT],
     ops: Vec<Op>,
@@ -43,9 +46,14 @@ pub(crate) struct Desk<'a> {
     ended: bool,
 }
 
-impl<'a> Desk<'a> {
+impl<'a, P: Pace> Desk<'a, P> {
     /// Prepares for some operations; touches all its memory.
-    pub(super) fn new(post: &Post<'a>, footing: Footing, ops: impl Iterator<Item = Op>) -> Self {
+    pub(super) fn new(
+        post: &Post<'a>,
+        pace: P,
+        footing: Footing,
+        ops: impl Iterator<Item = Op>,
+    ) -> Self {
         let ops: Vec<Op> = ops.collect();
         let every = if post.workload.histogram {
             post.workload.sample
@@ -58,6 +66,7 @@ impl<'a> Desk<'a> {
         }
         Self {
             post: *post,
+            pace,
             tape,
             times: (0, 0),
             cell: post.block.cell(post.worker),
@@ -80,6 +89,32 @@ impl<'a> Desk<'a> {
         self.post.ready(self.footing.placed());
         self.post.block.wait_for_start();
         self.footing.start();
+        self.pace.restart(splinter::cycles(), false);
+    }
+
+    /// Waits until the next operation is to start, where that is planned; to be asked before each. Tells whether to
+    /// go on.
+    #[inline]
+    pub(super) fn turn(&mut self) -> bool {
+        if P::OPEN { self.wait_for_turn() } else { true }
+    }
+
+    fn wait_for_turn(&mut self) -> bool {
+        let mut shown = false;
+        loop {
+            match self.pace.turn() {
+                Turn::Start => return true,
+                Turn::Look => {
+                    // Whoever rarely starts shows what it did as soon as it is done.
+                    if !std::mem::replace(&mut shown, true) {
+                        self.show();
+                    }
+                    if self.phase_with(false) >= Phase::Stop {
+                        return false;
+                    }
+                }
+            }
+        }
     }
 
     /// Tells whether to go on; to be asked before each attempt.
@@ -110,6 +145,9 @@ impl<'a> Desk<'a> {
             if due && result.is_ok() {
                 // Counters of two processors may be a few cycles apart.
                 self.latencies.record(op, end.saturating_sub(start));
+                if P::OPEN {
+                    self.pace.record(op, end);
+                }
             }
             result
         } else {
@@ -168,6 +206,11 @@ impl<'a> Desk<'a> {
 
     /// Looks where the run is, and begins to count when it is time to.
     pub(super) fn phase(&mut self) -> Phase {
+        self.phase_with(true)
+    }
+
+    /// Does as [`Desk::phase`], with an operation at hand or between two.
+    fn phase_with(&mut self, at_hand: bool) -> Phase {
         if self.batches.is_multiple_of(LOOKS) {
             self.footing.look();
         }
@@ -176,6 +219,8 @@ impl<'a> Desk<'a> {
         if phase == Phase::Measure && !self.measuring {
             self.counts = [Counts::default(); Op::COUNT];
             self.latencies.reset();
+            // From when it began, not from when this worker came to see it.
+            self.pace.restart(self.post.block.measured_since(), at_hand);
             self.measuring = true;
             if let Span::Ops(ops) = self.post.workload.span {
                 self.share = ops.div_ceil(u64::from(self.post.workload.operators()));
@@ -210,6 +255,7 @@ impl<'a> Desk<'a> {
             // Stopped before anything counted.
             self.counts = [Counts::default(); Op::COUNT];
             self.latencies.reset();
+            self.pace.restart(self.window.1, false);
             self.window.0 = self.window.1;
         }
         self.show();
@@ -217,7 +263,16 @@ impl<'a> Desk<'a> {
         if let Some(tape) = &self.tape {
             tape.finish();
         }
+        let mut histograms = self.latencies.encode();
+        histograms.extend(self.pace.encode());
         Report {
+            paced: if self.measuring {
+                let until = self.post.block.measured_until();
+                let end = until.map_or(self.window.1, |until| until.min(self.window.1));
+                self.pace.sum_up(end, self.share)
+            } else {
+                None
+            },
             worker: self.post.worker,
             role: self.post.role(),
             footing: self.footing,
@@ -226,7 +281,7 @@ impl<'a> Desk<'a> {
                 .iter()
                 .map(|&op| (op.name().to_owned(), self.counts[op as usize]))
                 .collect(),
-            histograms: self.latencies.encode(),
+            histograms,
             faults,
             window: self.window,
             worked_ns: self.worked_ns,

@@ -2,6 +2,7 @@
 
 use super::checks::{Checks, Faults};
 use super::desk::Desk;
+use super::pacing::Pace;
 use super::{Post, buffer_len};
 use crate::choice::Sampler;
 use crate::history::{self, Act, objects::Objects};
@@ -63,7 +64,7 @@ impl Samplers {
     }
 
     /// Draws a key for an operation.
-    #[inline]
+    #[inline(always)]
     pub(super) fn draw(&self, op: Op, rng: &mut Rng) -> u64 {
         match op {
             Op::Int | Op::ReadInt => self.counters.draw(rng),
@@ -94,8 +95,8 @@ impl ReaderLoop {
     }
 
     /// Reads until told to stop.
-    pub(super) fn run(&mut self, desk: &mut Desk<'_>, target: &impl Reads) {
-        while desk.go_on() {
+    pub(super) fn run<P: Pace>(&mut self, desk: &mut Desk<'_, P>, target: &impl Reads) {
+        while desk.turn() && desk.go_on() {
             let op = self.draw.draw(&mut self.rng);
             let index = self.samplers.draw(op, &mut self.rng);
             let outcome = match op {
@@ -115,8 +116,13 @@ impl ReaderLoop {
         self.checks.faults
     }
 
-    #[inline]
-    fn get(&mut self, desk: &mut Desk<'_>, target: &impl Reads, index: u64) -> Result<(), Miss> {
+    #[inline(always)]
+    fn get<P: Pace>(
+        &mut self,
+        desk: &mut Desk<'_, P>,
+        target: &impl Reads,
+        index: u64,
+    ) -> Result<(), Miss> {
         let key = keys::name(Family::Value, index);
         let got = if desk.records() && self.wants_view() {
             desk.attempt(Op::Get, || target.view(&key, &mut self.buf))
@@ -138,10 +144,10 @@ impl ReaderLoop {
         Ok(())
     }
 
-    #[inline]
-    fn read_int(
+    #[inline(always)]
+    fn read_int<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_>,
+        desk: &mut Desk<'_, P>,
         target: &impl Reads,
         index: u64,
     ) -> Result<(), Miss> {
@@ -159,9 +165,9 @@ impl ReaderLoop {
         Ok(())
     }
 
-    fn read_tandem(
+    fn read_tandem<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_>,
+        desk: &mut Desk<'_, P>,
         target: &impl Reads,
         index: u64,
     ) -> Result<(), Miss> {
@@ -178,9 +184,9 @@ impl ReaderLoop {
         Ok(())
     }
 
-    fn read_vector(
+    fn read_vector<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_>,
+        desk: &mut Desk<'_, P>,
         target: &impl Reads,
         index: u64,
     ) -> Result<(), Miss> {
@@ -199,7 +205,7 @@ impl ReaderLoop {
 
     /// Tells whether the next read is to go by a view: one of a few, so that both ways of reading have a part in
     /// the history.
-    #[inline]
+    #[inline(always)]
     fn wants_view(&mut self) -> bool {
         self.until_view = self.until_view.checked_sub(1).unwrap_or(VIEWS);
         self.until_view == 0

@@ -1,9 +1,11 @@
 //! The writer's loop: draw an operation and a key, make the value, try until it is no longer
 //! `Again`, note what was acknowledged. An operation that finds its key gone, or an append that
-//! finds it full, is followed by a set of that key.
+//! finds it full, is followed by a set of that key. The loop is compiled once for each pace; what it consists of is inlined
+//! always, since the compiler does so by itself only for functions with one caller.
 
 use super::checks::{Checks, Faults};
 use super::desk::Desk;
+use super::pacing::Pace;
 use super::reader::Samplers;
 use super::{Post, buffer_len};
 use crate::choice::KeyChoice;
@@ -85,10 +87,13 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Works until told to stop.
-    pub(super) fn run(&mut self, desk: &mut Desk<'_>, target: &mut impl Writes) {
+    pub(super) fn run<P: Pace>(&mut self, desk: &mut Desk<'_, P>, target: &mut impl Writes) {
         loop {
             let task = self.next();
             self.prepare(&task);
+            if !desk.turn() {
+                return;
+            }
             let outcome = loop {
                 if !desk.go_on() {
                     return;
@@ -120,7 +125,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Draws the next operation.
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Task {
         let (op, index) = match self.wants_set.take() {
             Some(index) => (Op::Set, index),
@@ -156,7 +161,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Makes the value that the operation will write.
-    #[inline]
+    #[inline(always)]
     fn prepare(&mut self, task: &Task) {
         if !self.oracle {
             return;
@@ -188,10 +193,10 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Tries it once.
-    #[inline]
-    fn attempt(
+    #[inline(always)]
+    fn attempt<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_>,
+        desk: &mut Desk<'_, P>,
         target: &mut impl Writes,
         task: &Task,
     ) -> Result<(), Miss> {
@@ -260,7 +265,7 @@ impl<'a> WriterLoop<'a> {
 
     /// Checks a value that this writer read; where it is the only one to write the key, against its
     /// ledger too.
-    #[inline]
+    #[inline(always)]
     fn check_own(&mut self, task: &Task, len: usize) -> Option<Stamp> {
         let (_, last) = self.checks.value(task.index, &task.key, &self.buf[..len])?;
         let Some(entry) = self.entry(Op::Get, task.index).filter(|_| self.alone) else {
@@ -279,7 +284,10 @@ impl<'a> WriterLoop<'a> {
 
     /// Records a change of a value.
     #[inline]
-    fn record(&self, desk: &mut Desk<'_>, task: &Task, act: Act, len: usize, version: Version) {
+    fn record<P>(&self, desk: &mut Desk<'_, P>, task: &Task, act: Act, len: usize, version: Version)
+    where
+        P: Pace,
+    {
         desk.record(|| {
             let id = history::id(self.id, task.seq);
             let event = self.objects.event(Family::Value, task.index, act, id);
@@ -293,7 +301,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Records that a group was written.
-    fn record_group(&self, desk: &mut Desk<'_>, task: &Task) {
+    fn record_group<P: Pace>(&self, desk: &mut Desk<'_, P>, task: &Task) {
         let id = history::id(self.id, task.seq);
         desk.record(|| {
             self.objects
@@ -312,7 +320,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Notes what the store acknowledged.
-    #[inline]
+    #[inline(always)]
     fn note(&mut self, task: &Task) {
         let Some(entry) = self.entry(task.op, task.index) else {
             return;
@@ -354,7 +362,7 @@ impl<'a> WriterLoop<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn entry(&self, op: Op, index: u64) -> Option<Entry<'a>> {
         self.ledger
             .as_ref()

@@ -1,0 +1,44 @@
+//! A folder for what a contender keeps, in shared memory where there is some; it is removed with all that is in it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The folder.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes a folder of its own.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn new(name: &str) -> io::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let memory = Path::new("/dev/shm");
+        let base = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = base.join(format!(
+            "splinter-peers-{}-{number}-{name}",
+            std::process::id()
+        ));
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Returns where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed cannot be helped here.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

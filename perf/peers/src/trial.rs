@@ -1,0 +1,377 @@
+//! The comparison: every contender takes one short sample a round, in an order drawn anew, so that whatever disturbs the
+//! machine disturbs all of them alike; a ratio is one of the same round. Knows no store.
+
+use crate::contender::{Contender, Make};
+use crate::record::{Cell, Entrant, Plan, Ratio};
+use splinter_perf::rng::Rng;
+use splinter_perf::stats::{Summary, bootstrap::bootstrap, median};
+use splinter_stress::peer::Drive;
+use splinter_stress::{KeyChoice, Percentiles, Pin, RunError, Span, ValueLen, Warmup, Workload};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Resamples of the intervals, and their level.
+const RESAMPLES: usize = 2_000;
+const LEVEL: f64 = 0.95;
+
+/// Of how many attempts one is timed: the clock costs more than some of the operations.
+const TIMED_ONE_OF: u32 = 64;
+
+/// A load that contenders are put under.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Its writers and readers on so many processors.
+    pub(crate) workers: fn(usize) -> [usize; 2],
+}
+
+/// The loads, from the simplest on.
+pub(crate) const LOADS: [Load; 4] = [
+    Load {
+        name: "one gets",
+        workers: |_| [0, 1],
+    },
+    Load {
+        name: "one sets",
+        workers: |_| [1, 0],
+    },
+    Load {
+        name: "one sets, others get",
+        workers: |processors| [1, processors.saturating_sub(1).max(1)],
+    },
+    Load {
+        name: "all get and set",
+        workers: |processors| [processors.max(2), 0],
+    },
+];
+
+impl Load {
+    /// Returns the workload of a sample.
+    pub(crate) fn workload(&self, plan: &Plan, processors: usize) -> Workload {
+        let [writers, readers] =
+            (self.workers)(processors).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        let mixed = writers > 1;
+        Workload {
+            writers,
+            readers,
+            keys: plan.keys,
+            key_choice: KeyChoice::Uniform,
+            value_len: ValueLen::Fixed(plan.value_len),
+            mix: if mixed { "set=1,get=1" } else { "set" }
+                .parse()
+                .expect("a mix"),
+            span: Span::DurationMs(plan.sample_ms),
+            warmup: Warmup::For(Duration::from_millis(plan.warmup_ms)),
+            pin: Pin::Scatter,
+            seed: plan.seed,
+            oracle: false,
+            sample: TIMED_ONE_OF,
+            ..Workload::default()
+        }
+    }
+}
+
+/// Puts contenders under a load, as many rounds as the plan has. `watch` is told what comes next; `ended` whether the
+/// user wants it to end.
+pub(crate) fn compare(
+    load: &Load,
+    plan: &Plan,
+    processors: usize,
+    makes: &[(&'static str, Make)],
+    more: Vec<Result<Contender, String>>,
+    watch: &mut dyn FnMut(&str),
+    ended: &dyn Fn() -> bool,
+) -> Cell {
+    let workload = load.workload(plan, processors);
+    let mut entrants = Vec::new();
+    let mut contenders = Vec::new();
+    let made = makes.iter().map(|(name, make)| {
+        watch(&format!("{}: preparing {name}", load.name));
+        (*name, make(&workload))
+    });
+    let made: Vec<_> = made.collect();
+    for (name, made) in made
+        .into_iter()
+        .chain(more.into_iter().map(|made| ("library", made)))
+    {
+        match made {
+            Ok(contender) => {
+                entrants.push(Entrant::of(&contender));
+                contenders.push(contender);
+            }
+            Err(why) => entrants.push(Entrant::absent(name, why)),
+        }
+    }
+    // Those that are absent have no place in the rounds.
+    let places: Vec<usize> = (0..entrants.len())
+        .filter(|&at| entrants[at].problem.is_none())
+        .collect();
+    for (contender, &place) in contenders.iter().zip(&places) {
+        watch(&format!("{}: proving {}", load.name, contender.name));
+        prove(contender, &workload, &mut entrants[place]);
+    }
+    let mut rng = Rng::new(plan.seed);
+    let mut order: Vec<usize> = (0..contenders.len()).collect();
+    let mut rounds = 0;
+    while rounds < plan.rounds && !ended() {
+        rounds += 1;
+        rng.shuffle(&mut order);
+        for &at in &order {
+            watch(&format!(
+                "{}: round {rounds} of {}, {}",
+                load.name, plan.rounds, contenders[at].name
+            ));
+            let entrant = &mut entrants[places[at]];
+            if entrant.problem.is_none() && !ended() {
+                sample(&contenders[at], &workload, entrant);
+            }
+        }
+    }
+    judge(&mut entrants, plan.seed);
+    Cell {
+        load: load.name.to_owned(),
+        config: workload,
+        entrants,
+    }
+}
+
+/// Drives a contender once with every read checked.
+fn prove(contender: &Contender, workload: &Workload, entrant: &mut Entrant) {
+    if !contender.checked {
+        return;
+    }
+    let checked = Workload {
+        oracle: true,
+        ..workload.clone()
+    };
+    match (contender.drive)(&checked) {
+        Ok(drive) => {
+            entrant.torn_reads = Some(drive.torn_reads);
+            if drive.unexpected_errors + drive.spurious_misses > 0 {
+                entrant.problem = Some(complaint(&drive));
+            }
+        }
+        Err(error) => entrant.problem = Some(error.to_string()),
+    }
+}
+
+/// Takes one sample.
+fn sample(contender: &Contender, workload: &Workload, entrant: &mut Entrant) {
+    match (contender.drive)(workload) {
+        Ok(drive) if drive.totals.counts.failures == 0 => {
+            // A sample that was cut short is none.
+            if drive.totals.counts.successes == 0 && !drive.interrupted {
+                entrant.problem =
+                    Some("nothing succeeded in a whole sample: use longer ones".to_owned());
+            } else if !drive.interrupted {
+                entrant.rounds.push(drive.totals.goodput_per_s);
+                entrant.latency_ns = latencies(&drive);
+            }
+        }
+        Ok(drive) => {
+            entrant.problem = Some(format!(
+                "{} operations failed",
+                drive.totals.counts.failures
+            ))
+        }
+        Err(error @ (RunError::Usage(_) | RunError::Failed(_))) => {
+            entrant.problem = Some(error.to_string())
+        }
+    }
+}
+
+fn complaint(drive: &Drive) -> String {
+    let first = drive.notes.first().map_or("", String::as_str);
+    format!(
+        "{} errors and {} misses: {first}",
+        drive.unexpected_errors, drive.spurious_misses
+    )
+}
+
+fn latencies(drive: &Drive) -> BTreeMap<String, Percentiles> {
+    let timed = drive
+        .operations
+        .iter()
+        .filter(|(_, operation)| operation.latency_ns.samples > 0);
+    timed
+        .map(|(name, operation)| (name.clone(), operation.latency_ns))
+        .collect()
+}
+
+/// Holds every contender against the one of ours that is asked in the same way.
+fn judge(entrants: &mut [Entrant], seed: u64) {
+    let ours: BTreeMap<String, Vec<f64>> = entrants
+        .iter()
+        .filter(|entrant| entrant.name.starts_with("splinter"))
+        .map(|entrant| (entrant.name.clone(), entrant.rounds.clone()))
+        .collect();
+    for entrant in entrants {
+        let by_handle = entrant.name.ends_with("by handle");
+        let name = if by_handle {
+            "splinter, by handle"
+        } else {
+            "splinter"
+        };
+        entrant.goodput_per_s =
+            Summary::of(entrant.rounds.iter().copied()).map(|summary| summary.median);
+        let Some(ours) = ours.get(name).filter(|_| entrant.name != name) else {
+            continue;
+        };
+        let ratios: Vec<f64> = ours
+            .iter()
+            .zip(&entrant.rounds)
+            .map(|(ours, theirs)| ours / theirs)
+            .collect();
+        let ratio = Summary::of(ratios.iter().copied())
+            .zip(bootstrap(&ratios, median, LEVEL, RESAMPLES, seed));
+        entrant.ratio = ratio.map(|(summary, interval)| Ratio {
+            of: name.to_owned(),
+            median: summary.median,
+            low: interval.low,
+            high: interval.high,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LOADS, compare};
+    use crate::contender::{Contender, Make};
+    use crate::record::Plan;
+    use splinter_stress::Workload;
+    use splinter_stress::peer::{Link, Miss, Peer};
+    use std::cell::RefCell;
+
+    /// Answers everything, or nothing.
+    struct Fake {
+        broken: bool,
+    }
+
+    impl Peer for Fake {
+        type Link = Self;
+
+        fn link(&self, _: bool) -> Result<Self, String> {
+            Ok(Self {
+                broken: self.broken,
+            })
+        }
+    }
+
+    impl Link for Fake {
+        fn get(&mut self, _: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
+            if self.broken {
+                Err(Miss::NotFound)
+            } else {
+                Ok(buf.len().min(64))
+            }
+        }
+
+        fn set(&mut self, _: &[u8], _: &[u8]) -> Result<(), Miss> {
+            Ok(())
+        }
+    }
+
+    fn fake(name: &str, broken: bool, workload: &Workload) -> Result<Contender, String> {
+        Ok(Contender::new(name, "1", workload, Fake { broken })?.unchecked())
+    }
+
+    const MAKES: [(&str, Make); 4] = [
+        ("splinter", |workload| fake("splinter", false, workload)),
+        ("absent", |_| Err("it is not there".to_owned())),
+        ("broken", |workload| fake("broken", true, workload)),
+        ("other", |workload| fake("other", false, workload)),
+    ];
+
+    fn plan() -> Plan {
+        Plan {
+            rounds: 3,
+            sample_ms: 5,
+            warmup_ms: 0,
+            keys: 64,
+            value_len: 64,
+            seed: 1,
+            quick: true,
+        }
+    }
+
+    #[test]
+    fn every_contender_has_one_sample_a_round_and_those_that_cannot_say_why() {
+        let steps = RefCell::new(Vec::new());
+        let mut watch = |step: &str| steps.borrow_mut().push(step.to_owned());
+        let cell = compare(
+            &LOADS[0],
+            &plan(),
+            1,
+            &MAKES,
+            Vec::new(),
+            &mut watch,
+            &|| false,
+        );
+        let entrant = |name: &str| {
+            cell.entrants
+                .iter()
+                .find(|entrant| entrant.name == name)
+                .unwrap()
+        };
+        assert_eq!(entrant("splinter").rounds.len(), 3);
+        let other = entrant("other");
+        assert_eq!(other.rounds.len(), 3);
+        let ratio = other.ratio.as_ref().unwrap();
+        assert_eq!(ratio.of, "splinter");
+        assert!(
+            ratio.low <= ratio.median && ratio.median <= ratio.high,
+            "{ratio:?}"
+        );
+        assert!(entrant("splinter").ratio.is_none());
+        assert_eq!(
+            entrant("absent").problem.as_deref(),
+            Some("it is not there")
+        );
+        assert!(
+            entrant("broken")
+                .problem
+                .as_deref()
+                .unwrap()
+                .contains("failed")
+        );
+        assert!(entrant("broken").rounds.is_empty());
+        assert!(
+            steps
+                .borrow()
+                .iter()
+                .any(|step| step.contains("round 3 of 3"))
+        );
+    }
+
+    #[test]
+    fn it_ends_when_the_user_wants_it_and_keeps_what_it_has() {
+        let rounds = RefCell::new(0);
+        let mut watch = |step: &str| *rounds.borrow_mut() += u32::from(step.contains("round 2"));
+        let ended = || *rounds.borrow() > 0;
+        let cell = compare(
+            &LOADS[1],
+            &plan(),
+            1,
+            &MAKES[..1],
+            Vec::new(),
+            &mut watch,
+            &ended,
+        );
+        assert_eq!(cell.entrants[0].rounds.len(), 1);
+    }
+
+    #[test]
+    fn every_load_is_a_sound_workload_on_small_and_large_machines() {
+        for processors in [1, 2, 64] {
+            for load in LOADS {
+                assert_eq!(
+                    load.workload(&plan(), processors).validate(),
+                    Ok(()),
+                    "{} on {processors}",
+                    load.name
+                );
+            }
+        }
+    }
+}

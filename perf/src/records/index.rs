@@ -1,0 +1,283 @@
+//! The table of a folder's records that stands in its README between two marks: one row a file, with what a reader
+//! wants to know before opening it. It is made of the records alone, so that it can be checked.
+
+use super::figures::row_name;
+use super::group::{groups, labels};
+use super::paths::link;
+use super::record::date_and_time;
+use super::{Collection, File, Record};
+use crate::report::document::{Cell, Table};
+use crate::report::markdown::write_table;
+use crate::text::Unit;
+use serde_json::Value;
+use splinter_stress::Verdict;
+use std::path::Path;
+
+/// The marks between which the table stands.
+pub const MARKS: [&str; 2] = ["<!-- records -->", "<!-- end of records -->"];
+
+/// The most configurations whose goodput is told each by itself.
+const MOST_TOLD: usize = 3;
+
+/// Makes the table of records. `folder` is where the file lies that it is for: links begin there.
+#[must_use]
+pub fn table(found: &Collection, folder: &Path) -> String {
+    let heads = [
+        "record",
+        "date (UTC)",
+        "kind",
+        "machine",
+        "what",
+        "key figures",
+        "verdict",
+    ];
+    let mut table = Table::new("", &heads);
+    let mut rest = found.records.as_slice();
+    for file in &found.files {
+        let (records, others) = rest.split_at(file.records);
+        rest = others;
+        table.row(row(file, records, folder));
+    }
+    let mut text = String::new();
+    write_table(&mut text, &table);
+    text
+}
+
+/// Puts a table between the marks of a text.
+///
+/// # Errors
+/// One line if the marks are not there.
+pub fn insert(text: &str, table: &str) -> Result<String, String> {
+    let [begin, end] = MARKS;
+    let missing = || {
+        format!(
+            "it has no line '{begin}' with a line '{end}' below it: put both where the table is to stand"
+        )
+    };
+    let (before, rest) = text.split_once(begin).ok_or_else(missing)?;
+    let (_, after) = rest.split_once(end).ok_or_else(missing)?;
+    Ok(format!("{before}{begin}\n{table}{end}{after}"))
+}
+
+fn row(file: &File, records: &[Record], folder: &Path) -> Vec<Cell> {
+    let name = file.path.strip_prefix(folder).unwrap_or(&file.path);
+    let began = records
+        .iter()
+        .filter_map(Record::started_unix_s)
+        .reduce(f64::min);
+    let verdict = file.verdict.map_or("none", Verdict::word);
+    vec![
+        Cell::link(name.display().to_string(), link(folder, &file.path)),
+        began.map_or("unknown".to_owned(), date_and_time).into(),
+        file.kind.clone().into(),
+        records.first().map_or("-".to_owned(), machine).into(),
+        what(records).into(),
+        key_figures(records).into(),
+        verdict.into(),
+    ]
+}
+
+fn machine(record: &Record) -> String {
+    let text = |name: &str| {
+        record
+            .text(&["environment", name])
+            .unwrap_or("unknown")
+            .to_owned()
+    };
+    let processors = record.number(&["environment", "processors"]).unwrap_or(0.0);
+    let nodes = record
+        .at(&["environment", "nodes"])
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
+    let nodes = if nodes > 1 {
+        format!(", {nodes} nodes")
+    } else {
+        String::new()
+    };
+    format!(
+        "{}, {processors:.0} processors{nodes}, Linux {}",
+        text("cpu_model"),
+        text("kernel")
+    )
+}
+
+fn what(records: &[Record]) -> String {
+    match records {
+        [] => "-".to_owned(),
+        [one] => one.what(),
+        several => {
+            let first = several[0].what();
+            format!("{} records, the first: {first}", several.len())
+        }
+    }
+}
+
+fn key_figures(records: &[Record]) -> String {
+    let runs = groups(records.iter().filter(|it| it.goodput_per_s().is_some()));
+    if !runs.is_empty() {
+        let rate = |record: &Record| Unit::PerSecond.show(record.goodput_per_s().unwrap_or(0.0));
+        if runs.len() == 1 {
+            return format!(
+                "{} goodput{}",
+                rate(runs[0].records[0]),
+                tail(runs[0].records[0])
+            );
+        }
+        if runs.len() <= MOST_TOLD {
+            let told = runs.iter().zip(labels(&runs));
+            let told: Vec<String> = told
+                .map(|(group, label)| format!("{label} {}", rate(group.records[0])))
+                .collect();
+            return format!("goodput: {}", told.join(", "));
+        }
+        let all = || {
+            runs.iter()
+                .filter_map(|group| group.records[0].goodput_per_s())
+        };
+        let (least, most) = (
+            all().fold(f64::INFINITY, f64::min),
+            all().fold(0.0, f64::max),
+        );
+        let rate = |value| Unit::PerSecond.show(value);
+        return format!("goodput from {} to {}", rate(least), rate(most));
+    }
+    records.first().map_or("-".to_owned(), of_other)
+}
+
+/// Tells the slowest percent of the operation that was done most.
+fn tail(record: &Record) -> String {
+    let operations = record.operations();
+    let most = operations
+        .iter()
+        .max_by_key(|operation| operation.successes);
+    let p99 = most.and_then(|most| Some((&most.name, most.latency("p99")?)));
+    p99.map_or(String::new(), |(name, ns)| {
+        format!(", p99 of {name} {}", Unit::Nanoseconds.show(ns))
+    })
+}
+
+fn of_other(record: &Record) -> String {
+    let ns = |path: &[&str]| {
+        record
+            .number(path)
+            .map_or("?".to_owned(), |ns| Unit::Nanoseconds.show(ns))
+    };
+    let count = |path: &[&str]| {
+        record
+            .number(path)
+            .map_or("?".to_owned(), |count| format!("{count:.0}"))
+    };
+    match record.kind.as_str() {
+        "kill" => format!(
+            "recovery p50 {}, p99 {}",
+            ns(&["recovery_ns", "p50"]),
+            ns(&["recovery_ns", "p99"])
+        ),
+        "sweep" => format!(
+            "{} points, {} violations",
+            count(&["points"]),
+            count(&["violations"])
+        ),
+        "hostile" => format!(
+            "{} crashes, {} hangs",
+            count(&["crashes"]),
+            count(&["hangs"])
+        ),
+        _ => of_rows(record),
+    }
+}
+
+/// Tells the first value of rows, and how many of them met their targets or passed.
+fn of_rows(record: &Record) -> String {
+    let rows = ["rows", "cells", "claims", "tiers"]
+        .iter()
+        .find_map(|name| {
+            record
+                .at(&[name])?
+                .as_array()
+                .filter(|rows| !rows.is_empty())
+        });
+    let Some(rows) = rows else {
+        return "-".to_owned();
+    };
+    let mut parts = Vec::new();
+    let value = |row: &Value| {
+        let units = [Unit::Nanoseconds, Unit::PerSecond];
+        let shown = units
+            .into_iter()
+            .find_map(|unit| Some(unit.show(row.get(unit.field())?.as_f64()?)));
+        Some(format!("{} {}", row_name(row)?, shown?))
+    };
+    parts.extend(rows.iter().find_map(value));
+    let judged: Vec<bool> = rows.iter().filter_map(|row| row["met"].as_bool()).collect();
+    if !judged.is_empty() {
+        let met = judged.iter().filter(|met| **met).count();
+        parts.push(format!("{met} of {} targets met", judged.len()));
+    }
+    let verdicts: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| row["verdict"].as_str())
+        .collect();
+    let mut words: Vec<&str> = verdicts.clone();
+    words.sort_unstable();
+    words.dedup();
+    for word in words {
+        let count = verdicts.iter().filter(|it| **it == word).count();
+        parts.push(format!("{count} {word}"));
+    }
+    if parts.is_empty() {
+        format!("{} rows", rows.len())
+    } else {
+        parts.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_table_stands_between_the_marks_and_nothing_else_changes() {
+        let text = format!("before\n{}\nold\n{}\nafter\n", MARKS[0], MARKS[1]);
+        let once = insert(&text, "| new |\n").unwrap();
+        assert_eq!(
+            once,
+            format!("before\n{}\n| new |\n{}\nafter\n", MARKS[0], MARKS[1])
+        );
+        assert_eq!(insert(&once, "| new |\n").unwrap(), once);
+        for text in ["nothing", MARKS[0], MARKS[1]] {
+            assert!(insert(text, "").unwrap_err().contains(MARKS[0]), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_kind_has_key_figures() {
+        let figures = |value: Value| {
+            let records = super::super::file::tests::records("x-20260102T030405Z.json", &value);
+            key_figures(&records)
+        };
+        let run = |scrub: &str, goodput: f64| {
+            json!({"schema_version": 1, "kind": "run", "config": {"scrub": scrub},
+                "operations": {"set": {"attempts": 4, "goodput_per_s": goodput, "latency_ns": {"p99": 80, "samples": 4}}}})
+        };
+        assert_eq!(
+            figures(run("none", 2e6)),
+            "2.00 M/s goodput, p99 of set 80.0 ns"
+        );
+        let cells = json!({"schema_version": 1, "kind": "run", "cells": [run("none", 2e6), run("full", 1e6)]});
+        assert_eq!(
+            figures(cells),
+            "goodput: scrub none 2.00 M/s, scrub full 1.00 M/s"
+        );
+        let wake = json!({"schema_version": 1, "kind": "wake", "rows": [
+            {"name": "futex", "situation": "idle", "value_ns": 17000.0, "met": null},
+            {"name": "watcher", "value_ns": 18000.0, "met": true}, {"name": "other", "value_ns": 1.0, "met": false}]});
+        assert_eq!(figures(wake), "futex (idle) 17.0 us, 1 of 2 targets met");
+        let claims = json!({"schema_version": 1, "kind": "reproduce", "cells": [
+            {"claim": "a", "verdict": "reproduced"}, {"claim": "b", "verdict": "not comparable"}]});
+        assert_eq!(figures(claims), "1 not comparable, 1 reproduced");
+        let sweep = json!({"schema_version": 1, "kind": "sweep", "points": 70, "violations": 0});
+        assert_eq!(figures(sweep), "70 points, 0 violations");
+    }
+}

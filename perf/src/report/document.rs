@@ -1,0 +1,196 @@
+//! What a report consists of, before it is HTML or Markdown: sections of sentences, tables and charts. Pure data; it
+//! knows neither records nor how anything looks.
+
+use super::svg::Chart;
+use crate::text::Flush;
+
+/// A whole report.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Its title.
+    pub title: String,
+    /// What it is of, in a sentence or two.
+    pub subtitle: String,
+    /// What must be seen before anything else: how many records came to what.
+    pub tallies: Vec<Tally>,
+    /// Its sections, in order.
+    pub sections: Vec<Section>,
+    /// Sections that are left out, each with the reason.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// A number with what it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// The number.
+    pub count: usize,
+    /// What it counts.
+    pub what: String,
+    /// Whether that is good.
+    pub tone: Tone,
+}
+
+/// Whether something is good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// It is neither.
+    #[default]
+    Plain,
+    /// It is as it should be.
+    Good,
+    /// It cannot be told.
+    Doubtful,
+    /// It is not as it should be.
+    Bad,
+}
+
+/// One section.
+#[derive(Clone, Debug, Default)]
+pub struct Section {
+    /// Its name in links.
+    pub id: &'static str,
+    /// Its title.
+    pub title: String,
+    /// What it holds.
+    pub blocks: Vec<Block>,
+}
+
+impl Section {
+    /// Begins a section with a sentence on how it is to be read.
+    #[must_use]
+    pub fn new(id: &'static str, title: &str, lead: &str) -> Self {
+        let blocks = if lead.is_empty() {
+            Vec::new()
+        } else {
+            vec![Block::Text(lead.to_owned())]
+        };
+        Self {
+            id,
+            title: title.to_owned(),
+            blocks,
+        }
+    }
+
+    /// Adds a paragraph.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.blocks.push(Block::Text(text.into()));
+    }
+
+    /// Adds a table.
+    pub fn table(&mut self, table: Table) {
+        self.blocks.push(Block::Table(table));
+    }
+
+    /// Adds a chart.
+    pub fn chart(&mut self, figure: Figure) {
+        self.blocks.push(Block::Figure(figure));
+    }
+}
+
+/// A part of a section.
+#[derive(Clone, Debug)]
+pub enum Block {
+    /// A paragraph.
+    Text(String),
+    /// A table.
+    Table(Table),
+    /// A chart.
+    Figure(Figure),
+}
+
+/// A chart with its words.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// What it shows.
+    pub title: String,
+    /// How it is to be read, or what is not in it.
+    pub caption: String,
+    /// The chart.
+    pub chart: Chart,
+}
+
+/// A table.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// What it shows.
+    pub title: String,
+    /// The columns' heads, and which way their texts are flushed.
+    pub heads: Vec<(String, Flush)>,
+    /// The rows, as long as the heads.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// Begins a table; heads that begin with ">" have their column flushed right, as numbers are.
+    #[must_use]
+    pub fn new(title: &str, heads: &[&str]) -> Self {
+        let head = |head: &&str| match head.strip_prefix('>') {
+            Some(head) => (head.to_owned(), Flush::Right),
+            None => ((*head).to_owned(), Flush::Left),
+        };
+        Self {
+            title: title.to_owned(),
+            heads: heads.iter().map(head).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+}
+
+/// A cell of a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// What it says.
+    pub text: String,
+    /// Where it leads.
+    pub link: Option<String>,
+    /// Whether it is good.
+    pub tone: Tone,
+    /// Whether it is a command, to be copied as it is.
+    pub code: bool,
+}
+
+impl Cell {
+    /// Makes a cell that is good, bad or in doubt.
+    #[must_use]
+    pub fn toned(text: impl Into<String>, tone: Tone) -> Self {
+        Self {
+            text: text.into(),
+            tone,
+            ..Self::default()
+        }
+    }
+
+    /// Makes a cell that leads somewhere.
+    #[must_use]
+    pub fn link(text: impl Into<String>, link: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            link: Some(link.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Makes a cell that is a command.
+    #[must_use]
+    pub fn code(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            code: true,
+            ..Self::default()
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! A report of any set of records: [`build`] makes sections of sentences, tables and charts of them, [`html`] and
+//! [`markdown`] write those down. What a section is about is in `sections`, how charts are drawn in `svg`; neither
+//! reads files or measures anything.
+
+pub mod document;
+pub mod html;
+pub mod markdown;
+pub mod plain;
+mod sections;
+pub mod svg;
+
+use crate::records::record::date_and_time;
+use crate::records::{Collection, Record};
+use document::{Report, Section};
+use std::path::Path;
+
+/// What all sections are made of.
+struct Matter<'a> {
+    found: &'a Collection,
+    /// The folder of the file that is written: links begin there.
+    folder: &'a Path,
+}
+
+/// Makes a report of records. `folder` is where the file will lie that it is written to: links begin there.
+#[must_use]
+pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
+    let matter = Matter { found, folder };
+    let mut report = Report {
+        title: title.to_owned(),
+        subtitle: subtitle(found),
+        tallies: sections::verdicts::tallies(found),
+        ..Report::default()
+    };
+    let all: [(&str, sections::Make); 12] = [
+        ("Verdicts", sections::verdicts::section),
+        ("Throughput", sections::throughput::section),
+        ("Latency", sections::latency::section),
+        ("Scaling", sections::scaling::section),
+        ("Scrub level and value size", sections::sizes::section),
+        ("Beside the limits of the machine", sections::costs::section),
+        ("Core to core", sections::cores::section),
+        ("Placement", sections::placement::section),
+        ("Contention", sections::contention::section),
+        ("Further results", sections::further::section),
+        ("Environment", sections::environment::section),
+        ("Records", sections::sources::section),
+    ];
+    for (title, make) in all {
+        match make(&matter) {
+            Ok(section) => report.sections.push(Section {
+                title: title.to_owned(),
+                ..section
+            }),
+            Err(why) => report.left_out.push((title.to_owned(), why)),
+        }
+    }
+    report
+}
+
+fn subtitle(found: &Collection) -> String {
+    let count =
+        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let mut text = format!(
+        "{} of {}",
+        count(found.records.len(), "record"),
+        count(found.files.len(), "file")
+    );
+    let began = || found.records.iter().filter_map(Record::started_unix_s);
+    let first = began().fold(f64::INFINITY, f64::min);
+    let last = began().fold(f64::NEG_INFINITY, f64::max);
+    if first.is_finite() {
+        let (first, last) = (date_and_time(first), date_and_time(last));
+        if first == last {
+            text.push_str(&format!(", measured {first} UTC"));
+        } else {
+            text.push_str(&format!(", measured from {first} to {last} UTC"));
+        }
+    }
+    text
+}

@@ -1,0 +1,145 @@
+//! How often calls met another writer's claim: EAGAIN in the words of the C library, "again" in the suite's.
+
+use super::super::document::{Figure, Section, Table};
+use super::super::svg::{Axis, Bar, Bars, Chart};
+use super::{Matter, runs};
+use crate::records::Record;
+use crate::records::group::labels;
+use crate::records::record::Operation;
+use crate::text::Unit;
+use serde_json::Value;
+
+/// Bars of one chart.
+const MOST_BARS: usize = 24;
+
+pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+    let groups = runs(matter.found);
+    let kills: Vec<&Record> = matter
+        .found
+        .records
+        .iter()
+        .filter(|it| it.kind == "kill")
+        .collect();
+    if groups.is_empty() && kills.is_empty() {
+        return Err("none of the records counts operations".to_owned());
+    }
+    let lead = "Of all attempts, those that met another writer's claim and were told to try again (EAGAIN). A writer \
+                retries at once, so its share is the share of retries; a reader goes on to another key.";
+    let mut section = Section::new("contention", "", lead);
+    let mut table = Table::new(
+        "Attempts that met a claim",
+        &[
+            "configuration",
+            "operation",
+            ">attempts",
+            ">again",
+            ">share",
+            "then",
+            ">failures",
+        ],
+    );
+    let mut bars: Vec<(f64, Bar)> = Vec::new();
+    for (group, label) in groups.iter().zip(labels(&groups)) {
+        for first in group.records[0].operations() {
+            let all: Vec<Operation> = group
+                .records
+                .iter()
+                .flat_map(|record| record.operations())
+                .filter(|operation| operation.name == first.name)
+                .collect();
+            let sum = |count: fn(&Operation) -> u64| all.iter().map(count).sum::<u64>();
+            let (attempts, again) = (sum(|it| it.attempts), sum(|it| it.again));
+            let share = again as f64 / attempts.max(1) as f64;
+            let then = if first.reads() { "goes on" } else { "retries" };
+            let failures = sum(|it| it.failures);
+            table.row([
+                label.clone().into(),
+                first.name.clone().into(),
+                attempts.to_string().into(),
+                again.to_string().into(),
+                Unit::Share.show(share).into(),
+                then.into(),
+                failures.to_string().into(),
+            ]);
+            if again > 0 {
+                let name = format!("{}, {label}", first.name);
+                bars.push((
+                    share,
+                    Bar {
+                        hint: format!("{name}: {again} of {attempts} attempts"),
+                        name,
+                        parts: vec![(usize::from(first.reads()), share * 100.0)],
+                        text: Unit::Share.show(share),
+                        ..Bar::default()
+                    },
+                ));
+            }
+        }
+    }
+    for record in kills {
+        of_kills(&mut table, record);
+    }
+    if bars.is_empty() {
+        section
+            .say("No attempt met a claim in the runs that are here, so there is nothing to draw.");
+    } else {
+        bars.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let count = bars.len();
+        bars.truncate(MOST_BARS);
+        let caption = if bars.len() < count {
+            format!("The {MOST_BARS} greatest of {count} shares; all are in the table.")
+        } else {
+            String::new()
+        };
+        section.chart(Figure {
+            title: "Share of attempts that met a claim".to_owned(),
+            caption,
+            chart: Chart::Bars(Bars {
+                axis: Axis::Linear {
+                    title: "again, % of attempts".to_owned(),
+                    unit: None,
+                },
+                parts: vec![
+                    "writers, who retry".to_owned(),
+                    "readers, who go on".to_owned(),
+                ],
+                mark: String::new(),
+                bars: bars.into_iter().map(|(_, bar)| bar).collect(),
+            }),
+        });
+    }
+    section.table(table);
+    Ok(section)
+}
+
+/// Adds what the writers and readers of a storm met: counts of calls done, and of calls that met a claim.
+fn of_kills(table: &mut Table, record: &Record) {
+    let pair = |value: &Value| Some((value.get(0)?.as_u64()?, value.get(1)?.as_u64()?));
+    let operations = record.at(&["operations"]).and_then(Value::as_object);
+    let mut rows: Vec<(String, &Value, &str)> = operations
+        .into_iter()
+        .flatten()
+        .map(|(name, counts)| (name.clone(), counts, "retries"))
+        .collect();
+    rows.extend(
+        record
+            .at(&["reads"])
+            .map(|counts| ("read".to_owned(), counts, "gives up")),
+    );
+    for (name, counts, then) in rows {
+        let Some((done, again)) = pair(counts) else {
+            continue;
+        };
+        table.row([
+            record.name().into(),
+            name.into(),
+            (done + again).to_string().into(),
+            again.to_string().into(),
+            Unit::Share
+                .show(again as f64 / (done + again).max(1) as f64)
+                .into(),
+            then.into(),
+            "-".into(),
+        ]);
+    }
+}

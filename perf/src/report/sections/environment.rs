@@ -1,0 +1,119 @@
+//! The machines and builds, field by field, and what passed while the records were made.
+
+use super::super::document::{Cell, Section, Table};
+use super::Matter;
+use crate::records::Record;
+use crate::records::config::Fields;
+use crate::records::group::varying;
+use crate::records::paths::link;
+
+pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+    let mut machines: Vec<(Fields, Vec<String>)> = Vec::new();
+    for record in &matter.found.records {
+        let machine = record.machine_and_build();
+        if machine.is_empty() {
+            continue;
+        }
+        match machines.iter_mut().find(|(known, _)| *known == machine) {
+            Some((_, names)) => names.push(record.name()),
+            None => machines.push((machine, vec![record.name()])),
+        }
+    }
+    if machines.is_empty() {
+        return Err("none of the records says where it was made".to_owned());
+    }
+    let differing = varying(machines.iter().map(|(fields, _)| fields));
+    let lead = match machines.len() {
+        1 => "All records were made on one machine by one build.".to_owned(),
+        count => {
+            format!("There are {count} machines or builds; rows in which they differ come first.")
+        }
+    };
+    let mut section = Section::new("environment", "", &lead);
+    let several = machines.len() > 1;
+    let heads: Vec<String> = (1..=machines.len())
+        .map(|number| {
+            if several {
+                number.to_string()
+            } else {
+                "value".to_owned()
+            }
+        })
+        .collect();
+    let heads: Vec<&str> = std::iter::once("field")
+        .chain(heads.iter().map(String::as_str))
+        .collect();
+    let mut table = Table::new("Machine and build", &heads);
+    let mut names: Vec<&String> = machines
+        .iter()
+        .flat_map(|(fields, _)| fields.keys())
+        .collect();
+    names.sort_by_key(|name| (!differing.contains(*name), (*name).clone()));
+    names.dedup();
+    for name in names {
+        let value = |fields: &Fields| fields.get(name).map_or("-", String::as_str).to_owned();
+        let title = name.replace("build.", "").replace(['_', '.'], " ");
+        let values = machines.iter().map(|(fields, _)| Cell::from(value(fields)));
+        table.row(std::iter::once(title.into()).chain(values));
+    }
+    if several {
+        let of = |(_, names): &(Fields, Vec<String>)| {
+            let shown = names.iter().take(6).cloned().collect::<Vec<_>>().join(", ");
+            let more = names.len().saturating_sub(6);
+            Cell::from(if more > 0 {
+                format!("{shown} and {more} more")
+            } else {
+                shown
+            })
+        };
+        table.row(std::iter::once("records".into()).chain(machines.iter().map(of)));
+    }
+    section.table(table);
+    section.table(passing(matter));
+    Ok(section)
+}
+
+/// Says what passed while the records of each file were made, from the least to the greatest.
+fn passing(matter: &Matter<'_>) -> Table {
+    let heads = [
+        "file",
+        ">load before (1 min)",
+        ">steal ms",
+        ">counter GHz",
+        ">own share of processors %",
+    ];
+    let mut table = Table::new("While it was measured", &heads);
+    let mut rest = matter.found.records.as_slice();
+    for file in &matter.found.files {
+        let (records, others) = rest.split_at(file.records);
+        rest = others;
+        let load = |record: &Record| {
+            let load = record.text(&["environment", "load_before"])?;
+            load.split(' ').next()?.parse().ok()
+        };
+        let name = file.path.file_name().unwrap_or_default();
+        table.row([
+            Cell::link(name.to_string_lossy(), link(matter.folder, &file.path)),
+            range(records, 2, load),
+            range(records, 0, |it| it.number(&["environment", "steal_ms"])),
+            range(records, 3, |it| it.number(&["environment", "tsc_ghz"])),
+            range(records, 0, |it| {
+                Some(it.number(&["window", "processor_share"])? * 100.0)
+            }),
+        ]);
+    }
+    table
+}
+
+fn range(records: &[Record], decimals: usize, of: impl Fn(&Record) -> Option<f64>) -> Cell {
+    let values = || records.iter().filter_map(&of);
+    let (Some(low), Some(high)) = (values().reduce(f64::min), values().reduce(f64::max)) else {
+        return "-".into();
+    };
+    let (low, high) = (format!("{low:.decimals$}"), format!("{high:.decimals$}"));
+    if low == high {
+        low.into()
+    } else {
+        format!("{low} to {high}").into()
+    }
+}

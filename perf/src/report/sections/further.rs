@@ -1,0 +1,224 @@
+//! What else records hold: lists of any kind as tables, as they are. So a kind of record that is newer than this
+//! report is shown, too.
+
+use super::super::document::{Cell, Section, Table, Tone};
+use super::Matter;
+use crate::records::Record;
+use crate::records::config::text;
+use crate::text::Unit;
+use serde_json::{Map, Value};
+
+/// Rows and columns of one table.
+const MOST_ROWS: usize = 60;
+const MOST_COLUMNS: usize = 10;
+
+/// The longest text of a cell.
+const LONGEST: usize = 160;
+
+/// Fields that other sections show, or that nobody reads in a table.
+const ELSEWHERE: [&str; 14] = [
+    "schema_version",
+    "kind",
+    "verdict",
+    "reasons",
+    "labels",
+    "config",
+    "environment",
+    "invariants",
+    "placement",
+    "core_to_core",
+    "hdr_log",
+    "detection_ns",
+    "recovery_ns",
+    "machine",
+];
+
+pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+    let mut section = Section::new("further", "", "");
+    for record in &matter.found.records {
+        // Their own sections have all of these.
+        if ["run", "micro", "limits"].contains(&record.kind.as_str()) {
+            continue;
+        }
+        let fields = record.value.as_object().into_iter().flatten();
+        for (name, value) in fields {
+            if ELSEWHERE.contains(&name.as_str()) || (record.kind == "wake" && name == "rows") {
+                continue;
+            }
+            let title = format!(
+                "{} {}: {}",
+                record.kind,
+                name.replace('_', " "),
+                record.name()
+            );
+            match value {
+                Value::Array(list) => list_of(&mut section, record, &title, list),
+                Value::Object(object) => object_of(&mut section, record, &title, object),
+                _ => {}
+            }
+        }
+    }
+    if section.blocks.is_empty() {
+        Err("the records hold nothing else".to_owned())
+    } else {
+        Ok(section)
+    }
+}
+
+/// Shows a list of objects as rows; columns are the fields that hold a value of one line.
+fn list_of(section: &mut Section, record: &Record, title: &str, list: &[Value]) {
+    let rows: Vec<Vec<(String, &Value)>> = list.iter().map(fields).collect();
+    let mut columns: Vec<String> = Vec::new();
+    for (name, _) in rows.iter().flatten() {
+        if !columns.contains(name) {
+            columns.push(name.clone());
+        }
+    }
+    if columns.is_empty() {
+        return;
+    }
+    columns.sort_by_key(|column| rank(column));
+    let left_out = columns.len().saturating_sub(MOST_COLUMNS);
+    columns.truncate(MOST_COLUMNS);
+    let heads: Vec<String> = columns
+        .iter()
+        .map(|column| {
+            let of = || rows.iter().flatten().filter(|(name, _)| name == column);
+            let numeric = of().all(|(_, value)| value.is_number() || value.is_null());
+            let sign = if numeric { ">" } else { "" };
+            // The unit stands beside each value; it is left out where that is not needed to tell columns apart.
+            let bare =
+                |column: &str| unit(column).map_or(column.to_owned(), |(name, _)| name.to_owned());
+            let alike = columns
+                .iter()
+                .filter(|other| bare(other) == bare(column))
+                .count();
+            let column = if alike > 1 {
+                column.clone()
+            } else {
+                bare(column)
+            };
+            format!("{sign}{}", column.replace(['_', '.'], " "))
+        })
+        .collect();
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let mut table = Table::new(title, &heads);
+    for row in rows.iter().take(MOST_ROWS) {
+        table.row(columns.iter().map(|column| {
+            let value = row.iter().find(|(name, _)| name == column);
+            value.map_or("-".into(), |(name, value)| cell(name, value))
+        }));
+    }
+    section.table(table);
+    let hidden = rows.len().saturating_sub(MOST_ROWS);
+    if hidden + left_out > 0 {
+        section.say(format!(
+            "{hidden} more rows and {left_out} more columns are in {}.",
+            record.name()
+        ));
+    }
+}
+
+/// Returns where a column stands: what names a row first, what it came to next, then its figures.
+fn rank(column: &str) -> usize {
+    const FIRST: [&str; 12] = [
+        "claim", "check", "cell", "name", "subject", "scene", "first", "second", "how", "verdict",
+        "met", "reason",
+    ];
+    let named = FIRST.iter().position(|it| *it == column);
+    let rest = usize::from(unit(column).is_none()) + 2 * usize::from(column.contains('.'));
+    named.unwrap_or(FIRST.len() + rest)
+}
+
+/// Returns the unit that a field's name ends with, and the name without it.
+fn unit(column: &str) -> Option<(&str, Unit)> {
+    let units = [
+        ("_per_s", Unit::PerSecond),
+        ("_ns", Unit::Nanoseconds),
+        ("_bytes", Unit::Bytes),
+    ];
+    units
+        .into_iter()
+        .find_map(|(end, unit)| Some((column.strip_suffix(end)?, unit)))
+}
+
+/// Returns the fields of a row, those of objects within it as well.
+fn fields(row: &Value) -> Vec<(String, &Value)> {
+    let mut all = Vec::new();
+    for (name, value) in row.as_object().into_iter().flatten() {
+        match value {
+            Value::Object(inner) => all.extend(
+                inner
+                    .iter()
+                    .filter(|(_, value)| is_short(value))
+                    .map(|(inner, value)| (format!("{name}.{inner}"), value)),
+            ),
+            value if is_short(value) => all.push((name.clone(), value)),
+            _ => {}
+        }
+    }
+    all
+}
+
+/// Shows the fields of an object, and below them the lists and objects that it holds.
+fn object_of(section: &mut Section, record: &Record, title: &str, object: &Map<String, Value>) {
+    let mut table = Table::new(title, &["what", "value"]);
+    for (name, value) in object.iter().filter(|(_, value)| is_short(value)) {
+        table.row([name.replace('_', " ").into(), cell(name, value)]);
+    }
+    if !table.rows.is_empty() {
+        section.table(table);
+    }
+    for (name, value) in object {
+        let title = format!("{title}, {}", name.replace('_', " "));
+        match value {
+            Value::Array(list) => list_of(section, record, &title, list),
+            Value::Object(inner) => object_of(section, record, &title, inner),
+            _ => {}
+        }
+    }
+}
+
+/// Tells whether a value fits a cell: no objects, and no lists of lists.
+fn is_short(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => false,
+        Value::Array(list) => list.iter().all(|it| !it.is_array() && !it.is_object()),
+        _ => true,
+    }
+}
+
+fn cell(name: &str, value: &Value) -> Cell {
+    if value.is_null() {
+        return "-".into();
+    }
+    let mut shown = match (value.as_f64(), unit(name)) {
+        (Some(number), Some((_, unit))) => unit.show(number),
+        // Digits that say nothing are left to the record.
+        (Some(number), None) if number.fract() != 0.0 => format!("{number:.4}"),
+        (None, Some((_, unit))) if value.is_array() => {
+            let all = value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_f64);
+            all.map(|number| unit.show(number))
+                .collect::<Vec<_>>()
+                .join(" to ")
+        }
+        _ => text(value),
+    };
+    if name == "verdict" {
+        shown = shown.replace('_', " ");
+    }
+    if shown.chars().count() > LONGEST {
+        shown = shown.chars().take(LONGEST).collect::<String>() + "…";
+    }
+    let tone = match (name, shown.as_str()) {
+        ("verdict", "pass" | "reproduced") | ("met", "true") => Tone::Good,
+        ("verdict", "fail" | "not reproduced") | ("met", "false") => Tone::Bad,
+        ("verdict", _) => Tone::Doubtful,
+        _ => Tone::Plain,
+    };
+    Cell::toned(shown, tone)
+}

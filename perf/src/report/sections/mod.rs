@@ -1,0 +1,293 @@
+//! The sections of a report, one a file. Each is made of all records and takes those that it can show; where there are
+//! none it says why in one sentence.
+
+pub(super) mod contention;
+pub(super) mod cores;
+pub(super) mod costs;
+pub(super) mod environment;
+pub(super) mod further;
+pub(super) mod latency;
+pub(super) mod placement;
+pub(super) mod scaling;
+pub(super) mod sizes;
+pub(super) mod sources;
+pub(super) mod throughput;
+pub(super) mod verdicts;
+
+use super::Matter;
+use super::document::{Section, Tone};
+use crate::records::group::{Group, groups};
+use crate::records::paths::link;
+use crate::records::spread::Spread;
+use crate::records::{Collection, Record};
+use crate::text::Unit;
+use splinter_stress::Verdict;
+
+/// Makes a section, or says why there is none.
+pub(super) type Make = fn(&Matter<'_>) -> Result<Section, String>;
+
+/// Returns the records with operations, grouped.
+fn runs(found: &Collection) -> Vec<Group<'_>> {
+    groups(
+        found
+            .records
+            .iter()
+            .filter(|record| !record.operations().is_empty()),
+    )
+}
+
+/// Returns the spread of a figure over the records of a group.
+fn spread(group: &Group<'_>, figure: impl Fn(&Record) -> Option<f64>) -> Option<Spread> {
+    Spread::of(group.records.iter().filter_map(|record| figure(record)))
+}
+
+/// Writes an interval, or a dash where there was one measurement.
+fn interval(unit: Unit, spread: &Spread) -> String {
+    if spread.samples < 2 {
+        return "-".to_owned();
+    }
+    format!("{} to {}", unit.show(spread.low), unit.show(spread.high))
+}
+
+/// Says of intervals what they hold.
+fn about_intervals(groups: &[Group<'_>]) -> String {
+    let sizes = || groups.iter().map(|group| group.records.len());
+    let (least, most) = (sizes().min().unwrap_or(0), sizes().max().unwrap_or(0));
+    if most < 2 {
+        return "There is one record of each configuration, so nothing is known of how much the figures would differ if \
+                measured again."
+            .to_owned();
+    }
+    let coverage = Spread::of((0..most).map(|it| it as f64)).map_or(0.0, |it| it.coverage);
+    let single = if least < 2 {
+        " Where there is one record only, there is no interval."
+    } else {
+        ""
+    };
+    format!(
+        "Values are medians over the records of a configuration, intervals hold the median by order statistics: from \
+         the least to the greatest up to seven records ({:.0} % coverage with {most}).{single}",
+        coverage * 100.0
+    )
+}
+
+fn tone(verdict: Option<Verdict>) -> Tone {
+    match verdict {
+        Some(Verdict::Pass) => Tone::Good,
+        Some(Verdict::Fail) => Tone::Bad,
+        Some(Verdict::Inconclusive) => Tone::Doubtful,
+        None => Tone::Plain,
+    }
+}
+
+fn word(verdict: Option<Verdict>) -> &'static str {
+    verdict.map_or("none", Verdict::word)
+}
+
+impl Matter<'_> {
+    /// Returns the way to a record's file.
+    fn link(&self, record: &Record) -> String {
+        link(self.folder, &record.source.path)
+    }
+}
+
+/// Chooses `most` of a list, evenly from first to last.
+fn evenly<T>(list: Vec<T>, most: usize) -> Vec<T> {
+    let count = list.len();
+    if count <= most {
+        return list;
+    }
+    let chosen: Vec<usize> = (0..most)
+        .map(|index| index * (count - 1) / (most - 1))
+        .collect();
+    list.into_iter()
+        .enumerate()
+        .filter(|(index, _)| chosen.contains(index))
+        .map(|(_, one)| one)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::document::{Block, Report};
+    use super::*;
+    use crate::records::file::tests::records;
+    use serde_json::{Value, json};
+    use std::path::Path;
+
+    fn run(config: &Value, goodput: f64) -> Value {
+        json!({"schema_version": 1, "kind": "run", "verdict": "pass", "config": config,
+            "environment": {"processors": 2},
+            "operations": {"set": {"attempts": 100, "again": 7, "goodput_per_s": goodput, "attempts_per_s": goodput * 1.1}}})
+    }
+
+    fn report(values: &[Value]) -> Report {
+        let each = |value: &Value| records("x.json", value);
+        let found = Collection {
+            records: values.iter().flat_map(each).collect(),
+            ..Collection::default()
+        };
+        super::super::build(&found, "a title", Path::new("."))
+    }
+
+    /// Returns the rows of a table as texts.
+    fn rows(report: &Report, id: &str, title: &str) -> Vec<Vec<String>> {
+        let section = report.sections.iter().find(|section| section.id == id);
+        let blocks = section.map_or(&[][..], |section| section.blocks.as_slice());
+        let mut tables = blocks.iter().filter_map(|block| match block {
+            Block::Table(table) if table.title == title => Some(table),
+            _ => None,
+        });
+        let table = tables
+            .next()
+            .unwrap_or_else(|| panic!("no table '{title}'"));
+        let texts = |row: &Vec<_>| {
+            row.iter()
+                .map(|cell: &super::super::document::Cell| cell.text.clone())
+                .collect()
+        };
+        table.rows.iter().map(texts).collect()
+    }
+
+    #[test]
+    fn repetitions_are_one_bar_with_an_interval() {
+        let runs = [1.0e6, 3.0e6, 2.0e6]
+            .map(|goodput| run(&json!({"scrub": "none", "seed": goodput}), goodput));
+        let report = report(&runs);
+        let rows = rows(&report, "throughput", "Goodput by configuration");
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0][1..4], ["3", "2.00 M/s", "1.00 M/s to 3.00 M/s"]);
+        assert_eq!(rows[0][4], "2.20 M/s", "attempts stand beside it");
+    }
+
+    #[test]
+    fn what_is_not_there_is_left_out_with_a_reason() {
+        let report = report(&[run(&json!({"scrub": "none"}), 1e6)]);
+        let left_out: Vec<&str> = report
+            .left_out
+            .iter()
+            .map(|(title, _)| title.as_str())
+            .collect();
+        for title in [
+            "Latency",
+            "Scaling",
+            "Scrub level and value size",
+            "Core to core",
+            "Placement",
+        ] {
+            assert!(left_out.contains(&title), "{title}: {left_out:?}");
+        }
+        assert!(report.left_out.iter().all(|(_, why)| !why.is_empty()));
+        assert_eq!(report.sections.len() + report.left_out.len(), 12);
+    }
+
+    #[test]
+    fn a_line_of_scaling_has_only_what_differs_in_nothing_else() {
+        let at = |writers: u32, len: &str, goodput| {
+            run(&json!({"writers": writers, "value_len": len}), goodput)
+        };
+        let report = report(&[
+            at(1, "64", 1e6),
+            at(4, "64", 2e6),
+            at(2, "64", 1.6e6),
+            at(1, "256", 9e5),
+        ]);
+        let rows = rows(&report, "scaling", "Scaling over writers");
+        let told: Vec<[&str; 3]> = rows
+            .iter()
+            .map(|row| [row[1].as_str(), &row[2], &row[4]])
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ["1", "1.00 M/s", "100"],
+                ["2", "1.60 M/s", "80"],
+                ["4", "2.00 M/s", "50"]
+            ]
+        );
+    }
+
+    #[test]
+    fn writers_and_readers_may_grow_together() {
+        let at =
+            |count: u32, goodput| run(&json!({"writers": count, "readers": 3 * count}), goodput);
+        let report = report(&[at(1, 1e6), at(2, 1.5e6)]);
+        let rows = rows(&report, "scaling", "Scaling over writers and readers");
+        assert_eq!(
+            (
+                rows[0][1].as_str(),
+                rows[1][1].as_str(),
+                rows[1][4].as_str()
+            ),
+            ("4", "8", "75")
+        );
+    }
+
+    #[test]
+    fn the_scaling_of_claims_is_drawn_and_what_they_broke_is_on_top() {
+        let point = |processors: u32, goodput: f64| json!({"processors": processors, "goodput_per_s": goodput, "efficiency": 0.5});
+        let claim = json!({"claim": "500 M/s", "verdict": "not_comparable", "measured_per_s": 2e6, "measured_range_per_s": [1e6, 3e6], "broken": 0, "scaling": [point(1, 1e7), point(2, 1e7)]});
+        let mut broken = claim.clone();
+        broken["broken"] = json!(2);
+        let of = |claim: &Value| {
+            report(&[
+                json!({"schema_version": 1, "kind": "reproduce", "verdict": "pass", "cells": [claim]}),
+            ])
+        };
+        let table = rows(&of(&claim), "scaling", "Scaling of claims: x");
+        assert_eq!(
+            table[1],
+            ["500 M/s", "2", "10.0 M/s", "50"].map(str::to_owned)
+        );
+        let top = rows(&of(&broken), "verdicts", "Not passed");
+        assert_eq!(top[0][3], "2 broken invariants");
+        let further = rows(&of(&claim), "further", "reproduce cells: x");
+        let start = [
+            "500 M/s",
+            "not comparable",
+            "2.00 M/s",
+            "1.00 M/s to 3.00 M/s",
+            "0",
+        ];
+        assert_eq!(further[0], start.map(str::to_owned));
+    }
+
+    #[test]
+    fn a_heat_map_needs_several_levels_and_several_sizes() {
+        let at = |scrub: &str, len: &str| {
+            run(
+                &json!({"scrub": scrub, "value_len": len, "slots": len.len()}),
+                1e6,
+            )
+        };
+        let has = |values: &[Value]| {
+            report(values)
+                .sections
+                .iter()
+                .any(|section| section.id == "sizes")
+        };
+        assert!(has(&[
+            at("none", "64"),
+            at("full", "64"),
+            at("none", "1024")
+        ]));
+        assert!(!has(&[at("none", "64"), at("full", "64")]));
+        assert!(!has(&[at("none", "64"), at("none", "1024")]));
+    }
+
+    #[test]
+    fn the_share_of_attempts_that_met_a_claim_is_told() {
+        let report = report(&[run(&json!({"scrub": "none"}), 1e6)]);
+        let rows = rows(&report, "contention", "Attempts that met a claim");
+        assert_eq!(
+            rows[0][1..],
+            ["set", "100", "7", "7.000 %", "retries", "0"].map(str::to_owned)
+        );
+    }
+
+    #[test]
+    fn of_too_many_the_ends_and_some_between_are_chosen() {
+        assert_eq!(evenly((0..100).collect(), 4), [0, 33, 66, 99]);
+        assert_eq!(evenly(vec![1, 2, 3], 4), [1, 2, 3]);
+    }
+}

@@ -1,0 +1,151 @@
+//! Which worker was on which processor of which node, and where the store's memory was.
+
+use super::super::document::{Cell, Figure, Section, Table, Tone};
+use super::super::svg::{Chart, Mark, Place, Places};
+use super::Matter;
+use crate::records::Record;
+use crate::records::place::{Node, Worker};
+use serde_json::Value;
+
+/// The most maps that are drawn.
+const MOST: usize = 4;
+
+/// Frames with places, as they are drawn.
+type Map = Vec<(String, Vec<Place>)>;
+
+const ROLES: [&str; 3] = ["writer", "reader", "watcher"];
+
+pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+    let lead = "Where workers were asked to be, and where they were seen at the end, by the kernel's word.";
+    let mut section = Section::new("placement", "", lead);
+    let mut table = Table::new(
+        "Workers and memory",
+        &[
+            "record",
+            "asked",
+            ">workers",
+            ">pinned",
+            ">migrations",
+            "memory",
+            "pages by node",
+            "misplaced",
+        ],
+    );
+    // Many records are placed alike: each map is drawn once.
+    let mut maps: Vec<(Map, Vec<String>)> = Vec::new();
+    for record in &matter.found.records {
+        let placed = record.placed();
+        if placed.is_empty() {
+            continue;
+        }
+        table.row(row(matter, record, &placed));
+        let map: Map = placed.iter().map(frame).collect();
+        match maps.iter_mut().find(|(known, _)| *known == map) {
+            Some((_, names)) => names.push(record.name()),
+            None => maps.push((map, vec![record.name()])),
+        }
+    }
+    if maps.is_empty() {
+        return Err("none of the records says where its workers ran".to_owned());
+    }
+    let count = maps.len();
+    for (frames, names) in maps.into_iter().take(MOST) {
+        let more = match names.len() {
+            0..=4 => String::new(),
+            more => format!(" and {} more", more - 4),
+        };
+        let shown: Vec<&str> = names.iter().take(4).map(String::as_str).collect();
+        section.chart(Figure {
+            title: "Workers on processors".to_owned(),
+            caption: format!("Of {}{more}. A square is a worker.", shown.join(", ")),
+            chart: Chart::Places(Places {
+                keys: ROLES.map(str::to_owned).into(),
+                ring: "moved, or elsewhere than asked".to_owned(),
+                frames,
+            }),
+        });
+    }
+    if count > MOST {
+        section.say(format!(
+            "{MOST} of {count} different placements are drawn; all are in the table."
+        ));
+    }
+    section.table(table);
+    Ok(section)
+}
+
+fn frame(node: &Node) -> (String, Vec<Place>) {
+    let place = |processor: &crate::records::place::Processor| Place {
+        name: format!("cpu {}", processor.id),
+        marks: processor.workers.iter().map(mark).collect(),
+    };
+    (
+        node.name.clone(),
+        node.processors.iter().map(place).collect(),
+    )
+}
+
+fn mark(worker: &Worker) -> Mark {
+    let asked = worker
+        .requested
+        .map_or("left to the scheduler".to_owned(), |cpu| {
+            format!("asked for cpu {cpu}")
+        });
+    let seen = worker
+        .seen
+        .map_or("not seen".to_owned(), |cpu| format!("seen on cpu {cpu}"));
+    Mark {
+        key: ROLES
+            .iter()
+            .position(|role| *role == worker.role)
+            .unwrap_or(ROLES.len()),
+        ringed: worker.astray() || (worker.requested.is_some() && worker.migrations > 0),
+        hint: format!(
+            "{} {}: {asked}, {seen}, {} migrations",
+            worker.role, worker.number, worker.migrations
+        ),
+    }
+}
+
+fn row(matter: &Matter<'_>, record: &Record, placed: &[Node]) -> Vec<Cell> {
+    let workers = || {
+        placed
+            .iter()
+            .flat_map(|node| &node.processors)
+            .flat_map(|processor| &processor.workers)
+    };
+    let pinned = workers()
+        .filter(|worker| worker.requested.is_some())
+        .count();
+    let migrations: u64 = workers().map(|worker| worker.migrations).sum();
+    let nodes = record
+        .at(&["placement", "memory", "after", "nodes"])
+        .and_then(Value::as_object);
+    let pages: Vec<String> = nodes
+        .into_iter()
+        .flatten()
+        .map(|(node, pages)| format!("{pages} on {node}"))
+        .collect();
+    let misplaced = record.texts(&["placement", "misplaced"]);
+    vec![
+        Cell::link(record.name(), matter.link(record)),
+        record.text(&["config", "pin"]).unwrap_or("-").into(),
+        workers().count().to_string().into(),
+        pinned.to_string().into(),
+        migrations.to_string().into(),
+        record
+            .text(&["placement", "memory", "requested"])
+            .unwrap_or("-")
+            .into(),
+        if pages.is_empty() {
+            "-".into()
+        } else {
+            pages.join(", ").into()
+        },
+        if misplaced.is_empty() {
+            "nothing".into()
+        } else {
+            Cell::toned(misplaced.join("; "), Tone::Bad)
+        },
+    ]
+}

@@ -1,0 +1,36 @@
+//! The raw records: where each lies, when it was made, and the command that makes it again.
+
+use super::super::document::{Cell, Section, Table};
+use super::Matter;
+use crate::records::group::short_revision;
+use crate::records::record::date_and_time;
+
+#[allow(clippy::unnecessary_wraps)] // As all sections are made.
+pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+    let lead = "Every figure here is from one of these. Fields are explained in the suite's results/README.md.";
+    let mut section = Section::new("records", "", lead);
+    let mut table = Table::new(
+        "Raw records",
+        &["record", "began (UTC)", "revision", "command"],
+    );
+    for record in &matter.found.records {
+        let began = record
+            .started_unix_s()
+            .map_or("unknown".to_owned(), date_and_time);
+        let revision = record.text(&["environment", "build", "git_revision"]);
+        let command = record
+            .command()
+            .map_or_else(|| "not derivable from the record".into(), Cell::code);
+        table.row([
+            Cell::link(record.name(), matter.link(record)),
+            began.into(),
+            revision.map_or("-".into(), |revision| short_revision(revision).into()),
+            command,
+        ]);
+    }
+    section.table(table);
+    for note in &matter.found.notes {
+        section.say(format!("Not read, or not all of it: {note}."));
+    }
+    Ok(section)
+}

@@ -1,0 +1,210 @@
+//! What every record came to, on top of all: verdicts, what they rest on, and broken invariants.
+
+use super::super::document::{Cell, Section, Table, Tally, Tone};
+use super::{Matter, tone, word};
+use crate::records::paths::link;
+use crate::records::{Collection, File, Record};
+use splinter_stress::Verdict;
+use std::path::Path;
+
+/// Counts the records by verdict, and the invariants that were broken.
+pub(in crate::report) fn tallies(found: &Collection) -> Vec<Tally> {
+    // What only holds others together counts if something of it is wrong.
+    let counts = |record: &&Record| !record.is_frame || tone(record.verdict()) != Tone::Good;
+    let count = |verdict| {
+        let all = found.records.iter().filter(counts);
+        all.filter(|record| record.verdict() == verdict).count()
+    };
+    let broken = found
+        .records
+        .iter()
+        .filter(|it| !it.broken().is_empty())
+        .count();
+    let checked = found
+        .records
+        .iter()
+        .filter(|it| !it.invariants().is_empty())
+        .count();
+    let mut tallies = vec![
+        (count(Some(Verdict::Pass)), "passed", Tone::Good),
+        (count(Some(Verdict::Fail)), "failed", Tone::Bad),
+        (
+            count(Some(Verdict::Inconclusive)),
+            "inconclusive",
+            Tone::Doubtful,
+        ),
+        (count(None), "without a verdict", Tone::Plain),
+        (broken, "with broken invariants", Tone::Bad),
+    ];
+    tallies.retain(|&(count, what, _)| count > 0 || what == "passed" || what == "failed");
+    if broken == 0 && checked > 0 {
+        tallies.push((checked, "with all invariants held", Tone::Good));
+    }
+    tallies
+        .into_iter()
+        .map(|(count, what, tone)| Tally {
+            count,
+            what: what.to_owned(),
+            tone: if count == 0 { Tone::Plain } else { tone },
+        })
+        .collect()
+}
+
+#[allow(clippy::unnecessary_wraps)] // As all sections are made.
+pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+    let found = matter.found;
+    let mut section = Section::new("verdicts", "", "");
+    let mut bad = Table::new(
+        "Not passed",
+        &[
+            "record",
+            "verdict",
+            "what was run",
+            "broken invariants",
+            "reasons",
+        ],
+    );
+    for file in &found.files {
+        if !file.reasons.is_empty() && file.verdict.is_some_and(|verdict| verdict != Verdict::Pass)
+        {
+            let name = file.path.file_name().unwrap_or_default();
+            bad.row([
+                Cell::from(name.to_string_lossy()),
+                Cell::toned(word(file.verdict), tone(file.verdict)),
+                format!("all of it: {} records", file.records).into(),
+                "-".into(),
+                file.reasons.join("; ").into(),
+            ]);
+        }
+    }
+    for record in &found.records {
+        let verdict = record.verdict();
+        let broken = record.broken();
+        let said: Vec<String> = broken
+            .iter()
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
+        // Not all kinds have a verdict.
+        if verdict.is_some_and(|verdict| verdict != Verdict::Pass) || !broken.is_empty() {
+            let reasons = record.reasons();
+            let mut shown = reasons
+                .iter()
+                .take(6)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("; ");
+            if reasons.len() > 6 {
+                shown.push_str(&format!("; {} more in the record", reasons.len() - 6));
+            }
+            bad.row([
+                Cell::link(record.name(), matter.link(record)),
+                Cell::toned(word(verdict), tone(verdict)),
+                record.what().into(),
+                if broken.is_empty() {
+                    "none".into()
+                } else {
+                    Cell::toned(said.join(", "), Tone::Bad)
+                },
+                if shown.is_empty() {
+                    "it gives none".into()
+                } else {
+                    shown.into()
+                },
+            ]);
+        }
+    }
+    if !bad.rows.is_empty() {
+        section.table(bad);
+    }
+    section.table(files(matter));
+    Ok(section)
+}
+
+/// Files up to this number have a row each.
+const MOST_FILES: usize = 20;
+
+/// Lists all files, also those of which everything passed; many by their folders, kinds and verdicts.
+fn files(matter: &Matter<'_>) -> Table {
+    let heads = [
+        "file",
+        "kind",
+        ">records",
+        "verdict",
+        "invariants",
+        "labels",
+        "what was run",
+    ];
+    let mut table = Table::new("All files", &heads);
+    let together = matter.found.files.len() > MOST_FILES;
+    let mut rows: Vec<(&Path, &File, usize, Vec<&Record>)> = Vec::new();
+    let mut rest = matter.found.records.as_slice();
+    for file in &matter.found.files {
+        let (records, others) = rest.split_at(file.records);
+        rest = others;
+        let place = match file.path.parent() {
+            Some(folder) if together => folder,
+            _ => &file.path,
+        };
+        let same = rows.iter_mut().find(|(known, first, ..)| {
+            (*known, &first.kind, first.verdict) == (place, &file.kind, file.verdict)
+        });
+        match same {
+            Some((.., files, all)) => {
+                *files += 1;
+                all.extend(records);
+            }
+            None => rows.push((place, file, 1, records.iter().collect())),
+        }
+    }
+    for (place, file, files, records) in rows {
+        let checked: usize = records.iter().map(|it| it.invariants().len()).sum();
+        let broken: usize = records.iter().map(|it| it.broken().len()).sum();
+        let held = match (checked, broken) {
+            (0, _) => Cell::from("none checked"),
+            (all, 0) => format!("all {all} hold").into(),
+            (all, broken) => Cell::toned(format!("{broken} of {all} BROKEN"), Tone::Bad),
+        };
+        let mut labels: Vec<&str> = Vec::new();
+        for label in records.iter().flat_map(|record| record.texts(&["labels"])) {
+            if !labels.contains(&label) {
+                labels.push(label);
+            }
+        }
+        let what = match records.as_slice() {
+            [] => "-".to_owned(),
+            [one] => one.what(),
+            [first, others @ ..] => format!("{}; and {} more", first.what(), others.len()),
+        };
+        let name = match files {
+            1 => file
+                .path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            files => {
+                let folder = place.file_name().unwrap_or_default().to_string_lossy();
+                format!("{files} files in {folder}/")
+            }
+        };
+        let way = if files == 1 {
+            file.path.as_path()
+        } else {
+            place
+        };
+        table.row([
+            Cell::link(name, link(matter.folder, way)),
+            file.kind.clone().into(),
+            records.len().to_string().into(),
+            Cell::toned(word(file.verdict), tone(file.verdict)),
+            held,
+            if labels.is_empty() {
+                "-".into()
+            } else {
+                labels.join(", ").into()
+            },
+            what.into(),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,205 @@
+//! The drawing itself: shapes and texts in CSS pixels, collected as the inside of an SVG element. Colours and sizes of
+//! text are classes of the page's style.
+
+use std::fmt::Write as _;
+
+/// Height of a line of text, of the size that the page's style gives to texts in charts.
+pub(super) const LINE: f64 = 16.0;
+
+/// Width of a character at that size, by estimate: more than most have.
+pub(super) const CHARACTER: f64 = 6.7;
+
+/// Which way a text runs from its point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// A drawing.
+#[derive(Debug)]
+pub(super) struct Canvas {
+    pub(super) width: f64,
+    pub(super) height: f64,
+    body: String,
+}
+
+impl Canvas {
+    pub(super) fn new(width: f64, height: f64) -> Self {
+        Self {
+            width,
+            height,
+            body: String::new(),
+        }
+    }
+
+    fn add(&mut self, element: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = self.body.write_fmt(element);
+        self.body.push('\n');
+    }
+
+    /// Draws a straight line.
+    pub(super) fn line(&mut self, class: &str, [x1, y1]: [f64; 2], [x2, y2]: [f64; 2]) {
+        self.add(format_args!(
+            r#"<line class="{class}" x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}"/>"#
+        ));
+    }
+
+    /// Draws a rectangle; `hint` is shown when it is pointed at. `strength` is how much of its colour it has.
+    pub(super) fn rect(
+        &mut self,
+        class: &str,
+        [x, y]: [f64; 2],
+        [width, height]: [f64; 2],
+        strength: Option<f64>,
+        hint: &str,
+    ) {
+        let strength = strength.map_or(String::new(), |strength| {
+            format!(r#" fill-opacity="{strength:.3}""#)
+        });
+        let (width, height) = (width.max(0.0), height.max(0.0));
+        self.add(format_args!(
+            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"{strength}>{}</rect>"#,
+            title(hint)
+        ));
+    }
+
+    /// Draws lines from point to point.
+    pub(super) fn path(&mut self, class: &str, points: &[[f64; 2]], hint: &str) {
+        let mut way = String::new();
+        for (at, [x, y]) in points.iter().enumerate() {
+            let _ = write!(way, "{}{x:.1} {y:.1}", if at == 0 { "M" } else { "L" });
+        }
+        self.add(format_args!(
+            r#"<path class="{class}" d="{way}">{}</path>"#,
+            title(hint)
+        ));
+    }
+
+    /// Draws a dot.
+    pub(super) fn dot(&mut self, class: &str, [x, y]: [f64; 2], radius: f64, hint: &str) {
+        self.add(format_args!(
+            r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="{radius:.1}">{}</circle>"#,
+            title(hint)
+        ));
+    }
+
+    /// Writes a text; `y` is its base line.
+    pub(super) fn text(&mut self, class: &str, [x, y]: [f64; 2], anchor: Anchor, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let anchor = match anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        self.add(format_args!(
+            r#"<text class="{class}" x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{}</text>"#,
+            escape(text)
+        ));
+    }
+
+    /// Writes as much of a text as there is room for; all of it is shown when it is pointed at.
+    pub(super) fn text_within(
+        &mut self,
+        class: &str,
+        [x, y]: [f64; 2],
+        anchor: Anchor,
+        text: &str,
+        room: f64,
+    ) {
+        let most = (room / CHARACTER).max(1.0) as usize;
+        if text.chars().count() <= most {
+            self.text(class, [x, y], anchor, text);
+            return;
+        }
+        let cut: String = text.chars().take(most - 1).collect();
+        self.add(format_args!("<g>{}", title(text)));
+        self.text(class, [x, y], anchor, &format!("{}…", cut.trim_end()));
+        self.add(format_args!("</g>"));
+    }
+
+    /// Returns the element.
+    pub(super) fn finish(self, label: &str) -> String {
+        let Self {
+            width,
+            height,
+            body,
+        } = self;
+        format!(
+            "<svg viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" aria-label=\"{}\">\n{body}</svg>\n",
+            escape(label)
+        )
+    }
+}
+
+fn title(hint: &str) -> String {
+    if hint.is_empty() {
+        String::new()
+    } else {
+        format!("<title>{}</title>", escape(hint))
+    }
+}
+
+/// Returns the room that a text takes, by estimate.
+pub(super) fn width_of(text: &str) -> f64 {
+    text.chars().count() as f64 * CHARACTER
+}
+
+/// Writes a text so that it stands for itself in HTML.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            // What no document may hold.
+            c if c.is_control() && c != '\n' && c != '\t' => safe.push('\u{fffd}'),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_becomes_markup() {
+        let mut canvas = Canvas::new(10.0, 10.0);
+        canvas.text(
+            "t",
+            [0.0, 0.0],
+            Anchor::Start,
+            "<script>alert('a & b')</script>\u{1}",
+        );
+        let svg = canvas.finish("\"><b>");
+        assert!(!svg.contains("<script") && !svg.contains("<b>"), "{svg}");
+        assert!(svg.contains("a &amp; b") && !svg.contains('\u{1}'), "{svg}");
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_and_kept_as_a_hint() {
+        let mut canvas = Canvas::new(10.0, 10.0);
+        canvas.text_within(
+            "t",
+            [0.0, 0.0],
+            Anchor::Start,
+            "a rather long name",
+            10.0 * CHARACTER,
+        );
+        let svg = canvas.finish("x");
+        assert!(
+            svg.contains(">a rather…<") && svg.contains("<title>a rather long name</title>"),
+            "{svg}"
+        );
+    }
+}

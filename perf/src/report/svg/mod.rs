@@ -1,0 +1,89 @@
+//! Charts as SVG. They are drawn here and not by a plotting crate because their colours come from the page's style,
+//! so that light, dark and print need no second drawing; and because each chart is laid out twice, for wide and for
+//! narrow pages, so that its text is legible on both. It knows numbers and names; nothing of records.
+
+mod axis;
+mod bars;
+mod canvas;
+mod heat;
+mod lines;
+mod map;
+
+pub use axis::Axis;
+pub use bars::{Bar, Bars};
+pub use canvas::escape;
+pub use heat::Heat;
+pub use lines::{Line, Lines};
+pub use map::{Mark, Place, Places};
+
+/// Colours that a chart can tell series apart by; the page's style has them.
+pub const COLOURS: usize = 8;
+
+/// A chart.
+#[derive(Clone, Debug)]
+pub enum Chart {
+    /// Lines over an axis of numbers.
+    Lines(Lines),
+    /// Bars, one below the other.
+    Bars(Bars),
+    /// A table of coloured cells.
+    Heat(Heat),
+    /// Boxes with marks in them.
+    Places(Places),
+}
+
+impl Chart {
+    /// Draws it as an SVG element, `width` CSS pixels wide. `label` is what it is called where it is not seen.
+    #[must_use]
+    pub fn draw(&self, width: f64, label: &str) -> String {
+        let canvas = match self {
+            Self::Lines(lines) => lines.draw(width),
+            Self::Bars(bars) => bars.draw(width),
+            Self::Heat(heat) => heat.draw(width),
+            Self::Places(places) => places.draw(width),
+        };
+        canvas.finish(label)
+    }
+
+    /// Returns what its colours mean: names, in the order of the colours. Empty where there is nothing to tell apart.
+    #[must_use]
+    pub fn legend(&self) -> Vec<Key> {
+        match self {
+            Self::Lines(lines) => lines.legend(),
+            Self::Bars(bars) => bars.legend(),
+            Self::Heat(_) => Vec::new(),
+            Self::Places(places) => places.legend(),
+        }
+    }
+}
+
+/// An entry of a legend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The mark's class in the page's style.
+    pub class: String,
+    /// What it stands for.
+    pub name: String,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    /// Returns the values of an attribute of the elements of a class, in the order in which they are drawn.
+    pub(in crate::report) fn values(svg: &str, class: &str, attribute: &str) -> Vec<f64> {
+        let marked = format!("class=\"{class}");
+        svg.split('<')
+            .filter(|element| element.contains(&marked))
+            .filter_map(|element| {
+                let (_, rest) = element.split_once(&format!(" {attribute}=\""))?;
+                rest.split('"').next()?.parse().ok()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn attributes_are_found() {
+        let svg = r#"<rect class="bar k0" x="1.5" y="2"/><rect class="bar k1" x="3"/>"#;
+        assert_eq!(values(svg, "bar", "x"), [1.5, 3.0]);
+        assert_eq!(values(svg, "dot", "x"), Vec::<f64>::new());
+    }
+}

@@ -1,0 +1,242 @@
+//! The flags of `matrix`, and what it does with them. Those that `run` has too take a list here if they are an axis.
+
+use super::arguments::WorkloadArguments;
+use super::outlet::{Outlet, Told};
+use super::{USAGE, complain};
+use crate::matrix::axis::Setting;
+use crate::matrix::{Axis, MatrixPlan, matrix, matrix_summary};
+use crate::workload::Workload;
+use crate::workload::file::Loaded;
+use clap::Args;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What is varied where nobody says: what scrubbing costs depends on the size of values.
+const DEFAULT: [(Axis, &str); 2] = [
+    (Axis::Scrub, "all"),
+    (Axis::ValueLen, "16,64,256,1024,4096"),
+];
+
+/// What to vary, what is the same in all cells, and where to put the results.
+#[derive(Args, Clone, Debug)]
+pub(super) struct MatrixArguments {
+    /// Scrub levels: a list of none, hybrid, full; or all [default of the matrix without any list: all]
+    #[arg(long, value_name = "LIST", value_parser = |text: &str| list(Axis::Scrub, text), help_heading = "Axes")]
+    scrub: Option<Settings>,
+    /// Numbers of writers, as in 1,2,4 [default: 32]
+    #[arg(long, value_name = "LIST", value_parser = |text: &str| list(Axis::Writers, text), help_heading = "Axes")]
+    writers: Option<Settings>,
+    /// Numbers of readers [default: 32]
+    #[arg(long, value_name = "LIST", value_parser = |text: &str| list(Axis::Readers, text), help_heading = "Axes")]
+    readers: Option<Settings>,
+    /// Value sizes, as in 64,16..256; with slashes where one has commas: 64,4096/1024 [default of the
+    /// matrix without any list: 16,64,256,1024,4096]
+    #[arg(long, value_name = "LIST", value_parser = |text: &str| list(Axis::ValueLen, text), help_heading = "Axes")]
+    value_len: Option<Settings>,
+    /// Key choices, as in lanes,uniform,zipf:0.99,hot:16,single [default: lanes]
+    #[arg(long, value_name = "LIST", value_parser = |text: &str| list(Axis::KeyChoice, text), help_heading = "Axes")]
+    key_choice: Option<Settings>,
+    /// Placements, as for 'run'; with slashes where one has commas: 0-3,8/none [default: scatter]
+    #[arg(long, value_name = "LIST", value_parser = |text: &str| list(Axis::Pin, text), help_heading = "Axes")]
+    pin: Option<Settings>,
+
+    #[command(flatten)]
+    rest: WorkloadArguments,
+
+    /// Keeps the record of each cell in a folder as soon as it ends, and runs those only that are not there
+    #[arg(long, value_name = "FOLDER", help_heading = "Results")]
+    into: Option<PathBuf>,
+    /// Runs all cells, and replaces the records that are there
+    #[arg(long, requires = "into", help_heading = "Results")]
+    again: bool,
+    /// Axis that goes down the heat map: scrub, writers, readers, value_len, key_choice or pin [default: that with most
+    /// settings]
+    #[arg(long, value_name = "AXIS", help_heading = "Results")]
+    rows: Option<Axis>,
+    /// Axis that goes across it [default: that with second most]
+    #[arg(long, value_name = "AXIS", help_heading = "Results")]
+    columns: Option<Axis>,
+    #[command(flatten)]
+    outlet: Outlet,
+}
+
+/// The settings that one flag has.
+#[derive(Clone, Debug)]
+struct Settings(Vec<Setting>);
+
+fn list(axis: Axis, text: &str) -> Result<Settings, String> {
+    axis.parse_all(text).map(Settings)
+}
+
+impl MatrixArguments {
+    /// Returns the matrix that these flags stand for.
+    fn plan(&self) -> Result<MatrixPlan, String> {
+        if self.rest.history_file().is_some() {
+            return Err("a history file is of one run: give --history without a file".to_owned());
+        }
+        if self.rows.is_some() && self.rows == self.columns {
+            return Err("--rows and --columns are one axis: choose two".to_owned());
+        }
+        let fields = Axis::ALL.map(Axis::field);
+        let loaded = self.rest.load(&fields)?;
+        let Loaded { workload, lists } = loaded.unwrap_or_else(|| Loaded {
+            workload: Workload::default(),
+            lists: Vec::new(),
+        });
+        let mut axes = Vec::new();
+        for axis in Axis::ALL {
+            let listed = lists.iter().find(|list| list.field == axis.field());
+            if let Some(Settings(given)) = self.given(axis) {
+                axes.push((axis, given.clone()));
+            } else if let Some(list) = listed {
+                let settings = axis.read(list);
+                let settings = settings.map_err(|mistake| mistake.of(self.rest.file()))?;
+                axes.push((axis, settings));
+            }
+        }
+        if axes.iter().all(|(_, settings)| settings.len() == 1) {
+            for (axis, text) in DEFAULT {
+                if axes.iter().all(|(given, _)| *given != axis) {
+                    axes.push((axis, axis.parse_all(text)?));
+                }
+            }
+            axes.sort_by_key(|(axis, _)| *axis);
+        }
+        Ok(MatrixPlan {
+            base: self.rest.over(workload),
+            axes,
+            into: self.into.clone(),
+            again: self.again,
+        })
+    }
+
+    fn given(&self, axis: Axis) -> Option<&Settings> {
+        match axis {
+            Axis::Scrub => &self.scrub,
+            Axis::Writers => &self.writers,
+            Axis::Readers => &self.readers,
+            Axis::ValueLen => &self.value_len,
+            Axis::KeyChoice => &self.key_choice,
+            Axis::Pin => &self.pin,
+        }
+        .as_ref()
+    }
+}
+
+/// Runs and prints.
+pub(super) fn run(arguments: &MatrixArguments) -> ExitCode {
+    let plan = match arguments.plan() {
+        Ok(plan) => plan,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(USAGE);
+        }
+    };
+    arguments.outlet.conduct(
+        "matrix",
+        None,
+        |line| matrix(&plan, line),
+        |record| {
+            // A summary on the terminal says it already.
+            if let (false, Some(how)) = (record.missing.is_empty(), record.reasons.last())
+                && (arguments.outlet.is_json() || !std::io::stdout().is_terminal())
+            {
+                complain(how);
+            }
+            Told {
+                summary: matrix_summary(record, arguments.rows, arguments.columns),
+                verdict: record.verdict,
+                log: None,
+            }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        matrix: MatrixArguments,
+    }
+
+    fn plan(flags: &str) -> Result<MatrixPlan, String> {
+        let words = ["x"].into_iter().chain(flags.split_whitespace());
+        let parsed = Only::try_parse_from(words).map_err(|error| error.to_string())?;
+        parsed.matrix.plan()
+    }
+
+    /// Returns the axes of a plan as text.
+    fn axes(plan: &MatrixPlan) -> String {
+        let axes = plan.axes.iter().map(|(axis, settings)| {
+            let texts: Vec<String> = settings.iter().map(ToString::to_string).collect();
+            format!("{axis}={}", texts.join("/"))
+        });
+        axes.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn flags_are_the_axes_and_the_rest_is_the_same_everywhere() {
+        let plan = plan("--writers 1,2 --pin none --keys 99 --duration 1s").unwrap();
+        assert_eq!(axes(&plan), "writers=1/2 pin=none");
+        assert_eq!((plan.base.keys, plan.base.readers), (99, 32));
+    }
+
+    #[test]
+    fn without_a_list_scrub_levels_meet_value_sizes() {
+        let sizes = "value_len=16/64/256/1024/4096";
+        assert_eq!(
+            axes(&plan("").unwrap()),
+            format!("scrub=none/hybrid/full {sizes}")
+        );
+        assert_eq!(
+            axes(&plan("--writers 2 --scrub full").unwrap()),
+            format!("scrub=full writers=2 {sizes}")
+        );
+    }
+
+    #[test]
+    fn a_file_has_axes_too_and_flags_win_over_it() {
+        let path =
+            std::env::temp_dir().join(format!("splinter-matrix-{}.toml", std::process::id()));
+        std::fs::write(
+            &path,
+            "writers = [1, 2]\nreaders = 3\nscrub = \"all\"\nkeys = 77\n",
+        )
+        .unwrap();
+        let flag = format!("--workload {}", path.display());
+        let (as_is, over) = (
+            plan(&flag).unwrap(),
+            plan(&format!("{flag} --writers 9 --keys 5")).unwrap(),
+        );
+        std::fs::write(&path, "keys = 5\nwriters = [1,\n 1]\n").unwrap();
+        let twice = plan(&flag).unwrap_err();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(axes(&as_is), "scrub=none/hybrid/full writers=1/2 readers=3");
+        assert_eq!(as_is.base.keys, 77);
+        assert_eq!(axes(&over), "scrub=none/hybrid/full writers=9 readers=3");
+        assert_eq!(over.base.keys, 5);
+        assert!(
+            twice.contains("line 2") && twice.contains("twice"),
+            "{twice}"
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for (flags, word) in [
+            ("--writers 1,two", "two"),
+            ("--rows writers --columns writers", "choose two"),
+            ("--rows threads", "value_len"),
+            ("--history=/tmp/x", "--history"),
+            ("--again", "--into"),
+        ] {
+            let error = plan(flags).unwrap_err();
+            assert!(error.contains(word), "{flags}: {error}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Decides whether workers were where a policy has them, from what they saw: by the policy's own words, not by
+//! the plan. Pure.
+
+use crate::options::Pin;
+use crate::placement::machine::{Machine, Processor};
+use crate::record::WorkerPlacement;
+use crate::worker::Role;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a worker was.
+#[derive(Clone, Copy, Debug)]
+struct Seat {
+    at: Processor,
+    writes: bool,
+}
+
+/// Says what is wrong with where workers ran: elsewhere than on their processors, on another node than
+/// those are of, or not as the policy has it.
+pub(super) fn pinned(policy: &Pin, machine: &Machine, workers: &[WorkerPlacement]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut seats = Vec::new();
+    for worker in workers {
+        let (number, footing) = (worker.worker, &worker.footing);
+        let seat = match footing.observed.iter().collect::<Vec<_>>()[..] {
+            [&cpu] if footing.requested == Some(cpu) && footing.pinned => cpu,
+            _ => {
+                let (asked, seen) = (footing.requested, &footing.observed);
+                faults.push(format!(
+                    "worker {number} was to be on {asked:?} and was on {seen:?}"
+                ));
+                continue;
+            }
+        };
+        let known = machine.processor(seat);
+        let node = known.map(|known| known.node);
+        if node.is_none() || node != footing.observed_node {
+            let seen = footing.observed_node;
+            faults.push(format!(
+                "worker {number} was on node {seen:?}, and {seat} is of {node:?}"
+            ));
+        }
+        seats.extend(known.map(|&at| Seat {
+            at,
+            writes: worker.role == Role::Writer,
+        }));
+    }
+    if workers.is_empty() {
+        faults.push("nobody ran".to_owned());
+    }
+    if faults.is_empty() {
+        faults.extend(as_policy(policy, machine, &seats));
+    }
+    faults
+}
+
+/// Says what is wrong with what a policy gave away.
+fn as_policy(policy: &Pin, machine: &Machine, seats: &[Seat]) -> Option<String> {
+    match policy {
+        Pin::None => None,
+        Pin::List(list) => {
+            let wrong = seats
+                .iter()
+                .zip(list.iter().cycle())
+                .position(|(seat, &cpu)| seat.at.id != cpu);
+            wrong.map(|worker| format!("worker {worker} is not in the order of the list"))
+        }
+        Pin::Compact | Pin::Scatter => in_order(policy, machine, seats),
+        Pin::Node(only) => inside(machine, seats, |cpu| cpu.node as usize == *only),
+        Pin::Llc(only) => inside(machine, seats, |cpu| cpu.cache == Some(*only)),
+        Pin::PerNode => dealt(machine, seats, |cpu| Some(cpu.node as usize)),
+        Pin::PerLlc => dealt(machine, seats, |cpu| cpu.cache),
+        Pin::PerCore => {
+            let mut threads: BTreeMap<usize, usize> = BTreeMap::new();
+            for Seat { at, .. } in seats {
+                let thread = *threads.entry(at.core).or_insert(at.id);
+                if thread != at.id {
+                    return Some(format!("{thread} and {} are of one core", at.id));
+                }
+            }
+            let cores: BTreeSet<usize> = machine.usable().map(|cpu| cpu.core).collect();
+            crowded(cores.len(), seats)
+        }
+    }
+}
+
+/// Says who of compact or scattered workers came too early to a node, or to a processor.
+fn in_order(policy: &Pin, machine: &Machine, seats: &[Seat]) -> Option<String> {
+    let room = |node: u32| {
+        let node = machine.nodes.iter().find(|known| known.id == node);
+        node.map_or(0, |node| node.usable.len())
+    };
+    let all = machine.usable().count();
+    let mut taken = BTreeSet::new();
+    let mut by_node: BTreeMap<u32, usize> = BTreeMap::new();
+    for (worker, Seat { at, .. }) in seats.iter().enumerate() {
+        if taken.len() >= all {
+            return None;
+        }
+        let node = at.node;
+        let fault = if *policy == Pin::Compact {
+            let mut others = by_node.iter();
+            let begun = others.find(|&(&other, &count)| other != node && count < room(other));
+            begun.map(|(other, _)| format!("on node {node} before node {other} was full"))
+        } else {
+            let here = by_node.get(&node).copied().unwrap_or(0);
+            let emptier = machine.with_processors().find(|other| {
+                let there = by_node.get(&other.id).copied().unwrap_or(0);
+                there < here && there < room(other.id)
+            });
+            emptier.map(|other| format!("on node {node} when node {} was emptier", other.id))
+        };
+        if let Some(fault) = fault {
+            return Some(format!("worker {worker} is {fault}"));
+        }
+        if !taken.insert(at.id) {
+            let seat = at.id;
+            return Some(format!(
+                "two workers on processor {seat} while others are free"
+            ));
+        }
+        *by_node.entry(node).or_default() += 1;
+    }
+    None
+}
+
+/// Says who is not inside a part of the machine, or crowded there.
+fn inside(machine: &Machine, seats: &[Seat], part: impl Fn(&Processor) -> bool) -> Option<String> {
+    let outside = seats.iter().find(|seat| !part(&seat.at));
+    let outside = outside.map(|seat| format!("somebody is on processor {}", seat.at.id));
+    outside.or_else(|| crowded(machine.usable().filter(|cpu| part(cpu)).count(), seats))
+}
+
+/// Says what is uneven about workers that were dealt to parts of the machine: writers and others have to be
+/// dealt each in equal shares that hang together.
+fn dealt(
+    machine: &Machine,
+    seats: &[Seat],
+    part: impl Fn(&Processor) -> Option<usize>,
+) -> Option<String> {
+    let parts: BTreeSet<Option<usize>> = machine.usable().map(&part).collect();
+    for writes in [true, false] {
+        let crew: Vec<_> = seats.iter().filter(|seat| seat.writes == writes).collect();
+        let mut shares: BTreeMap<Option<usize>, usize> = BTreeMap::new();
+        let mut last = None;
+        for seat in &crew {
+            let part = part(&seat.at);
+            if shares.contains_key(&part) && last != Some(part) {
+                return Some(format!(
+                    "processor {} has workers of two shares",
+                    seat.at.id
+                ));
+            }
+            *shares.entry(part).or_default() += 1;
+            last = Some(part);
+        }
+        let most = shares.values().max().copied().unwrap_or(0);
+        let least = parts
+            .iter()
+            .map(|part| shares.get(part).copied().unwrap_or(0))
+            .min();
+        if most > least.unwrap_or(0) + 1 {
+            return Some(format!(
+                "the shares of {} workers are {shares:?}",
+                crew.len()
+            ));
+        }
+    }
+    parts.into_iter().find_map(|known| {
+        let here = |cpu: &&Processor| part(cpu) == known;
+        let seats = seats.iter().filter(|seat| part(&seat.at) == known);
+        crowded(
+            machine.usable().filter(here).count(),
+            &seats.copied().collect::<Vec<_>>(),
+        )
+    })
+}
+
+/// Says which processor has more workers than its even share, of seats that are all on so many processors.
+fn crowded(processors: usize, seats: &[Seat]) -> Option<String> {
+    let share = seats.len().div_ceil(processors.max(1));
+    let mut workers: BTreeMap<usize, usize> = BTreeMap::new();
+    for seat in seats {
+        *workers.entry(seat.at.id).or_default() += 1;
+    }
+    let most = workers.into_iter().find(|&(_, count)| count > share);
+    most.map(|(seat, count)| format!("{count} workers on processor {seat}, not {share} at most"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::placement::Footing;
+    use crate::placement::machine::tests::made_up;
+
+    /// Two nodes of two processors each, 0 and 1 on the first, each a core of its own.
+    fn four() -> Machine {
+        made_up(&[(0, 0, 0, 0), (0, 0, 0, 1), (1, 0, 1, 2), (1, 0, 1, 3)])
+    }
+
+    /// The same where two processors are a core.
+    fn siblings() -> Machine {
+        made_up(&[(0, 0, 0, 0), (0, 0, 0, 0), (1, 0, 1, 2), (1, 0, 1, 2)])
+    }
+
+    /// Workers on these processors, the first half of them writers.
+    fn crew(cpus: &[usize]) -> Vec<WorkerPlacement> {
+        let seat = |(worker, &cpu): (usize, &usize)| WorkerPlacement {
+            worker: worker as u32,
+            role: if worker < cpus.len().div_ceil(2) {
+                Role::Writer
+            } else {
+                Role::Reader
+            },
+            footing: Footing {
+                requested: Some(cpu),
+                pinned: true,
+                observed_start: Some(cpu),
+                observed_end: Some(cpu),
+                observed: [cpu].into(),
+                observed_node: Some(cpu as u32 / 2),
+                migrations: 0,
+                migrations_source: "kernel".to_owned(),
+            },
+        };
+        cpus.iter().enumerate().map(seat).collect()
+    }
+
+    #[test]
+    fn each_policy_is_told_from_the_others() {
+        let good = [
+            (Pin::Compact, &[0, 1, 2, 3][..]),
+            (Pin::Compact, &[1, 0, 3]),
+            (Pin::Scatter, &[0, 2, 1, 3]),
+            (Pin::Scatter, &[0, 2, 1, 3, 0]),
+            (Pin::Node(1), &[2, 3, 2]),
+            (Pin::Node(1), &[3, 2, 2, 3]),
+            (Pin::Llc(1), &[3, 2, 2, 3]),
+            (Pin::List(vec![3, 0]), &[3, 0, 3]),
+            (Pin::PerNode, &[0, 2, 1, 3]),
+            (Pin::PerNode, &[0, 1, 2, 3, 0, 1, 2, 3]),
+            (Pin::PerLlc, &[0, 1, 2, 0, 3]),
+            (Pin::PerCore, &[0, 1, 2, 3, 0]),
+        ];
+        for (policy, cpus) in good {
+            assert_eq!(
+                pinned(&policy, &four(), &crew(cpus)),
+                [""; 0],
+                "{policy} {cpus:?}"
+            );
+        }
+        let bad = [
+            (Pin::Compact, &[0, 2, 1, 3][..]),
+            (Pin::Compact, &[0, 0]),
+            (Pin::Scatter, &[0, 1, 2, 3]),
+            (Pin::Scatter, &[0, 2, 0]),
+            (Pin::Node(1), &[2, 1]),
+            (Pin::Node(1), &[2, 2]),
+            (Pin::Node(1), &[2, 2, 2, 3]),
+            (Pin::Llc(1), &[2, 1]),
+            (Pin::Llc(1), &[2, 2]),
+            (Pin::List(vec![3, 0]), &[0, 3]),
+            (Pin::Compact, &[]),
+            // Writers on one node, readers on the other.
+            (Pin::PerNode, &[0, 1, 2, 3]),
+            // A share in two pieces; one that is too large; two on one of two processors.
+            (Pin::PerNode, &[0, 2, 1, 3, 0, 2]),
+            (Pin::PerLlc, &[0, 0, 1, 2, 0, 1, 2, 3]),
+            (Pin::PerLlc, &[0, 2, 0, 2]),
+            (Pin::PerCore, &[0, 1, 0]),
+        ];
+        for (policy, cpus) in bad {
+            assert_ne!(
+                pinned(&policy, &four(), &crew(cpus)),
+                [""; 0],
+                "{policy} {cpus:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn siblings_share_no_core_among_workers() {
+        let judged = |cpus: &[usize]| pinned(&Pin::PerCore, &siblings(), &crew(cpus));
+        assert_eq!(judged(&[0, 2, 0, 2]), [""; 0]);
+        assert_ne!(judged(&[0, 1]), [""; 0]);
+        assert_ne!(judged(&[0, 0, 0, 2]), [""; 0]);
+    }
+
+    #[test]
+    fn a_worker_that_was_elsewhere_for_a_moment_is_found() {
+        let spoilt = |spoil: fn(&mut Footing)| {
+            let mut workers = crew(&[0, 1, 2]);
+            spoil(&mut workers[1].footing);
+            pinned(&Pin::Compact, &four(), &workers)
+        };
+        assert_eq!(spoilt(|_| {}), [""; 0]);
+        assert_ne!(spoilt(|footing| footing.observed.extend([3])), [""; 0]);
+        assert_ne!(spoilt(|footing| footing.observed_node = Some(1)), [""; 0]);
+        assert_ne!(spoilt(|footing| footing.observed_node = None), [""; 0]);
+        assert_ne!(spoilt(|footing| footing.pinned = false), [""; 0]);
+        assert_ne!(spoilt(|footing| footing.requested = None), [""; 0]);
+    }
+}

@@ -1,0 +1,162 @@
+//! Runs real matrices: of threads and of processes, interrupted and taken up again.
+
+mod common;
+
+use common::{program, record, refuses, scratch, stress};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A folder that is gone in the end.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn records(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .collect()
+}
+
+#[test]
+fn a_matrix_over_processes_keeps_a_record_for_each_cell_and_runs_none_twice() {
+    let folder = Folder(scratch("matrix"));
+    let line = format!(
+        "matrix --scrub none,full --writers 1,2,90 --readers 1 --value-len 64,16..256 --pin none --keys 64 \
+         --workers processes --ops 1000 --into {}",
+        folder.0.display()
+    );
+    let (code, first) = record(&line);
+    assert_eq!(
+        (code, &first["verdict"]),
+        (Some(0), &"pass".into()),
+        "{}",
+        first["reasons"]
+    );
+    assert_eq!(
+        (&first["schema_version"], &first["kind"]),
+        (&1.into(), &"matrix".into())
+    );
+    let cells = first["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 8);
+    assert_eq!(
+        first["refused"].as_array().unwrap().len(),
+        4,
+        "64 keys for 90 writers"
+    );
+    assert!(
+        first["refused"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("--keys")
+    );
+    assert_eq!((&first["measured"], &first["kept"]), (&8.into(), &0.into()));
+    for cell in cells {
+        assert_eq!(cell["kind"], "run");
+        assert_eq!(cell["config"]["workers"], "processes");
+        let done = ["set", "get"].map(|op| cell["operations"][op]["successes"].as_u64().unwrap());
+        assert!(done[0] > 0 && done[1] > 0, "{done:?}");
+    }
+    let kept = records(&folder.0);
+    assert_eq!(kept.len(), 8);
+    for path in &kept {
+        let on_disk: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        assert!(cells.contains(&on_disk), "{}", path.display());
+    }
+
+    // One is lost: that one is run.
+    std::fs::remove_file(&kept[3]).unwrap();
+    let (code, second) = record(&line);
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        (&second["measured"], &second["kept"]),
+        (&1.into(), &7.into())
+    );
+    let text =
+        String::from_utf8(stress(&format!("{line} --rows scrub --columns value-len")).stdout)
+            .unwrap();
+    for word in [
+        "8 kept from before",
+        "goodput/s",
+        "scrub \\ value_len",
+        "refused",
+        "PASS",
+    ] {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+
+    // What is there is of something else.
+    let output = stress(&format!("{line} --seed 2"));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("seed is 1 there, 2 now") && error.contains("--again"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_interrupted_matrix_says_how_to_go_on_and_does() {
+    let folder = Folder(scratch("interrupted"));
+    let line = format!(
+        "matrix --writers 1,2,3 --readers 0 --pin none --keys 64 --ops 100k --into {}",
+        folder.0.display()
+    );
+    let child = program()
+        .args(line.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while records(&folder.0).is_empty() {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "no cell ever ended"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let told = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(told.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let there = records(&folder.0).len();
+    let error = String::from_utf8(output.stderr).unwrap();
+    // On a machine that stopped this test for a while, all may have been done.
+    if there < 3 {
+        assert_eq!(output.status.code(), Some(4), "{error}");
+        assert!(error.contains("the same command goes on"), "{error}");
+    }
+    let (code, all) = record(&line);
+    assert_eq!(code, Some(0), "{}", all["reasons"]);
+    assert_eq!(all["kept"], there);
+    assert_eq!(all["measured"], 3 - there);
+    let leftovers = std::fs::read_dir(&folder.0).unwrap().count();
+    assert_eq!(leftovers, 3, "nothing unfinished is left");
+}
+
+#[test]
+fn a_matrix_that_makes_no_sense_is_refused_in_one_line() {
+    refuses(
+        "matrix --ops 100",
+        &[
+            ("--writers 1,1", "twice"),
+            ("--writers none", "'none'"),
+            ("--writers 900,1000 --keys 5", "--keys"),
+            ("--value-len 9..3,4", "3..9"),
+            ("--rows threads", "value_len"),
+            ("--again", "--into"),
+            ("--into /dev/null/folder", "--into"),
+            ("--history=x", "--history"),
+            ("--frobnicate", "--help"),
+        ],
+    );
+}

@@ -1,0 +1,180 @@
+//! Runs the program with workloads from files and at set rates: what goes in comes out, and no rate that was not kept is
+//! called kept. What a machine keeps up with depends on what else it does, so only rates that none can keep are judged.
+
+mod common;
+
+use common::{count, passes, record, refuses, scratch, stress};
+use serde_json::Value;
+
+const SMALL: &str = "run --writers 3 --readers 2 --keys 64 --scrub hybrid --warmup 0s";
+
+#[test]
+fn a_workload_is_printed_read_back_and_run() {
+    let path = scratch("workload.toml");
+    let flags =
+        format!("{SMALL} --ops 4000 --mix set=3,get=1 --value-len 16..256 --key-choice hot:4");
+    let printed = stress(&format!("{flags} --print-workload"));
+    assert_eq!(printed.status.code(), Some(0));
+    std::fs::write(&path, &printed.stdout).unwrap();
+    let again = stress(&format!(
+        "run --workload {} --print-workload",
+        path.display()
+    ));
+    assert_eq!(printed.stdout, again.stdout);
+
+    let by_flags = passes(&flags);
+    let by_file = passes(&format!("run --workload {}", path.display()));
+    assert_eq!(by_flags["config"], by_file["config"]);
+    // And flags win.
+    let fewer = passes(&format!(
+        "run --workload {} --ops 2000 --seed 9",
+        path.display()
+    ));
+    assert_eq!(fewer["config"]["span"]["ops"], 2000);
+    assert_eq!(fewer["config"]["seed"], 9);
+    assert_eq!(fewer["config"]["value_len"], "16..256");
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_file_that_is_wrong_is_refused_with_its_line() {
+    let path = scratch("wrong.toml");
+    std::fs::write(&path, "writers = 2\nkeys = \"many\"\n").unwrap();
+    let flag = format!("--workload {}", path.display());
+    refuses(
+        "run",
+        &[
+            (&flag, "line 2"),
+            ("--workload /nowhere.toml", "/nowhere.toml"),
+        ],
+    );
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_rate_that_makes_no_sense_is_refused() {
+    refuses(
+        "run",
+        &[
+            ("--rate 0", "--rate"),
+            ("--rate fast", "20k"),
+            ("--arrivals poisson", "--rate"),
+            ("--rate 5 --arrivals bursts", "uniform or poisson"),
+        ],
+    );
+}
+
+/// Checks what must be so of every open loop, kept or not; returns its part of the record.
+fn open_loop(line: &str) -> (Option<i32>, Value) {
+    let (code, run) = record(line);
+    let open = &run["open_loop"];
+    let number = |name: &str| {
+        open[name]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{name} in {open}"))
+    };
+    assert!(
+        run["invariants"]
+            .as_object()
+            .unwrap()
+            .values()
+            .all(|count| count == 0),
+        "{line}"
+    );
+    assert!(number("started") <= number("planned"), "{open}");
+    assert!(
+        number("late_at_end_ms") <= number("longest_lateness_ms"),
+        "{open}"
+    );
+    let saturated = open["saturated"].as_bool().unwrap();
+    assert_eq!(saturated, !open["why"].is_null(), "{open}");
+    let expected = if saturated {
+        (Some(4), Value::from("inconclusive"))
+    } else {
+        (Some(0), Value::from("pass"))
+    };
+    assert_eq!((code, run["verdict"].clone()), expected);
+    let labels = run["labels"].to_string();
+    assert_eq!(labels.contains("\"saturated\""), saturated, "{labels}");
+    assert_eq!(labels.contains("not to be trusted"), saturated, "{labels}");
+    for (name, operation) in run["operations"].as_object().unwrap() {
+        let (from_start, from_plan) = (
+            &operation["latency_ns"],
+            &operation["latency_from_planned_ns"],
+        );
+        if from_start["samples"] != 0 {
+            assert_eq!(from_start["samples"], from_plan["samples"], "{name}");
+            assert!(
+                from_plan["max"].as_u64() >= from_start["max"].as_u64(),
+                "{name}"
+            );
+            assert!(
+                run["hdr_log"]
+                    .as_str()
+                    .unwrap()
+                    .contains(&format!("Tag={name}-planned,"))
+            );
+        }
+    }
+    assert!(run["observer"]["pacer_ns"].as_f64().unwrap() > 0.0);
+    (code, run)
+}
+
+#[test]
+fn an_open_loop_starts_what_was_planned() {
+    for (arrivals, workers) in [("uniform", "threads"), ("poisson", "processes")] {
+        let (_, run) = open_loop(&format!(
+            "{SMALL} --rate 2000 --arrivals {arrivals} --workers {workers} --duration 500ms"
+        ));
+        let planned = run["open_loop"]["planned"].as_u64().unwrap();
+        // Half a second of two thousand, whoever came to see when it began, and a few that began before its end was seen.
+        assert!(
+            (990..=2_500).contains(&planned) || (arrivals == "poisson" && planned > 850),
+            "{arrivals}: {planned}"
+        );
+        let done = count(&run, "set", "successes") + count(&run, "get", "successes");
+        assert!(done <= run["open_loop"]["started"].as_u64().unwrap());
+        assert_eq!(run["config"]["arrivals"], arrivals);
+    }
+}
+
+#[test]
+fn a_rate_that_nobody_can_keep_is_called_saturated() {
+    let (code, run) = open_loop(&format!("{SMALL} --rate 10G --duration 300ms"));
+    assert_eq!(code, Some(4));
+    assert!(
+        run["reasons"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("saturated: only")
+    );
+    let output = stress(&format!("{SMALL} --rate 10G --ops 5000"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("from the plan") && text.contains("SATURATED"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_closed_loop_has_no_plan() {
+    let run = passes(&format!("{SMALL} --ops 2000"));
+    assert!(run["open_loop"].is_null() && run["config"]["rate"].is_null());
+    assert_eq!(run["observer"]["pacer_ns"], 0.0);
+    assert!(run["operations"]["set"]["latency_from_planned_ns"].is_null());
+}
+
+#[test]
+fn how_steady_goodput_was_is_in_the_record() {
+    let (_, run) = record("run --writers 1 --readers 1 --keys 64 --scrub none --duration 600ms");
+    let window = &run["window"];
+    let ended = window["warmup_ended"].as_str().unwrap();
+    assert!(["steady", "not steady in time"].contains(&ended), "{ended}");
+    // On a machine that gives it no time there may be too few looks.
+    if !window["steadiness"].is_null() {
+        let steady = window["steadiness"]["steady"].as_bool().unwrap();
+        assert_eq!(steady, ended == "steady", "{window}");
+    } else {
+        assert_eq!(ended, "not steady in time");
+    }
+}
