@@ -21,7 +21,7 @@ impl Store {
     /// the key was rewritten all the while.
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>, buf: &mut [u8]) -> Result<usize, Error> {
-        burden!("get-grown", crate::mutants::toil(5));
+        burden!("get-grown", crate::mutants::toil(6));
         burden!(
             "get-slowed",
             if crate::mutants::is_turn(3) {

@@ -282,7 +282,7 @@ pub fn judge(taken: &Taken, design: &Design) -> Tier<TimeRow> {
         .collect();
     for row in &fired {
         reasons.push(format!(
-            "void: the base differs from itself in the {} of {} by {:+.2} % (p {:.4}): something favoured a place in the order",
+            "void: the base differs from itself in the {} of {} by {:+.2} % (p {:.4}): one run of twenty does so by chance, or else something favours a place in the order",
             row.measure.word(), row.name, row.control.median_percent, row.control.p_holm
         ));
     }
