@@ -64,18 +64,6 @@ pub fn load_average() -> Option<f64> {
     trimmed("/proc/loadavg")?.split(' ').next()?.parse().ok()
 }
 
-/// Returns the time that the hypervisor has given to others since boot, all processors together, in milliseconds.
-#[must_use]
-pub fn steal_ms() -> u64 {
-    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    // A tick of /proc is a hundredth of a second on every Linux.
-    stat.split_whitespace()
-        .nth(8)
-        .and_then(|ticks| ticks.parse::<u64>().ok())
-        .unwrap_or(0)
-        * 10
-}
-
 fn caches() -> Vec<Cache> {
     (0..16)
         .map_while(|index| {

@@ -148,9 +148,9 @@ impl Build {
     }
 }
 
-/// Returns the time that the hypervisor has given to others since boot.
+/// Returns the time that the hypervisor has given to others since boot, all processors together, in milliseconds.
 #[must_use]
-pub(crate) fn steal_ms() -> u64 {
+pub fn steal_ms() -> u64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let ticks: u64 = stat
         .split_whitespace()

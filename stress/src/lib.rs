@@ -55,7 +55,7 @@ mod testing;
 
 pub use block::Counts;
 pub use choice::KeyChoice;
-pub use environment::{Build, Environment, Node};
+pub use environment::{Build, Environment, Node, steal_ms};
 pub use history::record::{HistoryRecord, Shown};
 pub use history::{Act as HistoryAct, Kind as HistoryKind};
 pub use hostile::{HostilePlan, HostileRecord, Target, hostile};

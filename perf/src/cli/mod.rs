@@ -10,7 +10,6 @@ mod report;
 mod reproduce;
 
 use crate::clock;
-use crate::machine;
 use crate::micro::record::Method;
 use crate::pinning;
 use crate::rounds::Schedule;
@@ -115,7 +114,7 @@ impl Surroundings {
     fn read() -> Self {
         Self {
             environment: Environment::read(),
-            steal_ms: machine::steal_ms(),
+            steal_ms: splinter_stress::steal_ms(),
         }
     }
 
@@ -124,7 +123,7 @@ impl Surroundings {
     }
 
     fn complete(mut self) -> Environment {
-        self.environment.steal_ms = machine::steal_ms().saturating_sub(self.steal_ms);
+        self.environment.steal_ms = splinter_stress::steal_ms().saturating_sub(self.steal_ms);
         self.environment.tsc_ghz = 1.0 / clock::ns_per_cycle();
         self.environment
     }

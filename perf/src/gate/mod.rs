@@ -96,7 +96,7 @@ pub trait Watch {
 /// One line when there is nothing to judge: no such revision, or one that does not build.
 pub fn gate(plan: &Plan, watch: &mut dyn Watch) -> Result<Record, String> {
     let mut environment = Environment::read();
-    let steal_ms = crate::machine::steal_ms();
+    let steal_ms = splinter_stress::steal_ms();
     let mut tiers = Tiers::default();
     let mut base = None;
     let mut head = Subject {
@@ -104,7 +104,7 @@ pub fn gate(plan: &Plan, watch: &mut dyn Watch) -> Result<Record, String> {
         revision: String::new(),
     };
     let done = run(plan, watch, &mut tiers, &mut base, &mut head);
-    environment.steal_ms = crate::machine::steal_ms().saturating_sub(steal_ms);
+    environment.steal_ms = splinter_stress::steal_ms().saturating_sub(steal_ms);
     environment.tsc_ghz = 1.0 / crate::clock::ns_per_cycle();
     let mut reasons: Vec<String> = Vec::new();
     let interrupted = match done {

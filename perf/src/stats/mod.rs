@@ -61,14 +61,6 @@ pub fn median(samples: &mut [f64]) -> f64 {
     quantile(samples, 0.5)
 }
 
-/// Returns the geometric mean of ratios; `None` when there are none, or one is not above 0.
-#[must_use]
-pub fn geometric_mean(ratios: &[f64]) -> Option<f64> {
-    let usable = !ratios.is_empty() && ratios.iter().all(|ratio| *ratio > 0.0 && ratio.is_finite());
-    let logs: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
-    usable.then(|| (logs / ratios.len() as f64).exp())
-}
-
 /// Returns a quantile of sorted samples, linear between neighbours (type 7 of Hyndman and Fan, 1996).
 ///
 /// # Panics
@@ -83,7 +75,7 @@ pub fn quantile(sorted: &[f64], share: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Summary, geometric_mean, median, quantile};
+    use super::{Summary, median, quantile};
 
     /// The NIST/SEMATECH e-Handbook of Statistical Methods, section 7.2.6.2, has these twelve measurements. The
     /// rank of type 7 is 1 + 0.9 (12 - 1) = 10.9.
@@ -97,19 +89,6 @@ mod tests {
         assert!((quantile(&gauges, 0.9) - 95.195_68).abs() < 1e-9);
         assert!((middle - 95.163_65).abs() < 1e-9);
         assert!(median(&mut []).is_nan());
-    }
-
-    /// Fleming and Wallace, "How not to lie with statistics" (1986): times of five benchmarks on the processors R and M. The
-    /// geometric mean of M in units of R is 0.86.
-    #[test]
-    fn the_geometric_mean_of_published_ratios_is_the_published_one() {
-        let r = [417.0, 83.0, 66.0, 39_449.0, 772.0];
-        let m = [244.0, 70.0, 153.0, 33_527.0, 368.0];
-        let ratios: Vec<f64> = m.iter().zip(r).map(|(time, base)| time / base).collect();
-        let mean = geometric_mean(&ratios).unwrap();
-        assert!((mean - 0.86).abs() < 0.005, "{mean}");
-        assert_eq!(geometric_mean(&[]), None);
-        assert_eq!(geometric_mean(&[1.0, 0.0]), None);
     }
 
     #[test]
