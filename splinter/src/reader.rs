@@ -208,8 +208,8 @@ impl Store {
         assert!(results.len() >= keys.len() && bufs.len() >= keys.len() * stride);
         let arena = self.arena();
         let depth = tuning::prefetch_depth();
-        for first in (0..keys.len()).step_by(depth) {
-            let keys = keys[first..].iter().take(depth).map(AsRef::as_ref);
+        for (first, keys) in (0..).step_by(depth).zip(keys.chunks(depth)) {
+            let keys = keys.iter().map(AsRef::as_ref);
             let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
             batch.fetch::<false>(arena);
             for (place, key) in batch.keys() {

@@ -165,12 +165,12 @@ impl Writer {
             Err(error) => return results[..pairs.len()].fill(Err(error)),
         };
         let depth = tuning::prefetch_depth();
-        for first in (0..pairs.len()).step_by(depth) {
-            let keys = pairs[first..].iter().take(depth).map(|(key, _)| key.as_ref());
+        for (first, pairs) in (0..).step_by(depth).zip(pairs.chunks(depth)) {
+            let keys = pairs.iter().map(|(key, _)| key.as_ref());
             let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
             batch.fetch::<true>(&claimant.arena);
             for (place, key) in batch.keys() {
-                let value = pairs[first + place].1.as_ref();
+                let value = pairs[*place].1.as_ref();
                 results[first + place] = claimant.set(key, value);
             }
         }
