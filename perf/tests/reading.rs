@@ -94,7 +94,6 @@ fn a_report_of_the_committed_records_links_to_them_and_fetches_nothing() {
         "## Latency",
         "## Environment",
         "## Records",
-        "## Not shown",
     ] {
         assert!(markdown.contains(heading), "{heading}");
     }
