@@ -26,6 +26,7 @@ use arguments::RunArguments;
 pub use arguments::WorkloadFlags;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 /// Exit code for a command line that asks for nothing that can be done.
@@ -111,14 +112,11 @@ pub fn main() -> ExitCode {
         Verb::Numa(arguments) => numa::run(&arguments),
         Verb::Sweep(arguments) => sweep::run(&arguments),
         Verb::Completions(arguments) => {
-            say(&papers::completions(&arguments, &Arguments::command()));
-            ExitCode::SUCCESS
+            let script = papers::completions(&arguments, &Arguments::command());
+            end_with(&script, ExitCode::SUCCESS)
         }
         Verb::Manual(arguments) => match papers::manual(&arguments, &Arguments::command()) {
-            Ok(pages) => {
-                say(&pages);
-                ExitCode::SUCCESS
-            }
+            Ok(pages) => end_with(&pages, ExitCode::SUCCESS),
             Err(error) => {
                 complain(&error);
                 ExitCode::from(USAGE)
@@ -151,8 +149,8 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     };
     if arguments.print_workload {
         let levels: Vec<_> = workloads.iter().map(|workload| workload.scrub).collect();
-        say(file::print(&workloads[0], &levels).trim_end());
-        return ExitCode::SUCCESS;
+        let text = file::print(&workloads[0], &levels);
+        return end_with(text.trim_end(), ExitCode::SUCCESS);
     }
     // What cannot be kept is not measured.
     for path in [&arguments.record, &arguments.hdr] {
@@ -163,6 +161,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     }
     interrupt::watch();
     let mut records = Vec::new();
+    let mut said = Ok(());
     for workload in &workloads {
         let mut line = Line::new(format!("scrub {}", workload.scrub));
         let result = run_keeping(workload, &mut line, arguments.flags.history_file());
@@ -170,7 +169,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
         match result {
             Ok(record) => {
                 if !arguments.json {
-                    say(&summary(&record));
+                    said = said.and(say(&summary(&record)));
                 }
                 records.push(record);
                 // After each run, so that what was measured is kept whatever happens later.
@@ -193,16 +192,16 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     }
     let output = Output::new(records);
     if arguments.json {
-        say(&serde_json::to_string_pretty(&output).expect("records are plain data"));
+        said = say(&serde_json::to_string_pretty(&output).expect("records are plain data"));
     } else if output.records().len() > 1 {
-        say(&comparison(output.records()));
+        said = said.and(say(&comparison(output.records())));
     }
     // A run that was cut short is not the one that was asked for.
     let cut_short = interrupt::requested() && output.verdict() == Verdict::Pass;
-    if cut_short {
-        ExitCode::from(INCONCLUSIVE)
-    } else {
-        output.verdict().exit_code()
+    match said {
+        Err(unwritten) => unwritten,
+        Ok(()) if cut_short => ExitCode::from(INCONCLUSIVE),
+        Ok(()) => output.verdict().exit_code(),
     }
 }
 
@@ -224,10 +223,22 @@ fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), Strin
     Ok(())
 }
 
-/// Prints a result. A reader that has had enough is no error.
-fn say(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout(), "{text}");
+/// Prints a result. A reader that has had enough is no error; where it cannot be written, says so and returns the code to
+/// end with.
+fn say(text: &str) -> Result<(), ExitCode> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format!("cannot write the result: {error}"));
+            Err(ExitCode::from(USAGE))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints a result, and returns the code to end with.
+fn end_with(text: &str, code: ExitCode) -> ExitCode {
+    say(text).map_or_else(|unwritten| unwritten, |()| code)
 }
 
 fn complain(error: &str) {

@@ -71,8 +71,9 @@ pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 pub use pace::Arrivals;
 pub use pace::judge::OpenLoop;
 pub use placement::Footing;
+pub use placement::asked::nodes_of as page_nodes;
 pub use placement::machine::{Machine, MachineCache, MachineNode, Processor};
-pub use placement::source::MachineSource;
+pub use placement::source::{MachineSource, this_machine};
 pub use placement::topology::{
     PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology, topology_summary,
 };

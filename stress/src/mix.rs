@@ -71,6 +71,15 @@ impl Op {
         }
     }
 
+    /// Tells whether it only reads.
+    #[must_use]
+    pub fn is_read(self) -> bool {
+        matches!(
+            self,
+            Self::Get | Self::ReadInt | Self::ReadTandem | Self::ReadVector
+        )
+    }
+
     /// Returns the operation of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

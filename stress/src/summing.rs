@@ -456,12 +456,12 @@ pub(crate) fn totals(counts: &BTreeMap<Op, Counts>, window_s: f64) -> Totals {
     for (op, counts) in counts {
         add(&mut totals.counts, counts);
         let goodput = per_second(counts.successes, window_s);
-        match op {
-            Op::Get | Op::ReadInt | Op::ReadTandem | Op::ReadVector => {
-                totals.reads_per_s += goodput;
-            }
-            _ => totals.writes_per_s += goodput,
-        }
+        let side = if op.is_read() {
+            &mut totals.reads_per_s
+        } else {
+            &mut totals.writes_per_s
+        };
+        *side += goodput;
     }
     totals.goodput_per_s = per_second(totals.counts.successes, window_s);
     totals.attempts_per_s = per_second(totals.counts.attempts, window_s);

@@ -433,6 +433,56 @@ fn a_wake_that_cannot_be_measured_is_refused_in_one_line() {
 }
 
 #[test]
+fn a_result_that_cannot_be_written_is_told_and_not_taken_for_a_pass() {
+    let full = || std::fs::File::options().write(true).open("/dev/full");
+    for line in [
+        "run --scrub none --writers 1 --readers 0 --ops 100 --json",
+        "topology --json",
+        "completions bash",
+    ] {
+        let mut command = program();
+        command.args(line.split(' '));
+        let output = command
+            .stdout(full().unwrap())
+            .stderr(Stdio::piped())
+            .spawn();
+        let output = output.unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("cannot write the result"), "{line}: {said}");
+    }
+}
+
+#[test]
+fn latencies_of_a_comparison_are_those_of_a_write() {
+    let output = stress("run --scrub all --writers 1 --readers 3 --mix int=1 --ops 3k");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let cell = |line: &str, name: &str| {
+        let mut words = line.split_whitespace();
+        words.position(|word| word == name).map(|_| {
+            // Behind the name: two rates with their units, a share, and the median with its unit.
+            line.split("  ")
+                .map(str::trim)
+                .filter(|it| !it.is_empty())
+                .nth(4)
+                .map(str::to_owned)
+        })
+    };
+    let medians: Vec<_> = text
+        .lines()
+        .filter_map(|line| cell(line, "int").flatten())
+        .collect();
+    let table = text
+        .split_once("scrub levels compared")
+        .expect("a comparison")
+        .1;
+    assert_eq!(medians.len(), 3, "{text}");
+    for median in medians {
+        assert!(table.contains(&median), "{median} is not in {table}");
+    }
+}
+
+#[test]
 fn an_interrupted_run_keeps_what_it_has_and_leaves_nothing_behind() {
     for workers in ["threads", "processes"] {
         let name = format!(

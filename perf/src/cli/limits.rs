@@ -1,7 +1,8 @@
 //! `splinter-perf limits`: what this machine's caches, atomics, copies, calls and wakes cost.
 
 use super::{Failure, Rounds, Surroundings, print};
-use crate::limits::pairs::{self, Matrix, Pair};
+use crate::limits::nodes::{self, Matrices};
+use crate::limits::pairs::{self, Matrix};
 use crate::limits::{Limit, Setup};
 use crate::machine::Machine;
 use crate::micro::record::{self, Measured};
@@ -11,6 +12,7 @@ use crate::progress::Progress;
 use crate::rounds::{self, Schedule, Series};
 use clap::Args;
 use serde_json::json;
+use splinter_stress::this_machine;
 use std::process::ExitCode;
 
 /// Measures what the machine's caches, memory, copies, atomic instructions, system calls and wakes cost, and a line's
@@ -26,18 +28,24 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let options = &options.rounds;
+    let machine = this_machine();
     let processors: Vec<usize> = pinning::processors().iter().map(|core| core.id).collect();
-    let mut pairs = pairs::pairs(processors.len());
-    pairs.retain(|&pair| options.wants(&pairs::name(pair)));
-    let wanted: Vec<Limit> = Limit::ALL
-        .into_iter()
-        .filter(|limit| options.wants(limit.name()))
-        .collect();
-    if wanted.is_empty() && pairs.is_empty() {
+    let mut wanted = Wanted {
+        limits: Limit::ALL.to_vec(),
+        cores: pairs::pairs(processors.len()),
+        nodes: nodes::pairs(&machine),
+    };
+    wanted.limits.retain(|limit| options.wants(limit.name()));
+    wanted
+        .cores
+        .retain(|&pair| options.wants(&pairs::name(pair)));
+    wanted.nodes.retain(|pair| options.wants(&pair.name()));
+    if wanted.limits.is_empty() && wanted.cores.is_empty() && wanted.nodes.is_empty() {
         let names = Limit::ALL.map(Limit::name).join(", ");
         return Err(Failure::Usage(format!(
-            "--only matches no limit; the limits are: {names}, {}",
-            pairs::NAME
+            "--only matches no limit; the limits are: {names}, {}, {}",
+            pairs::NAME,
+            nodes::NAME
         )));
     }
     let surroundings = Surroundings::read();
@@ -49,62 +57,114 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     };
 
     let mut progress = Progress::new();
-    let (measured, transfers) = measure(&wanted, &pairs, &setup, &method.schedule, &mut progress);
+    let found = measure(&wanted, &machine, &setup, &method.schedule, &mut progress);
     drop(progress);
-    let matrix = Matrix::of(&processors, &transfers);
-    let failed = transfers.iter().any(|(_, series)| series.error.is_some())
-        || measured.iter().any(|limit| limit.series.error.is_some());
+    let cores = Matrix::of(&processors, &found.cores);
+    let nodes = Matrices::of(&machine, &found.nodes);
     if options.json {
-        let found = json!({
+        let record = json!({
             "schema_version": record::SCHEMA_VERSION,
             "kind": "limits",
-            "verdict": if failed { "inconclusive" } else { "pass" },
+            "verdict": if found.errors().next().is_some() { "inconclusive" } else { "pass" },
             "environment": surroundings.complete(),
             "config": method.record(),
-            "rows": measured.iter().map(Measured::record).collect::<Vec<_>>(),
-            "core_to_core": matrix.record(),
+            "rows": found.limits.iter().map(Measured::record).collect::<Vec<_>>(),
+            "core_to_core": cores.record(),
+            "node_to_node": nodes.record(),
         });
-        print(&format!("{found:#}\n"))?;
-    } else {
-        let table = if measured.is_empty() {
-            String::new()
-        } else {
-            table::limits_text(&measured)
-        };
-        print(&table)?;
-        if !transfers.is_empty() {
-            print(&format!(
-                "\nfrom processor to processor, one way\n{}",
-                matrix.text()
-            ))?;
-        }
+        print(&format!("{record:#}\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut parts = Vec::new();
+    if !found.limits.is_empty() {
+        parts.push(table::limits_text(&found.limits));
+    }
+    if !found.cores.is_empty() {
+        parts.push(format!(
+            "from processor to processor, one way\n{}",
+            cores.text()
+        ));
+    }
+    if !found.nodes.is_empty() {
+        parts.push(format!("from node to node\n{}", nodes.text()));
+    }
+    print(&parts.join("\n"))?;
+    for (name, error) in found.pair_errors() {
+        eprintln!("{name}: {error}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Samples limits and pairs of processors in rounds. What this machine cannot give has an error and no samples.
+/// What is to be measured.
+struct Wanted {
+    limits: Vec<Limit>,
+    cores: Vec<pairs::Pair>,
+    nodes: Vec<nodes::Pair>,
+}
+
+/// What was measured. What this machine cannot give has an error and no samples.
+struct Found {
+    limits: Vec<Measured>,
+    cores: Vec<(pairs::Pair, Series)>,
+    nodes: Vec<(nodes::Pair, Series)>,
+}
+
+impl Found {
+    /// Why pairs could not be measured: these have no line in a table.
+    fn pair_errors(&self) -> impl Iterator<Item = (&str, &str)> {
+        let cores = self.cores.iter().map(|(_, series)| series);
+        let series = cores.chain(self.nodes.iter().map(|(_, series)| series));
+        series.filter_map(|series| Some((series.name.as_str(), series.error.as_deref()?)))
+    }
+
+    /// Why anything could not be measured.
+    fn errors(&self) -> impl Iterator<Item = (&str, &str)> {
+        let limits = self.limits.iter().map(|limit| &limit.series);
+        let limits =
+            limits.filter_map(|series| Some((series.name.as_str(), series.error.as_deref()?)));
+        limits.chain(self.pair_errors())
+    }
+}
+
+/// Samples limits and pairs, of processors and of nodes, in the same rounds.
 fn measure(
-    wanted: &[Limit],
-    pairs: &[Pair],
+    wanted: &Wanted,
+    machine: &splinter_stress::Machine,
     setup: &Setup,
     schedule: &Schedule,
     progress: &mut Progress,
-) -> (Vec<Measured>, Vec<(Pair, Series)>) {
-    let mut probes = Vec::new();
-    let mut series = Vec::new();
-    for limit in wanted {
+) -> Found {
+    let mut prepared = Vec::new();
+    for limit in &wanted.limits {
         progress.preparing(limit.name());
-        match limit.probe(setup) {
+        prepared.push((limit.name().to_owned(), limit.probe(setup)));
+    }
+    if !wanted.nodes.is_empty() {
+        progress.preparing(nodes::NAME);
+    }
+    let names = wanted.nodes.iter().map(|pair| pair.name());
+    prepared.extend(names.zip(nodes::probes(&wanted.nodes, machine, setup)));
+    let mut probes = pairs::probes(&wanted.cores, setup.budget);
+    let mut series = Vec::new();
+    for (name, probe) in prepared {
+        match probe {
             Ok(probe) => probes.push(probe),
-            Err(why) => series.push(Series::failed(limit.name(), why)),
+            Err(why) => series.push(Series::failed(&name, why)),
         }
     }
-    probes.extend(pairs::probes(pairs, setup.budget));
     let mut sampled = rounds::run(&mut probes, schedule, &mut |step| {
         progress.step(step);
     });
-    let transfers = sampled.split_off(sampled.len() - pairs.len());
-    series.extend(sampled);
-    let transfers = pairs.iter().copied().zip(transfers).collect();
-    (Measured::of(wanted, &series), transfers)
+    let rest = sampled.split_off(wanted.cores.len());
+    series.extend(rest);
+    let of_pair = |pair: &nodes::Pair| {
+        let name = pair.name();
+        let found = series.iter().find(|series| series.name == name);
+        (*pair, found.expect("each has a series").clone())
+    };
+    Found {
+        limits: Measured::of(&wanted.limits, &series),
+        cores: wanted.cores.iter().copied().zip(sampled).collect(),
+        nodes: wanted.nodes.iter().map(of_pair).collect(),
+    }
 }

@@ -174,7 +174,7 @@ pub fn main() -> ExitCode {
         }
         Err(Failure::Output(error)) => {
             eprintln!("splinter-perf: cannot write the result: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(USAGE)
         }
     }
 }

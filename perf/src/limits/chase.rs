@@ -40,7 +40,13 @@ impl Chase {
     /// What the kernel said when it refused the memory.
     pub fn new(bytes: usize, kind: PageKind, seed: u64) -> io::Result<Self> {
         let lines = bytes.div_ceil(LINE).max(1);
-        let pages = Pages::new(lines * LINE, kind)?;
+        Ok(Self::over(Pages::new(lines * LINE, kind)?, seed))
+    }
+
+    /// Prepares a cycle over all lines of a region, of which there is one at least.
+    #[must_use]
+    pub fn over(pages: Pages, seed: u64) -> Self {
+        let lines = pages.len() / LINE;
         let line = |index: usize| {
             // SAFETY: `index` is below `lines`, so the line lies inside the region.
             unsafe { pages.start().add(index * LINE) }
@@ -51,7 +57,7 @@ impl Chase {
             unsafe { link.write(Some(line(next as usize))) };
         }
         let at = pages.start();
-        Ok(Self { pages, at })
+        Self { pages, at }
     }
 
     /// Follows `steps` links.

@@ -5,6 +5,7 @@
 pub mod atomics;
 pub mod chase;
 pub mod memcpy;
+pub mod nodes;
 pub mod pages;
 pub mod pairs;
 pub mod rally;

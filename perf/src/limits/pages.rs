@@ -33,6 +33,24 @@ impl Pages {
     /// # Errors
     /// What the kernel said when it refused the memory. Huge pages that are refused are no error.
     pub fn new(len: usize, kind: PageKind) -> io::Result<Self> {
+        let pages = Self::untouched(len, kind)?;
+        pages.touch(kind);
+        Ok(pages)
+    }
+
+    /// Maps `len` bytes of memory of one node alone, and touches all of them.
+    ///
+    /// # Errors
+    /// What the kernel said when it refused the memory, or the node.
+    pub fn on_node(len: usize, kind: PageKind, node: u32) -> io::Result<Self> {
+        let pages = Self::untouched(len, kind)?;
+        pages.bind(node)?;
+        pages.touch(kind);
+        Ok(pages)
+    }
+
+    /// Maps `len` bytes.
+    fn untouched(len: usize, kind: PageKind) -> io::Result<Self> {
         let mapping_len = len
             .checked_add(HUGE_PAGE)
             .ok_or(io::ErrorKind::OutOfMemory)?;
@@ -66,13 +84,47 @@ impl Pages {
         } else {
             libc::MADV_NOHUGEPAGE
         });
-        // SAFETY: the region is `len` writable bytes, and nothing else refers to it yet.
-        unsafe { ptr::write_bytes(start.as_ptr(), 0, len) };
-        if kind == PageKind::Huge && pages.huge_bytes() < len as u64 {
-            // Collapses what is there already, even where transparent huge pages are switched off (Linux 6.1).
-            pages.advise(libc::MADV_COLLAPSE);
-        }
         Ok(pages)
+    }
+
+    /// Has all of its pages come from a node; none of them may have been touched.
+    fn bind(&self, node: u32) -> io::Result<()> {
+        /// Nodes that the mask has room for: all that Linux can be built for.
+        const NODES_MAX: usize = 1024;
+        let mut mask = [0_u64; NODES_MAX / 64];
+        let word = mask
+            .get_mut(node as usize / 64)
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        *word |= 1 << (node % 64);
+        let (base, len) = (self.mapping.as_ptr(), self.mapping_len);
+        // The kernel wants one more than the bits of the mask.
+        let (bits, bits_and_one) = (mask.as_ptr(), NODES_MAX + 1);
+        // SAFETY: the range is this value's mapping, whose bytes the call leaves alone; the mask has as many bits as
+        // it reads, and lives through it.
+        let answer = unsafe {
+            libc::syscall(
+                libc::SYS_mbind,
+                base,
+                len,
+                libc::MPOL_BIND,
+                bits,
+                bits_and_one,
+                0,
+            )
+        };
+        if answer < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+
+    fn touch(&self, kind: PageKind) {
+        // SAFETY: the region is `len` writable bytes, and nothing else refers to it yet.
+        unsafe { ptr::write_bytes(self.start.as_ptr(), 0, self.len) };
+        if kind == PageKind::Huge && self.huge_bytes() < self.len as u64 {
+            // Collapses what is there already, even where transparent huge pages are switched off (Linux 6.1).
+            self.advise(libc::MADV_COLLAPSE);
+        }
     }
 
     /// Gives the kernel advice on the region's whole huge pages. Advice that is refused changes no meaning.

@@ -80,11 +80,12 @@ pub fn rate(claim: &Rate, goodput: Option<Summary>, curve: &[Point], has: Has) -
     } else {
         Finding::NotComparable
     };
-    let needed = scaling::needed(figure, curve).map(|[least, as_here]| {
+    let each = goodput / has.processors.max(1) as f64;
+    let needed = scaling::needed(figure, each, curve).map(|[least, as_here]| {
         let last = curve.last().map_or(1.0, |point| point.efficiency);
         format!(
-            "it would take {least:.0} such processors if each did what one does alone, {as_here:.0} at the efficiency of \
-             {last:.2} that was measured here"
+            "it would take {as_here:.0} such processors if each did what each did here, {least:.0} if the efficiency were 1 \
+             and not {last:.2}"
         )
     });
     Judgement::new(finding, times)
@@ -271,7 +272,8 @@ mod tests {
             "{small:?}"
         );
         assert!(
-            says(&small, "3 such processors") && says(&small, "4 at the efficiency of 0.62"),
+            says(&small, "4 such processors")
+                && says(&small, "3 if the efficiency were 1 and not 0.62"),
             "{small:?}"
         );
         let large = rate(

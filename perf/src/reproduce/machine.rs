@@ -7,7 +7,7 @@ use super::{Costs, Executor, GET, Plan, Woken};
 use crate::clock::ns_per_op;
 use crate::limits::{Limit, Setup};
 use crate::machine::Machine;
-use crate::micro::keyed::Keyed;
+use crate::micro::chain::Chain;
 use crate::pinning;
 use crate::rounds::{self, Probe, Schedule};
 use splinter_stress::{Environment, Line, Situation, WakePlan, Workload, interrupt};
@@ -143,9 +143,9 @@ fn costs(plan: &Plan, machine: Machine) -> Result<Costs, String> {
         budget,
         seed: plan.seed,
     };
-    let mut keyed = Keyed::new(64, plan.seed)?;
+    let mut chain = Chain::new(64, plan.seed)?;
     let get =
-        move || ns_per_op(budget, Keyed::OPS, || keyed.get()).map_err(|error| error.to_string());
+        move || ns_per_op(budget, Chain::OPS, || chain.walk()).map_err(|error| error.to_string());
     let mut probes = vec![Probe::new(GET, get)];
     // A machine without one of the caches has fewer.
     probes.extend(LIMITS.iter().filter_map(|limit| limit.probe(&setup).ok()));

@@ -38,12 +38,12 @@ pub struct Plan {
     pub seed: u64,
 }
 
-/// What single operations cost here, sampled in the same rounds: by the names of the limits, and `get 64 B`. In
+/// What single operations cost here, sampled in the same rounds: by the names of the limits, and [`GET`]. In
 /// nanoseconds; of a memory copy, in bytes per second.
 pub type Costs = BTreeMap<String, f64>;
 
 /// The name of the get among [`Costs`].
-pub const GET: &str = "get 64 B";
+pub const GET: &str = "get 64 B, each after the one before";
 
 /// What is found of waking another process.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -146,7 +146,9 @@ impl<E: Executor> Trials<'_, E> {
         figures.per_processor_per_s =
             goodput.map(|summary| summary.median / processors.max(1) as f64);
         figures.scaling_efficiency = curve.last().map(|point| point.efficiency);
-        figures.processors_needed = scaling::needed(rate.figure_per_s, &curve);
+        figures.processors_needed = figures
+            .per_processor_per_s
+            .and_then(|each| scaling::needed(rate.figure_per_s, each, &curve));
         figures.scaling = curve;
         let mut judgement = judge::rate(rate, goodput, &figures.scaling, self.executor.has());
         if judgement.finding != Finding::Reproduced {
@@ -248,7 +250,9 @@ impl<E: Executor> Trials<'_, E> {
     fn latency(&self, claim: &Claim) -> Cell {
         let (get, load) = (self.cost(GET), self.cost("L3 chase"));
         let figures = Figures {
-            definition: "nanoseconds of a get, the median over rounds, against one load from the last-level cache".to_owned(),
+            definition: "nanoseconds of a get whose key the get before it returned, the median over rounds, against one load \
+                         from the last-level cache"
+                .to_owned(),
             measured_ns: get,
             limit_ns: load,
             ratio: get.zip(load).map(|(get, load)| get / load),
@@ -279,34 +283,28 @@ impl<E: Executor> Trials<'_, E> {
         self.costs.get(name).copied()
     }
 
-    /// Returns what the processors could do at most if each operation were nothing but what it cannot do without: a
-    /// dependent load for a read, an exchange for a write, and the copy of its value, each from as far away as the
-    /// workload's values lie; and the names of these limits.
+    /// Returns what the processors could do at most if each operation were nothing but the dearest of what it cannot do
+    /// without: an exchange for a write, and moving its value once. Nothing is added up, since a processor has all
+    /// of it under way at once. A memory copy moves each byte twice, out of memory and into it, an operation once.
     fn bound(&self, runs: &[Run], workload: &Workload) -> Option<Bound> {
         let run = runs.first()?;
         let writes = run.writes_per_s / (run.writes_per_s + run.reads_per_s).max(1.0);
         let len = f64::from(workload.value_len.shortest() + workload.value_len.longest()) / 2.0;
         let values = workload.keys as f64 * len;
-        let fits = |level| {
-            self.executor
-                .cache_bytes(level)
-                .is_some_and(|bytes| values <= bytes as f64)
+        let cached = [2, 3]
+            .into_iter()
+            .filter_map(|level| self.executor.cache_bytes(level))
+            .max();
+        let copy = if cached.is_some_and(|bytes| values <= bytes as f64) {
+            ("memcpy 1 KiB", self.cost("memcpy 1 KiB")? / 1024.0 * len)
+        } else {
+            ("memory copy", len * 1e9 / self.cost("memory copy")? / 2.0)
         };
-        let (load, copy) = match () {
-            () if fits(2) => ("L2 chase", "memcpy 1 KiB"),
-            () if fits(3) => ("L3 chase", "memory copy"),
-            () => ("memory chase", "memory copy"),
-        };
-        // Of the copies one is a time for a KiB, the other bytes per second.
-        let per_byte = match copy {
-            "memory copy" => 1e9 / self.cost(copy)?,
-            _ => self.cost(copy)? / 1024.0,
-        };
-        let each =
-            writes * self.cost("cmpxchg")? + (1.0 - writes) * self.cost(load)? + per_byte * len;
+        let exchange = ("cmpxchg", writes * self.cost("cmpxchg")?);
+        let (by, each_ns) = if copy.1 >= exchange.1 { copy } else { exchange };
         Some(Bound {
-            per_s: run.processors as f64 * 1e9 / each,
-            by: format!("cmpxchg, {load}, {copy}"),
+            per_s: run.processors as f64 * 1e9 / each_ns,
+            by: by.to_owned(),
         })
     }
 

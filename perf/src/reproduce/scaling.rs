@@ -43,14 +43,15 @@ pub fn curve(measured: &[(usize, f64)]) -> Vec<Point> {
         .collect()
 }
 
-/// Says how many processors like these a figure would need: at least, were each as good as one alone, and as each of
-/// all of them was here. Beyond the measured number that is a guess, whose error the fall of efficiency shows.
+/// Says how many processors like these a figure would need: at least, were each as good as one alone, and if each did what
+/// each of those did that made `measured_each_per_s`. The curve says how far these two are apart; that each does more
+/// beside others than alone is not counted on. Beyond the measured number it is a guess, whose error the fall of
+/// efficiency shows.
 #[must_use]
-pub fn needed(figure_per_s: f64, curve: &[Point]) -> Option<[f64; 2]> {
-    let (first, last) = (curve.first()?, curve.last()?);
-    let each = |point: &Point| point.goodput_per_s / point.processors as f64;
-    let count = |each: f64| (each > 0.0).then(|| (figure_per_s / each).ceil());
-    Some([count(each(first))?, count(each(last))?])
+pub fn needed(figure_per_s: f64, measured_each_per_s: f64, curve: &[Point]) -> Option<[f64; 2]> {
+    let efficiency = curve.last()?.efficiency.min(1.0);
+    let as_here = figure_per_s / measured_each_per_s;
+    (measured_each_per_s > 0.0).then(|| [(as_here * efficiency).ceil(), as_here.ceil()])
 }
 
 #[cfg(test)]
@@ -75,17 +76,27 @@ mod tests {
 
     #[test]
     fn what_a_figure_needs_lies_between_the_best_and_the_last_processor() {
+        let falling = curve(&[(1, 10.0), (4, 20.0)]);
+        assert_eq!(needed(100.0, 5.0, &falling), Some([10.0, 20.0]));
         assert_eq!(
-            needed(100.0, &curve(&[(1, 10.0), (4, 20.0)])),
-            Some([10.0, 20.0])
+            needed(101.0, 10.0, &curve(&[(1, 10.0)])),
+            Some([11.0, 11.0])
         );
-        assert_eq!(needed(101.0, &curve(&[(1, 10.0)])), Some([11.0, 11.0]));
+        // What was measured may be another load than that of the curve, of which the efficiency is taken alone.
+        assert_eq!(needed(100.0, 50.0, &falling), Some([1.0, 2.0]));
+    }
+
+    #[test]
+    fn nobody_counts_on_processors_that_do_more_beside_others_than_alone() {
+        let rising = curve(&[(1, 10.0), (2, 30.0)]);
+        assert_eq!(needed(100.0, 15.0, &rising), Some([7.0, 7.0]));
     }
 
     #[test]
     fn nothing_follows_from_nothing() {
         assert!(curve(&[(1, 0.0), (2, 5.0)]).is_empty());
         assert!(curve(&[(2, 5.0)]).is_empty());
-        assert_eq!(needed(1.0, &[]), None);
+        assert_eq!(needed(1.0, 1.0, &[]), None);
+        assert_eq!(needed(1.0, 0.0, &curve(&[(1, 1.0)])), None);
     }
 }

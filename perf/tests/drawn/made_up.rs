@@ -108,6 +108,8 @@ fn limits() -> Value {
         "schema_version": 1, "kind": "limits", "verdict": "pass", "config": {"rounds": 31, "seed": 1, "sample_ms": 15.0},
         "rows": [value("L1 chase", 1.2), value("L2 chase", 4.0), value("memory chase", 96.0)],
         "core_to_core": {"processors": (0..PROCESSORS).collect::<Vec<_>>(), "ns": (0..PROCESSORS).map(row).collect::<Vec<_>>()},
+        "node_to_node": {"from": [0, 1], "to": [0, 1, 2], "load_ns": [[88.0, 141.0, 230.0], [143.0, 87.0, null]],
+            "read_bytes_per_s": [[13.1e9, 8.2e9, 5.5e9], [8.1e9, 13.3e9, null]]},
         "environment": environment(),
     })
 }

@@ -198,9 +198,15 @@ pub(super) struct WorkloadArguments {
     /// Leaves latencies unrecorded
     #[arg(long, help_heading = "Observer")]
     no_histogram: bool,
+    /// Records latencies, though the file of --workload says not to
+    #[arg(long, overrides_with = "no_histogram", help_heading = "Observer")]
+    histogram: bool,
     /// Leaves values unchecked
     #[arg(long, help_heading = "Observer")]
     no_oracle: bool,
+    /// Checks values, though the file of --workload says not to
+    #[arg(long, overrides_with = "no_oracle", help_heading = "Observer")]
+    oracle: bool,
 }
 
 /// Scrub levels to run.
@@ -309,8 +315,8 @@ impl WorkloadArguments {
             dim: self.dim.or(base.dim),
             backing: self.backing.clone().unwrap_or(base.backing),
             seed: self.seed.unwrap_or(base.seed),
-            oracle: base.oracle && !self.no_oracle,
-            histogram: base.histogram && !self.no_histogram,
+            oracle: self.oracle || base.oracle && !self.no_oracle,
+            histogram: self.histogram || base.histogram && !self.no_histogram,
             sample: self.sample.unwrap_or(base.sample),
             allow_misplacement: base.allow_misplacement || self.allow_misplacement,
             history: match self.history {
@@ -543,6 +549,18 @@ mod tests {
             ..Workload::default()
         };
         assert_eq!(all, [expected]);
+        let text = "oracle = false\nhistogram = false\nscrub = \"full\"\n";
+        let observed = |flags: &str| {
+            with_file(text, |path| {
+                let workload =
+                    workloads(&format!("--workload {} {flags}", path.display())).remove(0);
+                [workload.oracle, workload.histogram]
+            })
+        };
+        assert_eq!(observed(""), [false, false]);
+        assert_eq!(observed("--oracle --histogram"), [true, true]);
+        assert_eq!(observed("--no-oracle --oracle"), [true, false]);
+        assert_eq!(observed("--oracle --no-oracle"), [false, false]);
         let levels = |text: &str, flags: &str| {
             with_file(text, |path| {
                 levels(&workloads(&format!(

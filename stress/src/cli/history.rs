@@ -1,6 +1,6 @@
 //! The verb `history`: a saved history, checked.
 
-use super::{USAGE, complain, say};
+use super::{USAGE, complain, end_with};
 use crate::history::file::load;
 use crate::history::record::HistoryRecord;
 use crate::record::{SCHEMA_VERSION, Verdict};
@@ -42,23 +42,20 @@ pub(super) fn run(arguments: &HistoryArguments) -> ExitCode {
     if record.operations == 0 {
         record.doubt("there is no operation in it".to_owned());
     }
-    if arguments.json {
+    let text = if arguments.json {
         let checked = Checked {
             schema_version: SCHEMA_VERSION,
             kind: "history",
             verdict: record.verdict,
             history: record.clone(),
         };
-        say(&serde_json::to_string_pretty(&checked).expect("records are plain data"));
+        serde_json::to_string_pretty(&checked).expect("records are plain data")
     } else {
         let window = record
             .window_text()
             .map_or(String::new(), |text| format!("\n{text}"));
         let verdict = record.verdict.word().to_uppercase();
-        say(&format!(
-            "{}{window}\n  verdict    {verdict}",
-            record.line()
-        ));
-    }
-    record.verdict.exit_code()
+        format!("{}{window}\n  verdict    {verdict}", record.line())
+    };
+    end_with(&text, record.verdict.exit_code())
 }

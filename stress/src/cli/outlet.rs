@@ -67,7 +67,7 @@ impl Outlet {
         };
         let told = tell(&record);
         let json = serde_json::to_string_pretty(&record).expect("records are plain data");
-        say(if self.json { &json } else { &told.summary });
+        let said = say(if self.json { &json } else { &told.summary });
         let files = [(self.record.as_ref(), Some(json + "\n")), (log, told.log)];
         for file in files {
             if let (Some(path), Some(text)) = file
@@ -76,6 +76,6 @@ impl Outlet {
                 return refuse(&error);
             }
         }
-        told.verdict.exit_code()
+        said.map_or_else(|unwritten| unwritten, |()| told.verdict.exit_code())
     }
 }

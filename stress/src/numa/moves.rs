@@ -20,8 +20,9 @@ use std::time::Duration;
 /// How long the workers work, and so how long there is to move; again, and longer, where that was not
 /// enough for every move to be made once.
 const DURATIONS_MS: [u64; 3] = [4_000, 16_000, 60_000];
-/// How often a move is made, with a pause between: the kernel leaves a page that somebody is just faulting
-/// in where it is, and an emulated processor may be stopped in the middle of that.
+/// How often a move is made, with a pause between that grows: the kernel leaves a page that somebody is just
+/// faulting in where it is, and an emulated processor may be stopped in the middle of that, for long where the
+/// machine that emulates it is busy.
 const ATTEMPTS: u32 = 20;
 /// Few, so that there is processor time to move by where processors are emulated.
 const WRITERS: u32 = 2;
@@ -141,7 +142,7 @@ fn move_to(plan: &NumaPlan, location: &Location, from: u32, to: u32) -> Move {
     };
     while made.attempts < ATTEMPTS {
         if made.attempts > 0 {
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(PAUSE * made.attempts);
         }
         made.attempts += 1;
         let looked = Store::open_with(location, &options)

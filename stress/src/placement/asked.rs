@@ -27,7 +27,7 @@ pub(crate) fn node_here() -> Option<u32> {
 ///
 /// # Errors
 /// What the kernel says.
-pub(crate) fn nodes_of(addresses: &[usize]) -> io::Result<Vec<Option<u32>>> {
+pub fn nodes_of(addresses: &[usize]) -> io::Result<Vec<Option<u32>>> {
     let mut nodes = Vec::with_capacity(addresses.len());
     for batch in addresses.chunks(BATCH) {
         let pages: Vec<*mut libc::c_void> = batch

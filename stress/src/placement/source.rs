@@ -19,7 +19,7 @@ pub enum MachineSource {
 /// Reads this machine. The answer says who told, and why it was not hwloc.
 #[cfg(feature = "hwloc")]
 #[must_use]
-pub(crate) fn this_machine() -> Machine {
+pub fn this_machine() -> Machine {
     super::hwloc::this_machine(&sysfs::usable()).unwrap_or_else(|error| {
         let machine = sysfs::this_machine();
         Machine {
@@ -32,7 +32,7 @@ pub(crate) fn this_machine() -> Machine {
 /// Reads this machine. The answer says who told.
 #[cfg(not(feature = "hwloc"))]
 #[must_use]
-pub(crate) fn this_machine() -> Machine {
+pub fn this_machine() -> Machine {
     sysfs::this_machine()
 }
 

@@ -1,4 +1,5 @@
-//! How long a cache line takes from one processor to another, as `limits` measures it.
+//! How long a cache line takes from one processor to another, and what memory of each node costs from each, as
+//! `limits` measures it.
 
 use super::super::document::{Figure, Section, Table};
 use super::super::svg::{Chart, Heat};
@@ -7,67 +8,134 @@ use crate::records::Record;
 use crate::text::Unit;
 use serde_json::Value;
 
-/// Matrices up to this many processors stand in a table as well.
+/// Matrices up to this many columns stand in a table as well.
 const MOST_IN_TABLE: usize = 8;
+
+/// A matrix that a record may have.
+struct Kind {
+    title: &'static str,
+    /// Where its rows' names, its columns' and its cells are.
+    paths: [[&'static str; 2]; 3],
+    ends: [&'static str; 2],
+    unit: Unit,
+}
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        title: "Core to core",
+        paths: [
+            ["core_to_core", "processors"],
+            ["core_to_core", "processors"],
+            ["core_to_core", "ns"],
+        ],
+        ends: ["from", "to processor"],
+        unit: Unit::Nanoseconds,
+    },
+    Kind {
+        title: "Node to node, one load",
+        paths: [
+            ["node_to_node", "from"],
+            ["node_to_node", "to"],
+            ["node_to_node", "load_ns"],
+        ],
+        ends: ["processors of node", "memory of node"],
+        unit: Unit::Nanoseconds,
+    },
+    Kind {
+        title: "Node to node, reading",
+        paths: [
+            ["node_to_node", "from"],
+            ["node_to_node", "to"],
+            ["node_to_node", "read_bytes_per_s"],
+        ],
+        ends: ["processors of node", "memory of node"],
+        unit: Unit::BytesPerSecond,
+    },
+];
 
 pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
     let lead = "How long it takes until a processor sees what another has written: from the processor of the row to \
-                that of the column.";
+                that of the column. And what memory of each node costs to load and to read from processors of each.";
     let mut section = Section::new("cores", "", lead);
     for record in &matter.found.records {
-        let Some((processors, cells)) = matrix(record) else {
-            continue;
-        };
-        let title = format!("Core to core: {}", record.name());
-        if processors.len() <= MOST_IN_TABLE {
-            section.table(table(&title, &processors, &cells));
+        for kind in &KINDS {
+            let Some(matrix) = Matrix::of(record, kind) else {
+                continue;
+            };
+            let title = format!("{}: {}", kind.title, record.name());
+            if matrix.columns.len() <= MOST_IN_TABLE {
+                section.table(matrix.table(&title, kind));
+            }
+            // One cell alone is a number, and stands in the table.
+            if matrix.rows.len() * matrix.columns.len() > 1 {
+                section.chart(matrix.figure(title, kind));
+            }
         }
-        section.chart(Figure {
-            title,
-            caption: format!("{} processors.", processors.len()),
-            chart: Chart::Heat(Heat {
-                row_title: "from".to_owned(),
-                column_title: "to processor".to_owned(),
-                rows: processors.clone(),
-                columns: processors,
-                cells,
-                unit: Unit::Nanoseconds,
-            }),
-        });
     }
     if section.blocks.len() > 1 {
         Ok(section)
     } else {
-        Err("none of the records has such a matrix; 'splinter-perf limits --json' makes one where there are two processors".to_owned())
+        Err(
+            "none of the records has such a matrix; 'splinter-perf limits --json' makes them"
+                .to_owned(),
+        )
     }
 }
 
-type Cells = Vec<Vec<Option<f64>>>;
-
-fn matrix(record: &Record) -> Option<(Vec<String>, Cells)> {
-    let list = |value: &Value| value.as_array().cloned();
-    let processors = list(record.at(&["core_to_core", "processors"])?)?;
-    let processors: Vec<String> = processors.iter().map(ToString::to_string).collect();
-    let rows = list(record.at(&["core_to_core", "ns"])?)?;
-    let row = |row: &Value| {
-        let row = list(row)?;
-        (row.len() == processors.len()).then(|| row.iter().map(Value::as_f64).collect())
-    };
-    let cells: Cells = rows.iter().map(row).collect::<Option<_>>()?;
-    let measured = cells.iter().flatten().flatten().count();
-    (cells.len() == processors.len() && measured > 0).then_some((processors, cells))
+/// A matrix as it was measured, a gap where it was not.
+struct Matrix {
+    rows: Vec<String>,
+    columns: Vec<String>,
+    cells: Vec<Vec<Option<f64>>>,
 }
 
-fn table(title: &str, processors: &[String], cells: &Cells) -> Table {
-    let mut heads = vec!["from".to_owned()];
-    heads.extend(processors.iter().map(|it| format!(">to {it}")));
-    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-    let mut table = Table::new(title, &heads);
-    for (name, row) in processors.iter().zip(cells) {
-        let cell =
-            |value: &Option<f64>| value.map_or("-".to_owned(), |ns| Unit::Nanoseconds.show(ns));
-        let row = row.iter().map(|value| cell(value).into());
-        table.row(std::iter::once(name.clone().into()).chain(row));
+impl Matrix {
+    fn of(record: &Record, kind: &Kind) -> Option<Self> {
+        let list = |value: &Value| value.as_array().cloned();
+        let [rows, columns, cells] = kind.paths.map(|path| record.at(&path).and_then(list));
+        let names =
+            |list: Vec<Value>| -> Vec<String> { list.iter().map(ToString::to_string).collect() };
+        let (rows, columns) = (names(rows?), names(columns?));
+        let row = |row: &Value| -> Option<Vec<Option<f64>>> {
+            let row = list(row)?;
+            (row.len() == columns.len()).then(|| row.iter().map(Value::as_f64).collect())
+        };
+        let cells: Vec<Vec<Option<f64>>> = cells?.iter().map(row).collect::<Option<_>>()?;
+        let measured = cells.iter().flatten().flatten().count();
+        (cells.len() == rows.len() && measured > 0).then_some(Self {
+            rows,
+            columns,
+            cells,
+        })
     }
-    table
+
+    fn figure(self, title: String, kind: &Kind) -> Figure {
+        let [row_title, column_title] = kind.ends.map(str::to_owned);
+        Figure {
+            title,
+            caption: format!("{} by {}.", self.rows.len(), self.columns.len()),
+            chart: Chart::Heat(Heat {
+                row_title,
+                column_title,
+                rows: self.rows,
+                columns: self.columns,
+                cells: self.cells,
+                unit: kind.unit,
+            }),
+        }
+    }
+
+    fn table(&self, title: &str, kind: &Kind) -> Table {
+        let mut heads = vec![kind.ends[0].to_owned()];
+        heads.extend(self.columns.iter().map(|it| format!(">to {it}")));
+        let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+        let mut table = Table::new(title, &heads);
+        for (name, row) in self.rows.iter().zip(&self.cells) {
+            let cell =
+                |value: &Option<f64>| value.map_or("-".to_owned(), |value| kind.unit.show(value));
+            let row = row.iter().map(|value| cell(value).into());
+            table.row(std::iter::once(name.clone().into()).chain(row));
+        }
+        table
+    }
 }

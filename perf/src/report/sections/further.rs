@@ -16,7 +16,7 @@ const MOST_COLUMNS: usize = 10;
 const LONGEST: usize = 160;
 
 /// Fields that other sections show, or that nobody reads in a table.
-const ELSEWHERE: [&str; 14] = [
+const ELSEWHERE: [&str; 15] = [
     "schema_version",
     "kind",
     "verdict",
@@ -27,6 +27,7 @@ const ELSEWHERE: [&str; 14] = [
     "invariants",
     "placement",
     "core_to_core",
+    "node_to_node",
     "hdr_log",
     "detection_ns",
     "recovery_ns",
