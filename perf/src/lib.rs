@@ -9,6 +9,7 @@
 //! - [`micro`]: what the store does, row by row, and whether it reaches its targets.
 //! - [`gate`]: whether one build of the store is worse than another.
 //! - [`reproduce`]: the published figures, tried here.
+//! - [`tune`]: the settings that suit a machine and a load best.
 //! - [`rounds`], [`stats`]: the engine and its statistics; they know nothing of stores, and need no clock to be tested.
 
 pub mod cli;
@@ -28,3 +29,4 @@ pub mod rng;
 pub mod rounds;
 pub mod stats;
 pub mod text;
+pub mod tune;

@@ -41,6 +41,14 @@ impl Progress {
         }
     }
 
+    /// Draws how many of so many steps are done, and how long the rest will take if it goes on as it did.
+    pub fn of(&mut self, done: usize, total: usize, elapsed: Duration, what: &str) {
+        let left = left(done, total, elapsed).map_or(String::new(), |left| {
+            format!(", {:.0} s left", left.as_secs_f64().ceil())
+        });
+        self.draw(&format!("{done} of {total} done{left}: {what}"));
+    }
+
     /// Draws what is being prepared.
     pub fn preparing(&mut self, what: &str) {
         self.draw(&format!("preparing: {what}"));
@@ -56,6 +64,14 @@ impl Progress {
     }
 }
 
+/// Returns how long the rest of so many steps will take, if each takes as long as those that are done; `None` before the
+/// first is done.
+#[must_use]
+pub fn left(done: usize, total: usize, elapsed: Duration) -> Option<Duration> {
+    let rest = total.saturating_sub(done);
+    (done > 0).then(|| elapsed.mul_f64(rest as f64 / done as f64))
+}
+
 impl Default for Progress {
     fn default() -> Self {
         Self::new()
@@ -68,5 +84,20 @@ impl Drop for Progress {
             let _ = write!(stderr(), "\r\x1b[2K");
             let _ = stderr().flush();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::left;
+    use std::time::Duration;
+
+    #[test]
+    fn the_rest_takes_as_long_as_what_is_done_did() {
+        let second = Duration::from_secs(1);
+        assert_eq!(left(0, 10, second), None);
+        assert_eq!(left(2, 10, second), Some(4 * second));
+        assert_eq!(left(10, 10, second), Some(Duration::ZERO));
+        assert_eq!(left(11, 10, second), Some(Duration::ZERO));
     }
 }

@@ -165,6 +165,55 @@ fn a_claim_has_its_configuration_its_figures_and_its_finding() {
 }
 
 #[test]
+fn a_search_ends_with_a_finding_and_a_profile_that_the_suite_runs_under() {
+    let scratch = Scratch::new("tune");
+    let (profile, kept) = (scratch.0.join("profile.toml"), scratch.0.join("tune.json"));
+    let arguments = "tune --quick --json --writers 2 --readers 1 --keys 64 --key-choice uniform \
+        --candidates 4 --rounds 2 --duration 30ms --warmup 0s";
+    let mut arguments: Vec<&str> = arguments.split_whitespace().collect();
+    arguments.extend(["--out", profile.to_str().expect("a path of text")]);
+    arguments.extend(["--record", kept.to_str().expect("a path of text")]);
+    let output = perf(&arguments);
+    let record = record(&output);
+    assert_eq!(output.status.code(), Some(0), "{record:#}");
+    assert_eq!(
+        (&record["kind"], &record["verdict"]),
+        (&"tune".into(), &"pass".into())
+    );
+    assert_eq!(record["broken"], 0);
+    let finding = record["finding"].as_str().expect("a finding");
+    // Two rounds can show nothing.
+    assert_eq!(finding, "nothing_beats_the_default");
+    assert!(
+        record["candidates"]
+            .as_array()
+            .is_some_and(|all| all.len() >= 4)
+    );
+    assert_eq!(
+        fs::read_to_string(&kept).expect("it is kept"),
+        text(&output.stdout)
+    );
+    let written = fs::read_to_string(&profile).expect("a profile");
+    assert!(written.starts_with("# Made by"), "{written}");
+    let file = profile.to_str().expect("a path of text");
+    let output = perf(&[
+        "micro",
+        "--quick",
+        "--rounds",
+        "1",
+        "--json",
+        "--only",
+        "get 64 B",
+        "--profile",
+        file,
+    ]);
+    assert_eq!(
+        self::record(&output)["config"]["tuning"]["claim_patience"],
+        32
+    );
+}
+
+#[test]
 fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
     for (arguments, hint) in [
         (&["micro", "--only", "no such row"][..], "get 64 B"),
@@ -179,6 +228,13 @@ fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
             &["reproduce", "--record", "/nowhere/at/all"][..],
             "give a path",
         ),
+        (&["micro", "--profile", "Cargo.toml"][..], "line 1"),
+        (&["tune", "--scrub", "all"][..], "--scrub"),
+        (&["tune", "--ops", "5k"][..], "--duration"),
+        (&["tune", "--p99", "soon"][..], "1.2x"),
+        (&["tune", "--objective", "wake"][..], "--watchers"),
+        (&["tune", "--rate", "1k"][..], "--objective p99"),
+        (&["tune", "--out", "/nowhere/at/all"][..], "give a path"),
         (&["no-such-verb"][..], "splinter-perf"),
     ] {
         let output = perf(arguments);

@@ -7,9 +7,10 @@ use crate::arena::state::Meta;
 use crate::arena::{Arena, prefetch};
 use crate::error::Error;
 use crate::sync::Relaxed;
+use crate::tuning;
 
-/// How many keys are under way together: about as many misses as a core keeps in flight.
-pub(crate) const BATCH: usize = 32;
+/// How many keys are under way together at most.
+const BATCH: usize = tuning::MOST_PREFETCHED;
 
 /// Up to [`BATCH`] keys that were found to be keys, with their places among those that were given.
 pub(crate) struct Batch<'k> {
@@ -18,7 +19,7 @@ pub(crate) struct Batch<'k> {
 }
 
 impl<'k> Batch<'k> {
-    /// Checks and hashes the keys; `refused` hears of those that cannot be one.
+    /// Checks and hashes the keys; `refused` hears of those that cannot be one. More than [`BATCH`] are left alone.
     pub(crate) fn new(
         keys: impl Iterator<Item = &'k [u8]>,
         mut refused: impl FnMut(usize, Error),

@@ -108,6 +108,8 @@ pub enum StoreError {
     ReadOnly,
     /// The placement names a node this machine does not have, or cannot be had here.
     Placement(String),
+    /// A profile, or a tuning, that cannot be put in force; the text says what is wrong, and in which line.
+    Tuning(String),
 }
 
 impl StoreError {
@@ -142,6 +144,7 @@ impl fmt::Display for StoreError {
             }
             Self::ReadOnly => f.write_str("the store was opened for reading only"),
             Self::Placement(why) => write!(f, "the placement cannot be had: {why}"),
+            Self::Tuning(why) => write!(f, "the tuning cannot be had: {why}"),
         }
     }
 }

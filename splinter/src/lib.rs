@@ -39,6 +39,7 @@ mod protocol;
 #[cfg_attr(loom, allow(dead_code))]
 mod signals;
 mod sync;
+mod tuning;
 #[cfg_attr(loom, allow(dead_code))]
 mod version;
 
@@ -70,6 +71,8 @@ mod poll;
 #[cfg(not(loom))]
 mod pollable;
 #[cfg(not(loom))]
+mod profile;
+#[cfg(not(loom))]
 mod reader;
 #[cfg(not(loom))]
 mod snapshot;
@@ -99,9 +102,11 @@ pub use crate::{
     integer::IntegerOp,
     kernel::{HugePages, Location, Notifier, Placement, Residency, nodes as numa_nodes},
     pollable::{PollableWatcher, WatchError},
+    profile::Profile,
     snapshot::{HeaderSnapshot, SlotSnapshot},
     store::Store,
     tandem::MAX_ORDERS,
+    tuning::Tuning,
     version::Version,
     view::{Handle, View},
     watcher::{Change, Lagged, Watcher},

@@ -3,7 +3,7 @@
 use crate::arena::Arena;
 use crate::arena::copy::copy_vector_out;
 use crate::arena::key::{Key, KeyRef, Resolved};
-use crate::batch::{BATCH, Batch};
+use crate::batch::Batch;
 use crate::config::Type;
 use crate::error::Error;
 use crate::integer::number_in_slot;
@@ -11,6 +11,7 @@ use crate::protocol::Window;
 use crate::store::Store;
 use crate::sync::Relaxed;
 use crate::tandem;
+use crate::tuning;
 use crate::view::{Handle, View};
 
 impl Store {
@@ -206,8 +207,9 @@ impl Store {
     ) {
         assert!(results.len() >= keys.len() && bufs.len() >= keys.len() * stride);
         let arena = self.arena();
-        for first in (0..keys.len()).step_by(BATCH) {
-            let keys = keys[first..].iter().map(AsRef::as_ref);
+        let depth = tuning::prefetch_depth();
+        for (first, keys) in (0..).step_by(depth).zip(keys.chunks(depth)) {
+            let keys = keys.iter().map(AsRef::as_ref);
             let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
             batch.fetch::<false>(arena);
             for (place, key) in batch.keys() {

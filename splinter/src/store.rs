@@ -11,6 +11,7 @@ use crate::kernel::{
     self, Backing, HugePages, LaneBytes, LaneLocks, Location, Mapping, Residency, Staged,
 };
 use crate::plan::Plan;
+use crate::profile;
 use crate::sync::{Relaxed, Word};
 use crate::waiting::Vigil;
 use std::fmt;
@@ -224,7 +225,8 @@ impl Store {
 
     fn assemble(backing: Backing, mapping: Mapping, plan: Plan, note: Option<String>) -> Self {
         let arena = Inner::arena(&plan, &mapping);
-        let notes = backing.note.iter().cloned().chain(note).collect();
+        let profile = profile::from_environment().map(str::to_owned);
+        let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
         let (locks, bidding) = (Mutex::new(None), Bidding::default());
         let vigil = Vigil::default();
         let inner = Inner { arena, mapping, backing, plan, notes, locks, bidding, vigil };

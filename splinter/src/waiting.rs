@@ -5,13 +5,11 @@ use crate::kernel;
 use crate::protocol::Claimant;
 use crate::store::Store;
 use crate::sync::{Word, spin_loop};
+use crate::tuning;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a wait spins before it sleeps, unless told otherwise: about what it costs to fall asleep and
-/// be woken.
-pub(crate) const SPIN: Duration = Duration::from_micros(10);
 /// How often those who wait look whether a writer died that should have told them of a change.
 pub(crate) const VIGIL: Duration = Duration::from_secs(1);
 /// How long somebody naps who can count on nobody to wake it: this long first, and up to that.
@@ -28,7 +26,7 @@ pub(crate) struct Spin {
 impl Default for Spin {
     /// Spins for as long as is worth it.
     fn default() -> Self {
-        Self::new(SPIN, None)
+        Self::new(tuning::spin(), None)
     }
 }
 

@@ -8,7 +8,8 @@ use crate::error::StoreError;
 use crate::signals::{Cursor, Glance, wake_bit};
 use crate::store::Store;
 use crate::sync::{Relaxed, Word, fence_after_exchange, load_acquire};
-use crate::waiting::{Naps, SPIN, Spin};
+use crate::tuning;
+use crate::waiting::{Naps, Spin};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -159,7 +160,8 @@ impl Watcher {
         let cursors = groups.iter().map(|group| store.arena().cursor(*group)).collect();
         // Who watches nothing sleeps as well.
         let bits = groups.iter().fold(0, |bits, group| bits | wake_bit(*group)).max(1);
-        Self { store: store.clone(), cursors, turn: 0, bits, held: Vec::new(), spin: SPIN }
+        let spin = tuning::spin();
+        Self { store: store.clone(), cursors, turn: 0, bits, held: Vec::new(), spin }
     }
 
     /// Sets how long a wait spins before it sleeps: zero to sleep at once, [`Duration::MAX`] never to.

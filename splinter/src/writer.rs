@@ -3,7 +3,7 @@
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::state::Meta;
-use crate::batch::{BATCH, Batch};
+use crate::batch::Batch;
 use crate::config::Type;
 use crate::error::{Error, StoreError};
 use crate::integer::IntegerOp;
@@ -12,6 +12,7 @@ use crate::protocol::Claimant;
 use crate::store::{Locks, Store};
 use crate::sync::{Relaxed, Word};
 use crate::tandem;
+use crate::tuning;
 use crate::version::Version;
 use crate::view::Handle;
 use crate::watcher::group_bit;
@@ -163,12 +164,13 @@ impl Writer {
             Ok(claimant) => claimant,
             Err(error) => return results[..pairs.len()].fill(Err(error)),
         };
-        for first in (0..pairs.len()).step_by(BATCH) {
-            let keys = pairs[first..].iter().map(|(key, _)| key.as_ref());
+        let depth = tuning::prefetch_depth();
+        for (first, pairs) in (0..).step_by(depth).zip(pairs.chunks(depth)) {
+            let keys = pairs.iter().map(|(key, _)| key.as_ref());
             let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
             batch.fetch::<true>(&claimant.arena);
             for (place, key) in batch.keys() {
-                let value = pairs[first + place].1.as_ref();
+                let value = pairs[*place].1.as_ref();
                 results[first + place] = claimant.set(key, value);
             }
         }

@@ -23,6 +23,8 @@ use crate::run::{RunError, run_keeping};
 use crate::workload::file;
 use arguments::RunArguments;
 
+pub use arguments::WorkloadFlags;
+
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
@@ -138,7 +140,7 @@ fn served(result: Result<(), String>) -> ExitCode {
 }
 
 fn run_verb(arguments: &RunArguments) -> ExitCode {
-    let workloads = match arguments.workloads() {
+    let workloads = match arguments.flags.workloads() {
         Ok(workloads) => workloads,
         Err(error) => {
             complain(&error);
@@ -162,7 +164,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     let mut said = Ok(());
     for workload in &workloads {
         let mut line = Line::new(format!("scrub {}", workload.scrub));
-        let result = run_keeping(workload, &mut line, arguments.history_file());
+        let result = run_keeping(workload, &mut line, arguments.flags.history_file());
         drop(line);
         match result {
             Ok(record) => {

@@ -32,6 +32,7 @@ mod oracle;
 mod pace;
 pub mod peer;
 mod placement;
+mod profile;
 mod progress;
 mod raw;
 mod record;
@@ -79,7 +80,8 @@ pub use placement::topology::{
 pub use progress::{Line, Progress, Silent};
 pub use record::{
     Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,
-    Placement, Record, SCHEMA_VERSION, StoreFacts, Totals, Verdict, Window, WorkerPlacement,
+    Placement, Record, SCHEMA_VERSION, StoreFacts, Totals, TuningFacts, Verdict, Window,
+    WorkerPlacement,
 };
 pub use report::{comparison, summary};
 pub use run::{RunError, run};

@@ -13,6 +13,7 @@ use crate::worker::Role;
 use crate::worker::watcher::Notices;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
+use splinter::Tuning;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -255,6 +256,29 @@ pub struct StoreFacts {
     pub keys_at_end: u64,
     pub live_claims_at_end: u64,
     pub takeovers: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<TuningFacts>,
+}
+
+/// The tuning that was in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct TuningFacts {
+    pub claim_patience: u32,
+    pub back_off_pauses: u32,
+    pub spin_ns: u64,
+    pub prefetch_depth: u32,
+}
+
+impl From<Tuning> for TuningFacts {
+    fn from(tuning: Tuning) -> Self {
+        Self {
+            claim_patience: tuning.claim_patience,
+            back_off_pauses: tuning.back_off_pauses,
+            spin_ns: u64::try_from(tuning.spin.as_nanos()).unwrap_or(u64::MAX),
+            prefetch_depth: tuning.prefetch_depth,
+        }
+    }
 }
 
 /// The records of a command that ran several workloads.

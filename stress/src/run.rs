@@ -14,6 +14,7 @@ use crate::pace::Tsc;
 use crate::placement::machine::Machine;
 use crate::placement::plan::Plan;
 use crate::placement::{lanes, source};
+use crate::profile::InForce;
 use crate::progress::Progress;
 use crate::record::{MemoryPlacement, Record};
 use crate::stage::Stage;
@@ -113,6 +114,8 @@ pub(crate) fn run_on(
     let failed =
         |what: &str, error: &dyn fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
+
+    let _tuned = InForce::put(workload).map_err(RunError::Usage)?;
 
     // Prepare: what is needed to judge later, the plan, the store and its first values.
     let mut environment = Environment::read();

@@ -13,7 +13,7 @@ use crate::target::{Miss, Writes};
 use crate::worker::writer::SHORTEST_ORDER;
 use crate::workload::{KeySets, Workload};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use splinter::{Config, Location, Placement, Residency, Store, StoreError};
+use splinter::{Config, Location, Placement, Residency, Store, StoreError, Tuning};
 use std::ops::Range;
 
 /// Share of touched pages that must be on the node asked for. Not all: pages that the kernel
@@ -162,6 +162,7 @@ impl Stage {
             keys_at_end: self.store.len(),
             live_claims_at_end: 0,
             takeovers: self.store.header().takeovers,
+            tuning: Some(Tuning::current().into()),
         }
     }
 }

@@ -5,6 +5,9 @@
 use splinter::{Change, Error, IntegerOp, Lagged, Store, Watcher, Writer};
 use std::time::{Duration, Instant};
 
+/// Most values that a reader gets in one call.
+pub(crate) const MOST_BATCHED: usize = 256;
+
 /// Why a call did not do its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Miss {
@@ -25,6 +28,19 @@ pub(crate) trait Reads {
     /// # Errors
     /// Why it was not read.
     fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss>;
+    /// Reads many values, each into its part of `bufs`, `stride` bytes behind the one before; what came of each goes into
+    /// `results`.
+    fn get_many(
+        &self,
+        keys: &[[u8; 8]],
+        bufs: &mut [u8],
+        stride: usize,
+        results: &mut [Result<usize, Miss>],
+    ) {
+        for ((key, buf), result) in keys.iter().zip(bufs.chunks_mut(stride)).zip(results) {
+            *result = self.get(key, buf);
+        }
+    }
     /// Reads a value as it lies, by a view; returns its length and the epoch that the view says.
     ///
     /// # Errors
@@ -245,6 +261,21 @@ impl Reads for Store {
     #[inline]
     fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
         Self::get(self, key, buf).map_err(miss)
+    }
+
+    fn get_many(
+        &self,
+        keys: &[[u8; 8]],
+        bufs: &mut [u8],
+        stride: usize,
+        results: &mut [Result<usize, Miss>],
+    ) {
+        let mut answers = [const { Err(Error::Again) }; MOST_BATCHED];
+        let answers = &mut answers[..keys.len()];
+        Self::get_many(self, keys, bufs, stride, answers);
+        for (result, answer) in results.iter_mut().zip(answers) {
+            *result = answer.map_err(miss);
+        }
     }
 
     fn view(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss> {

@@ -3,6 +3,7 @@
 //! measured loops, [`desk`] what they count and time with, [`pacing`] when they start,
 //! [`checks`] what they judge answers with.
 
+mod batch;
 pub(crate) mod checks;
 pub(crate) mod desk;
 pub(crate) mod pacing;

@@ -163,6 +163,27 @@ fn an_open_loop_does_the_same_work_by_its_plan() {
 }
 
 #[test]
+fn readers_of_batches_do_their_share_and_check_every_value() {
+    for (batch, mix) in [(2, "set"), (7, "get=1,set=1,unset=1"), (256, "set=1,int=1")] {
+        let batched = Workload {
+            batch,
+            ..workload(mix, KeyChoice::Uniform)
+        };
+        let (reports, faults) = drive(&batched, Broken::Sound);
+        assert_eq!(faults, Faults::default(), "{batch}");
+        let mut completed = 0;
+        for counts in reports.iter().flat_map(|report| report.counts.values()) {
+            let sum = counts.successes + counts.again + counts.failures;
+            assert_eq!(counts.attempts, sum);
+            completed += counts.successes + counts.failures;
+        }
+        assert_eq!(completed, 6_000, "{batch}");
+        let (_, faults) = drive(&batched, Broken::TornReads);
+        assert!(faults.torn_reads > 0, "{batch}");
+    }
+}
+
+#[test]
 fn a_sound_store_is_never_blamed_at_any_value_length() {
     for text in [
         "1",

@@ -46,6 +46,8 @@ pub struct Workload {
     pub mix: Mix,
     /// Orders of a tandem group.
     pub orders: u32,
+    /// Values that a reader gets in one call; where it is 1, by the call that gets one.
+    pub batch: u32,
     /// Scrub level of the store.
     #[serde(with = "scrub_text")]
     pub scrub: Scrub,
@@ -67,6 +69,19 @@ pub struct Workload {
     pub memory: Memory,
     /// Huge pages for the store.
     pub huge_pages: Huge,
+    /// Looks at another writer's claim before it is asked whether that one lives; as is in force where `None`, like the
+    /// other words of the store's tuning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim_patience: Option<u32>,
+    /// Most pauses between two tries of an integer operation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub back_off_pauses: Option<u32>,
+    /// How long a watcher spins before it sleeps, in nanoseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spin_ns: Option<u64>,
+    /// Keys of a batch that are fetched from memory together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefetch_depth: Option<u32>,
     /// Slots of the store; as many as the keys need where `None`.
     pub slots: Option<u64>,
     /// Longest value of the store; as long as the workload needs where `None`.
@@ -107,6 +122,7 @@ impl Default for Workload {
             value_len: ValueLen::Fixed(64),
             mix: Mix::default(),
             orders: 3,
+            batch: 1,
             scrub: Scrub::default(),
             rate: None,
             arrivals: Arrivals::Uniform,
@@ -116,6 +132,10 @@ impl Default for Workload {
             pin_readers: None,
             memory: Memory::Local,
             huge_pages: Huge::Off,
+            claim_patience: None,
+            back_off_pauses: None,
+            spin_ns: None,
+            prefetch_depth: None,
             slots: None,
             max_value_len: None,
             dim: None,

@@ -178,3 +178,37 @@ fn how_steady_goodput_was_is_in_the_record() {
         assert_eq!(ended, "not steady in time");
     }
 }
+
+#[test]
+fn a_profile_is_in_force_for_threads_and_processes_and_in_the_record() {
+    let path = std::env::temp_dir().join(format!("splinter-run-profile-{}", std::process::id()));
+    std::fs::write(
+        &path,
+        "[process]\nspin_ns = 0\nprefetch_depth = 8\n[store]\nscrub = \"full\"\n[workers]\npin = \"none\"\n",
+    )
+    .unwrap();
+    for workers in ["threads", "processes"] {
+        let (code, run) = record(&format!(
+            "run --writers 2 --readers 2 --watchers 1 --keys 64 --ops 3000 --batch 16 --workers {workers} --profile {} --claim-patience 0",
+            path.display()
+        ));
+        assert_eq!((code, &run["verdict"]), (Some(0), &"pass".into()), "{run}");
+        assert_eq!(run["config"]["scrub"], "full");
+        assert_eq!(run["config"]["pin"], "none");
+        assert_eq!(run["config"]["batch"], 16);
+        let tuning = &run["store"]["tuning"];
+        assert_eq!(tuning["spin_ns"], 0);
+        assert_eq!(tuning["claim_patience"], 0);
+        assert_eq!(tuning["prefetch_depth"], 8);
+        assert_eq!(tuning["back_off_pauses"], 1024);
+    }
+    std::fs::write(&path, "[process]\nspin = 0\n").unwrap();
+    let output = stress(&format!("run --profile {}", path.display()));
+    std::fs::remove_file(&path).unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        error.contains("line 2") && error.contains("'spin'"),
+        "{error}"
+    );
+}

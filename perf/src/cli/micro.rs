@@ -10,6 +10,8 @@ use crate::micro::{self, record, table};
 use crate::pinning;
 use crate::progress::Progress;
 use clap::Args;
+use splinter::Profile;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Exit code for a missed target, with `--strict`.
@@ -40,6 +42,9 @@ pub(super) struct Options {
     /// or off with --quick]
     #[arg(long, value_name = "WHEN", value_enum)]
     keys_10m: Option<TenMillion>,
+    /// Measure under a profile, as 'tune' writes it: what it says of the process; the rows choose their stores themselves
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Exit with 3 when a target is missed, with 4 when one could not be judged
     #[arg(long)]
     strict: bool,
@@ -47,6 +52,10 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let rounds = &options.rounds;
+    if let Some(path) = &options.profile {
+        let loaded = Profile::load(path).and_then(|profile| profile.tuning.apply());
+        loaded.map_err(|error| Failure::Usage(error.to_string()))?;
+    }
     let surroundings = Surroundings::read();
     let method = rounds.method()?;
     let scope = Scope {

@@ -8,6 +8,7 @@ mod micro;
 mod peers;
 mod report;
 mod reproduce;
+mod tune;
 
 use crate::clock;
 use crate::micro::record::Method;
@@ -43,6 +44,7 @@ enum Verb {
     Peers(peers::Options),
     Report(report::Options),
     Reproduce(reproduce::Options),
+    Tune(Box<tune::Options>),
     /// Prints completions of this command line for a shell
     Completions(CompletionsArguments),
     /// Writes pages for man, one for each command
@@ -148,6 +150,7 @@ pub fn main() -> ExitCode {
         Verb::Micro(options) => micro::run(options),
         Verb::Peers(options) => peers::run(options),
         Verb::Reproduce(options) => reproduce::run(options),
+        Verb::Tune(options) => tune::run(options),
         Verb::Completions(options) => {
             print(&papers::completions(options, &Cli::command())).map(|()| ExitCode::SUCCESS)
         }

@@ -5,7 +5,8 @@ use crate::limits::Limit;
 use crate::rounds::{Schedule, Series};
 use crate::text::Unit;
 use serde_json::{Map, Value, json};
-use splinter_stress::Environment;
+use splinter::Tuning;
+use splinter_stress::{Environment, TuningFacts};
 use std::time::Duration;
 
 /// Version of the record's schema.
@@ -31,6 +32,7 @@ impl Method {
             "seed": self.schedule.seed,
             "sample_ms": self.sample.as_secs_f64() * 1e3,
             "pinned_to": self.pinned_to,
+            "tuning": TuningFacts::from(Tuning::current()),
         })
     }
 }

@@ -131,6 +131,18 @@ impl Record {
                 format!("{rows} rows, {rounds} rounds")
             }
             "topology" => "a plan of a placement".to_owned(),
+            "tune" => {
+                let part = |name: &str| get(name).unwrap_or("?");
+                format!(
+                    "{} of {} writers, {} readers, {} B, {}, {}",
+                    part("objective"),
+                    part("workload.writers"),
+                    part("workload.readers"),
+                    part("workload.value_len"),
+                    part("workload.mix"),
+                    part("workload.key_choice")
+                )
+            }
             "numa" => format!("{} checks", self.rows().len()),
             _ => self.lists_in_words(),
         }

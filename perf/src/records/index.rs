@@ -219,7 +219,28 @@ fn of_other(record: &Record) -> String {
             count(&["crashes"]),
             count(&["hangs"])
         ),
+        "tune" => of_tuning(record),
         _ => of_rows(record),
+    }
+}
+
+/// Tells what a search came to.
+fn of_tuning(record: &Record) -> String {
+    let percent = |name: &str| {
+        let value = record.number(&["outcome", name]);
+        value.map_or("?".to_owned(), |value| format!("{value:+.1} %"))
+    };
+    let rows = record.at(&["rows"]).and_then(Value::as_array);
+    let best = rows.and_then(|rows| rows.get(1)?["name"].as_str());
+    match (record.text(&["finding"]), best) {
+        (Some("winner"), Some(best)) => format!(
+            "{best}: {} ({} to {})",
+            percent("gain_percent"),
+            percent("low_percent"),
+            percent("high_percent")
+        ),
+        (Some(finding), _) => finding.replace('_', " "),
+        _ => "-".to_owned(),
     }
 }
 
@@ -313,6 +334,17 @@ mod tests {
         let claims = json!({"schema_version": 1, "kind": "reproduce", "cells": [
             {"claim": "a", "verdict": "reproduced"}, {"claim": "b", "verdict": "not comparable"}]});
         assert_eq!(figures(claims), "1 not comparable, 1 reproduced");
+        let tuned = |finding: &str| {
+            json!({"schema_version": 1, "kind": "tune", "finding": finding,
+                "rows": [{"name": "default", "value_per_s": 1e6}, {"name": "pin=none", "value_per_s": 2e6}],
+                "outcome": {"gain_percent": 100.0, "low_percent": 90.04, "high_percent": 110.0}})
+        };
+        assert_eq!(
+            figures(tuned("winner")),
+            "pin=none: +100.0 % (+90.0 % to +110.0 %)"
+        );
+        let nothing = figures(tuned("nothing_beats_the_default"));
+        assert_eq!(nothing, "nothing beats the default");
         let sweep = json!({"schema_version": 1, "kind": "sweep", "points": 70, "violations": 0});
         assert_eq!(figures(sweep), "70 points, 0 violations");
     }

@@ -22,6 +22,7 @@ use crate::arena::state::State;
 use crate::host::Host;
 use crate::signals::Wakes;
 use crate::sync::{Acquire, Relaxed, Release, Word, spin_loop};
+use crate::tuning;
 use std::sync::Arc;
 
 pub(crate) use self::read::Window;
@@ -56,8 +57,6 @@ pub(crate) struct Claimant<'a> {
 impl<'a> Claimant<'a> {
     /// How often an operation starts over when the arena changes under it.
     const ROUNDS: usize = if cfg!(loom) { 3 } else { 64 };
-    /// How often a claim is looked at again before its owner's life is asked for: under a microsecond.
-    const PATIENCE: usize = if cfg!(loom) { 0 } else { 32 };
     /// After how many meetings with the same claim its owner's life is asked for again.
     const ASK_AGAIN: u32 = 64;
 
@@ -97,7 +96,7 @@ impl<'a> Claimant<'a> {
     /// The answer "alive" is believed for a while: asking is a system call.
     #[cold]
     fn outwait(&mut self, word: u64, lane: u32, reload: impl Fn() -> u64) -> Contender {
-        for _ in 0..=Self::PATIENCE {
+        for _ in 0..=tuning::claim_patience() {
             if reload() != word {
                 return Contender::Gone;
             }

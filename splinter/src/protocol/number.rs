@@ -192,7 +192,7 @@ impl<'a> Claimant<'a> {
 /// Leaves the line to the others for a while that grows with every failure, from about half a microsecond
 /// to ten: each of them then gets many operations done while it has the line.
 fn back_off(failures: u32) {
-    for _ in 0..if cfg!(loom) { 1 } else { 1 << (failures + 6).min(10) } {
+    for _ in 0..crate::tuning::back_off_pauses(failures) {
         spin_loop();
     }
 }

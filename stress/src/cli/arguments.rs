@@ -11,16 +11,36 @@ use crate::text::{parse_count, parse_duration};
 use crate::workload::Workload;
 use crate::workload::file::{self, Loaded};
 use clap::Args;
-use splinter::Scrub;
+use splinter::{Profile, Scrub, StoreError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Operations that a history has room for where nobody says.
 const HISTORY_LIMIT: u64 = 4_000_000;
 
-/// What to run, where, and where to put the results.
+/// What to run, and where to put the results.
 #[derive(Args, Clone, Debug)]
 pub(super) struct RunArguments {
+    #[command(flatten)]
+    pub(super) flags: WorkloadFlags,
+
+    /// Prints the workload as a file for --workload, and runs nothing
+    #[arg(long, conflicts_with_all = ["json", "record", "hdr"], help_heading = "Results")]
+    pub(super) print_workload: bool,
+    /// Prints the record as JSON instead of a summary
+    #[arg(long, help_heading = "Results")]
+    pub(super) json: bool,
+    /// Writes the record to a file
+    #[arg(long, value_name = "PATH", help_heading = "Results")]
+    pub(super) record: Option<PathBuf>,
+    /// Writes the latencies to a file, as an HdrHistogram V2 log
+    #[arg(long, value_name = "PATH", help_heading = "Results")]
+    pub(super) hdr: Option<PathBuf>,
+}
+
+/// What to run, and where.
+#[derive(Args, Clone, Debug)]
+pub struct WorkloadFlags {
     /// Workers that write [default: 32]
     #[arg(long, value_name = "N", help_heading = "Workload")]
     writers: Option<u32>,
@@ -43,19 +63,6 @@ pub(super) struct RunArguments {
 
     #[command(flatten)]
     rest: WorkloadArguments,
-
-    /// Prints the workload as a file for --workload, and runs nothing
-    #[arg(long, conflicts_with_all = ["json", "record", "hdr"], help_heading = "Results")]
-    pub(super) print_workload: bool,
-    /// Prints the record as JSON instead of a summary
-    #[arg(long, help_heading = "Results")]
-    pub(super) json: bool,
-    /// Writes the record to a file
-    #[arg(long, value_name = "PATH", help_heading = "Results")]
-    pub(super) record: Option<PathBuf>,
-    /// Writes the latencies to a file, as an HdrHistogram V2 log
-    #[arg(long, value_name = "PATH", help_heading = "Results")]
-    pub(super) hdr: Option<PathBuf>,
 }
 
 /// What is the same in all cells of a matrix.
@@ -87,6 +94,9 @@ pub(super) struct WorkloadArguments {
     /// Orders of a tandem group [default: 3]
     #[arg(long, value_name = "N", help_heading = "Workload")]
     orders: Option<u32>,
+    /// Values that a reader gets in one call [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Workload")]
+    batch: Option<u32>,
     /// Seed of all random choices [default: 1]
     #[arg(long, value_name = "N", help_heading = "Workload")]
     seed: Option<u64>,
@@ -139,6 +149,23 @@ pub(super) struct WorkloadArguments {
     /// Counts a run that was not placed as asked
     #[arg(long, help_heading = "Placement")]
     allow_misplacement: bool,
+
+    /// Reads where workers and memory are, the store's scrub level, huge pages and tuning from a profile, as 'splinter-perf tune'
+    /// writes it; flags beside it win
+    #[arg(long, value_name = "FILE", help_heading = "Tuning")]
+    profile: Option<PathBuf>,
+    /// Looks at another writer's claim before it is asked whether that one lives [default: as is in force, 32]
+    #[arg(long, value_name = "N", help_heading = "Tuning")]
+    claim_patience: Option<u32>,
+    /// Most pauses between two tries of an integer operation [default: as is in force, 1024]
+    #[arg(long, value_name = "N", help_heading = "Tuning")]
+    back_off_pauses: Option<u32>,
+    /// How long a watcher spins before it sleeps [default: as is in force, 10000]
+    #[arg(long, value_name = "NANOSECONDS", value_parser = parse_count, help_heading = "Tuning")]
+    spin_ns: Option<u64>,
+    /// Keys of a batch that are fetched from memory together [default: as is in force, 32]
+    #[arg(long, value_name = "N", help_heading = "Tuning")]
+    prefetch_depth: Option<u32>,
 
     /// Slots of the store [default: as many as the keys need]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Store")]
@@ -216,6 +243,42 @@ impl WorkloadArguments {
         self.history.as_ref()?.as_deref()
     }
 
+    /// Tells whether file or profile have a scrub level.
+    fn says_scrub(&self) -> Result<bool, String> {
+        let listed = self.load(&[Axis::Scrub.field()])?;
+        let profile = self.read_profile()?;
+        Ok(listed.is_some_and(|loaded| !loaded.lists.is_empty())
+            || profile.is_some_and(|profile| profile.scrub.is_some()))
+    }
+
+    /// Reads the profile, if one is given.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with it, and where.
+    fn read_profile(&self) -> Result<Option<Profile>, String> {
+        let load = |path| Profile::load(path).map_err(|error: StoreError| error.to_string());
+        self.profile.as_deref().map(load).transpose()
+    }
+
+    /// Returns a workload with what the profile says in place of what it had, and what the flags say in place of both.
+    ///
+    /// # Errors
+    /// What is wrong with the profile.
+    pub(super) fn over_profile(
+        &self,
+        base: Workload,
+        axes: impl FnOnce(Workload) -> Workload,
+    ) -> Result<Workload, String> {
+        let Some(profile) = self.read_profile()? else {
+            return Ok(self.over(axes(base)));
+        };
+        let base = base.under(&profile)?;
+        let workload = self.over(axes(base));
+        // What is asked for in so many words is had.
+        let factor = self.slots.map_or(profile.slot_factor, |_| 1);
+        Ok(workload.roomier(factor))
+    }
+
     /// Returns a workload with what the flags say in place of what it had.
     pub(super) fn over(&self, base: Workload) -> Workload {
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
@@ -235,6 +298,7 @@ impl WorkloadArguments {
             keys: self.keys.unwrap_or(base.keys),
             mix: self.mix.unwrap_or(base.mix),
             orders: self.orders.unwrap_or(base.orders),
+            batch: self.batch.unwrap_or(base.batch),
             rate: self.rate.or(base.rate),
             arrivals: self.arrivals.unwrap_or(base.arrivals),
             span: self.ops.map(Span::Ops).or(span).unwrap_or(base.span),
@@ -242,6 +306,10 @@ impl WorkloadArguments {
             pin_readers: self.pin_readers.clone().or(base.pin_readers),
             memory: memory.unwrap_or(base.memory),
             huge_pages: self.huge_pages.unwrap_or(base.huge_pages),
+            claim_patience: self.claim_patience.or(base.claim_patience),
+            back_off_pauses: self.back_off_pauses.or(base.back_off_pauses),
+            spin_ns: self.spin_ns.or(base.spin_ns),
+            prefetch_depth: self.prefetch_depth.or(base.prefetch_depth),
             slots: self.slots.or(base.slots),
             max_value_len: self.max_value_len.or(base.max_value_len),
             dim: self.dim.or(base.dim),
@@ -266,14 +334,52 @@ impl WorkloadArguments {
     }
 }
 
-impl RunArguments {
+impl WorkloadFlags {
+    /// Returns the one workload that these flags stand for, sound; its scrub level is that by default where none is said.
+    ///
+    /// # Errors
+    /// One line that says what is wrong, or that there are several.
+    pub fn workload(&self) -> Result<Workload, String> {
+        let mut flags = self.clone();
+        let asked = self.rest.says_scrub()?;
+        if flags.scrub.is_none() && !asked {
+            flags.scrub = Some(Scrubs(vec![Workload::default().scrub]));
+        }
+        let mut all = flags.workloads()?;
+        match (all.pop(), all.is_empty()) {
+            (Some(one), true) => Ok(one),
+            _ => Err("this is of one scrub level: choose one with --scrub".to_owned()),
+        }
+    }
+
+    /// Returns how long a run is to be measured, if flags or file say so.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with the file.
+    pub fn duration(&self) -> Result<Option<Duration>, String> {
+        if self.rest.duration.is_some() {
+            return Ok(self.rest.duration);
+        }
+        let loaded = self.rest.load(&[Axis::Scrub.field()])?;
+        let span = loaded.map(|loaded| loaded.workload.span);
+        Ok(match span {
+            Some(Span::DurationMs(millis)) if span != Some(Workload::default().span) => {
+                Some(Duration::from_millis(millis))
+            }
+            _ => None,
+        })
+    }
+
     /// Returns where the history is to be written.
     pub(super) fn history_file(&self) -> Option<&Path> {
         self.rest.history_file()
     }
 
     /// Returns the workloads that these flags stand for: one per scrub level, sound.
-    pub(super) fn workloads(&self) -> Result<Vec<Workload>, String> {
+    ///
+    /// # Errors
+    /// One line that says what is wrong.
+    pub fn workloads(&self) -> Result<Vec<Workload>, String> {
         let mut levels = Scrub::ALL.to_vec();
         let mut base = Workload::default();
         if let Some(Loaded { workload, lists }) = self.rest.load(&[Axis::Scrub.field()])? {
@@ -288,14 +394,18 @@ impl RunArguments {
         if let Some(Scrubs(given)) = &self.scrub {
             levels.clone_from(given);
         }
-        let workload = self.rest.over(Workload {
+        let scrub = self.rest.read_profile()?.and_then(|profile| profile.scrub);
+        if let (Some(scrub), None) = (scrub, &self.scrub) {
+            levels = vec![scrub];
+        }
+        let workload = self.rest.over_profile(base, |base| Workload {
             writers: self.writers.unwrap_or(base.writers),
             readers: self.readers.unwrap_or(base.readers),
             key_choice: self.key_choice.unwrap_or(base.key_choice),
             value_len: self.value_len.clone().unwrap_or(base.value_len.clone()),
             pin: self.pin.clone().unwrap_or(base.pin.clone()),
             ..base
-        });
+        })?;
         workload.validate()?;
         if self.history_file().is_some() && levels.len() > 1 {
             return Err("a history file is of one run: choose one level with --scrub".to_owned());
@@ -321,9 +431,9 @@ mod tests {
         run: RunArguments,
     }
 
-    fn parsed(flags: &str) -> RunArguments {
+    fn parsed(flags: &str) -> WorkloadFlags {
         let words = ["x"].into_iter().chain(flags.split_whitespace());
-        Only::try_parse_from(words).unwrap().run
+        Only::try_parse_from(words).unwrap().run.flags
     }
 
     fn workloads(flags: &str) -> Vec<Workload> {
@@ -365,6 +475,8 @@ mod tests {
     fn the_defaults_that_help_names_are_those_of_the_workload() {
         let command = Only::command();
         let values = serde_json::to_value(Workload::default()).unwrap();
+        let tuning = splinter::Tuning::default();
+        let in_force = |value: u128| format!("as is in force, {value}");
         for argument in command.get_arguments() {
             let help = argument
                 .get_help()
@@ -381,6 +493,10 @@ mod tests {
                 "history_limit" => "4M".to_owned(),
                 "duration" => "5s".to_owned(),
                 "huge_pages" => "off; collapse where none is said".to_owned(),
+                "claim_patience" => in_force(tuning.claim_patience.into()),
+                "back_off_pauses" => in_force(tuning.back_off_pauses.into()),
+                "spin_ns" => in_force(tuning.spin.as_nanos()),
+                "prefetch_depth" => in_force(tuning.prefetch_depth.into()),
                 "rate" | "slots" | "max_value_len" | "dim" => continue,
                 _ => values[field].to_string().trim_matches('"').to_owned(),
             };
@@ -460,6 +576,59 @@ mod tests {
             levels("scrub = [\"none\", \"full\"]", ""),
             [Scrub::None, Scrub::Full]
         );
+    }
+
+    #[test]
+    fn a_profile_comes_over_the_file_and_flags_over_the_profile() {
+        let profile = "[process]\nspin_ns = 7\n[store]\nscrub = \"full\"\nslot_factor = 2\n\
+            huge_pages = \"advise\"\n[workers]\npin = \"compact\"\n";
+        let all = |flags: &str| {
+            with_file(profile, |path| {
+                workloads(&format!("--profile {} {flags}", path.display()))
+            })
+        };
+        let [plain] = all("").try_into().unwrap();
+        let expected = Workload {
+            scrub: Scrub::Full,
+            huge_pages: Huge::Advise,
+            pin: Pin::Compact,
+            claim_patience: Some(32),
+            back_off_pauses: Some(1024),
+            spin_ns: Some(7),
+            prefetch_depth: Some(32),
+            slots: Some(2 * Workload::default().geometry().slots),
+            ..Workload::default()
+        };
+        assert_eq!(plain, expected);
+        let [flagged] = all("--pin none --spin-ns 9 --huge-pages=off --slots 9000 --scrub none")
+            .try_into()
+            .unwrap();
+        let expected = Workload {
+            scrub: Scrub::None,
+            huge_pages: Huge::Off,
+            pin: Pin::None,
+            spin_ns: Some(9),
+            slots: Some(9000),
+            ..expected
+        };
+        assert_eq!(flagged, expected);
+    }
+
+    #[test]
+    fn one_workload_has_one_level() {
+        let one = |flags: &str| parsed(flags).workload();
+        assert_eq!(one("").unwrap(), Workload::default());
+        assert_eq!(one("--scrub full").unwrap().scrub, Scrub::Full);
+        assert!(one("--scrub all").unwrap_err().contains("--scrub"));
+        let scrub = |text: &str| {
+            with_file(text, |path| one(&format!("--workload {}", path.display())))
+                .map(|workload| workload.scrub)
+        };
+        assert_eq!(scrub("scrub = \"none\""), Ok(Scrub::None));
+        assert!(scrub("scrub = \"all\"").is_err());
+        assert_eq!(parsed("").duration(), Ok(None));
+        let span = parsed("--duration 2s").duration();
+        assert_eq!(span, Ok(Some(Duration::from_secs(2))));
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl MatrixArguments {
             axes.sort_by_key(|(axis, _)| *axis);
         }
         Ok(MatrixPlan {
-            base: self.rest.over(workload),
+            base: self.rest.over_profile(workload, |base| base)?,
             axes,
             into: self.into.clone(),
             again: self.again,

@@ -7,7 +7,7 @@ use crate::options::Backing;
 use crate::text::refusal;
 use crate::worker::Post;
 use crate::workload::Workload;
-use splinter::{Location, Store};
+use splinter::{Location, Store, Tuning};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
@@ -79,6 +79,9 @@ pub(crate) fn serve(handover: &Handover) -> Result<(), String> {
     child::follow(handover.parent)?;
     let workload: Workload =
         serde_json::from_str(&handover.workload).map_err(|error| error.to_string())?;
+    // For as long as this process lives.
+    let tuning = workload.tuning(Tuning::current());
+    tuning.apply().map_err(|error| error.to_string())?;
     let block = Block::from_fd(child::inherited(handover.block_fd)?, &workload)
         .map_err(|error| error.to_string())?;
     let store = match (&workload.backing, handover.store_fd) {

@@ -162,6 +162,39 @@ impl<'a, P: Pace> Desk<'a, P> {
         result
     }
 
+    /// Makes many attempts in one call, which puts what came of each into `results`: counts them, and times the call
+    /// when one is due and any of them succeeds.
+    #[inline]
+    pub(super) fn attempts<R>(
+        &mut self,
+        op: Op,
+        results: &mut [Result<R, Miss>],
+        call: impl FnOnce(&mut [Result<R, Miss>]),
+    ) {
+        let due = self.latencies.due();
+        let start = if due { splinter::cycles_fenced() } else { 0 };
+        call(results);
+        let end = if due { splinter::cycles_fenced() } else { 0 };
+        if due && results.iter().any(Result::is_ok) {
+            self.latencies.record(op, end.saturating_sub(start));
+        }
+        let counts = &mut self.counts[op as usize];
+        counts.attempts += results.len() as u64;
+        for result in results {
+            match result {
+                Ok(_) => counts.successes += 1,
+                Err(Miss::Again) => counts.again += 1,
+                Err(_) => counts.failures += 1,
+            }
+        }
+    }
+
+    /// Returns how many operations are left of the worker's share: one at least.
+    #[inline]
+    pub(super) fn left_of_share(&self) -> usize {
+        usize::try_from(self.share).unwrap_or(usize::MAX).max(1)
+    }
+
     /// Tells whether there is to be a history.
     #[inline]
     pub(super) fn records(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The reader's loop.
 
+use super::batch::Batch;
 use super::checks::{Checks, Faults};
 use super::desk::Desk;
 use super::pacing::Pace;
@@ -26,6 +27,7 @@ pub(crate) struct ReaderLoop {
     checks: Checks,
     oracle: bool,
     may_miss: bool,
+    batch: Option<Batch>,
     buf: Vec<u8>,
     vector: Vec<f32>,
     orders: Vec<Vec<u8>>,
@@ -88,6 +90,7 @@ impl ReaderLoop {
             checks: Checks::new(workload),
             oracle: workload.oracle,
             may_miss: workload.may_miss(),
+            batch: Batch::new(post),
             buf: vec![0; buffer_len(workload)],
             vector: vec![0.0; workload.geometry().vector_dim as usize],
             orders: vec![Vec::with_capacity(buffer_len(workload)); workload.orders as usize],
@@ -98,6 +101,14 @@ impl ReaderLoop {
     pub(super) fn run<P: Pace>(&mut self, desk: &mut Desk<'_, P>, target: &impl Reads) {
         while desk.turn() && desk.go_on() {
             let op = self.draw.draw(&mut self.rng);
+            if op == Op::Get
+                && let Some(batch) = self.batch.take()
+            {
+                if !self.get_many(desk, target, batch) {
+                    break;
+                }
+                continue;
+            }
             let index = self.samplers.draw(op, &mut self.rng);
             let outcome = match op {
                 Op::ReadInt => self.read_int(desk, target, index),
@@ -142,6 +153,31 @@ impl ReaderLoop {
             desk.record(|| self.objects.get_event(index, last, len, epoch));
         }
         Ok(())
+    }
+
+    /// Gets many values in one call. Tells whether to go on.
+    fn get_many<P: Pace>(
+        &mut self,
+        desk: &mut Desk<'_, P>,
+        target: &impl Reads,
+        mut batch: Batch,
+    ) -> bool {
+        let (samplers, rng) = (&self.samplers, &mut self.rng);
+        let count = batch.get(desk, target, || samplers.draw(Op::Get, rng));
+        let mut go_on = true;
+        for place in 0..count {
+            let (index, key, value) = batch.answer(place);
+            match value {
+                Ok(value) if self.oracle => drop(self.checks.value(index, key, value)),
+                Ok(_) => {}
+                Err(miss) => self.missed(Op::Get, key, miss, self.may_miss),
+            }
+            if value != Err(&Miss::Again) {
+                go_on &= desk.completed();
+            }
+        }
+        self.batch = Some(batch);
+        go_on
     }
 
     #[inline(always)]

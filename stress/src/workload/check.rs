@@ -9,7 +9,9 @@ use crate::mix::Op;
 use crate::options::{Memory, Pin, Span};
 use crate::oracle::{body, vector};
 use crate::pace::Arrivals;
+use crate::target::MOST_BATCHED;
 use crate::worker::writer::SHORTEST_ORDER;
+use splinter::Tuning;
 
 /// Most writers of one run: as many as a store has lanes at most.
 const MAX_WRITERS: u32 = 1023;
@@ -144,6 +146,10 @@ impl Workload {
             "a closed loop has no arrivals: give --rate, or leave out --arrivals".to_owned(),
         )?;
         self.validate_history()?;
+        self.validate_batch()?;
+        self.tuning(Tuning::default()).check().map_err(|error| {
+            format!("{error}: change --claim-patience, --back-off-pauses or --prefetch-depth")
+        })?;
         let ledgers: u64 = (0..self.writers)
             .map(|writer| self.writer_keys(writer).count() * 32)
             .sum();
@@ -161,6 +167,23 @@ impl Workload {
 }
 
 impl Workload {
+    /// Checks that values can be got many at once: whoever starts or records single operations cannot.
+    fn validate_batch(&self) -> Result<(), String> {
+        let batch = self.batch;
+        if batch == 0 || batch as usize > MOST_BATCHED {
+            return Err(format!(
+                "{batch} values in one call: give --batch from 1 to {MOST_BATCHED}"
+            ));
+        }
+        if batch > 1 && (self.rate.is_some() || self.history.is_some()) {
+            return Err(
+                "a rate starts, and a history has, single operations: give --batch 1, or leave out --rate and --history"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
     /// Checks that a history can be kept: values must name their write, and sizes must fit.
     fn validate_history(&self) -> Result<(), String> {
         let Some(limit) = self.history else {
@@ -273,6 +296,20 @@ mod tests {
             },
             Workload {
                 sample: 0,
+                ..base()
+            },
+            Workload { batch: 0, ..base() },
+            Workload {
+                batch: 257,
+                ..base()
+            },
+            Workload {
+                batch: 2,
+                rate: Some(5),
+                ..base()
+            },
+            Workload {
+                prefetch_depth: Some(0),
                 ..base()
             },
             Workload {

@@ -12,7 +12,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 /// Every field with what is said of it, in the order in which they are printed.
-const FIELDS: [(&str, &str); 30] = [
+const FIELDS: [(&str, &str); 35] = [
     ("writers", "Workers that write"),
     ("readers", "Workers that only read"),
     (
@@ -42,6 +42,7 @@ const FIELDS: [(&str, &str); 30] = [
         "What writers do, with weights: get, set, append, int, tandem, vector, label, unset",
     ),
     ("orders", "Orders of a tandem group"),
+    ("batch", "Values that a reader gets in one call, 1 to 256"),
     (
         "scrub",
         "Scrub level: none, hybrid or full; \"all\" stands for one run of each",
@@ -72,6 +73,22 @@ const FIELDS: [(&str, &str); 30] = [
         "Where the store's memory is: local, node:N, interleave or per-lane",
     ),
     ("huge_pages", "Huge pages: off, advise, collapse or hugetlb"),
+    (
+        "claim_patience",
+        "Looks at another's claim before it is asked whether its writer lives; left out, as is in force",
+    ),
+    (
+        "back_off_pauses",
+        "Most pauses between two tries of an integer operation; left out, as is in force",
+    ),
+    (
+        "spin_ns",
+        "How long a watcher spins before it sleeps, in nanoseconds; left out, as is in force",
+    ),
+    (
+        "prefetch_depth",
+        "Keys of a batch that are fetched from memory together, 1 to 32; left out, as is in force",
+    ),
     (
         "slots",
         "Slots of the store; left out, as many as the keys need",
@@ -350,6 +367,7 @@ mod tests {
             },
             mix: format!("set=1,{}", mix.join(",")).parse().unwrap(),
             orders: small(rng),
+            batch: small(rng),
             scrub: one_of(rng, &Scrub::ALL),
             rate: maybe(rng, Rng::next_u64),
             arrivals: one_of(rng, &[Arrivals::Uniform, Arrivals::Poisson]),
@@ -376,6 +394,10 @@ mod tests {
                 rng,
                 &[Huge::Off, Huge::Advise, Huge::Collapse, Huge::Hugetlb],
             ),
+            claim_patience: maybe(rng, small),
+            back_off_pauses: maybe(rng, small),
+            spin_ns: maybe(rng, Rng::next_u64),
+            prefetch_depth: maybe(rng, small),
             slots: maybe(rng, Rng::next_u64),
             max_value_len: maybe(rng, Rng::next_u64),
             dim: maybe(rng, small),
@@ -410,6 +432,8 @@ mod tests {
     fn every_field_is_printed_with_a_word_on_it() {
         let mut all = Workload::default();
         (all.rate, all.history) = (Some(1), Some(1));
+        (all.claim_patience, all.back_off_pauses) = (Some(1), Some(1));
+        (all.spin_ns, all.prefetch_depth) = (Some(1), Some(1));
         let values = serde_json::to_value(all).unwrap();
         let mut named: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
         named.sort_unstable();

@@ -1,0 +1,150 @@
+//! The last word: the candidate that was left and the default, on fresh runs. The search kept what looked best, so what it
+//! saw of the winner is too good on average; only runs that had no part in the choice say what it is worth. Each round runs
+//! both, in an order drawn by lot, and is one ratio.
+
+use super::objective::Trial;
+use super::search::{Executor, Rules, Runs, Stop};
+use super::space::Candidate;
+use crate::rng::Rng;
+use crate::stats::bootstrap::bootstrap;
+use crate::stats::median;
+use crate::stats::power::minimum_detectable_effect;
+use crate::stats::wilcoxon::{least_p, signed_rank};
+
+/// Level of the test.
+const ALPHA: f64 = 0.05;
+/// How often the smallest effect that is called detectable is to be detected.
+const POWER: f64 = 0.8;
+/// Confidence of the intervals.
+const LEVEL: f64 = 0.95;
+/// Resamples of an interval.
+const RESAMPLES: usize = 2000;
+
+/// What the rounds were.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Duel {
+    /// The runs of the default and of the candidate, by round.
+    pub(super) rounds: Vec<[Trial; 2]>,
+    /// Why it ended before its end, if it did.
+    pub(super) stopped: Option<String>,
+}
+
+/// What they say.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Outcome {
+    /// Rounds.
+    pub rounds: usize,
+    /// The gain of the candidate over the default in percent, the median over rounds: above 0 where it is better.
+    pub gain_percent: f64,
+    /// The interval of that, of 95 %.
+    pub low_percent: f64,
+    /// Its upper end.
+    pub high_percent: f64,
+    /// Two-sided p-value of the signed-rank test.
+    pub p: f64,
+    /// The smallest gain that so many rounds, as different as these, would have shown.
+    pub detectable_percent: Option<f64>,
+    /// The p99 of the candidate against that of the default, the median over rounds.
+    pub p99_percent: Option<f64>,
+    /// Whether the candidate is better beyond doubt, and keeps what has to be kept.
+    pub beats: bool,
+    /// In words, why not.
+    pub reason: Option<String>,
+}
+
+/// Runs the rounds.
+pub(super) fn duel<E: Executor>(
+    candidate: &Candidate,
+    rounds: usize,
+    rules: &Rules,
+    millis: u64,
+    runs: &mut Runs<'_, E>,
+) -> Duel {
+    let mut duel = Duel::default();
+    // Another order than that of the search.
+    let mut rng = Rng::new(!rules.seed);
+    let sides = [Candidate::default(), candidate.clone()];
+    for round in 1..=rounds {
+        let mut order = [0, 1];
+        rng.shuffle(&mut order);
+        let mut trials = [None, None];
+        for side in order {
+            let what = format!("winner against default, round {round} of {rounds}");
+            match runs.run(what, &sides[side], millis) {
+                Ok(trial) => trials[side] = Some(trial),
+                Err(Stop::Interrupted) => {
+                    duel.stopped = Some("interrupted".to_owned());
+                    return duel;
+                }
+                Err(Stop::Failed(why)) => {
+                    duel.stopped = Some(format!("{}: {why}", sides[side]));
+                    return duel;
+                }
+            }
+        }
+        if let [Some(default), Some(other)] = trials {
+            duel.rounds.push([default, other]);
+        }
+    }
+    duel
+}
+
+/// Judges the rounds; `None` when there is none to judge.
+#[must_use]
+pub(super) fn judge(duel: &Duel, rules: &Rules) -> Option<Outcome> {
+    let rounds = &duel.rounds;
+    let gains: Vec<f64> = rounds
+        .iter()
+        .filter_map(|[default, other]| rules.objective.gain(other, default))
+        .collect();
+    let interval = bootstrap(&gains, median, LEVEL, RESAMPLES, rules.seed)?;
+    let p = signed_rank(&gains).p;
+    let mut tails: Vec<f64> = rounds
+        .iter()
+        .filter_map(|[default, other]| Some((other.p99_ns? / default.p99_ns?).ln()))
+        .collect();
+    let tail = (!tails.is_empty()).then(|| median(&mut tails));
+    let detectable = minimum_detectable_effect(interval.standard_error, gains.len(), ALPHA, POWER);
+    let can_show = least_p(gains.len()) < ALPHA && detectable.is_finite();
+    let reason = not_kept(rounds, rules).or_else(|| {
+        if !can_show {
+            return Some(format!(
+                "{} rounds are too few to show anything",
+                gains.len()
+            ));
+        }
+        let beyond = interval.low > 0.0 && p < ALPHA;
+        (!beyond).then(|| "its gain could be chance".to_owned())
+    });
+    Some(Outcome {
+        rounds: gains.len(),
+        gain_percent: percent(median(&mut gains.clone())),
+        low_percent: percent(interval.low),
+        high_percent: percent(interval.high),
+        p,
+        detectable_percent: can_show.then(|| percent(detectable)),
+        p99_percent: tail.map(percent),
+        beats: reason.is_none(),
+        reason,
+    })
+}
+
+/// Tells what the candidate did not keep: broken nothing and counted in every run, its bounds in half of them.
+fn not_kept(rounds: &[[Trial; 2]], rules: &Rules) -> Option<String> {
+    let faults: Vec<String> = rounds
+        .iter()
+        .filter_map(|[default, other]| rules.constraints.check(other, default).err())
+        .collect();
+    let graver = rounds.iter().map(|[_, other]| other);
+    let grave = graver
+        .filter(|trial| trial.broken > 0 || trial.unfit.is_some())
+        .find_map(|trial| rules.constraints.check(trial, trial).err());
+    grave.or_else(|| {
+        let most = 2 * faults.len() > rounds.len();
+        most.then(|| format!("{} in most rounds", faults[0]))
+    })
+}
+
+fn percent(log: f64) -> f64 {
+    100.0 * (log.exp() - 1.0)
+}

@@ -1,0 +1,147 @@
+//! The executor that really runs candidates, by the stress suite's engine, and what it knows of this machine.
+
+use super::objective::Trial;
+use super::search::{Executor, Step, Stop};
+use super::space::{Candidate, Site};
+use crate::progress::Progress;
+use splinter_stress::{
+    Environment, Huge, Record, Silent, Span, TopologyPlan, Verdict, Warmup, Workload, interrupt,
+    topology,
+};
+use std::time::{Duration, Instant};
+
+/// How long workers run before anything counts: all candidates alike, so that the time goes to what counts.
+const WARM_UP: Duration = Duration::from_millis(100);
+
+/// This machine.
+#[derive(Debug)]
+pub struct Here<'a> {
+    base: &'a Workload,
+    progress: Progress,
+    began: Instant,
+}
+
+impl<'a> Here<'a> {
+    /// Prepares to run candidates of a workload.
+    #[must_use]
+    pub fn new(base: &'a Workload) -> Self {
+        Self {
+            base,
+            progress: Progress::new(),
+            began: Instant::now(),
+        }
+    }
+}
+
+impl Executor for Here<'_> {
+    fn run(&mut self, step: &Step, candidate: &Candidate, millis: u64) -> Result<Trial, Stop> {
+        if interrupt::requested() {
+            return Err(Stop::Interrupted);
+        }
+        let Step { what, done, total } = step;
+        self.progress.of(*done, *total, self.began.elapsed(), what);
+        let workload = candidate.over(self.base);
+        let workload = workload.ok_or_else(|| Stop::Failed("it means nothing".to_owned()))?;
+        let workload = Workload {
+            span: Span::DurationMs(millis),
+            warmup: match workload.warmup {
+                Warmup::Auto => Warmup::For(WARM_UP),
+                fixed @ Warmup::For(_) => fixed,
+            },
+            ..workload
+        };
+        let record = splinter_stress::run(&workload, &mut Silent)
+            .map_err(|error| Stop::Failed(error.to_string()))?;
+        // What was cut short is no run of this candidate; but what broke in it broke.
+        if interrupt::requested() && record.invariants.held() {
+            return Err(Stop::Interrupted);
+        }
+        Ok(trial(&record))
+    }
+}
+
+/// Takes from a record what the search asks for.
+#[must_use]
+pub fn trial(record: &Record) -> Trial {
+    let timed = record
+        .operations
+        .values()
+        .map(|operation| operation.latency_ns);
+    let p99 = timed
+        .filter(|latency| latency.samples > 0)
+        .map(|latency| latency.p99)
+        .max();
+    let wake = record.notifications.map(|told| told.wake_latency_ns);
+    let broken: u64 = record
+        .invariants
+        .named()
+        .iter()
+        .map(|(_, count)| count)
+        .sum();
+    Trial {
+        goodput_per_s: record.totals.goodput_per_s,
+        writes_per_s: record.totals.writes_per_s,
+        reads_per_s: record.totals.reads_per_s,
+        p99_ns: p99.map(|ns| ns as f64),
+        wake_ns: wake
+            .filter(|wake| wake.samples > 0)
+            .map(|wake| wake.p50 as f64),
+        broken,
+        unfit: unfit(record, broken),
+    }
+}
+
+/// Says why a run is not one of what was asked for.
+fn unfit(record: &Record, broken: u64) -> Option<String> {
+    let first = |list: &[String]| list.first().cloned();
+    if !record.placement.misplaced.is_empty() && !record.config.allow_misplacement {
+        return first(&record.placement.misplaced).map(|it| format!("not placed as asked: {it}"));
+    }
+    // Placed as they were asked to be, and not huge: the default under another name.
+    if record.config.huge_pages != Huge::Off && record.store.huge_page_bytes == 0 {
+        let note = first(&record.store.notes);
+        return Some(note.unwrap_or_else(|| "no huge pages were had".to_owned()));
+    }
+    match record.verdict {
+        Verdict::Pass => None,
+        Verdict::Fail if broken > 0 => None,
+        _ => Some(first(&record.reasons).unwrap_or_else(|| "it cannot be told".to_owned())),
+    }
+}
+
+/// Returns what choices depend on.
+#[must_use]
+pub fn site(environment: &Environment) -> Site {
+    let machine = topology(&TopologyPlan::default())
+        .map(|record| record.machine)
+        .ok();
+    let nodes = environment.nodes.iter();
+    let nodes = nodes.filter(|node| !node.processors.is_empty());
+    let has_memory = |id: u32| {
+        let known = machine
+            .as_ref()
+            .and_then(|it| it.nodes.iter().find(|node| node.id == id));
+        known.is_none_or(|node| node.memory)
+    };
+    Site {
+        nodes: nodes.map(|node| (node.id, has_memory(node.id))).collect(),
+        caches: machine.as_ref().map_or(1, |machine| machine.caches.len()),
+    }
+}
+
+/// Returns on which processors the workers of a workload would be; none if it cannot be had.
+#[must_use]
+pub fn seats(workload: &Workload) -> Option<Vec<Option<usize>>> {
+    let plan = TopologyPlan {
+        source: None,
+        workload: Some(workload.clone()),
+    };
+    let placed = topology(&plan).ok()?.placement?;
+    Some(
+        placed
+            .workers
+            .iter()
+            .map(|worker| worker.processor)
+            .collect(),
+    )
+}

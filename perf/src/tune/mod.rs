@@ -1,0 +1,183 @@
+//! The best settings for a machine and a load: a search among [candidates](space), then its winner against the default on
+//! fresh runs, then a profile. The pipeline in this file knows no clock, no store and no file: an
+//! [`Executor`] runs what it asks for, and the tests hand it one that makes its figures up.
+
+mod duel;
+pub mod here;
+pub mod objective;
+pub mod record;
+mod search;
+pub mod space;
+pub mod table;
+
+pub use duel::Outcome;
+pub use search::{Executor, Rung, Step, Stop, runs};
+
+use objective::{Bound, Constraints, Objective};
+use record::{Row, Tried, Tuned};
+use search::{Entry, Found, Rules, Runs};
+use serde::Serialize;
+use space::{Candidate, Space};
+use splinter::Scrub;
+use splinter_stress::{Verdict, Workload};
+
+/// What is tuned, and how thoroughly.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// The load, as it is by default.
+    pub workload: Workload,
+    /// What is to be as good as can be.
+    pub objective: Objective,
+    /// The longest 99th percentile.
+    pub p99: Bound,
+    /// The least share of the default's goodput.
+    pub goodput_share: f64,
+    /// The scrub level that must be promised at least.
+    #[serde(serialize_with = "as_text")]
+    pub least_scrub: Scrub,
+    /// Most candidates.
+    pub candidates: usize,
+    /// Length of one run of the search, in milliseconds.
+    pub search_ms: u64,
+    /// Rounds in which the winner is held against the default.
+    pub rounds: usize,
+    /// Length of one of their runs, in milliseconds.
+    pub run_ms: u64,
+    /// Whether it is a first look only.
+    pub quick: bool,
+    /// Seed of all random choices.
+    pub seed: u64,
+}
+
+fn as_text<S: serde::Serializer>(level: &Scrub, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(level)
+}
+
+impl Plan {
+    fn rules(&self) -> Rules {
+        Rules {
+            objective: self.objective,
+            constraints: Constraints {
+                p99: self.p99,
+                goodput_share: self.goodput_share,
+            },
+            millis: self.search_ms,
+            seed: self.seed,
+        }
+    }
+}
+
+/// What it came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// A candidate is better than the default.
+    Winner,
+    /// None is, as far as could be shown.
+    NothingBeatsTheDefault,
+    /// It ended before that could be told.
+    Unfinished,
+}
+
+/// Tunes a workload.
+pub fn tune(plan: &Plan, space: &Space, executor: &mut impl Executor) -> Tuned {
+    let rules = plan.rules();
+    let candidates = space.draw(plan.candidates, &plan.workload, plan.seed);
+    let mut runs = Runs {
+        executor,
+        done: 0,
+        total: search::runs(candidates.len()) + 2 * plan.rounds,
+        broken: 0,
+    };
+    let mut tuned = Tuned::new(plan, space);
+    let found = search::search(candidates, &rules, &mut runs);
+    let duel = found.winner().map(|winner| {
+        runs.total = runs.done + 2 * plan.rounds;
+        let duel = duel::duel(
+            &winner.candidate,
+            plan.rounds,
+            &rules,
+            plan.run_ms,
+            &mut runs,
+        );
+        (winner.candidate.clone(), duel)
+    });
+    tuned.broken = runs.broken;
+    tuned.runs = runs.done;
+    tuned.tell_of(&found, plan.objective);
+    tuned.reasons.extend(found.stopped.clone());
+    let mut best = Candidate::default();
+    match duel {
+        Some((candidate, duel)) => {
+            tuned.reasons.extend(duel.stopped.clone());
+            tuned.rows = Row::both(&candidate, &duel.rounds, plan.objective);
+            tuned.outcome = duel::judge(&duel, &rules);
+            let beats = tuned.outcome.as_ref().is_some_and(|outcome| outcome.beats);
+            tuned.finding = match () {
+                () if duel.stopped.is_some() => Finding::Unfinished,
+                () if beats => Finding::Winner,
+                () => Finding::NothingBeatsTheDefault,
+            };
+            if tuned.finding == Finding::Winner {
+                best = candidate;
+            }
+        }
+        None if found.stopped.is_some() => tuned.finding = Finding::Unfinished,
+        None => tuned.finding = Finding::NothingBeatsTheDefault,
+    }
+    tuned.verdict = match (tuned.broken, tuned.finding) {
+        (1.., _) => Verdict::Fail,
+        (_, Finding::Unfinished) => Verdict::Inconclusive,
+        _ => Verdict::Pass,
+    };
+    if tuned.broken > 0 {
+        let broken = format!("{} broken invariants", tuned.broken);
+        tuned.reasons.insert(0, broken);
+    }
+    if tuned.verdict == Verdict::Pass {
+        tuned.profile = profile(plan, &best);
+    }
+    tuned
+}
+
+/// Returns the profile of a candidate: all that it has, not only where it differs from the default.
+fn profile(plan: &Plan, best: &Candidate) -> Option<String> {
+    let workload = best.over(&plan.workload)?;
+    Some(workload.profile(best.slot_factor()).to_string())
+}
+
+impl Tuned {
+    fn tell_of(&mut self, found: &Found, objective: Objective) {
+        self.rungs.clone_from(&found.rungs);
+        self.candidates = found
+            .entries
+            .iter()
+            .map(|entry| Tried::of(entry, objective))
+            .collect();
+    }
+}
+
+impl Tried {
+    fn of(entry: &Entry, objective: Objective) -> Self {
+        let values = |value: fn(Objective, &objective::Trial) -> Option<f64>| {
+            let values = entry
+                .trials
+                .iter()
+                .filter_map(|trial| value(objective, trial));
+            crate::stats::Summary::of(values).map(|summary| summary.median)
+        };
+        let gain = entry.gain();
+        Self {
+            candidate: entry.candidate.to_string(),
+            rung: entry.rung,
+            runs: entry.trials.len(),
+            gain_percent: gain.is_finite().then(|| 100.0 * (gain.exp() - 1.0)),
+            goodput_per_s: values(|_, trial| Some(trial.goodput_per_s)),
+            p99_ns: values(|_, trial| trial.p99_ns),
+            out: entry.out.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

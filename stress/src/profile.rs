@@ -1,0 +1,215 @@
+//! Profiles of the store as workloads have them: one over the other, and back. Knows both, and no machine; what is in
+//! force while a run lasts is put there, and taken back, here.
+
+use crate::options::{Huge, Memory, Pin};
+use crate::workload::Workload;
+use splinter::{HugePages, Placement, Profile, Tuning};
+use std::time::Duration;
+
+/// The names that section `workers` of a profile may have.
+const PIN: &str = "pin";
+const PIN_READERS: &str = "pin_readers";
+const PER_LANE: &str = "per_lane";
+
+/// The tuning of a workload, while this lives; then what was in force before.
+#[derive(Debug)]
+pub(crate) struct InForce(Tuning);
+
+impl InForce {
+    /// Puts a workload's tuning in force.
+    ///
+    /// # Errors
+    /// What is out of bounds.
+    pub(crate) fn put(workload: &Workload) -> Result<Self, String> {
+        let before = Tuning::current();
+        let tuning = workload.tuning(before);
+        tuning.apply().map_err(|error| error.to_string())?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for InForce {
+    fn drop(&mut self) {
+        // It was in force before, so it is within bounds.
+        let _ = self.0.apply();
+    }
+}
+
+impl Workload {
+    /// Returns the tuning of a run: what the workload says, and for the rest what is in force.
+    #[must_use]
+    pub fn tuning(&self, current: Tuning) -> Tuning {
+        Tuning {
+            claim_patience: self.claim_patience.unwrap_or(current.claim_patience),
+            back_off_pauses: self.back_off_pauses.unwrap_or(current.back_off_pauses),
+            spin: self.spin_ns.map_or(current.spin, Duration::from_nanos),
+            prefetch_depth: self.prefetch_depth.unwrap_or(current.prefetch_depth),
+        }
+    }
+
+    /// Returns the workload as a profile has it, but for the number of slots: see [`Self::roomier`].
+    ///
+    /// # Errors
+    /// One line that says what no workload can have.
+    pub fn under(self, profile: &Profile) -> Result<Self, String> {
+        let pin = |name: &str| {
+            let text = profile.workers.get(name);
+            text.map(|text| text.parse::<Pin>()).transpose()
+        };
+        let unknown = |name: &&String| ![PIN, PIN_READERS, PER_LANE].contains(&name.as_str());
+        if let Some(name) = profile.workers.keys().find(unknown) {
+            return Err(format!(
+                "there is no '{name}' in the section 'workers' of a profile: it has {PIN}, {PIN_READERS} and {PER_LANE}"
+            ));
+        }
+        let per_lane = match profile.workers.get(PER_LANE).map(String::as_str) {
+            None | Some("no") => false,
+            Some("yes") => true,
+            Some(other) => return Err(format!("'{other}' is not yes or no, as {PER_LANE} is")),
+        };
+        let memory = match &profile.placement {
+            _ if per_lane => Memory::PerLane,
+            None => self.memory,
+            Some(Placement::Local) => Memory::Local,
+            Some(Placement::Bind(node)) => Memory::Node(*node),
+            Some(Placement::Interleave(_)) => Memory::Interleave,
+        };
+        let Tuning {
+            claim_patience,
+            back_off_pauses,
+            spin,
+            prefetch_depth,
+        } = profile.tuning;
+        Ok(Self {
+            pin: pin(PIN)?.unwrap_or(self.pin),
+            pin_readers: pin(PIN_READERS)?.or(self.pin_readers),
+            memory,
+            scrub: profile.scrub.unwrap_or(self.scrub),
+            huge_pages: profile.huge_pages.map_or(self.huge_pages, Huge::from),
+            claim_patience: Some(claim_patience),
+            back_off_pauses: Some(back_off_pauses),
+            spin_ns: Some(u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX)),
+            prefetch_depth: Some(prefetch_depth),
+            ..self
+        })
+    }
+
+    /// Returns the workload with so many times as many slots.
+    #[must_use]
+    pub fn roomier(self, factor: u64) -> Self {
+        let slots = self.geometry().slots.saturating_mul(factor);
+        Self {
+            slots: if factor == 1 { self.slots } else { Some(slots) },
+            ..self
+        }
+    }
+
+    /// Returns a profile that has a workload run as this one, on a store with so many times as many slots as there would
+    /// be otherwise.
+    #[must_use]
+    pub fn profile(&self, slot_factor: u64) -> Profile {
+        let mut workers = vec![(PIN.to_owned(), self.pin.to_string())];
+        workers.extend(
+            self.pin_readers
+                .iter()
+                .map(|pin| (PIN_READERS.to_owned(), pin.to_string())),
+        );
+        if self.memory == Memory::PerLane {
+            workers.push((PER_LANE.to_owned(), "yes".to_owned()));
+        }
+        Profile {
+            tuning: self.tuning(Tuning::default()),
+            scrub: Some(self.scrub),
+            huge_pages: Some(self.huge_pages.into()),
+            placement: Some(match self.memory {
+                Memory::Local | Memory::PerLane => Placement::Local,
+                Memory::Node(node) => Placement::Bind(node),
+                Memory::Interleave => Placement::Interleave(Vec::new()),
+            }),
+            slot_factor,
+            workers: workers.into_iter().collect(),
+        }
+    }
+}
+
+impl From<HugePages> for Huge {
+    fn from(huge: HugePages) -> Self {
+        match huge {
+            HugePages::Off => Self::Off,
+            HugePages::Advise => Self::Advise,
+            HugePages::Collapse => Self::Collapse,
+            HugePages::Hugetlb => Self::Hugetlb,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use splinter::Scrub;
+
+    #[test]
+    fn a_profile_of_a_workload_has_another_run_like_it() {
+        let tuned = Workload {
+            pin: "0-1".parse().unwrap(),
+            pin_readers: Some(Pin::None),
+            memory: Memory::PerLane,
+            scrub: Scrub::None,
+            huge_pages: Huge::Advise,
+            claim_patience: Some(0),
+            back_off_pauses: Some(5),
+            spin_ns: Some(77),
+            prefetch_depth: Some(8),
+            ..Workload::default()
+        };
+        let text = tuned.profile(2).to_string();
+        let profile: Profile = text.parse().unwrap();
+        let again = Workload::default().under(&profile).unwrap();
+        assert_eq!(again, tuned, "{text}");
+        let slots = again.geometry().slots;
+        assert_eq!(
+            again.roomier(profile.slot_factor).geometry().slots,
+            2 * slots
+        );
+    }
+
+    #[test]
+    fn a_profile_that_says_nothing_changes_nothing_but_names_the_tuning() {
+        let base = Workload::default();
+        let under = base.clone().under(&Profile::default()).unwrap();
+        assert_eq!(under.tuning(Tuning::default()), Tuning::default());
+        let (claim_patience, back_off_pauses) = (None, None);
+        let (spin_ns, prefetch_depth) = (None, None);
+        let bare = Workload {
+            claim_patience,
+            back_off_pauses,
+            spin_ns,
+            prefetch_depth,
+            ..under
+        };
+        assert_eq!(bare, base);
+        assert_eq!(base.clone().roomier(1), base);
+    }
+
+    #[test]
+    fn words_that_no_worker_knows_are_refused() {
+        for (text, word) in [
+            ("[workers]\npins = \"none\"", "'pins'"),
+            ("[workers]\npin = \"tight\"", "'tight'"),
+            ("[workers]\nper_lane = \"maybe\"", "'maybe'"),
+        ] {
+            let profile: Profile = text.parse().unwrap();
+            let error = Workload::default().under(&profile).unwrap_err();
+            assert!(error.contains(word) && !error.contains('\n'), "{error}");
+        }
+    }
+
+    /// The library reads it without a parser of TOML; others may have one.
+    #[test]
+    fn a_profile_is_toml() {
+        let text = Workload::default().profile(1).to_string();
+        let table: toml::Table = text.parse().unwrap();
+        assert_eq!(table["workers"]["pin"].as_str(), Some("scatter"));
+        assert_eq!(table["process"]["spin_ns"].as_integer(), Some(10_000));
+    }
+}
