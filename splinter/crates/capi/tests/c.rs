@@ -54,6 +54,14 @@ fn libraries() -> &'static Path {
             let file = told.split('"').find(|part| part.ends_with(&format!("/lib{name}")));
             PathBuf::from(file.unwrap_or_else(|| panic!("cargo built no lib{name}")))
         };
+        // What earlier runs left.
+        for entry in fs::read_dir(scratch).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap_or_default();
+            let pid = name.strip_prefix("c-");
+            if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
         let folder = scratch.join(format!("c-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         for (built, name) in [("splinter_c", "splinter"), ("splinter_c_p", "splinter_p")] {
