@@ -14,7 +14,7 @@ pub(crate) trait Answer {
 
 impl Answer for c_int {
     fn failed(failure: Failure) -> Self {
-        failure.code
+        failure.code()
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn run<R: Answer>(act: impl FnOnce() -> Result<R, Failure>) -> R {
 
 #[cold]
 fn fail<R: Answer>(failure: Failure) -> R {
-    tell(failure.errno);
+    tell(failure.errno());
     R::failed(failure)
 }
 

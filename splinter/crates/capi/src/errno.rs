@@ -7,25 +7,32 @@
 use libc::c_int;
 use splinter::{BidError, Error, StoreError};
 
-/// Why a function did not do its work.
+/// Why a function did not do its work: what `errno` is set to, and below zero if it returns -2. One number, so that a
+/// result goes through registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    /// -1: try again or do something about it; -2: the call itself is wrong.
-    pub(crate) code: c_int,
-    /// What `errno` is set to.
-    pub(crate) errno: c_int,
-}
+pub(crate) struct Failure(c_int);
 
 impl Failure {
     /// A pointer that must not be NULL is, or no store is open.
-    pub(crate) const CALLER: Self = Self { code: -2, errno: libc::EINVAL };
+    pub(crate) const CALLER: Self = Self(-libc::EINVAL);
     /// An argument that is out of bounds.
     pub(crate) const ARGUMENT: Self = Self::of(libc::EINVAL);
     /// The library is at fault.
     pub(crate) const PANIC: Self = Self::of(libc::ENOTRECOVERABLE);
 
+    /// A failure that something can be done about.
     pub(crate) const fn of(errno: c_int) -> Self {
-        Self { code: -1, errno }
+        Self(errno)
+    }
+
+    /// What `errno` is set to.
+    pub(crate) const fn errno(self) -> c_int {
+        self.0.abs()
+    }
+
+    /// What an int function returns: -1: try again, or do something about it; -2: the call itself is wrong.
+    pub(crate) const fn code(self) -> c_int {
+        if self.0 < 0 { -2 } else { -1 }
     }
 }
 

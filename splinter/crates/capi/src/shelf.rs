@@ -197,17 +197,19 @@ pub(crate) fn with<R>(
     serial: u64,
     act: impl FnOnce(&Entry) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
-    let at_hand = AT_HAND.with(|at_hand| (at_hand.serial.get(), at_hand.entry.get()));
-    if at_hand.0 == serial && serial != 0 {
+    let (last, entry) = AT_HAND.with(|at_hand| (at_hand.serial.get(), at_hand.entry.get()));
+    let mut found = None;
+    let entry = if last == serial && serial != 0 {
         // SAFETY: `Kept` of this thread keeps the entry until the thread forgets what is at hand, and during `act` it
         // does not.
-        let entry = unsafe { &*at_hand.1 };
-        if !entry.is_closed() {
-            return act(entry);
-        }
+        unsafe { &*entry }
+    } else {
+        &**found.insert(find(serial)?)
+    };
+    if entry.is_closed() {
+        return Err(Failure::CALLER);
     }
-    let entry = find(serial)?;
-    act(&entry)
+    act(entry)
 }
 
 /// Looks a store up, and has it at hand from then on.
