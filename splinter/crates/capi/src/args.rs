@@ -53,10 +53,7 @@ impl<'c> Text<'c> {
         if self.0.is_null() {
             return Err(Failure::CALLER);
         }
-        let len = self.short_len().unwrap_or_else(|| {
-            // SAFETY: the string ends, and nothing is read behind its end.
-            unsafe { libc::strnlen(self.0, KEY_MAX + 1) }
-        });
+        let len = self.key_len();
         if len > KEY_MAX {
             return Err(Error::KeyTooLong.into());
         }
@@ -64,14 +61,20 @@ impl<'c> Text<'c> {
         Ok(unsafe { slice::from_raw_parts(self.0.cast(), len) })
     }
 
-    /// Finds the end of a string of few bytes by comparing one after the other. What follows from the length need not
-    /// wait then for the bytes to come in, as it does for what `strnlen` returns: the processor foresees the end.
+    /// Finds the end of a key, or that it is none. The first bytes are compared one after the other: what follows from
+    /// the length need not wait then for them to come in, as it does for what `strnlen` returns, since the processor
+    /// foresees the end.
     #[inline(always)]
-    fn short_len(self) -> Option<usize> {
-        (0..16).find(|index| {
+    fn key_len(self) -> usize {
+        const FIRST: usize = 16;
+        let end = (0..FIRST).find(|index| {
             // SAFETY: the string did not end before this byte.
-            let byte = unsafe { *self.0.add(*index) };
-            byte == 0
+            unsafe { self.0.wrapping_add(*index).read() == 0 }
+        });
+        end.unwrap_or_else(|| {
+            let rest = self.0.wrapping_add(FIRST);
+            // SAFETY: the string did not end before this, and nothing is read behind its end.
+            FIRST + unsafe { libc::strnlen(rest, KEY_MAX + 1 - FIRST) }
         })
     }
 

@@ -32,7 +32,7 @@ pub(crate) fn set(
     Ok(0)
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn get(
     store: &Entry,
     key: Text<'_>,
@@ -42,20 +42,30 @@ pub(crate) fn get(
 ) -> Result<c_int, Failure> {
     let key = key.key()?;
     if buf.is_null() {
-        len.put(store.store.value_len(key)?);
-        return Ok(0);
+        return get_len(store, key, len);
     }
     let longest = store.store.geometry().max_value_len;
     match store.store.get(key, buf.bytes(cap.min(longest as usize))?) {
-        Ok(got) => len.put(got),
-        Err(error) => {
-            if let Error::BufferTooSmall { needed } = error {
-                len.put(needed);
-            }
-            return Err(error.into());
+        Ok(got) => {
+            len.put(got);
+            Ok(0)
         }
+        Err(error) => get_failed(error, len),
     }
+}
+
+#[cold]
+fn get_len(store: &Entry, key: &[u8], len: Out<'_, usize>) -> Result<c_int, Failure> {
+    len.put(store.store.value_len(key)?);
     Ok(0)
+}
+
+#[cold]
+fn get_failed(error: Error, len: Out<'_, usize>) -> Result<c_int, Failure> {
+    if let Error::BufferTooSmall { needed } = error {
+        len.put(needed);
+    }
+    Err(error.into())
 }
 
 pub(crate) fn unset(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
