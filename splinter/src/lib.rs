@@ -102,7 +102,7 @@ pub use crate::{
     kernel::{HugePages, Location, Notifier, Placement, Residency, nodes as numa_nodes},
     pollable::{PollableWatcher, WatchError},
     repair::Repair,
-    snapshot::{HeaderSnapshot, SlotSnapshot},
+    snapshot::{Content, HeaderSnapshot, SlotSnapshot},
     store::Store,
     tandem::MAX_ORDERS,
     version::Version,

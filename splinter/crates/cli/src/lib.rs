@@ -7,6 +7,7 @@
 
 pub mod command;
 pub mod commands;
+pub mod envelope;
 pub mod failure;
 pub mod invocation;
 pub mod output;
