@@ -7,8 +7,10 @@
 
 pub mod command;
 pub mod commands;
+pub mod copying;
 pub mod envelope;
 pub mod failure;
+pub mod interchange;
 pub mod invocation;
 pub mod output;
 pub mod repl;

@@ -3,7 +3,7 @@
 
 use crate::command::text;
 use crate::failure::Failure;
-use crate::invocation::Invocation;
+use crate::invocation::{Invocation, Task};
 use crate::output::{Format, shown};
 use splinter::{Error, Key, Location, Store, StoreError, Writer};
 use std::cell::OnceCell;
@@ -28,6 +28,8 @@ pub struct Session {
     pub out: Box<dyn Write>,
     /// Whether somebody types the commands.
     pub is_interactive: bool,
+    /// Whether more commands may follow, so that what the open store holds outlives the command.
+    pub goes_on: bool,
     /// The store that is to be in use, until the first command that needs it.
     wanted: Option<Vec<u8>>,
     open: OnceCell<Open>,
@@ -48,6 +50,7 @@ impl Session {
             format: invocation.format,
             out: Box::new(BufWriter::new(io::stdout())),
             is_interactive: false,
+            goes_on: invocation.task == Task::Repl,
             wanted: invocation.use_store.clone(),
             open: OnceCell::new(),
         }
@@ -80,6 +83,14 @@ impl Session {
         self.open = OnceCell::from(self.opened(name)?);
         self.wanted = None;
         Ok(())
+    }
+
+    /// Opens a store beside the one in use.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub fn open_apart(&self, name: &[u8]) -> Result<Store, Failure> {
+        Ok(self.opened(name)?.store)
     }
 
     fn opened(&self, name: &[u8]) -> Result<Open, Failure> {

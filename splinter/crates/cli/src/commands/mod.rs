@@ -2,16 +2,34 @@
 
 use crate::command::Command;
 
+pub mod export;
+pub mod flush;
+pub mod fsck;
 pub mod get;
 pub mod help;
+pub mod import;
 pub mod init;
 pub mod list;
+pub mod restore;
+pub mod save;
 pub mod set;
 pub mod use_;
 
 /// Every command, in the order of the alphabet.
-pub static COMMANDS: &[&Command] =
-    &[&get::COMMAND, &help::COMMAND, &init::COMMAND, &list::COMMAND, &set::COMMAND, &use_::COMMAND];
+pub static COMMANDS: &[&Command] = &[
+    &export::COMMAND,
+    &flush::COMMAND,
+    &fsck::COMMAND,
+    &get::COMMAND,
+    &help::COMMAND,
+    &import::COMMAND,
+    &init::COMMAND,
+    &list::COMMAND,
+    &restore::COMMAND,
+    &save::COMMAND,
+    &set::COMMAND,
+    &use_::COMMAND,
+];
 
 #[cfg(test)]
 mod tests {
