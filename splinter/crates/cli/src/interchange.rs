@@ -185,7 +185,7 @@ fn put_bytes(writer: &mut Writer, key: &[u8], kind: Type, value: &[u8]) -> Resul
         Ok(now) if now.kind == kind => {}
         Err(Error::NotFound) if kind == Type::Void => {}
         Ok(_) | Err(Error::NotFound) if kind == Type::BigUint => {
-            patiently(|| writer.set_u64(key, 0))?
+            patiently(|| writer.set_u64(key, 0))?;
         }
         Ok(_) | Err(Error::NotFound) => {
             patiently(|| writer.set(key, b""))?;
@@ -213,7 +213,7 @@ fn json_vector(vector: &[f32]) -> Value {
 fn parse_vector(value: &Value) -> Result<Vec<f32>, String> {
     let wrong = || "vector is neither a list of numbers nor base64 of 32-bit floats".to_owned();
     if let Value::Array(components) = value {
-        let components = components.iter().map(|component| component.as_f64());
+        let components = components.iter().map(Value::as_f64);
         let components = components.map(|component| component.map(|component| component as f32));
         return components.collect::<Option<_>>().ok_or_else(wrong);
     }

@@ -15,6 +15,7 @@ pub mod invocation;
 pub mod output;
 pub mod repl;
 pub mod session;
+pub mod time;
 pub mod words;
 
 pub use commands::COMMANDS;

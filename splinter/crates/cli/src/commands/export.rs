@@ -24,9 +24,9 @@ pub static COMMAND: Command = Command {
   ndjson  a line of JSON for the store, and one for each key, with all there is
   text    a line for each key: its name, type, length and value in quotes
 
-What is not UTF-8 is {\"base64\": \"...\"} in JSON. --json is json on one line, and
---raw is text. import reads ndjson, and json with --values. Each key is as it
-was at one moment; there is no one moment for all of them.",
+What is not UTF-8 is {\"base64\": \"...\"} in JSON. --json is json on one line,
+and --raw is text. import reads ndjson, and json with --values. Each key is as
+it was at one moment; there is no one moment for all of them.",
     args: &[Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe }],
     options: &[
         Opt {

@@ -14,14 +14,14 @@ pub static COMMAND: Command = Command {
     summary: "Looks for damage in a store, and mends it",
     details: "Counts claims of writers that died, keys that several slots hold, keys that the
 index does not lead to, slots that are marked wrongly, entries that lead to no
-key, slots that signal wrongly, and bytes where the scrub level promises zeroes.
-The count is exact while nobody writes. Exits 1 if anything is wrong.
+key, slots that signal wrongly, and bytes where the scrub level promises
+zeroes. The count is exact while nobody writes. Exits 1 if anything is wrong.
 
 --repair takes over what dead writers left. If nobody else is registered as a
 writer it mends the rest as well, while readers go on: of a key's slots the one
 that readers find stays, slots with what cannot be a key are freed, and index
-and marks are made anew. Values are taken as they are: there are no checksums. A
-file that is no store at all, or not all of one, is refused with the reason.",
+and marks are made anew. Values are taken as they are: there are no checksums.
+A file that is no store at all, or not all of one, is refused with the reason.",
     args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::Maybe }],
     options: &[Opt {
         long: "--repair",
@@ -32,15 +32,19 @@ file that is no store at all, or not all of one, is refused with the reason.",
     run,
 };
 
-/// The kinds of damage: their names in JSON, and what is said of them.
-const KINDS: [(&str, &str, fn(&Inspection) -> u64); 7] = [
-    ("stuck_claims", "claims that dead writers left", |found| found.stuck_claims),
-    ("duplicate_keys", "second slots of a key", |found| found.duplicate_keys),
-    ("unreachable_keys", "keys that the index does not lead to", |found| found.unreachable_keys),
-    ("leaked_slots", "slots marked wrongly as used or free", |found| found.leaked_slots),
-    ("dangling_entries", "index entries that lead to no key", |found| found.dangling_entries),
-    ("misrouted_slots", "slots that signal wrongly", |found| found.misrouted_slots),
-    ("stale_bytes", "bytes that should be zero", |found| found.stale_bytes),
+/// A kind of damage: its name in JSON, what is said of it, and how much of it an inspection found.
+struct Damage(&'static str, &'static str, fn(&Inspection) -> u64);
+
+const KINDS: [Damage; 7] = [
+    Damage("stuck_claims", "claims that dead writers left", |found| found.stuck_claims),
+    Damage("duplicate_keys", "second slots of a key", |found| found.duplicate_keys),
+    Damage("unreachable_keys", "keys that the index does not lead to", |found| {
+        found.unreachable_keys
+    }),
+    Damage("leaked_slots", "slots marked wrongly as used or free", |found| found.leaked_slots),
+    Damage("dangling_entries", "index entries that lead to no key", |found| found.dangling_entries),
+    Damage("misrouted_slots", "slots that signal wrongly", |found| found.misrouted_slots),
+    Damage("stale_bytes", "bytes that should be zero", |found| found.stale_bytes),
 ];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
@@ -84,7 +88,7 @@ fn write(
     match session.format {
         Format::Json => {
             let counts = |found: &Inspection| -> Value {
-                let counts = KINDS.iter().map(|(name, _, count)| (*name, count(found)));
+                let counts = KINDS.iter().map(|Damage(name, _, count)| (*name, count(found)));
                 let more = [("keys", found.keys), ("live_claims", found.live_claims)];
                 counts.chain(more).map(|(name, count)| (name.to_owned(), json!(count))).collect()
             };
@@ -97,15 +101,15 @@ fn write(
             write_json(out, &told)?;
         }
         Format::Default | Format::Raw => {
-            for (_, what, count) in KINDS {
+            for Damage(_, what, count) in KINDS {
                 let (found, left) = (count(found), count(now));
                 match (found, left) {
                     (0, 0) => {}
                     (_, 0) => writeln!(out, "{what}: {found}, mended")?,
-                    _ if repaired.is_some() => {
-                        writeln!(out, "{what}: {found}, of which {left} are left")?
+                    _ if repaired.is_none() => writeln!(out, "{what}: {found}")?,
+                    _ => {
+                        writeln!(out, "{what}: {found}, of which {left} are left")?;
                     }
-                    _ => writeln!(out, "{what}: {found}")?,
                 }
             }
             if let Some((_, removed @ 1..)) = repaired {

@@ -2,6 +2,7 @@
 
 use crate::command::Command;
 
+pub mod bids;
 pub mod export;
 pub mod flush;
 pub mod fsck;
@@ -10,6 +11,8 @@ pub mod help;
 pub mod import;
 pub mod init;
 pub mod list;
+pub mod numa;
+pub mod orders;
 pub mod restore;
 pub mod save;
 pub mod set;
@@ -17,6 +20,7 @@ pub mod use_;
 
 /// Every command, in the order of the alphabet.
 pub static COMMANDS: &[&Command] = &[
+    &bids::COMMAND,
     &export::COMMAND,
     &flush::COMMAND,
     &fsck::COMMAND,
@@ -25,6 +29,8 @@ pub static COMMANDS: &[&Command] = &[
     &import::COMMAND,
     &init::COMMAND,
     &list::COMMAND,
+    &numa::COMMAND,
+    &orders::COMMAND,
     &restore::COMMAND,
     &save::COMMAND,
     &set::COMMAND,
