@@ -53,6 +53,8 @@ pub struct SlotSnapshot {
     pub user_flags: u16,
     /// Its labels.
     pub labels: u64,
+    /// The signal groups that hear of its changes, by the key itself or by a label: one bit each.
+    pub groups: u64,
     /// When the value was made, in the writers' unit.
     pub ctime: u64,
     /// When the value was last used, in the writers' unit.
@@ -101,6 +103,7 @@ impl Store {
                 kind: Type::from_kind(meta.kind()),
                 user_flags: meta.flags() as u16,
                 labels: slot.labels.load(Relaxed),
+                groups: arena.groups_of(window.number, slot),
                 ctime: slot.ctime.load(Relaxed),
                 atime: slot.atime.load(Relaxed),
                 has_vector: meta.has_vector() != 0,

@@ -7,11 +7,14 @@
 
 pub mod command;
 pub mod commands;
+pub mod complete;
 pub mod failure;
 pub mod invocation;
 pub mod output;
 pub mod repl;
 pub mod session;
+pub mod value;
+pub mod waiting;
 pub mod words;
 
 pub use commands::COMMANDS;
@@ -45,7 +48,10 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Task::Version => writeln!(session.out, "{} version {BUILD}", invocation.name)?,
         Task::Help => invocation::write_help(&invocation.name, &mut session.out)?,
         Task::Repl => repl::run(&mut session, invocation)?,
-        Task::Once(words) => command::execute(&mut session, words)?,
+        Task::Once(words) => {
+            repl::startup(&mut session, invocation)?;
+            command::execute(&mut session, words)?;
+        }
     }
     Ok(session.out.flush()?)
 }
