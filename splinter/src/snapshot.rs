@@ -55,7 +55,9 @@ pub struct SlotSnapshot {
     pub user_flags: u16,
     /// Its labels.
     pub labels: u64,
-    /// The signal groups it is registered with, a bit each; its labels may lead to more.
+    /// The signal groups that it is registered with itself, a bit each.
+    pub routes: u64,
+    /// The signal groups that hear of its changes, by the key itself or by a label: one bit each.
     pub groups: u64,
     /// When the value was made, in the writers' unit.
     pub ctime: u64,
@@ -157,7 +159,8 @@ impl Store {
             kind: Type::from_kind(meta.kind()),
             user_flags: meta.flags() as u16,
             labels: slot.labels.load(Relaxed),
-            groups: arena.routes[window.number as usize].load(Relaxed),
+            routes: arena.routes[window.number as usize].load(Relaxed),
+            groups: arena.groups_of(window.number, slot),
             ctime: slot.ctime.load(Relaxed),
             atime: slot.atime.load(Relaxed),
             has_vector: meta.has_vector() != 0,

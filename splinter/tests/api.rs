@@ -385,7 +385,8 @@ fn the_content_of_a_key_is_all_that_was_put_there() {
     assert_eq!((&content.value[..], content.number), (&b"value"[..], None));
     assert_eq!(content.vector, [1.0, 2.0, 3.0]);
     assert_eq!(content.slot, store.snapshot("key").unwrap());
-    assert_eq!((content.slot.groups, content.slot.labels), (1 << 63, 1 << 63 | 2));
+    assert_eq!((content.slot.routes, content.slot.labels), (1 << 63, 1 << 63 | 2));
+    assert_eq!(content.slot.groups, 1 << 63 | 1 << 5);
     assert_eq!((content.slot.kind, content.slot.ctime), (Type::Json, 7));
     assert_eq!([0, 1, 63, 64, 255].map(|label| store.label_groups(label)), [0, 1 << 5, 0, 0, 0]);
     writer.set_u64("number", u64::MAX - 1).unwrap();

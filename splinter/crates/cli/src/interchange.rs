@@ -48,7 +48,7 @@ impl From<Content> for Entry {
             held: number.map_or(Held::Bytes(value), Held::Number),
             kind: slot.kind,
             labels: slot.labels,
-            groups: slot.groups,
+            groups: slot.routes,
             flags: slot.user_flags,
             ctime: slot.ctime,
             atime: slot.atime,
@@ -162,10 +162,10 @@ impl Entry {
         if self.atime != now.atime {
             patiently(|| writer.set_atime(key, self.atime, 0))?;
         }
-        for group in bits(self.groups & !now.groups) {
+        for group in bits(self.groups & !now.routes) {
             patiently(|| writer.register(key, group))?;
         }
-        for group in bits(now.groups & !self.groups) {
+        for group in bits(now.routes & !self.groups) {
             patiently(|| writer.unregister(key, group))?;
         }
         if !self.vector.is_empty() {

@@ -7,6 +7,7 @@
 
 pub mod command;
 pub mod commands;
+pub mod complete;
 pub mod copying;
 pub mod envelope;
 pub mod failure;
@@ -16,6 +17,8 @@ pub mod output;
 pub mod repl;
 pub mod session;
 pub mod time;
+pub mod value;
+pub mod waiting;
 pub mod words;
 
 pub use commands::COMMANDS;
@@ -49,7 +52,10 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Task::Version => writeln!(session.out, "{} version {BUILD}", invocation.name)?,
         Task::Help => invocation::write_help(&invocation.name, &mut session.out)?,
         Task::Repl => repl::run(&mut session, invocation)?,
-        Task::Once(words) => command::execute(&mut session, words)?,
+        Task::Once(words) => {
+            repl::startup(&mut session, invocation)?;
+            command::execute(&mut session, words)?;
+        }
     }
     Ok(session.out.flush()?)
 }

@@ -3,13 +3,17 @@
 
 use crate::command::text;
 use crate::failure::Failure;
-use crate::invocation::{Invocation, Task};
+use crate::invocation::Invocation;
 use crate::output::{Format, shown};
+use rustyline::history::{FileHistory, History};
 use splinter::{Error, Key, Location, Store, StoreError, Writer};
 use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,8 +32,14 @@ pub struct Session {
     pub out: Box<dyn Write>,
     /// Whether somebody types the commands.
     pub is_interactive: bool,
-    /// Whether more commands may follow, so that what the open store holds outlives the command.
-    pub goes_on: bool,
+    /// Whether the commands come from standard input, which then has no value to give.
+    pub reads_commands: bool,
+    /// Set when Ctrl-C was pressed while a command ran.
+    pub interrupt: Arc<AtomicBool>,
+    /// Where the prompt keeps its history, if anywhere.
+    pub history_file: Option<PathBuf>,
+    /// The lines entered at the prompt, earlier sessions' first; none until they are asked for or entered.
+    pub entered: Option<Vec<String>>,
     /// The store that is to be in use, until the first command that needs it.
     wanted: Option<Vec<u8>>,
     open: OnceCell<Open>,
@@ -50,7 +60,10 @@ impl Session {
             format: invocation.format,
             out: Box::new(BufWriter::new(io::stdout())),
             is_interactive: false,
-            goes_on: invocation.task == Task::Repl,
+            reads_commands: false,
+            interrupt: Arc::default(),
+            history_file: invocation.history_file.clone(),
+            entered: None,
             wanted: invocation.use_store.clone(),
             open: OnceCell::new(),
         }
@@ -115,6 +128,11 @@ impl Session {
         self.open.get().map(|open| open.name.as_slice())
     }
 
+    /// Tells whether a store is in use, or will be once a command needs it.
+    pub fn has_store(&self) -> bool {
+        self.open.get().is_some() || self.wanted.is_some()
+    }
+
     /// Returns the store in use.
     ///
     /// # Errors
@@ -142,6 +160,17 @@ impl Session {
         Ok(retried(|| store.writer(), is_busy)?)
     }
 
+    /// Tells whether Ctrl-C was pressed while this command ran.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed)
+    }
+
+    /// Returns the lines entered at the prompt, the oldest first.
+    pub fn history(&mut self) -> Vec<String> {
+        let file = self.history_file.as_deref();
+        self.entered.get_or_insert_with(|| file.map(read_history).unwrap_or_default()).clone()
+    }
+
     /// Puts the prefix in front of a key.
     pub fn key(&self, word: &[u8]) -> Vec<u8> {
         [&self.prefix, word].concat()
@@ -158,6 +187,13 @@ impl Session {
         keys.reverse();
         Ok(keys)
     }
+}
+
+/// Reads a prompt's history; nothing where there is none that can be read.
+fn read_history(file: &Path) -> Vec<String> {
+    let mut history = FileHistory::new();
+    let _ = history.load(file);
+    history.iter().cloned().collect()
 }
 
 /// Says how to make a store that is not there.

@@ -52,6 +52,43 @@ pub fn split(line: &[u8]) -> Result<Vec<Word>, Unfinished> {
     Ok(words)
 }
 
+/// A line that is still being written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// The words that are complete.
+    pub words: Vec<Word>,
+    /// Where the last word begins, in bytes.
+    pub start: usize,
+    /// The last word as far as it goes; empty after a blank.
+    pub last: Word,
+}
+
+/// Splits a line that is still being written: a quote may be open, an escape unfinished.
+pub fn split_partial(line: &[u8]) -> Partial {
+    let mut words = Vec::new();
+    let mut start = line.len() - line.trim_ascii_start().len();
+    loop {
+        let rest = &line[start..];
+        match take_word(rest) {
+            Ok((word, len)) if len < rest.len() => {
+                words.push(word);
+                start += len + rest[len..].len() - rest[len..].trim_ascii_start().len();
+            }
+            Ok((last, _)) => return Partial { words, start, last },
+            Err(_) => {
+                // As if the quote ended here.
+                let closed = [b"\"", b"'"].map(|quote| take_word(&[rest, quote].concat()));
+                let last = closed.into_iter().flatten().next();
+                return Partial {
+                    words,
+                    start,
+                    last: last.map_or_else(Vec::new, |(word, _)| word),
+                };
+            }
+        }
+    }
+}
+
 /// Takes the word at the beginning of `line`. Returns it, and how many bytes of the line it was.
 fn take_word(line: &[u8]) -> Result<(Word, usize), Unfinished> {
     let mut word = Vec::new();
@@ -154,6 +191,23 @@ mod tests {
         assert_eq!(split(b"set a \\"), Err(Unfinished::Escape));
         assert_eq!(split(b"\\x1"), Err(Unfinished::Hex));
         assert_eq!(split(b"\\xzz"), Err(Unfinished::Hex));
+    }
+
+    #[test]
+    fn a_line_that_is_being_written_has_a_last_word() {
+        let cases: [(&str, &[&str], usize, &str); 6] = [
+            ("", &[], 0, ""),
+            ("ge", &[], 0, "ge"),
+            ("get ", &["get"], 4, ""),
+            (" get  a b", &["get", "a"], 8, "b"),
+            ("get \"a b", &["get"], 4, "a b"),
+            ("get 'a b", &["get"], 4, "a b"),
+        ];
+        for (line, words, start, last) in cases {
+            let words = words.iter().map(|word| Word::from(*word)).collect();
+            let partial = Partial { words, start, last: last.into() };
+            assert_eq!(split_partial(line.as_bytes()), partial, "{line:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::output::{Format, shown, write_json};
 use crate::session::Session;
 use crate::time::{deadline, span};
+use crate::waiting::{LOOK, is_over};
 use serde_json::{Value, json};
 use splinter::{Advice, Bid, BidError, BidTerms, Intent, Patience, Store, cycles};
 use std::ffi::OsStr;
@@ -190,7 +191,7 @@ fn claim(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure>
     if hold.is_some() && !command.is_empty() {
         return Err(Failure::usage("give --hold or a COMMAND, not both"));
     }
-    if hold.is_none() && command.is_empty() && !session.goes_on {
+    if hold.is_none() && command.is_empty() && !(session.is_interactive || session.reads_commands) {
         return Err(Failure::usage(
             "the bid would end with this command; give --hold SPAN, or -- COMMAND",
         ));
@@ -203,7 +204,11 @@ fn claim(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure>
     }
     tell(session, "claimed", id)?;
     if let Some(hold) = hold {
-        std::thread::sleep(hold);
+        let end = deadline(Some(hold));
+        while !is_over(end) && !session.is_interrupted() {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            std::thread::sleep(left.unwrap_or(LOOK).min(LOOK));
+        }
         session.store()?.release_bid(id)?;
     }
     Ok(())

@@ -42,7 +42,7 @@ struct Counts {
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let (from, name): (Box<dyn Read>, _) = match call.arguments[0] {
-        b"-" if session.is_interactive => {
+        b"-" if session.is_interactive || session.reads_commands => {
             return Err(Failure::usage("commands come from standard input here; give a file"));
         }
         b"-" => (Box::new(io::stdin().lock()), "standard input".to_owned()),

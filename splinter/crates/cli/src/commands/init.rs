@@ -15,10 +15,11 @@ pub static COMMAND: Command = Command {
     usage: &["STORE [OPTION]..."],
     summary: "Makes a store",
     details: "\
-STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path. It
-must not exist yet. Its sizes are fixed from then on: 1,024 keys with values of
-4,096 bytes and vectors of 768 components, written by 64 writers at once, unless
-said otherwise. Memory is taken as it is used; --reserve takes it all at once.",
+STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path.
+It must not exist yet. Its sizes are fixed from then on: 1,024 keys with values
+of 4,096 bytes and vectors of 768 components, written by 64 writers at once,
+unless said otherwise. Memory is taken as it is used; --reserve takes it all at
+once.",
     args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
     options: &[
         Opt {

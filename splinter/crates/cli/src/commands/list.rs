@@ -1,6 +1,6 @@
 //! `list`: the keys, with their epochs and lengths.
 
-use crate::command::{Arg, Call, Command, Count, Kind, text};
+use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, write_json};
 use crate::session::{Session, patiently};
@@ -11,7 +11,7 @@ use splinter::{Error, Key};
 /// The command.
 pub static COMMAND: Command = Command {
     name: "list",
-    usage: &["[PATTERN]"],
+    usage: &["[PATTERN] [--label MASK]"],
     summary: "Lists the keys",
     details: "\
 PATTERN is a regular expression, which the key, without the prefix, is to match
@@ -19,17 +19,26 @@ somewhere: ^user: for what begins so. Under a prefix only the keys under it are
 listed, by their whole names. The newest key comes first, unless keys were
 removed: then a new one may take an old one's place. --raw prints the names.",
     args: &[Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe }],
-    options: &[],
+    options: &[Opt {
+        long: "--label",
+        short: None,
+        value: Some(("MASK", Kind::Number)),
+        help: "lists the keys that carry all labels in MASK",
+    }],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let keys = matching(session, call.get(0))?;
+    let labels = call.number::<u64>("--label")?.unwrap_or(0);
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
         let store = session.store()?;
         match patiently(|| store.snapshot(key)) {
-            Ok(slot) => rows.push((key, slot.epoch, slot.value_len)),
+            Ok(slot) if slot.labels & labels == labels => {
+                rows.push((key, slot.epoch, slot.value_len));
+            }
+            Ok(_) => {}
             // It was removed since it was listed.
             Err(Error::NotFound) => {}
             Err(error) => return Err(Failure::key(key.as_ref(), error)),
