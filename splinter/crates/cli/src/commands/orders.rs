@@ -4,7 +4,7 @@ use crate::command::{Arg, Call, Command, Count, Kind, number};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, shown, write_json, write_value};
 use crate::session::{Session, patiently};
-use serde_json::{Value, json};
+use serde_json::json;
 use splinter::{Error, MAX_ORDERS, Store};
 
 /// The command.
@@ -81,7 +81,7 @@ fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), F
             values.iter().try_for_each(|value| write_value(out, Format::Default, value))?;
         }
         Format::Json => {
-            write_json(out, &values.iter().map(|value| json_bytes(value)).collect::<Value>())?
+            write_json(out, &values.iter().map(|value| json_bytes(value)).collect())?;
         }
         Format::Raw => {
             for value in values {
