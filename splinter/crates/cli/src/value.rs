@@ -62,8 +62,9 @@ impl Reading {
     pub fn of(store: &Store, key: &[u8]) -> Result<Self, Error> {
         let mut bytes = Vec::new();
         let epoch = store.get_with(key, |view| {
-            bytes.clear();
-            bytes.extend(view.bytes());
+            // A torn length is still no more than the store's longest value.
+            bytes.resize(view.len(), 0);
+            view.copy_to(&mut bytes);
             view.epoch()
         })?;
         let is_number = store.snapshot(key)?.kind == Type::BigUint;

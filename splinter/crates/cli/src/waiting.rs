@@ -1,5 +1,6 @@
 //! Waiting for changes so that whoever sits at the prompt can end it. Never gives up because a key is busy.
 
+use crate::command::{Kind, Opt};
 use crate::session::Session;
 use splinter::{Error, Store};
 use std::thread;
@@ -7,6 +8,14 @@ use std::time::{Duration, Instant};
 
 /// How long a wait at the prompt sleeps before it looks whether Ctrl-C was pressed.
 pub const LOOK: Duration = Duration::from_millis(100);
+
+/// The option that names the epoch from which a change counts.
+pub const AFTER: Opt = Opt {
+    long: "--after",
+    short: None,
+    value: Some(("EPOCH", Kind::Number)),
+    help: "counts every change since EPOCH, which list and head show",
+};
 
 /// Waits until the epoch of `key` is no longer `epoch`. Returns the epoch then; nothing if Ctrl-C was pressed.
 ///

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::output::{Format, json_bytes, shown, write_json};
 use crate::session::Session;
 use crate::value::Reading;
-use crate::waiting::{next_look, until_changed};
+use crate::waiting::{AFTER, next_look, until_changed};
 use serde_json::json;
 use splinter::{Change, Error, Key, Store, Watcher};
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The command.
 pub static COMMAND: Command = Command {
     name: "watch",
-    usage: &["KEY [--oneshot]", "--group GROUP... [--oneshot]", "--all [--oneshot]"],
+    usage: &["KEY [--oneshot] [--after EPOCH]", "--group GROUP... [--oneshot]", "--all [--oneshot]"],
     summary: "Prints the value of a key, or of a group's keys, whenever it changes",
     details: "\
 The new value is printed after each change; of changes that follow each other
@@ -23,7 +23,7 @@ faster than they can be printed, the last. With --group, which may be given
 more than once, and --all, the key stands in front of the value, and a key that
 was removed is told of. With --raw every value ends in a newline. It goes on
 until Ctrl-C is pressed, or the key is removed; with --oneshot until the first
-change. A key that is busy is waited for.",
+change. With --after nothing is missed that changed before the watch began. A key that is busy is waited for.",
     args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Maybe }],
     options: &[
         Opt { long: "--oneshot", short: None, value: None, help: "ends after the first change" },
@@ -33,6 +33,7 @@ change. A key that is busy is waited for.",
             value: Some(("GROUP", Kind::Group)),
             help: "watches the keys and labels bound to GROUP, 0 to 63",
         },
+        AFTER,
         Opt { long: "--all", short: None, value: None, help: "watches every key in the store" },
     ],
     run,
@@ -43,13 +44,15 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let groups = call.values("--group").map(|group| number("--group", group));
     let groups = groups.collect::<Result<Vec<u8>, _>>()?;
     let is_once = call.has("--oneshot");
+    let is_after = call.has(AFTER.long);
     match (call.get(0), groups.is_empty(), call.has("--all")) {
         (Some(key), true, false) => {
             let key = session.key(key);
-            watch_key(session, &store, &key, is_once)
+            watch_key(session, &store, &key, is_once, call.number(AFTER.long)?)
         }
-        (None, false, false) => watch_many(session, store.watch(&groups)?, is_once),
-        (None, true, true) => watch_many(session, store.watch_all()?, is_once),
+        (None, false, false) if !is_after => watch_many(session, store.watch(&groups)?, is_once),
+        (None, true, true) if !is_after => watch_many(session, store.watch_all()?, is_once),
+        (None, ..) if is_after => Err(Failure::usage("--after needs a KEY")),
         _ => Err(Failure::usage(format!("give one of KEY, --group and --all; {}", call.usage()))),
     }
 }
@@ -59,8 +62,10 @@ fn watch_key(
     store: &Store,
     key: &[u8],
     is_once: bool,
+    after: Option<u64>,
 ) -> Result<(), Failure> {
-    let mut epoch = read(store, key).map_err(|error| Failure::key(key, error))?.epoch;
+    let now = read(store, key).map_err(|error| Failure::key(key, error))?.epoch;
+    let mut epoch = after.unwrap_or(now);
     let removed = |error| match error {
         Error::NotFound => Failure::new(format!("{} was removed", shown(key))),
         error => Failure::key(key, error),
