@@ -57,10 +57,11 @@ impl Terminal {
         self.wait(text, |seen| seen.ends_with(text));
     }
 
-    /// Waits until something that came out since the last call of this kind holds `text`. Forgets what came out.
+    /// Waits until `text` is among what came out. Forgets it, and what came before it.
     pub(crate) fn find(&mut self, text: &str) {
         self.wait(text, |seen| seen.contains(text));
-        self.seen.clear();
+        let end = self.seen.find(text).map_or(0, |at| at + text.len());
+        self.seen.drain(..end);
     }
 
     fn wait(&mut self, text: &str, is_done: impl Fn(&str) -> bool) {
