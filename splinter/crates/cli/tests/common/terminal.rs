@@ -94,3 +94,33 @@ impl Drop for Terminal {
         }
     }
 }
+
+/// Plays a transcript: types what follows each prompt, and compares all that comes out with it. A line in `...` is done
+/// by `meanwhile`, and not shown.
+pub(crate) fn play(terminal: &mut Terminal, transcript: &str, meanwhile: impl Fn(&Terminal)) {
+    let mut expected = String::new();
+    for line in transcript.lines() {
+        if line.starts_with("... ") {
+            meanwhile(terminal);
+            continue;
+        }
+        let (prompt, typed) = match line.split_once(" # ") {
+            Some((prompt, typed)) => (format!("{prompt} # "), Some(format!("{typed}\n"))),
+            None if line.ends_with(" #") => (format!("{line} "), None),
+            None => {
+                expected.push_str(&format!("{line}\n"));
+                continue;
+            }
+        };
+        expected.push_str(&prompt);
+        terminal.wait_for(&prompt);
+        assert_eq!(terminal.seen, expected);
+        terminal.seen.clear();
+        expected.clear();
+        if let Some(typed) = typed {
+            terminal.type_in(&typed);
+            expected.push_str(&typed);
+        }
+    }
+    assert_eq!(expected, "", "a transcript ends with a prompt");
+}
