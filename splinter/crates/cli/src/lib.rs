@@ -9,6 +9,7 @@ pub mod command;
 pub mod commands;
 pub mod complete;
 pub mod failure;
+mod fatal;
 pub mod invocation;
 pub mod output;
 pub mod repl;
@@ -43,6 +44,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(invocation: &Invocation) -> Result<(), Failure> {
+    fatal::prepare();
     let mut session = Session::new(invocation);
     match &invocation.task {
         Task::Version => writeln!(session.out, "{} version {BUILD}", invocation.name)?,
