@@ -11,6 +11,7 @@ pub mod complete;
 pub mod copying;
 pub mod envelope;
 pub mod failure;
+mod fatal;
 pub mod interchange;
 pub mod invocation;
 pub mod output;
@@ -47,6 +48,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(invocation: &Invocation) -> Result<(), Failure> {
+    fatal::prepare();
     let mut session = Session::new(invocation);
     match &invocation.task {
         Task::Version => writeln!(session.out, "{} version {BUILD}", invocation.name)?,

@@ -6,6 +6,7 @@ use common::{Bench, file, finish, run, told, wait_until, wait_until_asleep};
 use nix::sys::signal::Signal;
 use splinter::{Error, Location, Store};
 use std::ffi::OsStr;
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
@@ -466,4 +467,26 @@ fn purging_leaves_nothing_of_what_was_overwritten() {
     assert_eq!(bench.good(&store, &["purge", "--json"]), "{\"slots\":1}\n");
     wait_until("the secret to be gone", || !holds());
     assert_eq!(bench.good(&store, &["get", "k"]), "1:x\n");
+}
+
+#[test]
+fn memory_that_cannot_be_had_is_one_line_and_no_crash() {
+    // As on a full disk: what is touched is not there.
+    let bench = Bench::new();
+    run(bench.command("splinterpctl").args(["init", "s"]), b"").good();
+    run(bench.command("splinterpctl").args(["-u", "s", "set", "k", "v"]), b"").good();
+    let mut script = bench.command("splinterp_cli");
+    script.args(["-u", "s"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut script = script.spawn().unwrap();
+    let mut stdin = script.stdin.take().unwrap();
+    let mut first = [0; 4];
+    stdin.write_all(b"get k\n").unwrap();
+    script.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"1:v\n");
+    let path = bench.folder.join("s");
+    std::fs::File::options().write(true).open(path).unwrap().set_len(0).unwrap();
+    stdin.write_all(b"get k\n").unwrap();
+    let told = told(finish(script));
+    let said = "splinter: the store's memory cannot be had: ";
+    assert!(told.code == Some(1) && told.err.starts_with(said), "{told:?}");
 }

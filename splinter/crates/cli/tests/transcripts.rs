@@ -3,38 +3,8 @@
 
 mod common;
 
-use common::terminal::Terminal;
+use common::terminal::{Terminal, play};
 use common::{Bench, run, wait_until_asleep};
-
-/// Plays a transcript: types what follows each prompt, and compares all that comes out with it. A line in `...` is done
-/// by `meanwhile`, and not shown.
-fn play(terminal: &mut Terminal, transcript: &str, meanwhile: impl Fn(&Terminal)) {
-    let mut expected = String::new();
-    for line in transcript.lines() {
-        if line.starts_with("... ") {
-            meanwhile(terminal);
-            continue;
-        }
-        let (prompt, typed) = match line.split_once(" # ") {
-            Some((prompt, typed)) => (format!("{prompt} # "), Some(format!("{typed}\n"))),
-            None if line.ends_with(" #") => (format!("{line} "), None),
-            None => {
-                expected.push_str(&format!("{line}\n"));
-                continue;
-            }
-        };
-        expected.push_str(&prompt);
-        terminal.wait_for(&prompt);
-        assert_eq!(terminal.seen, expected);
-        terminal.seen.clear();
-        expected.clear();
-        if let Some(typed) = typed {
-            terminal.type_in(&typed);
-            expected.push_str(&typed);
-        }
-    }
-    assert_eq!(expected, "", "a transcript ends with a prompt");
-}
 
 /// Puts the version and the names of this run into a transcript.
 fn adapt(transcript: &str, stores: &[(&str, &str)]) -> String {

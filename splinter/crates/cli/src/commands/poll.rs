@@ -16,7 +16,8 @@ pub static COMMAND: Command = Command {
     summary: "Waits for the next change of a key, and prints its value",
     details: "\
 Without TIMEOUT_MS, in milliseconds, it waits until there is one. That nothing
-changed in time, and that the key was removed, are failures: exit code 1. With --after nothing is missed that changed before the wait began.",
+changed in time, and that the key was removed, are failures: exit code 1. With
+--after nothing is missed that changed before the wait began.",
     args: &[
         Arg { name: "KEY", kind: Kind::Key, count: Count::One },
         Arg { name: "TIMEOUT_MS", kind: Kind::Number, count: Count::Maybe },

@@ -15,7 +15,11 @@ use std::time::Duration;
 /// The command.
 pub static COMMAND: Command = Command {
     name: "watch",
-    usage: &["KEY [--oneshot] [--after EPOCH]", "--group GROUP... [--oneshot]", "--all [--oneshot]"],
+    usage: &[
+        "KEY [--oneshot] [--after EPOCH]",
+        "--group GROUP... [--oneshot]",
+        "--all [--oneshot]",
+    ],
     summary: "Prints the value of a key, or of a group's keys, whenever it changes",
     details: "\
 The new value is printed after each change; of changes that follow each other
@@ -23,7 +27,8 @@ faster than they can be printed, the last. With --group, which may be given
 more than once, and --all, the key stands in front of the value, and a key that
 was removed is told of. With --raw every value ends in a newline. It goes on
 until Ctrl-C is pressed, or the key is removed; with --oneshot until the first
-change. With --after nothing is missed that changed before the watch began. A key that is busy is waited for.",
+change. With --after nothing is missed that changed before the watch began. A
+key that is busy is waited for.",
     args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Maybe }],
     options: &[
         Opt { long: "--oneshot", short: None, value: None, help: "ends after the first change" },

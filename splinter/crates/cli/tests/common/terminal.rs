@@ -57,10 +57,11 @@ impl Terminal {
         self.wait(text, |seen| seen.ends_with(text));
     }
 
-    /// Waits until something that came out since the last call of this kind holds `text`. Forgets what came out.
+    /// Waits until `text` is among what came out. Forgets it, and what came before it.
     pub(crate) fn find(&mut self, text: &str) {
         self.wait(text, |seen| seen.contains(text));
-        self.seen.clear();
+        let end = self.seen.find(text).map_or(0, |at| at + text.len());
+        self.seen.drain(..end);
     }
 
     fn wait(&mut self, text: &str, is_done: impl Fn(&str) -> bool) {
@@ -92,4 +93,34 @@ impl Drop for Terminal {
             let _ = child.wait();
         }
     }
+}
+
+/// Plays a transcript: types what follows each prompt, and compares all that comes out with it. A line in `...` is done
+/// by `meanwhile`, and not shown.
+pub(crate) fn play(terminal: &mut Terminal, transcript: &str, meanwhile: impl Fn(&Terminal)) {
+    let mut expected = String::new();
+    for line in transcript.lines() {
+        if line.starts_with("... ") {
+            meanwhile(terminal);
+            continue;
+        }
+        let (prompt, typed) = match line.split_once(" # ") {
+            Some((prompt, typed)) => (format!("{prompt} # "), Some(format!("{typed}\n"))),
+            None if line.ends_with(" #") => (format!("{line} "), None),
+            None => {
+                expected.push_str(&format!("{line}\n"));
+                continue;
+            }
+        };
+        expected.push_str(&prompt);
+        terminal.wait_for(&prompt);
+        assert_eq!(terminal.seen, expected);
+        terminal.seen.clear();
+        expected.clear();
+        if let Some(typed) = typed {
+            terminal.type_in(&typed);
+            expected.push_str(&typed);
+        }
+    }
+    assert_eq!(expected, "", "a transcript ends with a prompt");
 }
