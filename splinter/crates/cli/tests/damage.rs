@@ -84,9 +84,9 @@ fn beside_another_writer_the_index_is_not_mended() {
     let writer = store.writer().unwrap();
     Words::of(&rig).lose_index();
     let error = rig.bad(1, &["fsck", "--repair"]);
-    assert!(
-        error.ends_with("is damaged still: 1 other writers have it open; end them, and try again")
-    );
+    assert!(error.ends_with(
+        "is damaged still, and others may be writing (1 writer); end them, and try again"
+    ));
     drop(writer);
     let told = rig.good(&["--json", "fsck", "--repair"]);
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
-use crate::output::{Format, write_json};
+use crate::output::{Format, counted, write_json};
 use crate::session::Session;
 use serde_json::{Value, json};
 use splinter::Inspection;
@@ -71,7 +71,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
              and import them into a new store"
         ))),
         (false, others) => Err(Failure::new(format!(
-            "{name} is damaged still: {others} other writers have it open; end them, and try again"
+            "{name} is damaged still, and others may be writing ({}); end them, and try again",
+            counted(others.into(), "writer")
         ))),
     }
 }
@@ -116,7 +117,7 @@ fn write(
                 writeln!(out, "slots given up: {removed}")?;
             }
             let state = if now.is_sound() { "sound" } else { "damaged" };
-            writeln!(out, "{name}: {} keys, {state}", now.keys)?;
+            writeln!(out, "{name}: {}, {state}", counted(now.keys, "key"))?;
         }
     }
     Ok(())
