@@ -72,6 +72,8 @@ mod pollable;
 #[cfg(not(loom))]
 mod reader;
 #[cfg(not(loom))]
+mod repair;
+#[cfg(not(loom))]
 mod snapshot;
 #[cfg(not(loom))]
 mod store;
@@ -99,7 +101,8 @@ pub use crate::{
     integer::IntegerOp,
     kernel::{HugePages, Location, Notifier, Placement, Residency, nodes as numa_nodes},
     pollable::{PollableWatcher, WatchError},
-    snapshot::{HeaderSnapshot, SlotSnapshot},
+    repair::Repair,
+    snapshot::{Content, HeaderSnapshot, SlotSnapshot},
     store::Store,
     tandem::MAX_ORDERS,
     version::Version,

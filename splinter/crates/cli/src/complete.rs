@@ -140,7 +140,7 @@ mod tests {
     fn the_word_under_the_cursor_becomes_what_it_can_be() {
         let cases: [(&str, usize, &[&str]); 12] = [
             ("un", 0, &["unset"]),
-            ("  re", 2, &["retrain"]),
+            ("  ret", 2, &["retrain"]),
             ("use ", 4, &["splinter_test"]),
             ("get test", 4, &["test_one", "test_two"]),
             ("get \"two w", 4, &["\"two words\""]),

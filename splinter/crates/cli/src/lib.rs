@@ -8,12 +8,16 @@
 pub mod command;
 pub mod commands;
 pub mod complete;
+pub mod copying;
+pub mod envelope;
 pub mod failure;
 mod fatal;
+pub mod interchange;
 pub mod invocation;
 pub mod output;
 pub mod repl;
 pub mod session;
+pub mod time;
 pub mod value;
 pub mod waiting;
 pub mod words;

@@ -98,6 +98,14 @@ impl Session {
         Ok(())
     }
 
+    /// Opens a store beside the one in use.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub fn open_apart(&self, name: &[u8]) -> Result<Store, Failure> {
+        Ok(self.opened(name)?.store)
+    }
+
     fn opened(&self, name: &[u8]) -> Result<Open, Failure> {
         let location = self.location(name)?;
         let store = match Store::open(&location) {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a wait at the prompt sleeps before it looks whether Ctrl-C was pressed.
-const LOOK: Duration = Duration::from_millis(100);
+pub const LOOK: Duration = Duration::from_millis(100);
 
 /// The option that names the epoch from which a change counts.
 pub const AFTER: Opt = Opt {

@@ -3,22 +3,31 @@
 use crate::command::Command;
 
 pub mod append;
+pub mod bids;
 pub mod bind;
 pub mod bump;
 pub mod caps;
 pub mod clear;
 pub mod config;
+pub mod export;
+pub mod flush;
+pub mod fsck;
 pub mod get;
 pub mod head;
 pub mod help;
 pub mod hist;
+pub mod import;
 pub mod init;
 pub mod label;
 pub mod list;
 pub mod math;
+pub mod numa;
+pub mod orders;
 pub mod poll;
 pub mod purge;
+pub mod restore;
 pub mod retrain;
+pub mod save;
 pub mod set;
 pub mod type_;
 pub mod unset;
@@ -29,22 +38,31 @@ pub mod watch;
 /// Every command, in the order of the alphabet.
 pub static COMMANDS: &[&Command] = &[
     &append::COMMAND,
+    &bids::COMMAND,
     &bind::COMMAND,
     &bump::COMMAND,
     &caps::COMMAND,
     &clear::COMMAND,
     &config::COMMAND,
+    &export::COMMAND,
+    &flush::COMMAND,
+    &fsck::COMMAND,
     &get::COMMAND,
     &head::COMMAND,
     &help::COMMAND,
     &hist::COMMAND,
+    &import::COMMAND,
     &init::COMMAND,
     &label::COMMAND,
     &list::COMMAND,
     &math::COMMAND,
+    &numa::COMMAND,
+    &orders::COMMAND,
     &poll::COMMAND,
     &purge::COMMAND,
+    &restore::COMMAND,
     &retrain::COMMAND,
+    &save::COMMAND,
     &set::COMMAND,
     &type_::COMMAND,
     &unset::COMMAND,
