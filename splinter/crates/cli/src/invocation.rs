@@ -1,6 +1,7 @@
 //! How the program was called: by which name, with which options, in which environment. Pure: opens and prints nothing.
 
 use crate::command::{self, COMMON, Kind, Opt};
+use crate::completions::SHELLS;
 use crate::failure::Failure;
 use crate::output::Format;
 use crate::words::Word;
@@ -48,7 +49,19 @@ pub enum Task {
     Version,
     /// Print what it can do.
     Help,
+    /// Write pages for man into a folder.
+    Manual(PathBuf),
+    /// Print completion for a shell.
+    Completions(Word),
 }
+
+/// The variables that the program looks at, and what each gives.
+pub const ENVIRONMENT: [(&str, &str); 4] = [
+    (DEFAULT_STORE, "the store to open first"),
+    (NS_PREFIX, "what is put in front of every key"),
+    (HISTORY_FILE, "where the prompt keeps its history"),
+    ("SPLINTER_DEFAULT_UMASK", "the octal umask of new stores; without it they are 0600"),
+];
 
 /// The options that stand before the command.
 pub static OPTIONS: &[Opt] = &[
@@ -75,6 +88,18 @@ pub static OPTIONS: &[Opt] = &[
         short: None,
         value: Some(("FILE", Kind::File)),
         help: "keeps the prompt's history in FILE",
+    },
+    Opt {
+        long: "--manual",
+        short: None,
+        value: Some(("FOLDER", Kind::File)),
+        help: "writes pages for man into FOLDER",
+    },
+    Opt {
+        long: "--completions",
+        short: None,
+        value: Some(("SHELL", Kind::Choice(SHELLS))),
+        help: "prints completion for bash, zsh or fish",
     },
     Opt { long: "--version", short: Some('V'), value: None, help: "prints the version" },
 ];
@@ -131,6 +156,8 @@ impl Invocation {
                 "--history-file" => invocation.history_file = path(value()?),
                 "--json" => invocation.format = Format::Json,
                 "--raw" => invocation.format = Format::Raw,
+                "--manual" => task = path(value()?).map(Task::Manual),
+                "--completions" => task = Some(Task::Completions(value()?.to_vec())),
                 "--version" => task = Some(Task::Version),
                 _ => task = Some(Task::Help),
             }
@@ -165,12 +192,7 @@ pub fn write_help(name: &str, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\ncommands:")?;
     crate::commands::help::write_commands(out)?;
     writeln!(out, "\nenvironment:")?;
-    for (variable, what) in [
-        (DEFAULT_STORE, "the store to open first"),
-        (NS_PREFIX, "what is put in front of every key"),
-        (HISTORY_FILE, "where the prompt keeps its history"),
-        ("SPLINTER_DEFAULT_UMASK", "the octal umask of new stores; without it they are 0600"),
-    ] {
+    for (variable, what) in ENVIRONMENT {
         writeln!(out, "  {variable:<24} {what}")?;
     }
     writeln!(

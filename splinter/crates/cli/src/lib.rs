@@ -8,12 +8,14 @@
 pub mod command;
 pub mod commands;
 pub mod complete;
+pub mod completions;
 pub mod copying;
 pub mod envelope;
 pub mod failure;
 mod fatal;
 pub mod interchange;
 pub mod invocation;
+pub mod manual;
 pub mod output;
 pub mod repl;
 pub mod session;
@@ -53,6 +55,14 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
     match &invocation.task {
         Task::Version => writeln!(session.out, "{} version {BUILD}", invocation.name)?,
         Task::Help => invocation::write_help(&invocation.name, &mut session.out)?,
+        Task::Manual(folder) => manual::write_pages(folder)?,
+        Task::Completions(shell) => {
+            let script = completions::script(shell).ok_or_else(|| {
+                let (shell, known) = (output::shown(shell), completions::SHELLS.join(", "));
+                Failure::usage(format!("--completions: {shell} is not one of {known}"))
+            })?;
+            session.out.write_all(script.as_bytes())?;
+        }
         Task::Repl => repl::run(&mut session, invocation)?,
         Task::Once(words) => {
             repl::startup(&mut session, invocation)?;

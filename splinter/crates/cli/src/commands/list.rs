@@ -77,7 +77,8 @@ pub(super) fn matching(session: &Session, pattern: Option<&[u8]>) -> Result<Vec<
     Ok(keys)
 }
 
-fn regex(pattern: &[u8]) -> Result<Regex, Failure> {
+/// Reads a pattern.
+pub(super) fn regex(pattern: &[u8]) -> Result<Regex, Failure> {
     let pattern = text("PATTERN", pattern)?;
     Regex::new(pattern).map_err(|error| {
         // The last line of the account says what is wrong; the others draw where.

@@ -20,14 +20,17 @@ pub mod import;
 pub mod init;
 pub mod label;
 pub mod list;
+pub mod logtee;
 pub mod math;
 pub mod numa;
 pub mod orders;
 pub mod poll;
 pub mod purge;
+pub mod recv;
 pub mod restore;
 pub mod retrain;
 pub mod save;
+pub mod send;
 pub mod set;
 pub mod type_;
 pub mod unset;
@@ -55,14 +58,17 @@ pub static COMMANDS: &[&Command] = &[
     &init::COMMAND,
     &label::COMMAND,
     &list::COMMAND,
+    &logtee::COMMAND,
     &math::COMMAND,
     &numa::COMMAND,
     &orders::COMMAND,
     &poll::COMMAND,
     &purge::COMMAND,
+    &recv::COMMAND,
     &restore::COMMAND,
     &retrain::COMMAND,
     &save::COMMAND,
+    &send::COMMAND,
     &set::COMMAND,
     &type_::COMMAND,
     &unset::COMMAND,

@@ -4,6 +4,7 @@
 
 use splinter::{Config, Geometry, Location, Store};
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -118,6 +119,11 @@ impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(Some(command.spawn().unwrap()))
+    }
+
+    /// With its output in a file, to be looked at while it runs.
+    pub(crate) fn start_into(command: &mut Command, file: File) -> Self {
+        Self(Some(command.stdout(file).stderr(Stdio::piped()).spawn().unwrap()))
     }
 
     pub(crate) fn child(&mut self) -> &mut Child {
