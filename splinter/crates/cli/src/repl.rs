@@ -110,6 +110,9 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
                 tell(execute(session, line.as_bytes()))?;
             }
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                eprintln!("the line is not UTF-8; write \\xHH for a byte that is no text");
+            }
             Err(error) => return Err(terminal(error)),
         }
     }
