@@ -30,8 +30,10 @@ pub struct Invocation {
     pub prefix: Word,
     /// The commands to run at the start.
     pub rcfile: Option<PathBuf>,
-    /// Where the prompt keeps its history.
+    /// Where the prompt is asked to keep its history.
     pub history_file: Option<PathBuf>,
+    /// The user's folder, if there is one.
+    pub home: Option<PathBuf>,
     /// How answers are written.
     pub format: Format,
     /// What is to be done.
@@ -122,6 +124,7 @@ impl Invocation {
             prefix: variable(NS_PREFIX).map(OsString::into_vec).unwrap_or_default(),
             rcfile: None,
             history_file: variable(HISTORY_FILE).map(PathBuf::from),
+            home: variable("HOME").map(PathBuf::from),
             format: Format::Default,
             task: Task::Repl,
             name,
@@ -199,4 +202,75 @@ pub fn write_help(name: &str, out: &mut dyn Write) -> io::Result<()> {
         out,
         "\nexit codes: 0 done; 1 the store could not (no key, busy, no store); 2 called wrongly"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str, variables: &[(&str, &str)]) -> Result<Invocation, Failure> {
+        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        Invocation::parse(&args, |name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    fn once(words: &[&str]) -> Task {
+        Task::Once(words.iter().map(|word| Word::from(*word)).collect())
+    }
+
+    #[test]
+    fn the_name_says_whether_there_is_a_prompt_and_whether_stores_are_files() {
+        for (name, persistent, task) in [
+            ("/usr/bin/splinter_cli", false, Some(Task::Repl)),
+            ("splinterp_cli", true, Some(Task::Repl)),
+            ("./splinterctl", false, None),
+            ("splinterpctl", true, None),
+        ] {
+            let called = parse(name, &[]);
+            assert_eq!(called.map(|called| called.task).ok(), task, "{name}");
+            let called = parse(&format!("{name} list a"), &[]).unwrap();
+            assert_eq!((called.persistent, called.task), (persistent, once(&["list", "a"])));
+        }
+    }
+
+    #[test]
+    fn options_go_before_the_command_and_over_the_environment() {
+        let variables =
+            [(DEFAULT_STORE, "a"), (NS_PREFIX, "p:"), (HISTORY_FILE, "h"), ("HOME", "/root")];
+        let called = parse("splinterctl list --raw", &variables).unwrap();
+        assert_eq!(called.use_store.as_deref(), Some(&b"a"[..]));
+        assert_eq!((called.prefix.as_slice(), called.format), (&b"p:"[..], Format::Default));
+        assert_eq!(called.history_file, Some("h".into()));
+        assert_eq!(called.task, once(&["list", "--raw"]));
+        let line = "splinterctl -u b --prefix= --history-file i --json --rcfile=r -- --odd x";
+        let called = parse(line, &variables).unwrap();
+        assert_eq!(called.use_store.as_deref(), Some(&b"b"[..]));
+        assert_eq!((called.prefix.as_slice(), called.format), (&b""[..], Format::Json));
+        assert_eq!((called.history_file, called.rcfile), (Some("i".into()), Some("r".into())));
+        assert_eq!(called.task, once(&["--odd", "x"]));
+        // An empty variable is none.
+        assert_eq!(parse("splinterctl list", &[(DEFAULT_STORE, "")]).unwrap().use_store, None);
+    }
+
+    #[test]
+    fn help_and_version_need_no_command_and_go_before_one() {
+        assert_eq!(parse("splinterctl --help", &[]).unwrap().task, Task::Help);
+        assert_eq!(parse("splinterctl -V list", &[]).unwrap().task, Task::Version);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_call_is_told() {
+        for (line, message) in [
+            ("splinterctl", "no command is given; --help lists them"),
+            ("splinterctl --", "no command is given; --help lists them"),
+            ("splinterctl --use", "--use needs a STORE after it"),
+            ("splinterctl --raw=1 list", "--raw takes no value"),
+            ("splinter_cli --jsn", "there is no option \"--jsn\"; did you mean --json?"),
+        ] {
+            let failure = parse(line, &[]).unwrap_err();
+            assert_eq!((failure.exit, failure.message.as_str()), (2, message));
+        }
+    }
 }

@@ -25,8 +25,6 @@ use std::sync::atomic::Ordering;
 
 /// The prompt's name for no store.
 const NO_STORE: &str = "no-conn";
-/// The history's name in the home folder.
-const HISTORY: &str = ".splinter_history";
 /// SIGINT, which Ctrl-C sends: POSIX.
 const SIGINT: i32 = 2;
 
@@ -91,7 +89,7 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
     let config = Config::builder().completion_type(CompletionType::List);
     let config = config.history_ignore_space(true).build();
     let mut editor = Editor::<Guide, FileHistory>::with_config(config).map_err(terminal)?;
-    let mut keeper = Keeper::new(session, &mut editor);
+    let mut keeper = Keeper::new(session, invocation, &mut editor);
     editor.set_helper(Some(Guide::default()));
     writeln!(session.out, "{} version {BUILD}", invocation.name)?;
     writeln!(session.out, "To quit, press ctrl-c or ctrl-d.")?;
@@ -112,6 +110,9 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
                 tell(execute(session, line.as_bytes()))?;
             }
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                eprintln!("the line is not UTF-8; write \\xHH for a byte that is no text");
+            }
             Err(error) => return Err(terminal(error)),
         }
     }
@@ -143,13 +144,13 @@ struct Keeper {
 
 impl Keeper {
     /// Loads what there is: no home, no file, or one that cannot be read are no reason to complain.
-    fn new(session: &mut Session, editor: &mut Editor<Guide, FileHistory>) -> Self {
-        let is_asked_for = session.history_file.is_some();
-        let home = || std::env::var_os("HOME").filter(|home| !home.is_empty());
-        if !is_asked_for {
-            session.history_file = home().map(|home| Path::new(&home).join(HISTORY));
-        }
-        let file = session.history_file.clone();
+    fn new(
+        session: &mut Session,
+        invocation: &Invocation,
+        editor: &mut Editor<Guide, FileHistory>,
+    ) -> Self {
+        let (file, is_asked_for) =
+            (session.history_file.clone(), invocation.history_file.is_some());
         if let Some(file) = &file {
             let _ = editor.load_history(file);
         }

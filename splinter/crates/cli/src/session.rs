@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// For how long a busy key, or a store whose lanes are all taken, is tried again.
 pub const PATIENCE: Duration = Duration::from_millis(100);
 
+/// The history's name in the home folder.
+const HISTORY: &str = ".splinter_history";
+
 /// What lasts from one command to the next.
 pub struct Session {
     /// Whether stores are files.
@@ -62,7 +65,10 @@ impl Session {
             is_interactive: false,
             reads_commands: false,
             interrupt: Arc::default(),
-            history_file: invocation.history_file.clone(),
+            history_file: invocation
+                .history_file
+                .clone()
+                .or_else(|| invocation.home.as_ref().map(|home| home.join(HISTORY))),
             entered: None,
             wanted: invocation.use_store.clone(),
             open: OnceCell::new(),

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::output::{Format, json_bytes, shown, write_json, write_value};
 use crate::session::Session;
 use serde_json::Value;
-use splinter::{Error, Store, Type, Writer};
+use splinter::{Content, Error, Store, Type, Writer};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -60,18 +60,12 @@ impl Reading {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Again`] when it changed all the while.
     pub fn of(store: &Store, key: &[u8]) -> Result<Self, Error> {
-        let mut bytes = Vec::new();
-        let epoch = store.get_with(key, |view| {
-            // A torn length is still no more than the store's longest value.
-            bytes.resize(view.len(), 0);
-            view.copy_to(&mut bytes);
-            view.epoch()
-        })?;
-        let is_number = store.snapshot(key)?.kind == Type::BigUint;
-        let number = <[u8; 8]>::try_from(bytes.as_slice()).ok().filter(|_| is_number);
+        let Content { slot, value: bytes, .. } = store.content(key)?;
+        let number =
+            <[u8; 8]>::try_from(bytes.as_slice()).ok().filter(|_| slot.kind == Type::BigUint);
         let number = number.map(u64::from_le_bytes);
         let bytes = number.map_or(bytes, |number| number.to_string().into_bytes());
-        Ok(Self { epoch, bytes, number })
+        Ok(Self { epoch: slot.epoch, bytes, number })
     }
 
     /// Turns the value into JSON: a number, text, or bytes.

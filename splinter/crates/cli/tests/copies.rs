@@ -183,29 +183,30 @@ fn what_is_exported_is_imported_as_it_was() {
 fn an_export_is_the_document_of_the_documentation() {
     let rig = Rig::new();
     let store = rig.store(splinter::Geometry { slots: 1024, ..small() });
-    let empty = "{\n  \"store\": {\n    \"total_slots\": 1024,\n    \"active_keys\": 0\n  },\n  \"keys\": []\n}\n";
+    let empty =
+        "{\n\"store\": {\n\"total_slots\": 1024,\n\"active_keys\": 0\n},\n\"keys\": []\n}\n";
     assert_eq!(rig.good(&["export"]), empty);
     let mut writer = store.writer().unwrap();
     writer.set("test_one", b"Hello, world!").unwrap();
     writer.set("test_two", b"How are you?").unwrap();
     writer.set("test_two", b"Fine, thanks!").unwrap();
     let document = "{
-  \"store\": {
-    \"total_slots\": 1024,
-    \"active_keys\": 2
-  },
-  \"keys\": [
-    {
-      \"key\": \"test_two\",
-      \"epoch\": 4,
-      \"value_length\": 13
-    },
-    {
-      \"key\": \"test_one\",
-      \"epoch\": 2,
-      \"value_length\": 13
-    }
-  ]
+\"store\": {
+\"total_slots\": 1024,
+\"active_keys\": 2
+},
+\"keys\": [
+{
+\"key\": \"test_two\",
+\"epoch\": 4,
+\"value_length\": 13
+},
+{
+\"key\": \"test_one\",
+\"epoch\": 2,
+\"value_length\": 13
+}
+]
 }
 ";
     assert_eq!(rig.good(&["export"]), document);

@@ -19,7 +19,7 @@ fn open(store: &str) -> Store {
 fn mistakes_are_one_line_and_exit_code_2() {
     let bench = Bench::new();
     let store = bench.init("s");
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 17] = [
         (&["frobnicate"], "there is no command \"frobnicate\"; help lists them"),
         (&["gte", "k"], "there is no command \"gte\"; did you mean get?"),
         (&["li"], "there is no command \"li\"; did you mean list?"),
@@ -35,6 +35,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["math", "k", "add"], "math: \"add\" is not one of inc, dec, and, or, xor, not"),
         (&["math", "k", "and"], "math: and needs a NUMBER after it"),
         (&["bind", "k", "256"], "bind: GROUP: 256 is too large; 8 bits is the most"),
+        (&["bind", "k", "64"], "bind: there is no such signal group; they are 0 to 63"),
         (&["list", "a["], "list: \"a[\" is no regular expression: unclosed character class"),
         (
             &["config", "av", "3"],
@@ -373,6 +374,20 @@ fn watchers_in_another_process_hear_of_keys_and_groups() {
     assert_eq!(ended.out, b"4:news\n");
     ended.failed(1, "splinterctl: watch: \"k\" was removed");
     assert_eq!(told(finish(of_all)).good(), "k was removed\n");
+}
+
+#[test]
+fn a_watch_of_many_keys_waits_for_one_under_its_prefix() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    let mut watch = bench.command("splinterctl");
+    watch.args(["-u", &store, "-p", "mine:", "watch", "--all", "--oneshot"]).stdout(Stdio::piped());
+    let watch = watch.spawn().unwrap();
+    wait_until_asleep(watch.id());
+    bench.good(&store, &["set", "yours", "1"]);
+    bench.good(&store, &["unset", "yours"]);
+    bench.good(&store, &["set", "mine:too", "2"]);
+    assert_eq!(finish(watch).stdout, b"mine:too 1:2\n");
 }
 
 #[test]

@@ -68,12 +68,10 @@ fn what_was_entered_comes_back_in_the_next_session() {
         second.find("no-conn # ");
         leave(second);
         assert!(bench.folder.join(path).exists(), "{path}");
-        // The one-shot form shows it, too, where it is told which file.
-        if path != ".splinter_history" {
-            let mut command = bench.command("splinterctl");
-            command.args(["--history-file", path, "hist", "--raw"]);
-            assert_eq!(run(&mut command, b"").good(), "uuid --help\nhist\n");
-        }
+        // The one-shot form shows it, too.
+        let mut command = bench.command("splinterctl");
+        command.args(arguments).envs(variable.map(|file| ("SPLINTER_HISTORY_FILE", file)));
+        assert_eq!(run(command.args(["hist", "--raw"]), b"").good(), "uuid --help\nhist\n");
     }
 }
 
@@ -91,7 +89,7 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
     let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), "dumb");
     terminal.find(&name);
     for command in ["watch k", "watch --all", "poll k"] {
-        terminal.type_in(&format!("{command}\n"));
+        terminal.type_in(format!("{command}\n"));
         wait_until_asleep(terminal.process());
         press(&terminal);
         terminal.find(&name);
@@ -151,10 +149,15 @@ fn a_prompt_tells_of_a_store_that_cannot_be_opened_and_goes_on() {
     terminal.find(&format!(
         "there is no store \"{none}\" (/dev/shm/{none}); init makes one\nno-conn # "
     ));
-    terminal.type_in(&format!("init {none}\n"));
+    terminal.type_in(format!("init {none}\n"));
     terminal.find("with default geometry.\nno-conn # ");
     terminal.type_in("get \"open\n");
     terminal.find("a \" is not closed; write \\\" to mean one\nno-conn # ");
+    terminal.type_in(b"get \xff\n");
+    terminal.find("the line is not UTF-8; write \\xHH for a byte that is no text\nno-conn # ");
+    terminal.type_in("get \\xff\n");
+    terminal.find("get: no store is in use; ");
+    terminal.find("no-conn # ");
     leave(terminal);
 }
 

@@ -21,7 +21,7 @@ fn adapt(transcript: &str, stores: &[(&str, &str)]) -> String {
     text
 }
 
-/// The session in the README of version 0.9.0, to where it exports.
+/// The session in the README of version 0.9.0.
 const SESSION: &str = r#"splinter_cli version 0.9.0 build 4e09f5e
 To quit, press ctrl-c or ctrl-d.
 no-conn # init splinter_test
@@ -38,6 +38,25 @@ test_one | 2 | 13
 splinter_test # watch test_two --oneshot
 ... update from another terminal ...
 13:Fine, thanks!
+splinter_test # export
+{
+"store": {
+"total_slots": 1024,
+"active_keys": 2
+},
+"keys": [
+{
+"key": "test_two",
+"epoch": 4,
+"value_length": 13
+},
+{
+"key": "test_one",
+"epoch": 2,
+"value_length": 13
+}
+]
+}
 splinter_test #
 "#;
 

@@ -140,24 +140,22 @@ fn document(
     pretty: bool,
     values: bool,
 ) -> Result<(), Failure> {
-    let (line, indent) = if pretty { ("\n", "  ") } else { ("", "") };
-    let colon = if pretty { ": " } else { ":" };
+    // On lines of their own, but not indented: so it is shown.
+    let (line, colon) = if pretty { ("\n", ": ") } else { ("", ":") };
     let active = rows.len();
-    write!(out, "{{{line}{indent}\"store\"{colon}{{{line}")?;
-    write!(out, "{indent}{indent}\"total_slots\"{colon}{slots},{line}")?;
-    write!(out, "{indent}{indent}\"active_keys\"{colon}{active}{line}{indent}}},{line}")?;
-    write!(out, "{indent}\"keys\"{colon}[")?;
+    write!(out, "{{{line}\"store\"{colon}{{{line}\"total_slots\"{colon}{slots},{line}")?;
+    write!(out, "\"active_keys\"{colon}{active}{line}}},{line}\"keys\"{colon}[")?;
     for (at, row) in rows.iter().enumerate() {
         let comma = if at == 0 { "" } else { "," };
-        write!(out, "{comma}{line}{indent}{indent}{{")?;
+        write!(out, "{comma}{line}{{")?;
         let first = ["key", "epoch", "value_length"];
         let rest = row.keys().map(String::as_str).filter(|name| values && !first.contains(name));
         for (at, name) in first.into_iter().chain(rest).enumerate() {
             let comma = if at == 0 { "" } else { "," };
-            write!(out, "{comma}{line}{indent}{indent}{indent}\"{name}\"{colon}{}", row[name])?;
+            write!(out, "{comma}{line}\"{name}\"{colon}{}", row[name])?;
         }
-        write!(out, "{line}{indent}{indent}}}")?;
+        write!(out, "{line}}}")?;
     }
-    let end = if rows.is_empty() { ("", "") } else { (line, indent) };
-    Ok(writeln!(out, "{}{}]{line}}}", end.0, end.1)?)
+    let end = if rows.is_empty() { "" } else { line };
+    Ok(writeln!(out, "{end}]{line}}}")?)
 }

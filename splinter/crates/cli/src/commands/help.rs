@@ -40,7 +40,7 @@ pub(crate) fn write_commands(out: &mut dyn Write) -> io::Result<()> {
 pub(crate) fn write_one(out: &mut dyn Write, command: &Command) -> io::Result<()> {
     for (at, line) in command.usage.iter().enumerate() {
         let lead = if at == 0 { "usage:" } else { "      " };
-        writeln!(out, "{lead} {} {line}", command.name)?;
+        writeln!(out, "{}", format!("{lead} {} {line}", command.name).trim_end())?;
     }
     writeln!(out, "\n{}.\n\n{}\n\noptions:", command.summary, command.details)?;
     write_options(out, command.options.iter().chain(COMMON))

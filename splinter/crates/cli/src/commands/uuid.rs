@@ -13,7 +13,7 @@ use std::io::Read;
 pub static COMMAND: Command = Command {
     name: "uuid",
     usage: &["[KEY]"],
-    summary: "Prints a random UUID, and sets a key to it",
+    summary: "Prints a random UUID, and sets a key to it if one is given",
     details: "\
 It is of version 4 (RFC 9562), from the kernel's random numbers. Without KEY it
 is only printed, and no store is needed.",

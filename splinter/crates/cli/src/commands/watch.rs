@@ -94,46 +94,49 @@ fn watch_many(session: &mut Session, mut watcher: Watcher, is_once: bool) -> Res
         held.extend(change.key.map(|key| (change.slot, key)));
     });
     while !session.is_interrupted() {
+        let mut is_told = false;
         match watcher.wait(next_look(session, None)) {
-            Ok(None) => continue,
-            Ok(Some(change)) => tell(session, &store, &mut held, &change)?,
+            Ok(None) => {}
+            Ok(Some(change)) => is_told = tell(session, &store, &mut held, &change)?,
             Err(lagged) => {
                 eprintln!("watch: {} changes came too fast; all keys follow", lagged.missed);
                 let mut all = Vec::new();
                 watcher.resync(|change| all.push(change));
                 for change in &all {
-                    tell(session, &store, &mut held, change)?;
+                    is_told |= tell(session, &store, &mut held, change)?;
                 }
             }
         }
-        if is_once {
+        if is_once && is_told {
             break;
         }
     }
     Ok(())
 }
 
-/// Tells of a change: what the key holds now, or that it was removed.
+/// Tells of a change: what the key holds now, or that it was removed. Returns whether there was anything to tell: what
+/// is not under the prefix is left out.
 fn tell(
     session: &mut Session,
     store: &Store,
     held: &mut HashMap<u32, Key>,
     change: &Change,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let before = match change.key {
         Some(key) => held.insert(change.slot, key).filter(|before| *before != key),
         None => held.remove(&change.slot),
     };
-    if let Some(gone) = before.filter(|gone| gone.as_ref().starts_with(&session.prefix)) {
+    let gone = before.filter(|gone| gone.as_ref().starts_with(&session.prefix));
+    if let Some(gone) = gone {
         write_removal(session, gone.as_ref())?;
     }
     let Some(key) = change.key.filter(|key| key.as_ref().starts_with(&session.prefix)) else {
-        return Ok(());
+        return Ok(gone.is_some());
     };
     match read(store, key.as_ref()) {
-        Ok(value) => write_change(session, Some(key.as_ref()), &value),
+        Ok(value) => write_change(session, Some(key.as_ref()), &value).map(|()| true),
         // It was removed since; of that there is word to come.
-        Err(Error::NotFound) => Ok(()),
+        Err(Error::NotFound) => Ok(gone.is_some()),
         Err(error) => Err(Failure::key(key.as_ref(), error)),
     }
 }

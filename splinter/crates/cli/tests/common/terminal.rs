@@ -48,8 +48,8 @@ impl Terminal {
     }
 
     /// Types.
-    pub(crate) fn type_in(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).expect("a terminal");
+    pub(crate) fn type_in(&mut self, keys: impl AsRef<[u8]>) {
+        self.keyboard.write_all(keys.as_ref()).expect("a terminal");
     }
 
     /// Waits until all that came out ends with `text`.
