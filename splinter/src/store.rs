@@ -204,7 +204,10 @@ impl Store {
         let len = backing.len()?;
         let header_len = size_of::<Header>();
         if len < LANES_AT {
-            let reason = format!("it has {len} bytes, fewer than a header");
+            let reason = match len {
+                0 => "it is empty; remove it, and create it anew".into(),
+                _ => format!("it has {len} bytes, fewer than the {LANES_AT} that a header has"),
+            };
             return Err(StoreError::NotAStore { subject, reason });
         }
         let plan = {
