@@ -297,7 +297,10 @@ fn fish() -> String {
 
 fn fish_option(text: &mut String, when: &str, opt: &Opt) {
     let short = opt.short.map_or(String::new(), |letter| format!(" -s {letter}"));
-    let value = opt.value.map_or(String::new(), |(_, kind)| format!(" -r {}", fish_words(kind)));
+    let value = opt.value.map_or(String::new(), |(_, kind)| match kind {
+        Kind::File => " -r -F".to_owned(),
+        kind => format!(" -x {}", fish_words(kind)),
+    });
     let (long, help) = (&opt.long[2..], fish_text(opt.help));
     let _ = writeln!(
         text,

@@ -49,6 +49,11 @@ pub fn json_bytes(bytes: &[u8]) -> Value {
     }
 }
 
+/// Counts things, as in "1 key" and "2 keys".
+pub fn counted(count: u64, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
 /// Shows bytes in a message, on one line and in quotes: text in any script as it is, escapes for control characters and
 /// for what is not UTF-8.
 pub fn shown(bytes: &[u8]) -> String {

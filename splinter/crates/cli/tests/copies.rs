@@ -237,7 +237,7 @@ fn under_a_prefix_only_the_keys_under_it_are_exported_and_imported() {
         writer.unset(key).unwrap();
     }
     let output = rig.fed(&["-p", "b::", "import", "-"], all.as_bytes());
-    assert_eq!(good(output), "imported 1 keys\n");
+    assert_eq!(good(output), "imported 1 key\n");
     assert_eq!(rig.good(&["--raw", "list"]), "b::x\n");
 }
 
@@ -256,7 +256,7 @@ fn what_cannot_be_imported_is_told_with_its_place() {
         ),
         (
             "{\"key\":\"k\",\"value\":\"v\"} {\"value\":1}",
-            "entry 2 of standard input: it has no key; 1 keys were imported",
+            "entry 2 of standard input: it has no key; 1 key imported",
         ),
         ("[1]", "it is no JSON object"),
         (

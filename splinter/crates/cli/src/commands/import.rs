@@ -3,7 +3,7 @@
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::interchange::Entry;
-use crate::output::{Format, shown, write_json};
+use crate::output::{Format, counted, shown, write_json};
 use crate::session::{Session, patiently};
 use serde_json::{Deserializer, Value, json};
 use splinter::{Error, Writer};
@@ -73,11 +73,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let done = done.try_for_each(|done| done);
     let Counts { imported, kept, elsewhere } = counts;
     done.map_err(|mut failure| {
-        failure.message = format!("{}; {imported} keys were imported", failure.message);
+        failure.message = format!("{}; {} imported", failure.message, counted(imported, "key"));
         failure
     })?;
     match session.format {
-        Format::Default => writeln!(session.out, "imported {imported} keys")?,
+        Format::Default => writeln!(session.out, "imported {}", counted(imported, "key"))?,
         Format::Json => {
             let told = json!({ "imported": imported, "kept": kept, "elsewhere": elsewhere });
             write_json(&mut session.out, &told)?;

@@ -4,7 +4,7 @@ use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
 use crate::envelope::{Envelope, now_ms};
 use crate::failure::Failure;
 use crate::interchange::bytes;
-use crate::output::Format;
+use crate::output::{Format, counted, shown};
 use crate::session::Session;
 use crate::time::{deadline, span};
 use crate::value::Reading;
@@ -206,7 +206,8 @@ impl Sieve<'_> {
                 _ => 0,
             };
             if missed > 0 {
-                eprintln!("recv: {missed} messages of {} came too fast", envelope.from);
+                let missed = counted(missed, "message");
+                eprintln!("recv: {missed} of {} came too fast", shown(envelope.from.as_bytes()));
             }
         }
         let is_mine = self.name.is_none_or(|name| envelope.is_for(name));

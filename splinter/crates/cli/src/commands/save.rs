@@ -3,7 +3,7 @@
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::copying::{Copied, copy_to};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown, write_json};
+use crate::output::{Format, counted, json_bytes, shown, write_json};
 use crate::session::Session;
 use serde_json::json;
 use std::ffi::OsStr;
@@ -51,7 +51,8 @@ pub(super) fn tell(
     let Copied { keys, vanished } = copied;
     match session.format {
         Format::Default => {
-            writeln!(session.out, "{done} {keys} keys {preposition} {}", shown(name))?;
+            let keys = counted(keys, "key");
+            writeln!(session.out, "{done} {keys} {preposition} {}", shown(name))?;
         }
         Format::Json => {
             let told = json!({ done: json_bytes(name), "keys": keys, "vanished": vanished });
