@@ -76,6 +76,12 @@ fn exercise(store: &Store, seed: u64, rounds: u64) {
             drop(writer.take());
             writer = store.writer().ok();
             let _ = (store.inspect(), store.keys().count(), store.len());
+            let _ = (store.content(&key), store.label_groups(word as u8));
+            if word.is_multiple_of(64) {
+                drop(writer.take());
+                let _ = store.repair();
+                writer = store.writer().ok();
+            }
             store.for_each_label(word & 1, |_, _| ());
         }
     }

@@ -6,6 +6,7 @@ use rig::{Rig, bad, small};
 use splinter::Store;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Words of a store's file. The offsets come from its header.
 struct Words(File);
@@ -56,6 +57,28 @@ fn a_sound_store_is_sound() {
     // The store to look at can be named, too.
     let output = rig.program("splinterctl").args(["fsck", &rig.name]).output().unwrap();
     assert_eq!(rig::good(output), sound);
+}
+
+#[test]
+fn a_store_in_use_is_not_taken_for_damaged() {
+    let rig = Rig::new();
+    let store = filled(&rig);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = store.writer().unwrap();
+            while !done.load(Relaxed) {
+                writer.set("fleeting", b"value").unwrap();
+                writer.unset("fleeting").unwrap();
+            }
+        });
+        let outputs = ["fsck", "fsck --repair"].map(|words| {
+            let words: Vec<_> = words.split(' ').collect();
+            rig.ctl(&words).output().unwrap()
+        });
+        done.store(true, Relaxed);
+        outputs.into_iter().for_each(|output| assert!(rig::good(output).ends_with(", sound\n")));
+    });
 }
 
 #[test]
