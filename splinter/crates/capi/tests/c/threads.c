@@ -44,7 +44,7 @@ static void *work(void *arg)
                 CHECK(strncmp(keys[index], "thread", 6) == 0 || strcmp(keys[index], "count") == 0);
             }
         }
-        if (round % 64 == number % 64) {
+        if (round % 64 == number % 16) {
             splinter_store_t *mine = splinter_store_open(name);
             CHECK(mine != NULL);
             PATIENTLY(splinter_store_bump_slot(mine, key));
