@@ -214,6 +214,41 @@ fn a_search_ends_with_a_finding_and_a_profile_that_the_suite_runs_under() {
 }
 
 #[test]
+fn an_interrupted_search_keeps_what_it_has_and_leaves_no_store_behind() {
+    let name = format!("splinter-tune-{}", std::process::id());
+    let store = Path::new("/dev/shm").join(&name);
+    let search = Command::new(env!("CARGO_BIN_EXE_splinter-perf"))
+        .args(["tune", "--json", "--writers", "1", "--readers", "1"])
+        .args(["--keys", "64", "--candidates", "100"])
+        .args(["--backing", &format!("shared:{name}")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    // The first run has begun once its store is there.
+    for _ in 0..10_000 {
+        if store.exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let told = Command::new("kill")
+        .args(["-INT", &search.id().to_string()])
+        .status();
+    assert!(told.expect("kill starts").success());
+    let output = search.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    let record = record(&output);
+    assert_eq!(
+        (record["finding"].as_str(), record["verdict"].as_str()),
+        (Some("unfinished"), Some("inconclusive"))
+    );
+    assert_eq!(record["reasons"], serde_json::json!(["interrupted"]));
+    assert_eq!(record["profile"], Value::Null);
+    assert!(!store.exists());
+}
+
+#[test]
 fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
     for (arguments, hint) in [
         (&["micro", "--only", "no such row"][..], "get 64 B"),
