@@ -13,6 +13,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 pub struct Progress {
     shown: bool,
     drawn: Option<Instant>,
+    /// When the first round began that counts.
+    began: Option<Instant>,
 }
 
 impl Progress {
@@ -22,31 +24,36 @@ impl Progress {
         Self {
             shown: stderr().is_terminal(),
             drawn: None,
+            began: None,
         }
     }
 
     /// Draws the step that begins, unless the last drawing was a moment ago.
     pub fn step(&mut self, step: Step<'_>) {
+        if step.round > 0 {
+            self.began.get_or_insert_with(Instant::now);
+        }
         if self.drawn.is_none_or(|drawn| drawn.elapsed() >= INTERVAL) {
             let Step {
                 round,
                 rounds,
                 probe,
             } = step;
+            let elapsed = self.began.map_or(Duration::ZERO, |began| began.elapsed());
+            let done = round.saturating_sub(1) as usize;
+            let rest = in_words(left(done, rounds as usize, elapsed));
             self.draw(&if round == 0 {
                 format!("warming up: {probe}")
             } else {
-                format!("round {round} of {rounds}: {probe}")
+                format!("round {round} of {rounds}{rest}: {probe}")
             });
         }
     }
 
     /// Draws how many of so many steps are done, and how long the rest will take if it goes on as it did.
     pub fn of(&mut self, done: usize, total: usize, elapsed: Duration, what: &str) {
-        let left = left(done, total, elapsed).map_or(String::new(), |left| {
-            format!(", {:.0} s left", left.as_secs_f64().ceil())
-        });
-        self.draw(&format!("{done} of {total} done{left}: {what}"));
+        let rest = in_words(left(done, total, elapsed));
+        self.draw(&format!("{done} of {total} done{rest}: {what}"));
     }
 
     /// Draws what is being prepared.
@@ -62,6 +69,12 @@ impl Progress {
             self.drawn = Some(Instant::now());
         }
     }
+}
+
+fn in_words(left: Option<Duration>) -> String {
+    left.map_or(String::new(), |left| {
+        format!(", {:.0} s left", left.as_secs_f64().ceil())
+    })
 }
 
 /// Returns how long the rest of so many steps will take, if each takes as long as those that are done; `None` before the

@@ -110,11 +110,12 @@ impl Series {
     }
 }
 
-/// Runs the rounds and returns one series a probe, in the order of `probes`.
+/// Runs the rounds and returns one series a probe, in the order of `probes`. `watch` hears of each sample before it is
+/// taken, and tells whether to go on: if not, what was taken in whole rounds is all there is.
 pub fn run(
     probes: &mut [Probe<'_>],
     schedule: &Schedule,
-    watch: &mut dyn FnMut(Step<'_>),
+    watch: &mut dyn FnMut(Step<'_>) -> bool,
 ) -> Vec<Series> {
     let mut series: Vec<Series> = probes
         .iter()
@@ -130,22 +131,29 @@ pub fn run(
     for round in first..=schedule.rounds {
         rng.shuffle(&mut order);
         for &at in &order {
-            let (probe, series) = (&mut probes[at], &mut series[at]);
+            let probe = &mut probes[at];
             let due = round.saturating_sub(1).is_multiple_of(probe.every);
             let mut sample = None;
-            if due && series.error.is_none() {
-                watch(Step {
+            if due && series[at].error.is_none() {
+                let step = Step {
                     round,
                     rounds: schedule.rounds,
                     probe: &probe.name,
-                });
+                };
+                if !watch(step) {
+                    let whole = round.saturating_sub(1) as usize;
+                    for series in &mut series {
+                        series.samples.truncate(whole);
+                    }
+                    return series;
+                }
                 match (probe.sample)() {
                     Ok(value) => sample = Some(value),
-                    Err(error) => series.error = Some(error),
+                    Err(error) => series[at].error = Some(error),
                 }
             }
             if round > 0 {
-                series.samples.push(sample);
+                series[at].samples.push(sample);
             }
         }
     }
@@ -163,7 +171,9 @@ mod tests {
         warm_up: false,
     };
 
-    fn quiet(_: Step<'_>) {}
+    fn quiet(_: Step<'_>) -> bool {
+        true
+    }
 
     #[test]
     fn every_round_samples_every_probe_once_in_changing_order() {
@@ -203,6 +213,7 @@ mod tests {
                 .collect();
             run(&mut probes, &Schedule { seed, ..SCHEDULE }, &mut |step| {
                 names.push(step.probe.to_owned());
+                true
             });
             names
         };
@@ -225,6 +236,7 @@ mod tests {
         };
         let series = run(&mut probes, &schedule, &mut |step| {
             rounds_seen.push(step.round);
+            true
         });
         assert_eq!(series[0].samples, [Some(2.0), Some(3.0), Some(4.0)]);
         assert_eq!(rounds_seen, [0, 1, 2, 3]);
@@ -239,6 +251,29 @@ mod tests {
             took_part,
             [true, false, false, true, false, false, true, false]
         );
+    }
+
+    #[test]
+    fn whole_rounds_are_kept_when_it_is_ended() {
+        for (end_at, whole) in [(0, 0), (2, 0), (3, 0), (4, 0), (7, 1), (9, 2), (10, 2)] {
+            let mut probes: Vec<_> = (0..3)
+                .map(|index| Probe::new(index.to_string(), || Ok(1.0)))
+                .collect();
+            let schedule = Schedule {
+                warm_up: true,
+                ..SCHEDULE
+            };
+            let mut steps = 0;
+            let series = run(&mut probes, &schedule, &mut |_| {
+                steps += 1;
+                steps <= end_at
+            });
+            // The first three are the warm-up's.
+            assert!(
+                series.iter().all(|it| it.samples.len() == whole),
+                "{end_at}"
+            );
+        }
     }
 
     #[test]

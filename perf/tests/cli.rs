@@ -214,6 +214,83 @@ fn a_search_ends_with_a_finding_and_a_profile_that_the_suite_runs_under() {
 }
 
 #[test]
+fn interrupted_rounds_are_kept_and_said_to_be_fewer() {
+    for verb in ["micro", "limits"] {
+        let measured = Command::new(env!("CARGO_BIN_EXE_splinter-perf"))
+            .args([verb, "--json", "--quick", "--rounds", "1000000"])
+            .args([
+                "--only",
+                if verb == "micro" {
+                    "get 64 B"
+                } else {
+                    "L1 chase"
+                },
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        // Once it takes the signal: bit 2 of those that it catches.
+        for _ in 0..10_000 {
+            let status = fs::read_to_string(format!("/proc/{}/status", measured.id()));
+            let status = status.unwrap_or_default();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            if caught.is_some_and(|mask| mask & 0b10 != 0) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let told = Command::new("kill")
+            .args(["-INT", &measured.id().to_string()])
+            .status();
+        assert!(told.expect("kill starts").success());
+        let output = measured.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+        let record = record(&output);
+        assert_eq!(record["kind"], verb);
+        assert_eq!(record["verdict"], "inconclusive");
+        let why = record["reasons"][0].as_str().expect("a reason");
+        assert!(why.starts_with("interrupted"), "{why}");
+    }
+}
+
+#[test]
+fn an_interrupted_search_keeps_what_it_has_and_leaves_no_store_behind() {
+    let name = format!("splinter-tune-{}", std::process::id());
+    let store = Path::new("/dev/shm").join(&name);
+    let search = Command::new(env!("CARGO_BIN_EXE_splinter-perf"))
+        .args(["tune", "--json", "--writers", "1", "--readers", "1"])
+        .args(["--keys", "64", "--candidates", "100"])
+        .args(["--backing", &format!("shared:{name}")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    // The first run has begun once its store is there.
+    for _ in 0..10_000 {
+        if store.exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let told = Command::new("kill")
+        .args(["-INT", &search.id().to_string()])
+        .status();
+    assert!(told.expect("kill starts").success());
+    let output = search.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    let record = record(&output);
+    assert_eq!(
+        (record["finding"].as_str(), record["verdict"].as_str()),
+        (Some("unfinished"), Some("inconclusive"))
+    );
+    assert_eq!(record["reasons"], serde_json::json!(["interrupted"]));
+    assert_eq!(record["profile"], Value::Null);
+    assert!(!store.exists());
+}
+
+#[test]
 fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
     for (arguments, hint) in [
         (&["micro", "--only", "no such row"][..], "get 64 B"),

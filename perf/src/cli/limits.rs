@@ -1,6 +1,6 @@
 //! `splinter-perf limits`: what this machine's caches, atomics, copies, calls and wakes cost.
 
-use super::{Failure, Rounds, Surroundings, print};
+use super::{EndedEarly, Failure, Rounds, Surroundings, ended_early, print};
 use crate::limits::nodes::{self, Matrices};
 use crate::limits::pairs::{self, Matrix};
 use crate::limits::{Limit, Setup};
@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::rounds::{self, Schedule, Series};
 use clap::Args;
 use serde_json::json;
-use splinter_stress::this_machine;
+use splinter_stress::{interrupt, this_machine};
 use std::process::ExitCode;
 
 /// Measures what the machine's caches, memory, copies, atomic instructions, system calls and wakes cost, and a line's
@@ -56,13 +56,15 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         seed: options.seed,
     };
 
+    interrupt::watch();
     let mut progress = Progress::new();
     let found = measure(&wanted, &machine, &setup, &method.schedule, &mut progress);
     drop(progress);
     let cores = Matrix::of(&processors, &found.cores);
     let nodes = Matrices::of(&machine, &found.nodes);
+    let ended = ended_early();
     if options.json {
-        let record = json!({
+        let mut record = json!({
             "schema_version": record::SCHEMA_VERSION,
             "kind": "limits",
             "verdict": if found.errors().next().is_some() { "inconclusive" } else { "pass" },
@@ -72,8 +74,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             "core_to_core": cores.record(),
             "node_to_node": nodes.record(),
         });
+        let code = ended
+            .as_ref()
+            .map_or(ExitCode::SUCCESS, |why| why.mark(&mut record));
         print(&format!("{record:#}\n"))?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code);
     }
     let mut parts = Vec::new();
     if !found.limits.is_empty() {
@@ -92,7 +97,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     for (name, error) in found.pair_errors() {
         eprintln!("{name}: {error}");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ended.map_or(ExitCode::SUCCESS, EndedEarly::tell))
 }
 
 /// What is to be measured.
@@ -154,6 +159,7 @@ fn measure(
     }
     let mut sampled = rounds::run(&mut probes, schedule, &mut |step| {
         progress.step(step);
+        !interrupt::requested()
     });
     let rest = sampled.split_off(wanted.cores.len());
     series.extend(rest);

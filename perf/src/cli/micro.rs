@@ -1,6 +1,6 @@
 //! `splinter-perf micro`: what a store's operations cost, as multiples of what the machine can do.
 
-use super::{Failure, Rounds, Surroundings, print};
+use super::{Failure, Rounds, Surroundings, ended_early, print};
 use crate::limits::Setup;
 use crate::machine::{self, Machine};
 use crate::micro::goal::Claim;
@@ -11,6 +11,7 @@ use crate::pinning;
 use crate::progress::Progress;
 use clap::Args;
 use splinter::Profile;
+use splinter_stress::interrupt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -96,20 +97,26 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         seed: rounds.seed,
     };
 
+    interrupt::watch();
     let mut progress = Progress::new();
     let (rows, limits) = micro::run(rows, &setup, &method.schedule, &mut progress);
     drop(progress);
+    let ended = ended_early();
     if rounds.json {
-        print(&format!(
-            "{:#}\n",
-            record::record(&surroundings.complete(), &method, &rows, &limits)
-        ))?;
+        let mut record = record::record(&surroundings.complete(), &method, &rows, &limits);
+        if let Some(ended) = &ended {
+            ended.mark(&mut record);
+        }
+        print(&format!("{record:#}\n"))?;
     } else {
         let (rows_text, limits_text) = (table::rows_text(&rows), table::limits_text(&limits));
         print(&format!(
             "{rows_text}\n{limits_text}\nverdict: {}\n",
             Verdict::of(&rows).name()
         ))?;
+    }
+    if let Some(ended) = ended {
+        return Ok(ended.tell());
     }
     Ok(match Verdict::of(&rows) {
         Verdict::Fail if options.strict => ExitCode::from(MISSED),

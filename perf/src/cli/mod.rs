@@ -15,8 +15,8 @@ use crate::micro::record::Method;
 use crate::pinning;
 use crate::rounds::Schedule;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use splinter_stress::Environment;
 use splinter_stress::cli::papers::{self, CompletionsArguments, ManualArguments};
+use splinter_stress::{Environment, Verdict, interrupt};
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -129,6 +129,34 @@ impl Surroundings {
         self.environment.tsc_ghz = 1.0 / clock::ns_per_cycle();
         self.environment
     }
+}
+
+/// The user ended a measurement in rounds: what was measured in whole rounds is kept, and said to be less than was
+/// asked for.
+#[derive(Clone, Copy, Debug)]
+struct EndedEarly;
+
+impl EndedEarly {
+    /// In words.
+    const WHY: &str = "interrupted: of fewer rounds than were asked for";
+
+    /// Says so in a record. Returns the exit code.
+    fn mark(&self, record: &mut serde_json::Value) -> ExitCode {
+        record["verdict"] = Verdict::Inconclusive.word().into();
+        record["reasons"] = serde_json::json!([Self::WHY]);
+        Verdict::Inconclusive.exit_code()
+    }
+
+    /// Says so to whoever reads the table. Returns the exit code.
+    fn tell(self) -> ExitCode {
+        eprintln!("splinter-perf: {}", Self::WHY);
+        Verdict::Inconclusive.exit_code()
+    }
+}
+
+/// Tells whether the user ended it.
+fn ended_early() -> Option<EndedEarly> {
+    interrupt::requested().then_some(EndedEarly)
 }
 
 /// Why a verb ended without a result.

@@ -328,7 +328,7 @@ mod tests {
             seed: 1,
             warm_up: true,
         };
-        for series in run(&mut probes, &schedule, &mut |_| ()) {
+        for series in run(&mut probes, &schedule, &mut |_| true) {
             assert!(series.summary().unwrap().min > 0.0, "{}", series.name);
         }
     }

@@ -21,6 +21,7 @@ use crate::rounds::{self, Probe, Schedule, Series};
 use judge::Row;
 use record::Measured;
 use rows::{Entry, Unable};
+use splinter_stress::interrupt;
 
 /// Prepares the rows and the limits they are held against, samples all of them in the same rounds, and judges.
 pub fn run(
@@ -61,7 +62,10 @@ pub fn run(
             Err(why) => failed.push(Series::failed(limit.name(), why)),
         }
     }
-    let mut series = rounds::run(&mut probes, schedule, &mut |step| progress.step(step));
+    let mut series = rounds::run(&mut probes, schedule, &mut |step| {
+        progress.step(step);
+        !interrupt::requested()
+    });
     series.extend(failed);
     let rows = claims
         .into_iter()

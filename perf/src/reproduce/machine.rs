@@ -154,7 +154,7 @@ fn costs(plan: &Plan, machine: Machine) -> Result<Costs, String> {
         seed: plan.seed,
         warm_up: true,
     };
-    let series = rounds::run(&mut probes, &schedule, &mut |_| ());
+    let series = rounds::run(&mut probes, &schedule, &mut |_| !interrupt::requested());
     let medians = series
         .iter()
         .filter_map(|series| Some((series.name.clone(), series.summary()?.median)));

@@ -38,12 +38,13 @@ impl Executor for Here<'_> {
         if interrupt::requested() {
             return Err(Stop::Interrupted);
         }
-        let Step { what, done, total } = step;
-        self.progress.of(*done, *total, self.began.elapsed(), what);
+        let elapsed = self.began.elapsed();
+        self.progress.of(step.done, step.total, elapsed, &step.what);
         let workload = candidate.over(self.base);
         let workload = workload.ok_or_else(|| Stop::Failed("it means nothing".to_owned()))?;
         let workload = Workload {
             span: Span::DurationMs(millis),
+            oracle: workload.oracle || step.proved,
             warmup: match workload.warmup {
                 Warmup::Auto => Warmup::For(WARM_UP),
                 fixed @ Warmup::For(_) => fixed,

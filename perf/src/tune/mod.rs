@@ -14,7 +14,7 @@ pub use duel::Outcome;
 pub use search::{Executor, Rung, Step, Stop, runs};
 
 use objective::{Bound, Constraints, Objective};
-use record::{Row, Tried, Tuned};
+use record::{Proof, Row, Tried, Tuned};
 use search::{Entry, Found, Rules, Runs};
 use serde::Serialize;
 use space::{Candidate, Space};
@@ -88,6 +88,7 @@ pub fn tune(plan: &Plan, space: &Space, executor: &mut impl Executor) -> Tuned {
         done: 0,
         total: search::runs(candidates.len()) + 2 * plan.rounds,
         broken: 0,
+        proved: false,
     };
     let mut tuned = Tuned::new(plan, space);
     let found = search::search(candidates, &rules, &mut runs);
@@ -102,8 +103,6 @@ pub fn tune(plan: &Plan, space: &Space, executor: &mut impl Executor) -> Tuned {
         );
         (winner.candidate.clone(), duel)
     });
-    tuned.broken = runs.broken;
-    tuned.runs = runs.done;
     tuned.tell_of(&found, plan.objective);
     tuned.reasons.extend(found.stopped.clone());
     let mut best = Candidate::default();
@@ -120,10 +119,21 @@ pub fn tune(plan: &Plan, space: &Space, executor: &mut impl Executor) -> Tuned {
             };
             if tuned.finding == Finding::Winner {
                 best = candidate;
+                if !plan.workload.oracle {
+                    tuned.proof = Some(prove(&best, plan, &mut runs));
+                }
             }
         }
         None if found.stopped.is_some() => tuned.finding = Finding::Unfinished,
         None => tuned.finding = Finding::NothingBeatsTheDefault,
+    }
+    tuned.broken = runs.broken;
+    tuned.runs = runs.done;
+    if let Some(why) = tuned.proof.as_ref().and_then(|proof| proof.error.clone()) {
+        tuned.finding = Finding::Unfinished;
+        tuned
+            .reasons
+            .push(format!("the winner is not proved: {why}"));
     }
     tuned.verdict = match (tuned.broken, tuned.finding) {
         (1.., _) => Verdict::Fail,
@@ -138,6 +148,27 @@ pub fn tune(plan: &Plan, space: &Space, executor: &mut impl Executor) -> Tuned {
         tuned.profile = profile(plan, &best);
     }
     tuned
+}
+
+/// Runs a winner once more with every value checked: without that, a run shows that nothing was broken only where it
+/// can be seen from outside.
+fn prove(best: &Candidate, plan: &Plan, runs: &mut Runs<'_, impl Executor>) -> Proof {
+    runs.proved = true;
+    match runs.run("the winner, proved".to_owned(), best, plan.run_ms) {
+        Ok(trial) => Proof {
+            goodput_per_s: Some(trial.goodput_per_s),
+            broken: trial.broken,
+            error: trial.unfit,
+        },
+        Err(stop) => Proof {
+            goodput_per_s: None,
+            broken: 0,
+            error: Some(match stop {
+                Stop::Failed(why) => why,
+                Stop::Interrupted => "interrupted".to_owned(),
+            }),
+        },
+    }
 }
 
 /// Returns the profile of a candidate: all that it has, not only where it differs from the default.

@@ -21,6 +21,9 @@ pub struct Tuned {
     /// The default and the candidate that was left, on fresh runs.
     pub rows: Vec<Row>,
     pub outcome: Option<Outcome>,
+    /// A winner's run in which every value proves itself; only where no other run's does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
     /// The profile's text.
     pub profile: Option<String>,
     pub space: Vec<Choices>,
@@ -47,6 +50,16 @@ pub struct Row {
     pub p99_ns: Option<f64>,
     /// The value of the objective in each round.
     pub samples: Vec<f64>,
+}
+
+/// A run in which every value proves itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Proof {
+    pub goodput_per_s: Option<f64>,
+    pub broken: u64,
+    /// Why it shows nothing, if it does not.
+    pub error: Option<String>,
 }
 
 /// A candidate, as the search saw it: medians over its runs.
@@ -105,6 +118,7 @@ impl Tuned {
             finding: Finding::Unfinished,
             rows: Vec::new(),
             outcome: None,
+            proof: None,
             profile: None,
             space: space.axes.clone(),
             rungs: Vec::new(),

@@ -24,6 +24,8 @@ pub struct Step {
     pub done: usize,
     /// Runs in all, as far as that can be told.
     pub total: usize,
+    /// Whether every value has to prove itself, though the workload says not to.
+    pub proved: bool,
 }
 
 /// Why a run has no result.
@@ -51,6 +53,8 @@ pub(super) struct Runs<'a, E> {
     pub(super) total: usize,
     /// Broken invariants of all of them.
     pub(super) broken: u64,
+    /// Whether every value has to prove itself from here on.
+    pub(super) proved: bool,
 }
 
 impl<E: Executor> Runs<'_, E> {
@@ -61,7 +65,12 @@ impl<E: Executor> Runs<'_, E> {
         millis: u64,
     ) -> Result<Trial, Stop> {
         let (done, total) = (self.done, self.total.max(self.done + 1));
-        let step = Step { what, done, total };
+        let step = Step {
+            what,
+            done,
+            total,
+            proved: self.proved,
+        };
         self.done += 1;
         let trial = self.executor.run(&step, candidate, millis)?;
         self.broken += trial.broken;

@@ -105,6 +105,15 @@ fn last_word(tuned: &Tuned) -> String {
             outcome.p
         );
     }
+    if let Some(proof) = &tuned.proof {
+        let rate = proof.goodput_per_s.map(|rate| Unit::PerSecond.show(rate));
+        let rate = rate.unwrap_or_else(|| "nothing".to_owned());
+        let broken = proof.broken;
+        let _ = writeln!(
+            text,
+            "proved once more with every value checked: {rate}, {broken} broken invariants"
+        );
+    }
     let reason = tuned
         .outcome
         .as_ref()

@@ -13,6 +13,8 @@ struct Made<F> {
     figures: F,
     /// The run that is interrupted, counted from 0.
     interrupt_at: usize,
+    /// What is broken where every value proves itself.
+    broken_when_proved: u64,
     steps: Vec<(Step, String, u64)>,
 }
 
@@ -24,7 +26,11 @@ impl<F: FnMut(&Candidate, usize) -> Result<Trial, Stop>> Executor for Made<F> {
         }
         self.steps
             .push((step.clone(), candidate.to_string(), millis));
-        (self.figures)(candidate, run)
+        let mut trial = (self.figures)(candidate, run)?;
+        if step.proved {
+            trial.broken += self.broken_when_proved;
+        }
+        Ok(trial)
     }
 }
 
@@ -32,6 +38,7 @@ fn made<F: FnMut(&Candidate, usize) -> Result<Trial, Stop>>(figures: F) -> Made<
     Made {
         figures,
         interrupt_at: usize::MAX,
+        broken_when_proved: 0,
         steps: Vec::new(),
     }
 }
@@ -301,6 +308,44 @@ fn a_broken_invariant_fails_all_of_it_and_its_candidate_does_not_win() {
             .iter()
             .all(|row| !row.name.contains("claim_patience=0"))
     );
+}
+
+#[test]
+fn a_winner_among_runs_that_prove_nothing_is_proved() {
+    let worth = |candidate: &Candidate| {
+        if has(candidate, Axis::Pin, "compact") {
+            1.5
+        } else {
+            1.0
+        }
+    };
+    let unproved = Workload {
+        oracle: false,
+        ..Workload::default()
+    };
+    for broken in [0, 3] {
+        let mut executor = made(|candidate: &Candidate, run| Ok(run_of(worth(candidate), run)));
+        executor.broken_when_proved = broken;
+        let plan = Plan {
+            workload: unproved.clone(),
+            rounds: 8,
+            ..plan()
+        };
+        let tuned = tune(&plan, &space(), &mut executor);
+        let proofs: Vec<bool> = executor
+            .steps
+            .iter()
+            .map(|(step, ..)| step.proved)
+            .collect();
+        assert_eq!(proofs.iter().filter(|proved| **proved).count(), 1);
+        assert_eq!(proofs.last(), Some(&true));
+        assert_eq!(tuned.runs, proofs.len());
+        assert_eq!(tuned.verdict == Verdict::Fail, broken > 0);
+        assert_eq!(tuned.profile.is_some(), broken == 0);
+    }
+    let mut executor = made(|candidate: &Candidate, run| Ok(run_of(worth(candidate), run)));
+    tune(&plan(), &space(), &mut executor);
+    assert!(executor.steps.iter().all(|(step, ..)| !step.proved));
 }
 
 #[test]
