@@ -182,8 +182,8 @@ impl Session {
         [&self.prefix, word].concat()
     }
 
-    /// Lists the keys that begin with the session's prefix, the last slot first: in a store from which nothing was
-    /// removed, the newest key first.
+    /// Lists the keys that begin with the session's prefix, the last slot first: the newest key first, as long as one
+    /// program at a time makes keys and none is removed.
     ///
     /// # Errors
     /// There is no store.

@@ -505,3 +505,34 @@ fn memory_that_cannot_be_had_is_one_line_and_no_crash() {
     let said = "splinter: the store's memory cannot be had: ";
     assert!(told.code == Some(1) && told.err.starts_with(said), "{told:?}");
 }
+
+#[test]
+fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
+    // In a mount namespace of its own, as a container has: 64 KiB of /dev/shm, of which each store takes a part at once.
+    let bench = Bench::new();
+    let full = |script: &str| {
+        let mut command = std::process::Command::new("unshare");
+        let mount = "mount -t tmpfs -o size=64k none /dev/shm || exit 77";
+        command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
+        bench.settle(&mut command);
+        run(&mut command, b"")
+    };
+    let is_there = std::process::Command::new("unshare").arg("--version").output().is_ok();
+    if !is_there || full("true").code != Some(0) {
+        return common::skipped("a full /dev/shm: no unshare, or no namespaces for this user");
+    }
+    let told = full("splinterctl init a --lanes 1000");
+    let line = "splinterctl: init: cannot reserve the memory of /dev/shm/a: No space left on device (os error 28); \
+                free some room there, or make the store smaller\n";
+    assert_eq!((told.code, told.err.as_str()), (Some(1), line));
+    // It fits at first, and then it does not.
+    let fill = "splinterctl init a --slots 64 --dim 0 --lanes 2 && i=0; \
+                while splinterctl -u a set key$i --file value; do i=$((i + 1)); done; \
+                splinterctl -u a get key0 --raw | wc -c";
+    file(&bench.folder, "value", [b'x'; 4096]);
+    let told = full(fill);
+    let said = "splinter: the store's memory cannot be had: /dev/shm or the disk is full";
+    assert!(told.err.starts_with(said) && told.err.lines().count() == 1, "{told:?}");
+    // What was there before can be read.
+    assert!(told.out.ends_with(b"4096\n"), "{told:?}");
+}

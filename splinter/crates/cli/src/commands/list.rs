@@ -16,8 +16,9 @@ pub static COMMAND: Command = Command {
     details: "\
 PATTERN is a regular expression, which the key, without the prefix, is to match
 somewhere: ^user: for what begins so. Under a prefix only the keys under it are
-listed, by their whole names. The newest key comes first, unless keys were
-removed: then a new one may take an old one's place. --raw prints the names.",
+listed, by their whole names. They come in the order of their slots, the last
+first: the newest first, as long as one program at a time makes keys and none
+is removed. --raw prints the names.",
     args: &[Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe }],
     options: &[Opt {
         long: "--label",

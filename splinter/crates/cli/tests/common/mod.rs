@@ -120,6 +120,16 @@ impl Told {
     }
 }
 
+/// Says why a test cannot be run here, also in the file that gathers this.
+pub(crate) fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+    if let Some(path) = std::env::var_os("SPLINTER_TEST_SKIPS") {
+        let file = std::fs::File::options().append(true).create(true).open(path);
+        let said = file.and_then(|mut file| file.write_all(format!("{why}\n").as_bytes()));
+        said.expect("a file for what is skipped");
+    }
+}
+
 /// Runs a command with `input`, for a bounded time.
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> Told {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
