@@ -2,13 +2,13 @@
 
 mod rig;
 
-use rig::{Rig, bad, fed, good, small};
+use rig::{Rig, bad, fed, good, skipped, small};
 use std::process::Command;
 
 /// Runs a program on some input, if there is such a program here.
 fn try_program(program: &str, words: &[&str], input: &str) -> Option<std::process::Output> {
     if Command::new(program).arg("--version").output().is_err() {
-        eprintln!("SKIPPED: there is no {program} here");
+        skipped(&format!("completion and pages: there is no {program} here"));
         return None;
     }
     Some(fed(Command::new(program).args(words), input.as_bytes()))

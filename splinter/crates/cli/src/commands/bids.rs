@@ -31,8 +31,8 @@ that hold, who lists the sovereign one: of the highest priority, of several the
 earliest; dontneed is never elected while somebody needs the memory.
 
 A bid lives as long as the open store that made it. At the prompt and in a
-script that is until release, use, or the end. splinterctl claim holds it for
---hold, or for as long as a COMMAND runs, and exits as that does. release
+script that is until release, use, or the end. splinterctl bids claim holds it
+for --hold, or for as long as a COMMAND runs, and exits as that does. release
 --force takes another's bid away. advise takes a bid of its own for a moment if
 there is none; it is refused while another bid is sovereign, unless --wait says
 for how long to wait. ADVICE is normal, random, sequential, willneed or

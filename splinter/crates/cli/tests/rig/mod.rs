@@ -112,6 +112,16 @@ pub(crate) fn bad(exit: i32, output: Output) -> String {
     error.trim_end().to_owned()
 }
 
+/// Says why something cannot be tried here: on standard error, and in the file that the environment names for that.
+pub(crate) fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+    if let Some(path) = std::env::var_os("SPLINTER_TEST_SKIPS") {
+        let file = File::options().append(true).create(true).open(path);
+        let said = file.and_then(|mut file| file.write_all(format!("{why}\n").as_bytes()));
+        said.expect("a file for what is skipped");
+    }
+}
+
 /// A process that ends with the test at the latest.
 pub(crate) struct Running(Option<Child>);
 
