@@ -2,7 +2,7 @@
 
 mod rig;
 
-use rig::{Rig, Running, bad, fed, good, small, wait_until};
+use rig::{Bounded, Rig, Running, bad, fed, good, small, wait_until};
 use splinter::{BidTerms, Intent};
 
 #[test]
@@ -102,9 +102,9 @@ fn a_bid_held_for_a_command_ends_with_it_and_exits_as_it_does() {
     let rig = Rig::new();
     let store = rig.store(small());
     let claim = ["bids", "claim", "5", "--", "sh", "-c"];
-    let output = rig.ctl(&[&claim[..], &["splinter=1; exit 7"]].concat()).output().unwrap();
+    let output = rig.ctl(&[&claim[..], &["splinter=1; exit 7"]].concat()).ended();
     assert_eq!((output.status.code(), output.stderr), (Some(7), vec![]));
-    let output = rig.ctl(&[&claim[..], &["kill -9 $$"]].concat()).output().unwrap();
+    let output = rig.ctl(&[&claim[..], &["kill -9 $$"]].concat()).ended();
     assert_eq!(output.status.code(), Some(128 + 9));
     let program = std::env::join_paths([rig.path("")]).unwrap();
     let show =
@@ -180,6 +180,6 @@ fn the_pages_of_a_store_are_counted_by_node() {
     assert!(on_nodes > 0 && pages(&told["untouched"]) > 0, "{told}");
     let text = rig.good(&["numa"]);
     assert!(text.starts_with("Node | Pages | Share\n") && text.contains("untouched | "), "{text}");
-    let error = bad(1, rig.program("splinterctl").arg("numa").output().unwrap());
+    let error = bad(1, rig.program("splinterctl").arg("numa").ended());
     assert!(error.contains("no store is in use"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 mod rig;
 
-use rig::{Rig, bad, good, open_file, skipped, small};
+use rig::{Bounded, Rig, bad, good, open_file, skipped, small};
 use splinter::{Geometry, Location, Scrub, Store, Type};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -73,7 +73,7 @@ fn what_dd_or_cp_copied_is_restored_too() {
     fill(&store);
     std::fs::copy(format!("/dev/shm/{}", rig.name), rig.path("cp")).unwrap();
     let mut command = rig.program("splinterpctl");
-    let told = good(command.args(["restore", "cp", "restored"]).output().unwrap());
+    let told = good(command.args(["restore", "cp", "restored"]).ended());
     assert_eq!(told, "restored 5 keys as \"restored\"\n");
     assert_eq!(picture(&open_file(&rig.path("restored"))), picture(&store));
 }
@@ -133,10 +133,9 @@ fn a_copy_under_load_has_every_key_whole() {
                 }
             }
         });
-        let saved: Vec<_> = (0..5)
-            .map(|round| rig.ctl(&["save", &format!("copy{round}")]).output().unwrap())
-            .collect();
-        let export = rig.ctl(&["export", "--format", "ndjson"]).output().unwrap();
+        let saved: Vec<_> =
+            (0..5).map(|round| rig.ctl(&["save", &format!("copy{round}")]).ended()).collect();
+        let export = rig.ctl(&["export", "--format", "ndjson"]).ended();
         done.store(true, Relaxed);
         saved.into_iter().for_each(|output| drop(good(output)));
         let rows = good(export);
@@ -286,10 +285,10 @@ fn flush_does_what_there_is_to_do_and_says_nothing() {
     assert_eq!(rig.good(&["flush"]), "");
     assert_eq!(rig.good(&["flush", "--json"]), "{\"flushed\":true}\n");
     let mut file = rig.program("splinterpctl");
-    good(file.args(["init", "file"]).output().unwrap());
+    good(file.args(["init", "file"]).ended());
     let mut file = rig.program("splinterpctl");
-    assert_eq!(good(file.args(["-u", "file", "flush"]).output().unwrap()), "");
-    let error = bad(1, rig.program("splinterctl").arg("flush").output().unwrap());
+    assert_eq!(good(file.args(["-u", "file", "flush"]).ended()), "");
+    let error = bad(1, rig.program("splinterctl").arg("flush").ended());
     assert!(error.contains("no store is in use"), "{error}");
 }
 

@@ -66,12 +66,12 @@ impl Rig {
 
     /// Runs that and expects that all goes well. Returns what it printed.
     pub(crate) fn good<W: AsRef<OsStr>>(&self, words: &[W]) -> String {
-        good(self.ctl(words).output().unwrap())
+        good(self.ctl(words).ended())
     }
 
     /// Runs that, expects an exit code, and returns its one line.
     pub(crate) fn bad<W: AsRef<OsStr>>(&self, exit: i32, words: &[W]) -> String {
-        bad(exit, self.ctl(words).output().unwrap())
+        bad(exit, self.ctl(words).ended())
     }
 
     /// Runs that on some input.
@@ -94,9 +94,24 @@ impl Drop for Rig {
 pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Output {
     let mut command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command = command.stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    child.wait_with_output().unwrap()
+    let mut child = Running(Some(command.spawn().unwrap()));
+    let mut pipe = child.child().stdin.take().unwrap();
+    // Who refuses does not read first.
+    let _ = pipe.write_all(input);
+    drop(pipe);
+    child.end()
+}
+
+/// Running a program to its end, which must come.
+pub(crate) trait Bounded {
+    /// Waits for the end, for a long time but not for ever.
+    fn ended(&mut self) -> Output;
+}
+
+impl Bounded for Command {
+    fn ended(&mut self) -> Output {
+        Running::start(self).end()
+    }
 }
 
 pub(crate) fn good(output: Output) -> String {
