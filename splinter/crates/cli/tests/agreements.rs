@@ -34,9 +34,10 @@ fn what_orders_cannot_do_is_said_in_a_line() {
     let rig = Rig::new();
     rig.store(small());
     for (words, exit, why) in [
-        (&["orders"][..], 2, "set is missing; use: orders set BASE VALUE..., or: "),
-        (&["orders", "sett", "b", "v"], 2, "\"sett\" is not one of set, get, unset; use: "),
-        (&["orders", "set", "b"], 2, "VALUE is missing"),
+        (&["orders"][..], 2, "say what to do: set, get, unset; help orders explains them"),
+        (&["orders", "sett", "b", "v"], 2, "\"sett\" is not one of set, get, unset"),
+        (&["orders", "get"], 2, "BASE is missing; use: orders get BASE [COUNT]"),
+        (&["orders", "set", "b"], 2, "VALUE is missing; use: orders set BASE VALUE..."),
         (&["orders", "get", "b", "0"], 2, "COUNT: 0 is not 1 to 255"),
         (&["orders", "get", "b", "1", "x"], 2, "\"x\" is one word too many"),
         (&["orders", "set", &"b".repeat(63), "1", "2"], 2, "the key is too long"),
@@ -140,7 +141,8 @@ fn what_bids_cannot_do_is_said_in_a_line() {
             &["bids", "claim", "5"][..],
             "the bid would end with this command; give --hold SPAN, or -- COMMAND",
         ),
-        (&["bids", "claim"], "ID is missing"),
+        (&["bids"], "say what to do: table, who, claim, "),
+        (&["bids", "rebid"], "ID is missing; use: bids rebid ID [OPTION]..."),
         (&["bids", "claim", "0", "--hold", "1s"], "0 is no id"),
         (&["bids", "claim", "5", "--hold", "5"], "--hold: \"5\" is no span of time, as in 500ms"),
         (&["bids", "claim", "5", "--hold", "1s", "ls"], "give --hold or a COMMAND, not both"),
