@@ -66,12 +66,12 @@ impl Rig {
 
     /// Runs that and expects that all goes well. Returns what it printed.
     pub(crate) fn good<W: AsRef<OsStr>>(&self, words: &[W]) -> String {
-        good(self.ctl(words).output().unwrap())
+        good(self.ctl(words).ended())
     }
 
     /// Runs that, expects an exit code, and returns its one line.
     pub(crate) fn bad<W: AsRef<OsStr>>(&self, exit: i32, words: &[W]) -> String {
-        bad(exit, self.ctl(words).output().unwrap())
+        bad(exit, self.ctl(words).ended())
     }
 
     /// Runs that on some input.
@@ -94,9 +94,24 @@ impl Drop for Rig {
 pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Output {
     let mut command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command = command.stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    child.wait_with_output().unwrap()
+    let mut child = Running(Some(command.spawn().unwrap()));
+    let mut pipe = child.child().stdin.take().unwrap();
+    // Who refuses does not read first.
+    let _ = pipe.write_all(input);
+    drop(pipe);
+    child.end()
+}
+
+/// Running a program to its end, which must come.
+pub(crate) trait Bounded {
+    /// Waits for the end, for a long time but not for ever.
+    fn ended(&mut self) -> Output;
+}
+
+impl Bounded for Command {
+    fn ended(&mut self) -> Output {
+        Running::start(self).end()
+    }
 }
 
 pub(crate) fn good(output: Output) -> String {
@@ -110,6 +125,16 @@ pub(crate) fn bad(exit: i32, output: Output) -> String {
     assert_eq!(output.status.code(), Some(exit), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
     error.trim_end().to_owned()
+}
+
+/// Says why something cannot be tried here: on standard error, and in the file that the environment names for that.
+pub(crate) fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+    if let Some(path) = std::env::var_os("SPLINTER_TEST_SKIPS") {
+        let file = File::options().append(true).create(true).open(path);
+        let said = file.and_then(|mut file| file.write_all(format!("{why}\n").as_bytes()));
+        said.expect("a file for what is skipped");
+    }
 }
 
 /// A process that ends with the test at the latest.
