@@ -23,7 +23,7 @@ pub struct Inspection {
     pub duplicate_keys: u64,
     /// Keys that the index does not lead to.
     pub unreachable_keys: u64,
-    /// Claims on slots and chunks whose owner is dead.
+    /// Claims on slots and chunks whose owner is dead, and states that are half a claim.
     pub stuck_claims: u64,
     /// Claims on slots and chunks whose owner lives.
     pub live_claims: u64,
@@ -72,6 +72,7 @@ impl Store {
             if state.is_claimed() {
                 claim(&mut found, state.lane());
             } else {
+                found.stuck_claims += u64::from(state.is_stray());
                 let word = arena.map[number as usize / 64].used.load(Relaxed);
                 found.leaked_slots +=
                     u64::from((word >> (number % 64) & 1 != 0) != meta.is_present());
@@ -118,7 +119,7 @@ impl Arena<'_> {
     }
 
     /// Counts the slot's non-zero bytes where the scrub level in force promises zeroes.
-    fn stale_bytes(&self, number: u32, meta: Meta) -> u64 {
+    pub(crate) fn stale_bytes(&self, number: u32, meta: Meta) -> u64 {
         let size = self.shape.value_words * 8;
         let len = if meta.is_present() && !meta.is_number() { self.len_of(meta) } else { 0 };
         let in_value = |which, from, to| count_non_zero(self.value(number, which), from, to);

@@ -75,6 +75,8 @@ mod profile;
 #[cfg(not(loom))]
 mod reader;
 #[cfg(not(loom))]
+mod repair;
+#[cfg(not(loom))]
 mod snapshot;
 #[cfg(not(loom))]
 mod store;
@@ -103,7 +105,8 @@ pub use crate::{
     kernel::{HugePages, Location, Notifier, Placement, Residency, nodes as numa_nodes},
     pollable::{PollableWatcher, WatchError},
     profile::Profile,
-    snapshot::{HeaderSnapshot, SlotSnapshot},
+    repair::Repair,
+    snapshot::{Content, HeaderSnapshot, SlotSnapshot},
     store::Store,
     tandem::MAX_ORDERS,
     tuning::Tuning,

@@ -10,6 +10,7 @@ use crate::config::Geometry;
 use crate::error::StoreError;
 use crate::kernel::Mapping;
 use crate::sync::{Acquire, Relaxed, Release, Word};
+use std::ops::Range;
 
 /// The offsets and strides of an arena, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,16 +142,23 @@ impl Plan {
         let refuse = |reason: String| StoreError::NotAStore { subject: subject.to_owned(), reason };
         let magic = header.magic.load(Relaxed);
         if magic & u64::from(u32::MAX) != MAGIC {
-            return Err(refuse("it does not begin with the magic number of a store".into()));
+            return Err(refuse(if magic.swap_bytes() & u64::from(u32::MAX) == MAGIC {
+                "it was made on a machine of the other byte order; export it there, and import it here".into()
+            } else {
+                "it does not begin with the magic number of a store; check the name".into()
+            }));
         }
         if magic >> 32 != FORMAT_VERSION {
             let version = magic >> 32;
+            let how = if version > FORMAT_VERSION { "a newer" } else { "an older" };
             return Err(refuse(format!(
-                "it has format version {version}, and this library reads version {FORMAT_VERSION}"
+                "it has format version {version}, and this library reads version \
+                 {FORMAT_VERSION}; open it with {how} release, and export it from there"
             )));
         }
         if header.state.load(Acquire) != READY {
-            return Err(refuse("its creation was not finished".into()));
+            let what = "its creation was not finished; remove it, and create it anew";
+            return Err(refuse(what.into()));
         }
         let recorded = &header.geometry;
         let narrow = |word: &Word| u32::try_from(word.load(Relaxed)).unwrap_or(u32::MAX);
@@ -163,11 +171,13 @@ impl Plan {
         let plan = Self::new(geometry).map_err(|error| refuse(error.to_string()))?;
         let differs = |(word, value): &(&Word, u64)| word.load(Relaxed) != *value;
         if plan.fields(recorded).iter().any(differs) {
-            return Err(refuse("its header contradicts itself".into()));
+            return Err(refuse("its header contradicts itself; take a copy that is whole".into()));
         }
         if plan.arena_len > len {
             let missing = plan.arena_len - len;
-            return Err(refuse(format!("it is truncated: {missing} bytes are missing")));
+            return Err(refuse(format!(
+                "it is truncated: {missing} bytes are missing; copy it anew, to its end"
+            )));
         }
         Ok(plan)
     }
@@ -228,6 +238,13 @@ impl Plan {
     /// Returns where in the arena a slot's number word is, in bytes.
     pub(crate) fn number_offset(&self, slot: u32) -> u64 {
         self.slots_at + u64::from(slot) * SLOT + 8
+    }
+
+    /// Returns the numbers of the slots whose records lie in a range of the arena's bytes, at least in part.
+    pub(crate) fn slots_in(&self, bytes: &Range<usize>) -> Range<u32> {
+        let behind = |at: usize| (at as u64).saturating_sub(self.slots_at);
+        let end = behind(bytes.end).div_ceil(SLOT).min(self.geometry.slots);
+        (behind(bytes.start) / SLOT).min(end) as u32..end as u32
     }
 
     /// Returns where in the arena one of a slot's value buffers begins, in bytes.

@@ -1,11 +1,13 @@
 //! Snapshots: what a header or a slot says at one moment.
 
 use crate::arena::Scrub;
+use crate::arena::copy::copy_vector_out;
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::layout;
 use crate::arena::payload::Payload;
 use crate::config::{Geometry, Type};
 use crate::error::Error;
+use crate::protocol::Window;
 use crate::store::Store;
 use crate::sync::Relaxed;
 
@@ -53,12 +55,30 @@ pub struct SlotSnapshot {
     pub user_flags: u16,
     /// Its labels.
     pub labels: u64,
+    /// The signal groups that it is registered with itself, a bit each.
+    pub routes: u64,
+    /// The signal groups that hear of its changes, by the key itself or by a label: one bit each.
+    pub groups: u64,
     /// When the value was made, in the writers' unit.
     pub ctime: u64,
     /// When the value was last used, in the writers' unit.
     pub atime: u64,
     /// Whether it has a vector.
     pub has_vector: bool,
+}
+
+/// All that a store holds of a key.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Content {
+    /// What its slot says.
+    pub slot: SlotSnapshot,
+    /// Its value; of a number, its eight bytes, the lowest first.
+    pub value: Vec<u8>,
+    /// Its number, if its value is one.
+    pub number: Option<u64>,
+    /// Its vector; empty if it has none.
+    pub vector: Vec<f32>,
 }
 
 impl Store {
@@ -85,26 +105,65 @@ impl Store {
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn snapshot(&self, key: impl AsRef<[u8]>) -> Result<SlotSnapshot, Error> {
         let key = KeyRef::new(key.as_ref())?;
+        self.arena().read(&key, |window| Ok(self.snapshot_of(&key, window)))
+    }
+
+    /// Reads all that there is of `key`, as it was at one moment: what a copy of the store has to take along.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// let mut writer = store.writer()?;
+    /// writer.set("k", b"value")?;
+    /// writer.label("k", 0b100)?;
+    /// let content = store.content("k")?;
+    /// assert_eq!((&content.value[..], content.slot.labels), (&b"value"[..], 0b100));
+    /// assert!(content.number.is_none() && content.vector.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Again`].
+    pub fn content(&self, key: impl AsRef<[u8]>) -> Result<Content, Error> {
+        let key = KeyRef::new(key.as_ref())?;
         let arena = self.arena();
         arena.read(&key, |window| {
-            let (slot, meta, payload) = (window.slot, window.meta, window.payload(arena));
-            let value_offset = match payload {
-                Payload::Number(_) => self.inner.plan.number_offset(window.number),
-                Payload::Bytes(..) => self.inner.plan.value_offset(window.number, meta.current()),
+            let (meta, payload) = (window.meta, window.payload(arena));
+            let mut value = vec![0; payload.len()];
+            payload.copy_to(&mut value)?;
+            let number = match payload {
+                Payload::Number(number) => Some(number),
+                Payload::Bytes(..) => None,
             };
-            Ok(SlotSnapshot {
-                key: key.into(),
-                hash: key.hash,
-                epoch: window.stable_epoch(),
-                value_offset,
-                value_len: payload.len(),
-                kind: Type::from_kind(meta.kind()),
-                user_flags: meta.flags() as u16,
-                labels: slot.labels.load(Relaxed),
-                ctime: slot.ctime.load(Relaxed),
-                atime: slot.atime.load(Relaxed),
-                has_vector: meta.has_vector() != 0,
-            })
+            let dim = self.geometry().vector_dim * meta.has_vector() as u32;
+            let mut vector = vec![0.0; dim as usize];
+            if dim > 0 {
+                copy_vector_out(arena.vector(window.number, meta.vector_current()), &mut vector);
+            }
+            Ok(Content { slot: self.snapshot_of(&key, window), value, number, vector })
         })
+    }
+
+    fn snapshot_of(&self, key: &KeyRef<'_>, window: &Window<'_>) -> SlotSnapshot {
+        let arena = self.arena();
+        let (slot, meta, payload) = (window.slot, window.meta, window.payload(arena));
+        let value_offset = match payload {
+            Payload::Number(_) => self.inner.plan.number_offset(window.number),
+            Payload::Bytes(..) => self.inner.plan.value_offset(window.number, meta.current()),
+        };
+        SlotSnapshot {
+            key: (*key).into(),
+            hash: key.hash,
+            epoch: window.stable_epoch(),
+            value_offset,
+            value_len: payload.len(),
+            kind: Type::from_kind(meta.kind()),
+            user_flags: meta.flags() as u16,
+            labels: slot.labels.load(Relaxed),
+            routes: arena.routes[window.number as usize].load(Relaxed),
+            groups: arena.groups_of(window.number, slot),
+            ctime: slot.ctime.load(Relaxed),
+            atime: slot.atime.load(Relaxed),
+            has_vector: meta.has_vector() != 0,
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! An open store: creating, opening, and what concerns it as a whole. Reading a key is in `reader`,
 //! changing one in `writer`.
 
-use crate::arena::layout::{FLAG_FULL, FLAG_HYBRID, Header, LANES_AT, Lane, Slot, USER_FLAG_SHIFT};
+use crate::arena::layout::{
+    FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, LANES_AT, Lane, Slot, USER_FLAG_SHIFT,
+};
 use crate::arena::{Arena, Scrub};
 use crate::bids::Bidding;
 use crate::config::{Config, Geometry, OpenOptions};
@@ -202,7 +204,10 @@ impl Store {
         let len = backing.len()?;
         let header_len = size_of::<Header>();
         if len < LANES_AT {
-            let reason = format!("it has {len} bytes, fewer than a header");
+            let reason = match len {
+                0 => "it is empty; remove it, and create it anew".into(),
+                _ => format!("it has {len} bytes, fewer than the {LANES_AT} that a header has"),
+            };
             return Err(StoreError::NotAStore { subject, reason });
         }
         let plan = {
@@ -304,6 +309,12 @@ impl Store {
         self.inner.plan.arena_len
     }
 
+    /// Returns the address at which the arena is mapped here, for code that hands addresses in it to others,
+    /// such as the C library. The bytes there are the protocol's: whoever changes one by hand breaks it.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.inner.mapping.base().as_ptr()
+    }
+
     /// Finds out, page by page, on which NUMA nodes the store's memory is.
     ///
     /// # Errors
@@ -376,6 +387,39 @@ impl Store {
     /// [`StoreError::ReadOnly`].
     pub fn clear_user_flags(&self, mask: u16) -> Result<u16, StoreError> {
         self.change_flags(|flags| flags & !(u64::from(mask) << USER_FLAG_SHIFT))
+    }
+
+    /// Returns all flags in one word: the store's own in bits 0 to 15, the user's, as in [`Self::user_flags`],
+    /// in bits 16 to 31. Of the store's own, bit 0 is scrub level full, bit 1 hybrid, and bit 2 is set while
+    /// the whole store is watched; the others mean nothing to the store, and are kept for whoever uses them.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// store.set_user_flags(0b10)?;
+    /// store.set_flags(1 << 12)?;
+    /// assert_eq!(store.flags(), 1 << 17 | 1 << 12 | 0b10);
+    /// store.clear_flags(1 << 17 | 1 << 12 | 0b10)?;
+    /// assert_eq!((store.flags(), store.scrub()), (0, splinter::Scrub::None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn flags(&self) -> u32 {
+        self.arena().header.flags.load(Relaxed) as u32
+    }
+
+    /// Sets the flags in `mask`, but for bit 2, which only watchers set.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`].
+    pub fn set_flags(&self, mask: u32) -> Result<(), StoreError> {
+        self.change_flags(|flags| flags | u64::from(mask) & !FLAG_WATCHED).map(drop)
+    }
+
+    /// Clears the flags in `mask`, but for bit 2, which only writers clear.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`].
+    pub fn clear_flags(&self, mask: u32) -> Result<(), StoreError> {
+        self.change_flags(|flags| flags & !(u64::from(mask) & !FLAG_WATCHED)).map(drop)
     }
 
     fn change_flags(&self, change: impl Fn(u64) -> u64) -> Result<u16, StoreError> {

@@ -125,6 +125,12 @@ impl Store {
         self.reroute_labels(mask, group, |route, bit| route.fetch_or(bit, Relaxed))
     }
 
+    /// Returns the groups that the label of a bit, 0 to 63, is routed to, a bit each; none for another bit.
+    pub fn label_groups(&self, label: u8) -> u64 {
+        let routes = &self.arena().header.label_routes;
+        routes.get(usize::from(label)).map_or(0, |groups| groups.load(Relaxed))
+    }
+
     /// Takes back what [`Self::register_labels`] did for the labels in `mask`.
     ///
     /// # Errors

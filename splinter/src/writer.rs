@@ -36,7 +36,7 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Writer {
-    claimant: Claimant<'static>,
+    pub(crate) claimant: Claimant<'static>,
     locks: Arc<Locks>,
     /// How many forks lay behind the process when the lane was taken.
     forks: u32,

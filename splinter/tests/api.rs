@@ -369,3 +369,29 @@ fn a_change_tells_the_version_that_it_made_at_every_scrub_level() {
         assert!(back.slot != gone.slot || back.epoch > gone.epoch, "{scrub}");
     }
 }
+
+#[test]
+fn the_content_of_a_key_is_all_that_was_put_there() {
+    let store = store(geometry(8, 64, 3, 2));
+    let mut writer = store.writer().unwrap();
+    writer.set("key", b"value").unwrap();
+    writer.set_type("key", Type::Json).unwrap();
+    writer.set_vector("key", &[1.0, 2.0, 3.0]).unwrap();
+    writer.label("key", 1 << 63 | 2).unwrap();
+    writer.register("key", 63).unwrap();
+    writer.set_ctime("key", 9, 2).unwrap();
+    store.register_labels(2, 5).unwrap();
+    let content = store.content("key").unwrap();
+    assert_eq!((&content.value[..], content.number), (&b"value"[..], None));
+    assert_eq!(content.vector, [1.0, 2.0, 3.0]);
+    assert_eq!(content.slot, store.snapshot("key").unwrap());
+    assert_eq!((content.slot.routes, content.slot.labels), (1 << 63, 1 << 63 | 2));
+    assert_eq!(content.slot.groups, 1 << 63 | 1 << 5);
+    assert_eq!((content.slot.kind, content.slot.ctime), (Type::Json, 7));
+    assert_eq!([0, 1, 63, 64, 255].map(|label| store.label_groups(label)), [0, 1 << 5, 0, 0, 0]);
+    writer.set_u64("number", u64::MAX - 1).unwrap();
+    let number = store.content("number").unwrap();
+    assert_eq!((number.number, number.value.len()), (Some(u64::MAX - 1), 8));
+    assert!(number.vector.is_empty());
+    assert_eq!(store.content("missing"), Err(Error::NotFound));
+}

@@ -76,6 +76,12 @@ fn exercise(store: &Store, seed: u64, rounds: u64) {
             drop(writer.take());
             writer = store.writer().ok();
             let _ = (store.inspect(), store.keys().count(), store.len());
+            let _ = (store.content(&key), store.label_groups(word as u8));
+            if word.is_multiple_of(64) {
+                drop(writer.take());
+                let _ = store.repair();
+                writer = store.writer().ok();
+            }
             store.for_each_label(word & 1, |_, _| ());
         }
     }
@@ -130,6 +136,49 @@ fn files_cut_short_anywhere_are_refused() {
     // Bytes behind the end are none of ours.
     std::fs::write(&path, [&bytes[..], &[0xff; 5000]].concat()).unwrap();
     assert_eq!(Store::open(&Location::file(&path)).unwrap().len(), 8);
+}
+
+#[test]
+fn a_refusal_says_what_the_file_is_instead() {
+    let directory = Directory::new();
+    let bytes = specimen(&directory);
+    let path = directory.join("other");
+    let with = |at: usize, patch: &[u8]| {
+        let mut bytes = bytes.clone();
+        bytes[at..at + patch.len()].copy_from_slice(patch);
+        bytes
+    };
+    let mut swapped = bytes.clone();
+    swapped.chunks_exact_mut(8).for_each(<[u8]>::reverse);
+    let missing = "it is truncated: 4096 bytes are missing; copy it anew, to its end";
+    for (bytes, why) in [
+        (vec![], "it is empty; remove it, and create it anew"),
+        (b"hello".to_vec(), "it has 5 bytes, fewer than the 8320 that a header has"),
+        (
+            b"hello, world".repeat(1000),
+            "it does not begin with the magic number of a store; check the name",
+        ),
+        (
+            swapped,
+            "it was made on a machine of the other byte order; export it there, and import it here",
+        ),
+        (
+            with(4, &3_u32.to_le_bytes()),
+            "it has format version 3, and this library reads version 2; open it with a newer release, \
+             and export it from there",
+        ),
+        (
+            with(4, &1_u32.to_le_bytes()),
+            "it has format version 1, and this library reads version 2; open it with an older release, \
+             and export it from there",
+        ),
+        (with(8, &[0; 8]), "its creation was not finished; remove it, and create it anew"),
+        (with(48, &[9; 8]), "its header contradicts itself; take a copy that is whole"),
+        (bytes[..bytes.len() - 4096].to_vec(), missing),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(refusal(&path), why);
+    }
 }
 
 #[test]

@@ -534,3 +534,20 @@ fn no_busy_group_hides_another() {
         drain(&mut watcher);
     }
 }
+
+#[test]
+fn a_snapshot_names_the_groups_that_hear_of_a_key() {
+    let store = store(geometry(8, 64, 0, 2));
+    let mut writer = store.writer().unwrap();
+    writer.set("k", b"v").unwrap();
+    let groups = |store: &Store| store.snapshot("k").unwrap().groups;
+    assert_eq!(groups(&store), 0);
+    writer.register("k", 3).unwrap();
+    store.register_labels(0b10, 63).unwrap();
+    assert_eq!(groups(&store), 1 << 3);
+    writer.label("k", 0b10).unwrap();
+    assert_eq!(groups(&store), 1 << 3 | 1 << 63);
+    writer.unregister("k", 3).unwrap();
+    store.unregister_labels(0b10, 63).unwrap();
+    assert_eq!(groups(&store), 0);
+}

@@ -84,9 +84,14 @@ fn figures(pair: &Pair) -> Section {
     section.say(if a > 1 && b > 1 {
         let coverage = |rows: fn(&Row) -> Spread| rows(&pair.rows[0]).coverage * 100.0;
         format!(
-            "{a} records in A, {b} in B: medians, with intervals that hold the median in {:.0} % and {:.0} % of cases.",
+            "{a} records in A, {b} in B: medians, with intervals that hold the median in {:.0} % and {:.0} % of cases.{}",
             coverage(|row| row.a),
-            coverage(|row| row.b)
+            coverage(|row| row.b),
+            if pair.rows[0].a.apart(&pair.rows[0].b).is_none() {
+                " Nothing is called better or worse by fewer than six records a side."
+            } else {
+                ""
+            }
         )
     } else {
         format!(

@@ -82,7 +82,7 @@ impl Row {
         (known && ends.0.is_finite() && ends.1.is_finite()).then_some(ends)
     }
 
-    /// Tells whether the second side is better; `None` where the intervals overlap or are not known.
+    /// Tells whether the second side is better; `None` where the intervals overlap, or are of fewer than six records.
     #[must_use]
     pub fn better(&self) -> Option<bool> {
         if !self.a.apart(&self.b)? {
@@ -334,11 +334,17 @@ mod tests {
 
     #[test]
     fn several_records_have_a_spread_and_only_what_is_apart_is_better() {
-        let runs = |goodputs: [f64; 3]| goodputs.map(|it| run("none", "64", it, "6"));
-        let found = compared(&runs([1e6, 1.1e6, 1.2e6]), &runs([2e6, 2.2e6, 2.4e6]));
+        // From one to the other in equal steps.
+        let runs = |count: u32, least: f64, greatest: f64| -> Vec<Value> {
+            let step = (greatest - least) / f64::from(count - 1);
+            let goodputs = (0..count).map(|it| least + step * f64::from(it));
+            goodputs.map(|it| run("none", "64", it, "6")).collect()
+        };
+        let found = compared(&runs(7, 1e6, 1.2e6), &runs(7, 2e6, 2.4e6));
         assert_eq!(found.pairs.len(), 1);
         let row = &found.pairs[0].rows[0];
-        assert_eq!((row.ratio(), row.better()), (Some(2.0), Some(true)));
+        assert!((row.ratio().unwrap() - 2.0).abs() < 1e-9);
+        assert_eq!(row.better(), Some(true));
         let (low, high) = row.ratio_interval().unwrap();
         assert!((low - 2.0 / 1.2).abs() < 1e-9 && (high - 2.4).abs() < 1e-9);
         let latency = &found.pairs[0].rows[1];
@@ -347,8 +353,15 @@ mod tests {
             (Some(1.0), None),
             "they overlap"
         );
-        let close = compared(&runs([1e6, 1.1e6, 1.2e6]), &runs([1.1e6, 1.2e6, 1.3e6]));
+        let close = compared(&runs(7, 1e6, 1.2e6), &runs(7, 1.1e6, 1.3e6));
         assert_eq!(close.pairs[0].rows[0].better(), None);
+        let few = compared(&runs(3, 1e6, 1.2e6), &runs(3, 2e6, 2.4e6));
+        assert_eq!(
+            few.pairs[0].rows[0].better(),
+            None,
+            "three records a side tell too little"
+        );
+        assert!(few.pairs[0].rows[0].ratio_interval().is_some());
     }
 
     #[test]

@@ -79,6 +79,41 @@ impl Record {
                 add(&name, "value", unit, row[field].as_f64());
             }
         }
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        for cell in self.at(&["cells"]).map(list).unwrap_or_default() {
+            // Of a comparison with other stores: a load, and who took part in it.
+            for entrant in list(&cell["entrants"]) {
+                if let (Some(load), Some(name)) = (cell["load"].as_str(), entrant["name"].as_str())
+                {
+                    let goodput = entrant["goodput_per_s"].as_f64();
+                    add(
+                        &format!("{load}: {name}"),
+                        "goodput",
+                        Unit::PerSecond,
+                        goodput,
+                    );
+                }
+            }
+            // Of a reproduction: a claim.
+            if let Some(claim) = cell["claim"].as_str() {
+                add(
+                    claim,
+                    "rate",
+                    Unit::PerSecond,
+                    cell["measured_per_s"].as_f64(),
+                );
+                add(
+                    claim,
+                    "time",
+                    Unit::Nanoseconds,
+                    cell["measured_ns"].as_f64(),
+                );
+                for way in list(&cell["ways"]) {
+                    let name = format!("{claim}: {}", way["name"].as_str().unwrap_or_default());
+                    add(&name, "time", Unit::Nanoseconds, way["ns"].as_f64());
+                }
+            }
+        }
         all
     }
 }
@@ -122,5 +157,20 @@ mod tests {
             {"name": "futex", "situation": "idle", "value_ns": 17000.0},
             {"name": "futex", "situation": "same", "value_ns": null}]}));
         assert_eq!(named(&wake), ["futex (idle) value 17.0 us"]);
+        let peers = record(json!({"schema_version": 1, "kind": "peers", "cells": [
+            {"load": "one gets", "entrants": [{"name": "splinter", "goodput_per_s": 2e6}, {"name": "absent"}]}]}));
+        assert_eq!(named(&peers), ["one gets: splinter goodput 2.00 M/s"]);
+        let reproduced = record(json!({"schema_version": 1, "kind": "reproduce", "cells": [
+            {"claim": "writers", "measured_per_s": 1e6},
+            {"claim": "latency", "measured_ns": 40.0},
+            {"claim": "wake", "ways": [{"name": "poll", "ns": 17e3}]}]}));
+        assert_eq!(
+            named(&reproduced),
+            [
+                "writers rate 1.00 M/s",
+                "latency time 40.0 ns",
+                "wake: poll time 17.0 us"
+            ]
+        );
     }
 }

@@ -54,6 +54,16 @@ impl State {
         (self.0 & 0x3ff) as u32
     }
 
+    /// Whether nobody holds the slot, and yet there is what only claims have: something that no writer leaves.
+    pub(crate) const fn is_stray(self) -> bool {
+        !self.is_claimed() && self.0 & Self::CLAIM != 0
+    }
+
+    /// Returns the state without what only claims have.
+    pub(crate) const fn swept(self) -> Self {
+        Self(self.0 & !Self::CLAIM)
+    }
+
     /// Whether the claim belongs to a tandem whose lane decides if it is committed.
     pub(crate) const fn is_tandem(self) -> bool {
         self.0 & Self::TANDEM != 0

@@ -5,7 +5,16 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::map::Mapping;
 use super::sys;
+
+/// Lists the parts of a mapped file that hold data, in bytes from its beginning.
+///
+/// # Errors
+/// The kernel's, where the file system does not tell.
+pub(crate) fn with_data(mapping: &Mapping, fd: BorrowedFd<'_>) -> io::Result<Vec<Range<usize>>> {
+    Extents::new(fd, mapping.len(), mapping.page_bytes())?.collect()
+}
 
 /// The parts of a file that hold data, as ranges of whole pages in ascending order.
 pub(super) struct Extents {

@@ -20,6 +20,7 @@ mod testing;
 mod uring;
 
 pub(crate) use backing::{Backing, Seals, adopt, open};
+pub(crate) use extents::with_data;
 pub(crate) use fork::forks;
 pub use huge::HugePages;
 pub(crate) use lanes::{LaneBytes, LaneLocks};

@@ -87,7 +87,7 @@ impl<'a> Claimant<'a> {
         writes.store(writes.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    fn is_alive(&self, lane: u32) -> bool {
+    pub(crate) fn is_alive(&self, lane: u32) -> bool {
         mutant!("living-robbed", return lane == self.lane);
         lane == self.lane || self.host.is_alive(lane)
     }
@@ -139,7 +139,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// Takes over the claim on slot `number`, if there is one and its lane's owner is dead.
-    fn take_over_if(&mut self, number: u32, is_dead: impl Fn(&Self, u32) -> bool) {
+    pub(crate) fn take_over_if(&mut self, number: u32, is_dead: impl Fn(&Self, u32) -> bool) {
         let Some(slot) = self.arena.slot(number) else { return };
         let state = State(slot.state_number.first_acquire());
         if state.is_claimed() && is_dead(self, state.lane()) {

@@ -257,8 +257,8 @@ impl Scene {
             Act::Poll | Act::Watch if self.second == Act::Update => 1,
             Act::Poll | Act::Watch => 7,
             _ if plain && self.value_len == 64 => 1,
-            _ if long => 47,
-            _ => 17,
+            _ if long => 79,
+            _ => 29,
         }
     }
 

@@ -1,0 +1,133 @@
+//! What a keyed get costs through the C library, over what it costs in Rust: `cargo bench -p splinter-capi`. One store,
+//! one thread, the same keys in the same order; both ways in turn, in short rounds, so that whatever slows the machine
+//! down slows both. Judged by the quiet rounds, the lowest decile of each way.
+
+// Calls functions of a library that is loaded at run time.
+#![allow(unsafe_code)]
+
+use splinter::{Config, Geometry, Location, Store};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::hint::black_box;
+use std::process::Command;
+use std::time::Instant;
+
+type Open = extern "C" fn(*const c_char) -> c_int;
+type StoreOpen = extern "C" fn(*const c_char) -> *mut c_void;
+type Get = extern "C" fn(*const c_char, *mut c_void, usize, *mut usize) -> c_int;
+type StoreGet = extern "C" fn(*mut c_void, *const c_char, *mut c_void, usize, *mut usize) -> c_int;
+type Close = extern "C" fn();
+
+const ROUNDS: usize = 2_000;
+const GETS: usize = 4_096;
+
+/// Builds the library as it is installed, and loads it.
+fn load() -> *mut c_void {
+    let build =
+        ["build", "--locked", "--release", "--message-format", "json", "-p", "splinter-capi"];
+    let output = Command::new(env!("CARGO")).args(build).output().expect("cargo");
+    let told = String::from_utf8(output.stdout).expect("text");
+    let path = told.split('"').find(|part| part.ends_with("/libsplinter_c.so")).expect("a library");
+    let path = CString::new(path).expect("a path");
+    // SAFETY: the path ends; what the library does when it is loaded is known.
+    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
+    assert!(!library.is_null(), "the library cannot be loaded");
+    library
+}
+
+fn find(library: *mut c_void, name: &CStr) -> *mut c_void {
+    // SAFETY: the library is loaded for good, and the name ends.
+    let symbol = unsafe { libc::dlsym(library, name.as_ptr()) };
+    assert!(!symbol.is_null(), "{name:?} is not exported");
+    symbol
+}
+
+/// Nanoseconds of each get of a round.
+fn time(mut get: impl FnMut(usize) -> usize) -> f64 {
+    let start = Instant::now();
+    for number in 0..GETS {
+        black_box(get(number));
+    }
+    start.elapsed().as_nanos() as f64 / GETS as f64
+}
+
+/// The lowest decile: what a round takes when nobody else wants the processor, or its other half.
+fn quiet(mut rounds: Vec<f64>) -> f64 {
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 10]
+}
+
+fn main() {
+    let library = load();
+    // SAFETY: `splinter.h` declares it so.
+    let open: Open = unsafe { std::mem::transmute(find(library, c"splinter_open")) };
+    // SAFETY: as above.
+    let store_open: StoreOpen =
+        unsafe { std::mem::transmute(find(library, c"splinter_store_open")) };
+    // SAFETY: as above.
+    let get: Get = unsafe { std::mem::transmute(find(library, c"splinter_get")) };
+    // SAFETY: as above.
+    let store_get: StoreGet = unsafe { std::mem::transmute(find(library, c"splinter_store_get")) };
+    // SAFETY: as above.
+    let close: Close = unsafe { std::mem::transmute(find(library, c"splinter_close")) };
+
+    println!("a get by key, in ns: the lowest decile of {ROUNDS} rounds of {GETS}");
+    println!(
+        "{:>6} {:>6} {:>6} {:>8} {:>8} {:>8} {:>8}",
+        "keys", "key", "value", "Rust", "C", "over", "handle"
+    );
+    // Key lengths of all alike, and then of some that nobody can foresee.
+    for (keys, key_len, value_len) in
+        [(1, 8, 64), (64, 8, 64), (64, 15, 64), (64, 0, 64), (4096, 8, 64), (64, 40, 1024)]
+    {
+        let name = format!("splinter-capi-bench-{}", std::process::id());
+        let location = Location::shared(name.as_str()).expect("a name");
+        let geometry = Geometry { slots: 8192, ..Geometry::default() };
+        let store =
+            Store::create(&location, &Config { geometry, ..Config::default() }).expect("a store");
+        let c_name = CString::new(name).expect("a name");
+        assert_eq!(open(c_name.as_ptr()), 0);
+        let handle = store_open(c_name.as_ptr());
+        location.unlink().expect("unlinked");
+        let len_of = |number: usize| match key_len {
+            0 => 5 + number.wrapping_mul(0x9e37_79b9) / 7 % 30,
+            len => len,
+        };
+        let key = |number: usize| format!("{number:0>len$}", len = len_of(number));
+        let named: Vec<CString> =
+            (0..keys).map(|number| CString::new(key(number)).expect("a key")).collect();
+        let mut writer = store.writer().expect("a writer");
+        for key in &named {
+            writer.set(key.to_bytes(), &vec![7; value_len]).expect("set");
+        }
+        let slices: Vec<&[u8]> = named.iter().map(|key| key.to_bytes()).collect();
+        let pick = |number: usize| number.wrapping_mul(0x9e37_79b9) >> 5 & (keys - 1);
+        let mut buf = vec![0; 4096];
+        let (mut rust, mut c, mut by_handle) = (vec![], vec![], vec![]);
+        for _ in 0..ROUNDS {
+            rust.push(time(|number| store.get(slices[pick(number)], &mut buf).expect("got")));
+            c.push(time(|number| {
+                let mut len = 0;
+                let key = named[pick(number)].as_ptr();
+                assert_eq!(get(key, buf.as_mut_ptr().cast(), buf.len(), &raw mut len), 0);
+                len
+            }));
+            by_handle.push(time(|number| {
+                let mut len = 0;
+                let key = named[pick(number)].as_ptr();
+                assert_eq!(
+                    store_get(handle, key, buf.as_mut_ptr().cast(), buf.len(), &raw mut len),
+                    0
+                );
+                len
+            }));
+        }
+        let (rust, c, by_handle) = (quiet(rust), quiet(c), quiet(by_handle));
+        let key_shown = if key_len == 0 { "5-34".to_owned() } else { key_len.to_string() };
+        println!(
+            "{keys:>6} {key_shown:>6} {value_len:>6} {rust:>8.1} {c:>8.1} {:>+8.1} {:>+8.1}",
+            c - rust,
+            by_handle - rust
+        );
+        close();
+    }
+}

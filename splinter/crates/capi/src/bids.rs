@@ -1,0 +1,144 @@
+//! Bids for advice on memory: shards, as C programs know them.
+
+use crate::args::{HeaderAt, Out};
+use crate::errno::Failure;
+use crate::shapes::{BidSnapshot, SPLINTER_MAX_SHARDS};
+use crate::shelf::Entry;
+use libc::{c_int, c_void};
+use splinter::{Advice, Bid, BidError, BidTerms, Intent, Patience, cycles};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+fn terms(intent: u8, priority: u8, duration: u64) -> Result<BidTerms, Failure> {
+    let intent = Intent::from_number(intent).ok_or(Failure::ARGUMENT)?;
+    Ok(BidTerms { intent, priority, duration })
+}
+
+pub(crate) fn claim(
+    store: &Entry,
+    id: u32,
+    intent: u8,
+    priority: u8,
+    duration: u64,
+) -> Result<c_int, Failure> {
+    store.store.claim_bid(id, terms(intent, priority, duration)?)?;
+    Ok(0)
+}
+
+pub(crate) fn claim_ex(
+    store: &Entry,
+    id: u32,
+    pid: u32,
+    intent: u8,
+    priority: u8,
+    duration: u64,
+    claimed_at: u64,
+) -> Result<c_int, Failure> {
+    store.store.claim_bid_as(id, terms(intent, priority, duration)?, pid, claimed_at)?;
+    Ok(0)
+}
+
+pub(crate) fn rebid(
+    store: &Entry,
+    id: u32,
+    intent: u8,
+    priority: u8,
+    duration: u64,
+) -> Result<c_int, Failure> {
+    store.store.rebid(id, terms(intent, priority, duration)?)?;
+    Ok(0)
+}
+
+pub(crate) fn release(store: &Entry, id: u32) -> Result<c_int, Failure> {
+    store.store.release_bid(id)?;
+    Ok(0)
+}
+
+pub(crate) fn election(store: &Entry, intent: Out<'_, u8>) -> Result<u32, Failure> {
+    let elected = store.store.election()?;
+    intent.put(elected.map_or(Intent::None, |bid| bid.intent) as u8);
+    Ok(elected.map_or(0, |bid| bid.id))
+}
+
+pub(crate) fn is_sovereign(store: &Entry, id: u32) -> Result<c_int, Failure> {
+    Ok(c_int::from(store.store.is_sovereign(id)?))
+}
+
+fn show(bid: Bid) -> BidSnapshot {
+    BidSnapshot {
+        shard_id: bid.id,
+        pid: bid.pid,
+        intent: bid.intent as u8,
+        priority: bid.priority,
+        expired: bid.expired.into(),
+        sovereign: bid.sovereign.into(),
+        reserved: 0,
+        duration_tsc: bid.duration,
+        claimed_at: bid.claimed_at,
+    }
+}
+
+pub(crate) fn table_snapshot(
+    store: &Entry,
+    out: Out<'_, BidSnapshot>,
+    max: usize,
+) -> Result<c_int, Failure> {
+    let bids = store.store.bids()?;
+    let count = bids.len().min(max).min(SPLINTER_MAX_SHARDS);
+    out.put_all(bids.into_iter().take(count).map(show))?;
+    Ok(count as c_int)
+}
+
+/// Returns the advice of a number, which is madvise's.
+fn advice_of(number: c_int) -> Option<Advice> {
+    Some(match number {
+        libc::MADV_NORMAL => Advice::Normal,
+        libc::MADV_RANDOM => Advice::Random,
+        libc::MADV_SEQUENTIAL => Advice::Sequential,
+        libc::MADV_WILLNEED => Advice::WillNeed,
+        libc::MADV_DONTNEED => Advice::DontNeed,
+        _ => return None,
+    })
+}
+
+/// Returns where in the store `len` bytes at an address are; for no address, all of the store.
+fn range_at(store: &Entry, address: HeaderAt, len: usize) -> Result<Range<u64>, Failure> {
+    if address.address().is_null() {
+        return Ok(0..store.store.arena_len());
+    }
+    let begin = (address.address() as usize).checked_sub(store.store.as_ptr() as usize);
+    let begin = begin.ok_or(Failure::ARGUMENT)?;
+    let end = begin.checked_add(len).ok_or(Failure::ARGUMENT)?;
+    Ok(begin as u64..end as u64)
+}
+
+/// How long a wait for sovereignty sleeps at most before it looks at the clock in which its end was given.
+const SLICE: Duration = Duration::from_millis(1);
+
+pub(crate) fn madvise(
+    store: &Entry,
+    id: u32,
+    address: *mut c_void,
+    len: usize,
+    advice: c_int,
+    timeout_ticks: u64,
+) -> Result<c_int, Failure> {
+    let range = range_at(store, HeaderAt::new(address.cast()), len)?;
+    let advice = advice_of(advice).ok_or(Failure::ARGUMENT)?;
+    let start = cycles();
+    loop {
+        let patience = match timeout_ticks {
+            0 => Patience::Defer,
+            u64::MAX => Patience::Forever,
+            _ => Patience::Until(Instant::now() + SLICE),
+        };
+        match store.store.advise(id, range.clone(), advice, patience) {
+            Err(BidError::TimedOut { .. }) if cycles().wrapping_sub(start) < timeout_ticks => {
+                if store.is_closed() {
+                    return Err(Failure::CALLER);
+                }
+            }
+            answer => return Ok(answer.map(|()| 0)?),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The event bus: a descriptor that is readable when anything in the store changed, and a mask of the slots that did.
+//! Underneath are watchers of the whole store; that the bus is armed is a flag of the store, for all processes.
+
+// Opts in for duplicating, closing and polling descriptors.
+#![allow(unsafe_code)]
+
+use crate::args::Out;
+use crate::errno::Failure;
+use crate::fork::{self, Fresh, Taken};
+use crate::shapes::SPLINTER_EVENT_BUS_MASK_WORDS;
+use crate::shelf::Entry;
+use crate::values::deadline;
+use libc::c_int;
+use splinter::{PollableWatcher, WatchError, Watcher};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The flag that says that the bus is armed.
+const ARMED: u32 = 1 << 3;
+/// How long a wait sleeps at most before it looks again: a change whose writer died before it told anybody is found
+/// so, and so is the end of the descriptor.
+const SLICE: Duration = Duration::from_millis(200);
+/// How many changes are taken at one go. Who leaves some is called again.
+const BATCH: usize = 1 << 16;
+
+/// What a process has of a store's bus.
+#[derive(Default)]
+pub(crate) struct Bus {
+    /// In which process all this was made; others' descriptors and watchers are of no use.
+    generation: u32,
+    /// Hears for [`get_dirty`].
+    dirty: Option<Watcher>,
+    ears: Vec<Arc<Ear>>,
+}
+
+/// An open descriptor.
+struct Ear {
+    /// The program's: a duplicate of the watcher's own.
+    fd: RawFd,
+    watcher: Fresh<Option<PollableWatcher>>,
+    closed: AtomicBool,
+}
+
+impl Bus {
+    /// Closes all that is open.
+    pub(crate) fn close(&mut self) {
+        if self.generation == fork::generation() {
+            self.dirty = None;
+            self.ears.drain(..).for_each(|ear| ear.close());
+        }
+    }
+
+    /// Begins to hear what changes.
+    fn listen(&mut self, store: &Entry) -> Result<(), Failure> {
+        if self.dirty.is_none() {
+            self.dirty = Some(store.store.watch_all()?);
+        }
+        Ok(())
+    }
+}
+
+impl Ear {
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        // SAFETY: the number is a duplicate that the program was given, and that it gives back with this.
+        unsafe { libc::close(self.fd) };
+    }
+
+    /// Takes what there is to hear. Tells whether there was anything.
+    fn hear(&self) -> Result<bool, Failure> {
+        let mut watcher = self.watcher.take();
+        let watcher = watcher.as_mut().ok_or(Failure::of(libc::EOPNOTSUPP))?;
+        let mut any = false;
+        for _ in 0..BATCH {
+            match watcher.try_next() {
+                Ok(Some(_)) | Err(WatchError::Lagged(_)) => any = true,
+                Ok(None) => break,
+                Err(_) => return Err(Failure::of(libc::EOPNOTSUPP)),
+            }
+        }
+        Ok(any)
+    }
+}
+
+/// Borrows what this process has of the bus. What a child inherited is left as it is, and never used.
+fn bus_of(store: &Entry) -> Taken<'_, Bus> {
+    let mut bus = store.bus.take();
+    if bus.generation != fork::generation() {
+        std::mem::forget(std::mem::take(&mut *bus));
+        bus.generation = fork::generation();
+    }
+    bus
+}
+
+fn check_armed(store: &Entry) -> Result<(), Failure> {
+    if store.store.flags() & ARMED == 0 { Err(Failure::of(libc::ENODEV)) } else { Ok(()) }
+}
+
+pub(crate) fn init(store: &Entry) -> Result<c_int, Failure> {
+    bus_of(store).listen(store)?;
+    store.store.set_flags(ARMED)?;
+    Ok(0)
+}
+
+pub(crate) fn open(store: &Entry) -> Result<c_int, Failure> {
+    check_armed(store)?;
+    let mut bus = bus_of(store);
+    bus.listen(store)?;
+    let watcher = store.store.watch_all()?.pollable()?;
+    // SAFETY: the descriptor is the watcher's, which lives; the call takes no address.
+    let fd = unsafe { libc::fcntl(watcher.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
+    if fd < 0 {
+        return Err(Failure::of(
+            std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO),
+        ));
+    }
+    let ear = Ear { fd, watcher: Fresh::default(), closed: AtomicBool::new(false) };
+    *ear.watcher.take() = Some(watcher);
+    // A number that is here already was closed by the program without a word.
+    bus.ears.retain(|ear| ear.fd != fd);
+    bus.ears.push(Arc::new(ear));
+    Ok(fd)
+}
+
+pub(crate) fn wait(store: &Entry, fd: c_int, timeout_ms: u64) -> Result<c_int, Failure> {
+    check_armed(store)?;
+    let ear = bus_of(store).ears.iter().find(|ear| ear.fd == fd).cloned();
+    let ear = ear.ok_or(Failure::ARGUMENT)?;
+    let end = deadline(timeout_ms);
+    loop {
+        if ear.hear()? {
+            return Ok(0);
+        }
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(Failure::of(libc::ETIMEDOUT));
+        }
+        if ear.closed.load(Ordering::Relaxed) || store.is_closed() {
+            return Err(Failure::CALLER);
+        }
+        let nap = left.map_or(SLICE, |left| left.min(SLICE)).as_millis().max(1);
+        let mut asked = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        // SAFETY: one record is there, and outlives the call. Should the number have been closed meanwhile, the call
+        // says so or waits for something else, for a moment.
+        unsafe { libc::poll(&raw mut asked, 1, nap as c_int) };
+    }
+}
+
+pub(crate) fn close(store: &Entry, fd: c_int) -> Result<(), Failure> {
+    let mut bus = bus_of(store);
+    let place = bus.ears.iter().position(|ear| ear.fd == fd).ok_or(Failure::ARGUMENT)?;
+    bus.ears.swap_remove(place).close();
+    Ok(())
+}
+
+pub(crate) fn get_dirty(store: &Entry, mask: Out<'_, u64>, words: usize) -> Result<(), Failure> {
+    let mask = mask.required()?;
+    let words = words.min(SPLINTER_EVENT_BUS_MASK_WORDS);
+    if words == 0 {
+        return Err(Failure::ARGUMENT);
+    }
+    let mut bits = [0_u64; SPLINTER_EVENT_BUS_MASK_WORDS];
+    let mut bus = bus_of(store);
+    let Some(watcher) = bus.dirty.as_mut() else {
+        mask.put_all(bits.into_iter().take(words))?;
+        return Err(Failure::of(libc::ENODEV));
+    };
+    for _ in 0..BATCH {
+        match watcher.try_next() {
+            Ok(Some(change)) => {
+                let bit = change.slot as usize % (words * 64);
+                bits[bit / 64] |= 1 << (bit % 64);
+            }
+            Ok(None) => break,
+            // Nobody knows which: any may have changed.
+            Err(_) => bits = [u64::MAX; SPLINTER_EVENT_BUS_MASK_WORDS],
+        }
+    }
+    mask.put_all(bits.into_iter().take(words))
+}

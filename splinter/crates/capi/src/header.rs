@@ -1,0 +1,306 @@
+//! Writes `splinter.h` from what the macros keep of functions, structures and constants. It is a part of the tests: one
+//! holds the committed header against what is written here, and writes it anew when `SPLINTER_HEADER=write` is set.
+
+use crate::shapes::{
+    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, OPERATIONS, SLOT, SLOT_SNAPSHOT,
+    SPLINTER_KEY_MAX,
+};
+use std::fmt::Write;
+
+/// Functions that belong together.
+pub(crate) struct Section {
+    pub(crate) title: &'static str,
+    /// The macro without which they are not declared; empty: none.
+    pub(crate) guard: &'static str,
+    pub(crate) functions: &'static [Function],
+}
+
+/// A function, with the types of Rust.
+pub(crate) struct Function {
+    pub(crate) notes: &'static [&'static str],
+    pub(crate) name: &'static str,
+    /// The same on the store of a handle; empty: there is none.
+    pub(crate) twin: &'static str,
+    pub(crate) parameters: &'static [(&'static str, &'static str)],
+    pub(crate) answer: &'static str,
+}
+
+/// A structure, with the types of Rust.
+pub(crate) struct Shape {
+    pub(crate) notes: &'static [&'static str],
+    pub(crate) name: &'static str,
+    /// In bytes; 0: what its members need.
+    pub(crate) align: usize,
+    pub(crate) fields: &'static [Field],
+}
+
+/// A member: notes, name, type.
+type Field = (&'static [&'static str], &'static str, &'static str);
+
+/// A constant.
+pub(crate) struct Constant {
+    pub(crate) notes: &'static [&'static str],
+    pub(crate) name: &'static str,
+    pub(crate) value: u64,
+}
+
+const BEGINNING: &str = r#"/* The C interface of splinter: a key-value, vector and signal store in shared memory.
+ *
+ * Generated from splinter/crates/capi/src; SPLINTER_HEADER=write cargo test -p splinter-capi header writes it anew.
+ *
+ *     cc program.c -lsplinter -lpthread
+ *
+ * Functions return 0 or what they were asked for. Otherwise they set errno and return -1, or -2 where the call itself is
+ * wrong: NULL where there must be something, or no open store. Those that return no int return 0 or NULL instead.
+ *
+ *     EAGAIN       another writes the key, or it kept changing while it was read: try again
+ *     ENOENT       no such key, store or bid          EEXIST      there is one already
+ *     EMSGSIZE     a buffer is too small, or a value too long    ENAMETOOLONG    a key has more than 63 bytes
+ *     ENOSPC       the store, a table or memory is full          EPROTOTYPE      the key is of another type
+ *     ETIMEDOUT    it took too long                   EINVAL      an argument is out of bounds
+ *     ENODEV       the event bus is not armed         EOPNOTSUPP  this store or this process cannot do that
+ *     EPERM        the bid is another's               ENOTRECOVERABLE    the library is at fault
+ *
+ * or the kernel's errno, for a store that cannot be opened or created.
+ *
+ * A process has one store of its own, which functions without a handle mean. Those with splinter_store_ before their
+ * names take a handle, and do the same on any number of stores. Any thread may call any of them at any time, a forked
+ * child, too; handles of closed stores are errors. What must not be: a pointer that leads nowhere, or to less than is
+ * said; and calling any of them from a signal handler.
+ *
+ * SPLINTER_PERSISTENT  names are paths, as in libsplinter_p, whichever library the program is linked with
+ * SPLINTER_EMBEDDINGS  declares vectors, and has slot snapshots take them in
+ */
+#ifndef SPLINTER_H
+#define SPLINTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+"#;
+
+const TYPES: &str = "
+/* Every store begins with one. It is known by its address, and nothing is to be read from it. */
+struct splinter_header;
+typedef struct splinter_header splinter_header_t;
+typedef struct splinter_header splinter_bus_header_t;
+
+/* An open store. */
+typedef struct splinter_store splinter_store_t;
+
+#ifdef __cplusplus
+#define SPLINTER_ALIGNED(bytes) alignas(bytes)
+#else
+#define SPLINTER_ALIGNED(bytes) _Alignas(bytes)
+#endif
+";
+
+const REDIRECTS: &str = "
+/* How a program is compiled decides which function it calls. */
+#ifdef SPLINTER_PERSISTENT
+";
+
+const CLOCK: &str = "
+#if defined(__x86_64__) && defined(__GNUC__)
+static inline uint64_t splinter_now(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+#else
+uint64_t splinter_now(void);
+#endif
+";
+
+/// Writes the header.
+fn write() -> String {
+    let mut out = BEGINNING.to_owned();
+    for constant in CONSTANTS {
+        if !constant.notes.is_empty() {
+            out.push('\n');
+            comment(&mut out, "", constant.notes);
+        }
+        let value = match constant.name {
+            "SPLINTER_MAGIC" => format!("{:#X}u", constant.value).replace("0X", "0x"),
+            _ => constant.value.to_string(),
+        };
+        define(&mut out, constant.name, &value);
+    }
+    out.push_str("\n/* What stands between the name of a tandem and the number of an order. */\n");
+    define(&mut out, "SPL_ORDER_ACCESSOR", "\".\"");
+    flags(&mut out);
+    out.push_str("\n/* The operations of splinter_integer_op. */\ntypedef enum {\n");
+    for (number, (name, _)) in OPERATIONS.iter().enumerate() {
+        writeln!(out, "    {name} = {number},").unwrap();
+    }
+    // C++98 and -pedantic want no comma at the end; nor does anything else.
+    out.truncate(out.len() - 2);
+    out.push_str("\n} splinter_integer_op_t;\n\n#ifdef SPLINTER_EMBEDDINGS\n");
+    out.push_str("/* The dimension of vectors. */\n");
+    define(&mut out, "SPLINTER_EMBED_DIM", &EMBED_DIM.to_string());
+    out.push_str("#endif\n");
+    out.push_str(TYPES);
+    for shape in [&HEADER_SNAPSHOT, &SLOT_SNAPSHOT, &SLOT, &BID_SNAPSHOT] {
+        structure(&mut out, shape);
+    }
+    out.push_str(REDIRECTS);
+    let paths = crate::interface::SECTIONS.iter().flat_map(|section| section.functions);
+    for path in paths.filter(|function| function.name.ends_with("_path")) {
+        define(&mut out, path.name.trim_end_matches("_path"), path.name);
+    }
+    out.push_str("#endif\n#ifdef SPLINTER_EMBEDDINGS\n");
+    for name in ["splinter_get_slot_snapshot", "splinter_store_get_slot_snapshot"] {
+        define(&mut out, name, &format!("{name}_embedding"));
+    }
+    out.push_str("#endif\n");
+    for section in &crate::interface::SECTIONS {
+        write!(out, "\n/* {} */\n", section.title).unwrap();
+        if !section.guard.is_empty() {
+            write!(out, "\n#ifdef {}\n", section.guard).unwrap();
+        }
+        section.functions.iter().for_each(|function| declare(&mut out, function));
+        if !section.guard.is_empty() {
+            writeln!(out, "#endif").unwrap();
+        }
+    }
+    out.push_str("\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
+    out
+}
+
+fn define(out: &mut String, name: &str, value: &str) {
+    writeln!(out, "#define {name} {value}").unwrap();
+}
+
+/// Writes the flags of `splinter_flag_*`: sixteen of the system, of which the first has a name, and sixteen of programs.
+fn flags(out: &mut String) {
+    out.push_str(
+        "\n/* Flags of a store, for splinter_flag_*: the system's, and the program's. */\n",
+    );
+    for flag in 0..32 {
+        let name = match flag {
+            0 => "SPL_FLAG_AUTO_VACUUM".to_owned(),
+            1..16 => format!("SPL_FLAG_RES_GP{}", flag + 1),
+            _ => format!("SPL_FLAG_USR{}", flag - 15),
+        };
+        define(out, &name, &format!("(1u << {flag})"));
+    }
+}
+
+fn comment(out: &mut String, indent: &str, notes: &[&str]) {
+    let mut lines = notes.iter().map(|note| note.trim());
+    write!(out, "{indent}/* {}", lines.next().unwrap_or_default()).unwrap();
+    for line in lines {
+        write!(out, "\n{indent} * {line}").unwrap();
+    }
+    out.push_str(" */\n");
+}
+
+/// Returns a type of Rust's as C has it, with room for a name.
+fn c_type(rust: &str) -> &'static str {
+    let bare: String = rust.replace("'_, ", "").replace("<'_>", "").replace(' ', "");
+    match bare.as_str() {
+        "c_int" => "int ",
+        "c_uint" => "unsigned int ",
+        "c_ushort" => "unsigned short ",
+        "u8" => "uint8_t ",
+        "u16" => "uint16_t ",
+        "u32" => "uint32_t ",
+        "u64" => "uint64_t ",
+        "usize" => "size_t ",
+        "()" => "void ",
+        "Text" => "const char *",
+        "Handle" => "splinter_store_t *",
+        "HeaderAt" => "struct splinter_header *",
+        "HeaderConst" => "const struct splinter_header *",
+        "SlotAt" => "struct splinter_slot *",
+        "SlotConst" => "const struct splinter_slot *",
+        "*mutc_void" | "Out<c_void>" => "void *",
+        "*constc_void" | "In<c_void>" => "const void *",
+        "In<*constc_void>" => "const void **",
+        "In<usize>" => "const size_t *",
+        "In<f32>" => "const float *",
+        "Out<f32>" => "float *",
+        "Out<u8>" => "uint8_t *",
+        "Out<u64>" => "uint64_t *",
+        "Out<usize>" => "size_t *",
+        "Out<*mutc_char>" => "char **",
+        "Out<HeaderSnapshot>" => "splinter_header_snapshot_t *",
+        "Out<SlotSnapshot>" | "Out<SlotSnapshotWithVector>" => "splinter_slot_snapshot_t *",
+        "Out<BidSnapshot>" => "struct splinter_shard_bid_snapshot *",
+        _ => panic!("{rust} has no counterpart in C"),
+    }
+}
+
+fn declare(out: &mut String, function: &Function) {
+    if function.name == "splinter_now" {
+        out.push('\n');
+        comment(out, "", function.notes);
+        out.push_str(CLOCK.trim_start());
+        return;
+    }
+    out.push('\n');
+    comment(out, "", function.notes);
+    let parameter = |(name, rust): &(&str, &str)| match *rust {
+        "Visit" => format!("void (*{name})(const char *key, uint64_t epoch, void *data)"),
+        rust => format!("{}{name}", c_type(rust)),
+    };
+    let parameters: Vec<_> = function.parameters.iter().map(parameter).collect();
+    let answer = c_type(function.answer);
+    let listed = if parameters.is_empty() { "void".to_owned() } else { parameters.join(", ") };
+    writeln!(out, "{answer}{}({listed});", function.name).unwrap();
+    if !function.twin.is_empty() {
+        let store = ["splinter_store_t *store".to_owned()];
+        let listed: Vec<_> = store.into_iter().chain(parameters).collect();
+        writeln!(out, "{answer}{}({});", function.twin, listed.join(", ")).unwrap();
+    }
+}
+
+fn structure(out: &mut String, shape: &Shape) {
+    out.push('\n');
+    comment(out, "", shape.notes);
+    writeln!(out, "struct {} {{", shape.name).unwrap();
+    for (index, (notes, name, rust)) in shape.fields.iter().enumerate() {
+        comment(out, "    ", notes);
+        let aligned = match (index, shape.align) {
+            (0, align @ 1..) => format!("SPLINTER_ALIGNED({align}) "),
+            _ => String::new(),
+        };
+        match *rust {
+            "KeyRoom" => writeln!(out, "    {aligned}char {name}[SPLINTER_KEY_MAX];").unwrap(),
+            rust => writeln!(out, "    {aligned}{}{name};", c_type(rust)).unwrap(),
+        }
+    }
+    if shape.name == "splinter_slot_snapshot" {
+        out.push_str("#ifdef SPLINTER_EMBEDDINGS\n    /* Its vector; zero if it has none. */\n");
+        out.push_str("    float embedding[SPLINTER_EMBED_DIM];\n#endif\n");
+    }
+    writeln!(out, "}};\ntypedef struct {0} {0}_t;", shape.name).unwrap();
+}
+
+#[test]
+fn the_committed_header_is_what_the_definitions_say() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/include/splinter.h");
+    let written = write();
+    if std::env::var_os("SPLINTER_HEADER").is_some_and(|what| what == "write") {
+        std::fs::write(path, &written).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == written,
+        "{path} is not what the definitions say: SPLINTER_HEADER=write cargo test -p splinter-capi header writes it anew"
+    );
+}
+
+#[test]
+fn names_and_lines_fit() {
+    let header = write();
+    assert!(SPLINTER_KEY_MAX == 64 && header.contains("#define SPLINTER_KEY_MAX 64\n"));
+    for section in &crate::interface::SECTIONS {
+        for function in section.functions {
+            assert!(function.name.starts_with("splinter_"), "{}", function.name);
+            assert!(function.twin.is_empty() || function.twin.starts_with("splinter_store_"));
+        }
+    }
+}

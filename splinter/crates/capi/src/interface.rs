@@ -1,0 +1,242 @@
+//! The table of all functions: their names, their parameters, what is said of them in the header, and what stands behind
+//! them. Order and sections are the header's.
+
+use crate::args::{Handle, HeaderAt, In, Out, SlotAt, Text};
+use crate::opening::Naming::{Path, Plain};
+use crate::opening::Way::{Create, CreateOrOpen, Open, OpenOrCreate};
+use crate::settings::of_header;
+use crate::shapes::{BidSnapshot, HeaderSnapshot, SlotSnapshot, SlotSnapshotWithVector};
+use crate::slots::Visit;
+use crate::{bids, bus, opening, settings, signals, slots, values, vectors};
+use libc::{c_char, c_int, c_uint, c_ushort, c_void};
+
+/// The sections of the header, in order.
+#[cfg(test)]
+pub(crate) const SECTIONS: [crate::header::Section; 11] =
+    [OPENING, PATHS, VALUES, SLOTS, VECTORS, SETTINGS, TANDEMS, SIGNALS, BUS, SHARDS, CLOCK];
+
+interface! { OPENING = "Opening and closing";
+    /// Creates a store and makes it the process's own. A name is a store in /dev/shm; in the persistent library, and in
+    /// programs compiled with SPLINTER_PERSISTENT, it is a path.
+    /// Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be.
+    function splinter_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::own(Create, Plain, name, slots, len);
+    /// Opens a store and makes it the process's own, in place of the one before it, which is closed.
+    /// Fails with ENOENT if there is none, EINVAL if it is not a store.
+    function splinter_open(name: Text<'_>) -> c_int = |name| opening::own(Open, Plain, name, 0, 0);
+    /// Opens a store, or creates it if there is none.
+    function splinter_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::own(OpenOrCreate, Plain, name, slots, len);
+    /// Creates a store, or opens it if there is one.
+    function splinter_create_or_open(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::own(CreateOrOpen, Plain, name, slots, len);
+    /// Opens a store with its memory on a NUMA node and makes it the process's own. Returns the store's address, which
+    /// is that of its header, or NULL.
+    function splinter_open_numa(name: Text<'_>, node: c_int) -> *mut c_void = |name, node| opening::own_on_node(Plain, name, node);
+    /// Closes the process's own store. Its name stays, until it is unlinked.
+    function splinter_close() -> () = opening::close_own;
+    /// Creates a store. Returns a handle, or NULL.
+    function splinter_store_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::handle(Create, Plain, name, slots, len);
+    /// Opens a store. Returns a handle, or NULL.
+    function splinter_store_open(name: Text<'_>) -> Handle = |name| opening::handle(Open, Plain, name, 0, 0);
+    /// Opens a store, or creates it if there is none. Returns a handle, or NULL.
+    function splinter_store_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::handle(OpenOrCreate, Plain, name, slots, len);
+    /// Creates a store, or opens it if there is one. Returns a handle, or NULL.
+    function splinter_store_create_or_open(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::handle(CreateOrOpen, Plain, name, slots, len);
+    /// Opens a store with its memory on a NUMA node. Returns a handle, or NULL.
+    function splinter_store_open_numa(name: Text<'_>, node: c_int) -> Handle = |name, node| opening::handle_on_node(Plain, name, node);
+    /// Closes a store. Its handle is an error from then on, for every thread.
+    function splinter_store_close(store: Handle) -> () = opening::close;
+}
+
+interface! { PATHS = "The same by path, in either library";
+    /// Does what the function without _path does, on a file.
+    function splinter_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::own(Create, Path, path, slots, len);
+    /// Does what the function without _path does, on a file.
+    function splinter_open_path(path: Text<'_>) -> c_int = |path| opening::own(Open, Path, path, 0, 0);
+    /// Does what the function without _path does, on a file.
+    function splinter_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::own(OpenOrCreate, Path, path, slots, len);
+    /// Does what the function without _path does, on a file.
+    function splinter_create_or_open_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::own(CreateOrOpen, Path, path, slots, len);
+    /// Does what the function without _path does, on a file.
+    function splinter_open_numa_path(path: Text<'_>, node: c_int) -> *mut c_void = |path, node| opening::own_on_node(Path, path, node);
+    /// Does what the function without _path does, on a file.
+    function splinter_store_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::handle(Create, Path, path, slots, len);
+    /// Does what the function without _path does, on a file.
+    function splinter_store_open_path(path: Text<'_>) -> Handle = |path| opening::handle(Open, Path, path, 0, 0);
+    /// Does what the function without _path does, on a file.
+    function splinter_store_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::handle(OpenOrCreate, Path, path, slots, len);
+    /// Does what the function without _path does, on a file.
+    function splinter_store_create_or_open_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::handle(CreateOrOpen, Path, path, slots, len);
+    /// Does what the function without _path does, on a file.
+    function splinter_store_open_numa_path(path: Text<'_>, node: c_int) -> Handle = |path, node| opening::handle_on_node(Path, path, node);
+}
+
+interface! { VALUES = "Keys and values";
+    /// Sets the value of a key, which is created if missing; its type, labels and flags stay.
+    /// Fails with EAGAIN while another writes the key, EMSGSIZE for a value too long, ENOSPC if the store is full.
+    pair splinter_set, splinter_store_set(key: Text<'_>, bytes: In<'_, c_void>, len: usize) -> c_int = values::set;
+    /// Copies the value of a key to a buffer of cap bytes, and its length to *len, which may be NULL. With a NULL buffer
+    /// the length is all. Fails with ENOENT, and with EMSGSIZE if the buffer is too small; then *len is what it takes.
+    pair splinter_get, splinter_store_get(key: Text<'_>, buf: Out<'_, c_void>, cap: usize, len: Out<'_, usize>) -> c_int = values::get;
+    /// Removes a key. Returns the length its value had.
+    pair splinter_unset, splinter_store_unset(key: Text<'_>) -> c_int = values::unset;
+    /// Appends to the value of a key that is there, as a whole or not at all. *new_len, which may be NULL, is the length then.
+    pair splinter_append, splinter_store_append(key: Text<'_>, bytes: In<'_, c_void>, len: usize, new_len: Out<'_, usize>) -> c_int = values::append;
+    /// Fills an array with pointers to at most max keys, and *count with how many there are in it. The strings belong to
+    /// the calling thread: they last until it lists the keys of this store again, closes the store, or ends.
+    pair splinter_list, splinter_store_list(keys: Out<'_, *mut c_char>, max: usize, count: Out<'_, usize>) -> c_int = values::list;
+    /// Waits until a key changes, for ever with UINT64_MAX. Fails with ETIMEDOUT, and with ENOENT if there is no such key.
+    pair splinter_poll, splinter_store_poll(key: Text<'_>, timeout_ms: u64) -> c_int = values::poll;
+    /// Returns where the value of a key lies, or NULL. The bytes are whole while the key's epoch is *epoch or the one
+    /// change after it is made; whoever uses them looks at the epoch afterwards. The address lasts until the store is closed.
+    pair splinter_get_raw_ptr, splinter_store_get_raw_ptr(key: Text<'_>, len: Out<'_, usize>, epoch: Out<'_, u64>) -> *const c_void = values::raw_ptr;
+    /// Returns the epoch of a key: even, and higher after every change. 0: there is no such key.
+    pair splinter_get_epoch, splinter_store_get_epoch(key: Text<'_>) -> u64 = values::epoch;
+}
+
+interface! { SLOTS = "What a key has beside its value";
+    /// Raises the epoch of a key, and changes nothing else.
+    pair splinter_bump_slot, splinter_store_bump_slot(key: Text<'_>) -> c_int = slots::bump;
+    /// Clears the vector of a key, and publishes the key anew, so that whoever makes vectors makes it another.
+    pair splinter_retrain_slot, splinter_store_retrain_slot(key: Text<'_>) -> c_int = slots::retrain;
+    /// Gives a key a type, one of SPL_SLOT_TYPE_*. Fails with EPROTOTYPE if it is to be BIGUINT and is no number.
+    pair splinter_set_named_type, splinter_store_set_named_type(key: Text<'_>, kind: u16) -> c_int = slots::set_named_type;
+    /// Records a time of a key: epoch less offset, in any unit.
+    pair splinter_set_slot_time, splinter_store_set_slot_time(key: Text<'_>, which: c_ushort, epoch: u64, offset: usize) -> c_int = slots::set_slot_time;
+    /// Marks a key as the system's, by the flag SPL_SLOT_SYSTEM. The store treats it as any other.
+    pair splinter_set_as_system, splinter_store_set_as_system(key: Text<'_>) -> c_int = slots::set_as_system;
+    /// Changes the number of a BIGUINT key by an operation, SPL_OP_*, and the uint64_t at mask; NOT takes none.
+    /// Fails with EPROTOTYPE if the key is of another type.
+    pair splinter_integer_op, splinter_store_integer_op(key: Text<'_>, op: c_int, mask: In<'_, c_void>) -> c_int = slots::integer_op;
+    /// Adds labels to a key.
+    pair splinter_set_label, splinter_store_set_label(key: Text<'_>, mask: u64) -> c_int = slots::set_label;
+    /// Takes labels from a key.
+    pair splinter_unset_label, splinter_store_unset_label(key: Text<'_>, mask: u64) -> c_int = slots::unset_label;
+    /// Calls a function for each key that carries all labels of mask. It may call anything here.
+    function splinter_enumerate_matches(mask: u64, visit: Visit, data: *mut c_void) -> () = |mask, visit, data| slots::visit(crate::shelf::with_own(|store| slots::matches(store, mask)), visit, data);
+    /// Does what splinter_enumerate_matches does, on the store of a handle.
+    function splinter_store_enumerate_matches(store: Handle, mask: u64, visit: Visit, data: *mut c_void) -> () = |store: Handle, mask, visit, data| slots::visit(crate::shelf::with(store.serial(), |store| slots::matches(store, mask)), visit, data);
+    /// Takes a snapshot of what a slot says of its key; with SPLINTER_EMBEDDINGS the vector, too, zero if it has none.
+    pair splinter_get_slot_snapshot, splinter_store_get_slot_snapshot(key: Text<'_>, snapshot: Out<'_, SlotSnapshot>) -> c_int = slots::snapshot;
+    /// Fills a struct splinter_slot for a key.
+    pair splinter_get_slot, splinter_store_get_slot(key: Text<'_>, slot: SlotAt<'_>) -> c_int = slots::slot;
+    /// Sets flags of the key that a slot was filled for, and in the slot; in one that was not, there alone.
+    function splinter_slot_usr_set(slot: SlotAt<'_>, mask: u16) -> () = slots::usr_set;
+    /// Clears flags as splinter_slot_usr_set sets them.
+    function splinter_slot_usr_clear(slot: SlotAt<'_>, mask: u16) -> () = slots::usr_clear;
+    /// Tells whether any flag of mask is set: 1, or 0.
+    function splinter_slot_usr_test(slot: SlotConst<'_>, mask: u16) -> c_int = slots::usr_test;
+    /// Returns the flags.
+    function splinter_slot_usr_snapshot(slot: SlotConst<'_>) -> u16 = slots::usr_snapshot;
+}
+
+interface! { VECTORS = "Vectors" if "SPLINTER_EMBEDDINGS";
+    /// Sets the vector of a key that is there. Fails with EINVAL in a store of another dimension, EOPNOTSUPP in one without.
+    pair splinter_set_embedding, splinter_store_set_embedding(key: Text<'_>, vector: In<'_, f32>) -> c_int = vectors::set;
+    /// Copies the vector of a key. Fails with ENOENT if it has none.
+    pair splinter_get_embedding, splinter_store_get_embedding(key: Text<'_>, vector: Out<'_, f32>) -> c_int = vectors::get;
+    /// What splinter_get_slot_snapshot is in a program compiled with SPLINTER_EMBEDDINGS.
+    pair splinter_get_slot_snapshot_embedding, splinter_store_get_slot_snapshot_embedding(key: Text<'_>, snapshot: Out<'_, SlotSnapshotWithVector>) -> c_int = vectors::snapshot;
+}
+
+interface! { SETTINGS = "The store as a whole";
+    /// Sets the scrub level: 0 none, 1 hybrid, which new stores have, 2 full.
+    pair splinter_set_mop, splinter_store_set_mop(mode: c_uint) -> c_int = settings::set_mop;
+    /// Returns the scrub level.
+    pair splinter_get_mop, splinter_store_get_mop() -> c_int = settings::get_mop;
+    /// Sets the scrub level to full, with 1, or none, with 0.
+    pair splinter_set_av, splinter_store_set_av(mode: c_uint) -> c_int = settings::set_av;
+    /// Tells whether the scrub level is full: 1, or 0.
+    pair splinter_get_av, splinter_store_get_av() -> c_int = settings::get_av;
+    /// Zeroes every stale byte of the store, whatever the scrub level is.
+    pair splinter_purge, splinter_store_purge() -> () = settings::purge;
+    /// Takes a snapshot of the store's header.
+    pair splinter_get_header_snapshot, splinter_store_get_header_snapshot(snapshot: Out<'_, HeaderSnapshot>) -> c_int = settings::header_snapshot;
+    /// Returns the store's header, to be handed to the functions below: an address that nothing is to be read from.
+    pair splinter_get_header, splinter_store_get_header() -> HeaderAt = opening::header;
+    /// Sets bits of SPL_SYS_* and SPL_SUSR*.
+    function splinter_config_set(header: HeaderAt, mask: u8) -> () = |header, mask| of_header(header, |store| settings::config_set(store, mask));
+    /// Clears bits of SPL_SYS_* and SPL_SUSR*.
+    function splinter_config_clear(header: HeaderAt, mask: u8) -> () = |header, mask| of_header(header, |store| settings::config_clear(store, mask));
+    /// Tells whether any bit of mask is set: 1, or 0.
+    function splinter_config_test(header: HeaderConst, mask: u8) -> c_int = |header, mask| of_header(header, |store| settings::config_test(store, mask));
+    /// Returns all these bits.
+    function splinter_config_snapshot(header: HeaderConst) -> u8 = |header| of_header(header, settings::config_snapshot);
+    /// Sets flags of the store: SPL_FLAG_*. Flag 2 is the store's, and stays.
+    function splinter_flag_set(header: HeaderAt, mask: u32) -> () = |header, mask| of_header(header, |store| settings::flag_set(store, mask));
+    /// Clears flags of the store.
+    function splinter_flag_clear(header: HeaderAt, mask: u32) -> () = |header, mask| of_header(header, |store| settings::flag_clear(store, mask));
+    /// Tells whether any flag of mask is set: 1, or 0.
+    function splinter_flag_test(header: HeaderConst, mask: u32) -> c_int = |header, mask| of_header(header, |store| settings::flag_test(store, mask));
+    /// Returns all flags of the store.
+    function splinter_flag_snapshot(header: HeaderConst) -> u32 = |header| of_header(header, settings::flag_snapshot);
+}
+
+interface! { TANDEMS = "Tandems: keys published as one, named base, base.1, base.2 and so on";
+    /// Sets all orders of a tandem: readers of it see all of them or none.
+    pair splinter_client_set_tandem, splinter_store_client_set_tandem(base: Text<'_>, values: In<'_, *const c_void>, lens: In<'_, usize>, orders: u8) -> c_int = signals::set_tandem;
+    /// Removes all orders of a tandem.
+    pair splinter_client_unset_tandem, splinter_store_client_unset_tandem(base: Text<'_>, orders: u8) -> () = signals::unset_tandem;
+}
+
+interface! { SIGNALS = "Signals";
+    /// Has changes of a key signal a group. Fails with EINVAL if there is no such group.
+    pair splinter_watch_register, splinter_store_watch_register(key: Text<'_>, group: u8) -> c_int = signals::watch_register;
+    /// Takes a key out of a group.
+    pair splinter_watch_unregister, splinter_store_watch_unregister(key: Text<'_>, group: u8) -> c_int = signals::watch_unregister;
+    /// Has changes of keys that carry a label of mask signal a group.
+    pair splinter_watch_label_register, splinter_store_watch_label_register(mask: u64, group: u8) -> c_int = signals::watch_label_register;
+    /// Signals the groups of the key that a slot was filled for, each once.
+    function splinter_pulse_watchers(slot: SlotAt<'_>) -> () = signals::pulse_watchers;
+    /// Signals the groups of a key, each once.
+    pair splinter_pulse_keygroup, splinter_store_pulse_keygroup(key: Text<'_>) -> c_int = signals::pulse_keygroup;
+    /// Returns how often a group was signalled.
+    pair splinter_get_signal_count, splinter_store_get_signal_count(group: u8) -> u64 = signals::signal_count;
+}
+
+interface! { BUS = "The event bus: all changes of a store";
+    /// Arms the bus, for all processes and for good.
+    pair splinter_event_bus_init, splinter_store_event_bus_init() -> c_int = bus::init;
+    /// Returns a descriptor that is readable when something changed since, for poll and its kin; nothing is to be read
+    /// from it. Fails with ENODEV if the bus is not armed. A forked child opens one of its own.
+    pair splinter_event_bus_open, splinter_store_event_bus_open() -> c_int = bus::open;
+    /// Waits until something changed since the last wait on this descriptor, for ever with UINT64_MAX.
+    /// Fails with ETIMEDOUT, ENODEV if the bus is not armed, EINVAL for a descriptor that is not its.
+    pair splinter_event_bus_wait, splinter_store_event_bus_wait(fd: c_int, timeout_ms: u64) -> c_int = bus::wait;
+    /// Closes a descriptor; so does closing the store.
+    pair splinter_event_bus_close, splinter_store_event_bus_close(fd: c_int) -> () = bus::close;
+    /// Fills a mask with a bit for each slot that changed since this was last asked, and forgets them. Slot n has bit n
+    /// modulo the number of bits. Where too many changed to know which, all bits are set.
+    pair splinter_event_bus_get_dirty, splinter_store_event_bus_get_dirty(mask: Out<'_, u64>, words: usize) -> () = bus::get_dirty;
+}
+
+interface! { SHARDS = "Bids for advice on the store's memory";
+    /// Bids under an id of the caller's choice, not 0, for so many ticks of splinter_now; UINT64_MAX: without end.
+    /// The bid goes with the process and with the store's closing. Fails with EEXIST if the id is taken, ENOSPC if the
+    /// table is full.
+    pair splinter_shard_claim, splinter_store_shard_claim(id: u32, intent: u8, priority: u8, duration_ticks: u64) -> c_int = bids::claim;
+    /// Bids on behalf of a process, as of a time.
+    pair splinter_shard_claim_ex, splinter_store_shard_claim_ex(id: u32, pid: u32, intent: u8, priority: u8, duration_ticks: u64, claimed_at: u64) -> c_int = bids::claim_ex;
+    /// Renews this process's bid with other terms. Fails with ENOENT if there is none, EPERM if it is another's.
+    pair splinter_shard_rebid, splinter_store_shard_rebid(id: u32, intent: u8, priority: u8, duration_ticks: u64) -> c_int = bids::rebid;
+    /// Releases this process's bid.
+    pair splinter_shard_release, splinter_store_shard_release(id: u32) -> c_int = bids::release;
+    /// Returns the id of the bid that is elected, or 0, and puts its intent in *intent, which may be NULL.
+    pair splinter_shard_election, splinter_store_shard_election(intent: Out<'_, u8>) -> u32 = bids::election;
+    /// Tells whether the bid for an id is elected: 1, or 0.
+    pair splinter_shard_is_sovereign, splinter_store_shard_is_sovereign(id: u32) -> c_int = bids::is_sovereign;
+    /// Fills an array with at most max bids. Returns how many.
+    pair splinter_shard_table_snapshot, splinter_store_shard_table_snapshot(bids: Out<'_, BidSnapshot>, max: usize) -> c_int = bids::table_snapshot;
+    /// Advises the kernel on len bytes of the store at an address, or with NULL on all of it, once the caller's bid for
+    /// id is elected; advice is madvise's MADV_*. Fails with EAGAIN if another is and the timeout is 0, with ETIMEDOUT if
+    /// it was not elected for so many ticks.
+    pair splinter_madvise, splinter_store_madvise(id: u32, address: *mut c_void, len: usize, advice: c_int, timeout_ticks: u64) -> c_int = bids::madvise;
+}
+
+interface! { CLOCK = "The clock";
+    /// Returns the processor's time-stamp counter.
+    function splinter_now() -> u64 = || Ok(splinter::cycles());
+}
+
+/// As [`SlotAt`], of which nothing is changed.
+type SlotConst<'c> = SlotAt<'c>;
+/// As [`HeaderAt`].
+type HeaderConst = HeaderAt;

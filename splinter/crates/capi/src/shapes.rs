@@ -1,0 +1,283 @@
+//! The structures and constants of the interface, each said once, for Rust and for the header, which is made of what
+//! the macros keep of them.
+
+use splinter::{IntegerOp, Intent, KEY_MAX, Type};
+
+/// Declares a structure as C lays it out, with what the header says of it.
+macro_rules! shape {
+    ($about:ident, $(#[doc = $doc:literal])+ $(#[align = $align:literal])? struct $name:ident as $c_name:literal {
+        $($(#[doc = $field_doc:literal])+ $field:ident: $type:ty,)+
+    }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug)]
+        #[repr(C $(, align($align))?)]
+        pub(crate) struct $name {
+            $($(#[doc = $field_doc])+ pub(crate) $field: $type,)+
+        }
+
+        #[cfg(test)]
+        pub(crate) const $about: $crate::header::Shape = $crate::header::Shape {
+            notes: &[$($doc),+],
+            name: $c_name,
+            align: { #[allow(unused_mut, unused_assignments)] { let mut align = 0; $(align = $align;)? align } },
+            fields: &[$((&[$($field_doc),+], stringify!($field), stringify!($type))),+],
+        };
+    };
+}
+
+/// Declares constants, with what the header says of them.
+macro_rules! constants {
+    ($($(#[doc = $doc:literal])* $name:ident: $type:ty = $value:expr;)+) => {
+        $($(#[doc = $doc])* #[allow(dead_code, reason = "some are C's alone")] pub(crate) const $name: $type = $value;)+
+
+        /// The constants of the header, in order.
+        #[cfg(test)]
+        pub(crate) const CONSTANTS: &[$crate::header::Constant] = &[$($crate::header::Constant {
+            notes: &[$($doc),*],
+            name: stringify!($name),
+            value: $value as u64,
+        }),+];
+    };
+}
+
+constants! {
+    /// What every store begins with.
+    SPLINTER_MAGIC: u32 = 0x534C_4E54;
+    /// The version of the layout of stores.
+    SPLINTER_VER: u32 = 2;
+    /// Room for a key, with the NUL at its end.
+    SPLINTER_KEY_MAX: usize = KEY_MAX + 1;
+    /// Signal groups, numbered from 0.
+    SPLINTER_MAX_GROUPS: usize = 64;
+    /// Bids that a store's table holds.
+    SPLINTER_MAX_SHARDS: usize = 32;
+    /// Words of the mask that splinter_event_bus_get_dirty fills: a bit for a slot, of which others may share it.
+    SPLINTER_EVENT_BUS_MASK_WORDS: usize = 16;
+
+    /// Bits of splinter_config_*: the scrub level is full, or hybrid, or with neither none.
+    SPL_SYS_AUTO_SCRUB: u8 = 1;
+    SPL_SYS_HYBRID_SCRUB: u8 = 2;
+    /// Bits of splinter_config_* that are the program's; they are SPL_FLAG_USR1 to 4, too.
+    SPL_SUSR1: u8 = 1 << 4;
+    SPL_SUSR2: u8 = 1 << 5;
+    SPL_SUSR3: u8 = 1 << 6;
+    SPL_SUSR4: u8 = 1 << 7;
+
+    /// Bits of splinter_slot_usr_*: the program's.
+    SPL_FUSR1: u16 = 1;
+    SPL_FUSR2: u16 = 1 << 1;
+    SPL_FUSR3: u16 = 1 << 2;
+    SPL_FUSR4: u16 = 1 << 3;
+    SPL_FUSR5: u16 = 1 << 4;
+    SPL_FUSR6: u16 = 1 << 5;
+    SPL_FUSR7: u16 = 1 << 6;
+    SPL_FUSR8: u16 = 1 << 7;
+    /// The bit that splinter_set_as_system sets.
+    SPL_SLOT_SYSTEM: u16 = 1 << 15;
+
+    /// Types that splinter_set_named_type gives to keys.
+    SPL_SLOT_TYPE_VOID: u16 = 1;
+    SPL_SLOT_TYPE_BIGINT: u16 = 2;
+    SPL_SLOT_TYPE_BIGUINT: u16 = 4;
+    SPL_SLOT_TYPE_JSON: u16 = 8;
+    SPL_SLOT_TYPE_BINARY: u16 = 16;
+    SPL_SLOT_TYPE_IMGDATA: u16 = 32;
+    SPL_SLOT_TYPE_AUDIO: u16 = 64;
+    SPL_SLOT_TYPE_VARTEXT: u16 = 128;
+    SPL_SLOT_TYPE_VIDEO: u16 = 256;
+
+    /// Which time splinter_set_slot_time sets.
+    SPL_TIME_CTIME: u16 = 0;
+    SPL_TIME_ATIME: u16 = 1;
+
+    /// What a bidder intends to do with the store's memory.
+    SPL_INTENT_NONE: u8 = Intent::None as u8;
+    SPL_INTENT_WILLNEED: u8 = Intent::WillNeed as u8;
+    SPL_INTENT_SEQUENTIAL: u8 = Intent::Sequential as u8;
+    SPL_INTENT_RANDOM: u8 = Intent::Random as u8;
+    SPL_INTENT_DONTNEED: u8 = Intent::DontNeed as u8;
+}
+
+/// An operation's name, and what it is with an operand.
+type Operation = (&'static str, fn(u64) -> IntegerOp);
+
+/// The operations of `splinter_integer_op`, in the order of their numbers.
+pub(crate) const OPERATIONS: [Operation; 6] = [
+    ("SPL_OP_AND", IntegerOp::And),
+    ("SPL_OP_OR", IntegerOp::Or),
+    ("SPL_OP_XOR", IntegerOp::Xor),
+    ("SPL_OP_NOT", |_| IntegerOp::Not),
+    ("SPL_OP_INC", IntegerOp::Inc),
+    ("SPL_OP_DEC", IntegerOp::Dec),
+];
+
+/// Returns the type of which this is the bit.
+pub(crate) fn type_of_bit(bit: u16) -> Option<Type> {
+    if !bit.is_power_of_two() {
+        return None;
+    }
+    Type::ALL.get(bit.trailing_zeros() as usize).copied()
+}
+
+/// Returns the bit of a type.
+pub(crate) fn bit_of_type(kind: Type) -> u16 {
+    Type::ALL.iter().position(|one| *one == kind).map_or(SPL_SLOT_TYPE_VOID, |number| 1 << number)
+}
+
+/// Room for a key in C.
+pub(crate) type KeyRoom = [u8; SPLINTER_KEY_MAX];
+
+/// The dimension for which programs are compiled.
+pub(crate) const EMBED_DIM: usize = 768;
+
+shape! {
+    HEADER_SNAPSHOT,
+    /// What a store's header says.
+    struct HeaderSnapshot as "splinter_header_snapshot" {
+        /// SPLINTER_MAGIC.
+        magic: u32,
+        /// SPLINTER_VER.
+        version: u32,
+        /// How many keys the store holds at most.
+        slots: u32,
+        /// The longest value, in bytes.
+        max_val_sz: u32,
+        /// Changes published so far.
+        epoch: u64,
+        /// What splinter_config_snapshot returns.
+        core_flags: u8,
+        /// Zero.
+        reserved: u8,
+        /// The upper half of what splinter_flag_snapshot returns.
+        user_flags: u16,
+        /// Values that programs reported they could not make sense of.
+        parse_failures: u64,
+        /// The store's epoch when the last of them was reported.
+        last_failure_epoch: u64,
+    }
+}
+
+shape! {
+    SLOT_SNAPSHOT,
+    /// What a slot says of its key.
+    struct SlotSnapshot as "splinter_slot_snapshot" {
+        /// The hash by which the key is placed.
+        hash: u64,
+        /// Even, and higher after every change.
+        epoch: u64,
+        /// Where in the store its value begins, in bytes.
+        val_off: u64,
+        /// Its value's length in bytes.
+        val_len: u32,
+        /// Its type: one of SPL_SLOT_TYPE_*.
+        type_flag: u16,
+        /// Its flags: SPL_FUSR* and what else splinter_slot_usr_set has set.
+        user_flag: u16,
+        /// When the value was made, as splinter_set_slot_time said.
+        ctime: u64,
+        /// When the value was last used, as splinter_set_slot_time said.
+        atime: u64,
+        /// Its labels.
+        bloom: u64,
+        /// The key.
+        key: KeyRoom,
+    }
+}
+
+/// A snapshot with the vector behind it, as programs have it that are compiled with `SPLINTER_EMBEDDINGS`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct SlotSnapshotWithVector {
+    pub(crate) slot: SlotSnapshot,
+    pub(crate) embedding: [f32; EMBED_DIM],
+}
+
+// No room between the two: in C the vector is one more member.
+const _: () =
+    assert!(size_of::<SlotSnapshot>() == std::mem::offset_of!(SlotSnapshotWithVector, embedding));
+
+shape! {
+    SLOT,
+    /// A slot as a program has it: a description, which names the key of an open store that splinter_get_slot filled
+    /// it for. One that was never filled, all zero, is the program's own, and nothing but its user_flag is used.
+    #[align = 64]
+    struct Slot as "splinter_slot" {
+        /// The store's number in this process; 0: none.
+        store: u64,
+        /// As in struct splinter_slot_snapshot, when it was filled; so are those that follow.
+        hash: u64,
+        /// Even, and higher after every change.
+        epoch: u64,
+        /// The labels.
+        bloom: u64,
+        /// When the value was made.
+        ctime: u64,
+        /// When the value was last used.
+        atime: u64,
+        /// The value's length in bytes.
+        val_len: u32,
+        /// The type: one of SPL_SLOT_TYPE_*.
+        type_flag: u16,
+        /// The flags, which splinter_slot_usr_set and splinter_slot_usr_clear keep up to date.
+        user_flag: u16,
+        /// Zero.
+        reserved: u64,
+        /// The key.
+        key: KeyRoom,
+    }
+}
+
+shape! {
+    BID_SNAPSHOT,
+    /// A bid for advice on a store's memory.
+    struct BidSnapshot as "splinter_shard_bid_snapshot" {
+        /// What is bid for.
+        shard_id: u32,
+        /// The process the bid is said to be for.
+        pid: u32,
+        /// One of SPL_INTENT_*.
+        intent: u8,
+        /// The higher, the sooner it is elected.
+        priority: u8,
+        /// 1: it no longer holds.
+        expired: u8,
+        /// 1: it is elected.
+        sovereign: u8,
+        /// Zero.
+        reserved: u32,
+        /// For how many ticks of splinter_now it holds; UINT64_MAX: without end.
+        duration_tsc: u64,
+        /// When it was made or last renewed, by splinter_now.
+        claimed_at: u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_a_bit_of_its_own() {
+        for (number, kind) in Type::ALL.into_iter().enumerate() {
+            assert_eq!(type_of_bit(1 << number), Some(kind));
+            assert_eq!(type_of_bit(bit_of_type(kind)), Some(kind));
+        }
+        for no_type in [0, 3, 512, u16::MAX] {
+            assert_eq!(type_of_bit(no_type), None);
+        }
+    }
+
+    #[test]
+    fn operations_are_numbered_in_order() {
+        let apply = |op: usize| OPERATIONS[op].1(6);
+        let all = [
+            IntegerOp::And(6),
+            IntegerOp::Or(6),
+            IntegerOp::Xor(6),
+            IntegerOp::Not,
+            IntegerOp::Inc(6),
+            IntegerOp::Dec(6),
+        ];
+        assert!((0..6).all(|op| apply(op) == all[op]));
+    }
+}

@@ -1,0 +1,239 @@
+//! The open stores of the process: the one that functions without a handle mean, and those that have one. Knows what
+//! is open, not what is done with it.
+//!
+//! A store is called by its serial number, which is never given twice. Each thread keeps hold of the stores it
+//! has used, and the last of them at hand, so that a call needs neither a lock nor a count: what is at hand stays mapped
+//! until this very thread lets go of it, which it does when it next looks for a store that is not at hand, when it
+//! closes one, or when it ends. Another thread's close therefore ends no call, and takes back at once all that others
+//! could miss: lanes, bids and descriptors.
+
+// Opts in for what a thread has at hand, which it finds by its address.
+#![allow(unsafe_code)]
+
+use crate::bus::Bus;
+use crate::errno::Failure;
+use crate::fork::{self, Fresh, Whole};
+use crate::values::forget_list;
+use crate::writers::{Numbers, Writers};
+use splinter::{Error, Store, Writer};
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// An open store with all that a C program has of it.
+pub(crate) struct Entry {
+    pub(crate) serial: u64,
+    pub(crate) store: Store,
+    pub(crate) writers: Writers,
+    pub(crate) bus: Fresh<Bus>,
+    closed: AtomicBool,
+}
+
+/// Who is open. In a child it is what it was in the parent.
+static SHELF: Whole<Vec<Arc<Entry>>> = Whole::new(Vec::new());
+/// The serial number that was given last.
+static LAST: AtomicU64 = AtomicU64::new(0);
+/// The store that functions without a handle mean; 0: none.
+static OWN: AtomicU64 = AtomicU64::new(0);
+/// The numbers of the threads that write.
+static THREADS: Numbers = Numbers::new();
+
+/// What a thread has at hand.
+struct AtHand {
+    serial: Cell<u64>,
+    /// Of the store of that number, which `Kept` keeps.
+    entry: Cell<*const Entry>,
+    /// The thread's number, or one more than there can be.
+    thread: Cell<usize>,
+}
+
+/// What a thread keeps until it ends.
+#[derive(Default)]
+struct Kept {
+    entries: Vec<Arc<Entry>>,
+    thread: Option<usize>,
+}
+
+const NO_THREAD: usize = usize::MAX;
+
+thread_local! {
+    static AT_HAND: AtHand = const {
+        AtHand { serial: Cell::new(0), entry: Cell::new(ptr::null()), thread: Cell::new(NO_THREAD) }
+    };
+    static KEPT: RefCell<Kept> = RefCell::default();
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        forget_at_hand();
+        let Some(thread) = self.thread else { return };
+        AT_HAND.with(|at_hand| at_hand.thread.set(NO_THREAD));
+        for entry in &self.entries {
+            entry.writers.leave(thread);
+        }
+        THREADS.give_back(thread);
+    }
+}
+
+fn forget_at_hand() {
+    AT_HAND.with(|at_hand| {
+        at_hand.serial.set(0);
+        at_hand.entry.set(ptr::null());
+    });
+}
+
+impl Entry {
+    /// Calls `act` with a writer of the store.
+    #[inline]
+    pub(crate) fn write<R>(
+        &self,
+        act: impl FnMut(&mut Writer) -> Result<R, Error>,
+    ) -> Result<R, Failure> {
+        self.writers.with(&self.store, thread(), act)
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        // Acquire: whoever finds the store open may use what `close` takes back only later.
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Takes back what the store has been given.
+    fn end(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.writers.close();
+        self.bus.take().close();
+        for bid in self.store.bids().unwrap_or_default() {
+            // Those of others are not ours to release, and answer so.
+            let _ = self.store.release_bid(bid.id);
+        }
+    }
+}
+
+/// Returns the calling thread's number; threads beyond all numbers share the desks of others.
+#[inline]
+fn thread() -> usize {
+    match AT_HAND.with(|at_hand| at_hand.thread.get()) {
+        NO_THREAD => number_thread(),
+        thread => thread,
+    }
+}
+
+#[cold]
+fn number_thread() -> usize {
+    let number = KEPT.try_with(|kept| {
+        let mut kept = kept.try_borrow_mut().ok()?;
+        if kept.thread.is_none() {
+            kept.thread = THREADS.take();
+        }
+        kept.thread
+    });
+    match number {
+        Ok(Some(number)) => {
+            AT_HAND.with(|at_hand| at_hand.thread.set(number));
+            number
+        }
+        // None is left, or the thread is at its end.
+        _ => 0,
+    }
+}
+
+/// Puts a store on the shelf. Returns its serial number.
+pub(crate) fn add(store: Store) -> u64 {
+    fork::watch();
+    let serial = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    let writers = Writers::new(store.geometry().lanes);
+    let entry =
+        Entry { serial, store, writers, bus: Fresh::default(), closed: AtomicBool::new(false) };
+    let entry = Arc::new(entry);
+    SHELF.with(|shelf| shelf.push(entry));
+    serial
+}
+
+/// Makes a store the one that functions without a handle mean, and closes the one before it. Tells whether there
+/// was one.
+pub(crate) fn own(serial: u64) -> bool {
+    close(OWN.swap(serial, Ordering::AcqRel))
+}
+
+/// Closes the store that functions without a handle mean. Tells whether there was one.
+pub(crate) fn close_own() -> bool {
+    own(0)
+}
+
+/// Closes a store, if there is one of that number.
+pub(crate) fn close(serial: u64) -> bool {
+    let entry = SHELF.with(|shelf| {
+        let place = shelf.iter().position(|entry| entry.serial == serial)?;
+        Some(shelf.swap_remove(place))
+    });
+    let Some(entry) = entry else { return false };
+    let _ = OWN.compare_exchange(serial, 0, Ordering::AcqRel, Ordering::Relaxed);
+    entry.end();
+    forget_list(serial);
+    let _ = KEPT.try_with(|kept| kept.try_borrow_mut().map(|mut kept| kept.let_go()));
+    true
+}
+
+impl Kept {
+    /// Lets go of what is closed.
+    fn let_go(&mut self) {
+        forget_at_hand();
+        self.entries.retain(|entry| !entry.is_closed());
+    }
+}
+
+/// Calls `act` with the store that functions without a handle mean.
+#[inline(always)]
+pub(crate) fn with_own<R>(act: impl FnOnce(&Entry) -> Result<R, Failure>) -> Result<R, Failure> {
+    // Acquire: the store of this number is on the shelf.
+    with(OWN.load(Ordering::Acquire), act)
+}
+
+/// Calls `act` with a store. `act` calls nothing of the program's, which could close what is at hand.
+#[inline(always)]
+pub(crate) fn with<R>(
+    serial: u64,
+    act: impl FnOnce(&Entry) -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    let (last, entry) = AT_HAND.with(|at_hand| (at_hand.serial.get(), at_hand.entry.get()));
+    let mut found = None;
+    let entry = if last == serial && serial != 0 {
+        // SAFETY: `Kept` of this thread keeps the entry until the thread forgets what is at hand, and during `act` it
+        // does not.
+        unsafe { &*entry }
+    } else {
+        &**found.insert(find(serial)?)
+    };
+    if entry.is_closed() {
+        return Err(Failure::CALLER);
+    }
+    act(entry)
+}
+
+/// Looks a store up, and has it at hand from then on.
+#[cold]
+#[inline(never)]
+fn find(serial: u64) -> Result<Arc<Entry>, Failure> {
+    let found = find_where(|entry| entry.serial == serial);
+    // What the thread still keeps of others' closed stores goes now.
+    let _ = KEPT.try_with(|kept| {
+        let Ok(mut kept) = kept.try_borrow_mut() else { return };
+        kept.let_go();
+        let Some(entry) = &found else { return };
+        if !kept.entries.iter().any(|kept| Arc::ptr_eq(kept, entry)) {
+            kept.entries.push(Arc::clone(entry));
+        }
+        AT_HAND.with(|at_hand| {
+            at_hand.entry.set(Arc::as_ptr(entry));
+            at_hand.serial.set(serial);
+        });
+    });
+    found.ok_or(Failure::CALLER)
+}
+
+/// Finds the first open store of which something is true.
+pub(crate) fn find_where(is_it: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
+    SHELF.with(|shelf| shelf.iter().find(|entry| is_it(entry)).cloned())
+}

@@ -1,0 +1,67 @@
+//! Signal groups and tandems.
+
+use crate::args::{In, SlotAt, Text};
+use crate::errno::Failure;
+use crate::shelf::Entry;
+use crate::slots::with_slot;
+use libc::{c_int, c_void};
+use splinter::Error;
+
+pub(crate) fn watch_register(store: &Entry, key: Text<'_>, group: u8) -> Result<c_int, Failure> {
+    let key = key.key()?;
+    store.write(|writer| writer.register(key, group))?;
+    Ok(0)
+}
+
+pub(crate) fn watch_unregister(store: &Entry, key: Text<'_>, group: u8) -> Result<c_int, Failure> {
+    let key = key.key()?;
+    store.write(|writer| writer.unregister(key, group))?;
+    Ok(0)
+}
+
+pub(crate) fn watch_label_register(store: &Entry, mask: u64, group: u8) -> Result<c_int, Failure> {
+    store.store.register_labels(mask, group)?;
+    Ok(0)
+}
+
+pub(crate) fn pulse_keygroup(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
+    let key = key.key()?;
+    store.write(|writer| writer.pulse(key))?;
+    Ok(0)
+}
+
+pub(crate) fn pulse_watchers(slot: SlotAt<'_>) -> Result<(), Failure> {
+    let pulsed = with_slot(slot, |store, key| store.write(|writer| writer.pulse(key)))?;
+    pulsed.ok_or(Error::NotFound.into())
+}
+
+pub(crate) fn signal_count(store: &Entry, group: u8) -> Result<u64, Failure> {
+    store.store.signal_count(group).ok_or(Failure::ARGUMENT)
+}
+
+pub(crate) fn set_tandem(
+    store: &Entry,
+    base: Text<'_>,
+    values: In<'_, *const c_void>,
+    lens: In<'_, usize>,
+    orders: u8,
+) -> Result<c_int, Failure> {
+    let (base, orders) = (base.key()?, usize::from(orders));
+    let longest = store.store.geometry().max_value_len;
+    let pairs = values.slice(orders)?.iter().zip(lens.slice(orders)?);
+    let value = |(value, len): (&*const c_void, &usize)| match *len as u64 <= longest {
+        true => In::of(*value).bytes(*len),
+        false => Err(Error::ValueTooLong.into()),
+    };
+    let values = pairs.map(value).collect::<Result<Vec<_>, _>>()?;
+    store.write(|writer| writer.set_tandem(base, &values))?;
+    Ok(0)
+}
+
+pub(crate) fn unset_tandem(store: &Entry, base: Text<'_>, orders: u8) -> Result<(), Failure> {
+    let base = base.key()?;
+    match store.write(|writer| writer.unset_tandem(base, usize::from(orders)))? {
+        0 => Err(Error::NotFound.into()),
+        _ => Ok(()),
+    }
+}

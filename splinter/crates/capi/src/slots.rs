@@ -1,0 +1,197 @@
+//! What a key has beside its value: a type, times, labels, flags, an integer; and snapshots of all that.
+
+use crate::args::{In, Out, SlotAt, Text};
+use crate::errno::Failure;
+use crate::shapes::{
+    OPERATIONS, SPL_SLOT_SYSTEM, SPL_TIME_ATIME, SPL_TIME_CTIME, Slot, SlotSnapshot, bit_of_type,
+    type_of_bit,
+};
+use crate::shelf::{self, Entry};
+use crate::values::key_room;
+use libc::{c_char, c_int, c_ushort, c_void};
+use splinter::{Error, Key, Writer};
+use std::sync::atomic::Ordering;
+
+/// Changes something of a key.
+fn change(
+    store: &Entry,
+    key: Text<'_>,
+    mut act: impl FnMut(&mut Writer, &[u8]) -> Result<(), Error>,
+) -> Result<c_int, Failure> {
+    let key = key.key()?;
+    store.write(|writer| act(writer, key))?;
+    Ok(0)
+}
+
+pub(crate) fn bump(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
+    change(store, key, |writer, key| writer.bump(key))
+}
+
+pub(crate) fn retrain(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
+    change(store, key, |writer, key| writer.clear_vector(key))
+}
+
+pub(crate) fn set_named_type(store: &Entry, key: Text<'_>, bit: u16) -> Result<c_int, Failure> {
+    key.key()?;
+    let kind = type_of_bit(bit).ok_or(Failure::ARGUMENT)?;
+    change(store, key, |writer, key| writer.set_type(key, kind))
+}
+
+pub(crate) fn set_slot_time(
+    store: &Entry,
+    key: Text<'_>,
+    which: c_ushort,
+    epoch: u64,
+    offset: usize,
+) -> Result<c_int, Failure> {
+    key.key()?;
+    let processing = offset as u64;
+    match which {
+        SPL_TIME_CTIME => {
+            change(store, key, |writer, key| writer.set_ctime(key, epoch, processing))
+        }
+        SPL_TIME_ATIME => {
+            change(store, key, |writer, key| writer.set_atime(key, epoch, processing))
+        }
+        _ => Err(Failure::ARGUMENT),
+    }
+}
+
+pub(crate) fn set_as_system(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
+    change(store, key, |writer, key| writer.set_slot_flags(key, SPL_SLOT_SYSTEM).map(drop))
+}
+
+pub(crate) fn integer_op(
+    store: &Entry,
+    key: Text<'_>,
+    op: c_int,
+    mask: In<'_, c_void>,
+) -> Result<c_int, Failure> {
+    key.key()?;
+    let operation = usize::try_from(op).ok().and_then(|op| OPERATIONS.get(op));
+    let (name, operation) = operation.ok_or(Failure::ARGUMENT)?;
+    // Nothing is read for NOT, which needs no operand.
+    let operand = if *name == "SPL_OP_NOT" { 0 } else { mask.integer()? };
+    change(store, key, |writer, key| writer.integer(key, operation(operand)).map(drop))
+}
+
+pub(crate) fn set_label(store: &Entry, key: Text<'_>, mask: u64) -> Result<c_int, Failure> {
+    change(store, key, |writer, key| writer.label(key, mask))
+}
+
+pub(crate) fn unset_label(store: &Entry, key: Text<'_>, mask: u64) -> Result<c_int, Failure> {
+    change(store, key, |writer, key| writer.unlabel(key, mask))
+}
+
+/// What a program is called with for each key that it asked for.
+pub(crate) type Visit = Option<extern "C" fn(*const c_char, u64, *mut c_void)>;
+
+/// Collects the keys that carry all labels of `mask`, so that nothing of the store is in use while the program is
+/// called, which may do anything, closing it included.
+pub(crate) fn matches(store: &Entry, mask: u64) -> Result<Vec<(Key, u64)>, Failure> {
+    let mut found = Vec::new();
+    store.store.for_each_label(mask, |key, epoch| found.push((*key, epoch)));
+    Ok(found)
+}
+
+/// Calls the program for each of the keys that were found.
+pub(crate) fn visit(
+    found: Result<Vec<(Key, u64)>, Failure>,
+    visit: Visit,
+    data: *mut c_void,
+) -> Result<(), Failure> {
+    let visit = visit.ok_or(Failure::CALLER)?;
+    for (key, epoch) in found? {
+        visit(key_room(key.as_ref()).as_ptr().cast(), epoch, data);
+    }
+    Ok(())
+}
+
+pub(crate) fn look(store: &Entry, key: &[u8]) -> Result<SlotSnapshot, Failure> {
+    let seen = store.store.snapshot(key)?;
+    Ok(SlotSnapshot {
+        hash: seen.hash,
+        epoch: seen.epoch,
+        val_off: seen.value_offset,
+        val_len: seen.value_len as u32,
+        type_flag: bit_of_type(seen.kind),
+        user_flag: seen.user_flags,
+        ctime: seen.ctime,
+        atime: seen.atime,
+        bloom: seen.labels,
+        key: key_room(seen.key.as_ref()),
+    })
+}
+
+pub(crate) fn snapshot(
+    store: &Entry,
+    key: Text<'_>,
+    out: Out<'_, SlotSnapshot>,
+) -> Result<c_int, Failure> {
+    let (key, out) = (key.key()?, out.required()?);
+    out.put(look(store, key)?);
+    Ok(0)
+}
+
+pub(crate) fn slot(store: &Entry, key: Text<'_>, out: SlotAt<'_>) -> Result<c_int, Failure> {
+    let seen = look(store, key.key()?)?;
+    out.fill(Slot {
+        store: store.serial,
+        hash: seen.hash,
+        epoch: seen.epoch,
+        bloom: seen.bloom,
+        ctime: seen.ctime,
+        atime: seen.atime,
+        val_len: seen.val_len,
+        type_flag: seen.type_flag,
+        user_flag: seen.user_flag,
+        reserved: 0,
+        key: seen.key,
+    })?;
+    Ok(0)
+}
+
+/// Calls `act` with the open store and the key that a slot names. Returns nothing if it names none, and is the
+/// program's own.
+pub(crate) fn with_slot<R>(
+    slot: SlotAt<'_>,
+    act: impl FnOnce(&Entry, &[u8]) -> Result<R, Failure>,
+) -> Result<Option<R>, Failure> {
+    let Slot { store, key, .. } = slot.copy()?;
+    let len = key.iter().position(|byte| *byte == 0).unwrap_or(key.len());
+    if store == 0 || len == 0 {
+        return Ok(None);
+    }
+    shelf::with(store, |store| act(store, &key[..len])).map(Some)
+}
+
+pub(crate) fn usr_set(slot: SlotAt<'_>, mask: u16) -> Result<(), Failure> {
+    let flags = slot.flags()?;
+    let now = with_slot(slot, |store, key| store.write(|writer| writer.set_slot_flags(key, mask)))?;
+    match now {
+        Some(now) => flags.store(now, Ordering::Relaxed),
+        None => drop(flags.fetch_or(mask, Ordering::Relaxed)),
+    }
+    Ok(())
+}
+
+pub(crate) fn usr_clear(slot: SlotAt<'_>, mask: u16) -> Result<(), Failure> {
+    let flags = slot.flags()?;
+    let now =
+        with_slot(slot, |store, key| store.write(|writer| writer.clear_slot_flags(key, mask)))?;
+    match now {
+        Some(now) => flags.store(now, Ordering::Relaxed),
+        None => drop(flags.fetch_and(!mask, Ordering::Relaxed)),
+    }
+    Ok(())
+}
+
+pub(crate) fn usr_snapshot(slot: SlotAt<'_>) -> Result<u16, Failure> {
+    let flags = slot.flags()?;
+    let now = with_slot(slot, |store, key| Ok(store.store.snapshot(key)?.user_flags))?;
+    Ok(now.unwrap_or_else(|| flags.load(Ordering::Relaxed)))
+}
+
+pub(crate) fn usr_test(slot: SlotAt<'_>, mask: u16) -> Result<c_int, Failure> {
+    Ok(c_int::from(usr_snapshot(slot)? & mask != 0))
+}

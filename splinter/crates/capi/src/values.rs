@@ -1,0 +1,160 @@
+//! Keys and their values: setting, getting, appending, removing, listing, waiting for a change.
+
+use crate::args::{In, Out, Text};
+use crate::errno::Failure;
+use crate::shapes::{KeyRoom, SPLINTER_KEY_MAX};
+use crate::shelf::Entry;
+use libc::{c_char, c_int, c_void};
+use splinter::{Error, Store};
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+/// Returns `len` bytes that are to become part of a value, unless they are too many for one.
+#[inline(always)]
+fn value<'c>(store: &Store, bytes: In<'c, c_void>, len: usize) -> Result<&'c [u8], Failure> {
+    // Looked at first, so that nobody makes a slice of what is not there.
+    if len as u64 > store.geometry().max_value_len {
+        bytes.bytes(0)?;
+        return Err(Error::ValueTooLong.into());
+    }
+    bytes.bytes(len)
+}
+
+#[inline]
+pub(crate) fn set(
+    store: &Entry,
+    key: Text<'_>,
+    bytes: In<'_, c_void>,
+    len: usize,
+) -> Result<c_int, Failure> {
+    let (key, value) = (key.key()?, value(&store.store, bytes, len)?);
+    store.write(|writer| writer.set(key, value))?;
+    Ok(0)
+}
+
+#[inline(always)]
+pub(crate) fn get(
+    store: &Entry,
+    key: Text<'_>,
+    buf: Out<'_, c_void>,
+    cap: usize,
+    len: Out<'_, usize>,
+) -> Result<c_int, Failure> {
+    let key = key.key()?;
+    if buf.is_null() {
+        return get_len(store, key, len);
+    }
+    let longest = store.store.geometry().max_value_len;
+    match store.store.get(key, buf.bytes(cap.min(longest as usize))?) {
+        Ok(got) => {
+            len.put(got);
+            Ok(0)
+        }
+        Err(error) => get_failed(error, len),
+    }
+}
+
+#[cold]
+fn get_len(store: &Entry, key: &[u8], len: Out<'_, usize>) -> Result<c_int, Failure> {
+    len.put(store.store.value_len(key)?);
+    Ok(0)
+}
+
+#[cold]
+fn get_failed(error: Error, len: Out<'_, usize>) -> Result<c_int, Failure> {
+    if let Error::BufferTooSmall { needed } = error {
+        len.put(needed);
+    }
+    Err(error.into())
+}
+
+pub(crate) fn unset(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
+    let key = key.key()?;
+    let len = store.write(|writer| writer.unset(key))?;
+    Ok(len.try_into().unwrap_or(c_int::MAX))
+}
+
+pub(crate) fn append(
+    store: &Entry,
+    key: Text<'_>,
+    bytes: In<'_, c_void>,
+    len: usize,
+    new_len: Out<'_, usize>,
+) -> Result<c_int, Failure> {
+    let (key, tail) = (key.key()?, value(&store.store, bytes, len)?);
+    new_len.put(store.write(|writer| writer.append(key, tail))?);
+    Ok(0)
+}
+
+/// The keys that a thread listed last in a store.
+struct Listing {
+    serial: u64,
+    keys: Vec<KeyRoom>,
+}
+
+thread_local! {
+    static LISTINGS: RefCell<Vec<Listing>> = RefCell::default();
+}
+
+/// Copies a key as C has it.
+pub(crate) fn key_room(key: &[u8]) -> KeyRoom {
+    let mut room: KeyRoom = [0; SPLINTER_KEY_MAX];
+    room[..key.len()].copy_from_slice(key);
+    room
+}
+
+pub(crate) fn list(
+    store: &Entry,
+    keys: Out<'_, *mut c_char>,
+    max: usize,
+    count: Out<'_, usize>,
+) -> Result<c_int, Failure> {
+    let (keys, count) = (keys.required()?, count.required()?);
+    let listed: Vec<_> = store.store.keys().take(max).map(|key| key_room(key.as_ref())).collect();
+    LISTINGS
+        .try_with(|listings| {
+            let mut listings = listings.try_borrow_mut().map_err(|_| Failure::of(libc::EAGAIN))?;
+            listings.retain(|listing| listing.serial != store.serial);
+            listings.push(Listing { serial: store.serial, keys: listed });
+            let listed = &mut listings.last_mut().ok_or(Failure::PANIC)?.keys;
+            count.put(listed.len());
+            keys.put_all(listed.iter_mut().map(|key| key.as_mut_ptr().cast()))?;
+            Ok(0)
+        })
+        .unwrap_or(Err(Failure::of(libc::EAGAIN)))
+}
+
+/// Forgets what this thread listed in a store that it closes.
+pub(crate) fn forget_list(serial: u64) {
+    let _ = LISTINGS.try_with(|listings| {
+        if let Ok(mut listings) = listings.try_borrow_mut() {
+            listings.retain(|listing| listing.serial != serial);
+        }
+    });
+}
+
+/// Returns when a wait of so many milliseconds ends; never, if that is farther than the clock goes.
+pub(crate) fn deadline(timeout_ms: u64) -> Option<Instant> {
+    Instant::now().checked_add(Duration::from_millis(timeout_ms)).filter(|_| timeout_ms != u64::MAX)
+}
+
+pub(crate) fn poll(store: &Entry, key: Text<'_>, timeout_ms: u64) -> Result<c_int, Failure> {
+    store.store.poll(key.key()?, deadline(timeout_ms))?;
+    Ok(0)
+}
+
+pub(crate) fn raw_ptr(
+    store: &Entry,
+    key: Text<'_>,
+    len: Out<'_, usize>,
+    epoch: Out<'_, u64>,
+) -> Result<*const c_void, Failure> {
+    let view = store.store.view(key.key()?)?;
+    len.put(view.len());
+    epoch.put(view.epoch());
+    Ok(view.as_ptr().cast())
+}
+
+pub(crate) fn epoch(store: &Entry, key: Text<'_>) -> Result<u64, Failure> {
+    Ok(store.store.epoch(key.key()?)?)
+}

@@ -1,0 +1,55 @@
+//! Vectors. C programs are compiled for one dimension, and hand over an address alone: a store of another dimension
+//! is refused.
+
+use crate::args::{In, Out, Text};
+use crate::errno::Failure;
+use crate::shapes::{EMBED_DIM, SlotSnapshot, SlotSnapshotWithVector};
+use crate::shelf::Entry;
+use crate::slots;
+use libc::c_int;
+use splinter::Error;
+
+fn check_dimension(store: &Entry) -> Result<(), Failure> {
+    match store.store.geometry().vector_dim as usize {
+        EMBED_DIM => Ok(()),
+        0 => Err(Failure::of(libc::EOPNOTSUPP)),
+        _ => Err(Error::WrongDimension.into()),
+    }
+}
+
+pub(crate) fn set(store: &Entry, key: Text<'_>, vector: In<'_, f32>) -> Result<c_int, Failure> {
+    let (key, vector) = (key.key()?, vector.slice(EMBED_DIM)?);
+    check_dimension(store)?;
+    store.write(|writer| writer.set_vector(key, vector))?;
+    Ok(0)
+}
+
+pub(crate) fn get(store: &Entry, key: Text<'_>, out: Out<'_, f32>) -> Result<c_int, Failure> {
+    let (key, out) = (key.key()?, out.numbers(EMBED_DIM)?);
+    check_dimension(store)?;
+    store.store.vector(key, out)?;
+    Ok(0)
+}
+
+/// Takes a snapshot with the vector: of one epoch, and zeroes where there is none.
+pub(crate) fn snapshot(
+    store: &Entry,
+    key: Text<'_>,
+    out: Out<'_, SlotSnapshotWithVector>,
+) -> Result<c_int, Failure> {
+    let (key, out) = (key.key()?, out.required()?);
+    let slot: SlotSnapshot = slots::look(store, key)?;
+    let mut embedding = [0.0; EMBED_DIM];
+    if check_dimension(store).is_ok() {
+        match store.store.vector(key, &mut embedding) {
+            Ok(()) | Err(Error::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Changed between the two looks.
+        if store.store.epoch(key)? != slot.epoch {
+            return Err(Error::Again.into());
+        }
+    }
+    out.put(SlotSnapshotWithVector { slot, embedding });
+    Ok(0)
+}

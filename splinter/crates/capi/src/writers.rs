@@ -1,0 +1,189 @@
+//! The writers of an open store. A writer holds one of the store's lanes and serves one thread at a time; C programs
+//! know neither. Each thread that writes gets a writer of its own, which goes when the thread ends; where the lanes do
+//! not suffice, threads take turns.
+
+use crate::errno::Failure;
+use crate::fork::{Fresh, Taken};
+use splinter::{Error, Store, StoreError, Writer};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// A place for a writer, on lines of its own: its thread takes it for every call.
+#[derive(Default)]
+#[repr(align(128))]
+struct Desk(Fresh<Option<Box<Writer>>>);
+
+/// The writers of one open store.
+pub(crate) struct Writers {
+    /// As many as the store has lanes. The threads of the process have numbers, and each begins to look at its own.
+    desks: Box<[Desk]>,
+    closed: AtomicBool,
+}
+
+impl Writers {
+    /// Makes room for the writers of a store with `lanes` lanes.
+    pub(crate) fn new(lanes: u32) -> Self {
+        Self {
+            desks: (0..lanes).map(|_| Desk::default()).collect(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Calls `act` with a writer.
+    #[inline]
+    pub(crate) fn with<R>(
+        &self,
+        store: &Store,
+        thread: usize,
+        mut act: impl FnMut(&mut Writer) -> Result<R, Error>,
+    ) -> Result<R, Failure> {
+        loop {
+            let mut desk = self.desk(store, thread)?;
+            let Some(writer) = desk.as_mut() else { continue };
+            match act(writer) {
+                // The parent's; nothing was done. This process registers its own.
+                Err(Error::Forked) => *desk = None,
+                answer => return Ok(answer?),
+            }
+        }
+    }
+
+    /// Takes a desk with a writer.
+    #[inline]
+    fn desk(
+        &self,
+        store: &Store,
+        thread: usize,
+    ) -> Result<Taken<'_, Option<Box<Writer>>>, Failure> {
+        if let Some(desk) = self.desks[thread % self.desks.len()].0.try_take()
+            && desk.is_some()
+        {
+            return Ok(desk);
+        }
+        self.find_desk(store, thread)
+    }
+
+    /// Registers a writer at the first desk that is free and has none, from the thread's own on; where no lane is
+    /// left, waits for a turn with a writer that is there.
+    #[cold]
+    fn find_desk(
+        &self,
+        store: &Store,
+        thread: usize,
+    ) -> Result<Taken<'_, Option<Box<Writer>>>, Failure> {
+        let mut no_lane: Option<StoreError> = None;
+        loop {
+            let mut somebody_writes = false;
+            for step in 0..self.desks.len() {
+                let desk = &self.desks[(thread + step) % self.desks.len()].0;
+                let Some(mut desk) = desk.try_take() else {
+                    somebody_writes = true;
+                    continue;
+                };
+                // Acquire: whoever finds a desk cleared by `close` finds this set.
+                if self.closed.load(Ordering::Acquire) {
+                    return Err(Failure::CALLER);
+                }
+                if desk.is_none() && no_lane.is_none() {
+                    match store.writer() {
+                        Ok(writer) => *desk = Some(Box::new(writer)),
+                        Err(error @ StoreError::NoLane { .. }) => no_lane = Some(error),
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                if desk.is_some() {
+                    return Ok(desk);
+                }
+            }
+            match no_lane.take() {
+                // All lanes are other processes'.
+                Some(error) if !somebody_writes => return Err(error.into()),
+                _ => std::thread::yield_now(),
+            }
+        }
+    }
+
+    /// Gives back the lane of a thread that ends.
+    pub(crate) fn leave(&self, thread: usize) {
+        if let Some(desk) = self.desks.get(thread)
+            && let Some(mut desk) = desk.0.try_take()
+        {
+            *desk = None;
+        }
+    }
+
+    /// Gives back all lanes, each once whoever writes by it is done; no writer is registered any more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        for desk in &self.desks {
+            *desk.0.take() = None;
+        }
+    }
+}
+
+/// Numbers for threads, of which each has the lowest that is free: so few desks are used, whatever comes and goes.
+pub(crate) struct Numbers([AtomicU64; 16]);
+
+impl Numbers {
+    pub(crate) const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; 16])
+    }
+
+    /// Takes a number; none if more threads write than there are.
+    pub(crate) fn take(&self) -> Option<usize> {
+        for (place, word) in self.0.iter().enumerate() {
+            let mut bits = word.load(Ordering::Relaxed);
+            while bits != u64::MAX {
+                let free = bits.trailing_ones();
+                // Relaxed: a number leads to a desk, and that is what orders.
+                let (next, relaxed) = (bits | 1 << free, Ordering::Relaxed);
+                match word.compare_exchange_weak(bits, next, relaxed, relaxed) {
+                    Ok(_) => return Some(place * 64 + free as usize),
+                    Err(now) => bits = now,
+                }
+            }
+        }
+        None
+    }
+
+    /// Gives a number back.
+    pub(crate) fn give_back(&self, number: usize) {
+        self.0[number / 64].fetch_and(!(1 << (number % 64)), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use splinter::{Config, Geometry};
+
+    #[test]
+    fn threads_have_the_lowest_numbers_that_are_free() {
+        let numbers = Numbers::new();
+        assert!((0..1024).all(|number| numbers.take() == Some(number)));
+        assert_eq!(numbers.take(), None);
+        numbers.give_back(700);
+        numbers.give_back(65);
+        assert_eq!((numbers.take(), numbers.take(), numbers.take()), (Some(65), Some(700), None));
+    }
+
+    #[test]
+    fn more_threads_than_lanes_take_turns_and_a_store_without_a_lane_refuses() {
+        let geometry = Geometry { slots: 8, lanes: 2, ..Geometry::default() };
+        let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
+        let writers = Writers::new(2);
+        let set = |thread| writers.with(&store, thread, |writer| writer.set("key", b"value"));
+        assert!((0..6).all(|thread| set(thread).is_ok()));
+        // Both lanes are ours: another process finds none, and we find ours again.
+        assert!(matches!(store.writer(), Err(StoreError::NoLane { .. })));
+        assert!(set(5).is_ok());
+        writers.leave(0);
+        writers.leave(1);
+        let others = (store.writer().unwrap(), store.writer().unwrap());
+        assert_eq!(set(3), Err(Failure::of(libc::ENOSPC)));
+        drop(others);
+        assert_eq!(set(3), Ok(()));
+        writers.close();
+        assert_eq!(set(3), Err(Failure::CALLER));
+        assert!(store.writer().is_ok());
+    }
+}

@@ -1,0 +1,343 @@
+//! The C library as C programs have it: those beside this, in `c/`, and the examples, compiled as C11 and as C++17,
+//! linked with either library, shared or static, and run. This knows compilers and processes, and nothing of stores.
+//!
+//! `SPLINTER_C_FLAGS` adds flags for the compiler, and `SPLINTER_C_RUNNER` is what programs are run by: so `ci/capi` has
+//! the same tests run under Valgrind and with sanitizers.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+const HERE: &str = env!("CARGO_MANIFEST_DIR");
+/// How long a program may take, under whatever runs it.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Whether something runs the programs that takes its time: it has the same programs, but each only as C.
+fn is_watched() -> bool {
+    std::env::var_os("SPLINTER_C_RUNNER").is_some()
+}
+
+/// A language, its compiler, and what makes it strict.
+#[derive(Clone, Copy, PartialEq)]
+enum Language {
+    C,
+    Cpp,
+}
+
+/// Which of the two libraries, and how it is linked.
+#[derive(Clone, Copy)]
+enum Library {
+    Shared(&'static str),
+    Static(&'static str),
+}
+
+const MEMORY: Library = Library::Shared("splinter");
+const PERSISTENT: Library = Library::Shared("splinter_p");
+
+/// The folder with both libraries, under their names, built once.
+fn libraries() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        // Cargo builds them for no test. The profile is that of this test.
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--locked", "--message-format", "json", "--target-dir"]);
+        build.arg(scratch.parent().unwrap());
+        build.args(["-p", "splinter-capi", "-p", "splinter-capi-persistent"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        let output = build.current_dir(HERE).stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "the libraries are not built");
+        let told = String::from_utf8(output.stdout).unwrap();
+        let find = |name: &str| {
+            let file = told.split('"').find(|part| part.ends_with(&format!("/lib{name}")));
+            PathBuf::from(file.unwrap_or_else(|| panic!("cargo built no lib{name}")))
+        };
+        // What earlier runs left.
+        for entry in fs::read_dir(scratch).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap_or_default();
+            let pid = name.strip_prefix("c-");
+            if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        let folder = scratch.join(format!("c-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        for (built, name) in [("splinter_c", "splinter"), ("splinter_c_p", "splinter_p")] {
+            let shared = find(&format!("{built}.so"));
+            symlink(&shared, folder.join(format!("lib{name}.so"))).unwrap();
+            symlink(&shared, folder.join(format!("lib{name}.so.1"))).unwrap();
+            symlink(find(&format!("{built}.a")), folder.join(format!("lib{name}.a"))).unwrap();
+        }
+        folder
+    })
+}
+
+/// A program, compiled, which goes with this.
+struct Program(PathBuf);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn unique() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Program {
+    /// Compiles a program, without a warning. Returns nothing where its language is left out, or has no compiler.
+    fn compile(
+        source: &str,
+        language: Language,
+        defines: &[&str],
+        library: Library,
+    ) -> Option<Self> {
+        if language == Language::Cpp && is_watched() {
+            return None;
+        }
+        let (compiler, standard) = match language {
+            Language::C => ("cc", ["-x", "c", "-std=c11"]),
+            Language::Cpp => ("c++", ["-x", "c++", "-std=c++17"]),
+        };
+        let folder = libraries();
+        let program = Self(folder.join(format!("program-{}", unique())));
+        let mut compile = Command::new(compiler);
+        compile.args(standard).args(["-Wall", "-Wextra", "-Werror", "-pedantic", "-g", "-O1"]);
+        compile.args(defines.iter().map(|define| format!("-D{define}")));
+        compile.arg("-D_DEFAULT_SOURCE");
+        compile.args(std::env::var("SPLINTER_C_FLAGS").unwrap_or_default().split_whitespace());
+        compile.arg("-I").arg(Path::new(HERE).join("include"));
+        compile.arg(Path::new(HERE).join(source)).args(["-x", "none"]);
+        match library {
+            Library::Shared(name) => {
+                compile.arg("-L").arg(folder).arg(format!("-l{name}"));
+                compile.arg(format!("-Wl,-rpath,{}", folder.display()));
+            }
+            Library::Static(name) => {
+                compile.arg(folder.join(format!("lib{name}.a"))).args(["-ldl", "-lm"]);
+            }
+        }
+        compile.args(["-lpthread", "-o"]).arg(&program.0);
+        match compile.output() {
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{source} as {compiler} has it: {said}");
+                Some(program)
+            }
+            Err(error) if language == Language::Cpp => {
+                skipped(&format!("C++ programs: c++ cannot be run: {error}"));
+                None
+            }
+            Err(error) => panic!("cc cannot be run: {error}"),
+        }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let runner = std::env::var("SPLINTER_C_RUNNER").unwrap_or_default();
+        let mut words = runner.split_whitespace().map(Path::new).chain([self.0.as_path()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).args(args).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn start(&self, args: &[&str]) -> Running {
+        Running(Some(self.command(args).spawn().unwrap()))
+    }
+
+    /// Runs the program to its end, which must be good. Returns what it printed.
+    fn run(&self, args: &[&str]) -> String {
+        self.start(args).end()
+    }
+}
+
+/// A program at work, which is ended if it does not end.
+struct Running(Option<Child>);
+
+impl Running {
+    fn end(mut self) -> String {
+        let mut child = self.0.take().unwrap();
+        let (limit, pid) = (Instant::now() + LIMIT, child.id());
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() >= limit {
+                let _ = child.kill();
+                panic!("process {pid} did not end");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", output.status);
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A name that nobody else has, and what is left under it removed.
+struct Name {
+    name: String,
+    path: PathBuf,
+}
+
+impl Name {
+    fn shared() -> Self {
+        let name = format!("splinter-capi-{}-{}", std::process::id(), unique());
+        Self { path: Path::new("/dev/shm").join(&name), name }
+    }
+
+    fn file() -> Self {
+        let path = libraries().join(format!("store-{}", unique()));
+        Self { name: path.to_str().unwrap().to_owned(), path }
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Says why something cannot be run here, where `ci/unit` asks for it.
+fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+    if let Some(path) = std::env::var_os("SPLINTER_TEST_SKIPS") {
+        let mut file = fs::File::options().append(true).create(true).open(path).unwrap();
+        writeln!(file, "{why}").unwrap();
+    }
+}
+
+/// Runs a program that ends with "held", on a store of its own, which has to be where its name says.
+fn holds(
+    source: &str,
+    language: Language,
+    defines: &[&str],
+    library: Library,
+    name: &Name,
+    args: &[&str],
+) {
+    let Some(program) = Program::compile(source, language, defines, library) else { return };
+    let args: Vec<_> = [name.name.as_str()].into_iter().chain(args.iter().copied()).collect();
+    assert_eq!(program.run(&args), "held\n");
+    assert!(name.path.exists(), "the store is not {}", name.path.display());
+}
+
+#[test]
+fn every_function_does_what_it_says_and_refuses_what_it_must() {
+    holds(
+        "tests/c/behaviour.c",
+        Language::C,
+        &["SPLINTER_EMBEDDINGS"],
+        MEMORY,
+        &Name::shared(),
+        &[],
+    );
+    holds(
+        "tests/c/behaviour.c",
+        Language::Cpp,
+        &["SPLINTER_EMBEDDINGS"],
+        MEMORY,
+        &Name::shared(),
+        &[],
+    );
+    holds("tests/c/behaviour.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
+}
+
+#[test]
+fn every_function_does_so_on_the_store_of_a_handle() {
+    let defines = ["HANDLE", "SPLINTER_EMBEDDINGS"];
+    holds("tests/c/behaviour.c", Language::C, &defines, MEMORY, &Name::shared(), &[]);
+    holds("tests/c/behaviour.c", Language::Cpp, &["HANDLE"], MEMORY, &Name::shared(), &[]);
+}
+
+#[test]
+fn names_are_paths_in_the_persistent_library_and_where_a_program_says_so() {
+    holds(
+        "tests/c/behaviour.c",
+        Language::C,
+        &["SPLINTER_EMBEDDINGS"],
+        PERSISTENT,
+        &Name::file(),
+        &[],
+    );
+    holds("tests/c/behaviour.c", Language::C, &["SPLINTER_PERSISTENT"], MEMORY, &Name::file(), &[]);
+    holds(
+        "tests/c/behaviour.c",
+        Language::Cpp,
+        &["SPLINTER_PERSISTENT", "HANDLE"],
+        MEMORY,
+        &Name::file(),
+        &[],
+    );
+}
+
+#[test]
+fn the_static_libraries_are_whole() {
+    holds("tests/c/old.c", Language::C, &[], Library::Static("splinter"), &Name::shared(), &[]);
+    holds("tests/c/old.c", Language::C, &[], Library::Static("splinter_p"), &Name::file(), &[]);
+}
+
+#[test]
+fn a_program_for_the_original_compiles_as_it_is() {
+    for language in [Language::C, Language::Cpp] {
+        for defines in
+            [&[][..], &["SPLINTER_EMBEDDINGS"], &["SPLINTER_EMBEDDINGS", "SPLINTER_PERSISTENT"]]
+        {
+            let name = if defines.len() == 2 { Name::file() } else { Name::shared() };
+            holds("tests/c/old.c", language, defines, MEMORY, &name, &[]);
+        }
+    }
+}
+
+#[test]
+fn thirty_two_threads_use_one_store_while_it_is_opened_and_closed() {
+    let rounds = if is_watched() { "20" } else { "1000" };
+    holds("tests/c/threads.c", Language::C, &[], MEMORY, &Name::shared(), &[rounds]);
+}
+
+#[test]
+fn two_processes_and_forked_children_share_a_store() {
+    holds("tests/c/processes.c", Language::C, &[], MEMORY, &Name::shared(), &["first"]);
+}
+
+#[test]
+fn the_examples_say_what_they_are_told() {
+    for language in [Language::C, Language::Cpp] {
+        let compile =
+            |name: &str| Program::compile(&format!("examples/{name}.c"), language, &[], MEMORY);
+        let all = ["writer", "reader", "subscriber", "publisher"].map(compile);
+        let [Some(writer), Some(reader), Some(subscriber), Some(publisher)] = all else { return };
+        let (store, bus) = (Name::shared(), Name::shared());
+        assert_eq!(writer.run(&[&store.name]), "set user:prompt\n");
+        let read = reader.run(&[&store.name]);
+        assert_eq!(read, "user:prompt is: Tell me a joke about computers.\n");
+
+        let waiting = subscriber.start(&[&bus.name]);
+        // The subscriber may not wait yet; so it is published until it has heard.
+        let mut heard = waiting;
+        let limit = Instant::now() + LIMIT;
+        while heard.0.as_mut().unwrap().try_wait().unwrap().is_none() {
+            assert!(Instant::now() < limit, "the subscriber heard nothing");
+            assert_eq!(publisher.run(&[&bus.name]), "published llm:response\n");
+        }
+        let told = heard.end();
+        let said = "waiting for llm:response\nllm:response is: Why was the computer cold? It left its Windows open.\n";
+        assert_eq!(told, said);
+    }
+}

@@ -1,0 +1,728 @@
+/* Every function and every error, on a store of its own. Compiled twice: for the functions without a handle, and with
+ * HANDLE for those that take one. The first argument is a name that nobody else has; in the persistent library, a path. */
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#ifdef HANDLE
+static splinter_store_t *store;
+#define CALL(name, ...) splinter_store_##name(store, __VA_ARGS__)
+#define CALL0(name) splinter_store_##name(store)
+#define CREATE(name, slots, len) ((store = splinter_store_create(name, slots, len)) != NULL ? 0 : -1)
+#define OPEN(name) ((store = splinter_store_open(name)) != NULL ? 0 : -1)
+#define OPEN_OR_CREATE(name, slots, len) ((store = splinter_store_open_or_create(name, slots, len)) != NULL ? 0 : -1)
+#define CREATE_OR_OPEN(name, slots, len) ((store = splinter_store_create_or_open(name, slots, len)) != NULL ? 0 : -1)
+#define CLOSE() splinter_store_close(store)
+#define NULL_STORE_CODE -1
+#else
+#define CALL(name, ...) splinter_##name(__VA_ARGS__)
+#define CALL0(name) splinter_##name()
+#define CREATE(name, slots, len) splinter_create(name, slots, len)
+#define OPEN(name) splinter_open(name)
+#define OPEN_OR_CREATE(name, slots, len) splinter_open_or_create(name, slots, len)
+#define CREATE_OR_OPEN(name, slots, len) splinter_create_or_open(name, slots, len)
+#define CLOSE() splinter_close()
+#define NULL_STORE_CODE -2
+#endif
+
+enum { SLOTS = 64, LONGEST = 128 };
+
+static const char *const too_long = "0123456789012345678901234567890123456789012345678901234567890123";
+
+static void set(const char *key, const char *value)
+{
+    CHECK(CALL(set, key, value, strlen(value)) == 0);
+}
+
+static void has(const char *key, const char *value)
+{
+    char buf[LONGEST];
+    size_t len = 0;
+    CHECK(CALL(get, key, buf, sizeof(buf), &len) == 0);
+    CHECK(len == strlen(value) && memcmp(buf, value, len) == 0);
+}
+
+static void opening(const char *name)
+{
+    char long_name[5000];
+    memset(long_name, 'x', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = '\0';
+
+    FAILS(OPEN(name), -1, ENOENT);
+    FAILS(CREATE(NULL, SLOTS, LONGEST), NULL_STORE_CODE, EINVAL);
+    FAILS(OPEN(NULL), NULL_STORE_CODE, EINVAL);
+    FAILS(CREATE("", SLOTS, LONGEST), -1, EINVAL);
+    FAILS(CREATE(long_name, SLOTS, LONGEST), -1, ENAMETOOLONG);
+    FAILS(CREATE(name, 0, LONGEST), -1, EINVAL);
+    FAILS(CREATE(name, SLOTS, 0), -1, EINVAL);
+    FAILS(CREATE(name, SIZE_MAX, LONGEST), -1, EINVAL);
+    FAILS(CREATE(name, SLOTS, SIZE_MAX), -1, EINVAL);
+    CHECK(CREATE(name, SLOTS, LONGEST) == 0);
+    set("kept", "value");
+    CLOSE();
+    FAILS(CREATE(name, SLOTS, LONGEST), -1, EEXIST);
+    CHECK(CREATE_OR_OPEN(name, SLOTS, LONGEST) == 0);
+    has("kept", "value");
+    CLOSE();
+    CHECK(OPEN_OR_CREATE(name, SLOTS, LONGEST) == 0);
+    has("kept", "value");
+    CLOSE();
+    CHECK(OPEN(name) == 0);
+    CHECK(CALL(unset, "kept") == 5);
+}
+
+static void values(void)
+{
+    char buf[LONGEST], big[LONGEST + 1] = {0};
+    size_t len = 7;
+    const void *raw;
+    uint64_t epoch, before;
+
+    set("key", "value");
+    has("key", "value");
+    CHECK(CALL(get, "key", NULL, 0, &len) == 0 && len == 5);
+    CHECK(CALL(get, "key", NULL, 0, NULL) == 0);
+    CHECK(CALL(get, "key", buf, 5, NULL) == 0);
+    CHECK(CALL(get, "key", buf, SIZE_MAX, &len) == 0 && len == 5);
+    memset(buf, 'z', sizeof(buf));
+    FAILS(CALL(get, "key", buf, 4, &len), -1, EMSGSIZE);
+    CHECK(len == 5 && buf[0] == 'z');
+    FAILS(CALL(get, "none", buf, sizeof(buf), &len), -1, ENOENT);
+    FAILS(CALL(get, NULL, buf, sizeof(buf), &len), -2, EINVAL);
+    FAILS(CALL(get, "", buf, sizeof(buf), &len), -1, EINVAL);
+    FAILS(CALL(get, too_long, buf, sizeof(buf), &len), -1, ENAMETOOLONG);
+
+    CHECK(CALL(set, "key", "", 0) == 0);
+    has("key", "");
+    CHECK(CALL(set, "key", big, LONGEST) == 0);
+    FAILS(CALL(set, "key", big, LONGEST + 1), -1, EMSGSIZE);
+    FAILS(CALL(set, "key", big, SIZE_MAX), -1, EMSGSIZE);
+    FAILS(CALL(set, "key", NULL, 1), -2, EINVAL);
+    FAILS(CALL(set, "key", NULL, SIZE_MAX), -2, EINVAL);
+    FAILS(CALL(set, NULL, "x", 1), -2, EINVAL);
+    FAILS(CALL(set, "", "x", 1), -1, EINVAL);
+    FAILS(CALL(set, too_long, "x", 1), -1, ENAMETOOLONG);
+    CHECK(CALL(set, too_long + 1, "x", 1) == 0);
+    CHECK(CALL(unset, too_long + 1) == 1);
+
+    set("key", "one");
+    CHECK(CALL(append, "key", "two", 3, &len) == 0 && len == 6);
+    CHECK(CALL(append, "key", "!", 1, NULL) == 0);
+    has("key", "onetwo!");
+    FAILS(CALL(append, "none", "x", 1, NULL), -1, ENOENT);
+    FAILS(CALL(append, "key", big, LONGEST, NULL), -1, EMSGSIZE);
+    FAILS(CALL(append, "key", big, SIZE_MAX, NULL), -1, EMSGSIZE);
+    FAILS(CALL(append, "key", NULL, 1, NULL), -2, EINVAL);
+    FAILS(CALL(append, NULL, "x", 1, NULL), -2, EINVAL);
+
+    raw = CALL(get_raw_ptr, "key", &len, &epoch);
+    CHECK(raw != NULL && len == 7 && memcmp(raw, "onetwo!", 7) == 0);
+    CHECK(epoch == CALL(get_epoch, "key") && epoch % 2 == 0);
+    CHECK(CALL(get_raw_ptr, "key", NULL, NULL) == raw);
+    SETS(CHECK(CALL(get_raw_ptr, "none", &len, &epoch) == NULL), ENOENT);
+    SETS(CHECK(CALL(get_raw_ptr, NULL, &len, &epoch) == NULL), EINVAL);
+
+    before = CALL(get_epoch, "key");
+    CHECK(CALL(bump_slot, "key") == 0);
+    CHECK(CALL(get_epoch, "key") > before);
+    has("key", "onetwo!");
+    FAILS(CALL(bump_slot, "none"), -1, ENOENT);
+    FAILS(CALL(bump_slot, NULL), -2, EINVAL);
+    SETS(CHECK(CALL(get_epoch, "none") == 0), ENOENT);
+    SETS(CHECK(CALL(get_epoch, NULL) == 0), EINVAL);
+
+    CHECK(CALL(unset, "key") == 7);
+    FAILS(CALL(unset, "key"), -1, ENOENT);
+    FAILS(CALL(unset, NULL), -2, EINVAL);
+}
+
+static void listing(void)
+{
+    char *keys[SLOTS];
+    size_t count = 99;
+
+    CHECK(CALL(list, keys, SLOTS, &count) == 0 && count == 0);
+    set("a", "1");
+    set("b", "2");
+    CHECK(CALL(list, keys, SLOTS, &count) == 0 && count == 2);
+    CHECK((strcmp(keys[0], "a") == 0 && strcmp(keys[1], "b") == 0)
+          || (strcmp(keys[0], "b") == 0 && strcmp(keys[1], "a") == 0));
+    has(keys[0], keys[0][0] == 'a' ? "1" : "2");
+    CHECK(CALL(list, keys, 1, &count) == 0 && count == 1);
+    CHECK(CALL(list, keys, 0, &count) == 0 && count == 0);
+    CHECK(CALL(list, keys, SIZE_MAX, &count) == 0 && count == 2);
+    FAILS(CALL(list, NULL, SLOTS, &count), -2, EINVAL);
+    FAILS(CALL(list, keys, SLOTS, NULL), -2, EINVAL);
+    CHECK(CALL(unset, "a") == 1 && CALL(unset, "b") == 1);
+}
+
+static void full(void)
+{
+    char key[SPLINTER_KEY_MAX];
+    for (int number = 0; number < SLOTS; number++) {
+        snprintf(key, sizeof(key), "full%d", number);
+        CHECK(CALL(set, key, "x", 1) == 0);
+    }
+    FAILS(CALL(set, "one more", "x", 1), -1, ENOSPC);
+    for (int number = 0; number < SLOTS; number++) {
+        snprintf(key, sizeof(key), "full%d", number);
+        CHECK(CALL(unset, key) == 1);
+    }
+}
+
+static void polling(void)
+{
+    set("poll", "x");
+    FAILS(CALL(poll, "poll", 0), -1, ETIMEDOUT);
+    FAILS(CALL(poll, "poll", 10), -1, ETIMEDOUT);
+    FAILS(CALL(poll, "none", 10), -1, ENOENT);
+    FAILS(CALL(poll, "none", UINT64_MAX), -1, ENOENT);
+    FAILS(CALL(poll, NULL, 10), -2, EINVAL);
+    CHECK(CALL(unset, "poll") == 1);
+}
+
+static void integers(void)
+{
+    uint64_t number = 6, got = 0;
+    size_t len;
+    unsigned char unaligned[9] = {0};
+    static const struct {
+        splinter_integer_op_t op;
+        uint64_t result;
+    } steps[] = {
+        {SPL_OP_INC, 12}, {SPL_OP_DEC, 6}, {SPL_OP_AND, 6}, {SPL_OP_OR, 6}, {SPL_OP_XOR, 0}, {SPL_OP_NOT, UINT64_MAX},
+    };
+
+    set("number", "6");
+    FAILS(CALL(integer_op, "number", SPL_OP_INC, &number), -1, EPROTOTYPE);
+    CHECK(CALL(set_named_type, "number", SPL_SLOT_TYPE_BIGUINT) == 0);
+    for (size_t step = 0; step < sizeof(steps) / sizeof(steps[0]); step++) {
+        CHECK(CALL(integer_op, "number", steps[step].op, &number) == 0);
+        CHECK(CALL(get, "number", &got, sizeof(got), &len) == 0 && len == 8);
+        CHECK(got == steps[step].result);
+    }
+    CHECK(CALL(integer_op, "number", SPL_OP_NOT, NULL) == 0);
+    unaligned[1] = 5;
+    CHECK(CALL(integer_op, "number", SPL_OP_INC, unaligned + 1) == 0);
+    CHECK(CALL(get, "number", &got, sizeof(got), NULL) == 0 && got == 5);
+    /* BIGUINT survives a set: of digits, and of an integer. */
+    set("number", "40");
+    number = 2;
+    CHECK(CALL(integer_op, "number", SPL_OP_INC, &number) == 0);
+    CHECK(CALL(get, "number", &got, sizeof(got), NULL) == 0 && got == 42);
+    got = 7;
+    CHECK(CALL(set, "number", &got, sizeof(got)) == 0);
+    CHECK(CALL(integer_op, "number", SPL_OP_INC, &number) == 0);
+    CHECK(CALL(get, "number", &got, sizeof(got), NULL) == 0 && got == 9);
+    FAILS(CALL(append, "number", "1", 1, NULL), -1, EPROTOTYPE);
+    FAILS(CALL(integer_op, "number", SPL_OP_INC, NULL), -2, EINVAL);
+    FAILS(CALL(integer_op, "number", 6, &number), -1, EINVAL);
+    FAILS(CALL(integer_op, "number", -1, &number), -1, EINVAL);
+    FAILS(CALL(integer_op, "none", SPL_OP_INC, &number), -1, ENOENT);
+    FAILS(CALL(integer_op, NULL, SPL_OP_INC, &number), -2, EINVAL);
+    CHECK(CALL(unset, "number") == 8);
+
+    set("text", "words");
+    FAILS(CALL(set_named_type, "text", SPL_SLOT_TYPE_BIGUINT), -1, EPROTOTYPE);
+    FAILS(CALL(integer_op, "text", SPL_OP_INC, &number), -1, EPROTOTYPE);
+    CHECK(CALL(unset, "text") == 5);
+}
+
+static int matched;
+
+static void count_match(const char *key, uint64_t epoch, void *data)
+{
+    CHECK(strcmp(key, "slot") == 0 && epoch == *(uint64_t *)data);
+    /* Anything may be called here. */
+    CHECK(CALL(bump_slot, key) == 0);
+    matched++;
+}
+
+static void slots(void)
+{
+    static const uint16_t types[] = {
+        SPL_SLOT_TYPE_VOID, SPL_SLOT_TYPE_BIGINT, SPL_SLOT_TYPE_JSON, SPL_SLOT_TYPE_BINARY, SPL_SLOT_TYPE_IMGDATA,
+        SPL_SLOT_TYPE_AUDIO, SPL_SLOT_TYPE_VARTEXT, SPL_SLOT_TYPE_VIDEO,
+    };
+    splinter_slot_snapshot_t seen;
+    struct splinter_slot slot, own;
+    uint64_t epoch;
+    void *unknown;
+
+    set("slot", "value");
+    for (size_t type = 0; type < sizeof(types) / sizeof(types[0]); type++) {
+        CHECK(CALL(set_named_type, "slot", types[type]) == 0);
+        CHECK(CALL(get_slot_snapshot, "slot", &seen) == 0);
+        CHECK(seen.type_flag == types[type]);
+    }
+    FAILS(CALL(set_named_type, "slot", 0), -1, EINVAL);
+    FAILS(CALL(set_named_type, "slot", 3), -1, EINVAL);
+    FAILS(CALL(set_named_type, "slot", 512), -1, EINVAL);
+    FAILS(CALL(set_named_type, "none", SPL_SLOT_TYPE_JSON), -1, ENOENT);
+    FAILS(CALL(set_named_type, NULL, SPL_SLOT_TYPE_JSON), -2, EINVAL);
+
+    CHECK(CALL(set_slot_time, "slot", SPL_TIME_CTIME, 1000, 1) == 0);
+    CHECK(CALL(set_slot_time, "slot", SPL_TIME_ATIME, 2000, 0) == 0);
+    FAILS(CALL(set_slot_time, "slot", 2, 1, 0), -1, EINVAL);
+    FAILS(CALL(set_slot_time, "none", SPL_TIME_CTIME, 1, 0), -1, ENOENT);
+    FAILS(CALL(set_slot_time, NULL, SPL_TIME_CTIME, 1, 0), -2, EINVAL);
+
+    CHECK(CALL(set_label, "slot", 0x6) == 0);
+    CHECK(CALL(unset_label, "slot", 0x2) == 0);
+    FAILS(CALL(set_label, "none", 1), -1, ENOENT);
+    FAILS(CALL(set_label, NULL, 1), -2, EINVAL);
+    FAILS(CALL(unset_label, "none", 1), -1, ENOENT);
+    FAILS(CALL(unset_label, NULL, 1), -2, EINVAL);
+    epoch = CALL(get_epoch, "slot");
+    CALL(enumerate_matches, 0x4, count_match, &epoch);
+    CHECK(matched == 1);
+    CALL(enumerate_matches, 0x2, count_match, &epoch);
+    CHECK(matched == 1);
+    SETS(CALL(enumerate_matches, 0x4, NULL, NULL), EINVAL);
+
+    CHECK(CALL(get_slot_snapshot, "slot", &seen) == 0);
+    CHECK(strcmp(seen.key, "slot") == 0 && seen.val_len == 5 && seen.hash != 0 && seen.val_off != 0);
+    CHECK(seen.ctime == 999 && seen.atime == 2000 && seen.bloom == 0x4 && seen.user_flag == 0);
+    CHECK(seen.epoch == CALL(get_epoch, "slot"));
+    FAILS(CALL(get_slot_snapshot, "none", &seen), -1, ENOENT);
+    FAILS(CALL(get_slot_snapshot, NULL, &seen), -2, EINVAL);
+    FAILS(CALL(get_slot_snapshot, "slot", NULL), -2, EINVAL);
+
+    /* A slot that was filled is the key's; flags set by it are seen by all. */
+    CHECK(sizeof(slot) % 64 == 0 && (size_t)&slot % 64 == 0);
+    CHECK(CALL(get_slot, "slot", &slot) == 0);
+    CHECK(strcmp(slot.key, "slot") == 0 && slot.val_len == 5 && slot.bloom == 0x4);
+    FAILS(CALL(get_slot, "none", &slot), -1, ENOENT);
+    FAILS(CALL(get_slot, NULL, &slot), -2, EINVAL);
+    FAILS(CALL(get_slot, "slot", NULL), -2, EINVAL);
+    splinter_slot_usr_set(&slot, SPL_FUSR1 | SPL_FUSR8);
+    splinter_slot_usr_clear(&slot, SPL_FUSR1);
+    CHECK(splinter_slot_usr_test(&slot, SPL_FUSR8) == 1 && splinter_slot_usr_test(&slot, SPL_FUSR1) == 0);
+    CHECK(splinter_slot_usr_snapshot(&slot) == SPL_FUSR8 && slot.user_flag == SPL_FUSR8);
+    CHECK(CALL(set_as_system, "slot") == 0);
+    CHECK(splinter_slot_usr_snapshot(&slot) == (SPL_FUSR8 | SPL_SLOT_SYSTEM));
+    CHECK(CALL(get_slot_snapshot, "slot", &seen) == 0 && seen.user_flag == (SPL_FUSR8 | SPL_SLOT_SYSTEM));
+    FAILS(CALL(set_as_system, "none"), -1, ENOENT);
+    FAILS(CALL(set_as_system, NULL), -2, EINVAL);
+
+    /* One that was not is the program's own. */
+    memset(&own, 0, sizeof(own));
+    splinter_slot_usr_set(&own, SPL_FUSR2 | SPL_FUSR3);
+    splinter_slot_usr_clear(&own, SPL_FUSR3);
+    CHECK(splinter_slot_usr_snapshot(&own) == SPL_FUSR2 && splinter_slot_usr_test(&own, SPL_FUSR2) == 1);
+    SETS(splinter_pulse_watchers(&own), ENOENT);
+
+    /* Neither NULL, nor a slot whose bytes are anything. */
+    SETS(splinter_slot_usr_set(NULL, 1), EINVAL);
+    SETS(splinter_slot_usr_clear(NULL, 1), EINVAL);
+    FAILS(splinter_slot_usr_test(NULL, 1), -2, EINVAL);
+    SETS(CHECK(splinter_slot_usr_snapshot(NULL) == 0), EINVAL);
+    SETS(splinter_pulse_watchers(NULL), EINVAL);
+    memset(&own, 0xa5, sizeof(own));
+    SETS(splinter_slot_usr_set(&own, 1), EINVAL);
+    SETS(splinter_pulse_watchers(&own), EINVAL);
+    unknown = CALL0(get_header);
+    CHECK(unknown != NULL);
+
+    CHECK(CALL(unset, "slot") == 5);
+    SETS(splinter_slot_usr_set(&slot, SPL_FUSR1), ENOENT);
+}
+
+#ifdef SPLINTER_EMBEDDINGS
+static void vectors(void)
+{
+    static float vector[SPLINTER_EMBED_DIM], got[SPLINTER_EMBED_DIM];
+    static splinter_slot_snapshot_t seen;
+    uint64_t epoch;
+
+    for (int index = 0; index < SPLINTER_EMBED_DIM; index++) {
+        vector[index] = (float)index / 2;
+    }
+    FAILS(CALL(set_embedding, "vector", vector), -1, ENOENT);
+    set("vector", "text");
+    FAILS(CALL(get_embedding, "vector", got), -1, ENOENT);
+    CHECK(CALL(set_embedding, "vector", vector) == 0);
+    CHECK(CALL(get_embedding, "vector", got) == 0 && memcmp(got, vector, sizeof(got)) == 0);
+    CHECK(CALL(get_slot_snapshot, "vector", &seen) == 0);
+    CHECK(memcmp(seen.embedding, vector, sizeof(vector)) == 0);
+    FAILS(CALL(set_embedding, "vector", NULL), -2, EINVAL);
+    FAILS(CALL(set_embedding, NULL, vector), -2, EINVAL);
+    FAILS(CALL(get_embedding, "vector", NULL), -2, EINVAL);
+    FAILS(CALL(get_embedding, NULL, got), -2, EINVAL);
+    FAILS(CALL(get_slot_snapshot, "vector", NULL), -2, EINVAL);
+
+    epoch = CALL(get_epoch, "vector");
+    CHECK(CALL(retrain_slot, "vector") == 0);
+    CHECK(CALL(get_epoch, "vector") > epoch);
+    FAILS(CALL(get_embedding, "vector", got), -1, ENOENT);
+    CHECK(CALL(get_slot_snapshot, "vector", &seen) == 0 && seen.embedding[1] == 0);
+    has("vector", "text");
+    CHECK(CALL(unset, "vector") == 4);
+}
+#endif
+
+static void settings(void)
+{
+    struct splinter_header *header = CALL0(get_header);
+    splinter_header_snapshot_t seen;
+    uint64_t elsewhere = 0;
+
+    CHECK(CALL0(get_mop) == 1 && CALL0(get_av) == 0);
+    for (unsigned mode = 0; mode < 3; mode++) {
+        CHECK(CALL(set_mop, mode) == 0 && CALL0(get_mop) == (int)mode);
+    }
+    FAILS(CALL(set_mop, 3), -1, EINVAL);
+    CHECK(CALL(set_av, 0) == 0 && CALL0(get_av) == 0 && CALL0(get_mop) == 0);
+    CHECK(CALL(set_av, 1) == 0 && CALL0(get_av) == 1 && CALL0(get_mop) == 2);
+    FAILS(CALL(set_av, 2), -1, EINVAL);
+
+    CHECK(splinter_config_test(header, SPL_SYS_AUTO_SCRUB) == 1);
+    splinter_config_clear(header, SPL_SYS_AUTO_SCRUB);
+    splinter_config_set(header, SPL_SYS_HYBRID_SCRUB | SPL_SUSR1);
+    CHECK(CALL0(get_mop) == 1);
+    CHECK(splinter_config_snapshot(header) == (SPL_SYS_HYBRID_SCRUB | SPL_SUSR1));
+    for (unsigned bit = 1; bit < 256; bit *= 2) {
+        splinter_config_set(header, (uint8_t)bit);
+        CHECK(splinter_config_test(header, (uint8_t)bit) == 1);
+        splinter_config_clear(header, (uint8_t)bit);
+        CHECK(splinter_config_test(header, (uint8_t)bit) == 0);
+    }
+    splinter_flag_set(header, SPL_FLAG_USR1 | SPL_FLAG_USR16);
+    splinter_flag_clear(header, SPL_FLAG_USR1);
+    CHECK(splinter_flag_test(header, SPL_FLAG_USR16) == 1 && splinter_flag_test(header, SPL_FLAG_USR1) == 0);
+    CHECK((splinter_flag_snapshot(header) & ~SPL_FLAG_RES_GP3) == SPL_FLAG_USR16);
+    splinter_flag_set(header, SPL_FLAG_AUTO_VACUUM);
+    CHECK(CALL0(get_av) == 1);
+    SETS(splinter_flag_set(NULL, 1), EINVAL);
+    SETS(splinter_flag_clear(NULL, 1), EINVAL);
+    FAILS(splinter_flag_test(NULL, 1), -2, EINVAL);
+    SETS(CHECK(splinter_flag_snapshot(NULL) == 0), EINVAL);
+    SETS(splinter_config_set(NULL, 1), EINVAL);
+    SETS(splinter_config_clear(NULL, 1), EINVAL);
+    FAILS(splinter_config_test((struct splinter_header *)&elsewhere, 1), -2, EINVAL);
+    SETS(CHECK(splinter_config_snapshot((struct splinter_header *)&elsewhere) == 0), EINVAL);
+
+    CHECK(CALL(get_header_snapshot, &seen) == 0);
+    CHECK(seen.magic == SPLINTER_MAGIC && seen.version == SPLINTER_VER);
+    CHECK(seen.slots == SLOTS && seen.max_val_sz == LONGEST && seen.epoch > 0);
+    CHECK(seen.core_flags == SPL_SYS_AUTO_SCRUB && seen.user_flags == 0x8000);
+    CHECK(seen.parse_failures == 0 && seen.last_failure_epoch == 0);
+    FAILS(CALL(get_header_snapshot, NULL), -2, EINVAL);
+    CHECK(CALL(set_mop, 1) == 0);
+    SETS(CALL0(purge), 0);
+}
+
+static void tandems(void)
+{
+    const void *orders[] = {"position", "velocity", "acceleration"};
+    const size_t lens[] = {8, 8, 12};
+    const void *hole[] = {"position", NULL};
+    const size_t wild[] = {8, SIZE_MAX};
+
+    CHECK(CALL(client_set_tandem, "sensor", orders, lens, 3) == 0);
+    has("sensor", "position");
+    has("sensor" SPL_ORDER_ACCESSOR "1", "velocity");
+    has("sensor" SPL_ORDER_ACCESSOR "2", "acceleration");
+    FAILS(CALL(client_set_tandem, "sensor", orders, lens, 0), -1, EINVAL);
+    FAILS(CALL(client_set_tandem, NULL, orders, lens, 3), -2, EINVAL);
+    FAILS(CALL(client_set_tandem, "sensor", NULL, lens, 3), -2, EINVAL);
+    FAILS(CALL(client_set_tandem, "sensor", orders, NULL, 3), -2, EINVAL);
+    FAILS(CALL(client_set_tandem, "sensor", hole, lens, 2), -2, EINVAL);
+    FAILS(CALL(client_set_tandem, "sensor", orders, wild, 2), -1, EMSGSIZE);
+    FAILS(CALL(client_set_tandem, too_long + 1, orders, lens, 3), -1, ENAMETOOLONG);
+    has("sensor", "position");
+    SETS(CALL(client_unset_tandem, "sensor", 3), 0);
+    FAILS(CALL(unset, "sensor.2"), -1, ENOENT);
+    SETS(CALL(client_unset_tandem, "sensor", 3), ENOENT);
+    SETS(CALL(client_unset_tandem, "sensor", 0), EINVAL);
+    SETS(CALL(client_unset_tandem, NULL, 3), EINVAL);
+}
+
+static void signals(void)
+{
+    struct splinter_slot slot;
+    uint64_t count;
+
+    set("signal", "x");
+    CHECK(CALL(watch_register, "signal", 7) == 0);
+    count = CALL(get_signal_count, 7);
+    set("signal", "y");
+    CHECK(CALL(get_signal_count, 7) == count + 1);
+    CHECK(CALL(pulse_keygroup, "signal") == 0);
+    CHECK(CALL(get_signal_count, 7) == count + 2);
+    CHECK(CALL(get_slot, "signal", &slot) == 0);
+    SETS(splinter_pulse_watchers(&slot), 0);
+    CHECK(CALL(get_signal_count, 7) == count + 3);
+    CHECK(CALL(watch_unregister, "signal", 7) == 0);
+    set("signal", "z");
+    CHECK(CALL(get_signal_count, 7) == count + 3);
+
+    CHECK(CALL(watch_label_register, 0x10, 63) == 0);
+    CHECK(CALL(set_label, "signal", 0x10) == 0);
+    count = CALL(get_signal_count, 63);
+    set("signal", "w");
+    CHECK(CALL(get_signal_count, 63) == count + 1);
+
+    FAILS(CALL(watch_register, "signal", SPLINTER_MAX_GROUPS), -1, EINVAL);
+    FAILS(CALL(watch_register, "none", 0), -1, ENOENT);
+    FAILS(CALL(watch_register, NULL, 0), -2, EINVAL);
+    FAILS(CALL(watch_unregister, "signal", 255), -1, EINVAL);
+    FAILS(CALL(watch_unregister, "none", 0), -1, ENOENT);
+    FAILS(CALL(watch_unregister, NULL, 0), -2, EINVAL);
+    FAILS(CALL(watch_label_register, 1, SPLINTER_MAX_GROUPS), -1, EINVAL);
+    FAILS(CALL(pulse_keygroup, "none"), -1, ENOENT);
+    FAILS(CALL(pulse_keygroup, NULL), -2, EINVAL);
+    SETS(CHECK(CALL(get_signal_count, SPLINTER_MAX_GROUPS) == 0), EINVAL);
+    CHECK(CALL(unset, "signal") == 1);
+}
+
+static int bits_of(const uint64_t *mask)
+{
+    int bits = 0;
+    for (int bit = 0; bit < SPLINTER_EVENT_BUS_MASK_WORDS * 64; bit++) {
+        bits += (int)(mask[bit / 64] >> (bit % 64) & 1);
+    }
+    return bits;
+}
+
+static void bus(void)
+{
+    uint64_t mask[SPLINTER_EVENT_BUS_MASK_WORDS];
+    struct pollfd ready;
+    int fd, other;
+
+    FAILS(CALL0(event_bus_open), -1, ENODEV);
+    FAILS(CALL(event_bus_wait, 0, 0), -1, ENODEV);
+    SETS(CALL(event_bus_get_dirty, mask, SPLINTER_EVENT_BUS_MASK_WORDS), ENODEV);
+    CHECK(bits_of(mask) == 0);
+    set("bus", "before");
+    CHECK(CALL0(event_bus_init) == 0 && CALL0(event_bus_init) == 0);
+    fd = CALL0(event_bus_open);
+    other = CALL0(event_bus_open);
+    CHECK(fd >= 0 && other >= 0 && fd != other);
+    FAILS(CALL(event_bus_wait, fd, 0), -1, ETIMEDOUT);
+    FAILS(CALL(event_bus_wait, fd, 20), -1, ETIMEDOUT);
+    /* What was written before the wait ends it at once, and for each descriptor. */
+    set("bus", "one");
+    set("bus2", "two");
+    CHECK(CALL(event_bus_wait, fd, UINT64_MAX) == 0);
+    FAILS(CALL(event_bus_wait, fd, 0), -1, ETIMEDOUT);
+    ready.fd = other;
+    ready.events = POLLIN;
+    CHECK(poll(&ready, 1, 60000) == 1 && (ready.revents & POLLIN) != 0);
+    CHECK(CALL(event_bus_wait, other, 0) == 0);
+    SETS(CALL(event_bus_get_dirty, mask, SPLINTER_EVENT_BUS_MASK_WORDS), 0);
+    CHECK(bits_of(mask) == 2);
+    SETS(CALL(event_bus_get_dirty, mask, SPLINTER_EVENT_BUS_MASK_WORDS), 0);
+    CHECK(bits_of(mask) == 0);
+    set("bus", "three");
+    SETS(CALL(event_bus_get_dirty, mask, 1), 0);
+    CHECK(mask[0] != 0);
+    SETS(CALL(event_bus_get_dirty, NULL, 1), EINVAL);
+    SETS(CALL(event_bus_get_dirty, mask, 0), EINVAL);
+    SETS(CALL(event_bus_get_dirty, mask, SIZE_MAX), 0);
+    FAILS(CALL(event_bus_wait, -1, 0), -1, EINVAL);
+    FAILS(CALL(event_bus_wait, STDOUT_FILENO, 0), -1, EINVAL);
+    SETS(CALL(event_bus_close, other), 0);
+    FAILS(CALL(event_bus_wait, other, 0), -1, EINVAL);
+    SETS(CALL(event_bus_close, other), EINVAL);
+    SETS(CALL(event_bus_close, STDOUT_FILENO), EINVAL);
+    CHECK(CALL(unset, "bus") == 5 && CALL(unset, "bus2") == 3);
+    /* fd is left for the closing of the store. */
+}
+
+static void shards(void)
+{
+    struct splinter_shard_bid_snapshot table[SPLINTER_MAX_SHARDS + 1];
+    uint8_t intent = 99;
+    uint64_t now = splinter_now();
+    char *base = (char *)CALL0(get_header);
+    int number;
+
+    CHECK(CALL(shard_election, NULL) == 0);
+    CHECK(CALL(shard_claim, 1, SPL_INTENT_DONTNEED, 9, UINT64_MAX) == 0);
+    CHECK(CALL(shard_election, &intent) == 1 && intent == SPL_INTENT_DONTNEED);
+    CHECK(CALL(shard_claim_ex, 2, 4242, SPL_INTENT_WILLNEED, 3, UINT64_MAX, now - 10) == 0);
+    CHECK(CALL(shard_claim_ex, 3, 4241, SPL_INTENT_RANDOM, 3, UINT64_MAX, now - 10) == 0);
+    CHECK(CALL(shard_claim_ex, 4, 4240, SPL_INTENT_RANDOM, 3, UINT64_MAX, now - 5) == 0);
+    /* Not 1, while 2 needs the memory; not 4, which is later; of 2 and 3 the lower process. */
+    CHECK(CALL(shard_election, &intent) == 3 && intent == SPL_INTENT_RANDOM);
+    CHECK(CALL(shard_is_sovereign, 3) == 1 && CALL(shard_is_sovereign, 1) == 0);
+    FAILS(CALL(shard_claim, 3, SPL_INTENT_NONE, 0, 1), -1, EEXIST);
+    FAILS(CALL(shard_claim, 0, SPL_INTENT_NONE, 0, 1), -1, EINVAL);
+    FAILS(CALL(shard_claim, 9, 5, 0, 1), -1, EINVAL);
+    FAILS(CALL(shard_claim_ex, 9, 1, 200, 0, 1, now), -1, EINVAL);
+    FAILS(CALL(madvise, 1, NULL, 0, MADV_WILLNEED, 0), -1, EAGAIN);
+    FAILS(CALL(madvise, 1, NULL, 0, MADV_WILLNEED, 1000000), -1, ETIMEDOUT);
+    CHECK(CALL(shard_rebid, 1, SPL_INTENT_SEQUENTIAL, 200, UINT64_MAX) == 0);
+    CHECK(CALL(madvise, 1, NULL, 0, MADV_WILLNEED, 0) == 0);
+    CHECK(CALL(madvise, 1, base, 4096, MADV_SEQUENTIAL, 1000000) == 0);
+    CHECK(CALL(madvise, 1, base, 4096, MADV_NORMAL, UINT64_MAX) == 0);
+    FAILS(CALL(madvise, 1, base - 1, 1, MADV_NORMAL, 0), -1, EINVAL);
+    FAILS(CALL(madvise, 1, base, SIZE_MAX, MADV_NORMAL, 0), -1, EINVAL);
+    FAILS(CALL(madvise, 1, base, SIZE_MAX / 2, MADV_NORMAL, 0), -1, EINVAL);
+    FAILS(CALL(madvise, 1, base, 4096, 12345, 0), -1, EINVAL);
+    FAILS(CALL(madvise, 77, base, 4096, MADV_NORMAL, 0), -1, ENOENT);
+
+    number = CALL(shard_table_snapshot, table, SPLINTER_MAX_SHARDS + 1);
+    CHECK(number == 4 && CALL(shard_table_snapshot, table, 2) == 2);
+    CHECK(CALL(shard_table_snapshot, table, SIZE_MAX) == 4);
+    FAILS(CALL(shard_table_snapshot, NULL, 4), -2, EINVAL);
+    for (int index = 0; index < number; index++) {
+        if (table[index].shard_id == 2) {
+            CHECK(table[index].pid == 4242 && table[index].intent == SPL_INTENT_WILLNEED);
+            CHECK(table[index].priority == 3 && table[index].duration_tsc == UINT64_MAX);
+            CHECK(table[index].claimed_at == now - 10 && !table[index].expired && !table[index].sovereign);
+        }
+    }
+    /* A bid of no duration has expired at once. */
+    CHECK(CALL(shard_rebid, 1, SPL_INTENT_SEQUENTIAL, 200, 0) == 0);
+    CHECK(CALL(shard_is_sovereign, 1) == 0);
+    FAILS(CALL(madvise, 1, NULL, 0, MADV_NORMAL, 0), -1, ETIMEDOUT);
+    FAILS(CALL(shard_rebid, 77, SPL_INTENT_NONE, 0, 1), -1, ENOENT);
+    FAILS(CALL(shard_rebid, 1, 9, 0, 1), -1, EINVAL);
+    /* The 33rd is one too many. */
+    CHECK(CALL(shard_rebid, 1, SPL_INTENT_SEQUENTIAL, 200, UINT64_MAX) == 0);
+    for (uint32_t id = 5; id <= SPLINTER_MAX_SHARDS; id++) {
+        CHECK(CALL(shard_claim, id, SPL_INTENT_NONE, 0, UINT64_MAX) == 0);
+    }
+    FAILS(CALL(shard_claim, SPLINTER_MAX_SHARDS + 1, SPL_INTENT_NONE, 0, UINT64_MAX), -1, ENOSPC);
+    for (uint32_t id = 1; id <= SPLINTER_MAX_SHARDS; id++) {
+        CHECK(CALL(shard_release, id) == 0);
+    }
+    FAILS(CALL(shard_release, 1), -1, ENOENT);
+    CHECK(CALL(shard_claim, 1, SPL_INTENT_NONE, 0, UINT64_MAX) == 0);
+}
+
+/* Every call there is, on a store that is not open: an error each, and errno with it. */
+static void closed(void)
+{
+    char buf[8];
+    char *keys[1];
+    size_t len;
+    uint64_t word = 0;
+    splinter_header_snapshot_t header;
+    static splinter_slot_snapshot_t snapshot;
+    struct splinter_slot slot;
+    struct splinter_shard_bid_snapshot bid;
+    const void *order = "x";
+    const size_t one = 1;
+
+    FAILS(CALL(set, "k", "v", 1), -2, EINVAL);
+    FAILS(CALL(get, "k", buf, sizeof(buf), &len), -2, EINVAL);
+    FAILS(CALL(unset, "k"), -2, EINVAL);
+    FAILS(CALL(append, "k", "v", 1, &len), -2, EINVAL);
+    FAILS(CALL(list, keys, 1, &len), -2, EINVAL);
+    FAILS(CALL(poll, "k", 1), -2, EINVAL);
+    SETS(CALL0(purge), EINVAL);
+    SETS(CHECK(CALL(get_raw_ptr, "k", &len, &word) == NULL), EINVAL);
+    SETS(CHECK(CALL(get_epoch, "k") == 0), EINVAL);
+    FAILS(CALL(bump_slot, "k"), -2, EINVAL);
+    FAILS(CALL(retrain_slot, "k"), -2, EINVAL);
+    FAILS(CALL(set_mop, 1), -2, EINVAL);
+    FAILS(CALL0(get_mop), -2, EINVAL);
+    FAILS(CALL(set_av, 1), -2, EINVAL);
+    FAILS(CALL0(get_av), -2, EINVAL);
+    FAILS(CALL(get_header_snapshot, &header), -2, EINVAL);
+    SETS(CHECK(CALL0(get_header) == NULL), EINVAL);
+    FAILS(CALL(get_slot_snapshot, "k", &snapshot), -2, EINVAL);
+    FAILS(CALL(get_slot, "k", &slot), -2, EINVAL);
+    FAILS(CALL(set_named_type, "k", SPL_SLOT_TYPE_JSON), -2, EINVAL);
+    FAILS(CALL(set_slot_time, "k", SPL_TIME_CTIME, 1, 0), -2, EINVAL);
+    FAILS(CALL(set_as_system, "k"), -2, EINVAL);
+    FAILS(CALL(integer_op, "k", SPL_OP_NOT, NULL), -2, EINVAL);
+    FAILS(CALL(set_label, "k", 1), -2, EINVAL);
+    FAILS(CALL(unset_label, "k", 1), -2, EINVAL);
+    SETS(CALL(enumerate_matches, 0, count_match, NULL), EINVAL);
+    FAILS(CALL(client_set_tandem, "k", &order, &one, 1), -2, EINVAL);
+    SETS(CALL(client_unset_tandem, "k", 1), EINVAL);
+    FAILS(CALL(watch_register, "k", 1), -2, EINVAL);
+    FAILS(CALL(watch_unregister, "k", 1), -2, EINVAL);
+    FAILS(CALL(watch_label_register, 1, 1), -2, EINVAL);
+    FAILS(CALL(pulse_keygroup, "k"), -2, EINVAL);
+    SETS(CHECK(CALL(get_signal_count, 1) == 0), EINVAL);
+    FAILS(CALL0(event_bus_init), -2, EINVAL);
+    FAILS(CALL0(event_bus_open), -2, EINVAL);
+    FAILS(CALL(event_bus_wait, 0, 0), -2, EINVAL);
+    SETS(CALL(event_bus_close, 0), EINVAL);
+    SETS(CALL(event_bus_get_dirty, &word, 1), EINVAL);
+    FAILS(CALL(shard_claim, 1, 0, 0, 1), -2, EINVAL);
+    FAILS(CALL(shard_claim_ex, 1, 1, 0, 0, 1, 1), -2, EINVAL);
+    FAILS(CALL(shard_rebid, 1, 0, 0, 1), -2, EINVAL);
+    FAILS(CALL(shard_release, 1), -2, EINVAL);
+    SETS(CHECK(CALL(shard_election, NULL) == 0), EINVAL);
+    FAILS(CALL(shard_is_sovereign, 1), -2, EINVAL);
+    FAILS(CALL(shard_table_snapshot, &bid, 1), -2, EINVAL);
+    FAILS(CALL(madvise, 1, NULL, 0, MADV_NORMAL, 0), -2, EINVAL);
+#ifdef SPLINTER_EMBEDDINGS
+    FAILS(CALL(set_embedding, "k", snapshot.embedding), -2, EINVAL);
+    FAILS(CALL(get_embedding, "k", snapshot.embedding), -2, EINVAL);
+#endif
+    SETS(CLOSE(), EINVAL);
+}
+
+static void on_a_node(const char *name)
+{
+#ifdef HANDLE
+    store = splinter_store_open_numa(name, 0);
+    if (store != NULL) {
+        set("node", "0");
+        splinter_store_close(store);
+    }
+    SETS(CHECK(splinter_store_open_numa(name, -1) == NULL), EINVAL);
+    SETS(CHECK(splinter_store_open_numa(name, 1 << 20) == NULL), EINVAL);
+    SETS(CHECK(splinter_store_open_numa(NULL, 0) == NULL), EINVAL);
+#else
+    void *base = splinter_open_numa(name, 0);
+    /* A sandbox may forbid it. */
+    if (base != NULL) {
+        CHECK(base == (void *)splinter_get_header());
+        CHECK(splinter_config_test((struct splinter_header *)base, SPL_SYS_HYBRID_SCRUB) == 1);
+        set("node", "0");
+        splinter_close();
+    }
+    SETS(CHECK(splinter_open_numa(name, -1) == NULL), EINVAL);
+    SETS(CHECK(splinter_open_numa(name, 1 << 20) == NULL), EINVAL);
+    SETS(CHECK(splinter_open_numa(NULL, 0) == NULL), EINVAL);
+#endif
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t before = splinter_now();
+    CHECK(argc == 2);
+#ifdef HANDLE
+    /* Whatever is no handle is an error. */
+    closed();
+    store = (splinter_store_t *)(size_t)-1;
+    closed();
+    store = (splinter_store_t *)argv;
+#endif
+    closed();
+    opening(argv[1]);
+    values();
+    listing();
+    full();
+    polling();
+    integers();
+    slots();
+#ifdef SPLINTER_EMBEDDINGS
+    vectors();
+#endif
+    settings();
+    tandems();
+    signals();
+    bus();
+    shards();
+    CLOSE();
+    closed();
+    /* The bid went with the store. */
+    CHECK(OPEN(argv[1]) == 0 && CALL(shard_election, NULL) == 0);
+    CLOSE();
+    on_a_node(argv[1]);
+    CHECK(splinter_now() > before);
+    puts("held");
+    return 0;
+}

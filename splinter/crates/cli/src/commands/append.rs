@@ -1,0 +1,48 @@
+//! `append`: more bytes at the end of a key's value.
+
+use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, shown, write_json};
+use crate::session::{Session, patiently};
+use crate::value;
+use serde_json::json;
+use splinter::Error;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "append",
+    usage: &["KEY VALUE", "KEY -", "KEY --file FILE"],
+    summary: "Appends to the value of a key",
+    details: "\
+The key must be there. Readers see all that is appended or none of it. VALUE is
+as for set. With --json the new length is told.",
+    args: &[
+        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
+        Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
+    ],
+    options: &[value::FILE],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let key = session.key(call.arguments[0]);
+    let tail = value::given(session, call)?;
+    let mut writer = session.writer()?;
+    let appended = patiently(|| writer.append(&key, &tail));
+    let len = appended.map_err(|error| match error {
+        Error::ValueTooLong => {
+            let had = writer.value_len(&key).unwrap_or_default();
+            value::refused(session, &key, had + tail.len(), error)
+        }
+        Error::WrongType => Failure::new(format!(
+            "{} is a number; math changes it, type makes it text",
+            shown(&key)
+        )),
+        error => Failure::key(&key, error),
+    })?;
+    if session.format == Format::Json {
+        let made = json!({ "key": json_bytes(&key), "value_length": len });
+        write_json(&mut session.out, &made)?;
+    }
+    Ok(())
+}

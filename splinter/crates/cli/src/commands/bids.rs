@@ -1,0 +1,326 @@
+//! `bids`: the table by which processes agree on memory advice.
+
+use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
+use crate::failure::Failure;
+use crate::output::{Format, shown, write_json};
+use crate::session::Session;
+use crate::time::{deadline, span};
+use crate::waiting::{LOOK, is_over};
+use serde_json::{Value, json};
+use splinter::{Advice, Bid, BidError, BidTerms, Intent, Patience, Store, cycles};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process;
+use std::time::{Duration, Instant};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "bids",
+    usage: &[
+        "table",
+        "who",
+        "claim ID [OPTION]... [--hold SPAN | -- COMMAND...]",
+        "rebid ID [OPTION]...",
+        "release ID [--force]",
+        "advise ID ADVICE [OPTION]...",
+    ],
+    summary: "Shows and makes bids for advice on the store's memory",
+    details: "Processes agree by bids on whose advice on memory the kernel gets. Of the bids
+that hold, who lists the sovereign one: of the highest priority, of several the
+earliest; dontneed is never elected while somebody needs the memory.
+
+A bid lives as long as the open store that made it. At the prompt and in a
+script that is until release, use, or the end. splinterctl claim holds it for
+--hold, or for as long as a COMMAND runs, and exits as that does. release
+--force takes another's bid away. advise takes a bid of its own for a moment if
+there is none; it is refused while another bid is sovereign, unless --wait says
+for how long to wait. ADVICE is normal, random, sequential, willneed or
+dontneed, and changes no byte.
+
+A SPAN is a number with us, ms, s, m or h behind it.",
+    args: &[
+        Arg { name: "table", kind: Kind::Choice(ACTIONS), count: Count::One },
+        Arg { name: "ID", kind: Kind::Number, count: Count::Maybe },
+        Arg { name: "ADVICE", kind: Kind::Text, count: Count::Any },
+    ],
+    options: &[
+        Opt {
+            long: "--intent",
+            short: None,
+            value: Some(("INTENT", Kind::Choice(INTENTS))),
+            help: "none, willneed, sequential, random or dontneed",
+        },
+        Opt {
+            long: "--priority",
+            short: None,
+            value: Some(("N", Kind::Number)),
+            help: "0 to 255; the higher, the sooner it is elected",
+        },
+        Opt {
+            long: "--duration",
+            short: None,
+            value: Some(("SPAN", Kind::Text)),
+            help: "for how long the bid holds; without end, if not given",
+        },
+        Opt {
+            long: "--hold",
+            short: None,
+            value: Some(("SPAN", Kind::Text)),
+            help: "for how long claim keeps the store open",
+        },
+        Opt { long: "--force", short: Some('f'), value: None, help: "releases another's bid" },
+        Opt {
+            long: "--wait",
+            short: None,
+            value: Some(("SPAN", Kind::Text)),
+            help: "for how long advise waits to be sovereign",
+        },
+        Opt {
+            long: "--from",
+            short: None,
+            value: Some(("BYTE", Kind::Number)),
+            help: "the first byte that advise is about; 0, if not given",
+        },
+        Opt {
+            long: "--length",
+            short: None,
+            value: Some(("BYTES", Kind::Number)),
+            help: "how many it is about; to the end, if not given",
+        },
+    ],
+    run,
+};
+
+const ACTIONS: &[&str] = &["table", "who", "claim", "rebid", "release", "advise"];
+/// The intents, by their numbers.
+const INTENTS: &[&str] = &["none", "willneed", "sequential", "random", "dontneed"];
+const ADVICE: [(&str, Advice); 5] = [
+    ("normal", Advice::Normal),
+    ("random", Advice::Random),
+    ("sequential", Advice::Sequential),
+    ("willneed", Advice::WillNeed),
+    ("dontneed", Advice::DontNeed),
+];
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let (action, words) = (call.arguments[0], &call.arguments[1..]);
+    // How many words an action takes: of claim, those of a command as well.
+    let takes = match action {
+        b"table" | b"who" => 0..=0,
+        b"rebid" | b"release" => 1..=1,
+        b"claim" => 1..=usize::MAX,
+        b"advise" => 2..=2,
+        other => {
+            let message = format!("{} is not one of {}", shown(other), ACTIONS.join(", "));
+            return Err(Failure::usage(message));
+        }
+    };
+    if words.len() < *takes.start() {
+        let missing = if words.is_empty() { "ID" } else { "ADVICE" };
+        return Err(Failure::usage(format!("{missing} is missing; {}", call.usage())));
+    }
+    if words.len() > *takes.end() {
+        let extra = shown(words[*takes.end()]);
+        return Err(Failure::usage(format!("{extra} is one word too many; {}", call.usage())));
+    }
+    let id = words.first().map_or(Ok(0), |word| number("ID", word))?;
+    match action {
+        b"table" => table(session),
+        b"who" => who(session),
+        b"claim" => claim(session, call, id),
+        b"rebid" => {
+            session.store()?.rebid(id, terms(call)?)?;
+            tell(session, "renewed", id)
+        }
+        b"release" => {
+            let store = session.store()?;
+            let release = if call.has("--force") {
+                Store::release_bid_as_supervisor
+            } else {
+                Store::release_bid
+            };
+            release(store, id)?;
+            tell(session, "released", id)
+        }
+        _ => advise(session, call, id),
+    }
+}
+
+/// Says that something was done about a bid.
+fn tell(session: &mut Session, done: &str, id: u32) -> Result<(), Failure> {
+    match session.format {
+        Format::Default => writeln!(session.out, "{done} {id}")?,
+        Format::Json => write_json(&mut session.out, &json!({ done: id }))?,
+        Format::Raw => {}
+    }
+    Ok(session.out.flush()?)
+}
+
+fn terms(call: &Call<'_>) -> Result<BidTerms, Failure> {
+    let usual = BidTerms::default();
+    let intent = match call.value("--intent") {
+        None => usual.intent,
+        Some(word) => {
+            let place = INTENTS.iter().position(|name| name.as_bytes() == word);
+            place.and_then(|place| Intent::from_number(place as u8)).ok_or_else(|| {
+                let known = INTENTS.join(", ");
+                Failure::usage(format!("--intent: {} is not one of {known}", shown(word)))
+            })?
+        }
+    };
+    let priority = call.number("--priority")?.unwrap_or(usual.priority);
+    let duration = match call.value("--duration") {
+        None => usual.duration,
+        Some(word) => (span("--duration", word)?.as_secs_f64() * cycles_per_second()) as u64,
+    };
+    Ok(BidTerms { intent, priority, duration })
+}
+
+/// Finds out how fast the counter goes by which bids expire.
+fn cycles_per_second() -> f64 {
+    let (begun, first) = (Instant::now(), cycles());
+    std::thread::sleep(Duration::from_millis(10));
+    let (ticks, passed) = (cycles().wrapping_sub(first), begun.elapsed());
+    ticks as f64 / passed.as_secs_f64()
+}
+
+fn claim(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure> {
+    let command = &call.arguments[2..];
+    let hold = call.value("--hold").map(|word| span("--hold", word)).transpose()?;
+    if hold.is_some() && !command.is_empty() {
+        return Err(Failure::usage("give --hold or a COMMAND, not both"));
+    }
+    if hold.is_none() && command.is_empty() && !(session.is_interactive || session.reads_commands) {
+        return Err(Failure::usage(
+            "the bid would end with this command; give --hold SPAN, or -- COMMAND",
+        ));
+    }
+    session.store()?.claim_bid(id, terms(call)?)?;
+    if let [program, words @ ..] = command {
+        let done = run_program(program, words);
+        session.store()?.release_bid(id)?;
+        return done;
+    }
+    tell(session, "claimed", id)?;
+    if let Some(hold) = hold {
+        let end = deadline(Some(hold));
+        while !is_over(end) && !session.is_interrupted() {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            std::thread::sleep(left.unwrap_or(LOOK).min(LOOK));
+        }
+        session.store()?.release_bid(id)?;
+    }
+    Ok(())
+}
+
+/// Runs a program to its end. Its exit code is that of the command; for one that a signal ended, 128 and the signal's number, as a
+/// shell has it.
+fn run_program(program: &[u8], words: &[&[u8]]) -> Result<(), Failure> {
+    let words = words.iter().map(|word| OsStr::from_bytes(word));
+    let status = process::Command::new(OsStr::from_bytes(program)).args(words).status();
+    let status = status.map_err(|error| Failure::io(&format!("run {}", shown(program)), &error))?;
+    let exit = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    match exit {
+        0 => Ok(()),
+        exit => Err(Failure { exit: exit as u8, message: String::new() }),
+    }
+}
+
+fn advise(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure> {
+    let word = call.arguments[2];
+    let advice = ADVICE.into_iter().find(|(name, _)| name.as_bytes() == word);
+    let (_, advice) = advice.ok_or_else(|| {
+        let known = ADVICE.map(|(name, _)| name).join(", ");
+        Failure::usage(format!("{} is not one of {known}", shown(word)))
+    })?;
+    let store = session.store()?;
+    let from: u64 = call.number("--from")?.unwrap_or(0);
+    let to = match call.number::<u64>("--length")? {
+        Some(length) => from.saturating_add(length),
+        None => store.arena_len(),
+    };
+    let patience = match call.value("--wait").map(|word| span("--wait", word)).transpose()? {
+        None => Patience::Defer,
+        Some(wait) => deadline(Some(wait)).map_or(Patience::Forever, Patience::Until),
+    };
+    let terms = terms(call)?;
+    match store.advise(id, from..to, advice, patience) {
+        Err(BidError::Unknown { .. }) => {
+            store.claim_bid(id, terms)?;
+            let advised = store.advise(id, from..to, advice, patience);
+            store.release_bid(id)?;
+            advised?;
+        }
+        advised => advised?,
+    }
+    Ok(())
+}
+
+fn who(session: &mut Session) -> Result<(), Failure> {
+    let elected = session.store()?.election()?;
+    let out = &mut session.out;
+    match (elected, session.format) {
+        (None, Format::Json) => write_json(out, &Value::Null)?,
+        (None, _) => return Err(Failure::new("nobody bids")),
+        (Some(bid), Format::Json) => write_json(out, &json(&bid, None))?,
+        (Some(bid), Format::Raw) => writeln!(out, "{}", bid.id)?,
+        (Some(bid), Format::Default) => writeln!(out, "{} of process {}", bid.id, bid.pid)?,
+    }
+    Ok(())
+}
+
+fn table(session: &mut Session) -> Result<(), Failure> {
+    let bids = session.store()?.bids()?;
+    let per_second = if bids.is_empty() { 1.0 } else { cycles_per_second() };
+    let now = cycles();
+    let out = &mut session.out;
+    match session.format {
+        Format::Json => {
+            let row = |bid: &Bid| json(bid, Some(seconds_left(bid, now, per_second)));
+            write_json(out, &bids.iter().map(row).collect())?;
+        }
+        Format::Raw => bids.iter().try_for_each(|bid| writeln!(out, "{}", bid.id))?,
+        Format::Default => {
+            writeln!(out, "Bid | Process | Intent | Priority | Left | State")?;
+            writeln!(out, "{}", "-".repeat(66))?;
+            for bid in &bids {
+                let Bid { id, pid, priority, .. } = bid;
+                let left = match seconds_left(bid, now, per_second) {
+                    Some(seconds) => format!("{seconds:.1} s"),
+                    None => "no end".to_owned(),
+                };
+                let intent = INTENTS[bid.intent as usize];
+                let state = state(bid);
+                writeln!(out, "{id} | {pid} | {intent} | {priority} | {left} | {state}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn state(bid: &Bid) -> &'static str {
+    match bid {
+        Bid { sovereign: true, .. } => "sovereign",
+        Bid { expired: true, .. } => "expired",
+        _ => "waiting",
+    }
+}
+
+/// For how many seconds a bid holds from now on; none for one without end.
+fn seconds_left(bid: &Bid, now: u64, per_second: f64) -> Option<f64> {
+    let gone = now.saturating_sub(bid.claimed_at);
+    (bid.duration != u64::MAX).then(|| bid.duration.saturating_sub(gone) as f64 / per_second)
+}
+
+/// Turns a bid into JSON, with the seconds that it holds, if they are known.
+fn json(bid: &Bid, seconds_left: Option<Option<f64>>) -> Value {
+    let mut told = json!({
+        "id": bid.id, "pid": bid.pid, "intent": INTENTS[bid.intent as usize],
+        "priority": bid.priority, "state": state(bid),
+    });
+    if let Some(seconds) = seconds_left {
+        told["seconds_left"] = json!(seconds);
+    }
+    told
+}

@@ -1,0 +1,22 @@
+//! `bump`: a change that changes nothing but the epoch.
+
+use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::failure::Failure;
+use crate::session::{Session, patiently};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "bump",
+    usage: &["KEY"],
+    summary: "Raises the epoch of a key, so that all who watch it wake",
+    details: "Value, type, labels and vector stay as they are.",
+    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let key = session.key(call.arguments[0]);
+    let mut writer = session.writer()?;
+    patiently(|| writer.bump(&key)).map_err(|error| Failure::key(&key, error))
+}

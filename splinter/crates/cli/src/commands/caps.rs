@@ -1,0 +1,61 @@
+//! `caps`: what this build, this machine and the store in use can do.
+
+use crate::BUILD;
+use crate::command::{Call, Command};
+use crate::failure::Failure;
+use crate::output::{Format, write_json};
+use crate::session::Session;
+use serde_json::{Map, Value, json};
+use splinter::{KEY_MAX, MAX_ORDERS, numa_nodes};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "caps",
+    usage: &[""],
+    summary: "Shows what this build, this machine and the store in use can do",
+    details: "\
+A value of 0 or none says that it cannot. What concerns a store is shown when
+one is in use; config has the rest of it.",
+    args: &[],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
+    let nodes = numa_nodes();
+    let mut rows = vec![
+        ("version", json!(BUILD)),
+        ("key_bytes", json!(KEY_MAX)),
+        ("labels", json!(64)),
+        ("groups", json!(64)),
+        ("tandem_orders", json!(MAX_ORDERS)),
+        ("numa_nodes", json!(nodes)),
+    ];
+    if session.has_store() {
+        let store = session.store()?;
+        let geometry = store.geometry();
+        rows.extend([
+            ("vector_dim", json!(geometry.vector_dim)),
+            ("value_bytes", json!(geometry.max_value_len)),
+            ("writable", json!(!store.is_read_only())),
+            ("sealed", json!(store.is_sealed())),
+            ("huge_page_bytes", json!(store.huge_page_bytes())),
+        ]);
+    }
+    if session.format == Format::Json {
+        let caps: Map<_, _> = rows.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        return Ok(write_json(&mut session.out, &Value::Object(caps))?);
+    }
+    for (name, value) in rows {
+        match value {
+            Value::String(text) => writeln!(session.out, "{name}: {text}")?,
+            Value::Array(items) if items.is_empty() => writeln!(session.out, "{name}: none")?,
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(Value::to_string).collect();
+                writeln!(session.out, "{name}: {}", items.join(" "))?;
+            }
+            value => writeln!(session.out, "{name}: {value}")?,
+        }
+    }
+    Ok(())
+}

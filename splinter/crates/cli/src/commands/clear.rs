@@ -1,0 +1,25 @@
+//! `clear`: an empty screen.
+
+use crate::command::{Call, Command};
+use crate::failure::Failure;
+use crate::session::Session;
+use std::io::{self, IsTerminal};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "clear",
+    usage: &[""],
+    summary: "Clears the screen",
+    details: "Nothing is printed where there is no terminal.",
+    args: &[],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
+    if io::stdout().is_terminal() {
+        // ECMA-48: the cursor to the first place, then everything erased.
+        session.out.write_all(b"\x1b[H\x1b[2J")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! `config`: what a store is made of, its scrub level and its flags.
+
+use crate::command::{Arg, Call, Command, Count, Kind, number};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, shown, write_json};
+use crate::session::Session;
+use serde_json::json;
+use splinter::Scrub;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "config",
+    usage: &["", "av [VALUE]", "flags [VALUE]"],
+    summary: "Shows the store's sizes and settings, or changes its scrub level or flags",
+    details: "\
+av is what becomes of stale bytes, from the next write on and in every process:
+0 or none leaves them, 1 or hybrid zeroes the rest of the last 64 bytes written
+and what is removed, 2 or full zeroes all. on and off, the older switch, are
+full and none.
+
+The sixteen flags mean what programs agree on. A VALUE sets those whose bits it
+has, -VALUE clears them; decimal or with 0x. Without a VALUE each is shown.",
+    args: &[
+        Arg { name: "SETTING", kind: Kind::Choice(&["av", "flags"]), count: Count::Maybe },
+        Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
+    ],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let store = session.store()?.clone();
+    match (call.get(0), call.get(1)) {
+        (None, _) => show(session),
+        (Some(b"av"), None) => {
+            let level = store.scrub();
+            let number = Scrub::ALL.iter().position(|one| *one == level).unwrap_or_default();
+            match session.format {
+                Format::Default => writeln!(session.out, "{number} ({level})")?,
+                Format::Json => {
+                    let level = json!({ "av": number, "scrub": level.to_string() });
+                    write_json(&mut session.out, &level)?;
+                }
+                Format::Raw => writeln!(session.out, "{number}")?,
+            }
+            Ok(())
+        }
+        (Some(b"av"), Some(word)) => Ok(store.set_scrub(level(word)?)?),
+        (Some(b"flags"), None) => {
+            let flags = store.user_flags();
+            match session.format {
+                Format::Default | Format::Raw => writeln!(session.out, "{flags:#x}")?,
+                Format::Json => write_json(&mut session.out, &json!({ "flags": flags }))?,
+            }
+            Ok(())
+        }
+        (Some(b"flags"), Some([b'-', mask @ ..])) => {
+            store.clear_user_flags(number("MASK", mask)?)?;
+            Ok(())
+        }
+        (Some(b"flags"), Some(mask)) => {
+            store.set_user_flags(number("MASK", mask)?)?;
+            Ok(())
+        }
+        (Some(other), _) => {
+            Err(Failure::usage(format!("{} is not one of av, flags", shown(other))))
+        }
+    }
+}
+
+fn level(word: &[u8]) -> Result<Scrub, Failure> {
+    Ok(match word {
+        b"0" | b"none" | b"off" => Scrub::None,
+        b"1" | b"hybrid" => Scrub::Hybrid,
+        b"2" | b"full" | b"on" => Scrub::Full,
+        _ => {
+            let known = "0, 1, 2, none, hybrid, full, on, off";
+            return Err(Failure::usage(format!("LEVEL: {} is not one of {known}", shown(word))));
+        }
+    })
+}
+
+fn show(session: &mut Session) -> Result<(), Failure> {
+    let store = session.store()?.clone();
+    let (header, name) = (store.header(), session.store_name().unwrap_or_default().to_vec());
+    let geometry = header.geometry;
+    let keys = store.len();
+    if session.format == Format::Json {
+        let config = json!({
+            "store": json_bytes(&name), "location": store.location().to_string(),
+            "format": header.version, "slots": geometry.slots, "keys": keys,
+            "max_value_length": geometry.max_value_len, "vector_dim": geometry.vector_dim,
+            "lanes": geometry.lanes, "arena_bytes": store.arena_len(), "epoch": header.epoch,
+            "scrub": header.scrub.to_string(), "flags": header.user_flags,
+            "parse_failures": header.parse_failures,
+            "last_failure_epoch": header.last_failure_epoch, "takeovers": header.takeovers,
+            "read_only": store.is_read_only(),
+        });
+        return Ok(write_json(&mut session.out, &config)?);
+    }
+    session.out.write_all(b"store: ")?;
+    session.out.write_all(&name)?;
+    session.out.write_all(b"\n")?;
+    let rows = [
+        ("location", store.location().to_string()),
+        ("format", header.version.to_string()),
+        ("slots", geometry.slots.to_string()),
+        ("keys", keys.to_string()),
+        ("max_value_length", geometry.max_value_len.to_string()),
+        ("vector_dim", geometry.vector_dim.to_string()),
+        ("lanes", geometry.lanes.to_string()),
+        ("arena_bytes", store.arena_len().to_string()),
+        ("epoch", header.epoch.to_string()),
+        ("scrub", header.scrub.to_string()),
+        ("flags", format!("{:#x}", header.user_flags)),
+        ("parse_failures", header.parse_failures.to_string()),
+        ("last_failure_epoch", header.last_failure_epoch.to_string()),
+        ("takeovers", header.takeovers.to_string()),
+        ("read_only", if store.is_read_only() { "yes" } else { "no" }.into()),
+    ];
+    for (name, value) in rows {
+        writeln!(session.out, "{name}: {value}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_go_from_nothing_to_all_and_the_older_switch_has_its_ends() {
+        for (word, meant) in [("0", Scrub::None), ("1", Scrub::Hybrid), ("2", Scrub::Full)] {
+            assert_eq!(level(word.as_bytes()), Ok(meant));
+            assert_eq!(level(meant.to_string().as_bytes()), Ok(meant));
+        }
+        assert_eq!((level(b"on"), level(b"off")), (Ok(Scrub::Full), Ok(Scrub::None)));
+        assert_eq!(level(b"3").unwrap_err().exit, 2);
+    }
+}

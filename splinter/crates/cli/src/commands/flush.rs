@@ -1,0 +1,27 @@
+//! `flush`: what was published goes to the device.
+
+use crate::command::{Call, Command};
+use crate::failure::Failure;
+use crate::output::{Format, write_json};
+use crate::session::Session;
+use serde_json::json;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "flush",
+    usage: &[""],
+    summary: "Writes a store in a file to its device",
+    details: "What was set before survives a power cut from then on; it survives the death of
+any process anyway. A store in shared memory has no device: nothing is done.",
+    args: &[],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
+    session.store()?.flush()?;
+    if session.format == Format::Json {
+        write_json(&mut session.out, &json!({ "flushed": true }))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! `get`: a key's value.
+
+use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::failure::Failure;
+use crate::session::{Session, patiently};
+use crate::value::Reading;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "get",
+    usage: &["KEY"],
+    summary: "Prints the value of a key",
+    details: "\
+The length comes first: 3:bar. With --raw the bytes are printed as they are,
+without a newline; with --json they are a string, or {\"base64\": \"...\"} if
+they are not UTF-8. The number in a BIGUINT key is printed in decimal digits.",
+    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let key = session.key(call.arguments[0]);
+    let store = session.store()?;
+    let value =
+        patiently(|| Reading::of(store, &key)).map_err(|error| Failure::key(&key, error))?;
+    Ok(value.write(&mut session.out, session.format)?)
+}

@@ -1,0 +1,64 @@
+//! `head`: what the store knows of a key beside its value.
+
+use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, write_json};
+use crate::session::{Session, patiently};
+use serde_json::json;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "head",
+    usage: &["KEY"],
+    summary: "Shows what the store knows of a key, without its value",
+    details: "\
+The epoch is even and grows with every change. Labels are 64 bits, the groups
+are those that hear of a change, by the key or by a label. ctime and atime are
+what programs wrote there, in a unit of theirs.",
+    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let key = session.key(call.arguments[0]);
+    let store = session.store()?;
+    let slot = patiently(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
+    let groups: Vec<u8> = bits(slot.groups).collect();
+    if session.format == Format::Json {
+        let head = json!({
+            "key": json_bytes(&key), "hash": slot.hash, "epoch": slot.epoch,
+            "value_length": slot.value_len, "value_offset": slot.value_offset,
+            "type": slot.kind.to_string(), "labels": slot.labels, "groups": groups,
+            "user_flags": slot.user_flags, "ctime": slot.ctime, "atime": slot.atime,
+            "has_vector": slot.has_vector,
+        });
+        return Ok(write_json(&mut session.out, &head)?);
+    }
+    let listed = groups.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
+    let rows = [
+        ("hash", format!("{:#018x}", slot.hash)),
+        ("epoch", slot.epoch.to_string()),
+        ("value_length", slot.value_len.to_string()),
+        ("value_offset", slot.value_offset.to_string()),
+        ("type", slot.kind.to_string()),
+        ("labels", format!("{:#x}", slot.labels)),
+        ("groups", if groups.is_empty() { "none".into() } else { listed }),
+        ("user_flags", format!("{:#x}", slot.user_flags)),
+        ("ctime", slot.ctime.to_string()),
+        ("atime", slot.atime.to_string()),
+        ("vector", if slot.has_vector { "yes" } else { "no" }.into()),
+    ];
+    session.out.write_all(b"key: ")?;
+    session.out.write_all(&key)?;
+    session.out.write_all(b"\n")?;
+    for (name, value) in rows {
+        writeln!(session.out, "{name}: {value}")?;
+    }
+    Ok(())
+}
+
+/// Lists the bits that are set.
+pub(super) fn bits(mask: u64) -> impl Iterator<Item = u8> {
+    (0..64).filter(move |bit| mask >> bit & 1 != 0)
+}

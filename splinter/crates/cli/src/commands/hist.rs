@@ -1,0 +1,42 @@
+//! `hist`: the lines that were entered.
+
+use crate::command::{Arg, Call, Command, Count, Kind, number};
+use crate::failure::Failure;
+use crate::output::{Format, write_json};
+use crate::session::Session;
+use serde_json::json;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "hist",
+    usage: &["[COUNT]"],
+    summary: "Lists the lines entered at the prompt, the last COUNT or all",
+    details: "\
+They are kept from one session to the next, in the file that --history-file or
+SPLINTER_HISTORY_FILE names, or else in .splinter_history in the home folder. A
+line that begins with a blank is not kept.",
+    args: &[Arg { name: "COUNT", kind: Kind::Number, count: Count::Maybe }],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let count = call.get(0).map(|word| number::<usize>("COUNT", word)).transpose()?;
+    let lines = session.history();
+    let first = lines.len().saturating_sub(count.unwrap_or(usize::MAX));
+    let last = &lines[first..];
+    match session.format {
+        Format::Default => {
+            for (number, line) in (first + 1..).zip(last) {
+                writeln!(session.out, "{number:>5}  {line}")?;
+            }
+        }
+        Format::Json => write_json(&mut session.out, &json!(last))?,
+        Format::Raw => {
+            for line in last {
+                writeln!(session.out, "{line}")?;
+            }
+        }
+    }
+    Ok(())
+}

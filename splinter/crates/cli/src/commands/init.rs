@@ -1,0 +1,189 @@
+//! `init`: makes a store.
+
+use crate::command::{Arg, Call, Command, Count, Kind, Opt, number, text};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, shown, write_json};
+use crate::session::Session;
+use serde_json::json;
+use splinter::{Config, Geometry, HugePages, Location, Placement, Scrub, Store, StoreError};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "init",
+    usage: &["STORE [OPTION]..."],
+    summary: "Makes a store",
+    details: "\
+STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path.
+It must not exist yet. Its sizes are fixed from then on: 1,024 keys with values
+of 4,096 bytes and vectors of 768 components, written by 64 writers at once,
+unless said otherwise. Memory is taken as it is used; --reserve takes it all at
+once.",
+    args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
+    options: &[
+        Opt {
+            long: "--slots",
+            short: None,
+            value: Some(("N", Kind::Number)),
+            help: "how many keys it holds at most",
+        },
+        Opt {
+            long: "--max-value",
+            short: None,
+            value: Some(("BYTES", Kind::Number)),
+            help: "the longest value",
+        },
+        Opt {
+            long: "--dim",
+            short: None,
+            value: Some(("N", Kind::Number)),
+            help: "components of a vector; 0 for no vectors",
+        },
+        Opt {
+            long: "--lanes",
+            short: None,
+            value: Some(("N", Kind::Number)),
+            help: "how many can write at once",
+        },
+        Opt {
+            long: "--backing",
+            short: None,
+            value: Some(("WHERE", Kind::Choice(BACKINGS))),
+            help: "shared or file, whatever the program's name",
+        },
+        Opt {
+            long: "--huge-pages",
+            short: None,
+            value: Some(("HOW", Kind::Choice(HUGE))),
+            help: "off, advise or collapse",
+        },
+        Opt {
+            long: "--node",
+            short: None,
+            value: Some(("NODE", Kind::Text)),
+            help: "a NUMA node, several (0,1) to interleave, or all",
+        },
+        Opt {
+            long: "--mode",
+            short: None,
+            value: Some(("OCTAL", Kind::Text)),
+            help: "who may read and write it, as chmod takes it",
+        },
+        Opt {
+            long: "--scrub",
+            short: None,
+            value: Some(("LEVEL", Kind::Choice(SCRUB))),
+            help: "none, hybrid or full: what becomes of stale bytes",
+        },
+        Opt {
+            long: "--reserve",
+            short: None,
+            value: None,
+            help: "takes all memory at once, or fails if it is not there",
+        },
+    ],
+    run,
+};
+
+const BACKINGS: &[&str] = &["shared", "file"];
+const HUGE: &[&str] = &["off", "advise", "collapse"];
+const SCRUB: &[&str] = &["none", "hybrid", "full"];
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let name = call.arguments[0];
+    let location = match call.value("--backing") {
+        None => session.location(name)?,
+        Some(b"shared") => Location::shared(text("STORE", name)?)?,
+        Some(b"file") => Location::file(OsStr::from_bytes(name)),
+        Some(other) => return Err(not_one_of("--backing", other, BACKINGS)),
+    };
+    let config = config(call)?;
+    let store = Store::create(&location, &config).map_err(|error| match error {
+        StoreError::Exists(place) => {
+            Failure::new(format!("{} exists already ({place}); use opens it", shown(name)))
+        }
+        error => error.into(),
+    })?;
+    for note in store.notes() {
+        eprintln!("init: {note}");
+    }
+    let Geometry { slots, max_value_len, vector_dim, lanes } = config.geometry;
+    match session.format {
+        Format::Default => {
+            session.out.write_all(b"Creating '")?;
+            session.out.write_all(name)?;
+            if config.geometry == Geometry::default() {
+                session.out.write_all(b"' with default geometry.\n")?;
+            } else {
+                writeln!(
+                    session.out,
+                    "' with {slots} slots of {max_value_len} bytes, vectors of {vector_dim}, {lanes} lanes."
+                )?;
+            }
+        }
+        Format::Json => {
+            let made = json!({
+                "store": json_bytes(name), "location": location.to_string(), "slots": slots,
+                "max_value_length": max_value_len, "vector_dim": vector_dim, "lanes": lanes,
+            });
+            write_json(&mut session.out, &made)?;
+        }
+        Format::Raw => {}
+    }
+    Ok(())
+}
+
+/// Reads the options.
+fn config(call: &Call<'_>) -> Result<Config, Failure> {
+    let usual = Geometry::default();
+    let geometry = Geometry {
+        slots: call.number("--slots")?.unwrap_or(usual.slots),
+        max_value_len: call.number("--max-value")?.unwrap_or(usual.max_value_len),
+        vector_dim: call.number("--dim")?.unwrap_or(usual.vector_dim),
+        lanes: call.number("--lanes")?.unwrap_or(usual.lanes),
+    };
+    let huge_pages = match call.value("--huge-pages") {
+        None | Some(b"off") => HugePages::Off,
+        Some(b"advise") => HugePages::Advise,
+        Some(b"collapse") => HugePages::Collapse,
+        Some(other) => return Err(not_one_of("--huge-pages", other, HUGE)),
+    };
+    let scrub = match call.value("--scrub") {
+        None => Scrub::default(),
+        Some(level) => scrub("--scrub", level)?,
+    };
+    let placement = call.value("--node").map_or(Ok(Placement::default()), placement)?;
+    let mode = call.value("--mode").map(mode).transpose()?;
+    let reserve = call.has("--reserve");
+    Ok(Config { geometry, scrub, placement, huge_pages, reserve, mode })
+}
+
+/// Reads a scrub level.
+pub(super) fn scrub(what: &str, level: &[u8]) -> Result<Scrub, Failure> {
+    let parsed = text(what, level)?.parse();
+    parsed.map_err(|error| Failure::usage(format!("{what}: {error}")))
+}
+
+fn placement(nodes: &[u8]) -> Result<Placement, Failure> {
+    if nodes == b"all" {
+        return Ok(Placement::Interleave(Vec::new()));
+    }
+    let numbers = nodes.split(|byte| *byte == b',').map(|node| number("--node", node));
+    let numbers = numbers.collect::<Result<Vec<u32>, _>>()?;
+    Ok(match numbers[..] {
+        [node] => Placement::Bind(node),
+        _ => Placement::Interleave(numbers),
+    })
+}
+
+fn mode(digits: &[u8]) -> Result<u32, Failure> {
+    let octal = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'));
+    let mode =
+        octal.and_then(|text| u32::from_str_radix(text, 8).ok()).filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| Failure::usage(format!("--mode: {} is not octal, 0 to 777", shown(digits))))
+}
+
+fn not_one_of(what: &str, word: &[u8], known: &[&str]) -> Failure {
+    Failure::usage(format!("{what}: {} is not one of {}", shown(word), known.join(", ")))
+}

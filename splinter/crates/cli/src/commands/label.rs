@@ -1,0 +1,60 @@
+//! `label`: the 64 labels of a key.
+
+use super::head::bits;
+use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, write_json};
+use crate::session::{Session, patiently};
+use serde_json::json;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "label",
+    usage: &["KEY", "KEY MASK", "KEY MASK --remove"],
+    summary: "Shows, adds or removes labels of a key",
+    details: "\
+A label is one of 64 bits; MASK has a bit for each that is meant, decimal or
+with 0x. list --label MASK finds the keys that carry all of them, bind --label
+has their changes signalled to a group. Labels stay with a key when it is set,
+and go when it is removed.",
+    args: &[
+        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
+        Arg { name: "MASK", kind: Kind::Number, count: Count::Maybe },
+    ],
+    options: &[Opt {
+        long: "--remove",
+        short: None,
+        value: None,
+        help: "removes the labels in MASK instead",
+    }],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let key = session.key(call.arguments[0]);
+    let mask = call.get(1).map(|word| number::<u64>("MASK", word)).transpose()?;
+    let Some(mask) = mask else {
+        if call.has("--remove") {
+            return Err(Failure::usage(format!("--remove needs a MASK; {}", call.usage())));
+        }
+        let store = session.store()?;
+        let slot = patiently(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
+        match session.format {
+            Format::Default | Format::Raw => writeln!(session.out, "{:#x}", slot.labels)?,
+            Format::Json => {
+                let numbers: Vec<u8> = bits(slot.labels).collect();
+                let labels = json!({
+                    "key": json_bytes(&key), "labels": slot.labels, "numbers": numbers,
+                });
+                write_json(&mut session.out, &labels)?;
+            }
+        }
+        return Ok(());
+    };
+    let mut writer = session.writer()?;
+    let done = patiently(|| match call.has("--remove") {
+        true => writer.unlabel(&key, mask),
+        false => writer.label(&key, mask),
+    });
+    done.map_err(|error| Failure::key(&key, error))
+}

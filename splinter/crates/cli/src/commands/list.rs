@@ -1,0 +1,90 @@
+//! `list`: the keys, with their epochs and lengths.
+
+use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, write_json};
+use crate::session::{Session, patiently};
+use regex::bytes::Regex;
+use serde_json::{Value, json};
+use splinter::{Error, Key};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "list",
+    usage: &["[PATTERN] [--label MASK]"],
+    summary: "Lists the keys",
+    details: "\
+PATTERN is a regular expression, which the key, without the prefix, is to match
+somewhere: ^user: for what begins so. Under a prefix only the keys under it are
+listed, by their whole names. They come in the order of their slots, the last
+first: the newest first, as long as one program at a time makes keys and none
+is removed. --raw prints the names.",
+    args: &[Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe }],
+    options: &[Opt {
+        long: "--label",
+        short: None,
+        value: Some(("MASK", Kind::Number)),
+        help: "lists the keys that carry all labels in MASK",
+    }],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let keys = matching(session, call.get(0))?;
+    let labels = call.number::<u64>("--label")?.unwrap_or(0);
+    let mut rows = Vec::with_capacity(keys.len());
+    for key in keys {
+        let store = session.store()?;
+        match patiently(|| store.snapshot(key)) {
+            Ok(slot) if slot.labels & labels == labels => {
+                rows.push((key, slot.epoch, slot.value_len));
+            }
+            Ok(_) => {}
+            // It was removed since it was listed.
+            Err(Error::NotFound) => {}
+            Err(error) => return Err(Failure::key(key.as_ref(), error)),
+        }
+    }
+    let out = &mut session.out;
+    match session.format {
+        Format::Default => {
+            writeln!(out, "Key Name | Epoch | Value Length\n{}", "-".repeat(66))?;
+            for (key, epoch, len) in rows {
+                out.write_all(key.as_ref())?;
+                writeln!(out, " | {epoch} | {len}")?;
+            }
+        }
+        Format::Json => {
+            let row = |(key, epoch, len): &(Key, u64, usize)| json!({ "key": json_bytes(key.as_ref()), "epoch": epoch, "value_length": len });
+            write_json(out, &Value::Array(rows.iter().map(row).collect()))?;
+        }
+        Format::Raw => {
+            for (key, ..) in rows {
+                out.write_all(key.as_ref())?;
+                out.write_all(b"\n")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lists the keys under the prefix that match a pattern, if there is one.
+pub(super) fn matching(session: &Session, pattern: Option<&[u8]>) -> Result<Vec<Key>, Failure> {
+    let mut keys = session.keys()?;
+    if let Some(pattern) = pattern {
+        let pattern = regex(pattern)?;
+        keys.retain(|key| pattern.is_match(&key.as_ref()[session.prefix.len()..]));
+    }
+    Ok(keys)
+}
+
+/// Reads a pattern.
+pub(super) fn regex(pattern: &[u8]) -> Result<Regex, Failure> {
+    let pattern = text("PATTERN", pattern)?;
+    Regex::new(pattern).map_err(|error| {
+        // The last line of the account says what is wrong; the others draw where.
+        let error = error.to_string();
+        let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        Failure::usage(format!("{pattern:?} is no regular expression: {why}"))
+    })
+}

@@ -1,0 +1,254 @@
+//! `logtee`: writes what keys hold, and every change of theirs, behind a file, and takes nothing away.
+
+use super::list::regex;
+use crate::command::{Arg, Call, Command, Count, Kind, Opt};
+use crate::envelope::{Envelope, Type, now_ms};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, shown};
+use crate::session::Session;
+use crate::time::{deadline, span};
+use crate::value::Reading;
+use crate::waiting::{is_over, next_look};
+use regex::bytes::Regex;
+use serde_json::{Value, json};
+use splinter::{Change, Error, Key, Store};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::thread;
+use std::time::Duration;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "logtee",
+    usage: &["FILE [PATTERN] [--once] [--count N] [--timeout SPAN] [--envelope]"],
+    summary: "Drains keys into a file, and takes nothing away",
+    details: "\
+Writes a line behind FILE for each key that matches PATTERN, as for list, and
+then one for each change of theirs, until it is ended; --once ends it after the
+first. FILE is made if it is missing; - is standard output. A line is the key
+and its value, as in KEY LEN:VALUE; with --json an object with key, epoch, time
+in milliseconds since 1970 and value; with --envelope an event with that in it
+(see send). That a key was removed is written, too. Of changes that follow each
+other faster than they can be written it has the last.",
+    args: &[
+        Arg { name: "FILE", kind: Kind::File, count: Count::One },
+        Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe },
+    ],
+    options: &[
+        Opt { long: "--once", short: None, value: None, help: "ends when all keys are written" },
+        Opt {
+            long: "--count",
+            short: Some('n'),
+            value: Some(("N", Kind::Number)),
+            help: "ends after N lines",
+        },
+        Opt {
+            long: "--timeout",
+            short: None,
+            value: Some(("SPAN", Kind::Text)),
+            help: "ends when this has passed, as in 500ms or 2m",
+        },
+        Opt { long: "--envelope", short: Some('e'), value: None, help: "writes envelopes" },
+    ],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let timeout = call.value("--timeout").map(|word| span("--timeout", word)).transpose()?;
+    let end = deadline(timeout);
+    let left = call.number("--count")?.unwrap_or(u64::MAX);
+    let pattern = call.get(1).map(regex).transpose()?;
+    let store = session.store()?.clone();
+    let form = match session.format {
+        _ if call.has("--envelope") => Form::Envelope,
+        Format::Json => Form::Json,
+        format => Form::Line(format),
+    };
+    let (out, writing) = open(call.arguments[0])?;
+    let from = String::from_utf8_lossy(session.store_name().unwrap_or_default()).into_owned();
+    let (logged, seq) = (HashMap::new(), 0);
+    let mut log = Log {
+        store,
+        pattern,
+        prefix: session.prefix.clone(),
+        form,
+        out,
+        writing,
+        from,
+        logged,
+        seq,
+        left,
+    };
+    if call.has("--once") {
+        let keys: Vec<Key> = log.store.keys().collect();
+        keys.into_iter().try_for_each(|key| log.key(key))?;
+        return log.flush();
+    }
+    // First the watcher: what changes while all keys are written is heard of.
+    let mut watcher = log.store.watch_all()?;
+    let mut held = HashMap::new();
+    let mut changes = Vec::new();
+    watcher.resync(|change| changes.push(change));
+    loop {
+        changes.drain(..).try_for_each(|change| log.change(&mut held, &change))?;
+        log.flush()?;
+        if log.left == 0 || session.is_interrupted() || is_over(end) {
+            return Ok(());
+        }
+        match watcher.wait(next_look(session, end)) {
+            Ok(change) => changes.extend(change),
+            // Changes were missed, removals among them.
+            Err(_) => {
+                watcher.resync(|change| changes.push(change));
+                log.miss()?;
+            }
+        }
+        // What is there already goes with it, without end or a look at the clock in between.
+        while changes.len() < 1000
+            && let Ok(Some(change)) = watcher.try_next()
+        {
+            changes.push(change);
+        }
+    }
+}
+
+/// How a line is written.
+#[derive(Clone, Copy)]
+enum Form {
+    Line(Format),
+    Json,
+    Envelope,
+}
+
+struct Log {
+    store: Store,
+    pattern: Option<Regex>,
+    prefix: Vec<u8>,
+    form: Form,
+    out: Box<dyn Write>,
+    /// What is being done to the file, for messages; empty for standard output.
+    writing: String,
+    from: String,
+    /// The epoch that was written last of each key.
+    logged: HashMap<Key, u64>,
+    seq: u64,
+    /// How many lines are still to be written.
+    left: u64,
+}
+
+/// Opens what is written to, and says what that is.
+fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
+    if path == b"-" {
+        return Ok((Box::new(BufWriter::new(io::stdout())), String::new()));
+    }
+    let writing = format!("write {}", shown(path));
+    let file = OpenOptions::new().append(true).create(true).open(OsStr::from_bytes(path));
+    let file = file.map_err(|error| Failure::io(&writing, &error))?;
+    Ok((Box::new(BufWriter::new(file)), writing))
+}
+
+impl Log {
+    /// Writes what a change made of its key, and that the slot's key before it is gone.
+    fn change(&mut self, held: &mut HashMap<u32, Key>, change: &Change) -> Result<(), Failure> {
+        let before = match change.key {
+            Some(key) => held.insert(change.slot, key).filter(|before| *before != key),
+            None => held.remove(&change.slot),
+        };
+        if let Some(gone) = before
+            && self.logged.remove(&gone).is_some()
+            && self.store.contains(gone) == Ok(false)
+        {
+            self.write(gone, None)?;
+        }
+        change.key.map_or(Ok(()), |key| self.key(key))
+    }
+
+    /// Writes which of the keys that were written are gone.
+    fn miss(&mut self) -> Result<(), Failure> {
+        let keys: Vec<Key> = self.logged.keys().copied().collect();
+        for key in keys {
+            if self.store.contains(key) == Ok(false) {
+                self.logged.remove(&key);
+                self.write(key, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what a key holds, unless that is written already.
+    fn key(&mut self, key: Key) -> Result<(), Failure> {
+        let bare = key.as_ref().strip_prefix(&*self.prefix);
+        let fits = |bare| self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(bare));
+        if !bare.is_some_and(fits) {
+            return Ok(());
+        }
+        loop {
+            match Reading::of(&self.store, key.as_ref()) {
+                Ok(value) if self.logged.insert(key, value.epoch) == Some(value.epoch) => {
+                    return Ok(());
+                }
+                Ok(value) => return self.write(key, Some(&value)),
+                // It was removed since; of that there is word to come.
+                Err(Error::NotFound) => return Ok(()),
+                Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
+                Err(error) => return Err(Failure::key(key.as_ref(), error)),
+            }
+        }
+    }
+
+    /// Writes a line: the value, or that there is none any more.
+    fn write(&mut self, key: Key, value: Option<&Reading>) -> Result<(), Failure> {
+        if self.left == 0 {
+            return Ok(());
+        }
+        self.left -= 1;
+        let done = self.try_write(key.as_ref(), value);
+        done.map_err(|error| self.failed(error))
+    }
+
+    fn try_write(&mut self, key: &[u8], value: Option<&Reading>) -> io::Result<()> {
+        let mut told = json!({ "key": json_bytes(key) });
+        match value {
+            Some(value) => {
+                told["epoch"] = json!(value.epoch);
+                told["value"] = value.json();
+            }
+            None => told["removed"] = Value::Bool(true),
+        }
+        let out = &mut self.out;
+        match self.form {
+            Form::Line(format) => {
+                out.write_all(key)?;
+                match value {
+                    Some(value) => {
+                        out.write_all(b" ")?;
+                        value.write(out, format)?;
+                        out.write_all(if format == Format::Raw { b"\n" } else { b"" })
+                    }
+                    None => out.write_all(b" was removed\n"),
+                }
+            }
+            Form::Json => {
+                told["ts"] = json!(now_ms());
+                writeln!(out, "{told}")
+            }
+            Form::Envelope => {
+                let mut envelope = Envelope::new(&*self.from, Type::Event, told);
+                envelope.seq = Some(self.seq);
+                self.seq += 1;
+                writeln!(out, "{envelope}")
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: io::Error) -> Failure {
+        if self.writing.is_empty() { error.into() } else { Failure::io(&self.writing, &error) }
+    }
+}

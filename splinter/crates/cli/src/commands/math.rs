@@ -1,0 +1,89 @@
+//! `math`: operations on a number in a store, of which none is ever lost.
+
+use crate::command::{Arg, Call, Command, Count, Kind, number};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, shown, write_json};
+use crate::session::{Session, patiently};
+use serde_json::json;
+use splinter::{Error, IntegerOp};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "math",
+    usage: &["KEY OPERATION [NUMBER]"],
+    summary: "Changes the number in a BIGUINT key, and prints it",
+    details: "\
+OPERATION is inc or dec, by 1 if no NUMBER is given; and, or, or xor, with a
+NUMBER; or not. Numbers are from 0 to 2^64 - 1, decimal or with 0x, and wrap
+around. The key must be there and be a BIGUINT, which type makes of decimal
+digits. No operation is lost, however many processes do them at once.",
+    args: &[
+        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
+        Arg { name: "OPERATION", kind: Kind::Choice(OPERATIONS), count: Count::One },
+        Arg { name: "NUMBER", kind: Kind::Number, count: Count::Maybe },
+    ],
+    options: &[],
+    run,
+};
+
+const OPERATIONS: &[&str] = &["inc", "dec", "and", "or", "xor", "not"];
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let key = session.key(call.arguments[0]);
+    let operand = call.get(2).map(|word| number("NUMBER", word)).transpose()?;
+    let operation = operation(call.arguments[1], operand)?;
+    let mut writer = session.writer()?;
+    let changed = patiently(|| writer.integer(&key, operation));
+    let now = changed.map_err(|error| match error {
+        Error::WrongType => {
+            let key = shown(&key);
+            Failure::new(format!("{key} is no BIGUINT; type makes one of decimal digits"))
+        }
+        error => Failure::key(&key, error),
+    })?;
+    match session.format {
+        Format::Default | Format::Raw => writeln!(session.out, "{now}")?,
+        Format::Json => {
+            let changed = json!({ "key": json_bytes(&key), "number": now });
+            write_json(&mut session.out, &changed)?;
+        }
+    }
+    Ok(())
+}
+
+fn operation(name: &[u8], operand: Option<u64>) -> Result<IntegerOp, Failure> {
+    let shown_name = String::from_utf8_lossy(name);
+    let needed =
+        || operand.ok_or_else(|| Failure::usage(format!("{shown_name} needs a NUMBER after it")));
+    Ok(match name {
+        b"inc" => IntegerOp::Inc(operand.unwrap_or(1)),
+        b"dec" => IntegerOp::Dec(operand.unwrap_or(1)),
+        b"and" => IntegerOp::And(needed()?),
+        b"or" => IntegerOp::Or(needed()?),
+        b"xor" => IntegerOp::Xor(needed()?),
+        b"not" if operand.is_some() => return Err(Failure::usage("not takes no NUMBER")),
+        b"not" => IntegerOp::Not,
+        _ => {
+            let known = OPERATIONS.join(", ");
+            return Err(Failure::usage(format!("{} is not one of {known}", shown(name))));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_is_known_and_says_what_it_needs() {
+        assert_eq!(operation(b"inc", None), Ok(IntegerOp::Inc(1)));
+        assert_eq!(operation(b"dec", Some(5)), Ok(IntegerOp::Dec(5)));
+        assert_eq!(operation(b"not", None), Ok(IntegerOp::Not));
+        for name in OPERATIONS {
+            assert!(operation(name.as_bytes(), Some(1)).is_ok() || *name == "not");
+        }
+        for (name, operand) in [("and", None), ("not", Some(1)), ("add", Some(1)), ("INC", None)] {
+            assert_eq!(operation(name.as_bytes(), operand).unwrap_err().exit, 2, "{name}");
+        }
+    }
+}

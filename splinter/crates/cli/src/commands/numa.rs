@@ -1,0 +1,53 @@
+//! `numa`: on which nodes a store's memory is.
+
+use crate::command::{Call, Command};
+use crate::failure::Failure;
+use crate::output::{Format, write_json};
+use crate::session::Session;
+use serde_json::json;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "numa",
+    usage: &[""],
+    summary: "Tells on which memory nodes the store is",
+    details: "Counts the pages of the store that hold data, by the node that each is on, and
+those that nobody has touched yet, which take no memory. What the kernel cannot
+tell, being swapped out or only on disk, is unknown. Also says how much of it
+this process reaches through huge pages. init --node places a store.",
+    args: &[],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
+    let store = session.store()?;
+    let (found, huge_bytes) = (store.residency()?, store.huge_page_bytes());
+    let machine = splinter::numa_nodes();
+    let out = &mut session.out;
+    if session.format == Format::Json {
+        let nodes = found.nodes.iter().map(|(node, pages)| json!({ "node": node, "pages": pages }));
+        let told = json!({
+            "nodes": nodes.collect::<Vec<_>>(), "unknown": found.unknown, "untouched": found.untouched,
+            "page_bytes": found.page_bytes, "huge_page_bytes": huge_bytes, "machine": machine,
+        });
+        return Ok(write_json(out, &told)?);
+    }
+    writeln!(out, "Node | Pages | Share")?;
+    writeln!(out, "{}", "-".repeat(66))?;
+    for (node, pages) in &found.nodes {
+        writeln!(out, "{node} | {pages} | {:.1} %", found.share(*node) * 100.0)?;
+    }
+    for (what, pages) in [("unknown", found.unknown), ("untouched", found.untouched)] {
+        if pages > 0 {
+            writeln!(out, "{what} | {pages} |")?;
+        }
+    }
+    let nodes: Vec<_> = machine.iter().map(u32::to_string).collect();
+    let (bytes, nodes) = (found.page_bytes, nodes.join(", "));
+    writeln!(
+        out,
+        "pages of {bytes} bytes; {huge_bytes} bytes by huge pages; this machine has node {nodes}"
+    )?;
+    Ok(())
+}

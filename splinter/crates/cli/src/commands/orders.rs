@@ -1,0 +1,132 @@
+//! `orders`: tandems, keys that are set, read and removed as one.
+
+use crate::command::{Arg, Call, Command, Count, Kind, number};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, shown, write_json, write_value};
+use crate::session::{Session, patiently};
+use serde_json::json;
+use splinter::{Error, MAX_ORDERS, Store};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "orders",
+    usage: &["set BASE VALUE...", "get BASE [COUNT]", "unset BASE [COUNT]"],
+    summary: "Sets, prints or removes the orders of a tandem as one",
+    details: "A tandem is the keys BASE, BASE.1, BASE.2 and so on, up to 255 of them, which
+are set as one: who reads them by get has all of one generation, even if a
+writer dies in the middle. get and unset take the first COUNT; without it, as
+many as there are in a row. get prints a line for each order; --raw prints the
+values a line each, without lengths. unset prints how many there were.",
+    args: &[
+        Arg { name: "set", kind: Kind::Choice(&["set", "get", "unset"]), count: Count::One },
+        Arg { name: "BASE", kind: Kind::Key, count: Count::One },
+        Arg { name: "VALUE", kind: Kind::Text, count: Count::Any },
+    ],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let base = session.key(call.arguments[1]);
+    match (call.arguments[0], &call.arguments[2..]) {
+        (b"set", []) => Err(Failure::usage(format!("VALUE is missing; {}", call.usage()))),
+        (b"set", values) => {
+            let mut writer = session.writer()?;
+            let set = patiently(|| writer.set_tandem(&base, values));
+            set.map_err(|error| failed(&base, error))
+        }
+        (b"get" | b"unset", [_, extra, ..]) => {
+            let message = format!("{} is one word too many; {}", shown(extra), call.usage());
+            Err(Failure::usage(message))
+        }
+        (b"get", count) => get(session, &base, asked(count)?),
+        (b"unset", count) => unset(session, &base, asked(count)?),
+        (other, _) => {
+            let message =
+                format!("{} is not one of set, get, unset; {}", shown(other), call.usage());
+            Err(Failure::usage(message))
+        }
+    }
+}
+
+/// Returns the COUNT that was asked for, if one was.
+fn asked(count: &[&[u8]]) -> Result<Option<usize>, Failure> {
+    let Some(word) = count.first() else { return Ok(None) };
+    match number::<u64>("COUNT", word)? {
+        count @ 1..=255 => Ok(Some(count as usize)),
+        count => Err(Failure::usage(format!("COUNT: {count} is not 1 to {MAX_ORDERS}"))),
+    }
+}
+
+fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), Failure> {
+    let store = session.store()?;
+    let read = || {
+        let mut values = vec![Vec::new(); asked.map_or_else(|| present(store, base), Ok)?];
+        store.tandem(base, &mut values).map(|()| values)
+    };
+    // Without a count, orders may be removed between being counted and being read.
+    let values = patiently(|| match read() {
+        Err(Error::NotFound) if asked.is_none() && store.contains(base)? => Err(Error::Again),
+        read => read,
+    });
+    let values = values.map_err(|error| match error {
+        Error::NotFound if asked.is_some() => {
+            Failure::new(format!("{} has not all of these orders", shown(base)))
+        }
+        error => failed(base, error),
+    })?;
+    let out = &mut session.out;
+    match session.format {
+        Format::Default => {
+            values.iter().try_for_each(|value| write_value(out, Format::Default, value))?;
+        }
+        Format::Json => {
+            write_json(out, &values.iter().map(|value| json_bytes(value)).collect())?;
+        }
+        Format::Raw => {
+            for value in values {
+                out.write_all(&value)?;
+                out.write_all(b"\n")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unset(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), Failure> {
+    let mut writer = session.writer()?;
+    let removed = patiently(|| {
+        let count = asked.map_or_else(|| present(&writer, base), Ok)?;
+        writer.unset_tandem(base, count)
+    });
+    match (removed.map_err(|error| failed(base, error))?, session.format) {
+        (0, _) => return Err(Failure::key(base, Error::NotFound)),
+        (removed, Format::Json) => write_json(&mut session.out, &json!({ "removed": removed }))?,
+        (removed, _) => writeln!(session.out, "{removed}")?,
+    }
+    Ok(())
+}
+
+/// Counts the orders that are there, in a row from the base on.
+fn present(store: &Store, base: &[u8]) -> Result<usize, Error> {
+    if !store.contains(base)? {
+        return Err(Error::NotFound);
+    }
+    for order in 1..MAX_ORDERS {
+        match store.contains([base, b".", order.to_string().as_bytes()].concat()) {
+            Ok(true) => {}
+            // The next name would be too long.
+            Ok(false) | Err(Error::KeyTooLong) => return Ok(order),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(MAX_ORDERS)
+}
+
+/// Says what the store answered about a tandem.
+fn failed(base: &[u8], error: Error) -> Failure {
+    match error {
+        Error::BadOrders => Failure::usage(error.to_string()),
+        error => Failure::key(base, error),
+    }
+}

@@ -1,0 +1,35 @@
+//! `purge`: zeroes whatever is stale.
+
+use crate::command::{Call, Command};
+use crate::failure::Failure;
+use crate::output::{Format, write_json};
+use crate::session::{Session, patiently};
+use serde_json::json;
+use splinter::Error;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "purge",
+    usage: &[""],
+    summary: "Zeroes every stale byte in the store",
+    details: "\
+Of values that were overwritten or removed nothing is left then, whatever the
+scrub level was. Keys and their values stay. The prefix does not matter here.",
+    args: &[],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
+    let mut writer = session.writer()?;
+    let slots = patiently(|| writer.purge()).map_err(|error| match error {
+        Error::Again => Failure::new("another writer holds a key all the while; the rest is clean"),
+        error => Failure::new(error.to_string()),
+    })?;
+    match session.format {
+        Format::Default => writeln!(session.out, "purge: {slots} slots are clean")?,
+        Format::Json => write_json(&mut session.out, &json!({ "slots": slots }))?,
+        Format::Raw => writeln!(session.out, "{slots}")?,
+    }
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! `recv`: prints the messages that are sent to a key, as they come.
+
+use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
+use crate::envelope::{Envelope, now_ms};
+use crate::failure::Failure;
+use crate::interchange::bytes;
+use crate::output::{Format, counted, shown};
+use crate::session::Session;
+use crate::time::{deadline, span};
+use crate::value::Reading;
+use crate::waiting::{is_over, next_look, until_changed};
+use serde_json::Value;
+use splinter::{Error, Store};
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "recv",
+    usage: &["KEY [--count N | --follow] [--last] [--timeout SPAN] [--envelope [--as NAME]]"],
+    summary: "Receives the messages that are sent to a key",
+    details: "\
+Prints the next message that comes, and ends; with --count it goes on until it
+has N of them, with --follow until it is ended. --last takes what KEY holds
+already for the first one. KEY need not be there yet. Nothing is taken from the
+store: others receive the same. Of messages that follow each other faster than
+they can be received it has the last, and a change that changes no value counts
+as a message.
+
+With --envelope, messages have to be envelopes (see send): what is none is
+counted in the store and told of, what has expired or, with --as, is for
+somebody else is passed over, and the one that says that it is the last ends it.
+It prints the envelopes; with --raw what is in them. Gaps in the numbers of a
+sender are told of. Messages of --raw end in a newline.",
+    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+    options: &[
+        Opt {
+            long: "--count",
+            short: Some('n'),
+            value: Some(("N", Kind::Number)),
+            help: "ends after N messages; after one, if not given",
+        },
+        Opt { long: "--follow", short: Some('f'), value: None, help: "goes on and on" },
+        Opt { long: "--last", short: None, value: None, help: "begins with what is there" },
+        Opt {
+            long: "--timeout",
+            short: None,
+            value: Some(("SPAN", Kind::Text)),
+            help: "gives up when this has passed, as in 500ms or 2m",
+        },
+        Opt { long: "--envelope", short: Some('e'), value: None, help: "expects envelopes" },
+        Opt {
+            long: "--as",
+            short: None,
+            value: Some(("NAME", Kind::Text)),
+            help: "takes what is for NAME or for everybody",
+        },
+    ],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let key = session.key(call.arguments[0]);
+    let count = match (call.number::<u64>("--count")?, call.has("--follow")) {
+        (Some(_), true) => return Err(Failure::usage("give --count or --follow, not both")),
+        (None, true) => u64::MAX,
+        (count, false) => count.unwrap_or(1),
+    };
+    let timeout = call.value("--timeout").map(|word| span("--timeout", word)).transpose()?;
+    let name = call.value("--as").map(|word| text("--as", word)).transpose()?;
+    let mut sieve = call.has("--envelope").then(|| Sieve { name, seen: HashMap::new() });
+    if name.is_some() && sieve.is_none() {
+        return Err(Failure::usage("--as goes with --envelope"));
+    }
+    let end = deadline(timeout);
+    let store = session.store()?.clone();
+    // None once the key is missing: whatever comes then is new.
+    let mut epoch = match epoch(&store, &key)? {
+        Some(_) if call.has("--last") => None,
+        epoch => epoch,
+    };
+    let mut received = 0;
+    while received < count {
+        let Some(message) = next(session, &store, &key, &mut epoch, end)? else {
+            break;
+        };
+        match &mut sieve {
+            None => {
+                write(session, &message)?;
+                received += 1;
+            }
+            Some(sieve) => {
+                let Some(envelope) = sieve.pass(&store, &message) else { continue };
+                write_envelope(session, &envelope)?;
+                received += 1;
+                if envelope.eof {
+                    break;
+                }
+            }
+        }
+        session.out.flush()?;
+    }
+    Ok(())
+}
+
+fn epoch(store: &Store, key: &[u8]) -> Result<Option<u64>, Failure> {
+    loop {
+        match store.epoch(key) {
+            Ok(epoch) => return Ok(Some(epoch)),
+            Err(Error::NotFound) => return Ok(None),
+            Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
+            Err(error) => return Err(Failure::key(key, error)),
+        }
+    }
+}
+
+/// Waits for the next value of a key, which may go and come. Returns nothing if Ctrl-C was pressed.
+fn next(
+    session: &Session,
+    store: &Store,
+    key: &[u8],
+    epoch: &mut Option<u64>,
+    end: Option<Instant>,
+) -> Result<Option<Reading>, Failure> {
+    loop {
+        let came = match *epoch {
+            Some(epoch) => {
+                until_changed(session, store, key, epoch, end).map(|epoch| epoch.is_some())
+            }
+            None => until_present(session, store, key, end),
+        };
+        match came.and_then(|came| if came { Reading::of(store, key).map(Some) } else { Ok(None) })
+        {
+            Ok(Some(message)) => {
+                *epoch = Some(message.epoch);
+                return Ok(Some(message));
+            }
+            Ok(None) => return Ok(None),
+            Err(Error::NotFound) => *epoch = None,
+            // It changes all the while: it is there to be read at the next look.
+            Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
+            Err(Error::TimedOut) => return Err(Failure::new("nothing came in time")),
+            Err(error) => return Err(Failure::key(key, error)),
+        }
+    }
+}
+
+/// Waits until a key is there. Returns false if Ctrl-C was pressed.
+fn until_present(
+    session: &Session,
+    store: &Store,
+    key: &[u8],
+    end: Option<Instant>,
+) -> Result<bool, Error> {
+    if store.contains(key)? {
+        return Ok(true);
+    }
+    // Who may only read cannot have itself woken.
+    let mut watcher = store.watch_all().ok();
+    while !session.is_interrupted() {
+        if store.contains(key)? {
+            return Ok(true);
+        }
+        if is_over(end) {
+            return Err(Error::TimedOut);
+        }
+        match &mut watcher {
+            // Which key changed, or how many too many did, is seen above.
+            Some(watcher) => {
+                let _ = watcher.wait(next_look(session, end));
+            }
+            None => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    Ok(false)
+}
+
+/// What is let through of the messages, and what was.
+struct Sieve<'a> {
+    name: Option<&'a str>,
+    /// The last message of each sender: its id, and its place in a sequence.
+    seen: HashMap<String, (String, Option<u64>)>,
+}
+
+impl Sieve<'_> {
+    /// Lets an envelope through that is for us, good still, and not the one before; tells of the rest what is wrong.
+    fn pass(&mut self, store: &Store, message: &Reading) -> Option<Envelope> {
+        let envelope = match Envelope::parse(&message.bytes) {
+            Ok(envelope) => envelope,
+            Err(malformed) => {
+                eprintln!("recv: {malformed}");
+                // Who may only read cannot count it.
+                let _ = store.report_parse_failure();
+                return None;
+            }
+        };
+        let last = (envelope.id.clone(), envelope.seq);
+        let before = self.seen.insert(envelope.from.clone(), last);
+        if let Some((id, seq)) = before {
+            if id == envelope.id {
+                return None;
+            }
+            let missed = match (seq, envelope.seq) {
+                (Some(before), Some(now)) => now.saturating_sub(before).saturating_sub(1),
+                _ => 0,
+            };
+            if missed > 0 {
+                let missed = counted(missed, "message");
+                eprintln!("recv: {missed} of {} came too fast", shown(envelope.from.as_bytes()));
+            }
+        }
+        let is_mine = self.name.is_none_or(|name| envelope.is_for(name));
+        (is_mine && !envelope.has_expired(now_ms())).then_some(envelope)
+    }
+}
+
+fn write(session: &mut Session, message: &Reading) -> Result<(), Failure> {
+    message.write(&mut session.out, session.format)?;
+    if session.format == Format::Raw {
+        session.out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+fn write_envelope(session: &mut Session, envelope: &Envelope) -> Result<(), Failure> {
+    match (session.format, &envelope.payload) {
+        (Format::Default | Format::Json, _) => writeln!(session.out, "{envelope}")?,
+        (Format::Raw, Value::Null) => writeln!(session.out)?,
+        (Format::Raw, payload) => {
+            let held =
+                bytes("payload", payload).unwrap_or_else(|_| payload.to_string().into_bytes());
+            session.out.write_all(&held)?;
+            session.out.write_all(b"\n")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! `restore`: makes a store of a saved one.
+
+use super::save::{FORCE, tell};
+use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::copying::copy_to;
+use crate::failure::Failure;
+use crate::session::Session;
+use splinter::{Location, Store};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "restore",
+    usage: &["FILE STORE [--force]"],
+    summary: "Makes a store of a file that save, cp or dd made",
+    details: "FILE is a store in a file, which is only read. STORE is made with its sizes,
+keys and all that belongs to them, and has its name once it is complete. With
+--force it takes the place of a store of that name: who has that open keeps the
+old one, and has to open the new one.",
+    args: &[
+        Arg { name: "FILE", kind: Kind::File, count: Count::One },
+        Arg { name: "STORE", kind: Kind::Store, count: Count::One },
+    ],
+    options: &[FORCE],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let from = Location::file(Path::new(OsStr::from_bytes(call.arguments[0])));
+    let name = call.arguments[1];
+    let path = match session.location(name)? {
+        Location::File(path) => path,
+        shared => shared.to_string().into(),
+    };
+    let copied = copy_to(&Store::open_read_only(&from)?, &path, call.has("--force"))?;
+    tell(session, "restored", copied, "as", name)
+}

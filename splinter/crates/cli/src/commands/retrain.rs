@@ -1,0 +1,22 @@
+//! `retrain`: drops a key's vector, so that whoever makes vectors makes a new one.
+
+use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::failure::Failure;
+use crate::session::{Session, patiently};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "retrain",
+    usage: &["KEY"],
+    summary: "Drops the vector of a key, and tells all who watch it",
+    details: "The value stays, and the epoch grows: programs that make vectors make a new one.",
+    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let key = session.key(call.arguments[0]);
+    let mut writer = session.writer()?;
+    patiently(|| writer.clear_vector(&key)).map_err(|error| Failure::key(&key, error))
+}

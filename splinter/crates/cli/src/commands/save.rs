@@ -1,0 +1,64 @@
+//! `save`: a copy of the store in use, in a file, made while others go on.
+
+use crate::command::{Arg, Call, Command, Count, Kind, Opt};
+use crate::copying::{Copied, copy_to};
+use crate::failure::Failure;
+use crate::output::{Format, counted, json_bytes, shown, write_json};
+use crate::session::Session;
+use serde_json::json;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "save",
+    usage: &["FILE [--force]"],
+    summary: "Copies the store into a file, while others use it",
+    details: "Every key is copied whole, as it was at one moment: its value, type, labels,
+groups, flags, times and vector. There is no one moment for all of them: what
+changes meanwhile may be in the copy or not. Epochs begin anew. FILE is a store
+like any other, for splinterpctl and for restore. It gets its name once it is
+complete and on the device; until then it has a hidden one beside it.",
+    args: &[Arg { name: "FILE", kind: Kind::File, count: Count::One }],
+    options: &[FORCE],
+    run,
+};
+
+/// Replaces what is there.
+pub(super) const FORCE: Opt = Opt {
+    long: "--force",
+    short: Some('f'),
+    value: None,
+    help: "replaces what has that name already",
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let file = call.arguments[0];
+    let store = session.store()?;
+    let copied = copy_to(store, Path::new(OsStr::from_bytes(file)), call.has("--force"))?;
+    tell(session, "saved", copied, "to", file)
+}
+
+/// Says what was copied.
+pub(super) fn tell(
+    session: &mut Session,
+    done: &str,
+    copied: Copied,
+    preposition: &str,
+    name: &[u8],
+) -> Result<(), Failure> {
+    let Copied { keys, vanished } = copied;
+    match session.format {
+        Format::Default => {
+            let keys = counted(keys, "key");
+            writeln!(session.out, "{done} {keys} {preposition} {}", shown(name))?;
+        }
+        Format::Json => {
+            let told = json!({ done: json_bytes(name), "keys": keys, "vanished": vanished });
+            write_json(&mut session.out, &told)?;
+        }
+        Format::Raw => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! `send`: puts a message on the bus, which is a key; in an envelope, if asked.
+
+use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
+use crate::envelope::{Envelope, Type};
+use crate::failure::Failure;
+use crate::output::{json_bytes, shown};
+use crate::session::{Session, patiently};
+use crate::time::span;
+use crate::value::{FILE, given, refused};
+use serde_json::Value;
+use splinter::Writer;
+use std::io::{self, BufRead};
+use std::time::Duration;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "send",
+    usage: &["KEY VALUE [OPTION]...", "KEY - [OPTION]...", "KEY --lines [OPTION]..."],
+    summary: "Sends a message to whoever receives at a key",
+    details: "\
+The message becomes the value of KEY, which is made if it is missing; recv, at
+the other end, prints it. A key holds one message: of two that follow each other
+faster than they are received, the receiver finds the second.
+
+--lines sends each line of standard input as a message of its own. --envelope
+wraps a message in a line of JSON that says who sent it, when, and what it is;
+--lines numbers them in it, so that a receiver sees what it missed, and with
+--eof sends one more at the end that says so. In an envelope a VALUE is a
+string, or with --parse the JSON that it is.",
+    args: &[
+        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
+        Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
+    ],
+    options: &[
+        FILE,
+        Opt {
+            long: "--lines",
+            short: None,
+            value: None,
+            help: "sends standard input line by line",
+        },
+        Opt {
+            long: "--pace",
+            short: None,
+            value: Some(("SPAN", Kind::Text)),
+            help: "how long to wait between lines, as in 10ms",
+        },
+        Opt { long: "--envelope", short: Some('e'), value: None, help: "wraps it in an envelope" },
+        Opt {
+            long: "--type",
+            short: None,
+            value: Some(("TYPE", Kind::Choice(Type::NAMES))),
+            help: "query, response, event (if not given), error or heartbeat",
+        },
+        Opt {
+            long: "--from",
+            short: None,
+            value: Some(("NAME", Kind::Text)),
+            help: "who sends it; the process, if not given",
+        },
+        Opt {
+            long: "--to",
+            short: None,
+            value: Some(("NAME", Kind::Text)),
+            help: "whom it is for",
+        },
+        Opt {
+            long: "--ttl",
+            short: None,
+            value: Some(("SPAN", Kind::Text)),
+            help: "for how long it is worth reading, as in 5s",
+        },
+        Opt {
+            long: "--trace",
+            short: None,
+            value: Some(("ID", Kind::Text)),
+            help: "what it belongs to",
+        },
+        Opt {
+            long: "--seq",
+            short: None,
+            value: Some(("N", Kind::Number)),
+            help: "its place in a sequence; the first one's, with --lines",
+        },
+        Opt { long: "--eof", short: None, value: None, help: "says that it is the last" },
+        Opt { long: "--parse", short: None, value: None, help: "takes VALUE as JSON" },
+    ],
+    run,
+};
+
+/// The options that make sense in an envelope only.
+const OF_ENVELOPES: [&str; 8] =
+    ["--type", "--from", "--to", "--ttl", "--trace", "--seq", "--eof", "--parse"];
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let key = session.key(call.arguments[0]);
+    let wrapper = Wrapper::of(call)?;
+    let mut writer = session.writer()?;
+    if !call.has("--lines") {
+        if call.has("--pace") {
+            return Err(Failure::usage("--pace goes with --lines"));
+        }
+        let value = given(session, call)?;
+        let message = match &wrapper {
+            None => value,
+            Some(wrapper) => wrapper.wrap(&value, wrapper.seq, wrapper.eof)?,
+        };
+        return put(session, &mut writer, &key, &message);
+    }
+    if call.get(1).is_some() || call.has(FILE.long) {
+        return Err(Failure::usage("--lines takes standard input, and no VALUE or --file"));
+    }
+    if session.is_interactive || session.reads_commands {
+        return Err(Failure::usage("commands come from standard input here; send line by line"));
+    }
+    let pace = call.value("--pace").map_or(Ok(Duration::ZERO), |word| span("--pace", word))?;
+    send_lines(session, &mut writer, &key, wrapper.as_ref(), pace)
+}
+
+fn send_lines(
+    session: &Session,
+    writer: &mut Writer,
+    key: &[u8],
+    wrapper: Option<&Wrapper>,
+    pace: Duration,
+) -> Result<(), Failure> {
+    let mut seq = wrapper.and_then(|wrapper| wrapper.seq).unwrap_or(0);
+    for line in io::stdin().lock().split(b'\n') {
+        let line = line.map_err(|error| Failure::io("read standard input", &error))?;
+        let message = match wrapper {
+            None => line,
+            Some(wrapper) => wrapper.wrap(&line, Some(seq), false)?,
+        };
+        put(session, writer, key, &message)?;
+        seq += 1;
+        std::thread::sleep(pace);
+    }
+    match wrapper {
+        Some(wrapper) if wrapper.eof => {
+            let mut last = wrapper.envelope(Value::Null);
+            (last.seq, last.eof) = (Some(seq), true);
+            put(session, writer, key, last.to_string().as_bytes())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn put(session: &Session, writer: &mut Writer, key: &[u8], message: &[u8]) -> Result<(), Failure> {
+    let set = patiently(|| writer.set(key, message));
+    set.map_err(|error| refused(session, key, message.len(), error))
+}
+
+/// What the envelopes of one call have in common.
+struct Wrapper {
+    kind: Type,
+    from: String,
+    to: Option<String>,
+    ttl_ms: Option<u64>,
+    trace: Option<String>,
+    seq: Option<u64>,
+    eof: bool,
+    parse: bool,
+}
+
+impl Wrapper {
+    /// Reads the options; none is to be used, if none is asked for.
+    fn of(call: &Call<'_>) -> Result<Option<Self>, Failure> {
+        if !call.has("--envelope") {
+            return match OF_ENVELOPES.into_iter().find(|long| call.has(long)) {
+                Some(long) => Err(Failure::usage(format!("{long} goes with --envelope"))),
+                None => Ok(None),
+            };
+        }
+        let named = |long: &str| -> Result<Option<String>, Failure> {
+            call.value(long).map(|word| text(long, word).map(str::to_owned)).transpose()
+        };
+        let kind = match named("--type")? {
+            None => Type::Event,
+            Some(name) => Type::from_name(&name).ok_or_else(|| {
+                let known = Type::NAMES.join(", ");
+                Failure::usage(format!("--type: {} is not one of {known}", shown(name.as_bytes())))
+            })?,
+        };
+        let from = named("--from")?;
+        if from.as_ref().is_some_and(String::is_empty) {
+            return Err(Failure::usage("--from: the name is empty"));
+        }
+        let ttl = call.value("--ttl").map(|word| span("--ttl", word)).transpose()?;
+        Ok(Some(Self {
+            kind,
+            from: from.unwrap_or_else(|| format!("splinterctl-{}", std::process::id())),
+            to: named("--to")?,
+            ttl_ms: ttl.map(|ttl| ttl.as_millis().try_into().unwrap_or(u64::MAX)),
+            trace: named("--trace")?,
+            seq: call.number("--seq")?,
+            eof: call.has("--eof"),
+            parse: call.has("--parse"),
+        }))
+    }
+
+    fn envelope(&self, payload: Value) -> Envelope {
+        let mut envelope = Envelope::new(&*self.from, self.kind, payload);
+        (envelope.to, envelope.trace) = (self.to.clone(), self.trace.clone());
+        envelope.ttl_ms = self.ttl_ms;
+        envelope
+    }
+
+    /// Wraps a message.
+    fn wrap(&self, message: &[u8], seq: Option<u64>, eof: bool) -> Result<Vec<u8>, Failure> {
+        let payload = if self.parse {
+            serde_json::from_slice(message).map_err(|error| {
+                Failure::usage(format!("--parse: {} is no JSON: {error}", shown(message)))
+            })?
+        } else {
+            json_bytes(message)
+        };
+        let mut envelope = self.envelope(payload);
+        (envelope.seq, envelope.eof) = (seq, eof);
+        Ok(envelope.to_string().into_bytes())
+    }
+}

@@ -1,0 +1,38 @@
+//! `set`: a key's value, from the line, from standard input or from a file.
+
+use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, write_json};
+use crate::session::{Session, patiently};
+use crate::value;
+use serde_json::json;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "set",
+    usage: &["KEY VALUE", "KEY -", "KEY --file FILE"],
+    summary: "Sets the value of a key, which is made if it is missing",
+    details: "\
+VALUE is one word: put quotes around one that holds blanks. A VALUE of - takes
+what is on standard input, to its end. The type and labels of a key stay, its
+vector goes. A BIGUINT key takes decimal digits as a number.",
+    args: &[
+        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
+        Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
+    ],
+    options: &[value::FILE],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let key = session.key(call.arguments[0]);
+    let value = value::given(session, call)?;
+    let mut writer = session.writer()?;
+    patiently(|| value::set(&mut writer, &key, &value))
+        .map_err(|error| value::refused(session, &key, value.len(), error))?;
+    if session.format == Format::Json {
+        let made = json!({ "key": json_bytes(&key), "value_length": value.len() });
+        write_json(&mut session.out, &made)?;
+    }
+    Ok(())
+}

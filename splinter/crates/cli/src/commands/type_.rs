@@ -1,0 +1,65 @@
+//! `type`: what a key's value is said to be.
+
+use crate::command::{Arg, Call, Command, Count, Kind, text};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, shown, write_json};
+use crate::session::{Session, patiently};
+use serde_json::json;
+use splinter::{Error, Type};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "type",
+    usage: &["KEY [TYPE]"],
+    summary: "Shows or sets the type of a key",
+    details: "\
+TYPE is one of VOID, BIGINT, BIGUINT, JSON, BINARY, IMGDATA, AUDIO, VARTEXT and
+VIDEO, in large or small letters. Types inform, and are not enforced; but a
+BIGUINT holds a number, on which math acts: what becomes one must be decimal
+digits, or eight bytes that are no printable text.",
+    args: &[
+        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
+        Arg { name: "TYPE", kind: Kind::Choice(TYPES), count: Count::Maybe },
+    ],
+    options: &[],
+    run,
+};
+
+const TYPES: &[&str] =
+    &["VOID", "BIGINT", "BIGUINT", "JSON", "BINARY", "IMGDATA", "AUDIO", "VARTEXT", "VIDEO"];
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let key = session.key(call.arguments[0]);
+    let Some(word) = call.get(1) else {
+        let store = session.store()?;
+        let slot = patiently(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
+        match session.format {
+            Format::Default | Format::Raw => writeln!(session.out, "{}", slot.kind)?,
+            Format::Json => {
+                let kind = json!({ "key": json_bytes(&key), "type": slot.kind.to_string() });
+                write_json(&mut session.out, &kind)?;
+            }
+        }
+        return Ok(());
+    };
+    let kind: Type =
+        text("TYPE", word)?.parse().map_err(|error| Failure::usage(format!("{error}")))?;
+    let mut writer = session.writer()?;
+    patiently(|| writer.set_type(&key, kind)).map_err(|error| match error {
+        Error::WrongType => Failure::new(format!(
+            "{} cannot become a BIGUINT: its value is neither decimal digits nor eight bytes of a number",
+            shown(&key)
+        )),
+        error => Failure::key(&key, error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_types_are_those_of_the_store() {
+        assert_eq!(TYPES, Type::ALL.map(|kind| kind.to_string()));
+    }
+}

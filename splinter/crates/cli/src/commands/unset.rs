@@ -1,0 +1,68 @@
+//! `unset`: removes keys, by name or by pattern.
+
+use super::list;
+use crate::command::{Arg, Call, Command, Count, Kind, Opt};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, write_json};
+use crate::session::{Session, patiently};
+use serde_json::{Value, json};
+use splinter::Error;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "unset",
+    usage: &["KEY...", "--regex PATTERN"],
+    summary: "Removes keys",
+    details: "\
+By name, in order, up to the first that is missing or busy; or every key under
+the prefix that matches PATTERN, as list takes it: list PATTERN shows what
+would go. That none matches is no failure. What becomes of the bytes is up to
+the scrub level: see config.",
+    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Any }],
+    options: &[Opt {
+        long: "--regex",
+        short: None,
+        value: Some(("PATTERN", Kind::Text)),
+        help: "removes the keys that match PATTERN",
+    }],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let pattern = call.value("--regex");
+    let keys: Vec<Vec<u8>> = match (call.arguments.as_slice(), pattern) {
+        ([], None) => return Err(Failure::usage(format!("KEY is missing; {}", call.usage()))),
+        ([], pattern) => {
+            let keys = list::matching(session, pattern)?;
+            keys.iter().map(|key| key.as_ref().to_vec()).collect()
+        }
+        (_, Some(_)) => return Err(Failure::usage("give keys or --regex, not both")),
+        (names, None) => names.iter().map(|name| session.key(name)).collect(),
+    };
+    let mut writer = session.writer()?;
+    let mut removed = Vec::new();
+    let mut failure = None;
+    for key in &keys {
+        match patiently(|| writer.unset(key)) {
+            Ok(len) => removed.push((key, len)),
+            // Somebody else removed it since it was listed.
+            Err(Error::NotFound) if pattern.is_some() => {}
+            Err(error) => {
+                failure = Some(Failure::key(key, error));
+                break;
+            }
+        }
+    }
+    match session.format {
+        Format::Default if pattern.is_some() => {
+            let plural = if removed.len() == 1 { "" } else { "s" };
+            writeln!(session.out, "unset: removed {} key{plural}", removed.len())?;
+        }
+        Format::Json => {
+            let row = |(key, len): &(&Vec<u8>, usize)| json!({ "key": json_bytes(key), "deleted_length": len });
+            write_json(&mut session.out, &Value::Array(removed.iter().map(row).collect()))?;
+        }
+        Format::Default | Format::Raw => {}
+    }
+    failure.map_or(Ok(()), Err)
+}

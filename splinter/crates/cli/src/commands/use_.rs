@@ -1,0 +1,36 @@
+//! `use`: which store the commands that follow are for.
+
+use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, write_json};
+use crate::session::Session;
+use serde_json::json;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "use",
+    usage: &["STORE"],
+    summary: "Opens a store for the commands that follow",
+    details: "\
+STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path. A
+store that may only be read is opened for reading. If it cannot be opened, the
+one in use stays.",
+    args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let name = call.arguments[0];
+    session.use_store(name)?;
+    match session.format {
+        Format::Default => {
+            session.out.write_all(b"use: now connected to ")?;
+            session.out.write_all(name)?;
+            session.out.write_all(b"\n")?;
+        }
+        Format::Json => write_json(&mut session.out, &json!({ "store": json_bytes(name) }))?,
+        Format::Raw => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! What is said when a store's memory cannot be had: the kernel answers the first touch of a page that a full `/dev/shm`
+//! or disk does not have, or that a file no longer has, with a signal, SIGBUS. Knows nothing of stores.
+
+// Opts in for a signal handler, which no safe function can set for this signal.
+#![allow(unsafe_code)]
+
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+const MESSAGE: &[u8] = b"splinter: the store's memory cannot be had: /dev/shm or the disk is full, or the file was cut \
+short; free some room there, or use a copy that is whole\n";
+
+/// Has the program end with one line and exit code 1 when memory cannot be had, instead of by the signal. What was being
+/// written is taken over by whoever wants it next, as with any death.
+pub(crate) fn prepare() {
+    let action = SigAction::new(SigHandler::Handler(end), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler calls nothing but write and _exit, which POSIX allows there.
+    let set = unsafe { sigaction(Signal::SIGBUS, &action) };
+    // It cannot fail for this signal; without a handler the signal would end the program all the same.
+    debug_assert!(set.is_ok(), "SIGBUS can be handled");
+}
+
+extern "C" fn end(_: libc::c_int) {
+    // SAFETY: the message is a constant of that length; that not all of it was written changes nothing.
+    let _ = unsafe { libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len()) };
+    // SAFETY: _exit takes any number, and does not return.
+    unsafe { libc::_exit(1) }
+}

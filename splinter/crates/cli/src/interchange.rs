@@ -1,0 +1,361 @@
+//! A key with all that belongs to it, as JSON and back, and into a store. What `export` writes and `import` reads, and what a
+//! copy of a store takes along. Knows no command.
+
+use crate::output::json_bytes;
+use crate::session::patiently;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use splinter::{Content, Error, Type, Writer};
+
+/// What a key holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Held {
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A number.
+    Number(u64),
+}
+
+/// A key and all that belongs to it, without its epoch, which is the store's business.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The whole key.
+    pub key: Vec<u8>,
+    /// Its value.
+    pub held: Held,
+    /// Its type.
+    pub kind: Type,
+    /// Its labels, a bit each.
+    pub labels: u64,
+    /// The groups it is registered with, a bit each.
+    pub groups: u64,
+    /// Its user flags.
+    pub flags: u16,
+    /// When it was made, in the writers' unit.
+    pub ctime: u64,
+    /// When it was last used, in the writers' unit.
+    pub atime: u64,
+    /// Its vector; empty if it has none.
+    pub vector: Vec<f32>,
+}
+
+impl From<Content> for Entry {
+    fn from(content: Content) -> Self {
+        let Content { slot, value, number, vector, .. } = content;
+        Self {
+            key: slot.key.as_ref().to_vec(),
+            held: number.map_or(Held::Bytes(value), Held::Number),
+            kind: slot.kind,
+            labels: slot.labels,
+            groups: slot.routes,
+            flags: slot.user_flags,
+            ctime: slot.ctime,
+            atime: slot.atime,
+            vector,
+        }
+    }
+}
+
+impl Entry {
+    /// Turns it into JSON. What is zero, empty or `VOID` is left out.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+        add("key", json_bytes(&self.key));
+        match &self.held {
+            Held::Bytes(value) => add("value", json_bytes(value)),
+            Held::Number(number) => add("value", json!(number)),
+        };
+        if self.kind != Type::Void {
+            add("type", json!(self.kind.to_string()));
+        }
+        for (name, mask) in [("labels", self.labels), ("groups", self.groups)] {
+            if mask != 0 {
+                add(name, bits(mask).collect());
+            }
+        }
+        let numbers = [("flags", self.flags.into()), ("ctime", self.ctime), ("atime", self.atime)];
+        for (name, number) in numbers {
+            if number != 0 {
+                add(name, json!(number));
+            }
+        }
+        if !self.vector.is_empty() {
+            add("vector", json_vector(&self.vector));
+        }
+        fields
+    }
+
+    /// Reads it from JSON. Fields that it does not know it passes over.
+    ///
+    /// # Errors
+    /// What is missing, or of another kind than it has to be, in half a line.
+    pub fn parse(value: &Value) -> Result<Self, String> {
+        let fields = value.as_object().ok_or("it is no JSON object")?;
+        let key = bytes("key", fields.get("key").ok_or("it has no key")?)?;
+        let kind = match fields.get("type") {
+            None => None,
+            Some(Value::String(name)) => {
+                Some(name.parse::<Type>().map_err(|error| format!("type: {error}"))?)
+            }
+            Some(_) => return Err("type is no string".to_owned()),
+        };
+        let held = match fields.get("value").ok_or("it has no value")? {
+            Value::Number(number) => {
+                let number = number.as_u64().ok_or("value is no number from 0 to 2^64 - 1")?;
+                Held::Number(number)
+            }
+            other => Held::Bytes(bytes("value", other)?),
+        };
+        let kind = match (&held, kind) {
+            (Held::Number(_), None | Some(Type::BigUint)) => Type::BigUint,
+            (Held::Number(_), Some(kind)) => {
+                return Err(format!("value is a number, and type is {kind}"));
+            }
+            (Held::Bytes(_), kind) => kind.unwrap_or_default(),
+        };
+        Ok(Self {
+            key,
+            held,
+            kind,
+            labels: mask(fields, "labels")?,
+            groups: mask(fields, "groups")?,
+            flags: number(fields, "flags")?,
+            ctime: number(fields, "ctime")?,
+            atime: number(fields, "atime")?,
+            vector: fields.get("vector").map_or(Ok(Vec::new()), parse_vector)?,
+        })
+    }
+
+    /// Sets the key in a store to all of this, and to nothing that it had besides. Others may see it on the way.
+    ///
+    /// # Errors
+    /// As [`Writer::set`]; [`Error::WrongDimension`] for a vector that the store cannot hold.
+    pub fn put(&self, writer: &mut Writer) -> Result<(), Error> {
+        let dim = writer.geometry().vector_dim as usize;
+        if !self.vector.is_empty() && self.vector.len() != dim {
+            return Err(Error::WrongDimension);
+        }
+        let key = &self.key;
+        match &self.held {
+            Held::Number(number) => patiently(|| writer.set_u64(key, *number))?,
+            Held::Bytes(value) => put_bytes(writer, key, self.kind, value)?,
+        }
+        let now = patiently(|| writer.snapshot(key))?;
+        let (more, less) = (self.labels & !now.labels, now.labels & !self.labels);
+        if more != 0 {
+            patiently(|| writer.label(key, more))?;
+        }
+        if less != 0 {
+            patiently(|| writer.unlabel(key, less))?;
+        }
+        if now.user_flags & !self.flags != 0 {
+            patiently(|| writer.clear_slot_flags(key, !self.flags))?;
+        }
+        if self.flags & !now.user_flags != 0 {
+            patiently(|| writer.set_slot_flags(key, self.flags))?;
+        }
+        if self.ctime != now.ctime {
+            patiently(|| writer.set_ctime(key, self.ctime, 0))?;
+        }
+        if self.atime != now.atime {
+            patiently(|| writer.set_atime(key, self.atime, 0))?;
+        }
+        for group in bits(self.groups & !now.routes) {
+            patiently(|| writer.register(key, group))?;
+        }
+        for group in bits(now.routes & !self.groups) {
+            patiently(|| writer.unregister(key, group))?;
+        }
+        if !self.vector.is_empty() {
+            patiently(|| writer.set_vector(key, &self.vector))?;
+        }
+        Ok(())
+    }
+}
+
+/// Sets a key to bytes and to a type. Text that is given a type becomes a number, and a number given another becomes text:
+/// so the key has the type before it has the bytes, which stay as they are.
+fn put_bytes(writer: &mut Writer, key: &[u8], kind: Type, value: &[u8]) -> Result<(), Error> {
+    if value.len() as u64 > writer.geometry().max_value_len {
+        return Err(Error::ValueTooLong);
+    }
+    match patiently(|| writer.snapshot(key)) {
+        Ok(now) if now.kind == kind => {}
+        Err(Error::NotFound) if kind == Type::Void => {}
+        Ok(_) | Err(Error::NotFound) if kind == Type::BigUint => {
+            patiently(|| writer.set_u64(key, 0))?;
+        }
+        Ok(_) | Err(Error::NotFound) => {
+            patiently(|| writer.set(key, b""))?;
+            patiently(|| writer.set_type(key, kind))?;
+        }
+        Err(error) => return Err(error),
+    }
+    patiently(|| writer.set(key, value))
+}
+
+/// Lists the bits of a mask, the lowest first.
+pub fn bits(mask: u64) -> impl Iterator<Item = u8> {
+    (0..64).filter(move |bit| mask >> bit & 1 != 0)
+}
+
+/// Turns a vector into JSON: numbers, or, where one is none, the bytes.
+fn json_vector(vector: &[f32]) -> Value {
+    if vector.iter().all(|component| component.is_finite()) {
+        return vector.iter().map(|component| json!(component)).collect();
+    }
+    let bytes: Vec<u8> = vector.iter().flat_map(|component| component.to_le_bytes()).collect();
+    json!({ "base64": STANDARD.encode(bytes) })
+}
+
+fn parse_vector(value: &Value) -> Result<Vec<f32>, String> {
+    let wrong = || "vector is neither a list of numbers nor base64 of 32-bit floats".to_owned();
+    if let Value::Array(components) = value {
+        let components = components.iter().map(Value::as_f64);
+        let components = components.map(|component| component.map(|component| component as f32));
+        return components.collect::<Option<_>>().ok_or_else(wrong);
+    }
+    let bytes = bytes("vector", value).map_err(|_| wrong())?;
+    let (floats, rest) = bytes.as_chunks::<4>();
+    if value.is_string() || !rest.is_empty() {
+        return Err(wrong());
+    }
+    Ok(floats.iter().map(|float| f32::from_le_bytes(*float)).collect())
+}
+
+/// Reads what [`json_bytes`] wrote.
+///
+/// # Errors
+/// Neither a string nor an object with base64 in it, in half a line that begins with `what`.
+pub fn bytes(what: &str, value: &Value) -> Result<Vec<u8>, String> {
+    let wrong = || format!("{what} is neither a string nor {{\"base64\": \"...\"}}");
+    match value {
+        Value::String(text) => Ok(text.clone().into_bytes()),
+        Value::Object(fields) if fields.len() == 1 => {
+            let text = fields.get("base64").and_then(Value::as_str).ok_or_else(wrong)?;
+            STANDARD.decode(text).map_err(|error| format!("{what} is no base64: {error}"))
+        }
+        _ => Err(wrong()),
+    }
+}
+
+fn mask(fields: &Map<String, Value>, name: &str) -> Result<u64, String> {
+    let wrong = || format!("{name} is no list of numbers from 0 to 63");
+    let Some(list) = fields.get(name) else { return Ok(0) };
+    let bit = |bit: &Value| bit.as_u64().filter(|bit| *bit < 64).map(|bit| 1 << bit);
+    let list = list.as_array().ok_or_else(wrong)?;
+    list.iter().try_fold(0, |mask, number| Some(mask | bit(number)?)).ok_or_else(wrong)
+}
+
+fn number<T: TryFrom<u64> + Default>(fields: &Map<String, Value>, name: &str) -> Result<T, String> {
+    let Some(value) = fields.get(name) else { return Ok(T::default()) };
+    let number = value.as_u64().and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| format!("{name} is no number from 0 to 2^{} - 1", size_of::<T>() * 8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use splinter::{Config, Geometry, Store};
+
+    fn entry(held: Held, kind: Type) -> Entry {
+        let (labels, groups, flags) = (1 << 63 | 1, 1 << 5, 0xffff);
+        let vector = vec![0.1, -2.0];
+        let (key, ctime, atime) = (b"k\xff".to_vec(), u64::MAX, 1);
+        Entry { key, held, kind, labels, groups, flags, ctime, atime, vector }
+    }
+
+    fn all() -> Vec<Entry> {
+        let bytes = |bytes: &[u8]| Held::Bytes(bytes.to_vec());
+        let mut all: Vec<Entry> = Type::ALL
+            .into_iter()
+            .flat_map(|kind| [&b""[..], b"12345678", b"42", b"\xff\0"].map(|held| (kind, held)))
+            .map(|(kind, held)| entry(bytes(held), kind))
+            .collect();
+        all.push(entry(Held::Number(u64::MAX), Type::BigUint));
+        all.push(Entry { vector: vec![f32::NEG_INFINITY, 1.0], ..entry(bytes(b"x"), Type::Json) });
+        all.push(Entry {
+            labels: 0,
+            groups: 0,
+            flags: 0,
+            ctime: 0,
+            atime: 0,
+            vector: vec![],
+            ..entry(bytes(b"plain"), Type::Void)
+        });
+        all
+    }
+
+    #[test]
+    fn what_is_written_as_json_reads_as_itself() {
+        for entry in all() {
+            let line = Value::Object(entry.to_json()).to_string();
+            assert_eq!(Entry::parse(&serde_json::from_str(&line).unwrap()), Ok(entry), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_put_into_a_store_is_read_from_there_whatever_was_there_before() {
+        let geometry = Geometry { slots: 4, max_value_len: 16, vector_dim: 2, lanes: 1 };
+        let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
+        let mut writer = store.writer().unwrap();
+        for before in [None].into_iter().chain(all().iter().map(Some)) {
+            for entry in all() {
+                let _ = writer.unset(&entry.key);
+                before.iter().for_each(|before| before.put(&mut writer).unwrap());
+                entry.put(&mut writer).unwrap();
+                assert_eq!(Entry::from(store.content(&entry.key).unwrap()), entry);
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_changes_nothing() {
+        let geometry = Geometry { slots: 4, max_value_len: 3, vector_dim: 3, lanes: 1 };
+        let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
+        let mut writer = store.writer().unwrap();
+        let mut entry = entry(Held::Bytes(b"long".to_vec()), Type::Json);
+        assert_eq!(entry.put(&mut writer), Err(Error::WrongDimension));
+        entry.vector.push(0.0);
+        assert_eq!(entry.put(&mut writer), Err(Error::ValueTooLong));
+        assert!(store.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_entry_is_refused_by_what_is_wrong() {
+        for (json, why) in [
+            (json!([]), "it is no JSON object"),
+            (json!({ "value": "v" }), "it has no key"),
+            (json!({ "key": "k" }), "it has no value"),
+            (
+                json!({ "key": 1, "value": "v" }),
+                "key is neither a string nor {\"base64\": \"...\"}",
+            ),
+            (json!({ "key": "k", "value": -1 }), "value is no number from 0 to 2^64 - 1"),
+            (
+                json!({ "key": "k", "value": 1, "type": "JSON" }),
+                "value is a number, and type is JSON",
+            ),
+            (
+                json!({ "key": "k", "value": "v", "labels": [64] }),
+                "labels is no list of numbers from 0 to 63",
+            ),
+            (
+                json!({ "key": "k", "value": "v", "flags": 65536 }),
+                "flags is no number from 0 to 2^16 - 1",
+            ),
+            (
+                json!({ "key": "k", "value": "v", "vector": ["1"] }),
+                "vector is neither a list of numbers nor base64 of 32-bit floats",
+            ),
+        ] {
+            assert_eq!(Entry::parse(&json), Err(why.to_owned()));
+        }
+        let bad = Entry::parse(&json!({ "key": "k", "value": { "base64": "?" } })).unwrap_err();
+        assert!(bad.starts_with("value is no base64: "), "{bad}");
+        let bad = Entry::parse(&json!({ "key": "k", "value": "v", "type": "TEXT" })).unwrap_err();
+        assert!(bad.starts_with("type: \"TEXT\" is not one of VOID"), "{bad}");
+    }
+}

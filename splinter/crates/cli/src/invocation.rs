@@ -1,0 +1,276 @@
+//! How the program was called: by which name, with which options, in which environment. Pure: opens and prints nothing.
+
+use crate::command::{self, COMMON, Kind, Opt};
+use crate::completions::SHELLS;
+use crate::failure::Failure;
+use crate::output::Format;
+use crate::words::Word;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// Gives the store to use when `--use` does not.
+pub const DEFAULT_STORE: &str = "SPLINTER_DEFAULT_STORE";
+/// Gives the prefix of keys when `--prefix` does not.
+pub const NS_PREFIX: &str = "SPLINTER_NS_PREFIX";
+/// Gives the file of the history when `--history-file` does not.
+pub const HISTORY_FILE: &str = "SPLINTER_HISTORY_FILE";
+
+/// How the program was called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// The name it was called by, without folders.
+    pub name: String,
+    /// Whether stores are files, by the name.
+    pub persistent: bool,
+    /// The store to open at the start.
+    pub use_store: Option<Word>,
+    /// What is put in front of every key.
+    pub prefix: Word,
+    /// The commands to run at the start.
+    pub rcfile: Option<PathBuf>,
+    /// Where the prompt is asked to keep its history.
+    pub history_file: Option<PathBuf>,
+    /// The user's folder, if there is one.
+    pub home: Option<PathBuf>,
+    /// How answers are written.
+    pub format: Format,
+    /// What is to be done.
+    pub task: Task,
+}
+
+/// What the program is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Read commands from the terminal, or from a pipe.
+    Repl,
+    /// Run one command, which these words are.
+    Once(Vec<Word>),
+    /// Print the version.
+    Version,
+    /// Print what it can do.
+    Help,
+    /// Write pages for man into a folder.
+    Manual(PathBuf),
+    /// Print completion for a shell.
+    Completions(Word),
+}
+
+/// The variables that the program looks at, and what each gives.
+pub const ENVIRONMENT: [(&str, &str); 4] = [
+    (DEFAULT_STORE, "the store to open first"),
+    (NS_PREFIX, "what is put in front of every key"),
+    (HISTORY_FILE, "where the prompt keeps its history"),
+    ("SPLINTER_DEFAULT_UMASK", "the octal umask of new stores; without it they are 0600"),
+];
+
+/// The options that stand before the command.
+pub static OPTIONS: &[Opt] = &[
+    Opt {
+        long: "--use",
+        short: Some('u'),
+        value: Some(("STORE", Kind::Store)),
+        help: "opens STORE first",
+    },
+    Opt {
+        long: "--prefix",
+        short: Some('p'),
+        value: Some(("PREFIX", Kind::Text)),
+        help: "puts PREFIX in front of every key",
+    },
+    Opt {
+        long: "--rcfile",
+        short: None,
+        value: Some(("FILE", Kind::File)),
+        help: "runs the commands in FILE first",
+    },
+    Opt {
+        long: "--history-file",
+        short: None,
+        value: Some(("FILE", Kind::File)),
+        help: "keeps the prompt's history in FILE",
+    },
+    Opt {
+        long: "--manual",
+        short: None,
+        value: Some(("FOLDER", Kind::File)),
+        help: "writes pages for man into FOLDER",
+    },
+    Opt {
+        long: "--completions",
+        short: None,
+        value: Some(("SHELL", Kind::Choice(SHELLS))),
+        help: "prints completion for bash, zsh or fish",
+    },
+    Opt { long: "--version", short: Some('V'), value: None, help: "prints the version" },
+];
+
+impl Invocation {
+    /// Reads the words the program was called with, its name first, and asks `variable` for the environment.
+    ///
+    /// # Errors
+    /// An unknown option, one without its value, or a one-shot name without a command: exit code 2.
+    pub fn parse(
+        args: &[OsString],
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, Failure> {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let name = program_name(args);
+        let (is_once, persistent) = (name.ends_with("ctl"), name.starts_with("splinterp"));
+        let mut invocation = Self {
+            persistent,
+            use_store: variable(DEFAULT_STORE).map(OsString::into_vec),
+            prefix: variable(NS_PREFIX).map(OsString::into_vec).unwrap_or_default(),
+            rcfile: None,
+            history_file: variable(HISTORY_FILE).map(PathBuf::from),
+            home: variable("HOME").map(PathBuf::from),
+            format: Format::Default,
+            task: Task::Repl,
+            name,
+        };
+        let mut words = args.iter().skip(1).map(|word| word.as_bytes());
+        let mut task = None;
+        while let Some(word) = words.next() {
+            if word == b"--" || !command::is_option(word) {
+                let first = Some(word).filter(|word| *word != b"--");
+                let command: Vec<Word> =
+                    first.into_iter().chain(words.by_ref()).map(Vec::from).collect();
+                if !command.is_empty() {
+                    task = task.or(Some(Task::Once(command)));
+                }
+                break;
+            }
+            let (opt, joined) = command::find_option(|| OPTIONS.iter().chain(COMMON), word)?;
+            if opt.value.is_none() && joined.is_some() {
+                return Err(Failure::usage(format!("{} takes no value", opt.long)));
+            }
+            let mut value = || match (opt.value, joined) {
+                (Some((name, _)), None) => words
+                    .next()
+                    .ok_or_else(|| Failure::usage(format!("{} needs a {name} after it", opt.long))),
+                (_, joined) => Ok(joined.unwrap_or_default()),
+            };
+            let path = |word: &[u8]| Some(PathBuf::from(OsStr::from_bytes(word)));
+            match opt.long {
+                "--use" => invocation.use_store = Some(value()?.to_vec()),
+                "--prefix" => invocation.prefix = value()?.to_vec(),
+                "--rcfile" => invocation.rcfile = path(value()?),
+                "--history-file" => invocation.history_file = path(value()?),
+                "--json" => invocation.format = Format::Json,
+                "--raw" => invocation.format = Format::Raw,
+                "--manual" => task = path(value()?).map(Task::Manual),
+                "--completions" => task = Some(Task::Completions(value()?.to_vec())),
+                "--version" => task = Some(Task::Version),
+                _ => task = Some(Task::Help),
+            }
+        }
+        invocation.task = match task {
+            Some(task) => task,
+            None if is_once => {
+                return Err(Failure::usage("no command is given; --help lists them".to_owned()));
+            }
+            None => Task::Repl,
+        };
+        Ok(invocation)
+    }
+}
+
+/// Returns the name the program was called by, without folders.
+pub fn program_name(args: &[OsString]) -> String {
+    let name = args.first().map(Path::new).and_then(Path::file_name);
+    name.map_or_else(|| "splinter_cli".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Writes what the program can do.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_help(name: &str, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "usage: {name} [OPTION]... [COMMAND [WORD]...]\n")?;
+    writeln!(out, "splinter_cli and splinterp_cli read commands from a prompt, or from a pipe;")?;
+    writeln!(out, "splinterctl and splinterpctl run one. Stores are named shared memory;")?;
+    writeln!(out, "for splinterp_cli and splinterpctl, files.\n\noptions:")?;
+    crate::commands::help::write_options(out, OPTIONS.iter().chain(COMMON))?;
+    writeln!(out, "\ncommands:")?;
+    crate::commands::help::write_commands(out)?;
+    writeln!(out, "\nenvironment:")?;
+    for (variable, what) in ENVIRONMENT {
+        writeln!(out, "  {variable:<24} {what}")?;
+    }
+    writeln!(
+        out,
+        "\nexit codes: 0 done; 1 the store could not (no key, busy, no store); 2 called wrongly"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str, variables: &[(&str, &str)]) -> Result<Invocation, Failure> {
+        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        Invocation::parse(&args, |name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    fn once(words: &[&str]) -> Task {
+        Task::Once(words.iter().map(|word| Word::from(*word)).collect())
+    }
+
+    #[test]
+    fn the_name_says_whether_there_is_a_prompt_and_whether_stores_are_files() {
+        for (name, persistent, task) in [
+            ("/usr/bin/splinter_cli", false, Some(Task::Repl)),
+            ("splinterp_cli", true, Some(Task::Repl)),
+            ("./splinterctl", false, None),
+            ("splinterpctl", true, None),
+        ] {
+            let called = parse(name, &[]);
+            assert_eq!(called.map(|called| called.task).ok(), task, "{name}");
+            let called = parse(&format!("{name} list a"), &[]).unwrap();
+            assert_eq!((called.persistent, called.task), (persistent, once(&["list", "a"])));
+        }
+    }
+
+    #[test]
+    fn options_go_before_the_command_and_over_the_environment() {
+        let variables =
+            [(DEFAULT_STORE, "a"), (NS_PREFIX, "p:"), (HISTORY_FILE, "h"), ("HOME", "/root")];
+        let called = parse("splinterctl list --raw", &variables).unwrap();
+        assert_eq!(called.use_store.as_deref(), Some(&b"a"[..]));
+        assert_eq!((called.prefix.as_slice(), called.format), (&b"p:"[..], Format::Default));
+        assert_eq!(called.history_file, Some("h".into()));
+        assert_eq!(called.task, once(&["list", "--raw"]));
+        let line = "splinterctl -u b --prefix= --history-file i --json --rcfile=r -- --odd x";
+        let called = parse(line, &variables).unwrap();
+        assert_eq!(called.use_store.as_deref(), Some(&b"b"[..]));
+        assert_eq!((called.prefix.as_slice(), called.format), (&b""[..], Format::Json));
+        assert_eq!((called.history_file, called.rcfile), (Some("i".into()), Some("r".into())));
+        assert_eq!(called.task, once(&["--odd", "x"]));
+        // An empty variable is none.
+        assert_eq!(parse("splinterctl list", &[(DEFAULT_STORE, "")]).unwrap().use_store, None);
+    }
+
+    #[test]
+    fn help_and_version_need_no_command_and_go_before_one() {
+        assert_eq!(parse("splinterctl --help", &[]).unwrap().task, Task::Help);
+        assert_eq!(parse("splinterctl -V list", &[]).unwrap().task, Task::Version);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_call_is_told() {
+        for (line, message) in [
+            ("splinterctl", "no command is given; --help lists them"),
+            ("splinterctl --", "no command is given; --help lists them"),
+            ("splinterctl --use", "--use needs a STORE after it"),
+            ("splinterctl --raw=1 list", "--raw takes no value"),
+            ("splinter_cli --jsn", "there is no option \"--jsn\"; did you mean --json?"),
+        ] {
+            let failure = parse(line, &[]).unwrap_err();
+            assert_eq!((failure.exit, failure.message.as_str()), (2, message));
+        }
+    }
+}

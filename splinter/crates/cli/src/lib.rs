@@ -1,0 +1,73 @@
+//! The command line of splinter: one program with four names. `splinter_cli` and `splinterp_cli` are prompts, `splinterctl`
+//! and `splinterpctl` run one command; the names with a `p` work on files, the others on named shared memory.
+//!
+//! One table, [`COMMANDS`], says what commands there are. It drives the prompt and the one-shot form, help, hints and
+//! completion. What parses is pure: [`invocation`] reads how the program was called, [`words`] splits a line, and
+//! [`command`] sorts a command's words into arguments and options.
+
+pub mod command;
+pub mod commands;
+pub mod complete;
+pub mod completions;
+pub mod copying;
+pub mod envelope;
+pub mod failure;
+mod fatal;
+pub mod interchange;
+pub mod invocation;
+pub mod manual;
+pub mod output;
+pub mod repl;
+pub mod session;
+pub mod time;
+pub mod value;
+pub mod waiting;
+pub mod words;
+
+pub use commands::COMMANDS;
+
+use failure::Failure;
+use invocation::{Invocation, Task};
+use session::Session;
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// The version and build, as the banner and `--version` have them.
+pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " build ", env!("SPLINTER_BUILD"));
+
+/// Runs the program as it was called: the first of `args` is the name it was called by. Returns its exit code: 0 when all
+/// went well; 1 when the store could not do it, as with a missing key; 2 when it was called wrongly.
+pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let name = invocation::program_name(&args);
+    let done = Invocation::parse(&args, |variable| std::env::var_os(variable))
+        .and_then(|invocation| run(&invocation));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&name),
+    }
+}
+
+fn run(invocation: &Invocation) -> Result<(), Failure> {
+    fatal::prepare();
+    let mut session = Session::new(invocation);
+    match &invocation.task {
+        Task::Version => writeln!(session.out, "{} version {BUILD}", invocation.name)?,
+        Task::Help => invocation::write_help(&invocation.name, &mut session.out)?,
+        Task::Manual(folder) => manual::write_pages(folder)?,
+        Task::Completions(shell) => {
+            let script = completions::script(shell).ok_or_else(|| {
+                let (shell, known) = (output::shown(shell), completions::SHELLS.join(", "));
+                Failure::usage(format!("--completions: {shell} is not one of {known}"))
+            })?;
+            session.out.write_all(script.as_bytes())?;
+        }
+        Task::Repl => repl::run(&mut session, invocation)?,
+        Task::Once(words) => {
+            repl::startup(&mut session, invocation)?;
+            command::execute(&mut session, words)?;
+        }
+    }
+    Ok(session.out.flush()?)
+}

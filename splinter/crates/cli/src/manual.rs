@@ -1,0 +1,183 @@
+//! Pages for man, made from the table: one for the program, one for each command. Pure: says what is in them; who writes
+//! them into a folder is [`write_pages`].
+
+use crate::COMMANDS;
+use crate::command::{COMMON, Command, Opt};
+use crate::failure::Failure;
+use crate::invocation::{ENVIRONMENT, OPTIONS};
+use crate::output::shown;
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The program's four names.
+pub const NAMES: [&str; 4] = ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"];
+
+/// Writes all pages into a folder, which is made if it is missing.
+///
+/// # Errors
+/// The kernel's refusal, with what it refused.
+pub fn write_pages(folder: &Path) -> Result<(), Failure> {
+    let failed = |path: &Path, error| {
+        Failure::io(&format!("write {}", shown(path.as_os_str().as_bytes())), &error)
+    };
+    fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    for (name, page) in pages() {
+        let path = folder.join(name);
+        fs::write(&path, page).map_err(|error| failed(&path, error))?;
+    }
+    Ok(())
+}
+
+/// Makes all pages: the names of their files, and what is in them.
+pub fn pages() -> Vec<(String, String)> {
+    let mut pages = vec![("splinter_cli.1".to_owned(), program())];
+    let others = NAMES.iter().skip(1);
+    pages.extend(others.map(|name| (format!("{name}.1"), ".so man1/splinter_cli.1\n".to_owned())));
+    pages
+        .extend(COMMANDS.iter().map(|command| (format!("{}.1", page_name(command)), one(command))));
+    pages
+}
+
+/// The name of a command's page, as `man` takes it.
+fn page_name(command: &Command) -> String {
+    format!("splinterctl-{}", command.name)
+}
+
+fn head(page: &mut String, name: &str, what: &str) {
+    let version = env!("CARGO_PKG_VERSION");
+    let title = name.split(',').next().unwrap_or_default().to_uppercase();
+    let _ =
+        writeln!(page, ".TH \"{}\" 1 \"\" \"splinter {version}\" \"Splinter\"", escaped(&title));
+    let _ = writeln!(page, ".SH NAME\n{} \\- {}", escaped(name), escaped(what));
+}
+
+/// The page of the program.
+fn program() -> String {
+    let mut page = String::new();
+    head(&mut page, &NAMES.join(", "), "look into, change and watch splinter stores");
+    page.push_str(".SH SYNOPSIS\n");
+    for name in NAMES {
+        let _ = writeln!(
+            page,
+            ".B {}\n[\\fIOPTION\\fR]... [\\fICOMMAND\\fR [\\fIWORD\\fR]...]\n.br",
+            escaped(name)
+        );
+    }
+    page.push_str(".SH DESCRIPTION\n");
+    page.push_str(&text(
+        "splinter_cli and splinterp_cli read commands from a prompt, or from a pipe; splinterctl and splinterpctl run \
+         one. Stores are named shared memory; for splinterp_cli and splinterpctl, files.",
+    ));
+    page.push_str(".SH OPTIONS\n");
+    options(&mut page, OPTIONS.iter().chain(COMMON));
+    page.push_str(".SH COMMANDS\n");
+    for command in COMMANDS {
+        let (name, summary) = (escaped(&page_name(command)), escaped(command.summary));
+        let _ = writeln!(page, ".TP\n.BR {name} (1)\n{summary}.");
+    }
+    page.push_str(".SH ENVIRONMENT\n");
+    for (variable, what) in ENVIRONMENT {
+        let _ = writeln!(page, ".TP\n.B {}\n{}", escaped(variable), escaped(what));
+    }
+    page.push_str(EXIT);
+    page
+}
+
+const EXIT: &str = ".SH EXIT STATUS\n\
+    .TP\n.B 0\ndone\n\
+    .TP\n.B 1\nthe store could not: no such key, a busy key, no store\n\
+    .TP\n.B 2\ncalled wrongly\n";
+
+/// The page of a command.
+fn one(command: &Command) -> String {
+    let mut page = String::new();
+    let name = page_name(command);
+    let mut what = command.summary.to_owned();
+    what[..1].make_ascii_lowercase();
+    head(&mut page, &name, &what);
+    page.push_str(".SH SYNOPSIS\n");
+    for line in command.usage {
+        let call = format!("splinterctl {}", command.name);
+        let _ = writeln!(page, ".B {}\n{}\n.br", escaped(&call), escaped(line));
+    }
+    let _ = write!(page, ".SH DESCRIPTION\n{}", text(command.details));
+    page.push_str(".SH OPTIONS\n");
+    options(&mut page, command.options.iter().chain(COMMON));
+    page.push_str(EXIT);
+    page.push_str(".SH SEE ALSO\n.BR splinterctl (1)\n");
+    page
+}
+
+fn options<'a>(page: &mut String, options: impl Iterator<Item = &'a Opt>) {
+    for opt in options {
+        let names = opt
+            .short
+            .map_or_else(|| opt.long.to_owned(), |letter| format!("-{letter}, {}", opt.long));
+        let value =
+            opt.value.map_or(String::new(), |(name, _)| format!(" \\fI{}\\fR", escaped(name)));
+        let _ = writeln!(page, ".TP\n\\fB{}\\fR{value}\n{}", escaped(&names), escaped(opt.help));
+    }
+}
+
+/// Sets paragraphs; one whose lines are indented stays as it is.
+fn text(text: &str) -> String {
+    let paragraphs = text.split("\n\n").map(|paragraph| {
+        let lines: String = paragraph.lines().map(|line| escaped(line) + "\n").collect();
+        if paragraph.starts_with(' ') { format!(".nf\n{lines}.fi\n") } else { lines }
+    });
+    paragraphs.collect::<Vec<_>>().join(".PP\n")
+}
+
+/// Writes text so that roff prints it as it is.
+fn escaped(text: &str) -> String {
+    let escaped = text.replace('\\', "\\e").replace('-', "\\-");
+    if escaped.starts_with(['.', '\'']) { format!("\\&{escaped}") } else { escaped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_and_command_has_a_page_with_all_its_words() {
+        let pages = pages();
+        for name in NAMES {
+            assert!(pages.iter().any(|(file, _)| *file == format!("{name}.1")), "{name}");
+        }
+        let (_, program) = &pages[0];
+        for command in COMMANDS {
+            let file = format!("splinterctl-{}.1", command.name);
+            let page = &pages.iter().find(|(name, _)| *name == file).unwrap().1;
+            assert!(program.contains(&format!(".BR splinterctl\\-{} (1)", escaped(command.name))));
+            for opt in command.options.iter().chain(COMMON) {
+                assert!(page.contains(&escaped(opt.long)), "{file} {}", opt.long);
+                assert!(page.contains(&escaped(opt.help)), "{file} {}", opt.help);
+            }
+            for line in command.usage.iter().copied().chain(command.details.lines()) {
+                assert!(page.contains(&escaped(line)), "{file} {line}");
+            }
+        }
+        for opt in OPTIONS {
+            assert!(program.contains(&escaped(opt.long)), "{}", opt.long);
+        }
+    }
+
+    #[test]
+    fn no_text_is_taken_for_a_request() {
+        assert_eq!(escaped(".TH"), "\\&.TH");
+        assert_eq!(escaped("'x' \\n a-b"), "\\&'x' \\en a\\-b");
+        assert_eq!(
+            text("one\n.two\n\n  a table\n\nthree\n"),
+            "one\n\\&.two\n.PP\n.nf\n  a table\n.fi\n.PP\nthree\n"
+        );
+        for (name, page) in pages() {
+            for line in page.lines().filter(|line| line.starts_with(['.', '\''])) {
+                let request = line.split(' ').next().unwrap();
+                let known = [".TH", ".SH", ".TP", ".B", ".BR", ".PP", ".nf", ".fi", ".br", ".so"];
+                assert!(known.contains(&request), "{name}: {line}");
+            }
+        }
+    }
+}

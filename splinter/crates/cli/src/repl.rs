@@ -1,0 +1,256 @@
+//! Reading commands, from a prompt or from a script. What a command is it does not know: it hands on words, and tells of
+//! what failed.
+
+use crate::complete::{self, Source};
+use crate::failure::Failure;
+use crate::invocation::Invocation;
+use crate::output::shown;
+use crate::session::Session;
+use crate::{BUILD, command, words};
+use rustyline::completion::{Completer, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::validate::Validator;
+use rustyline::{CompletionType, Config, Context, Editor, Helper};
+use splinter::Store;
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The prompt's name for no store.
+const NO_STORE: &str = "no-conn";
+/// SIGINT, which Ctrl-C sends: POSIX.
+const SIGINT: i32 = 2;
+
+/// Reads commands until there are no more: from a prompt if there is a terminal, else as a script.
+///
+/// # Errors
+/// For a script, the first command that failed, with its line: those after it are not run. At a prompt nothing but that
+/// there is no reading from the terminal.
+pub fn run(session: &mut Session, invocation: &Invocation) -> Result<(), Failure> {
+    session.reads_commands = true;
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        return prompt(session, invocation);
+    }
+    startup(session, invocation)?;
+    script(session, io::stdin().lock())
+}
+
+/// Runs the commands of the start-up file, if there is one.
+///
+/// # Errors
+/// As [`script`], after the name of the file.
+pub fn startup(session: &mut Session, invocation: &Invocation) -> Result<(), Failure> {
+    let Some(path) = &invocation.rcfile else {
+        return Ok(());
+    };
+    let name = shown(path.as_os_str().as_bytes());
+    let file = File::open(path).map_err(|error| Failure::io(&format!("read {name}"), &error))?;
+    script(session, BufReader::new(file)).map_err(|failure| failure.said_by(&name))
+}
+
+/// Runs every line of a script, up to the first that fails.
+///
+/// # Errors
+/// What failed, after the number of its line.
+pub fn script(session: &mut Session, mut lines: impl BufRead) -> Result<(), Failure> {
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        let read = lines.read_until(b'\n', &mut line);
+        if read.map_err(|error| Failure::io("read the commands", &error))? == 0 {
+            break;
+        }
+        execute(session, &line).map_err(|failure| failure.said_by(&format!("line {number}")))?;
+    }
+    Ok(())
+}
+
+fn execute(session: &mut Session, line: &[u8]) -> Result<(), Failure> {
+    let words = words::split(line).map_err(|unfinished| Failure::usage(unfinished.to_string()))?;
+    command::execute(session, &words)
+}
+
+/// Reads commands from a terminal, and tells of what failed.
+fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure> {
+    let terminal = |error: ReadlineError| Failure::new(format!("cannot use the terminal: {error}"));
+    session.is_interactive = true;
+    // While a command runs, Ctrl-C ends that, and a second one the program; at the prompt, where the flag is set and the
+    // editor may leave the keys to the terminal, the first.
+    signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&session.interrupt))
+        .and_then(|_| signal_hook::flag::register(SIGINT, Arc::clone(&session.interrupt)))
+        .map_err(|error| Failure::io("prepare for Ctrl-C", &error))?;
+    let config = Config::builder().completion_type(CompletionType::List);
+    let config = config.history_ignore_space(true).build();
+    let mut editor = Editor::<Guide, FileHistory>::with_config(config).map_err(terminal)?;
+    let mut keeper = Keeper::new(session, invocation, &mut editor);
+    editor.set_helper(Some(Guide::default()));
+    writeln!(session.out, "{} version {BUILD}", invocation.name)?;
+    writeln!(session.out, "To quit, press ctrl-c or ctrl-d.")?;
+    session.out.flush()?;
+    tell(session.connect())?;
+    tell(startup(session, invocation))?;
+    loop {
+        if let Some(guide) = editor.helper_mut() {
+            guide.look(session);
+        }
+        let name = session.store_name().map_or(NO_STORE.into(), String::from_utf8_lossy);
+        session.interrupt.store(true, Ordering::Relaxed);
+        let line = editor.readline(&format!("{} # ", printable(&name)));
+        session.interrupt.store(false, Ordering::Relaxed);
+        match line {
+            Ok(line) => {
+                keeper.keep(&line, session, &mut editor);
+                tell(execute(session, line.as_bytes()))?;
+            }
+            Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                eprintln!("the line is not UTF-8; write \\xHH for a byte that is no text");
+            }
+            Err(error) => return Err(terminal(error)),
+        }
+    }
+}
+
+/// Prints what failed, and goes on; unless nobody reads it any more.
+fn tell(done: Result<(), Failure>) -> Result<(), Failure> {
+    match done {
+        Err(failure) if failure.is_closed_pipe() => Err(failure),
+        Err(failure) => {
+            eprintln!("{}", failure.message);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Leaves out what would not print: a store's name may hold anything.
+fn printable(name: &str) -> String {
+    name.chars().map(|char| if char.is_control() { '?' } else { char }).collect()
+}
+
+/// Keeps the history, wherever that can be done.
+struct Keeper {
+    file: Option<PathBuf>,
+    /// Whether the user asked for that file, and is to hear of it once when it cannot be written.
+    is_asked_for: bool,
+}
+
+impl Keeper {
+    /// Loads what there is: no home, no file, or one that cannot be read are no reason to complain.
+    fn new(
+        session: &mut Session,
+        invocation: &Invocation,
+        editor: &mut Editor<Guide, FileHistory>,
+    ) -> Self {
+        let (file, is_asked_for) =
+            (session.history_file.clone(), invocation.history_file.is_some());
+        if let Some(file) = &file {
+            let _ = editor.load_history(file);
+        }
+        session.entered = Some(editor.history().iter().cloned().collect());
+        Self { file, is_asked_for }
+    }
+
+    /// Writes down the line that was just entered, so that nothing is lost however the program ends.
+    fn keep(&mut self, line: &str, session: &mut Session, editor: &mut Editor<Guide, FileHistory>) {
+        let _ = editor.add_history_entry(line.trim_end());
+        session.entered = Some(editor.history().iter().cloned().collect());
+        let Some(file) = &self.file else { return };
+        if let Err(error) = editor.append_history(file) {
+            if self.is_asked_for {
+                eprintln!("the history is not kept: {}: {error}", file.display());
+            }
+            self.file = None;
+        }
+    }
+}
+
+/// Completes and hints, from the table and from the store in use.
+#[derive(Default)]
+struct Guide {
+    store: Option<Store>,
+    prefix: Vec<u8>,
+    persistent: bool,
+}
+
+impl Guide {
+    /// Learns what the session has changed.
+    fn look(&mut self, session: &Session) {
+        self.store = session.store().ok().cloned();
+        self.prefix.clone_from(&session.prefix);
+        self.persistent = session.persistent;
+    }
+}
+
+impl Source for Guide {
+    fn keys(&self) -> Vec<Vec<u8>> {
+        let keys = self.store.iter().flat_map(Store::keys);
+        let bare = |key: splinter::Key| key.as_ref().strip_prefix(&self.prefix[..]).map(Vec::from);
+        keys.filter_map(bare).collect()
+    }
+
+    fn stores(&self) -> Vec<Vec<u8>> {
+        if self.persistent { self.files(b"") } else { entries(Path::new("/dev/shm")) }
+    }
+
+    fn files(&self, start: &[u8]) -> Vec<Vec<u8>> {
+        let folder_len = start.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+        let folder = &start[..folder_len];
+        let path = if folder.is_empty() { b"." } else { folder };
+        let names = entries(Path::new(std::ffi::OsStr::from_bytes(path)));
+        names.into_iter().map(|name| [folder, &name].concat()).collect()
+    }
+}
+
+/// Lists the names in a folder, but the hidden ones.
+fn entries(folder: &Path) -> Vec<Vec<u8>> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().into_vec());
+    names.filter(|name| !name.starts_with(b".")).collect()
+}
+
+impl Completer for Guide {
+    type Candidate = Pair;
+
+    fn complete(
+        &self,
+        line: &str,
+        cursor: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let (start, words) = complete::complete(&line[..cursor], self);
+        let pair = |word: String| Pair { display: word.clone(), replacement: word };
+        let mut pairs: Vec<Pair> = words.into_iter().map(pair).collect();
+        if let [only] = pairs.as_mut_slice()
+            && !only.replacement.ends_with('/')
+        {
+            only.replacement.push(' ');
+        }
+        Ok((start, pairs))
+    }
+}
+
+impl Hinter for Guide {
+    type Hint = String;
+
+    fn hint(&self, line: &str, cursor: usize, _: &Context<'_>) -> Option<String> {
+        (cursor == line.len()).then(|| complete::hint(line)).flatten()
+    }
+}
+
+impl Highlighter for Guide {
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        Cow::Owned(format!("\x1b[2m{hint}\x1b[m"))
+    }
+}
+
+impl Validator for Guide {}
+
+impl Helper for Guide {}

@@ -1,0 +1,258 @@
+//! What lasts from one command to the next: the open store, the prefix, the format, where answers go. Opens stores and
+//! reads keys' names; what a command does with them is its own business.
+
+use crate::command::text;
+use crate::failure::Failure;
+use crate::invocation::Invocation;
+use crate::output::{Format, shown};
+use rustyline::history::{FileHistory, History};
+use splinter::{Error, Key, Location, Store, StoreError, Writer};
+use std::cell::OnceCell;
+use std::ffi::OsStr;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// For how long a busy key, or a store whose lanes are all taken, is tried again.
+pub const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The history's name in the home folder.
+const HISTORY: &str = ".splinter_history";
+
+/// What lasts from one command to the next.
+pub struct Session {
+    /// Whether stores are files.
+    pub persistent: bool,
+    /// What is put in front of every key.
+    pub prefix: Vec<u8>,
+    /// How answers are written.
+    pub format: Format,
+    /// Where answers go; flushed after every command.
+    pub out: Box<dyn Write>,
+    /// Whether somebody types the commands.
+    pub is_interactive: bool,
+    /// Whether the commands come from standard input, which then has no value to give.
+    pub reads_commands: bool,
+    /// Set when Ctrl-C was pressed while a command ran.
+    pub interrupt: Arc<AtomicBool>,
+    /// Where the prompt keeps its history, if anywhere.
+    pub history_file: Option<PathBuf>,
+    /// The lines entered at the prompt, earlier sessions' first; none until they are asked for or entered.
+    pub entered: Option<Vec<String>>,
+    /// The store that is to be in use, until the first command that needs it.
+    wanted: Option<Vec<u8>>,
+    open: OnceCell<Open>,
+}
+
+/// A store that is in use, and the name it was asked for by.
+struct Open {
+    name: Vec<u8>,
+    store: Store,
+}
+
+impl Session {
+    /// Begins a session without a store, which answers to standard output.
+    pub fn new(invocation: &Invocation) -> Self {
+        Self {
+            persistent: invocation.persistent,
+            prefix: invocation.prefix.clone(),
+            format: invocation.format,
+            out: Box::new(BufWriter::new(io::stdout())),
+            is_interactive: false,
+            reads_commands: false,
+            interrupt: Arc::default(),
+            history_file: invocation
+                .history_file
+                .clone()
+                .or_else(|| invocation.home.as_ref().map(|home| home.join(HISTORY))),
+            entered: None,
+            wanted: invocation.use_store.clone(),
+            open: OnceCell::new(),
+        }
+    }
+
+    /// Opens the store that the program was called with, if it was: else the first command that needs it does.
+    ///
+    /// # Errors
+    /// Why it cannot be opened. No store is in use then.
+    pub fn connect(&mut self) -> Result<(), Failure> {
+        self.wanted.take().map_or(Ok(()), |name| self.use_store(&name))
+    }
+
+    /// Returns where a store of a name is: in shared memory, or, in a persistent session, a file.
+    ///
+    /// # Errors
+    /// A name that cannot be one: exit code 2.
+    pub fn location(&self, name: &[u8]) -> Result<Location, Failure> {
+        if self.persistent {
+            return Ok(Location::file(OsStr::from_bytes(name)));
+        }
+        Ok(Location::shared(text("the store's name", name)?)?)
+    }
+
+    /// Opens a store and uses it from now on. One that may only be read is opened for reading.
+    ///
+    /// # Errors
+    /// Why it cannot be opened; the store in use stays.
+    pub fn use_store(&mut self, name: &[u8]) -> Result<(), Failure> {
+        self.open = OnceCell::from(self.opened(name)?);
+        self.wanted = None;
+        Ok(())
+    }
+
+    /// Opens a store beside the one in use.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub fn open_apart(&self, name: &[u8]) -> Result<Store, Failure> {
+        Ok(self.opened(name)?.store)
+    }
+
+    fn opened(&self, name: &[u8]) -> Result<Open, Failure> {
+        let location = self.location(name)?;
+        let store = match Store::open(&location) {
+            Err(StoreError::Os { source, .. })
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                Store::open_read_only(&location)
+            }
+            opened => opened,
+        };
+        let store = store.map_err(|error| not_opened(name, error))?;
+        Ok(Open { name: name.to_vec(), store })
+    }
+
+    /// Returns the name of the store that is open, as it was asked for.
+    pub fn store_name(&self) -> Option<&[u8]> {
+        self.open.get().map(|open| open.name.as_slice())
+    }
+
+    /// Tells whether a store is in use, or will be once a command needs it.
+    pub fn has_store(&self) -> bool {
+        self.open.get().is_some() || self.wanted.is_some()
+    }
+
+    /// Returns the store in use.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be opened: exit code 1.
+    pub fn store(&self) -> Result<&Store, Failure> {
+        if let Some(open) = self.open.get() {
+            return Ok(&open.store);
+        }
+        let name = self.wanted.as_ref().ok_or_else(|| {
+            Failure::new(
+                "no store is in use; use opens one, and so do --use and SPLINTER_DEFAULT_STORE",
+            )
+        })?;
+        let open = self.opened(name)?;
+        Ok(&self.open.get_or_init(|| open).store)
+    }
+
+    /// Registers a writer of the store in use, for one command: a lane is held no longer than that.
+    ///
+    /// # Errors
+    /// There is no store, it may only be read, or all its lanes are taken for longer than [`PATIENCE`].
+    pub fn writer(&self) -> Result<Writer, Failure> {
+        let store = self.store()?;
+        let is_busy = |error: &StoreError| matches!(error, StoreError::NoLane { .. });
+        Ok(retried(|| store.writer(), is_busy)?)
+    }
+
+    /// Tells whether Ctrl-C was pressed while this command ran.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed)
+    }
+
+    /// Returns the lines entered at the prompt, the oldest first.
+    pub fn history(&mut self) -> Vec<String> {
+        let file = self.history_file.as_deref();
+        self.entered.get_or_insert_with(|| file.map(read_history).unwrap_or_default()).clone()
+    }
+
+    /// Puts the prefix in front of a key.
+    pub fn key(&self, word: &[u8]) -> Vec<u8> {
+        [&self.prefix, word].concat()
+    }
+
+    /// Lists the keys that begin with the session's prefix, the last slot first: the newest key first, as long as one
+    /// program at a time makes keys and none is removed.
+    ///
+    /// # Errors
+    /// There is no store.
+    pub fn keys(&self) -> Result<Vec<Key>, Failure> {
+        let mut keys: Vec<Key> = self.store()?.keys().collect();
+        keys.retain(|key| key.as_ref().starts_with(&self.prefix));
+        keys.reverse();
+        Ok(keys)
+    }
+}
+
+/// Reads a prompt's history; nothing where there is none that can be read.
+fn read_history(file: &Path) -> Vec<String> {
+    let mut history = FileHistory::new();
+    let _ = history.load(file);
+    history.iter().cloned().collect()
+}
+
+/// Says how to make a store that is not there.
+fn not_opened(name: &[u8], error: StoreError) -> Failure {
+    match error {
+        StoreError::Missing(place) => {
+            let name = shown(name);
+            Failure::new(format!("there is no store {name} ({place}); init makes one"))
+        }
+        error => error.into(),
+    }
+}
+
+/// Tries again while the key is busy, for [`PATIENCE`] at most.
+///
+/// # Errors
+/// Those of `attempt`; [`Error::Again`] when patience ends.
+pub fn patiently<T>(attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    retried(attempt, |error| *error == Error::Again)
+}
+
+/// Tries again while `is_busy` says so of the error, for [`PATIENCE`] at most.
+fn retried<T, E>(
+    mut attempt: impl FnMut() -> Result<T, E>,
+    is_busy: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let mut begun = None;
+    loop {
+        match attempt() {
+            Err(error) if is_busy(&error) => {
+                if begun.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
+                    return Err(error);
+                }
+                thread::sleep(Duration::from_micros(100));
+            }
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_key_is_tried_again_and_not_for_ever() {
+        let mut left = 3;
+        let done = patiently(|| {
+            left -= 1;
+            if left > 0 { Err(Error::Again) } else { Ok(()) }
+        });
+        assert_eq!((done, left), (Ok(()), 0));
+        assert_eq!(patiently(|| Err::<(), _>(Error::Again)), Err(Error::Again));
+        assert_eq!(patiently(|| Err::<(), _>(Error::Full)), Err(Error::Full));
+    }
+}

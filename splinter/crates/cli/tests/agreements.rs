@@ -1,0 +1,185 @@
+//! Orders, bids and the nodes of memory, by the program's own processes.
+
+mod rig;
+
+use rig::{Rig, Running, bad, fed, good, small, wait_until};
+use splinter::{BidTerms, Intent};
+
+#[test]
+fn orders_are_set_read_and_removed_as_one() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    assert_eq!(rig.good(&["orders", "set", "sensor", "position", "velocity", ""]), "");
+    assert_eq!(store.get_vec("sensor.1").unwrap(), b"velocity");
+    assert_eq!(rig.good(&["orders", "get", "sensor"]), "8:position\n8:velocity\n0:\n");
+    assert_eq!(rig.good(&["orders", "get", "sensor", "2", "--raw"]), "position\nvelocity\n");
+    assert_eq!(
+        rig.good(&["--json", "orders", "get", "sensor"]),
+        "[\"position\",\"velocity\",\"\"]\n"
+    );
+    let error = rig.bad(1, &["orders", "get", "sensor", "4"]);
+    assert_eq!(error, "splinterctl: orders: \"sensor\" has not all of these orders");
+    assert_eq!(rig.good(&["orders", "unset", "sensor"]), "3\n");
+    assert!(store.is_empty());
+    for action in ["get", "unset"] {
+        let error = rig.bad(1, &["orders", action, "sensor"]);
+        assert_eq!(error, "splinterctl: orders: there is no key \"sensor\"");
+    }
+    rig.good(&["--prefix", "a::", "orders", "set", "b", "1"]);
+    assert_eq!(store.get_vec("a::b").unwrap(), b"1");
+}
+
+#[test]
+fn what_orders_cannot_do_is_said_in_a_line() {
+    let rig = Rig::new();
+    rig.store(small());
+    for (words, exit, why) in [
+        (&["orders"][..], 2, "set is missing; use: orders set BASE VALUE..., or: "),
+        (&["orders", "sett", "b", "v"], 2, "\"sett\" is not one of set, get, unset; use: "),
+        (&["orders", "set", "b"], 2, "VALUE is missing"),
+        (&["orders", "get", "b", "0"], 2, "COUNT: 0 is not 1 to 255"),
+        (&["orders", "get", "b", "1", "x"], 2, "\"x\" is one word too many"),
+        (&["orders", "set", &"b".repeat(63), "1", "2"], 2, "the key is too long"),
+        (
+            &["orders", "set", "b", &"v".repeat(257)],
+            1,
+            "the value is longer than the store's maximum",
+        ),
+    ] {
+        let error = rig.bad(exit, words);
+        assert!(error.starts_with("splinterctl: orders: ") && error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn a_bid_lasts_as_long_as_it_is_held_and_is_seen_by_others() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    assert_eq!(rig.bad(1, &["bids", "who"]), "splinterctl: bids: nobody bids");
+    assert_eq!(rig.good(&["--json", "bids", "who"]), "null\n");
+    let mut words = vec!["bids", "claim", "7", "--hold", "60s", "--priority", "9"];
+    words.extend(["--intent", "willneed", "--duration", "1h"]);
+    let mut holder = Running::start(&mut rig.ctl(&words));
+    wait_until("the bid is made", || !store.bids().unwrap().is_empty());
+    let pid = holder.child().id();
+    let bid = store.bids().unwrap()[0];
+    assert_eq!((bid.id, bid.pid, bid.intent, bid.priority), (7, pid, Intent::WillNeed, 9));
+    assert_eq!(rig.good(&["bids", "who"]), format!("7 of process {pid}\n"));
+    assert_eq!(rig.good(&["--raw", "bids", "table"]), "7\n");
+    let table = rig.good(&["bids", "table"]);
+    assert!(table.contains(&format!("\n7 | {pid} | willneed | 9 | ")), "{table}");
+    assert!(table.ends_with(" s | sovereign\n"), "{table}");
+    let told: serde_json::Value =
+        serde_json::from_str(&rig.good(&["bids", "table", "--json"])).unwrap();
+    let left = told[0]["seconds_left"].as_f64().unwrap();
+    assert!(told[0]["state"] == "sovereign" && left > 0.0 && left < 3700.0, "{told}");
+    for (words, why) in [
+        (
+            &["bids", "claim", "7", "--hold", "1s"][..],
+            "holds the bid for 7; wait until it releases it",
+        ),
+        (&["bids", "release", "7"], "have that release it, or a supervisor"),
+        (&["bids", "rebid", "7"], "have that release it, or a supervisor"),
+        (&["bids", "advise", "8", "random"], "the bid for 8 defers to that for 7"),
+        (
+            &["bids", "advise", "8", "random", "--wait", "5ms"],
+            "the bid for 8 was not elected in time",
+        ),
+        (&["bids", "release", "9"], "there is no bid for 9"),
+    ] {
+        let error = rig.bad(1, words);
+        assert!(error.contains(why), "{error}");
+    }
+    assert_eq!(rig.good(&["bids", "release", "7", "--force"]), "released 7\n");
+    assert!(store.bids().unwrap().is_empty());
+    assert_eq!(rig.good(&["bids", "advise", "8", "willneed", "--length", "4096"]), "");
+    drop(holder);
+    assert!(store.bids().unwrap().is_empty());
+}
+
+#[test]
+fn a_bid_held_for_a_command_ends_with_it_and_exits_as_it_does() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    let claim = ["bids", "claim", "5", "--", "sh", "-c"];
+    let output = rig.ctl(&[&claim[..], &["splinter=1; exit 7"]].concat()).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(7), vec![]));
+    let output = rig.ctl(&[&claim[..], &["kill -9 $$"]].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(128 + 9));
+    let program = std::env::join_paths([rig.path("")]).unwrap();
+    let show =
+        format!("{}/splinterctl -u {} --raw bids table", program.to_str().unwrap(), rig.name);
+    assert_eq!(rig.good(&[&claim[..], &[&*show]].concat()), "5\n");
+    assert!(store.bids().unwrap().is_empty());
+    let error = rig.bad(1, &["bids", "claim", "5", "--", "/no/such/program"]);
+    assert!(error.contains("cannot run \"/no/such/program\""), "{error}");
+}
+
+#[test]
+fn in_a_script_a_bid_lasts_until_the_end() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    let script = "bids claim 3\nbids rebid 3 --priority 200\n--raw\n";
+    let script =
+        script.replace("--raw\n", "bids who\nbids advise 3 normal\nbids release 3\nbids table\n");
+    let output = fed(rig.program("splinter_cli").args(["-u", &rig.name]), script.as_bytes());
+    let told = good(output);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[..2], ["claimed 3", "renewed 3"]);
+    assert!(lines[2].starts_with("3 of process ") && lines[3] == "released 3", "{told}");
+    assert_eq!(lines.len(), 6, "an empty table: {told}");
+    assert!(store.bids().unwrap().is_empty());
+}
+
+#[test]
+fn what_bids_cannot_do_is_said_in_a_line() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    for (words, why) in [
+        (
+            &["bids", "claim", "5"][..],
+            "the bid would end with this command; give --hold SPAN, or -- COMMAND",
+        ),
+        (&["bids", "claim"], "ID is missing"),
+        (&["bids", "claim", "0", "--hold", "1s"], "0 is no id"),
+        (&["bids", "claim", "5", "--hold", "5"], "--hold: \"5\" is no span of time, as in 500ms"),
+        (&["bids", "claim", "5", "--hold", "1s", "ls"], "give --hold or a COMMAND, not both"),
+        (
+            &["bids", "claim", "5", "--hold", "1s", "--intent", "sell"],
+            "--intent: \"sell\" is not one of none, ",
+        ),
+        (
+            &["bids", "claim", "5", "--hold", "1s", "--priority", "256"],
+            "--priority: 256 is too large",
+        ),
+        (&["bids", "advise", "5"], "ADVICE is missing"),
+        (&["bids", "advise", "5", "sell"], "\"sell\" is not one of normal, "),
+        (&["bids", "advise", "5", "normal", "--length", "0xffffffffffffffff"], "leaves the arena"),
+        (&["bids", "table", "5"], "\"5\" is one word too many"),
+        (&["bids", "tabel"], "\"tabel\" is not one of table, "),
+    ] {
+        let error = rig.bad(2, words);
+        assert!(error.starts_with("splinterctl: bids: ") && error.contains(why), "{error}");
+    }
+    assert!(store.bids().unwrap().is_empty());
+    store.claim_bid(1, BidTerms { duration: 0, ..BidTerms::default() }).unwrap();
+    assert!(rig.good(&["bids", "table"]).ends_with("| 0.0 s | expired\n"));
+}
+
+#[test]
+fn the_pages_of_a_store_are_counted_by_node() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    store.writer().unwrap().set("k", b"v").unwrap();
+    let told: serde_json::Value = serde_json::from_str(&rig.good(&["--json", "numa"])).unwrap();
+    let pages = |value: &serde_json::Value| value.as_u64().unwrap();
+    let on_nodes: u64 =
+        told["nodes"].as_array().unwrap().iter().map(|node| pages(&node["pages"])).sum();
+    let all = on_nodes + pages(&told["unknown"]) + pages(&told["untouched"]);
+    assert_eq!(all * pages(&told["page_bytes"]), store.arena_len());
+    assert!(on_nodes > 0 && pages(&told["untouched"]) > 0, "{told}");
+    let text = rig.good(&["numa"]);
+    assert!(text.starts_with("Node | Pages | Share\n") && text.contains("untouched | "), "{text}");
+    let error = bad(1, rig.program("splinterctl").arg("numa").output().unwrap());
+    assert!(error.contains("no store is in use"), "{error}");
+}

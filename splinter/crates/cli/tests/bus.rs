@@ -1,0 +1,210 @@
+//! `send`, `recv` and `logtee`: two processes that exchange messages, in envelopes and without.
+
+mod rig;
+
+use rig::{Rig, Running, bad, fed, good, small, wait_until};
+use serde_json::Value;
+use splinter_cli::envelope::{Envelope, Type, now_ms};
+
+fn envelopes(text: &str) -> Vec<Envelope> {
+    text.lines().map(|line| Envelope::parse(line.as_bytes()).unwrap()).collect()
+}
+
+#[test]
+fn what_one_process_sends_another_receives() {
+    let rig = Rig::new();
+    rig.store(small());
+    // Before the key is there, and after.
+    for message in ["hello", "again"] {
+        let mut receiver = Running::start(&mut rig.ctl(&["recv", "news", "--timeout", "60s"]));
+        // Again and again: what is sent before somebody receives is not for them.
+        wait_until("the receiver has it", || {
+            rig.good(&["send", "news", message]);
+            receiver.child().try_wait().unwrap().is_some()
+        });
+        assert_eq!(good(receiver.end()), format!("5:{message}\n"));
+    }
+    assert_eq!(rig.good(&["recv", "news", "--last", "--raw"]), "again\n");
+    assert_eq!(rig.good(&["recv", "news", "--last", "--json"]), "\"again\"\n");
+    assert_eq!(rig.good(&["get", "news"]), "5:again\n", "nothing was taken away");
+    let error = rig.bad(1, &["recv", "news", "--timeout", "10ms"]);
+    assert_eq!(error, "splinterctl: recv: nothing came in time");
+    let error = rig.bad(1, &["recv", "nothing", "--timeout", "10ms"]);
+    assert_eq!(error, "splinterctl: recv: nothing came in time");
+}
+
+#[test]
+fn a_receiver_goes_on_while_the_key_goes_and_comes() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    let mut writer = store.writer().unwrap();
+    writer.set("k", b"old").unwrap();
+    let words = ["recv", "k", "--count", "5", "--timeout", "60s"];
+    let mut receiver = Running::start(&mut rig.ctl(&words));
+    wait_until("the receiver has them", || {
+        writer.unset("k").unwrap();
+        writer.set("other", b"").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(3));
+        writer.set("k", b"new").unwrap();
+        receiver.child().try_wait().unwrap().is_some()
+    });
+    assert_eq!(good(receiver.end()), "3:new\n".repeat(5));
+}
+
+#[test]
+fn envelopes_say_who_when_and_what() {
+    let rig = Rig::new();
+    rig.store(small());
+    let before = now_ms();
+    let mut words = vec!["send", "bus", "{\"q\":[1]}", "--envelope", "--parse", "--type", "query"];
+    words.extend(["--from", "me", "--to", "you", "--ttl", "1h", "--trace", "t", "--seq", "3"]);
+    assert_eq!(rig.good(&words), "");
+    let told = rig.good(&["recv", "bus", "--last", "--envelope"]);
+    let [envelope] = &envelopes(&told)[..] else { panic!("{told}") };
+    assert_eq!((envelope.kind, &*envelope.from, envelope.seq), (Type::Query, "me", Some(3)));
+    assert_eq!((envelope.to.as_deref(), envelope.trace.as_deref()), (Some("you"), Some("t")));
+    assert_eq!((envelope.ttl_ms, envelope.eof), (Some(3_600_000), false));
+    assert!((before..=now_ms()).contains(&envelope.ts));
+    assert_eq!(envelope.payload, serde_json::json!({ "q": [1] }));
+    assert_eq!(rig.good(&["--raw", "recv", "bus", "--last", "-e", "--as", "you"]), "{\"q\":[1]}\n");
+    // For somebody else, or too old, it is none.
+    let words = ["recv", "bus", "--last", "-e", "--as", "them", "--timeout", "10ms"];
+    assert!(rig.bad(1, &words).ends_with("nothing came in time"));
+    rig.good(&["send", "bus", "stale", "-e", "--ttl", "0s"]);
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    assert!(rig.bad(1, &["recv", "bus", "--last", "-e", "--timeout", "10ms"]).ends_with("in time"));
+    // Bytes that are no text.
+    good(rig.fed(&["send", "bus", "-", "-e"], b"\xff\0"));
+    let output = rig.ctl(&["--raw", "recv", "bus", "--last", "-e"]).output().unwrap();
+    assert_eq!(output.stdout, b"\xff\0\n");
+}
+
+#[test]
+fn what_is_no_envelope_is_told_of_counted_and_passed_over() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    rig.good(&["send", "bus", "naked"]);
+    let mut words = vec!["recv", "bus", "--last", "--envelope", "--timeout", "60s"];
+    words.push("--raw");
+    let receiver = Running::start(&mut rig.ctl(&words));
+    wait_until("the failure is counted", || store.header().parse_failures == 1);
+    rig.good(&["send", "bus", "clothed", "--envelope"]);
+    let output = receiver.end();
+    assert!(output.status.success());
+    assert_eq!(output.stdout, b"clothed\n");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.starts_with("recv: no envelope: ") && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn lines_are_numbered_and_what_is_last_ends_the_receiver() {
+    let rig = Rig::new();
+    rig.store(small());
+    let mut receiver = rig.ctl(&["recv", "log", "--follow", "--envelope", "--timeout", "60s"]);
+    let received = std::fs::File::create(rig.path("received")).unwrap();
+    let receiver = Running::start_into(&mut receiver, received);
+    wait_until("it receives", || {
+        rig.good(&["send", "log", "are you there?", "--envelope", "--from", "caller"]);
+        rig.path("received").metadata().unwrap().len() > 0
+    });
+    let words = ["send", "log", "--lines", "--envelope", "--eof", "--pace", "1ms", "--from", "me"];
+    good(rig.fed(&words, b"one\ntwo\nthree"));
+    assert!(receiver.end().status.success());
+    let mut got = envelopes(&std::fs::read_to_string(rig.path("received")).unwrap());
+    got.retain(|envelope| envelope.from == "me");
+    let last = got.last().unwrap();
+    assert!(last.eof && last.seq == Some(3) && last.payload == Value::Null);
+    // A receiver that is held up may miss some, and is told how many by the numbers.
+    let places: Vec<_> = got.iter().map(|envelope| envelope.seq.unwrap()).collect();
+    assert!(places.is_sorted_by(|a, b| a < b), "{places:?}");
+    for envelope in &got[..got.len() - 1] {
+        let word = ["one", "two", "three"][envelope.seq.unwrap() as usize];
+        assert_eq!((envelope.payload.as_str(), &*envelope.from), (Some(word), "me"));
+    }
+    // Without envelopes the lines are as they are.
+    good(rig.fed(&["send", "log", "--lines"], b"bare\n"));
+    assert_eq!(rig.good(&["get", "log"]), "4:bare\n");
+}
+
+#[test]
+fn what_cannot_be_sent_or_received_is_said_in_a_line() {
+    let rig = Rig::new();
+    rig.store(small());
+    for (words, why) in [
+        (&["send", "k"][..], "VALUE is missing"),
+        (&["send", "k", "v", "--to", "x"], "--to goes with --envelope"),
+        (&["send", "k", "v", "--lines"], "--lines takes standard input, and no VALUE or --file"),
+        (&["send", "k", "v", "--pace", "1s"], "--pace goes with --lines"),
+        (&["send", "k", "v", "-e", "--type", "gossip"], "--type: \"gossip\" is not one of query, "),
+        (&["send", "k", "v", "-e", "--parse"], "--parse: \"v\" is no JSON: expected value"),
+        (&["send", "k", "v", "-e", "--from", ""], "--from: the name is empty"),
+        (&["send", "k", "v", "-e", "--ttl", "5"], "--ttl: \"5\" is no span of time"),
+        (&["recv", "k", "--count", "2", "-f"], "give --count or --follow, not both"),
+        (&["recv", "k", "--as", "me"], "--as goes with --envelope"),
+        (&["recv", "", "--last"], "the key is empty"),
+        (&["logtee"], "FILE is missing"),
+        (&["logtee", "f", "("], "is no regular expression"),
+    ] {
+        let error = rig.bad(2, words);
+        assert!(error.starts_with("splinterctl: ") && error.contains(why), "{error}");
+    }
+    let long = "v".repeat(250);
+    assert!(
+        rig.bad(1, &["send", "k", &long, "--envelope"]).contains("this store takes 256 at most")
+    );
+    assert!(rig.bad(1, &["logtee", "no/such/folder", "--once"]).contains("cannot write"));
+    let script = fed(rig.program("splinter_cli").args(["-u", &rig.name]), b"send k --lines\n");
+    assert!(bad(2, script).contains("commands come from standard input here"));
+}
+
+#[test]
+fn logtee_drains_what_is_there_and_takes_nothing_away() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    let mut writer = store.writer().unwrap();
+    writer.set("log.a", b"one").unwrap();
+    writer.set("log.b", b"\xff").unwrap();
+    writer.set("other", b"x").unwrap();
+    let lines = |name: &str| -> Vec<Vec<u8>> {
+        let bytes = std::fs::read(rig.path(name)).unwrap();
+        let mut lines: Vec<_> =
+            bytes.split_inclusive(|byte| *byte == b'\n').map(Vec::from).collect();
+        lines.sort();
+        lines
+    };
+    rig.good(&["logtee", "file", "^log", "--once"]);
+    assert_eq!(lines("file"), [&b"log.a 3:one\n"[..], b"log.b 1:\xff\n"]);
+    rig.good(&["--prefix", "log.", "logtee", "file", "a", "--once"]);
+    assert_eq!(lines("file").len(), 3, "it writes behind what is there");
+    rig.good(&["--raw", "logtee", "raw", "a", "--once"]);
+    assert_eq!(lines("raw"), [b"log.a one\n"]);
+    let told: Value =
+        serde_json::from_str(&rig.good(&["--json", "logtee", "-", "b", "--once"])).unwrap();
+    assert_eq!((&told["key"], &told["value"]["base64"]), (&"log.b".into(), &"/w==".into()));
+    assert!(told["epoch"] == 2 && told["ts"].is_u64(), "{told}");
+    let told = rig.good(&["logtee", "-", "log", "--once", "--envelope"]);
+    let [first, second] = &envelopes(&told)[..] else { panic!("{told}") };
+    assert_eq!((&first.from, first.seq, second.seq), (&rig.name, Some(0), Some(1)));
+    assert_eq!(first.kind, Type::Event);
+    assert_eq!(store.len(), 3);
+}
+
+#[test]
+fn logtee_follows_changes_and_removals() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    let mut writer = store.writer().unwrap();
+    writer.set("log.a", b"one").unwrap();
+    let words = ["logtee", "file", "^log", "--count", "4", "--timeout", "60s"];
+    let tee = Running::start(&mut rig.ctl(&words));
+    let written = || std::fs::read_to_string(rig.path("file")).unwrap_or_default();
+    wait_until("what is there is written", || written() == "log.a 3:one\n");
+    writer.set("other", b"x").unwrap();
+    writer.set("log.a", b"two").unwrap();
+    wait_until("the change is written", || written().ends_with("log.a 3:two\n"));
+    writer.set_u64("log.n", 42).unwrap();
+    wait_until("the number is written", || written().ends_with("log.n 2:42\n"));
+    writer.unset("log.a").unwrap();
+    assert_eq!(good(tee.end()), "");
+    assert_eq!(written(), "log.a 3:one\nlog.a 3:two\nlog.n 2:42\nlog.a was removed\n");
+}

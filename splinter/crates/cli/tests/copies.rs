@@ -1,0 +1,294 @@
+//! Copies: save and restore under load, export and import, by the program's own processes.
+
+mod rig;
+
+use rig::{Rig, bad, good, open_file, small};
+use splinter::{Location, Scrub, Store, Type};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Puts something of everything into a store.
+fn fill(store: &Store) {
+    let mut writer = store.writer().unwrap();
+    writer.set("text", b"hello, \"world\"\n").unwrap();
+    writer.set_type("text", Type::VarText).unwrap();
+    writer.set(b"bytes\xff", b"\xff\0\xfe").unwrap();
+    writer.set_u64("number", u64::MAX).unwrap();
+    writer.set("vector", b"").unwrap();
+    writer.set_vector("vector", &[0.1, f32::MIN, 3.0]).unwrap();
+    writer.set("labelled", b"l").unwrap();
+    writer.label("labelled", 1 << 63 | 1).unwrap();
+    writer.register("labelled", 17).unwrap();
+    writer.set_slot_flags("labelled", 0x8001).unwrap();
+    writer.set_ctime("labelled", 5, 1).unwrap();
+    writer.set_atime("labelled", 9, 0).unwrap();
+    store.register_labels(1, 3).unwrap();
+    store.set_user_flags(0x55).unwrap();
+    store.set_scrub(Scrub::Full).unwrap();
+}
+
+/// All keys with all that they have, but for what is a slot's own business.
+fn picture(store: &Store) -> Vec<String> {
+    let mut keys: Vec<_> = store.keys().collect();
+    keys.sort();
+    let content = |key| store.content(key).unwrap();
+    let contents = keys.iter().map(content).map(|mut content| {
+        (content.slot.epoch, content.slot.value_offset) = (0, 0);
+        // Where its labels lead is the store's business.
+        content.slot.groups = 0;
+        format!("{content:?}")
+    });
+    contents.collect()
+}
+
+fn settings(store: &Store) -> impl PartialEq + std::fmt::Debug {
+    let routes: Vec<_> = (0..64).map(|label| store.label_groups(label)).collect();
+    (store.geometry(), store.scrub(), store.user_flags(), routes)
+}
+
+#[test]
+fn a_saved_store_has_all_that_the_store_has_and_is_restored_to_it() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    fill(&store);
+    assert_eq!(rig.good(&["save", "copy"]), "saved 5 keys to \"copy\"\n");
+    let saved = open_file(&rig.path("copy"));
+    assert_eq!(picture(&saved), picture(&store));
+    assert!(settings(&saved) == settings(&store));
+    let again = format!("{}-again", rig.name);
+    let told = rig.good(&["--json", "restore", "copy", &again]);
+    assert_eq!(told, format!("{{\"keys\":5,\"restored\":\"{again}\",\"vanished\":0}}\n"));
+    let restored = Store::open(&Location::shared(&again).unwrap()).unwrap();
+    assert_eq!(picture(&restored), picture(&store));
+    assert!(settings(&restored) == settings(&store));
+    assert!(restored.inspect().unwrap().is_sound() && saved.inspect().unwrap().is_sound());
+    // Nothing but the copy is left behind.
+    let left = std::fs::read_dir(rig.path("")).unwrap().flatten();
+    assert_eq!(left.filter(|entry| entry.file_type().unwrap().is_file()).count(), 1);
+}
+
+#[test]
+fn what_dd_or_cp_copied_is_restored_too() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    fill(&store);
+    std::fs::copy(format!("/dev/shm/{}", rig.name), rig.path("cp")).unwrap();
+    let mut command = rig.program("splinterpctl");
+    let told = good(command.args(["restore", "cp", "restored"]).output().unwrap());
+    assert_eq!(told, "restored 5 keys as \"restored\"\n");
+    assert_eq!(picture(&open_file(&rig.path("restored"))), picture(&store));
+}
+
+#[test]
+fn nothing_is_replaced_unless_asked() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    std::fs::write(rig.path("there"), "precious").unwrap();
+    let error = rig.bad(1, &["save", "there"]);
+    assert_eq!(error, "splinterctl: save: \"there\" exists already; --force replaces it");
+    assert_eq!(std::fs::read(rig.path("there")).unwrap(), b"precious");
+    rig.good(&["save", "--force", "there"]);
+    assert!(open_file(&rig.path("there")).is_empty());
+    store.writer().unwrap().set("k", b"v").unwrap();
+    let error = rig.bad(1, &["restore", "there", &rig.name]);
+    assert!(error.ends_with("exists already; --force replaces it"), "{error}");
+    rig.good(&["restore", "there", &rig.name, "--force"]);
+    assert_eq!(rig.good(&["--raw", "list"]), "");
+    assert_eq!(store.get_vec("k").unwrap(), b"v", "who had it open keeps the old one");
+}
+
+#[test]
+fn a_file_that_is_no_store_is_not_restored_and_leaves_nothing() {
+    let rig = Rig::new();
+    std::fs::write(rig.path("text"), "no store".repeat(2000)).unwrap();
+    let error = rig.bad(1, &["restore", "text", &rig.name]);
+    let why =
+        "text is not a store: it does not begin with the magic number of a store; check the name";
+    assert_eq!(error, format!("splinterctl: restore: {why}"));
+    let error = rig.bad(1, &["restore", "missing", &rig.name]);
+    assert!(error.contains("there is no store missing"), "{error}");
+    assert!(Store::open(&Location::shared(&*rig.name).unwrap()).is_err());
+    rig.store(small());
+    let error = rig.bad(1, &["save", "no/such/folder/copy"]);
+    assert!(error.starts_with("splinterctl: save: cannot "), "{error}");
+}
+
+#[test]
+fn a_copy_under_load_has_every_key_whole() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    let value = |n: u64| [n; 32].map(u64::to_le_bytes).concat();
+    let key = |n: u64| format!("key{}", n % 20);
+    let mut writer = store.writer().unwrap();
+    (0..20).for_each(|n| writer.set(key(n), &value(n)).unwrap());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut n = 20;
+            while !done.load(Relaxed) {
+                writer.set(key(n), &value(n)).unwrap();
+                n += 1;
+                if n % 16 == 0 {
+                    writer.set("fleeting", &value(n)).unwrap();
+                    writer.unset("fleeting").unwrap();
+                }
+            }
+        });
+        let saved: Vec<_> = (0..5)
+            .map(|round| rig.ctl(&["save", &format!("copy{round}")]).output().unwrap())
+            .collect();
+        let export = rig.ctl(&["export", "--format", "ndjson"]).output().unwrap();
+        done.store(true, Relaxed);
+        saved.into_iter().for_each(|output| drop(good(output)));
+        let rows = good(export);
+        assert!(rows.lines().count() >= 21);
+    });
+    for round in 0..5 {
+        let copy = open_file(&rig.path(&format!("copy{round}")));
+        assert!(copy.inspect().unwrap().is_sound());
+        for n in 0..20 {
+            let found = copy.get_vec(key(n)).unwrap();
+            let written = u64::from_le_bytes(found[..8].try_into().unwrap());
+            assert_eq!((found, written % 20), (value(written), n));
+        }
+    }
+}
+
+#[test]
+fn what_is_exported_is_imported_as_it_was() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    fill(&store);
+    let other = format!("{}-other", rig.name);
+    for (words, file) in [
+        (&["export", "--format", "ndjson", "-o", "lines"][..], "lines"),
+        (&["export", "--values", "--output", "document"][..], "document"),
+        (&["--json", "export", "--values", "--output", "line"][..], "line"),
+    ] {
+        assert_eq!(rig.good(words), "");
+        assert!(rig.bad(1, words).contains("cannot make"), "it is there already");
+        rig.good(&["init", &other, "--slots", "64", "--max-value", "256", "--dim", "3"]);
+        let words = ["--use", &other, "import", file];
+        assert_eq!(rig.good(&words), "imported 5 keys\n");
+        let imported = Store::open(&Location::shared(&other).unwrap()).unwrap();
+        assert_eq!(picture(&imported), picture(&store), "{file}");
+        assert_eq!(
+            rig.good(&["--json", "--use", &other, "import", file, "--keep"]).trim(),
+            "{\"elsewhere\":0,\"imported\":0,\"kept\":5}"
+        );
+        Location::shared(&other).unwrap().unlink().unwrap();
+    }
+}
+
+#[test]
+fn an_export_is_the_document_of_the_documentation() {
+    let rig = Rig::new();
+    let store = rig.store(splinter::Geometry { slots: 1024, ..small() });
+    let empty =
+        "{\n\"store\": {\n\"total_slots\": 1024,\n\"active_keys\": 0\n},\n\"keys\": []\n}\n";
+    assert_eq!(rig.good(&["export"]), empty);
+    let mut writer = store.writer().unwrap();
+    writer.set("test_one", b"Hello, world!").unwrap();
+    writer.set("test_two", b"How are you?").unwrap();
+    writer.set("test_two", b"Fine, thanks!").unwrap();
+    let document = "{
+\"store\": {
+\"total_slots\": 1024,
+\"active_keys\": 2
+},
+\"keys\": [
+{
+\"key\": \"test_two\",
+\"epoch\": 4,
+\"value_length\": 13
+},
+{
+\"key\": \"test_one\",
+\"epoch\": 2,
+\"value_length\": 13
+}
+]
+}
+";
+    assert_eq!(rig.good(&["export"]), document);
+    let text = "\"test_two\" VOID 13:\"Fine, thanks!\"\n\"test_one\" VOID 13:\"Hello, world!\"\n";
+    assert_eq!(rig.good(&["--raw", "export"]), text);
+    assert_eq!(rig.good(&["export", "^test_one$", "--format", "text"]).lines().count(), 1);
+    let lines = rig.good(&["export", "one", "--format", "ndjson"]);
+    let head = "{\"lanes\":4,\"max_value_length\":256,\"slots\":1024,\"splinter\":\"export\",\"vector_dim\":3}";
+    let row = "{\"epoch\":2,\"key\":\"test_one\",\"value\":\"Hello, world!\",\"value_length\":13}";
+    assert_eq!(lines, format!("{head}\n{row}\n"));
+    let document: serde_json::Value =
+        serde_json::from_str(&rig.good(&["--json", "export"])).unwrap();
+    assert_eq!(document["keys"][0]["key"], "test_two");
+}
+
+#[test]
+fn under_a_prefix_only_the_keys_under_it_are_exported_and_imported() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    let mut writer = store.writer().unwrap();
+    for key in ["a::x", "a::y", "b::x"] {
+        writer.set(key, key.as_bytes()).unwrap();
+    }
+    let exported = rig.good(&["-p", "a::", "export", "--format", "ndjson"]);
+    assert_eq!(exported.lines().count(), 3);
+    let all = rig.good(&["export", "--format", "ndjson"]);
+    for key in ["a::x", "a::y", "b::x"] {
+        writer.unset(key).unwrap();
+    }
+    let output = rig.fed(&["-p", "b::", "import", "-"], all.as_bytes());
+    assert_eq!(good(output), "imported 1 key\n");
+    assert_eq!(rig.good(&["--raw", "list"]), "b::x\n");
+}
+
+#[test]
+fn what_cannot_be_imported_is_told_with_its_place() {
+    let rig = Rig::new();
+    rig.store(small());
+    let mut cases = vec![
+        (
+            "{\"key\":\"k\",\"value\":\"v\"}\n{\"key\":\"k\"",
+            "standard input is no export: EOF while parsing",
+        ),
+        (
+            "{\"key\":\"k\",\"epoch\":2}",
+            "entry 1 of standard input: it has no value; export --values",
+        ),
+        (
+            "{\"key\":\"k\",\"value\":\"v\"} {\"value\":1}",
+            "entry 2 of standard input: it has no key; 1 key imported",
+        ),
+        ("[1]", "it is no JSON object"),
+        (
+            "{\"key\":\"k\",\"value\":\"v\",\"vector\":[1]}",
+            "\"k\": a vector of 1, and this store's have 3",
+        ),
+    ];
+    let long = format!("{{\"key\":\"k\",\"value\":\"{}\"}}", "v".repeat(257));
+    cases.push((&long, "\"k\": the value is longer than the store's maximum"));
+    for (input, why) in cases {
+        let error = bad(1, rig.fed(&["import", "-"], input.as_bytes()));
+        assert!(error.starts_with("splinterctl: import: ") && error.contains(why), "{error}");
+    }
+    let error = bad(2, rig.fed(&["import", "-"], b"{\"key\":\"\",\"value\":\"v\"}"));
+    assert!(error.contains("the key is empty"), "{error}");
+    assert!(rig.bad(1, &["import", "missing"]).contains("cannot read \"missing\""));
+    assert!(rig.bad(2, &["import"]).contains("FILE is missing"));
+    assert!(
+        rig.bad(2, &["export", "--format", "xml"]).contains("is not one of json, ndjson, text")
+    );
+}
+
+#[test]
+fn flush_does_what_there_is_to_do_and_says_nothing() {
+    let rig = Rig::new();
+    rig.store(small());
+    assert_eq!(rig.good(&["flush"]), "");
+    assert_eq!(rig.good(&["flush", "--json"]), "{\"flushed\":true}\n");
+    let mut file = rig.program("splinterpctl");
+    good(file.args(["init", "file"]).output().unwrap());
+    let mut file = rig.program("splinterpctl");
+    assert_eq!(good(file.args(["-u", "file", "flush"]).output().unwrap()), "");
+    let error = bad(1, rig.program("splinterctl").arg("flush").output().unwrap());
+    assert!(error.contains("no store is in use"), "{error}");
+}

@@ -1,0 +1,110 @@
+//! Pages for man, and completion for shells, as the program hands them out and as those who use them take them.
+
+mod rig;
+
+use rig::{Rig, bad, fed, good, small};
+use std::process::Command;
+
+/// Runs a program on some input, if there is such a program here.
+fn try_program(program: &str, words: &[&str], input: &str) -> Option<std::process::Output> {
+    if Command::new(program).arg("--version").output().is_err() {
+        eprintln!("SKIPPED: there is no {program} here");
+        return None;
+    }
+    Some(fed(Command::new(program).args(words), input.as_bytes()))
+}
+
+/// Asks bash what it would complete a line to.
+fn completed(rig: &Rig, line: &str) -> Option<Vec<String>> {
+    let script =
+        good(rig.program("splinter_cli").args(["--completions", "bash"]).output().unwrap());
+    let program = rig.path("splinterctl");
+    let words = format!(
+        "{script}\nCOMP_LINE={line:?}; COMP_POINT=${{#COMP_LINE}}\n_splinter {program:?}\n\
+         for word in \"${{COMPREPLY[@]}}\"; do echo \"$word\"; done\n"
+    );
+    let output = try_program("bash", &["--norc"], &words)?;
+    let mut words: Vec<String> = good(output).lines().map(str::to_owned).collect();
+    words.sort();
+    Some(words)
+}
+
+#[test]
+fn bash_completes_commands_options_choices_stores_and_keys() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    let mut writer = store.writer().unwrap();
+    for key in ["demo::one", "demo::two", "with space", "other"] {
+        writer.set(key, b"").unwrap();
+    }
+    let name = &rig.name;
+    for (line, wanted) in [
+        ("splinterctl ex".to_owned(), vec!["export"]),
+        ("splinterctl --pref".to_owned(), vec!["--prefix"]),
+        ("splinterctl export --fo".to_owned(), vec!["--format"]),
+        ("splinterctl export --format n".to_owned(), vec!["ndjson"]),
+        ("splinterctl send k v -e --type qu".to_owned(), vec!["query"]),
+        ("splinterctl help fsc".to_owned(), vec!["fsck"]),
+        ("splinterctl orders un".to_owned(), vec!["unset"]),
+        (format!("splinterctl -u {name} get o"), vec!["other"]),
+        (format!("splinterctl --use={name} get w"), vec!["with\\ space"]),
+        // The shell takes a word to begin behind its last colon.
+        (format!("splinterctl --json --use {name} set demo::"), vec!["one", "two"]),
+        (format!("splinterctl --use {}", &name[..name.len() - 1]), vec![&**name]),
+        ("splinterctl set k v ".to_owned(), vec![]),
+        ("splinterctl get x".to_owned(), vec![]),
+    ] {
+        let Some(found) = completed(&rig, &line) else { return };
+        // Of stores, other tests may have some as well.
+        let found = match line.ends_with(&format!("--use {}", &name[..name.len() - 1])) {
+            true => found.into_iter().filter(|word| word == name).collect(),
+            false => found,
+        };
+        assert_eq!(found, wanted, "{line}");
+    }
+    let Some(found) = completed(&rig, "splinterctl ") else { return };
+    let names: Vec<_> = splinter_cli::COMMANDS.iter().map(|command| command.name).collect();
+    assert_eq!(found, names);
+}
+
+#[test]
+fn the_shells_can_read_their_scripts() {
+    let rig = Rig::new();
+    for (shell, words) in [("bash", &["-n"][..]), ("zsh", &["-n"]), ("fish", &["--no-execute"])] {
+        let script =
+            good(rig.program("splinterctl").args(["--completions", shell]).output().unwrap());
+        if let Some(output) = try_program(shell, words, &script) {
+            assert_eq!(good(output), "", "{shell}");
+        }
+    }
+    let error =
+        bad(2, rig.program("splinterctl").args(["--completions", "tcsh"]).output().unwrap());
+    assert_eq!(error, "splinterctl: --completions: \"tcsh\" is not one of bash, zsh, fish");
+}
+
+#[test]
+fn pages_are_written_for_all_names_and_commands() {
+    let rig = Rig::new();
+    let folder = rig.path("man/man1");
+    let words = ["--manual", folder.to_str().unwrap()];
+    assert_eq!(good(rig.program("splinterpctl").args(words).output().unwrap()), "");
+    let count = std::fs::read_dir(&folder).unwrap().count();
+    assert_eq!(count, 4 + splinter_cli::COMMANDS.len());
+    for page in ["splinter_cli", "splinterctl-save", "splinterctl-export"] {
+        let text = std::fs::read_to_string(folder.join(format!("{page}.1"))).unwrap();
+        // Whatever roff has to say of the page, it says as a warning.
+        if let Some(output) = try_program("groff", &["-man", "-Tascii", "-ww"], &text) {
+            // Bold is a letter, a step back, and the letter again.
+            let printed: Vec<char> = good(output).chars().collect();
+            let is_over =
+                |at: &usize| printed.get(at + 1) == Some(&'\u{8}') || printed[*at] == '\u{8}';
+            let printed: String =
+                (0..printed.len()).filter(|at| !is_over(at)).map(|at| printed[at]).collect();
+            assert!(printed.contains("SYNOPSIS") && printed.contains("--"), "{printed}");
+        }
+    }
+    std::fs::write(rig.path("file"), "").unwrap();
+    let words = ["--manual", "file/man"];
+    let error = bad(1, rig.program("splinterctl").args(words).output().unwrap());
+    assert!(error.starts_with("splinterctl: cannot write \"file/man\": "), "{error}");
+}

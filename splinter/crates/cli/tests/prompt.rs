@@ -1,0 +1,215 @@
+//! The prompt at a terminal that can edit: completion, hints, history, Ctrl-C and Ctrl-D; and scripts, which come from a
+//! pipe or a file.
+
+mod common;
+
+use common::terminal::Terminal;
+use common::{Bench, file, run, wait_until_asleep};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::os::unix::fs::PermissionsExt;
+
+/// Ends a program that has shown its prompt, as its first lines say.
+fn leave(mut terminal: Terminal) {
+    terminal.type_in("\x04");
+    assert_eq!(terminal.end().0, Some(0));
+}
+
+#[test]
+fn commands_keys_and_options_are_completed_and_the_rest_is_hinted_at() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    bench.good(&store, &["set", "p:only", "found"]);
+    let mut command = bench.command("splinter_cli");
+    let mut terminal = Terminal::start(command.args(["-u", &store, "-p", "p:"]), "xterm");
+    terminal.find(" # ");
+    terminal.type_in("ge\t");
+    // Dimmed: what is to follow.
+    terminal.find("get \x1b[2mKEY\x1b[m");
+    terminal.type_in("on\t\n");
+    terminal.find("5:found\n");
+    terminal.type_in("un\t--re\tnothing\n");
+    terminal.find("unset: removed 0 keys\n");
+    terminal.type_in("set \x1b[D");
+    terminal.type_in("\x15nonsense\n");
+    terminal.find("there is no command \"nonsense\"; help lists them\n");
+    terminal.find(" # ");
+    leave(terminal);
+}
+
+#[test]
+fn what_was_entered_comes_back_in_the_next_session() {
+    let bench = Bench::new();
+    for (arguments, variable, path) in [
+        (&[][..], None, ".splinter_history"),
+        (&["--history-file", "mine"], None, "mine"),
+        (&[], Some("its"), "its"),
+    ] {
+        let start = || {
+            let mut command = bench.command("splinter_cli");
+            command.args(arguments).envs(variable.map(|file| ("SPLINTER_HISTORY_FILE", file)));
+            let mut terminal = Terminal::start(&mut command, "xterm");
+            terminal.find("no-conn # ");
+            terminal
+        };
+        let mut first = start();
+        first.type_in("uuid --help\n");
+        first.find("usage: uuid");
+        first.type_in(" help secret\n");
+        first.find("there is no command \"secret\"");
+        first.find("no-conn # ");
+        leave(first);
+        let mut second = start();
+        second.type_in("\x1b[A\n");
+        second.find("usage: uuid");
+        second.type_in("hist\n");
+        // The second line of the history: the same line twice in a row is kept once.
+        second.find("    1  uuid --help\n    2  hist\n");
+        second.find("no-conn # ");
+        leave(second);
+        assert!(bench.folder.join(path).exists(), "{path}");
+        // The one-shot form shows it, too.
+        let mut command = bench.command("splinterctl");
+        command.args(arguments).envs(variable.map(|file| ("SPLINTER_HISTORY_FILE", file)));
+        assert_eq!(run(command.args(["hist", "--raw"]), b"").good(), "uuid --help\nhist\n");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    bench.good(&store, &["set", "k", "v"]);
+    let name = format!("{store} # ");
+    // These terminals are nobody's controlling ones, so the signal is sent as the kernel would.
+    let press = |terminal: &Terminal| {
+        let process = Pid::from_raw(i32::try_from(terminal.process()).unwrap());
+        kill(process, Signal::SIGINT).unwrap();
+    };
+    let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), "dumb");
+    terminal.find(&name);
+    for command in ["watch k", "watch --all", "poll k"] {
+        terminal.type_in(format!("{command}\n"));
+        wait_until_asleep(terminal.process());
+        press(&terminal);
+        terminal.find(&name);
+    }
+    press(&terminal);
+    assert_eq!(terminal.end().0, None);
+    // Where the editor has the keys, it reads this one, too.
+    let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), "xterm");
+    terminal.find(&name);
+    terminal.type_in("\x03");
+    assert_eq!(terminal.end().0, Some(0));
+}
+
+#[test]
+fn a_prompt_needs_no_home_and_no_place_for_its_history() {
+    let bench = Bench::new();
+    let locked = bench.folder.join("locked");
+    std::fs::create_dir(&locked).unwrap();
+    std::fs::set_permissions(&locked, PermissionsExt::from_mode(0o500)).unwrap();
+    let nowhere = bench.folder.join("no/such/folder");
+    for home in [None, Some(&locked), Some(&nowhere)] {
+        let mut command = bench.command("splinter_cli");
+        match home {
+            Some(home) => command.env("HOME", home),
+            None => command.env_remove("HOME"),
+        };
+        let mut terminal = Terminal::start(&mut command, "dumb");
+        terminal.find("no-conn # ");
+        terminal.type_in("hist\n");
+        terminal.wait_for("no-conn # ");
+        // Nothing but the line itself.
+        assert_eq!(terminal.seen, "hist\n    1  hist\nno-conn # ");
+        leave(terminal);
+    }
+    // Who asks for a file that cannot be written hears of it, once.
+    let mut command = bench.command("splinter_cli");
+    command.arg("--history-file").arg(nowhere.join("history"));
+    let mut terminal = Terminal::start(&mut command, "dumb");
+    terminal.find("no-conn # ");
+    terminal.type_in("hist\n");
+    terminal.wait_for("no-conn # ");
+    let said = terminal.seen.lines().nth(1).unwrap_or_default();
+    assert!(said.starts_with("the history is not kept: "), "{}", terminal.seen);
+    terminal.seen.clear();
+    terminal.type_in("hist\n");
+    terminal.wait_for("no-conn # ");
+    assert!(!terminal.seen.contains("not kept"), "{}", terminal.seen);
+    leave(terminal);
+}
+
+#[test]
+fn a_prompt_tells_of_a_store_that_cannot_be_opened_and_goes_on() {
+    let bench = Bench::new();
+    let none = bench.store("none");
+    let mut command = bench.command("splinter_cli");
+    let mut terminal = Terminal::start(command.env("SPLINTER_DEFAULT_STORE", &none), "dumb");
+    terminal.find(&format!(
+        "there is no store \"{none}\" (/dev/shm/{none}); init makes one\nno-conn # "
+    ));
+    terminal.type_in(format!("init {none}\n"));
+    terminal.find("with default geometry.\nno-conn # ");
+    terminal.type_in("get \"open\n");
+    terminal.find("a \" is not closed; write \\\" to mean one\nno-conn # ");
+    terminal.type_in(b"get \xff\n");
+    terminal.find("the line is not UTF-8; write \\xHH for a byte that is no text\nno-conn # ");
+    terminal.type_in("get \\xff\n");
+    terminal.find("get: no store is in use; ");
+    terminal.find("no-conn # ");
+    leave(terminal);
+}
+
+#[test]
+fn a_script_stops_at_the_line_that_fails_and_says_which() {
+    let bench = Bench::new();
+    let store = bench.store("s");
+    let script = format!(
+        "# makes a store\ninit {store}\nuse {store}\n\nset greeting \"Hello, world!\"\nget greeting\nget nobody\nset late 1\n"
+    );
+    let expected = format!(
+        "Creating '{store}' with default geometry.\nuse: now connected to {store}\n13:Hello, world!\n"
+    );
+    let told = run(&mut bench.command("splinter_cli"), script.as_bytes());
+    assert_eq!(String::from_utf8_lossy(&told.out), expected);
+    told.failed(1, "splinter_cli: line 7: get: there is no key \"nobody\"");
+    bench.ctl(&store, &["get", "late"]).failed(1, "splinterctl: get: there is no key \"late\"");
+    for (script, code, line) in [
+        ("frob", 2, "line 1: there is no command \"frob\"; help lists them"),
+        ("\nset a \"b\n", 2, "line 2: a \" is not closed; write \\\" to mean one"),
+        (
+            "set k -\nv",
+            2,
+            "line 1: set: - is standard input, from which the commands come; give the value, or --file",
+        ),
+    ] {
+        let mut command = bench.command("splinter_cli");
+        let told = run(command.args(["--use", &store]), script.as_bytes());
+        told.failed(code, &format!("splinter_cli: {line}"));
+    }
+    assert_eq!(run(&mut bench.command("splinter_cli"), b"").good(), "");
+}
+
+#[test]
+fn a_start_up_file_runs_first_in_every_form() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    bench.good(&store, &["set", "k", "v"]);
+    let rc = file(&bench.folder, "rc", format!("use {store} --raw\n"));
+    let once = run(bench.command("splinterctl").arg("--rcfile").arg(&rc).args(["get", "k"]), b"");
+    assert_eq!(once.good(), "1:v\n");
+    let script = run(bench.command("splinter_cli").arg("--rcfile").arg(&rc), b"get k\n");
+    assert_eq!(script.good(), "1:v\n");
+    let mut terminal =
+        Terminal::start(bench.command("splinter_cli").arg("--rcfile").arg(&rc), "dumb");
+    terminal.find(&format!("\n{store} # "));
+    leave(terminal);
+    let wrong = file(&bench.folder, "wrong", "\nfrob\n");
+    let told = run(bench.command("splinterctl").arg("--rcfile").arg(&wrong).args(["uuid"]), b"");
+    let line = format!(
+        "{:?}: line 2: there is no command \"frob\"; help lists them",
+        wrong.display().to_string()
+    );
+    told.failed(2, &format!("splinterctl: {line}"));
+}

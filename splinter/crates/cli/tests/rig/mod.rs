@@ -1,0 +1,164 @@
+//! What the tests of the tools share: the program under its four names, stores and files that vanish, processes that end.
+
+#![allow(dead_code, reason = "each test file uses a part of this")]
+
+use splinter::{Config, Geometry, Location, Store};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A folder with the program under its names, a store's name in shared memory, and what is made of both: gone in the end.
+pub(crate) struct Rig {
+    folder: PathBuf,
+    /// The name of a store in shared memory, which need not exist.
+    pub(crate) name: String,
+}
+
+/// For how long something is waited for that must come: a watchdog, not a measurement.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+impl Rig {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("splinter-tools-{}-{next}", std::process::id());
+        let folder = std::env::temp_dir().join(&name);
+        std::fs::create_dir(&folder).unwrap();
+        for link in ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"] {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_splinter_cli"), folder.join(link))
+                .unwrap();
+        }
+        Self { folder, name }
+    }
+
+    /// Makes the store.
+    pub(crate) fn store(&self, geometry: Geometry) -> Store {
+        let config = Config { geometry, ..Config::default() };
+        Store::create(&Location::shared(&*self.name).unwrap(), &config).unwrap()
+    }
+
+    /// A file in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The program under one of its names.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.folder.join(name));
+        for variable in ["STORE", "UMASK"] {
+            command.env_remove(format!("SPLINTER_DEFAULT_{variable}"));
+        }
+        command.env_remove("SPLINTER_NS_PREFIX").env_remove("SPLINTER_HISTORY_FILE");
+        command.stdin(Stdio::null()).current_dir(&self.folder);
+        command
+    }
+
+    /// `splinterctl --use` the store, with more words.
+    pub(crate) fn ctl<W: AsRef<OsStr>>(&self, words: &[W]) -> Command {
+        let mut command = self.program("splinterctl");
+        command.args(["--use", &self.name]).args(words);
+        command
+    }
+
+    /// Runs that and expects that all goes well. Returns what it printed.
+    pub(crate) fn good<W: AsRef<OsStr>>(&self, words: &[W]) -> String {
+        good(self.ctl(words).output().unwrap())
+    }
+
+    /// Runs that, expects an exit code, and returns its one line.
+    pub(crate) fn bad<W: AsRef<OsStr>>(&self, exit: i32, words: &[W]) -> String {
+        bad(exit, self.ctl(words).output().unwrap())
+    }
+
+    /// Runs that on some input.
+    pub(crate) fn fed<W: AsRef<OsStr>>(&self, words: &[W], input: &[u8]) -> Output {
+        fed(&mut self.ctl(words), input)
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+        for entry in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&*self.name) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Output {
+    let mut command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command = command.stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+pub(crate) fn good(output: Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && error.is_empty(), "{}: {error}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+pub(crate) fn bad(exit: i32, output: Output) -> String {
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(exit), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    error.trim_end().to_owned()
+}
+
+/// A process that ends with the test at the latest.
+pub(crate) struct Running(Option<Child>);
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(Some(command.spawn().unwrap()))
+    }
+
+    /// With its output in a file, to be looked at while it runs.
+    pub(crate) fn start_into(command: &mut Command, file: File) -> Self {
+        Self(Some(command.stdout(file).stderr(Stdio::piped()).spawn().unwrap()))
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        self.0.as_mut().unwrap()
+    }
+
+    /// Waits for its end, for a long time but not for ever.
+    pub(crate) fn end(mut self) -> Output {
+        wait_until("the process ends", || self.child().try_wait().unwrap().is_some());
+        self.0.take().unwrap().wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Opens the store of a file.
+pub(crate) fn open_file(path: &Path) -> Store {
+    Store::open(&Location::file(path)).unwrap()
+}
+
+pub(crate) fn small() -> Geometry {
+    Geometry { slots: 64, max_value_len: 256, vector_dim: 3, lanes: 4 }
+}

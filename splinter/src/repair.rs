@@ -1,0 +1,281 @@
+//! Repair: mends what an inspection finds, as far as it can be mended without guessing. What dead writers left is
+//! finished while others write; index, map and marks are made anew from the slots, which only somebody who writes
+//! alone may do. It knows the records and who may change them, and reads values no more than a writer does.
+
+use crate::arena::Arena;
+use crate::arena::key::{Key, KeyRef};
+use crate::arena::layout::Slot;
+use crate::arena::state::{Control, Entry, Meta, State};
+use crate::error::StoreError;
+use crate::inspect::Inspection;
+use crate::kernel;
+use crate::protocol::Claimant;
+use crate::store::Store;
+use crate::sync::{Relaxed, Release};
+use std::collections::HashMap;
+
+/// What a repair found, did and left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Repair {
+    /// What was wrong before.
+    pub before: Inspection,
+    /// What is wrong now.
+    pub after: Inspection,
+    /// How many other writers are registered and live. If there are any, only what dead writers left was mended.
+    pub others: u32,
+    /// Slots whose content was given up: second ones of a key, and such as hold what cannot be a key.
+    pub removed: u64,
+}
+
+impl Inspection {
+    /// Tells whether nothing is wrong. A claim of a living writer is nothing wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let (keys, live_claims) = (self.keys, self.live_claims);
+        *self == Self { keys, live_claims, ..Self::default() }
+    }
+}
+
+impl Store {
+    /// Mends what [`Store::inspect`] finds. Readers may go on meanwhile.
+    ///
+    /// Claims of dead writers are taken over, as the next writer would. If nobody else is registered as a writer,
+    /// which is made sure of by taking every lane, the rest is mended, too: of a key's several slots the one that
+    /// readers find stays; slots whose key cannot be one are freed; the index, the map of used slots and the
+    /// marks by which changes are heard are made anew; stale bytes go. Values are taken as they are.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// store.writer()?.set("k", b"v")?;
+    /// let repair = store.repair()?;
+    /// assert!(repair.after.is_sound());
+    /// assert_eq!((repair.others, repair.removed, repair.after.keys), (0, 0, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Store::inspect`] and [`Store::writer`].
+    pub fn repair(&self) -> Result<Repair, StoreError> {
+        let before = self.inspect()?;
+        let mut writers = vec![self.writer()?];
+        let others = loop {
+            match self.writer() {
+                Ok(writer) => writers.push(writer),
+                Err(StoreError::NoLane { lanes }) => break lanes - writers.len() as u32,
+                Err(error) => return Err(error),
+            }
+        };
+        // Who keeps lanes that it does not need keeps others from writing.
+        writers.truncate(if others == 0 { writers.len() } else { 1 });
+        let claimant = &mut writers[0].claimant;
+        let removed = if others == 0 {
+            let data = kernel::with_data(&self.inner.mapping, self.fd());
+            let slots_in = |bytes| self.inner.plan.slots_in(bytes);
+            match &data {
+                Ok(data) => claimant.touch(data.iter().flat_map(slots_in)),
+                Err(_) => claimant.touch(slots_in(&(0..self.arena_len() as usize))),
+            }
+            claimant.remake()
+        } else {
+            claimant.finish_all(|this, lane| lane == this.lane || !this.is_alive(lane));
+            0
+        };
+        Ok(Repair { before, after: self.inspect()?, others, removed })
+    }
+}
+
+/// A slot as a repair looks at it.
+fn open<'a>(arena: &Arena<'a>, number: u32) -> Option<(&'a Slot, State, Meta)> {
+    let slot = arena.slot(number)?;
+    Some((slot, State(slot.state_number.first_acquire()), Meta(slot.meta.load(Relaxed))))
+}
+
+impl Claimant<'_> {
+    fn touched(&self) -> impl Iterator<Item = u32> + use<> {
+        let numbers: Vec<u32> = self.arena.marked(|word| word.touched.load(Relaxed)).collect();
+        numbers.into_iter()
+    }
+
+    /// Takes over every claim on a slot whose lane `is_dead`.
+    fn finish_all(&mut self, is_dead: impl Fn(&Self, u32) -> bool) {
+        for number in self.touched() {
+            self.take_over_if(number, &is_dead);
+        }
+    }
+
+    /// Mends all touched slots and the index, for somebody who holds every lane and no claim. Returns how many
+    /// slots it gave up.
+    ///
+    /// Each step leaves a store that is no worse, should it be the last: what leads to keys is put in
+    /// place before anything that leads nowhere is believed.
+    fn remake(&mut self) -> u64 {
+        // No lane's owner is in the middle of anything: whatever is claimed was left.
+        self.finish_all(|_, _| true);
+        for number in self.touched() {
+            if open(&self.arena, number).is_some_and(|(_, state, _)| state.is_stray()) {
+                self.retake(number, |meta| meta);
+            }
+        }
+        let removed = self.keep_one_slot_a_key();
+        self.remake_index();
+        for number in self.touched() {
+            self.remake_marks(number);
+        }
+        removed
+    }
+
+    /// Marks those of the slots as touched that were: everything else looks at touched slots only. A slot of which
+    /// the kernel holds no page was not, and is not looked at here, which would take memory.
+    fn touch(&self, candidates: impl Iterator<Item = u32>) {
+        for number in candidates {
+            let Some((slot, state, meta)) = open(&self.arena, number) else { continue };
+            let routes = self.arena.routes[number as usize].load(Relaxed);
+            let used = state.0 | meta.0 | slot.attention.load(Relaxed) | routes != 0;
+            let (word, bit) = self.arena.bit(number);
+            if used || word.used.load(Relaxed) & bit != 0 {
+                word.touched.fetch_or(bit, Relaxed);
+            }
+        }
+    }
+
+    /// Frees the slots that hold what cannot be a key, or a key that another holds as well: the one that readers
+    /// find stays.
+    fn keep_one_slot_a_key(&mut self) -> u64 {
+        let arena = self.arena;
+        let (mut slot_of, mut surplus) = (HashMap::new(), Vec::new());
+        for number in self.touched() {
+            let Some((slot, _, meta)) = open(&arena, number) else { continue };
+            if !meta.is_present() {
+                continue;
+            }
+            let found = Key::read_from(slot);
+            let Some(key) = KeyRef::new(found.as_ref()).ok().filter(|key| key.is_in(slot)) else {
+                surplus.push(number);
+                continue;
+            };
+            let other = *slot_of.entry(Key::from(key)).or_insert(number);
+            if other != number {
+                let holds = |number, _, _| {
+                    let (slot, _, meta) = open(&arena, number)?;
+                    (meta.is_present() && key.is_in(slot)).then_some(number)
+                };
+                let is_found = arena.probe(&key, holds) == Some(number);
+                surplus.push(if is_found { other } else { number });
+                if is_found {
+                    slot_of.insert(key.into(), number);
+                }
+            }
+        }
+        for number in &surplus {
+            self.retake(*number, Meta::vacant);
+        }
+        surplus.len() as u64
+    }
+
+    /// Claims a slot, changes its meta word, and has the claim taken over as if its owner had died there: which
+    /// brings everything that hangs on the slot in line with the word, and wipes what the scrub level wants gone.
+    fn retake(&mut self, number: u32, change: impl Fn(Meta) -> Meta) {
+        let Some((slot, mut state, meta)) = open(&self.arena, number) else { return };
+        self.arena.lanes[self.lane as usize].slot_intent.store(u64::from(number) + 1, Relaxed);
+        let claim = |state: State| state.swept().claimed(self.lane, false);
+        // Somebody may set out to sleep on the slot between the two; nobody claims it.
+        for _ in 0..64 {
+            if state.is_claimed() || slot.state_number.exchange_first(state.0, claim(state).0) {
+                break;
+            }
+            state = State(slot.state_number.first_acquire());
+        }
+        slot.meta.store(change(meta).0, Release);
+        self.take_over_if(number, |_, _| true);
+    }
+
+    /// Frees the entries that lead to no key or not by its label, enters the keys that no entry leads to, and sets
+    /// every home's reach.
+    fn remake_index(&mut self) {
+        let arena = self.arena;
+        let chunks = arena.chunks.len();
+        let home_of = |number: u32| {
+            let (slot, ..) = open(&arena, number).filter(|(_, _, meta)| meta.is_present())?;
+            let key = Key::read_from(slot);
+            let hash = KeyRef::new(key.as_ref()).ok()?.hash;
+            Some((arena.home(hash), hash))
+        };
+        let mut reach = vec![0_u64; chunks];
+        let mut entered = vec![0_u64; arena.map.len()];
+        for (place, chunk) in arena.chunks.iter().enumerate() {
+            for word in &chunk.entries {
+                let entry = Entry(word.load(Relaxed));
+                let (number, distance) = (entry.slot(), entry.distance());
+                let leads = home_of(number).filter(|(home, hash)| {
+                    entry == Entry::new(number, Entry::label(*hash, distance))
+                        && distance < chunks as u64
+                        && (home + distance as usize) & (chunks - 1) == place
+                        && entered[number as usize / 64] >> (number % 64) & 1 == 0
+                });
+                if let Some((home, _)) = leads {
+                    entered[number as usize / 64] |= 1 << (number % 64);
+                    reach[home] = reach[home].max(distance);
+                } else if entry != Entry::FREE {
+                    word.store(Entry::FREE.0, Release);
+                }
+            }
+        }
+        // First what readers must find: a reach that is too far costs them time only.
+        self.set_reach(|home, old| old.max(reach[home]));
+        for number in self.touched() {
+            let Some((home, hash)) = home_of(number) else { continue };
+            if entered[number as usize / 64] >> (number % 64) & 1 == 0 {
+                self.enter(number, home, hash, &mut reach);
+            }
+        }
+        self.set_reach(|home, _| reach[home]);
+    }
+
+    /// Leads the index to a slot, from the nearest free entry.
+    fn enter(&self, number: u32, home: usize, hash: u64, reach: &mut [u64]) {
+        let arena = self.arena;
+        for distance in 0..=(arena.chunks.len() as u64 - 1).min(0xffff) {
+            for word in &arena.chunk(home, distance).entries {
+                if word.load(Relaxed) == Entry::FREE.0 {
+                    reach[home] = reach[home].max(distance);
+                    let control = &arena.chunks[home].control;
+                    let seen = Control(control.load(Relaxed));
+                    control.store(seen.with_reach(seen.reach().max(distance)).0, Release);
+                    let entry = Entry::new(number, Entry::label(hash, distance));
+                    return word.store(entry.0, Release);
+                }
+            }
+        }
+    }
+
+    /// Gives back every claim on a chunk, and changes reaches.
+    fn set_reach(&self, change: impl Fn(usize, u64) -> u64) {
+        for (home, chunk) in self.arena.chunks.iter().enumerate() {
+            let seen = Control(chunk.control.load(Relaxed));
+            let reach = change(home, seen.reach());
+            if seen.is_claimed() || reach != seen.reach() {
+                let control = seen.claimed(self.lane).with_reach(reach).released();
+                chunk.control.store(control.0, Release);
+            }
+        }
+    }
+
+    /// Brings the map, the attention word and the route of a slot in line with its meta word, and wipes its stale
+    /// bytes.
+    fn remake_marks(&mut self, number: u32) {
+        let arena = self.arena;
+        let Some((slot, _, meta)) = open(&arena, number) else { return };
+        if arena.stale_bytes(number, meta) > 0 {
+            self.retake(number, |meta| meta);
+        }
+        let (word, bit) = arena.bit(number);
+        if meta.is_present() {
+            word.used.fetch_or(bit, Relaxed);
+        } else {
+            word.used.fetch_and(!bit, Relaxed);
+            arena.routes[number as usize].store(0, Relaxed);
+        }
+        arena.attend(number, slot, meta.is_present());
+    }
+}

@@ -1,0 +1,313 @@
+//! Repair: stores that are damaged in known ways, and at random, are sound afterwards, lose no key that readers
+//! found, and can be filled to their last slot. Invariant 7, for what a dead writer leaves, and 16.
+
+mod common;
+
+use common::process::{Forked, alone, wait_until};
+use common::{
+    Directory, Named, Rng, assert_every_slot_usable, assert_sound,
+    assert_sound_but_for_stale_bytes, config, geometry, value,
+};
+use splinter::{Inspection, Location, Scrub, Store};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+const KEYS: u64 = 40;
+
+/// A store in a file, and its bytes beside the mapping. The offsets come from the header's own words.
+struct Patient {
+    _directory: Directory,
+    store: Store,
+    file: File,
+    map: u64,
+    chunks: u64,
+    chunk_count: u64,
+    slots: u64,
+}
+
+impl Patient {
+    /// Makes a store of three quarters as many keys as slots, at the strictest scrub level.
+    fn new() -> Self {
+        let directory = Directory::new();
+        let path = directory.join("patient");
+        let config = config(geometry(64, 100, 3, 3), Scrub::Full);
+        let store = Store::create(&Location::file(&path), &config).unwrap();
+        let mut writer = store.writer().unwrap();
+        for n in 0..KEYS {
+            writer.set(key(n), &value(&key(n), n, 70)).unwrap();
+        }
+        drop(writer);
+        let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let word = |number: u64| {
+            let mut bytes = [0; 8];
+            file.read_exact_at(&mut bytes, number * 8).unwrap();
+            u64::from_le_bytes(bytes)
+        };
+        let [chunk_count, map, chunks, slots] = [6, 10, 14, 15].map(word);
+        Self { _directory: directory, store, file, map, chunks, chunk_count, slots }
+    }
+
+    fn read(&self, at: u64) -> u64 {
+        let mut bytes = [0; 8];
+        self.file.read_exact_at(&mut bytes, at).unwrap();
+        u64::from_le_bytes(bytes)
+    }
+
+    fn write(&self, at: u64, word: u64) {
+        self.file.write_all_at(&word.to_le_bytes(), at).unwrap();
+    }
+
+    /// Where the record of a key's slot is.
+    fn record(&self, wanted: &str) -> u64 {
+        let is_it = |at: &u64| {
+            let mut bytes = [0; 64];
+            self.file.read_exact_at(&mut bytes, at + 32).unwrap();
+            bytes.starts_with(wanted.as_bytes()) && bytes[wanted.len()] == 0
+        };
+        (0..64).map(|slot| self.slots + slot * 128).find(is_it).unwrap()
+    }
+
+    /// Where the entries of the index are.
+    fn entries(&self) -> impl Iterator<Item = u64> {
+        let chunks = (0..self.chunk_count).map(|chunk| self.chunks + chunk * 64);
+        chunks.flat_map(|at| (1..8).map(move |entry| at + entry * 8))
+    }
+
+    /// Where the entry of a key is.
+    fn entry(&self, wanted: &str) -> u64 {
+        let slot = (self.record(wanted) - self.slots) / 128;
+        self.entries().find(|at| self.read(*at) as u32 == slot as u32 + 1).unwrap()
+    }
+
+    /// Asserts that the damage is seen, is mended, and cost `lost` alone.
+    fn mends(&self, damage: impl Fn(&Inspection) -> u64, removed: u64, lost: &[&str]) {
+        let found = self.store.inspect().unwrap();
+        assert!(damage(&found) > 0 && !found.is_sound(), "{found:?}");
+        let repair = self.store.repair().unwrap();
+        assert_eq!((repair.before, repair.others, repair.removed), (found, 0, removed));
+        assert!(repair.after.is_sound(), "{repair:?}");
+        assert_sound(&self.store, KEYS - lost.len() as u64);
+        for n in 0..KEYS {
+            if !lost.contains(&&*key(n)) {
+                assert_eq!(self.store.get_vec(key(n)), Ok(value(&key(n), n, 70)), "{n}");
+            }
+        }
+        assert_every_slot_usable(&self.store, "other");
+        assert_sound(&self.store, 0);
+    }
+}
+
+fn key(n: u64) -> String {
+    format!("key{n}")
+}
+
+const PRESENT: u64 = 1 << 49;
+
+#[test]
+fn a_sound_store_is_left_as_it_is() {
+    let patient = Patient::new();
+    let before: Vec<_> = patient.store.keys().map(|key| patient.store.snapshot(key)).collect();
+    let repair = patient.store.repair().unwrap();
+    assert!(repair.before.is_sound() && repair.before == repair.after && repair.removed == 0);
+    let after: Vec<_> = patient.store.keys().map(|key| patient.store.snapshot(key)).collect();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_claim_that_nothing_else_tells_of_is_taken_over() {
+    let patient = Patient::new();
+    let record = patient.record("key7");
+    // Odd, and in the name of a lane whose intents are zero.
+    patient.write(record, (patient.read(record) + (1 << 13)) | 2);
+    patient.mends(|found| found.stuck_claims, 0, &[]);
+}
+
+#[test]
+fn a_claim_without_an_odd_epoch_is_swept_away() {
+    let patient = Patient::new();
+    let record = patient.record("key7");
+    // Settled: readers see the pending word, which holds no key.
+    patient.write(record, patient.read(record) | 1 << 11);
+    assert!(!patient.store.contains("key7").unwrap());
+    patient.mends(|found| found.stuck_claims, 0, &[]);
+}
+
+#[test]
+fn a_stuck_chunk_is_given_back() {
+    let patient = Patient::new();
+    patient.write(patient.chunks, patient.read(patient.chunks) | 1 << 26 | 1 << 16);
+    patient.mends(|found| found.stuck_claims, 0, &[]);
+}
+
+#[test]
+fn keys_that_the_index_lost_are_found_again() {
+    let patient = Patient::new();
+    patient.write(patient.entry("key3"), 0);
+    patient.write(patient.entry("key4"), patient.read(patient.entry("key4")) ^ 1 << 50);
+    patient.mends(|found| found.unreachable_keys, 0, &[]);
+}
+
+#[test]
+fn keys_beyond_a_reach_that_is_too_short_are_found_again() {
+    let patient = Patient::new();
+    for chunk in 0..patient.chunk_count {
+        let at = patient.chunks + chunk * 64;
+        patient.write(at, patient.read(at) & !0xffff);
+    }
+    if patient.store.inspect().unwrap().unreachable_keys == 0 {
+        // No chunk overflowed; then a whole index is lost.
+        patient.entries().for_each(|at| patient.write(at, 0));
+    }
+    patient.mends(|found| found.unreachable_keys, 0, &[]);
+}
+
+#[test]
+fn entries_that_lead_nowhere_are_freed() {
+    let patient = Patient::new();
+    let free = patient.entries().filter(|at| patient.read(*at) as u32 == 0);
+    for (n, at) in free.collect::<Vec<_>>().into_iter().enumerate() {
+        patient.write(at, [64, 65, u64::from(u32::MAX), 63 | 5 << 32][n % 4]);
+    }
+    patient.mends(|found| found.dangling_entries, 0, &[]);
+}
+
+#[test]
+fn of_two_slots_of_a_key_the_one_that_readers_find_stays() {
+    let patient = Patient::new();
+    let (first, second) = (patient.record("key1"), patient.record("key2"));
+    (32..96).step_by(8).for_each(|at| patient.write(second + at, patient.read(first + at)));
+    patient.mends(|found| found.duplicate_keys, 1, &["key2"]);
+}
+
+#[test]
+fn what_cannot_be_a_key_is_given_up() {
+    let patient = Patient::new();
+    patient.write(patient.record("key9") + 32, 0);
+    let record = patient.record("key8");
+    patient.write(record + 32, u64::from_le_bytes(*b"key\08\0\0\0"));
+    patient.mends(|found| found.unreachable_keys, 2, &["key9", "key8"]);
+}
+
+#[test]
+fn the_map_is_brought_in_line() {
+    let patient = Patient::new();
+    patient.write(patient.map, !patient.read(patient.map));
+    patient.mends(|found| found.leaked_slots, 0, &[]);
+}
+
+#[test]
+fn a_slot_without_its_key_is_free_again() {
+    let patient = Patient::new();
+    let meta = patient.record("key5") + 16;
+    patient.write(meta, patient.read(meta) & !PRESENT);
+    patient.mends(|found| found.leaked_slots.min(found.dangling_entries), 0, &["key5"]);
+}
+
+#[test]
+fn marks_by_which_changes_are_heard_are_brought_in_line() {
+    let patient = Patient::new();
+    let mut writer = patient.store.writer().unwrap();
+    writer.register("key6", 9).unwrap();
+    drop(writer);
+    patient.write(patient.record("key6") + 24, 0);
+    patient.mends(|found| found.misrouted_slots, 0, &[]);
+}
+
+#[test]
+fn stale_bytes_are_wiped_whatever_the_slot_says_of_them() {
+    let patient = Patient::new();
+    let at = patient.store.snapshot("key2").unwrap().value_offset;
+    patient.write(at + 88, u64::MAX);
+    patient.mends(|found| found.stale_bytes, 0, &[]);
+}
+
+#[test]
+fn stores_damaged_at_random_are_sound_afterwards() {
+    alone("stores_damaged_at_random_are_sound_afterwards", || {
+        let patient = Patient::new();
+        let (directory, mut rng) = (Directory::new(), Rng(77));
+        let len = patient.store.arena_len();
+        let mut whole = vec![0; len as usize];
+        patient.file.read_exact_at(&mut whole, 0).unwrap();
+        let path = directory.join("damaged");
+        // Lanes, map, routes, rings, index, slots and values, and what of the header is no geometry.
+        let from = 256;
+        for round in 0..150 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + rng.below(200) {
+                let at = (from + rng.below((len - from) / 8 - 1) * 8) as usize;
+                let word = [rng.next(), u64::MAX, 0, 1 << rng.below(64)][rng.below(4) as usize];
+                bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+            }
+            std::fs::write(&path, &bytes).unwrap();
+            let store = Store::open(&Location::file(&path)).unwrap();
+            store.set_scrub(Scrub::ALL[round % 3]).unwrap();
+            let repair = store.repair().unwrap();
+            assert!(repair.after.is_sound() && repair.others == 0, "{round}: {repair:?}");
+            assert_every_slot_usable(&store, "other");
+            // Noise in slots that were never used is looked at only once they are.
+            assert_sound_but_for_stale_bytes(&store, 0);
+        }
+    });
+}
+
+#[test]
+fn beside_a_living_writer_only_what_the_dead_left_is_mended() {
+    let patient = Patient::new();
+    let record = patient.record("key7");
+    patient.write(patient.entry("key3"), 0);
+    let mut writer = patient.store.writer().unwrap();
+    patient.write(record, (patient.read(record) + (1 << 13)) | 2);
+    let repair = patient.store.repair().unwrap();
+    assert_eq!((repair.others, repair.removed), (1, 0));
+    assert_eq!((repair.before.stuck_claims, repair.after.stuck_claims), (1, 0));
+    assert_eq!((repair.before.unreachable_keys, repair.after.unreachable_keys), (1, 1));
+    writer.set("key7", b"goes on").unwrap();
+    drop(writer);
+    assert!(patient.store.repair().unwrap().after.is_sound());
+    assert!(patient.store.contains("key3").unwrap());
+}
+
+#[test]
+fn what_a_killed_writer_left_is_mended_and_readers_go_on_meanwhile() {
+    alone("what_a_killed_writer_left_is_mended_and_readers_go_on_meanwhile", || {
+        let name = Named::new();
+        let config = config(geometry(32, 100, 0, 4), Scrub::Hybrid);
+        let store = Store::create(&name.0, &config).unwrap();
+        store.writer().unwrap().set("steady", b"value").unwrap();
+        for round in 0..20_u64 {
+            let child = Forked::new(|| {
+                let mut writer = store.writer().unwrap();
+                for n in 0.. {
+                    let key = format!("k{}", n % 20);
+                    let _ = writer.set(&key, &[n as u8; 90]);
+                    let _ = writer.unset(&key);
+                }
+            });
+            let epoch = store.header().epoch;
+            wait_until("the child writes", || store.header().epoch > epoch + 50 + round);
+            child.kill();
+            let done = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !done.load(Relaxed) {
+                        assert_eq!(store.get_vec("steady"), Ok(b"value".to_vec()));
+                    }
+                });
+                let repair = store.repair();
+                done.store(true, Relaxed);
+                let repair = repair.unwrap();
+                assert!(repair.after.is_sound() && repair.removed == 0, "{repair:?}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_store_opened_for_reading_is_not_repaired() {
+    let patient = Patient::new();
+    let read_only = Store::open_read_only(patient.store.location()).unwrap();
+    assert!(read_only.inspect().is_ok());
+    assert!(matches!(read_only.repair(), Err(splinter::StoreError::ReadOnly)));
+}
