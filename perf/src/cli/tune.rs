@@ -60,7 +60,7 @@ pub(super) struct Options {
     /// is measured [default: 15 of 1s, or 7 of 400ms with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Search")]
     rounds: Option<u32>,
-    /// Take fewer candidates and shorter runs, for a first look: under 45 seconds
+    /// Take fewer candidates and shorter runs, for a first look: under 45 seconds where the store is small
     #[arg(long, help_heading = "Search")]
     quick: bool,
 

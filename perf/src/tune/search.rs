@@ -107,6 +107,8 @@ pub(super) struct Entry {
     /// Runs that kept what has to be kept, and the first reason of those that did not.
     kept: usize,
     fault: Option<String>,
+    /// Why its first run was far from keeping it, if it was.
+    far: Option<String>,
 }
 
 impl Entry {
@@ -119,6 +121,7 @@ impl Entry {
             out: None,
             kept: 0,
             fault: None,
+            far: None,
         }
     }
 
@@ -312,18 +315,23 @@ fn one_round<E: Executor>(
             Ok(()) => entry.kept += 1,
             Err(why) => entry.fault = entry.fault.take().or(Some(why)),
         }
+        if entry.trials.is_empty() {
+            entry.far = rules.constraints.relaxed().check(&trial, &default).err();
+        }
         entry.trials.push(trial);
     }
     found.default.push(default);
     Ok(())
 }
 
-/// Gives up those that did not keep what has to be kept in any run, and all but the best third. One run that did not
-/// is no reason: short runs on a machine with other work vary. Returns how many are left.
+/// Gives up those that did not keep what has to be kept in any run, and all but the best third. A single run that did
+/// not is a reason only if it was far from it: short runs on a machine with other work vary. Returns how many are left.
 fn give_up(entries: &mut [Entry], alive: &[usize], rung: usize) -> usize {
     for &at in alive {
         let entry = &mut entries[at];
-        if entry.out.is_none() && entry.kept == 0 {
+        if entry.out.is_none() && entry.trials.len() == 1 {
+            entry.out = entry.far.clone();
+        } else if entry.out.is_none() && entry.kept == 0 {
             entry.out = entry.fault.clone();
         }
     }
@@ -348,7 +356,9 @@ fn sort(entries: &mut [Entry]) {
 
 /// Makes a candidate of the best choice on each axis, by what each choice is worth by itself. None if that is nothing new.
 fn crossed(entries: &[Entry]) -> Option<Candidate> {
-    let known = entries.iter().filter(|entry| entry.kept > 0);
+    let known = entries
+        .iter()
+        .filter(|entry| entry.kept > 0 || entry.far.is_none());
     let known: Vec<(&Candidate, f64)> = known
         .map(|entry| (&entry.candidate, entry.gain()))
         .filter(|(_, gain)| gain.is_finite())
