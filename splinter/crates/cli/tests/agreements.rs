@@ -1,5 +1,6 @@
 //! Orders, bids and the nodes of memory, by the program's own processes.
 
+mod common;
 mod rig;
 
 use rig::{Bounded, Rig, Running, bad, fed, good, small, wait_until};
@@ -107,9 +108,8 @@ fn a_bid_held_for_a_command_ends_with_it_and_exits_as_it_does() {
     assert_eq!((output.status.code(), output.stderr), (Some(7), vec![]));
     let output = rig.ctl(&[&claim[..], &["kill -9 $$"]].concat()).ended();
     assert_eq!(output.status.code(), Some(128 + 9));
-    let program = std::env::join_paths([rig.path("")]).unwrap();
-    let show =
-        format!("{}/splinterctl -u {} --raw bids table", program.to_str().unwrap(), rig.name);
+    // The four names are on the path.
+    let show = format!("splinterctl -u {} --raw bids table", rig.name);
     assert_eq!(rig.good(&[&claim[..], &[&*show]].concat()), "5\n");
     assert!(store.bids().unwrap().is_empty());
     let error = rig.bad(1, &["bids", "claim", "5", "--", "/no/such/program"]);

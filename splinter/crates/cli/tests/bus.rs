@@ -1,5 +1,6 @@
 //! `send`, `recv` and `logtee`: two processes that exchange messages, in envelopes and without.
 
+mod common;
 mod rig;
 
 use rig::{Bounded, Rig, Running, bad, fed, good, small, wait_until};

@@ -1,8 +1,10 @@
 //! Copies: save and restore under load, export and import, by the program's own processes.
 
+mod common;
 mod rig;
 
-use rig::{Bounded, Rig, bad, good, open_file, skipped, small};
+use common::skipped;
+use rig::{Bounded, Rig, bad, good, open_file, small};
 use splinter::{Geometry, Location, Scrub, Store, Type};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 

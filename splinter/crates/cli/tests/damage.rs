@@ -1,5 +1,6 @@
 //! `fsck` on stores that are sound, damaged, in use, and on files that are no stores.
 
+mod common;
 mod rig;
 
 use rig::{Bounded, Rig, bad, small};

@@ -1,8 +1,10 @@
 //! Pages for man, and completion for shells, as the program hands them out and as those who use them take them.
 
+mod common;
 mod rig;
 
-use rig::{Bounded, Rig, bad, fed, good, skipped, small};
+use common::skipped;
+use rig::{Bounded, Rig, bad, fed, good, small};
 use std::process::Command;
 
 /// Runs a program on some input, if there is such a program here.

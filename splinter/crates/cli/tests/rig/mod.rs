@@ -1,38 +1,29 @@
-//! What the tests of the tools share: the program under its four names, stores and files that vanish, processes that end.
+//! What the tests of the tools have beside the bench of all tests: a store made for them, and processes that are fed, looked
+//! at while they run, and end.
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use crate::common::{Bench, PATIENCE};
 use splinter::{Config, Geometry, Location, Store};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A folder with the program under its names, a store's name in shared memory, and what is made of both: gone in the end.
+/// A bench with a store of its own, and what is done with both.
 pub(crate) struct Rig {
-    folder: PathBuf,
+    bench: Bench,
     /// The name of a store in shared memory, which need not exist.
     pub(crate) name: String,
 }
 
-/// For how long something is waited for that must come: a watchdog, not a measurement.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
-
 impl Rig {
     pub(crate) fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("splinter-tools-{}-{next}", std::process::id());
-        let folder = std::env::temp_dir().join(&name);
-        std::fs::create_dir(&folder).unwrap();
-        for link in ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"] {
-            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_splinter_cli"), folder.join(link))
-                .unwrap();
-        }
-        Self { folder, name }
+        let bench = Bench::new();
+        let name = bench.store("tools");
+        Self { bench, name }
     }
 
     /// Makes the store.
@@ -43,17 +34,13 @@ impl Rig {
 
     /// A file in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.bench.folder.join(name)
     }
 
     /// The program under one of its names.
     pub(crate) fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.folder.join(name));
-        for variable in ["STORE", "UMASK"] {
-            command.env_remove(format!("SPLINTER_DEFAULT_{variable}"));
-        }
-        command.env_remove("SPLINTER_NS_PREFIX").env_remove("SPLINTER_HISTORY_FILE");
-        command.stdin(Stdio::null()).current_dir(&self.folder);
+        let mut command = self.bench.command(name);
+        command.stdin(Stdio::null());
         command
     }
 
@@ -77,17 +64,6 @@ impl Rig {
     /// Runs that on some input.
     pub(crate) fn fed<W: AsRef<OsStr>>(&self, words: &[W], input: &[u8]) -> Output {
         fed(&mut self.ctl(words), input)
-    }
-}
-
-impl Drop for Rig {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-        for entry in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&*self.name) {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
     }
 }
 
@@ -127,16 +103,6 @@ pub(crate) fn bad(exit: i32, output: Output) -> String {
     error.trim_end().to_owned()
 }
 
-/// Says why something cannot be tried here: on standard error, and in the file that the environment names for that.
-pub(crate) fn skipped(why: &str) {
-    eprintln!("SKIPPED: {why}");
-    if let Some(path) = std::env::var_os("SPLINTER_TEST_SKIPS") {
-        let file = File::options().append(true).create(true).open(path);
-        let said = file.and_then(|mut file| file.write_all(format!("{why}\n").as_bytes()));
-        said.expect("a file for what is skipped");
-    }
-}
-
 /// A process that ends with the test at the latest.
 pub(crate) struct Running(Option<Child>);
 
@@ -172,7 +138,7 @@ impl Drop for Running {
 }
 
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + LONG;
+    let end = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < end, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(2));
