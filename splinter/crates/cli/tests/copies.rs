@@ -313,7 +313,8 @@ fn a_copy_that_finds_no_room_leaves_nothing_behind() {
     }
     let name = &rig.name;
     let output =
-        mounted(&format!("./splinterctl -u {name} save small/copy; echo $?; ls -A small")).unwrap();
+        mounted(&format!("bin/splinterctl -u {name} save small/copy; echo $?; ls -A small"))
+            .unwrap();
     let (out, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
     assert_eq!(String::from_utf8_lossy(&out), "1\n", "{error}");
     assert!(error.starts_with("splinter: the store's memory cannot be had: "), "{error}");

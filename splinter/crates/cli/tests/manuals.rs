@@ -19,7 +19,7 @@ fn try_program(program: &str, words: &[&str], input: &str) -> Option<std::proces
 /// Asks bash what it would complete a line to.
 fn completed(rig: &Rig, line: &str) -> Option<Vec<String>> {
     let script = good(rig.program("splinter_cli").args(["--completions", "bash"]).ended());
-    let program = rig.path("splinterctl");
+    let program = rig.path("bin/splinterctl");
     let words = format!(
         "{script}\nCOMP_LINE={line:?}; COMP_POINT=${{#COMP_LINE}}\n_splinter {program:?}\n\
          for word in \"${{COMPREPLY[@]}}\"; do echo \"$word\"; done\n"
