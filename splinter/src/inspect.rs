@@ -29,7 +29,7 @@ pub struct Inspection {
     pub live_claims: u64,
     /// Slots that are marked as used and hold no key, or hold one and are not marked.
     pub leaked_slots: u64,
-    /// Index entries that lead to no key.
+    /// Index entries that lead to no key, and to no claim.
     pub dangling_entries: u64,
     /// Slots whose attention word does not follow their routes and labels, or that have routes and no key.
     pub misrouted_slots: u64,
@@ -99,8 +99,12 @@ impl Store {
             }
             let entries = chunk.entries.iter().map(|word| Entry(word.load(Relaxed)));
             let dangles = |entry: &Entry| {
-                let slot = arena.slot(entry.slot());
-                !slot.is_some_and(|slot| Meta(slot.meta.load(Relaxed)).is_present())
+                // One that is held may get its key, or lose its entry.
+                let is_fit = |slot: &Slot| {
+                    State(slot.state_number.first_acquire()).is_claimed()
+                        || Meta(slot.meta.load(Relaxed)).is_present()
+                };
+                !arena.slot(entry.slot()).is_some_and(is_fit)
             };
             let dangling = entries.filter(|entry| !entry.is_free()).filter(dangles).count();
             found.dangling_entries += dangling as u64;

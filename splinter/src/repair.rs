@@ -22,7 +22,8 @@ pub struct Repair {
     pub before: Inspection,
     /// What is wrong now.
     pub after: Inspection,
-    /// How many other writers are registered and live. If there are any, only what dead writers left was mended.
+    /// How many writers are registered and live, the caller's own included. If there are any, only what dead writers
+    /// left was mended.
     pub others: u32,
     /// Slots whose content was given up: second ones of a key, and such as hold what cannot be a key.
     pub removed: u64,

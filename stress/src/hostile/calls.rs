@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 type Call = (&'static str, fn(&mut Caller<'_>) -> Answered);
 
 /// The calls. What is rare, or slow, stands at the end.
-pub(super) const CALLS: [Call; 68] = [
+pub(super) const CALLS: [Call; 70] = [
     ("get", |c| {
         let (store, key) = (c.store, c.key());
         c.read(|buf| store.get(&key, buf))
@@ -329,6 +329,14 @@ pub(super) const CALLS: [Call; 68] = [
         let found = c.store.inspect();
         Some(found.is_ok_and(|found| c.at_most_slots(found.keys)))
     }),
+    ("content", |c| {
+        let content = c.store.content(c.key());
+        Some(content.is_ok_and(|content| c.bound(content.value.len())))
+    }),
+    ("repair", |c| {
+        let repair = c.store.repair();
+        Some(repair.is_ok_and(|repair| c.at_most_slots(repair.after.keys)))
+    }),
     ("residency", |c| {
         Some(c.store.residency().is_ok() & c.store.flush().is_ok())
     }),
@@ -349,9 +357,10 @@ pub(super) const CALLS: [Call; 68] = [
 ];
 
 /// Calls that take long, since they walk through all there is, and how often they are passed over.
-const SLOW: [&str; 8] = [
+const SLOW: [&str; 9] = [
     "purge",
     "inspect",
+    "repair",
     "residency",
     "open_fd",
     "open_read_only",

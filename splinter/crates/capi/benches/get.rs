@@ -1,6 +1,6 @@
 //! What a keyed get costs through the C library, over what it costs in Rust: `cargo bench -p splinter-capi`. One store,
 //! one thread, the same keys in the same order; both ways in turn, in short rounds, so that whatever slows the machine
-//! down slows both. Judged by the quiet rounds, the lowest decile of each way.
+//! down slows both. Judged by the quiet rounds, the lowest percentile of each way.
 
 // Calls functions of a library that is loaded at run time.
 #![allow(unsafe_code)]
@@ -50,10 +50,10 @@ fn time(mut get: impl FnMut(usize) -> usize) -> f64 {
     start.elapsed().as_nanos() as f64 / GETS as f64
 }
 
-/// The lowest decile: what a round takes when nobody else wants the processor, or its other half.
+/// The lowest percentile: what a round takes when nobody else wants the processor, or its other half.
 fn quiet(mut rounds: Vec<f64>) -> f64 {
     rounds.sort_by(f64::total_cmp);
-    rounds[rounds.len() / 10]
+    rounds[rounds.len() / 100]
 }
 
 fn main() {
@@ -70,7 +70,7 @@ fn main() {
     // SAFETY: as above.
     let close: Close = unsafe { std::mem::transmute(find(library, c"splinter_close")) };
 
-    println!("a get by key, in ns: the lowest decile of {ROUNDS} rounds of {GETS}");
+    println!("a get by key, in ns: the lowest percentile of {ROUNDS} rounds of {GETS}");
     println!(
         "{:>6} {:>6} {:>6} {:>8} {:>8} {:>8} {:>8}",
         "keys", "key", "value", "Rust", "C", "over", "handle"

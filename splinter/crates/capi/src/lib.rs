@@ -16,6 +16,7 @@ mod boundary;
 mod shapes;
 
 mod args;
+mod at_hand;
 mod bids;
 mod bus;
 mod errno;

@@ -10,14 +10,14 @@
 // Opts in for what a thread has at hand, which it finds by its address.
 #![allow(unsafe_code)]
 
+use crate::at_hand;
 use crate::bus::Bus;
 use crate::errno::Failure;
 use crate::fork::{self, Fresh, Whole};
 use crate::values::forget_list;
 use crate::writers::{Numbers, Writers};
 use splinter::{Error, Store, Writer};
-use std::cell::{Cell, RefCell};
-use std::ptr;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -39,15 +39,6 @@ static OWN: AtomicU64 = AtomicU64::new(0);
 /// The numbers of the threads that write.
 static THREADS: Numbers = Numbers::new();
 
-/// What a thread has at hand.
-struct AtHand {
-    serial: Cell<u64>,
-    /// Of the store of that number, which `Kept` keeps.
-    entry: Cell<*const Entry>,
-    /// The thread's number, or one more than there can be.
-    thread: Cell<usize>,
-}
-
 /// What a thread keeps until it ends.
 #[derive(Default)]
 struct Kept {
@@ -55,32 +46,20 @@ struct Kept {
     thread: Option<usize>,
 }
 
-const NO_THREAD: usize = usize::MAX;
-
 thread_local! {
-    static AT_HAND: AtHand = const {
-        AtHand { serial: Cell::new(0), entry: Cell::new(ptr::null()), thread: Cell::new(NO_THREAD) }
-    };
     static KEPT: RefCell<Kept> = RefCell::default();
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        forget_at_hand();
+        at_hand::forget();
         let Some(thread) = self.thread else { return };
-        AT_HAND.with(|at_hand| at_hand.thread.set(NO_THREAD));
+        at_hand::number(None);
         for entry in &self.entries {
             entry.writers.leave(thread);
         }
         THREADS.give_back(thread);
     }
-}
-
-fn forget_at_hand() {
-    AT_HAND.with(|at_hand| {
-        at_hand.serial.set(0);
-        at_hand.entry.set(ptr::null());
-    });
 }
 
 impl Entry {
@@ -114,10 +93,7 @@ impl Entry {
 /// Returns the calling thread's number; threads beyond all numbers share the desks of others.
 #[inline]
 fn thread() -> usize {
-    match AT_HAND.with(|at_hand| at_hand.thread.get()) {
-        NO_THREAD => number_thread(),
-        thread => thread,
-    }
+    at_hand::thread().unwrap_or_else(number_thread)
 }
 
 #[cold]
@@ -131,7 +107,7 @@ fn number_thread() -> usize {
     });
     match number {
         Ok(Some(number)) => {
-            AT_HAND.with(|at_hand| at_hand.thread.set(number));
+            at_hand::number(Some(number));
             number
         }
         // None is left, or the thread is at its end.
@@ -179,7 +155,7 @@ pub(crate) fn close(serial: u64) -> bool {
 impl Kept {
     /// Lets go of what is closed.
     fn let_go(&mut self) {
-        forget_at_hand();
+        at_hand::forget();
         self.entries.retain(|entry| !entry.is_closed());
     }
 }
@@ -197,7 +173,7 @@ pub(crate) fn with<R>(
     serial: u64,
     act: impl FnOnce(&Entry) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
-    let (last, entry) = AT_HAND.with(|at_hand| (at_hand.serial.get(), at_hand.entry.get()));
+    let (last, entry) = at_hand::store();
     let mut found = None;
     let entry = if last == serial && serial != 0 {
         // SAFETY: `Kept` of this thread keeps the entry until the thread forgets what is at hand, and during `act` it
@@ -225,10 +201,7 @@ fn find(serial: u64) -> Result<Arc<Entry>, Failure> {
         if !kept.entries.iter().any(|kept| Arc::ptr_eq(kept, entry)) {
             kept.entries.push(Arc::clone(entry));
         }
-        AT_HAND.with(|at_hand| {
-            at_hand.entry.set(Arc::as_ptr(entry));
-            at_hand.serial.set(serial);
-        });
+        at_hand::take(serial, Arc::as_ptr(entry));
     });
     found.ok_or(Failure::CALLER)
 }

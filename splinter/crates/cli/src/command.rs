@@ -159,6 +159,15 @@ impl<'a> Call<'a> {
         format!("use: {}", lines.collect::<Vec<_>>().join(", or: "))
     }
 
+    /// Says in half a line how the command is called with `action` as its first word.
+    pub fn usage_of(&self, action: &[u8]) -> String {
+        let is_it = |line: &&&str| line.split(' ').next().map(str::as_bytes) == Some(action);
+        match self.command.usage.iter().find(is_it) {
+            Some(line) => format!("use: {} {line}", self.command.name),
+            None => self.usage(),
+        }
+    }
+
     /// Returns the argument at a place, if it was given.
     pub fn get(&self, at: usize) -> Option<&'a [u8]> {
         self.arguments.get(at).copied()

@@ -2,6 +2,7 @@
 //! called until it is whole, and how it gets its name. Knows no command.
 
 use crate::failure::Failure;
+use crate::fatal;
 use crate::interchange::{Entry, bits};
 use crate::output::shown;
 use crate::session::patiently;
@@ -82,7 +83,9 @@ impl Temporary {
     pub fn beside(path: &Path) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!(".splinter-{}-{:x}", std::process::id(), now.as_nanos());
-        Self(path.with_file_name(OsString::from(name)))
+        let path = path.with_file_name(OsString::from(name));
+        fatal::unfinished(&path);
+        Self(path)
     }
 
     /// Gives the file its name, and makes sure that the name is on the device, too.
@@ -119,5 +122,6 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+        fatal::finished();
     }
 }

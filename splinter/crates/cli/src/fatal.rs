@@ -6,6 +6,11 @@
 
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 const MESSAGE: &[u8] = b"splinter: the store's memory cannot be had: /dev/shm or the disk is full, or the file was cut \
 short; free some room there, or use a copy that is whole\n";
@@ -14,13 +19,34 @@ short; free some room there, or use a copy that is whole\n";
 /// written is taken over by whoever wants it next, as with any death.
 pub(crate) fn prepare() {
     let action = SigAction::new(SigHandler::Handler(end), SaFlags::empty(), SigSet::empty());
-    // SAFETY: the handler calls nothing but write and _exit, which POSIX allows there.
+    // SAFETY: the handler calls nothing but unlink, write and _exit, which POSIX allows there.
     let set = unsafe { sigaction(Signal::SIGBUS, &action) };
     // It cannot fail for this signal; without a handler the signal would end the program all the same.
     debug_assert!(set.is_ok(), "SIGBUS can be handled");
 }
 
+/// The file that nobody has use for if the program ends now.
+static UNFINISHED: AtomicPtr<libc::c_char> = AtomicPtr::new(ptr::null_mut());
+
+/// Has a file removed if the program ends for want of memory, until [`finished`] says otherwise. There is one such file.
+pub(crate) fn unfinished(path: &Path) {
+    if let Ok(path) = CString::new(path.as_os_str().as_bytes()) {
+        // What was there before stays allocated: the handler may be reading it. It is one name for each copy made.
+        UNFINISHED.store(path.into_raw(), Ordering::Release);
+    }
+}
+
+/// Has no file removed any more.
+pub(crate) fn finished() {
+    UNFINISHED.store(ptr::null_mut(), Ordering::Release);
+}
+
 extern "C" fn end(_: libc::c_int) {
+    let unfinished = UNFINISHED.load(Ordering::Acquire);
+    if !unfinished.is_null() {
+        // SAFETY: the name was made from a CString, which is never freed; unlink may be called in a handler.
+        let _ = unsafe { libc::unlink(unfinished) };
+    }
     // SAFETY: the message is a constant of that length; that not all of it was written changes nothing.
     let _ = unsafe { libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len()) };
     // SAFETY: _exit takes any number, and does not return.

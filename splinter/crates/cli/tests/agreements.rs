@@ -1,8 +1,9 @@
 //! Orders, bids and the nodes of memory, by the program's own processes.
 
+mod common;
 mod rig;
 
-use rig::{Rig, Running, bad, fed, good, small, wait_until};
+use rig::{Bounded, Rig, Running, bad, fed, good, small, wait_until};
 use splinter::{BidTerms, Intent};
 
 #[test]
@@ -34,9 +35,10 @@ fn what_orders_cannot_do_is_said_in_a_line() {
     let rig = Rig::new();
     rig.store(small());
     for (words, exit, why) in [
-        (&["orders"][..], 2, "set is missing; use: orders set BASE VALUE..., or: "),
-        (&["orders", "sett", "b", "v"], 2, "\"sett\" is not one of set, get, unset; use: "),
-        (&["orders", "set", "b"], 2, "VALUE is missing"),
+        (&["orders"][..], 2, "say what to do: set, get, unset; help orders explains them"),
+        (&["orders", "sett", "b", "v"], 2, "\"sett\" is not one of set, get, unset"),
+        (&["orders", "get"], 2, "BASE is missing; use: orders get BASE [COUNT]"),
+        (&["orders", "set", "b"], 2, "VALUE is missing; use: orders set BASE VALUE..."),
         (&["orders", "get", "b", "0"], 2, "COUNT: 0 is not 1 to 255"),
         (&["orders", "get", "b", "1", "x"], 2, "\"x\" is one word too many"),
         (&["orders", "set", &"b".repeat(63), "1", "2"], 2, "the key is too long"),
@@ -102,13 +104,12 @@ fn a_bid_held_for_a_command_ends_with_it_and_exits_as_it_does() {
     let rig = Rig::new();
     let store = rig.store(small());
     let claim = ["bids", "claim", "5", "--", "sh", "-c"];
-    let output = rig.ctl(&[&claim[..], &["splinter=1; exit 7"]].concat()).output().unwrap();
+    let output = rig.ctl(&[&claim[..], &["splinter=1; exit 7"]].concat()).ended();
     assert_eq!((output.status.code(), output.stderr), (Some(7), vec![]));
-    let output = rig.ctl(&[&claim[..], &["kill -9 $$"]].concat()).output().unwrap();
+    let output = rig.ctl(&[&claim[..], &["kill -9 $$"]].concat()).ended();
     assert_eq!(output.status.code(), Some(128 + 9));
-    let program = std::env::join_paths([rig.path("")]).unwrap();
-    let show =
-        format!("{}/splinterctl -u {} --raw bids table", program.to_str().unwrap(), rig.name);
+    // The four names are on the path.
+    let show = format!("splinterctl -u {} --raw bids table", rig.name);
     assert_eq!(rig.good(&[&claim[..], &[&*show]].concat()), "5\n");
     assert!(store.bids().unwrap().is_empty());
     let error = rig.bad(1, &["bids", "claim", "5", "--", "/no/such/program"]);
@@ -140,7 +141,8 @@ fn what_bids_cannot_do_is_said_in_a_line() {
             &["bids", "claim", "5"][..],
             "the bid would end with this command; give --hold SPAN, or -- COMMAND",
         ),
-        (&["bids", "claim"], "ID is missing"),
+        (&["bids"], "say what to do: table, who, claim, "),
+        (&["bids", "rebid"], "ID is missing; use: bids rebid ID [OPTION]..."),
         (&["bids", "claim", "0", "--hold", "1s"], "0 is no id"),
         (&["bids", "claim", "5", "--hold", "5"], "--hold: \"5\" is no span of time, as in 500ms"),
         (&["bids", "claim", "5", "--hold", "1s", "ls"], "give --hold or a COMMAND, not both"),
@@ -180,6 +182,6 @@ fn the_pages_of_a_store_are_counted_by_node() {
     assert!(on_nodes > 0 && pages(&told["untouched"]) > 0, "{told}");
     let text = rig.good(&["numa"]);
     assert!(text.starts_with("Node | Pages | Share\n") && text.contains("untouched | "), "{text}");
-    let error = bad(1, rig.program("splinterctl").arg("numa").output().unwrap());
+    let error = bad(1, rig.program("splinterctl").arg("numa").ended());
     assert!(error.contains("no store is in use"), "{error}");
 }

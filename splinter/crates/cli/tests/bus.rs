@@ -1,8 +1,9 @@
 //! `send`, `recv` and `logtee`: two processes that exchange messages, in envelopes and without.
 
+mod common;
 mod rig;
 
-use rig::{Rig, Running, bad, fed, good, small, wait_until};
+use rig::{Bounded, Rig, Running, bad, fed, good, small, wait_until};
 use serde_json::Value;
 use splinter_cli::envelope::{Envelope, Type, now_ms};
 
@@ -75,7 +76,7 @@ fn envelopes_say_who_when_and_what() {
     assert!(rig.bad(1, &["recv", "bus", "--last", "-e", "--timeout", "10ms"]).ends_with("in time"));
     // Bytes that are no text.
     good(rig.fed(&["send", "bus", "-", "-e"], b"\xff\0"));
-    let output = rig.ctl(&["--raw", "recv", "bus", "--last", "-e"]).output().unwrap();
+    let output = rig.ctl(&["--raw", "recv", "bus", "--last", "-e"]).ended();
     assert_eq!(output.stdout, b"\xff\0\n");
 }
 

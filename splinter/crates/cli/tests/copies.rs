@@ -1,9 +1,11 @@
 //! Copies: save and restore under load, export and import, by the program's own processes.
 
+mod common;
 mod rig;
 
-use rig::{Rig, bad, good, open_file, small};
-use splinter::{Location, Scrub, Store, Type};
+use common::skipped;
+use rig::{Bounded, Rig, bad, good, open_file, small};
+use splinter::{Geometry, Location, Scrub, Store, Type};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Puts something of everything into a store.
@@ -73,7 +75,7 @@ fn what_dd_or_cp_copied_is_restored_too() {
     fill(&store);
     std::fs::copy(format!("/dev/shm/{}", rig.name), rig.path("cp")).unwrap();
     let mut command = rig.program("splinterpctl");
-    let told = good(command.args(["restore", "cp", "restored"]).output().unwrap());
+    let told = good(command.args(["restore", "cp", "restored"]).ended());
     assert_eq!(told, "restored 5 keys as \"restored\"\n");
     assert_eq!(picture(&open_file(&rig.path("restored"))), picture(&store));
 }
@@ -133,10 +135,9 @@ fn a_copy_under_load_has_every_key_whole() {
                 }
             }
         });
-        let saved: Vec<_> = (0..5)
-            .map(|round| rig.ctl(&["save", &format!("copy{round}")]).output().unwrap())
-            .collect();
-        let export = rig.ctl(&["export", "--format", "ndjson"]).output().unwrap();
+        let saved: Vec<_> =
+            (0..5).map(|round| rig.ctl(&["save", &format!("copy{round}")]).ended()).collect();
+        let export = rig.ctl(&["export", "--format", "ndjson"]).ended();
         done.store(true, Relaxed);
         saved.into_iter().for_each(|output| drop(good(output)));
         let rows = good(export);
@@ -182,7 +183,7 @@ fn what_is_exported_is_imported_as_it_was() {
 #[test]
 fn an_export_is_the_document_of_the_documentation() {
     let rig = Rig::new();
-    let store = rig.store(splinter::Geometry { slots: 1024, ..small() });
+    let store = rig.store(Geometry { slots: 1024, ..small() });
     let empty =
         "{\n\"store\": {\n\"total_slots\": 1024,\n\"active_keys\": 0\n},\n\"keys\": []\n}\n";
     assert_eq!(rig.good(&["export"]), empty);
@@ -286,9 +287,36 @@ fn flush_does_what_there_is_to_do_and_says_nothing() {
     assert_eq!(rig.good(&["flush"]), "");
     assert_eq!(rig.good(&["flush", "--json"]), "{\"flushed\":true}\n");
     let mut file = rig.program("splinterpctl");
-    good(file.args(["init", "file"]).output().unwrap());
+    good(file.args(["init", "file"]).ended());
     let mut file = rig.program("splinterpctl");
-    assert_eq!(good(file.args(["-u", "file", "flush"]).output().unwrap()), "");
-    let error = bad(1, rig.program("splinterctl").arg("flush").output().unwrap());
+    assert_eq!(good(file.args(["-u", "file", "flush"]).ended()), "");
+    let error = bad(1, rig.program("splinterctl").arg("flush").ended());
     assert!(error.contains("no store is in use"), "{error}");
+}
+
+#[test]
+fn a_copy_that_finds_no_room_leaves_nothing_behind() {
+    // In a mount namespace of its own: a folder with room for the beginning of a copy.
+    let rig = Rig::new();
+    let store = rig.store(Geometry { slots: 256, max_value_len: 4096, ..small() });
+    let mut writer = store.writer().unwrap();
+    (0..100).for_each(|n| writer.set(format!("key{n}"), &[1; 4096]).unwrap());
+    std::fs::create_dir(rig.path("small")).unwrap();
+    let mounted = |script: &str| {
+        let mount = "mount -t tmpfs -o size=256k none small || exit 77";
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
+        command.current_dir(rig.path("")).output()
+    };
+    if !mounted("true").is_ok_and(|output| output.status.success()) {
+        return skipped("a folder without room: no unshare, or no namespaces for this user");
+    }
+    let name = &rig.name;
+    let output =
+        mounted(&format!("bin/splinterctl -u {name} save small/copy; echo $?; ls -A small"))
+            .unwrap();
+    let (out, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
+    assert_eq!(String::from_utf8_lossy(&out), "1\n", "{error}");
+    assert!(error.starts_with("splinter: the store's memory cannot be had: "), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
 }

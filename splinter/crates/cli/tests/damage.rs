@@ -1,8 +1,9 @@
 //! `fsck` on stores that are sound, damaged, in use, and on files that are no stores.
 
+mod common;
 mod rig;
 
-use rig::{Rig, bad, small};
+use rig::{Bounded, Rig, bad, small};
 use splinter::Store;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -55,7 +56,7 @@ fn a_sound_store_is_sound() {
     assert_eq!((&told["sound"], &told["found"]["keys"]), (&true.into(), &10.into()));
     assert_eq!(told["found"]["stuck_claims"], 0);
     // The store to look at can be named, too.
-    let output = rig.program("splinterctl").args(["fsck", &rig.name]).output().unwrap();
+    let output = rig.program("splinterctl").args(["fsck", &rig.name]).ended();
     assert_eq!(rig::good(output), sound);
 }
 
@@ -74,7 +75,7 @@ fn a_store_in_use_is_not_taken_for_damaged() {
         });
         let outputs = ["fsck", "fsck --repair"].map(|words| {
             let words: Vec<_> = words.split(' ').collect();
-            rig.ctl(&words).output().unwrap()
+            rig.ctl(&words).ended()
         });
         done.store(true, Relaxed);
         outputs.into_iter().for_each(|output| assert!(rig::good(output).ends_with(", sound\n")));
@@ -87,7 +88,7 @@ fn what_is_damaged_is_told_and_mended() {
     let store = filled(&rig);
     Words::of(&rig).lose_index();
     assert!(rig.bad(1, &["get", "key3"]).contains("there is no key"));
-    let output = rig.ctl(&["fsck"]).output().unwrap();
+    let output = rig.ctl(&["fsck"]).ended();
     let place = format!("/dev/shm/{}", rig.name);
     let found = format!("keys that the index does not lead to: 10\n{place}: 10 keys, damaged\n");
     assert_eq!(String::from_utf8_lossy(&output.stdout), found);
@@ -128,7 +129,7 @@ fn a_key_with_two_slots_is_told_and_keeps_the_one_that_is_found() {
     let slots = words.read(15 * 8);
     // The second slot gets the first one's key.
     (32..96).step_by(8).for_each(|at| words.write(slots + 128 + at, words.read(slots + at)));
-    let output = rig.ctl(&["fsck"]).output().unwrap();
+    let output = rig.ctl(&["fsck"]).ended();
     assert!(String::from_utf8_lossy(&output.stdout).contains("second slots of a key: 1\n"));
     let told = rig.good(&["fsck", "--repair"]);
     assert!(
@@ -156,12 +157,11 @@ fn what_is_no_store_is_refused_with_what_it_is_instead() {
     ] {
         std::fs::write(rig.path("file"), bytes).unwrap();
         for words in [&["fsck", "file"][..], &["use", "file"], &["-u", "file", "list"]] {
-            let output = rig.program("splinterpctl").args(words).output().unwrap();
+            let output = rig.program("splinterpctl").args(words).ended();
             let error = bad(1, output);
             assert!(error.contains(&format!("file is not a store: {why}")), "{error}");
         }
     }
-    let error =
-        bad(1, rig.program("splinterctl").args(["fsck", "no-such-store"]).output().unwrap());
+    let error = bad(1, rig.program("splinterctl").args(["fsck", "no-such-store"]).ended());
     assert!(error.contains("there is no store \"no-such-store\""), "{error}");
 }

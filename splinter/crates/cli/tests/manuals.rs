@@ -1,14 +1,16 @@
 //! Pages for man, and completion for shells, as the program hands them out and as those who use them take them.
 
+mod common;
 mod rig;
 
-use rig::{Rig, bad, fed, good, small};
+use common::skipped;
+use rig::{Bounded, Rig, bad, fed, good, small};
 use std::process::Command;
 
 /// Runs a program on some input, if there is such a program here.
 fn try_program(program: &str, words: &[&str], input: &str) -> Option<std::process::Output> {
     if Command::new(program).arg("--version").output().is_err() {
-        eprintln!("SKIPPED: there is no {program} here");
+        skipped(&format!("completion and pages: there is no {program} here"));
         return None;
     }
     Some(fed(Command::new(program).args(words), input.as_bytes()))
@@ -16,9 +18,8 @@ fn try_program(program: &str, words: &[&str], input: &str) -> Option<std::proces
 
 /// Asks bash what it would complete a line to.
 fn completed(rig: &Rig, line: &str) -> Option<Vec<String>> {
-    let script =
-        good(rig.program("splinter_cli").args(["--completions", "bash"]).output().unwrap());
-    let program = rig.path("splinterctl");
+    let script = good(rig.program("splinter_cli").args(["--completions", "bash"]).ended());
+    let program = rig.path("bin/splinterctl");
     let words = format!(
         "{script}\nCOMP_LINE={line:?}; COMP_POINT=${{#COMP_LINE}}\n_splinter {program:?}\n\
          for word in \"${{COMPREPLY[@]}}\"; do echo \"$word\"; done\n"
@@ -71,14 +72,12 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
 fn the_shells_can_read_their_scripts() {
     let rig = Rig::new();
     for (shell, words) in [("bash", &["-n"][..]), ("zsh", &["-n"]), ("fish", &["--no-execute"])] {
-        let script =
-            good(rig.program("splinterctl").args(["--completions", shell]).output().unwrap());
+        let script = good(rig.program("splinterctl").args(["--completions", shell]).ended());
         if let Some(output) = try_program(shell, words, &script) {
             assert_eq!(good(output), "", "{shell}");
         }
     }
-    let error =
-        bad(2, rig.program("splinterctl").args(["--completions", "tcsh"]).output().unwrap());
+    let error = bad(2, rig.program("splinterctl").args(["--completions", "tcsh"]).ended());
     assert_eq!(error, "splinterctl: --completions: \"tcsh\" is not one of bash, zsh, fish");
 }
 
@@ -87,7 +86,7 @@ fn pages_are_written_for_all_names_and_commands() {
     let rig = Rig::new();
     let folder = rig.path("man/man1");
     let words = ["--manual", folder.to_str().unwrap()];
-    assert_eq!(good(rig.program("splinterpctl").args(words).output().unwrap()), "");
+    assert_eq!(good(rig.program("splinterpctl").args(words).ended()), "");
     let count = std::fs::read_dir(&folder).unwrap().count();
     assert_eq!(count, 4 + splinter_cli::COMMANDS.len());
     for page in ["splinter_cli", "splinterctl-save", "splinterctl-export"] {
@@ -105,6 +104,6 @@ fn pages_are_written_for_all_names_and_commands() {
     }
     std::fs::write(rig.path("file"), "").unwrap();
     let words = ["--manual", "file/man"];
-    let error = bad(1, rig.program("splinterctl").args(words).output().unwrap());
+    let error = bad(1, rig.program("splinterctl").args(words).ended());
     assert!(error.starts_with("splinterctl: cannot write \"file/man\": "), "{error}");
 }

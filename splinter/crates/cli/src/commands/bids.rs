@@ -31,8 +31,8 @@ that hold, who lists the sovereign one: of the highest priority, of several the
 earliest; dontneed is never elected while somebody needs the memory.
 
 A bid lives as long as the open store that made it. At the prompt and in a
-script that is until release, use, or the end. splinterctl claim holds it for
---hold, or for as long as a COMMAND runs, and exits as that does. release
+script that is until release, use, or the end. splinterctl bids claim holds it
+for --hold, or for as long as a COMMAND runs, and exits as that does. release
 --force takes another's bid away. advise takes a bid of its own for a moment if
 there is none; it is refused while another bid is sovereign, unless --wait says
 for how long to wait. ADVICE is normal, random, sequential, willneed or
@@ -40,7 +40,7 @@ dontneed, and changes no byte.
 
 A SPAN is a number with us, ms, s, m or h behind it.",
     args: &[
-        Arg { name: "table", kind: Kind::Choice(ACTIONS), count: Count::One },
+        Arg { name: "table", kind: Kind::Choice(ACTIONS), count: Count::Maybe },
         Arg { name: "ID", kind: Kind::Number, count: Count::Maybe },
         Arg { name: "ADVICE", kind: Kind::Text, count: Count::Any },
     ],
@@ -104,9 +104,12 @@ const ADVICE: [(&str, Advice); 5] = [
 ];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let (action, words) = (call.arguments[0], &call.arguments[1..]);
+    let Some((action, words)) = call.arguments.split_first() else {
+        let known = ACTIONS.join(", ");
+        return Err(Failure::usage(format!("say what to do: {known}; help bids explains them")));
+    };
     // How many words an action takes: of claim, those of a command as well.
-    let takes = match action {
+    let takes = match *action {
         b"table" | b"who" => 0..=0,
         b"rebid" | b"release" => 1..=1,
         b"claim" => 1..=usize::MAX,
@@ -118,14 +121,17 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     };
     if words.len() < *takes.start() {
         let missing = if words.is_empty() { "ID" } else { "ADVICE" };
-        return Err(Failure::usage(format!("{missing} is missing; {}", call.usage())));
+        return Err(Failure::usage(format!("{missing} is missing; {}", call.usage_of(action))));
     }
     if words.len() > *takes.end() {
         let extra = shown(words[*takes.end()]);
-        return Err(Failure::usage(format!("{extra} is one word too many; {}", call.usage())));
+        return Err(Failure::usage(format!(
+            "{extra} is one word too many; {}",
+            call.usage_of(action)
+        )));
     }
     let id = words.first().map_or(Ok(0), |word| number("ID", word))?;
-    match action {
+    match *action {
         b"table" => table(session),
         b"who" => who(session),
         b"claim" => claim(session, call, id),

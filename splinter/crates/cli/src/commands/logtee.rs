@@ -11,7 +11,7 @@ use crate::value::Reading;
 use crate::waiting::{is_over, next_look};
 use regex::bytes::Regex;
 use serde_json::{Value, json};
-use splinter::{Change, Error, Key, Store};
+use splinter::{Change, Error, Key, Store, StoreError};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
@@ -88,7 +88,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         return log.flush();
     }
     // First the watcher: what changes while all keys are written is heard of.
-    let mut watcher = log.store.watch_all()?;
+    let mut watcher = log.store.watch_all().map_err(|error| match error {
+        StoreError::ReadOnly => Failure::new(format!("{error}; --once writes what is there")),
+        error => error.into(),
+    })?;
     let mut held = HashMap::new();
     let mut changes = Vec::new();
     watcher.resync(|change| changes.push(change));

@@ -18,34 +18,42 @@ writer dies in the middle. get and unset take the first COUNT; without it, as
 many as there are in a row. get prints a line for each order; --raw prints the
 values a line each, without lengths. unset prints how many there were.",
     args: &[
-        Arg { name: "set", kind: Kind::Choice(&["set", "get", "unset"]), count: Count::One },
-        Arg { name: "BASE", kind: Kind::Key, count: Count::One },
+        Arg { name: "set", kind: Kind::Choice(ACTIONS), count: Count::Maybe },
+        Arg { name: "BASE", kind: Kind::Key, count: Count::Maybe },
         Arg { name: "VALUE", kind: Kind::Text, count: Count::Any },
     ],
     options: &[],
     run,
 };
 
+const ACTIONS: &[&str] = &["set", "get", "unset"];
+
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let base = session.key(call.arguments[1]);
-    match (call.arguments[0], &call.arguments[2..]) {
-        (b"set", []) => Err(Failure::usage(format!("VALUE is missing; {}", call.usage()))),
+    let Some((action, words)) = call.arguments.split_first() else {
+        let known = ACTIONS.join(", ");
+        return Err(Failure::usage(format!("say what to do: {known}; help orders explains them")));
+    };
+    if !ACTIONS.iter().any(|known| known.as_bytes() == *action) {
+        let known = ACTIONS.join(", ");
+        return Err(Failure::usage(format!("{} is not one of {known}", shown(action))));
+    }
+    let usage = || call.usage_of(action);
+    let Some((base, words)) = words.split_first() else {
+        return Err(Failure::usage(format!("BASE is missing; {}", usage())));
+    };
+    let base = session.key(base);
+    match (*action, words) {
+        (b"set", []) => Err(Failure::usage(format!("VALUE is missing; {}", usage()))),
         (b"set", values) => {
             let mut writer = session.writer()?;
             let set = patiently(|| writer.set_tandem(&base, values));
             set.map_err(|error| failed(&base, error))
         }
-        (b"get" | b"unset", [_, extra, ..]) => {
-            let message = format!("{} is one word too many; {}", shown(extra), call.usage());
-            Err(Failure::usage(message))
+        (_, [_, extra, ..]) => {
+            Err(Failure::usage(format!("{} is one word too many; {}", shown(extra), usage())))
         }
         (b"get", count) => get(session, &base, asked(count)?),
-        (b"unset", count) => unset(session, &base, asked(count)?),
-        (other, _) => {
-            let message =
-                format!("{} is not one of set, get, unset; {}", shown(other), call.usage());
-            Err(Failure::usage(message))
-        }
+        (_, count) => unset(session, &base, asked(count)?),
     }
 }
 

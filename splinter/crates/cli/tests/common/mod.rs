@@ -32,7 +32,8 @@ impl Bench {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let id = format!("splinter-cli-{}-{next}", std::process::id());
+        // What ends like this is no beginning of another's.
+        let id = format!("splinter-cli-{}-{next}z", std::process::id());
         let folder = std::env::temp_dir().join(&id);
         std::fs::create_dir_all(folder.join("bin")).expect("a folder");
         for name in NAMES {
@@ -64,6 +65,7 @@ impl Bench {
             "SPLINTER_NS_PREFIX",
             "SPLINTER_HISTORY_FILE",
             "SPLINTER_DEFAULT_UMASK",
+            "SPLINTER_PROFILE",
         ] {
             command.env_remove(variable);
         }
@@ -92,7 +94,7 @@ impl Drop for Bench {
         let _ = std::fs::remove_dir_all(&self.folder);
         let entries = std::fs::read_dir("/dev/shm").into_iter().flatten().flatten();
         for name in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
-            if name.ends_with(&self.id) {
+            if name.contains(&self.id) {
                 let _ = Location::shared(name).and_then(|location| location.unlink());
             }
         }

@@ -1,38 +1,29 @@
-//! What the tests of the tools share: the program under its four names, stores and files that vanish, processes that end.
+//! What the tests of the tools have beside the bench of all tests: a store made for them, and processes that are fed, looked
+//! at while they run, and end.
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use crate::common::{Bench, PATIENCE};
 use splinter::{Config, Geometry, Location, Store};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A folder with the program under its names, a store's name in shared memory, and what is made of both: gone in the end.
+/// A bench with a store of its own, and what is done with both.
 pub(crate) struct Rig {
-    folder: PathBuf,
+    bench: Bench,
     /// The name of a store in shared memory, which need not exist.
     pub(crate) name: String,
 }
 
-/// For how long something is waited for that must come: a watchdog, not a measurement.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
-
 impl Rig {
     pub(crate) fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("splinter-tools-{}-{next}", std::process::id());
-        let folder = std::env::temp_dir().join(&name);
-        std::fs::create_dir(&folder).unwrap();
-        for link in ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"] {
-            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_splinter_cli"), folder.join(link))
-                .unwrap();
-        }
-        Self { folder, name }
+        let bench = Bench::new();
+        let name = bench.store("tools");
+        Self { bench, name }
     }
 
     /// Makes the store.
@@ -43,17 +34,13 @@ impl Rig {
 
     /// A file in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.bench.folder.join(name)
     }
 
     /// The program under one of its names.
     pub(crate) fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.folder.join(name));
-        for variable in ["STORE", "UMASK"] {
-            command.env_remove(format!("SPLINTER_DEFAULT_{variable}"));
-        }
-        command.env_remove("SPLINTER_NS_PREFIX").env_remove("SPLINTER_HISTORY_FILE");
-        command.stdin(Stdio::null()).current_dir(&self.folder);
+        let mut command = self.bench.command(name);
+        command.stdin(Stdio::null());
         command
     }
 
@@ -66,12 +53,12 @@ impl Rig {
 
     /// Runs that and expects that all goes well. Returns what it printed.
     pub(crate) fn good<W: AsRef<OsStr>>(&self, words: &[W]) -> String {
-        good(self.ctl(words).output().unwrap())
+        good(self.ctl(words).ended())
     }
 
     /// Runs that, expects an exit code, and returns its one line.
     pub(crate) fn bad<W: AsRef<OsStr>>(&self, exit: i32, words: &[W]) -> String {
-        bad(exit, self.ctl(words).output().unwrap())
+        bad(exit, self.ctl(words).ended())
     }
 
     /// Runs that on some input.
@@ -80,23 +67,27 @@ impl Rig {
     }
 }
 
-impl Drop for Rig {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-        for entry in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&*self.name) {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-    }
-}
-
 pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Output {
     let mut command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command = command.stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    child.wait_with_output().unwrap()
+    let mut child = Running(Some(command.spawn().unwrap()));
+    let mut pipe = child.child().stdin.take().unwrap();
+    // Who refuses does not read first.
+    let _ = pipe.write_all(input);
+    drop(pipe);
+    child.end()
+}
+
+/// Running a program to its end, which must come.
+pub(crate) trait Bounded {
+    /// Waits for the end, for a long time but not for ever.
+    fn ended(&mut self) -> Output;
+}
+
+impl Bounded for Command {
+    fn ended(&mut self) -> Output {
+        Running::start(self).end()
+    }
 }
 
 pub(crate) fn good(output: Output) -> String {
@@ -147,7 +138,7 @@ impl Drop for Running {
 }
 
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + LONG;
+    let end = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < end, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(2));
