@@ -213,6 +213,7 @@ impl Record {
         let beside: &[&str] = match self.kind.as_str() {
             "hostile" => &["crashes", "hangs", "panics", "out_of_bounds"],
             "sweep" => &["violations"],
+            "tune" => &["broken"],
             _ => &[],
         };
         all.extend(

@@ -113,8 +113,13 @@ pub(super) fn judge(duel: &Duel, rules: &Rules) -> Option<Outcome> {
                 gains.len()
             ));
         }
-        let beyond = interval.low > 0.0 && p < ALPHA;
-        (!beyond).then(|| "its gain could be chance".to_owned())
+        let gain = median(&mut gains.clone());
+        let why = match () {
+            () if gain <= 0.0 => "not ahead on fresh runs",
+            () if interval.low <= 0.0 || p >= ALPHA => "its gain could be chance",
+            () => return None,
+        };
+        Some(why.to_owned())
     });
     Some(Outcome {
         rounds: gains.len(),

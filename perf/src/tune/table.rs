@@ -121,7 +121,7 @@ fn last_word(tuned: &Tuned) -> String {
     text += &match (tuned.finding, tuned.rows.get(1), reason) {
         (Finding::Winner, Some(row), _) => format!("better than the default: {}\n", row.name),
         (Finding::NothingBeatsTheDefault, Some(row), Some(reason)) => {
-            format!("nothing beats the default: of {}, {reason}\n", row.name)
+            format!("nothing beats the default; {}: {reason}\n", row.name)
         }
         (Finding::NothingBeatsTheDefault, ..) => {
             "nothing beats the default: no candidate was ahead of it at the end of the search\n"

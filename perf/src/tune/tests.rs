@@ -215,7 +215,9 @@ fn what_looked_best_by_luck_does_not_win() {
     });
     let tuned = tune(&plan(), &space(), &mut executor);
     assert_eq!(tuned.finding, Finding::NothingBeatsTheDefault);
-    assert!(tuned.outcome.unwrap().reason.unwrap().contains("chance"));
+    let reason = tuned.outcome.unwrap().reason.unwrap();
+    let known = ["its gain could be chance", "not ahead on fresh runs"];
+    assert!(known.contains(&reason.as_str()), "{reason}");
 }
 
 #[test]
