@@ -308,7 +308,8 @@ int splinter_create_or_open(const char *name, size_t slots, size_t max_value_siz
  * is that of its header, or NULL. */
 void *splinter_open_numa(const char *name, int node);
 
-/* Closes the process's own store. Its name stays, until it is unlinked. */
+/* Closes the process's own store. Its name stays, until it is unlinked. Who waits for something of the store in
+ * another thread is told within a moment: -2. */
 void splinter_close(void);
 
 /* Creates a store. Returns a handle, or NULL. */
@@ -582,7 +583,8 @@ int splinter_store_event_bus_open(splinter_store_t *store);
 int splinter_event_bus_wait(int fd, uint64_t timeout_ms);
 int splinter_store_event_bus_wait(splinter_store_t *store, int fd, uint64_t timeout_ms);
 
-/* Closes a descriptor; so does closing the store. */
+/* Closes a descriptor; so does closing the store. It is closed by these alone: after a close(2) the number may be
+ * another's, which these would close. The library notices where that is a file, a pipe or a socket, not else. */
 void splinter_event_bus_close(int fd);
 void splinter_store_event_bus_close(splinter_store_t *store, int fd);
 

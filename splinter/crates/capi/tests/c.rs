@@ -312,6 +312,11 @@ fn thirty_two_threads_use_one_store_while_it_is_opened_and_closed() {
 }
 
 #[test]
+fn closing_a_store_ends_all_waits_and_leaves_nothing_open() {
+    holds("tests/c/closing.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
+}
+
+#[test]
 fn two_processes_and_forked_children_share_a_store() {
     holds("tests/c/processes.c", Language::C, &[], MEMORY, &Name::shared(), &["first"]);
 }
