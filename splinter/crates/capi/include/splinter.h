@@ -17,6 +17,10 @@
  *
  * or the kernel's errno, for a store that cannot be opened or created.
  *
+ * A store of at most 64 MiB takes all its memory when it is created: ENOSPC is the answer then if there is not as much.
+ * A larger one, and one on a file system that cannot reserve, takes memory as it is touched: when /dev/shm or the disk is
+ * full then, the process gets SIGBUS.
+ *
  * A process has one store of its own, which functions without a handle mean. Those with splinter_store_ before their
  * names take a handle, and do the same on any number of stores. Any thread may call any of them at any time, a forked
  * child, too; handles of closed stores are errors. What must not be: a pointer that leads nowhere, or to less than is
@@ -291,7 +295,7 @@ typedef struct splinter_shard_bid_snapshot splinter_shard_bid_snapshot_t;
 
 /* Creates a store and makes it the process's own. A name is a store in /dev/shm; in the persistent library, and in
  * programs compiled with SPLINTER_PERSISTENT, it is a path.
- * Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be. */
+ * Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be, ENOSPC if there is no memory for it. */
 int splinter_create(const char *name, size_t slots, size_t max_value_size);
 
 /* Opens a store and makes it the process's own, in place of the one before it, which is closed.

@@ -63,6 +63,10 @@ const BEGINNING: &str = r#"/* The C interface of splinter: a key-value, vector a
  *
  * or the kernel's errno, for a store that cannot be opened or created.
  *
+ * A store of at most 64 MiB takes all its memory when it is created: ENOSPC is the answer then if there is not as much.
+ * A larger one, and one on a file system that cannot reserve, takes memory as it is touched: when /dev/shm or the disk is
+ * full then, the process gets SIGBUS.
+ *
  * A process has one store of its own, which functions without a handle mean. Those with splinter_store_ before their
  * names take a handle, and do the same on any number of stores. Any thread may call any of them at any time, a forked
  * child, too; handles of closed stores are errors. What must not be: a pointer that leads nowhere, or to less than is

@@ -18,7 +18,7 @@ pub(crate) const SECTIONS: [crate::header::Section; 11] =
 interface! { OPENING = "Opening and closing";
     /// Creates a store and makes it the process's own. A name is a store in /dev/shm; in the persistent library, and in
     /// programs compiled with SPLINTER_PERSISTENT, it is a path.
-    /// Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be.
+    /// Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be, ENOSPC if there is no memory for it.
     function splinter_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::own(Create, Plain, name, slots, len);
     /// Opens a store and makes it the process's own, in place of the one before it, which is closed.
     /// Fails with ENOENT if there is none, EINVAL if it is not a store.

@@ -317,6 +317,26 @@ fn closing_a_store_ends_all_waits_and_leaves_nothing_open() {
 }
 
 #[test]
+fn a_store_for_which_there_is_no_memory_is_refused_when_it_is_created() {
+    let program = Program::compile("tests/c/limits.c", Language::C, &[], MEMORY).unwrap();
+    // In a mount namespace of its own, as a container has.
+    let unshare = |script: &str| {
+        let mut command = Command::new("unshare");
+        let mount = "mount -t tmpfs -o size=300k none /dev/shm || exit 77";
+        command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
+        let program = program.command(&["full", "full"]);
+        command.arg("sh").arg(program.get_program()).args(program.get_args());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    if !unshare("true").output().is_ok_and(|output| output.status.success()) {
+        return skipped("a full /dev/shm: no unshare, or no namespaces for this user");
+    }
+    let running = Running(Some(unshare("exec \"$@\"").spawn().unwrap()));
+    assert_eq!(running.end(), "held\n");
+}
+
+#[test]
 fn two_processes_and_forked_children_share_a_store() {
     holds("tests/c/processes.c", Language::C, &[], MEMORY, &Name::shared(), &["first"]);
 }
