@@ -2,7 +2,7 @@
 //! holds the committed header against what is written here, and writes it anew when `SPLINTER_HEADER=write` is set.
 
 use crate::shapes::{
-    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, OPERATIONS, SLOT, SLOT_SNAPSHOT,
+    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, Operation, SLOT, SLOT_SNAPSHOT,
     SPLINTER_KEY_MAX,
 };
 use std::fmt::Write;
@@ -136,7 +136,8 @@ fn write() -> String {
     define(&mut out, "SPL_ORDER_ACCESSOR", "\".\"");
     flags(&mut out);
     out.push_str("\n/* The operations of splinter_integer_op. */\ntypedef enum {\n");
-    for (number, (name, _)) in OPERATIONS.iter().enumerate() {
+    for (number, operation) in Operation::ALL.into_iter().enumerate() {
+        let name = operation.name();
         writeln!(out, "    {name} = {number},").unwrap();
     }
     // C++98 and -pedantic want no comma at the end; nor does anything else.
