@@ -14,6 +14,7 @@
  *     ETIMEDOUT    it took too long                   EINVAL      an argument is out of bounds
  *     ENODEV       the event bus is not armed         EOPNOTSUPP  this store or this process cannot do that
  *     EPERM        the bid is another's               ENOTRECOVERABLE    the library is at fault
+ *     EROFS        the store is open for reading only
  *
  * or the kernel's errno, for a store that cannot be opened or created.
  *
@@ -299,7 +300,8 @@ typedef struct splinter_shard_bid_snapshot splinter_shard_bid_snapshot_t;
 int splinter_create(const char *name, size_t slots, size_t max_value_size);
 
 /* Opens a store and makes it the process's own, in place of the one before it, which is closed.
- * Fails with ENOENT if there is none, EINVAL if it is not a store. */
+ * Fails with ENOENT if there is none, EINVAL if it is not a store. A store that may only be read is opened for reading,
+ * as by all functions that open one, but on a node: what writes, bids or arms the event bus fails with EROFS then. */
 int splinter_open(const char *name);
 
 /* Opens a store, or creates it if there is none. */

@@ -60,6 +60,7 @@ const BEGINNING: &str = r#"/* The C interface of splinter: a key-value, vector a
  *     ETIMEDOUT    it took too long                   EINVAL      an argument is out of bounds
  *     ENODEV       the event bus is not armed         EOPNOTSUPP  this store or this process cannot do that
  *     EPERM        the bid is another's               ENOTRECOVERABLE    the library is at fault
+ *     EROFS        the store is open for reading only
  *
  * or the kernel's errno, for a store that cannot be opened or created.
  *

@@ -21,7 +21,8 @@ interface! { OPENING = "Opening and closing";
     /// Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be, ENOSPC if there is no memory for it.
     function splinter_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::own(Create, Plain, name, slots, len);
     /// Opens a store and makes it the process's own, in place of the one before it, which is closed.
-    /// Fails with ENOENT if there is none, EINVAL if it is not a store.
+    /// Fails with ENOENT if there is none, EINVAL if it is not a store. A store that may only be read is opened for reading,
+    /// as by all functions that open one, but on a node: what writes, bids or arms the event bus fails with EROFS then.
     function splinter_open(name: Text<'_>) -> c_int = |name| opening::own(Open, Plain, name, 0, 0);
     /// Opens a store, or creates it if there is none.
     function splinter_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::own(OpenOrCreate, Plain, name, slots, len);

@@ -85,7 +85,20 @@ fn come_by(
         }
         store => store,
     };
+    let store = match store {
+        // Who may not write, or not where it lies, may read.
+        Err(error) if !matches!(way, Way::Create) && is_denied(&error) => {
+            Store::open(&location).or_else(|_| Store::open_read_only(&location)).map_err(|_| error)
+        }
+        store => store,
+    };
     Ok(shelf::add(store?))
+}
+
+/// Tells whether the kernel refused because of permissions.
+fn is_denied(error: &StoreError) -> bool {
+    let StoreError::Os { source, .. } = error else { return false };
+    matches!(source.raw_os_error(), Some(libc::EACCES | libc::EROFS))
 }
 
 /// Opens a store as the process's own, in place of the one before it.

@@ -337,6 +337,11 @@ fn a_store_for_which_there_is_no_memory_is_refused_when_it_is_created() {
 }
 
 #[test]
+fn who_may_only_read_a_store_has_it_opened_for_reading() {
+    holds("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["readable"]);
+}
+
+#[test]
 fn two_processes_and_forked_children_share_a_store() {
     holds("tests/c/processes.c", Language::C, &[], MEMORY, &Name::shared(), &["first"]);
 }

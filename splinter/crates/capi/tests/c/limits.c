@@ -1,5 +1,6 @@
-/* What is refused, and what is not: memory that is not to be had. The arguments are a name that nobody else has and a
+/* What is refused, and what is not: memory that is not to be had, and writing what may only be read. The arguments are a name that nobody else has and a
  * part. */
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -28,12 +29,62 @@ static void full(const char *name)
     splinter_close();
 }
 
+/* A store of somebody else's, or of one's own, that may be read and not written. */
+static void readable(const char *name)
+{
+    splinter_store_t *store;
+    char path[300], buf[8];
+    size_t len;
+    uint64_t one = 1;
+
+    snprintf(path, sizeof(path), "/dev/shm/%s", name);
+    CHECK(splinter_create(name, 16, 64) == 0);
+    CHECK(splinter_set("key", "value", 5) == 0);
+    splinter_close();
+    CHECK(chmod(path, 0444) == 0);
+    if (geteuid() == 0) {
+        /* The superuser may write anything. */
+        CHECK(seteuid(65534) == 0);
+    }
+    CHECK(splinter_open(name) == 0);
+    CHECK(splinter_get("key", buf, sizeof(buf), &len) == 0 && len == 5 && memcmp(buf, "value", 5) == 0);
+    FAILS(splinter_set("key", "x", 1), -1, EROFS);
+    FAILS(splinter_unset("key"), -1, EROFS);
+    FAILS(splinter_integer_op("key", SPL_OP_INC, &one), -1, EROFS);
+    FAILS(splinter_event_bus_init(), -1, EROFS);
+    FAILS(splinter_shard_claim(1, SPL_INTENT_NONE, 1, UINT64_MAX), -1, EROFS);
+    FAILS(splinter_watch_register("key", 1), -1, EROFS);
+    SETS(splinter_purge(), EROFS);
+    FAILS(splinter_poll("key", 1), -1, ETIMEDOUT);
+    CHECK(splinter_get("key", NULL, 0, &len) == 0 && len == 5);
+    splinter_close();
+    CHECK(splinter_open_or_create(name, 16, 64) == 0);
+    FAILS(splinter_set("key", "x", 1), -1, EROFS);
+    CHECK(splinter_create_or_open(name, 16, 64) == 0);
+    FAILS(splinter_set("key", "x", 1), -1, EROFS);
+    store = splinter_store_open(name);
+    FAILS(splinter_store_set(store, "key", "x", 1), -1, EROFS);
+    splinter_store_close(store);
+    FAILS(splinter_create(name, 16, 64), -1, EEXIST);
+    splinter_close();
+    /* What may not even be read stays refused, as what it was. */
+    CHECK(seteuid(getuid()) == 0 && chmod(path, 0) == 0);
+    if (geteuid() == 0) {
+        CHECK(seteuid(65534) == 0);
+    }
+    FAILS(splinter_open(name), -1, EACCES);
+    CHECK(seteuid(getuid()) == 0);
+}
+
 int main(int argc, char **argv)
 {
     CHECK(argc == 3);
     alarm(240);
     if (strcmp(argv[2], "full") == 0) {
         full(argv[1]);
+    }
+    if (strcmp(argv[2], "readable") == 0) {
+        readable(argv[1]);
     }
     puts("held");
     return 0;
