@@ -68,6 +68,10 @@ const BEGINNING: &str = r#"/* The C interface of splinter: a key-value, vector a
  * A larger one, and one on a file system that cannot reserve, takes memory as it is touched: when /dev/shm or the disk is
  * full then, the process gets SIGBUS.
  *
+ * Each thread that writes has a writer of its own until it ends, up to a quarter of the writers that the store has room
+ * for (256 if it was created by these functions): more threads of one process take turns. Where all that there is room
+ * for are other processes', writing fails with ENOSPC.
+ *
  * A process has one store of its own, which functions without a handle mean. Those with splinter_store_ before their
  * names take a handle, and do the same on any number of stores. Any thread may call any of them at any time, a forked
  * child, too; handles of closed stores are errors. What must not be: a pointer that leads nowhere, or to less than is

@@ -342,6 +342,11 @@ fn who_may_only_read_a_store_has_it_opened_for_reading() {
 }
 
 #[test]
+fn threads_that_wrote_and_sleep_keep_no_other_process_from_writing() {
+    holds("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["asleep"]);
+}
+
+#[test]
 fn two_processes_and_forked_children_share_a_store() {
     holds("tests/c/processes.c", Language::C, &[], MEMORY, &Name::shared(), &["first"]);
 }

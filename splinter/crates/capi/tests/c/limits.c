@@ -1,11 +1,14 @@
-/* What is refused, and what is not: memory that is not to be had, and writing what may only be read. The arguments are a name that nobody else has and a
+/* What is refused, and what is not: memory that is not to be had, writing what may only be read, and writers
+ * beside others that sleep. The arguments are a name that nobody else has and a
  * part. */
+#include <pthread.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
 
-enum { LONGEST = 4096 };
+enum { LONGEST = 4096, IDLE = 300 };
 
 /* /dev/shm has room for a small store, and for none of 1024 long values. */
 static void full(const char *name)
@@ -76,6 +79,56 @@ static void readable(const char *name)
     CHECK(seteuid(getuid()) == 0);
 }
 
+static pthread_barrier_t all_wrote, end;
+
+static void *write_once(void *arg)
+{
+    (void)arg;
+    while (splinter_set("key", "x", 1) != 0) {
+        CHECK(errno == EAGAIN);
+        usleep(100);
+    }
+    pthread_barrier_wait(&all_wrote);
+    pthread_barrier_wait(&end);
+    return NULL;
+}
+
+/* More threads than the store has lanes wrote once, and sleep: other processes write nevertheless. */
+static void asleep(const char *program, const char *name)
+{
+    pthread_t threads[IDLE];
+    int status = -1;
+    pid_t child;
+
+    CHECK(splinter_create(name, 16, 64) == 0);
+    CHECK(pthread_barrier_init(&all_wrote, NULL, IDLE + 1) == 0);
+    CHECK(pthread_barrier_init(&end, NULL, IDLE + 1) == 0);
+    for (int number = 0; number < IDLE; number++) {
+        CHECK(pthread_create(&threads[number], NULL, write_once, NULL) == 0);
+    }
+    pthread_barrier_wait(&all_wrote);
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        execl(program, program, name, "beside", (char *)NULL);
+        _exit(127);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK(splinter_get("beside", NULL, 0, NULL) == 0);
+    pthread_barrier_wait(&end);
+    for (int number = 0; number < IDLE; number++) {
+        CHECK(pthread_join(threads[number], NULL) == 0);
+    }
+    splinter_close();
+}
+
+static void beside(const char *name)
+{
+    CHECK(splinter_open(name) == 0);
+    CHECK(splinter_set("beside", "x", 1) == 0);
+    splinter_close();
+}
+
 int main(int argc, char **argv)
 {
     CHECK(argc == 3);
@@ -85,6 +138,13 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[2], "readable") == 0) {
         readable(argv[1]);
+    }
+    if (strcmp(argv[2], "asleep") == 0) {
+        asleep(argv[0], argv[1]);
+    }
+    if (strcmp(argv[2], "beside") == 0) {
+        beside(argv[1]);
+        return 0;
     }
     puts("held");
     return 0;
