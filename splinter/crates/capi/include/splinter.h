@@ -14,8 +14,17 @@
  *     ETIMEDOUT    it took too long                   EINVAL      an argument is out of bounds
  *     ENODEV       the event bus is not armed         EOPNOTSUPP  this store or this process cannot do that
  *     EPERM        the bid is another's               ENOTRECOVERABLE    the library is at fault
+ *     EROFS        the store is open for reading only
  *
  * or the kernel's errno, for a store that cannot be opened or created.
+ *
+ * A store of at most 64 MiB takes all its memory when it is created: ENOSPC is the answer then if there is not as much.
+ * A larger one, and one on a file system that cannot reserve, takes memory as it is touched: when /dev/shm or the disk is
+ * full then, the process gets SIGBUS.
+ *
+ * Each thread that writes has a writer of its own until it ends, up to a quarter of the writers that the store has room
+ * for (256 if it was created by these functions): more threads of one process take turns. Where all that there is room
+ * for are other processes', writing fails with ENOSPC.
  *
  * A process has one store of its own, which functions without a handle mean. Those with splinter_store_ before their
  * names take a handle, and do the same on any number of stores. Any thread may call any of them at any time, a forked
@@ -291,11 +300,12 @@ typedef struct splinter_shard_bid_snapshot splinter_shard_bid_snapshot_t;
 
 /* Creates a store and makes it the process's own. A name is a store in /dev/shm; in the persistent library, and in
  * programs compiled with SPLINTER_PERSISTENT, it is a path.
- * Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be. */
+ * Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be, ENOSPC if there is no memory for it. */
 int splinter_create(const char *name, size_t slots, size_t max_value_size);
 
 /* Opens a store and makes it the process's own, in place of the one before it, which is closed.
- * Fails with ENOENT if there is none, EINVAL if it is not a store. */
+ * Fails with ENOENT if there is none, EINVAL if it is not a store. A store that may only be read is opened for reading,
+ * as by all functions that open one, but on a node: what writes, bids or arms the event bus fails with EROFS then. */
 int splinter_open(const char *name);
 
 /* Opens a store, or creates it if there is none. */
@@ -308,7 +318,8 @@ int splinter_create_or_open(const char *name, size_t slots, size_t max_value_siz
  * is that of its header, or NULL. */
 void *splinter_open_numa(const char *name, int node);
 
-/* Closes the process's own store. Its name stays, until it is unlinked. */
+/* Closes the process's own store. Its name stays, until it is unlinked. Who waits for something of the store in
+ * another thread is told within a moment: -2. */
 void splinter_close(void);
 
 /* Creates a store. Returns a handle, or NULL. */
@@ -582,7 +593,8 @@ int splinter_store_event_bus_open(splinter_store_t *store);
 int splinter_event_bus_wait(int fd, uint64_t timeout_ms);
 int splinter_store_event_bus_wait(splinter_store_t *store, int fd, uint64_t timeout_ms);
 
-/* Closes a descriptor; so does closing the store. */
+/* Closes a descriptor; so does closing the store. It is closed by these alone: after a close(2) the number may be
+ * another's, which these would close. The library notices where that is a file, a pipe or a socket, not else. */
 void splinter_event_bus_close(int fd);
 void splinter_store_event_bus_close(splinter_store_t *store, int fd);
 

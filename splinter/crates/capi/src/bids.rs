@@ -129,15 +129,12 @@ pub(crate) fn madvise(
     loop {
         let patience = match timeout_ticks {
             0 => Patience::Defer,
-            u64::MAX => Patience::Forever,
             _ => Patience::Until(Instant::now() + SLICE),
         };
         match store.store.advise(id, range.clone(), advice, patience) {
-            Err(BidError::TimedOut { .. }) if cycles().wrapping_sub(start) < timeout_ticks => {
-                if store.is_closed() {
-                    return Err(Failure::CALLER);
-                }
-            }
+            // Closing releases all bids of the process: ours is unknown then, or elected because of that.
+            _ if store.is_closed() => return Err(Failure::CALLER),
+            Err(BidError::TimedOut { .. }) if cycles().wrapping_sub(start) < timeout_ticks => {}
             answer => return Ok(answer.map(|()| 0)?),
         }
     }

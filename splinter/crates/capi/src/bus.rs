@@ -12,6 +12,7 @@ use crate::shelf::Entry;
 use crate::values::deadline;
 use libc::c_int;
 use splinter::{PollableWatcher, WatchError, Watcher};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +40,8 @@ pub(crate) struct Bus {
 struct Ear {
     /// The program's: a duplicate of the watcher's own.
     fd: RawFd,
+    /// Of what `fd` was when it was opened.
+    identity: Option<Identity>,
     watcher: Fresh<Option<PollableWatcher>>,
     closed: AtomicBool,
 }
@@ -61,11 +64,34 @@ impl Bus {
     }
 }
 
+impl Drop for Bus {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// What a number leads to: a device and a file there. All descriptors of the kernel's own making have the same.
+type Identity = (libc::dev_t, libc::ino_t);
+
+fn identity(fd: RawFd) -> Option<Identity> {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: there is room for one record, which outlives the call.
+    if unsafe { libc::fstat(fd, stat.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: the call filled the record.
+    let stat = unsafe { stat.assume_init() };
+    Some((stat.st_dev, stat.st_ino))
+}
+
 impl Ear {
+    /// Closes the descriptor, unless the program did so behind the library's back: then the number may be another's.
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-        // SAFETY: the number is a duplicate that the program was given, and that it gives back with this.
-        unsafe { libc::close(self.fd) };
+        if identity(self.fd) == self.identity {
+            // SAFETY: the number is a duplicate that the program was given, and that it gives back with this.
+            unsafe { libc::close(self.fd) };
+        }
     }
 
     /// Takes what there is to hear. Tells whether there was anything.
@@ -84,14 +110,18 @@ impl Ear {
     }
 }
 
-/// Borrows what this process has of the bus. What a child inherited is left as it is, and never used.
-fn bus_of(store: &Entry) -> Taken<'_, Bus> {
+/// Borrows what this process has of an open store's bus. What a child inherited is left as it is, and never used.
+fn bus_of(store: &Entry) -> Result<Taken<'_, Bus>, Failure> {
     let mut bus = store.bus.take();
+    // Only now: who closes a store says so before it takes the bus, so that nothing is opened after it.
+    if store.is_closed() {
+        return Err(Failure::CALLER);
+    }
     if bus.generation != fork::generation() {
         std::mem::forget(std::mem::take(&mut *bus));
         bus.generation = fork::generation();
     }
-    bus
+    Ok(bus)
 }
 
 fn check_armed(store: &Entry) -> Result<(), Failure> {
@@ -99,14 +129,14 @@ fn check_armed(store: &Entry) -> Result<(), Failure> {
 }
 
 pub(crate) fn init(store: &Entry) -> Result<c_int, Failure> {
-    bus_of(store).listen(store)?;
+    bus_of(store)?.listen(store)?;
     store.store.set_flags(ARMED)?;
     Ok(0)
 }
 
 pub(crate) fn open(store: &Entry) -> Result<c_int, Failure> {
     check_armed(store)?;
-    let mut bus = bus_of(store);
+    let mut bus = bus_of(store)?;
     bus.listen(store)?;
     let watcher = store.store.watch_all()?.pollable()?;
     // SAFETY: the descriptor is the watcher's, which lives; the call takes no address.
@@ -116,7 +146,12 @@ pub(crate) fn open(store: &Entry) -> Result<c_int, Failure> {
             std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO),
         ));
     }
-    let ear = Ear { fd, watcher: Fresh::default(), closed: AtomicBool::new(false) };
+    let ear = Ear {
+        fd,
+        identity: identity(fd),
+        watcher: Fresh::default(),
+        closed: AtomicBool::new(false),
+    };
     *ear.watcher.take() = Some(watcher);
     // A number that is here already was closed by the program without a word.
     bus.ears.retain(|ear| ear.fd != fd);
@@ -126,7 +161,7 @@ pub(crate) fn open(store: &Entry) -> Result<c_int, Failure> {
 
 pub(crate) fn wait(store: &Entry, fd: c_int, timeout_ms: u64) -> Result<c_int, Failure> {
     check_armed(store)?;
-    let ear = bus_of(store).ears.iter().find(|ear| ear.fd == fd).cloned();
+    let ear = bus_of(store)?.ears.iter().find(|ear| ear.fd == fd).cloned();
     let ear = ear.ok_or(Failure::ARGUMENT)?;
     let end = deadline(timeout_ms);
     loop {
@@ -149,7 +184,7 @@ pub(crate) fn wait(store: &Entry, fd: c_int, timeout_ms: u64) -> Result<c_int, F
 }
 
 pub(crate) fn close(store: &Entry, fd: c_int) -> Result<(), Failure> {
-    let mut bus = bus_of(store);
+    let mut bus = bus_of(store)?;
     let place = bus.ears.iter().position(|ear| ear.fd == fd).ok_or(Failure::ARGUMENT)?;
     bus.ears.swap_remove(place).close();
     Ok(())
@@ -162,7 +197,7 @@ pub(crate) fn get_dirty(store: &Entry, mask: Out<'_, u64>, words: usize) -> Resu
         return Err(Failure::ARGUMENT);
     }
     let mut bits = [0_u64; SPLINTER_EVENT_BUS_MASK_WORDS];
-    let mut bus = bus_of(store);
+    let mut bus = bus_of(store)?;
     let Some(watcher) = bus.dirty.as_mut() else {
         mask.put_all(bits.into_iter().take(words))?;
         return Err(Failure::of(libc::ENODEV));

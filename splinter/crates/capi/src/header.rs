@@ -2,7 +2,7 @@
 //! holds the committed header against what is written here, and writes it anew when `SPLINTER_HEADER=write` is set.
 
 use crate::shapes::{
-    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, OPERATIONS, SLOT, SLOT_SNAPSHOT,
+    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, Operation, SLOT, SLOT_SNAPSHOT,
     SPLINTER_KEY_MAX,
 };
 use std::fmt::Write;
@@ -60,8 +60,17 @@ const BEGINNING: &str = r#"/* The C interface of splinter: a key-value, vector a
  *     ETIMEDOUT    it took too long                   EINVAL      an argument is out of bounds
  *     ENODEV       the event bus is not armed         EOPNOTSUPP  this store or this process cannot do that
  *     EPERM        the bid is another's               ENOTRECOVERABLE    the library is at fault
+ *     EROFS        the store is open for reading only
  *
  * or the kernel's errno, for a store that cannot be opened or created.
+ *
+ * A store of at most 64 MiB takes all its memory when it is created: ENOSPC is the answer then if there is not as much.
+ * A larger one, and one on a file system that cannot reserve, takes memory as it is touched: when /dev/shm or the disk is
+ * full then, the process gets SIGBUS.
+ *
+ * Each thread that writes has a writer of its own until it ends, up to a quarter of the writers that the store has room
+ * for (256 if it was created by these functions): more threads of one process take turns. Where all that there is room
+ * for are other processes', writing fails with ENOSPC.
  *
  * A process has one store of its own, which functions without a handle mean. Those with splinter_store_ before their
  * names take a handle, and do the same on any number of stores. Any thread may call any of them at any time, a forked
@@ -132,7 +141,8 @@ fn write() -> String {
     define(&mut out, "SPL_ORDER_ACCESSOR", "\".\"");
     flags(&mut out);
     out.push_str("\n/* The operations of splinter_integer_op. */\ntypedef enum {\n");
-    for (number, (name, _)) in OPERATIONS.iter().enumerate() {
+    for (number, operation) in Operation::ALL.into_iter().enumerate() {
+        let name = operation.name();
         writeln!(out, "    {name} = {number},").unwrap();
     }
     // C++98 and -pedantic want no comma at the end; nor does anything else.

@@ -18,10 +18,11 @@ pub(crate) const SECTIONS: [crate::header::Section; 11] =
 interface! { OPENING = "Opening and closing";
     /// Creates a store and makes it the process's own. A name is a store in /dev/shm; in the persistent library, and in
     /// programs compiled with SPLINTER_PERSISTENT, it is a path.
-    /// Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be.
+    /// Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be, ENOSPC if there is no memory for it.
     function splinter_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::own(Create, Plain, name, slots, len);
     /// Opens a store and makes it the process's own, in place of the one before it, which is closed.
-    /// Fails with ENOENT if there is none, EINVAL if it is not a store.
+    /// Fails with ENOENT if there is none, EINVAL if it is not a store. A store that may only be read is opened for reading,
+    /// as by all functions that open one, but on a node: what writes, bids or arms the event bus fails with EROFS then.
     function splinter_open(name: Text<'_>) -> c_int = |name| opening::own(Open, Plain, name, 0, 0);
     /// Opens a store, or creates it if there is none.
     function splinter_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::own(OpenOrCreate, Plain, name, slots, len);
@@ -30,7 +31,8 @@ interface! { OPENING = "Opening and closing";
     /// Opens a store with its memory on a NUMA node and makes it the process's own. Returns the store's address, which
     /// is that of its header, or NULL.
     function splinter_open_numa(name: Text<'_>, node: c_int) -> *mut c_void = |name, node| opening::own_on_node(Plain, name, node);
-    /// Closes the process's own store. Its name stays, until it is unlinked.
+    /// Closes the process's own store. Its name stays, until it is unlinked. Who waits for something of the store in
+    /// another thread is told within a moment: -2.
     function splinter_close() -> () = opening::close_own;
     /// Creates a store. Returns a handle, or NULL.
     function splinter_store_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::handle(Create, Plain, name, slots, len);
@@ -201,7 +203,8 @@ interface! { BUS = "The event bus: all changes of a store";
     /// Waits until something changed since the last wait on this descriptor, for ever with UINT64_MAX.
     /// Fails with ETIMEDOUT, ENODEV if the bus is not armed, EINVAL for a descriptor that is not its.
     pair splinter_event_bus_wait, splinter_store_event_bus_wait(fd: c_int, timeout_ms: u64) -> c_int = bus::wait;
-    /// Closes a descriptor; so does closing the store.
+    /// Closes a descriptor; so does closing the store. It is closed by these alone: after a close(2) the number may be
+    /// another's, which these would close. The library notices where that is a file, a pipe or a socket, not else.
     pair splinter_event_bus_close, splinter_store_event_bus_close(fd: c_int) -> () = bus::close;
     /// Fills a mask with a bit for each slot that changed since this was last asked, and forgets them. Slot n has bit n
     /// modulo the number of bits. Where too many changed to know which, all bits are set.

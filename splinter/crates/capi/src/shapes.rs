@@ -98,18 +98,54 @@ constants! {
     SPL_INTENT_DONTNEED: u8 = Intent::DontNeed as u8;
 }
 
-/// An operation's name, and what it is with an operand.
-type Operation = (&'static str, fn(u64) -> IntegerOp);
-
 /// The operations of `splinter_integer_op`, in the order of their numbers.
-pub(crate) const OPERATIONS: [Operation; 6] = [
-    ("SPL_OP_AND", IntegerOp::And),
-    ("SPL_OP_OR", IntegerOp::Or),
-    ("SPL_OP_XOR", IntegerOp::Xor),
-    ("SPL_OP_NOT", |_| IntegerOp::Not),
-    ("SPL_OP_INC", IntegerOp::Inc),
-    ("SPL_OP_DEC", IntegerOp::Dec),
-];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    And,
+    Or,
+    Xor,
+    Not,
+    Inc,
+    Dec,
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::And, Self::Or, Self::Xor, Self::Not, Self::Inc, Self::Dec];
+
+    /// Returns the operation of a number.
+    pub(crate) fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    }
+
+    /// Returns the name of its number in C.
+    #[cfg(test)]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::And => "SPL_OP_AND",
+            Self::Or => "SPL_OP_OR",
+            Self::Xor => "SPL_OP_XOR",
+            Self::Not => "SPL_OP_NOT",
+            Self::Inc => "SPL_OP_INC",
+            Self::Dec => "SPL_OP_DEC",
+        }
+    }
+
+    pub(crate) fn takes_operand(self) -> bool {
+        self != Self::Not
+    }
+
+    pub(crate) fn with(self, operand: u64) -> IntegerOp {
+        match self {
+            Self::And => IntegerOp::And(operand),
+            Self::Or => IntegerOp::Or(operand),
+            Self::Xor => IntegerOp::Xor(operand),
+            Self::Not => IntegerOp::Not,
+            Self::Inc => IntegerOp::Inc(operand),
+            Self::Dec => IntegerOp::Dec(operand),
+        }
+    }
+}
 
 /// Returns the type of which this is the bit.
 pub(crate) fn type_of_bit(bit: u16) -> Option<Type> {
@@ -269,7 +305,6 @@ mod tests {
 
     #[test]
     fn operations_are_numbered_in_order() {
-        let apply = |op: usize| OPERATIONS[op].1(6);
         let all = [
             IntegerOp::And(6),
             IntegerOp::Or(6),
@@ -278,6 +313,9 @@ mod tests {
             IntegerOp::Inc(6),
             IntegerOp::Dec(6),
         ];
-        assert!((0..6).all(|op| apply(op) == all[op]));
+        for (number, wanted) in (0..).zip(all) {
+            assert_eq!(Operation::from_number(number).unwrap().with(6), wanted);
+        }
+        assert!([-1, 6].into_iter().all(|number| Operation::from_number(number).is_none()));
     }
 }

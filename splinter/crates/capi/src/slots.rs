@@ -3,7 +3,7 @@
 use crate::args::{In, Out, SlotAt, Text};
 use crate::errno::Failure;
 use crate::shapes::{
-    OPERATIONS, SPL_SLOT_SYSTEM, SPL_TIME_ATIME, SPL_TIME_CTIME, Slot, SlotSnapshot, bit_of_type,
+    Operation, SPL_SLOT_SYSTEM, SPL_TIME_ATIME, SPL_TIME_CTIME, Slot, SlotSnapshot, bit_of_type,
     type_of_bit,
 };
 use crate::shelf::{self, Entry};
@@ -68,11 +68,9 @@ pub(crate) fn integer_op(
     mask: In<'_, c_void>,
 ) -> Result<c_int, Failure> {
     key.key()?;
-    let operation = usize::try_from(op).ok().and_then(|op| OPERATIONS.get(op));
-    let (name, operation) = operation.ok_or(Failure::ARGUMENT)?;
-    // Nothing is read for NOT, which needs no operand.
-    let operand = if *name == "SPL_OP_NOT" { 0 } else { mask.integer()? };
-    change(store, key, |writer, key| writer.integer(key, operation(operand)).map(drop))
+    let operation = Operation::from_number(op).ok_or(Failure::ARGUMENT)?;
+    let operand = if operation.takes_operand() { mask.integer()? } else { 0 };
+    change(store, key, |writer, key| writer.integer(key, operation.with(operand)).map(drop))
 }
 
 pub(crate) fn set_label(store: &Entry, key: Text<'_>, mask: u64) -> Result<c_int, Failure> {

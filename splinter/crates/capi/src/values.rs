@@ -138,9 +138,27 @@ pub(crate) fn deadline(timeout_ms: u64) -> Option<Instant> {
     Instant::now().checked_add(Duration::from_millis(timeout_ms)).filter(|_| timeout_ms != u64::MAX)
 }
 
+/// How long a wait sleeps at most before it looks whether the store was closed.
+const SLICE: Duration = Duration::from_millis(100);
+
 pub(crate) fn poll(store: &Entry, key: Text<'_>, timeout_ms: u64) -> Result<c_int, Failure> {
-    store.store.poll(key.key()?, deadline(timeout_ms))?;
-    Ok(0)
+    let (key, end) = (key.key()?, deadline(timeout_ms));
+    let epoch = match store.store.epoch(key) {
+        // It changes all the while.
+        Err(Error::Again) => return Ok(0),
+        answer => answer?,
+    };
+    loop {
+        let slice = Instant::now() + SLICE;
+        let is_last = end.is_some_and(|end| end <= slice);
+        match store.store.poll_after(key, epoch, if is_last { end } else { Some(slice) }) {
+            // It was there, so that it was removed is the change.
+            Ok(_) | Err(Error::NotFound) => return Ok(0),
+            Err(Error::TimedOut) if store.is_closed() => return Err(Failure::CALLER),
+            Err(Error::TimedOut) if !is_last => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 pub(crate) fn raw_ptr(

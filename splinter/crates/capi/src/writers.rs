@@ -1,6 +1,6 @@
 //! The writers of an open store. A writer holds one of the store's lanes and serves one thread at a time; C programs
-//! know neither. Each thread that writes gets a writer of its own, which goes when the thread ends; where the lanes do
-//! not suffice, threads take turns.
+//! know neither. Each thread that writes gets a writer of its own, which goes when the thread ends; where a process has
+//! more threads than its share of the lanes, threads take turns.
 
 use crate::errno::Failure;
 use crate::fork::{Fresh, Taken};
@@ -12,9 +12,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[repr(align(128))]
 struct Desk(Fresh<Option<Box<Writer>>>);
 
+/// What part of a store's lanes one process takes at most by one open store: threads that wrote once and then sleep keep
+/// their writers, and must not keep all other processes from writing.
+const SHARE: u32 = 4;
+
 /// The writers of one open store.
 pub(crate) struct Writers {
-    /// As many as the store has lanes. The threads of the process have numbers, and each begins to look at its own.
+    /// As many as the process may have lanes. The threads of the process have numbers, and each begins to look at its own.
     desks: Box<[Desk]>,
     closed: AtomicBool,
 }
@@ -23,7 +27,7 @@ impl Writers {
     /// Makes room for the writers of a store with `lanes` lanes.
     pub(crate) fn new(lanes: u32) -> Self {
         Self {
-            desks: (0..lanes).map(|_| Desk::default()).collect(),
+            desks: (0..(lanes / SHARE).max(1)).map(|_| Desk::default()).collect(),
             closed: AtomicBool::new(false),
         }
     }
@@ -167,18 +171,19 @@ mod tests {
     }
 
     #[test]
-    fn more_threads_than_lanes_take_turns_and_a_store_without_a_lane_refuses() {
-        let geometry = Geometry { slots: 8, lanes: 2, ..Geometry::default() };
+    fn more_threads_than_a_share_of_the_lanes_take_turns_and_a_store_without_a_lane_refuses() {
+        let geometry = Geometry { slots: 8, lanes: 8, ..Geometry::default() };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
-        let writers = Writers::new(2);
+        let writers = Writers::new(8);
         let set = |thread| writers.with(&store, thread, |writer| writer.set("key", b"value"));
         assert!((0..6).all(|thread| set(thread).is_ok()));
-        // Both lanes are ours: another process finds none, and we find ours again.
+        // Two lanes are ours: other processes find all others, and we find ours again.
+        let mut others: Vec<_> = (0..6).map(|_| store.writer().unwrap()).collect();
         assert!(matches!(store.writer(), Err(StoreError::NoLane { .. })));
         assert!(set(5).is_ok());
         writers.leave(0);
         writers.leave(1);
-        let others = (store.writer().unwrap(), store.writer().unwrap());
+        others.extend([store.writer().unwrap(), store.writer().unwrap()]);
         assert_eq!(set(3), Err(Failure::of(libc::ENOSPC)));
         drop(others);
         assert_eq!(set(3), Ok(()));

@@ -312,6 +312,41 @@ fn thirty_two_threads_use_one_store_while_it_is_opened_and_closed() {
 }
 
 #[test]
+fn closing_a_store_ends_all_waits_and_leaves_nothing_open() {
+    holds("tests/c/closing.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
+}
+
+#[test]
+fn a_store_for_which_there_is_no_memory_is_refused_when_it_is_created() {
+    let program = Program::compile("tests/c/limits.c", Language::C, &[], MEMORY).unwrap();
+    // In a mount namespace of its own, as a container has.
+    let unshare = |script: &str| {
+        let mut command = Command::new("unshare");
+        let mount = "mount -t tmpfs -o size=300k none /dev/shm || exit 77";
+        command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
+        let program = program.command(&["full", "full"]);
+        command.arg("sh").arg(program.get_program()).args(program.get_args());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    if !unshare("true").output().is_ok_and(|output| output.status.success()) {
+        return skipped("a full /dev/shm: no unshare, or no namespaces for this user");
+    }
+    let running = Running(Some(unshare("exec \"$@\"").spawn().unwrap()));
+    assert_eq!(running.end(), "held\n");
+}
+
+#[test]
+fn who_may_only_read_a_store_has_it_opened_for_reading() {
+    holds("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["readable"]);
+}
+
+#[test]
+fn threads_that_wrote_and_sleep_keep_no_other_process_from_writing() {
+    holds("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["asleep"]);
+}
+
+#[test]
 fn two_processes_and_forked_children_share_a_store() {
     holds("tests/c/processes.c", Language::C, &[], MEMORY, &Name::shared(), &["first"]);
 }

@@ -1,0 +1,186 @@
+/* A store that is closed while threads wait for something of it, or open descriptors. The argument is a name that
+ * nobody else has. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+
+enum { OPENERS = 4, CYCLES = 100 };
+
+static const char *name;
+static int bus;
+static volatile int busy = 1;
+
+static void *poll_for_ever(void *arg)
+{
+    (void)arg;
+    FAILS(splinter_poll("key", UINT64_MAX), -2, EINVAL);
+    return NULL;
+}
+
+static void *listen_for_ever(void *arg)
+{
+    (void)arg;
+    FAILS(splinter_event_bus_wait(bus, UINT64_MAX), -2, EINVAL);
+    return NULL;
+}
+
+static void *bid_for_ever(void *arg)
+{
+    (void)arg;
+    FAILS(splinter_madvise(2, NULL, 0, 0, UINT64_MAX), -2, EINVAL);
+    return NULL;
+}
+
+/* How many threads of the process sleep, as the kernel tells it; -1 where it does not. */
+static int sleepers(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    int count = 0;
+
+    if (tasks == NULL) {
+        return -1;
+    }
+    while ((task = readdir(tasks)) != NULL) {
+        char path[300], line[256];
+        FILE *file;
+        snprintf(path, sizeof(path), "/proc/self/task/%s/stat", task->d_name);
+        file = fopen(path, "r");
+        if (file == NULL) {
+            continue;
+        }
+        if (fgets(line, sizeof(line), file) != NULL) {
+            const char *state = strrchr(line, ')');
+            count += state != NULL && state[1] == ' ' && state[2] == 'S';
+        }
+        fclose(file);
+    }
+    closedir(tasks);
+    return count;
+}
+
+static void waits_end(void)
+{
+    void *(*waits[])(void *) = {poll_for_ever, listen_for_ever, bid_for_ever};
+    pthread_t threads[3];
+    int looks = 0;
+
+    CHECK(splinter_create(name, 64, 64) == 0);
+    CHECK(splinter_event_bus_init() == 0);
+    bus = splinter_event_bus_open();
+    CHECK(bus >= 0);
+    CHECK(splinter_set("key", "x", 1) == 0);
+    CHECK(splinter_event_bus_wait(bus, 1000) == 0);
+    /* Another's bid is elected, so that ours waits. */
+    CHECK(splinter_shard_claim(1, SPL_INTENT_WILLNEED, 9, UINT64_MAX) == 0);
+    CHECK(splinter_shard_claim(2, SPL_INTENT_WILLNEED, 1, UINT64_MAX) == 0);
+    for (int number = 0; number < 3; number++) {
+        CHECK(pthread_create(&threads[number], NULL, waits[number], NULL) == 0);
+    }
+    /* Until they have begun to wait, as far as can be told. */
+    while (sleepers() < 3 && looks++ < 10000) {
+        usleep(1000);
+    }
+    splinter_close();
+    for (int number = 0; number < 3; number++) {
+        CHECK(pthread_join(threads[number], NULL) == 0);
+    }
+}
+
+static void *remove_later(void *arg)
+{
+    (void)arg;
+    usleep(300000);
+    CHECK(splinter_unset("key") == 1);
+    return NULL;
+}
+
+static void polls_that_sleep_twice_still_hear(void)
+{
+    pthread_t thread;
+    CHECK(splinter_open(name) == 0);
+    FAILS(splinter_poll("key", 250), -1, ETIMEDOUT);
+    CHECK(pthread_create(&thread, NULL, remove_later, NULL) == 0);
+    CHECK(splinter_poll("key", UINT64_MAX) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    FAILS(splinter_poll("key", UINT64_MAX), -1, ENOENT);
+    splinter_close();
+}
+
+static void *open_on(void *arg)
+{
+    (void)arg;
+    while (busy) {
+        int fd;
+        (void)splinter_event_bus_init();
+        fd = splinter_event_bus_open();
+        if (fd >= 0) {
+            (void)splinter_event_bus_wait(fd, 0);
+            splinter_event_bus_close(fd);
+        }
+    }
+    return NULL;
+}
+
+static int descriptors(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        count += fcntl(fd, F_GETFD) >= 0;
+    }
+    return count;
+}
+
+static void nothing_is_left_open(void)
+{
+    pthread_t threads[OPENERS];
+    int before = descriptors();
+
+    CHECK(splinter_open(name) == 0);
+    for (int number = 0; number < OPENERS; number++) {
+        CHECK(pthread_create(&threads[number], NULL, open_on, NULL) == 0);
+    }
+    for (int cycle = 0; cycle < CYCLES; cycle++) {
+        sched_yield();
+        splinter_close();
+        CHECK(splinter_open(name) == 0);
+    }
+    busy = 0;
+    for (int number = 0; number < OPENERS; number++) {
+        CHECK(pthread_join(threads[number], NULL) == 0);
+    }
+    splinter_close();
+    CHECK(descriptors() == before);
+}
+
+/* A program that closes the descriptor by itself, and uses its number for something else. */
+static void a_number_that_is_another_file_stays(void)
+{
+    int fd, pipes[2];
+    CHECK(splinter_open(name) == 0);
+    CHECK(splinter_event_bus_init() == 0);
+    fd = splinter_event_bus_open();
+    CHECK(fd >= 0 && pipe(pipes) == 0);
+    CHECK(dup2(pipes[1], fd) == fd);
+    splinter_close();
+    CHECK(write(fd, "x", 1) == 1);
+    CHECK(close(fd) == 0 && close(pipes[0]) == 0 && close(pipes[1]) == 0);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 2);
+    name = argv[1];
+    alarm(240);
+    waits_end();
+    polls_that_sleep_twice_still_hear();
+    nothing_is_left_open();
+    a_number_that_is_another_file_stays();
+    puts("held");
+    return 0;
+}
