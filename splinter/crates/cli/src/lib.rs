@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod failure;
 mod fatal;
 pub mod interchange;
+pub mod interrupt;
 pub mod invocation;
 pub mod manual;
 pub mod output;

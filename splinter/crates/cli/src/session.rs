@@ -3,6 +3,7 @@
 
 use crate::command::text;
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
 use crate::invocation::Invocation;
 use crate::output::{Format, shown};
 use rustyline::history::{FileHistory, History};
@@ -12,8 +13,6 @@ use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,8 +36,8 @@ pub struct Session {
     pub is_interactive: bool,
     /// Whether the commands come from standard input, which then has no value to give.
     pub reads_commands: bool,
-    /// Set when Ctrl-C was pressed while a command ran.
-    pub interrupt: Arc<AtomicBool>,
+    /// Whether Ctrl-C was pressed while a command ran.
+    pub interrupt: Interrupt,
     /// Where the prompt keeps its history, if anywhere.
     pub history_file: Option<PathBuf>,
     /// The lines entered at the prompt, earlier sessions' first; none until they are asked for or entered.
@@ -64,7 +63,7 @@ impl Session {
             out: Box::new(BufWriter::new(io::stdout())),
             is_interactive: false,
             reads_commands: false,
-            interrupt: Arc::default(),
+            interrupt: Interrupt::default(),
             history_file: invocation
                 .history_file
                 .clone()
@@ -168,7 +167,7 @@ impl Session {
 
     /// Tells whether Ctrl-C was pressed while this command ran.
     pub fn is_interrupted(&self) -> bool {
-        self.interrupt.load(Ordering::Relaxed)
+        self.interrupt.is_pressed()
     }
 
     /// Returns the lines entered at the prompt, the oldest first.
