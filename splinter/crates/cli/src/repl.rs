@@ -98,9 +98,15 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
         let line = editor.readline(&format!("{} # ", printable(&name)));
         session.interrupt.listen();
         match line {
-            Ok(line) => {
-                keeper.keep(&line, session, &mut editor);
-                tell(execute(session, line.as_bytes()))?;
+            // What was pasted may be several.
+            Ok(lines) => {
+                for line in lines.split('\n') {
+                    keeper.keep(line, session, &mut editor);
+                    tell(execute(session, line.as_bytes()))?;
+                    if session.is_interrupted() {
+                        break;
+                    }
+                }
             }
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {

@@ -97,6 +97,28 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
 }
 
 #[test]
+fn lines_typed_ahead_or_pasted_are_commands_each() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    for kind in ["dumb", "xterm-256color"] {
+        let mut terminal =
+            Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
+        terminal.find(" # ");
+        terminal.type_in("set f 4\rset g 5\rset h 6\runset f g h\ruuid --help\r");
+        terminal.find("usage: uuid");
+        if kind != "dumb" {
+            terminal.type_in("\x1b[200~set f 7\rset g 8\x1b[201~\rget g --json\r");
+            terminal.find("\"8\"\n");
+            terminal.type_in("get f --json\r");
+            terminal.find("\"7\"\n");
+        }
+        // Had one of them been lost, unset would have told of it.
+        assert!(!terminal.seen.contains("there is no key"), "{}", terminal.seen);
+        leave(terminal);
+    }
+}
+
+#[test]
 fn a_prompt_needs_no_home_and_no_place_for_its_history() {
     let bench = Bench::new();
     let locked = bench.folder.join("locked");
