@@ -51,7 +51,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(invocation: &Invocation) -> Result<(), Failure> {
-    fatal::prepare();
+    fatal::prepare(&invocation.name);
     let mut session = Session::new(invocation);
     match &invocation.task {
         Task::Version => writeln!(session.out, "{} version {BUILD}", invocation.name)?,

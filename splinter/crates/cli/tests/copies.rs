@@ -317,6 +317,6 @@ fn a_copy_that_finds_no_room_leaves_nothing_behind() {
             .unwrap();
     let (out, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
     assert_eq!(String::from_utf8_lossy(&out), "1\n", "{error}");
-    assert!(error.starts_with("splinter: the store's memory cannot be had: "), "{error}");
+    assert!(error.starts_with("splinterctl: the store's memory cannot be had: "), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
 }

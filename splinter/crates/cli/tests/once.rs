@@ -502,7 +502,7 @@ fn memory_that_cannot_be_had_is_one_line_and_no_crash() {
     std::fs::File::options().write(true).open(path).unwrap().set_len(0).unwrap();
     stdin.write_all(b"get k\n").unwrap();
     let told = told(finish(script));
-    let said = "splinter: the store's memory cannot be had: ";
+    let said = "splinterp_cli: the store's memory cannot be had: ";
     assert!(told.code == Some(1) && told.err.starts_with(said), "{told:?}");
 }
 
@@ -521,17 +521,21 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
     if !is_there || full("true").code != Some(0) {
         return common::skipped("a full /dev/shm: no unshare, or no namespaces for this user");
     }
+    // One of usual size is not made, rather than made and never filled.
+    let told = full("splinterctl init a; ls /dev/shm");
+    assert!(told.err.starts_with("splinterctl: init: cannot reserve the memory of"), "{told:?}");
+    assert!(told.err.lines().count() == 1 && told.out.is_empty(), "{told:?}");
     let told = full("splinterctl init a --lanes 1000");
     let line = "splinterctl: init: cannot reserve the memory of /dev/shm/a: No space left on device (os error 28); \
                 free some room there, or make the store smaller\n";
     assert_eq!((told.code, told.err.as_str()), (Some(1), line));
-    // It fits at first, and then it does not.
-    let fill = "splinterctl init a --slots 64 --dim 0 --lanes 2 && i=0; \
+    // A large one fits at first, and then it does not.
+    let fill = "splinterctl init a --slots 64 --max-value 1048576 --dim 0 --lanes 2 && i=0; \
                 while splinterctl -u a set key$i --file value; do i=$((i + 1)); done; \
                 splinterctl -u a get key0 --raw | wc -c";
     file(&bench.folder, "value", [b'x'; 4096]);
     let told = full(fill);
-    let said = "splinter: the store's memory cannot be had: /dev/shm or the disk is full";
+    let said = "splinterctl: the store's memory cannot be had: /dev/shm or the disk is full";
     assert!(told.err.starts_with(said) && told.err.lines().count() == 1, "{told:?}");
     // What was there before can be read.
     assert!(told.out.ends_with(b"4096\n"), "{told:?}");
