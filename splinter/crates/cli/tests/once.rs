@@ -179,7 +179,7 @@ fn values_are_bytes_from_the_line_from_standard_input_or_from_a_file() {
     let plain = bench.ctl(&store, &["get", "piped"]);
     assert_eq!(plain.out, [b"256:", &all[..], b"\n"].concat());
     let listed = bench.ctl(&store, &["list"]);
-    let row = b"\xff key\x01 | 2 | 1\n";
+    let row = b"\xff key\\x01 | 2 | 1\n";
     assert!(listed.out.windows(row.len()).any(|part| part == row));
     let json = bench.good(&store, &["list", "--json"]);
     assert!(json.contains(r#"{"base64":"/yBrZXkB"}"#), "{json}");
@@ -482,6 +482,24 @@ fn purging_leaves_nothing_of_what_was_overwritten() {
     assert_eq!(bench.good(&store, &["purge", "--json"]), "{\"slots\":1}\n");
     wait_until("the secret to be gone", || !holds());
     assert_eq!(bench.good(&store, &["get", "k"]), "1:x\n");
+}
+
+#[test]
+fn a_key_with_control_characters_is_listed_and_watched_without_them() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    bench.good(&store, &["set", "a\x1b[2J\nb", "v"]);
+    assert!(bench.good(&store, &["list"]).ends_with("\na\\x1b[2J\\nb | 2 | 1\n"));
+    assert_eq!(bench.good(&store, &["list", "--raw"]), "a\x1b[2J\nb\n");
+    let mut watch = bench.command("splinterctl");
+    watch
+        .args(["-u", &store, "watch", "--all", "--oneshot"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let watch = watch.spawn().unwrap();
+    wait_until_asleep(watch.id());
+    bench.good(&store, &["set", "a\x1b[2J\nb", "w"]);
+    assert_eq!(told(finish(watch)).good(), "a\\x1b[2J\\nb 1:w\n");
 }
 
 #[test]
