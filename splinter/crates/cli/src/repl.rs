@@ -101,6 +101,9 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
             // What was pasted may be several.
             Ok(lines) => {
                 for line in lines.split('\n') {
+                    if matches!(line.trim(), "quit" | "exit") {
+                        return Ok(());
+                    }
                     keeper.keep(line, session, &mut editor);
                     tell(execute(session, line.as_bytes()))?;
                     if session.is_interrupted() {

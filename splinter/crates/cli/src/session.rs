@@ -5,7 +5,7 @@ use crate::command::text;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::invocation::Invocation;
-use crate::output::{Format, shown};
+use crate::output::{Format, shown, write_json};
 use rustyline::history::{FileHistory, History};
 use splinter::{Error, Key, Location, Store, StoreError, Writer};
 use std::cell::OnceCell;
@@ -163,6 +163,17 @@ impl Session {
         let store = self.store()?;
         let is_busy = |error: &StoreError| matches!(error, StoreError::NoLane { .. });
         Ok(retried(|| store.writer(), is_busy)?)
+    }
+
+    /// Answers in JSON, if that is asked for; else what was done needs no words.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn answer(&mut self, answer: &serde_json::Value) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            write_json(&mut self.out, answer)?;
+        }
+        Ok(())
     }
 
     /// Tells whether Ctrl-C was pressed while this command ran.

@@ -503,6 +503,38 @@ fn a_key_with_control_characters_is_listed_and_watched_without_them() {
 }
 
 #[test]
+fn what_changes_something_answers_in_json_when_asked() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    bench.good(&store, &["set", "k", "v"]);
+    for (words, answer) in [
+        ("label k 0x3", r#"{"added":3,"key":"k"}"#),
+        ("label k 0x1 --remove", r#"{"key":"k","removed":1}"#),
+        ("bind k 7", r#"{"bound":true,"group":7,"key":"k"}"#),
+        ("bind --label 2 7 --remove", r#"{"bound":false,"group":7,"labels":2}"#),
+        ("type k JSON", r#"{"key":"k","type":"JSON"}"#),
+        ("orders set t a b", r#"{"base":"t","orders":2}"#),
+        ("bump k", r#"{"bumped":true,"key":"k"}"#),
+        ("retrain k", r#"{"key":"k","retrained":true}"#),
+        ("config av full", r#"{"scrub":"full"}"#),
+        ("config flags 5", r#"{"flags":5}"#),
+    ] {
+        let words: Vec<&str> = ["--json"].into_iter().chain(words.split(' ')).collect();
+        assert_eq!(bench.good(&store, &words), format!("{answer}\n"));
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_one_in_an_import_is_a_failure_and_no_mistake() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    for key in [String::new(), "k".repeat(100)] {
+        file(&bench.folder, "keys", format!("{{\"key\":\"{key}\",\"value\":\"v\"}}\n"));
+        assert_eq!(bench.ctl(&store, &["import", "keys"]).code, Some(1));
+    }
+}
+
+#[test]
 fn memory_that_cannot_be_had_is_one_line_and_no_crash() {
     // As on a full disk: what is touched is not there.
     let bench = Bench::new();

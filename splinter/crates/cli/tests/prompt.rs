@@ -119,6 +119,17 @@ fn lines_typed_ahead_or_pasted_are_commands_each() {
 }
 
 #[test]
+fn quit_and_exit_end_the_prompt() {
+    let bench = Bench::new();
+    for word in ["quit", "exit"] {
+        let mut terminal = Terminal::start(&mut bench.command("splinter_cli"), "xterm");
+        terminal.find(" # ");
+        terminal.type_in(format!("{word}\r"));
+        assert_eq!(terminal.end().0, Some(0));
+    }
+}
+
+#[test]
 fn a_prompt_needs_no_home_and_no_place_for_its_history() {
     let bench = Bench::new();
     let locked = bench.folder.join("locked");
