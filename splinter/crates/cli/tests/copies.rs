@@ -271,7 +271,7 @@ fn what_cannot_be_imported_is_told_with_its_place() {
         let error = bad(1, rig.fed(&["import", "-"], input.as_bytes()));
         assert!(error.starts_with("splinterctl: import: ") && error.contains(why), "{error}");
     }
-    let error = bad(2, rig.fed(&["import", "-"], b"{\"key\":\"\",\"value\":\"v\"}"));
+    let error = bad(1, rig.fed(&["import", "-"], b"{\"key\":\"\",\"value\":\"v\"}"));
     assert!(error.contains("the key is empty"), "{error}");
     assert!(rig.bad(1, &["import", "missing"]).contains("cannot read \"missing\""));
     assert!(rig.bad(2, &["import"]).contains("FILE is missing"));

@@ -464,7 +464,14 @@ fn identifiers_differ_and_are_stored_on_request() {
     assert_ne!(first, second);
     let stored = bench.good(&store, &["uuid", "id"]);
     assert_eq!(bench.good(&store, &["get", "id", "--raw"]), stored.trim_end());
-    assert!(bench.good(&store, &["caps"]).contains("\nkey_bytes: 63\n"));
+    let caps = bench.good(&store, &["caps"]);
+    assert!(caps.contains("\nkey_bytes: 63\n"));
+    let nodes = caps.lines().find_map(|line| line.strip_prefix("numa_nodes: ")).unwrap();
+    let count = |list: &str| list.trim_end_matches(')').split(' ').count().to_string();
+    assert!(
+        nodes.split_once(" (").map_or(nodes == "none", |(n, list)| n == count(list)),
+        "{nodes}"
+    );
 }
 
 #[test]
@@ -514,6 +521,7 @@ fn what_changes_something_answers_in_json_when_asked() {
         ("bind --label 2 7 --remove", r#"{"bound":false,"group":7,"labels":2}"#),
         ("type k JSON", r#"{"key":"k","type":"JSON"}"#),
         ("orders set t a b", r#"{"base":"t","orders":2}"#),
+        ("send m hello", r#"{"key":"m","value_length":5}"#),
         ("bump k", r#"{"bumped":true,"key":"k"}"#),
         ("retrain k", r#"{"key":"k","retrained":true}"#),
         ("config av full", r#"{"scrub":"full"}"#),
