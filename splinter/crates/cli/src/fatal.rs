@@ -10,14 +10,19 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-const MESSAGE: &[u8] = b"splinter: the store's memory cannot be had: /dev/shm or the disk is full, or the file was cut \
-short; free some room there, or use a copy that is whole\n";
+const MESSAGE: &str = "the store's memory cannot be had: /dev/shm or the disk is full, or the file was cut short; free some \
+room there, or use a copy that is whole";
+
+/// The line that is said, after the name of the program. It is made before it is needed: a handler can make nothing.
+static LINE: OnceLock<String> = OnceLock::new();
 
 /// Has the program end with one line and exit code 1 when memory cannot be had, instead of by the signal. What was being
 /// written is taken over by whoever wants it next, as with any death.
-pub(crate) fn prepare() {
+pub(crate) fn prepare(program: &str) {
+    LINE.get_or_init(|| format!("{program}: {MESSAGE}\n"));
     let action = SigAction::new(SigHandler::Handler(end), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler calls nothing but unlink, write and _exit, which POSIX allows there.
     let set = unsafe { sigaction(Signal::SIGBUS, &action) };
@@ -47,8 +52,9 @@ extern "C" fn end(_: libc::c_int) {
         // SAFETY: the name was made from a CString, which is never freed; unlink may be called in a handler.
         let _ = unsafe { libc::unlink(unfinished) };
     }
-    // SAFETY: the message is a constant of that length; that not all of it was written changes nothing.
-    let _ = unsafe { libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len()) };
+    let line = LINE.get().map_or("", String::as_str);
+    // SAFETY: the line is never changed, and has that length; that not all of it was written changes nothing.
+    let _ = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
     // SAFETY: _exit takes any number, and does not return.
     unsafe { libc::_exit(1) }
 }

@@ -175,25 +175,32 @@ impl Entry {
     }
 }
 
-/// Sets a key to bytes and to a type. Text that is given a type becomes a number, and a number given another becomes text:
-/// so the key has the type before it has the bytes, which stay as they are.
+/// Sets a key to bytes and to a type. Others see the value that was there, or this one, and nothing else: bytes are set
+/// before their type, which leaves them as they are. What becomes a `BIGUINT` is for a moment the number that its bytes are
+/// read as; where they are none, it is 0.
 fn put_bytes(writer: &mut Writer, key: &[u8], kind: Type, value: &[u8]) -> Result<(), Error> {
-    if value.len() as u64 > writer.geometry().max_value_len {
-        return Err(Error::ValueTooLong);
-    }
-    match patiently(|| writer.snapshot(key)) {
-        Ok(now) if now.kind == kind => {}
-        Err(Error::NotFound) if kind == Type::Void => {}
-        Ok(_) | Err(Error::NotFound) if kind == Type::BigUint => {
-            patiently(|| writer.set_u64(key, 0))?;
-        }
-        Ok(_) | Err(Error::NotFound) => {
-            patiently(|| writer.set(key, b""))?;
-            patiently(|| writer.set_type(key, kind))?;
-        }
+    let before = match patiently(|| writer.snapshot(key)) {
+        Ok(now) => Some(now.kind),
+        Err(Error::NotFound) => None,
         Err(error) => return Err(error),
+    };
+    if kind == Type::BigUint && before != Some(kind) {
+        if value.len() as u64 > writer.geometry().max_value_len {
+            return Err(Error::ValueTooLong);
+        }
+        patiently(|| writer.set_u64(key, as_number(value)))?;
     }
-    patiently(|| writer.set(key, value))
+    patiently(|| writer.set(key, value))?;
+    if before.unwrap_or_default() != kind && kind != Type::BigUint {
+        patiently(|| writer.set_type(key, kind))?;
+    }
+    Ok(())
+}
+
+/// Reads bytes as a store reads those of a `BIGUINT`: eight are the number itself, others its digits.
+fn as_number(value: &[u8]) -> u64 {
+    let digits = || std::str::from_utf8(value).ok()?.parse().ok();
+    value.try_into().map_or_else(|_| digits().unwrap_or_default(), u64::from_le_bytes)
 }
 
 /// Lists the bits of a mask, the lowest first.
@@ -259,6 +266,9 @@ fn number<T: TryFrom<u64> + Default>(fields: &Map<String, Value>, name: &str) ->
 mod tests {
     use super::*;
     use splinter::{Config, Geometry, Store};
+    use std::collections::BTreeSet;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
 
     fn entry(held: Held, kind: Type) -> Entry {
         let (labels, groups, flags) = (1 << 63 | 1, 1 << 5, 0xffff);
@@ -309,6 +319,44 @@ mod tests {
                 assert_eq!(Entry::from(store.content(&entry.key).unwrap()), entry);
             }
         }
+    }
+
+    #[test]
+    fn readers_see_the_value_before_or_the_one_after_and_nothing_else() {
+        let geometry = Geometry { slots: 4, max_value_len: 16, vector_dim: 2, lanes: 1 };
+        let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
+        let with = |held, kind| Entry { vector: vec![], ..entry(held, kind) };
+        let bytes = |bytes: &[u8]| Held::Bytes(bytes.to_vec());
+        let number = u64::from_le_bytes(*b"12345678");
+        let entries = [
+            with(bytes(b"text"), Type::VarText),
+            with(bytes(b"{}"), Type::Json),
+            with(Held::Number(number), Type::BigUint),
+            with(bytes(b"bytes"), Type::Binary),
+            with(bytes(b"12345678"), Type::BigUint),
+            with(bytes(b"plain"), Type::Void),
+        ];
+        let known: [&[u8]; 5] = [b"text", b"{}", b"12345678", b"bytes", b"plain"];
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut seen = BTreeSet::new();
+                while !is_over.load(Ordering::Relaxed) {
+                    seen.extend(store.content(&entries[0].key).ok().map(|content| content.value));
+                }
+                seen
+            });
+            let mut writer = store.writer().unwrap();
+            for _ in 0..2000 {
+                entries.iter().for_each(|entry| entry.put(&mut writer).unwrap());
+                // Made anew every time.
+                writer.unset(&entries[0].key).unwrap();
+            }
+            is_over.store(true, Ordering::Relaxed);
+            for seen in reader.join().unwrap() {
+                assert!(known.contains(&seen.as_slice()), "{:?}", String::from_utf8_lossy(&seen));
+            }
+        });
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod failure;
 mod fatal;
 pub mod interchange;
+pub mod interrupt;
 pub mod invocation;
 pub mod manual;
 pub mod output;
@@ -50,7 +51,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(invocation: &Invocation) -> Result<(), Failure> {
-    fatal::prepare();
+    fatal::prepare(&invocation.name);
     let mut session = Session::new(invocation);
     match &invocation.task {
         Task::Version => writeln!(session.out, "{} version {BUILD}", invocation.name)?,

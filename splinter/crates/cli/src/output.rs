@@ -3,7 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::io::{self, Write};
+use std::str::Utf8Chunk;
 
 /// How a command's answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +74,33 @@ pub fn shown(bytes: &[u8]) -> String {
     text
 }
 
+/// Shows a name in a list: as it is, unless it holds control characters, which a terminal would obey. Then these and `\\` are
+/// escapes, as a line at the prompt takes them between double quotes.
+pub fn listed(name: &[u8]) -> Cow<'_, [u8]> {
+    let controls = |chunk: Utf8Chunk<'_>| chunk.valid().chars().any(char::is_control);
+    if !name.utf8_chunks().any(controls) {
+        return Cow::Borrowed(name);
+    }
+    let mut safe = Vec::new();
+    for chunk in name.utf8_chunks() {
+        for char in chunk.valid().chars() {
+            let mut bytes = [0; 4];
+            let bytes = char.encode_utf8(&mut bytes).as_bytes();
+            match char {
+                '\\' | '\n' | '\t' => safe.extend(bytes[0].escape_ascii()),
+                _ if char.is_control() => {
+                    safe.extend(
+                        bytes.iter().flat_map(|byte| format!("\\x{byte:02x}").into_bytes()),
+                    );
+                }
+                _ => safe.extend(bytes),
+            }
+        }
+        safe.extend(chunk.invalid());
+    }
+    Cow::Owned(safe)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +128,14 @@ mod tests {
     fn names_in_messages_are_one_line_whatever_they_hold() {
         assert_eq!(shown("käse".as_bytes()), "\"käse\"");
         assert_eq!(shown(b"a\n\"\xff\x1b"), "\"a\\n\\\"\\xff\\u{1b}\"");
+    }
+
+    #[test]
+    fn names_in_lists_are_as_they_are_but_for_what_a_terminal_would_obey() {
+        for plain in [&b"plain"[..], "k\u{e4}se \\n".as_bytes(), b"\xff\\"] {
+            assert_eq!(&*listed(plain), plain);
+        }
+        assert_eq!(&*listed(b"\x1b[2J\\\n\xff"), b"\\x1b[2J\\\\\\n\xff");
+        assert_eq!(&*listed("\u{9b}".as_bytes()), b"\\xc2\\x9b");
     }
 }

@@ -20,13 +20,9 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// The prompt's name for no store.
 const NO_STORE: &str = "no-conn";
-/// SIGINT, which Ctrl-C sends: POSIX.
-const SIGINT: i32 = 2;
 
 /// Reads commands until there are no more: from a prompt if there is a terminal, else as a script.
 ///
@@ -81,14 +77,11 @@ fn execute(session: &mut Session, line: &[u8]) -> Result<(), Failure> {
 fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure> {
     let terminal = |error: ReadlineError| Failure::new(format!("cannot use the terminal: {error}"));
     session.is_interactive = true;
-    // While a command runs, Ctrl-C ends that, and a second one the program; at the prompt, where the flag is set and the
-    // editor may leave the keys to the terminal, the first.
-    signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&session.interrupt))
-        .and_then(|_| signal_hook::flag::register(SIGINT, Arc::clone(&session.interrupt)))
-        .map_err(|error| Failure::io("prepare for Ctrl-C", &error))?;
     let config = Config::builder().completion_type(CompletionType::List);
     let config = config.history_ignore_space(true).build();
     let mut editor = Editor::<Guide, FileHistory>::with_config(config).map_err(terminal)?;
+    // Once the editor is there, which takes the signal for itself.
+    session.interrupt.catch().map_err(|error| Failure::io("prepare for Ctrl-C", &error))?;
     let mut keeper = Keeper::new(session, invocation, &mut editor);
     editor.set_helper(Some(Guide::default()));
     writeln!(session.out, "{} version {BUILD}", invocation.name)?;
@@ -101,13 +94,22 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
             guide.look(session);
         }
         let name = session.store_name().map_or(NO_STORE.into(), String::from_utf8_lossy);
-        session.interrupt.store(true, Ordering::Relaxed);
+        session.interrupt.leave();
         let line = editor.readline(&format!("{} # ", printable(&name)));
-        session.interrupt.store(false, Ordering::Relaxed);
+        session.interrupt.listen();
         match line {
-            Ok(line) => {
-                keeper.keep(&line, session, &mut editor);
-                tell(execute(session, line.as_bytes()))?;
+            // What was pasted may be several.
+            Ok(lines) => {
+                for line in lines.split('\n') {
+                    if matches!(line.trim(), "quit" | "exit") {
+                        return Ok(());
+                    }
+                    keeper.keep(line, session, &mut editor);
+                    tell(execute(session, line.as_bytes()))?;
+                    if session.is_interrupted() {
+                        break;
+                    }
+                }
             }
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {

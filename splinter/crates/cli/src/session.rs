@@ -3,8 +3,9 @@
 
 use crate::command::text;
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
 use crate::invocation::Invocation;
-use crate::output::{Format, shown};
+use crate::output::{Format, shown, write_json};
 use rustyline::history::{FileHistory, History};
 use splinter::{Error, Key, Location, Store, StoreError, Writer};
 use std::cell::OnceCell;
@@ -12,8 +13,6 @@ use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,8 +36,8 @@ pub struct Session {
     pub is_interactive: bool,
     /// Whether the commands come from standard input, which then has no value to give.
     pub reads_commands: bool,
-    /// Set when Ctrl-C was pressed while a command ran.
-    pub interrupt: Arc<AtomicBool>,
+    /// Whether Ctrl-C was pressed while a command ran.
+    pub interrupt: Interrupt,
     /// Where the prompt keeps its history, if anywhere.
     pub history_file: Option<PathBuf>,
     /// The lines entered at the prompt, earlier sessions' first; none until they are asked for or entered.
@@ -64,7 +63,7 @@ impl Session {
             out: Box::new(BufWriter::new(io::stdout())),
             is_interactive: false,
             reads_commands: false,
-            interrupt: Arc::default(),
+            interrupt: Interrupt::default(),
             history_file: invocation
                 .history_file
                 .clone()
@@ -166,9 +165,20 @@ impl Session {
         Ok(retried(|| store.writer(), is_busy)?)
     }
 
+    /// Answers in JSON, if that is asked for; else what was done needs no words.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn answer(&mut self, answer: &serde_json::Value) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            write_json(&mut self.out, answer)?;
+        }
+        Ok(())
+    }
+
     /// Tells whether Ctrl-C was pressed while this command ran.
     pub fn is_interrupted(&self) -> bool {
-        self.interrupt.load(Ordering::Relaxed)
+        self.interrupt.is_pressed()
     }
 
     /// Returns the lines entered at the prompt, the oldest first.

@@ -271,7 +271,7 @@ fn what_cannot_be_imported_is_told_with_its_place() {
         let error = bad(1, rig.fed(&["import", "-"], input.as_bytes()));
         assert!(error.starts_with("splinterctl: import: ") && error.contains(why), "{error}");
     }
-    let error = bad(2, rig.fed(&["import", "-"], b"{\"key\":\"\",\"value\":\"v\"}"));
+    let error = bad(1, rig.fed(&["import", "-"], b"{\"key\":\"\",\"value\":\"v\"}"));
     assert!(error.contains("the key is empty"), "{error}");
     assert!(rig.bad(1, &["import", "missing"]).contains("cannot read \"missing\""));
     assert!(rig.bad(2, &["import"]).contains("FILE is missing"));
@@ -317,6 +317,6 @@ fn a_copy_that_finds_no_room_leaves_nothing_behind() {
             .unwrap();
     let (out, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
     assert_eq!(String::from_utf8_lossy(&out), "1\n", "{error}");
-    assert!(error.starts_with("splinter: the store's memory cannot be had: "), "{error}");
+    assert!(error.starts_with("splinterctl: the store's memory cannot be had: "), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
 }

@@ -5,8 +5,6 @@ mod common;
 
 use common::terminal::Terminal;
 use common::{Bench, file, run, wait_until_asleep};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::os::unix::fs::PermissionsExt;
 
 /// Ends a program that has shown its prompt, as its first lines say.
@@ -81,26 +79,54 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
     let store = bench.init("s");
     bench.good(&store, &["set", "k", "v"]);
     let name = format!("{store} # ");
-    // These terminals are nobody's controlling ones, so the signal is sent as the kernel would.
-    let press = |terminal: &Terminal| {
-        let process = Pid::from_raw(i32::try_from(terminal.process()).unwrap());
-        kill(process, Signal::SIGINT).unwrap();
-    };
-    let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), "dumb");
-    terminal.find(&name);
-    for command in ["watch k", "watch --all", "poll k"] {
-        terminal.type_in(format!("{command}\n"));
-        wait_until_asleep(terminal.process());
-        press(&terminal);
+    // Where the editor has the keys, it reads the last one, too; else that one is a signal.
+    for (kind, end) in [("dumb", None), ("xterm", Some(0)), ("xterm-256color", Some(0))] {
+        let mut terminal =
+            Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
         terminal.find(&name);
+        for command in ["watch k", "watch --all", "poll k"] {
+            terminal.type_in(format!("{command}\n"));
+            wait_until_asleep(terminal.process());
+            terminal.type_in("\x03");
+            terminal.find("^C");
+            terminal.find(&name);
+        }
+        terminal.type_in("\x03");
+        assert_eq!(terminal.end().0, end, "{kind}");
     }
-    press(&terminal);
-    assert_eq!(terminal.end().0, None);
-    // Where the editor has the keys, it reads this one, too.
-    let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), "xterm");
-    terminal.find(&name);
-    terminal.type_in("\x03");
-    assert_eq!(terminal.end().0, Some(0));
+}
+
+#[test]
+fn lines_typed_ahead_or_pasted_are_commands_each() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    for kind in ["dumb", "xterm-256color"] {
+        let mut terminal =
+            Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
+        terminal.find(" # ");
+        terminal.type_in("set f 4\rset g 5\rset h 6\runset f g h\ruuid --help\r");
+        terminal.find("usage: uuid");
+        if kind != "dumb" {
+            terminal.type_in("\x1b[200~set f 7\rset g 8\x1b[201~\rget g --json\r");
+            terminal.find("\"8\"\n");
+            terminal.type_in("get f --json\r");
+            terminal.find("\"7\"\n");
+        }
+        // Had one of them been lost, unset would have told of it.
+        assert!(!terminal.seen.contains("there is no key"), "{}", terminal.seen);
+        leave(terminal);
+    }
+}
+
+#[test]
+fn quit_and_exit_end_the_prompt() {
+    let bench = Bench::new();
+    for word in ["quit", "exit"] {
+        let mut terminal = Terminal::start(&mut bench.command("splinter_cli"), "xterm");
+        terminal.find(" # ");
+        terminal.type_in(format!("{word}\r"));
+        assert_eq!(terminal.end().0, Some(0));
+    }
 }
 
 #[test]

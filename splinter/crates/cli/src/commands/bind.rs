@@ -2,7 +2,9 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
 use crate::failure::Failure;
+use crate::output::json_bytes;
 use crate::session::{Session, patiently};
+use serde_json::json;
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -35,9 +37,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         ([group], Some(mask)) => {
             let (group, store) = (number("GROUP", group)?, session.store()?);
             match is_removed {
-                true => Ok(store.unregister_labels(mask, group)?),
-                false => Ok(store.register_labels(mask, group)?),
+                true => store.unregister_labels(mask, group)?,
+                false => store.register_labels(mask, group)?,
             }
+            session.answer(&json!({ "labels": mask, "group": group, "bound": !is_removed }))
         }
         ([key, group], None) => {
             let (key, group) = (session.key(key), number("GROUP", group)?);
@@ -46,7 +49,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 true => writer.unregister(&key, group),
                 false => writer.register(&key, group),
             });
-            bound.map_err(|error| Failure::key(&key, error))
+            bound.map_err(|error| Failure::key(&key, error))?;
+            let key = json_bytes(&key);
+            session.answer(&json!({ "key": key, "group": group, "bound": !is_removed }))
         }
         _ => Err(Failure::usage(format!("give a GROUP, and a KEY or --label; {}", call.usage()))),
     }

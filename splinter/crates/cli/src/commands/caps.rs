@@ -14,8 +14,8 @@ pub static COMMAND: Command = Command {
     usage: &[""],
     summary: "Shows what this build, this machine and the store in use can do",
     details: "\
-A value of 0 or none says that it cannot. What concerns a store is shown when
-one is in use; config has the rest of it.",
+A value of 0 or none says that it cannot; of nodes, their count and numbers are
+shown. What concerns a store is shown when one is in use; config has the rest.",
     args: &[],
     options: &[],
     run,
@@ -52,7 +52,7 @@ fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
             Value::Array(items) if items.is_empty() => writeln!(session.out, "{name}: none")?,
             Value::Array(items) => {
                 let items: Vec<String> = items.iter().map(Value::to_string).collect();
-                writeln!(session.out, "{name}: {}", items.join(" "))?;
+                writeln!(session.out, "{name}: {} ({})", items.len(), items.join(" "))?;
             }
             value => writeln!(session.out, "{name}: {value}")?,
         }

@@ -45,7 +45,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             }
             Ok(())
         }
-        (Some(b"av"), Some(word)) => Ok(store.set_scrub(level(word)?)?),
+        (Some(b"av"), Some(word)) => {
+            let level = level(word)?;
+            store.set_scrub(level)?;
+            session.answer(&json!({ "scrub": level.to_string() }))
+        }
         (Some(b"flags"), None) => {
             let flags = store.user_flags();
             match session.format {
@@ -56,11 +60,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
         (Some(b"flags"), Some([b'-', mask @ ..])) => {
             store.clear_user_flags(number("MASK", mask)?)?;
-            Ok(())
+            session.answer(&json!({ "flags": store.user_flags() }))
         }
         (Some(b"flags"), Some(mask)) => {
             store.set_user_flags(number("MASK", mask)?)?;
-            Ok(())
+            session.answer(&json!({ "flags": store.user_flags() }))
         }
         (Some(other), _) => {
             Err(Failure::usage(format!("{} is not one of av, flags", shown(other))))

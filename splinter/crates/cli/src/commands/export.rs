@@ -26,7 +26,8 @@ pub static COMMAND: Command = Command {
 
 What is not UTF-8 is {\"base64\": \"...\"} in JSON. --json is json on one line,
 and --raw is text. import reads ndjson, and json with --values. Each key is as
-it was at one moment; there is no one moment for all of them.",
+it was at one moment; there is no one moment for all of them. What belongs to
+the store and to no key is not in it: scrub level, flags, groups of labels.",
     args: &[Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe }],
     options: &[
         Opt {

@@ -102,7 +102,8 @@ fn one(
         };
         Failure::new(format!("{why}{how}"))
     })?;
-    let failed = |error| Failure::key(&entry.key, error);
+    // Whatever is wrong with a key, the file is at fault, not the command.
+    let failed = |error| Failure::new(Failure::key(&entry.key, error).message);
     if !entry.key.starts_with(&session.prefix) {
         counts.elsewhere += 1;
         return Ok(());

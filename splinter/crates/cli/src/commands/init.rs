@@ -7,6 +7,7 @@ use crate::session::Session;
 use serde_json::json;
 use splinter::{Config, Geometry, HugePages, Location, Placement, Scrub, Store, StoreError};
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 /// The command.
@@ -18,8 +19,10 @@ pub static COMMAND: Command = Command {
 STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path.
 It must not exist yet. Its sizes are fixed from then on: 1,024 keys with values
 of 4,096 bytes and vectors of 768 components, written by 64 writers at once,
-unless said otherwise. Memory is taken as it is used; --reserve takes it all at
-once.",
+unless said otherwise. A store of up to about 64 MiB takes all its memory at
+once, or is not made if that is not there; a larger one, and one of huge pages,
+takes it as it is used, unless --reserve is given: without room a command that
+sets a key fails then.",
     args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
     options: &[
         Opt {
@@ -99,7 +102,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         Some(other) => return Err(not_one_of("--backing", other, BACKINGS)),
     };
     let config = config(call)?;
-    let store = Store::create(&location, &config).map_err(|error| match error {
+    let store = create(&location, &config).map_err(|error| match error {
         StoreError::Exists(place) => {
             Failure::new(format!("{} exists already ({place}); use opens it", shown(name)))
         }
@@ -132,6 +135,31 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         Format::Raw => {}
     }
     Ok(())
+}
+
+/// Stores up to about this size take all their memory at once.
+const SMALL_BYTES: u64 = 64 << 20;
+
+/// Makes a store. A small one takes its memory now, wherever that can be done: rather no store than one that cannot be
+/// filled.
+fn create(location: &Location, config: &Config) -> Result<Store, StoreError> {
+    let is_small = config.huge_pages == HugePages::Off && rough_len(config.geometry) <= SMALL_BYTES;
+    if !is_small || config.reserve {
+        return Store::create(location, config);
+    }
+    match Store::create(location, &Config { reserve: true, ..config.clone() }) {
+        Err(StoreError::Os { source, .. }) if source.kind() == io::ErrorKind::Unsupported => {
+            Store::create(location, config)
+        }
+        done => done,
+    }
+}
+
+/// Computes about how long an arena is: two values and two vectors for each slot, and what leads to them.
+fn rough_len(geometry: Geometry) -> u64 {
+    let vector = u64::from(geometry.vector_dim) * 4;
+    let slot = geometry.max_value_len.saturating_add(vector).saturating_mul(2).saturating_add(256);
+    geometry.slots.saturating_mul(slot)
 }
 
 /// Reads the options.

@@ -56,5 +56,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         true => writer.unlabel(&key, mask),
         false => writer.label(&key, mask),
     });
-    done.map_err(|error| Failure::key(&key, error))
+    done.map_err(|error| Failure::key(&key, error))?;
+    let what = if call.has("--remove") { "removed" } else { "added" };
+    session.answer(&json!({ "key": json_bytes(&key), what: mask }))
 }

@@ -2,7 +2,7 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, write_json};
+use crate::output::{Format, json_bytes, listed, write_json};
 use crate::session::{Session, patiently};
 use regex::bytes::Regex;
 use serde_json::{Value, json};
@@ -18,7 +18,8 @@ PATTERN is a regular expression, which the key, without the prefix, is to match
 somewhere: ^user: for what begins so. Under a prefix only the keys under it are
 listed, by their whole names. They come in the order of their slots, the last
 first: the newest first, as long as one program at a time makes keys and none
-is removed. --raw prints the names.",
+is removed. Control characters are shown as escapes; --raw prints the names as
+they are.",
     args: &[Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe }],
     options: &[Opt {
         long: "--label",
@@ -50,7 +51,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         Format::Default => {
             writeln!(out, "Key Name | Epoch | Value Length\n{}", "-".repeat(66))?;
             for (key, epoch, len) in rows {
-                out.write_all(key.as_ref())?;
+                out.write_all(&listed(key.as_ref()))?;
                 writeln!(out, " | {epoch} | {len}")?;
             }
         }

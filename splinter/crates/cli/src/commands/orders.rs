@@ -47,7 +47,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (b"set", values) => {
             let mut writer = session.writer()?;
             let set = patiently(|| writer.set_tandem(&base, values));
-            set.map_err(|error| failed(&base, error))
+            set.map_err(|error| failed(&base, error))?;
+            session.answer(&json!({ "base": json_bytes(&base), "orders": values.len() }))
         }
         (_, [_, extra, ..]) => {
             Err(Failure::usage(format!("{} is one word too many; {}", shown(extra), usage())))

@@ -7,7 +7,7 @@ use crate::output::{json_bytes, shown};
 use crate::session::{Session, patiently};
 use crate::time::span;
 use crate::value::{FILE, given, refused};
-use serde_json::Value;
+use serde_json::{Value, json};
 use splinter::Writer;
 use std::io::{self, BufRead};
 use std::time::Duration;
@@ -105,7 +105,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             None => value,
             Some(wrapper) => wrapper.wrap(&value, wrapper.seq, wrapper.eof)?,
         };
-        return put(session, &mut writer, &key, &message);
+        put(session, &mut writer, &key, &message)?;
+        let len = message.len();
+        return session.answer(&json!({ "key": json_bytes(&key), "value_length": len }));
     }
     if call.get(1).is_some() || call.has(FILE.long) {
         return Err(Failure::usage("--lines takes standard input, and no VALUE or --file"));

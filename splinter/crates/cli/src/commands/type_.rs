@@ -51,7 +51,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             shown(&key)
         )),
         error => Failure::key(&key, error),
-    })
+    })?;
+    session.answer(&json!({ "key": json_bytes(&key), "type": kind.to_string() }))
 }
 
 #[cfg(test)]

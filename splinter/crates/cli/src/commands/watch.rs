@@ -2,7 +2,7 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown, write_json};
+use crate::output::{Format, json_bytes, listed, shown, write_json};
 use crate::session::Session;
 use crate::value::Reading;
 use crate::waiting::{AFTER, next_look, until_changed};
@@ -149,7 +149,7 @@ fn write_change(session: &mut Session, key: Option<&[u8]>, value: &Reading) -> R
             write_json(out, &change)?;
         }
         (Format::Default, Some(key)) => {
-            out.write_all(key)?;
+            out.write_all(&listed(key))?;
             out.write_all(b" ")?;
             value.write(out, Format::Default)?;
         }
@@ -166,7 +166,7 @@ fn write_removal(session: &mut Session, key: &[u8]) -> Result<(), Failure> {
     let out = &mut session.out;
     match session.format {
         Format::Default => {
-            out.write_all(key)?;
+            out.write_all(&listed(key))?;
             out.write_all(b" was removed\n")?;
         }
         Format::Json => {

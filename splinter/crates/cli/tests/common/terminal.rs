@@ -1,9 +1,14 @@
 //! A program at a terminal: a pseudo-terminal, what was typed into it, and what came out.
 
+// Opts in for what a child does between fork and exec, which no safe function can do.
+#![allow(unsafe_code)]
+
 use super::{PATIENCE, told};
+use nix::libc;
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -19,11 +24,14 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a program at a terminal of a kind: `dumb` has no editing, and shows plain text.
+    /// Starts a program at a terminal of a kind: `dumb` has no editing, and shows plain text. It is the program's controlling
+    /// terminal, so that its keys send signals.
     pub(crate) fn start(command: &mut Command, kind: &str) -> Self {
         let size = Winsize { ws_row: 50, ws_col: 150, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(&size, None).expect("a pseudo-terminal");
         let end = || slave.try_clone().expect("a descriptor");
+        // SAFETY: the closure calls nothing but setsid and ioctl, which POSIX and Linux allow between fork and exec.
+        unsafe { command.pre_exec(take_over) };
         let child = command.env("TERM", kind).stdin(end()).stdout(end()).stderr(end()).spawn();
         let (sender, screen) = channel();
         let mut output = File::from(master.try_clone().expect("a descriptor"));
@@ -93,6 +101,14 @@ impl Drop for Terminal {
             let _ = child.wait();
         }
     }
+}
+
+/// Makes standard input the controlling terminal of a session of its own.
+fn take_over() -> io::Result<()> {
+    nix::unistd::setsid()?;
+    // SAFETY: this request takes a number, and no memory.
+    let taken = unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) };
+    if taken == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Plays a transcript: types what follows each prompt, and compares all that comes out with it. A line in `...` is done
