@@ -137,13 +137,14 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Stores up to about this size take all their memory at once.
+/// Stores up to this size take all their memory at once.
 const SMALL_BYTES: u64 = 64 << 20;
 
 /// Makes a store. A small one takes its memory now, wherever that can be done: rather no store than one that cannot be
 /// filled.
 fn create(location: &Location, config: &Config) -> Result<Store, StoreError> {
-    let is_small = config.huge_pages == HugePages::Off && rough_len(config.geometry) <= SMALL_BYTES;
+    let is_small = config.huge_pages == HugePages::Off
+        && config.geometry.arena_len().is_ok_and(|len| len <= SMALL_BYTES);
     if !is_small || config.reserve {
         return Store::create(location, config);
     }
@@ -153,13 +154,6 @@ fn create(location: &Location, config: &Config) -> Result<Store, StoreError> {
         }
         done => done,
     }
-}
-
-/// Computes about how long an arena is: two values and two vectors for each slot, and what leads to them.
-fn rough_len(geometry: Geometry) -> u64 {
-    let vector = u64::from(geometry.vector_dim) * 4;
-    let slot = geometry.max_value_len.saturating_add(vector).saturating_mul(2).saturating_add(256);
-    geometry.slots.saturating_mul(slot)
 }
 
 /// Reads the options.
