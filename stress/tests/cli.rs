@@ -433,27 +433,6 @@ fn a_wake_that_cannot_be_measured_is_refused_in_one_line() {
 }
 
 #[test]
-fn a_result_that_cannot_be_written_is_told_and_not_taken_for_a_pass() {
-    let full = || std::fs::File::options().write(true).open("/dev/full");
-    for line in [
-        "run --scrub none --writers 1 --readers 0 --ops 100 --json",
-        "topology --json",
-        "completions bash",
-    ] {
-        let mut command = program();
-        command.args(line.split(' '));
-        let output = command
-            .stdout(full().unwrap())
-            .stderr(Stdio::piped())
-            .spawn();
-        let output = output.unwrap().wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{line}");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("cannot write the result"), "{line}: {said}");
-    }
-}
-
-#[test]
 fn latencies_of_a_comparison_are_those_of_a_write() {
     let output = stress("run --scrub all --writers 1 --readers 3 --mix int=1 --ops 3k");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

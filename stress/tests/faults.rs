@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::program;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -145,4 +146,25 @@ fn without_memory_a_run_says_so() {
         .output()
         .unwrap();
     refused(&output, 4, &["Cannot allocate memory", "ulimit -v"], "");
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_told_and_not_taken_for_a_pass() {
+    let full = || std::fs::File::options().write(true).open("/dev/full");
+    for line in [
+        "run --scrub none --writers 1 --readers 0 --ops 100 --json",
+        "topology --json",
+        "completions bash",
+    ] {
+        let mut command = program();
+        command.args(line.split(' '));
+        let output = command
+            .stdout(full().unwrap())
+            .stderr(Stdio::piped())
+            .spawn();
+        let output = output.unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("cannot write the result"), "{line}: {said}");
+    }
 }
