@@ -41,13 +41,33 @@ pub struct Config {
     pub placement: Placement,
     /// Whether to ask for huge pages.
     pub huge_pages: HugePages,
-    /// Whether all memory is taken at once. A store that does not fit is refused then; otherwise memory is taken
-    /// as it is touched, and touching what is not to be had, because `/dev/shm` or the disk is full, is a fatal
-    /// signal.
-    pub reserve: bool,
+    /// How much of the memory is taken at once.
+    pub reserve: Reserve,
     /// The file mode of a named store, exactly; without one 0600, or what the environment's
     /// `SPLINTER_DEFAULT_UMASK` (octal) leaves of 0666.
     pub mode: Option<u32>,
+}
+
+/// How much of a store's memory is taken when it is created, beside that of header and lanes, which is in any case. A
+/// store that does not fit is refused then; the rest is taken as it is touched, and touching what is not to be had,
+/// because `/dev/shm` or the disk is full, is a fatal signal.
+///
+/// ```
+/// use splinter::{Config, Reserve, Store};
+///
+/// let store = Store::anonymous(&Config { reserve: Reserve::Small, ..Config::default() })?;
+/// # Ok::<(), splinter::StoreError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reserve {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// All of a store of at most 64 MiB that asks for no huge pages, where the file system can do that. A larger one may
+    /// be meant to be sparse, and filling it would take its time.
+    Small,
+    /// All. Where the file system cannot do that, no store is created.
+    All,
 }
 
 /// How a store is opened.

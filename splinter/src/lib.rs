@@ -98,7 +98,7 @@ pub use crate::{
         key::{KEY_MAX, Key, hash_key},
     },
     bids::{Advice, Bid, BidError, BidTerms, Intent, Patience},
-    config::{Config, Geometry, OpenOptions, Type, UnknownName},
+    config::{Config, Geometry, OpenOptions, Reserve, Type, UnknownName},
     cycles::{cycles, cycles_fenced},
     inspect::Inspection,
     integer::IntegerOp,

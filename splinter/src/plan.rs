@@ -12,22 +12,6 @@ use crate::kernel::Mapping;
 use crate::sync::{Acquire, Relaxed, Release, Word};
 use std::ops::Range;
 
-impl Geometry {
-    /// Returns how many bytes a store of these sizes has: its memory once all of it is taken.
-    ///
-    /// ```
-    /// let small = splinter::Geometry { slots: 64, max_value_len: 64, vector_dim: 0, lanes: 2 };
-    /// assert!(small.arena_len()? < splinter::Geometry::default().arena_len()?);
-    /// # Ok::<(), splinter::StoreError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`StoreError::BadGeometry`].
-    pub fn arena_len(&self) -> Result<u64, StoreError> {
-        Plan::new(*self).map(|plan| plan.arena_len)
-    }
-}
-
 /// The offsets and strides of an arena, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {

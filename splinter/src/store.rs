@@ -6,7 +6,7 @@ use crate::arena::layout::{
 };
 use crate::arena::{Arena, Scrub};
 use crate::bids::Bidding;
-use crate::config::{Config, Geometry, OpenOptions};
+use crate::config::{Config, Geometry, OpenOptions, Reserve};
 use crate::error::StoreError;
 use crate::host::Host;
 use crate::kernel::{
@@ -19,6 +19,9 @@ use crate::waiting::Vigil;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// The largest store whose memory is taken at creation by [`Reserve::Small`], in bytes.
+const SMALL_BYTES: u64 = 64 << 20;
 
 /// A store that is open in this process. Cloning it is cheap and opens nothing anew; the mapping goes
 /// when the last clone, writer and view of it are gone.
@@ -102,7 +105,13 @@ impl Store {
         // Before the first touch, so that the header's own page goes where it was asked for.
         kernel::numa::apply(&mapping, &config.placement)?;
         // What is touched here, and when a writer registers, is had in any case.
-        if !staged.reserve(if config.reserve { len } else { plan.head_len() })? && config.reserve {
+        let whole = match config.reserve {
+            Reserve::Nothing => false,
+            Reserve::Small => len <= SMALL_BYTES && config.huge_pages == HugePages::Off,
+            Reserve::All => true,
+        };
+        let taken = staged.reserve(if whole { len } else { plan.head_len() })?;
+        if !taken && config.reserve == Reserve::All {
             let unknown = std::io::ErrorKind::Unsupported.into();
             return Err(StoreError::os("reserve the memory of", location.to_string(), unknown));
         }

@@ -8,7 +8,7 @@ use common::process::{Forked, alone};
 use common::{Directory, Named, assert_sound, config, geometry, retry};
 use nix::sys::resource::Resource;
 use splinter::{
-    BidTerms, Config, Error, Location, Notifier, OpenOptions, Scrub, Store, StoreError,
+    BidTerms, Config, Error, Location, Notifier, OpenOptions, Reserve, Scrub, Store, StoreError,
 };
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
@@ -140,10 +140,14 @@ fn a_store_that_does_not_fit_is_refused_at_once_and_one_that_fits_never_runs_sho
                 mounts.tmpfs("/dev/shm", "size=1m");
                 let names: [Location; 2] =
                     [Location::shared("full").unwrap(), Location::file("/dev/shm/full-file")];
-                let large =
-                    Config { reserve: true, ..config(geometry(64, 20_000, 8, 4), Scrub::None) };
-                let fits =
-                    Config { reserve: true, ..config(geometry(4, 9_000, 8, 4), Scrub::None) };
+                let large = Config {
+                    reserve: Reserve::All,
+                    ..config(geometry(64, 20_000, 8, 4), Scrub::None)
+                };
+                let fits = Config {
+                    reserve: Reserve::All,
+                    ..config(geometry(4, 9_000, 8, 4), Scrub::None)
+                };
                 for name in &names {
                     let error = Store::create(name, &large).unwrap_err();
                     refused(&error, &["cannot reserve the memory of /dev/shm/full", MORE_ROOM]);

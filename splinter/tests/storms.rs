@@ -15,7 +15,7 @@ use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
 use splinter::{
     Advice, BidTerms, Config, Error, HugePages, IntegerOp, Location, Notifier, OpenOptions,
-    Patience, PollableWatcher, Scrub, Store, Type, Writer,
+    Patience, PollableWatcher, Reserve, Scrub, Store, Type, Writer,
 };
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
@@ -53,7 +53,7 @@ fn creating_opening_and_registering_ends_well_in_a_storm_of_signals() {
         for round in 0..200_u64 {
             let name = Named::new();
             // Taking memory is undone by every signal that comes meanwhile.
-            let reserve = round % 4 == 0;
+            let reserve = if round % 4 == 0 { Reserve::All } else { Reserve::Nothing };
             let huge_pages = if round % 16 == 5 { HugePages::Advise } else { HugePages::Off };
             let config = Config { reserve, huge_pages, ..configuration() };
             let store = Store::create(&name.0, &config).unwrap();
@@ -92,7 +92,8 @@ fn a_large_store_is_reserved_in_a_storm_of_signals() {
     alone("a_large_store_is_reserved_in_a_storm_of_signals", || {
         let storm = storm();
         // Far more than is taken between two signals.
-        let large = Config { reserve: true, ..config(geometry(1000, 16_000, 0, 4), Scrub::None) };
+        let large =
+            Config { reserve: Reserve::All, ..config(geometry(1000, 16_000, 0, 4), Scrub::None) };
         let store = Store::anonymous(&large).unwrap();
         drop(storm);
         let path = format!("/proc/self/fd/{}", store.fd().as_raw_fd());

@@ -13,7 +13,7 @@ use crate::target::{Miss, Writes};
 use crate::worker::writer::SHORTEST_ORDER;
 use crate::workload::{KeySets, Workload};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use splinter::{Config, Location, Placement, Residency, Store, StoreError, Tuning};
+use splinter::{Config, Location, Placement, Reserve, Residency, Store, StoreError, Tuning};
 use std::ops::Range;
 
 /// Share of touched pages that must be on the node asked for. Not all: pages that the kernel
@@ -68,7 +68,10 @@ impl Stage {
             },
             huge_pages: workload.huge_pages.into(),
             // Where memory can run short, that is to be an error now, and no fatal signal later.
-            reserve: workload.backing != Backing::Anonymous,
+            reserve: match workload.backing {
+                Backing::Anonymous => Reserve::Nothing,
+                _ => Reserve::All,
+            },
             mode: None,
         };
         let store = Store::create(&location, &config).map_err(refused)?;

@@ -4,17 +4,13 @@ use crate::args::{Handle, HeaderAt, Text};
 use crate::errno::Failure;
 use crate::shelf::{self, Entry};
 use libc::{c_int, c_void};
-use splinter::{Config, Geometry, Location, OpenOptions, Placement, Store, StoreError};
+use splinter::{Config, Geometry, Location, OpenOptions, Placement, Reserve, Store, StoreError};
 use std::ffi::OsStr;
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 
 /// Writers that can be at work in a store that is created here: each process and thread that writes is one, and C
 /// programs have no way to ask for more.
 const LANES: u32 = 256;
-/// The largest store, in bytes, whose memory is taken when it is created, so that what does not fit is refused then. A
-/// larger one may be meant to be sparse, and filling it would take its time.
-const RESERVED_MAX: u64 = 64 << 20;
 
 /// What a name names.
 #[derive(Clone, Copy)]
@@ -47,8 +43,7 @@ fn config(slots: usize, max_value_len: usize) -> Config {
         lanes: LANES,
         ..Geometry::default()
     };
-    let reserve = geometry.arena_len().is_ok_and(|len| len <= RESERVED_MAX);
-    Config { geometry, reserve, ..Config::default() }
+    Config { geometry, reserve: Reserve::Small, ..Config::default() }
 }
 
 /// How a store is come by.
@@ -69,21 +64,12 @@ fn come_by(
     len: usize,
 ) -> Result<u64, Failure> {
     let location = location(name, naming)?;
-    let come_by = |config: &Config| match way {
-        Way::Create => Store::create(&location, config),
-        Way::Open => Store::open(&location),
-        Way::OpenOrCreate => Store::open_or_create(&location, config),
-        Way::CreateOrOpen => Store::create_or_open(&location, config),
-    };
     let config = config(slots, len);
-    let store = match come_by(&config) {
-        // A file system that cannot reserve: memory is taken as it is touched.
-        Err(StoreError::Os { source, .. })
-            if config.reserve && source.kind() == ErrorKind::Unsupported =>
-        {
-            come_by(&Config { reserve: false, ..config })
-        }
-        store => store,
+    let store = match way {
+        Way::Create => Store::create(&location, &config),
+        Way::Open => Store::open(&location),
+        Way::OpenOrCreate => Store::open_or_create(&location, &config),
+        Way::CreateOrOpen => Store::create_or_open(&location, &config),
     };
     let store = match store {
         // Who may not write, or not where it lies, may read.

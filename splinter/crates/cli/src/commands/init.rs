@@ -5,9 +5,10 @@ use crate::failure::Failure;
 use crate::output::{Format, json_bytes, shown, write_json};
 use crate::session::Session;
 use serde_json::json;
-use splinter::{Config, Geometry, HugePages, Location, Placement, Scrub, Store, StoreError};
+use splinter::{
+    Config, Geometry, HugePages, Location, Placement, Reserve, Scrub, Store, StoreError,
+};
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 /// The command.
@@ -102,7 +103,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         Some(other) => return Err(not_one_of("--backing", other, BACKINGS)),
     };
     let config = config(call)?;
-    let store = create(&location, &config).map_err(|error| match error {
+    let store = Store::create(&location, &config).map_err(|error| match error {
         StoreError::Exists(place) => {
             Failure::new(format!("{} exists already ({place}); use opens it", shown(name)))
         }
@@ -137,25 +138,6 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Stores up to this size take all their memory at once.
-const SMALL_BYTES: u64 = 64 << 20;
-
-/// Makes a store. A small one takes its memory now, wherever that can be done: rather no store than one that cannot be
-/// filled.
-fn create(location: &Location, config: &Config) -> Result<Store, StoreError> {
-    let is_small = config.huge_pages == HugePages::Off
-        && config.geometry.arena_len().is_ok_and(|len| len <= SMALL_BYTES);
-    if !is_small || config.reserve {
-        return Store::create(location, config);
-    }
-    match Store::create(location, &Config { reserve: true, ..config.clone() }) {
-        Err(StoreError::Os { source, .. }) if source.kind() == io::ErrorKind::Unsupported => {
-            Store::create(location, config)
-        }
-        done => done,
-    }
-}
-
 /// Reads the options.
 fn config(call: &Call<'_>) -> Result<Config, Failure> {
     let usual = Geometry::default();
@@ -177,7 +159,8 @@ fn config(call: &Call<'_>) -> Result<Config, Failure> {
     };
     let placement = call.value("--node").map_or(Ok(Placement::default()), placement)?;
     let mode = call.value("--mode").map(mode).transpose()?;
-    let reserve = call.has("--reserve");
+    // Rather no store than one that cannot be filled.
+    let reserve = if call.has("--reserve") { Reserve::All } else { Reserve::Small };
     Ok(Config { geometry, scrub, placement, huge_pages, reserve, mode })
 }
 
