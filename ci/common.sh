@@ -146,12 +146,14 @@ need_libclang() {
     found || skip "libclang is missing; run 'apt-get install libclang-dev' as root"
 }
 
-# Prepares for a tool of Valgrind's, with options of its own: `watched` is cargo for what runs under it. It is built as
-# a release is, in a fraction of the time. One thread runs at a time, and in turn: who spins must not starve whom it waits for.
+# Prepares for a tool of Valgrind's, with options of its own: `valgrind` is how it is called, and `watched` cargo for what
+# runs under it, which is built as a release is, in a fraction of the time. One thread runs at a time, and in turn: who
+# spins must not starve whom it waits for.
 under_valgrind() {
+    valgrind=(valgrind --tool="$1" -q --fair-sched=yes --trace-children=yes --error-exitcode=99
+        --suppressions="$root/ci/valgrind.supp" "${@:2}")
     CARGO_TARGET_DIR=$(target_directory)/$1
-    CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind --tool=$1 -q --fair-sched=yes --trace-children=yes \
-        --error-exitcode=99 --suppressions=$root/ci/valgrind.supp ${*:2}"
+    CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=${valgrind[*]}
     export CARGO_TARGET_DIR CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER
     export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 }
