@@ -19,6 +19,8 @@ type Close = extern "C" fn();
 
 const ROUNDS: usize = 2_000;
 const GETS: usize = 4_096;
+/// The byte that values are made of.
+const VALUE: u8 = 7;
 
 /// Builds the library as it is installed, and loads it.
 fn load() -> *mut c_void {
@@ -41,11 +43,29 @@ fn find(library: *mut c_void, name: &CStr) -> *mut c_void {
     symbol
 }
 
-/// Nanoseconds of each get of a round.
-fn time(mut get: impl FnMut(usize) -> usize) -> f64 {
+/// Times each of three ways to get, in turn, with keys that are picked by the round's number and by what was got before.
+/// Returns the nanoseconds of a get by each.
+fn rounds(
+    pick: impl Fn(usize, &[u8]) -> usize,
+    first: impl Fn(usize, &mut [u8]) -> usize,
+    second: impl Fn(usize, &mut [u8]) -> usize,
+    third: impl Fn(usize, &mut [u8]) -> usize,
+) -> [f64; 3] {
+    let mut spent = [vec![], vec![], vec![]];
+    let mut buf = vec![VALUE; 4096];
+    for _ in 0..ROUNDS {
+        spent[0].push(time(&mut buf, |number, buf| first(pick(number, buf), buf)));
+        spent[1].push(time(&mut buf, |number, buf| second(pick(number, buf), buf)));
+        spent[2].push(time(&mut buf, |number, buf| third(pick(number, buf), buf)));
+    }
+    spent.map(quiet)
+}
+
+/// Returns the nanoseconds of each get of a round.
+fn time(buf: &mut [u8], get: impl Fn(usize, &mut [u8]) -> usize) -> f64 {
     let start = Instant::now();
     for number in 0..GETS {
-        black_box(get(number));
+        black_box(get(number, buf));
     }
     start.elapsed().as_nanos() as f64 / GETS as f64
 }
@@ -72,8 +92,8 @@ fn main() {
 
     println!("a get by key, in ns: the lowest percentile of {ROUNDS} rounds of {GETS}");
     println!(
-        "{:>6} {:>6} {:>6} {:>8} {:>8} {:>8} {:>8}",
-        "keys", "key", "value", "Rust", "C", "over", "handle"
+        "{:>6} {:>6} {:>6} {:>6} {:>8} {:>8} {:>8} {:>8}",
+        "keys", "key", "value", "way", "Rust", "C", "over", "handle"
     );
     // Key lengths of all alike, and then of some that nobody can foresee.
     for (keys, key_len, value_len) in
@@ -97,37 +117,35 @@ fn main() {
             (0..keys).map(|number| CString::new(key(number)).expect("a key")).collect();
         let mut writer = store.writer().expect("a writer");
         for key in &named {
-            writer.set(key.to_bytes(), &vec![7; value_len]).expect("set");
+            writer.set(key.to_bytes(), &vec![VALUE; value_len]).expect("set");
         }
         let slices: Vec<&[u8]> = named.iter().map(|key| key.to_bytes()).collect();
         let pick = |number: usize| number.wrapping_mul(0x9e37_79b9) >> 5 & (keys - 1);
-        let mut buf = vec![0; 4096];
-        let (mut rust, mut c, mut by_handle) = (vec![], vec![], vec![]);
-        for _ in 0..ROUNDS {
-            rust.push(time(|number| store.get(slices[pick(number)], &mut buf).expect("got")));
-            c.push(time(|number| {
-                let mut len = 0;
-                let key = named[pick(number)].as_ptr();
-                assert_eq!(get(key, buf.as_mut_ptr().cast(), buf.len(), &raw mut len), 0);
-                len
-            }));
-            by_handle.push(time(|number| {
-                let mut len = 0;
-                let key = named[pick(number)].as_ptr();
-                assert_eq!(
-                    store_get(handle, key, buf.as_mut_ptr().cast(), buf.len(), &raw mut len),
-                    0
-                );
-                len
-            }));
-        }
-        let (rust, c, by_handle) = (quiet(rust), quiet(c), quiet(by_handle));
         let key_shown = if key_len == 0 { "5-34".to_owned() } else { key_len.to_string() };
-        println!(
-            "{keys:>6} {key_shown:>6} {value_len:>6} {rust:>8.1} {c:>8.1} {:>+8.1} {:>+8.1}",
-            c - rust,
-            by_handle - rust
-        );
+        let told = |way: &str, [rust, c, by_handle]: [f64; 3]| {
+            println!(
+                "{keys:>6} {key_shown:>6} {value_len:>6} {way:>6} {rust:>8.1} {c:>8.1} {:>+8.1} {:>+8.1}",
+                c - rust,
+                by_handle - rust
+            );
+        };
+        let by_rust = |number: usize, buf: &mut [u8]| store.get(slices[number], buf).expect("got");
+        let by_c = |number: usize, buf: &mut [u8]| {
+            let mut len = 0;
+            let (key, to) = (named[number].as_ptr(), buf.as_mut_ptr().cast());
+            assert_eq!(get(key, to, buf.len(), &raw mut len), 0);
+            len
+        };
+        let by_handle = |number: usize, buf: &mut [u8]| {
+            let mut len = 0;
+            let (key, to) = (named[number].as_ptr(), buf.as_mut_ptr().cast());
+            assert_eq!(store_get(handle, key, to, buf.len(), &raw mut len), 0);
+            len
+        };
+        // In a chain, what was read before has a part in which key comes next.
+        let in_chain = |number: usize, buf: &[u8]| pick(number ^ usize::from(buf[0] ^ VALUE));
+        told("apart", rounds(|number, _| pick(number), by_rust, by_c, by_handle));
+        told("chain", rounds(in_chain, by_rust, by_c, by_handle));
         close();
     }
 }

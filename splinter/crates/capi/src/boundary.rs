@@ -123,18 +123,39 @@ macro_rules! interface {
     };
     (@export $(#[doc = $doc:literal])+
         pair $name:ident, $twin:ident($($arg:ident: $type:ty),*) -> $ret:ty = $act:expr; $($rest:tt)*) => {
-        $(#[doc = $doc])+
-        #[allow(unsafe_code, reason = "its name is C's")]
-        #[unsafe(no_mangle)]
-        pub(crate) extern "C" fn $name($($arg: $type),*) -> $ret {
-            $crate::boundary::run(|| $crate::shelf::with_own(|store| ($act)(store, $($arg),*)))
-        }
-        #[doc = concat!("Does what [`", stringify!($name), "`] does, on the store of a handle.")]
-        #[allow(unsafe_code, reason = "its name is C's")]
-        #[unsafe(no_mangle)]
-        pub(crate) extern "C" fn $twin(store: $crate::args::Handle $(, $arg: $type)*) -> $ret {
-            $crate::boundary::run(|| $crate::shelf::with(store.serial(), |store| ($act)(store, $($arg),*)))
-        }
+        const _: () = {
+            use $crate::{boundary, shelf};
+
+            #[inline(never)]
+            extern "C" fn with(store: &shelf::Entry $(, $arg: $type)*) -> $ret {
+                boundary::run(|| ($act)(store $(, $arg)*))
+            }
+            #[cold]
+            #[inline(never)]
+            extern "C" fn looked_up(serial: u64 $(, $arg: $type)*) -> $ret {
+                boundary::run(|| Ok(with(&*shelf::find(serial)? $(, $arg)*)))
+            }
+            // The store is at hand nearly always: what costs time then is a jump.
+            #[inline(always)]
+            fn on(serial: u64 $(, $arg: $type)*) -> $ret {
+                match shelf::held(serial) {
+                    Some(store) => with(store $(, $arg)*),
+                    None => looked_up(serial $(, $arg)*),
+                }
+            }
+            $(#[doc = $doc])+
+            #[allow(unsafe_code, reason = "its name is C's")]
+            #[unsafe(no_mangle)]
+            pub(crate) extern "C" fn $name($($arg: $type),*) -> $ret {
+                on(shelf::own_serial() $(, $arg)*)
+            }
+            #[doc = concat!("Does what [`", stringify!($name), "`] does, on the store of a handle.")]
+            #[allow(unsafe_code, reason = "its name is C's")]
+            #[unsafe(no_mangle)]
+            pub(crate) extern "C" fn $twin(store: $crate::args::Handle $(, $arg: $type)*) -> $ret {
+                on(store.serial() $(, $arg)*)
+            }
+        };
         interface!(@export $($rest)*);
     };
 }

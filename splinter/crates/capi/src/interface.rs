@@ -113,7 +113,7 @@ interface! { SLOTS = "What a key has beside its value";
     /// Takes labels from a key.
     pair splinter_unset_label, splinter_store_unset_label(key: Text<'_>, mask: u64) -> c_int = slots::unset_label;
     /// Calls a function for each key that carries all labels of mask. It may call anything here.
-    function splinter_enumerate_matches(mask: u64, visit: Visit, data: *mut c_void) -> () = |mask, visit, data| slots::visit(crate::shelf::with_own(|store| slots::matches(store, mask)), visit, data);
+    function splinter_enumerate_matches(mask: u64, visit: Visit, data: *mut c_void) -> () = |mask, visit, data| slots::visit(crate::shelf::with(crate::shelf::own_serial(), |store| slots::matches(store, mask)), visit, data);
     /// Does what splinter_enumerate_matches does, on the store of a handle.
     function splinter_store_enumerate_matches(store: Handle, mask: u64, visit: Visit, data: *mut c_void) -> () = |store: Handle, mask, visit, data| slots::visit(crate::shelf::with(store.serial(), |store| slots::matches(store, mask)), visit, data);
     /// Takes a snapshot of what a slot says of its key; with SPLINTER_EMBEDDINGS the vector, too, zero if it has none.

@@ -160,38 +160,42 @@ impl Kept {
     }
 }
 
-/// Calls `act` with the store that functions without a handle mean.
+/// Returns the number of the store that functions without a handle mean.
 #[inline(always)]
-pub(crate) fn with_own<R>(act: impl FnOnce(&Entry) -> Result<R, Failure>) -> Result<R, Failure> {
+pub(crate) fn own_serial() -> u64 {
     // Acquire: the store of this number is on the shelf.
-    with(OWN.load(Ordering::Acquire), act)
+    OWN.load(Ordering::Acquire)
 }
 
-/// Calls `act` with a store. `act` calls nothing of the program's, which could close what is at hand.
-#[inline(always)]
+/// Calls `act` with a store. `act` calls nothing of the program's, either.
 pub(crate) fn with<R>(
     serial: u64,
     act: impl FnOnce(&Entry) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
-    let (last, entry) = at_hand::store();
-    let mut found = None;
-    let entry = if last == serial && serial != 0 {
-        // SAFETY: `Kept` of this thread keeps the entry until the thread forgets what is at hand, and during `act` it
-        // does not.
-        unsafe { &*entry }
-    } else {
-        &**found.insert(find(serial)?)
-    };
-    if entry.is_closed() {
-        return Err(Failure::CALLER);
+    match held(serial) {
+        Some(entry) => act(entry),
+        None => act(&*find(serial)?),
     }
-    act(entry)
+}
+
+/// Returns the store that is at hand, if it is the one of this number and open. It is for one call, which calls nothing
+/// of the program's: that could close what is at hand.
+#[inline(always)]
+pub(crate) fn held<'call>(serial: u64) -> Option<&'call Entry> {
+    let (last, entry) = at_hand::store();
+    if last != serial || serial == 0 {
+        return None;
+    }
+    // SAFETY: `Kept` of this thread keeps the entry until the thread forgets what is at hand, and during the call that
+    // asks for it here it does not.
+    let entry = unsafe { &*entry };
+    (!entry.is_closed()).then_some(entry)
 }
 
 /// Looks a store up, and has it at hand from then on.
 #[cold]
 #[inline(never)]
-fn find(serial: u64) -> Result<Arc<Entry>, Failure> {
+pub(crate) fn find(serial: u64) -> Result<Arc<Entry>, Failure> {
     let found = find_where(|entry| entry.serial == serial);
     // What the thread still keeps of others' closed stores goes now.
     let _ = KEPT.try_with(|kept| {
@@ -203,7 +207,7 @@ fn find(serial: u64) -> Result<Arc<Entry>, Failure> {
         }
         at_hand::take(serial, Arc::as_ptr(entry));
     });
-    found.ok_or(Failure::CALLER)
+    found.filter(|entry| !entry.is_closed()).ok_or(Failure::CALLER)
 }
 
 /// Finds the first open store of which something is true.
