@@ -37,7 +37,7 @@ mod progress;
 mod raw;
 mod record;
 mod report;
-mod rng;
+pub mod rng;
 mod run;
 mod shared;
 mod stage;
@@ -77,7 +77,7 @@ pub use placement::source::{MachineSource, this_machine};
 pub use placement::topology::{
     PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology, topology_summary,
 };
-pub use progress::{Line, Progress, Silent};
+pub use progress::{Line, Progress, Silent, left_in_words};
 pub use record::{
     Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,
     Placement, Record, SCHEMA_VERSION, StoreFacts, Totals, TuningFacts, Verdict, Window,

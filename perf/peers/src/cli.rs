@@ -6,7 +6,7 @@ use crate::trial::{LOADS, Load, compare};
 use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
 use splinter_stress::files::{try_file, write_file};
-use splinter_stress::{Environment, Line, Progress, SCHEMA_VERSION, Verdict, interrupt};
+use splinter_stress::{Environment, Line, SCHEMA_VERSION, Verdict, interrupt};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -159,7 +159,7 @@ fn run(options: &Options) -> Result<ExitCode, String> {
         cells: Vec::new(),
         environment,
     };
-    let mut line = Line::new("peers".to_owned());
+    let mut line = Line::new("peers");
     for load in &loads {
         if interrupt::requested() {
             break;
@@ -167,14 +167,13 @@ fn run(options: &Options) -> Result<ExitCode, String> {
         let library = |path: &PathBuf| library::library(path, &load.workload(&plan, processors));
         let more: Vec<Result<Contender, String>> =
             options.peer_library.iter().map(library).collect();
-        let mut watch = |step: &str| line.step(step);
         found.cells.push(compare(
             load,
             &plan,
             processors,
             &makes,
             more,
-            &mut watch,
+            &mut line,
             &interrupt::requested,
         ));
     }

@@ -4,12 +4,10 @@ use super::{Failure, print};
 use crate::gate::baseline::Baseline;
 use crate::gate::child::Stop;
 use crate::gate::workshop::Source;
-use crate::gate::{self, Base, Plan, TierName, Watch};
+use crate::gate::{self, Base, Plan, TierName};
 use crate::pinning;
-use crate::progress::Progress;
-use crate::rounds::Step;
 use clap::Args;
-use splinter_stress::interrupt;
+use splinter_stress::{Line, interrupt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -96,12 +94,12 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let plan = plan(options).map_err(Failure::Usage)?;
     interrupt::watch();
-    let mut watch = Line(Progress::new());
+    let mut line = Line::new("gate");
     if let Some(file) = &options.save_baseline {
-        return match gate::baseline_of(&plan, &mut watch) {
+        return match gate::baseline_of(&plan, &mut line) {
             Ok(baseline) => {
                 baseline.write(file).map_err(Failure::Usage)?;
-                drop(watch);
+                drop(line);
                 print(&format!(
                     "{} operations in {}\n",
                     baseline.rows.len(),
@@ -115,8 +113,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             )),
         };
     }
-    let record = gate::gate(&plan, &mut watch).map_err(Failure::Usage)?;
-    drop(watch);
+    let record = gate::gate(&plan, &mut line).map_err(Failure::Usage)?;
+    drop(line);
     let write = |file: &Option<PathBuf>, text: fn(&_) -> String| match file {
         Some(file) => std::fs::write(file, text(&record))
             .map_err(|error| Failure::Usage(format!("{}: {error}", file.display()))),
@@ -242,24 +240,6 @@ fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("give NAME=VALUE".to_owned()),
-    }
-}
-
-/// The line on the terminal.
-struct Line(Progress);
-
-impl Watch for Line {
-    fn step(&mut self, what: &str) {
-        self.0.preparing(what);
-    }
-
-    fn block(&mut self, number: usize, blocks: usize, benchmark: &str) {
-        let count = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-        self.0.step(Step {
-            round: count(number),
-            rounds: count(blocks),
-            probe: benchmark,
-        });
     }
 }
 

@@ -8,10 +8,9 @@ use crate::micro::judge::Verdict;
 use crate::micro::rows::{self, Scope, TenMillion};
 use crate::micro::{self, record, table};
 use crate::pinning;
-use crate::progress::Progress;
 use clap::Args;
 use splinter::Profile;
-use splinter_stress::interrupt;
+use splinter_stress::{Line, interrupt};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -98,9 +97,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     };
 
     interrupt::watch();
-    let mut progress = Progress::new();
-    let (rows, limits) = micro::run(rows, &setup, &method.schedule, &mut progress);
-    drop(progress);
+    let mut line = Line::new("micro");
+    let (rows, limits) = micro::run(rows, &setup, &method.schedule, &mut line);
+    drop(line);
     let ended = ended_early();
     if rounds.json {
         let mut record = record::record(&surroundings.complete(), &method, &rows, &limits);

@@ -54,7 +54,7 @@ impl Outlet {
             return refuse(&error);
         }
         interrupt::watch();
-        let mut line = Line::new(verb.to_owned());
+        let mut line = Line::new(verb);
         let result = work(&mut line);
         drop(line);
         let record = match result {
