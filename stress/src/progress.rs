@@ -1,6 +1,7 @@
 //! What a command tells while it goes on. The engine calls, whoever watches decides what to show; on a
 //! terminal that is one line, redrawn. Drawing happens between samples and takes no part in any.
 
+use crate::table::rate;
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
@@ -82,7 +83,7 @@ impl Progress for Line {
     }
 
     fn tick(&mut self, goodput_per_s: f64, left: Option<Duration>) {
-        let rate = crate::report::rate(goodput_per_s);
+        let rate = rate(goodput_per_s);
         self.draw(&format!("{rate} operations/s{}", in_words(left)));
     }
 

@@ -239,9 +239,10 @@ mod tests {
     use super::{LOADS, compare};
     use crate::contender::{Contender, Make};
     use crate::record::Plan;
-    use splinter_stress::Workload;
     use splinter_stress::peer::{Link, Miss, Peer};
+    use splinter_stress::{Progress, Workload};
     use std::cell::RefCell;
+    use std::time::Duration;
 
     /// Answers everything, or nothing.
     struct Fake {
