@@ -26,5 +26,6 @@ pub mod report;
 pub mod reproduce;
 pub mod rounds;
 pub mod stats;
+pub mod surroundings;
 pub mod text;
 pub mod tune;

@@ -14,7 +14,7 @@ mod topology;
 mod wake;
 
 use crate::crew;
-use crate::files::{try_file, write_file};
+use crate::files::{as_json, try_file, write_file};
 use crate::interrupt;
 use crate::progress::Line;
 use crate::record::{Output, Verdict};
@@ -192,7 +192,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     }
     let output = Output::new(records);
     if arguments.json {
-        said = say(&serde_json::to_string_pretty(&output).expect("records are plain data"));
+        said = say(as_json(&output).trim_end());
     } else if output.records().len() > 1 {
         said = said.and(say(&comparison(output.records())));
     }
@@ -208,9 +208,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
 /// Writes the record and the histograms where they are wanted.
 fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), String> {
     if let Some(path) = &arguments.record {
-        let output = Output::new(records.to_vec());
-        let json = serde_json::to_string_pretty(&output).expect("records are plain data");
-        write_file(path, &(json + "\n"))?;
+        write_file(path, &as_json(&Output::new(records.to_vec())))?;
     }
     if let Some(path) = &arguments.hdr {
         // A log's header lines may come again: readers take the latest. A comment tells levels apart.

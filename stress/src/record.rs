@@ -179,10 +179,16 @@ impl Invariants {
         ]
     }
 
+    /// Returns how often any of them was broken.
+    #[must_use]
+    pub fn broken(&self) -> u64 {
+        self.named().iter().map(|(_, count)| count).sum()
+    }
+
     /// Tells whether all of them held.
     #[must_use]
     pub fn held(&self) -> bool {
-        self.named().iter().all(|&(_, count)| count == 0)
+        self.broken() == 0
     }
 }
 

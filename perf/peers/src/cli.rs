@@ -5,8 +5,9 @@ use crate::record::{Comparison, Plan};
 use crate::trial::{LOADS, Load, compare};
 use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
-use splinter_stress::files::{try_file, write_file};
-use splinter_stress::{Environment, Line, SCHEMA_VERSION, Verdict, interrupt};
+use splinter_perf::surroundings::Surroundings;
+use splinter_stress::files::{as_json, try_file, write_file};
+use splinter_stress::{Line, SCHEMA_VERSION, Verdict, interrupt};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -148,7 +149,8 @@ fn run(options: &Options) -> Result<ExitCode, String> {
         ));
     }
     interrupt::watch();
-    let environment = Environment::read();
+    let surroundings = Surroundings::read();
+    let environment = surroundings.environment().clone();
     let processors = environment.processors;
     let mut found = Comparison {
         schema_version: SCHEMA_VERSION,
@@ -178,8 +180,9 @@ fn run(options: &Options) -> Result<ExitCode, String> {
         ));
     }
     drop(line);
+    found.environment = surroundings.complete();
     found.conclude(interrupt::requested());
-    let json = serde_json::to_string_pretty(&found).expect("records are plain data") + "\n";
+    let json = as_json(&found);
     if let Some(path) = &options.record {
         write_file(path, &json)?;
     }

@@ -1,11 +1,10 @@
 //! `splinter-perf gate`: is this tree worse than another, or than a stored baseline?
 
-use super::{Failure, print};
+use super::{Failure, hand_out, print, processor, write};
 use crate::gate::baseline::Baseline;
 use crate::gate::child::Stop;
 use crate::gate::workshop::Source;
 use crate::gate::{self, Base, Plan, TierName};
-use crate::pinning;
 use clap::Args;
 use splinter_stress::{Line, interrupt};
 use std::os::unix::fs::PermissionsExt;
@@ -115,20 +114,13 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     }
     let record = gate::gate(&plan, &mut line).map_err(Failure::Usage)?;
     drop(line);
-    let write = |file: &Option<PathBuf>, text: fn(&_) -> String| match file {
-        Some(file) => std::fs::write(file, text(&record))
-            .map_err(|error| Failure::Usage(format!("{}: {error}", file.display()))),
-        None => Ok(()),
-    };
-    write(&options.markdown, gate::markdown)?;
-    write(&options.junit, gate::junit)?;
-    if options.json {
-        let json = serde_json::to_string_pretty(&record)
-            .map_err(|error| Failure::Usage(error.to_string()))?;
-        print(&(json + "\n"))?;
-    } else {
-        print(&gate::text(&record))?;
+    if let Some(file) = &options.markdown {
+        write(file, &gate::markdown(&record))?;
     }
+    if let Some(file) = &options.junit {
+        write(file, &gate::junit(&record))?;
+    }
+    hand_out(&record, None, options.json, || gate::text(&record))?;
     Ok(record.exit_code())
 }
 
@@ -165,13 +157,7 @@ fn plan(options: &Options) -> Result<Plan, String> {
     if base.is_none() && tiers.iter().any(|tier| *tier != TierName::Invariants) {
         return Err("instructions and time are compared with something: give --base".to_owned());
     }
-    let count = pinning::processors().len();
-    let processor = options.processor.unwrap_or(count.saturating_sub(1));
-    if options.processor.is_some() && processor >= count {
-        return Err(format!(
-            "--processor {processor}: this process may use {count}, counted from 0"
-        ));
-    }
+    let processor = processor(options.processor)?;
     Ok(Plan {
         base,
         head,

@@ -1,6 +1,6 @@
 //! `splinter-perf limits`: what this machine's caches, atomics, copies, calls and wakes cost.
 
-use super::{EndedEarly, Failure, Rounds, Surroundings, ended_early, print};
+use super::{EndedEarly, Failure, Rounds, ended_early, print};
 use crate::limits::nodes::{self, Matrices};
 use crate::limits::pairs::{self, Matrix};
 use crate::limits::{Limit, Setup};
@@ -9,6 +9,7 @@ use crate::micro::record::{self, Measured};
 use crate::micro::table;
 use crate::pinning;
 use crate::rounds::{self, Schedule, Series};
+use crate::surroundings::Surroundings;
 use clap::Args;
 use serde_json::json;
 use splinter_stress::{Line, Progress, interrupt, this_machine};

@@ -1,6 +1,6 @@
 //! `splinter-perf micro`: what a store's operations cost, as multiples of what the machine can do.
 
-use super::{Failure, Rounds, Surroundings, ended_early, print};
+use super::{Failure, Rounds, ended_early, print};
 use crate::limits::Setup;
 use crate::machine::{self, Machine};
 use crate::micro::goal::Claim;
@@ -8,6 +8,7 @@ use crate::micro::judge::Verdict;
 use crate::micro::rows::{self, Scope, TenMillion};
 use crate::micro::{self, record, table};
 use crate::pinning;
+use crate::surroundings::Surroundings;
 use clap::Args;
 use splinter::Profile;
 use splinter_stress::{Line, interrupt};

@@ -1,11 +1,12 @@
 //! `splinter-perf reproduce`: the published figures, tried on this machine.
 
-use super::{Failure, Surroundings, print};
+use super::{Failure, hand_out};
 use crate::reproduce::claims::CLAIMS;
 use crate::reproduce::machine::Here;
 use crate::reproduce::{Plan, reproduce, table};
+use crate::surroundings::Surroundings;
 use clap::Args;
-use splinter_stress::files::{try_file, write_file};
+use splinter_stress::files::try_file;
 use splinter_stress::interrupt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,14 +74,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut found = reproduce(&plan, &mut here);
     drop(here);
     found.environment = Some(surroundings.complete());
-    let json = serde_json::to_string_pretty(&found).expect("records are plain data") + "\n";
-    if let Some(path) = &options.record {
-        write_file(path, &json).map_err(Failure::Usage)?;
-    }
-    print(&if options.json {
-        json
-    } else {
-        table::text(&found)
-    })?;
+    let file = options.record.as_deref();
+    hand_out(&found, file, options.json, || table::text(&found))?;
     Ok(found.verdict.exit_code())
 }

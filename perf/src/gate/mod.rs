@@ -19,12 +19,13 @@ pub mod workshop;
 pub use junit::junit;
 pub use report::{markdown, text};
 
+use crate::surroundings::Surroundings;
 use baseline::Baseline;
 use child::Stop;
 use instructions::Count;
 use processes::{Probe, Processes};
 use record::{Record, SCHEMA_VERSION, Subject, Tier, Tiers};
-use splinter_stress::{Environment, Progress, Verdict};
+use splinter_stress::{Progress, Verdict};
 use std::path::PathBuf;
 use std::time::Duration;
 use workshop::{Room, Side, Source, Workshop};
@@ -87,8 +88,7 @@ pub struct Plan {
 /// # Errors
 /// One line when there is nothing to judge: no such revision, or one that does not build.
 pub fn gate(plan: &Plan, progress: &mut dyn Progress) -> Result<Record, String> {
-    let mut environment = Environment::read();
-    let steal_ms = splinter_stress::steal_ms();
+    let surroundings = Surroundings::read();
     let mut tiers = Tiers::default();
     let mut base = None;
     let mut head = Subject {
@@ -96,8 +96,7 @@ pub fn gate(plan: &Plan, progress: &mut dyn Progress) -> Result<Record, String> 
         revision: String::new(),
     };
     let done = run(plan, progress, &mut tiers, &mut base, &mut head);
-    environment.steal_ms = splinter_stress::steal_ms().saturating_sub(steal_ms);
-    environment.tsc_ghz = 1.0 / crate::clock::ns_per_cycle();
+    let environment = surroundings.complete();
     let mut reasons: Vec<String> = Vec::new();
     let interrupted = match done {
         Ok(()) => false,

@@ -76,12 +76,7 @@ pub fn trial(record: &Record) -> Trial {
         .map(|latency| latency.p99)
         .max();
     let wake = record.notifications.map(|told| told.wake_latency_ns);
-    let broken: u64 = record
-        .invariants
-        .named()
-        .iter()
-        .map(|(_, count)| count)
-        .sum();
+    let broken = record.invariants.broken();
     Trial {
         goodput_per_s: record.totals.goodput_per_s,
         writes_per_s: record.totals.writes_per_s,

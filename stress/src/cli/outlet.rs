@@ -2,7 +2,7 @@
 //! it works, prints and keeps the record, and ends with the code of its verdict. `run` keeps several records.
 
 use super::{INCONCLUSIVE, USAGE, complain, say};
-use crate::files::{try_file, write_file};
+use crate::files::{as_json, try_file, write_file};
 use crate::interrupt;
 use crate::progress::Line;
 use crate::record::Verdict;
@@ -66,9 +66,13 @@ impl Outlet {
             }
         };
         let told = tell(&record);
-        let json = serde_json::to_string_pretty(&record).expect("records are plain data");
-        let said = say(if self.json { &json } else { &told.summary });
-        let files = [(self.record.as_ref(), Some(json + "\n")), (log, told.log)];
+        let json = as_json(&record);
+        let said = say(if self.json {
+            json.trim_end()
+        } else {
+            &told.summary
+        });
+        let files = [(self.record.as_ref(), Some(json)), (log, told.log)];
         for file in files {
             if let (Some(path), Some(text)) = file
                 && let Err(error) = write_file(path, &text)
