@@ -12,13 +12,13 @@
 //! - [`tune`]: the settings that suit a machine and a load best.
 //! - [`rounds`], [`stats`]: the engine and its statistics; they know nothing of stores, and need no clock to be tested.
 
+pub mod caches;
 pub mod cli;
 pub mod clock;
 pub mod compare;
 pub mod crew;
 pub mod gate;
 pub mod limits;
-pub mod machine;
 pub mod micro;
 pub mod pinning;
 pub mod records;

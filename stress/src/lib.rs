@@ -58,7 +58,10 @@ mod testing;
 
 pub use block::Counts;
 pub use choice::KeyChoice;
-pub use environment::{Build, Environment, Node, steal_ms};
+pub use environment::{
+    Build, Cache, Environment, Node, available_memory, caches, load_average, resident_memory,
+    steal_ms,
+};
 pub use history::record::{HistoryRecord, Shown};
 pub use history::{Act as HistoryAct, Kind as HistoryKind};
 pub use hostile::{HostilePlan, HostileRecord, Target, hostile};

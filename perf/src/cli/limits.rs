@@ -1,10 +1,10 @@
 //! `splinter-perf limits`: what this machine's caches, atomics, copies, calls and wakes cost.
 
 use super::{EndedEarly, Failure, Rounds, ended_early, print};
+use crate::caches::Caches;
 use crate::limits::nodes::{self, Matrices};
 use crate::limits::pairs::{self, Matrix};
 use crate::limits::{Limit, Setup};
-use crate::machine::Machine;
 use crate::micro::record::{self, Measured};
 use crate::micro::table;
 use crate::pinning;
@@ -51,7 +51,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let surroundings = Surroundings::read();
     let method = options.method()?;
     let setup = Setup {
-        machine: Machine::read(),
+        caches: Caches::read(),
         budget: method.sample,
         seed: options.seed,
     };

@@ -1,8 +1,8 @@
 //! `splinter-perf micro`: what a store's operations cost, as multiples of what the machine can do.
 
 use super::{Failure, Rounds, ended_early, print};
+use crate::caches::Caches;
 use crate::limits::Setup;
-use crate::machine::{self, Machine};
 use crate::micro::goal::Claim;
 use crate::micro::judge::Verdict;
 use crate::micro::rows::{self, Scope, TenMillion};
@@ -11,7 +11,7 @@ use crate::pinning;
 use crate::surroundings::Surroundings;
 use clap::Args;
 use splinter::Profile;
-use splinter_stress::{Line, interrupt};
+use splinter_stress::{Line, interrupt, load_average};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -63,7 +63,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         budget: method.sample,
         seed: rounds.seed,
         processors: pinning::processors().len(),
-        load: machine::load_average(),
+        load: load_average(),
         ten_million: options.keys_10m.unwrap_or(if rounds.quick {
             TenMillion::Off
         } else {
@@ -92,7 +92,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             .any(|claim| claim.name == *name || claim.goal.against.takes(name))
     });
     let setup = Setup {
-        machine: Machine::read(),
+        caches: Caches::read(),
         budget: method.sample,
         seed: rounds.seed,
     };
