@@ -27,5 +27,5 @@ pub mod reproduce;
 pub mod rounds;
 pub mod stats;
 pub mod surroundings;
-pub mod text;
 pub mod tune;
+pub mod unit;

@@ -264,6 +264,15 @@ fn refuse(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
+/// Parses flags as those of a verb, for the tests.
+#[cfg(test)]
+fn parsed<A: clap::Args>(flags: &str) -> Result<A, String> {
+    let command = A::augment_args(clap::Command::new("x").no_binary_name(true));
+    let matches = command.try_get_matches_from(flags.split_whitespace());
+    let found = matches.and_then(|mut matches| A::from_arg_matches_mut(&mut matches));
+    found.map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! What came of a comparison, as text for people.
 
 use crate::record::{Cell, Comparison, Entrant};
-use splinter_perf::text::Unit;
+use splinter_perf::unit::Unit;
 use splinter_stress::table::Flush::{Left, Right};
 use splinter_stress::table::columns;
 use std::collections::BTreeSet;

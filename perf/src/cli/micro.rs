@@ -4,22 +4,19 @@ use super::{Failure, Rounds, ended_early, print};
 use crate::caches::Caches;
 use crate::limits::Setup;
 use crate::micro::goal::Claim;
-use crate::micro::judge::Verdict;
+use crate::micro::judge::verdict;
 use crate::micro::rows::{self, Scope, TenMillion};
 use crate::micro::{self, record, table};
 use crate::pinning;
 use crate::surroundings::Surroundings;
 use clap::Args;
 use splinter::Profile;
-use splinter_stress::{Line, interrupt, load_average};
+use splinter_stress::{Line, Verdict, interrupt, load_average};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Exit code for a missed target, with `--strict`.
 const MISSED: u8 = 3;
-
-/// Exit code for targets that could not be judged, with `--strict`.
-const INCONCLUSIVE: u8 = 4;
 
 /// Measures a store's operations, and holds each against the limit of the machine that binds it.
 ///
@@ -112,15 +109,15 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         let (rows_text, limits_text) = (table::rows_text(&rows), table::limits_text(&limits));
         print(&format!(
             "{rows_text}\n{limits_text}\nverdict: {}\n",
-            Verdict::of(&rows).name()
+            verdict(&rows).word()
         ))?;
     }
     if let Some(ended) = ended {
         return Ok(ended.tell());
     }
-    Ok(match Verdict::of(&rows) {
+    Ok(match verdict(&rows) {
         Verdict::Fail if options.strict => ExitCode::from(MISSED),
-        Verdict::Inconclusive if options.strict => ExitCode::from(INCONCLUSIVE),
+        Verdict::Inconclusive if options.strict => Verdict::Inconclusive.exit_code(),
         _ => ExitCode::SUCCESS,
     })
 }

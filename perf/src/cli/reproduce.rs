@@ -2,7 +2,7 @@
 
 use super::{Failure, hand_out};
 use crate::reproduce::claims::CLAIMS;
-use crate::reproduce::machine::Here;
+use crate::reproduce::here::Here;
 use crate::reproduce::{Plan, reproduce, table};
 use crate::surroundings::Surroundings;
 use clap::Args;

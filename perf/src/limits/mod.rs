@@ -14,7 +14,7 @@ use crate::caches::Caches;
 use crate::clock::{self, infallible, ns_per_op};
 use crate::pinning;
 use crate::rounds::Probe;
-use crate::text::Unit;
+use crate::unit::Unit;
 use atomics::Line;
 use chase::Chase;
 use memcpy::{Copies, Stream};

@@ -8,7 +8,7 @@ use super::pages::{PageKind, Pages};
 use crate::clock;
 use crate::pinning;
 use crate::rounds::{Probe, Series};
-use crate::text::Unit;
+use crate::unit::Unit;
 use serde_json::{Value, json};
 use splinter_stress::table::{Flush, columns};
 use splinter_stress::{Machine, available_memory, page_nodes};

@@ -5,7 +5,7 @@
 use super::rally::{self, Ball};
 use crate::pinning;
 use crate::rounds::{Probe, Series};
-use crate::text::Unit;
+use crate::unit::Unit;
 use serde_json::{Value, json};
 use splinter_stress::table::{Flush, columns};
 use std::time::Duration;

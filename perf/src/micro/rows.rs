@@ -11,7 +11,7 @@ use super::miss::{Miss, Past};
 use super::paired::Paired;
 use crate::clock::ns_per_op;
 use crate::limits::{CROWD, Limit, crowd_window};
-use crate::text::Unit;
+use crate::unit::Unit;
 use splinter_stress::available_memory;
 use std::cell::{OnceCell, RefCell};
 use std::fmt::Display;

@@ -2,7 +2,7 @@
 
 use super::record::{Cell, Figures, Reproduction};
 use super::scaling::Point;
-use crate::text::Unit;
+use crate::unit::Unit;
 use splinter_stress::table::Flush::{Left, Right};
 use splinter_stress::table::columns;
 use std::fmt::Write as _;

@@ -41,12 +41,6 @@ impl Summary {
             q3: quantile(&sorted, 0.75),
         })
     }
-
-    /// Returns the inter-quartile range: how far apart the middle half of the samples lie.
-    #[must_use]
-    pub fn iqr(&self) -> f64 {
-        self.q3 - self.q1
-    }
 }
 
 #[cfg(test)]
@@ -60,7 +54,6 @@ mod tests {
             (summary.min, summary.q1, summary.median, summary.q3),
             (1.0, 3.0, 5.0, 7.0)
         );
-        assert_eq!(summary.iqr(), 4.0);
         assert_eq!(summary.samples, 5);
     }
 

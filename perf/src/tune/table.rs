@@ -3,7 +3,7 @@
 use super::Finding;
 use super::objective::Objective;
 use super::record::{Row, Tried, Tuned};
-use crate::text::Unit;
+use crate::unit::Unit;
 use splinter_stress::table::Flush::{Left, Right};
 use splinter_stress::table::columns;
 use std::fmt::Write as _;

@@ -186,8 +186,8 @@ mod tests {
     use std::os::fd::AsFd;
     use std::os::unix::fs::{FileExt, MetadataExt};
 
-    use crate::kernel::testing::mapped;
     use super::*;
+    use crate::kernel::testing::mapped;
 
     #[test]
     fn collapsing_obtains_what_it_does_not_complain_about() {

@@ -346,8 +346,8 @@ mod tests {
     use std::os::fd::AsFd;
     use std::os::unix::fs::{FileExt, MetadataExt};
 
-    use crate::kernel::testing::mapped;
     use super::*;
+    use crate::kernel::testing::mapped;
 
     #[test]
     fn lists_read_as_the_kernel_writes_them() {

@@ -155,19 +155,11 @@ pub(super) fn run(arguments: &MatrixArguments) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parsed;
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Only {
-        #[command(flatten)]
-        matrix: MatrixArguments,
-    }
 
     fn plan(flags: &str) -> Result<MatrixPlan, String> {
-        let words = ["x"].into_iter().chain(flags.split_whitespace());
-        let parsed = Only::try_parse_from(words).map_err(|error| error.to_string())?;
-        parsed.matrix.plan()
+        parsed::<MatrixArguments>(flags)?.plan()
     }
 
     /// Returns the axes of a plan as text.

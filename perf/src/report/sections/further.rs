@@ -6,7 +6,7 @@ use super::Matter;
 use crate::records::Record;
 use crate::records::config::text;
 use crate::records::file::COMMON;
-use crate::text::Unit;
+use crate::unit::Unit;
 use serde_json::{Map, Value};
 
 /// Rows and columns of one table.
