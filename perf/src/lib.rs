@@ -20,6 +20,7 @@ pub mod crew;
 pub mod gate;
 pub mod limits;
 pub mod micro;
+pub mod only;
 pub mod pinning;
 pub mod records;
 pub mod report;

@@ -47,6 +47,7 @@ mod summing;
 mod sweep;
 pub mod table;
 mod target;
+mod task;
 mod text;
 mod valgrind;
 mod wake;

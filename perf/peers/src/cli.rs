@@ -5,6 +5,7 @@ use crate::record::{Comparison, Plan};
 use crate::trial::{LOADS, Load, compare};
 use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
+use splinter_perf::only;
 use splinter_perf::surroundings::Surroundings;
 use splinter_stress::files::{as_json, try_file, write_file};
 use splinter_stress::{Line, SCHEMA_VERSION, Verdict, interrupt};
@@ -93,11 +94,7 @@ impl Options {
     }
 
     fn loads(&self) -> Result<Vec<Load>, String> {
-        let wanted = |load: &Load| {
-            self.load
-                .as_deref()
-                .is_none_or(|part| load.name.contains(part))
-        };
+        let wanted = |load: &Load| only::wants(self.load.as_deref(), load.name);
         let loads: Vec<Load> = LOADS.into_iter().filter(wanted).collect();
         if loads.is_empty() {
             let all: Vec<&str> = LOADS.iter().map(|load| load.name).collect();
@@ -110,10 +107,7 @@ impl Options {
     }
 
     fn makes(&self) -> Result<Vec<(&'static str, Make)>, String> {
-        let Some(part) = self.only.as_deref().map(str::to_lowercase) else {
-            return Ok(MAKES.to_vec());
-        };
-        let matches = |name: &str| name.to_lowercase().contains(&part);
+        let matches = |name: &str| only::wants(self.only.as_deref(), name);
         if !MAKES.iter().any(|(name, _)| matches(name)) {
             let all: Vec<&str> = MAKES.iter().map(|(name, _)| *name).collect();
             return Err(format!(

@@ -11,6 +11,7 @@ mod reproduce;
 mod tune;
 
 use crate::micro::record::Method;
+use crate::only;
 use crate::pinning;
 use crate::rounds::Schedule;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -94,9 +95,7 @@ impl Rounds {
 
     /// Says whether a row is asked for.
     fn wants(&self, name: &str) -> bool {
-        self.only
-            .as_deref()
-            .is_none_or(|part| name.to_lowercase().contains(&part.to_lowercase()))
+        only::wants(self.only.as_deref(), name)
     }
 }
 

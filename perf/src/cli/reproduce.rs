@@ -1,6 +1,7 @@
 //! `splinter-perf reproduce`: the published figures, tried on this machine.
 
 use super::{Failure, hand_out};
+use crate::only;
 use crate::reproduce::claims::CLAIMS;
 use crate::reproduce::here::Here;
 use crate::reproduce::{Plan, reproduce, table};
@@ -44,7 +45,7 @@ pub(super) struct Options {
 impl Options {
     fn plan(&self) -> Result<Plan, Failure> {
         let names = || CLAIMS.iter().map(|claim| claim.name);
-        let wanted = |name: &&str| self.only.as_deref().is_none_or(|part| name.contains(part));
+        let wanted = |name: &&str| only::wants(self.only.as_deref(), name);
         let claims: Vec<String> = names().filter(wanted).map(str::to_owned).collect();
         if claims.is_empty() {
             let all: Vec<&str> = names().collect();

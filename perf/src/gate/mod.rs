@@ -19,6 +19,7 @@ pub mod workshop;
 pub use junit::junit;
 pub use report::{markdown, text};
 
+use crate::only;
 use crate::surroundings::Surroundings;
 use baseline::Baseline;
 use child::Stop;
@@ -262,7 +263,7 @@ fn timed(
     list.arg("list");
     let limit = Duration::from_secs(60);
     let names = child::run(&mut list, workshop.folder(), what, limit)?.success(what)?;
-    let wanted = |name: &&str| plan.only.as_deref().is_none_or(|part| name.contains(part));
+    let wanted = |name: &&str| only::wants(plan.only.as_deref(), name);
     let benchmarks: Vec<String> = names.lines().filter(wanted).map(str::to_owned).collect();
     if benchmarks.is_empty() {
         let names: Vec<&str> = names.lines().collect();
