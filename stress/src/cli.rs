@@ -17,9 +17,10 @@ use crate::crew;
 use crate::files::{as_json, try_file, write_file};
 use crate::interrupt;
 use crate::progress::Line;
-use crate::record::{Output, Verdict};
+use crate::record::Output;
 use crate::report::{comparison, summary};
 use crate::run::{RunError, run_keeping};
+use crate::verdict::{USAGE, Verdict};
 use crate::workload::file;
 use arguments::RunArguments;
 
@@ -28,11 +29,6 @@ pub use arguments::WorkloadFlags;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
-
-/// Exit code for a command line that asks for nothing that can be done.
-const USAGE: u8 = 2;
-/// Exit code when the machine did not let it run: nothing can be told.
-const INCONCLUSIVE: u8 = 4;
 
 /// Drives a splinter store with contending writers and readers, and proves it correct under load.
 /// Without a command: run, with its default workload.
@@ -134,7 +130,7 @@ fn served(result: Result<(), String>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
-            ExitCode::from(INCONCLUSIVE)
+            Verdict::Inconclusive.exit_code()
         }
     }
 }
@@ -180,10 +176,11 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
             }
             Err(error) => {
                 complain(&error.to_string());
-                return ExitCode::from(match error {
-                    RunError::Usage(_) => USAGE,
-                    RunError::Failed(_) => INCONCLUSIVE,
-                });
+                return match error {
+                    RunError::Usage(_) => ExitCode::from(USAGE),
+                    // The machine did not let it run.
+                    RunError::Failed(_) => Verdict::Inconclusive.exit_code(),
+                };
             }
         }
         if interrupt::requested() {
@@ -200,7 +197,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     let cut_short = interrupt::requested() && output.verdict() == Verdict::Pass;
     match said {
         Err(unwritten) => unwritten,
-        Ok(()) if cut_short => ExitCode::from(INCONCLUSIVE),
+        Ok(()) if cut_short => Verdict::Inconclusive.exit_code(),
         Ok(()) => output.verdict().exit_code(),
     }
 }

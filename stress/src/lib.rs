@@ -50,6 +50,7 @@ mod target;
 mod task;
 mod text;
 mod valgrind;
+mod verdict;
 mod wake;
 mod worker;
 mod workload;
@@ -86,8 +87,7 @@ pub use placement::topology::{
 pub use progress::{Line, Progress, Silent, left_in_words};
 pub use record::{
     Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,
-    Placement, Record, SCHEMA_VERSION, StoreFacts, Totals, TuningFacts, Verdict, Window,
-    WorkerPlacement,
+    Placement, Record, SCHEMA_VERSION, StoreFacts, Totals, TuningFacts, Window, WorkerPlacement,
 };
 pub use report::{comparison, summary};
 pub use run::{RunError, run};
@@ -96,6 +96,7 @@ pub use sweep::{
     Act, Ground, How, Pair, Place, Scene, Scrubbing, SweepPlan, SweepRecord, Violation, sweep,
     sweep_summary,
 };
+pub use verdict::{USAGE, Verdict};
 pub use wake::{FanOut, Middle, Row, Situation, WakePlan, WakeRecord, wake, wake_summary};
 pub use worker::Role;
 pub use worker::watcher::Notices;

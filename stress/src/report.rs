@@ -6,9 +6,10 @@ use crate::latency::Percentiles;
 use crate::mix::Op;
 use crate::options::{Pin, Span};
 use crate::pace::judge::OpenLoop;
-use crate::record::{Notifications, Operation, Record, Verdict};
+use crate::record::{Notifications, Operation, Record};
 use crate::table::{align, grouped, percent, rate, span};
 use crate::text::print_duration;
+use crate::verdict::Verdict;
 use std::fmt::Write as _;
 use std::time::Duration;
 

@@ -8,13 +8,10 @@ use clap::Parser;
 use splinter_perf::only;
 use splinter_perf::surroundings::Surroundings;
 use splinter_stress::files::{as_json, try_file, write_file};
-use splinter_stress::{Line, SCHEMA_VERSION, Verdict, interrupt};
+use splinter_stress::{Line, SCHEMA_VERSION, USAGE, Verdict, interrupt};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Exit code for a command line that asks for something that does not exist.
-const USAGE: u8 = 2;
 
 /// Everybody who can take part, in the order of the table.
 const MAKES: [(&str, Make); 10] = [

@@ -18,14 +18,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde::Serialize;
 use splinter_stress::cli::papers::{self, CompletionsArguments, ManualArguments};
 use splinter_stress::files::{as_json, write_file};
-use splinter_stress::{Verdict, interrupt};
+use splinter_stress::{USAGE, Verdict, interrupt};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-
-/// Exit code for a command line that asks for something that does not exist.
-const USAGE: u8 = 2;
 
 /// Measures a splinter store against the limits of the machine it runs on.
 #[derive(Debug, Parser)]

@@ -1,10 +1,11 @@
 //! The verb `history`: a saved history, checked.
 
-use super::{USAGE, complain, end_with};
+use super::{complain, end_with};
 use crate::files::as_json;
 use crate::history::file::load;
 use crate::history::record::HistoryRecord;
-use crate::record::{SCHEMA_VERSION, Verdict};
+use crate::record::SCHEMA_VERSION;
+use crate::verdict::{USAGE, Verdict};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;

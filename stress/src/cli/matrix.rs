@@ -1,10 +1,11 @@
 //! The flags of `matrix`, and what it does with them. Those that `run` has too take a list here if they are an axis.
 
 use super::arguments::WorkloadArguments;
+use super::complain;
 use super::outlet::{Outlet, Told};
-use super::{USAGE, complain};
 use crate::matrix::axis::Setting;
 use crate::matrix::{Axis, MatrixPlan, matrix, matrix_summary};
+use crate::verdict::USAGE;
 use crate::workload::Workload;
 use crate::workload::file::Loaded;
 use clap::Args;

@@ -1,12 +1,12 @@
 //! What every verb with a record of its own does alike: whether its files can be written is found out first, then
 //! it works, prints and keeps the record, and ends with the code of its verdict. `run` keeps several records.
 
-use super::{INCONCLUSIVE, USAGE, complain, say};
+use super::{complain, say};
 use crate::files::{as_json, try_file, write_file};
 use crate::interrupt;
 use crate::progress::Line;
-use crate::record::Verdict;
 use crate::run::RunError;
+use crate::verdict::{USAGE, Verdict};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ impl Outlet {
             Err(error @ RunError::Usage(_)) => return refuse(&error.to_string()),
             Err(error @ RunError::Failed(_)) => {
                 complain(&error.to_string());
-                return ExitCode::from(INCONCLUSIVE);
+                return Verdict::Inconclusive.exit_code();
             }
         };
         let told = tell(&record);

@@ -4,7 +4,7 @@ use super::outlet::{Outlet, Told};
 use crate::options::Pin;
 use crate::placement::source::MachineSource;
 use crate::placement::topology::{TopologyPlan, topology, topology_summary};
-use crate::record::Verdict;
+use crate::verdict::Verdict;
 use crate::workload::Workload;
 use clap::Args;
 use std::process::ExitCode;

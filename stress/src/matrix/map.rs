@@ -2,10 +2,11 @@
 
 use super::axis::Axis;
 use super::record::{AxisSettings, MatrixRecord};
-use crate::record::{Record, Verdict};
+use crate::record::Record;
 use crate::report::{main_operation, told};
 use crate::stats;
 use crate::table::{align, grouped, percent, rate, span};
+use crate::verdict::Verdict;
 use std::fmt::Write as _;
 
 /// Shades from little to much.

@@ -1,8 +1,8 @@
 //! The proof table: what was asked, what the kernel says, pages by node, and whether that is it.
 
 use super::record::NumaRecord;
-use crate::record::Verdict;
 use crate::table::{Flush, indent};
+use crate::verdict::Verdict;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
