@@ -1,6 +1,6 @@
 //! The suite's random numbers, for whoever draws by a seed that a record keeps: small, one generator
-//! for each worker and each order, so that a run can be repeated and nothing is shared. Equal seeds
-//! give equal sequences on every machine. Knows nothing of what is drawn. Not for secrets.
+//! for each worker, so that a run can be repeated and nothing is shared. Equal seeds give equal
+//! sequences on every machine; `results/README.md` says which. Knows nothing of what is drawn. Not for secrets.
 
 /// Returns the next number of a SplitMix64 sequence and steps its state. Used for seeding and for
 /// mixing.
@@ -33,7 +33,7 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// Starts one sequence (`stream`: a worker's, an order's) of a run (`seed`). Every seed is good.
+    /// Starts one sequence (`stream`: a worker's, or another) of a run (`seed`). Every seed is good.
     #[must_use]
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut state = seed ^ stream.wrapping_mul(0xa076_1d64_78bd_642f);
