@@ -94,20 +94,20 @@ impl Environment {
             caches: caches().iter().map(Cache::to_string).collect(),
             nodes: sysfs::this_machine().nodes.iter().map(Node::of).collect(),
             memory_bytes: sysfs::memory_bytes(Path::new("/proc/meminfo")).unwrap_or(0),
-            kernel: line("/proc/sys/kernel/osrelease"),
+            kernel: text("/proc/sys/kernel/osrelease"),
             huge_pages: ["enabled", "shmem_enabled"].map(|name| {
-                chosen(&line(&format!(
+                chosen(&text(&format!(
                     "/sys/kernel/mm/transparent_hugepage/{name}"
                 )))
             }),
-            governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-            hypervisor: match (virtual_machine, line("/sys/class/dmi/id/sys_vendor")) {
+            governor: text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            hypervisor: match (virtual_machine, text("/sys/class/dmi/id/sys_vendor")) {
                 (false, _) => "none".to_owned(),
                 (true, vendor) if vendor == UNAVAILABLE => "present".to_owned(),
                 (true, vendor) => format!("present ({vendor})"),
             },
             valgrind: valgrind::is_running(),
-            load_before: line("/proc/loadavg")
+            load_before: text("/proc/loadavg")
                 .split(' ')
                 .take(3)
                 .collect::<Vec<_>>()
@@ -162,8 +162,8 @@ pub fn steal_ms() -> u64 {
     ticks * 10
 }
 
-/// Reads a file of the kernel's.
-fn line(path: &str) -> String {
+/// Reads a file of the kernel's, or says that it is unavailable.
+fn text(path: &str) -> String {
     fs::read_to_string(path)
         .ok()
         .map(|text| text.trim().to_owned())
@@ -217,7 +217,7 @@ pub fn caches() -> Vec<Cache> {
     (0..16)
         .map_while(|index| {
             let folder = format!("/sys/devices/system/cpu/cpu0/cache/index{index}");
-            let of = |name: &str| line(&format!("{folder}/{name}"));
+            let of = |name: &str| text(&format!("{folder}/{name}"));
             Cache::new(of("level").parse().ok()?, &of("type"), &of("size"))
         })
         .collect()
@@ -226,19 +226,19 @@ pub fn caches() -> Vec<Cache> {
 /// Returns the memory that could be had now without swapping, in bytes.
 #[must_use]
 pub fn available_memory() -> Option<u64> {
-    sysfs::bytes_of(&line("/proc/meminfo"), "MemAvailable")
+    sysfs::bytes_of(&text("/proc/meminfo"), "MemAvailable")
 }
 
 /// Returns the memory that this process has resident, in bytes.
 #[must_use]
 pub fn resident_memory() -> Option<u64> {
-    sysfs::bytes_of(&line("/proc/self/status"), "VmRSS")
+    sysfs::bytes_of(&text("/proc/self/status"), "VmRSS")
 }
 
 /// Returns the load average over the last minute.
 #[must_use]
 pub fn load_average() -> Option<f64> {
-    line("/proc/loadavg").split(' ').next()?.parse().ok()
+    text("/proc/loadavg").split(' ').next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub trait Progress {
     fn step(&mut self, what: &str);
     /// A part of a round begins, of so many rounds that are alike; round 0 warms up.
     fn round(&mut self, round: usize, rounds: usize, what: &str) {
-        self.step(&round_in_words(round, rounds, Duration::ZERO, what));
+        self.step(&round_in_words(round, rounds, None, what));
     }
     /// Counted work goes on: goodput so far, and time that is left, where it is known.
     fn tick(&mut self, goodput_per_s: f64, left: Option<Duration>);
@@ -76,8 +76,9 @@ impl Progress for Line {
         if round > 0 {
             self.began.get_or_insert_with(Instant::now);
         }
-        if self.drawn.is_none_or(|drawn| drawn.elapsed() >= INTERVAL) {
-            let elapsed = self.began.map_or(Duration::ZERO, |began| began.elapsed());
+        let is_due = self.drawn.is_none_or(|drawn| drawn.elapsed() >= INTERVAL);
+        if self.shown && is_due {
+            let elapsed = self.began.map(|began| began.elapsed());
             self.draw(&round_in_words(round, rounds, elapsed, what));
         }
     }
@@ -114,16 +115,16 @@ fn in_words(left: Option<Duration>) -> String {
     })
 }
 
-fn round_in_words(round: usize, rounds: usize, elapsed: Duration, what: &str) -> String {
-    if round == 0 {
+/// Names a round, of which a part has just begun, and what is left where it is known how long those before it took.
+fn round_in_words(round: usize, rounds: usize, elapsed: Option<Duration>, what: &str) -> String {
+    let Some(done) = round.checked_sub(1) else {
         return format!("warming up: {what}");
-    }
-    // What has just begun is not done.
-    let left = match elapsed {
-        Duration::ZERO => String::new(),
-        _ => left_in_words(round - 1, rounds, elapsed),
     };
-    format!("round {round} of {rounds}{left}: {what}")
+    let left = elapsed.map(|elapsed| left_in_words(done, rounds, elapsed));
+    format!(
+        "round {round} of {rounds}{}: {what}",
+        left.unwrap_or_default()
+    )
 }
 
 #[cfg(test)]
@@ -141,12 +142,12 @@ mod tests {
 
     #[test]
     fn the_round_that_begins_is_part_of_the_rest_and_the_warm_up_of_nothing() {
-        let seconds = Duration::from_secs;
+        let seconds = |count| Some(Duration::from_secs(count));
         assert_eq!(round_in_words(0, 5, seconds(9), "get"), "warming up: get");
         assert_eq!(round_in_words(1, 5, seconds(1), "get"), "round 1 of 5: get");
         let third = round_in_words(3, 5, seconds(4), "get");
         assert_eq!(third, "round 3 of 5, 6 s left: get");
-        let unknown = round_in_words(3, 5, Duration::ZERO, "get");
+        let unknown = round_in_words(3, 5, None, "get");
         assert_eq!(unknown, "round 3 of 5: get");
     }
 }
