@@ -1,7 +1,7 @@
-//! Clocks: the time-stamp counter, its calibration, and the loop that turns a piece of work into nanoseconds per
+//! Clocks: the calibration of the time-stamp counter, and the loop that turns a piece of work into nanoseconds per
 //! operation. Nothing here knows what is measured.
-#![allow(unsafe_code)] // The time-stamp counter is read by an intrinsic that is still an unsafe function.
 
+use splinter::cycles;
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -26,23 +26,6 @@ const PLACE: usize = 256 + 16;
 
 /// Readings in one lap of the clocks' own samples.
 const LAP: u64 = 4096;
-
-/// Reads the time-stamp counter. Neither fenced nor ordered: good for intervals of many instructions.
-/// On processors without one, nanoseconds since the first call.
-#[inline]
-#[must_use]
-pub fn cycles() -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    {
-        // SAFETY: every x86-64 processor has RDTSC, and Linux leaves it enabled for user code.
-        unsafe { core::arch::x86_64::_rdtsc() }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        static START: OnceLock<Instant> = OnceLock::new();
-        START.get_or_init(Instant::now).elapsed().as_nanos() as u64
-    }
-}
 
 /// Returns the nanoseconds in one tick of [`cycles`], measured once per process against the monotonic clock.
 #[must_use]
@@ -165,17 +148,11 @@ pub fn infallible(sample: Result<f64, Infallible>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{PLACE, PLACES, WARM_LAPS, at_place, cycles, middle_half, ns_per_cycle, ns_per_op};
+    use super::{PLACE, PLACES, WARM_LAPS, at_place, middle_half, ns_per_cycle, ns_per_op};
     use std::collections::HashSet;
     use std::convert::Infallible;
     use std::hint::black_box;
     use std::time::Duration;
-
-    #[test]
-    fn the_counter_does_not_go_back() {
-        let first = cycles();
-        assert!(cycles() >= first);
-    }
 
     #[test]
     fn a_tick_has_a_length() {

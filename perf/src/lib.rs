@@ -12,21 +12,21 @@
 //! - [`tune`]: the settings that suit a machine and a load best.
 //! - [`rounds`], [`stats`]: the engine and its statistics; they know nothing of stores, and need no clock to be tested.
 
+pub mod caches;
 pub mod cli;
 pub mod clock;
 pub mod compare;
 pub mod crew;
 pub mod gate;
 pub mod limits;
-pub mod machine;
 pub mod micro;
+pub mod only;
 pub mod pinning;
-pub mod progress;
 pub mod records;
 pub mod report;
 pub mod reproduce;
-pub mod rng;
 pub mod rounds;
 pub mod stats;
-pub mod text;
+pub mod surroundings;
 pub mod tune;
+pub mod unit;

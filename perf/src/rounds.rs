@@ -3,8 +3,9 @@
 //! the one that happened to run. Knows nothing of stores, limits or clocks: a probe is a closure that returns a
 //! number, and the tests run it without timing anything.
 
-use crate::rng::Rng;
 use crate::stats::Summary;
+use splinter_stress::Progress;
+use splinter_stress::rng::Rng;
 
 /// Why a probe could not give a sample, in words for the user.
 pub type ProbeError = String;
@@ -69,6 +70,13 @@ pub struct Step<'a> {
     pub probe: &'a str,
 }
 
+impl Step<'_> {
+    /// Tells whoever watches.
+    pub fn tell(self, progress: &mut dyn Progress) {
+        progress.round(self.round as usize, self.rounds as usize, self.probe);
+    }
+}
+
 /// The samples of one probe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
@@ -126,7 +134,7 @@ pub fn run(
         })
         .collect();
     let mut order: Vec<usize> = (0..probes.len()).collect();
-    let mut rng = Rng::new(schedule.seed);
+    let mut rng = Rng::new(schedule.seed, 0);
     let first = u32::from(!schedule.warm_up);
     for round in first..=schedule.rounds {
         rng.shuffle(&mut order);

@@ -1,10 +1,12 @@
 //! The command as its users meet it: what goes to which stream, which exit codes, which fields. No figure is
 //! asserted: these runs are far too short to mean anything.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 fn perf(arguments: &[&str]) -> Output {
@@ -20,6 +22,22 @@ fn text(bytes: &[u8]) -> String {
 
 fn record(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).expect("standard output is one JSON record")
+}
+
+/// Ends a command as Ctrl-C does.
+fn interrupt(child: &Child) {
+    let process = Pid::from_raw(child.id() as i32);
+    kill(process, Signal::SIGINT).expect("it is there until it is waited for");
+}
+
+/// Waits for something that happens soon, but not for ever: what follows fails if it did not.
+fn wait_for(holds: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 #[test]
@@ -231,20 +249,14 @@ fn interrupted_rounds_are_kept_and_said_to_be_fewer() {
             .spawn()
             .expect("the command starts");
         // Once it takes the signal: bit 2 of those that it catches.
-        for _ in 0..10_000 {
+        wait_for(|| {
             let status = fs::read_to_string(format!("/proc/{}/status", measured.id()));
             let status = status.unwrap_or_default();
             let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
             let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-            if caught.is_some_and(|mask| mask & 0b10 != 0) {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let told = Command::new("kill")
-            .args(["-INT", &measured.id().to_string()])
-            .status();
-        assert!(told.expect("kill starts").success());
+            caught.is_some_and(|mask| mask & 0b10 != 0)
+        });
+        interrupt(&measured);
         let output = measured.wait_with_output().expect("it ends");
         assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
         let record = record(&output);
@@ -268,16 +280,8 @@ fn an_interrupted_search_keeps_what_it_has_and_leaves_no_store_behind() {
         .spawn()
         .expect("the command starts");
     // The first run has begun once its store is there.
-    for _ in 0..10_000 {
-        if store.exists() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let told = Command::new("kill")
-        .args(["-INT", &search.id().to_string()])
-        .status();
-    assert!(told.expect("kill starts").success());
+    wait_for(|| store.exists());
+    interrupt(&search);
     let output = search.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     let record = record(&output);
@@ -449,16 +453,8 @@ fn an_interrupted_gate_says_so_and_leaves_nothing_behind() {
         .spawn()
         .expect("the command starts");
     // It compiles by then, or is about to: whenever it is told, it ends.
-    for _ in 0..10_000 {
-        if scratch.left() > 0 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let told = Command::new("kill")
-        .args(["-INT", &gate.id().to_string()])
-        .status();
-    assert!(told.expect("kill starts").success());
+    wait_for(|| scratch.left() > 0);
+    interrupt(&gate);
     let output = gate.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     let record = record(&output);

@@ -14,12 +14,13 @@ mod topology;
 mod wake;
 
 use crate::crew;
-use crate::files::{try_file, write_file};
+use crate::files::{as_json, try_file, write_file};
 use crate::interrupt;
 use crate::progress::Line;
-use crate::record::{Output, Verdict};
+use crate::record::Output;
 use crate::report::{comparison, summary};
 use crate::run::{RunError, run_keeping};
+use crate::verdict::{USAGE, Verdict};
 use crate::workload::file;
 use arguments::RunArguments;
 
@@ -28,11 +29,6 @@ pub use arguments::WorkloadFlags;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
-
-/// Exit code for a command line that asks for nothing that can be done.
-const USAGE: u8 = 2;
-/// Exit code when the machine did not let it run: nothing can be told.
-const INCONCLUSIVE: u8 = 4;
 
 /// Drives a splinter store with contending writers and readers, and proves it correct under load.
 /// Without a command: run, with its default workload.
@@ -134,7 +130,7 @@ fn served(result: Result<(), String>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
-            ExitCode::from(INCONCLUSIVE)
+            Verdict::Inconclusive.exit_code()
         }
     }
 }
@@ -180,10 +176,11 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
             }
             Err(error) => {
                 complain(&error.to_string());
-                return ExitCode::from(match error {
-                    RunError::Usage(_) => USAGE,
-                    RunError::Failed(_) => INCONCLUSIVE,
-                });
+                return match error {
+                    RunError::Usage(_) => ExitCode::from(USAGE),
+                    // The machine did not let it run.
+                    RunError::Failed(_) => Verdict::Inconclusive.exit_code(),
+                };
             }
         }
         if interrupt::requested() {
@@ -192,7 +189,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     }
     let output = Output::new(records);
     if arguments.json {
-        said = say(&serde_json::to_string_pretty(&output).expect("records are plain data"));
+        said = say(as_json(&output).trim_end());
     } else if output.records().len() > 1 {
         said = said.and(say(&comparison(output.records())));
     }
@@ -200,7 +197,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     let cut_short = interrupt::requested() && output.verdict() == Verdict::Pass;
     match said {
         Err(unwritten) => unwritten,
-        Ok(()) if cut_short => ExitCode::from(INCONCLUSIVE),
+        Ok(()) if cut_short => Verdict::Inconclusive.exit_code(),
         Ok(()) => output.verdict().exit_code(),
     }
 }
@@ -208,9 +205,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
 /// Writes the record and the histograms where they are wanted.
 fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), String> {
     if let Some(path) = &arguments.record {
-        let output = Output::new(records.to_vec());
-        let json = serde_json::to_string_pretty(&output).expect("records are plain data");
-        write_file(path, &(json + "\n"))?;
+        write_file(path, &as_json(&Output::new(records.to_vec())))?;
     }
     if let Some(path) = &arguments.hdr {
         // A log's header lines may come again: readers take the latest. A comment tells levels apart.
@@ -264,6 +259,15 @@ fn refuse(error: &clap::Error) -> ExitCode {
         tip.unwrap_or("see 'splinter-stress --help' or that of the command")
     ));
     ExitCode::from(USAGE)
+}
+
+/// Parses flags as those of a verb, for the tests.
+#[cfg(test)]
+fn parsed<A: clap::Args>(flags: &str) -> Result<A, String> {
+    let command = A::augment_args(clap::Command::new("x").no_binary_name(true));
+    let matches = command.try_get_matches_from(flags.split_whitespace());
+    let found = matches.and_then(|mut matches| A::from_arg_matches_mut(&mut matches));
+    found.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

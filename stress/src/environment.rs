@@ -6,6 +6,7 @@ use crate::placement::machine::MachineNode;
 use crate::placement::sysfs;
 use crate::valgrind;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -90,23 +91,23 @@ impl Environment {
         Self {
             cpu_model: field("model name").unwrap_or_else(|| UNAVAILABLE.to_owned()),
             processors: core_affinity::get_core_ids().map_or(1, |cores| cores.len()),
-            caches: caches(),
+            caches: caches().iter().map(Cache::to_string).collect(),
             nodes: sysfs::this_machine().nodes.iter().map(Node::of).collect(),
             memory_bytes: sysfs::memory_bytes(Path::new("/proc/meminfo")).unwrap_or(0),
-            kernel: line("/proc/sys/kernel/osrelease"),
+            kernel: text("/proc/sys/kernel/osrelease"),
             huge_pages: ["enabled", "shmem_enabled"].map(|name| {
-                chosen(&line(&format!(
+                chosen(&text(&format!(
                     "/sys/kernel/mm/transparent_hugepage/{name}"
                 )))
             }),
-            governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-            hypervisor: match (virtual_machine, line("/sys/class/dmi/id/sys_vendor")) {
+            governor: text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            hypervisor: match (virtual_machine, text("/sys/class/dmi/id/sys_vendor")) {
                 (false, _) => "none".to_owned(),
                 (true, vendor) if vendor == UNAVAILABLE => "present".to_owned(),
                 (true, vendor) => format!("present ({vendor})"),
             },
             valgrind: valgrind::is_running(),
-            load_before: line("/proc/loadavg")
+            load_before: text("/proc/loadavg")
                 .split(' ')
                 .take(3)
                 .collect::<Vec<_>>()
@@ -161,7 +162,8 @@ pub fn steal_ms() -> u64 {
     ticks * 10
 }
 
-fn line(path: &str) -> String {
+/// Reads a file of the kernel's, or says that it is unavailable.
+fn text(path: &str) -> String {
     fs::read_to_string(path)
         .ok()
         .map(|text| text.trim().to_owned())
@@ -177,15 +179,66 @@ fn chosen(text: &str) -> String {
     word.map_or(text, |(word, _)| word).to_owned()
 }
 
-fn caches() -> Vec<String> {
-    (0..8)
-        .map(|index| format!("/sys/devices/system/cpu/cpu0/cache/index{index}"))
-        .take_while(|folder| fs::exists(folder).unwrap_or(false))
-        .map(|folder| {
-            let of = |name: &str| line(&format!("{folder}/{name}"));
-            format!("L{} {} {}", of("level"), of("type"), of("size"))
+/// A cache of the first processor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// 1 for the closest one.
+    pub level: u32,
+    /// "Data", "Instruction" or "Unified".
+    pub kind: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its size as the kernel writes it.
+    shown: String,
+}
+
+impl Cache {
+    /// Describes a cache, the size of which is as the kernel writes it: `48K`. `None` if that is no size.
+    #[must_use]
+    pub fn new(level: u32, kind: &str, size: &str) -> Option<Self> {
+        Some(Self {
+            level,
+            kind: kind.to_owned(),
+            bytes: sysfs::size_bytes(size)?,
+            shown: size.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "L{} {} {}", self.level, self.kind, self.shown)
+    }
+}
+
+/// Reads the caches of the first processor; none where the kernel does not tell.
+#[must_use]
+pub fn caches() -> Vec<Cache> {
+    (0..16)
+        .map_while(|index| {
+            let folder = format!("/sys/devices/system/cpu/cpu0/cache/index{index}");
+            let of = |name: &str| text(&format!("{folder}/{name}"));
+            Cache::new(of("level").parse().ok()?, &of("type"), &of("size"))
         })
         .collect()
+}
+
+/// Returns the memory that could be had now without swapping, in bytes.
+#[must_use]
+pub fn available_memory() -> Option<u64> {
+    sysfs::bytes_of(&text("/proc/meminfo"), "MemAvailable")
+}
+
+/// Returns the memory that this process has resident, in bytes.
+#[must_use]
+pub fn resident_memory() -> Option<u64> {
+    sysfs::bytes_of(&text("/proc/self/status"), "VmRSS")
+}
+
+/// Returns the load average over the last minute.
+#[must_use]
+pub fn load_average() -> Option<f64> {
+    text("/proc/loadavg").split(' ').next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Files that results are written to, as the command line names them.
+//! Files that results are written to, as the command line names them, and the form of a record in them.
 
+use serde::Serialize;
 use std::path::Path;
 
 /// Finds out whether results can be written to a file, if one is wanted, and leaves it as it was: what cannot be kept
@@ -34,4 +35,13 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> String {
 /// One line that says what is wrong and what to do.
 pub fn write_file(path: &Path, text: &str) -> Result<(), String> {
     std::fs::write(path, text).map_err(|error| cannot_write(path, &error))
+}
+
+/// Returns the text of a record: JSON, indented, with the end of its last line.
+///
+/// # Panics
+/// When the record has what JSON lacks, as maps do whose keys are no text.
+#[must_use]
+pub fn as_json(record: &impl Serialize) -> String {
+    serde_json::to_string_pretty(record).expect("records are plain data") + "\n"
 }

@@ -22,6 +22,7 @@ use crate::progress::Progress;
 use crate::raw::Raw;
 use crate::rng::Rng;
 use crate::run::RunError;
+use crate::task;
 use board::Board;
 use caller::{Caller, FILLED};
 use calls::call_all;
@@ -264,14 +265,9 @@ impl<'p> Attack<'p> {
 
 /// Says what the kernel does with a process: runs it, or has it wait, and where.
 fn state_of(process: Pid) -> String {
-    let read = |name: &str| std::fs::read_to_string(format!("/proc/{process}/{name}"));
-    let stat = read("stat").unwrap_or_default();
-    let state = stat
-        .rsplit(") ")
-        .next()
-        .and_then(|rest| rest.chars().next());
-    let place = read("wchan").unwrap_or_default();
-    format!("state {} in '{place}'", state.unwrap_or('?'))
+    let state = task::state(process).unwrap_or('?');
+    let place = std::fs::read_to_string(format!("/proc/{process}/wchan")).unwrap_or_default();
+    format!("state {state} in '{place}'")
 }
 
 /// Puts something of everything into a store.

@@ -18,7 +18,7 @@ use crate::forked::{End, Forked, expect_progress_within};
 use crate::interrupt;
 use crate::latency::histogram;
 use crate::oracle::{body, vector};
-use crate::progress::Progress;
+use crate::progress::{Progress, left_in_words};
 use crate::raw::Raw;
 use crate::rng::Rng;
 use crate::run::RunError;
@@ -215,7 +215,7 @@ impl<'p> Storm<'p> {
                     1 + rng.below(most)
                 };
                 let aimed = if aimed { self.aim(rng) } else { None };
-                let first = aimed.unwrap_or(rng.below(victims.len() as u64) as usize);
+                let first = aimed.unwrap_or(rng.index(victims.len()));
                 let numbers = (0..count as usize).map(|step| (first + step) % victims.len());
                 let numbers: Vec<usize> = numbers.collect();
                 let struck = self.strike(&numbers, &mut victims, rng);
@@ -232,13 +232,12 @@ impl<'p> Storm<'p> {
                 }
                 if *done - told >= 64 {
                     told = *done;
-                    let left = clock.elapsed() * u32::try_from(until - *done).unwrap_or(0)
-                        / u32::try_from(*done - before.0).unwrap_or(1).max(1);
+                    let [ended, all] = [*done, until].map(|end| (end - before.0) as usize);
+                    let left = left_in_words(ended, all, clock.elapsed());
                     let scrub = self.store.scrub();
                     progress.step(&format!(
-                        "scrub {scrub}: {done} kills, {} in a claim, {} s left at this level",
-                        evidence.kills.in_claim(),
-                        left.as_secs()
+                        "scrub {scrub}: {done} kills, {} in a claim{left} at this level",
+                        evidence.kills.in_claim()
                     ));
                 }
             }
@@ -425,7 +424,7 @@ impl<'p> Storm<'p> {
     /// Looks for a seat whose writer holds a claim this moment.
     fn aim(&self, rng: &mut Rng) -> Option<usize> {
         let start = Instant::now();
-        let first = rng.below(self.raw.slots() as u64) as usize;
+        let first = rng.index(self.raw.slots());
         while start.elapsed() < AIM {
             for slot in (0..self.raw.slots()).map(|step| (first + step) % self.raw.slots()) {
                 if let Some(lane) = self.raw.claimant(slot) {

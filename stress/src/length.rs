@@ -42,7 +42,7 @@ impl ValueLen {
         let len = match self {
             Self::Fixed(len) => *len,
             Self::Uniform(low, high) => low + rng.below(u64::from(high - low) + 1) as u32,
-            Self::List(lens) => lens[rng.below(lens.len() as u64) as usize],
+            Self::List(lens) => lens[rng.index(lens.len())],
         };
         len as usize
     }

@@ -37,16 +37,20 @@ mod progress;
 mod raw;
 mod record;
 mod report;
-mod rng;
+pub mod rng;
 mod run;
 mod shared;
 mod stage;
+pub mod stats;
 mod steady;
 mod summing;
 mod sweep;
+pub mod table;
 mod target;
+mod task;
 mod text;
 mod valgrind;
+mod verdict;
 mod wake;
 mod worker;
 mod workload;
@@ -56,7 +60,10 @@ mod testing;
 
 pub use block::Counts;
 pub use choice::KeyChoice;
-pub use environment::{Build, Environment, Node, steal_ms};
+pub use environment::{
+    Build, Cache, Environment, Node, available_memory, caches, load_average, resident_memory,
+    steal_ms,
+};
 pub use history::record::{HistoryRecord, Shown};
 pub use history::{Act as HistoryAct, Kind as HistoryKind};
 pub use hostile::{HostilePlan, HostileRecord, Target, hostile};
@@ -77,11 +84,10 @@ pub use placement::source::{MachineSource, this_machine};
 pub use placement::topology::{
     PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology, topology_summary,
 };
-pub use progress::{Line, Progress, Silent};
+pub use progress::{Line, Progress, Silent, left_in_words};
 pub use record::{
     Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,
-    Placement, Record, SCHEMA_VERSION, StoreFacts, Totals, TuningFacts, Verdict, Window,
-    WorkerPlacement,
+    Placement, Record, SCHEMA_VERSION, StoreFacts, Totals, TuningFacts, Window, WorkerPlacement,
 };
 pub use report::{comparison, summary};
 pub use run::{RunError, run};
@@ -90,6 +96,7 @@ pub use sweep::{
     Act, Ground, How, Pair, Place, Scene, Scrubbing, SweepPlan, SweepRecord, Violation, sweep,
     sweep_summary,
 };
+pub use verdict::{USAGE, Verdict};
 pub use wake::{FanOut, Middle, Row, Situation, WakePlan, WakeRecord, wake, wake_summary};
 pub use worker::Role;
 pub use worker::watcher::Notices;

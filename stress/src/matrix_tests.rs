@@ -3,7 +3,7 @@
 use super::*;
 use crate::options::{Pin, Span, Warmup};
 use crate::progress::Silent;
-use crate::record::Verdict;
+use crate::verdict::Verdict;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;

@@ -28,7 +28,7 @@ use crate::interrupt;
 use crate::placement::machine::Machine;
 use crate::placement::sysfs;
 use crate::progress::Progress;
-use crate::record::Verdict;
+use crate::verdict::Verdict;
 
 /// Checks everything that can be checked on this machine, and returns the record.
 #[must_use]

@@ -9,50 +9,16 @@ use crate::observer::Observer;
 use crate::pace::judge::OpenLoop;
 use crate::placement::Footing;
 use crate::steady::Steadiness;
+use crate::verdict::Verdict;
 use crate::worker::Role;
 use crate::worker::watcher::Notices;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 use splinter::Tuning;
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 /// Version of the records written by this program.
 pub const SCHEMA_VERSION: u32 = 1;
-
-/// What a run came to. The order is that of gravity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Everything held.
-    Pass,
-    /// It cannot be told.
-    Inconclusive,
-    /// Something was broken.
-    Fail,
-}
-
-impl Verdict {
-    /// Returns the word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Inconclusive => "inconclusive",
-            Self::Fail => "fail",
-        }
-    }
-
-    /// Returns the program's exit code.
-    #[must_use]
-    pub fn exit_code(self) -> ExitCode {
-        ExitCode::from(match self {
-            Self::Pass => 0,
-            Self::Fail => 1,
-            Self::Inconclusive => 4,
-        })
-    }
-}
 
 /// The record of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -179,10 +145,16 @@ impl Invariants {
         ]
     }
 
+    /// Returns how often any of them was broken.
+    #[must_use]
+    pub fn broken(&self) -> u64 {
+        self.named().iter().map(|(_, count)| count).sum()
+    }
+
     /// Tells whether all of them held.
     #[must_use]
     pub fn held(&self) -> bool {
-        self.named().iter().all(|&(_, count)| count == 0)
+        self.broken() == 0
     }
 }
 

@@ -1,5 +1,6 @@
-//! The workers' random numbers: small, seeded, one generator per worker, so that a run can be
-//! repeated and nothing is shared. Not for secrets.
+//! The suite's random numbers, for whoever draws by a seed that a record keeps: small, one generator
+//! for each worker, so that a run can be repeated and nothing is shared. Equal seeds give equal
+//! sequences on every machine; `results/README.md` says which. Knows nothing of what is drawn. Not for secrets.
 
 /// Returns the next number of a SplitMix64 sequence and steps its state. Used for seeding and for
 /// mixing.
@@ -32,7 +33,7 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// Starts the sequence of one worker (`stream`) of a run (`seed`).
+    /// Starts one sequence (`stream`: a worker's, or another) of a run (`seed`). Every seed is good.
     #[must_use]
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut state = seed ^ stream.wrapping_mul(0xa076_1d64_78bd_642f);
@@ -58,10 +59,39 @@ impl Rng {
         mul_high(self.next_u64(), bound)
     }
 
+    /// Returns a place in a list of so many, as [`Rng::below`] draws it.
+    #[inline]
+    pub fn index(&mut self, len: usize) -> usize {
+        self.below(len as u64) as usize
+    }
+
     /// Returns a number in [0, 1).
     #[inline]
     pub fn unit(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Shuffles a slice, each order being equally likely (Fisher and Yates, in Durstenfeld's form).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.index(last + 1));
+        }
+    }
+
+    /// Returns a random permutation of `0..len` that is one single cycle: following `next[i]` from
+    /// anywhere visits every element before it comes back (Sattolo, 1986). A pointer chase over it
+    /// cannot fall into a short loop.
+    ///
+    /// # Panics
+    /// When the length does not fit in 32 bits.
+    #[must_use]
+    pub fn single_cycle(&mut self, len: usize) -> Vec<u32> {
+        let len = u32::try_from(len).expect("a cycle has fewer than 2^32 elements");
+        let mut next: Vec<u32> = (0..len).collect();
+        for last in (1..next.len()).rev() {
+            next.swap(last, self.index(last));
+        }
+        next
     }
 }
 
@@ -96,5 +126,41 @@ mod tests {
         }
         assert_eq!(seen, [true; 10]);
         assert_eq!(rng.below(0), 0);
+    }
+
+    #[test]
+    fn seeds_that_records_keep_go_on_meaning_the_same_numbers() {
+        let mut rng = Rng::new(1, 0);
+        let drawn: Vec<u64> = (0..4).map(|_| rng.next_u64()).collect();
+        assert_eq!(
+            drawn,
+            [
+                5_424_204_624_148_110_235,
+                15_555_979_849_632_202_484,
+                6_851_360_858_507_811_590,
+                4_263_911_567_865_507_035,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_shuffle_keeps_every_element() {
+        let mut items: Vec<u32> = (0..1000).collect();
+        Rng::new(7, 0).shuffle(&mut items);
+        assert!(items.windows(2).any(|pair| pair[0] > pair[1]));
+        items.sort_unstable();
+        assert!(items.into_iter().eq(0..1000));
+    }
+
+    #[test]
+    fn a_single_cycle_comes_back_only_after_every_element() {
+        for len in [1, 2, 3, 64, 1000] {
+            let next = Rng::new(3, 0).single_cycle(len);
+            let mut at = 0;
+            for step in 1..=len {
+                at = next[at] as usize;
+                assert_eq!(at == 0, step == len, "at {at} after {step} of {len}");
+            }
+        }
     }
 }

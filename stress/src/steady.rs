@@ -2,6 +2,7 @@
 //! fooled by noise: the least-squares line through the last looks hardly rises or falls, and the older half of them has
 //! about the same middle value as the newer one.
 
+use crate::stats::median;
 use serde::{Deserialize, Serialize};
 
 /// Looks that are judged, the last of all; none is steady before there are so many.
@@ -30,7 +31,7 @@ pub(crate) fn judge(looks: &[f64]) -> Option<Steadiness> {
     let last = &looks[looks.len().checked_sub(LOOKS)?..];
     let mean = last.iter().sum::<f64>() / LOOKS as f64;
     let (older, newer) = last.split_at(LOOKS / 2);
-    let (older, newer) = (median(older), median(newer));
+    let (older, newer) = (median(&mut older.to_vec()), median(&mut newer.to_vec()));
     if mean <= 0.0 || older <= 0.0 {
         return None;
     }
@@ -48,13 +49,6 @@ pub(crate) fn judge(looks: &[f64]) -> Option<Steadiness> {
         halves,
         steady: trend.abs() < TREND && halves.abs() < HALVES,
     })
-}
-
-/// Returns the middle of an even number of values.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    f64::midpoint(sorted[sorted.len() / 2 - 1], sorted[sorted.len() / 2])
 }
 
 #[cfg(test)]

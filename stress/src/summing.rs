@@ -13,11 +13,12 @@ use crate::pace::judge::{Asked, OpenLoop, judge};
 use crate::placement::plan::Plan;
 use crate::record::{
     Invariants, MemoryPlacement, Notifications, Operation, Placement, Record, SCHEMA_VERSION,
-    StoreFacts, Totals, Verdict, Window, WorkerPlacement,
+    StoreFacts, Totals, Window, WorkerPlacement,
 };
 use crate::stage::judge_memory;
 use crate::steady::Steadiness;
 use crate::valgrind::VOID;
+use crate::verdict::Verdict;
 use crate::worker::checks::Faults;
 use crate::worker::watcher::{self, Notices};
 use crate::worker::{Report, Role};

@@ -29,7 +29,7 @@ pub use record::{Pair, SweepRecord, Violation, sweep_summary};
 
 use crate::forked::Forked;
 use crate::interrupt;
-use crate::progress::Progress;
+use crate::progress::{Progress, left_in_words};
 use crate::rng::Rng;
 use crate::run::RunError;
 use crate::shared::SharedWords;
@@ -142,12 +142,14 @@ fn gather(ends: Vec<OwnedFd>, scenes: usize, progress: &mut dyn Progress) -> Gat
     drop(sender);
     let mut gathered = Gathered::default();
     let mut points = 0;
+    let began = Instant::now();
     for report in receiver {
         points += report.pair.as_ref().map_or(0, |pair| pair.points);
         gathered.add(report);
         progress.step(&format!(
-            "{} of {scenes} scenes, {points} points, {} violations",
+            "{} of {scenes} scenes{}, {points} points, {} violations",
             gathered.pairs.len(),
+            left_in_words(gathered.pairs.len(), scenes, began.elapsed()),
             gathered.violations.len()
         ));
         if interrupt::requested() {

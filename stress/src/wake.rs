@@ -145,11 +145,12 @@ impl Bench<'_> {
     fn rounds(&mut self, progress: &mut dyn Progress) -> Result<(), (Broken, String)> {
         let mut cells = self.evidence.cells();
         for round in 0..=self.plan.rounds {
-            progress.step(&format!("round {round} of {}", self.plan.rounds));
             let counts = round > 0;
             for situation in Situation::ALL {
+                let [number, rounds] = [round, self.plan.rounds].map(|it| it as usize);
+                progress.round(number, rounds, situation.word());
                 let load = (situation == Situation::Busy).then(|| Load::on(&self.cpus));
-                shuffle(&mut self.rng, &mut cells);
+                self.rng.shuffle(&mut cells);
                 for &(of, kind) in &cells {
                     if interrupt::requested() {
                         return Ok(());
@@ -195,12 +196,6 @@ impl Bench<'_> {
     fn call(&mut self, kind: Kind) -> Result<Call, Broken> {
         self.watchdog.pat();
         self.crowd.call(self.table, kind)
-    }
-}
-
-fn shuffle<T>(rng: &mut Rng, items: &mut [T]) {
-    for last in (1..items.len()).rev() {
-        items.swap(last, rng.below(last as u64 + 1) as usize);
     }
 }
 

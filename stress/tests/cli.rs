@@ -3,11 +3,14 @@
 
 mod common;
 
-use common::{count, passes, program, record, refuses, scratch, stress};
+use common::{
+    children, count, is_gone, passes, program, record, refuses, scratch, signal, stress, watch,
+};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
 const SMALL: &str = "run --writers 3 --readers 2 --keys 64 --ops 4000 --scrub hybrid";
 
@@ -310,7 +313,7 @@ fn a_killed_worker_is_told_of_and_nobody_waits_for_it() {
         .spawn()
         .unwrap();
     let worker = watch(|| children(child.id()).into_iter().nth(2));
-    signal(worker, "KILL");
+    signal(worker, Signal::SIGKILL);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let record: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -492,7 +495,7 @@ fn an_interrupted_run_keeps_what_it_has_and_leaves_nothing_behind() {
         };
         // Long enough for the clock to have started; nothing depends on how long.
         std::thread::sleep(Duration::from_millis(500));
-        signal(child.id(), "INT");
+        signal(child.id(), Signal::SIGINT);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(4));
         let record: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -517,46 +520,6 @@ fn a_killed_run_takes_its_worker_processes_with_it() {
     child.wait().unwrap();
     for worker in workers {
         watch(|| is_gone(worker).then_some(()));
-    }
-}
-
-/// Returns the worker processes of a run.
-fn children(parent: u32) -> Vec<u32> {
-    let text = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))
-        .unwrap_or_default();
-    text.split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
-}
-
-/// Tells whether a process has ended, waited for or not.
-fn is_gone(process: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    status.is_empty() || status.contains(") Z ")
-}
-
-fn signal(process: u32, name: &str) {
-    assert!(
-        Command::new("kill")
-            .args([format!("-{name}"), process.to_string()])
-            .status()
-            .unwrap()
-            .success()
-    );
-}
-
-/// Waits for something that happens soon; a watchdog against it never happening.
-fn watch<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "it never happened"
-        );
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::{program, record, refuses, scratch, stress};
+use common::{program, record, refuses, scratch, signal, stress, watch};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
 
 /// A folder that is gone in the end.
 struct Folder(PathBuf);
@@ -115,18 +115,8 @@ fn an_interrupted_matrix_says_how_to_go_on_and_does() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let start = Instant::now();
-    while records(&folder.0).is_empty() {
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "no cell ever ended"
-        );
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    let told = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(told.unwrap().success());
+    watch(|| (!records(&folder.0).is_empty()).then_some(()));
+    signal(child.id(), Signal::SIGINT);
     let output = child.wait_with_output().unwrap();
     let there = records(&folder.0).len();
     let error = String::from_utf8(output.stderr).unwrap();

@@ -5,14 +5,13 @@ use crate::record::{Comparison, Plan};
 use crate::trial::{LOADS, Load, compare};
 use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
-use splinter_stress::files::{try_file, write_file};
-use splinter_stress::{Environment, Line, Progress, SCHEMA_VERSION, Verdict, interrupt};
+use splinter_perf::only;
+use splinter_perf::surroundings::Surroundings;
+use splinter_stress::files::{as_json, try_file, write_file};
+use splinter_stress::{Line, SCHEMA_VERSION, USAGE, Verdict, interrupt};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Exit code for a command line that asks for something that does not exist.
-const USAGE: u8 = 2;
 
 /// Everybody who can take part, in the order of the table.
 const MAKES: [(&str, Make); 10] = [
@@ -92,11 +91,7 @@ impl Options {
     }
 
     fn loads(&self) -> Result<Vec<Load>, String> {
-        let wanted = |load: &Load| {
-            self.load
-                .as_deref()
-                .is_none_or(|part| load.name.contains(part))
-        };
+        let wanted = |load: &Load| only::wants(self.load.as_deref(), load.name);
         let loads: Vec<Load> = LOADS.into_iter().filter(wanted).collect();
         if loads.is_empty() {
             let all: Vec<&str> = LOADS.iter().map(|load| load.name).collect();
@@ -109,10 +104,7 @@ impl Options {
     }
 
     fn makes(&self) -> Result<Vec<(&'static str, Make)>, String> {
-        let Some(part) = self.only.as_deref().map(str::to_lowercase) else {
-            return Ok(MAKES.to_vec());
-        };
-        let matches = |name: &str| name.to_lowercase().contains(&part);
+        let matches = |name: &str| only::wants(self.only.as_deref(), name);
         if !MAKES.iter().any(|(name, _)| matches(name)) {
             let all: Vec<&str> = MAKES.iter().map(|(name, _)| *name).collect();
             return Err(format!(
@@ -148,7 +140,8 @@ fn run(options: &Options) -> Result<ExitCode, String> {
         ));
     }
     interrupt::watch();
-    let environment = Environment::read();
+    let surroundings = Surroundings::read();
+    let environment = surroundings.environment().clone();
     let processors = environment.processors;
     let mut found = Comparison {
         schema_version: SCHEMA_VERSION,
@@ -159,7 +152,7 @@ fn run(options: &Options) -> Result<ExitCode, String> {
         cells: Vec::new(),
         environment,
     };
-    let mut line = Line::new("peers".to_owned());
+    let mut line = Line::new("peers");
     for load in &loads {
         if interrupt::requested() {
             break;
@@ -167,20 +160,20 @@ fn run(options: &Options) -> Result<ExitCode, String> {
         let library = |path: &PathBuf| library::library(path, &load.workload(&plan, processors));
         let more: Vec<Result<Contender, String>> =
             options.peer_library.iter().map(library).collect();
-        let mut watch = |step: &str| line.step(step);
         found.cells.push(compare(
             load,
             &plan,
             processors,
             &makes,
             more,
-            &mut watch,
+            &mut line,
             &interrupt::requested,
         ));
     }
     drop(line);
+    found.environment = surroundings.complete();
     found.conclude(interrupt::requested());
-    let json = serde_json::to_string_pretty(&found).expect("records are plain data") + "\n";
+    let json = as_json(&found);
     if let Some(path) = &options.record {
         write_file(path, &json)?;
     }

@@ -1,8 +1,9 @@
 //! What came of a comparison, as text for people.
 
 use crate::record::{Cell, Comparison, Entrant};
-use splinter_perf::text::Flush::{Left, Right};
-use splinter_perf::text::{Unit, columns};
+use splinter_perf::unit::Unit;
+use splinter_stress::table::Flush::{Left, Right};
+use splinter_stress::table::columns;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 

@@ -3,10 +3,12 @@
 
 use crate::contender::{Contender, Make};
 use crate::record::{Cell, Entrant, Plan, Ratio};
-use splinter_perf::rng::Rng;
 use splinter_perf::stats::{Summary, bootstrap::bootstrap, median};
 use splinter_stress::peer::Drive;
-use splinter_stress::{KeyChoice, Percentiles, Pin, RunError, Span, ValueLen, Warmup, Workload};
+use splinter_stress::rng::Rng;
+use splinter_stress::{
+    KeyChoice, Percentiles, Pin, Progress, RunError, Span, ValueLen, Warmup, Workload,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -72,22 +74,22 @@ impl Load {
     }
 }
 
-/// Puts contenders under a load, as many rounds as the plan has. `watch` is told what comes next; `ended` whether the
-/// user wants it to end.
+/// Puts contenders under a load, as many rounds as the plan has. `ended` tells
+/// whether the user wants it to end.
 pub(crate) fn compare(
     load: &Load,
     plan: &Plan,
     processors: usize,
     makes: &[(&'static str, Make)],
     more: Vec<Result<Contender, String>>,
-    watch: &mut dyn FnMut(&str),
+    progress: &mut dyn Progress,
     ended: &dyn Fn() -> bool,
 ) -> Cell {
     let workload = load.workload(plan, processors);
     let mut entrants = Vec::new();
     let mut contenders = Vec::new();
     let made = makes.iter().map(|(name, make)| {
-        watch(&format!("{}: preparing {name}", load.name));
+        progress.step(&format!("{}: preparing {name}", load.name));
         (*name, make(&workload))
     });
     let made: Vec<_> = made.collect();
@@ -108,20 +110,18 @@ pub(crate) fn compare(
         .filter(|&at| entrants[at].problem.is_none())
         .collect();
     for (contender, &place) in contenders.iter().zip(&places) {
-        watch(&format!("{}: proving {}", load.name, contender.name));
+        progress.step(&format!("{}: proving {}", load.name, contender.name));
         prove(contender, &workload, &mut entrants[place]);
     }
-    let mut rng = Rng::new(plan.seed);
+    let mut rng = Rng::new(plan.seed, 0);
     let mut order: Vec<usize> = (0..contenders.len()).collect();
     let mut rounds = 0;
     while rounds < plan.rounds && !ended() {
         rounds += 1;
         rng.shuffle(&mut order);
         for &at in &order {
-            watch(&format!(
-                "{}: round {rounds} of {}, {}",
-                load.name, plan.rounds, contenders[at].name
-            ));
+            let what = format!("{}, {}", load.name, contenders[at].name);
+            progress.round(rounds as usize, plan.rounds as usize, &what);
             let entrant = &mut entrants[places[at]];
             if entrant.problem.is_none() && !ended() {
                 sample(&contenders[at], &workload, entrant);
@@ -239,9 +239,10 @@ mod tests {
     use super::{LOADS, compare};
     use crate::contender::{Contender, Make};
     use crate::record::Plan;
-    use splinter_stress::Workload;
     use splinter_stress::peer::{Link, Miss, Peer};
+    use splinter_stress::{Progress, Workload};
     use std::cell::RefCell;
+    use std::time::Duration;
 
     /// Answers everything, or nothing.
     struct Fake {
@@ -295,17 +296,29 @@ mod tests {
         }
     }
 
+    /// Keeps what is told.
+    struct Heard<'a>(&'a RefCell<Vec<String>>);
+
+    impl Progress for Heard<'_> {
+        fn step(&mut self, what: &str) {
+            self.0.borrow_mut().push(what.to_owned());
+        }
+
+        fn tick(&mut self, _: f64, _: Option<Duration>) {}
+
+        fn done(&mut self) {}
+    }
+
     #[test]
     fn every_contender_has_one_sample_a_round_and_those_that_cannot_say_why() {
         let steps = RefCell::new(Vec::new());
-        let mut watch = |step: &str| steps.borrow_mut().push(step.to_owned());
         let cell = compare(
             &LOADS[0],
             &plan(),
             1,
             &MAKES,
             Vec::new(),
-            &mut watch,
+            &mut Heard(&steps),
             &|| false,
         );
         let entrant = |name: &str| {
@@ -346,16 +359,18 @@ mod tests {
 
     #[test]
     fn it_ends_when_the_user_wants_it_and_keeps_what_it_has() {
-        let rounds = RefCell::new(0);
-        let mut watch = |step: &str| *rounds.borrow_mut() += u32::from(step.contains("round 2"));
-        let ended = || *rounds.borrow() > 0;
+        let steps = RefCell::new(Vec::new());
+        let ended = || {
+            let steps = steps.borrow();
+            steps.iter().any(|step: &String| step.contains("round 2"))
+        };
         let cell = compare(
             &LOADS[1],
             &plan(),
             1,
             &MAKES[..1],
             Vec::new(),
-            &mut watch,
+            &mut Heard(&steps),
             &ended,
         );
         assert_eq!(cell.entrants[0].rounds.len(), 1);

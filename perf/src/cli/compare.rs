@@ -5,11 +5,9 @@ use crate::compare::compare;
 use crate::records;
 use crate::report::{markdown::markdown, plain::plain};
 use clap::Args;
+use splinter_stress::Verdict;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Exit code where nothing can be compared.
-const INCONCLUSIVE: u8 = 4;
 
 /// Says how two records, or two folders of records, differ: in environment and configuration first, then in figures.
 ///
@@ -59,5 +57,5 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     eprintln!(
         "splinter-perf: nothing of the two can be compared; give records of one kind that passed"
     );
-    Ok(ExitCode::from(INCONCLUSIVE))
+    Ok(Verdict::Inconclusive.exit_code())
 }

@@ -1,15 +1,12 @@
 //! `splinter-perf gate`: is this tree worse than another, or than a stored baseline?
 
-use super::{Failure, print};
+use super::{Failure, hand_out, print, processor, write};
 use crate::gate::baseline::Baseline;
 use crate::gate::child::Stop;
 use crate::gate::workshop::Source;
-use crate::gate::{self, Base, Plan, TierName, Watch};
-use crate::pinning;
-use crate::progress::Progress;
-use crate::rounds::Step;
+use crate::gate::{self, Base, Plan, TierName};
 use clap::Args;
-use splinter_stress::interrupt;
+use splinter_stress::{Line, interrupt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -96,12 +93,12 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let plan = plan(options).map_err(Failure::Usage)?;
     interrupt::watch();
-    let mut watch = Line(Progress::new());
+    let mut line = Line::new("gate");
     if let Some(file) = &options.save_baseline {
-        return match gate::baseline_of(&plan, &mut watch) {
+        return match gate::baseline_of(&plan, &mut line) {
             Ok(baseline) => {
                 baseline.write(file).map_err(Failure::Usage)?;
-                drop(watch);
+                drop(line);
                 print(&format!(
                     "{} operations in {}\n",
                     baseline.rows.len(),
@@ -115,22 +112,15 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             )),
         };
     }
-    let record = gate::gate(&plan, &mut watch).map_err(Failure::Usage)?;
-    drop(watch);
-    let write = |file: &Option<PathBuf>, text: fn(&_) -> String| match file {
-        Some(file) => std::fs::write(file, text(&record))
-            .map_err(|error| Failure::Usage(format!("{}: {error}", file.display()))),
-        None => Ok(()),
-    };
-    write(&options.markdown, gate::markdown)?;
-    write(&options.junit, gate::junit)?;
-    if options.json {
-        let json = serde_json::to_string_pretty(&record)
-            .map_err(|error| Failure::Usage(error.to_string()))?;
-        print(&(json + "\n"))?;
-    } else {
-        print(&gate::text(&record))?;
+    let record = gate::gate(&plan, &mut line).map_err(Failure::Usage)?;
+    drop(line);
+    if let Some(file) = &options.markdown {
+        write(file, &gate::markdown(&record))?;
     }
+    if let Some(file) = &options.junit {
+        write(file, &gate::junit(&record))?;
+    }
+    hand_out(&record, None, options.json, || gate::text(&record))?;
     Ok(record.exit_code())
 }
 
@@ -167,13 +157,7 @@ fn plan(options: &Options) -> Result<Plan, String> {
     if base.is_none() && tiers.iter().any(|tier| *tier != TierName::Invariants) {
         return Err("instructions and time are compared with something: give --base".to_owned());
     }
-    let count = pinning::processors().len();
-    let processor = options.processor.unwrap_or(count.saturating_sub(1));
-    if options.processor.is_some() && processor >= count {
-        return Err(format!(
-            "--processor {processor}: this process may use {count}, counted from 0"
-        ));
-    }
+    let processor = processor(options.processor)?;
     Ok(Plan {
         base,
         head,
@@ -242,24 +226,6 @@ fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("give NAME=VALUE".to_owned()),
-    }
-}
-
-/// The line on the terminal.
-struct Line(Progress);
-
-impl Watch for Line {
-    fn step(&mut self, what: &str) {
-        self.0.preparing(what);
-    }
-
-    fn block(&mut self, number: usize, blocks: usize, benchmark: &str) {
-        let count = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-        self.0.step(Step {
-            round: count(number),
-            rounds: count(blocks),
-            probe: benchmark,
-        });
     }
 }
 

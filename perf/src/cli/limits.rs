@@ -1,18 +1,18 @@
 //! `splinter-perf limits`: what this machine's caches, atomics, copies, calls and wakes cost.
 
-use super::{EndedEarly, Failure, Rounds, Surroundings, ended_early, print};
+use super::{EndedEarly, Failure, Rounds, ended_early, print};
+use crate::caches::Caches;
 use crate::limits::nodes::{self, Matrices};
 use crate::limits::pairs::{self, Matrix};
 use crate::limits::{Limit, Setup};
-use crate::machine::Machine;
 use crate::micro::record::{self, Measured};
 use crate::micro::table;
 use crate::pinning;
-use crate::progress::Progress;
 use crate::rounds::{self, Schedule, Series};
+use crate::surroundings::Surroundings;
 use clap::Args;
 use serde_json::json;
-use splinter_stress::{interrupt, this_machine};
+use splinter_stress::{Line, Progress, interrupt, this_machine};
 use std::process::ExitCode;
 
 /// Measures what the machine's caches, memory, copies, atomic instructions, system calls and wakes cost, and a line's
@@ -51,15 +51,15 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let surroundings = Surroundings::read();
     let method = options.method()?;
     let setup = Setup {
-        machine: Machine::read(),
+        caches: Caches::read(),
         budget: method.sample,
         seed: options.seed,
     };
 
     interrupt::watch();
-    let mut progress = Progress::new();
-    let found = measure(&wanted, &machine, &setup, &method.schedule, &mut progress);
-    drop(progress);
+    let mut line = Line::new("limits");
+    let found = measure(&wanted, &machine, &setup, &method.schedule, &mut line);
+    drop(line);
     let cores = Matrix::of(&processors, &found.cores);
     let nodes = Matrices::of(&machine, &found.nodes);
     let ended = ended_early();
@@ -137,15 +137,15 @@ fn measure(
     machine: &splinter_stress::Machine,
     setup: &Setup,
     schedule: &Schedule,
-    progress: &mut Progress,
+    progress: &mut dyn Progress,
 ) -> Found {
     let mut prepared = Vec::new();
     for limit in &wanted.limits {
-        progress.preparing(limit.name());
+        progress.step(&format!("preparing {}", limit.name()));
         prepared.push((limit.name().to_owned(), limit.probe(setup)));
     }
     if !wanted.nodes.is_empty() {
-        progress.preparing(nodes::NAME);
+        progress.step(&format!("preparing {}", nodes::NAME));
     }
     let names = wanted.nodes.iter().map(|pair| pair.name());
     prepared.extend(names.zip(nodes::probes(&wanted.nodes, machine, setup)));
@@ -158,7 +158,7 @@ fn measure(
         }
     }
     let mut sampled = rounds::run(&mut probes, schedule, &mut |step| {
-        progress.step(step);
+        step.tell(progress);
         !interrupt::requested()
     });
     let rest = sampled.split_off(wanted.cores.len());

@@ -1,25 +1,22 @@
 //! `splinter-perf micro`: what a store's operations cost, as multiples of what the machine can do.
 
-use super::{Failure, Rounds, Surroundings, ended_early, print};
+use super::{Failure, Rounds, ended_early, print};
+use crate::caches::Caches;
 use crate::limits::Setup;
-use crate::machine::{self, Machine};
 use crate::micro::goal::Claim;
-use crate::micro::judge::Verdict;
+use crate::micro::judge::verdict;
 use crate::micro::rows::{self, Scope, TenMillion};
 use crate::micro::{self, record, table};
 use crate::pinning;
-use crate::progress::Progress;
+use crate::surroundings::Surroundings;
 use clap::Args;
 use splinter::Profile;
-use splinter_stress::interrupt;
+use splinter_stress::{Line, Verdict, interrupt, load_average};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Exit code for a missed target, with `--strict`.
 const MISSED: u8 = 3;
-
-/// Exit code for targets that could not be judged, with `--strict`.
-const INCONCLUSIVE: u8 = 4;
 
 /// Measures a store's operations, and holds each against the limit of the machine that binds it.
 ///
@@ -63,7 +60,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         budget: method.sample,
         seed: rounds.seed,
         processors: pinning::processors().len(),
-        load: machine::load_average(),
+        load: load_average(),
         ten_million: options.keys_10m.unwrap_or(if rounds.quick {
             TenMillion::Off
         } else {
@@ -92,15 +89,15 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             .any(|claim| claim.name == *name || claim.goal.against.takes(name))
     });
     let setup = Setup {
-        machine: Machine::read(),
+        caches: Caches::read(),
         budget: method.sample,
         seed: rounds.seed,
     };
 
     interrupt::watch();
-    let mut progress = Progress::new();
-    let (rows, limits) = micro::run(rows, &setup, &method.schedule, &mut progress);
-    drop(progress);
+    let mut line = Line::new("micro");
+    let (rows, limits) = micro::run(rows, &setup, &method.schedule, &mut line);
+    drop(line);
     let ended = ended_early();
     if rounds.json {
         let mut record = record::record(&surroundings.complete(), &method, &rows, &limits);
@@ -112,15 +109,15 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         let (rows_text, limits_text) = (table::rows_text(&rows), table::limits_text(&limits));
         print(&format!(
             "{rows_text}\n{limits_text}\nverdict: {}\n",
-            Verdict::of(&rows).name()
+            verdict(&rows).word()
         ))?;
     }
     if let Some(ended) = ended {
         return Ok(ended.tell());
     }
-    Ok(match Verdict::of(&rows) {
+    Ok(match verdict(&rows) {
         Verdict::Fail if options.strict => ExitCode::from(MISSED),
-        Verdict::Inconclusive if options.strict => ExitCode::from(INCONCLUSIVE),
+        Verdict::Inconclusive if options.strict => Verdict::Inconclusive.exit_code(),
         _ => ExitCode::SUCCESS,
     })
 }

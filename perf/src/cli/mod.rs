@@ -10,21 +10,19 @@ mod report;
 mod reproduce;
 mod tune;
 
-use crate::clock;
 use crate::micro::record::Method;
+use crate::only;
 use crate::pinning;
 use crate::rounds::Schedule;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use serde::Serialize;
 use splinter_stress::cli::papers::{self, CompletionsArguments, ManualArguments};
-use splinter_stress::{Environment, Verdict, interrupt};
-use std::fs;
+use splinter_stress::files::{as_json, write_file};
+use splinter_stress::{USAGE, Verdict, interrupt};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-
-/// Exit code for a command line that asks for something that does not exist.
-const USAGE: u8 = 2;
 
 /// Measures a splinter store against the limits of the machine it runs on.
 #[derive(Debug, Parser)]
@@ -77,13 +75,7 @@ struct Rounds {
 impl Rounds {
     /// Pins the calling thread and says how the samples are to be taken.
     fn method(&self) -> Result<Method, Failure> {
-        let count = pinning::processors().len();
-        let index = self.processor.unwrap_or(count.saturating_sub(1));
-        if self.processor.is_some() && index >= count {
-            let message =
-                format!("--processor {index}: this process may use {count}, counted from 0");
-            return Err(Failure::Usage(message));
-        }
+        let index = processor(self.processor).map_err(Failure::Usage)?;
         let rounds = self.rounds.unwrap_or(if self.quick { 5 } else { 31 });
         let sample = Duration::from_millis(if self.quick { 4 } else { 15 });
         let schedule = Schedule {
@@ -100,34 +92,21 @@ impl Rounds {
 
     /// Says whether a row is asked for.
     fn wants(&self, name: &str) -> bool {
-        self.only
-            .as_deref()
-            .is_none_or(|part| name.to_lowercase().contains(&part.to_lowercase()))
+        only::wants(self.only.as_deref(), name)
     }
 }
 
-/// What the record says of the machine: read before a measurement, completed after it.
-struct Surroundings {
-    environment: Environment,
-    steal_ms: u64,
-}
-
-impl Surroundings {
-    fn read() -> Self {
-        Self {
-            environment: Environment::read(),
-            steal_ms: splinter_stress::steal_ms(),
-        }
-    }
-
-    fn environment(&self) -> &Environment {
-        &self.environment
-    }
-
-    fn complete(mut self) -> Environment {
-        self.environment.steal_ms = splinter_stress::steal_ms().saturating_sub(self.steal_ms);
-        self.environment.tsc_ghz = 1.0 / clock::ns_per_cycle();
-        self.environment
+/// Returns which of this process's processors is meant: the last, unless another is asked for.
+///
+/// # Errors
+/// One line when there is no such processor.
+fn processor(asked: Option<usize>) -> Result<usize, String> {
+    let count = pinning::processors().len();
+    match asked {
+        Some(index) if index >= count => Err(format!(
+            "--processor {index}: this process may use {count}, counted from 0"
+        )),
+        _ => Ok(asked.unwrap_or(count.saturating_sub(1))),
     }
 }
 
@@ -217,8 +196,21 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// Writes a file of results.
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(file, text)
-        .map_err(|error| Failure::Usage(format!("cannot write {}: {error}", file.display())))
+    write_file(file, text).map_err(Failure::Usage)
+}
+
+/// Keeps a record where a file is given for it, then prints it as JSON, or what people read of it.
+fn hand_out(
+    record: &impl Serialize,
+    file: Option<&Path>,
+    json: bool,
+    text: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    let whole = as_json(record);
+    if let Some(file) = file {
+        write(file, &whole)?;
+    }
+    print(&if json { whole } else { text() })
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! `splinter-perf reproduce`: the published figures, tried on this machine.
 
-use super::{Failure, Surroundings, print};
+use super::{Failure, hand_out};
+use crate::only;
 use crate::reproduce::claims::CLAIMS;
-use crate::reproduce::machine::Here;
+use crate::reproduce::here::Here;
 use crate::reproduce::{Plan, reproduce, table};
+use crate::surroundings::Surroundings;
 use clap::Args;
-use splinter_stress::files::{try_file, write_file};
+use splinter_stress::files::try_file;
 use splinter_stress::interrupt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,7 +45,7 @@ pub(super) struct Options {
 impl Options {
     fn plan(&self) -> Result<Plan, Failure> {
         let names = || CLAIMS.iter().map(|claim| claim.name);
-        let wanted = |name: &&str| self.only.as_deref().is_none_or(|part| name.contains(part));
+        let wanted = |name: &&str| only::wants(self.only.as_deref(), name);
         let claims: Vec<String> = names().filter(wanted).map(str::to_owned).collect();
         if claims.is_empty() {
             let all: Vec<&str> = names().collect();
@@ -73,14 +75,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut found = reproduce(&plan, &mut here);
     drop(here);
     found.environment = Some(surroundings.complete());
-    let json = serde_json::to_string_pretty(&found).expect("records are plain data") + "\n";
-    if let Some(path) = &options.record {
-        write_file(path, &json).map_err(Failure::Usage)?;
-    }
-    print(&if options.json {
-        json
-    } else {
-        table::text(&found)
-    })?;
+    let file = options.record.as_deref();
+    hand_out(&found, file, options.json, || table::text(&found))?;
     Ok(found.verdict.exit_code())
 }

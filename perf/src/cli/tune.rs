@@ -1,6 +1,7 @@
 //! `splinter-perf tune`: the settings that suit this machine and a load best.
 
-use super::{Failure, Surroundings, print, write};
+use super::{Failure, hand_out, write};
+use crate::surroundings::Surroundings;
 use crate::tune::here::{self, Here};
 use crate::tune::objective::{Bound, Objective};
 use crate::tune::record::Tuned;
@@ -9,7 +10,7 @@ use crate::tune::{Finding, Plan, table, tune};
 use clap::Args;
 use splinter::Scrub;
 use splinter_stress::cli::WorkloadFlags;
-use splinter_stress::files::{try_file, write_file};
+use splinter_stress::files::try_file;
 use splinter_stress::{Span, Workload, interrupt};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -167,15 +168,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     tuned.started_unix_s = since_epoch.unwrap_or_default().as_secs_f64();
     tuned.took_s = began.elapsed().as_secs_f64();
     tuned.environment = Some(surroundings.complete());
-    let json = serde_json::to_string_pretty(&tuned).expect("records are plain data") + "\n";
-    if let Some(path) = &options.record {
-        write_file(path, &json).map_err(Failure::Usage)?;
-    }
-    print(&if options.json {
-        json
-    } else {
-        table::text(&tuned)
-    })?;
+    let file = options.record.as_deref();
+    hand_out(&tuned, file, options.json, || table::text(&tuned))?;
     if let (Some(path), Some(profile)) = (&options.out, &tuned.profile) {
         write(path, &(head(&tuned) + profile))?;
         eprintln!("profile {}", path.display());

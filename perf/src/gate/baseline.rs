@@ -5,6 +5,7 @@ use super::instructions::Count;
 use super::record::SCHEMA_VERSION;
 use super::workshop::{Compiler, probe_fingerprint};
 use serde::{Deserialize, Serialize};
+use splinter_stress::files::{as_json, write_file};
 use std::fs;
 use std::path::Path;
 
@@ -80,8 +81,7 @@ impl Baseline {
     /// # Errors
     /// One line if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), String> {
-        let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
-        fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))
+        write_file(path, &as_json(self))
     }
 
     /// Returns the counts.

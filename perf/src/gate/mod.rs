@@ -19,12 +19,14 @@ pub mod workshop;
 pub use junit::junit;
 pub use report::{markdown, text};
 
+use crate::only;
+use crate::surroundings::Surroundings;
 use baseline::Baseline;
 use child::Stop;
 use instructions::Count;
 use processes::{Probe, Processes};
 use record::{Record, SCHEMA_VERSION, Subject, Tier, Tiers};
-use splinter_stress::{Environment, Verdict};
+use splinter_stress::{Progress, Verdict};
 use std::path::PathBuf;
 use std::time::Duration;
 use workshop::{Room, Side, Source, Workshop};
@@ -82,30 +84,20 @@ pub struct Plan {
     pub seed: u64,
 }
 
-/// What is told while it goes on.
-pub trait Watch {
-    /// Something begins that takes a while.
-    fn step(&mut self, what: &str);
-    /// A block of the time tier begins: its number of so many, and its benchmark.
-    fn block(&mut self, number: usize, blocks: usize, benchmark: &str);
-}
-
 /// Runs the tiers of a plan. What was found before an interruption is in the record, which says so.
 ///
 /// # Errors
 /// One line when there is nothing to judge: no such revision, or one that does not build.
-pub fn gate(plan: &Plan, watch: &mut dyn Watch) -> Result<Record, String> {
-    let mut environment = Environment::read();
-    let steal_ms = splinter_stress::steal_ms();
+pub fn gate(plan: &Plan, progress: &mut dyn Progress) -> Result<Record, String> {
+    let surroundings = Surroundings::read();
     let mut tiers = Tiers::default();
     let mut base = None;
     let mut head = Subject {
         name: String::new(),
         revision: String::new(),
     };
-    let done = run(plan, watch, &mut tiers, &mut base, &mut head);
-    environment.steal_ms = splinter_stress::steal_ms().saturating_sub(steal_ms);
-    environment.tsc_ghz = 1.0 / crate::clock::ns_per_cycle();
+    let done = run(plan, progress, &mut tiers, &mut base, &mut head);
+    let environment = surroundings.complete();
     let mut reasons: Vec<String> = Vec::new();
     let interrupted = match done {
         Ok(()) => false,
@@ -136,7 +128,7 @@ pub fn gate(plan: &Plan, watch: &mut dyn Watch) -> Result<Record, String> {
 
 fn run(
     plan: &Plan,
-    watch: &mut dyn Watch,
+    progress: &mut dyn Progress,
     tiers: &mut Tiers,
     base: &mut Option<Subject>,
     head: &mut Subject,
@@ -164,11 +156,11 @@ fn run(
     // Build both sides.
     let (mut head_probe, mut base_probe) = (None, None);
     if has(TierName::Instructions) || has(TierName::Time) {
-        let program = build(&workshop, &head_room, watch)?;
+        let program = build(&workshop, &head_room, progress)?;
         if let Some(room) = &base_room {
             let program = match same {
                 true => program.clone(),
-                false => build(&workshop, room, watch)?,
+                false => build(&workshop, room, progress)?,
             };
             base_probe = Some(Probe {
                 program,
@@ -184,18 +176,18 @@ fn run(
 
     // Count, then load, then time: what is surest comes first.
     if let (true, Some(head)) = (has(TierName::Instructions), &head_probe) {
-        tiers.instructions = Some(count(plan, &workshop, base_probe.as_ref(), head, watch)?);
+        tiers.instructions = Some(count(plan, &workshop, base_probe.as_ref(), head, progress)?);
     }
     if has(TierName::Invariants) {
-        watch.step("building the stress suite");
+        progress.step("building the stress suite");
         let program = workshop.build_stress(&head_room)?;
-        let told = &mut |run: &str| watch.step(&format!("stress: {run}"));
+        let told = &mut |run: &str| progress.step(&format!("stress: {run}"));
         let environment = &plan.head_environment;
         let tier = invariants::run(&program, environment, workshop.folder(), plan.seed, told)?;
         tiers.invariants = Some(tier);
     }
     if let (true, Some(head), Some(base)) = (has(TierName::Time), head_probe, base_probe) {
-        let tier = timed(plan, &workshop, base, head, watch)?;
+        let tier = timed(plan, &workshop, base, head, progress)?;
         let interrupted = splinter_stress::interrupt::requested();
         tiers.time = Some(tier);
         if interrupted {
@@ -205,8 +197,8 @@ fn run(
     Ok(())
 }
 
-fn build(workshop: &Workshop, room: &Room, watch: &mut dyn Watch) -> Result<PathBuf, Stop> {
-    watch.step(&format!("building the probe of {}", room.subject.name));
+fn build(workshop: &Workshop, room: &Room, progress: &mut dyn Progress) -> Result<PathBuf, Stop> {
+    progress.step(&format!("building the probe of {}", room.subject.name));
     workshop.build_probe(room)
 }
 
@@ -227,7 +219,7 @@ fn count(
     workshop: &Workshop,
     base: Option<&Probe>,
     head: &Probe,
-    watch: &mut dyn Watch,
+    progress: &mut dyn Progress,
 ) -> Result<Tier<record::InstructionRow>, Stop> {
     if workshop.version_of("valgrind").is_none() {
         return Ok(Tier::untold(
@@ -242,7 +234,7 @@ fn count(
             stored.counts()
         }
         (_, Some(base)) => {
-            watch.step("counting the base's instructions");
+            progress.step("counting the base's instructions");
             counts(plan, workshop, base)?
         }
         (_, None) => {
@@ -251,7 +243,7 @@ fn count(
             ));
         }
     };
-    watch.step("counting the head's instructions");
+    progress.step("counting the head's instructions");
     match counts(plan, workshop, head) {
         Ok(after) => Ok(instructions::judge(&before, &after)),
         Err(Stop::Failed(why)) => Ok(Tier::untold(why)),
@@ -264,14 +256,14 @@ fn timed(
     workshop: &Workshop,
     base: Probe,
     head: Probe,
-    watch: &mut dyn Watch,
+    progress: &mut dyn Progress,
 ) -> Result<Tier<record::TimeRow>, Stop> {
     let what = "listing the benchmarks";
     let mut list = std::process::Command::new(&head.program);
     list.arg("list");
     let limit = Duration::from_secs(60);
     let names = child::run(&mut list, workshop.folder(), what, limit)?.success(what)?;
-    let wanted = |name: &&str| plan.only.as_deref().is_none_or(|part| name.contains(part));
+    let wanted = |name: &&str| only::wants(plan.only.as_deref(), name);
     let benchmarks: Vec<String> = names.lines().filter(wanted).map(str::to_owned).collect();
     if benchmarks.is_empty() {
         let names: Vec<&str> = names.lines().collect();
@@ -295,7 +287,7 @@ fn timed(
         seed: plan.seed,
         span: plan.sample,
     };
-    let told = &mut |number, benchmark: &str| watch.block(number, plan.blocks, benchmark);
+    let told = &mut |number, benchmark: &str| progress.round(number, plan.blocks, benchmark);
     Ok(time::judge(
         &time::take(&mut executor, &design, told),
         &design,
@@ -306,17 +298,17 @@ fn timed(
 ///
 /// # Errors
 /// One line when it does not build, or nothing can be counted.
-pub fn baseline_of(plan: &Plan, watch: &mut dyn Watch) -> Result<Baseline, Stop> {
+pub fn baseline_of(plan: &Plan, progress: &mut dyn Progress) -> Result<Baseline, Stop> {
     let mut workshop = Workshop::open(&plan.flags)?;
     let valgrind = workshop
         .version_of("valgrind")
         .ok_or_else(|| Stop::Failed("a baseline needs valgrind: install it".to_owned()))?;
     let room = workshop.furnish(Side::Head, &plan.head)?;
     let probe = Probe {
-        program: build(&workshop, &room, watch)?,
+        program: build(&workshop, &room, progress)?,
         environment: plan.head_environment.clone(),
     };
-    watch.step("counting instructions");
+    progress.step("counting instructions");
     let counts = counts(plan, &workshop, &probe)?;
     Ok(Baseline::of(
         &counts,

@@ -1,9 +1,10 @@
 //! A gate's record for people: as text for a terminal, and as Markdown for a pull request. Both are made of the same rows.
 
 use super::record::{Effect, InstructionRow, InvariantRow, Measure, Record, Subject, TimeRow};
-use crate::text::Flush::{self, Left, Right};
-use crate::text::{Unit, columns};
+use crate::unit::Unit;
 use splinter_stress::Verdict;
+use splinter_stress::table::Flush::{self, Left, Right};
+use splinter_stress::table::columns;
 use std::fmt::Write;
 
 /// A table: how its columns are flushed, and its rows, the heads first.

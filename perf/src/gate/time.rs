@@ -7,12 +7,12 @@
 
 use super::child::Stop;
 use super::record::{Effect, Measure, Tier, TimeRow, gravest};
-use crate::rng::Rng;
 use crate::stats::bootstrap::bootstrap;
 use crate::stats::power::minimum_detectable_effect;
 use crate::stats::wilcoxon::{least_p, signed_rank};
 use crate::stats::{holm, median};
 use splinter_stress::Verdict;
+use splinter_stress::rng::Rng;
 
 /// Level of the tests over all rows together.
 const ALPHA: f64 = 0.05;
@@ -141,7 +141,7 @@ pub fn take(
 ) -> Taken {
     let mut series = vec![Series::default(); design.benchmarks.len()];
     let mut order: Vec<usize> = (0..series.len()).collect();
-    let mut rng = Rng::new(design.seed);
+    let mut rng = Rng::new(design.seed, 0);
     for number in 0..=design.blocks {
         rng.shuffle(&mut order);
         for &at in &order {

@@ -4,8 +4,8 @@
 use super::child::Stop;
 use super::record::{Measure, Tier, TimeRow};
 use super::time::{Arm, Design, Executor, Sample, judge, take};
-use crate::rng::Rng;
 use splinter_stress::Verdict;
+use splinter_stress::rng::Rng;
 
 /// Factors on the goodput of an arm's benchmark.
 type Factor = fn(Arm, &str) -> f64;
@@ -26,7 +26,8 @@ struct Mock {
 impl Mock {
     fn new(seed: u64, factor: Factor) -> Self {
         Self {
-            rng: Rng::new(seed),
+            // Noise has nothing to do with the order, which is drawn by the stream before.
+            rng: Rng::new(seed, 1),
             factor,
             noise: 0.02,
             shared: 0.03,
@@ -39,7 +40,7 @@ impl Mock {
     }
 
     fn uniform(&mut self) -> f64 {
-        (self.rng.bits() >> 11) as f64 / (1_u64 << 53) as f64
+        self.rng.unit()
     }
 
     /// A standard normal number, nearly: the sum of twelve uniform ones.

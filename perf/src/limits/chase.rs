@@ -6,7 +6,7 @@
 
 use super::pages::{PageKind, Pages};
 use crate::clock;
-use crate::rng::Rng;
+use splinter_stress::rng::Rng;
 use std::io;
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -51,7 +51,11 @@ impl Chase {
             // SAFETY: `index` is below `lines`, so the line lies inside the region.
             unsafe { pages.start().add(index * LINE) }
         };
-        for (index, next) in Rng::new(seed).single_cycle(lines).into_iter().enumerate() {
+        for (index, next) in Rng::new(seed, 0)
+            .single_cycle(lines)
+            .into_iter()
+            .enumerate()
+        {
             let link = line(index).cast::<Link>();
             // SAFETY: a line is 64 writable bytes, aligned to 64, and only this loop refers to them.
             unsafe { link.write(Some(line(next as usize))) };

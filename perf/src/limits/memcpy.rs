@@ -3,7 +3,7 @@
 use super::chase::LINE;
 use super::pages::{PageKind, Pages};
 use crate::clock;
-use crate::rng::Rng;
+use splinter_stress::rng::Rng;
 use std::hint::black_box;
 use std::io;
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Copies {
             block_len,
         };
         let mut order: Vec<u32> = (0..BLOCKS as u32).collect();
-        Rng::new(seed).shuffle(&mut order);
+        Rng::new(seed, 0).shuffle(&mut order);
         Ok(Self {
             blocks,
             order,

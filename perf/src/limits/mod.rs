@@ -10,17 +10,18 @@ pub mod pages;
 pub mod pairs;
 pub mod rally;
 
+use crate::caches::Caches;
 use crate::clock::{self, infallible, ns_per_op};
-use crate::machine::{self, Machine};
 use crate::pinning;
 use crate::rounds::Probe;
-use crate::text::Unit;
+use crate::unit::Unit;
 use atomics::Line;
 use chase::Chase;
 use memcpy::{Copies, Stream};
 use nix::unistd::getppid;
 use pages::PageKind;
 use rally::Ball;
+use splinter_stress::available_memory;
 use splinter_stress::futex::wake_sleepers;
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -83,8 +84,8 @@ pub enum Limit {
 /// What the probes of limits need to know.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// The machine's description: it sizes the chases.
-    pub machine: Machine,
+    /// The machine's caches: they size the chases.
+    pub caches: Caches,
     /// Length of one sample.
     pub budget: Duration,
     /// Seed of every random order.
@@ -245,18 +246,13 @@ pub fn crowd_window(budget: Duration) -> Duration {
 
 impl Setup {
     fn half_cache(&self, level: u32) -> Option<u64> {
-        self.machine.cache_bytes(level).map(|bytes| bytes / 2)
+        self.caches.data_bytes(level).map(|bytes| bytes / 2)
     }
 
     /// Returns how large "memory" has to be: 8 times the last-level cache, and at least [`MEMORY_BYTES`].
     fn memory_bytes(&self) -> Result<u64, String> {
-        let needed = MEMORY_BYTES.max(
-            self.machine
-                .last_level_bytes()
-                .unwrap_or(0)
-                .saturating_mul(8),
-        );
-        let available = machine::available_memory().unwrap_or(u64::MAX);
+        let needed = MEMORY_BYTES.max(self.caches.largest_bytes().unwrap_or(0).saturating_mul(8));
+        let available = available_memory().unwrap_or(u64::MAX);
         if needed > available / 2 {
             return Err(format!(
                 "needs {} MiB of memory, {} MiB are free",
@@ -292,7 +288,7 @@ fn chase(
 #[cfg(test)]
 mod tests {
     use super::{Limit, Setup};
-    use crate::machine::Machine;
+    use crate::caches::Caches;
     use crate::rounds::{Schedule, run};
     use std::collections::HashSet;
     use std::time::Duration;
@@ -310,7 +306,7 @@ mod tests {
     #[test]
     fn the_cheap_limits_can_be_sampled_in_rounds() {
         let setup = Setup {
-            machine: Machine::default(),
+            caches: Caches::default(),
             budget: Duration::from_micros(10),
             seed: 1,
         };
@@ -336,7 +332,7 @@ mod tests {
     #[test]
     fn a_limit_the_machine_cannot_give_says_why() {
         let setup = Setup {
-            machine: Machine::default(),
+            caches: Caches::default(),
             budget: Duration::ZERO,
             seed: 1,
         };

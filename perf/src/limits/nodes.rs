@@ -6,12 +6,12 @@ use super::Setup;
 use super::chase::Chase;
 use super::pages::{PageKind, Pages};
 use crate::clock;
-use crate::machine;
 use crate::pinning;
 use crate::rounds::{Probe, Series};
-use crate::text::{Flush, Unit, columns};
+use crate::unit::Unit;
 use serde_json::{Value, json};
-use splinter_stress::{Machine, page_nodes};
+use splinter_stress::table::{Flush, columns};
+use splinter_stress::{Machine, available_memory, page_nodes};
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -91,7 +91,7 @@ pub fn probes(
     machine: &Machine,
     setup: &Setup,
 ) -> Vec<Result<Probe<'static>, String>> {
-    let cached = setup.machine.last_level_bytes().unwrap_or(0);
+    let cached = setup.caches.largest_bytes().unwrap_or(0);
     let bytes = super::MEMORY_BYTES.max(cached.saturating_mul(8));
     probes_over(pairs, machine, setup, bytes)
 }
@@ -106,7 +106,7 @@ fn probes_over(
     let mut wanted: Vec<u32> = pairs.iter().map(|pair| pair.to).collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let room = machine::available_memory().unwrap_or(u64::MAX) / 2 / wanted.len().max(1) as u64;
+    let room = available_memory().unwrap_or(u64::MAX) / 2 / wanted.len().max(1) as u64;
     let regions: Vec<(u32, Result<Shared, String>)> = wanted
         .iter()
         .map(|&node| (node, region(node, machine, setup, bytes.min(room))))
@@ -138,7 +138,7 @@ type Shared = Arc<Mutex<Chase>>;
 
 /// Makes the region of a node, of so many bytes or what there is room for, all of it on that node.
 fn region(node: u32, machine: &Machine, setup: &Setup, bytes: u64) -> Result<Shared, String> {
-    let cached = setup.machine.last_level_bytes().unwrap_or(0);
+    let cached = setup.caches.largest_bytes().unwrap_or(0);
     let of_node = machine.nodes.iter().find(|it| it.id == node);
     let bytes = match of_node.map_or(0, |it| it.memory_bytes) {
         0 => bytes,
@@ -295,8 +295,8 @@ impl Matrices {
 #[cfg(test)]
 mod tests {
     use super::{Kind, Matrices, Pair, pairs, probes_over};
+    use crate::caches::Caches;
     use crate::limits::Setup;
-    use crate::machine;
     use crate::rounds::Series;
     use splinter_stress::{Machine, MachineNode};
     use std::time::Duration;
@@ -366,7 +366,7 @@ mod tests {
     fn this_machine_is_measured_where_it_has_the_memory() {
         let this = splinter_stress::this_machine();
         let setup = Setup {
-            machine: machine::Machine::default(),
+            caches: Caches::default(),
             budget: Duration::from_micros(50),
             seed: 1,
         };

@@ -5,8 +5,9 @@
 use super::rally::{self, Ball};
 use crate::pinning;
 use crate::rounds::{Probe, Series};
-use crate::text::{Flush, Unit, columns};
+use crate::unit::Unit;
 use serde_json::{Value, json};
+use splinter_stress::table::{Flush, columns};
 use std::time::Duration;
 
 /// The longest sample of a pair: there are many.

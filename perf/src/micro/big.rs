@@ -1,8 +1,8 @@
 //! Ten million keys: gets that miss every cache, one at a time and many at once.
 
 use super::fixture::{self, Buffer, Key, consume};
-use crate::rng::Rng;
 use splinter::{Error, Store};
+use splinter_stress::rng::Rng;
 use std::hint::black_box;
 
 /// Keys of the large store.
@@ -46,9 +46,9 @@ impl Big {
                 .set(Key::new('k', number), &value)
                 .map_err(fixture::say)?;
         }
-        let mut rng = Rng::new(seed);
+        let mut rng = Rng::new(seed, 0);
         let visited =
-            (0..VISITED.min(keys).next_multiple_of(LAP)).map(|_| Key::new('k', rng.below(keys)));
+            (0..VISITED.min(keys).next_multiple_of(LAP)).map(|_| Key::new('k', rng.index(keys)));
         Ok(Self {
             keys: visited.collect(),
             store,

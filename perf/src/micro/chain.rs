@@ -2,8 +2,8 @@
 //! lap takes is latency; gets whose keys are known beforehand overlap, and a lap of those is throughput.
 
 use super::fixture::{self, Buffer, KEY_LEN, KEYS, Key, SLOTS};
-use crate::rng::Rng;
 use splinter::{Error, Store};
+use splinter_stress::rng::Rng;
 
 /// A filled store, and the key that is got next.
 pub struct Chain {
@@ -30,7 +30,7 @@ impl Chain {
         let mut writer = fixture::writer(&store)?;
         let key = |number: usize| Key::new('k', number);
         let mut value = fixture::value(value_len);
-        for (number, next) in Rng::new(seed).single_cycle(KEYS).into_iter().enumerate() {
+        for (number, next) in Rng::new(seed, 0).single_cycle(KEYS).into_iter().enumerate() {
             value[..KEY_LEN].copy_from_slice(key(next as usize).as_ref());
             writer.set(key(number), &value).map_err(fixture::say)?;
         }

@@ -1,8 +1,8 @@
 //! Creating a store far larger than memory: how long it takes, and how much of it becomes resident.
 
 use super::fixture::say;
-use crate::machine::resident_memory;
 use splinter::{Config, Geometry, Store};
+use splinter_stress::resident_memory;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;

@@ -1,8 +1,8 @@
 //! What the measured operations work on: keys, values and stores filled with them. Shared by the rows of `micro`
 //! and the criterion benches, so that both measure the same thing.
 
-use crate::rng::Rng;
 use splinter::{Config, Geometry, Store, Writer};
+use splinter_stress::rng::Rng;
 use std::fmt::Display;
 use std::hint::black_box;
 
@@ -44,7 +44,7 @@ impl Key {
     #[must_use]
     pub fn shuffled(family: char, count: usize, seed: u64) -> Vec<Self> {
         let mut keys: Vec<Self> = (0..count).map(|number| Self::new(family, number)).collect();
-        Rng::new(seed).shuffle(&mut keys);
+        Rng::new(seed, 0).shuffle(&mut keys);
         keys
     }
 }

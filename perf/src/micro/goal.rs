@@ -1,7 +1,7 @@
 //! What a row claims: its name, its unit, and what it is held against. Pure data; nothing is measured here.
 
 use crate::limits::Limit;
-use crate::text::Unit;
+use crate::unit::Unit;
 
 /// Whether a ratio must not exceed its target, or must reach it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +194,7 @@ impl Claim {
 mod tests {
     use super::{Against, Bound, Claim, Goal};
     use crate::limits::Limit;
-    use crate::text::Unit;
+    use crate::unit::Unit;
 
     #[test]
     fn a_single_limit_is_named_bare_and_its_factor_is_the_target() {

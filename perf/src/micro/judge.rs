@@ -3,6 +3,7 @@
 use super::goal::{Against, Claim};
 use crate::rounds::Series;
 use crate::stats::Summary;
+use splinter_stress::Verdict;
 
 /// One row of the table, measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,44 +24,17 @@ pub struct Row {
     pub problem: Option<String>,
 }
 
-/// What a whole table says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Every goal is met, clear of the spread of the samples.
-    Pass,
-    /// Some goal is missed, clear of the spread of the samples.
-    Fail,
-    /// Neither: a row could not be judged, or its ratios lie on both sides of the target.
-    Inconclusive,
-}
-
-impl Verdict {
-    /// Returns the word used in records.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::Inconclusive => "inconclusive",
-        }
-    }
-
-    /// Judges a table by its rows.
-    #[must_use]
-    pub fn of(rows: &[Row]) -> Self {
-        if rows
-            .iter()
-            .any(|row| row.met == Some(false) && row.is_clear())
-        {
-            Self::Fail
-        } else if rows
-            .iter()
-            .all(|row| row.met == Some(true) && row.is_clear())
-        {
-            Self::Pass
-        } else {
-            Self::Inconclusive
-        }
+/// Judges a table by its rows: it fails where a goal is missed, and passes where all are met, clear of the spread of the
+/// samples. Otherwise a row could not be judged, or its ratios lie on both sides of the target.
+#[must_use]
+pub fn verdict(rows: &[Row]) -> Verdict {
+    let clear = |row: &Row, met| row.met == Some(met) && row.is_clear();
+    if rows.iter().any(|row| clear(row, false)) {
+        Verdict::Fail
+    } else if rows.iter().all(|row| clear(row, true)) {
+        Verdict::Pass
+    } else {
+        Verdict::Inconclusive
     }
 }
 
@@ -146,7 +120,7 @@ pub(super) mod samples {
     use super::Row;
     use crate::limits::Limit;
     use crate::rounds::Series;
-    use crate::text::Unit;
+    use crate::unit::Unit;
 
     /// Returns a row that is met, one that was not measured, and one with a note.
     pub(in super::super) fn rows() -> Vec<Row> {
@@ -180,10 +154,10 @@ pub(super) mod samples {
 #[cfg(test)]
 mod tests {
     use super::super::goal::{Bound, Claim, Goal};
-    use super::{Row, Verdict};
+    use super::{Row, Verdict, verdict};
     use crate::limits::Limit;
     use crate::rounds::Series;
-    use crate::text::Unit;
+    use crate::unit::Unit;
 
     fn get(goal: Goal) -> Claim {
         Claim::new("get", Unit::Nanoseconds, goal)
@@ -249,7 +223,7 @@ mod tests {
             (row.met, row.problem.as_deref()),
             (Some(false), Some("the store is full"))
         );
-        assert_eq!(Verdict::of(&[row]), Verdict::Fail);
+        assert_eq!(verdict(&[row]), Verdict::Fail);
         let row = Row::judge(get(goal()), &[chase]);
         assert_eq!(
             (row.met, row.problem.as_deref()),
@@ -263,7 +237,7 @@ mod tests {
                 .unwrap()
                 .contains("L2 chase is missing")
         );
-        assert_eq!(Verdict::of(&[row]), Verdict::Inconclusive);
+        assert_eq!(verdict(&[row]), Verdict::Inconclusive);
     }
 
     #[test]
@@ -285,7 +259,7 @@ mod tests {
                 get(Goal::at_most(3.0, Limit::L2Chase)),
                 &[Series::of("get", samples), chase.clone()],
             );
-            (row.met, Verdict::of(&[row]))
+            (row.met, verdict(&[row]))
         };
         assert_eq!(
             judge(&[2.0, 2.1, 2.2, 2.3, 9.0]),

@@ -1,8 +1,8 @@
 //! Gets of keys that are not there, on stores with three pasts.
 
 use super::fixture::{self, Buffer, KEYS, Key};
-use crate::rng::Rng;
 use splinter::{Error, Store};
+use splinter_stress::rng::Rng;
 
 /// Slots of a store that misses are measured on.
 const SLOTS: u64 = 4096;
@@ -55,9 +55,9 @@ impl Miss {
         };
         let mut present = Key::shuffled('k', used, seed);
         fixture::fill(&mut writer, &present, &value)?;
-        let mut rng = Rng::new(seed);
+        let mut rng = Rng::new(seed, 0);
         for cycle in 0..cycles {
-            let leaving = rng.below(present.len());
+            let leaving = rng.index(present.len());
             writer.unset(present[leaving]).map_err(fixture::say)?;
             present[leaving] = Key::new('k', used + cycle);
             writer.set(present[leaving], &value).map_err(fixture::say)?;

@@ -16,19 +16,18 @@ pub mod rows;
 pub mod table;
 
 use crate::limits::{Limit, Setup};
-use crate::progress::Progress;
 use crate::rounds::{self, Probe, Schedule, Series};
 use judge::Row;
 use record::Measured;
 use rows::{Entry, Unable};
-use splinter_stress::interrupt;
+use splinter_stress::{Progress, interrupt};
 
 /// Prepares the rows and the limits they are held against, samples all of them in the same rounds, and judges.
 pub fn run(
     entries: Vec<Entry>,
     setup: &Setup,
     schedule: &Schedule,
-    progress: &mut Progress,
+    progress: &mut dyn Progress,
 ) -> (Vec<Row>, Vec<Measured>) {
     let mut probes = Vec::new();
     let mut claims = Vec::new();
@@ -39,7 +38,7 @@ pub fn run(
         prepare,
     } in entries
     {
-        progress.preparing(&claim.name);
+        progress.step(&format!("preparing {}", claim.name));
         match prepare(&mut claim) {
             Ok(sample) => probes.push(Probe::new(claim.name.clone(), sample).every(every)),
             Err(Unable::Skipped(why)) => claim = claim.not_comparable(why),
@@ -56,14 +55,14 @@ pub fn run(
         })
         .collect();
     for &limit in &limits {
-        progress.preparing(limit.name());
+        progress.step(&format!("preparing {}", limit.name()));
         match limit.probe(setup) {
             Ok(probe) => probes.push(probe),
             Err(why) => failed.push(Series::failed(limit.name(), why)),
         }
     }
     let mut series = rounds::run(&mut probes, schedule, &mut |step| {
-        progress.step(step);
+        step.tell(progress);
         !interrupt::requested()
     });
     series.extend(failed);

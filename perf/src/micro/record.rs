@@ -1,9 +1,9 @@
 //! The judged rows as a record for scripts. Its fields are stable from schema version 1 on.
 
-use super::judge::{Row, Verdict};
+use super::judge::{Row, verdict};
 use crate::limits::Limit;
 use crate::rounds::{Schedule, Series};
-use crate::text::Unit;
+use crate::unit::Unit;
 use serde_json::{Map, Value, json};
 use splinter::Tuning;
 use splinter_stress::{Environment, TuningFacts};
@@ -57,7 +57,7 @@ pub fn record(
     json!({
         "schema_version": SCHEMA_VERSION,
         "kind": "micro",
-        "verdict": Verdict::of(rows).name(),
+        "verdict": verdict(rows).word(),
         "environment": environment,
         "config": method.record(),
         "rows": rows.iter().map(row_record).collect::<Vec<_>>(),
@@ -157,7 +157,7 @@ mod tests {
     use super::super::judge::samples;
     use super::{Measured, Method, record};
     use crate::rounds::{Schedule, Series};
-    use crate::text::Unit;
+    use crate::unit::Unit;
     use splinter_stress::Environment;
     use std::time::Duration;
 

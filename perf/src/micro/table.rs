@@ -3,8 +3,8 @@
 use super::goal::{Bound, Goal};
 use super::judge::Row;
 use super::record::Measured;
-use crate::text::Flush::{self, Left, Right};
-use crate::text::columns;
+use splinter_stress::table::Flush::{self, Left, Right};
+use splinter_stress::table::columns;
 
 /// Lays the judged rows out as text.
 #[must_use]
@@ -112,7 +112,7 @@ mod tests {
     use super::super::judge::samples;
     use super::{Measured, limits_text, rows_text, times};
     use crate::rounds::Series;
-    use crate::text::Unit;
+    use crate::unit::Unit;
 
     #[test]
     fn the_text_shows_every_row_and_what_is_to_be_said_of_it() {

@@ -2,7 +2,7 @@
 //! record. It compares nothing.
 
 use super::record::{PERCENTILES, Record, percentiles};
-use crate::text::Unit;
+use crate::unit::Unit;
 use serde_json::Value;
 
 /// One figure.

@@ -300,7 +300,7 @@ const fn kind(name: &'static str, fields: &'static [&'static str]) -> Kind {
 }
 
 /// Fields of any kind.
-const COMMON: [&str; 8] = [
+pub const COMMON: [&str; 8] = [
     "schema_version",
     "kind",
     "verdict",

@@ -8,7 +8,7 @@ use super::record::date_and_time;
 use super::{Collection, File, Record};
 use crate::report::document::{Cell, Table};
 use crate::report::markdown::write_table;
-use crate::text::Unit;
+use crate::unit::Unit;
 use serde_json::Value;
 use splinter_stress::Verdict;
 use std::path::{Path, PathBuf};

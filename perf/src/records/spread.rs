@@ -1,6 +1,7 @@
 //! A figure that was measured several times: its median, and an interval that holds the median of all measurements
 //! that could have been made. It takes no view on how the figure is distributed, and knows nothing of what it is.
 
+use crate::stats::{quantile, sorted};
 use serde::Serialize;
 
 /// The share of intervals that should hold the true median.
@@ -30,14 +31,13 @@ impl Spread {
     /// section 3.2.
     #[must_use]
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut sorted: Vec<f64> = values.into_iter().filter(|it| it.is_finite()).collect();
-        sorted.sort_unstable_by(f64::total_cmp);
+        let sorted = sorted(values);
         let samples = sorted.len();
         let last = samples.checked_sub(1)?;
         let (rank, coverage) = interval(samples);
         Some(Self {
             samples,
-            median: f64::midpoint(sorted[last / 2], sorted[samples / 2]),
+            median: quantile(&sorted, 0.5),
             low: sorted[rank],
             high: sorted[last - rank],
             coverage,

@@ -2,7 +2,7 @@
 //! knows neither records nor how anything looks.
 
 use super::svg::Chart;
-use crate::text::Flush;
+use splinter_stress::table::Flush;
 
 /// A whole report.
 #[derive(Clone, Debug, Default)]

@@ -3,7 +3,7 @@
 
 use super::document::{Block, Cell, Figure, Report, Section, Table, Tone};
 use super::svg::{Chart, escape};
-use crate::text::Flush;
+use splinter_stress::table::Flush;
 use std::fmt::Write as _;
 
 /// Widths that each chart is drawn at: one for wide pages and print, one for narrow pages.

@@ -1,7 +1,7 @@
 //! A report as Markdown: the same sentences and tables; charts are named, and their figures are in the tables.
 
 use super::document::{Block, Cell, Report, Table, Tone};
-use crate::text::Flush;
+use splinter_stress::table::Flush;
 use std::fmt::Write as _;
 
 /// Writes a report.

@@ -4,7 +4,7 @@
 use super::claims::{Needs, Rate};
 use super::scaling::{self, Point};
 use crate::stats::Summary;
-use crate::text::Unit;
+use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
 
 /// What became of a claim.

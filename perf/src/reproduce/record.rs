@@ -124,12 +124,7 @@ impl Run {
             processors: record.placement.processors,
             processor_share: record.window.processor_share,
             torn_reads: record.invariants.torn_reads,
-            broken: record
-                .invariants
-                .named()
-                .iter()
-                .map(|(_, count)| count)
-                .sum(),
+            broken: record.invariants.broken(),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::record::{Cell, Figures, Reproduction};
 use super::scaling::Point;
-use crate::text::Flush::{Left, Right};
-use crate::text::{Unit, columns};
+use crate::unit::Unit;
+use splinter_stress::table::Flush::{Left, Right};
+use splinter_stress::table::columns;
 use std::fmt::Write as _;
 
 /// Lays out all of it.

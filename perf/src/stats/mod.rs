@@ -1,10 +1,12 @@
-//! Statistics of lists of samples: order statistics here, and what the gate decides by, each in a file of its own and
-//! tested against published examples. None of it knows what the samples are, and none needs a clock.
+//! Statistics of lists of samples: what is reported of them here, and what the gate decides by, each in a file of its own
+//! and tested against published examples. None of it knows what the samples are, and none needs a clock.
 
 pub mod bootstrap;
 pub mod holm;
 pub mod power;
 pub mod wilcoxon;
+
+pub use splinter_stress::stats::{median, quantile, sorted};
 
 use serde::Serialize;
 
@@ -27,14 +29,10 @@ impl Summary {
     /// Summarises samples; `None` when there are none. Values that are not finite are left out.
     #[must_use]
     pub fn of(samples: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut sorted: Vec<f64> = samples
-            .into_iter()
-            .filter(|value| value.is_finite())
-            .collect();
+        let sorted = sorted(samples);
         if sorted.is_empty() {
             return None;
         }
-        sorted.sort_unstable_by(f64::total_cmp);
         Some(Self {
             samples: sorted.len(),
             min: sorted[0],
@@ -43,53 +41,11 @@ impl Summary {
             q3: quantile(&sorted, 0.75),
         })
     }
-
-    /// Returns the inter-quartile range: how far apart the middle half of the samples lie.
-    #[must_use]
-    pub fn iqr(&self) -> f64 {
-        self.q3 - self.q1
-    }
-}
-
-/// Returns the median of samples, which are put in order; `NAN` when there are none.
-#[must_use]
-pub fn median(samples: &mut [f64]) -> f64 {
-    if samples.is_empty() {
-        return f64::NAN;
-    }
-    samples.sort_unstable_by(f64::total_cmp);
-    quantile(samples, 0.5)
-}
-
-/// Returns a quantile of sorted samples, linear between neighbours (type 7 of Hyndman and Fan, 1996).
-///
-/// # Panics
-/// When there are no samples.
-#[must_use]
-pub fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let position = share * (sorted.len() - 1) as f64;
-    let below = position.floor() as usize;
-    let above = position.ceil() as usize;
-    sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Summary, median, quantile};
-
-    /// The NIST/SEMATECH e-Handbook of Statistical Methods, section 7.2.6.2, has these twelve measurements. The
-    /// rank of type 7 is 1 + 0.9 (12 - 1) = 10.9.
-    #[test]
-    fn a_quantile_lies_between_its_neighbours_as_the_handbook_says() {
-        let mut gauges = [
-            95.1772, 95.1567, 95.1937, 95.1959, 95.1442, 95.0610, 95.1591, 95.1195, 95.1772,
-            95.0925, 95.1990, 95.1682,
-        ];
-        let middle = median(&mut gauges);
-        assert!((quantile(&gauges, 0.9) - 95.195_68).abs() < 1e-9);
-        assert!((middle - 95.163_65).abs() < 1e-9);
-        assert!(median(&mut []).is_nan());
-    }
+    use super::Summary;
 
     #[test]
     fn quartiles_are_those_of_the_sorted_samples() {
@@ -98,7 +54,6 @@ mod tests {
             (summary.min, summary.q1, summary.median, summary.q3),
             (1.0, 3.0, 5.0, 7.0)
         );
-        assert_eq!(summary.iqr(), 4.0);
         assert_eq!(summary.samples, 5);
     }
 

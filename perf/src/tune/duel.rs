@@ -5,11 +5,11 @@
 use super::objective::Trial;
 use super::search::{Executor, Rules, Runs, Stop};
 use super::space::Candidate;
-use crate::rng::Rng;
 use crate::stats::bootstrap::bootstrap;
 use crate::stats::median;
 use crate::stats::power::minimum_detectable_effect;
 use crate::stats::wilcoxon::{least_p, signed_rank};
+use splinter_stress::rng::Rng;
 
 /// Level of the test.
 const ALPHA: f64 = 0.05;
@@ -62,7 +62,7 @@ pub(super) fn duel<E: Executor>(
 ) -> Duel {
     let mut duel = Duel::default();
     // Another order than that of the search.
-    let mut rng = Rng::new(!rules.seed);
+    let mut rng = Rng::new(rules.seed, 1);
     let sides = [Candidate::default(), candidate.clone()];
     for round in 1..=rounds {
         let mut order = [0, 1];

@@ -3,10 +3,9 @@
 use super::objective::Trial;
 use super::search::{Executor, Step, Stop};
 use super::space::{Candidate, Site};
-use crate::progress::Progress;
 use splinter_stress::{
-    Environment, Huge, Record, Silent, Span, TopologyPlan, Verdict, Warmup, Workload, interrupt,
-    topology,
+    Environment, Huge, Line, Progress, Record, Silent, Span, TopologyPlan, Verdict, Warmup,
+    Workload, interrupt, left_in_words, topology,
 };
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ const WARM_UP: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Here<'a> {
     base: &'a Workload,
-    progress: Progress,
+    line: Line,
     began: Instant,
 }
 
@@ -27,7 +26,7 @@ impl<'a> Here<'a> {
     pub fn new(base: &'a Workload) -> Self {
         Self {
             base,
-            progress: Progress::new(),
+            line: Line::new("tune"),
             began: Instant::now(),
         }
     }
@@ -38,8 +37,12 @@ impl Executor for Here<'_> {
         if interrupt::requested() {
             return Err(Stop::Interrupted);
         }
-        let elapsed = self.began.elapsed();
-        self.progress.of(step.done, step.total, elapsed, &step.what);
+        let Step {
+            done, total, what, ..
+        } = step;
+        let left = left_in_words(*done, *total, self.began.elapsed());
+        self.line
+            .step(&format!("{done} of {total} done{left}: {what}"));
         let workload = candidate.over(self.base);
         let workload = workload.ok_or_else(|| Stop::Failed("it means nothing".to_owned()))?;
         let workload = Workload {
@@ -73,12 +76,7 @@ pub fn trial(record: &Record) -> Trial {
         .map(|latency| latency.p99)
         .max();
     let wake = record.notifications.map(|told| told.wake_latency_ns);
-    let broken: u64 = record
-        .invariants
-        .named()
-        .iter()
-        .map(|(_, count)| count)
-        .sum();
+    let broken = record.invariants.broken();
     Trial {
         goodput_per_s: record.totals.goodput_per_s,
         writes_per_s: record.totals.writes_per_s,

@@ -6,8 +6,8 @@
 
 use super::objective::{Constraints, Objective, Trial};
 use super::space::{Axis, Candidate};
-use crate::rng::Rng;
 use crate::stats::median;
+use splinter_stress::rng::Rng;
 
 /// One of so many candidates is kept after each rung, and is run so many times as often on the next.
 const THIRD: usize = 3;
@@ -204,7 +204,7 @@ pub(super) fn search<E: Executor>(
         entries: candidates.into_iter().map(Entry::new).collect(),
         ..Found::default()
     };
-    let mut rng = Rng::new(rules.seed);
+    let mut rng = Rng::new(rules.seed, 0);
     let mut rounds = 1;
     for rung in 1.. {
         let alive: Vec<usize> = alive(&found.entries);

@@ -2,9 +2,9 @@
 //! are follows from the workload, since a knob that it never turns is not worth a run, and from where its workers would
 //! be, which is asked of whoever knows the machine. Runs nothing.
 
-use crate::rng::Rng;
 use serde::Serialize;
 use splinter::{Scrub, Tuning};
+use splinter_stress::rng::Rng;
 use splinter_stress::{Backing, Huge, KeyChoice, Memory, Op, Workload};
 use std::fmt;
 
@@ -255,7 +255,7 @@ impl Space {
     /// each is worth, then combinations. Equal seeds give equal candidates.
     #[must_use]
     pub fn draw(&self, count: usize, base: &Workload, seed: u64) -> Vec<Candidate> {
-        let mut rng = Rng::new(seed);
+        let mut rng = Rng::new(seed, 0);
         let mut found: Vec<Candidate> = self
             .axes
             .iter()
@@ -270,7 +270,7 @@ impl Space {
             let mut choices = Vec::new();
             for Choices { axis, others, .. } in &self.axes {
                 if rng.below(2) == 0 {
-                    choices.push((*axis, others[rng.below(others.len())].clone()));
+                    choices.push((*axis, others[rng.index(others.len())].clone()));
                 }
             }
             let candidate = Candidate::new(choices);

@@ -3,8 +3,9 @@
 use super::Finding;
 use super::objective::Objective;
 use super::record::{Row, Tried, Tuned};
-use crate::text::Flush::{Left, Right};
-use crate::text::{Unit, columns};
+use crate::unit::Unit;
+use splinter_stress::table::Flush::{Left, Right};
+use splinter_stress::table::columns;
 use std::fmt::Write as _;
 
 /// The most candidates that are told of.

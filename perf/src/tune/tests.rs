@@ -4,8 +4,8 @@ use super::objective::{Bound, Objective, Trial};
 use super::record::Tuned;
 use super::space::{Axis, Candidate, Choices, Space};
 use super::{Executor, Finding, Plan, Step, Stop, runs, table, tune};
-use crate::rng::Rng;
 use splinter::{Profile, Scrub};
+use splinter_stress::rng::Rng;
 use splinter_stress::{Verdict, Workload};
 
 /// Makes figures up: what a choice is worth, times noise and a drift that all share.
@@ -46,7 +46,7 @@ fn made<F: FnMut(&Candidate, usize) -> Result<Trial, Stop>>(figures: F) -> Made<
 /// A run of so many operations a second, on a machine that slows down by half and is noisy by some percent.
 fn run_of(speed: f64, run: usize) -> Trial {
     let drift = 1.0 - 0.5 * (run as f64 / 150.0).min(1.0);
-    let noise = 1.0 + 0.02 * (Rng::new(run as u64).below(1001) as f64 / 500.0 - 1.0);
+    let noise = 1.0 + 0.02 * (Rng::new(run as u64, 0).below(1001) as f64 / 500.0 - 1.0);
     let goodput_per_s = 1e6 * speed * drift * noise;
     Trial {
         goodput_per_s,

@@ -187,13 +187,7 @@ mod tests {
     use std::os::unix::fs::{FileExt, MetadataExt};
 
     use super::*;
-
-    fn mapped(len: usize) -> (File, Mapping) {
-        let file = File::from(sys::memory_file(c"test", 0).unwrap());
-        file.set_len(len as u64).unwrap();
-        let mapping = Mapping::new(file.as_fd(), len, true, "test").unwrap();
-        (file, mapping)
-    }
+    use crate::kernel::testing::mapped;
 
     #[test]
     fn collapsing_obtains_what_it_does_not_complain_about() {

@@ -343,18 +343,11 @@ fn list(nodes: &[u32]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::os::fd::AsFd;
     use std::os::unix::fs::{FileExt, MetadataExt};
 
     use super::*;
-
-    fn mapped(len: usize) -> (File, Mapping) {
-        let file = File::from(sys::memory_file(c"test", 0).unwrap());
-        file.set_len(len as u64).unwrap();
-        let mapping = Mapping::new(file.as_fd(), len, true, "test").unwrap();
-        (file, mapping)
-    }
+    use crate::kernel::testing::mapped;
 
     #[test]
     fn lists_read_as_the_kernel_writes_them() {

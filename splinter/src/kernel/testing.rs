@@ -21,6 +21,14 @@ use super::sys;
 /// After how many seconds a child is killed by its own alarm: a watchdog, not a measurement.
 const PATIENCE_S: u32 = 60;
 
+/// Maps anonymous memory of a length, and returns its file as well.
+pub(super) fn mapped(len: usize) -> (File, Mapping) {
+    let file = File::from(sys::memory_file(c"test", 0).expect("a file in memory"));
+    file.set_len(len as u64).expect("a length");
+    let mapping = Mapping::new(file.as_fd(), len, true, "test").expect("a mapping");
+    (file, mapping)
+}
+
 /// A directory of its own, removed with all it holds.
 pub(super) struct Directory(PathBuf);
 

@@ -1,17 +1,11 @@
 //! What becomes of the flags that say what to run.
 
 use super::*;
-use clap::{CommandFactory, Parser};
-
-#[derive(Parser)]
-struct Only {
-    #[command(flatten)]
-    run: RunArguments,
-}
+use clap::Args;
 
 fn parsed(flags: &str) -> WorkloadFlags {
-    let words = ["x"].into_iter().chain(flags.split_whitespace());
-    Only::try_parse_from(words).unwrap().run.flags
+    let run: RunArguments = super::super::parsed(flags).unwrap();
+    run.flags
 }
 
 fn workloads(flags: &str) -> Vec<Workload> {
@@ -51,7 +45,7 @@ fn no_flags_are_the_default_workload_at_every_scrub_level() {
 
 #[test]
 fn the_defaults_that_help_names_are_those_of_the_workload() {
-    let command = Only::command();
+    let command = RunArguments::augment_args(clap::Command::new("run"));
     let values = serde_json::to_value(Workload::default()).unwrap();
     let tuning = splinter::Tuning::default();
     let in_force = |value: u128| format!("as is in force, {value}");

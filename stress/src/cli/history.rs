@@ -1,9 +1,11 @@
 //! The verb `history`: a saved history, checked.
 
-use super::{USAGE, complain, end_with};
+use super::{complain, end_with};
+use crate::files::as_json;
 use crate::history::file::load;
 use crate::history::record::HistoryRecord;
-use crate::record::{SCHEMA_VERSION, Verdict};
+use crate::record::SCHEMA_VERSION;
+use crate::verdict::{USAGE, Verdict};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -49,7 +51,7 @@ pub(super) fn run(arguments: &HistoryArguments) -> ExitCode {
             verdict: record.verdict,
             history: record.clone(),
         };
-        serde_json::to_string_pretty(&checked).expect("records are plain data")
+        as_json(&checked)
     } else {
         let window = record
             .window_text()
@@ -57,5 +59,5 @@ pub(super) fn run(arguments: &HistoryArguments) -> ExitCode {
         let verdict = record.verdict.word().to_uppercase();
         format!("{}{window}\n  verdict    {verdict}", record.line())
     };
-    end_with(&text, record.verdict.exit_code())
+    end_with(text.trim_end(), record.verdict.exit_code())
 }

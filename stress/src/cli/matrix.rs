@@ -1,10 +1,11 @@
 //! The flags of `matrix`, and what it does with them. Those that `run` has too take a list here if they are an axis.
 
 use super::arguments::WorkloadArguments;
+use super::complain;
 use super::outlet::{Outlet, Told};
-use super::{USAGE, complain};
 use crate::matrix::axis::Setting;
 use crate::matrix::{Axis, MatrixPlan, matrix, matrix_summary};
+use crate::verdict::USAGE;
 use crate::workload::Workload;
 use crate::workload::file::Loaded;
 use clap::Args;
@@ -155,19 +156,11 @@ pub(super) fn run(arguments: &MatrixArguments) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parsed;
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Only {
-        #[command(flatten)]
-        matrix: MatrixArguments,
-    }
 
     fn plan(flags: &str) -> Result<MatrixPlan, String> {
-        let words = ["x"].into_iter().chain(flags.split_whitespace());
-        let parsed = Only::try_parse_from(words).map_err(|error| error.to_string())?;
-        parsed.matrix.plan()
+        parsed::<MatrixArguments>(flags)?.plan()
     }
 
     /// Returns the axes of a plan as text.

@@ -1,9 +1,10 @@
 //! The flags of `numa`, and what it does with them.
 
+use super::complain;
 use super::outlet::{Outlet, Told};
-use super::{USAGE, complain};
 use crate::numa::{Expected, NumaPlan, Plant, numa, numa_summary};
 use crate::text::parse_count;
+use crate::verdict::USAGE;
 use clap::Args;
 use std::process::ExitCode;
 

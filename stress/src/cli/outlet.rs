@@ -1,12 +1,12 @@
 //! What every verb with a record of its own does alike: whether its files can be written is found out first, then
 //! it works, prints and keeps the record, and ends with the code of its verdict. `run` keeps several records.
 
-use super::{INCONCLUSIVE, USAGE, complain, say};
-use crate::files::{try_file, write_file};
+use super::{complain, say};
+use crate::files::{as_json, try_file, write_file};
 use crate::interrupt;
 use crate::progress::Line;
-use crate::record::Verdict;
 use crate::run::RunError;
+use crate::verdict::{USAGE, Verdict};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ impl Outlet {
             return refuse(&error);
         }
         interrupt::watch();
-        let mut line = Line::new(verb.to_owned());
+        let mut line = Line::new(verb);
         let result = work(&mut line);
         drop(line);
         let record = match result {
@@ -62,13 +62,17 @@ impl Outlet {
             Err(error @ RunError::Usage(_)) => return refuse(&error.to_string()),
             Err(error @ RunError::Failed(_)) => {
                 complain(&error.to_string());
-                return ExitCode::from(INCONCLUSIVE);
+                return Verdict::Inconclusive.exit_code();
             }
         };
         let told = tell(&record);
-        let json = serde_json::to_string_pretty(&record).expect("records are plain data");
-        let said = say(if self.json { &json } else { &told.summary });
-        let files = [(self.record.as_ref(), Some(json + "\n")), (log, told.log)];
+        let json = as_json(&record);
+        let said = say(if self.json {
+            json.trim_end()
+        } else {
+            &told.summary
+        });
+        let files = [(self.record.as_ref(), Some(json)), (log, told.log)];
         for file in files {
             if let (Some(path), Some(text)) = file
                 && let Err(error) = write_file(path, &text)

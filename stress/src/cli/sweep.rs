@@ -1,8 +1,9 @@
 //! The flags of `sweep`, and what it does with them.
 
+use super::complain;
 use super::outlet::{Outlet, Told};
-use super::{USAGE, complain};
 use crate::sweep::{Act, How, Scene, Scrubbing, SweepPlan, sweep, sweep_summary};
+use crate::verdict::USAGE;
 use clap::Args;
 use splinter::Scrub;
 use std::process::ExitCode;

@@ -4,7 +4,7 @@ use super::outlet::{Outlet, Told};
 use crate::options::Pin;
 use crate::placement::source::MachineSource;
 use crate::placement::topology::{TopologyPlan, topology, topology_summary};
-use crate::record::Verdict;
+use crate::verdict::Verdict;
 use crate::workload::Workload;
 use clap::Args;
 use std::process::ExitCode;
@@ -78,18 +78,11 @@ pub(super) fn run(arguments: &TopologyArguments) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parsed;
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Only {
-        #[command(flatten)]
-        topology: TopologyArguments,
-    }
 
     fn plan(flags: &str) -> TopologyPlan {
-        let words = ["x"].into_iter().chain(flags.split_whitespace());
-        Only::try_parse_from(words).unwrap().topology.plan()
+        parsed::<TopologyArguments>(flags).unwrap().plan()
     }
 
     #[test]

@@ -210,7 +210,7 @@ mod tests {
     use super::super::check::check;
     use super::super::record::HistoryRecord;
     use super::*;
-    use crate::record::Verdict;
+    use crate::verdict::Verdict;
 
     /// A store of which nothing can be read, for one reason.
     struct Gone(Miss);

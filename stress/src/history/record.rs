@@ -3,8 +3,8 @@
 use super::check::{Contradiction, check, extent, shrink};
 use super::objects::UNKNOWN;
 use super::{AFTER, Act, BEFORE, Event, History, Kind};
-use crate::record::Verdict;
-use crate::report::{align, grouped, rate};
+use crate::table::{align, grouped, rate};
+use crate::verdict::Verdict;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

@@ -139,7 +139,7 @@ fn valid(kind: Kind, rng: &mut Rng) -> Vec<Event> {
 
 /// Spoils a history, mostly.
 fn spoil(events: &mut [Event], rng: &mut Rng) {
-    let any = |rng: &mut Rng| rng.below(events.len() as u64) as usize;
+    let any = |rng: &mut Rng| rng.index(events.len());
     let (one, other) = (any(rng), any(rng));
     match rng.below(7) {
         0 if is_read(&events[one]) || events[one].act == Act::Add => {
@@ -256,7 +256,7 @@ fn what_is_shown_of_a_wrong_history_contradicts_itself_and_cannot_be_less() {
             let mut events = valid(kind, &mut rng);
             // Times only, so that any order of them all would be one without them.
             for _ in 0..3 {
-                let (one, by) = (rng.below(events.len() as u64) as usize, rng.below(80));
+                let (one, by) = (rng.index(events.len()), rng.below(80));
                 events[one].invoked += by;
                 events[one].returned += by;
             }

@@ -85,7 +85,7 @@ impl<'a> Caller<'a> {
     }
 
     pub(super) fn handle(&mut self) -> Option<Handle> {
-        let at = self.rng.below(self.handles.len() as u64) as usize;
+        let at = self.rng.index(self.handles.len());
         self.handles.get(at).copied()
     }
 
@@ -99,7 +99,7 @@ impl<'a> Caller<'a> {
 
     pub(super) fn terms(&mut self) -> BidTerms {
         BidTerms {
-            intent: Intent::ALL[self.rng.below(Intent::ALL.len() as u64) as usize],
+            intent: Intent::ALL[self.rng.index(Intent::ALL.len())],
             priority: self.rng.next_u64() as u8,
             duration: [0, 100_000, u64::MAX][self.rng.below(3) as usize],
         }

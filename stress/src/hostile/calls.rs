@@ -373,7 +373,7 @@ const PASS_OVER: u64 = 15;
 /// Has everything called in any order until the board says that it is over.
 pub(super) fn call_all(caller: &mut Caller<'_>) {
     while !caller.board.is_stopped() {
-        let call = caller.rng.below(CALLS.len() as u64) as usize;
+        let call = caller.rng.index(CALLS.len());
         if SLOW.contains(&CALLS[call].0) && caller.rng.below(PASS_OVER) > 0 {
             continue;
         }

@@ -127,13 +127,13 @@ impl<'a> Scribbler<'a> {
             if self.rng.below(6) == 0 {
                 self.restore();
             }
-            let part = self.rng.below(self.parts.len() as u64) as usize;
+            let part = self.rng.index(self.parts.len());
             let (target, places) = self.parts[part].clone();
             // Mostly little at once: what is left is to be believed.
             let doublings = if self.rng.below(4) == 0 { 9 } else { 4 };
             let burst = 1 << self.rng.below(doublings);
             for _ in 0..burst {
-                let place = &places[self.rng.below(places.len() as u64) as usize];
+                let place = &places[self.rng.index(places.len())];
                 self.damage(target, place);
                 board.damage(target as usize).fetch_add(1, Relaxed);
             }
@@ -146,7 +146,7 @@ impl<'a> Scribbler<'a> {
 
     /// Puts back what was there at first: everything, or one part of it.
     fn restore(&mut self) {
-        let part = self.rng.below(2 * self.parts.len() as u64) as usize;
+        let part = self.rng.index(2 * self.parts.len());
         let places = match self.parts.get(part) {
             Some((_, places)) => places.clone(),
             None => one(0..self.good.len()),
@@ -281,16 +281,16 @@ impl<'a> Scribbler<'a> {
             u64::MAX - 1,
             u64::MAX,
         ];
-        numbers[self.rng.below(numbers.len() as u64) as usize]
+        numbers[self.rng.index(numbers.len())]
     }
 
     fn pick(&mut self, place: &Range<usize>) -> usize {
-        place.start + self.rng.below(place.len() as u64) as usize
+        place.start + self.rng.index(place.len())
     }
 
     fn start_of_record(&mut self, place: &Range<usize>, record: usize) -> usize {
         let records = (place.len() / record).max(1);
-        place.start + self.rng.below(records as u64) as usize * record
+        place.start + self.rng.index(records) * record
     }
 }
 

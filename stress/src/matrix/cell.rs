@@ -69,11 +69,7 @@ impl Cell {
 /// Puts things into an order drawn by a seed.
 #[must_use]
 pub(super) fn shuffled(mut order: Vec<usize>, seed: u64) -> Vec<usize> {
-    let mut rng = Rng::new(seed, ORDER);
-    for last in (1..order.len()).rev() {
-        let other = usize::try_from(rng.below(last as u64 + 1)).unwrap_or(last);
-        order.swap(last, other);
-    }
+    Rng::new(seed, ORDER).shuffle(&mut order);
     order
 }
 

@@ -3,6 +3,7 @@
 
 use super::cell::Cell;
 use crate::environment::Environment;
+use crate::files::as_json;
 use crate::record::{Record, SCHEMA_VERSION};
 use crate::text::refusal;
 use crate::workload::Workload;
@@ -133,9 +134,7 @@ impl Folder {
         let unfinished = self.path.join(format!(".{}.unfinished", cell.file_name()));
         let write = || {
             let mut file = fs::File::create(&unfinished)?;
-            let text = serde_json::to_string_pretty(record).expect("records are plain data");
-            file.write_all(text.as_bytes())?;
-            file.write_all(b"\n")?;
+            file.write_all(as_json(record).as_bytes())?;
             file.sync_all()?;
             fs::rename(&unfinished, &path)
         };

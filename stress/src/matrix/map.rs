@@ -2,8 +2,11 @@
 
 use super::axis::Axis;
 use super::record::{AxisSettings, MatrixRecord};
-use crate::record::{Record, Verdict};
-use crate::report::{align, grouped, main_operation, percent, rate, span, told};
+use crate::record::Record;
+use crate::report::{main_operation, told};
+use crate::stats;
+use crate::table::{align, grouped, percent, rate, span};
+use crate::verdict::Verdict;
 use std::fmt::Write as _;
 
 /// Shades from little to much.
@@ -224,10 +227,7 @@ fn shade(value: f64, most: f64) -> &'static str {
 /// Returns the median goodput of some cells, if there are any.
 fn median(cells: &[&Record]) -> Option<f64> {
     let mut values: Vec<f64> = cells.iter().map(|cell| cell.totals.goodput_per_s).collect();
-    values.sort_by(f64::total_cmp);
-    let upper = *values.get(values.len() / 2)?;
-    let lower = values[(values.len() - 1) / 2];
-    Some(f64::midpoint(lower, upper))
+    (!values.is_empty()).then(|| stats::median(&mut values))
 }
 
 #[cfg(test)]

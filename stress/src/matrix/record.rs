@@ -3,8 +3,9 @@
 use super::axis::Axis;
 use super::cell::Cell;
 use super::{MatrixPlan, Outcome};
-use crate::record::{Record, SCHEMA_VERSION, Verdict};
+use crate::record::{Record, SCHEMA_VERSION};
 use crate::run::RunError;
+use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 /// The record of a matrix.

@@ -49,7 +49,7 @@ fn compare(machine: &Machine, seen: &Machine) -> Vec<NumaRow> {
 mod tests {
     use super::super::verdict;
     use super::*;
-    use crate::record::Verdict;
+    use crate::verdict::Verdict;
 
     #[test]
     fn another_view_of_the_nodes_is_found() {

@@ -138,7 +138,7 @@ fn enough(what: &str, asked: Option<usize>, found: usize) -> NumaRow {
 mod tests {
     use super::*;
     use crate::placement::machine::MachineNode;
-    use crate::record::Verdict;
+    use crate::verdict::Verdict;
 
     fn pages(pages: &[(u32, u64)]) -> BTreeMap<u32, u64> {
         pages.iter().copied().collect()

@@ -5,7 +5,8 @@ use super::expected::{Expected, balancing, may_move_all};
 use super::verdict;
 use crate::environment::Environment;
 use crate::placement::machine::Machine;
-use crate::record::{SCHEMA_VERSION, Verdict};
+use crate::record::SCHEMA_VERSION;
+use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

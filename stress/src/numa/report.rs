@@ -1,7 +1,8 @@
 //! The proof table: what was asked, what the kernel says, pages by node, and whether that is it.
 
 use super::record::NumaRecord;
-use crate::record::Verdict;
+use crate::table::{Flush, indent};
+use crate::verdict::Verdict;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -30,7 +31,10 @@ pub fn numa_summary(record: &NumaRecord) -> String {
         rows.push(cells);
     }
     let mut text = "NUMA proof: pages by node, asked of the kernel one by one\n".to_owned();
-    align(&mut text, &rows, heads.len());
+    // Words but for the pages.
+    let pages = vec![Flush::Right; nodes.len()];
+    let flush = [&heads.map(|_| Flush::Left)[..], &pages, &[Flush::Left]].concat();
+    indent(&mut text, &flush, &rows);
     let _ = writeln!(
         text,
         "  pages by three accounts that must agree: the store's own, move_pages, numa_maps (for runs the first)\n  \
@@ -53,28 +57,6 @@ pub fn numa_summary(record: &NumaRecord) -> String {
         bad(Verdict::Inconclusive)
     );
     text
-}
-
-/// Prints rows with the first columns to the left, for they are words, and the others to the right.
-fn align(text: &mut String, rows: &[Vec<String>], words: usize) {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    for row in rows {
-        let mut line = String::new();
-        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-            let _ = match column {
-                column if column < words || column + 1 == columns => {
-                    write!(line, "  {cell:<width$}")
-                }
-                _ => write!(line, "  {cell:>width$}"),
-            };
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use crate::cpulist;
 use crate::options::{Memory, Pin, Span};
 use crate::placement::machine::{Machine, MachineCache};
 use crate::progress::{Progress, Silent};
-use crate::record::{Record, Verdict};
+use crate::record::Record;
 use crate::run::run;
+use crate::verdict::Verdict;
 use crate::workload::Workload;
 use splinter::Scrub;
 use std::collections::BTreeMap;
@@ -206,12 +207,7 @@ fn per_lane(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progress) -> 
 
 /// Makes a row of a run: what it did, what it broke, where its pages are.
 pub(super) fn row_of(check: &str, asked: &str, record: &Record) -> NumaRow {
-    let broken: u64 = record
-        .invariants
-        .named()
-        .iter()
-        .map(|(_, count)| count)
-        .sum();
+    let broken = record.invariants.broken();
     let done = record.totals.counts.successes;
     let found = format!("{done} operations, {broken} violations");
     let row = NumaRow::new(check, asked, found, faults_of(record));

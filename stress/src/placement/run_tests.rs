@@ -4,8 +4,8 @@
 use super::machine::{Found, FoundCache, Machine, MachineNode, Processor};
 use crate::options::Span;
 use crate::progress::Silent;
-use crate::record::Verdict;
 use crate::run::run_on;
+use crate::verdict::Verdict;
 use crate::workload::Workload;
 
 #[test]

@@ -114,7 +114,7 @@ fn last_cache(folder: &Path) -> Option<FoundCache> {
 }
 
 /// Parses a size as the kernel writes it: `32768K`.
-fn size_bytes(text: &str) -> Option<u64> {
+pub(crate) fn size_bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match &text[digits.len()..] {
         "" => 0,
@@ -128,13 +128,17 @@ fn size_bytes(text: &str) -> Option<u64> {
 
 /// Reads the total of the machine's `meminfo`, or of a node's, whose lines begin with its number.
 pub(crate) fn memory_bytes(path: &Path) -> Option<u64> {
-    let kib = text(path).lines().find_map(|line| {
-        line.split_once("MemTotal:")?
-            .1
-            .trim()
-            .strip_suffix(" kB")?
-            .parse::<u64>()
-            .ok()
+    bytes_of(&text(path), "MemTotal")
+}
+
+/// Finds an amount of memory in a table of the kernel's, whose lines are as `MemTotal:  16384 kB`.
+pub(crate) fn bytes_of(table: &str, name: &str) -> Option<u64> {
+    let kib = table.lines().find_map(|line| {
+        let (before, amount) = line.split_once(':')?;
+        // A node's lines begin with its number.
+        let is_it = before.split_ascii_whitespace().next_back() == Some(name);
+        let digits = amount.trim().strip_suffix(" kB").filter(|_| is_it)?;
+        digits.parse::<u64>().ok()
     });
     kib?.checked_mul(1024)
 }
@@ -340,6 +344,16 @@ mod tests {
         assert_eq!(size_bytes("512"), Some(512));
         assert_eq!(size_bytes("many"), None);
         assert_eq!(size_bytes("3T"), None);
+    }
+
+    #[test]
+    fn an_amount_is_found_by_its_whole_name_and_has_a_unit() {
+        let table = "MemTotal:    24105 kB\nVmRSS:\t  7 kB\nPages:  3\nNode 1 MemUsed:  5 kB\n";
+        assert_eq!(bytes_of(table, "MemTotal"), Some(24105 << 10));
+        assert_eq!(bytes_of(table, "VmRSS"), Some(7 << 10));
+        assert_eq!(bytes_of(table, "MemUsed"), Some(5 << 10));
+        assert_eq!(bytes_of(table, "Total"), None);
+        assert_eq!(bytes_of(table, "Pages"), None);
     }
 
     #[test]

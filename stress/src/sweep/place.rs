@@ -92,11 +92,18 @@ impl Image {
                 names.push((name, line.unwrap_or_default()));
             }
         }
+        // Line tables alone name what was inlined; the function around it is known by its symbol.
+        if names.is_empty() {
+            names.push(Default::default());
+        }
+        if let (Some((around, _)), Some(name)) = (names.last_mut(), loader.find_symbol(address))
+            && around.is_empty()
+        {
+            *around = short(&addr2line::demangle_auto(name.into(), None));
+        }
         let mut names = names.into_iter();
-        if let Some((name, _)) = names.next() {
+        if let Some((name, _)) = names.next().filter(|(name, _)| !name.is_empty()) {
             place.symbol = name;
-        } else if let Some(name) = loader.find_symbol(address) {
-            place.symbol = addr2line::demangle_auto(name.into(), None).into_owned();
         }
         place.within = names.map(|(name, line)| name + &line).collect();
         place

@@ -76,7 +76,7 @@ impl SweepPlan {
         let pair = (scene.first as u64 * 100 + scene.second as u64) * 10 + scene.how as u64;
         let mut rng = Rng::new(self.seed, pair);
         let level = Scrubbing::ALL[rng.below(3) as usize];
-        let len = LENS[rng.below(LENS.len() as u64) as usize];
+        let len = LENS[rng.index(LENS.len())];
         let every_other = rng.below(2) == 0;
         let special = scene.heard || !matches!(scene.ground, Ground::Same | Ground::Other);
         if special {

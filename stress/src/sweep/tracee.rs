@@ -2,6 +2,7 @@
 //! instruction of it at once, by a breakpoint. It knows instructions, not what they are for.
 
 use super::process::{end, is_overdue, now};
+use crate::task;
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, AddressType, Options};
 use nix::sys::signal::Signal;
@@ -268,12 +269,7 @@ impl Tracee {
     }
 
     fn is_asleep(&self) -> bool {
-        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.pid));
-        let state = status
-            .as_deref()
-            .ok()
-            .and_then(|text| text.rsplit_once(") "));
-        state.is_some_and(|(_, rest)| rest.starts_with('S'))
+        task::state(self.pid) == Some('S')
     }
 
     fn go_to_call(&self) -> Result<(), Astray> {

@@ -6,6 +6,7 @@ use super::game::Broken;
 use super::kind::Kind;
 use super::link::{KEYS, Table, send};
 use super::partner::Helper;
+use crate::task;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::{Duration, Instant};
 
@@ -82,16 +83,9 @@ impl Crowd {
         (0..CROWD).all(|member| {
             let process = self.processes[member % CROWD_PROCESSES].id();
             let thread = table.board.mark(member, Mark::Thread).load(Acquire);
-            std::fs::read_to_string(format!("/proc/{process}/task/{thread}/stat"))
-                .is_ok_and(|stat| state(&stat) == Some('S'))
+            task::state(format_args!("{process}/task/{thread}")) == Some('S')
         })
     }
-}
-
-/// Returns a thread's state from what the kernel says of it: the letter behind its name, which is in
-/// parentheses and may hold any character.
-fn state(stat: &str) -> Option<char> {
-    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 fn wait_until(holds: impl Fn() -> bool) -> Option<()> {
@@ -103,16 +97,4 @@ fn wait_until(holds: impl Fn() -> bool) -> Option<()> {
         std::thread::sleep(LOOK);
     }
     Some(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_state_is_behind_the_name_whatever_that_is() {
-        assert_eq!(state("12 (splinter-stress) S 1 12"), Some('S'));
-        assert_eq!(state("12 (a) R b) R 1 12"), Some('R'));
-        assert_eq!(state(""), None);
-    }
 }

@@ -1,6 +1,7 @@
 //! From samples to rows: percentiles of all messages, and ratios taken round by round, value and limit
 //! from the same round, so that what disturbs a round disturbs both. Pure.
 
+use crate::stats::{quantile, sorted};
 use serde::{Deserialize, Serialize};
 
 /// The middle of some figures.
@@ -18,19 +19,11 @@ impl Middle {
     /// Returns the middle of figures, if there are any.
     #[must_use]
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut sorted: Vec<f64> = figures.into_iter().filter(|f| f.is_finite()).collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let last = sorted.len().checked_sub(1)?;
-        // Linear between neighbours.
-        let at = |share: f64| {
-            let place = share * last as f64;
-            let (below, above) = (place.floor() as usize, place.ceil() as usize);
-            sorted[below] + (sorted[above] - sorted[below]) * place.fract()
-        };
-        Some(Self {
-            q1: at(0.25),
-            median: at(0.5),
-            q3: at(0.75),
+        let sorted = sorted(figures);
+        (!sorted.is_empty()).then(|| Self {
+            q1: quantile(&sorted, 0.25),
+            median: quantile(&sorted, 0.5),
+            q3: quantile(&sorted, 0.75),
         })
     }
 }

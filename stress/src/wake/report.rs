@@ -2,7 +2,7 @@
 
 use super::kind::{Kind, Situation};
 use super::record::{Row, WakeRecord};
-use crate::report::{align, span};
+use crate::table::{align, span};
 use std::fmt::Write as _;
 
 /// Summarises a record.

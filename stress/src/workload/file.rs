@@ -318,7 +318,7 @@ mod tests {
     use std::time::Duration;
 
     fn one_of<T: Clone>(rng: &mut Rng, all: &[T]) -> T {
-        all[usize::try_from(rng.below(all.len() as u64)).unwrap()].clone()
+        all[rng.index(all.len())].clone()
     }
 
     fn maybe<T>(rng: &mut Rng, some: impl FnOnce(&mut Rng) -> T) -> Option<T> {

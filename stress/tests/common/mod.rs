@@ -3,11 +3,14 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// Names the file to which tests that cannot be run here add why: nothing that they print is shown.
 const SKIPS: &str = "SPLINTER_TEST_SKIPS";
@@ -78,4 +81,37 @@ pub(crate) fn count(record: &Value, op: &str, what: &str) -> u64 {
 /// A path for a test's file.
 pub(crate) fn scratch(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()))
+}
+
+/// Returns the worker processes of a run.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))
+        .unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+/// Tells whether a process has ended, waited for or not.
+pub(crate) fn is_gone(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    status.is_empty() || status.contains(") Z ")
+}
+
+/// Sends a process a signal.
+pub(crate) fn signal(process: u32, signal: Signal) {
+    kill(Pid::from_raw(process as i32), signal).expect("it is there until it is waited for");
+}
+
+/// Waits for something that happens soon; a watchdog against it never happening.
+pub(crate) fn watch<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        let soon = start.elapsed() < Duration::from_secs(60);
+        assert!(soon, "it never happened");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }

@@ -6,7 +6,7 @@ use super::{Matter, runs};
 use crate::records::Record;
 use crate::records::group::labels;
 use crate::records::record::Operation;
-use crate::text::Unit;
+use crate::unit::Unit;
 use serde_json::Value;
 
 /// Bars of one chart.

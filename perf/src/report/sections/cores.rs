@@ -5,7 +5,7 @@ use super::super::document::{Figure, Section, Table};
 use super::super::svg::{Chart, Heat};
 use super::Matter;
 use crate::records::Record;
-use crate::text::Unit;
+use crate::unit::Unit;
 use serde_json::Value;
 
 /// Matrices up to this many columns stand in a table as well.

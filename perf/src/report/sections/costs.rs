@@ -6,7 +6,7 @@ use super::super::svg::{Axis, Bar, Bars, Chart};
 use super::Matter;
 use crate::records::Record;
 use crate::records::figures::row_name;
-use crate::text::Unit;
+use crate::unit::Unit;
 use serde_json::Value;
 
 /// A list of rows of a record.

@@ -5,7 +5,8 @@ use super::super::document::{Cell, Section, Table, Tone};
 use super::Matter;
 use crate::records::Record;
 use crate::records::config::text;
-use crate::text::Unit;
+use crate::records::file::COMMON;
+use crate::unit::Unit;
 use serde_json::{Map, Value};
 
 /// Rows and columns of one table.
@@ -15,16 +16,8 @@ const MOST_COLUMNS: usize = 10;
 /// The longest text of a cell.
 const LONGEST: usize = 160;
 
-/// Fields that other sections show, or that nobody reads in a table.
-const ELSEWHERE: [&str; 15] = [
-    "schema_version",
-    "kind",
-    "verdict",
-    "reasons",
-    "labels",
-    "config",
-    "environment",
-    "invariants",
+/// Fields, beside the common ones, that other sections show, or that nobody reads in a table.
+const ELSEWHERE: [&str; 7] = [
     "placement",
     "core_to_core",
     "node_to_node",
@@ -43,7 +36,8 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
         }
         let fields = record.value.as_object().into_iter().flatten();
         for (name, value) in fields {
-            if ELSEWHERE.contains(&name.as_str()) || (record.kind == "wake" && name == "rows") {
+            let elsewhere = COMMON.iter().chain(&ELSEWHERE).any(|field| field == name);
+            if elsewhere || (record.kind == "wake" && name == "rows") {
                 continue;
             }
             let title = format!(

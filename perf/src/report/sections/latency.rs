@@ -8,7 +8,7 @@ use crate::records::group::{Group, groups, labels};
 use crate::records::latency::{Curve, curves};
 use crate::records::record::{PERCENTILES, Percentile, percentiles};
 use crate::records::spread::Spread;
-use crate::text::Unit;
+use crate::unit::Unit;
 
 /// What the name of an operation ends with in a log where its latency is taken from the planned start.
 const PLANNED: &str = "-planned";

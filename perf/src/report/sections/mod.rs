@@ -20,7 +20,7 @@ use crate::records::group::{Group, groups};
 use crate::records::paths::link;
 use crate::records::spread::Spread;
 use crate::records::{Collection, Record};
-use crate::text::Unit;
+use crate::unit::Unit;
 use splinter_stress::Verdict;
 
 /// Makes a section, or says why there is none.

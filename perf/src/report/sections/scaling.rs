@@ -6,7 +6,7 @@ use super::{Matter, about_intervals, evenly, runs, spread};
 use crate::records::Record;
 use crate::records::group::{Group, labels};
 use crate::records::spread::Spread;
-use crate::text::Unit;
+use crate::unit::Unit;
 use serde_json::Value;
 
 /// What may differ along a line.

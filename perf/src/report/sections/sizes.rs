@@ -5,7 +5,7 @@ use super::super::svg::{Chart, Heat};
 use super::{Matter, runs, spread};
 use crate::records::Record;
 use crate::records::group::{Group, labels};
-use crate::text::Unit;
+use crate::unit::Unit;
 
 /// The most maps that are drawn.
 const MOST: usize = 8;

@@ -6,7 +6,7 @@ use super::{Matter, about_intervals, evenly, interval, runs, spread};
 use crate::records::Record;
 use crate::records::group::{Group, labels};
 use crate::records::spread::Spread;
-use crate::text::Unit;
+use crate::unit::Unit;
 
 /// Bars of one chart.
 const MOST_BARS: usize = 30;

@@ -1,7 +1,7 @@
 //! Axes: where a value lies between two ends, which values are marked, and how they are written. Pure.
 
 use super::canvas::width_of;
-use crate::text::Unit;
+use crate::unit::Unit;
 
 /// An axis of numbers.
 #[derive(Clone, Debug, PartialEq)]

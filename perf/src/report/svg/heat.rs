@@ -2,7 +2,7 @@
 //! written in the cells where there is room.
 
 use super::canvas::{Anchor, Canvas, LINE, width_of};
-use crate::text::Unit;
+use crate::unit::Unit;
 
 /// The faintest and the strongest that a cell is coloured.
 const STRENGTHS: (f64, f64) = (0.06, 0.94);

@@ -168,7 +168,7 @@ mod tests {
     use super::super::Chart;
     use super::super::tests::values;
     use super::*;
-    use crate::text::Unit;
+    use crate::unit::Unit;
 
     fn lines(ends: &[f64]) -> Chart {
         let line = |&end: &f64| Line {

@@ -4,9 +4,9 @@
 use super::judge::{Has, Way};
 use super::record::Run;
 use super::{Costs, Executor, GET, Plan, Woken};
+use crate::caches::Caches;
 use crate::clock::ns_per_op;
 use crate::limits::{Limit, Setup};
-use crate::machine::Machine;
 use crate::micro::chain::Chain;
 use crate::pinning;
 use crate::rounds::{self, Probe, Schedule};
@@ -35,7 +35,7 @@ const TARGET: f64 = 1.15;
 pub struct Here<'a> {
     plan: &'a Plan,
     has: Has,
-    machine: Machine,
+    caches: Caches,
     line: Line,
 }
 
@@ -54,8 +54,8 @@ impl<'a> Here<'a> {
         Self {
             plan,
             has,
-            machine: Machine::read(),
-            line: Line::new("reproduce".to_owned()),
+            caches: Caches::read(),
+            line: Line::new("reproduce"),
         }
     }
 }
@@ -66,18 +66,18 @@ impl Executor for Here<'_> {
     }
 
     fn run(&mut self, what: &str, workload: &Workload) -> Result<Run, String> {
-        self.line = Line::new(what.to_owned());
+        self.line = Line::new(what);
         let record =
             splinter_stress::run(workload, &mut self.line).map_err(|error| error.to_string())?;
         Ok(Run::of(&record))
     }
 
     fn costs(&mut self) -> Result<Costs, String> {
-        self.line = Line::new("single operations".to_owned());
-        let (plan, machine) = (self.plan, self.machine.clone());
+        self.line = Line::new("single operations");
+        let (plan, caches, line) = (self.plan, self.caches.clone(), &mut self.line);
         // On a thread of its own: what is pinned stays so, and workers must find all processors.
         std::thread::scope(|scope| {
-            let costs = scope.spawn(|| costs(plan, machine));
+            let costs = scope.spawn(|| costs(plan, caches, line));
             costs
                 .join()
                 .unwrap_or_else(|_| Err("the measurement panicked".to_owned()))
@@ -85,7 +85,7 @@ impl Executor for Here<'_> {
     }
 
     fn wake(&mut self) -> Result<Woken, String> {
-        self.line = Line::new("wake".to_owned());
+        self.line = Line::new("wake");
         let plan = WakePlan {
             rounds: self.plan.rounds,
             quick: self.plan.quick,
@@ -126,7 +126,7 @@ impl Executor for Here<'_> {
     }
 
     fn cache_bytes(&self, level: u32) -> Option<u64> {
-        self.machine.cache_bytes(level)
+        self.caches.data_bytes(level)
     }
 
     fn interrupted(&self) -> bool {
@@ -135,11 +135,11 @@ impl Executor for Here<'_> {
 }
 
 /// Samples a get and the limits in the same rounds, on one pinned thread.
-fn costs(plan: &Plan, machine: Machine) -> Result<Costs, String> {
+fn costs(plan: &Plan, caches: Caches, line: &mut Line) -> Result<Costs, String> {
     let _ = pinning::pin(pinning::processors().len().saturating_sub(1));
     let budget = Duration::from_millis(if plan.quick { 4 } else { 15 });
     let setup = Setup {
-        machine,
+        caches,
         budget,
         seed: plan.seed,
     };
@@ -154,7 +154,10 @@ fn costs(plan: &Plan, machine: Machine) -> Result<Costs, String> {
         seed: plan.seed,
         warm_up: true,
     };
-    let series = rounds::run(&mut probes, &schedule, &mut |_| !interrupt::requested());
+    let series = rounds::run(&mut probes, &schedule, &mut |step| {
+        step.tell(line);
+        !interrupt::requested()
+    });
     let medians = series
         .iter()
         .filter_map(|series| Some((series.name.clone(), series.summary()?.median)));

@@ -1,6 +1,4 @@
-//! Text for people: numbers with their unit, and columns that line up. Knows nothing of what is printed.
-
-use std::fmt::Write as _;
+//! Numbers for people, with their unit. Knows nothing of what is printed.
 
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,47 +69,9 @@ impl Unit {
     }
 }
 
-/// Which way a column's texts are flushed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flush {
-    /// Words.
-    Left,
-    /// Numbers.
-    Right,
-}
-
-/// Lays rows out in columns two blanks apart, the first row being the heads. Rows may be shorter than the list of
-/// columns; no line ends in blanks.
-#[must_use]
-pub fn columns(flush: &[Flush], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-    };
-    let widths: Vec<usize> = (0..flush.len())
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for ((cell, flush), width) in row.iter().zip(flush).zip(&widths) {
-            // Writing to a string cannot fail.
-            let _ = match flush {
-                Flush::Left => write!(line, "{cell:<width$}  "),
-                Flush::Right => write!(line, "{cell:>width$}  "),
-            };
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Flush, Unit, columns};
+    use super::Unit;
 
     #[test]
     fn values_are_shown_in_a_fitting_multiple() {
@@ -133,16 +93,5 @@ mod tests {
         assert_eq!(Unit::Nanoseconds.round(3.456_789), 3.457);
         assert_eq!(Unit::PerSecond.round(1e6 + 0.4), 1e6);
         assert_eq!(Unit::Share.round(0.000_123_456), 0.000_123);
-    }
-
-    #[test]
-    fn columns_line_up_and_no_line_ends_in_blanks() {
-        let rows = [["operation", "value"], ["get", "3.1 ns"], ["get_many", "-"]];
-        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
-        let text = columns(&[Flush::Left, Flush::Right], &rows);
-        assert_eq!(
-            text,
-            "operation   value\nget        3.1 ns\nget_many        -\n"
-        );
     }
 }

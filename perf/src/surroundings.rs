@@ -1,0 +1,36 @@
+//! What a record says of the machine that was measured. Knows nothing of the measurement.
+
+use crate::clock;
+use splinter_stress::{Environment, steal_ms};
+
+/// The environment as far as it is known before a measurement. [`complete`](Self::complete) has the rest.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    environment: Environment,
+    steal_ms: u64,
+}
+
+impl Surroundings {
+    /// Reads what can be known before.
+    #[must_use]
+    pub fn read() -> Self {
+        Self {
+            environment: Environment::read(),
+            steal_ms: steal_ms(),
+        }
+    }
+
+    /// Returns what is known before.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Adds what is known after: what the hypervisor gave to others meanwhile, and the rate of the time-stamp counter.
+    #[must_use]
+    pub fn complete(mut self) -> Environment {
+        self.environment.steal_ms = steal_ms().saturating_sub(self.steal_ms);
+        self.environment.tsc_ghz = 1.0 / clock::ns_per_cycle();
+        self.environment
+    }
+}
