@@ -5,11 +5,12 @@ use crate::envelope::{Envelope, Type};
 use crate::failure::Failure;
 use crate::output::{json_bytes, shown};
 use crate::session::{Session, patiently};
+use crate::standard;
 use crate::time::span;
 use crate::value::{FILE, given, refused};
 use serde_json::{Value, json};
 use splinter::Writer;
-use std::io::{self, BufRead};
+use std::io::BufRead;
 use std::time::Duration;
 
 /// The command.
@@ -127,7 +128,7 @@ fn send_lines(
     pace: Duration,
 ) -> Result<(), Failure> {
     let mut seq = wrapper.and_then(|wrapper| wrapper.seq).unwrap_or(0);
-    for line in io::stdin().lock().split(b'\n') {
+    for line in standard::input().split(b'\n') {
         let line = line.map_err(|error| Failure::io("read standard input", &error))?;
         let message = match wrapper {
             None => line,
