@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub(crate) mod denied;
+
 use crate::common::{Bench, PATIENCE};
 use splinter::{Config, Geometry, Location, Store};
 use std::ffi::OsStr;
