@@ -4,7 +4,9 @@
 mod common;
 
 use common::terminal::Terminal;
-use common::{Bench, file, run, wait_until_asleep};
+use common::{Bench, file, run, wait_until, wait_until_asleep};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::os::unix::fs::PermissionsExt;
 
 /// Ends a program that has shown its prompt, as its first lines say.
@@ -93,6 +95,37 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
         }
         terminal.type_in("\x03");
         assert_eq!(terminal.end().0, end, "{kind}");
+    }
+}
+
+#[test]
+fn an_interrupt_from_elsewhere_is_ctrl_c_and_leaves_the_terminal_as_it_was() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    bench.good(&store, &["set", "k", "v"]);
+    let name = format!("{store} # ");
+    let by_int = [("dumb", Signal::SIGINT, None), ("xterm", Signal::SIGINT, Some(0))];
+    let by_term = [("dumb", Signal::SIGTERM, None), ("xterm", Signal::SIGTERM, None)];
+    for (kind, last, end) in by_int.into_iter().chain(by_term) {
+        let mut terminal =
+            Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
+        let id = Pid::from_raw(i32::try_from(terminal.process()).unwrap());
+        terminal.find(&name);
+        assert_eq!(terminal.is_cooked(), kind == "dumb");
+        terminal.type_in("watch k\n");
+        wait_until_asleep(terminal.process());
+        assert!(terminal.is_cooked());
+        kill(id, Signal::SIGINT).unwrap();
+        terminal.find(&name);
+        // In the middle of a line, as well.
+        terminal.type_in("get");
+        terminal.find("get");
+        wait_until("the editor has the keys", || terminal.is_cooked() == (kind == "dumb"));
+        kill(id, last).unwrap();
+        let (code, seen) = terminal.end_with(|terminal| assert!(terminal.is_cooked(), "{kind}"));
+        assert_eq!(code, end, "{kind} {last}");
+        // What is pasted has no marks any more, and the shell's prompt is at the beginning of a line.
+        assert!(kind == "dumb" || seen.ends_with("\x1b[?2004l\n"), "{seen:?}");
     }
 }
 
