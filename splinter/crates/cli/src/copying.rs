@@ -64,7 +64,7 @@ fn copy_keys(from: &Store, to: &Store) -> Result<Copied, Failure> {
     for key in from.keys() {
         let failed = |error| Failure::key(key.as_ref(), error);
         match patiently(|| from.content(key)) {
-            Ok(content) => Entry::from(content).put(&mut writer).map_err(failed)?,
+            Ok(content) => Entry::from(content).put_unseen(&mut writer).map_err(failed)?,
             Err(Error::NotFound) => copied.vanished += 1,
             Err(error) => return Err(failed(error)),
         }

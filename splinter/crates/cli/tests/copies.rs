@@ -69,6 +69,21 @@ fn a_saved_store_has_all_that_the_store_has_and_is_restored_to_it() {
 }
 
 #[test]
+fn a_number_that_was_set_to_no_number_is_saved_and_restored_as_it_is() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    let mut writer = store.writer().unwrap();
+    writer.set_u64("odd", 5).unwrap();
+    writer.set("odd", b"five").unwrap();
+    assert_eq!(rig.good(&["type", "odd"]), "BIGUINT\n");
+    rig.good(&["save", "copy"]);
+    assert_eq!(picture(&open_file(&rig.path("copy"))), picture(&store));
+    // To whom it is a BIGUINT already it is imported, too.
+    let exported = rig.good(&["export", "--format", "ndjson"]);
+    assert_eq!(good(rig.fed(&["import", "-"], exported.as_bytes())), "imported 1 key\n");
+}
+
+#[test]
 fn what_dd_or_cp_copied_is_restored_too() {
     let rig = Rig::new();
     let store = rig.store(small());
@@ -265,6 +280,10 @@ fn what_cannot_be_imported_is_told_with_its_place() {
             "\"k\": a vector of 1, and this store's have 3",
         ),
     ];
+    cases.push((
+        "{\"key\":\"k\",\"value\":\"word\",\"type\":\"BIGUINT\"}",
+        "\"k\": a BIGUINT is decimal digits or eight bytes, and its value is neither",
+    ));
     let long = format!("{{\"key\":\"k\",\"value\":\"{}\"}}", "v".repeat(257));
     cases.push((&long, "\"k\": the value is longer than the store's maximum"));
     for (input, why) in cases {
@@ -273,6 +292,8 @@ fn what_cannot_be_imported_is_told_with_its_place() {
     }
     let error = bad(1, rig.fed(&["import", "-"], b"{\"key\":\"\",\"value\":\"v\"}"));
     assert!(error.contains("the key is empty"), "{error}");
+    assert_eq!(rig.good(&["--raw", "list"]), "k\n");
+    assert_eq!(rig.good(&["get", "k"]), "1:v\n", "what is refused changes nothing");
     assert!(rig.bad(1, &["import", "missing"]).contains("cannot read \"missing\""));
     assert!(rig.bad(2, &["import"]).contains("FILE is missing"));
     assert!(

@@ -119,6 +119,13 @@ fn one(
             let (key, has) = (shown(&entry.key), entry.vector.len());
             Failure::new(format!("{key}: a vector of {has}, and this store's have {dim}"))
         }
+        Error::WrongType => {
+            let key = shown(&entry.key);
+            Failure::new(format!(
+                "{key}: a BIGUINT is decimal digits or eight bytes, and its value is neither; \
+                 give it another type"
+            ))
+        }
         error => failed(error),
     })?;
     counts.imported += 1;
