@@ -267,7 +267,7 @@ fn mode_for(asked: Option<u32>, umask: Option<&OsStr>) -> Result<u32, StoreError
                 Some(umask) if umask <= 0o777 => Ok(MODE_BITS & !umask),
                 _ => {
                     let subject = format!("{UMASK_VARIABLE}={}", text.display());
-                    wrong("use", subject, "it is an octal mask from 000 to 777, as in 022")
+                    wrong("use", subject, "it is no octal mask from 000 to 777, as 022 is")
                 }
             }
         }

@@ -149,7 +149,7 @@ impl Session {
         }
         let name = self.wanted.as_ref().ok_or_else(|| {
             Failure::new(
-                "no store is in use; use opens one, and so do --use and SPLINTER_DEFAULT_STORE",
+                "no store is in use; say which by --use, SPLINTER_DEFAULT_STORE or the command use",
             )
         })?;
         let open = self.opened(name)?;

@@ -122,7 +122,7 @@ fn a_file_that_is_no_store_is_not_restored_and_leaves_nothing() {
         "text is not a store: it does not begin with the magic number of a store; check the name";
     assert_eq!(error, format!("splinterctl: restore: {why}"));
     let error = rig.bad(1, &["restore", "missing", &rig.name]);
-    assert!(error.contains("there is no store missing"), "{error}");
+    assert!(error.contains("there is no file \"missing\""), "{error}");
     assert!(Store::open(&Location::shared(&*rig.name).unwrap()).is_err());
     rig.store(small());
     let error = rig.bad(1, &["save", "no/such/folder/copy"]);
