@@ -39,6 +39,11 @@ impl Rig {
         self.bench.folder.join(name)
     }
 
+    /// Puts a command into the folder, with the four names first on its path.
+    pub(crate) fn settle(&self, command: &mut Command) {
+        self.bench.settle(command);
+    }
+
     /// The program under one of its names.
     pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = self.bench.command(name);
