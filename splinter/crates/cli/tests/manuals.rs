@@ -106,7 +106,7 @@ fn fish_completes_what_bash_completes() {
     for (line, wanted) in single(&rig.name) {
         let mut fish = Command::new("fish");
         let words = format!("source script; complete -C {line:?}");
-        rig.settle(fish.args(["--no-config", "-c", &words]));
+        rig.settle(fish.args(["-c", &words]).env_remove("XDG_CONFIG_HOME"));
         let told = good(fish.ended());
         let found: Vec<_> =
             told.lines().map(|line| line.split('\t').next().unwrap_or_default()).collect();
