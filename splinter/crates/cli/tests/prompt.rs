@@ -4,7 +4,7 @@
 mod common;
 
 use common::terminal::Terminal;
-use common::{Bench, file, run, wait_until, wait_until_asleep};
+use common::{Bench, file, run, wait_until, wait_until_asleep, wait_until_reading};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::os::unix::fs::PermissionsExt;
@@ -93,6 +93,13 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
             terminal.find("^C");
             terminal.find(&name);
         }
+        // Nothing of that is left for the editor, which looks when another signal comes.
+        wait_until_reading(terminal.process());
+        let id = Pid::from_raw(i32::try_from(terminal.process()).unwrap());
+        kill(id, Signal::SIGWINCH).unwrap();
+        terminal.type_in("get k --json\n");
+        terminal.find("\"v\"\n");
+        terminal.find(&name);
         terminal.type_in("\x03");
         assert_eq!(terminal.end().0, end, "{kind}");
     }
