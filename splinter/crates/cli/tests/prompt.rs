@@ -97,6 +97,10 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
         wait_until_reading(terminal.process());
         let id = Pid::from_raw(i32::try_from(terminal.process()).unwrap());
         kill(id, Signal::SIGWINCH).unwrap();
+        wait_until("the signal to be taken", || {
+            let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+            status.contains("\nShdPnd:\t0000000000000000\n")
+        });
         terminal.type_in("get k --json\n");
         terminal.find("\"v\"\n");
         terminal.find(&name);
