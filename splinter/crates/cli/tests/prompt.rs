@@ -86,11 +86,26 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
         let mut terminal =
             Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
         terminal.find(&name);
-        for command in ["watch k", "watch --all", "poll k"] {
+        for command in ["watch k", "watch --all", "poll k", "recv k", "logtee log"] {
             terminal.type_in(format!("{command}\n"));
             wait_until_asleep(terminal.process());
             terminal.type_in("\x03");
             terminal.find("^C");
+            terminal.find(&name);
+        }
+        terminal.type_in("bids claim 7 --hold 1h\n");
+        terminal.find("claimed 7\n");
+        terminal.type_in("\x03");
+        terminal.find(&name);
+        if kind != "dumb" {
+            // Of several lines that were pasted, those behind it are not run.
+            terminal.type_in("\x1b[200~watch k\rset late 1\x1b[201~\r");
+            wait_until_asleep(terminal.process());
+            terminal.type_in("\x03");
+            terminal.find("^C");
+            terminal.find(&name);
+            terminal.type_in("get late\n");
+            terminal.find("there is no key \"late\"\n");
             terminal.find(&name);
         }
         // Nothing of that is left for the editor, which looks when another signal comes.
