@@ -86,7 +86,7 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
         let mut terminal =
             Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
         terminal.find(&name);
-        for command in ["watch k", "watch --all", "poll k", "recv k", "logtee log"] {
+        for command in ["watch k", "watch --all", "poll k", "recv k", "recv nobody", "logtee log"] {
             terminal.type_in(format!("{command}\n"));
             wait_until_asleep(terminal.process());
             terminal.type_in("\x03");
