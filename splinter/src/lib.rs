@@ -61,6 +61,8 @@ mod config;
 #[cfg(not(loom))]
 mod cycles;
 #[cfg(not(loom))]
+mod draft;
+#[cfg(not(loom))]
 mod inspect;
 #[cfg(not(loom))]
 mod kernel;
@@ -100,6 +102,7 @@ pub use crate::{
     bids::{Advice, Bid, BidError, BidTerms, Intent, Patience},
     config::{Config, Geometry, OpenOptions, Reserve, Type, UnknownName},
     cycles::{cycles, cycles_fenced},
+    draft::Draft,
     inspect::Inspection,
     integer::IntegerOp,
     kernel::{HugePages, Location, Notifier, Placement, Residency, nodes as numa_nodes},

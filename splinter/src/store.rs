@@ -7,10 +7,12 @@ use crate::arena::layout::{
 use crate::arena::{Arena, Scrub};
 use crate::bids::Bidding;
 use crate::config::{Config, Geometry, OpenOptions, Reserve};
+use crate::draft::Draft;
 use crate::error::StoreError;
 use crate::host::Host;
 use crate::kernel::{
-    self, Backing, HugePages, LaneBytes, LaneLocks, Location, Mapping, Residency, Staged,
+    self, Backing, Hiding, HugePages, IfTaken, LaneBytes, LaneLocks, Location, Mapping, Residency,
+    Staged,
 };
 use crate::plan::Plan;
 use crate::profile;
@@ -92,6 +94,15 @@ impl Store {
     /// [`StoreError::Exists`], [`StoreError::BadGeometry`], [`StoreError::BadName`],
     /// [`StoreError::Placement`], or the kernel's refusal.
     pub fn create(location: &Location, config: &Config) -> Result<Self, StoreError> {
+        Draft::new(location, config)?.publish()
+    }
+
+    /// Creates a store that nobody else sees yet.
+    pub(crate) fn create_hidden(
+        location: &Location,
+        config: &Config,
+        if_taken: IfTaken,
+    ) -> Result<(Self, Hiding), StoreError> {
         let plan = Plan::new(config.geometry)?;
         let hugetlb = config.huge_pages == HugePages::Hugetlb;
         let len = if hugetlb {
@@ -99,7 +110,11 @@ impl Store {
         } else {
             plan.arena_len
         };
-        let staged = Staged::create(location, len, config.mode, hugetlb)?;
+        let create = match if_taken {
+            IfTaken::Refuse => Staged::create,
+            IfTaken::Replace => Staged::create_over,
+        };
+        let staged = create(location, len, config.mode, hugetlb)?;
         let mapping =
             Mapping::new(staged.fd(), plan.arena_len as usize, true, &location.to_string())?;
         // Before the first touch, so that the header's own page goes where it was asked for.
@@ -118,8 +133,13 @@ impl Store {
         let arena = Inner::arena(&plan, &mapping);
         plan.write(arena.header, scrub_flags(config.scrub));
         let huge = kernel::huge::apply(&mapping, staged.fd(), config.huge_pages);
-        let backing = staged.publish()?;
-        Ok(Self::assemble(backing, mapping, plan, huge))
+        let (backing, hiding) = staged.hidden();
+        Ok((Self::assemble(backing, mapping, plan, huge), hiding))
+    }
+
+    /// Gives a store that was created hidden its name.
+    pub(crate) fn reveal(&self, hiding: Hiding, if_taken: IfTaken) -> Result<(), StoreError> {
+        hiding.reveal(&self.inner.backing, if_taken)
     }
 
     /// Opens an existing store for reading and writing.

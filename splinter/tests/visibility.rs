@@ -5,7 +5,7 @@ mod common;
 
 use common::process::{Forked, alone, rerun, shared_words};
 use common::{Directory, Named, config, geometry};
-use splinter::{Config, Location, Scrub, Store, StoreError};
+use splinter::{Config, Draft, Location, Scrub, Store, StoreError};
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -118,6 +118,36 @@ fn nothing_that_exists_is_replaced() {
     let missing = Location::file(directory.join("no/such/directory"));
     assert!(matches!(Store::create(&missing, &small()), Err(StoreError::Os { .. })));
     assert!(matches!(Store::open(&missing), Err(StoreError::Missing(_))));
+}
+
+#[test]
+fn a_draft_is_seen_with_all_that_it_holds_once_it_is_published() {
+    let (name, directory) = (Named::new(), Directory::new());
+    for location in [&name.0, &Location::file(directory.join("store"))] {
+        let filled = |draft: Draft, value: &[u8]| {
+            draft.store().writer().unwrap().set("key", value).unwrap();
+            draft
+        };
+        let first = filled(Draft::new(location, &small()).unwrap(), b"first");
+        let late = filled(Draft::new(location, &small()).unwrap(), b"late");
+        assert!(matches!(Store::open(location), Err(StoreError::Missing(_))));
+        let first = first.publish().unwrap();
+        assert_eq!(
+            (first.location(), Store::open(location).unwrap().get_vec("key")),
+            (location, Ok(b"first".to_vec()))
+        );
+        assert!(matches!(late.publish(), Err(StoreError::Exists(_))));
+        assert!(matches!(Draft::new(location, &small()), Err(StoreError::Exists(_))));
+        let second = filled(Draft::replacing(location, &small()).unwrap(), b"second");
+        drop(filled(Draft::replacing(location, &small()).unwrap(), b"given up"));
+        assert_eq!(Store::open(location).unwrap().get_vec("key").unwrap(), b"first");
+        second.publish().unwrap();
+        assert_complete(&Store::open(location).unwrap());
+        assert_eq!(Store::open(location).unwrap().get_vec("key").unwrap(), b"second");
+        // Who had the first open keeps it.
+        assert_eq!(first.get_vec("key").unwrap(), b"first");
+    }
+    assert_eq!(directory.names(), ["store"]);
 }
 
 fn mode_of(config: &Config) -> u32 {

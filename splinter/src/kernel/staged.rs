@@ -9,7 +9,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::backing::Backing;
-use super::location::{Location, c_path, temporary_beside};
+use super::hiding::{Hiding, Temporary};
+use super::location::{Location, temporary_beside};
 use super::map::{self, HUGE_PAGE_BYTES};
 use super::sys;
 use crate::error::StoreError;
@@ -32,28 +33,6 @@ pub(crate) struct Staged {
     hiding: Hiding,
 }
 
-/// How a staged region is kept from sight.
-#[derive(Debug)]
-enum Hiding {
-    /// It is a memory file, and never gets a name.
-    Nameless,
-    /// It is an unnamed file of the directory its name will be in.
-    Unnamed { target: PathBuf },
-    /// It has a temporary name beside its name to be.
-    Temporary { temporary: Temporary, target: PathBuf },
-}
-
-/// A temporary name, removed when dropped.
-#[derive(Debug)]
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Nothing can be done about a failure, and a name already gone is what is wanted.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 impl Staged {
     /// Makes a region of `len` bytes of zeroes for `location`, taking no memory yet.
     ///
@@ -67,6 +46,17 @@ impl Staged {
     /// [`StoreError::Exists`] when the name is taken, [`StoreError::BadName`] when it cannot be one,
     /// [`StoreError::Os`] when the kernel refuses, the length included.
     pub(crate) fn create(
+        location: &Location,
+        len: u64,
+        mode: Option<u32>,
+        hugetlb: bool,
+    ) -> Result<Self, StoreError> {
+        refuse_taken(location)?;
+        Self::create_over(location, len, mode, hugetlb)
+    }
+
+    /// As [`Self::create`], for a region that may take the place of what has the name.
+    pub(crate) fn create_over(
         location: &Location,
         len: u64,
         mode: Option<u32>,
@@ -120,22 +110,17 @@ impl Staged {
     /// # Errors
     ///
     /// [`StoreError::Exists`] when somebody else took the name meanwhile.
+    #[cfg(test)]
     pub(crate) fn publish(self) -> Result<Backing, StoreError> {
-        let subject = self.location.to_string();
-        match &self.hiding {
-            Hiding::Nameless => {
-                let fixed = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
-                sys::add_seals(self.fd(), fixed).map_err(|e| StoreError::os("seal", subject, e))?;
-            }
-            Hiding::Unnamed { target } => {
-                let linked = sys::link_descriptor(self.fd(), &c_path(target)?);
-                linked.map_err(|e| taken_or("name", subject, e))?;
-            }
-            Hiding::Temporary { temporary, target } => {
-                reveal(&temporary.0, target)?.map_err(|e| taken_or("name", subject, e))?;
-            }
-        }
-        Ok(Backing { fd: OwnedFd::from(self.file), location: self.location, note: self.note })
+        let (backing, hiding) = self.hidden();
+        hiding.reveal(&backing, super::hiding::IfTaken::Refuse)?;
+        Ok(backing)
+    }
+
+    /// Gives the region to whoever fills it, and apart from it what keeps it from sight.
+    pub(crate) fn hidden(self) -> (Backing, Hiding) {
+        let Self { file, location, note, hiding } = self;
+        (Backing { fd: OwnedFd::from(file), location, note }, hiding)
     }
 
     fn prepare(&mut self, len: u64, mode: u32) -> Result<(), StoreError> {
@@ -196,18 +181,24 @@ fn reserved_huge_pages(len: u64) -> Result<File, String> {
 /// Makes named shared memory under a name that nobody has.
 fn generated() -> Result<Staged, StoreError> {
     loop {
-        match named(&Location::generated()) {
+        let location = Location::generated();
+        match refuse_taken(&location) {
             Err(StoreError::Exists(_)) => {}
-            settled => return settled,
+            settled => return settled.and_then(|()| named(&location)),
         }
     }
 }
 
+fn refuse_taken(location: &Location) -> Result<(), StoreError> {
+    let is_taken = match location {
+        Location::Anonymous => false,
+        _ => std::fs::symlink_metadata(location.path()?).is_ok(),
+    };
+    if is_taken { Err(StoreError::Exists(location.to_string())) } else { Ok(()) }
+}
+
 fn named(location: &Location) -> Result<Staged, StoreError> {
     let target = location.path()?;
-    if std::fs::symlink_metadata(&target).is_ok() {
-        return Err(StoreError::Exists(location.to_string()));
-    }
     if let Some(file) = unnamed_beside(&target) {
         let hiding = Hiding::Unnamed { target };
         return Ok(Staged { file, location: location.clone(), note: None, hiding });
@@ -256,27 +247,6 @@ fn hidden_by_name(location: &Location, target: PathBuf) -> Result<Staged, StoreE
     }
 }
 
-/// Gives a file with a temporary name its own: by a second link, or, on file systems without links,
-/// by a rename that replaces nothing. The temporary name goes when its guard does.
-fn reveal(temporary: &Path, target: &Path) -> Result<io::Result<()>, StoreError> {
-    let linked = std::fs::hard_link(temporary, target);
-    Ok(match linked {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-            sys::rename_new(&c_path(temporary)?, &c_path(target)?)
-                .map_err(|second| if is_taken(&second) { second } else { e })
-        }
-        settled => settled,
-    })
-}
-
-fn is_taken(e: &io::Error) -> bool {
-    e.raw_os_error() == Some(libc::EEXIST)
-}
-
-fn taken_or(operation: &'static str, subject: String, e: io::Error) -> StoreError {
-    if is_taken(&e) { StoreError::Exists(subject) } else { StoreError::os(operation, subject, e) }
-}
-
 /// Decides the mode of a new store.
 fn mode_for(asked: Option<u32>, umask: Option<&OsStr>) -> Result<u32, StoreError> {
     let wrong = |operation, subject, text| {
@@ -297,7 +267,7 @@ fn mode_for(asked: Option<u32>, umask: Option<&OsStr>) -> Result<u32, StoreError
                 Some(umask) if umask <= 0o777 => Ok(MODE_BITS & !umask),
                 _ => {
                     let subject = format!("{UMASK_VARIABLE}={}", text.display());
-                    wrong("use", subject, "it is an octal mask from 000 to 777, as in 022")
+                    wrong("use", subject, "it is no octal mask from 000 to 777, as 022 is")
                 }
             }
         }
@@ -311,6 +281,7 @@ mod tests {
 
     use super::*;
     use crate::kernel::backing;
+    use crate::kernel::hiding::IfTaken;
     use crate::kernel::testing::{Directory, Named, deny, own_umask};
 
     fn create(location: &Location) -> Result<Staged, StoreError> {
@@ -377,6 +348,37 @@ mod tests {
     }
 
     #[test]
+    fn a_taken_name_is_replaced_if_that_is_asked_for_and_nothing_else_is_left() {
+        let directory = Directory::new();
+        let location = Location::file(directory.join("store"));
+        std::fs::write(directory.join("store"), "old").unwrap();
+        for create in [create_over, create_by_name] {
+            let (region, hiding) = create(&location).hidden();
+            assert_ne!(inode(&backing::open(&location, false).unwrap()), inode(&region));
+            hiding.reveal(&region, IfTaken::Replace).unwrap();
+            assert_eq!(inode(&backing::open(&location, false).unwrap()), inode(&region));
+            assert_eq!(directory.names(), ["store"]);
+        }
+        // A folder is not replaced, and what was to replace it is gone.
+        std::fs::create_dir(directory.join("folder")).unwrap();
+        let location = Location::file(directory.join("folder"));
+        for create in [create_over, create_by_name] {
+            let (region, hiding) = create(&location).hidden();
+            let refused = hiding.reveal(&region, IfTaken::Replace);
+            assert!(matches!(refused, Err(StoreError::Os { .. })), "{refused:?}");
+            assert_eq!(directory.names().len(), 2);
+        }
+    }
+
+    fn create_over(location: &Location) -> Staged {
+        Staged::create_over(location, 8192, None, false).unwrap()
+    }
+
+    fn inode(region: &Backing) -> u64 {
+        sys::metadata(region.fd.as_fd()).unwrap().ino()
+    }
+
+    #[test]
     fn a_dangling_symbolic_link_counts_as_taken() {
         let directory = Directory::new();
         std::os::unix::fs::symlink(directory.join("away"), directory.join("store")).unwrap();
@@ -384,20 +386,6 @@ mod tests {
         assert!(matches!(create(&location), Err(StoreError::Exists(_))));
         assert!(matches!(create_by_name(&location).publish(), Err(StoreError::Exists(_))));
         assert_eq!(directory.names(), ["store"]);
-    }
-
-    #[test]
-    fn renaming_never_replaces() {
-        let directory = Directory::new();
-        let (from, to) = (directory.join("from"), directory.join("to"));
-        std::fs::write(&from, "new").unwrap();
-        std::fs::write(&to, "old").unwrap();
-        let rename = || sys::rename_new(&c_path(&from).unwrap(), &c_path(&to).unwrap());
-        assert!(is_taken(&rename().unwrap_err()));
-        assert_eq!(std::fs::read_to_string(&to).unwrap(), "old");
-        std::fs::remove_file(&to).unwrap();
-        rename().unwrap();
-        assert_eq!(std::fs::read_to_string(&to).unwrap(), "new");
     }
 
     #[test]

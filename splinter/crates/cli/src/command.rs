@@ -83,6 +83,17 @@ pub struct Opt {
     pub help: &'static str,
 }
 
+impl Opt {
+    /// Says that its value is missing.
+    pub(crate) fn lacks_value(&self) -> Failure {
+        let name = self.value.map_or("value", |(name, _)| name);
+        // The letter N is read as "en".
+        let article =
+            if name == "N" || name.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
+        Failure::usage(format!("{} needs {article} {name} after it", self.long))
+    }
+}
+
 /// The options of every command.
 pub static COMMON: &[Opt] = &[
     Opt { long: "--json", short: None, value: None, help: "answers in JSON" },
@@ -120,9 +131,7 @@ impl<'a> Call<'a> {
                         return Err(Failure::usage(format!("{} takes no value", opt.long)));
                     }
                     (Some(_), Some(value)) => Some(value),
-                    (Some((name, _)), None) => Some(words.next().ok_or_else(|| {
-                        Failure::usage(format!("{} needs a {name} after it", opt.long))
-                    })?),
+                    (Some(_), None) => Some(words.next().ok_or_else(|| opt.lacks_value())?),
                 };
                 call.options.push((opt, value));
             } else {
@@ -220,12 +229,25 @@ pub fn number<T: TryFrom<u64>>(what: &str, word: &[u8]) -> Result<T, Failure> {
         None if text.starts_with('+') => None,
         None => text.parse().ok(),
     };
+    let most = match size_of::<T>() {
+        8.. => "2^64 - 1".to_owned(),
+        bytes => ((1_u64 << (bytes * 8)) - 1).to_string(),
+    };
     let number = number.ok_or_else(|| {
-        Failure::usage(format!("{what}: {} is no number from 0 to 2^64 - 1", shown(word)))
+        Failure::usage(format!("{what}: {} is no number from 0 to {most}", shown(word)))
     })?;
-    T::try_from(number).map_err(|_| {
-        let bits = size_of::<T>() * 8;
-        Failure::usage(format!("{what}: {number} is too large; {bits} bits is the most"))
+    T::try_from(number)
+        .map_err(|_| Failure::usage(format!("{what}: {number} is too large; {most} is the most")))
+}
+
+/// Reads the number of a signal group.
+///
+/// # Errors
+/// Not a number from 0 to 63: exit code 2; the message begins with `what`.
+pub fn group(what: &str, word: &[u8]) -> Result<u8, Failure> {
+    let group = number(what, word).ok().filter(|group| *group < 64);
+    group.ok_or_else(|| {
+        Failure::usage(format!("{what}: {} is no signal group; they are 0 to 63", shown(word)))
     })
 }
 
@@ -403,6 +425,6 @@ mod tests {
             assert_eq!(number::<u64>("x", bad).unwrap_err().exit, 2, "{bad:?}");
         }
         let too_large = number::<u8>("--group", b"256").unwrap_err().message;
-        assert_eq!(too_large, "--group: 256 is too large; 8 bits is the most");
+        assert_eq!(too_large, "--group: 256 is too large; 255 is the most");
     }
 }

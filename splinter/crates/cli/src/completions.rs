@@ -207,7 +207,9 @@ fn zsh_option(text: &mut String, opt: &Opt) {
         .map_or(String::new(), |(name, kind)| format!(":{}:{}", zsh_text(name), zsh_action(kind)));
     let help = zsh_text(opt.help);
     for word in spellings(opt) {
-        let _ = write!(text, " \\\n            '{word}[{help}]{value}'");
+        // The value of a long one may be joined to it.
+        let joint = if opt.value.is_some() && word.starts_with("--") { "=" } else { "" };
+        let _ = write!(text, " \\\n            '{word}{joint}[{help}]{value}'");
     }
 }
 
@@ -239,15 +241,37 @@ fn zsh_text(text: &str) -> String {
 // Fish: a line for every word.
 
 const FISH: &str = r#"
-function __splinter_keys
+# Prints the store and the command that the line has so far, a line each.
+function __splinter_said
     set -l words (commandline -opc)
     set -l store $SPLINTER_DEFAULT_STORE
-    set -l at 2
-    while test $at -lt (count $words)
-        contains -- $words[$at] -u --use; and set store $words[(math $at + 1)]
-        set at (math $at + 1)
+    set -l command
+    while set -e words[1]; and set -q words[1]
+        switch $words[1]
+            case -u --use
+                set store $words[2]
+                set -e words[1]
+            case '--use=*'
+                set store (string replace -- --use= '' $words[1])
+            case VALUED
+                set -e words[1]
+            case '-*'
+            case '*'
+                set command $words[1]
+                break
+        end
     end
-    test -n "$store"; and $words[1] --use $store --raw list 2>/dev/null
+    string join \n -- "$store" "$command"
+end
+
+function __splinter_in
+    test "$argv[1]" = (__splinter_said)[2]
+end
+
+function __splinter_keys
+    set -l program (commandline -opc)[1]
+    set -l store (__splinter_said)[1]
+    test -n "$store"; and $program --use $store --raw list 2>/dev/null
 end
 
 function __splinter_stores
@@ -267,19 +291,21 @@ fn fish() -> String {
         "# Completion for fish, made by splinter_cli --completions fish: save it into ~/.config/fish/completions/ as\n\
          # splinter_cli.fish, and as a file for each of the other names.\n",
     );
-    text.push_str(FISH);
+    let valued = OPTIONS.iter().filter(|opt| opt.value.is_some() && opt.long != "--use");
+    let valued: Vec<_> = valued.flat_map(spellings).collect();
+    text.push_str(&FISH.replace("VALUED", &valued.join(" ")));
     let _ = writeln!(text, "for program in {}", NAMES.join(" "));
     text.push_str("    complete -c $program -f\n");
     for opt in OPTIONS.iter().chain(COMMON) {
-        fish_option(&mut text, "__fish_use_subcommand", opt);
+        fish_option(&mut text, "'__splinter_in \"\"'", opt);
     }
     for command in COMMANDS {
         let (name, summary) = (command.name, fish_text(command.summary));
         let _ = writeln!(
             text,
-            "    complete -c $program -n __fish_use_subcommand -a {name} -d '{summary}'"
+            "    complete -c $program -n '__splinter_in \"\"' -a {name} -d '{summary}'"
         );
-        let seen = format!("'__fish_seen_subcommand_from {name}'");
+        let seen = format!("'__splinter_in {name}'");
         for opt in command.options.iter().chain(COMMON) {
             fish_option(&mut text, &seen, opt);
         }

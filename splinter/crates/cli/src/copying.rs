@@ -1,18 +1,15 @@
-//! Copying a store key by key, while others use it: each key as it was at one moment, none half. What a file of a store is
-//! called until it is whole, and how it gets its name. Knows no command.
+//! Copying a store key by key, while others use it: each key as it was at one moment, none half. The copy is
+//! seen once it is whole. Knows no command.
 
 use crate::failure::Failure;
 use crate::fatal;
 use crate::interchange::{Entry, bits};
 use crate::output::shown;
 use crate::session::patiently;
-use splinter::{Config, Error, Location, Store};
-use std::ffi::OsString;
-use std::fs;
-use std::io;
+use splinter::{Config, Draft, Error, Location, Store, StoreError};
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::Path;
 
 /// What became of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,27 +27,28 @@ pub struct Copied {
 /// # Errors
 /// Something of that name is there already, unless `force` is given; no room; a key that stayed busy.
 pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure> {
-    if !force {
-        refuse_existing(path)?;
-    }
-    let temporary = Temporary::beside(path);
-    let location = Location::file(&temporary.0);
-
     let config = Config { geometry: from.geometry(), scrub: from.scrub(), ..Config::default() };
-    let to = Store::create(&location, &config)?;
-    let copied = copy_keys(from, &to)?;
-    to.flush()?;
-    drop(to);
-    temporary.publish(path, force)?;
+    let make = if force { Draft::replacing } else { Draft::new };
+    let draft = make(&Location::file(path), &config).map_err(|error| refused(path, error))?;
+    let _guard = draft.temporary().map(Unfinished::new);
+    let copied = copy_keys(from, draft.store())?;
+    draft.store().flush()?;
+    draft.publish().map_err(|error| refused(path, error))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // So that the name is on the device, too. Some file systems cannot do that for a folder; it is there all the same.
+    let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
     Ok(copied)
 }
 
-fn refuse_existing(path: &Path) -> Result<(), Failure> {
-    if path.symlink_metadata().is_ok() {
-        let name = shown(path.as_os_str().as_bytes());
-        return Err(Failure::new(format!("{name} exists already; --force replaces it")));
+/// Says why there is no store at `path`.
+fn refused(path: &Path, error: StoreError) -> Failure {
+    match error {
+        StoreError::Exists(_) => {
+            let name = shown(path.as_os_str().as_bytes());
+            Failure::new(format!("{name} exists already; --force replaces it"))
+        }
+        error => error.into(),
     }
-    Ok(())
 }
 
 /// Copies what concerns a store as a whole, and every key.
@@ -66,7 +64,7 @@ fn copy_keys(from: &Store, to: &Store) -> Result<Copied, Failure> {
     for key in from.keys() {
         let failed = |error| Failure::key(key.as_ref(), error);
         match patiently(|| from.content(key)) {
-            Ok(content) => Entry::from(content).put(&mut writer).map_err(failed)?,
+            Ok(content) => Entry::from(content).put_unseen(&mut writer).map_err(failed)?,
             Err(Error::NotFound) => copied.vanished += 1,
             Err(error) => return Err(failed(error)),
         }
@@ -75,53 +73,18 @@ fn copy_keys(from: &Store, to: &Store) -> Result<Copied, Failure> {
     Ok(copied)
 }
 
-/// A file that is not finished, and goes if it never is.
-pub struct Temporary(pub PathBuf);
+/// Has a file that is not finished removed if the program ends for want of memory.
+struct Unfinished;
 
-impl Temporary {
-    /// Makes up a hidden name beside `path`, which nothing has.
-    pub fn beside(path: &Path) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let name = format!(".splinter-{}-{:x}", std::process::id(), now.as_nanos());
-        let path = path.with_file_name(OsString::from(name));
-        fatal::unfinished(&path);
-        Self(path)
-    }
-
-    /// Gives the file its name, and makes sure that the name is on the device, too.
-    ///
-    /// # Errors
-    /// Something else has the name by now, unless `force` is given; the kernel's refusal.
-    pub fn publish(self, path: &Path, force: bool) -> Result<(), Failure> {
-        let failed = |error: &io::Error| {
-            Failure::io(&format!("make {}", shown(path.as_os_str().as_bytes())), error)
-        };
-        if force {
-            fs::rename(&self.0, path).map_err(|error| failed(&error))?;
-        } else {
-            match fs::hard_link(&self.0, path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    refuse_existing(path)?;
-                }
-                // A file system without links: somebody else may take the name between the two.
-                Err(_) => {
-                    refuse_existing(path)?;
-                    fs::rename(&self.0, path).map_err(|error| failed(&error))?;
-                }
-                Ok(()) => {}
-            }
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        // Some file systems cannot do that for a folder; the name is there all the same.
-        let _ =
-            fs::File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
-        Ok(())
+impl Unfinished {
+    fn new(path: &Path) -> Self {
+        fatal::unfinished(path);
+        Self
     }
 }
 
-impl Drop for Temporary {
+impl Drop for Unfinished {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
         fatal::finished();
     }
 }

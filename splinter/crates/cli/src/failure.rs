@@ -75,8 +75,15 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        match error {
+        match &error {
             StoreError::BadName(_) | StoreError::BadGeometry(_) | StoreError::NoSuchGroup(_) => {
+                Self::usage(error.to_string())
+            }
+            // The store refused it before it asked the system: a mode that cannot be one.
+            StoreError::Os { source, .. }
+                if source.kind() == io::ErrorKind::InvalidInput
+                    && source.raw_os_error().is_none() =>
+            {
                 Self::usage(error.to_string())
             }
             _ => Self::new(error.to_string()),

@@ -131,7 +131,8 @@ impl Entry {
     /// Sets the key in a store to all of this, and to nothing that it had besides. Others may see it on the way.
     ///
     /// # Errors
-    /// As [`Writer::set`]; [`Error::WrongDimension`] for a vector that the store cannot hold.
+    /// As [`Writer::set`]; [`Error::WrongDimension`] for a vector that the store cannot hold; [`Error::WrongType`] for
+    /// bytes that are no number and are to be a `BIGUINT`, where the key is none yet. Nothing is changed then.
     pub fn put(&self, writer: &mut Writer) -> Result<(), Error> {
         let dim = writer.geometry().vector_dim as usize;
         if !self.vector.is_empty() && self.vector.len() != dim {
@@ -173,11 +174,25 @@ impl Entry {
         }
         Ok(())
     }
+
+    /// As [`Self::put`], in a store that nobody else sees: what stands there on the way is nobody's business.
+    ///
+    /// # Errors
+    /// As [`Self::put`], but for the bytes of a `BIGUINT`.
+    pub fn put_unseen(&self, writer: &mut Writer) -> Result<(), Error> {
+        match self.put(writer) {
+            Err(Error::WrongType) => {
+                patiently(|| writer.set_u64(&self.key, 0))?;
+                self.put(writer)
+            }
+            done => done,
+        }
+    }
 }
 
 /// Sets a key to bytes and to a type. Others see the value that was there, or this one, and nothing else: bytes are set
 /// before their type, which leaves them as they are. What becomes a `BIGUINT` is for a moment the number that its bytes are
-/// read as; where they are none, it is 0.
+/// read as; where they are none, there is no such way, and the key stays as it is.
 fn put_bytes(writer: &mut Writer, key: &[u8], kind: Type, value: &[u8]) -> Result<(), Error> {
     let before = match patiently(|| writer.snapshot(key)) {
         Ok(now) => Some(now.kind),
@@ -188,7 +203,8 @@ fn put_bytes(writer: &mut Writer, key: &[u8], kind: Type, value: &[u8]) -> Resul
         if value.len() as u64 > writer.geometry().max_value_len {
             return Err(Error::ValueTooLong);
         }
-        patiently(|| writer.set_u64(key, as_number(value)))?;
+        let number = as_number(value).ok_or(Error::WrongType)?;
+        patiently(|| writer.set_u64(key, number))?;
     }
     patiently(|| writer.set(key, value))?;
     if before.unwrap_or_default() != kind && kind != Type::BigUint {
@@ -198,9 +214,10 @@ fn put_bytes(writer: &mut Writer, key: &[u8], kind: Type, value: &[u8]) -> Resul
 }
 
 /// Reads bytes as a store reads those of a `BIGUINT`: eight are the number itself, others its digits.
-fn as_number(value: &[u8]) -> u64 {
-    let digits = || std::str::from_utf8(value).ok()?.parse().ok();
-    value.try_into().map_or_else(|_| digits().unwrap_or_default(), u64::from_le_bytes)
+fn as_number(value: &[u8]) -> Option<u64> {
+    let is_digits = value.iter().all(u8::is_ascii_digit);
+    let digits = || std::str::from_utf8(value).ok().filter(|_| is_digits)?.parse().ok();
+    value.try_into().map_or_else(|_| digits(), |bytes| Some(u64::from_le_bytes(bytes)))
 }
 
 /// Lists the bits of a mask, the lowest first.
@@ -306,6 +323,11 @@ mod tests {
         }
     }
 
+    /// Tells whether the bytes are those of no number.
+    fn is_odd(entry: &Entry) -> bool {
+        matches!(&entry.held, Held::Bytes(bytes) if matches!(&bytes[..], b"" | b"\xff\0"))
+    }
+
     #[test]
     fn what_is_put_into_a_store_is_read_from_there_whatever_was_there_before() {
         let geometry = Geometry { slots: 4, max_value_len: 16, vector_dim: 2, lanes: 1 };
@@ -314,10 +336,28 @@ mod tests {
         for before in [None].into_iter().chain(all().iter().map(Some)) {
             for entry in all() {
                 let _ = writer.unset(&entry.key);
-                before.iter().for_each(|before| before.put(&mut writer).unwrap());
-                entry.put(&mut writer).unwrap();
+                before.iter().for_each(|before| before.put_unseen(&mut writer).unwrap());
+                let is_number = before.is_some_and(|before| before.kind == Type::BigUint);
+                if entry.kind == Type::BigUint && !is_number && is_odd(&entry) {
+                    // There is no way to it that nobody would see.
+                    assert_eq!(entry.put(&mut writer), Err(Error::WrongType));
+                    let now = store.content(&entry.key).ok().map(Entry::from);
+                    assert_eq!(now.as_ref(), before);
+                    entry.put_unseen(&mut writer).unwrap();
+                } else {
+                    entry.put(&mut writer).unwrap();
+                }
                 assert_eq!(Entry::from(store.content(&entry.key).unwrap()), entry);
             }
+        }
+    }
+
+    /// Ends who looks at it, whatever becomes of who holds it.
+    struct End<'a>(&'a AtomicBool);
+
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
         }
     }
 
@@ -336,6 +376,7 @@ mod tests {
             with(bytes(b"12345678"), Type::BigUint),
             with(bytes(b"plain"), Type::Void),
         ];
+        let odd = with(bytes(b"no number"), Type::BigUint);
         let known: [&[u8]; 5] = [b"text", b"{}", b"12345678", b"bytes", b"plain"];
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -346,13 +387,15 @@ mod tests {
                 }
                 seen
             });
+            let end = End(&is_over);
             let mut writer = store.writer().unwrap();
             for _ in 0..2000 {
                 entries.iter().for_each(|entry| entry.put(&mut writer).unwrap());
+                assert_eq!(odd.put(&mut writer), Err(Error::WrongType));
                 // Made anew every time.
                 writer.unset(&entries[0].key).unwrap();
             }
-            is_over.store(true, Ordering::Relaxed);
+            drop(end);
             for seen in reader.join().unwrap() {
                 assert!(known.contains(&seen.as_slice()), "{:?}", String::from_utf8_lossy(&seen));
             }

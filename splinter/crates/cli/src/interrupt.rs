@@ -1,11 +1,15 @@
-//! What becomes of Ctrl-C at a prompt: SIGINT, and whose it is at the moment. Knows nothing of the editor, nor of
-//! what a command does when it is to end.
+//! What becomes of Ctrl-C at a prompt: SIGINT, and whose it is at the moment. Who is ended by it, or by SIGTERM, while the
+//! editor has the terminal gives that back first. Knows nothing of what a command does when it is to end.
 
-// Opts in for giving the signal back to the system, which no safe function does.
+// Opts in for what runs when a signal comes, which no safe function can set.
 #![allow(unsafe_code)]
 
+use nix::libc;
 use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::termios::tcgetattr;
+use signal_hook::low_level::{emulate_default_handler, register};
 use std::io;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,7 +22,7 @@ pub struct Interrupt {
 
 impl Interrupt {
     /// Takes the signal over, from the system or from whoever has it: what that did with it, it does no more. A command is
-    /// taken to be running.
+    /// taken to be running. The terminal is as it is to be left: no editor reads from it yet.
     ///
     /// # Errors
     /// Those of the system.
@@ -26,10 +30,25 @@ impl Interrupt {
         // Whoever had it would be called as well: an editor would take it for a key, much later.
         // SAFETY: the system's own action touches no memory of this program.
         unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }?;
-        // In this order: what ends the program looks at the flag before it is set.
-        let (number, fatal) = (Signal::SIGINT as i32, &self.is_fatal);
-        signal_hook::flag::register_conditional_default(number, Arc::clone(fatal))?;
-        signal_hook::flag::register(number, Arc::clone(fatal)).map(|_| ())
+        let found = tcgetattr(io::stdin()).ok().map(libc::termios::from);
+        let (interrupt, terminate) = (Signal::SIGINT as i32, Signal::SIGTERM as i32);
+        let is_fatal = Arc::clone(&self.is_fatal);
+        let pressed = move || match is_fatal.swap(true, Ordering::Relaxed) {
+            // Whoever listens hears of it.
+            false => {}
+            // As the editor has it for the key.
+            true if found.is_some_and(give_back) => exit(),
+            true => drop(emulate_default_handler(interrupt)),
+        };
+        // SAFETY: it makes, takes and frees no memory, and calls nothing but what POSIX allows when a signal comes, and
+        // what signal-hook does.
+        unsafe { register(interrupt, pressed) }?;
+        let ended = move || {
+            found.map(give_back);
+            let _ = emulate_default_handler(terminate);
+        };
+        // SAFETY: as above.
+        unsafe { register(terminate, ended) }.map(|_| ())
     }
 
     /// Has the next Ctrl-C end the program: no command runs. The editor may read the key before it becomes a signal.
@@ -46,4 +65,37 @@ impl Interrupt {
     pub fn is_pressed(&self) -> bool {
         self.is_fatal.load(Ordering::Relaxed)
     }
+}
+
+/// Gives the terminal back as it was found, if an editor has it: one that takes every key as it is typed. Returns whether it
+/// did.
+fn give_back(found: libc::termios) -> bool {
+    let input = libc::STDIN_FILENO;
+    // SAFETY: this call takes a number.
+    let foreground = unsafe { libc::tcgetpgrp(input) };
+    // SAFETY: this call takes nothing. To whom the terminal does not belong, it would be stopped for changing it.
+    let is_ours = foreground == unsafe { libc::getpgrp() };
+    let mut now = MaybeUninit::<libc::termios>::uninit();
+    // SAFETY: there is room for what it writes.
+    if !is_ours || unsafe { libc::tcgetattr(input, now.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: the call that went well wrote all of it.
+    let now = unsafe { now.assume_init() };
+    if now.c_lflag & libc::ICANON != 0 {
+        return false;
+    }
+    // SAFETY: it is whole, and only read.
+    let _ = unsafe { libc::tcsetattr(input, libc::TCSANOW, &raw const found) };
+    // Pasted text has no marks around it any more, and what comes next begins on a line of its own.
+    let last = b"\x1b[?2004l\n";
+    // SAFETY: these are as many bytes; that not all of them were written changes nothing.
+    let _ = unsafe { libc::write(libc::STDOUT_FILENO, last.as_ptr().cast(), last.len()) };
+    true
+}
+
+/// Ends the program as one that has done its work.
+fn exit() {
+    // SAFETY: _exit takes any number, and does not return.
+    unsafe { libc::_exit(0) }
 }

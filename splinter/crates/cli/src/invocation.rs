@@ -146,9 +146,7 @@ impl Invocation {
                 return Err(Failure::usage(format!("{} takes no value", opt.long)));
             }
             let mut value = || match (opt.value, joined) {
-                (Some((name, _)), None) => words
-                    .next()
-                    .ok_or_else(|| Failure::usage(format!("{} needs a {name} after it", opt.long))),
+                (Some(_), None) => words.next().ok_or_else(|| opt.lacks_value()),
                 (_, joined) => Ok(joined.unwrap_or_default()),
             };
             let path = |word: &[u8]| Some(PathBuf::from(OsStr::from_bytes(word)));

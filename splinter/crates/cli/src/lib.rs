@@ -20,6 +20,7 @@ pub mod manual;
 pub mod output;
 pub mod repl;
 pub mod session;
+pub mod standard;
 pub mod time;
 pub mod value;
 pub mod waiting;

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::output::shown;
 use crate::session::Session;
-use crate::{BUILD, command, words};
+use crate::{BUILD, command, standard, words};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -35,7 +35,7 @@ pub fn run(session: &mut Session, invocation: &Invocation) -> Result<(), Failure
         return prompt(session, invocation);
     }
     startup(session, invocation)?;
-    script(session, io::stdin().lock())
+    script(session, standard::input())
 }
 
 /// Runs the commands of the start-up file, if there is one.

@@ -6,11 +6,12 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::invocation::Invocation;
 use crate::output::{Format, shown, write_json};
+use crate::standard;
 use rustyline::history::{FileHistory, History};
 use splinter::{Error, Key, Location, Store, StoreError, Writer};
 use std::cell::OnceCell;
 use std::ffi::OsStr;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -60,7 +61,7 @@ impl Session {
             persistent: invocation.persistent,
             prefix: invocation.prefix.clone(),
             format: invocation.format,
-            out: Box::new(BufWriter::new(io::stdout())),
+            out: standard::output(),
             is_interactive: false,
             reads_commands: false,
             interrupt: Interrupt::default(),
@@ -148,7 +149,7 @@ impl Session {
         }
         let name = self.wanted.as_ref().ok_or_else(|| {
             Failure::new(
-                "no store is in use; use opens one, and so do --use and SPLINTER_DEFAULT_STORE",
+                "no store is in use; say which by --use, SPLINTER_DEFAULT_STORE or the command use",
             )
         })?;
         let open = self.opened(name)?;

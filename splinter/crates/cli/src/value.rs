@@ -5,6 +5,7 @@ use crate::command::{Call, Kind, Opt};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, shown, write_json, write_value};
 use crate::session::Session;
+use crate::standard;
 use serde_json::Value;
 use splinter::{Content, Error, Store, Type, Writer};
 use std::ffi::OsStr;
@@ -38,7 +39,7 @@ pub fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
         (Some(b"-"), None) if session.reads_commands => Err(Failure::usage(
             "- is standard input, from which the commands come; give the value, or --file",
         )),
-        (Some(b"-"), None) => read_all(io::stdin().lock(), "read standard input", most),
+        (Some(b"-"), None) => read_all(standard::input(), "read standard input", most),
         (Some(value), None) => Ok(value.to_vec()),
     }
 }

@@ -19,7 +19,7 @@ fn orders_are_set_read_and_removed_as_one() {
         "[\"position\",\"velocity\",\"\"]\n"
     );
     let error = rig.bad(1, &["orders", "get", "sensor", "4"]);
-    assert_eq!(error, "splinterctl: orders: \"sensor\" has not all of these orders");
+    assert_eq!(error, "splinterctl: orders: \"sensor\" has fewer than 4 orders");
     assert_eq!(rig.good(&["orders", "unset", "sensor"]), "3\n");
     assert!(store.is_empty());
     for action in ["get", "unset"] {
@@ -39,7 +39,7 @@ fn what_orders_cannot_do_is_said_in_a_line() {
         (&["orders", "sett", "b", "v"], 2, "\"sett\" is not one of set, get, unset"),
         (&["orders", "get"], 2, "BASE is missing; use: orders get BASE [COUNT]"),
         (&["orders", "set", "b"], 2, "VALUE is missing; use: orders set BASE VALUE..."),
-        (&["orders", "get", "b", "0"], 2, "COUNT: 0 is not 1 to 255"),
+        (&["orders", "get", "b", "0"], 2, "COUNT: 0 is no number of orders; they are 1 to 255"),
         (&["orders", "get", "b", "1", "x"], 2, "\"x\" is one word too many"),
         (&["orders", "set", &"b".repeat(63), "1", "2"], 2, "the key is too long"),
         (

@@ -115,6 +115,10 @@ fn lines_are_numbered_and_what_is_last_ends_the_receiver() {
     got.retain(|envelope| envelope.from == "me");
     let last = got.last().unwrap();
     assert!(last.eof && last.seq == Some(3) && last.payload == Value::Null);
+    let words = ["--json", "send", "log", "--lines", "-e", "--eof"];
+    assert_eq!(good(rig.fed(&words, b"one\ntwo\n")), "{\"key\":\"log\",\"messages\":3}\n");
+    let none = good(rig.fed(&["send", "log", "--lines", "--json"], b""));
+    assert_eq!(none, "{\"key\":\"log\",\"messages\":0}\n");
     // A receiver that is held up may miss some, and is told how many by the numbers.
     let places: Vec<_> = got.iter().map(|envelope| envelope.seq.unwrap()).collect();
     assert!(places.is_sorted_by(|a, b| a < b), "{places:?}");

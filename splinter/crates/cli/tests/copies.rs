@@ -4,7 +4,7 @@ mod common;
 mod rig;
 
 use common::skipped;
-use rig::{Bounded, Rig, bad, good, open_file, small};
+use rig::{Bounded, Rig, Running, bad, denied, good, open_file, small, wait_until};
 use splinter::{Geometry, Location, Scrub, Store, Type};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -69,6 +69,21 @@ fn a_saved_store_has_all_that_the_store_has_and_is_restored_to_it() {
 }
 
 #[test]
+fn a_number_that_was_set_to_no_number_is_saved_and_restored_as_it_is() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    let mut writer = store.writer().unwrap();
+    writer.set_u64("odd", 5).unwrap();
+    writer.set("odd", b"five").unwrap();
+    assert_eq!(rig.good(&["type", "odd"]), "BIGUINT\n");
+    rig.good(&["save", "copy"]);
+    assert_eq!(picture(&open_file(&rig.path("copy"))), picture(&store));
+    // To whom it is a BIGUINT already it is imported, too.
+    let exported = rig.good(&["export", "--format", "ndjson"]);
+    assert_eq!(good(rig.fed(&["import", "-"], exported.as_bytes())), "imported 1 key\n");
+}
+
+#[test]
 fn what_dd_or_cp_copied_is_restored_too() {
     let rig = Rig::new();
     let store = rig.store(small());
@@ -107,7 +122,7 @@ fn a_file_that_is_no_store_is_not_restored_and_leaves_nothing() {
         "text is not a store: it does not begin with the magic number of a store; check the name";
     assert_eq!(error, format!("splinterctl: restore: {why}"));
     let error = rig.bad(1, &["restore", "missing", &rig.name]);
-    assert!(error.contains("there is no store missing"), "{error}");
+    assert!(error.contains("there is no file \"missing\""), "{error}");
     assert!(Store::open(&Location::shared(&*rig.name).unwrap()).is_err());
     rig.store(small());
     let error = rig.bad(1, &["save", "no/such/folder/copy"]);
@@ -265,6 +280,10 @@ fn what_cannot_be_imported_is_told_with_its_place() {
             "\"k\": a vector of 1, and this store's have 3",
         ),
     ];
+    cases.push((
+        "{\"key\":\"k\",\"value\":\"word\",\"type\":\"BIGUINT\"}",
+        "\"k\": a BIGUINT is decimal digits or eight bytes, and its value is neither",
+    ));
     let long = format!("{{\"key\":\"k\",\"value\":\"{}\"}}", "v".repeat(257));
     cases.push((&long, "\"k\": the value is longer than the store's maximum"));
     for (input, why) in cases {
@@ -273,6 +292,8 @@ fn what_cannot_be_imported_is_told_with_its_place() {
     }
     let error = bad(1, rig.fed(&["import", "-"], b"{\"key\":\"\",\"value\":\"v\"}"));
     assert!(error.contains("the key is empty"), "{error}");
+    assert_eq!(rig.good(&["--raw", "list"]), "k\n");
+    assert_eq!(rig.good(&["get", "k"]), "1:v\n", "what is refused changes nothing");
     assert!(rig.bad(1, &["import", "missing"]).contains("cannot read \"missing\""));
     assert!(rig.bad(2, &["import"]).contains("FILE is missing"));
     assert!(
@@ -295,6 +316,73 @@ fn flush_does_what_there_is_to_do_and_says_nothing() {
 }
 
 #[test]
+fn a_copy_that_is_killed_leaves_nothing_behind() {
+    // In shared memory, where files need no name.
+    let rig = Rig::new();
+    let store = rig.store(Geometry { slots: 4096, max_value_len: 4096, ..small() });
+    let mut writer = store.writer().unwrap();
+    (0..4000).for_each(|n| writer.set(format!("key{n}"), &[1; 4096]).unwrap());
+    let name = format!("{}-copy", rig.name);
+    let path = format!("/dev/shm/{name}");
+    for force in [false, true] {
+        let prepare = || {
+            if force {
+                std::fs::write(&path, "precious").unwrap();
+            }
+        };
+        prepare();
+        wait_until("a copy to be killed before it is complete", || {
+            let words: &[&str] = if force { &["save", &path, "--force"] } else { &["save", &path] };
+            let mut save = Running::start(&mut rig.ctl(words));
+            let id = save.child().id();
+            // It is at work once it has a file open that is not the store's.
+            let is_ours = |file: std::path::PathBuf| {
+                file.starts_with("/dev/shm") && !file.ends_with(&rig.name)
+            };
+            wait_until("the copy to begin, or to end", || {
+                let files = std::fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten();
+                let mut files = files.flatten().flat_map(|file| std::fs::read_link(file.path()));
+                files.any(is_ours) || save.child().try_wait().unwrap().is_some()
+            });
+            save.child().kill().unwrap();
+            save.end();
+            let there = std::fs::read_dir("/dev/shm").unwrap().flatten();
+            let mut left = there.filter(|entry| {
+                let left = entry.file_name().into_string().unwrap_or_default();
+                left.starts_with(&format!(".{name}."))
+            });
+            let left = left.next().map(|entry| entry.path());
+            if let Some(left) = &left {
+                std::fs::remove_file(left).unwrap();
+            }
+            // For a moment, when it takes another's place, it has a name of its own.
+            assert!(left.is_none() || force, "{left:?}");
+            let is_whole = std::fs::metadata(&path).is_ok_and(|file| file.len() > 8);
+            if is_whole {
+                assert_eq!(open_file(path.as_ref()).len(), 4000);
+                std::fs::remove_file(&path).unwrap();
+                prepare();
+            }
+            !is_whole && left.is_none()
+        });
+    }
+}
+
+#[test]
+fn where_files_need_a_name_a_copy_has_a_hidden_one_until_it_is_complete() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    fill(&store);
+    for words in [&["save", "copy"][..], &["save", "copy", "--force"]] {
+        let told = good(denied::unnamed_files(&mut rig.ctl(words)).ended());
+        assert_eq!(told, "saved 5 keys to \"copy\"\n");
+        assert_eq!(picture(&open_file(&rig.path("copy"))), picture(&store));
+        let left = std::fs::read_dir(rig.path("")).unwrap().flatten();
+        assert_eq!(left.filter(|entry| entry.file_type().unwrap().is_file()).count(), 1);
+    }
+}
+
+#[test]
 fn a_copy_that_finds_no_room_leaves_nothing_behind() {
     // In a mount namespace of its own: a folder with room for the beginning of a copy.
     let rig = Rig::new();
@@ -306,17 +394,18 @@ fn a_copy_that_finds_no_room_leaves_nothing_behind() {
         let mount = "mount -t tmpfs -o size=256k none small || exit 77";
         let mut command = std::process::Command::new("unshare");
         command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
-        command.current_dir(rig.path("")).output()
+        command.current_dir(rig.path(""));
+        command
     };
-    if !mounted("true").is_ok_and(|output| output.status.success()) {
+    if !mounted("true").output().is_ok_and(|output| output.status.success()) {
         return skipped("a folder without room: no unshare, or no namespaces for this user");
     }
-    let name = &rig.name;
-    let output =
-        mounted(&format!("bin/splinterctl -u {name} save small/copy; echo $?; ls -A small"))
-            .unwrap();
-    let (out, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
-    assert_eq!(String::from_utf8_lossy(&out), "1\n", "{error}");
-    assert!(error.starts_with("splinterctl: the store's memory cannot be had: "), "{error}");
-    assert_eq!(error.lines().count(), 1, "{error}");
+    let save = format!("bin/splinterctl -u {} save small/copy; echo $?; ls -A small", rig.name);
+    for command in [&mut mounted(&save), denied::unnamed_files(&mut mounted(&save))] {
+        let output = command.ended();
+        let (out, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
+        assert_eq!(String::from_utf8_lossy(&out), "1\n", "{error}");
+        assert!(error.starts_with("splinterctl: the store's memory cannot be had: "), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
 }

@@ -4,16 +4,22 @@ mod common;
 mod rig;
 
 use common::skipped;
+use common::terminal::Terminal;
 use rig::{Bounded, Rig, bad, fed, good, small};
 use std::process::Command;
 
+/// Tells whether there is a program here; that there is none is said.
+fn is_there(program: &str) -> bool {
+    let is_there = Command::new(program).arg("--version").output().is_ok();
+    if !is_there {
+        skipped(&format!("completion and pages: there is no {program} here"));
+    }
+    is_there
+}
+
 /// Runs a program on some input, if there is such a program here.
 fn try_program(program: &str, words: &[&str], input: &str) -> Option<std::process::Output> {
-    if Command::new(program).arg("--version").output().is_err() {
-        skipped(&format!("completion and pages: there is no {program} here"));
-        return None;
-    }
-    Some(fed(Command::new(program).args(words), input.as_bytes()))
+    is_there(program).then(|| fed(Command::new(program).args(words), input.as_bytes()))
 }
 
 /// Asks bash what it would complete a line to.
@@ -66,6 +72,76 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
     let Some(found) = completed(&rig, "splinterctl ") else { return };
     let names: Vec<_> = splinter_cli::COMMANDS.iter().map(|command| command.name).collect();
     assert_eq!(found, names);
+}
+
+/// Lines, and the one word that each is to be completed to.
+fn single(store: &str) -> Vec<(String, &'static str)> {
+    let line = |line: &str, word| (line.replace("STORE", store), word);
+    vec![
+        line("splinterctl exp", "export"),
+        line("splinterctl --pref", "--prefix"),
+        line("splinterctl --json exp", "export"),
+        line("splinterctl -p x exp", "export"),
+        line("splinterctl export --format n", "ndjson"),
+        line("splinterctl send k v -e --type qu", "query"),
+        line("splinterctl help fsc", "fsck"),
+        line("splinterctl orders un", "unset"),
+        line("splinterctl -u STORE get o", "other"),
+        line("splinterctl --use=STORE get o", "other"),
+        // A key that is called as a command is, is none.
+        line("splinterctl watch set --one", "--oneshot"),
+    ]
+}
+
+#[test]
+fn fish_completes_what_bash_completes() {
+    let rig = Rig::new();
+    let mut writer = rig.store(small()).writer().unwrap();
+    writer.set("other", b"").unwrap();
+    let script = good(rig.program("splinter_cli").args(["--completions", "fish"]).ended());
+    std::fs::write(rig.path("script"), script).unwrap();
+    if !is_there("fish") {
+        return;
+    }
+    for (line, wanted) in single(&rig.name) {
+        let mut fish = Command::new("fish");
+        let words = format!("source script; complete -C {line:?}");
+        rig.settle(fish.args(["-c", &words]).env_remove("XDG_CONFIG_HOME"));
+        let told = good(fish.ended());
+        let found: Vec<_> =
+            told.lines().map(|line| line.split('\t').next().unwrap_or_default()).collect();
+        assert_eq!(found, [wanted], "{line}");
+    }
+}
+
+#[test]
+fn zsh_completes_what_bash_completes() {
+    let rig = Rig::new();
+    let mut writer = rig.store(small()).writer().unwrap();
+    writer.set("other", b"").unwrap();
+    let script = good(rig.program("splinter_cli").args(["--completions", "zsh"]).ended());
+    std::fs::write(rig.path("_splinter_cli"), script).unwrap();
+    if !is_there("zsh") {
+        return;
+    }
+    let mut zsh = Command::new("zsh");
+    rig.settle(zsh.args(["-f", "-i"]));
+    let mut terminal = Terminal::start(&mut zsh, "xterm");
+    // Ctrl-G shows the line as it is by then.
+    terminal.type_in(
+        "fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -D\n\
+         show() { zle -I; print -r -- \"<$BUFFER>\"; BUFFER= }; zle -N show; bindkey '^G' show\n\
+         print rea''dy\n",
+    );
+    terminal.find("ready\n");
+    for (line, wanted) in single(&rig.name) {
+        terminal.type_in(format!("{line}\t\x07"));
+        let begun = line.rfind([' ', '=']).map_or("", |at| &line[..=at]);
+        // Behind it stands a blank, or what joins a value to it.
+        terminal.find(&format!("<{begun}{wanted}"));
+    }
+    terminal.type_in("exit\n");
+    terminal.end();
 }
 
 #[test]

@@ -4,7 +4,9 @@
 mod common;
 
 use common::terminal::Terminal;
-use common::{Bench, file, run, wait_until_asleep};
+use common::{Bench, file, run, wait_until, wait_until_asleep, wait_until_reading};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::os::unix::fs::PermissionsExt;
 
 /// Ends a program that has shown its prompt, as its first lines say.
@@ -84,15 +86,72 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
         let mut terminal =
             Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
         terminal.find(&name);
-        for command in ["watch k", "watch --all", "poll k"] {
+        for command in ["watch k", "watch --all", "poll k", "recv k", "recv nobody", "logtee log"] {
             terminal.type_in(format!("{command}\n"));
             wait_until_asleep(terminal.process());
             terminal.type_in("\x03");
             terminal.find("^C");
             terminal.find(&name);
         }
+        terminal.type_in("bids claim 7 --hold 1h\n");
+        terminal.find("claimed 7\n");
+        terminal.type_in("\x03");
+        terminal.find(&name);
+        if kind != "dumb" {
+            // Of several lines that were pasted, those behind it are not run.
+            terminal.type_in("\x1b[200~watch k\rset late 1\x1b[201~\r");
+            wait_until_asleep(terminal.process());
+            terminal.type_in("\x03");
+            terminal.find("^C");
+            terminal.find(&name);
+            terminal.type_in("get late\n");
+            terminal.find("there is no key \"late\"\n");
+            terminal.find(&name);
+        }
+        // Nothing of that is left for the editor, which looks when another signal comes.
+        wait_until_reading(terminal.process());
+        let id = Pid::from_raw(i32::try_from(terminal.process()).unwrap());
+        kill(id, Signal::SIGWINCH).unwrap();
+        wait_until("the signal to be taken", || {
+            let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+            status.contains("\nShdPnd:\t0000000000000000\n")
+        });
+        terminal.type_in("get k --json\n");
+        terminal.find("\"v\"\n");
+        terminal.find(&name);
         terminal.type_in("\x03");
         assert_eq!(terminal.end().0, end, "{kind}");
+    }
+}
+
+#[test]
+fn an_interrupt_from_elsewhere_is_ctrl_c_and_leaves_the_terminal_as_it_was() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    bench.good(&store, &["set", "k", "v"]);
+    let name = format!("{store} # ");
+    let by_int = [("dumb", Signal::SIGINT, None), ("xterm", Signal::SIGINT, Some(0))];
+    let by_term = [("dumb", Signal::SIGTERM, None), ("xterm", Signal::SIGTERM, None)];
+    for (kind, last, end) in by_int.into_iter().chain(by_term) {
+        let mut terminal =
+            Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
+        let id = Pid::from_raw(i32::try_from(terminal.process()).unwrap());
+        terminal.find(&name);
+        assert_eq!(terminal.is_cooked(), kind == "dumb");
+        terminal.type_in("watch k\n");
+        wait_until_asleep(terminal.process());
+        assert!(terminal.is_cooked());
+        kill(id, Signal::SIGINT).unwrap();
+        terminal.find(&name);
+        // In the middle of a line, as well.
+        terminal.type_in("get");
+        terminal.find("get");
+        wait_until("the editor has the keys", || terminal.is_cooked() == (kind == "dumb"));
+        kill(id, last).unwrap();
+        let (code, seen) = terminal.end_with(|terminal| assert!(terminal.is_cooked(), "{kind}"));
+        assert_eq!(code, end, "{kind} {last}");
+        // What is pasted has no marks any more, and the shell's prompt is at the beginning of a line.
+        assert!(kind == "dumb" || seen.ends_with("\x1b[?2004l\n"), "{seen:?}");
     }
 }
 

@@ -93,6 +93,18 @@ A SPAN is a number with us, ms, s, m or h behind it.",
 };
 
 const ACTIONS: &[&str] = &["table", "who", "claim", "rebid", "release", "advise"];
+/// The options, and the actions that they go with.
+const OF_ACTIONS: [(&str, &[&str]); 8] = [
+    ("--intent", TERMS),
+    ("--priority", TERMS),
+    ("--duration", TERMS),
+    ("--hold", &["claim"]),
+    ("--force", &["release"]),
+    ("--wait", &["advise"]),
+    ("--from", &["advise"]),
+    ("--length", &["advise"]),
+];
+const TERMS: &[&str] = &["claim", "rebid", "advise"];
 /// The intents, by their numbers.
 const INTENTS: &[&str] = &["none", "willneed", "sequential", "random", "dontneed"];
 const ADVICE: [(&str, Advice); 5] = [
@@ -129,6 +141,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             "{extra} is one word too many; {}",
             call.usage_of(action)
         )));
+    }
+    for (option, actions) in OF_ACTIONS {
+        if call.has(option) && !actions.iter().any(|known| known.as_bytes() == *action) {
+            return Err(Failure::usage(format!("{option} goes with {}", actions.join(", "))));
+        }
     }
     let id = words.first().map_or(Ok(0), |word| number("ID", word))?;
     match *action {
@@ -192,7 +209,7 @@ fn cycles_per_second() -> f64 {
 }
 
 fn claim(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure> {
-    let command = &call.arguments[2..];
+    let (command, terms) = (&call.arguments[2..], terms(call)?);
     let hold = call.value("--hold").map(|word| span("--hold", word)).transpose()?;
     if hold.is_some() && !command.is_empty() {
         return Err(Failure::usage("give --hold or a COMMAND, not both"));
@@ -202,7 +219,7 @@ fn claim(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure>
             "the bid would end with this command; give --hold SPAN, or -- COMMAND",
         ));
     }
-    session.store()?.claim_bid(id, terms(call)?)?;
+    session.store()?.claim_bid(id, terms)?;
     if let [program, words @ ..] = command {
         let done = run_program(program, words);
         session.store()?.release_bid(id)?;
@@ -238,7 +255,7 @@ fn advise(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure
     let advice = ADVICE.into_iter().find(|(name, _)| name.as_bytes() == word);
     let (_, advice) = advice.ok_or_else(|| {
         let known = ADVICE.map(|(name, _)| name).join(", ");
-        Failure::usage(format!("{} is not one of {known}", shown(word)))
+        Failure::usage(format!("ADVICE: {} is not one of {known}", shown(word)))
     })?;
     let store = session.store()?;
     let from: u64 = call.number("--from")?.unwrap_or(0);

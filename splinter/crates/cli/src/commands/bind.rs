@@ -1,6 +1,6 @@
 //! `bind`: which signal groups hear of a key's changes, or of a label's.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
+use crate::command::{self, Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::output::json_bytes;
 use crate::session::{Session, patiently};
@@ -35,7 +35,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let is_removed = call.has("--remove");
     match (call.arguments.as_slice(), call.number::<u64>("--label")?) {
         ([group], Some(mask)) => {
-            let (group, store) = (number("GROUP", group)?, session.store()?);
+            let (group, store) = (command::group("GROUP", group)?, session.store()?);
             match is_removed {
                 true => store.unregister_labels(mask, group)?,
                 false => store.register_labels(mask, group)?,
@@ -43,7 +43,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             session.answer(&json!({ "labels": mask, "group": group, "bound": !is_removed }))
         }
         ([key, group], None) => {
-            let (key, group) = (session.key(key), number("GROUP", group)?);
+            let (key, group) = (session.key(key), command::group("GROUP", group)?);
             let mut writer = session.writer()?;
             let bound = patiently(|| match is_removed {
                 true => writer.unregister(&key, group),

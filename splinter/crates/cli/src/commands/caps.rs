@@ -14,8 +14,10 @@ pub static COMMAND: Command = Command {
     usage: &[""],
     summary: "Shows what this build, this machine and the store in use can do",
     details: "\
-A value of 0 or none says that it cannot; of nodes, their count and numbers are
-shown. What concerns a store is shown when one is in use; config has the rest.",
+Of NUMA nodes, their count and numbers are shown. What concerns a store is shown
+when one is in use: its limits, whether this process may write to it, whether
+its length is fixed for good, and how much of it is in huge pages. config has
+the rest.",
     args: &[],
     options: &[],
     run,
@@ -48,6 +50,9 @@ fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
     }
     for (name, value) in rows {
         match value {
+            Value::Bool(can) => {
+                writeln!(session.out, "{name}: {}", if can { "yes" } else { "no" })?;
+            }
             Value::String(text) => writeln!(session.out, "{name}: {text}")?,
             Value::Array(items) if items.is_empty() => writeln!(session.out, "{name}: none")?,
             Value::Array(items) => {

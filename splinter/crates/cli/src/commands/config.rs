@@ -29,9 +29,11 @@ has, -VALUE clears them; decimal or with 0x. Without a VALUE each is shown.",
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    if let Some(other) = call.get(0).filter(|word| !SETTINGS.contains(word)) {
+        return Err(Failure::usage(format!("{} is not one of av, flags", shown(other))));
+    }
     let store = session.store()?.clone();
     match (call.get(0), call.get(1)) {
-        (None, _) => show(session),
         (Some(b"av"), None) => {
             let level = store.scrub();
             let number = Scrub::ALL.iter().position(|one| *one == level).unwrap_or_default();
@@ -66,11 +68,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             store.set_user_flags(number("MASK", mask)?)?;
             session.answer(&json!({ "flags": store.user_flags() }))
         }
-        (Some(other), _) => {
-            Err(Failure::usage(format!("{} is not one of av, flags", shown(other))))
-        }
+        _ => show(session),
     }
 }
+
+const SETTINGS: [&[u8]; 2] = [b"av", b"flags"];
 
 fn level(word: &[u8]) -> Result<Scrub, Failure> {
     Ok(match word {

@@ -5,11 +5,12 @@ use crate::failure::Failure;
 use crate::interchange::Entry;
 use crate::output::{Format, counted, shown, write_json};
 use crate::session::{Session, patiently};
+use crate::standard;
 use serde_json::{Deserializer, Value, json};
 use splinter::{Error, Writer};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 
 /// The command.
@@ -41,11 +42,11 @@ struct Counts {
 }
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let (from, name): (Box<dyn Read>, _) = match call.arguments[0] {
+    let (from, name): (Box<dyn BufRead>, _) = match call.arguments[0] {
         b"-" if session.is_interactive || session.reads_commands => {
             return Err(Failure::usage("commands come from standard input here; give a file"));
         }
-        b"-" => (Box::new(io::stdin().lock()), "standard input".to_owned()),
+        b"-" => (standard::input(), "standard input".to_owned()),
         path => {
             let file = File::open(OsStr::from_bytes(path));
             let name = shown(path);
@@ -117,6 +118,13 @@ fn one(
             let dim = writer.geometry().vector_dim;
             let (key, has) = (shown(&entry.key), entry.vector.len());
             Failure::new(format!("{key}: a vector of {has}, and this store's have {dim}"))
+        }
+        Error::WrongType => {
+            let key = shown(&entry.key);
+            Failure::new(format!(
+                "{key}: a BIGUINT is decimal digits or eight bytes, and its value is neither; \
+                 give it another type"
+            ))
         }
         error => failed(error),
     })?;

@@ -6,6 +6,7 @@ use crate::envelope::{Envelope, Type, now_ms};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, shown};
 use crate::session::Session;
+use crate::standard;
 use crate::time::{deadline, span};
 use crate::value::Reading;
 use crate::waiting::{is_over, next_look};
@@ -145,7 +146,7 @@ struct Log {
 /// Opens what is written to, and says what that is.
 fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
     if path == b"-" {
-        return Ok((Box::new(BufWriter::new(io::stdout())), String::new()));
+        return Ok((standard::output(), String::new()));
     }
     let writing = format!("write {}", shown(path));
     let file = OpenOptions::new().append(true).create(true).open(OsStr::from_bytes(path));

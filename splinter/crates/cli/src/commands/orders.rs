@@ -63,7 +63,9 @@ fn asked(count: &[&[u8]]) -> Result<Option<usize>, Failure> {
     let Some(word) = count.first() else { return Ok(None) };
     match number::<u64>("COUNT", word)? {
         count @ 1..=255 => Ok(Some(count as usize)),
-        count => Err(Failure::usage(format!("COUNT: {count} is not 1 to {MAX_ORDERS}"))),
+        count => Err(Failure::usage(format!(
+            "COUNT: {count} is no number of orders; they are 1 to {MAX_ORDERS}"
+        ))),
     }
 }
 
@@ -78,11 +80,11 @@ fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), F
         Err(Error::NotFound) if asked.is_none() && store.contains(base)? => Err(Error::Again),
         read => read,
     });
-    let values = values.map_err(|error| match error {
-        Error::NotFound if asked.is_some() => {
-            Failure::new(format!("{} has not all of these orders", shown(base)))
+    let values = values.map_err(|error| match (error, asked) {
+        (Error::NotFound, Some(count)) => {
+            Failure::new(format!("{} has fewer than {count} orders", shown(base)))
         }
-        error => failed(base, error),
+        (error, _) => failed(base, error),
     })?;
     let out = &mut session.out;
     match session.format {

@@ -4,8 +4,9 @@ use super::save::{FORCE, tell};
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::copying::copy_to;
 use crate::failure::Failure;
+use crate::output::shown;
 use crate::session::Session;
-use splinter::{Location, Store};
+use splinter::{Location, Store, StoreError};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -34,6 +35,13 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         Location::File(path) => path,
         shared => shared.to_string().into(),
     };
-    let copied = copy_to(&Store::open_read_only(&from)?, &path, call.has("--force"))?;
+    let from = Store::open_read_only(&from).map_err(|error| match error {
+        StoreError::Missing(_) => {
+            let file = shown(call.arguments[0]);
+            Failure::new(format!("there is no file {file}; save makes one"))
+        }
+        error => error.into(),
+    })?;
+    let copied = copy_to(&from, &path, call.has("--force"))?;
     tell(session, "restored", copied, "as", name)
 }

@@ -19,7 +19,8 @@ pub static COMMAND: Command = Command {
 groups, flags, times and vector. There is no one moment for all of them: what
 changes meanwhile may be in the copy or not. Epochs begin anew. FILE is a store
 like any other, for splinterpctl and for restore. It gets its name once it is
-complete and on the device; until then it has a hidden one beside it.",
+complete and on the device; until then it has none, or a hidden one beside it
+where the file system knows no files without.",
     args: &[Arg { name: "FILE", kind: Kind::File, count: Count::One }],
     options: &[FORCE],
     run,

@@ -5,11 +5,12 @@ use crate::envelope::{Envelope, Type};
 use crate::failure::Failure;
 use crate::output::{json_bytes, shown};
 use crate::session::{Session, patiently};
+use crate::standard;
 use crate::time::span;
 use crate::value::{FILE, given, refused};
 use serde_json::{Value, json};
 use splinter::Writer;
-use std::io::{self, BufRead};
+use std::io::BufRead;
 use std::time::Duration;
 
 /// The command.
@@ -116,35 +117,38 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         return Err(Failure::usage("commands come from standard input here; send line by line"));
     }
     let pace = call.value("--pace").map_or(Ok(Duration::ZERO), |word| span("--pace", word))?;
-    send_lines(session, &mut writer, &key, wrapper.as_ref(), pace)
+    let messages = send_lines(session, &mut writer, &key, wrapper.as_ref(), pace)?;
+    session.answer(&json!({ "key": json_bytes(&key), "messages": messages }))
 }
 
+/// Sends each line of standard input. Returns how many messages that were.
 fn send_lines(
     session: &Session,
     writer: &mut Writer,
     key: &[u8],
     wrapper: Option<&Wrapper>,
     pace: Duration,
-) -> Result<(), Failure> {
-    let mut seq = wrapper.and_then(|wrapper| wrapper.seq).unwrap_or(0);
-    for line in io::stdin().lock().split(b'\n') {
+) -> Result<u64, Failure> {
+    let first = wrapper.and_then(|wrapper| wrapper.seq).unwrap_or(0);
+    let mut messages = 0;
+    let seq = |messages: u64| Some(first.wrapping_add(messages));
+    for line in standard::input().split(b'\n') {
         let line = line.map_err(|error| Failure::io("read standard input", &error))?;
         let message = match wrapper {
             None => line,
-            Some(wrapper) => wrapper.wrap(&line, Some(seq), false)?,
+            Some(wrapper) => wrapper.wrap(&line, seq(messages), false)?,
         };
         put(session, writer, key, &message)?;
-        seq += 1;
+        messages += 1;
         std::thread::sleep(pace);
     }
-    match wrapper {
-        Some(wrapper) if wrapper.eof => {
-            let mut last = wrapper.envelope(Value::Null);
-            (last.seq, last.eof) = (Some(seq), true);
-            put(session, writer, key, last.to_string().as_bytes())
-        }
-        _ => Ok(()),
+    if let Some(wrapper) = wrapper.filter(|wrapper| wrapper.eof) {
+        let mut last = wrapper.envelope(Value::Null);
+        (last.seq, last.eof) = (seq(messages), true);
+        put(session, writer, key, last.to_string().as_bytes())?;
+        messages += 1;
     }
+    Ok(messages)
 }
 
 fn put(session: &Session, writer: &mut Writer, key: &[u8], message: &[u8]) -> Result<(), Failure> {

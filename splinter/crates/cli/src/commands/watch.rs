@@ -1,6 +1,6 @@
 //! `watch`: prints what changes, as it changes: a key's value, or the keys of some groups, or of the whole store.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
+use crate::command::{self, Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, listed, shown, write_json};
 use crate::session::Session;
@@ -45,18 +45,24 @@ key that is busy is waited for.",
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let store = session.store()?.clone();
-    let groups = call.values("--group").map(|group| number("--group", group));
+    let groups = call.values("--group").map(|group| command::group("--group", group));
     let groups = groups.collect::<Result<Vec<u8>, _>>()?;
     let is_once = call.has("--oneshot");
     let is_after = call.has(AFTER.long);
     match (call.get(0), groups.is_empty(), call.has("--all")) {
         (Some(key), true, false) => {
-            let key = session.key(key);
-            watch_key(session, &store, &key, is_once, call.number(AFTER.long)?)
+            let (key, after) = (session.key(key), call.number(AFTER.long)?);
+            let store = session.store()?.clone();
+            watch_key(session, &store, &key, is_once, after)
         }
-        (None, false, false) if !is_after => watch_many(session, store.watch(&groups)?, is_once),
-        (None, true, true) if !is_after => watch_many(session, store.watch_all()?, is_once),
+        (None, false, false) if !is_after => {
+            let watcher = session.store()?.watch(&groups)?;
+            watch_many(session, watcher, is_once)
+        }
+        (None, true, true) if !is_after => {
+            let watcher = session.store()?.watch_all()?;
+            watch_many(session, watcher, is_once)
+        }
         (None, ..) if is_after => Err(Failure::usage("--after needs a KEY")),
         _ => Err(Failure::usage(format!("give one of KEY, --group and --all; {}", call.usage()))),
     }

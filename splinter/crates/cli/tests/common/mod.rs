@@ -180,10 +180,19 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 
 /// Waits until a process sleeps on a futex, as one that waits for a change does.
 pub(crate) fn wait_until_asleep(process: u32) {
-    let futex = format!("{} ", nix::libc::SYS_futex);
-    wait_until("a process that waits for a change", || {
+    wait_until_in(process, &format!("{} ", nix::libc::SYS_futex));
+}
+
+/// Waits until a process reads from its standard input.
+pub(crate) fn wait_until_reading(process: u32) {
+    wait_until_in(process, &format!("{} 0x0 ", nix::libc::SYS_read));
+}
+
+/// Waits until a process is in a system call, of which the kernel tells number and arguments.
+fn wait_until_in(process: u32, wanted: &str) {
+    wait_until("a process to be in a system call", || {
         let call = std::fs::read_to_string(format!("/proc/{process}/syscall"));
-        call.is_ok_and(|call| call.starts_with(&futex))
+        call.is_ok_and(|call| call.starts_with(wanted))
     });
 }
 

@@ -6,6 +6,7 @@
 use super::{PATIENCE, told};
 use nix::libc;
 use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -83,10 +84,22 @@ impl Terminal {
         }
     }
 
+    /// Tells whether the terminal shows what is typed, and hands it on by lines: as a shell leaves it.
+    pub(crate) fn is_cooked(&self) -> bool {
+        let flags = tcgetattr(&self.keyboard).expect("a terminal").local_flags;
+        flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
+    }
+
     /// Waits for the end of the program. Returns its exit code, or none if a signal ended it.
-    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(self) -> (Option<i32>, String) {
+        self.end_with(|_| ())
+    }
+
+    /// As [`Self::end`], with a look at the terminal when the program has gone.
+    pub(crate) fn end_with(mut self, look: impl FnOnce(&Self)) -> (Option<i32>, String) {
         let child = self.child.take().expect("a program");
         let code = told(super::finish(child)).code;
+        look(&self);
         while let Ok(bytes) = self.screen.recv_timeout(PATIENCE) {
             self.seen.push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
         }

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub(crate) mod denied;
+
 use crate::common::{Bench, PATIENCE};
 use splinter::{Config, Geometry, Location, Store};
 use std::ffi::OsStr;
@@ -35,6 +37,11 @@ impl Rig {
     /// A file in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.bench.folder.join(name)
+    }
+
+    /// Puts a command into the folder, with the four names first on its path.
+    pub(crate) fn settle(&self, command: &mut Command) {
+        self.bench.settle(command);
     }
 
     /// The program under one of its names.

@@ -1,0 +1,130 @@
+//! What is called wrongly: one line that says what was wrong and what to do, and exit code 2.
+
+mod common;
+
+use common::{Bench, run};
+
+#[test]
+fn mistakes_are_one_line_and_exit_code_2() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    let cases: &[(&[&str], &str)] = &[
+        (&["frobnicate"], "there is no command \"frobnicate\"; help lists them"),
+        (&["gte", "k"], "there is no command \"gte\"; did you mean get?"),
+        (&["li"], "there is no command \"li\"; did you mean list?"),
+        (&["get"], "get: KEY is missing; use: get KEY"),
+        (&["get", "a", "b"], "get: \"b\" is one word too many; use: get KEY"),
+        (
+            &["get", "--oneshot", "a"],
+            "get: there is no option \"--oneshot\"; put -- before an argument that begins with -",
+        ),
+        (&["watch", "k", "--one"], "watch: there is no option \"--one\"; did you mean --oneshot?"),
+        (&["set", "", "v"], "set: \"\": the key is empty; a key has 1 to 63 bytes"),
+        (&["set", "k", "v", "--file", "x"], "set: give a VALUE or --file, not both"),
+        (&["math", "k", "add"], "math: \"add\" is not one of inc, dec, and, or, xor, not"),
+        (&["math", "k", "and"], "math: and needs a NUMBER after it"),
+        (&["bind", "k", "256"], "bind: GROUP: \"256\" is no signal group; they are 0 to 63"),
+        (&["bind", "k", "64"], "bind: GROUP: \"64\" is no signal group; they are 0 to 63"),
+        (&["watch", "--group", "x"], "watch: --group: \"x\" is no signal group; they are 0 to 63"),
+        (
+            &["bids", "claim", "7", "--priority", "256"],
+            "bids: --priority: 256 is too large; 255 is the most",
+        ),
+        (&["bids", "claim", "x"], "bids: ID: \"x\" is no number from 0 to 4294967295"),
+        (&["config", "flags", "x"], "config: MASK: \"x\" is no number from 0 to 65535"),
+        (&["list", "--label", "x"], "list: --label: \"x\" is no number from 0 to 2^64 - 1"),
+        (&["init", "x", "--slots"], "init: --slots needs an N after it"),
+        (&["bids", "claim", "7", "--intent"], "bids: --intent needs an INTENT after it"),
+        (
+            &["bids"],
+            "bids: say what to do: table, who, claim, rebid, release, advise; help bids explains them",
+        ),
+        (&["bids", "bad"], "bids: \"bad\" is not one of table, who, claim, rebid, release, advise"),
+        (
+            &["bids", "claim"],
+            "bids: ID is missing; use: bids claim ID [OPTION]... [--hold SPAN | -- COMMAND...]",
+        ),
+        (
+            &["bids", "advise", "7"],
+            "bids: ADVICE is missing; use: bids advise ID ADVICE [OPTION]...",
+        ),
+        (
+            &["bids", "advise", "7", "bad"],
+            "bids: ADVICE: \"bad\" is not one of normal, random, sequential, willneed, dontneed",
+        ),
+        (&["bids", "table", "--hold", "1s"], "bids: --hold goes with claim"),
+        (&["bids", "claim", "7", "--from", "5"], "bids: --from goes with advise"),
+        (
+            &["bids", "release", "7", "--duration", "1s"],
+            "bids: --duration goes with claim, rebid, advise",
+        ),
+        (&["orders"], "orders: say what to do: set, get, unset; help orders explains them"),
+        (&["orders", "bad"], "orders: \"bad\" is not one of set, get, unset"),
+        (&["orders", "get"], "orders: BASE is missing; use: orders get BASE [COUNT]"),
+        (&["orders", "set", "b"], "orders: VALUE is missing; use: orders set BASE VALUE..."),
+        (
+            &["orders", "get", "b", "0"],
+            "orders: COUNT: 0 is no number of orders; they are 1 to 255",
+        ),
+        (&["list", "a["], "list: \"a[\" is no regular expression: unclosed character class"),
+        (
+            &["config", "av", "3"],
+            "config: LEVEL: \"3\" is not one of 0, 1, 2, none, hybrid, full, on, off",
+        ),
+        (
+            &["type", "k", "text"],
+            "type: \"text\" is not one of VOID, BIGINT, BIGUINT, JSON, BINARY, IMGDATA, AUDIO, VARTEXT or VIDEO",
+        ),
+        (
+            &["watch"],
+            "watch: give one of KEY, --group and --all; use: watch KEY [--oneshot] [--after EPOCH], or: watch --group GROUP... [--oneshot], or: watch --all [--oneshot]",
+        ),
+    ];
+    for (words, line) in cases {
+        bench.ctl(&store, words).failed(2, &format!("splinterctl: {line}"));
+    }
+    // Whoever has no store is told of the mistake all the same, so that one look at the line is enough.
+    for words in [
+        &["watch"][..],
+        &["watch", "--all", "--after", "1"],
+        &["config", "bad"],
+        &["bids", "table", "x"],
+    ] {
+        assert_eq!(run(bench.command("splinterctl").args(words), b"").code, Some(2), "{words:?}");
+    }
+    run(&mut bench.command("splinterctl"), b"")
+        .failed(2, "splinterctl: no command is given; --help lists them");
+    run(bench.command("splinterctl").args(["--prefx", "a", "list"]), b"")
+        .failed(2, "splinterctl: there is no option \"--prefx\"; did you mean --prefix?");
+    run(bench.command("splinterctl").arg("--use"), b"")
+        .failed(2, "splinterctl: --use needs a STORE after it");
+}
+
+#[test]
+fn what_is_wrong_with_a_new_stores_mode_is_a_mistake() {
+    let bench = Bench::new();
+    let store = bench.store("s");
+    let init = |umask: &str, words: &[&str]| {
+        let mut command = bench.command("splinterctl");
+        command.args(["init", &store]).args(words).env("SPLINTER_DEFAULT_UMASK", umask);
+        run(&mut command, b"")
+    };
+    for umask in ["8", "", "u=rw", "1000"] {
+        let why = "it is no octal mask from 000 to 777, as 022 is";
+        let line = format!("init: cannot use SPLINTER_DEFAULT_UMASK={umask}: {why}");
+        init(umask, &[]).failed(2, &format!("splinterctl: {line}"));
+    }
+    let why = "a store's mode is made of reading and writing bits (0666) only";
+    init("022", &["--mode", "700"])
+        .failed(2, &format!("splinterctl: init: cannot use the mode 0o700: {why}"));
+    // What the system refuses is no mistake in the call.
+    let nowhere = run(bench.command("splinterpctl").args(["init", "no/such/folder"]), b"");
+    assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_no_store_to_be_made() {
+    let bench = Bench::new();
+    run(bench.command("splinterctl").args(["restore", "nothing", "s"]), b"")
+        .failed(1, "splinterctl: restore: there is no file \"nothing\"; save makes one");
+}
