@@ -13,4 +13,6 @@ fn main() {
     println!("cargo::rerun-if-changed={script}");
     let major = of("CARGO_PKG_VERSION_MAJOR");
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,{library}.so.{major}");
+    // Threads that used it call it when they end.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
 }

@@ -29,7 +29,8 @@
  * A process has one store of its own, which functions without a handle mean. Those with splinter_store_ before their
  * names take a handle, and do the same on any number of stores. Any thread may call any of them at any time, a forked
  * child, too; handles of closed stores are errors. What must not be: a pointer that leads nowhere, or to less than is
- * said; and calling any of them from a signal handler.
+ * said; calling any of them from a signal handler; and leaving a function that one of them calls otherwise than by
+ * returning. No call is a cancellation point: a thread that is cancelled in one ends behind it.
  *
  * SPLINTER_PERSISTENT  names are paths, as in libsplinter_p, whichever library the program is linked with
  * SPLINTER_EMBEDDINGS  declares vectors, and has slot snapshots take them in

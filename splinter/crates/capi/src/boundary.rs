@@ -68,16 +68,57 @@ pub(crate) fn run<R: Answer>(act: impl FnOnce() -> Result<R, Failure>) -> R {
     }
 }
 
+/// Does what [`run`] does, and has no `pthread_cancel` end the thread meanwhile: it would have to go through Rust, which ends
+/// the process then.
+pub(crate) fn run_uncancelled<R: Answer>(act: impl FnOnce() -> Result<R, Failure>) -> R {
+    run(|| uncancelled(act))
+}
+
+/// Does something in which a thread could be cancelled, without that: it waits, or has to do with files.
+pub(crate) fn uncancelled<R>(act: impl FnOnce() -> R) -> R {
+    struct Before(c_int);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            set_cancel_state(self.0);
+        }
+    }
+    let _before = Before(set_cancel_state(PTHREAD_CANCEL_DISABLE));
+    act()
+}
+
+/// As Linux's C libraries have it.
+const PTHREAD_CANCEL_DISABLE: c_int = 1;
+
+/// Sets whether the thread can be cancelled. Returns whether it could.
+#[allow(unsafe_code, reason = "the C library's")]
+fn set_cancel_state(state: c_int) -> c_int {
+    unsafe extern "C" {
+        fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+    }
+    let mut before = 0;
+    // SAFETY: declared as POSIX has it; there is room for what it writes.
+    let _ = unsafe { pthread_setcancelstate(state, &raw mut before) };
+    before
+}
+
 #[cold]
 fn fail<R: Answer>(failure: Failure) -> R {
     tell(failure.errno());
     R::failed(failure)
 }
 
-/// Exports functions, a section of the header at a time. A `function` is exported once, and is told nothing of
+/// Exports functions, a section of the header at a time; of one that is said to be `uncancelled`, none is left by
+/// `pthread_cancel`. A `function` is exported once, and is told nothing of
 /// stores; a `pair` is exported for the process's own store and, with a handle before its other parameters, for any.
 macro_rules! interface {
     ($section:ident = $title:literal $(if $guard:literal)?; $($rest:tt)*) => {
+        interface!(@section run $section = $title $(if $guard)?; $($rest)*);
+    };
+    // One whose functions wait, or have to do with files.
+    ($section:ident = $title:literal, uncancelled; $($rest:tt)*) => {
+        interface!(@section run_uncancelled $section = $title; $($rest)*);
+    };
+    (@section $run:ident $section:ident = $title:literal $(if $guard:literal)?; $($rest:tt)*) => {
         /// What the header says of this section.
         #[cfg(test)]
         pub(crate) const $section: $crate::header::Section = $crate::header::Section {
@@ -85,7 +126,7 @@ macro_rules! interface {
             guard: { #[allow(unused_mut, unused_assignments)] { let mut guard = ""; $(guard = $guard;)? guard } },
             functions: interface!(@list [] $($rest)*),
         };
-        interface!(@export $($rest)*);
+        interface!(@export $run $($rest)*);
     };
 
     (@list [$($done:expr,)*]) => { &[$($done,)*] };
@@ -110,25 +151,25 @@ macro_rules! interface {
         },] $($rest)*)
     };
 
-    (@export) => {};
-    (@export $(#[doc = $doc:literal])+
+    (@export $run:ident) => {};
+    (@export $run:ident $(#[doc = $doc:literal])+
         function $name:ident($($arg:ident: $type:ty),*) -> $ret:ty = $act:expr; $($rest:tt)*) => {
         $(#[doc = $doc])+
         #[allow(unsafe_code, reason = "its name is C's")]
         #[unsafe(no_mangle)]
         pub(crate) extern "C" fn $name($($arg: $type),*) -> $ret {
-            $crate::boundary::run(|| ($act)($($arg),*))
+            $crate::boundary::$run(|| ($act)($($arg),*))
         }
-        interface!(@export $($rest)*);
+        interface!(@export $run $($rest)*);
     };
-    (@export $(#[doc = $doc:literal])+
+    (@export $run:ident $(#[doc = $doc:literal])+
         pair $name:ident, $twin:ident($($arg:ident: $type:ty),*) -> $ret:ty = $act:expr; $($rest:tt)*) => {
         const _: () = {
             use $crate::{boundary, shelf};
 
             #[inline(never)]
             extern "C" fn with(store: &shelf::Entry $(, $arg: $type)*) -> $ret {
-                boundary::run(|| ($act)(store $(, $arg)*))
+                boundary::$run(|| ($act)(store $(, $arg)*))
             }
             #[cold]
             #[inline(never)]
@@ -138,7 +179,9 @@ macro_rules! interface {
             // The store is at hand nearly always: what costs time then is a jump.
             #[inline(always)]
             fn on(serial: u64 $(, $arg: $type)*) -> $ret {
-                match shelf::held(serial) {
+                // SAFETY: it is used in this call alone.
+                #[allow(unsafe_code, reason = "what is at hand is found by its address")]
+                match unsafe { shelf::held(serial) } {
                     Some(store) => with(store $(, $arg)*),
                     None => looked_up(serial $(, $arg)*),
                 }
@@ -156,7 +199,7 @@ macro_rules! interface {
                 on(store.serial() $(, $arg)*)
             }
         };
-        interface!(@export $($rest)*);
+        interface!(@export $run $($rest)*);
     };
 }
 

@@ -15,7 +15,7 @@ use libc::{c_char, c_int, c_uint, c_ushort, c_void};
 pub(crate) const SECTIONS: [crate::header::Section; 11] =
     [OPENING, PATHS, VALUES, SLOTS, VECTORS, SETTINGS, TANDEMS, SIGNALS, BUS, SHARDS, CLOCK];
 
-interface! { OPENING = "Opening and closing";
+interface! { OPENING = "Opening and closing", uncancelled;
     /// Creates a store and makes it the process's own. A name is a store in /dev/shm; in the persistent library, and in
     /// programs compiled with SPLINTER_PERSISTENT, it is a path.
     /// Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be, ENOSPC if there is no memory for it.
@@ -48,7 +48,7 @@ interface! { OPENING = "Opening and closing";
     function splinter_store_close(store: Handle) -> () = opening::close;
 }
 
-interface! { PATHS = "The same by path, in either library";
+interface! { PATHS = "The same by path, in either library", uncancelled;
     /// Does what the function without _path does, on a file.
     function splinter_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::own(Create, Path, path, slots, len);
     /// Does what the function without _path does, on a file.
@@ -194,7 +194,7 @@ interface! { SIGNALS = "Signals";
     pair splinter_get_signal_count, splinter_store_get_signal_count(group: u8) -> u64 = signals::signal_count;
 }
 
-interface! { BUS = "The event bus: all changes of a store";
+interface! { BUS = "The event bus: all changes of a store", uncancelled;
     /// Arms the bus, for all processes and for good.
     pair splinter_event_bus_init, splinter_store_event_bus_init() -> c_int = bus::init;
     /// Returns a descriptor that is readable when something changed since, for poll and its kin; nothing is to be read
@@ -211,7 +211,7 @@ interface! { BUS = "The event bus: all changes of a store";
     pair splinter_event_bus_get_dirty, splinter_store_event_bus_get_dirty(mask: Out<'_, u64>, words: usize) -> () = bus::get_dirty;
 }
 
-interface! { SHARDS = "Bids for advice on the store's memory";
+interface! { SHARDS = "Bids for advice on the store's memory", uncancelled;
     /// Bids under an id of the caller's choice, not 0, for so many ticks of splinter_now; UINT64_MAX: without end.
     /// The bid goes with the process and with the store's closing. Fails with EEXIST if the id is taken, ENOSPC if the
     /// table is full.

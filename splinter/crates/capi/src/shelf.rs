@@ -16,10 +16,13 @@ use crate::errno::Failure;
 use crate::fork::{self, Fresh, Whole};
 use crate::values::forget_list;
 use crate::writers::{Numbers, Writers};
+use libc::c_void;
 use splinter::{Error, Store, Writer};
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::mem::{self, ManuallyDrop};
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// An open store with all that a C program has of it.
 pub(crate) struct Entry {
@@ -47,7 +50,32 @@ struct Kept {
 }
 
 thread_local! {
-    static KEPT: RefCell<Kept> = RefCell::default();
+    /// Without a destructor of its own, so that it is there even for a thread's last destructors; what it holds
+    /// goes by [`end_of_thread`].
+    static KEPT: ManuallyDrop<RefCell<Kept>> =
+        const { ManuallyDrop::new(RefCell::new(Kept { entries: Vec::new(), thread: None })) };
+}
+
+/// Uses what the thread keeps, which goes when the thread ends.
+fn with_kept<R>(act: impl FnOnce(&mut Kept) -> R) -> Option<R> {
+    static END: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+    let end = END.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: there is room for the key, and the function is there for good: the library is never unloaded, as its
+        // build says. Where no key is left, what a thread keeps stays when it ends.
+        let made = unsafe { libc::pthread_key_create(&raw mut key, Some(end_of_thread)) };
+        (made == 0).then_some(key)
+    });
+    if let Some(key) = *end {
+        // SAFETY: the key is there. Any address but NULL has the function called; called it is with destructors of
+        // the program's which may use a store still, and once more if they have.
+        let _ = unsafe { libc::pthread_setspecific(key, ptr::dangling()) };
+    }
+    KEPT.with(|kept| kept.try_borrow_mut().ok().map(|mut kept| act(&mut kept)))
+}
+
+extern "C" fn end_of_thread(_: *mut c_void) {
+    drop(KEPT.with(|kept| kept.try_borrow_mut().map(|mut kept| mem::take(&mut *kept))));
 }
 
 impl Drop for Kept {
@@ -98,20 +126,19 @@ fn thread() -> usize {
 
 #[cold]
 fn number_thread() -> usize {
-    let number = KEPT.try_with(|kept| {
-        let mut kept = kept.try_borrow_mut().ok()?;
+    let number = with_kept(|kept| {
         if kept.thread.is_none() {
             kept.thread = THREADS.take();
         }
         kept.thread
     });
-    match number {
-        Ok(Some(number)) => {
+    match number.flatten() {
+        Some(number) => {
             at_hand::number(Some(number));
             number
         }
-        // None is left, or the thread is at its end.
-        _ => 0,
+        // None is left.
+        None => 0,
     }
 }
 
@@ -148,7 +175,7 @@ pub(crate) fn close(serial: u64) -> bool {
     let _ = OWN.compare_exchange(serial, 0, Ordering::AcqRel, Ordering::Relaxed);
     entry.end();
     forget_list(serial);
-    let _ = KEPT.try_with(|kept| kept.try_borrow_mut().map(|mut kept| kept.let_go()));
+    with_kept(Kept::let_go);
     true
 }
 
@@ -167,21 +194,24 @@ pub(crate) fn own_serial() -> u64 {
     OWN.load(Ordering::Acquire)
 }
 
-/// Calls `act` with a store. `act` calls nothing of the program's, either.
+/// Calls `act` with a store. `act` calls nothing of the program's, which could close what is at hand.
 pub(crate) fn with<R>(
     serial: u64,
     act: impl FnOnce(&Entry) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
-    match held(serial) {
+    // SAFETY: `act` calls nothing of the program's.
+    match unsafe { held(serial) } {
         Some(entry) => act(entry),
         None => act(&*find(serial)?),
     }
 }
 
-/// Returns the store that is at hand, if it is the one of this number and open. It is for one call, which calls nothing
-/// of the program's: that could close what is at hand.
+/// Returns the store that is at hand, if it is the one of this number and open.
+///
+/// # Safety
+/// It is for one call, which calls nothing of the program's: that could close what is at hand.
 #[inline(always)]
-pub(crate) fn held<'call>(serial: u64) -> Option<&'call Entry> {
+pub(crate) unsafe fn held<'call>(serial: u64) -> Option<&'call Entry> {
     let (last, entry) = at_hand::store();
     if last != serial || serial == 0 {
         return None;
@@ -198,8 +228,7 @@ pub(crate) fn held<'call>(serial: u64) -> Option<&'call Entry> {
 pub(crate) fn find(serial: u64) -> Result<Arc<Entry>, Failure> {
     let found = find_where(|entry| entry.serial == serial);
     // What the thread still keeps of others' closed stores goes now.
-    let _ = KEPT.try_with(|kept| {
-        let Ok(mut kept) = kept.try_borrow_mut() else { return };
+    with_kept(|kept| {
         kept.let_go();
         let Some(entry) = &found else { return };
         if !kept.entries.iter().any(|kept| Arc::ptr_eq(kept, entry)) {

@@ -1,6 +1,7 @@
 //! Keys and their values: setting, getting, appending, removing, listing, waiting for a change.
 
 use crate::args::{In, Out, Text};
+use crate::boundary::uncancelled;
 use crate::errno::Failure;
 use crate::shapes::{KeyRoom, SPLINTER_KEY_MAX};
 use crate::shelf::Entry;
@@ -151,7 +152,8 @@ pub(crate) fn poll(store: &Entry, key: Text<'_>, timeout_ms: u64) -> Result<c_in
     loop {
         let slice = Instant::now() + SLICE;
         let is_last = end.is_some_and(|end| end <= slice);
-        match store.store.poll_after(key, epoch, if is_last { end } else { Some(slice) }) {
+        let until = if is_last { end } else { Some(slice) };
+        match uncancelled(|| store.store.poll_after(key, epoch, until)) {
             // It was there, so that it was removed is the change.
             Ok(_) | Err(Error::NotFound) => return Ok(0),
             Err(Error::TimedOut) if store.is_closed() => return Err(Failure::CALLER),

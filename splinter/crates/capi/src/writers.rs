@@ -2,6 +2,7 @@
 //! know neither. Each thread that writes gets a writer of its own, which goes when the thread ends; where a process has
 //! more threads than its share of the lanes, threads take turns.
 
+use crate::boundary::uncancelled;
 use crate::errno::Failure;
 use crate::fork::{Fresh, Taken};
 use splinter::{Error, Store, StoreError, Writer};
@@ -88,7 +89,7 @@ impl Writers {
                     return Err(Failure::CALLER);
                 }
                 if desk.is_none() && no_lane.is_none() {
-                    match store.writer() {
+                    match uncancelled(|| store.writer()) {
                         Ok(writer) => *desk = Some(Box::new(writer)),
                         Err(error @ StoreError::NoLane { .. }) => no_lane = Some(error),
                         Err(error) => return Err(error.into()),

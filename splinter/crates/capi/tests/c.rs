@@ -317,6 +317,11 @@ fn closing_a_store_ends_all_waits_and_leaves_nothing_open() {
 }
 
 #[test]
+fn threads_that_are_cancelled_or_use_a_store_in_their_destructors_end_well() {
+    holds("tests/c/ends.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
+}
+
+#[test]
 fn a_store_for_which_there_is_no_memory_is_refused_when_it_is_created() {
     let program = Program::compile("tests/c/limits.c", Language::C, &[], MEMORY).unwrap();
     // In a mount namespace of its own, as a container has.

@@ -1,0 +1,135 @@
+/* Threads that end otherwise than by returning: by pthread_cancel while they wait, and with destructors that use a store for
+ * the first time. The argument is a name that nobody else has. */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "check.h"
+
+enum { LATE = 100 };
+
+static const char *name;
+static pthread_key_t key;
+static volatile int result;
+
+static void *poll_a_moment(void *arg)
+{
+    (void)arg;
+    result = splinter_poll("key", 300);
+    pthread_testcancel();
+    return NULL;
+}
+
+static void *listen_a_moment(void *arg)
+{
+    result = splinter_event_bus_wait(*(int *)arg, 300);
+    pthread_testcancel();
+    return NULL;
+}
+
+static void *bid_a_moment(void *arg)
+{
+    (void)arg;
+    /* As long as the counter takes for it, which has some GHz. */
+    result = splinter_madvise(2, NULL, 0, 0, 1000000000);
+    pthread_testcancel();
+    return NULL;
+}
+
+static void *open_when_cancelled(void *arg)
+{
+    void *store;
+    (void)arg;
+    CHECK(pthread_cancel(pthread_self()) == 0);
+    store = splinter_store_open(name);
+    CHECK(store != NULL);
+    CHECK(splinter_store_set(store, "opened", "x", 1) == 0);
+    splinter_store_close(store);
+    result = -1;
+    pthread_testcancel();
+    return NULL;
+}
+
+/* What is done is done to its end; the thread goes at the next point of its own. */
+static void the_cancelled_end_behind_a_call(void)
+{
+    void *(*acts[])(void *) = {poll_a_moment, listen_a_moment, bid_a_moment, open_when_cancelled};
+    int bus;
+
+    CHECK(splinter_create(name, 64, 64) == 0);
+    CHECK(splinter_event_bus_init() == 0);
+    bus = splinter_event_bus_open();
+    CHECK(bus >= 0);
+    CHECK(splinter_set("key", "x", 1) == 0);
+    CHECK(splinter_event_bus_wait(bus, 1000) == 0);
+    CHECK(splinter_shard_claim(1, SPL_INTENT_WILLNEED, 9, UINT64_MAX) == 0);
+    CHECK(splinter_shard_claim(2, SPL_INTENT_WILLNEED, 1, UINT64_MAX) == 0);
+    for (int number = 0; number < 4; number++) {
+        pthread_t thread;
+        void *end = NULL;
+        result = 1;
+        CHECK(pthread_create(&thread, NULL, acts[number], &bus) == 0);
+        usleep(50000);
+        (void)pthread_cancel(thread);
+        CHECK(pthread_join(thread, &end) == 0);
+        CHECK(end == PTHREAD_CANCELED);
+        CHECK(result == -1);
+    }
+    CHECK(splinter_get("opened", NULL, 0, NULL) == 0);
+    splinter_close();
+}
+
+static void use_late(void *arg)
+{
+    (void)arg;
+    CHECK(splinter_set("late", "x", 1) == 0);
+    CHECK(splinter_get("late", NULL, 0, NULL) == 0);
+}
+
+static void *end_late(void *arg)
+{
+    (void)arg;
+    CHECK(pthread_setspecific(key, &key) == 0);
+    return NULL;
+}
+
+/* Whether the store is mapped in this process; -1 where the kernel does not tell. */
+static int is_mapped(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[512];
+    int found = 0;
+
+    if (maps == NULL) {
+        return -1;
+    }
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        found |= strstr(line, name) != NULL;
+    }
+    fclose(maps);
+    return found;
+}
+
+static void destructors_that_use_a_store_keep_nothing(void)
+{
+    CHECK(pthread_key_create(&key, use_late) == 0);
+    CHECK(splinter_open(name) == 0);
+    CHECK(is_mapped() != 0);
+    for (int number = 0; number < LATE; number++) {
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, end_late, NULL) == 0);
+        CHECK(pthread_join(thread, NULL) == 0);
+    }
+    splinter_close();
+    CHECK(is_mapped() != 1);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 2);
+    name = argv[1];
+    alarm(240);
+    the_cancelled_end_behind_a_call();
+    destructors_that_use_a_store_keep_nothing();
+    puts("held");
+    return 0;
+}
