@@ -1,0 +1,146 @@
+//! Where everything lies in the committed store, and what it is called: the tables of `docs/design.md` for its
+//! geometry, in numbers. Nothing here is asked of the crate.
+
+/// Offsets in a record, and what begins there.
+type Fields = &'static [(usize, &'static str)];
+
+/// Records of one kind, one behind the other.
+struct Part {
+    /// Where the first begins. The last ends where the next part begins, or before.
+    at: usize,
+    /// The length of each.
+    stride: usize,
+    record: &'static str,
+    fields: Fields,
+}
+
+/// The length of the file.
+pub(crate) const ARENA_LEN: usize = 65_536;
+
+const fn part(at: usize, stride: usize, record: &'static str, fields: Fields) -> Part {
+    Part { at, stride, record, fields }
+}
+
+const ZERO: Fields = &[(0, "zero")];
+
+/// All parts, by their offsets.
+const PARTS: &[Part] = &[
+    part(0, 1024, "header", HEADER),
+    part(1024, 8, "label", &[(0, "routes")]),
+    part(
+        1536,
+        64,
+        "bid",
+        &[
+            (0, "version"),
+            (8, "subject"),
+            (16, "terms"),
+            (24, "claimed_at"),
+            (32, "duration"),
+            (40, "zero"),
+        ],
+    ),
+    part(3584, 512, "after the bids", ZERO),
+    part(
+        4096,
+        64,
+        "group",
+        &[(0, "count"), (8, "arrivals"), (16, "departures"), (24, "read_to"), (32, "zero")],
+    ),
+    part(8256, 64, "after the groups", ZERO),
+    part(
+        8320,
+        128,
+        "lane",
+        &[
+            (0, "writes"),
+            (8, "slot intent"),
+            (16, "takeover intent"),
+            (24, "chunk intent"),
+            (32, "zero"),
+            (64, "committed"),
+            (72, "zero"),
+        ],
+    ),
+    part(8704, 16, "map", &[(0, "used"), (8, "touched")]),
+    part(8720, 8, "slot", &[(0, "route")]),
+    part(8848, 3440, "after the routes", ZERO),
+    part(12_288, 512, "ring", &[(0, "signals")]),
+    part(45_568, 64, "chunk", &[(0, "control"), (8, "entries")]),
+    part(45_824, 3328, "after the index", ZERO),
+    part(
+        49_152,
+        128,
+        "slot",
+        &[
+            (0, "state"),
+            (8, "number"),
+            (16, "meta"),
+            (24, "attention"),
+            (32, "key"),
+            (96, "pending"),
+            (104, "labels"),
+            (112, "ctime"),
+            (120, "atime"),
+        ],
+    ),
+    part(51_200, 2048, "after the slots", ZERO),
+    part(53_248, 320, "value", BUFFERS),
+    part(58_368, 3072, "after the values", ZERO),
+    part(61_440, 192, "vector", &[(0, "buffer 0"), (64, "buffer 1"), (128, "zero")]),
+    part(64_512, 1024, "after the vectors", ZERO),
+];
+
+const BUFFERS: Fields = &[(0, "buffer 0"), (128, "buffer 1"), (256, "zero")];
+
+const HEADER: Fields = &[
+    (0, "magic, version"),
+    (8, "state"),
+    (16, "slots"),
+    (24, "max_value_len"),
+    (32, "vector_dim"),
+    (40, "lanes"),
+    (48, "chunks"),
+    (56, "hash"),
+    (64, "arena_len"),
+    (72, "lanes_at"),
+    (80, "map_at"),
+    (88, "routes_at"),
+    (96, "rings_at"),
+    (104, "ring_len"),
+    (112, "chunks_at"),
+    (120, "slots_at"),
+    (128, "slot_stride"),
+    (136, "values_at"),
+    (144, "value_stride"),
+    (152, "vectors_at"),
+    (160, "vector_stride"),
+    (168, "zero"),
+    (256, "flags"),
+    (264, "zero"),
+    (384, "parse failures"),
+    (392, "epoch of the last"),
+    (400, "zero"),
+    (512, "takeovers"),
+    (520, "zero"),
+    (640, "bell"),
+    (648, "zero"),
+    (768, "bid changes"),
+    (776, "zero"),
+];
+
+/// Says what the word at an offset is.
+pub(crate) fn name(at: usize) -> String {
+    let behind = PARTS.partition_point(|part| part.at <= at);
+    let part = &PARTS[behind - 1];
+    let end = PARTS.get(behind).map_or(ARENA_LEN, |next| next.at);
+    let (number, within) = ((at - part.at) / part.stride, (at - part.at) % part.stride);
+    let is_only = end - part.at == part.stride;
+    let record =
+        part.record.to_owned() + &if is_only { String::new() } else { format!(" {number}") };
+    let (from, field) = part.fields.iter().rfind(|(from, _)| *from <= within).expect("one at 0");
+    match within - from {
+        0 => format!("{record}: {field}"),
+        further => format!("{record}: {field} + {further}"),
+    }
+}
