@@ -215,6 +215,8 @@ fn lines_typed_ahead_or_pasted_are_commands_each() {
         }
         // Had one of them been lost, unset would have told of it.
         assert!(!terminal.seen.contains("there is no key"), "{}", terminal.seen);
+        // Before that the key would be the terminal's, and not the editor's.
+        terminal.find(&format!("{store} # "));
         leave(terminal);
     }
 }
