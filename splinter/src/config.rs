@@ -44,7 +44,7 @@ pub struct Config {
     /// How much of the memory is taken at once.
     pub reserve: Reserve,
     /// The file mode of a named store, exactly; without one 0600, or what the environment's
-    /// `SPLINTER_DEFAULT_UMASK` (octal) leaves of 0666.
+    /// `SPLINTER_DEFAULT_UMASK` (octal) leaves of 0666. One that takes reading or writing from the owner is refused.
     pub mode: Option<u32>,
 }
 

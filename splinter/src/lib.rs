@@ -51,6 +51,7 @@ pub use crate::{
     arena::{
         Scrub,
         key::{KEY_MAX, Key, hash_key},
+        layout::{GROUPS, LABELS},
     },
     integer::IntegerOp,
 };
@@ -98,6 +99,7 @@ pub use crate::{
     arena::{
         Scrub,
         key::{KEY_MAX, Key, hash_key},
+        layout::{GROUPS, LABELS},
     },
     bids::{Advice, Bid, BidError, BidTerms, Intent, Patience},
     config::{Config, Geometry, OpenOptions, Reserve, Type, UnknownName},

@@ -89,12 +89,13 @@ pub(crate) struct Header {
     pub(crate) groups: [Group; GROUPS + 1],
 }
 
-/// Signal groups, that of the whole store aside. The models make do with two.
-pub(crate) const GROUPS: usize = if cfg!(loom) { 2 } else { 64 };
+/// How many signal groups a store has, numbered from 0: a bit each in a mask of groups. That of the whole store is none of
+/// them. The models make do with two.
+pub const GROUPS: usize = if cfg!(loom) { 2 } else { 64 };
 /// The group of the whole store.
 pub(crate) const WHOLE_STORE: usize = GROUPS;
-/// Labels that can be routed.
-pub(crate) const LABELS: usize = if cfg!(loom) { 2 } else { 64 };
+/// How many labels a key can carry, numbered from 0: a bit each in a mask of labels. The models make do with two.
+pub const LABELS: usize = if cfg!(loom) { 2 } else { 64 };
 /// Entries in the table of bids.
 pub(crate) const BIDS: usize = if cfg!(loom) { 3 } else { 32 };
 /// Where the bids begin.

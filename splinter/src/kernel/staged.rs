@@ -264,10 +264,18 @@ fn mode_for(asked: Option<u32>, umask: Option<&OsStr>) -> Result<u32, StoreError
                 !text.is_empty() && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit())
             });
             match octal.and_then(|text| u32::from_str_radix(text, 8).ok()) {
-                Some(umask) if umask <= 0o777 => Ok(MODE_BITS & !umask),
-                _ => {
+                Some(umask) if umask <= 0o777 && umask & MODE_DEFAULT == 0 => {
+                    Ok(MODE_BITS & !umask)
+                }
+                umask => {
                     let subject = format!("{UMASK_VARIABLE}={}", text.display());
-                    wrong("use", subject, "it is no octal mask from 000 to 777, as 022 is")
+                    let why = match umask {
+                        Some(..=0o777) => {
+                            "it takes reading or writing from the store's owner, as 022 does not"
+                        }
+                        _ => "it is no octal mask from 000 to 777, as 022 is",
+                    };
+                    wrong("use", subject, why)
                 }
             }
         }
@@ -431,7 +439,12 @@ mod tests {
         assert_eq!(mode(None, None), Some(0o600));
         assert_eq!(mode(None, Some("022")), Some(0o644));
         assert_eq!(mode(None, Some("0000")), Some(0o666));
-        assert_eq!(mode(None, Some("777")), Some(0));
+        assert_eq!(mode(None, Some("177")), Some(0o600));
+        // Whose store nobody could open.
+        for bad in ["777", "0600", "400", "277"] {
+            assert_eq!(mode(None, Some(bad)), None, "{bad:?}");
+        }
+        assert_eq!(mode(Some(0), Some("777")), Some(0));
         assert_eq!(mode(Some(0o640), Some("022")), Some(0o640));
         assert_eq!(mode(Some(0o640), Some("nonsense")), Some(0o640));
         for bad in ["", "8", "-1", "+7", "1000", "0o22", "00022", "u=rw"] {

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::output::{Format, shown};
 use crate::session::Session;
 use crate::words::Word;
+use splinter::GROUPS;
 
 /// A command, as the prompt, the one-shot form, help, hints, completion and man pages have it.
 pub struct Command {
@@ -245,9 +246,10 @@ pub fn number<T: TryFrom<u64>>(what: &str, word: &[u8]) -> Result<T, Failure> {
 /// # Errors
 /// Not a number from 0 to 63: exit code 2; the message begins with `what`.
 pub fn group(what: &str, word: &[u8]) -> Result<u8, Failure> {
-    let group = number(what, word).ok().filter(|group| *group < 64);
+    let group = number(what, word).ok().filter(|group| usize::from(*group) < GROUPS);
     group.ok_or_else(|| {
-        Failure::usage(format!("{what}: {} is no signal group; they are 0 to 63", shown(word)))
+        let (word, last) = (shown(word), GROUPS - 1);
+        Failure::usage(format!("{what}: {word} is no signal group; they are 0 to {last}"))
     })
 }
 

@@ -4,6 +4,7 @@
 use crate::COMMANDS;
 use crate::command::{self, Arg, COMMON, Command, Count, Kind};
 use crate::words::{self, Partial};
+use splinter::GROUPS;
 
 /// What completion has to ask for.
 pub trait Source {
@@ -60,7 +61,7 @@ fn of_command(
         Kind::Key => source.keys(),
         Kind::Store => source.stores(),
         Kind::File => source.files(last),
-        Kind::Group => (0..64).map(|group: u8| group.to_string().into_bytes()).collect(),
+        Kind::Group => (0..GROUPS).map(|group| group.to_string().into_bytes()).collect(),
         Kind::Command => command_names(),
         Kind::Choice(words) => words.iter().map(|word| word.as_bytes().to_vec()).collect(),
         Kind::Number | Kind::Text => Vec::new(),

@@ -6,7 +6,7 @@ use crate::fatal;
 use crate::interchange::{Entry, bits};
 use crate::output::shown;
 use crate::session::patiently;
-use splinter::{Config, Draft, Error, Location, Store, StoreError};
+use splinter::{Config, Draft, Error, LABELS, Location, Store, StoreError};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -54,7 +54,7 @@ fn refused(path: &Path, error: StoreError) -> Failure {
 /// Copies what concerns a store as a whole, and every key.
 fn copy_keys(from: &Store, to: &Store) -> Result<Copied, Failure> {
     to.set_user_flags(from.user_flags())?;
-    for label in 0..64 {
+    for label in 0..LABELS as u8 {
         for group in bits(from.label_groups(label)) {
             to.register_labels(1 << label, group)?;
         }

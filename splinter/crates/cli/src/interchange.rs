@@ -6,7 +6,7 @@ use crate::session::patiently;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use splinter::{Content, Error, Type, Writer};
+use splinter::{Content, Error, GROUPS, LABELS, Type, Writer};
 
 /// What a key holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,8 +119,8 @@ impl Entry {
             key,
             held,
             kind,
-            labels: mask(fields, "labels")?,
-            groups: mask(fields, "groups")?,
+            labels: mask(fields, "labels", LABELS)?,
+            groups: mask(fields, "groups", GROUPS)?,
             flags: number(fields, "flags")?,
             ctime: number(fields, "ctime")?,
             atime: number(fields, "atime")?,
@@ -222,7 +222,7 @@ fn as_number(value: &[u8]) -> Option<u64> {
 
 /// Lists the bits of a mask, the lowest first.
 pub fn bits(mask: u64) -> impl Iterator<Item = u8> {
-    (0..64).filter(move |bit| mask >> bit & 1 != 0)
+    (0..u64::BITS as u8).filter(move |bit| mask >> bit & 1 != 0)
 }
 
 /// Turns a vector into JSON: numbers, or, where one is none, the bytes.
@@ -265,10 +265,11 @@ pub fn bytes(what: &str, value: &Value) -> Result<Vec<u8>, String> {
     }
 }
 
-fn mask(fields: &Map<String, Value>, name: &str) -> Result<u64, String> {
-    let wrong = || format!("{name} is no list of numbers from 0 to 63");
+/// Reads a list of numbers below `count` as a mask.
+fn mask(fields: &Map<String, Value>, name: &str, count: usize) -> Result<u64, String> {
+    let wrong = || format!("{name} is no list of numbers from 0 to {}", count - 1);
     let Some(list) = fields.get(name) else { return Ok(0) };
-    let bit = |bit: &Value| bit.as_u64().filter(|bit| *bit < 64).map(|bit| 1 << bit);
+    let bit = |bit: &Value| bit.as_u64().filter(|bit| *bit < count as u64).map(|bit| 1 << bit);
     let list = list.as_array().ok_or_else(wrong)?;
     list.iter().try_fold(0, |mask, number| Some(mask | bit(number)?)).ok_or_else(wrong)
 }

@@ -64,7 +64,7 @@ impl Session {
             out: standard::output(),
             is_interactive: false,
             reads_commands: false,
-            interrupt: Interrupt::default(),
+            interrupt: Interrupt::begin(),
             history_file: invocation
                 .history_file
                 .clone()

@@ -13,15 +13,18 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 
+/// The bytes of a number.
+pub const NUMBER_LEN: usize = size_of::<u64>();
+
 /// The option of commands that take a value.
 pub const FILE: Opt = Opt {
     long: "--file",
     short: None,
     value: Some(("FILE", Kind::File)),
-    help: "takes the value from FILE",
+    help: "takes the value from FILE; - is standard input",
 };
 
-/// Returns the value that a call of `KEY VALUE`, `KEY -` or `KEY --file FILE` gives.
+/// Returns the value that a call of `KEY VALUE`, `KEY -` or `KEY --file FILE` gives; a FILE of `-` is standard input, too.
 ///
 /// # Errors
 /// There is none, or more than one; what cannot be read; more bytes than the store's values have.
@@ -30,16 +33,18 @@ pub fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
     match (call.get(1), call.value(FILE.long)) {
         (Some(_), Some(_)) => Err(Failure::usage("give a VALUE or --file, not both")),
         (None, None) => Err(Failure::usage(format!("VALUE is missing; {}", call.usage()))),
+        (Some(b"-"), None) | (None, Some(b"-")) if session.reads_commands => Err(Failure::usage(
+            "- is standard input, from which the commands come; give the value, or a file",
+        )),
+        (Some(b"-"), None) | (None, Some(b"-")) => {
+            read_all(standard::input(), "read standard input", most)
+        }
         (None, Some(path)) => {
             let reading = format!("read {}", shown(path));
             let file = File::open(OsStr::from_bytes(path));
             let file = file.map_err(|error| Failure::io(&reading, &error))?;
             read_all(file, &reading, most)
         }
-        (Some(b"-"), None) if session.reads_commands => Err(Failure::usage(
-            "- is standard input, from which the commands come; give the value, or --file",
-        )),
-        (Some(b"-"), None) => read_all(standard::input(), "read standard input", most),
         (Some(value), None) => Ok(value.to_vec()),
     }
 }
@@ -62,11 +67,15 @@ impl Reading {
     /// [`Error::NotFound`]; [`Error::Again`] when it changed all the while.
     pub fn of(store: &Store, key: &[u8]) -> Result<Self, Error> {
         let Content { slot, value: bytes, .. } = store.content(key)?;
-        let number =
-            <[u8; 8]>::try_from(bytes.as_slice()).ok().filter(|_| slot.kind == Type::BigUint);
-        let number = number.map(u64::from_le_bytes);
+        Ok(Self::new(slot.epoch, slot.kind, bytes))
+    }
+
+    /// Reads the bytes of a key of a type.
+    pub fn new(epoch: u64, kind: Type, bytes: Vec<u8>) -> Self {
+        let number = <[u8; NUMBER_LEN]>::try_from(bytes.as_slice()).ok();
+        let number = number.filter(|_| kind == Type::BigUint).map(u64::from_le_bytes);
         let bytes = number.map_or(bytes, |number| number.to_string().into_bytes());
-        Ok(Self { epoch: slot.epoch, bytes, number })
+        Self { epoch, bytes, number }
     }
 
     /// Turns the value into JSON: a number, text, or bytes.
@@ -91,14 +100,18 @@ impl Reading {
 /// # Errors
 /// As [`Writer::set`].
 pub fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<(), Error> {
-    let digits = std::str::from_utf8(value).ok().filter(|_| value.len() == 8);
-    let digits = digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    match digits.and_then(|digits| digits.parse().ok()) {
-        Some(number) if writer.snapshot(key).is_ok_and(|slot| slot.kind == Type::BigUint) => {
-            writer.set_u64(key, number)
-        }
-        _ => writer.set(key, value),
+    match digits_meant(writer, key, value) {
+        Some(number) => writer.set_u64(key, number),
+        None => writer.set(key, value),
     }
+}
+
+/// Returns the number that is meant where `value` would be taken for another: eight digits, set on a number.
+pub fn digits_meant(store: &Store, key: &[u8], value: &[u8]) -> Option<u64> {
+    let is_meant = value.len() == NUMBER_LEN && value.iter().all(u8::is_ascii_digit);
+    let digits = std::str::from_utf8(value).ok().filter(|_| is_meant)?;
+    let number = digits.parse().ok()?;
+    store.snapshot(key).is_ok_and(|slot| slot.kind == Type::BigUint).then_some(number)
 }
 
 /// Says what the store answered when `value` was to be stored at `key`.

@@ -31,6 +31,23 @@ fn orders_are_set_read_and_removed_as_one() {
 }
 
 #[test]
+fn numbers_among_orders_are_digits_as_get_and_set_have_them() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    rig.good(&["orders", "set", "a", "12", "eight by"]);
+    rig.good(&["type", "a", "BIGUINT"]);
+    assert_eq!(rig.good(&["get", "a"]), "2:12\n");
+    assert_eq!(rig.good(&["orders", "get", "a"]), "2:12\n8:eight by\n");
+    assert_eq!(rig.good(&["orders", "get", "a", "--raw"]), "12\neight by\n");
+    assert_eq!(rig.good(&["orders", "get", "a", "--json"]), "[12,\"eight by\"]\n");
+    // Eight digits are a number for a number, and bytes for what is none.
+    rig.good(&["orders", "set", "a", "12345678", "12345678"]);
+    assert_eq!(store.get_u64("a"), Ok(12_345_678));
+    assert_eq!(store.get_vec("a.1").unwrap(), b"12345678");
+    assert_eq!(rig.good(&["orders", "get", "a"]), "8:12345678\n8:12345678\n");
+}
+
+#[test]
 fn what_orders_cannot_do_is_said_in_a_line() {
     let rig = Rig::new();
     rig.store(small());
@@ -42,6 +59,7 @@ fn what_orders_cannot_do_is_said_in_a_line() {
         (&["orders", "get", "b", "0"], 2, "COUNT: 0 is no number of orders; they are 1 to 255"),
         (&["orders", "get", "b", "1", "x"], 2, "\"x\" is one word too many"),
         (&["orders", "set", &"b".repeat(63), "1", "2"], 2, "the key is too long"),
+        (&["orders", "get", &"b".repeat(63), "2"], 2, "the key is too long"),
         (
             &["orders", "set", "b", &"v".repeat(257)],
             1,

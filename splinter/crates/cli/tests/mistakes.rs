@@ -114,9 +114,22 @@ fn what_is_wrong_with_a_new_stores_mode_is_a_mistake() {
         let line = format!("init: cannot use SPLINTER_DEFAULT_UMASK={umask}: {why}");
         init(umask, &[]).failed(2, &format!("splinterctl: {line}"));
     }
+    for umask in ["777", "0600", "400", "277"] {
+        let why = "it takes reading or writing from the store's owner, as 022 does not";
+        let line = format!("init: cannot use SPLINTER_DEFAULT_UMASK={umask}: {why}");
+        init(umask, &[]).failed(2, &format!("splinterctl: {line}"));
+        assert!(!std::path::Path::new("/dev/shm").join(&store).exists());
+    }
+    for mode in ["9", "", "+6", "rw"] {
+        let why = "is not octal; give reading and writing bits (0666), as 640 does";
+        init("022", &["--mode", mode])
+            .failed(2, &format!("splinterctl: init: --mode: {mode:?} {why}"));
+    }
     let why = "a store's mode is made of reading and writing bits (0666) only";
-    init("022", &["--mode", "700"])
-        .failed(2, &format!("splinterctl: init: cannot use the mode 0o700: {why}"));
+    for mode in ["700", "777", "1777"] {
+        init("022", &["--mode", mode])
+            .failed(2, &format!("splinterctl: init: cannot use the mode 0o{mode}: {why}"));
+    }
     // What the system refuses is no mistake in the call.
     let nowhere = run(bench.command("splinterpctl").args(["init", "no/such/folder"]), b"");
     assert_eq!(nowhere.code, Some(1), "{nowhere:?}");

@@ -122,6 +122,8 @@ fn values_are_bytes_from_the_line_from_standard_input_or_from_a_file() {
     let path = file(&bench.folder, "value", &all);
     set(&[OsStr::new("filed"), OsStr::new("--file"), path.as_os_str()], b"");
     assert_eq!(get(b"filed"), all);
+    set(&[OsStr::new("dashed"), OsStr::new("--file"), OsStr::new("-")], &all);
+    assert_eq!(get(b"dashed"), all);
     let odd = OsStr::from_bytes(b"\xff key\x01");
     set(&[odd, OsStr::from_bytes(b"\xfe")], b"");
     assert_eq!(get(odd.as_bytes()), b"\xfe");
@@ -198,6 +200,28 @@ fn patterns_list_and_remove_what_is_under_the_prefix_and_nothing_else() {
     assert_eq!(under(&["set", "new", "v"]), "");
     let removed = under(&["unset", "new", "--json"]);
     assert_eq!(removed, "[{\"deleted_length\":1,\"key\":\"a::new\"}]\n");
+}
+
+#[test]
+fn who_gives_unset_a_pattern_for_a_name_hears_how_to_give_one() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    for (key, hint) in [
+        ("z.*", "; --regex takes a pattern"),
+        ("^z", "; --regex takes a pattern"),
+        ("z[0-9]", "; --regex takes a pattern"),
+        ("z.1", ""),
+        ("z-1", ""),
+    ] {
+        let line = format!("splinterctl: unset: there is no key \"{key}\"{hint}");
+        bench.ctl(&store, &["unset", key]).failed(1, &line);
+    }
+    // The prefix is nobody's pattern, and a key may be called like one.
+    let mut command = bench.command("splinterctl");
+    command.args(["-u", &store, "-p", "p*", "unset", "z"]);
+    run(&mut command, b"").failed(1, "splinterctl: unset: there is no key \"p*z\"");
+    bench.good(&store, &["set", "z.*", "v"]);
+    assert_eq!(bench.good(&store, &["unset", "z.*"]), "");
 }
 
 #[test]
@@ -293,8 +317,6 @@ fn stores_are_made_as_asked_for() {
         run(bench.command("splinterpctl").args(["-u", "there.store", "list", "--json"]), b"");
     assert_eq!(there.good(), "[]\n");
     run(bench.command("splinterctl").args(["init", "x", "--slots", "0"]), b"").failed(2, "splinterctl: init: the geometry cannot be built: the number of slots is 0, and must be 1 to 4294967294");
-    run(bench.command("splinterctl").args(["init", "x", "--mode", "8"]), b"")
-        .failed(2, "splinterctl: init: --mode: \"8\" is not octal, 0 to 777");
 }
 
 #[test]

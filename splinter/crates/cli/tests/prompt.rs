@@ -8,6 +8,7 @@ use common::{Bench, file, run, wait_until, wait_until_asleep, wait_until_reading
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 /// Ends a program that has shown its prompt, as its first lines say.
 fn leave(mut terminal: Terminal) {
@@ -156,6 +157,47 @@ fn an_interrupt_from_elsewhere_is_ctrl_c_and_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn what_was_ignored_when_the_prompt_began_stays_ignored() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    bench.good(&store, &["set", "k", "v"]);
+    let name = format!("{store} # ");
+    let (int, term) = (Signal::SIGINT, Signal::SIGTERM);
+    for (kind, ignored, other, end) in [
+        ("dumb", int, term, None),
+        ("xterm", int, term, None),
+        ("dumb", term, int, None),
+        ("xterm", term, int, Some(0)),
+    ] {
+        let mut command = Command::new("sh");
+        bench.settle(&mut command);
+        command.args(["-c", "trap '' \"$1\"; exec splinter_cli -u \"$2\"", "sh"]);
+        command.args([ignored.as_str().trim_start_matches("SIG"), &store]);
+        let mut terminal = Terminal::start(&mut command, kind);
+        let id = Pid::from_raw(i32::try_from(terminal.process()).unwrap());
+        terminal.find(&name);
+        for news in ["one", "two"] {
+            // A command that waits goes on, and so does the prompt.
+            terminal.type_in("watch k --oneshot\n");
+            wait_until_asleep(terminal.process());
+            kill(id, ignored).unwrap();
+            bench.good(&store, &["set", "k", news]);
+            terminal.find(&format!("3:{news}\n"));
+            terminal.find(&name);
+            wait_until("the editor has the keys", || terminal.is_cooked() == (kind == "dumb"));
+            wait_until_reading(terminal.process());
+            kill(id, ignored).unwrap();
+        }
+        terminal.type_in("get k --json\n");
+        terminal.find("\"two\"\n");
+        terminal.find(&name);
+        wait_until("the editor has the keys", || terminal.is_cooked() == (kind == "dumb"));
+        kill(id, other).unwrap();
+        assert_eq!(terminal.end().0, end, "{kind} {ignored}");
+    }
+}
+
+#[test]
 fn lines_typed_ahead_or_pasted_are_commands_each() {
     let bench = Bench::new();
     let store = bench.init("s");
@@ -173,6 +215,8 @@ fn lines_typed_ahead_or_pasted_are_commands_each() {
         }
         // Had one of them been lost, unset would have told of it.
         assert!(!terminal.seen.contains("there is no key"), "{}", terminal.seen);
+        // Before that the key would be the terminal's, and not the editor's.
+        terminal.find(&format!("{store} # "));
         leave(terminal);
     }
 }
@@ -266,7 +310,12 @@ fn a_script_stops_at_the_line_that_fails_and_says_which() {
         (
             "set k -\nv",
             2,
-            "line 1: set: - is standard input, from which the commands come; give the value, or --file",
+            "line 1: set: - is standard input, from which the commands come; give the value, or a file",
+        ),
+        (
+            "set k --file -\nv",
+            2,
+            "line 1: set: - is standard input, from which the commands come; give the value, or a file",
         ),
     ] {
         let mut command = bench.command("splinter_cli");

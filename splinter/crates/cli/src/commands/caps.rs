@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::output::{Format, write_json};
 use crate::session::Session;
 use serde_json::{Map, Value, json};
-use splinter::{KEY_MAX, MAX_ORDERS, numa_nodes};
+use splinter::{GROUPS, KEY_MAX, LABELS, MAX_ORDERS, numa_nodes};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -28,8 +28,8 @@ fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
     let mut rows = vec![
         ("version", json!(BUILD)),
         ("key_bytes", json!(KEY_MAX)),
-        ("labels", json!(64)),
-        ("groups", json!(64)),
+        ("labels", json!(LABELS)),
+        ("groups", json!(GROUPS)),
         ("tandem_orders", json!(MAX_ORDERS)),
         ("numa_nodes", json!(nodes)),
     ];

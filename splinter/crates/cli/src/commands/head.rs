@@ -2,6 +2,7 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
+use crate::interchange::bits;
 use crate::output::{Format, json_bytes, write_json};
 use crate::session::{Session, patiently};
 use serde_json::json;
@@ -56,9 +57,4 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         writeln!(session.out, "{name}: {value}")?;
     }
     Ok(())
-}
-
-/// Lists the bits that are set.
-pub(super) fn bits(mask: u64) -> impl Iterator<Item = u8> {
-    (0..64).filter(move |bit| mask >> bit & 1 != 0)
 }

@@ -72,7 +72,7 @@ sets a key fails then.",
             long: "--mode",
             short: None,
             value: Some(("OCTAL", Kind::Text)),
-            help: "who may read and write it, as chmod takes it",
+            help: "who may read and write it, as chmod takes it: 640",
         },
         Opt {
             long: "--scrub",
@@ -182,11 +182,16 @@ fn placement(nodes: &[u8]) -> Result<Placement, Failure> {
     })
 }
 
+/// Reads octal digits. Which bits a store takes it knows itself.
 fn mode(digits: &[u8]) -> Result<u32, Failure> {
     let octal = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'));
-    let mode =
-        octal.and_then(|text| u32::from_str_radix(text, 8).ok()).filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| Failure::usage(format!("--mode: {} is not octal, 0 to 777", shown(digits))))
+    let mode = octal.and_then(|text| u32::from_str_radix(text, 8).ok());
+    mode.ok_or_else(|| {
+        let digits = shown(digits);
+        Failure::usage(format!(
+            "--mode: {digits} is not octal; give reading and writing bits (0666), as 640 does"
+        ))
+    })
 }
 
 fn not_one_of(what: &str, word: &[u8], known: &[&str]) -> Failure {

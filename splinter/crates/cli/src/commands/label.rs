@@ -1,8 +1,8 @@
 //! `label`: the 64 labels of a key.
 
-use super::head::bits;
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
 use crate::failure::Failure;
+use crate::interchange::bits;
 use crate::output::{Format, json_bytes, write_json};
 use crate::session::{Session, patiently};
 use serde_json::json;

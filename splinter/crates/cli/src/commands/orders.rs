@@ -2,10 +2,12 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind, number};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown, write_json, write_value};
+use crate::output::{Format, json_bytes, shown, write_json};
 use crate::session::{Session, patiently};
+use crate::value::{NUMBER_LEN, Reading, digits_meant};
 use serde_json::json;
 use splinter::{Error, MAX_ORDERS, Store};
+use std::borrow::Cow;
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -16,7 +18,8 @@ pub static COMMAND: Command = Command {
 are set as one: who reads them by get has all of one generation, even if a
 writer dies in the middle. get and unset take the first COUNT; without it, as
 many as there are in a row. get prints a line for each order; --raw prints the
-values a line each, without lengths. unset prints how many there were.",
+values a line each, without lengths. unset prints how many there were. A BIGUINT
+among them is a number in decimal digits, as for set and get.",
     args: &[
         Arg { name: "set", kind: Kind::Choice(ACTIONS), count: Count::Maybe },
         Arg { name: "BASE", kind: Kind::Key, count: Count::Maybe },
@@ -46,7 +49,17 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (b"set", []) => Err(Failure::usage(format!("VALUE is missing; {}", usage()))),
         (b"set", values) => {
             let mut writer = session.writer()?;
-            let set = patiently(|| writer.set_tandem(&base, values));
+            let set = patiently(|| {
+                let values = (0..).zip(values).map(|(order, value)| {
+                    match digits_meant(&writer, &name(&base, order), value) {
+                        Some(number) => Cow::Owned(number.to_le_bytes().to_vec()),
+                        None => Cow::Borrowed(*value),
+                    }
+                });
+                let values: Vec<Cow<'_, [u8]>> = values.collect();
+                let values: Vec<&[u8]> = values.iter().map(AsRef::as_ref).collect();
+                writer.set_tandem(&base, &values)
+            });
             set.map_err(|error| failed(&base, error))?;
             session.answer(&json!({ "base": json_bytes(&base), "orders": values.len() }))
         }
@@ -71,10 +84,7 @@ fn asked(count: &[&[u8]]) -> Result<Option<usize>, Failure> {
 
 fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), Failure> {
     let store = session.store()?;
-    let read = || {
-        let mut values = vec![Vec::new(); asked.map_or_else(|| present(store, base), Ok)?];
-        store.tandem(base, &mut values).map(|()| values)
-    };
+    let read = || read(store, base, asked.map_or_else(|| present(store, base), Ok)?);
     // Without a count, orders may be removed between being counted and being read.
     let values = patiently(|| match read() {
         Err(Error::NotFound) if asked.is_none() && store.contains(base)? => Err(Error::Again),
@@ -89,19 +99,38 @@ fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), F
     let out = &mut session.out;
     match session.format {
         Format::Default => {
-            values.iter().try_for_each(|value| write_value(out, Format::Default, value))?;
+            values.iter().try_for_each(|value| value.write(out, Format::Default))?;
         }
         Format::Json => {
-            write_json(out, &values.iter().map(|value| json_bytes(value)).collect())?;
+            write_json(out, &values.iter().map(Reading::json).collect())?;
         }
         Format::Raw => {
             for value in values {
-                out.write_all(&value)?;
+                value.write(out, Format::Raw)?;
                 out.write_all(b"\n")?;
             }
         }
     }
     Ok(())
+}
+
+/// Reads the first `count` orders, all of one generation. Which of them are numbers is not told with their bytes: it is
+/// looked up, and holds if those that may be numbers have not changed from before the reading until after it.
+fn read(store: &Store, base: &[u8], count: usize) -> Result<Vec<Reading>, Error> {
+    let look = |order| store.snapshot(name(base, order)).ok().map(|slot| (slot.epoch, slot.kind));
+    let before: Vec<_> = (0..count).map(look).collect();
+    let mut values = vec![Vec::new(); count];
+    store.tandem(base, &mut values)?;
+    let mut readings = Vec::with_capacity(count);
+    for (order, (value, seen)) in values.into_iter().zip(before).enumerate() {
+        let may_be_number = value.len() == NUMBER_LEN;
+        if may_be_number && (seen.is_none() || look(order) != seen) {
+            return Err(Error::Again);
+        }
+        let (epoch, kind) = seen.unwrap_or_default();
+        readings.push(Reading::new(epoch, kind, value));
+    }
+    Ok(readings)
 }
 
 fn unset(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), Failure> {
@@ -118,13 +147,21 @@ fn unset(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(),
     Ok(())
 }
 
+/// Names an order.
+fn name(base: &[u8], order: usize) -> Vec<u8> {
+    match order {
+        0 => base.to_vec(),
+        _ => [base, b".", order.to_string().as_bytes()].concat(),
+    }
+}
+
 /// Counts the orders that are there, in a row from the base on.
 fn present(store: &Store, base: &[u8]) -> Result<usize, Error> {
     if !store.contains(base)? {
         return Err(Error::NotFound);
     }
     for order in 1..MAX_ORDERS {
-        match store.contains([base, b".", order.to_string().as_bytes()].concat()) {
+        match store.contains(name(base, order)) {
             Ok(true) => {}
             // The next name would be too long.
             Ok(false) | Err(Error::KeyTooLong) => return Ok(order),

@@ -48,7 +48,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             // Somebody else removed it since it was listed.
             Err(Error::NotFound) if pattern.is_some() => {}
             Err(error) => {
-                failure = Some(Failure::key(key, error));
+                let mut why = Failure::key(key, error);
+                if error == Error::NotFound && is_like_a_pattern(&key[session.prefix.len()..]) {
+                    why.message.push_str("; --regex takes a pattern");
+                }
+                failure = Some(why);
                 break;
             }
         }
@@ -65,4 +69,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         Format::Default | Format::Raw => {}
     }
     failure.map_or(Ok(()), Err)
+}
+
+/// Tells whether a name was probably meant to match others.
+fn is_like_a_pattern(name: &[u8]) -> bool {
+    name.iter().any(|byte| b"*?[]()^$|".contains(byte))
 }
