@@ -81,6 +81,21 @@ have_hwloc() {
 # Says how to get it.
 hwloc_missing="libhwloc 2.8 or newer is missing; run 'apt-get install pkg-config libhwloc-dev libudev-dev' as root"
 
+# Builds the stress suite and the measuring tools for release, as they are for use: with hwloc where that can be had. Has
+# programs be the folder they are in.
+build_programs() {
+    local features=()
+    if have_hwloc; then
+        features=(--features splinter-stress/hwloc)
+    else
+        echo "without hwloc, so /sys tells of the machine: $hwloc_missing" >&2
+    fi
+    programs=$(cargo build --locked --release --manifest-path "$root/Cargo.toml" -p splinter-stress -p splinter-perf \
+        ${features[@]+"${features[@]}"} --message-format json-render-diagnostics |
+        sed -n 's|.*"executable":"\([^"]*\)/splinter-stress".*|\1|p')
+    [ -n "$programs" ] || die "cargo built no splinter-stress"
+}
+
 # Makes sure of parts of the toolchain, named as rustup names them: their commands are cargo-NAME.
 need_component() {
     local component subcommand
