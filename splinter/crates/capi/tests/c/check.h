@@ -34,4 +34,21 @@
         CHECK(errno == (number));                                                                             \
     } while (0)
 
+/* Creates the process's own store with all that can be waited for: the key "key", an armed bus, of which the descriptor is
+ * returned and nothing is pending, and a bid 2 that is not elected, for 1 is. */
+static inline int store_to_wait_on(const char *name)
+{
+    int bus;
+
+    CHECK(splinter_create(name, 64, 64) == 0);
+    CHECK(splinter_event_bus_init() == 0);
+    bus = splinter_event_bus_open();
+    CHECK(bus >= 0);
+    CHECK(splinter_set("key", "x", 1) == 0);
+    CHECK(splinter_event_bus_wait(bus, 1000) == 0);
+    CHECK(splinter_shard_claim(1, SPL_INTENT_WILLNEED, 9, UINT64_MAX) == 0);
+    CHECK(splinter_shard_claim(2, SPL_INTENT_WILLNEED, 1, UINT64_MAX) == 0);
+    return bus;
+}
+
 #endif

@@ -70,15 +70,7 @@ static void waits_end(void)
     pthread_t threads[3];
     int looks = 0;
 
-    CHECK(splinter_create(name, 64, 64) == 0);
-    CHECK(splinter_event_bus_init() == 0);
-    bus = splinter_event_bus_open();
-    CHECK(bus >= 0);
-    CHECK(splinter_set("key", "x", 1) == 0);
-    CHECK(splinter_event_bus_wait(bus, 1000) == 0);
-    /* Another's bid is elected, so that ours waits. */
-    CHECK(splinter_shard_claim(1, SPL_INTENT_WILLNEED, 9, UINT64_MAX) == 0);
-    CHECK(splinter_shard_claim(2, SPL_INTENT_WILLNEED, 1, UINT64_MAX) == 0);
+    bus = store_to_wait_on(name);
     for (int number = 0; number < 3; number++) {
         CHECK(pthread_create(&threads[number], NULL, waits[number], NULL) == 0);
     }
