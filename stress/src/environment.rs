@@ -1,6 +1,7 @@
 //! The machine and the build that a run happened on: what its figures depend on beside the
 //! workload. Reads `/proc` and `/sys`, never fails; what cannot be read is "unavailable".
 
+use crate::affinity;
 use crate::cpulist;
 use crate::placement::machine::MachineNode;
 use crate::placement::sysfs;
@@ -90,7 +91,7 @@ impl Environment {
             field("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"));
         Self {
             cpu_model: field("model name").unwrap_or_else(|| UNAVAILABLE.to_owned()),
-            processors: core_affinity::get_core_ids().map_or(1, |cores| cores.len()),
+            processors: affinity::allowed().len().max(1),
             caches: caches().iter().map(Cache::to_string).collect(),
             nodes: sysfs::this_machine().nodes.iter().map(Node::of).collect(),
             memory_bytes: sysfs::memory_bytes(Path::new("/proc/meminfo")).unwrap_or(0),

@@ -6,6 +6,7 @@
 //! checks what it reads, and at the end every key is compared with what its writers were
 //! acknowledged.
 
+pub mod affinity;
 mod block;
 mod child;
 mod choice;

@@ -120,6 +120,9 @@ pub(crate) fn run_on(
     // Prepare: what is needed to judge later, the plan, the store and its first values.
     let mut environment = Environment::read();
     let plan = Plan::new(workload, machine).map_err(RunError::Usage)?;
+    if !workload.allow_misplacement {
+        plan.check(workload, machine).map_err(RunError::Usage)?;
+    }
     let mut observer = Observer::measure(workload);
     progress.step("filling the store");
     let stage = Stage::create(workload)?;

@@ -23,6 +23,7 @@ pub(crate) use partner::{Handover, serve};
 pub use record::{FanOut, Row, WakePlan, WakeRecord};
 pub use report::wake_summary;
 
+use crate::affinity;
 use crate::environment::{Environment, steal_ms};
 use crate::interrupt;
 use crate::placement::{policy, sysfs};
@@ -30,7 +31,6 @@ use crate::progress::Progress;
 use crate::rng::Rng;
 use crate::run::{RunError, cycle_ns};
 use board::{Board, PATIENCE};
-use core_affinity::CoreId;
 use crowd::{Call, Crowd};
 use game::{Broken, Ping, Sample};
 use kind::Kind;
@@ -68,7 +68,7 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
     let mut table = lay_table().map_err(|error| failed("no store to measure", &error))?;
     let partner = Helper::start(&table, None).map_err(RunError::Failed)?;
     let crowd = Crowd::start(&table, &available).map_err(RunError::Failed)?;
-    if !core_affinity::set_for_current(CoreId { id: cpus[0] }) {
+    if !affinity::pin(cpus[0]) {
         return Err(RunError::Usage(format!(
             "processor {} cannot be had: change --cpu-a",
             cpus[0]

@@ -5,6 +5,7 @@ mod common;
 
 use common::{passes, refuses, scratch, stress};
 use serde_json::Value;
+use splinter_stress::affinity;
 
 /// A run as short as it can be.
 const SHORT: &str = "run --scrub hybrid --writers 2 --readers 2 --keys 64 --ops 400";
@@ -105,12 +106,41 @@ fn what_this_machine_cannot_serve_is_refused_with_the_flag() {
     refuses(
         "topology",
         &[
-            ("--pin 1023", "--pin"),
+            ("--pin 1500", "--pin"),
             ("--writers 0 --readers 0", "--writers"),
             ("--topology synthetic:", "synthetic:SPEC"),
             ("--record /nowhere/record.json", "/nowhere"),
         ],
     );
+}
+
+#[test]
+fn run_and_topology_say_the_same_of_processors_that_are_not_there_or_not_for_this_process() {
+    let all = affinity::allowed();
+    let refused = |cpu: usize, word: &str| {
+        for verb in ["run --ops 100", "topology"] {
+            for flags in ["--pin", "--pin none --pin-readers"] {
+                let flag = &flags[flags.rfind("--").unwrap()..];
+                let line = format!("processor {cpu} {word}: change {flag}");
+                refuses(verb, &[(&format!("{flags} {cpu}"), &line)]);
+            }
+        }
+    };
+    let absent = all.iter().max().unwrap() + 1000;
+    refused(absent, "on this machine");
+    let &[first, .., other] = &all[..] else {
+        common::skipped("a processor outside the affinity mask: there is only one");
+        return;
+    };
+    // What this thread starts has one processor, as under `taskset`.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(affinity::pin(first));
+            refused(other, "may not be used by this process");
+            let allowed = passes(&format!("{SHORT} --pin {other} --allow-misplacement"));
+            assert_eq!(allowed["placement"]["workers"][0]["requested"], other);
+        });
+    });
 }
 
 #[cfg(not(feature = "hwloc"))]
