@@ -140,6 +140,12 @@ impl Evidence<'_> {
             reasons.push(
                 "nothing succeeded while it was measured: raise --duration or --ops".to_owned(),
             );
+        } else if verdict == Verdict::Pass && !self.idle_roles().is_empty() {
+            verdict = Verdict::Inconclusive;
+            reasons.push(format!(
+                "the {} did nothing while it was measured: raise --duration or --ops, or change --mix",
+                self.idle_roles().join(" and the ")
+            ));
         } else if verdict == Verdict::Pass && why_saturated.is_some() {
             verdict = Verdict::Inconclusive;
         }
@@ -240,10 +246,7 @@ impl Evidence<'_> {
         }
         for (worker, report) in (0..).zip(&self.reports) {
             for op in Op::ALL {
-                let counts = match report {
-                    Ok(report) => report.counts.get(op.name()).copied().unwrap_or_default(),
-                    Err(_) => self.block.cell(worker).counts(op),
-                };
+                let counts = self.counted(worker, op);
                 let Counts {
                     attempts,
                     successes,
@@ -258,6 +261,41 @@ impl Evidence<'_> {
             }
         }
         (sums, miscounted)
+    }
+
+    /// Returns what one worker counted of an operation; if it was lost, what it last showed.
+    fn counted(&self, worker: u32, op: Op) -> Counts {
+        match &self.reports[worker as usize] {
+            Ok(report) => report.counts.get(op.name()).copied().unwrap_or_default(),
+            Err(_) => self.block.cell(worker).counts(op),
+        }
+    }
+
+    /// Names the roles that there are workers for, and of which none did anything that counts.
+    fn idle_roles(&self) -> Vec<&'static str> {
+        let (writers, operators) = (self.workload.writers, self.workload.operators());
+        let succeeded = |worker: u32| {
+            let mut counts = Op::ALL.into_iter().map(|op| self.counted(worker, op));
+            counts.any(|counts| counts.successes > 0)
+        };
+        let took = |worker: u32| {
+            let report = self.reports[worker as usize].as_ref().ok();
+            let notices = report.and_then(|report| report.notices);
+            notices.is_some_and(|notices| notices.taken > 0)
+        };
+        let idle = [
+            ("writers", writers > 0 && !(0..writers).any(succeeded)),
+            (
+                "readers",
+                operators > writers && !(writers..operators).any(succeeded),
+            ),
+            (
+                "watchers",
+                self.workload.watchers > 0 && !(operators..self.workload.crew()).any(took),
+            ),
+        ];
+        let idle = idle.into_iter().filter(|&(_, idle)| idle);
+        idle.map(|(role, _)| role).collect()
     }
 
     fn latencies(&self) -> (Merged, Vec<String>) {

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{
-    children, count, is_gone, passes, program, record, refuses, scratch, signal, stress, watch,
+    children, count, is_gone, passes, program, refuses, scratch, signal, stress, watch,
 };
 use nix::sys::signal::Signal;
 use serde_json::Value;
