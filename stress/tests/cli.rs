@@ -3,9 +3,7 @@
 
 mod common;
 
-use common::{
-    children, count, is_gone, passes, program, refuses, scratch, signal, stress, watch,
-};
+use common::{children, count, is_gone, passes, program, refuses, scratch, signal, stress, watch};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::path::PathBuf;

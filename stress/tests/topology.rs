@@ -200,3 +200,40 @@ fn a_record_is_kept_where_it_is_wanted() {
     assert_eq!(kept["placement"]["workers"].as_array().unwrap().len(), 1);
     std::fs::remove_file(file).unwrap();
 }
+
+/// Starts `topology` on a machine that takes it long to read, and waits until it reads.
+#[cfg(feature = "hwloc")]
+fn reading(machine: &str) -> std::process::Child {
+    let mut command = common::program();
+    command.args(["topology", "--topology", machine]);
+    command.stdout(std::process::Stdio::null());
+    command.spawn().unwrap()
+}
+
+#[cfg(feature = "hwloc")]
+#[test]
+fn a_look_at_a_machine_is_ended_by_the_signals_that_end_programs() {
+    use nix::sys::signal::Signal;
+    use std::os::unix::process::ExitStatusExt as _;
+    // A pipe that somebody has opened, and never writes to.
+    let pipe = scratch("machine.pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for ending in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut child = reading(&pipe.display().to_string());
+        // Opened as soon as it is opened for reading.
+        let writer = std::fs::File::options().write(true).open(&pipe).unwrap();
+        common::signal(child.id(), ending);
+        let status = common::watch(|| child.try_wait().unwrap());
+        assert_eq!(status.signal(), Some(ending as i32));
+        drop(writer);
+    }
+    let alone = pipe.display().to_string();
+    refuses(
+        "topology --topology",
+        &[
+            (&alone, "nobody writes to it"),
+            ("synthetic:pu:100000", "8192"),
+        ],
+    );
+    std::fs::remove_file(pipe).unwrap();
+}
