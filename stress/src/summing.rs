@@ -219,7 +219,7 @@ impl Evidence<'_> {
         if self.workload.rate.is_some() && self.timing.sleeps {
             return None;
         }
-        let busy = self.plan.processors.min(self.workload.operators() as usize);
+        let busy = self.busy();
         let worked: Option<u64> = self
             .reports
             .iter()
@@ -230,6 +230,11 @@ impl Evidence<'_> {
         share
             .is_finite()
             .then(|| (share.min(1.0) * 1e3).round() / 1e3)
+    }
+
+    /// Returns how many processors writers and readers could have kept busy.
+    fn busy(&self) -> usize {
+        self.plan.processors.min(self.workload.operators() as usize)
     }
 
     /// Adds up all workers' counts; of one that was lost, what it last showed. Also returns how
@@ -416,15 +421,28 @@ impl Evidence<'_> {
         Some(judge(asked, &workers, done_per_s, cycle_ns))
     }
 
+    /// Returns the share of the processors' time that the quota of a control group took; none where it never did.
+    fn quota_share(&self, window_s: f64) -> Option<f64> {
+        let quota = self.environment.cpu_quota.as_ref()?;
+        let run_s = self.timing.warmup.as_secs_f64() + window_s;
+        let share = quota.taken(run_s, self.busy());
+        (quota.throttled_ms > 0).then_some(share)
+    }
+
     fn labels(&self, window_s: f64, saturated: bool) -> Vec<String> {
+        let by_quota = self.quota_share(window_s);
         let disturbed = matches!(self.workload.span, Span::DurationMs(_))
             && self
                 .processor_share(window_s)
-                .is_some_and(|share| share < UNDISTURBED);
+                .is_some_and(|share| share + by_quota.unwrap_or(0.0) < UNDISTURBED);
         let labels = [
             (self.plan.oversubscribed, "oversubscribed"),
             (
-                self.plan.oversubscribed && self.workload.histogram,
+                by_quota.is_some(),
+                "throttled: the quota of a control group stopped the workers",
+            ),
+            (
+                (self.plan.oversubscribed || by_quota.is_some()) && self.workload.histogram,
                 "tail latencies are the scheduler's",
             ),
             (disturbed, "disturbed: others used the processors"),

@@ -24,7 +24,7 @@ pub use record::{FanOut, Row, WakePlan, WakeRecord};
 pub use report::wake_summary;
 
 use crate::affinity;
-use crate::environment::{Environment, steal_ms};
+use crate::environment::{Environment, Taken};
 use crate::interrupt;
 use crate::placement::{policy, sysfs};
 use crate::progress::Progress;
@@ -58,7 +58,7 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
         |what: &str, error: &dyn std::fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
     let mut environment = Environment::read();
-    let steal = steal_ms();
+    let taken = Taken::from_now();
     let usable: Vec<_> = sysfs::this_machine().usable().copied().collect();
     let available = policy::scatter(&usable);
     let cpus = plan.processors(&available).map_err(RunError::Usage)?;
@@ -95,7 +95,7 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
     evidence.broken = broken;
     evidence.interrupted = interrupt::requested();
     drop(partner);
-    environment.steal_ms = steal_ms().saturating_sub(steal);
+    taken.note(&mut environment);
     environment.tsc_ghz = 1.0 / cycle_ns;
     progress.done();
     Ok(evidence.into_record(environment))
