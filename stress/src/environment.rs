@@ -195,6 +195,21 @@ fn steal_ms() -> u64 {
     ticks * 10
 }
 
+/// Makes sure that there is `/proc`: by it programs find themselves and their files, and the suite what its threads and
+/// memory do.
+///
+/// # Errors
+/// One line that says that it is missing, and what to do.
+pub fn require_proc() -> Result<(), String> {
+    if Path::new("/proc/self").exists() {
+        return Ok(());
+    }
+    Err(
+        "/proc is not mounted here, and nothing can be measured without it: mount it, by 'mount -t proc proc /proc'"
+            .to_owned(),
+    )
+}
+
 /// Reads a file of the kernel's, or says that it is unavailable.
 fn text(path: &str) -> String {
     fs::read_to_string(path)

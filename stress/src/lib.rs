@@ -64,7 +64,8 @@ mod testing;
 pub use block::Counts;
 pub use choice::KeyChoice;
 pub use environment::{
-    Build, Cache, Environment, Node, Taken, available_memory, caches, load_average, resident_memory,
+    Build, Cache, Environment, Node, Taken, available_memory, caches, load_average, require_proc,
+    resident_memory,
 };
 pub use history::record::{HistoryRecord, Shown};
 pub use history::{Act as HistoryAct, Kind as HistoryKind};
