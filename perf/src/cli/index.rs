@@ -1,9 +1,9 @@
 //! `splinter-perf index`: the table of a folder's records, in its README.
 
-use super::{Failure, print, write};
+use super::{Failure, complain, print, write};
 use crate::records::{self, index};
 use clap::Args;
-use std::fs;
+use splinter_stress::files::read_text;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,11 +30,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let folder = &options.folder;
     let found = records::read(std::slice::from_ref(folder)).map_err(Failure::Usage)?;
     for note in &found.notes {
-        eprintln!("splinter-perf: {note}");
+        complain(note);
     }
     let readme = folder.join("README.md");
     let refuse = |why: String| Failure::Usage(format!("{}: {why}", readme.display()));
-    let old = fs::read_to_string(&readme).map_err(|error| refuse(error.to_string()))?;
+    let old = read_text(&readme).map_err(|error| refuse(error.to_string()))?;
     let new = index::insert(&old, &index::table(&found, folder)).map_err(refuse)?;
     let files = found.files.len();
     if old == new {
@@ -43,11 +43,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             readme.display()
         ))?;
     } else if options.check {
-        eprintln!(
-            "splinter-perf: the table in {} is not that of the records: run 'splinter-perf index {}'",
+        complain(&format!(
+            "the table in {} is not that of the records: run 'splinter-perf index {}'",
             readme.display(),
             folder.display()
-        );
+        ));
         return Ok(ExitCode::from(STALE));
     } else {
         write(&readme, &new)?;

@@ -1,6 +1,6 @@
 //! `splinter-perf limits`: what this machine's caches, atomics, copies, calls and wakes cost.
 
-use super::{EndedEarly, Failure, Rounds, ended_early, print};
+use super::{EndedEarly, Failure, Rounds, complain, ended_early, print};
 use crate::caches::Caches;
 use crate::limits::nodes::{self, Matrices};
 use crate::limits::pairs::{self, Matrix};
@@ -95,7 +95,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     }
     print(&parts.join("\n"))?;
     for (name, error) in found.pair_errors() {
-        eprintln!("{name}: {error}");
+        complain(&format!("{name}: {error}"));
     }
     Ok(ended.map_or(ExitCode::SUCCESS, EndedEarly::tell))
 }

@@ -3,6 +3,7 @@
 
 use super::record::{Record, Source, verdict};
 use serde_json::{Map, Value};
+use splinter_stress::files::read_text;
 use splinter_stress::{SCHEMA_VERSION, Verdict};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,8 @@ pub struct Collection {
     pub notes: Vec<String>,
     /// How many records were in a file before theirs as well.
     pub twice: usize,
+    /// Every file that was read, whatever it holds.
+    pub read: Vec<PathBuf>,
 }
 
 /// Reads files, and the `.json` files of folders and their folders.
@@ -119,10 +122,17 @@ fn natural(name: &str) -> Vec<(String, u64)> {
 }
 
 impl Collection {
+    /// Returns the files that were read: no results go there.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<Option<&Path>> {
+        self.read.iter().map(|path| Some(path.as_path())).collect()
+    }
+
     /// Adds a file. One that is no record is an error where it was asked for, and otherwise a note.
     fn add(&mut self, path: &Path, asked_for: bool) -> Result<(), String> {
-        let text = fs::read_to_string(path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let text =
+            read_text(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        self.read.push(path.to_owned());
         match parse(path, &text) {
             Ok((mut file, mut records, notes)) => {
                 // A matrix keeps its cells as files, too.

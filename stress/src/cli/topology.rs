@@ -64,7 +64,11 @@ impl TopologyArguments {
 
 /// Looks and prints.
 pub(super) fn run(arguments: &TopologyArguments) -> ExitCode {
-    arguments.outlet.conduct(
+    let file = match &arguments.topology {
+        Some(MachineSource::File(path)) => Some(path.as_path()),
+        _ => None,
+    };
+    arguments.outlet.beside(&[file]).conduct(
         "topology",
         None,
         |_| topology(&arguments.plan()),
