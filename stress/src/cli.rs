@@ -179,6 +179,8 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
                     return ExitCode::from(USAGE);
                 }
             }
+            // What was run before it is kept.
+            Err(_) if interrupt::requested() && !records.is_empty() => {}
             Err(error) => {
                 complain(&error.to_string());
                 return match error {

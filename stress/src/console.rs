@@ -14,10 +14,9 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The longest line about what is wrong, in characters.
-const MOST_CHARS: usize = 2_000;
-/// How much of the end of a longer one is kept: it says what to do.
-const LAST_CHARS: usize = 500;
+/// The longest line about what is wrong, and the longest word in one, in characters.
+const MOST: usize = 2_000;
+const MOST_OF_A_WORD: usize = 300;
 
 /// Whether standard output was closed when the program started.
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -125,20 +124,12 @@ pub fn complain(program: &str, what: &str) {
     let _ = writeln!(stderr(), "{program}: {}", bounded(what));
 }
 
-/// Cuts a line in the middle that is too long, as those are that repeat what was read. Control characters in it are shown
-/// as escapes, line ends and tabulators aside.
+/// Cuts what is too long for anybody to read, words first, as those are that repeat what was read. Control characters are
+/// shown as escapes, line ends and tabulators aside.
 fn bounded(what: &str) -> String {
-    let chars = what.chars().count();
-    let text = if chars <= MOST_CHARS {
-        what.to_owned()
-    } else {
-        let first: String = what.chars().take(MOST_CHARS - LAST_CHARS).collect();
-        let last: String = what.chars().skip(chars - LAST_CHARS).collect();
-        format!(
-            "{first} [{} characters left out] {last}",
-            chars - MOST_CHARS
-        )
-    };
+    let words = what.split_inclusive(char::is_whitespace);
+    let words: String = words.map(|word| cut(word, MOST_OF_A_WORD)).collect();
+    let text = cut(&words, MOST);
     text.chars().fold(String::new(), |mut shown, c| {
         if c.is_control() && !"\n\t".contains(c) {
             shown.extend(c.escape_default());
@@ -149,18 +140,36 @@ fn bounded(what: &str) -> String {
     })
 }
 
+/// Cuts a text in the middle to about so many characters: its end says what to do.
+fn cut(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let last = most / 4;
+    let first: String = text.chars().take(most - last).collect();
+    let rest: String = text.chars().skip(count - last).collect();
+    format!("{first}[{} characters left out]{rest}", count - most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_long_line_keeps_its_beginning_and_its_end() {
-        let long = format!("'{}' is no mix; give set=1", "\u{e4}".repeat(1 << 20));
-        let cut = bounded(&long);
-        assert!(cut.chars().count() < MOST_CHARS + 50, "{cut}");
-        assert!(cut.starts_with("'\u{e4}") && cut.ends_with("is no mix; give set=1"));
-        assert!(cut.contains("characters left out"), "{cut}");
-        let short = "x".repeat(MOST_CHARS);
+    fn what_is_long_keeps_its_beginning_and_its_end() {
+        let long = "\u{e4}".repeat(1 << 20);
+        let word = bounded(&format!(
+            "invalid '{long}' for '--mix': '{long}' is none; give set=1"
+        ));
+        assert!(word.chars().count() < 800, "{word}");
+        assert!(word.starts_with("invalid '\u{e4}") && word.ends_with("is none; give set=1"));
+        assert!(word.contains("' for '--mix': '"), "{word}");
+        assert!(word.contains("characters left out"), "{word}");
+        let words = bounded(&format!("'{}' is none; give set=1", "a b ".repeat(1 << 20)));
+        assert!(words.chars().count() < MOST + 50, "{words}");
+        assert!(words.starts_with("'a b") && words.ends_with("is none; give set=1"));
+        let short = "x".repeat(MOST_OF_A_WORD);
         assert_eq!(bounded(&short), short);
     }
 

@@ -7,10 +7,15 @@ use splinter_stress::files::read_text;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// The folder below that one for records that are not kept: `scripts/bench` writes there.
+const LOCAL: &str = "local";
+
 /// Exit code for a table that is not what the records say.
 const STALE: u8 = 1;
 
 /// Writes the table of a folder's records into its README.md, between the marks for it.
+///
+/// The folder 'local' in it is left out: records there are of this machine alone until somebody moves them up.
 ///
 /// A row has the date, the kind, the machine, what was run, the key figures and the verdict of a file. The exit code is
 /// 1 with --check where the table there is not that of the records, and 2 for a file that cannot be read, or a README.md
@@ -28,7 +33,9 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let folder = &options.folder;
-    let found = records::read(std::slice::from_ref(folder)).map_err(Failure::Usage)?;
+    let local = folder.join(LOCAL);
+    let found = records::read_without(std::slice::from_ref(folder), Some(&local));
+    let found = found.map_err(Failure::Usage)?;
     for note in &found.notes {
         complain(note);
     }

@@ -56,7 +56,6 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         seed: options.seed,
     };
 
-    interrupt::watch();
     let mut line = Line::new("limits");
     let found = measure(&wanted, &machine, &setup, &method.schedule, &mut line);
     drop(line);
@@ -157,6 +156,8 @@ fn measure(
             Err(why) => series.push(Series::failed(&name, why)),
         }
     }
+    // Until here there is nothing to keep, and Ctrl-C ends the program at once.
+    interrupt::watch();
     let mut sampled = rounds::run(&mut probes, schedule, &mut |step| {
         step.tell(progress);
         !interrupt::requested()

@@ -10,6 +10,8 @@ mod report;
 mod reproduce;
 mod tune;
 
+pub use peers::PeersOptions;
+
 use crate::micro::record::Method;
 use crate::only;
 use crate::pinning;
@@ -41,7 +43,7 @@ enum Verb {
     Index(index::Options),
     Limits(limits::Options),
     Micro(micro::Options),
-    Peers(peers::Options),
+    Peers(PeersOptions),
     Report(report::Options),
     Reproduce(reproduce::Options),
     Tune(Box<tune::Options>),
@@ -160,7 +162,7 @@ pub fn main() -> ExitCode {
         Verb::Gate(options) => gate::run(options),
         Verb::Limits(options) => limits::run(options),
         Verb::Micro(options) => micro::run(options),
-        Verb::Peers(options) => peers::run(options),
+        Verb::Peers(_) => peers::run(),
         Verb::Reproduce(options) => reproduce::run(options),
         Verb::Tune(options) => tune::run(options),
         Verb::Completions(options) => {

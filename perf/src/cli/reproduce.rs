@@ -7,7 +7,6 @@ use crate::reproduce::here::Here;
 use crate::reproduce::{Plan, reproduce, table};
 use crate::surroundings::Surroundings;
 use clap::Args;
-use splinter_stress::interrupt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -68,7 +67,6 @@ impl Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let plan = options.plan()?;
     try_outputs(&[options.record.as_deref()], &[])?;
-    interrupt::watch();
     let surroundings = Surroundings::read();
     let mut here = Here::new(&plan, surroundings.environment());
     let mut found = reproduce(&plan, &mut here);
