@@ -210,6 +210,16 @@ fn the_flags_of_peers_are_listed_without_building_them() {
     refused(&output, "peers", &["--rounds"]);
 }
 
+#[test]
+fn without_a_command_the_commands_are_listed() {
+    let output = Command::new(PROGRAM).output().unwrap();
+    let help = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{help}");
+    for verb in ["limits", "reproduce", "gate"] {
+        assert!(help.contains(verb), "{help}");
+    }
+}
+
 /// What is prepared takes long where caches and memory are large: it is told of on a terminal, and Ctrl-C ends it.
 #[test]
 fn preparing_is_told_of_and_is_ended_by_ctrl_c() {

@@ -5,6 +5,7 @@
 use crate::text::refusal;
 use crate::verdict::USAGE;
 use clap::Parser;
+use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use std::fs::File;
@@ -61,6 +62,10 @@ fn refuse(program: &str, error: &clap::Error) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         return end_with(program, &error.to_string(), ExitCode::SUCCESS);
+    }
+    if error.kind() == DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return ExitCode::from(USAGE);
     }
     let text = error.to_string();
     // What is missing stands on lines of its own.
