@@ -12,8 +12,8 @@ use std::path::Path;
 
 /// How long a pipe is waited for that nobody has opened for writing.
 const PATIENCE_MS: u16 = 2_000;
-/// Bytes of the longest text that is taken: what never ends is no text.
-const MOST_TEXT: u64 = 64 << 20;
+/// Bytes of the longest file that is read as a whole: what never ends is no file of ours.
+const MOST: u64 = 256 << 20;
 
 /// Opens a file for reading.
 ///
@@ -47,18 +47,18 @@ fn wait_for_writer(pipe: &mut File) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Reads a text as a whole.
+/// Reads a file as a whole.
 ///
 /// # Errors
-/// As [`open`], and that it is too long or no UTF-8.
-pub(crate) fn text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = open(path)?.take(MOST_TEXT + 1).read_to_string(&mut text)?;
-    if read as u64 > MOST_TEXT {
-        let most = MOST_TEXT >> 20;
+/// As [`open`], and that it is too long.
+pub(crate) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
+    if read as u64 > MOST {
+        let most = MOST >> 20;
         return Err(io::Error::other(format!("it has more than {most} MiB")));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_pipe_that_nobody_writes_to_is_refused() {
-        let refused = text(&Pipe::new("alone").0).unwrap_err();
+        let refused = bytes(&Pipe::new("alone").0).unwrap_err();
         assert!(refused.to_string().contains("nobody writes"), "{refused}");
     }
 
@@ -106,14 +106,14 @@ mod tests {
                     writer.write_all(&[b'x'; 100]).unwrap();
                 }
             });
-            assert_eq!(text(&pipe.0).unwrap(), "x".repeat(100_000));
+            assert_eq!(bytes(&pipe.0).unwrap(), [b'x'; 100_000]);
         });
     }
 
     #[test]
-    fn what_never_ends_is_no_text() {
-        let refused = text(Path::new("/dev/zero")).unwrap_err();
-        assert!(refused.to_string().contains("64 MiB"), "{refused}");
-        assert!(text(Path::new("/")).is_err());
+    fn what_never_ends_is_not_read() {
+        let refused = bytes(Path::new("/dev/zero")).unwrap_err();
+        assert!(refused.to_string().contains("256 MiB"), "{refused}");
+        assert!(bytes(Path::new("/")).is_err());
     }
 }

@@ -11,6 +11,7 @@ mod block;
 mod child;
 mod choice;
 pub mod cli;
+pub mod console;
 mod cpulist;
 mod crew;
 mod environment;
