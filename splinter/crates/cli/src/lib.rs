@@ -16,11 +16,15 @@ mod fatal;
 pub mod interchange;
 pub mod interrupt;
 pub mod invocation;
+pub mod labels;
 pub mod manual;
 pub mod output;
+pub mod presence;
 pub mod repl;
+pub mod room;
 pub mod session;
 pub mod standard;
+pub mod table;
 pub mod time;
 pub mod value;
 pub mod waiting;
@@ -57,6 +61,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
     match &invocation.task {
         Task::Version => writeln!(session.out, "{} version {BUILD}", invocation.name)?,
         Task::Help => invocation::write_help(&invocation.name, &mut session.out)?,
+        Task::List => commands::help::write_commands(&mut session.out)?,
         Task::Manual(folder) => manual::write_pages(folder)?,
         Task::Completions(shell) => {
             let script = completions::script(shell).ok_or_else(|| {

@@ -3,8 +3,9 @@
 
 use crate::COMMANDS;
 use crate::command::{COMMON, Command, Opt};
+use crate::commands::ALIASES;
 use crate::failure::Failure;
-use crate::invocation::{ENVIRONMENT, OPTIONS};
+use crate::invocation::{ENVIRONMENT, OPTIONS, UNITS};
 use crate::output::shown;
 use std::fmt::Write;
 use std::fs;
@@ -37,6 +38,9 @@ pub fn pages() -> Vec<(String, String)> {
     pages.extend(others.map(|name| (format!("{name}.1"), ".so man1/splinter_cli.1\n".to_owned())));
     pages
         .extend(COMMANDS.iter().map(|command| (format!("{}.1", page_name(command)), one(command))));
+    pages.extend(ALIASES.iter().map(|(alias, name)| {
+        (format!("splinterctl-{alias}.1"), format!(".so man1/splinterctl-{name}.1\n"))
+    }));
     pages
 }
 
@@ -77,6 +81,11 @@ fn program() -> String {
         let (name, summary) = (escaped(&page_name(command)), escaped(command.summary));
         let _ = writeln!(page, ".TP\n.BR {name} (1)\n{summary}.");
     }
+    for (alias, name) in ALIASES {
+        let _ = writeln!(page, ".TP\n.BR splinterctl\\-{alias} (1)\nAnother name for {name}.");
+    }
+    page.push_str(".SH SIZES AND TIMES\n");
+    page.push_str(&text(UNITS));
     page.push_str(".SH ENVIRONMENT\n");
     for (variable, what) in ENVIRONMENT {
         let _ = writeln!(page, ".TP\n.B {}\n{}", escaped(variable), escaped(what));

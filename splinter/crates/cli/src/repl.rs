@@ -16,6 +16,7 @@ use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use splinter::Store;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -48,10 +49,13 @@ pub fn startup(session: &mut Session, invocation: &Invocation) -> Result<(), Fai
     };
     let name = shown(path.as_os_str().as_bytes());
     let file = File::open(path).map_err(|error| Failure::io(&format!("read {name}"), &error))?;
-    script(session, BufReader::new(file)).map_err(|failure| failure.said_by(&name))
+    script(session, BufReader::new(file)).map_err(|failure| failure.said_by(&name))?;
+    // What ended was the file.
+    session.is_over = false;
+    Ok(())
 }
 
-/// Runs every line of a script, up to the first that fails.
+/// Runs every line of a script, up to the first that fails, or that says that it was the last.
 ///
 /// # Errors
 /// What failed, after the number of its line.
@@ -64,6 +68,9 @@ pub fn script(session: &mut Session, mut lines: impl BufRead) -> Result<(), Fail
             break;
         }
         execute(session, &line).map_err(|failure| failure.said_by(&format!("line {number}")))?;
+        if session.is_over {
+            break;
+        }
     }
     Ok(())
 }
@@ -78,7 +85,12 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
     let terminal = |error: ReadlineError| Failure::new(format!("cannot use the terminal: {error}"));
     session.is_interactive = true;
     let config = Config::builder().completion_type(CompletionType::List);
-    let config = config.history_ignore_space(true).build();
+    let config = config.history_ignore_space(true);
+    let config = match session.history_len {
+        Some(len) => config.max_history_size(len).map_err(terminal)?,
+        None => config,
+    };
+    let config = config.build();
     let mut editor = Editor::<Guide, FileHistory>::with_config(config).map_err(terminal)?;
     // Once the editor is there, which takes the signal for itself.
     session.interrupt.catch().map_err(|error| Failure::io("prepare for Ctrl-C", &error))?;
@@ -101,16 +113,19 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
             // What was pasted may be several.
             Ok(lines) => {
                 for line in lines.split('\n') {
-                    if matches!(line.trim(), "quit" | "exit") {
-                        return Ok(());
-                    }
                     keeper.keep(line, session, &mut editor);
                     tell(execute(session, line.as_bytes()))?;
+                    if session.is_over {
+                        return Ok(());
+                    }
                     if session.is_interrupted() {
                         break;
                     }
                 }
             }
+            // As a shell has it: what was half typed is given up, and nothing else.
+            Err(ReadlineError::Interrupted)
+                if editor.helper().is_some_and(|guide| guide.is_typed.get()) => {}
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
                 eprintln!("the line is not UTF-8; write \\xHH for a byte that is no text");
@@ -180,6 +195,8 @@ struct Guide {
     store: Option<Store>,
     prefix: Vec<u8>,
     persistent: bool,
+    /// Whether there is something on the line.
+    is_typed: Cell<bool>,
 }
 
 impl Guide {
@@ -188,6 +205,7 @@ impl Guide {
         self.store = session.store().ok().cloned();
         self.prefix.clone_from(&session.prefix);
         self.persistent = session.persistent;
+        self.is_typed.set(false);
     }
 }
 
@@ -242,7 +260,9 @@ impl Completer for Guide {
 impl Hinter for Guide {
     type Hint = String;
 
+    /// Is asked with every change of the line, and so knows whether there is anything on it.
     fn hint(&self, line: &str, cursor: usize, _: &Context<'_>) -> Option<String> {
+        self.is_typed.set(!line.is_empty());
         (cursor == line.len()).then(|| complete::hint(line)).flatten()
     }
 }

@@ -5,11 +5,13 @@ use crate::command::text;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::invocation::Invocation;
+use crate::labels;
 use crate::output::{Format, shown, write_json};
+use crate::presence::{self, Lost};
 use crate::standard;
 use rustyline::history::{FileHistory, History};
 use splinter::{Error, Key, Location, Store, StoreError, Writer};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -37,10 +39,16 @@ pub struct Session {
     pub is_interactive: bool,
     /// Whether the commands come from standard input, which then has no value to give.
     pub reads_commands: bool,
+    /// Whether a command said that it was the last.
+    pub is_over: bool,
     /// Whether Ctrl-C was pressed while a command ran.
     pub interrupt: Interrupt,
     /// Where the prompt keeps its history, if anywhere.
     pub history_file: Option<PathBuf>,
+    /// How many lines of it there are at most, if that was said.
+    pub history_len: Option<usize>,
+    /// The file that gives labels their names, if there is one; and how it is called in messages.
+    pub label_file: Option<(PathBuf, String)>,
     /// The lines entered at the prompt, earlier sessions' first; none until they are asked for or entered.
     pub entered: Option<Vec<String>>,
     /// The store that is to be in use, until the first command that needs it.
@@ -52,6 +60,8 @@ pub struct Session {
 struct Open {
     name: Vec<u8>,
     store: Store,
+    /// When it was looked at last whether it is still the one of its name; none once it was told that it is not.
+    looked: Cell<Option<Instant>>,
 }
 
 impl Session {
@@ -64,11 +74,14 @@ impl Session {
             out: standard::output(),
             is_interactive: false,
             reads_commands: false,
+            is_over: false,
             interrupt: Interrupt::begin(),
             history_file: invocation
                 .history_file
                 .clone()
                 .or_else(|| invocation.home.as_ref().map(|home| home.join(HISTORY))),
+            history_len: invocation.history_len,
+            label_file: labels::file(invocation),
             entered: None,
             wanted: invocation.use_store.clone(),
             open: OnceCell::new(),
@@ -126,7 +139,38 @@ impl Session {
             opened => opened,
         };
         let store = store.map_err(|error| not_opened(name, error))?;
-        Ok(Open { name: name.to_vec(), store })
+        Ok(Open { name: name.to_vec(), store, looked: Cell::new(Some(Instant::now())) })
+    }
+
+    /// Says, once, that the store in use is not the one of its name any more. Somebody who types commands is told at once,
+    /// whoever sends them within a second.
+    pub fn tell_if_lost(&self) {
+        let Some(open) = self.open.get() else { return };
+        let Some(looked) = open.looked.get() else { return };
+        if !self.is_interactive && looked.elapsed() < presence::LOOK {
+            return;
+        }
+        let place = open.store.location();
+        let lost = presence::lost(&open.store);
+        open.looked.set(lost.is_none().then(Instant::now));
+        match lost {
+            None => {}
+            Some(Lost::Removed) => {
+                eprintln!(
+                    "the store {place} was removed: what is set here is lost; save keeps a copy"
+                );
+            }
+            Some(lost) => {
+                eprintln!("the store {place} {lost}: this is the old one; use opens the new one");
+            }
+        }
+    }
+
+    /// Gives up the store in use, if it is the one at a location.
+    pub fn leave(&mut self, location: &Location) {
+        if self.open.get().is_some_and(|open| open.store.location() == location) {
+            self.open = OnceCell::new();
+        }
     }
 
     /// Returns the name of the store that is open, as it was asked for.
@@ -185,7 +229,8 @@ impl Session {
     /// Returns the lines entered at the prompt, the oldest first.
     pub fn history(&mut self) -> Vec<String> {
         let file = self.history_file.as_deref();
-        self.entered.get_or_insert_with(|| file.map(read_history).unwrap_or_default()).clone()
+        let read = |file: &Path| read_history(file, self.history_len);
+        self.entered.get_or_insert_with(|| file.map(read).unwrap_or_default()).clone()
     }
 
     /// Puts the prefix in front of a key.
@@ -207,8 +252,9 @@ impl Session {
 }
 
 /// Reads a prompt's history; nothing where there is none that can be read.
-fn read_history(file: &Path) -> Vec<String> {
+fn read_history(file: &Path, most: Option<usize>) -> Vec<String> {
     let mut history = FileHistory::new();
+    most.map(|most| history.set_max_len(most));
     let _ = history.load(file);
     history.iter().cloned().collect()
 }

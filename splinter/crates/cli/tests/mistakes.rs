@@ -77,7 +77,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
         ),
         (
             &["watch"],
-            "watch: give one of KEY, --group and --all; use: watch KEY [--oneshot] [--after EPOCH], or: watch --group GROUP... [--oneshot], or: watch --all [--oneshot]",
+            "watch: give one of KEY, --group and --all; use: watch KEY [--after EPOCH] [OPTION]..., or: watch --group GROUP... [OPTION]..., or: watch --all [OPTION]...",
         ),
     ];
     for (words, line) in cases {

@@ -3,6 +3,7 @@
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, number, text};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, shown, write_json};
+use crate::room;
 use crate::session::Session;
 use serde_json::json;
 use splinter::{
@@ -22,8 +23,9 @@ It must not exist yet. Its sizes are fixed from then on: 1,024 keys with values
 of 4,096 bytes and vectors of 768 components, written by 64 writers at once,
 unless said otherwise. A store of up to about 64 MiB takes all its memory at
 once, or is not made if that is not there; a larger one, and one of huge pages,
-takes it as it is used, unless --reserve is given: without room a command that
-sets a key fails then.",
+takes it as it is used, unless --reserve is given. One that is larger than what
+its file system, or the memory, has is made all the same, and told of: once that
+is used up, a write that needs more ends its program by SIGBUS.",
     args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
     options: &[
         Opt {
@@ -109,7 +111,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
         error => error.into(),
     })?;
-    for note in store.notes() {
+    for note in store.notes().iter().chain(room::warning(&store).as_ref()) {
         eprintln!("init: {note}");
     }
     let Geometry { slots, max_value_len, vector_dim, lanes } = config.geometry;

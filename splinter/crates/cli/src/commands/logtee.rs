@@ -5,11 +5,12 @@ use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::envelope::{Envelope, Type, now_ms};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, shown};
+use crate::presence::Lookout;
 use crate::session::Session;
 use crate::standard;
-use crate::time::{deadline, span};
+use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{is_over, next_look};
+use crate::waiting::{TIMEOUT, is_over, next_look};
 use regex::bytes::Regex;
 use serde_json::{Value, json};
 use splinter::{Change, Error, Key, Store, StoreError};
@@ -46,20 +47,14 @@ other faster than they can be written it has the last.",
             value: Some(("N", Kind::Number)),
             help: "ends after N lines",
         },
-        Opt {
-            long: "--timeout",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "ends when this has passed, as in 500ms or 2m",
-        },
+        TIMEOUT,
         Opt { long: "--envelope", short: Some('e'), value: None, help: "writes envelopes" },
     ],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let timeout = call.value("--timeout").map(|word| span("--timeout", word)).transpose()?;
-    let end = deadline(timeout);
+    let end = deadline(call.span(TIMEOUT.long)?);
     let left = call.number("--count")?.unwrap_or(u64::MAX);
     let pattern = call.get(1).map(regex).transpose()?;
     let store = session.store()?.clone();
@@ -94,6 +89,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         error => error.into(),
     })?;
     let mut held = HashMap::new();
+    let mut lookout = Lookout::new();
     let mut changes = Vec::new();
     watcher.resync(|change| changes.push(change));
     loop {
@@ -102,7 +98,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         if log.left == 0 || session.is_interrupted() || is_over(end) {
             return Ok(());
         }
-        match watcher.wait(next_look(session, end)) {
+        lookout.look(&log.store)?;
+        match watcher.wait(Some(next_look(session, end))) {
             Ok(change) => changes.extend(change),
             // Changes were missed, removals among them.
             Err(_) => {

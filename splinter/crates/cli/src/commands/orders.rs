@@ -2,7 +2,7 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind, number};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown, write_json};
+use crate::output::{Format, json_bytes, listed, shown, write_json};
 use crate::session::{Session, patiently};
 use crate::value::{NUMBER_LEN, Reading, digits_meant};
 use serde_json::json;
@@ -12,14 +12,18 @@ use std::borrow::Cow;
 /// The command.
 pub static COMMAND: Command = Command {
     name: "orders",
-    usage: &["set BASE VALUE...", "get BASE [COUNT]", "unset BASE [COUNT]"],
+    usage: &["set BASE VALUE...", "set BASE COUNT", "get BASE [COUNT]", "unset BASE [COUNT]"],
     summary: "Sets, prints or removes the orders of a tandem as one",
     details: "A tandem is the keys BASE, BASE.1, BASE.2 and so on, up to 255 of them, which
 are set as one: who reads them by get has all of one generation, even if a
 writer dies in the middle. get and unset take the first COUNT; without it, as
 many as there are in a row. get prints a line for each order; --raw prints the
 values a line each, without lengths. unset prints how many there were. A BIGUINT
-among them is a number in decimal digits, as for set and get.",
+among them is a number in decimal digits, as for set and get.
+
+set with a number from 2 to 255, and nothing else, makes so many orders: those
+that are there keep their values, the others are empty. (One order is a key like
+others: set makes it.)",
     args: &[
         Arg { name: "set", kind: Kind::Choice(ACTIONS), count: Count::Maybe },
         Arg { name: "BASE", kind: Kind::Key, count: Count::Maybe },
@@ -47,6 +51,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let base = session.key(base);
     match (*action, words) {
         (b"set", []) => Err(Failure::usage(format!("VALUE is missing; {}", usage()))),
+        (b"set", [count])
+            if number("COUNT", count).is_ok_and(|count| (2..=255).contains(&count)) =>
+        {
+            make(session, &base, number("COUNT", count)?)
+        }
         (b"set", values) => {
             let mut writer = session.writer()?;
             let set = patiently(|| {
@@ -69,6 +78,26 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (b"get", count) => get(session, &base, asked(count)?),
         (_, count) => unset(session, &base, asked(count)?),
     }
+}
+
+/// Makes so many orders. What is there keeps its value.
+fn make(session: &mut Session, base: &[u8], count: usize) -> Result<(), Failure> {
+    let mut writer = session.writer()?;
+    let made = patiently(|| {
+        let present = (0..count).map(|order| match writer.get_vec(name(base, order)) {
+            Err(Error::NotFound) => Ok(Vec::new()),
+            value => value,
+        });
+        let values = present.collect::<Result<Vec<_>, _>>()?;
+        let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+        writer.set_tandem(base, &values)
+    });
+    made.map_err(|error| failed(base, error))?;
+    if session.format == Format::Default {
+        session.out.write_all(&listed(base))?;
+        writeln!(session.out, " has {count} orders")?;
+    }
+    session.answer(&json!({ "base": json_bytes(base), "orders": count }))
 }
 
 /// Returns the COUNT that was asked for, if one was.
@@ -156,7 +185,7 @@ fn name(base: &[u8], order: usize) -> Vec<u8> {
 }
 
 /// Counts the orders that are there, in a row from the base on.
-fn present(store: &Store, base: &[u8]) -> Result<usize, Error> {
+pub(super) fn present(store: &Store, base: &[u8]) -> Result<usize, Error> {
     if !store.contains(base)? {
         return Err(Error::NotFound);
     }

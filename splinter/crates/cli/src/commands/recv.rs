@@ -5,8 +5,9 @@ use crate::envelope::{Envelope, now_ms};
 use crate::failure::Failure;
 use crate::interchange::bytes;
 use crate::output::{Format, counted, shown};
+use crate::presence::Lookout;
 use crate::session::Session;
-use crate::time::{deadline, span};
+use crate::time::deadline;
 use crate::value::Reading;
 use crate::waiting::{is_over, next_look, until_changed};
 use serde_json::Value;
@@ -25,8 +26,8 @@ Prints the next message that comes, and ends; with --count it goes on until it
 has N of them, with --follow until it is ended. --last takes what KEY holds
 already for the first one. KEY need not be there yet. Nothing is taken from the
 store: others receive the same. Of messages that follow each other faster than
-they can be received it has the last, and a change that changes no value counts
-as a message.
+they can be received it has the last, and says on standard error how many it
+missed; any change of KEY counts as a message, one that changes no value too.
 
 With --envelope, messages have to be envelopes (see send): what is none is
 counted in the store and told of, what has expired or, with --as, is for
@@ -67,24 +68,29 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (None, true) => u64::MAX,
         (count, false) => count.unwrap_or(1),
     };
-    let timeout = call.value("--timeout").map(|word| span("--timeout", word)).transpose()?;
+    let end = deadline(call.span("--timeout")?);
     let name = call.value("--as").map(|word| text("--as", word)).transpose()?;
     let mut sieve = call.has("--envelope").then(|| Sieve { name, seen: HashMap::new() });
     if name.is_some() && sieve.is_none() {
         return Err(Failure::usage("--as goes with --envelope"));
     }
-    let end = deadline(timeout);
     let store = session.store()?.clone();
     // None once the key is missing: whatever comes then is new.
     let mut epoch = match epoch(&store, &key)? {
         Some(_) if call.has("--last") => None,
         epoch => epoch,
     };
-    let mut received = 0;
+    let mut lookout = Lookout::new();
+    let (mut received, mut has_come) = (0, false);
     while received < count {
-        let Some(message) = next(session, &store, &key, &mut epoch, end)? else {
+        // Messages may come without end, those that are passed over too.
+        if has_come && is_over(end) {
+            return Err(Failure::new(LATE));
+        }
+        let Some(message) = next(session, &store, &key, &mut epoch, end, &mut lookout)? else {
             break;
         };
+        has_come = true;
         match &mut sieve {
             None => {
                 write(session, &message)?;
@@ -104,6 +110,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+const LATE: &str = "nothing came in time";
+
 fn epoch(store: &Store, key: &[u8]) -> Result<Option<u64>, Failure> {
     loop {
         match store.epoch(key) {
@@ -122,58 +130,72 @@ fn next(
     key: &[u8],
     epoch: &mut Option<u64>,
     end: Option<Instant>,
+    lookout: &mut Lookout,
 ) -> Result<Option<Reading>, Failure> {
     loop {
         let came = match *epoch {
-            Some(epoch) => {
-                until_changed(session, store, key, epoch, end).map(|epoch| epoch.is_some())
-            }
-            None => until_present(session, store, key, end),
+            Some(epoch) => until_changed(session, store, key, epoch, end, lookout)?
+                .map(|epoch| epoch.is_some()),
+            None => until_present(session, store, key, end, lookout)?,
         };
         match came.and_then(|came| if came { Reading::of(store, key).map(Some) } else { Ok(None) })
         {
             Ok(Some(message)) => {
-                *epoch = Some(message.epoch);
+                let before = epoch.replace(message.epoch);
+                let missed = before.map_or(0, |before| between(before, message.epoch));
+                if missed > 0 {
+                    let missed = counted(missed, "message");
+                    eprintln!("recv: {missed} came too fast and were missed");
+                }
                 return Ok(Some(message));
             }
             Ok(None) => return Ok(None),
             Err(Error::NotFound) => *epoch = None,
             // It changes all the while: it is there to be read at the next look.
             Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
-            Err(Error::TimedOut) => return Err(Failure::new("nothing came in time")),
+            Err(Error::TimedOut) => return Err(Failure::new(LATE)),
             Err(error) => return Err(Failure::key(key, error)),
         }
     }
 }
 
-/// Waits until a key is there. Returns false if Ctrl-C was pressed.
+/// Counts the changes between two epochs, of which each raises it by two.
+fn between(before: u64, after: u64) -> u64 {
+    (after.saturating_sub(before) / 2).saturating_sub(1)
+}
+
+/// Waits until a key is there. Returns false if Ctrl-C was pressed, or what the store answered.
+///
+/// # Errors
+/// The store was removed, or removed and made again.
 fn until_present(
     session: &Session,
     store: &Store,
     key: &[u8],
     end: Option<Instant>,
-) -> Result<bool, Error> {
-    if store.contains(key)? {
-        return Ok(true);
+    lookout: &mut Lookout,
+) -> Result<Result<bool, Error>, Failure> {
+    match store.contains(key) {
+        Ok(false) => {}
+        answer => return Ok(answer),
     }
     // Who may only read cannot have itself woken.
     let mut watcher = store.watch_all().ok();
     while !session.is_interrupted() {
-        if store.contains(key)? {
-            return Ok(true);
-        }
-        if is_over(end) {
-            return Err(Error::TimedOut);
+        match store.contains(key) {
+            Ok(false) if is_over(end) => return Ok(Err(Error::TimedOut)),
+            Ok(false) => lookout.look(store)?,
+            answer => return Ok(answer),
         }
         match &mut watcher {
             // Which key changed, or how many too many did, is seen above.
             Some(watcher) => {
-                let _ = watcher.wait(next_look(session, end));
+                let _ = watcher.wait(Some(next_look(session, end)));
             }
             None => thread::sleep(Duration::from_millis(1)),
         }
     }
-    Ok(false)
+    Ok(Ok(false))
 }
 
 /// What is let through of the messages, and what was.

@@ -5,6 +5,7 @@ use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::copying::copy_to;
 use crate::failure::Failure;
 use crate::output::shown;
+use crate::room;
 use crate::session::Session;
 use splinter::{Location, Store, StoreError};
 use std::ffi::OsStr;
@@ -43,5 +44,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         error => error.into(),
     })?;
     let copied = copy_to(&from, &path, call.has("--force"))?;
+    let restored = session.location(name).map(|location| Store::open_read_only(&location));
+    if let Ok(Ok(restored)) = restored
+        && let Some(warning) = room::warning(&restored)
+    {
+        eprintln!("restore: {warning}");
+    }
     tell(session, "restored", copied, "as", name)
 }

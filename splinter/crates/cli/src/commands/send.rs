@@ -4,9 +4,9 @@ use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
 use crate::envelope::{Envelope, Type};
 use crate::failure::Failure;
 use crate::output::{json_bytes, shown};
+use crate::presence::Lookout;
 use crate::session::{Session, patiently};
 use crate::standard;
-use crate::time::span;
 use crate::value::{FILE, given, refused};
 use serde_json::{Value, json};
 use splinter::Writer;
@@ -116,7 +116,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     if session.is_interactive || session.reads_commands {
         return Err(Failure::usage("commands come from standard input here; send line by line"));
     }
-    let pace = call.value("--pace").map_or(Ok(Duration::ZERO), |word| span("--pace", word))?;
+    let pace = call.span("--pace")?.unwrap_or_default();
     let messages = send_lines(session, &mut writer, &key, wrapper.as_ref(), pace)?;
     session.answer(&json!({ "key": json_bytes(&key), "messages": messages }))
 }
@@ -132,12 +132,14 @@ fn send_lines(
     let first = wrapper.and_then(|wrapper| wrapper.seq).unwrap_or(0);
     let mut messages = 0;
     let seq = |messages: u64| Some(first.wrapping_add(messages));
+    let mut lookout = Lookout::new();
     for line in standard::input().split(b'\n') {
         let line = line.map_err(|error| Failure::io("read standard input", &error))?;
         let message = match wrapper {
             None => line,
             Some(wrapper) => wrapper.wrap(&line, seq(messages), false)?,
         };
+        lookout.look(writer)?;
         put(session, writer, key, &message)?;
         messages += 1;
         std::thread::sleep(pace);
@@ -191,7 +193,7 @@ impl Wrapper {
         if from.as_ref().is_some_and(String::is_empty) {
             return Err(Failure::usage("--from: the name is empty"));
         }
-        let ttl = call.value("--ttl").map(|word| span("--ttl", word)).transpose()?;
+        let ttl = call.span("--ttl")?;
         Ok(Some(Self {
             kind,
             from: from.unwrap_or_else(|| format!("splinterctl-{}", std::process::id())),

@@ -1,6 +1,6 @@
 //! `unset`: removes keys, by name or by pattern.
 
-use super::list;
+use super::{list, orders};
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, write_json};
@@ -11,25 +11,38 @@ use splinter::Error;
 /// The command.
 pub static COMMAND: Command = Command {
     name: "unset",
-    usage: &["KEY...", "--regex PATTERN"],
+    usage: &["KEY...", "--tandem KEY...", "--regex PATTERN"],
     summary: "Removes keys",
     details: "\
 By name, in order, up to the first that is missing or busy; or every key under
 the prefix that matches PATTERN, as list takes it: list PATTERN shows what
-would go. That none matches is no failure. What becomes of the bytes is up to
-the scrub level: see config.",
+would go. That none matches is no failure. With --tandem the orders of each KEY
+go with it, all at once: KEY.1, KEY.2 and so on, as many as there are in a row.
+What becomes of the bytes is up to the scrub level: see config.",
     args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Any }],
-    options: &[Opt {
-        long: "--regex",
-        short: None,
-        value: Some(("PATTERN", Kind::Text)),
-        help: "removes the keys that match PATTERN",
-    }],
+    options: &[
+        Opt {
+            long: "--regex",
+            short: None,
+            value: Some(("PATTERN", Kind::Text)),
+            help: "removes the keys that match PATTERN",
+        },
+        Opt {
+            long: "--tandem",
+            short: Some('r'),
+            value: None,
+            help: "removes the orders of a tandem, too",
+        },
+    ],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let pattern = call.value("--regex");
+    let is_tandem = call.has("--tandem");
+    if is_tandem && pattern.is_some() {
+        return Err(Failure::usage("give --tandem or --regex, not both"));
+    }
     let keys: Vec<Vec<u8>> = match (call.arguments.as_slice(), pattern) {
         ([], None) => return Err(Failure::usage(format!("KEY is missing; {}", call.usage()))),
         ([], pattern) => {
@@ -43,7 +56,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let mut removed = Vec::new();
     let mut failure = None;
     for key in &keys {
-        match patiently(|| writer.unset(key)) {
+        let done = patiently(|| match is_tandem {
+            true => orders::present(&writer, key).and_then(|count| writer.unset_tandem(key, count)),
+            false => writer.unset(key),
+        });
+        match done {
             Ok(len) => removed.push((key, len)),
             // Somebody else removed it since it was listed.
             Err(Error::NotFound) if pattern.is_some() => {}
@@ -63,7 +80,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             writeln!(session.out, "unset: removed {} key{plural}", removed.len())?;
         }
         Format::Json => {
-            let row = |(key, len): &(&Vec<u8>, usize)| json!({ "key": json_bytes(key), "deleted_length": len });
+            let what = if is_tandem { "orders" } else { "deleted_length" };
+            let row = |(key, len): &(&Vec<u8>, usize)| json!({ "key": json_bytes(key), what: len });
             write_json(&mut session.out, &Value::Array(removed.iter().map(row).collect()))?;
         }
         Format::Default | Format::Raw => {}

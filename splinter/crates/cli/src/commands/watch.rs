@@ -3,22 +3,24 @@
 use crate::command::{self, Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, listed, shown, write_json};
+use crate::presence::Lookout;
 use crate::session::Session;
+use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{AFTER, next_look, until_changed};
+use crate::waiting::{AFTER, TIMEOUT, is_over, next_look, until_changed};
 use serde_json::json;
 use splinter::{Change, Error, Key, Store, Watcher};
 use std::collections::HashMap;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The command.
 pub static COMMAND: Command = Command {
     name: "watch",
     usage: &[
-        "KEY [--oneshot] [--after EPOCH]",
-        "--group GROUP... [--oneshot]",
-        "--all [--oneshot]",
+        "KEY [--after EPOCH] [OPTION]...",
+        "--group GROUP... [OPTION]...",
+        "--all [OPTION]...",
     ],
     summary: "Prints the value of a key, or of a group's keys, whenever it changes",
     details: "\
@@ -27,11 +29,21 @@ faster than they can be printed, the last. With --group, which may be given
 more than once, and --all, the key stands in front of the value, and a key that
 was removed is told of. With --raw every value ends in a newline. It goes on
 until Ctrl-C is pressed, or the key is removed; with --oneshot until the first
-change. With --after nothing is missed that changed before the watch began. A
-key that is busy is waited for.",
+change, with --count until there were N. --timeout ends it when that time has
+passed: exit code 1 if fewer changes came than were to be waited for. That the
+store was removed, or removed and made again, is noticed within a second or two,
+and ends it: exit code 1. With --after nothing is missed that changed before the
+watch began. A key that is busy is waited for.",
     args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Maybe }],
     options: &[
         Opt { long: "--oneshot", short: None, value: None, help: "ends after the first change" },
+        Opt {
+            long: "--count",
+            short: Some('n'),
+            value: Some(("N", Kind::Number)),
+            help: "ends after N changes",
+        },
+        TIMEOUT,
         Opt {
             long: "--group",
             short: None,
@@ -47,24 +59,63 @@ key that is busy is waited for.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let groups = call.values("--group").map(|group| command::group("--group", group));
     let groups = groups.collect::<Result<Vec<u8>, _>>()?;
-    let is_once = call.has("--oneshot");
+    let until = Until::of(call)?;
     let is_after = call.has(AFTER.long);
     match (call.get(0), groups.is_empty(), call.has("--all")) {
         (Some(key), true, false) => {
             let (key, after) = (session.key(key), call.number(AFTER.long)?);
             let store = session.store()?.clone();
-            watch_key(session, &store, &key, is_once, after)
+            watch_key(session, &store, &key, until, after)
         }
         (None, false, false) if !is_after => {
             let watcher = session.store()?.watch(&groups)?;
-            watch_many(session, watcher, is_once)
+            watch_many(session, watcher, until)
         }
         (None, true, true) if !is_after => {
             let watcher = session.store()?.watch_all()?;
-            watch_many(session, watcher, is_once)
+            watch_many(session, watcher, until)
         }
         (None, ..) if is_after => Err(Failure::usage("--after needs a KEY")),
         _ => Err(Failure::usage(format!("give one of KEY, --group and --all; {}", call.usage()))),
+    }
+}
+
+/// When a watch is to end by itself.
+struct Until {
+    /// After how many changes, if that is limited.
+    count: Option<u64>,
+    seen: u64,
+    deadline: Option<Instant>,
+}
+
+impl Until {
+    fn of(call: &Call<'_>) -> Result<Self, Failure> {
+        let count = match (call.number("--count")?, call.has("--oneshot")) {
+            (Some(_), true) => return Err(Failure::usage("give --oneshot or --count, not both")),
+            (Some(0), _) => {
+                return Err(Failure::usage("--count: 0 changes are none; give 1 or more"));
+            }
+            (None, true) => Some(1),
+            (count, false) => count,
+        };
+        Ok(Self { count, seen: 0, deadline: deadline(call.span(TIMEOUT.long)?) })
+    }
+
+    /// Counts a change. Returns whether it was the last.
+    fn is_last(&mut self) -> bool {
+        self.seen += 1;
+        self.count == Some(self.seen)
+    }
+
+    /// Ends the watch for want of time, which is what was asked for unless there was more to wait for.
+    fn time_is_up(&self) -> Result<(), Failure> {
+        match (self.count, self.seen) {
+            (None, _) => Ok(()),
+            (Some(_), 0) => Err(Failure::new("nothing changed in time")),
+            (Some(count), seen) => {
+                Err(Failure::new(format!("only {seen} of {count} changes came in time")))
+            }
+        }
     }
 }
 
@@ -72,49 +123,64 @@ fn watch_key(
     session: &mut Session,
     store: &Store,
     key: &[u8],
-    is_once: bool,
+    mut until: Until,
     after: Option<u64>,
 ) -> Result<(), Failure> {
     let now = read(store, key).map_err(|error| Failure::key(key, error))?.epoch;
     let mut epoch = after.unwrap_or(now);
+    let mut lookout = Lookout::new();
     let removed = |error| match error {
         Error::NotFound => Failure::new(format!("{} was removed", shown(key))),
         error => Failure::key(key, error),
     };
-    while until_changed(session, store, key, epoch, None).map_err(removed)?.is_some() {
+    loop {
+        match until_changed(session, store, key, epoch, until.deadline, &mut lookout)? {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(()),
+            Err(Error::TimedOut) => return until.time_is_up(),
+            Err(error) => return Err(removed(error)),
+        }
         let value = read(store, key).map_err(removed)?;
         epoch = value.epoch;
         write_change(session, None, &value)?;
-        if is_once {
-            break;
+        if until.is_last() {
+            return Ok(());
+        }
+        if is_over(until.deadline) {
+            return until.time_is_up();
         }
     }
-    Ok(())
 }
 
-fn watch_many(session: &mut Session, mut watcher: Watcher, is_once: bool) -> Result<(), Failure> {
+fn watch_many(
+    session: &mut Session,
+    mut watcher: Watcher,
+    mut until: Until,
+) -> Result<(), Failure> {
     let store = session.store()?.clone();
+    let mut lookout = Lookout::new();
     // What the slots held: whoever hears of a removal is told of the slot only.
     let mut held = HashMap::new();
     watcher.resync(|change| {
         held.extend(change.key.map(|key| (change.slot, key)));
     });
     while !session.is_interrupted() {
-        let mut is_told = false;
-        match watcher.wait(next_look(session, None)) {
-            Ok(None) => {}
-            Ok(Some(change)) => is_told = tell(session, &store, &mut held, &change)?,
+        lookout.look(&store)?;
+        let mut changes = Vec::new();
+        match watcher.wait(Some(next_look(session, until.deadline))) {
+            Ok(change) => changes.extend(change),
             Err(lagged) => {
                 eprintln!("watch: {} changes came too fast; all keys follow", lagged.missed);
-                let mut all = Vec::new();
-                watcher.resync(|change| all.push(change));
-                for change in &all {
-                    is_told |= tell(session, &store, &mut held, change)?;
-                }
+                watcher.resync(|change| changes.push(change));
             }
         }
-        if is_once && is_told {
-            break;
+        for change in &changes {
+            if tell(session, &store, &mut held, change)? && until.is_last() {
+                return Ok(());
+            }
+        }
+        if is_over(until.deadline) {
+            return until.time_is_up();
         }
     }
     Ok(())
