@@ -1,4 +1,4 @@
-//! Names of labels, from the user's file: a name and a mask on each line, `#` before what is a remark.
+//! Names of labels, from the user's file: a name and a mask on each line, and comments after `#`.
 
 use crate::command::number;
 use crate::failure::Failure;

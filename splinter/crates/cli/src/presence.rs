@@ -1,4 +1,4 @@
-//! Whether a store that is open is still the one that its name stands for, and who has a store open.
+//! Whether an open store is still the one that its name stands for, and which processes have a store open.
 
 use crate::failure::Failure;
 use nix::sys::stat::{FileStat, fstat, major, minor};
@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How long a store can be gone before whoever waits notices.
+/// How often a command that waits looks whether its store is still there.
 pub const LOOK: Duration = Duration::from_secs(1);
 
 /// What became of the name of a store that is open.
@@ -40,8 +40,8 @@ pub fn path(location: &Location) -> PathBuf {
     }
 }
 
-/// Tells whether the name of a store that is open stands for something else by now. Whoever cannot find out is told that it
-/// does not.
+/// Tells whether the name of an open store stands for something else by now. If the kernel does not say, it counts as the same
+/// store.
 pub fn lost(store: &Store) -> Option<Lost> {
     let open = fstat(store.fd()).ok()?;
     match fs::symlink_metadata(path(store.location())) {

@@ -123,7 +123,7 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
                     }
                 }
             }
-            // As a shell has it: what was half typed is given up, and nothing else.
+            // As in a shell, Ctrl-C clears a half-typed line and goes on.
             Err(ReadlineError::Interrupted)
                 if editor.helper().is_some_and(|guide| guide.is_typed.get()) => {}
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),

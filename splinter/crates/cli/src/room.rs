@@ -6,13 +6,13 @@ use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use splinter::{Location, Store};
 use std::fs;
 
-/// Says in a line that a store can grow larger than what is there for it, and what happens then; nothing if it cannot.
+/// Says in a line that a store can grow larger than its file system or the memory, and what happens then; nothing if it fits.
 pub fn warning(store: &Store) -> Option<String> {
     let place = store.location();
     let (size, grown) = (store.arena_len(), human(store.arena_len()));
     let files = fstatfs(store.fd()).ok()?;
     let block = files.block_size() as u64;
-    // What it has already is no longer among what is free.
+    // Its own pages are no longer among the free ones.
     let taken = fstat(store.fd()).map_or(0, |file| file.st_blocks.unsigned_abs() * 512);
     let free = files.blocks_available() * block;
     if size.saturating_sub(taken) > free {

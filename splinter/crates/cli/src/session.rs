@@ -142,8 +142,8 @@ impl Session {
         Ok(Open { name: name.to_vec(), store, looked: Cell::new(Some(Instant::now())) })
     }
 
-    /// Says, once, that the store in use is not the one of its name any more. Somebody who types commands is told at once,
-    /// whoever sends them within a second.
+    /// Says, once, that the store in use is not the one of its name any more. At a prompt it looks before every command, in a
+    /// script once a second.
     pub fn tell_if_lost(&self) {
         let Some(open) = self.open.get() else { return };
         let Some(looked) = open.looked.get() else { return };
@@ -157,7 +157,7 @@ impl Session {
             None => {}
             Some(Lost::Removed) => {
                 eprintln!(
-                    "the store {place} was removed: what is set here is lost; save keeps a copy"
+                    "the store {place} was removed: values set from now on are lost; save keeps a copy"
                 );
             }
             Some(lost) => {

@@ -128,7 +128,7 @@ fn ctrl_c_clears_a_line_that_is_half_typed() {
     terminal.type_in("set k v\rget k --json\r");
     terminal.find("\"v\"\n");
     next_line(&mut terminal);
-    // What is typed and deleted again leaves the line empty.
+    // A line whose text was deleted again is empty.
     terminal.type_in("x\x7f");
     terminal.type_in("\x03");
     assert_eq!(terminal.end().0, Some(0));
@@ -220,6 +220,13 @@ fn commands_of_the_original_are_taken() {
     assert_eq!(run(bench.command("splinterctl").arg("cls"), b"").good(), "");
     let help = run(bench.command("splinterctl").args(["help", "cls"]), b"").good();
     assert!(help.starts_with("usage: clear\n"), "{help}");
+    let made = bench.store("made");
+    for words in [["-s", "8", "-l", "128"], ["--slots", "8", "--length", "128"]] {
+        run(bench.command("splinterctl").args(["init", &made]).args(words), b"").good();
+        let geometry = open(&made).geometry();
+        assert_eq!((geometry.slots, geometry.max_value_len), (8, 128));
+        run(bench.command("splinterctl").args(["drop", &made]), b"").good();
+    }
     // shard is bids, in the original's order of words.
     let script = "shard claim 0x5F1A willneed 10 1000000000000\nshard who\nshard rebid 0x5F1A random 3 1000000000000\n\
                   shard table --raw\nshard advise 0x5F1A sequential nowait\nshard release 0x5F1A\nshard table --raw\n";
@@ -250,7 +257,7 @@ fn commands_of_the_original_are_taken() {
     ] {
         bench.ctl(&store, words).failed(2, &format!("splinterctl: {line}"));
     }
-    // orders set KEY N makes so many orders; what is there stays.
+    // orders set KEY N makes N orders; one that exists keeps its value.
     bench.good(&store, &["set", "car", "fast"]);
     assert_eq!(bench.good(&store, &["orders", "set", "car", "3"]), "car has 3 orders\n");
     assert_eq!(bench.good(&store, &["orders", "get", "car"]), "4:fast\n0:\n0:\n");

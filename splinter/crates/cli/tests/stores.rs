@@ -1,5 +1,5 @@
-//! Stores as a whole: what is at hand, what removes one, what is said of one that is larger than its memory, and of one that
-//! was removed, or removed and made again, while somebody has it open.
+//! Stores as a whole: `stores` lists them, `drop` removes one, `init` warns of one that is larger than its memory, and
+//! commands notice that theirs was removed, or removed and made again.
 
 mod common;
 mod rig;
@@ -20,7 +20,7 @@ fn replace(rig: &Rig, is_made_again: bool) {
 }
 
 #[test]
-fn whoever_waits_notices_that_the_store_was_removed_or_made_again() {
+fn commands_that_wait_notice_that_the_store_was_removed_or_made_again() {
     for (is_made_again, what) in [
         (false, "was removed"),
         (true, "was removed and made again: this was waiting at the old one; begin again"),
@@ -44,7 +44,7 @@ fn whoever_waits_notices_that_the_store_was_removed_or_made_again() {
             waiting.push((words, running));
         }
         replace(&rig, is_made_again);
-        // What others still do in the old store is not to hide that it is the old one.
+        // Other processes' changes in the old store must not hide that it is the old one.
         let mut writer = store.writer().unwrap();
         for (words, mut running) in waiting {
             wait_until(&format!("{words:?} notices"), || {
@@ -59,7 +59,7 @@ fn whoever_waits_notices_that_the_store_was_removed_or_made_again() {
 }
 
 #[test]
-fn whoever_sends_line_by_line_notices_that_the_store_was_made_again() {
+fn send_lines_notices_that_the_store_was_made_again() {
     let rig = Rig::new();
     rig.store(small());
     let mut command = rig.ctl(&["send", "k", "--lines"]);
@@ -95,7 +95,7 @@ fn the_prompt_says_once_that_its_store_is_not_the_one_of_that_name_any_more() {
     terminal.find(&format!(
         "the store {place} was removed and made again: this is the old one; use opens the new one\n"
     ));
-    // What is in the old one can still be looked at, and saved.
+    // The old one can still be read, and saved.
     terminal.find("3:old\n");
     terminal.find(&prompt);
     terminal.type_in("get k --json\n");
@@ -124,7 +124,7 @@ fn stores_lists_what_is_at_hand_and_nothing_else() {
     assert_eq!((&told["keys"], &told["slots"]), (&1.into(), &1024.into()));
     assert!(told["bytes"].as_u64() > Some(4 << 20) && told["memory_bytes"].as_u64() > Some(0));
     assert!(ctl(&["stores"]).starts_with("Store"));
-    // Files, in a folder or the one where it is called; what is no store is left out, a pipe that nobody feeds as well.
+    // Files, in a folder or the current one; other files are left out, and a pipe without a writer does not hang it.
     let file = |words: &[&str]| run(bench.command("splinterpctl").args(words), b"").good();
     nix::unistd::mkfifo(&bench.folder.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     std::fs::create_dir(bench.folder.join("sub")).unwrap();
@@ -152,13 +152,14 @@ fn drop_removes_a_store_and_nothing_else() {
             "splinterctl: drop: there is no store \"{store}\" (/dev/shm/{store}); stores lists them"
         ),
     );
-    // What is no store stays, even if it is forced.
+    // A file that is no store stays, even with --force.
     for words in [&["drop", "notes"][..], &["drop", "notes", "--force"]] {
-        std::fs::write(bench.folder.join("notes"), "what nobody wants to lose").unwrap();
+        std::fs::write(bench.folder.join("notes"), "not to be lost").unwrap();
         let told = run(bench.command("splinterpctl").args(words), b"");
         assert_eq!(told.code, Some(1));
         assert!(
-            told.err.contains("is not a store: ") && told.err.contains("rm removes"),
+            told.err.contains("is not a store: ")
+                && told.err.contains("drop removes nothing but stores"),
             "{told:?}"
         );
         assert!(bench.folder.join("notes").exists());
@@ -205,7 +206,7 @@ fn a_store_larger_than_its_memory_is_made_and_told_of() {
     let bench = Bench::new();
     let store = bench.store("huge");
     // 1.3 TB: each value has two buffers.
-    let words = ["init", &store, "--slots", "1M", "--max-value", "650kB", "--dim", "0"];
+    let words = ["init", &store, "--slots", "1k", "--max-value", "650MB", "--dim", "0"];
     let told = run(bench.command("splinterctl").args(words), b"");
     assert_eq!(told.code, Some(0), "{told:?}");
     assert_eq!(told.err.lines().count(), 1, "{told:?}");
@@ -233,6 +234,10 @@ fn a_receiver_says_how_many_messages_it_missed() {
         let id = nix::unistd::Pid::from_raw(receiver.child().id() as i32);
         wait_until_asleep(receiver.child().id());
         nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGSTOP).unwrap();
+        wait_until("it has stopped", || {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+            stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+        });
         for message in ["1", "2", "3", "4"] {
             writer.set("news", message.as_bytes()).unwrap();
         }

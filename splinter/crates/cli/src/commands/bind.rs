@@ -59,7 +59,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 true => store.unregister_labels(mask, group)?,
                 false => store.register_labels(mask, group)?,
             }
-            // That the word was not taken for a key is not to go unseen.
+            // The user sees that the word was not taken for a key.
             if word.is_some() && !call.has("--bloom") && session.format == Format::Default {
                 let not = if is_removed { " no longer" } else { "" };
                 writeln!(session.out, "labels {mask:#x} are{not} bound to group {group}")?;
@@ -85,7 +85,7 @@ fn labels_meant(session: &Session, call: &Call<'_>, word: &[u8]) -> Result<Optio
     if call.has("--bloom") {
         return labels::mask(session, "MASK", word).map(Some);
     }
-    // Whoever is called wrongly, or has no store, hears of it where the key is used.
+    // An error of the name or of the store is reported where the key is used.
     match session.store().map(|store| store.contains(session.key(word))) {
         Ok(Ok(false)) => labels::find(session, word),
         _ => Ok(None),

@@ -15,9 +15,9 @@ pub static COMMAND: Command = Command {
     summary: "Removes a store, with all its keys",
     details: "\
 STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path.
-What is no store is left alone, and so is a store that another process has open,
-as far as this user may see its processes: --force removes it all the same. A
-process that has it open keeps what is in it, until it ends. Nothing brings a
+drop refuses a file that is no store. It also refuses a store that another
+process has open, as far as this user may see processes; --force removes that
+one. A process that has it open keeps its bytes until it ends. Nothing brings a
 store back: save makes a copy first.",
     args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
     options: &[Opt {
@@ -38,7 +38,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             Failure::new(format!("there is no store {name} ({place}); stores lists them"))
         }
         error @ StoreError::NotAStore { .. } => {
-            Failure::new(format!("{error}; rm removes what is no store"))
+            Failure::new(format!("{error}; drop removes nothing but stores"))
         }
         error => error.into(),
     })?;

@@ -30,15 +30,21 @@ is used up, a write that needs more ends its program by SIGBUS.",
     options: &[
         Opt {
             long: "--slots",
-            short: None,
+            short: Some('s'),
             value: Some(("N", Kind::Number)),
             help: "how many keys it holds at most",
         },
         Opt {
             long: "--max-value",
-            short: None,
+            short: Some('l'),
             value: Some(("BYTES", Kind::Number)),
             help: "the longest value",
+        },
+        Opt {
+            long: "--length",
+            short: None,
+            value: Some(("BYTES", Kind::Number)),
+            help: "another name for --max-value",
         },
         Opt {
             long: "--dim",
@@ -143,9 +149,13 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 /// Reads the options.
 fn config(call: &Call<'_>) -> Result<Config, Failure> {
     let usual = Geometry::default();
+    let max_value_len = match call.number("--max-value")? {
+        None => call.number("--length")?,
+        given => given,
+    };
     let geometry = Geometry {
         slots: call.number("--slots")?.unwrap_or(usual.slots),
-        max_value_len: call.number("--max-value")?.unwrap_or(usual.max_value_len),
+        max_value_len: max_value_len.unwrap_or(usual.max_value_len),
         vector_dim: call.number("--dim")?.unwrap_or(usual.vector_dim),
         lanes: call.number("--lanes")?.unwrap_or(usual.lanes),
     };

@@ -20,7 +20,7 @@ has their changes signalled to a group. Labels stay with a key when it is set,
 and go when it is removed.
 
 Wherever a MASK is asked for, ~/.splinterrc may give it a name. A line there is
-a name and a mask, as in WAITING 0x1; what follows a # is a remark.",
+a name and a mask, as in WAITING 0x1; a # begins a comment.",
     args: &[
         Arg { name: "KEY", kind: Kind::Key, count: Count::One },
         Arg { name: "MASK", kind: Kind::Number, count: Count::Maybe },

@@ -80,7 +80,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Makes so many orders. What is there keeps its value.
+/// Makes `count` orders. An order that exists keeps its value.
 fn make(session: &mut Session, base: &[u8], count: usize) -> Result<(), Failure> {
     let mut writer = session.writer()?;
     let made = patiently(|| {

@@ -159,7 +159,7 @@ fn next(
     }
 }
 
-/// Counts the changes between two epochs, of which each raises it by two.
+/// Counts the changes between two epochs: each change raises the epoch by two.
 fn between(before: u64, after: u64) -> u64 {
     (after.saturating_sub(before) / 2).saturating_sub(1)
 }

@@ -115,7 +115,7 @@ fn advise(session: &Session, id: u32, intent: &[u8], waits: bool) -> Result<(), 
                 store.claim_bid(id, BidTerms::default())?;
                 has_own = true;
             }
-            // A look whether somebody wants it to end.
+            // The wait is cut short so that Ctrl-C can end it.
             Err(BidError::TimedOut { .. }) if waits && !session.is_interrupted() => {}
             advised => break advised,
         }

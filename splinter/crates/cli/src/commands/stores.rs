@@ -20,10 +20,10 @@ pub static COMMAND: Command = Command {
     summary: "Lists the stores that are at hand",
     details: "\
 Those in shared memory; with FOLDER, and for splinterp_cli and splinterpctl,
-those in files there, or in the folder where it is called. Only what is a store
-that may be read is listed. Bytes are what it can grow to, memory is what it has
-taken of that; of the processes that have it open, only those are counted that
-this user may see. drop removes a store.",
+those in files there, or in the current folder. Stores that this user may not
+read are left out. Bytes is the size that a store can grow to, Memory what it
+has taken so far. Processes counts those that have it open, as far as this user
+may see processes. drop removes a store.",
     args: &[Arg { name: "FOLDER", kind: Kind::File, count: Count::Maybe }],
     options: &[],
     run,
@@ -70,8 +70,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     Ok(table::write(out, &["Store", "Keys", "Slots", "Bytes", "Memory", "Processes"], &rows)?)
 }
 
-/// Opens all stores in a folder, or in shared memory, for reading. What is none is passed over, and so is what nobody is to
-/// see: hidden names are those of stores that are being made.
+/// Opens all stores in a folder, or in shared memory, for reading. It passes over files that are no stores, and over hidden
+/// names: those are of stores that are being made.
 fn found(session: &Session, folder: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Store)>, Failure> {
     let is_shared = folder.is_none() && !session.persistent;
     let path = match folder {

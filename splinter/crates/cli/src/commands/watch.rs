@@ -27,13 +27,15 @@ pub static COMMAND: Command = Command {
 The new value is printed after each change; of changes that follow each other
 faster than they can be printed, the last. With --group, which may be given
 more than once, and --all, the key stands in front of the value, and a key that
-was removed is told of. With --raw every value ends in a newline. It goes on
-until Ctrl-C is pressed, or the key is removed; with --oneshot until the first
-change, with --count until there were N. --timeout ends it when that time has
-passed: exit code 1 if fewer changes came than were to be waited for. That the
-store was removed, or removed and made again, is noticed within a second or two,
-and ends it: exit code 1. With --after nothing is missed that changed before the
-watch began. A key that is busy is waited for.",
+was removed is told of. With --raw every value ends in a newline. With --after
+nothing is missed that changed before the watch began. A key that is busy is
+waited for.
+
+It goes on until Ctrl-C is pressed, or the key is removed; with --oneshot until
+the first change, with --count until there were N. --timeout ends it when that
+time has passed: exit code 1 if fewer changes came than --oneshot or --count
+asked for. If the store is removed, or removed and made again, the watch notices
+within two seconds, and ends with exit code 1.",
     args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Maybe }],
     options: &[
         Opt { long: "--oneshot", short: None, value: None, help: "ends after the first change" },
@@ -107,7 +109,7 @@ impl Until {
         self.count == Some(self.seen)
     }
 
-    /// Ends the watch for want of time, which is what was asked for unless there was more to wait for.
+    /// Ends the watch at its deadline: an error if it was to see a number of changes and saw fewer.
     fn time_is_up(&self) -> Result<(), Failure> {
         match (self.count, self.seen) {
             (None, _) => Ok(()),
