@@ -5,9 +5,11 @@ use crate::COMMANDS;
 use crate::command::{COMMON, Command, Opt};
 use crate::failure::Failure;
 use crate::invocation::{ENVIRONMENT, OPTIONS};
+use crate::newfile::NewFile;
 use crate::output::shown;
 use std::fmt::Write;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -25,7 +27,9 @@ pub fn write_pages(folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     for (name, page) in pages() {
         let path = folder.join(name);
-        fs::write(&path, page).map_err(|error| failed(&path, error))?;
+        let mut file = NewFile::create(&path, 0o666, true)?;
+        file.write_all(page.as_bytes()).map_err(|error| file.failed(&error))?;
+        file.finish()?;
     }
     Ok(())
 }

@@ -225,14 +225,15 @@ fn an_export_is_the_document_of_the_documentation() {
 ]
 }
 ";
-    assert_eq!(rig.good(&["export"]), document);
+    assert_eq!(rig.good(&["export", "--no-values"]), document);
     let text = "\"test_two\" VOID 13:\"Fine, thanks!\"\n\"test_one\" VOID 13:\"Hello, world!\"\n";
     assert_eq!(rig.good(&["--raw", "export"]), text);
     assert_eq!(rig.good(&["export", "^test_one$", "--format", "text"]).lines().count(), 1);
     let lines = rig.good(&["export", "one", "--format", "ndjson"]);
-    let head = "{\"lanes\":4,\"max_value_length\":256,\"slots\":1024,\"splinter\":\"export\",\"vector_dim\":3}";
+    let head = "{\"lanes\":4,\"max_value_length\":256,\"slots\":1024,\"splinter\":\"export\",\"vector_dim\":3,\"version\":2}";
     let row = "{\"epoch\":2,\"key\":\"test_one\",\"value\":\"Hello, world!\",\"value_length\":13}";
-    assert_eq!(lines, format!("{head}\n{row}\n"));
+    let end = "{\"keys\":1,\"splinter\":\"end\"}";
+    assert_eq!(lines, format!("{head}\n{row}\n{end}\n"));
     let document: serde_json::Value =
         serde_json::from_str(&rig.good(&["--json", "export"])).unwrap();
     assert_eq!(document["keys"][0]["key"], "test_two");
@@ -247,7 +248,7 @@ fn under_a_prefix_only_the_keys_under_it_are_exported_and_imported() {
         writer.set(key, key.as_bytes()).unwrap();
     }
     let exported = rig.good(&["-p", "a::", "export", "--format", "ndjson"]);
-    assert_eq!(exported.lines().count(), 3);
+    assert_eq!(exported.lines().count(), 4);
     let all = rig.good(&["export", "--format", "ndjson"]);
     for key in ["a::x", "a::y", "b::x"] {
         writer.unset(key).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::command::{self, Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
-use crate::output::json_bytes;
+use crate::output::json_mask;
 use crate::session::{Session, patiently};
 use serde_json::json;
 
@@ -40,7 +40,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 true => store.unregister_labels(mask, group)?,
                 false => store.register_labels(mask, group)?,
             }
-            session.answer(&json!({ "labels": mask, "group": group, "bound": !is_removed }))
+            session
+                .answer(&json!({ "labels": json_mask(mask), "group": group, "bound": !is_removed }))
         }
         ([key, group], None) => {
             let (key, group) = (session.key(key), command::group("GROUP", group)?);
@@ -50,8 +51,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 false => writer.register(&key, group),
             });
             bound.map_err(|error| Failure::key(&key, error))?;
-            let key = json_bytes(&key);
-            session.answer(&json!({ "key": key, "group": group, "bound": !is_removed }))
+            session.answer_of(&writer, &key, json!({ "group": group, "bound": !is_removed }))
         }
         _ => Err(Failure::usage(format!("give a GROUP, and a KEY or --label; {}", call.usage()))),
     }

@@ -84,7 +84,7 @@ fn watch_key(
     while until_changed(session, store, key, epoch, None).map_err(removed)?.is_some() {
         let value = read(store, key).map_err(removed)?;
         epoch = value.epoch;
-        write_change(session, None, &value)?;
+        write_change(session, key, false, &value)?;
         if is_once {
             break;
         }
@@ -105,7 +105,8 @@ fn watch_many(session: &mut Session, mut watcher: Watcher, is_once: bool) -> Res
             Ok(None) => {}
             Ok(Some(change)) => is_told = tell(session, &store, &mut held, &change)?,
             Err(lagged) => {
-                eprintln!("watch: {} changes came too fast; all keys follow", lagged.missed);
+                let missed = lagged.missed;
+                session.warn(&format!("watch: {missed} changes came too fast; all keys follow"));
                 let mut all = Vec::new();
                 watcher.resync(|change| all.push(change));
                 for change in &all {
@@ -140,32 +141,29 @@ fn tell(
         return Ok(gone.is_some());
     };
     match read(store, key.as_ref()) {
-        Ok(value) => write_change(session, Some(key.as_ref()), &value).map(|()| true),
+        Ok(value) => write_change(session, key.as_ref(), true, &value).map(|()| true),
         // It was removed since; of that there is word to come.
         Err(Error::NotFound) => Ok(gone.is_some()),
         Err(error) => Err(Failure::key(key.as_ref(), error)),
     }
 }
 
-fn write_change(session: &mut Session, key: Option<&[u8]>, value: &Reading) -> Result<(), Failure> {
-    let out = &mut session.out;
-    match (session.format, key) {
-        (Format::Json, Some(key)) => {
-            let change = json!({ "key": json_bytes(key), "value": value.json() });
-            write_json(out, &change)?;
-        }
-        (Format::Default, Some(key)) => {
-            out.write_all(&listed(key))?;
-            out.write_all(b" ")?;
-            value.write(out, Format::Default)?;
-        }
-        (Format::Raw, _) => {
-            value.write(out, Format::Raw)?;
-            out.write_all(b"\n")?;
-        }
-        (format, None) => value.write(out, format)?,
+/// Writes what a key holds now, with its name if it may be one of several.
+fn write_change(
+    session: &mut Session,
+    key: &[u8],
+    is_named: bool,
+    value: &Reading,
+) -> Result<(), Failure> {
+    if session.format == Format::Default && is_named {
+        session.out.write_all(&listed(key))?;
+        session.out.write_all(b" ")?;
     }
-    Ok(out.flush()?)
+    value.answer(session, key)?;
+    if session.format == Format::Raw {
+        session.out.write_all(b"\n")?;
+    }
+    Ok(session.out.flush()?)
 }
 
 fn write_removal(session: &mut Session, key: &[u8]) -> Result<(), Failure> {
