@@ -36,6 +36,9 @@ before that are set.",
     run,
 };
 
+/// What to do about text that is no export.
+const HOW: &str = "; import reads what export writes as json or ndjson";
+
 /// How far an import has come.
 #[derive(Clone, Copy, Default)]
 struct Counts {
@@ -91,9 +94,7 @@ fn import(
     for (number, value) in (1_u64..).zip(Deserializer::from_reader(from).into_iter::<Value>()) {
         let value = value.map_err(|error| match error.io_error_kind() {
             Some(_) => not_read(name, &error.into()),
-            None => Failure::new(format!(
-                "{name} is no export: {error}; import reads what export writes as json or ndjson"
-            )),
+            None => Failure::new(format!("{name} is no export: {error}{HOW}")),
         })?;
         is_empty = false;
         let mut take = |value: &Value| one(session, &mut writer, value, call, counts);
@@ -156,6 +157,8 @@ fn one(
     let entry = Entry::parse(value).map_err(|why| {
         let how = if value.get("epoch").is_some() && value.get("value").is_none() {
             "; export --values, or --format ndjson, writes values"
+        } else if !value.is_object() {
+            HOW
         } else {
             ""
         };
