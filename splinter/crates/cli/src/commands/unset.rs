@@ -43,8 +43,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let mut removed = Vec::new();
     let mut failure = None;
     for key in &keys {
-        match patiently(|| writer.unset(key)) {
-            Ok(len) => removed.push((key, len)),
+        match patiently(|| writer.unset_versioned(key)) {
+            Ok((len, version)) => removed.push((key, len, version.epoch)),
             // Somebody else removed it since it was listed.
             Err(Error::NotFound) if pattern.is_some() => {}
             Err(error) => {
@@ -63,7 +63,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             writeln!(session.out, "unset: removed {} key{plural}", removed.len())?;
         }
         Format::Json => {
-            let row = |(key, len): &(&Vec<u8>, usize)| json!({ "key": json_bytes(key), "deleted_length": len });
+            let row = |(key, len, epoch): &(&Vec<u8>, usize, u64)| json!({ "key": json_bytes(key), "deleted_length": len, "epoch": epoch });
             write_json(&mut session.out, &Value::Array(removed.iter().map(row).collect()))?;
         }
         Format::Default | Format::Raw => {}
