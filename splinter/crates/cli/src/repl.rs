@@ -115,7 +115,7 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
     writeln!(session.out, "{} version {BUILD}", invocation.name)?;
     writeln!(session.out, "To quit, press ctrl-c or ctrl-d.")?;
     session.out.flush()?;
-    tell(session.connect())?;
+    tell(session.connect().map_err(|failure| failure.told_in(session.format)))?;
     tell(startup(session, invocation))?;
     loop {
         if let Some(guide) = editor.helper_mut() {

@@ -128,10 +128,12 @@ pub fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<u64, Error> 
 /// them, as the output of a program has a newline; or eight bytes that are no text, as they lie in memory.
 ///
 /// # Errors
-/// [`Error::WrongType`] for anything else.
+/// [`Error::WrongType`] for anything else; [`Error::Again`] when what the key is could not be seen.
 pub fn number_meant(store: &Store, key: &[u8], value: &[u8]) -> Result<Option<u64>, Error> {
-    if !store.snapshot(key).is_ok_and(|slot| slot.kind == Type::BigUint) {
-        return Ok(None);
+    match store.snapshot(key) {
+        Ok(slot) if slot.kind == Type::BigUint => {}
+        Ok(_) | Err(Error::NotFound) => return Ok(None),
+        Err(error) => return Err(error),
     }
     let digits = value.trim_ascii();
     let digits = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'));

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, Told, file, run};
+use common::{Bench, Told, file, finish, run, wait_until_asleep};
 use serde_json::{Value, json};
 
 /// The error line as JSON, and that there is nothing else.
@@ -70,6 +70,29 @@ fn memory_that_cannot_be_had_is_told_in_json_too() {
         error(&told).as_str().unwrap().starts_with("the store's memory cannot be had: "),
         "{told:?}"
     );
+}
+
+#[test]
+fn what_changes_under_a_watch_is_told_with_its_epoch() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    bench.good(&store, &["set", "k", "v"]);
+    let mut epoch = 2;
+    for (words, told) in [
+        (&["set", "k", "w"][..], json!({ "key": "k", "value": "w" })),
+        (&["unset", "k"], json!({ "key": "k", "removed": true })),
+    ] {
+        let mut watch = bench.command("splinterctl");
+        watch.args(["-u", &store, "watch", "--all", "--oneshot", "--json"]);
+        let watch = watch.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        wait_until_asleep(watch.id());
+        bench.good(&store, words);
+        let mut line: Value = serde_json::from_slice(&finish(watch).stdout).unwrap();
+        let now = line.as_object_mut().unwrap().remove("epoch").unwrap().as_u64().unwrap();
+        assert!(now > epoch, "{now}");
+        epoch = now;
+        assert_eq!(line, told);
+    }
 }
 
 #[test]

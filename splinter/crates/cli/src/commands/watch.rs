@@ -135,7 +135,7 @@ fn tell(
     };
     let gone = before.filter(|gone| gone.as_ref().starts_with(&session.prefix));
     if let Some(gone) = gone {
-        write_removal(session, gone.as_ref())?;
+        write_removal(session, gone.as_ref(), change.epoch)?;
     }
     let Some(key) = change.key.filter(|key| key.as_ref().starts_with(&session.prefix)) else {
         return Ok(gone.is_some());
@@ -166,7 +166,7 @@ fn write_change(
     Ok(session.out.flush()?)
 }
 
-fn write_removal(session: &mut Session, key: &[u8]) -> Result<(), Failure> {
+fn write_removal(session: &mut Session, key: &[u8], epoch: u64) -> Result<(), Failure> {
     let out = &mut session.out;
     match session.format {
         Format::Default => {
@@ -174,7 +174,8 @@ fn write_removal(session: &mut Session, key: &[u8]) -> Result<(), Failure> {
             out.write_all(b" was removed\n")?;
         }
         Format::Json => {
-            write_json(out, &json!({ "key": json_bytes(key), "removed": true }))?;
+            let told = json!({ "key": json_bytes(key), "epoch": epoch, "removed": true });
+            write_json(out, &told)?;
         }
         Format::Raw => {}
     }
