@@ -85,12 +85,12 @@ impl Failure {
         self
     }
 
-    /// Makes the line that tells of it: after who says it, or in JSON.
-    pub fn line(&self, who: Option<&str>) -> String {
+    /// Makes the line that reports it: after the name of the program, or in JSON.
+    pub fn line(&self, program: Option<&str>) -> String {
         let message = cut(self.message.clone());
-        match (self.json, who) {
+        match (self.json, program) {
             (true, _) => json_text(&json!({ "error": message, "exit_code": self.exit })),
-            (false, Some(who)) => format!("{who}: {message}"),
+            (false, Some(program)) => format!("{program}: {message}"),
             (false, None) => message,
         }
     }

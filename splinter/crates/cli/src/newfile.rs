@@ -55,7 +55,7 @@ impl NewFile {
         Ok(Self { file: BufWriter::new(file), target, temporary, replaces })
     }
 
-    /// Returns the file, for who writes at places of its own.
+    /// Returns the file, for a caller that writes at offsets of its own.
     pub fn file(&self) -> &File {
         self.file.get_ref()
     }

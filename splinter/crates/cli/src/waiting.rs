@@ -41,8 +41,8 @@ pub fn until_changed(
     }
 }
 
-/// Says until when to sleep: to the deadline, but at a prompt no longer than it takes to answer Ctrl-C. Who sleeps
-/// keeps no lane.
+/// Says until when to sleep: to the deadline, but at a prompt no longer than it takes to answer Ctrl-C. A command
+/// that waits keeps no lane.
 pub fn next_look(session: &Session, deadline: Option<Instant>) -> Option<Instant> {
     session.release_writer();
     let look = session.is_interactive.then(|| Instant::now() + LOOK);

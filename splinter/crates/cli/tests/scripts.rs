@@ -125,7 +125,7 @@ fn what_is_wrong_with_megabytes_of_a_line_is_a_short_line() {
         let told = run(command.args(["-u", &store]), line.as_bytes());
         told.failed(code, &format!("splinter_cli: line 1: {why}"));
     }
-    // Whoever says it, and however: the ends stay, which say what was wrong and what to do.
+    // Every message keeps both ends, which say what was wrong and what to do.
     let kind = format!("{{\"key\":\"k\",\"value\":\"v\",\"type\":\"{long}\"}}");
     for (line, begin, end) in [
         (format!("list {long}("), "list: ", "unclosed group"),

@@ -80,7 +80,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (_, Some(_), true) => return Err(Failure::usage("give --copy or --no-copy, not both")),
         _ => {}
     }
-    // Who repairs needs all lanes.
+    // A repair needs all lanes.
     session.release_writer();
     let opened = call.get(0).map(|name| session.open_apart(name)).transpose()?;
     let store = match &opened {
