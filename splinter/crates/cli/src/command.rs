@@ -314,6 +314,10 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 
 /// Returns the name that was probably meant.
 pub fn closest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // No name is that long, and comparing would take its time.
+    if word.len() > 64 {
+        return None;
+    }
     let distance = |name| strsim::damerau_levenshtein(&word.to_lowercase(), name);
     // A third of the letters may be wrong; a name that only goes on is meant, too.
     let close = names.filter_map(|name| match distance(name) {
@@ -332,7 +336,9 @@ pub fn execute(session: &mut Session, words: &[Word]) -> Result<(), Failure> {
     let Some((name, rest)) = words.split_first() else {
         return Ok(());
     };
-    let command = find(name).ok_or_else(|| unknown(name))?;
+    let usual = session.format;
+    let command = find(name).ok_or_else(|| unknown(name).told_in(usual))?;
+    let mut format = format_among(rest).unwrap_or(usual);
     if command.name != "use" {
         session.tell_if_lost();
     }
@@ -340,14 +346,25 @@ pub fn execute(session: &mut Session, words: &[Word]) -> Result<(), Failure> {
         if call.has("--help") {
             return Ok(crate::commands::help::write_one(&mut session.out, command)?);
         }
-        let usual = session.format;
-        session.format = call.format().unwrap_or(usual);
+        format = call.format().unwrap_or(usual);
+        session.format = format;
         let done = (command.run)(session, &mut call);
         session.format = usual;
         done
     });
     let flushed = session.out.flush().map_err(Failure::from);
-    done.and(flushed).map_err(|failure| failure.said_by(command.name))
+    done.and(flushed).map_err(|failure| failure.said_by(command.name).told_in(format))
+}
+
+/// Returns the format that words ask for which may be no call: the last that is named before `--`.
+pub(crate) fn format_among<W: AsRef<[u8]>>(words: &[W]) -> Option<Format> {
+    let words = words.iter().map(AsRef::as_ref).take_while(|word| *word != b"--");
+    let formats = words.filter_map(|word| match word {
+        b"--json" => Some(Format::Json),
+        b"--raw" => Some(Format::Raw),
+        _ => None,
+    });
+    formats.last()
 }
 
 /// Says that there is no command of a name.

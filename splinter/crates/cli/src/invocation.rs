@@ -242,7 +242,8 @@ pub fn write_help(name: &str, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nsizes and times: {}", UNITS.replace(". ", ".\n"))?;
     writeln!(
         out,
-        "\nexit codes: 0 done; 1 the store could not (no key, busy, no store); 2 called wrongly"
+        "\nexit codes: 0 done; 1 the store could not (no key, busy, no store); 2 called wrongly;\n\
+         of fsck also 3 damaged, 4 mended without some keys"
     )
 }
 

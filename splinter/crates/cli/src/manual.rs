@@ -6,9 +6,11 @@ use crate::command::{COMMON, Command, Opt};
 use crate::commands::ALIASES;
 use crate::failure::Failure;
 use crate::invocation::{ENVIRONMENT, OPTIONS, UNITS};
+use crate::newfile::NewFile;
 use crate::output::shown;
 use std::fmt::Write;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -26,7 +28,9 @@ pub fn write_pages(folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     for (name, page) in pages() {
         let path = folder.join(name);
-        fs::write(&path, page).map_err(|error| failed(&path, error))?;
+        let mut file = NewFile::create(&path, 0o666, true)?;
+        file.write_all(page.as_bytes()).map_err(|error| file.failed(&error))?;
+        file.finish()?;
     }
     Ok(())
 }
@@ -97,7 +101,8 @@ fn program() -> String {
 const EXIT: &str = ".SH EXIT STATUS\n\
     .TP\n.B 0\ndone\n\
     .TP\n.B 1\nthe store could not: no such key, a busy key, no store\n\
-    .TP\n.B 2\ncalled wrongly\n";
+    .TP\n.B 2\ncalled wrongly\n\
+    .TP\n.B 3, 4\nof fsck: the store is damaged; it was mended, and keys were given up\n";
 
 /// The page of a command.
 fn one(command: &Command) -> String {

@@ -55,8 +55,9 @@ pub fn until_changed(
 }
 
 /// Says until when to sleep: to the deadline, but no longer than a store may be gone unnoticed, and at a prompt no longer
-/// than it takes to answer Ctrl-C.
+/// than it takes to answer Ctrl-C. A command that waits keeps no lane.
 pub fn next_look(session: &Session, deadline: Option<Instant>) -> Instant {
+    session.release_writer();
     let look = Instant::now() + if session.is_interactive { LOOK } else { presence::LOOK };
     deadline.map_or(look, |deadline| deadline.min(look))
 }

@@ -265,7 +265,7 @@ fn run_program(program: &[u8], words: &[&[u8]]) -> Result<(), Failure> {
     let exit = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     match exit {
         0 => Ok(()),
-        exit => Err(Failure { exit: exit as u8, message: String::new() }),
+        exit => Err(Failure::ending(exit as u8, "")),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::command::{self, Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::labels;
-use crate::output::{Format, json_bytes};
+use crate::output::{Format, json_mask};
 use crate::session::{Session, patiently};
 use serde_json::json;
 
@@ -64,7 +64,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 let not = if is_removed { " no longer" } else { "" };
                 writeln!(session.out, "labels {mask:#x} are{not} bound to group {group}")?;
             }
-            session.answer(&json!({ "labels": mask, "group": group, "bound": !is_removed }))
+            session
+                .answer(&json!({ "labels": json_mask(mask), "group": group, "bound": !is_removed }))
         }
         (word, None) => {
             let key = session.key(word.unwrap_or_default());
@@ -74,8 +75,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 false => writer.register(&key, group),
             });
             bound.map_err(|error| Failure::key(&key, error))?;
-            let key = json_bytes(&key);
-            session.answer(&json!({ "key": key, "group": group, "bound": !is_removed }))
+            session.answer_of(&writer, &key, json!({ "group": group, "bound": !is_removed }))
         }
     }
 }

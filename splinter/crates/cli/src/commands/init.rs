@@ -2,7 +2,7 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, number, text};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown, write_json};
+use crate::output::{Format, json_bytes, listed, shown, write_json};
 use crate::room;
 use crate::session::Session;
 use serde_json::json;
@@ -118,13 +118,13 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         error => error.into(),
     })?;
     for note in store.notes().iter().chain(room::warning(&store).as_ref()) {
-        eprintln!("init: {note}");
+        session.warn(&format!("init: {note}"));
     }
     let Geometry { slots, max_value_len, vector_dim, lanes } = config.geometry;
     match session.format {
         Format::Default => {
             session.out.write_all(b"Creating '")?;
-            session.out.write_all(name)?;
+            session.out.write_all(&listed(name))?;
             if config.geometry == Geometry::default() {
                 session.out.write_all(b"' with default geometry.\n")?;
             } else {

@@ -4,7 +4,7 @@ use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::interchange::bits;
 use crate::labels;
-use crate::output::{Format, json_bytes, write_json};
+use crate::output::{Format, json_bytes, json_mask, write_json};
 use crate::session::{Session, patiently};
 use serde_json::json;
 
@@ -48,7 +48,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             Format::Json => {
                 let numbers: Vec<u8> = bits(slot.labels).collect();
                 let labels = json!({
-                    "key": json_bytes(&key), "labels": slot.labels, "numbers": numbers,
+                    "key": json_bytes(&key), "epoch": slot.epoch,
+                    "labels": json_mask(slot.labels), "numbers": numbers,
                 });
                 write_json(&mut session.out, &labels)?;
             }
@@ -62,5 +63,5 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     });
     done.map_err(|error| Failure::key(&key, error))?;
     let what = if call.has("--remove") { "removed" } else { "added" };
-    session.answer(&json!({ "key": json_bytes(&key), what: mask }))
+    session.answer_of(&writer, &key, json!({ what: json_mask(mask) }))
 }

@@ -2,9 +2,11 @@
 
 use super::list::regex;
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
+use crate::copying::path_of;
 use crate::envelope::{Envelope, Type, now_ms};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown};
+use crate::newfile::is_same;
+use crate::output::{Format, json_bytes, json_text, listed, shown, write_json, write_on_screen};
 use crate::presence::Lookout;
 use crate::session::Session;
 use crate::standard;
@@ -19,6 +21,7 @@ use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -63,7 +66,14 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         Format::Json => Form::Json,
         format => Form::Line(format),
     };
-    let (out, writing) = open(call.arguments[0])?;
+    let file = call.arguments[0];
+    if file != b"-" && is_same(Path::new(OsStr::from_bytes(file)), &path_of(store.location())) {
+        return Err(Failure::new(format!(
+            "{} is the store itself; give another FILE",
+            shown(file)
+        )));
+    }
+    let (out, writing) = open(file)?;
     let from = String::from_utf8_lossy(session.store_name().unwrap_or_default()).into_owned();
     let (logged, seq) = (HashMap::new(), 0);
     let mut log = Log {
@@ -77,6 +87,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         logged,
         seq,
         left,
+        on_screen: file == b"-" && session.on_screen,
     };
     if call.has("--once") {
         let keys: Vec<Key> = log.store.keys().collect();
@@ -138,12 +149,14 @@ struct Log {
     seq: u64,
     /// How many lines are still to be written.
     left: u64,
+    /// Whether it is written to a terminal, which would obey control characters.
+    on_screen: bool,
 }
 
 /// Opens what is written to, and says what that is.
 fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
     if path == b"-" {
-        return Ok((standard::output(), String::new()));
+        return Ok((Box::new(standard::output().0), String::new()));
     }
     let writing = format!("write {}", shown(path));
     let file = OpenOptions::new().append(true).create(true).open(OsStr::from_bytes(path));
@@ -222,8 +235,15 @@ impl Log {
         let out = &mut self.out;
         match self.form {
             Form::Line(format) => {
-                out.write_all(key)?;
+                match self.on_screen && format == Format::Default {
+                    true => out.write_all(&listed(key))?,
+                    false => out.write_all(key)?,
+                }
                 match value {
+                    Some(value) if self.on_screen && format == Format::Default => {
+                        out.write_all(b" ")?;
+                        write_on_screen(out, &value.bytes)
+                    }
                     Some(value) => {
                         out.write_all(b" ")?;
                         value.write(out, format)?;
@@ -234,13 +254,13 @@ impl Log {
             }
             Form::Json => {
                 told["ts"] = json!(now_ms());
-                writeln!(out, "{told}")
+                write_json(out, &told)
             }
             Form::Envelope => {
                 let mut envelope = Envelope::new(&*self.from, Type::Event, told);
                 envelope.seq = Some(self.seq);
                 self.seq += 1;
-                writeln!(out, "{envelope}")
+                writeln!(out, "{}", json_text(&envelope))
             }
         }
     }

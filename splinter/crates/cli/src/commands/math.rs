@@ -3,7 +3,7 @@
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
 use crate::labels;
-use crate::output::{Format, json_bytes, shown, write_json};
+use crate::output::{Format, shown};
 use crate::session::{Session, patiently};
 use serde_json::json;
 use splinter::{Error, IntegerOp};
@@ -43,14 +43,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
         error => Failure::key(&key, error),
     })?;
-    match session.format {
-        Format::Default | Format::Raw => writeln!(session.out, "{now}")?,
-        Format::Json => {
-            let changed = json!({ "key": json_bytes(&key), "number": now });
-            write_json(&mut session.out, &changed)?;
-        }
+    if session.format != Format::Json {
+        writeln!(session.out, "{now}")?;
     }
-    Ok(())
+    session.answer_of(&writer, &key, json!({ "number": now }))
 }
 
 fn operation(name: &[u8], operand: Option<u64>) -> Result<IntegerOp, Failure> {

@@ -4,7 +4,7 @@ use crate::command::{Arg, Call, Command, Count, Kind, number};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, listed, shown, write_json};
 use crate::session::{Session, patiently};
-use crate::value::{NUMBER_LEN, Reading, digits_meant};
+use crate::value::{NUMBER_LEN, Reading, number_meant};
 use serde_json::json;
 use splinter::{Error, MAX_ORDERS, Store};
 use std::borrow::Cow;
@@ -60,17 +60,26 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             let mut writer = session.writer()?;
             let set = patiently(|| {
                 let values = (0..).zip(values).map(|(order, value)| {
-                    match digits_meant(&writer, &name(&base, order), value) {
-                        Some(number) => Cow::Owned(number.to_le_bytes().to_vec()),
-                        None => Cow::Borrowed(*value),
+                    match number_meant(&writer, &name(&base, order), value)? {
+                        Some(number) => Ok(Cow::Owned(number.to_le_bytes().to_vec())),
+                        None => Ok(Cow::Borrowed(*value)),
                     }
                 });
-                let values: Vec<Cow<'_, [u8]>> = values.collect();
+                let values: Vec<Cow<'_, [u8]>> = values.collect::<Result<_, Error>>()?;
                 let values: Vec<&[u8]> = values.iter().map(AsRef::as_ref).collect();
                 writer.set_tandem(&base, &values)
             });
-            set.map_err(|error| failed(&base, error))?;
-            session.answer(&json!({ "base": json_bytes(&base), "orders": values.len() }))
+            set.map_err(|error| match error {
+                Error::WrongType => {
+                    let base = shown(&base);
+                    let why = "of its orders that are a BIGUINT one is set to what is no number";
+                    Failure::new(format!("{base}: {why}; type gives an order another type"))
+                }
+                error => failed(&base, error),
+            })?;
+            let epoch = writer.epoch(&base).ok();
+            let (base, orders) = (json_bytes(&base), values.len());
+            session.answer(&json!({ "base": base, "epoch": epoch, "orders": orders }))
         }
         (_, [_, extra, ..]) => {
             Err(Failure::usage(format!("{} is one word too many; {}", shown(extra), usage())))
@@ -113,7 +122,9 @@ fn asked(count: &[&[u8]]) -> Result<Option<usize>, Failure> {
 
 fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), Failure> {
     let store = session.store()?;
-    let read = || read(store, base, asked.map_or_else(|| present(store, base), Ok)?);
+    // In JSON the epochs are told as well.
+    let is_exact = session.format == Format::Json;
+    let read = || read(store, base, asked.map_or_else(|| present(store, base), Ok)?, is_exact);
     // Without a count, orders may be removed between being counted and being read.
     let values = patiently(|| match read() {
         Err(Error::NotFound) if asked.is_none() && store.contains(base)? => Err(Error::Again),
@@ -128,10 +139,13 @@ fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), F
     let out = &mut session.out;
     match session.format {
         Format::Default => {
-            values.iter().try_for_each(|value| value.write(out, Format::Default))?;
+            for (order, value) in values.iter().enumerate() {
+                value.answer(session, &name(base, order))?;
+            }
         }
         Format::Json => {
-            write_json(out, &values.iter().map(Reading::json).collect())?;
+            let told = |(order, value): (usize, &Reading)| value.told_of(&name(base, order));
+            write_json(out, &values.iter().enumerate().map(told).collect())?;
         }
         Format::Raw => {
             for value in values {
@@ -144,8 +158,9 @@ fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), F
 }
 
 /// Reads the first `count` orders, all of one generation. Which of them are numbers is not told with their bytes: it is
-/// looked up, and holds if those that may be numbers have not changed from before the reading until after it.
-fn read(store: &Store, base: &[u8], count: usize) -> Result<Vec<Reading>, Error> {
+/// looked up, and holds if those that may be numbers have not changed from before the reading until after it. So do the
+/// epochs, which are those of the values only if that `is_exact`.
+fn read(store: &Store, base: &[u8], count: usize, is_exact: bool) -> Result<Vec<Reading>, Error> {
     let look = |order| store.snapshot(name(base, order)).ok().map(|slot| (slot.epoch, slot.kind));
     let before: Vec<_> = (0..count).map(look).collect();
     let mut values = vec![Vec::new(); count];
@@ -153,7 +168,7 @@ fn read(store: &Store, base: &[u8], count: usize) -> Result<Vec<Reading>, Error>
     let mut readings = Vec::with_capacity(count);
     for (order, (value, seen)) in values.into_iter().zip(before).enumerate() {
         let may_be_number = value.len() == NUMBER_LEN;
-        if may_be_number && (seen.is_none() || look(order) != seen) {
+        if (may_be_number || is_exact) && (seen.is_none() || look(order) != seen) {
             return Err(Error::Again);
         }
         let (epoch, kind) = seen.unwrap_or_default();

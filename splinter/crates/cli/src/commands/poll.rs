@@ -63,5 +63,5 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         Error::NotFound => removed(),
         error => Failure::key(&key, error),
     })?;
-    Ok(value.write(&mut session.out, session.format)?)
+    Ok(value.answer(session, &key)?)
 }

@@ -4,7 +4,7 @@ use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
 use crate::envelope::{Envelope, now_ms};
 use crate::failure::Failure;
 use crate::interchange::bytes;
-use crate::output::{Format, counted, shown};
+use crate::output::{Format, counted, json_text, shown};
 use crate::presence::Lookout;
 use crate::session::Session;
 use crate::time::deadline;
@@ -93,11 +93,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         has_come = true;
         match &mut sieve {
             None => {
-                write(session, &message)?;
+                write(session, &key, &message)?;
                 received += 1;
             }
             Some(sieve) => {
-                let Some(envelope) = sieve.pass(&store, &message) else { continue };
+                let Some(envelope) = sieve.pass(session, &store, &message) else { continue };
                 write_envelope(session, &envelope)?;
                 received += 1;
                 if envelope.eof {
@@ -145,7 +145,7 @@ fn next(
                 let missed = before.map_or(0, |before| between(before, message.epoch));
                 if missed > 0 {
                     let missed = counted(missed, "message");
-                    eprintln!("recv: {missed} came too fast and were missed");
+                    session.warn(&format!("recv: {missed} came too fast and were missed"));
                 }
                 return Ok(Some(message));
             }
@@ -207,11 +207,11 @@ struct Sieve<'a> {
 
 impl Sieve<'_> {
     /// Lets an envelope through that is for us, good still, and not the one before; tells of the rest what is wrong.
-    fn pass(&mut self, store: &Store, message: &Reading) -> Option<Envelope> {
+    fn pass(&mut self, session: &Session, store: &Store, message: &Reading) -> Option<Envelope> {
         let envelope = match Envelope::parse(&message.bytes) {
             Ok(envelope) => envelope,
             Err(malformed) => {
-                eprintln!("recv: {malformed}");
+                session.warn(&format!("recv: {malformed}"));
                 // Who may only read cannot count it.
                 let _ = store.report_parse_failure();
                 return None;
@@ -229,7 +229,8 @@ impl Sieve<'_> {
             };
             if missed > 0 {
                 let missed = counted(missed, "message");
-                eprintln!("recv: {missed} of {} came too fast", shown(envelope.from.as_bytes()));
+                let from = shown(envelope.from.as_bytes());
+                session.warn(&format!("recv: {missed} of {from} came too fast"));
             }
         }
         let is_mine = self.name.is_none_or(|name| envelope.is_for(name));
@@ -237,8 +238,8 @@ impl Sieve<'_> {
     }
 }
 
-fn write(session: &mut Session, message: &Reading) -> Result<(), Failure> {
-    message.write(&mut session.out, session.format)?;
+fn write(session: &mut Session, key: &[u8], message: &Reading) -> Result<(), Failure> {
+    message.answer(session, key)?;
     if session.format == Format::Raw {
         session.out.write_all(b"\n")?;
     }
@@ -247,7 +248,9 @@ fn write(session: &mut Session, message: &Reading) -> Result<(), Failure> {
 
 fn write_envelope(session: &mut Session, envelope: &Envelope) -> Result<(), Failure> {
     match (session.format, &envelope.payload) {
-        (Format::Default | Format::Json, _) => writeln!(session.out, "{envelope}")?,
+        (Format::Default | Format::Json, _) => {
+            writeln!(session.out, "{}", json_text(envelope))?;
+        }
         (Format::Raw, Value::Null) => writeln!(session.out)?,
         (Format::Raw, payload) => {
             let held =

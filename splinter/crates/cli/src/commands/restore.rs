@@ -2,7 +2,7 @@
 
 use super::save::{FORCE, tell};
 use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::copying::copy_to;
+use crate::copying::{copy_to, path_of};
 use crate::failure::Failure;
 use crate::output::shown;
 use crate::room;
@@ -32,10 +32,7 @@ old one, and has to open the new one.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let from = Location::file(Path::new(OsStr::from_bytes(call.arguments[0])));
     let name = call.arguments[1];
-    let path = match session.location(name)? {
-        Location::File(path) => path,
-        shared => shared.to_string().into(),
-    };
+    let path = path_of(&session.location(name)?);
     let from = Store::open_read_only(&from).map_err(|error| match error {
         StoreError::Missing(_) => {
             let file = shown(call.arguments[0]);
@@ -48,7 +45,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     if let Ok(Ok(restored)) = restored
         && let Some(warning) = room::warning(&restored)
     {
-        eprintln!("restore: {warning}");
+        session.warn(&format!("restore: {warning}"));
     }
     tell(session, "restored", copied, "as", name)
 }

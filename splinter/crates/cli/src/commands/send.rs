@@ -1,5 +1,6 @@
 //! `send`: puts a message on the bus, which is a key; in an envelope, if asked.
 
+use crate::bom;
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
 use crate::envelope::{Envelope, Type};
 use crate::failure::Failure;
@@ -7,7 +8,7 @@ use crate::output::{json_bytes, shown};
 use crate::presence::Lookout;
 use crate::session::{Session, patiently};
 use crate::standard;
-use crate::value::{FILE, given, refused};
+use crate::value::{self, FILE, given, refused};
 use serde_json::{Value, json};
 use splinter::Writer;
 use std::io::BufRead;
@@ -106,9 +107,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             None => value,
             Some(wrapper) => wrapper.wrap(&value, wrapper.seq, wrapper.eof)?,
         };
-        put(session, &mut writer, &key, &message)?;
-        let len = message.len();
-        return session.answer(&json!({ "key": json_bytes(&key), "value_length": len }));
+        let epoch = put(session, &mut writer, &key, &message)?;
+        let (key, len) = (json_bytes(&key), message.len());
+        return session.answer(&json!({ "key": key, "epoch": epoch, "value_length": len }));
     }
     if call.get(1).is_some() || call.has(FILE.long) {
         return Err(Failure::usage("--lines takes standard input, and no VALUE or --file"));
@@ -118,7 +119,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
     let pace = call.span("--pace")?.unwrap_or_default();
     let messages = send_lines(session, &mut writer, &key, wrapper.as_ref(), pace)?;
-    session.answer(&json!({ "key": json_bytes(&key), "messages": messages }))
+    session.answer_of(&writer, &key, json!({ "messages": messages }))
 }
 
 /// Sends each line of standard input. Returns how many messages that were.
@@ -153,9 +154,10 @@ fn send_lines(
     Ok(messages)
 }
 
-fn put(session: &Session, writer: &mut Writer, key: &[u8], message: &[u8]) -> Result<(), Failure> {
-    let set = patiently(|| writer.set(key, message));
-    set.map_err(|error| refused(session, key, message.len(), error))
+/// Sets the key to a message. Returns its epoch then.
+fn put(session: &Session, writer: &mut Writer, key: &[u8], message: &[u8]) -> Result<u64, Failure> {
+    let set = patiently(|| value::set(writer, key, message));
+    set.map_err(|error| refused(session, key, message, error))
 }
 
 /// What the envelopes of one call have in common.
@@ -216,9 +218,11 @@ impl Wrapper {
     /// Wraps a message.
     fn wrap(&self, message: &[u8], seq: Option<u64>, eof: bool) -> Result<Vec<u8>, Failure> {
         let payload = if self.parse {
-            serde_json::from_slice(message).map_err(|error| {
-                Failure::usage(format!("--parse: {} is no JSON: {error}", shown(message)))
-            })?
+            let wrong = |why: &str| {
+                Failure::usage(format!("--parse: {} is no JSON: {why}", shown(message)))
+            };
+            let text = bom::without(message).map_err(wrong)?;
+            serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?
         } else {
             json_bytes(message)
         };

@@ -3,7 +3,7 @@
 use super::{list, orders};
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, write_json};
+use crate::output::{Format, counted, json_bytes, write_json};
 use crate::session::{Session, patiently};
 use serde_json::{Value, json};
 use splinter::Error;
@@ -53,15 +53,26 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (names, None) => names.iter().map(|name| session.key(name)).collect(),
     };
     let mut writer = session.writer()?;
-    let mut removed = Vec::new();
+    let (mut removed, mut rows) = (0, Vec::new());
     let mut failure = None;
     for key in &keys {
         let done = patiently(|| match is_tandem {
-            true => orders::present(&writer, key).and_then(|count| writer.unset_tandem(key, count)),
-            false => writer.unset(key),
+            true => {
+                let count = orders::present(&writer, key)?;
+                writer.unset_tandem(key, count).map(|orders| json!({ "orders": orders }))
+            }
+            false => writer
+                .unset_versioned(key)
+                .map(|(len, version)| json!({ "deleted_length": len, "epoch": version.epoch })),
         });
         match done {
-            Ok(len) => removed.push((key, len)),
+            Ok(mut row) => {
+                removed += 1;
+                if session.format == Format::Json {
+                    row["key"] = json_bytes(key);
+                    rows.push(row);
+                }
+            }
             // Somebody else removed it since it was listed.
             Err(Error::NotFound) if pattern.is_some() => {}
             Err(error) => {
@@ -76,13 +87,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
     match session.format {
         Format::Default if pattern.is_some() => {
-            let plural = if removed.len() == 1 { "" } else { "s" };
-            writeln!(session.out, "unset: removed {} key{plural}", removed.len())?;
+            writeln!(session.out, "unset: removed {}", counted(removed, "key"))?;
         }
         Format::Json => {
-            let what = if is_tandem { "orders" } else { "deleted_length" };
-            let row = |(key, len): &(&Vec<u8>, usize)| json!({ "key": json_bytes(key), what: len });
-            write_json(&mut session.out, &Value::Array(removed.iter().map(row).collect()))?;
+            write_json(&mut session.out, &Value::Array(rows))?;
         }
         Format::Default | Format::Raw => {}
     }

@@ -144,7 +144,7 @@ fn watch_key(
         }
         let value = read(store, key).map_err(removed)?;
         epoch = value.epoch;
-        write_change(session, None, &value)?;
+        write_change(session, key, false, &value)?;
         if until.is_last() {
             return Ok(());
         }
@@ -172,7 +172,8 @@ fn watch_many(
         match watcher.wait(Some(next_look(session, until.deadline))) {
             Ok(change) => changes.extend(change),
             Err(lagged) => {
-                eprintln!("watch: {} changes came too fast; all keys follow", lagged.missed);
+                let missed = lagged.missed;
+                session.warn(&format!("watch: {missed} changes came too fast; all keys follow"));
                 watcher.resync(|change| changes.push(change));
             }
         }
@@ -202,41 +203,38 @@ fn tell(
     };
     let gone = before.filter(|gone| gone.as_ref().starts_with(&session.prefix));
     if let Some(gone) = gone {
-        write_removal(session, gone.as_ref())?;
+        write_removal(session, gone.as_ref(), change.epoch)?;
     }
     let Some(key) = change.key.filter(|key| key.as_ref().starts_with(&session.prefix)) else {
         return Ok(gone.is_some());
     };
     match read(store, key.as_ref()) {
-        Ok(value) => write_change(session, Some(key.as_ref()), &value).map(|()| true),
+        Ok(value) => write_change(session, key.as_ref(), true, &value).map(|()| true),
         // It was removed since; of that there is word to come.
         Err(Error::NotFound) => Ok(gone.is_some()),
         Err(error) => Err(Failure::key(key.as_ref(), error)),
     }
 }
 
-fn write_change(session: &mut Session, key: Option<&[u8]>, value: &Reading) -> Result<(), Failure> {
-    let out = &mut session.out;
-    match (session.format, key) {
-        (Format::Json, Some(key)) => {
-            let change = json!({ "key": json_bytes(key), "value": value.json() });
-            write_json(out, &change)?;
-        }
-        (Format::Default, Some(key)) => {
-            out.write_all(&listed(key))?;
-            out.write_all(b" ")?;
-            value.write(out, Format::Default)?;
-        }
-        (Format::Raw, _) => {
-            value.write(out, Format::Raw)?;
-            out.write_all(b"\n")?;
-        }
-        (format, None) => value.write(out, format)?,
+/// Writes what a key holds now, with its name if it may be one of several.
+fn write_change(
+    session: &mut Session,
+    key: &[u8],
+    is_named: bool,
+    value: &Reading,
+) -> Result<(), Failure> {
+    if session.format == Format::Default && is_named {
+        session.out.write_all(&listed(key))?;
+        session.out.write_all(b" ")?;
     }
-    Ok(out.flush()?)
+    value.answer(session, key)?;
+    if session.format == Format::Raw {
+        session.out.write_all(b"\n")?;
+    }
+    Ok(session.out.flush()?)
 }
 
-fn write_removal(session: &mut Session, key: &[u8]) -> Result<(), Failure> {
+fn write_removal(session: &mut Session, key: &[u8], epoch: u64) -> Result<(), Failure> {
     let out = &mut session.out;
     match session.format {
         Format::Default => {
@@ -244,7 +242,8 @@ fn write_removal(session: &mut Session, key: &[u8]) -> Result<(), Failure> {
             out.write_all(b" was removed\n")?;
         }
         Format::Json => {
-            write_json(out, &json!({ "key": json_bytes(key), "removed": true }))?;
+            let told = json!({ "key": json_bytes(key), "epoch": epoch, "removed": true });
+            write_json(out, &told)?;
         }
         Format::Raw => {}
     }
