@@ -38,7 +38,7 @@ fn stored_bytes_give_a_terminal_no_orders() {
         assert_eq!(screen(&bench, &store, words), format!("{len}:{SAFE}\n"), "{words:?}");
     }
     let odd = "k\\x1b[2J\\x9b";
-    assert!(screen(&bench, &store, &["list"]).contains(&format!("\n{odd} | 2 | {len}\n")));
+    assert!(screen(&bench, &store, &["list"]).contains(&format!("\n{odd} ")));
     let log = screen(&bench, &store, &["logtee", "-", "--once"]);
     assert!(log.contains(&format!("{odd} {len}:{SAFE}\n")), "{log}");
     let exported = screen(&bench, &store, &["export", "--values"]);
