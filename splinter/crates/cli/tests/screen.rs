@@ -38,9 +38,7 @@ fn stored_bytes_give_a_terminal_no_orders() {
         assert_eq!(screen(&bench, &store, words), format!("{len}:{SAFE}\n"), "{words:?}");
     }
     let odd = "k\\x1b[2J\\x9b";
-    let list = screen(&bench, &store, &["list"]);
-    let row = list.lines().find_map(|line| line.strip_prefix(odd)).expect("a row");
-    assert_eq!(row.split('|').map(str::trim).collect::<Vec<_>>(), ["", "2", &len.to_string()]);
+    assert!(screen(&bench, &store, &["list"]).contains(&format!("\n{odd} ")));
     let log = screen(&bench, &store, &["logtee", "-", "--once"]);
     assert!(log.contains(&format!("{odd} {len}:{SAFE}\n")), "{log}");
     let exported = screen(&bench, &store, &["export", "--values"]);

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Bench, file, run};
+use common::{Bench, file, finish, run, told as told_by, wait_until_asleep, wait_until_reading};
+use std::io::Write;
+use std::process::Stdio;
 
 /// A byte-order mark, as some editors put it in front of text.
 const MARK: &str = "\u{feff}";
@@ -33,6 +35,31 @@ fn a_line_that_is_not_finished_is_refused_however_it_ends() {
     assert_eq!(told.good(), "4:foo\\\n");
     assert_eq!(bench.good(&store, &["get", "b", "--raw"]), "foo\r");
     assert_eq!(bench.good(&store, &["get", "c", "--raw"]), "x\\");
+}
+
+#[test]
+fn a_script_that_waits_holds_no_lane() {
+    let bench = Bench::new();
+    let store = bench.store("s");
+    run(bench.command("splinterctl").args(["init", &store, "--lanes", "1"]), b"").good();
+    // For a program that it runs.
+    let script =
+        format!("set k v\nbids claim 7 -- splinterctl -u {store} set other w\nget other\n");
+    let told = run(bench.command("splinter_cli").args(["-u", &store]), script.as_bytes());
+    assert_eq!(told.good(), "1:w\n");
+    // For a key to change, and for the next line.
+    let mut command = bench.command("splinter_cli");
+    command.args(["-u", &store]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = child.stdin.take().unwrap();
+    lines.write_all(b"set k w\nwatch k --oneshot\nset l w\n").unwrap();
+    wait_until_asleep(child.id());
+    bench.good(&store, &["set", "k", "x"]);
+    wait_until_reading(child.id());
+    bench.good(&store, &["set", "l", "x"]);
+    drop(lines);
+    assert_eq!(told_by(finish(child)).good(), "1:x\n");
+    assert_eq!(bench.good(&store, &["get", "l"]), "1:x\n");
 }
 
 #[test]

@@ -214,6 +214,8 @@ fn cycles_per_second() -> f64 {
 }
 
 fn claim(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure> {
+    // A program that runs, or others while the bid is held, may need the lane.
+    session.release_writer();
     let (command, terms) = (&call.arguments[2..], terms(call)?);
     let hold = call.span("--hold")?;
     if hold.is_some() && !command.is_empty() {
