@@ -246,6 +246,7 @@ pub(super) fn hold(
     session.store()?.claim_bid(id, terms)?;
     tell(session, "claimed", id)?;
     if let Some(hold) = hold {
+        session.release_writer();
         let end = deadline(Some(hold));
         let mut lookout = Lookout::new();
         while !is_over(end) && !session.is_interrupted() {
