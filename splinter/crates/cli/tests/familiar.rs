@@ -125,8 +125,8 @@ fn ctrl_c_clears_a_line_that_is_half_typed() {
         terminal.find("\x1b[?2004l\n");
         next_line(&mut terminal);
     }
-    terminal.type_in("set k v\rget k --json\r");
-    terminal.find("\"v\"\n");
+    terminal.type_in("set k v\rget k\r");
+    terminal.find("1:v\n");
     next_line(&mut terminal);
     // A line whose text was deleted again is empty.
     terminal.type_in("x\x7f");

@@ -98,8 +98,8 @@ fn the_prompt_says_once_that_its_store_is_not_the_one_of_that_name_any_more() {
     // The old one can still be read, and saved.
     terminal.find("3:old\n");
     terminal.find(&prompt);
-    terminal.type_in("get k --json\n");
-    terminal.wait_for(&format!("\"old\"\n{prompt}"));
+    terminal.type_in("get k\n");
+    terminal.wait_for(&format!("3:old\n{prompt}"));
     assert!(!terminal.seen.contains("made again"), "{}", terminal.seen);
     terminal.type_in(format!("use {}\nget k\n", rig.name));
     terminal.find("16:of another store\n");
