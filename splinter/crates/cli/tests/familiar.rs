@@ -261,6 +261,12 @@ fn commands_of_the_original_are_taken() {
     bench.good(&store, &["set", "car", "fast"]);
     assert_eq!(bench.good(&store, &["orders", "set", "car", "3"]), "car has 3 orders\n");
     assert_eq!(bench.good(&store, &["orders", "get", "car"]), "4:fast\n0:\n0:\n");
+    for value in ["64B", "0x3", "+3", "256", "1"] {
+        bench.good(&store, &["orders", "set", "value", value]);
+        let held = bench.good(&store, &["orders", "get", "value", "--raw"]);
+        assert_eq!(held, format!("{value}\n"));
+    }
+    bench.good(&store, &["unset", "value"]);
     assert_eq!(bench.good(&store, &["unset", "-r", "car"]), "");
     assert!(open(&store).is_empty());
     bench

@@ -51,10 +51,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let base = session.key(base);
     match (*action, words) {
         (b"set", []) => Err(Failure::usage(format!("VALUE is missing; {}", usage()))),
-        (b"set", [count])
-            if number("COUNT", count).is_ok_and(|count| (2..=255).contains(&count)) =>
-        {
-            make(session, &base, number("COUNT", count)?)
+        (b"set", [word]) if count_meant(word).is_some() => {
+            make(session, &base, count_meant(word).unwrap_or_default())
         }
         (b"set", values) => {
             let mut writer = session.writer()?;
@@ -87,6 +85,12 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (b"get", count) => get(session, &base, asked(count)?),
         (_, count) => unset(session, &base, asked(count)?),
     }
+}
+
+/// Returns how many orders a word asks for, if it does: plain digits from 2 to 255. Anything else is a value.
+fn count_meant(word: &[u8]) -> Option<usize> {
+    let count: usize = std::str::from_utf8(word).ok()?.parse().ok()?;
+    (word[0].is_ascii_digit() && (2..=MAX_ORDERS).contains(&count)).then_some(count)
 }
 
 /// Makes `count` orders. An order that exists keeps its value.
