@@ -110,7 +110,8 @@ fn make(session: &mut Session, base: &[u8], count: usize) -> Result<(), Failure>
         session.out.write_all(&listed(base))?;
         writeln!(session.out, " has {count} orders")?;
     }
-    session.answer(&json!({ "base": json_bytes(base), "orders": count }))
+    let epoch = writer.epoch(base).ok();
+    session.answer(&json!({ "base": json_bytes(base), "epoch": epoch, "orders": count }))
 }
 
 /// Returns the COUNT that was asked for, if one was.
