@@ -3,8 +3,9 @@
 
 use crate::shapes::{
     BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, Operation, SLOT, SLOT_SNAPSHOT,
-    SPLINTER_KEY_MAX,
+    SPLINTER_KEY_MAX, name_of_intent,
 };
+use splinter::Intent;
 use std::fmt::Write;
 
 /// Functions that belong together.
@@ -134,6 +135,7 @@ fn write() -> String {
         }
         let value = match constant.name {
             "SPLINTER_MAGIC" => format!("{:#X}u", constant.value).replace("0X", "0x"),
+            "NS_PER_MS" => format!("{}ULL", constant.value),
             _ => constant.value.to_string(),
         };
         define(&mut out, constant.name, &value);
@@ -141,14 +143,17 @@ fn write() -> String {
     out.push_str("\n/* What stands between the name of a tandem and the number of an order. */\n");
     define(&mut out, "SPL_ORDER_ACCESSOR", "\".\"");
     flags(&mut out);
-    out.push_str("\n/* The operations of splinter_integer_op. */\ntypedef enum {\n");
-    for (number, operation) in Operation::ALL.into_iter().enumerate() {
-        let name = operation.name();
-        writeln!(out, "    {name} = {number},").unwrap();
-    }
-    // C++98 and -pedantic want no comma at the end; nor does anything else.
-    out.truncate(out.len() - 2);
-    out.push_str("\n} splinter_integer_op_t;\n\n#ifdef SPLINTER_EMBEDDINGS\n");
+    let operations = Operation::ALL.map(Operation::name).into_iter().zip(0..);
+    enumeration(
+        &mut out,
+        "The operations of splinter_integer_op.",
+        operations,
+        "splinter_integer_op_t",
+    );
+    let intents = (0..).map_while(Intent::from_number).map(|one| (name_of_intent(one), one as u32));
+    let note = "What a bidder intends to do with the store's memory.";
+    enumeration(&mut out, note, intents, "splinter_intent_t");
+    out.push_str("\n#ifdef SPLINTER_EMBEDDINGS\n");
     out.push_str("/* The dimension of vectors. */\n");
     define(&mut out, "SPLINTER_EMBED_DIM", &EMBED_DIM.to_string());
     out.push_str("#endif\n");
@@ -182,6 +187,19 @@ fn write() -> String {
 
 fn define(out: &mut String, name: &str, value: &str) {
     writeln!(out, "#define {name} {value}").unwrap();
+}
+
+/// Writes an enumeration of names and their numbers.
+fn enumeration(
+    out: &mut String,
+    note: &str,
+    members: impl Iterator<Item = (&'static str, u32)>,
+    name: &str,
+) {
+    let members: Vec<_> =
+        members.map(|(member, number)| format!("    {member} = {number}")).collect();
+    // C++98 and -pedantic want no comma at the end; nor does anything else.
+    write!(out, "\n/* {note} */\ntypedef enum {{\n{}\n}} {name};\n", members.join(",\n")).unwrap();
 }
 
 /// Writes the flags of `splinter_flag_*`: sixteen of the system, of which the first has a name, and sixteen of programs.

@@ -24,6 +24,7 @@ mod fork;
 #[cfg(test)]
 mod header;
 mod interface;
+mod names;
 mod opening;
 mod settings;
 mod shelf;
