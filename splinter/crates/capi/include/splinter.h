@@ -1,36 +1,49 @@
 /* The C interface of splinter: a key-value, vector and signal store in shared memory.
  *
- * Generated from splinter/crates/capi/src; SPLINTER_HEADER=write cargo test -p splinter-capi header writes it anew.
+ * Generated from splinter/crates/capi/src; SPLINTER_HEADER=write cargo test -p splinter-capi --lib writes it anew.
  *
  *     cc program.c -lsplinter -lpthread
  *
  * Functions return 0 or what they were asked for. Otherwise they set errno and return -1, or -2 where the call itself is
- * wrong: NULL where there must be something, or no open store. Those that return no int return 0 or NULL instead.
+ * wrong: NULL where there must be something, or no open store. Those that return no int return 0 or NULL instead. A
+ * function that does its work leaves errno as it was.
  *
- *     EAGAIN       another writes the key, or it kept changing while it was read: try again
- *     ENOENT       no such key, store or bid          EEXIST      there is one already
- *     EMSGSIZE     a buffer is too small, or a value too long    ENAMETOOLONG    a key has more than 63 bytes
- *     ENOSPC       the store, a table or memory is full          EPROTOTYPE      the key is of another type
- *     ETIMEDOUT    it took too long                   EINVAL      an argument is out of bounds
- *     ENODEV       the event bus is not armed         EOPNOTSUPP  this store or this process cannot do that
- *     EPERM        the bid is another's               ENOTRECOVERABLE    the library is at fault
- *     EROFS        the store is open for reading only
+ *     EAGAIN           another writes the key, or it kept changing while it was read: try again
+ *     ENOENT           no such key, store or bid
+ *     EEXIST           there is one already
+ *     EMSGSIZE         a buffer is too small, or a value too long
+ *     ENAMETOOLONG     a key has more than 63 bytes
+ *     ENOSPC           the store, a table or memory is full
+ *     EPROTOTYPE       the key is of another type
+ *     ETIMEDOUT        it took too long
+ *     EINVAL           an argument is out of bounds
+ *     ENODEV           the event bus is not armed
+ *     EOPNOTSUPP       this store or this process cannot do that
+ *     EPERM            the bid is another's
+ *     EROFS            the store is open for reading only
+ *     ENOTRECOVERABLE  the library is at fault
  *
- * or the kernel's errno, for a store that cannot be opened or created.
- *
- * A store of at most 64 MiB takes all its memory when it is created: ENOSPC is the answer then if there is not as much.
- * A larger one, and one on a file system that cannot reserve, takes memory as it is touched: when /dev/shm or the disk is
- * full then, the process gets SIGBUS.
- *
- * Each thread that writes has a writer of its own until it ends, up to a quarter of the writers that the store has room
- * for (256 if it was created by these functions): more threads of one process take turns. Where all that there is room
- * for are other processes', writing fails with ENOSPC.
+ * Functions that open or create a store may set errno to whatever the kernel refused it for.
  *
  * A process has one store of its own, which functions without a handle mean. Those with splinter_store_ before their
  * names take a handle, and do the same on any number of stores. Any thread may call any of them at any time, a forked
  * child, too; handles of closed stores are errors. What must not be: a pointer that leads nowhere, or to less than is
  * said; calling any of them from a signal handler; and leaving a function that one of them calls otherwise than by
  * returning. No call is a cancellation point: a thread that is cancelled in one ends behind it.
+ *
+ * A store of at most 64 MiB takes all its memory when it is created: ENOSPC is the answer then if there is not as much.
+ * A larger one, and one on a file system that cannot reserve, takes memory as it is touched: when /dev/shm or the disk is
+ * full then, the process gets SIGBUS.
+ *
+ * Each thread that writes has a writer of its own until it ends, up to a quarter of the writers that the store has room
+ * for (256 if it was created by these functions): more threads of one process take turns, and so does a thread for which
+ * the process has no descriptor or memory left. Where all that there is room for are other processes', writing fails with
+ * ENOSPC.
+ *
+ * A signal group hears of splinter_set, splinter_append, splinter_client_set_tandem, splinter_bump_slot and
+ * splinter_retrain_slot, and of a pulse. It does not hear of splinter_unset, of integers, types, vectors, labels, times and
+ * flags: so a program that waits for a group may note on a key that it has dealt with it. Who polls a key or waits on the
+ * event bus hears of every change.
  *
  * SPLINTER_PERSISTENT  names are paths, as in libsplinter_p, whichever library the program is linked with
  * SPLINTER_EMBEDDINGS  declares vectors, and has slot snapshots take them in
