@@ -92,16 +92,6 @@ impl fmt::Debug for Writer {
     }
 }
 
-impl Claimant<'_> {
-    /// Has groups hear of what `act` announces, whatever else they hear of: somebody who died did that.
-    pub(crate) fn aloud<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
-        let quiet = std::mem::take(&mut self.wakes.quiet);
-        let answer = act(self);
-        self.wakes.quiet = quiet;
-        answer
-    }
-}
-
 impl Writer {
     /// Makes changes that no signal group hears of. Whoever polls a key or watches the whole store does. So a
     /// program that waits for a group can note on a key that it has dealt with it, and does not wake itself.
