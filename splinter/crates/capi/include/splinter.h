@@ -489,7 +489,8 @@ int splinter_store_set_label(splinter_store_t *store, const char *key, uint64_t 
 int splinter_unset_label(const char *key, uint64_t mask);
 int splinter_store_unset_label(splinter_store_t *store, const char *key, uint64_t mask);
 
-/* Calls a function for each key that carries all labels of mask. It may call anything here. */
+/* Calls a function for each key that carries all labels of mask. It may call anything here; the strings it gets can be
+ * read for as long as those of splinter_list. */
 void splinter_enumerate_matches(uint64_t mask, void (*visit)(const char *key, uint64_t epoch, void *data), void *data);
 
 /* Does what splinter_enumerate_matches does, on the store of a handle. */

@@ -122,10 +122,11 @@ interface! { SLOTS = "What a key has beside its value";
     pair splinter_set_label, splinter_store_set_label(key: Text<'_>, mask: u64) -> c_int = slots::set_label;
     /// Takes labels from a key.
     pair splinter_unset_label, splinter_store_unset_label(key: Text<'_>, mask: u64) -> c_int = slots::unset_label;
-    /// Calls a function for each key that carries all labels of mask. It may call anything here.
-    function splinter_enumerate_matches(mask: u64, visit: Visit, data: *mut c_void) -> () = |mask, visit, data| slots::visit(crate::shelf::with(crate::shelf::own_serial(), |store| slots::matches(store, mask)), visit, data);
+    /// Calls a function for each key that carries all labels of mask. It may call anything here; the strings it gets can be
+    /// read for as long as those of splinter_list.
+    function splinter_enumerate_matches(mask: u64, visit: Visit, data: *mut c_void) -> () = |mask, visit, data| slots::visit(crate::shelf::own_serial(), mask, visit, data);
     /// Does what splinter_enumerate_matches does, on the store of a handle.
-    function splinter_store_enumerate_matches(store: Handle, mask: u64, visit: Visit, data: *mut c_void) -> () = |store: Handle, mask, visit, data| slots::visit(crate::shelf::with(store.serial(), |store| slots::matches(store, mask)), visit, data);
+    function splinter_store_enumerate_matches(store: Handle, mask: u64, visit: Visit, data: *mut c_void) -> () = |store: Handle, mask, visit, data| slots::visit(store.serial(), mask, visit, data);
     /// Takes a snapshot of what a slot says of its key; with SPLINTER_EMBEDDINGS the vector, too, zero if it has none.
     pair splinter_get_slot_snapshot, splinter_store_get_slot_snapshot(key: Text<'_>, snapshot: Out<'_, SlotSnapshot>) -> c_int = slots::snapshot;
     /// Fills a struct splinter_slot for a key.

@@ -1,12 +1,12 @@
-//! The names that `splinter_list` hands out: each stays where it is until the store is closed, whatever is listed or
-//! removed meanwhile, in whichever thread. A key has one name, however often it is listed.
+//! The names that `splinter_list` and `splinter_enumerate_matches` hand out: each stays where it is until the store is
+//! closed, whatever is listed or removed meanwhile, in whichever thread. A key has one name, however often it is listed.
 //!
 //! So that a program that lists new keys for years does not fill its memory, the names of keys that are gone are used
 //! again for others: never before as many new keys as the store can hold were listed since the key was found gone.
 
 use crate::shapes::{KeyRoom, SPLINTER_KEY_MAX};
-use splinter::{Key, Store};
-use std::collections::HashMap;
+use splinter::{Error, Key, Store};
+use std::collections::BTreeMap;
 
 /// How many names are kept before it is looked which of them are of keys that are gone, if the store holds fewer keys.
 const FEW: usize = 1024;
@@ -18,7 +18,7 @@ type Name = Box<KeyRoom>;
 #[derive(Default)]
 pub(crate) struct Names {
     /// Those of keys that were in the store when this was last looked at.
-    known: HashMap<Key, Name>,
+    known: BTreeMap<Key, Name>,
     /// Those of keys that were found gone the last time, and those that were before, which may be used again.
     gone: [Vec<Name>; 2],
 }
@@ -40,9 +40,9 @@ impl Names {
         if self.known.len() <= most {
             return;
         }
-        let gone =
-            self.known.extract_if(|key, _| store.value_len(key) == Err(splinter::Error::NotFound));
-        let gone = gone.map(|(_, name)| name).collect();
+        let is_gone = |key: &&Key| store.value_len(key) == Err(Error::NotFound);
+        let gone: Vec<_> = self.known.keys().filter(is_gone).copied().collect();
+        let gone = gone.iter().filter_map(|key| self.known.remove(key)).collect();
         let before = std::mem::replace(&mut self.gone[0], gone);
         self.gone[1].extend(before);
     }

@@ -9,7 +9,7 @@ use crate::shapes::{
 };
 use crate::shelf::{self, Entry};
 use libc::{c_char, c_int, c_ushort, c_void};
-use splinter::{Error, Key, Type, Writer};
+use splinter::{Error, Type, Writer};
 use std::sync::atomic::Ordering;
 
 /// Changes something of a key that no group hears of.
@@ -131,23 +131,22 @@ pub(crate) fn unset_label(store: &Entry, key: Text<'_>, mask: u64) -> Result<c_i
 /// What a program is called with for each key that it asked for.
 pub(crate) type Visit = Option<extern "C" fn(*const c_char, u64, *mut c_void)>;
 
-/// Collects the keys that carry all labels of `mask`, so that nothing of the store is in use while the program is
-/// called, which may do anything, closing it included.
-pub(crate) fn matches(store: &Entry, mask: u64) -> Result<Vec<(Key, u64)>, Failure> {
-    let mut found = Vec::new();
-    store.store.for_each_label(mask, |key, epoch| found.push((*key, epoch)));
-    Ok(found)
-}
-
-/// Calls the program for each of the keys that were found.
+/// Calls the program for each key that carries all labels of `mask`. The keys are collected before, and the store is
+/// kept hold of, so that the program may do anything meanwhile, closing it included.
 pub(crate) fn visit(
-    found: Result<Vec<(Key, u64)>, Failure>,
+    serial: u64,
+    mask: u64,
     visit: Visit,
     data: *mut c_void,
 ) -> Result<(), Failure> {
-    let visit = visit.ok_or(Failure::CALLER)?;
-    for (key, epoch) in found? {
-        visit(key_room(key.as_ref()).as_ptr().cast(), epoch, data);
+    let (store, visit) = (shelf::find(serial)?, visit.ok_or(Failure::CALLER)?);
+    let mut found = Vec::new();
+    let mut names = store.names.take();
+    names.tidy(&store.store);
+    store.store.for_each_label(mask, |key, epoch| found.push((names.of(key), epoch)));
+    drop(names);
+    for (name, epoch) in found {
+        visit(name.cast(), epoch, data);
     }
     Ok(())
 }

@@ -384,6 +384,11 @@ fn threads_that_wrote_and_sleep_keep_no_other_process_from_writing() {
 }
 
 #[test]
+fn threads_of_a_process_without_a_descriptor_left_write_if_it_writes_already() {
+    holds("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["descriptors"]);
+}
+
+#[test]
 fn two_processes_and_forked_children_share_a_store() {
     holds("tests/c/processes.c", Language::C, &[], MEMORY, &Name::shared(), &["first"]);
 }

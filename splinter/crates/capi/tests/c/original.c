@@ -130,6 +130,12 @@ static void errno_stays(void)
     KEEPS(OPEN(name) == 0);
 }
 
+static void keep_match(const char *key, uint64_t epoch, void *kept)
+{
+    CHECK(epoch % 2 == 0);
+    *(const char **)kept = key;
+}
+
 static void *list_and_end(void *keys)
 {
     size_t count;
@@ -142,6 +148,7 @@ static void listed_names_stay(void)
 {
     char *keys[KEYS], *inner[KEYS], *more[KEYS], key[SPLINTER_KEY_MAX];
     char before[KEYS][SPLINTER_KEY_MAX];
+    const char *match = NULL;
     pthread_t thread;
     size_t count;
 
@@ -160,6 +167,14 @@ static void listed_names_stay(void)
         CHECK(CALL(unset, keys[number]) == 1);
         CHECK(strcmp(keys[number], before[number]) == 0 && strcmp(inner[number], before[number]) == 0);
     }
+    /* So does one that was matched. */
+    set("matched", "x");
+    CHECK(CALL(set_label, "matched", 2) == 0);
+    CALL(enumerate_matches, 2, keep_match, &match);
+    CHECK(CALL(unset, "matched") == 1);
+    set("another", "x");
+    CHECK(match != NULL && strcmp(match, "matched") == 0);
+    CHECK(CALL(unset, "another") == 1);
 }
 
 static int returned;
