@@ -135,12 +135,13 @@ static void *write_without_descriptors(void *arg)
 /* A process that writes already has no descriptor left: its other threads write all the same. */
 static void descriptors(const char *name)
 {
-    struct rlimit few;
+    struct rlimit before, few;
     pthread_t threads[4];
 
     CHECK(splinter_create(name, 16, 64) == 0);
     CHECK(splinter_set("key", "x", 1) == 0);
-    CHECK(getrlimit(RLIMIT_NOFILE, &few) == 0);
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    few = before;
     few.rlim_cur = 0;
     CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
     for (int number = 0; number < 4; number++) {
@@ -149,6 +150,7 @@ static void descriptors(const char *name)
     for (int number = 0; number < 4; number++) {
         CHECK(pthread_join(threads[number], NULL) == 0);
     }
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
     splinter_close();
 }
 
