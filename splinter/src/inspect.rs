@@ -55,12 +55,11 @@ impl Store {
     /// was cut short.
     pub fn inspect(&self) -> Result<Inspection, StoreError> {
         self.check_whole()?;
-        let locks = self.locks()?;
         let arena = self.arena();
         let mut found = Inspection::default();
         let mut slots_of = HashMap::new();
         let claim = |found: &mut Inspection, lane| {
-            let alive = locks.is_alive(lane);
+            let alive = self.inner.machine.is_alive(lane);
             *if alive { &mut found.live_claims } else { &mut found.stuck_claims } += 1;
         };
         for number in arena.marked(|word| word.touched.load(Relaxed)) {

@@ -78,6 +78,8 @@ mod profile;
 #[cfg(not(loom))]
 mod reader;
 #[cfg(not(loom))]
+mod registration;
+#[cfg(not(loom))]
 mod repair;
 #[cfg(not(loom))]
 mod snapshot;

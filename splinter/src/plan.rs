@@ -3,7 +3,7 @@
 
 use crate::arena::layout::{
     Chunk, FORMAT_VERSION, GROUPS, HASH_RAPID_V3, Header, HeaderGeometry, LANES_AT, Lane, MAGIC,
-    MapWord, READY, Slot,
+    MapWord, OWNERS_A_PAGE, Owners, READY, Slot,
 };
 use crate::arena::{Arena, Shape};
 use crate::config::Geometry;
@@ -18,6 +18,7 @@ pub(crate) struct Plan {
     pub(crate) geometry: Geometry,
     pub(crate) arena_len: u64,
     chunks: u64,
+    owners_at: u64,
     map_at: u64,
     routes_at: u64,
     rings_at: u64,
@@ -39,7 +40,7 @@ const RING_LEN: [u64; 2] = [64, 4096];
 /// Rings: one for each group, and one for the whole store.
 const RINGS: u64 = GROUPS as u64 + 1;
 const LINE: u64 = 64;
-const PAGE: u64 = 4096;
+const PAGE: u64 = size_of::<Owners>() as u64;
 /// The most bytes an arena can have: what user space can map.
 const ARENA_MAX: u64 = 1 << 47;
 
@@ -61,7 +62,10 @@ impl Plan {
         within("the vector dimension", vector_dim.into(), 0, 1 << 20)?;
         within("the number of lanes", lanes.into(), 1, 1023)?;
         let chunks = slots.div_ceil(SLOTS_PER_CHUNK).next_power_of_two();
-        let map_at = LANES_AT + u64::from(lanes) * size_of::<Lane>() as u64;
+        let owners_at =
+            (LANES_AT + u64::from(lanes) * size_of::<Lane>() as u64).next_multiple_of(PAGE);
+        // A page more: where no page of a process's own can be put behind the last one, its list entries lie there.
+        let map_at = owners_at + (owner_pages(lanes) + 1) * PAGE;
         let routes_at = map_at + slots.div_ceil(64) * size_of::<MapWord>() as u64;
         // Who is more changes behind than there are slots looks at the slots as well as at the changes.
         let ring_len = slots.next_power_of_two().clamp(RING_LEN[0], RING_LEN[1]);
@@ -89,6 +93,7 @@ impl Plan {
             geometry,
             arena_len,
             chunks,
+            owners_at,
             map_at,
             routes_at,
             rings_at,
@@ -103,7 +108,7 @@ impl Plan {
     }
 
     /// The header's words of geometry, with what this plan has in each.
-    fn fields<'h>(&self, header: &'h HeaderGeometry) -> [(&'h Word, u64); 19] {
+    fn fields<'h>(&self, header: &'h HeaderGeometry) -> [(&'h Word, u64); 20] {
         [
             (&header.slots, self.geometry.slots),
             (&header.max_value_len, self.geometry.max_value_len),
@@ -124,6 +129,7 @@ impl Plan {
             (&header.value_stride, self.value_stride),
             (&header.vectors_at, self.vectors_at),
             (&header.vector_stride, self.vector_stride),
+            (&header.owners_at, self.owners_at),
         ]
     }
 
@@ -215,6 +221,9 @@ impl Plan {
         // SAFETY: see above.
         let lanes = unsafe { slice::<Lane>(at(LANES_AT), self.geometry.lanes.into()) };
         // SAFETY: see above.
+        let owners =
+            unsafe { slice::<Owners>(at(self.owners_at), owner_pages(self.geometry.lanes)) };
+        // SAFETY: see above.
         let map = unsafe { slice::<MapWord>(at(self.map_at), self.geometry.slots.div_ceil(64)) };
         // SAFETY: see above.
         let routes = unsafe { slice::<Word>(at(self.routes_at), self.geometry.slots) };
@@ -227,12 +236,17 @@ impl Plan {
         // SAFETY: see above.
         let slots = unsafe { slice::<Slot>(at(self.slots_at), self.geometry.slots) };
         let shape = self.shape();
-        Arena { header, lanes, map, chunks, slots, routes, rings, words, shape }
+        Arena { header, lanes, owners, map, chunks, slots, routes, rings, words, shape }
     }
 
-    /// Returns how many bytes the header and the lanes take.
+    /// Returns how many bytes the header, the lanes and their owners take.
     pub(crate) fn head_len(&self) -> u64 {
-        self.map_at
+        self.map_at - PAGE
+    }
+
+    /// Returns where in the arena the page that has a lane's owner is, in bytes.
+    pub(crate) fn owner_page(&self, lane: u32) -> u64 {
+        self.owners_at + u64::from(lane) / OWNERS_A_PAGE as u64 * PAGE
     }
 
     /// Returns where in the arena a slot's number word is, in bytes.
@@ -252,6 +266,11 @@ impl Plan {
         let buffer = self.geometry.max_value_len.next_multiple_of(LINE);
         self.values_at + u64::from(slot) * self.value_stride + (which & 1) * buffer
     }
+}
+
+/// How many pages the lanes' owners take.
+fn owner_pages(lanes: u32) -> u64 {
+    u64::from(lanes).div_ceil(OWNERS_A_PAGE as u64)
 }
 
 /// Borrows `count` records at `first`.

@@ -2,25 +2,25 @@
 //! changing one in `writer`.
 
 use crate::arena::layout::{
-    FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, LANES_AT, Lane, Slot, USER_FLAG_SHIFT,
+    FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, LANES_AT, USER_FLAG_SHIFT,
 };
-use crate::arena::{Arena, Scrub};
+use crate::arena::{Arena, Scrub, owner};
 use crate::bids::Bidding;
 use crate::config::{Config, Geometry, OpenOptions, Reserve};
 use crate::draft::Draft;
 use crate::error::StoreError;
-use crate::host::Host;
 use crate::kernel::{
-    self, Backing, Hiding, HugePages, IfTaken, LaneBytes, LaneLocks, Location, Mapping, Residency,
-    Staged,
+    self, Backing, Hiding, HugePages, IfTaken, Location, Mapping, Presence, Residency, Staged,
+    Window,
 };
 use crate::plan::Plan;
 use crate::profile;
-use crate::sync::{Relaxed, Word};
+use crate::registration::Machine;
+use crate::sync::Relaxed;
 use crate::waiting::Vigil;
-use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::{fmt, io};
 
 /// The largest store whose memory is taken at creation by [`Reserve::Small`], in bytes.
 const SMALL_BYTES: u64 = 64 << 20;
@@ -49,31 +49,16 @@ pub(crate) struct Inner {
     /// something that keeps the struct alive.
     pub(crate) arena: Arena<'static>,
     pub(crate) mapping: Mapping,
-    backing: Backing,
+    pub(crate) backing: Backing,
     pub(crate) plan: Plan,
     notes: Vec<String>,
-    /// Opened by the first who needs them.
-    locks: Mutex<Option<Arc<Locks>>>,
+    /// A share in the lock of all who have the store open for writing, or why there is none.
+    presence: Result<Presence, io::Error>,
+    /// Who lives, and how to wake who sleeps.
+    pub(crate) machine: Arc<Machine>,
     /// When somebody who waits is to look for writers that died.
     pub(crate) vigil: Vigil,
     pub(crate) bidding: Bidding,
-}
-
-/// The lane locks and the kernel's futexes, as the protocol asks for them.
-pub(crate) struct Locks(pub(crate) LaneLocks);
-
-impl Host for Locks {
-    fn is_alive(&self, lane: u32) -> bool {
-        self.0.is_alive(lane)
-    }
-
-    fn wake_slot(&self, slot: &Slot) {
-        kernel::futex::wake(slot.state_number.first_word(), u32::MAX);
-    }
-
-    fn wake_bell(&self, bell: &Word, bits: u32) {
-        kernel::futex::wake(bell, bits);
-    }
 }
 
 impl Store {
@@ -133,7 +118,7 @@ impl Store {
         let arena = Inner::arena(&plan, &mapping);
         plan.write(arena.header, scrub_flags(config.scrub));
         let huge = kernel::huge::apply(&mapping, staged.fd(), config.huge_pages);
-        let (backing, hiding) = staged.hidden();
+        let (backing, hiding) = staged.hidden()?;
         Ok((Self::assemble(backing, mapping, plan, huge), hiding))
     }
 
@@ -261,27 +246,17 @@ impl Store {
         let arena = Inner::arena(&plan, &mapping);
         let profile = profile::from_environment().map(str::to_owned);
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
-        let (locks, bidding) = (Mutex::new(None), Bidding::default());
-        let vigil = Vigil::default();
-        let inner = Inner { arena, mapping, backing, plan, notes, locks, bidding, vigil };
+        let presence = enter(&backing, &mapping, &plan, &arena);
+        let machine = Arc::new(Machine(arena));
+        let (bidding, vigil) = (Bidding::default(), Vigil::default());
+        let inner =
+            Inner { arena, mapping, backing, plan, notes, presence, machine, bidding, vigil };
         Self { inner: Arc::new(inner) }
     }
 
     #[inline(always)]
     pub(crate) fn arena(&self) -> &Arena<'_> {
         &self.inner.arena
-    }
-
-    /// Returns the lane locks, which the first call opens.
-    pub(crate) fn locks(&self) -> Result<Arc<Locks>, StoreError> {
-        let mut locks = self.inner.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(locks) = &*locks {
-            return Ok(Arc::clone(locks));
-        }
-        let lanes = self.geometry().lanes;
-        let bytes = LaneBytes { base: LANES_AT, stride: size_of::<Lane>() as u64, lanes };
-        let opened = LaneLocks::new(self.fd(), bytes, &self.location().to_string())?;
-        Ok(Arc::clone(locks.insert(Arc::new(Locks(opened)))))
     }
 
     pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
@@ -292,7 +267,12 @@ impl Store {
     /// more, and nothing stops it from being cut right after this: so only those ask who ask the kernel
     /// anyway.
     pub(crate) fn check_whole(&self) -> Result<(), StoreError> {
-        let (len, wanted) = (self.inner.backing.len()?, self.arena_len());
+        // Without the descriptor, which the program closed, nobody can tell.
+        let len = match self.inner.backing.fd.get() {
+            Some(_) => self.inner.backing.len()?,
+            None => return Ok(()),
+        };
+        let wanted = self.arena_len();
         if len >= wanted {
             return Ok(());
         }
@@ -484,7 +464,35 @@ impl fmt::Debug for Store {
     }
 }
 
+/// Takes part in the lock that all share who have the store open for writing. Whoever is alone clears the owners of
+/// lanes: those of a copied file, or of a machine that was switched off, are not there. A store without a name is
+/// neither.
+fn enter(
+    backing: &Backing,
+    mapping: &Mapping,
+    plan: &Plan,
+    arena: &Arena<'static>,
+) -> io::Result<Presence> {
+    if !mapping.is_writable() || backing.location == Location::Anonymous {
+        return Ok(Presence::none());
+    }
+    Presence::enter(backing, plan.owner_page(0), || owner::clear(arena.owners))
+}
+
 impl Inner {
+    /// Opens a window on the page that has a lane's owner.
+    pub(crate) fn window(&self, lane: u32) -> io::Result<Window> {
+        if let Err(error) = &self.presence {
+            return Err(io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO)));
+        }
+        Window::new(&self.mapping, self.backing.fd.get(), self.plan.owner_page(lane) as usize)
+    }
+
+    /// Says why a writer could not be registered.
+    pub(crate) fn cannot_register(&self, error: io::Error) -> StoreError {
+        StoreError::os("register a writer of", self.backing.location.to_string(), error)
+    }
+
     #[allow(unsafe_code, reason = "the arena borrows from the mapping it is stored beside")]
     fn arena(plan: &Plan, mapping: &Mapping) -> Arena<'static> {
         // SAFETY: the caller either drops the arena at once or stores it in an `Inner` beside the

@@ -7,9 +7,9 @@ use crate::batch::Batch;
 use crate::config::Type;
 use crate::error::{Error, StoreError};
 use crate::integer::IntegerOp;
-use crate::kernel;
 use crate::protocol::Claimant;
-use crate::store::{Locks, Store};
+use crate::registration::{Moved, Registration};
+use crate::store::Store;
 use crate::sync::{Relaxed, Word};
 use crate::tandem;
 use crate::tuning;
@@ -37,43 +37,50 @@ use std::sync::Arc;
 /// ```
 pub struct Writer {
     pub(crate) claimant: Claimant<'static>,
-    locks: Arc<Locks>,
-    /// How many forks lay behind the process when the lane was taken.
-    forks: u32,
+    registration: Registration,
     /// Keeps alive what the claimant borrows.
     store: Store,
 }
 
 impl Store {
-    /// Registers a writer: takes a lane that no living writer holds.
+    /// Registers a writer: takes a lane that no living writer holds. It belongs to the thread that last used the writer,
+    /// and is free again if that thread ends.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`]; [`StoreError::NoLane`] when all are taken; [`StoreError::Os`] when the
-    /// kernel cannot lock a lane, for which it needs `/proc`; [`StoreError::NotAStore`] when the file was
+    /// kernel keeps no list of this thread's robust futexes, or has no memory; [`StoreError::NotAStore`] when the file was
     /// cut short.
     pub fn writer(&self) -> Result<Writer, StoreError> {
         self.check_writable()?;
         self.check_whole()?;
-        let locks = self.locks()?;
+        let registration = self.register()?;
+        let claimant = self.claimant(&registration);
+        Ok(Writer { claimant, registration, store: self.clone() })
+    }
+
+    fn register(&self) -> Result<Registration, StoreError> {
         let lanes = self.geometry().lanes;
-        let mut lane = 0;
-        while !locks.0.try_acquire(lane)? {
-            lane += 1;
-            if lane == lanes {
-                return Err(StoreError::NoLane { lanes });
+        for lane in 0..lanes {
+            if let Some(registration) = Registration::take(&self.inner, lane)? {
+                return Ok(registration);
             }
         }
-        let claimant = Claimant::new(self.inner.arena, lane, Arc::clone(&locks) as _);
-        Ok(Writer { claimant, locks, forks: kernel::forks(), store: self.clone() })
+        Err(StoreError::NoLane { lanes })
+    }
+
+    /// Makes what changes the arena, and finishes or undoes what the lane's last owner left.
+    pub(crate) fn claimant(&self, registration: &Registration) -> Claimant<'static> {
+        let machine = Arc::clone(&self.inner.machine);
+        Claimant::new(self.inner.arena, registration.lane, machine)
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         // In a forked child the lane is still the parent's.
-        if self.forks == kernel::forks() {
+        if !self.registration.is_inherited() {
             self.store.inner.arena.lanes[self.claimant.lane as usize].rest();
-            self.locks.0.release(self.claimant.lane);
+            self.registration.give_back(&self.store.inner.arena);
         }
     }
 }
@@ -98,10 +105,26 @@ impl Writer {
         self.claimant.lane
     }
 
-    /// Returns what changes the arena, unless the lane belongs to a parent process.
+    /// Returns what changes the arena, once the lane is the calling thread's. It is not, if the writer was used by another
+    /// thread before, or in the parent process.
     #[inline(always)]
     fn claimant(&mut self) -> Result<&mut Claimant<'static>, Error> {
-        if self.forks == kernel::forks() { Ok(&mut self.claimant) } else { Err(Error::Forked) }
+        if self.registration.is_here() { Ok(&mut self.claimant) } else { self.move_here() }
+    }
+
+    #[cold]
+    fn move_here(&mut self) -> Result<&mut Claimant<'static>, Error> {
+        match self.registration.move_here(&self.store.inner) {
+            Ok(Moved::Here) => {}
+            Ok(Moved::Inherited) => return Err(Error::Forked),
+            // The thread that had the lane ended, and somebody took it: any other will do.
+            Ok(Moved::Lost) => {
+                self.registration = self.store.register().map_err(|_| Error::Unregistered)?;
+                self.claimant = self.store.claimant(&self.registration);
+            }
+            Err(_) => return Err(Error::Unregistered),
+        }
+        Ok(&mut self.claimant)
     }
 
     /// Sets the value of `key`, which is created if missing. Its type and labels stay, its vector goes.
@@ -334,7 +357,7 @@ impl Writer {
         let arena = self.claimant()?.arena;
         let window = arena.locate(&key).and_then(|number| arena.window(number, &key));
         let window = window.ok_or(Error::NotFound)?;
-        arena.pulse(window.number, window.slot, &*self.locks);
+        arena.pulse(window.number, window.slot, &*self.store.inner.machine);
         Ok(())
     }
 

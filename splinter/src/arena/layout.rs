@@ -51,6 +51,9 @@ pub(crate) struct HeaderGeometry {
     pub(crate) value_stride: Word,
     pub(crate) vectors_at: Word,
     pub(crate) vector_stride: Word,
+    /// The secret of the hash.
+    seed: Word,
+    pub(crate) owners_at: Word,
 }
 
 /// The start of every arena. Lines that are written are kept apart from those that are only read.
@@ -62,7 +65,7 @@ pub(crate) struct Header {
     /// Zero while being created, then [`READY`].
     pub(crate) state: Word,
     pub(crate) geometry: HeaderGeometry,
-    reserved: [Word; 11],
+    reserved: [Word; 9],
     /// Scrub level and the user's flags: read by every write.
     pub(crate) flags: Word,
     flags_line: [Word; 15],
@@ -181,6 +184,18 @@ impl Lane {
     }
 }
 
+/// How many lanes' owners a page has.
+pub(crate) const OWNERS_A_PAGE: usize = 4;
+
+/// Who owns four of the lanes: [`Owner`](super::owner::Owner) words at the end of a page, behind which a process can put
+/// a page of its own.
+#[repr(C, align(64))]
+#[cfg_attr(loom, derive(Default))]
+pub(crate) struct Owners {
+    space: [Word; if cfg!(loom) { 0 } else { 508 }],
+    pub(crate) owners: [Word; OWNERS_A_PAGE],
+}
+
 /// The [`Lane::slot_intent`] of a lane whose claims may be on any slots.
 pub(crate) const EVERY_SLOT: u64 = u64::MAX;
 
@@ -256,6 +271,7 @@ const _: () = {
     assert!(offset_of!(Header, groups) == 4096 && size_of::<Group>() == 64);
     assert!(LANES_AT == 8320);
     assert!(size_of::<Lane>() == 128 && offset_of!(Lane, committed) == 64);
+    assert!(size_of::<Owners>() == 4096 && offset_of!(Owners, owners) == 4064);
     assert!(size_of::<MapWord>() == 16);
     assert!(size_of::<Chunk>() == 64 && offset_of!(Chunk, entries) == 8);
     assert!(size_of::<Slot>() == 128);

@@ -8,12 +8,15 @@ pub(crate) mod chunk;
 pub(crate) mod copy;
 pub(crate) mod key;
 pub(crate) mod layout;
+pub(crate) mod owner;
 pub(crate) mod payload;
 mod scrub;
 mod search;
 pub(crate) mod state;
 
-use self::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, Lane, MapWord, Slot};
+use self::layout::{
+    Chunk, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, Lane, MapWord, OWNERS_A_PAGE, Owners, Slot,
+};
 use self::state::{Attention, Meta};
 use crate::sync::{Relaxed, Word};
 
@@ -63,6 +66,8 @@ pub(crate) struct Shape {
 pub(crate) struct Arena<'a> {
     pub(crate) header: &'a Header,
     pub(crate) lanes: &'a [Lane],
+    /// Who owns them, four to a page.
+    pub(crate) owners: &'a [Owners],
     pub(crate) map: &'a [MapWord],
     pub(crate) chunks: &'a [Chunk],
     pub(crate) slots: &'a [Slot],
@@ -93,6 +98,12 @@ impl<'a> Arena<'a> {
     pub(crate) fn is_heard(&self, slot: &Slot) -> bool {
         let attention = Attention(slot.attention.load(Relaxed));
         attention.is_routed() || self.header.flags.load(Relaxed) & FLAG_WATCHED != 0
+    }
+
+    /// Borrows the word that says who owns a lane, if there is one of that number.
+    pub(crate) fn owner(&self, lane: u32) -> Option<&'a Word> {
+        let page = self.owners.get(lane as usize / OWNERS_A_PAGE)?;
+        Some(&page.owners[lane as usize % OWNERS_A_PAGE])
     }
 
     /// Borrows the record of a slot, if there is one of that number.

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -186,6 +186,33 @@ impl Drop for Forked {
             self.reap();
         }
     }
+}
+
+/// Runs `body` in a child that the C library knows nothing of, and returns its exit status.
+pub(super) fn raw_clone(body: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: without flags this is a fork, whose child runs only `body` and leaves by `_exit`.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    if pid == 0 {
+        // SAFETY: alarm takes no pointer.
+        unsafe { libc::alarm(PATIENCE_S) };
+        let code = body();
+        // SAFETY: _exit takes no pointer, and runs nothing of the parent's.
+        unsafe { libc::_exit(code) };
+    }
+    let child = Forked(libc::pid_t::try_from(pid).expect("a process id"));
+    child.wait().code().expect("an exit status")
+}
+
+/// Has a descriptor's number lead to another file, as a program does by `dup2`.
+pub(super) fn duplicate_over(fd: BorrowedFd<'_>, number: i32) {
+    // SAFETY: dup2 takes no pointer.
+    assert_eq!(unsafe { libc::dup2(fd.as_raw_fd(), number) }, number);
+}
+
+/// Takes a descriptor by its number, as a program does that closes what is not its own.
+pub(super) fn take(number: i32) -> OwnedFd {
+    // SAFETY: the number is open, and its owner finds out that it no longer has it.
+    unsafe { OwnedFd::from_raw_fd(number) }
 }
 
 pub(super) fn kill(pid: libc::pid_t) {

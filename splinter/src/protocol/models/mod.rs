@@ -10,6 +10,7 @@
 mod deaths;
 mod index;
 mod integers;
+mod owners;
 mod pairs;
 mod polls;
 mod reads;
@@ -22,7 +23,9 @@ mod writes;
 
 use super::{Claimant, Host};
 use crate::arena::key::{Key, KeyRef};
-use crate::arena::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, Slot};
+use crate::arena::layout::{
+    Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, OWNERS_A_PAGE, Owners, Slot,
+};
 use crate::arena::state::{Control, Entry, State};
 use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
@@ -108,6 +111,7 @@ impl Futex {
 struct Tiny {
     header: Header,
     lanes: Vec<Lane>,
+    owners: Vec<Owners>,
     map: Vec<MapWord>,
     chunks: Vec<Chunk>,
     slots: Vec<Slot>,
@@ -153,6 +157,7 @@ impl Size {
         let tiny = Tiny {
             header: Header::default(),
             lanes: some(self.lanes),
+            owners: some(self.lanes.div_ceil(OWNERS_A_PAGE)),
             map: some(1),
             chunks: some(self.chunks),
             slots: some(self.slots),
@@ -196,6 +201,7 @@ impl Tiny {
         Arena {
             header: &self.header,
             lanes: &self.lanes,
+            owners: &self.owners,
             map: &self.map,
             chunks: &self.chunks,
             slots: &self.slots,
