@@ -45,7 +45,7 @@ mod made {
     /// Every mistake by its name, with the invariants that it breaks and what it is. One line each, which
     /// `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 35] = [
+    const MISTAKES: [(&str, &str, &str); 36] = [
         ("window-unchecked", "1", "a copy is handed on without a second look at the state"),
         ("window-unfenced", "1", "the second look at the state is not ordered behind the copy"),
         ("claim-unfenced", "1", "what is written under a claim is not ordered behind the claim"),
@@ -71,6 +71,7 @@ mod made {
         ("entry-kept", "9", "a removed key's entry stays in the index"),
         ("chunk-abandoned", "7", "a dead writer's claim on a chunk is never taken over"),
         ("takeover-idle", "7 11", "a dead writer's claim is given back without finishing or undoing its work"),
+        ("takeover-unraised", "1 12", "a dead writer's claim is taken over without raising the epoch, so that readers accept what is wiped"),
         ("tandem-undone", "7 11", "a committed tandem is undone, slot by slot, when its writer died"),
         ("intent-unnoted", "7", "a writer does not note which slot it is about to claim"),
         ("tandem-one-by-one", "11", "a tandem's commit counts for nothing: its orders come into force one by one"),

@@ -127,6 +127,12 @@ impl State {
         Self(self.advanced().0 & !Self::CLAIM | flag | lane as u64)
     }
 
+    /// Returns the state two epochs before, for a mistake.
+    #[cfg(splinter_mutants)]
+    pub(crate) const fn unraised(self) -> Self {
+        Self(self.0 - 2 * Self::EPOCH)
+    }
+
     /// Returns the stable state that follows the claim, with whoever sleeps still asleep.
     #[inline(always)]
     pub(crate) const fn released(self) -> Self {

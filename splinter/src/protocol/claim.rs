@@ -306,6 +306,7 @@ impl<'a> Claimant<'a> {
         mutant!("tandem-undone", let committed = false);
         self.record.takeover_intent.store(u64::from(number) + 1, Relaxed);
         let state = seen.taken_over(self.lane, committed);
+        mutant!("takeover-unraised", let state = state.unraised());
         if !slot.state_number.exchange_first(seen.0, state.0) {
             return;
         }
