@@ -32,3 +32,4 @@ pub use numa::{Placement, Residency, nodes};
 pub use pollable::Notifier;
 pub(crate) use pollable::{Bell, Idle, Pollable};
 pub(crate) use staged::Staged;
+pub(crate) use sys::secret;
