@@ -35,8 +35,10 @@ use std::sync::{Arc, Mutex};
 /// The keys of the models, one letter each.
 const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
 
-/// By which the models' stores place their keys.
-const HASH: KeyHash = KeyHash::new(0);
+/// Returns the hash by which the models' stores place their keys.
+fn hash() -> KeyHash {
+    KeyHash::new(0)
+}
 
 /// Entries of a ring: so few that they are soon overwritten.
 const RING_LEN: usize = 2;
@@ -206,7 +208,7 @@ impl Tiny {
             rings: &self.rings,
             words: &self.words,
             shape: self.shape,
-            hash: HASH,
+            hash: hash(),
         }
     }
 
@@ -348,7 +350,7 @@ impl Tiny {
 
 /// Returns the key of the `index`-th letter.
 fn letter(index: usize) -> KeyRef<'static> {
-    KeyRef::new(&LETTERS[index..=index], &HASH).unwrap()
+    KeyRef::new(&LETTERS[index..=index], &hash()).unwrap()
 }
 
 /// Returns two words of the same byte: a value that shows when it is torn, and is never zero.
