@@ -2,7 +2,7 @@
 //! and is exact on a store that nobody writes meanwhile.
 
 use crate::arena::copy::count_non_zero;
-use crate::arena::key::{Key, KeyRef};
+use crate::arena::key::Key;
 use crate::arena::layout::Slot;
 use crate::arena::state::{Attention, Control, Entry, Meta, State};
 use crate::arena::{Arena, HYBRID_LINE, Scrub};
@@ -86,7 +86,7 @@ impl Store {
                 *slots_of.entry(key).or_insert(0_u64) += 1;
                 let leads = |number_found, _, _| (number_found == number).then_some(());
                 let reachable =
-                    KeyRef::new(key.as_ref()).is_ok_and(|key| arena.probe(&key, leads).is_some());
+                    arena.key(key.as_ref()).is_ok_and(|key| arena.probe(&key, leads).is_some());
                 found.unreachable_keys += u64::from(!reachable);
             }
         }

@@ -50,7 +50,7 @@ pub use error::{Error, StoreError};
 pub use crate::{
     arena::{
         Scrub,
-        key::{KEY_MAX, Key, hash_key},
+        key::{KEY_MAX, Key, hash_key, hash_key_seeded},
         layout::{GROUPS, LABELS},
     },
     integer::IntegerOp,
@@ -100,7 +100,7 @@ mod writer;
 pub use crate::{
     arena::{
         Scrub,
-        key::{KEY_MAX, Key, hash_key},
+        key::{KEY_MAX, Key, hash_key, hash_key_seeded},
         layout::{GROUPS, LABELS},
     },
     bids::{Advice, Bid, BidError, BidTerms, Intent, Patience},

@@ -1,9 +1,10 @@
 //! Where everything lies in an arena of a given geometry, and the header that records it. Opening trusts
 //! none of it: the geometry is read once, planned anew, and every recorded offset must agree.
 
+use crate::arena::key::KeyHash;
 use crate::arena::layout::{
-    Chunk, FORMAT_VERSION, GROUPS, HASH_RAPID_V3, Header, HeaderGeometry, LANES_AT, Lane, MAGIC,
-    MapWord, OWNERS_A_PAGE, Owners, READY, Slot,
+    Chunk, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header, HeaderGeometry, LANES_AT, Lane,
+    MAGIC, MapWord, OWNERS_A_PAGE, Owners, READY, Slot,
 };
 use crate::arena::{Arena, Shape};
 use crate::config::Geometry;
@@ -17,6 +18,8 @@ use std::ops::Range;
 pub(crate) struct Plan {
     pub(crate) geometry: Geometry,
     pub(crate) arena_len: u64,
+    /// Of the hash that keys are placed by.
+    hash_seed: u64,
     chunks: u64,
     owners_at: u64,
     map_at: u64,
@@ -47,7 +50,7 @@ const ARENA_MAX: u64 = 1 << 47;
 impl Plan {
     /// Plans an arena, or says which bound the geometry breaks. Nothing that can be asked for
     /// overflows: the bounds keep every product below 2^64.
-    pub(crate) fn new(geometry: Geometry) -> Result<Self, StoreError> {
+    pub(crate) fn new(geometry: Geometry, hash_seed: u64) -> Result<Self, StoreError> {
         let Geometry { slots, max_value_len, vector_dim, lanes } = geometry;
         let within = |name: &str, value: u64, low: u64, high: u64| {
             if (low..=high).contains(&value) {
@@ -91,6 +94,7 @@ impl Plan {
         };
         Ok(Self {
             geometry,
+            hash_seed,
             arena_len,
             chunks,
             owners_at,
@@ -115,7 +119,7 @@ impl Plan {
             (&header.vector_dim, self.geometry.vector_dim.into()),
             (&header.lanes, self.geometry.lanes.into()),
             (&header.chunks, self.chunks),
-            (&header.hash, HASH_RAPID_V3),
+            (&header.hash, HASH_RAPID_V3_SEEDED),
             (&header.arena_len, self.arena_len),
             (&header.lanes_at, LANES_AT),
             (&header.map_at, self.map_at),
@@ -138,6 +142,7 @@ impl Plan {
         for (word, value) in self.fields(&header.geometry) {
             word.store(value, Relaxed);
         }
+        header.hash_seed.store(self.hash_seed, Relaxed);
         header.flags.store(flags, Relaxed);
         header.magic.store(MAGIC | FORMAT_VERSION << 32, Relaxed);
         header.state.store(READY, Release);
@@ -174,7 +179,9 @@ impl Plan {
             vector_dim: narrow(&recorded.vector_dim),
             lanes: narrow(&recorded.lanes),
         };
-        let plan = Self::new(geometry).map_err(|error| refuse(error.to_string()))?;
+        // Once: another process may change it, and then every key would be missing here.
+        let hash_seed = header.hash_seed.load(Relaxed);
+        let plan = Self::new(geometry, hash_seed).map_err(|error| refuse(error.to_string()))?;
         let differs = |(word, value): &(&Word, u64)| word.load(Relaxed) != *value;
         if plan.fields(recorded).iter().any(differs) {
             return Err(refuse("its header contradicts itself; take a copy that is whole".into()));
@@ -235,8 +242,8 @@ impl Plan {
         let words = unsafe { slice::<Word>(at(0), self.arena_len / 8) };
         // SAFETY: see above.
         let slots = unsafe { slice::<Slot>(at(self.slots_at), self.geometry.slots) };
-        let shape = self.shape();
-        Arena { header, lanes, owners, map, chunks, slots, routes, rings, words, shape }
+        let (shape, hash) = (self.shape(), KeyHash::new(self.hash_seed));
+        Arena { header, lanes, owners, map, chunks, slots, routes, rings, words, shape, hash }
     }
 
     /// Returns how many bytes the header, the lanes and their owners take.

@@ -3,7 +3,7 @@
 //! alone may do. It knows the records and who may change them, and reads values no more than a writer does.
 
 use crate::arena::Arena;
-use crate::arena::key::{Key, KeyRef};
+use crate::arena::key::Key;
 use crate::arena::layout::Slot;
 use crate::arena::state::{Control, Entry, Meta, State};
 use crate::error::StoreError;
@@ -151,7 +151,7 @@ impl Claimant<'_> {
                 continue;
             }
             let found = Key::read_from(slot);
-            let Some(key) = KeyRef::new(found.as_ref()).ok().filter(|key| key.is_in(slot)) else {
+            let Some(key) = arena.key(found.as_ref()).ok().filter(|key| key.is_in(slot)) else {
                 surplus.push(number);
                 continue;
             };
@@ -199,7 +199,7 @@ impl Claimant<'_> {
         let home_of = |number: u32| {
             let (slot, ..) = open(&arena, number).filter(|(_, _, meta)| meta.is_present())?;
             let key = Key::read_from(slot);
-            let hash = KeyRef::new(key.as_ref()).ok()?.hash;
+            let hash = arena.key(key.as_ref()).ok()?.hash;
             Some((arena.home(hash), hash))
         };
         let mut reach = vec![0_u64; chunks];

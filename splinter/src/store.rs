@@ -88,7 +88,7 @@ impl Store {
         config: &Config,
         if_taken: IfTaken,
     ) -> Result<(Self, Hiding), StoreError> {
-        let plan = Plan::new(config.geometry)?;
+        let plan = Plan::new(config.geometry, hash_seed(config)?)?;
         let hugetlb = config.huge_pages == HugePages::Hugetlb;
         let len = if hugetlb {
             plan.arena_len.next_multiple_of(kernel::HUGE_PAGE_BYTES as u64)
@@ -290,6 +290,21 @@ impl Store {
     /// Returns the sizes the store was created with.
     pub fn geometry(&self) -> Geometry {
         self.inner.plan.geometry
+    }
+
+    /// Hashes `key` as this store does to place it: with its seed, so that another store has another hash.
+    ///
+    /// ```
+    /// use splinter::{Config, Store};
+    ///
+    /// let with = |seed| Store::anonymous(&Config { hash_seed: Some(seed), ..Config::default() });
+    /// assert_eq!(with(1)?.hash_key(b"sensor"), with(1)?.hash_key(b"sensor"));
+    /// assert_ne!(with(1)?.hash_key(b"sensor"), with(2)?.hash_key(b"sensor"));
+    /// # Ok::<(), splinter::StoreError>(())
+    /// ```
+    #[must_use]
+    pub fn hash_key(&self, key: &[u8]) -> u64 {
+        self.arena().hash.of(key)
     }
 
     /// Returns where the store lives; for one opened by descriptor, where the kernel says it does.
@@ -499,6 +514,22 @@ impl Inner {
         // mapping, whose address does not change; the plan was checked against the mapping's length.
         unsafe { plan.arena(mapping) }
     }
+}
+
+/// What sets the seed of new stores, as a decimal number, where no [`Config`] does.
+const SEED_VARIABLE: &str = "SPLINTER_HASH_SEED";
+
+/// Returns the seed that a new store is to have: the one asked for, or one that nobody can guess.
+fn hash_seed(config: &Config) -> Result<u64, StoreError> {
+    if let Some(seed) = config.hash_seed {
+        return Ok(seed);
+    }
+    let Some(text) = std::env::var_os(SEED_VARIABLE) else { return Ok(kernel::secret()) };
+    text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+        let why = "it is no whole number from 0 to 18446744073709551615";
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
+        StoreError::os("use", format!("{SEED_VARIABLE}={}", text.display()), source)
+    })
 }
 
 fn scrub_flags(level: Scrub) -> u64 {

@@ -1,6 +1,5 @@
 //! Changing keys: a registered writer, which holds a lane of the store.
 
-use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::state::Meta;
 use crate::batch::Batch;
@@ -138,7 +137,7 @@ impl Writer {
 
     #[inline]
     fn set_bytes(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        let key = KeyRef::new(key)?;
+        let key = self.claimant.arena.key(key)?;
         mutant!("refusal-hidden", return self.claimant()?.set(&key, value).or(Ok(())));
         self.claimant()?.set(&key, value)
     }
@@ -168,7 +167,7 @@ impl Writer {
     /// As [`Self::set`].
     #[inline]
     pub fn set_versioned(&mut self, key: impl AsRef<[u8]>, value: &[u8]) -> Result<Version, Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.set_known(&key, value)
     }
 
@@ -190,7 +189,9 @@ impl Writer {
         let depth = tuning::prefetch_depth();
         for (first, pairs) in (0..).step_by(depth).zip(pairs.chunks(depth)) {
             let keys = pairs.iter().map(|(key, _)| key.as_ref());
-            let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
+            let batch = Batch::new(&claimant.arena, keys, |place, error| {
+                results[first + place] = Err(error);
+            });
             batch.fetch::<true>(&claimant.arena);
             for (place, key) in batch.keys() {
                 let value = pairs[*place].1.as_ref();
@@ -205,7 +206,7 @@ impl Writer {
     /// [`Error::NotFound`] when the key is missing; [`Error::ValueTooLong`] when the whole would be;
     /// [`Error::WrongType`] when the value is a number; [`Error::Again`].
     pub fn append(&mut self, key: impl AsRef<[u8]>, tail: &[u8]) -> Result<usize, Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.append(&key, tail)
     }
 
@@ -214,7 +215,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn unset(&mut self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.unset(&key)
     }
 
@@ -227,7 +228,7 @@ impl Writer {
         key: impl AsRef<[u8]>,
         tail: &[u8],
     ) -> Result<(usize, Version), Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.append_known(&key, tail)
     }
 
@@ -237,7 +238,7 @@ impl Writer {
     /// # Errors
     /// As [`Self::unset`].
     pub fn unset_versioned(&mut self, key: impl AsRef<[u8]>) -> Result<(usize, Version), Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.unset_known(&key)
     }
 
@@ -272,7 +273,7 @@ impl Writer {
 
     #[inline]
     fn integer_bytes(&mut self, key: &[u8], op: IntegerOp, number: &mut u64) -> Result<(), Error> {
-        let key = KeyRef::new(key)?;
+        let key = self.claimant.arena.key(key)?;
         *number = self.claimant()?.integer(&key, op)?;
         Ok(())
     }
@@ -291,7 +292,7 @@ impl Writer {
     /// # Errors
     /// [`Error::Again`], [`Error::Full`].
     pub fn set_u64(&mut self, key: impl AsRef<[u8]>, value: u64) -> Result<(), Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.set_number(&key, value)
     }
 
@@ -303,7 +304,7 @@ impl Writer {
     /// [`Error::WrongType`] when the value is no number; [`Error::ValueTooLong`] when a number's digits
     /// or bytes exceed the store's longest value; [`Error::NotFound`], [`Error::Again`].
     pub fn set_type(&mut self, key: impl AsRef<[u8]>, kind: Type) -> Result<(), Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.set_kind(&key, kind.kind(), kind.is_text())
     }
 
@@ -344,7 +345,7 @@ impl Writer {
 
     fn reroute(&mut self, key: &[u8], group: u8, on: bool) -> Result<(), Error> {
         let bit = group_bit(group).ok_or(Error::NoSuchGroup)?;
-        let key = KeyRef::new(key)?;
+        let key = self.claimant.arena.key(key)?;
         self.claimant()?.reroute(&key, bit, on)
     }
 
@@ -353,7 +354,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn pulse(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         let arena = self.claimant()?.arena;
         let window = arena.locate(&key).and_then(|number| arena.window(number, &key));
         let window = window.ok_or(Error::NotFound)?;
@@ -409,7 +410,7 @@ impl Writer {
     /// # Errors
     /// [`Error::WrongDimension`], [`Error::NotFound`], [`Error::Again`].
     pub fn set_vector(&mut self, key: impl AsRef<[u8]>, vector: &[f32]) -> Result<(), Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.set_vector(&key, vector)
     }
 
@@ -430,7 +431,8 @@ impl Writer {
     /// [`Error::ValueTooLong`], [`Error::Full`], [`Error::Again`]. No order was changed then.
     pub fn set_tandem(&mut self, base: impl AsRef<[u8]>, values: &[&[u8]]) -> Result<(), Error> {
         let names = tandem::names(base.as_ref(), values.len())?;
-        self.claimant()?.set_tandem(&tandem::keys(&names)?, values)
+        let keys = tandem::keys(&self.claimant.arena, &names)?;
+        self.claimant()?.set_tandem(&keys, values)
     }
 
     /// Removes the first `orders` orders of the tandem `base`, all at once. Returns how many there were.
@@ -439,7 +441,8 @@ impl Writer {
     /// [`Error::BadOrders`], [`Error::KeyTooLong`], [`Error::Again`].
     pub fn unset_tandem(&mut self, base: impl AsRef<[u8]>, orders: usize) -> Result<usize, Error> {
         let names = tandem::names(base.as_ref(), orders)?;
-        self.claimant()?.unset_tandem(&tandem::keys(&names)?)
+        let keys = tandem::keys(&self.claimant.arena, &names)?;
+        self.claimant()?.unset_tandem(&keys)
     }
 
     /// Zeroes every stale byte in the store, as level full would have, whatever the level is. Returns
@@ -457,7 +460,7 @@ impl Writer {
         key: &[u8],
         change: impl FnOnce(&Slot, Meta) -> Meta,
     ) -> Result<u16, Error> {
-        let key = KeyRef::new(key)?;
+        let key = self.claimant.arena.key(key)?;
         self.claimant()?.amend(&key, change).map(|meta| meta.flags() as u16)
     }
 

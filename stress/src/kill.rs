@@ -114,6 +114,7 @@ impl<'p> Storm<'p> {
         let config = Config {
             geometry,
             scrub,
+            hash_seed: Some(plan.seed),
             ..Config::default()
         };
         let store = Store::anonymous(&config).map_err(|error| error.to_string())?;

@@ -52,7 +52,7 @@ pub(crate) enum Field {
     ValueStride = 18,
     VectorsAt = 19,
     VectorStride = 20,
-    OwnersAt = 22,
+    OwnersAt = 21,
 }
 
 /// The bytes of a store whose length is fixed.

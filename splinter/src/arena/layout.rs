@@ -8,9 +8,9 @@ use crate::sync::{Acquire, Pair, Relaxed, Word};
 /// The first word of an arena: `TNLS` and, in the upper half, the format's version.
 pub(crate) const MAGIC: u64 = 0x534c_4e54;
 /// The version of the layout in this file.
-pub(crate) const FORMAT_VERSION: u64 = 2;
-/// The number of the hash function that keys are placed by: rapidhash, version 3, seed 0.
-pub(crate) const HASH_RAPID_V3: u64 = 1;
+pub(crate) const FORMAT_VERSION: u64 = 3;
+/// The number of the hash function that keys are placed by: rapidhash, version 3, with secrets made of the store's seed.
+pub(crate) const HASH_RAPID_V3_SEEDED: u64 = 2;
 /// The header's state once the arena is complete.
 pub(crate) const READY: u64 = 0x5245_4144_5921;
 
@@ -51,8 +51,6 @@ pub(crate) struct HeaderGeometry {
     pub(crate) value_stride: Word,
     pub(crate) vectors_at: Word,
     pub(crate) vector_stride: Word,
-    /// The secret of the hash.
-    seed: Word,
     pub(crate) owners_at: Word,
 }
 
@@ -65,6 +63,8 @@ pub(crate) struct Header {
     /// Zero while being created, then [`READY`].
     pub(crate) state: Word,
     pub(crate) geometry: HeaderGeometry,
+    /// Of the hash that keys are placed by: drawn when the store is created, and read once by whoever opens it.
+    pub(crate) hash_seed: Word,
     reserved: [Word; 9],
     /// Scrub level and the user's flags: read by every write.
     pub(crate) flags: Word,
@@ -172,6 +172,12 @@ impl Lane {
         [&self.slot_intent, &self.takeover_intent, &self.chunk_intent]
     }
 
+    /// Counts one published change. No other writer than the lane's owner stores this word.
+    #[inline(always)]
+    pub(crate) fn count_write(&self) {
+        self.writes.store(self.writes.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
     /// Takes back what the lane says its owner set out to do. The owner holds no claim.
     pub(crate) fn rest(&self) {
         self.intents().into_iter().for_each(|intent| intent.store(0, Relaxed));
@@ -261,6 +267,7 @@ impl Default for Slot {
 const _: () = {
     use std::mem::{offset_of, size_of};
     assert!(offset_of!(Header, geometry) == 16);
+    assert!(offset_of!(Header, hash_seed) == 176);
     assert!(offset_of!(Header, flags) == 256);
     assert!(offset_of!(Header, parse_failures) == 384);
     assert!(offset_of!(Header, takeovers) == 512);

@@ -6,6 +6,7 @@
 
 pub(crate) mod chunk;
 pub(crate) mod copy;
+mod entries;
 pub(crate) mod key;
 pub(crate) mod layout;
 pub(crate) mod owner;
@@ -14,10 +15,12 @@ mod scrub;
 mod search;
 pub(crate) mod state;
 
+use self::key::{KeyHash, KeyRef};
 use self::layout::{
     Chunk, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, Lane, MapWord, OWNERS_A_PAGE, Owners, Slot,
 };
 use self::state::{Attention, Meta};
+use crate::error::Error;
 use crate::sync::{Relaxed, Word};
 
 /// The three scrub levels: what becomes of stale bytes.
@@ -78,9 +81,17 @@ pub(crate) struct Arena<'a> {
     /// Every word of the arena: values and vectors lie at the places the shape gives.
     pub(crate) words: &'a [Word],
     pub(crate) shape: Shape,
+    /// By which keys are placed: made of the store's seed, which was read once.
+    pub(crate) hash: KeyHash,
 }
 
 impl<'a> Arena<'a> {
+    /// Checks and hashes a key, to be looked for in this store.
+    #[inline(always)]
+    pub(crate) fn key<'k>(&self, bytes: &'k [u8]) -> Result<KeyRef<'k>, Error> {
+        KeyRef::new(bytes, &self.hash)
+    }
+
     #[inline(always)]
     pub(crate) fn scrub(&self) -> Scrub {
         let flags = self.header.flags.load(Relaxed);
@@ -150,7 +161,13 @@ impl<'a> Arena<'a> {
     /// Borrows the chunk `distance` after `home`, once round at most.
     #[inline(always)]
     pub(crate) fn chunk(&self, home: usize, distance: u64) -> &'a Chunk {
-        &self.chunks[(home + distance as usize) & (self.chunks.len() - 1)]
+        &self.chunks[self.place(home, distance)]
+    }
+
+    /// Returns the number of that chunk.
+    #[inline(always)]
+    pub(crate) fn place(&self, home: usize, distance: u64) -> usize {
+        (home + distance as usize) & (self.chunks.len() - 1)
     }
 
     /// Borrows the word of the map that has slot `number`'s bit.

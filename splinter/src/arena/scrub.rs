@@ -8,6 +8,14 @@ use super::{Arena, HYBRID_LINE, Scrub};
 use crate::sync::Relaxed;
 
 impl Arena<'_> {
+    /// Whether a number's slot holds what no write may leave: a vector, which goes with the value it was
+    /// made for, or stale bytes at level full.
+    #[inline(always)]
+    pub(crate) fn holds_stale(&self, meta: Meta) -> bool {
+        let stale = meta.high() != 0 || meta.vector_stale() != 0;
+        meta.has_vector() != 0 || stale && self.scrub() == Scrub::Full
+    }
+
     /// Zeroes every byte of the slot that `meta` does not need; of a vacant slot, everything. Returns
     /// the meta word that says so. Bytes that were never written are not touched.
     pub(crate) fn wipe(&self, number: u32, slot: &Slot, meta: Meta) -> Meta {

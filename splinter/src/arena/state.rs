@@ -301,8 +301,10 @@ impl Signal {
 /// |---|---|---|
 /// | 0–15 | reach | how many chunks further on the farthest key homed here lies |
 /// | 16–25 | lane | while claimed, the lane that holds the claim |
-/// | 26 | claimed | entries for keys homed here are being added, or the reach changed |
-/// | 27–63 | version | counts claims, so that no two are alike |
+/// | 26 | claimed | entries for keys homed here are being added, moved, or the reach changed |
+/// | 27 | loose | entries of keys homed here may lie, or the reach go, farther than need be: left to who holds the claim |
+/// | 28 | awaited | the same, left to who holds an entry's slot |
+/// | 29–63 | version | counts claims, so that no two are alike, and entries that were moved |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Control(pub(crate) u64);
 
@@ -311,11 +313,29 @@ impl Control {
         reach, with_reach: 0, 16;
         lane_bits, with_lane_bits: 16, 10;
         claimed_bit, with_claimed_bit: 26, 1;
-        version, with_version: 27, 37;
+        version, with_version: 29, 35;
     }
+
+    /// The farthest that a reach goes.
+    pub(crate) const REACH_MAX: u64 = 0xffff;
+    /// What is set in a loose home's word, for whoever holds or claims it.
+    pub(crate) const LOOSE: u64 = 1 << 27;
+    /// What is set there for whoever holds the slot of an entry that could not be moved for that.
+    pub(crate) const AWAITED: u64 = 1 << 28;
+    /// Both.
+    pub(crate) const MARKS: u64 = Self::LOOSE | Self::AWAITED;
+    /// What is added for each entry that is moved.
+    pub(crate) const MOVED: u64 = 1 << 29;
+    /// What only claimed words have.
+    pub(crate) const CLAIM: u64 = 0x7ff << 16;
 
     pub(crate) const fn is_claimed(self) -> bool {
         self.claimed_bit() != 0
+    }
+
+    /// Whether it carries one of these marks.
+    pub(crate) const fn has(self, marks: u64) -> bool {
+        self.0 & marks != 0
     }
 
     pub(crate) const fn lane(self) -> u32 {
@@ -355,6 +375,11 @@ impl Entry {
 
     pub(crate) const fn distance(self) -> u64 {
         self.0 >> 32 & 0xffff
+    }
+
+    /// Returns the same key's entry at another distance.
+    pub(crate) const fn at(self, distance: u64) -> Self {
+        Self(self.0 & !(0xffff << 32) | (distance & 0xffff) << 32)
     }
 
     pub(crate) const fn is_free(self) -> bool {

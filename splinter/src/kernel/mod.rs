@@ -38,4 +38,5 @@ pub(crate) use pollable::{Bell, Idle, Pollable};
 pub(crate) use presence::Presence;
 pub(crate) use process::PerProcess;
 pub(crate) use staged::Staged;
+pub(crate) use sys::secret;
 pub(crate) use window::Window;

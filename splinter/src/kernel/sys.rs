@@ -42,6 +42,15 @@ pub(super) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+/// Draws 64 bits that nobody can guess.
+pub(crate) fn secret() -> u64 {
+    let mut bytes = [0_u8; 8];
+    // SAFETY: the kernel writes at most the 8 bytes that are there.
+    let drawn = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    // Where the call is denied: the standard library's keys come from the same source, if there is any.
+    if drawn == bytes.len() as isize { u64::from_le_bytes(bytes) } else { random() }
+}
+
 /// Reads what `fstat` tells of a descriptor. Needs no other one.
 pub(super) fn metadata(fd: BorrowedFd<'_>) -> io::Result<Metadata> {
     // SAFETY: the descriptor is open for as long as it is lent, and the file that borrows its number never closes it.

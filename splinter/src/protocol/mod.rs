@@ -50,6 +50,8 @@ pub(crate) struct Claimant<'a> {
     told: Option<u64>,
     /// Whom to wake for what was signalled so far.
     wakes: Wakes,
+    /// Chunks that [`Self::settle`] is to look after, and whether entries may come back to the chunk from behind it.
+    loose: Vec<(usize, bool)>,
 }
 
 impl<'a> Claimant<'a> {
@@ -60,7 +62,9 @@ impl<'a> Claimant<'a> {
     pub(crate) fn new(arena: Arena<'a>, lane: u32, host: Arc<dyn Host>) -> Self {
         let record = &arena.lanes[lane as usize];
         let (hint, told, wakes) = (0, None, Wakes::default());
-        let mut claimant = Self { arena, lane, record, host, hint, told, wakes };
+        // No removal of a key allocates, but one in a store that somebody chose the keys of.
+        let loose = Vec::with_capacity(8);
+        let mut claimant = Self { arena, lane, record, host, hint, told, wakes, loose };
         if !record.is_at_rest() {
             claimant.recover_lane();
         }
@@ -74,13 +78,6 @@ impl<'a> Claimant<'a> {
         if self.told.is_none() {
             self.record.slot_intent.store(u64::from(slot) + 1, Relaxed);
         }
-    }
-
-    /// Counts one published change. No other writer stores this word.
-    #[inline(always)]
-    fn count_write(&self) {
-        let writes = &self.record.writes;
-        writes.store(writes.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     pub(crate) fn is_alive(&self, lane: u32) -> bool {
@@ -118,6 +115,7 @@ impl<'a> Claimant<'a> {
         // Only now that no tandem claim of this lane is left may its pending words lose force.
         record.committed.store(0, Release);
         self.arena.ring_for_all(&*self.host);
+        self.settle();
         record.rest();
     }
 

@@ -3,13 +3,12 @@
 //! waits for another, and a state that moved for any other reason makes it start over.
 
 use super::Claimant;
-use crate::arena::Scrub;
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::state::{KIND_BIGUINT, Meta, State};
 use crate::error::Error;
 use crate::integer::{IntegerOp, number_in_slot, number_to_be};
-use crate::sync::{Relaxed, fence_after_exchange, spin_loop};
+use crate::sync::{Relaxed, fence_after_exchange};
 
 impl<'a> Claimant<'a> {
     /// Applies `op` to the number of `key`. Returns the new number.
@@ -30,7 +29,7 @@ impl<'a> Claimant<'a> {
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(slot.meta.load(Relaxed));
         let ready = state.is_at_rest() & meta.is_present() & meta.is_number();
-        if !ready || self.arena.is_heard(slot) || self.must_prepare(meta) || !key.is_in(slot) {
+        if !ready || self.arena.is_heard(slot) || self.arena.holds_stale(meta) || !key.is_in(slot) {
             return None;
         }
         let new = self.exchange(number, slot, state, |old| op.apply(old))?;
@@ -61,7 +60,7 @@ impl<'a> Claimant<'a> {
         let done = slot.state_number.exchange((state.0, old), (next.0, new), owned);
         if done {
             fence_after_exchange();
-            self.count_write();
+            self.record.count_write();
         }
         done.then_some(new)
     }
@@ -100,7 +99,7 @@ impl<'a> Claimant<'a> {
                 }
             } else if !meta.is_present() {
                 return None;
-            } else if !meta.is_number() || self.must_prepare(meta) {
+            } else if !meta.is_number() || self.arena.holds_stale(meta) {
                 // This very slot: damage may have put the key into another as well.
                 if let Err(error) = self.prepare(&key.within(number)) {
                     return Some(Err(error));
@@ -110,18 +109,10 @@ impl<'a> Claimant<'a> {
                     self.tell(number, slot, state.is_polled());
                     return Some(Ok(new));
                 }
-                back_off(failures);
+                crate::tuning::back_off(failures);
             }
         }
         Some(Err(Error::Again))
-    }
-
-    /// Whether a number's slot holds what no write may leave: a vector, which goes with the value it was
-    /// made for, or stale bytes at level full.
-    #[inline(always)]
-    fn must_prepare(&self, meta: Meta) -> bool {
-        let stale = meta.high() != 0 || meta.vector_stale() != 0;
-        meta.has_vector() != 0 || stale && self.arena.scrub() == Scrub::Full
     }
 
     /// Makes the slot that `key` names ready for exchanges: moves a value that was set as bytes into the
@@ -153,6 +144,7 @@ impl<'a> Claimant<'a> {
                 claim.slot.state_number.store_second(value);
                 let meta = claim.meta.holding_number().with_has_vector(0);
                 self.publish(claim, meta);
+                self.settle_for(key);
                 return Ok(());
             }
         }
@@ -185,14 +177,7 @@ impl<'a> Claimant<'a> {
             meta = self.write_value(&claim, bytes).with_has_vector(meta.has_vector());
         }
         self.publish(claim, meta.with_kind(kind));
+        self.settle_for(key);
         Ok(())
-    }
-}
-
-/// Leaves the line to the others for a while that grows with every failure, from about half a microsecond
-/// to ten: each of them then gets many operations done while it has the line.
-fn back_off(failures: u32) {
-    for _ in 0..crate::tuning::back_off_pauses(failures) {
-        spin_loop();
     }
 }

@@ -65,6 +65,7 @@ impl<'a> Claimant<'a> {
         self.told = None;
         self.arena.ring_bell(&mut self.wakes, &*self.host);
         self.record.rest();
+        self.settle();
         result
     }
 

@@ -27,9 +27,12 @@ impl<'a> Claimant<'a> {
     #[cold]
     #[inline(never)]
     fn set_patiently(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
-        let claim = self.claim_or_insert(key)?;
-        let meta = self.write_value(&claim, value);
-        Ok(self.publish(claim, meta))
+        let version = self.claim_or_insert(key).map(|claim| {
+            let meta = self.write_value(&claim, value);
+            self.publish(claim, meta)
+        });
+        self.settle_for(key);
+        version
     }
 
     #[inline(always)]
@@ -71,14 +74,18 @@ impl<'a> Claimant<'a> {
         copy_in_at(buffer, old, tail);
         zero(buffer, len, self.arena.zero_to(len));
         let meta = claim.meta.covering(len).with_len(len as u64).with_has_vector(0);
-        Ok((len, self.publish(claim, meta)))
+        let version = self.publish(claim, meta);
+        self.settle_for(key);
+        Ok((len, version))
     }
 
     /// Removes `key`. Returns the length its value had.
     pub(crate) fn unset_known(&mut self, key: &KeyRef<'_>) -> Versioned<usize> {
         let claim = self.claim(key)?;
         let len = self.arena.len_of(claim.meta);
-        Ok((len, self.vacate(claim, key.hash)))
+        let version = self.vacate(claim, key.hash);
+        self.settle();
+        Ok((len, version))
     }
 
     /// Publishes `key` with the meta word that `change` makes of the one in force; `change` may also
@@ -95,6 +102,7 @@ impl<'a> Claimant<'a> {
         let meta = change(claim.slot, claim.meta);
         arena.attend(claim.number, claim.slot, true);
         self.publish(claim, meta);
+        self.settle_for(key);
         Ok(meta)
     }
 
@@ -109,6 +117,7 @@ impl<'a> Claimant<'a> {
         copy_vector_in(self.arena.vector(claim.number, which), vector);
         let meta = claim.meta.with_has_vector(1).with_vector_current(which).with_vector_stale(1);
         self.publish(claim, meta);
+        self.settle_for(key);
         Ok(())
     }
 }

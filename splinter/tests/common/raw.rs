@@ -117,6 +117,14 @@ impl Raw {
         self.bytes(self.slots_at + slot * self.slot_stride + 8, 8)
     }
 
+    /// Reads the index: of each chunk its control word and its entries.
+    pub(crate) fn index(&self) -> Vec<[u64; 8]> {
+        let bytes = self.bytes(self.chunks_at, self.chunks * 64);
+        let word = |word: &[u8]| u64::from_le_bytes(word.try_into().expect("eight bytes"));
+        let chunk = |chunk: &[u8]| std::array::from_fn(|at| word(&chunk[at * 8..at * 8 + 8]));
+        bytes.chunks(64).map(chunk).collect()
+    }
+
     /// Sums how many chunks past their home the keys of each chunk were pushed: what a miss costs.
     pub(crate) fn reach(&self) -> u64 {
         let bytes = self.bytes(self.chunks_at, self.chunks * 64);

@@ -22,7 +22,7 @@ mod tandems;
 mod writes;
 
 use super::{Claimant, Host};
-use crate::arena::key::{Key, KeyRef};
+use crate::arena::key::{Key, KeyHash, KeyRef};
 use crate::arena::layout::{
     Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, OWNERS_A_PAGE, Owners, Slot,
 };
@@ -37,6 +37,11 @@ use std::sync::{Arc, Mutex};
 
 /// The keys of the models, one letter each.
 const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
+
+/// Returns the hash by which the models' stores place their keys.
+fn hash() -> KeyHash {
+    KeyHash::new(0)
+}
 
 /// Entries of a ring: so few that they are soon overwritten.
 const RING_LEN: usize = 2;
@@ -209,6 +214,7 @@ impl Tiny {
             rings: &self.rings,
             words: &self.words,
             shape: self.shape,
+            hash: hash(),
         }
     }
 
@@ -325,7 +331,7 @@ impl Tiny {
             if window.meta.is_present() {
                 let key = Key::read_from(slot);
                 assert!(keys.insert(key), "{key} has two slots");
-                let found = arena.locate(&KeyRef::new(key.as_ref()).unwrap());
+                let found = arena.locate(&arena.key(key.as_ref()).unwrap());
                 assert_eq!(found, Some(number), "the index leads to {key}");
                 assert!(used || state.is_claimed(), "{key} is marked");
                 assert_eq!(entries, 1, "one entry leads to {key}");
@@ -335,16 +341,22 @@ impl Tiny {
                 assert!(entries == 0 || state.is_claimed(), "no entry leads nowhere");
             }
         }
-        for chunk in &self.chunks {
+        let no_writer_died = !(0..self.lanes.len() as u32).any(is_dead);
+        for (home, chunk) in self.chunks.iter().enumerate() {
             let control = Control(chunk.control.load(Relaxed));
             assert!(!control.is_claimed() || is_dead(control.lane()), "a claimed chunk is left");
+            if no_writer_died {
+                let farthest = arena.last_entry(home, u64::MAX).map_or(0, Entry::distance);
+                assert_eq!(control.reach(), farthest, "searches go as far as they have to");
+                assert!(!arena.passed_over(home, |_| true), "an entry lies too far from its home");
+            }
         }
     }
 }
 
 /// Returns the key of the `index`-th letter.
 fn letter(index: usize) -> KeyRef<'static> {
-    KeyRef::new(&LETTERS[index..=index]).unwrap()
+    KeyRef::new(&LETTERS[index..=index], &hash()).unwrap()
 }
 
 /// Returns two words of the same byte: a value that shows when it is torn, and is never zero.
