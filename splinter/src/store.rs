@@ -12,13 +12,14 @@ use crate::error::StoreError;
 use crate::host::Host;
 use crate::kernel::{
     self, Backing, Hiding, HugePages, IfTaken, LaneBytes, LaneLocks, Location, Mapping, Residency,
-    Staged,
+    Staged, Used,
 };
 use crate::plan::Plan;
 use crate::profile;
 use crate::sync::{Relaxed, Word};
 use crate::waiting::Vigil;
 use std::fmt;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,10 +46,10 @@ pub struct Store {
 }
 
 pub(crate) struct Inner {
-    /// Borrows from `mapping`, which lives exactly as long as this struct; never handed out without
+    /// Borrows from `mapping`, which lives at least as long as this struct; never handed out without
     /// something that keeps the struct alive.
     pub(crate) arena: Arena<'static>,
-    pub(crate) mapping: Mapping,
+    pub(crate) mapping: Arc<Mapping>,
     backing: Backing,
     pub(crate) plan: Plan,
     notes: Vec<String>,
@@ -59,12 +60,16 @@ pub(crate) struct Inner {
     pub(crate) bidding: Bidding,
 }
 
-/// The lane locks and the kernel's futexes, as the protocol asks for them.
-pub(crate) struct Locks(pub(crate) LaneLocks);
+/// The lane locks, the file's pages and the kernel's futexes, as the protocol asks for them.
+pub(crate) struct Locks(pub(crate) LaneLocks, Used);
 
 impl Host for Locks {
     fn is_alive(&self, lane: u32) -> bool {
         self.0.is_alive(lane)
+    }
+
+    fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
+        self.1.parts(bytes)
     }
 
     fn wake_slot(&self, slot: &Slot) {
@@ -262,7 +267,7 @@ impl Store {
         let profile = profile::from_environment().map(str::to_owned);
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
         let (locks, bidding) = (Mutex::new(None), Bidding::default());
-        let vigil = Vigil::default();
+        let (vigil, mapping) = (Vigil::default(), Arc::new(mapping));
         let inner = Inner { arena, mapping, backing, plan, notes, locks, bidding, vigil };
         Self { inner: Arc::new(inner) }
     }
@@ -281,7 +286,8 @@ impl Store {
         let lanes = self.geometry().lanes;
         let bytes = LaneBytes { base: LANES_AT, stride: size_of::<Lane>() as u64, lanes };
         let opened = LaneLocks::new(self.fd(), bytes, &self.location().to_string())?;
-        Ok(Arc::clone(locks.insert(Arc::new(Locks(opened)))))
+        let used = Used::new(Arc::clone(&self.inner.mapping), self.fd(), self.location());
+        Ok(Arc::clone(locks.insert(Arc::new(Locks(opened, used)))))
     }
 
     pub(crate) fn check_writable(&self) -> Result<(), StoreError> {

@@ -1,19 +1,89 @@
 //! Which parts of a sparse file hold data, without touching any: what makes questions about a store
 //! of 64 GiB with one key as cheap as the one key.
 
+use std::ffi::CString;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
+use super::location::{Location, c_path};
 use super::map::Mapping;
 use super::sys;
 
-/// Lists the parts of a mapped file that hold data, in bytes from its beginning.
-///
-/// # Errors
-/// The kernel's, where the file system does not tell.
-pub(crate) fn with_data(mapping: &Mapping, fd: BorrowedFd<'_>) -> io::Result<Vec<Range<usize>>> {
-    Extents::new(fd, mapping.len(), mapping.page_bytes())?.collect()
+/// How a file is opened that may turn out to be another one: without waiting, and without effects on it.
+const LOOK: libc::c_int = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+/// For how many pages the kernel is asked at a time whether they are in memory.
+const PAGES: usize = 1 << 16;
+
+/// A mapped file that can be asked which parts of it hold data, for as long as it is mapped: the descriptor it was mapped by
+/// may have been closed by then, or lead to another file.
+#[derive(Debug)]
+pub(crate) struct Used {
+    mapping: Arc<Mapping>,
+    fd: RawFd,
+    path: Option<CString>,
+}
+
+impl Used {
+    /// Asks about the file that is mapped, by the descriptor it was mapped by or the name it has.
+    pub(crate) fn new(mapping: Arc<Mapping>, fd: BorrowedFd<'_>, location: &Location) -> Self {
+        let path = location.path().and_then(|path| c_path(&path)).ok();
+        Self { mapping, fd: fd.as_raw_fd(), path }
+    }
+
+    /// Lists the parts of a range of the mapped bytes that hold data, in ascending order. All others read as zero.
+    pub(crate) fn parts(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
+        let by_file = || {
+            let extents = Extents::within(self.open()?, bytes.clone(), self.mapping.page_bytes());
+            extents.collect::<io::Result<Vec<_>>>().ok()
+        };
+        by_file().unwrap_or_else(|| self.in_memory(&bytes))
+    }
+
+    /// Opens the file anew, unless it cannot be found any more.
+    fn open(&self) -> Option<OwnedFd> {
+        let is_it = |fd: RawFd| sys::identity(fd).is_ok_and(|found| found == self.mapping.file());
+        // A descriptor that leads elsewhere is not even opened. Should it do so a moment later, that is found out below.
+        let by_number = is_it(self.fd).then(|| {
+            let path = sys::number_path(self.fd);
+            // A link of /proc is followed by its nature.
+            let opened = sys::open_existing(&path, LOOK & !libc::O_NOFOLLOW);
+            opened.or_else(|_| sys::duplicate(self.fd)).ok()
+        });
+        let by_name = || sys::open_existing(self.path.as_deref()?, LOOK).ok();
+        let right = |fd: &OwnedFd| is_it(fd.as_raw_fd());
+        by_number.flatten().filter(right).or_else(|| by_name().filter(right))
+    }
+
+    /// Lists the parts of a range that are in memory: what is left to ask without a descriptor.
+    ///
+    /// This misses what was swapped out, and of a file on a disk what was written back and dropped: a dead writer's bytes there
+    /// stay where level full would have them zero. And where the process has lost the right to write the file, the kernel
+    /// calls every page present, and a page may be touched that is not there.
+    fn in_memory(&self, bytes: &Range<usize>) -> Vec<Range<usize>> {
+        let page = sys::page_bytes();
+        let mut found: Vec<Range<usize>> = Vec::new();
+        let mut states = vec![0; PAGES.min(bytes.len() / page + 2)];
+        let (mut at, end) = (bytes.start / page * page, bytes.end.next_multiple_of(page));
+        while at < end {
+            let states = &mut states[..((end - at) / page).min(PAGES)];
+            if self.mapping.in_memory(at, states).is_err() {
+                break;
+            }
+            for state in &*states {
+                if state & 1 != 0 {
+                    match found.last_mut() {
+                        Some(last) if last.end == at => last.end += page,
+                        _ => found.push(at..at + page),
+                    }
+                }
+                at += page;
+            }
+        }
+        let within = |part: Range<usize>| part.start.max(bytes.start)..part.end.min(bytes.end);
+        found.into_iter().map(within).filter(|part| !part.is_empty()).collect()
+    }
 }
 
 /// The parts of a file that hold data, as ranges of whole pages in ascending order.
@@ -31,7 +101,12 @@ impl Extents {
         // descriptor keep theirs where it was.
         let own = sys::open_existing(&sys::descriptor_path(fd), libc::O_RDONLY);
         let fd = own.or_else(|_| fd.try_clone_to_owned())?;
-        Ok(Self { fd, at: 0, end: len as u64, page_bytes: page_bytes as u64 })
+        Ok(Self::within(fd, 0..len, page_bytes))
+    }
+
+    /// Walks some bytes of a file, by a descriptor whose offset is nobody else's business.
+    fn within(fd: OwnedFd, bytes: Range<usize>, page_bytes: usize) -> Self {
+        Self { fd, at: bytes.start as u64, end: bytes.end as u64, page_bytes: page_bytes as u64 }
     }
 
     fn advance(&mut self) -> io::Result<Option<Range<usize>>> {

@@ -7,6 +7,7 @@
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::ptr::NonNull;
 
 use super::sys;
@@ -27,6 +28,8 @@ pub(crate) struct Mapping {
     mapped: usize,
     page_bytes: usize,
     writable: bool,
+    /// Which file it is: its device and its number there.
+    file: (u64, u64),
     subject: String,
 }
 
@@ -73,7 +76,8 @@ impl Mapping {
         subject: &str,
     ) -> Result<Self, StoreError> {
         let failed = |e| StoreError::os("map", subject, e);
-        let file_len = sys::metadata(fd).map_err(failed)?.len();
+        let metadata = sys::metadata(fd).map_err(failed)?;
+        let (file_len, file) = (metadata.len(), (metadata.dev(), metadata.ino()));
         if (len as u64) > file_len {
             let reason = format!("it has {file_len} bytes where {len} are to be mapped");
             return Err(StoreError::NotAStore { subject: subject.to_owned(), reason });
@@ -86,7 +90,7 @@ impl Mapping {
             .ok_or_else(|| failed(io::ErrorKind::OutOfMemory.into()))?;
         let view = View { fd, len: mapped, writable, reserve: huge.is_some() };
         let base = view.map_aligned(alignment).map_err(failed)?;
-        Ok(Self { base, len, mapped, page_bytes, writable, subject: subject.to_owned() })
+        Ok(Self { base, len, mapped, page_bytes, writable, file, subject: subject.to_owned() })
     }
 
     /// Gives the address of the first byte, a multiple of 2 MiB.
@@ -116,6 +120,11 @@ impl Mapping {
     /// Names what is mapped, for messages.
     pub(super) fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// Tells which file is mapped: its device and its number there.
+    pub(super) fn file(&self) -> (u64, u64) {
+        self.file
     }
 
     /// Tells the size of the pages the file is made of, in bytes.

@@ -21,7 +21,7 @@ mod testing;
 mod uring;
 
 pub(crate) use backing::{Backing, Seals, adopt, open};
-pub(crate) use extents::with_data;
+pub(crate) use extents::Used;
 pub(crate) use fork::forks;
 pub(crate) use hiding::{Hiding, IfTaken};
 pub use huge::HugePages;

@@ -9,7 +9,7 @@ use std::ffi::CStr;
 use std::fs::{File, Metadata};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Refuses execution for good and allows sealing; Linux 6.3, `linux/memfd.h`.
@@ -43,6 +43,25 @@ pub(super) fn random() -> u64 {
 /// Reads what `fstat` tells of a descriptor.
 pub(super) fn metadata(fd: BorrowedFd<'_>) -> io::Result<Metadata> {
     File::from(fd.try_clone_to_owned()?).metadata()
+}
+
+/// Tells which file a descriptor leads to, by its device and its number there. Opens nothing, and asks nothing of the
+/// file.
+pub(super) fn identity(fd: RawFd) -> io::Result<(u64, u64)> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the pointer is to a whole `stat` that lives through the call.
+    check(unsafe { libc::fstat(fd, stat.as_mut_ptr()) })?;
+    // SAFETY: all bytes of a `stat` may be zero, and the call only wrote over such bytes.
+    let stat = unsafe { stat.assume_init() };
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+/// Makes another descriptor of what a number leads to.
+pub(super) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_DUPFD_CLOEXEC takes an integer, no pointer.
+    let fd = check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })?;
+    // SAFETY: the call just made this descriptor, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Tells the huge page size of a descriptor that lies on hugetlbfs, and `None` for any other.
@@ -176,7 +195,12 @@ pub(super) fn allocate(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
 
 /// Names a descriptor as /proc does. Opening that name makes a new open file description.
 pub(super) fn descriptor_path(fd: BorrowedFd<'_>) -> std::ffi::CString {
-    std::ffi::CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default()
+    number_path(fd.as_raw_fd())
+}
+
+/// Does what [`descriptor_path`] does for a number that may be no descriptor.
+pub(super) fn number_path(fd: RawFd) -> std::ffi::CString {
+    std::ffi::CString::new(format!("/proc/self/fd/{fd}")).unwrap_or_default()
 }
 
 /// Opens a file that exists. Allocates nothing, so it may run where a fork is held back.

@@ -6,7 +6,7 @@ use super::Claimant;
 use crate::arena::Scrub;
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
-use crate::arena::state::{KIND_BIGUINT, Meta, State};
+use crate::arena::state::{Attention, KIND_BIGUINT, Meta, State};
 use crate::error::Error;
 use crate::integer::{IntegerOp, number_in_slot, number_to_be};
 use crate::sync::{Relaxed, fence_after_exchange, spin_loop};
@@ -30,7 +30,8 @@ impl<'a> Claimant<'a> {
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(slot.meta.load(Relaxed));
         let ready = state.is_at_rest() & meta.is_present() & meta.is_number();
-        if !ready || self.arena.is_heard(slot) || self.must_prepare(meta) || !key.is_in(slot) {
+        if !ready || self.arena.is_heard(slot) || self.must_prepare(slot, meta) || !key.is_in(slot)
+        {
             return None;
         }
         let new = self.exchange(number, slot, state, |old| op.apply(old))?;
@@ -100,7 +101,7 @@ impl<'a> Claimant<'a> {
                 }
             } else if !meta.is_present() {
                 return None;
-            } else if !meta.is_number() || self.must_prepare(meta) {
+            } else if !meta.is_number() || self.must_prepare(slot, meta) {
                 // This very slot: damage may have put the key into another as well.
                 if let Err(error) = self.prepare(&key.within(number)) {
                     return Some(Err(error));
@@ -119,8 +120,9 @@ impl<'a> Claimant<'a> {
     /// Whether a number's slot holds what no write may leave: a vector, which goes with the value it was
     /// made for, or stale bytes at level full.
     #[inline(always)]
-    fn must_prepare(&self, meta: Meta) -> bool {
-        let stale = meta.high() != 0 || meta.vector_stale() != 0;
+    fn must_prepare(&self, slot: &Slot, meta: Meta) -> bool {
+        let written = Attention(slot.attention.load(Relaxed)).is_written();
+        let stale = written || meta.vector_stale() != 0;
         meta.has_vector() != 0 || stale && self.arena.scrub() == Scrub::Full
     }
 

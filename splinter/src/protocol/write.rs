@@ -3,7 +3,6 @@
 
 use super::Claimant;
 use super::claim::Claim;
-use crate::arena::copy::{copy_in, copy_in_at, copy_vector_in, zero};
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::payload::Payload;
@@ -44,11 +43,10 @@ impl<'a> Claimant<'a> {
     pub(super) fn write_value(&self, claim: &Claim<'a>, value: &[u8]) -> Meta {
         let which = 1 - claim.meta.current();
         mutant!("buffer-in-force", let which = claim.meta.current());
-        let buffer = self.arena.value(claim.number, which);
-        mutant!("value-truncated", let value = &value[..value.len().min(buffer.len() * 8)]);
+        mutant!("value-truncated", let value = &value[..value.len().min(self.arena.shape.value_words * 8)]);
         mutant!("publish-early", claim.slot.meta.store(claim.meta.with_current(which).0, Relaxed));
-        copy_in(buffer, value, self.arena.zero_to(value.len()));
-        let meta = claim.meta.covering(value.len()).with_len(value.len() as u64);
+        self.arena.write_value(claim.number, claim.slot, which, value);
+        let meta = claim.meta.with_len(value.len() as u64);
         mutant!("vector-kept", return meta.with_current(which).with_present(1).with_number(0));
         meta.with_current(which).with_present(1).with_number(0).with_has_vector(0)
     }
@@ -67,10 +65,8 @@ impl<'a> Claimant<'a> {
         let old = arena.len_of(claim.meta);
         let len = old + tail.len();
         mutant!("append-unwritten", let tail = &tail[..0]);
-        let buffer = self.arena.value(claim.number, claim.meta.current());
-        copy_in_at(buffer, old, tail);
-        zero(buffer, len, self.arena.zero_to(len));
-        let meta = claim.meta.covering(len).with_len(len as u64).with_has_vector(0);
+        arena.write_beyond(claim.number, claim.slot, claim.meta.current(), old, tail);
+        let meta = claim.meta.with_len(len as u64).with_has_vector(0);
         Ok((len, self.publish(claim, meta)))
     }
 
@@ -105,9 +101,7 @@ impl<'a> Claimant<'a> {
             return Err(Error::WrongDimension);
         }
         let claim = self.claim(key)?;
-        let which = 1 - claim.meta.vector_current();
-        copy_vector_in(self.arena.vector(claim.number, which), vector);
-        let meta = claim.meta.with_has_vector(1).with_vector_current(which).with_vector_stale(1);
+        let meta = self.arena.write_vector(claim.number, claim.slot, claim.meta, vector);
         self.publish(claim, meta);
         Ok(())
     }

@@ -30,6 +30,7 @@ use crate::sync::{Acquire, Relaxed, Release, Word, mortal};
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 /// The keys of the models, one letter each.
@@ -54,6 +55,10 @@ struct Kernel {
 impl Host for Kernel {
     fn is_alive(&self, lane: u32) -> bool {
         !self.dead[lane as usize].load(Acquire)
+    }
+
+    fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
+        vec![bytes]
     }
 
     fn wake_slot(&self, slot: &Slot) {
