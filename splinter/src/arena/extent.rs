@@ -23,6 +23,7 @@ impl Arena<'_> {
     }
 
     /// Has the extent of value buffer `which` cover the first `end` bytes, which are written afterwards.
+    #[inline(always)]
     pub(crate) fn raise_extent(&self, slot: &Slot, which: u64, end: usize) {
         let old = Attention(slot.attention.load(Relaxed));
         if old.extent(which) < end {
@@ -32,38 +33,66 @@ impl Arena<'_> {
         }
     }
 
-    /// Writes `value` to the beginning of value buffer `which`, and zeroes behind it as the level asks.
+    /// Whether the extent of value buffer `which` covers the first `end` bytes.
     #[inline(always)]
-    pub(crate) fn write_value(&self, number: u32, slot: &Slot, which: u64, value: &[u8]) {
-        if Attention(slot.attention.load(Relaxed)).extent(which) < value.len() {
-            return self.write_beyond(number, slot, which, 0, value);
-        }
-        copy_in(self.value(number, which), value, self.zero_to(value.len()));
+    pub(crate) fn is_covered(&self, slot: &Slot, which: u64, end: usize) -> bool {
+        end <= Attention(slot.attention.load(Relaxed)).extent(which)
     }
 
-    /// Writes `bytes` to value buffer `which` from byte `at` on, whether its extent covers them or not, and zeroes behind
-    /// them as the level asks.
-    ///
-    /// Raising goes step by step with the writing: a page that is not to be had ends the process, and then the extent
-    /// reaches no other such page.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn write_beyond(
+    /// Writes `value` to the beginning of value buffer `which`, whose extent covers it if it is `COVERED`, and zeroes behind it as
+    /// the level asks.
+    #[inline(always)]
+    pub(crate) fn write_value<const COVERED: bool>(
         &self,
         number: u32,
         slot: &Slot,
         which: u64,
-        mut at: usize,
-        bytes: &[u8],
+        value: &[u8],
     ) {
-        let buffer = self.value(number, which);
+        let (buffer, len) = (self.value(number, which), value.len());
+        let tail = self.tail(len);
+        if !COVERED && len > STEP && !self.is_covered(slot, which, len) {
+            self.write_beyond(buffer, slot, which, 0, value);
+            return zero(buffer, len, len + usize::from(tail));
+        }
+        if !COVERED {
+            mutant!("extent-late", copy_in(buffer, value, tail));
+            self.raise_extent(slot, which, len);
+        }
+        copy_in(buffer, value, tail);
+    }
+
+    /// Returns the meta word that puts the slot's number in force.
+    pub(crate) fn holding_number(&self, slot: &Slot, old: Meta) -> Meta {
+        let written = Attention(slot.attention.load(Relaxed)).is_written();
+        old.holding_number().with_values_stale(written.into())
+    }
+
+    /// Writes `more` to value buffer `which` behind its first `at` bytes, and zeroes behind it as the level asks.
+    #[inline(always)]
+    pub(crate) fn append(&self, number: u32, slot: &Slot, which: u64, at: usize, more: &[u8]) {
+        let (buffer, end) = (self.value(number, which), at + more.len());
+        if self.is_covered(slot, which, end) {
+            copy_in_at(buffer, at, more);
+        } else {
+            self.write_beyond(buffer, slot, which, at, more);
+        }
+        zero(buffer, end, end + usize::from(self.tail(end)));
+    }
+
+    /// Writes `bytes` to a value buffer from byte `at` on, and has the extent cover them.
+    ///
+    /// That goes step by step with the writing: a page that is not to be had ends the process, and then the extent reaches
+    /// no other such page.
+    #[cold]
+    #[inline(never)]
+    fn write_beyond(&self, buffer: &[Word], slot: &Slot, which: u64, mut at: usize, bytes: &[u8]) {
         for piece in bytes.chunks(STEP) {
             mutant!("extent-late", copy_in_at(buffer, at, piece));
             self.raise_extent(slot, which, at + piece.len());
             copy_in_at(buffer, at, piece);
             at += piece.len();
         }
-        zero(buffer, at, self.zero_to(at));
     }
 
     /// Writes `vector` to the vector buffer that is not in force. Returns the meta word that puts it in force.
@@ -92,6 +121,7 @@ impl Arena<'_> {
         }
         // Release: whoever finds the extents lowered finds the bytes zero.
         slot.attention.store(attention.0, Release);
+        let meta = meta.with_values_stale(meta.number() & u64::from(attention.is_written()));
         for which in 0..2 {
             if meta.vector_stale() & 1 << which != 0 && !meta.is_vector_in(which) {
                 let buffer = self.vector(number, which);

@@ -5,6 +5,7 @@ use super::copy::zero;
 use super::layout::Slot;
 use super::state::{Attention, Meta};
 use super::{Arena, HYBRID_LINE, Scrub};
+use crate::host::Host;
 use crate::sync::{Relaxed, Release};
 
 impl Arena<'_> {
@@ -24,17 +25,18 @@ impl Arena<'_> {
                 word.store(0, Relaxed);
             }
         }
-        meta.with_vectors_wiped()
+        meta.with_values_stale(0).with_vectors_wiped()
     }
 
     /// Zeroes the value bytes that `meta` does not need, as far as the extents reach, and lowers these.
     fn wipe_values(&self, number: u32, slot: &Slot, meta: Meta) {
         let mut attention = Attention(slot.attention.load(Relaxed));
         for which in 0..2 {
-            let extent = self.extent(slot, which);
-            let live = self.live(meta, which).min(extent);
-            zero(self.value(number, which), live, extent);
-            attention = attention.with_extent(which, live);
+            let (live, extent) = (self.live(meta, which), self.extent(slot, which));
+            if live < extent {
+                zero(self.value(number, which), live, extent);
+                attention = attention.with_extent(which, live);
+            }
         }
         // Release: whoever finds the extents lowered finds the bytes zero.
         slot.attention.store(attention.0, Release);
@@ -54,8 +56,16 @@ impl Arena<'_> {
         meta
     }
 
-    /// Zeroes what the level asks for in a slot that a dead writer held.
-    pub(crate) fn wipe_behind(&self, number: u32, slot: &Slot, meta: Meta) -> Meta {
+    /// Zeroes what the level asks for in a slot that a dead writer held, and at any level what it may have had no memory
+    /// for. Returns the meta word that says so.
+    pub(crate) fn wipe_behind(
+        &self,
+        number: u32,
+        slot: &Slot,
+        meta: Meta,
+        host: &dyn Host,
+    ) -> Meta {
+        let meta = self.trim(number, slot, meta, host);
         if !meta.is_present() || self.scrub() == Scrub::Full {
             return self.wipe_vacant(number, slot, meta);
         }
@@ -66,10 +76,10 @@ impl Arena<'_> {
         meta
     }
 
-    /// Computes up to where a value of `len` bytes is zeroed while it is written.
+    /// Computes how many bytes behind a value of `len` bytes are zeroed while it is written.
     #[inline(always)]
-    pub(crate) fn zero_to(&self, len: usize) -> usize {
-        mutant!("tail-unscrubbed", return len);
-        if self.scrub() == Scrub::None { len } else { len.next_multiple_of(HYBRID_LINE) }
+    pub(crate) fn tail(&self, len: usize) -> u8 {
+        mutant!("tail-unscrubbed", return 0);
+        if self.scrub() == Scrub::None { 0 } else { (len.wrapping_neg() % HYBRID_LINE) as u8 }
     }
 }

@@ -163,7 +163,8 @@ pub(crate) const KIND_BIGUINT: u64 = 2;
 /// | 51 | has_vector | the slot holds a vector |
 /// | 52 | vector_current | which of the two vector buffers holds it |
 /// | 53–54 | vector_stale | which of the two vector buffers may have a byte that is not zero, a bit each |
-/// | 55–59 | | zero |
+/// | 55 | values_stale | the value is a number, and the value buffers may have bytes that are not zero |
+/// | 56–59 | | zero |
 /// | 60–63 | kind | the type name's number |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Meta(pub(crate) u64);
@@ -178,6 +179,7 @@ impl Meta {
         has_vector, with_has_vector: 51, 1;
         vector_current, with_vector_current: 52, 1;
         vector_stale, with_vector_stale: 53, 2;
+        values_stale, with_values_stale: 55, 1;
         kind, with_kind: 60, 4;
     }
 
@@ -201,6 +203,13 @@ impl Meta {
     /// Returns the word of a slot whose value is its number word.
     pub(crate) const fn holding_number(self) -> Self {
         self.with_present(1).with_number(1).with_len(8).with_kind(KIND_BIGUINT)
+    }
+
+    /// Returns the word of a slot whose value is in buffer `which`.
+    #[inline(always)]
+    pub(crate) const fn holding_bytes(self, which: u64, len: usize) -> Self {
+        let word = self.with_present(1).with_number(0).with_values_stale(0);
+        word.with_current(which).with_len(len as u64)
     }
 
     /// Returns the word of a slot that holds no key: only what says which vector buffers may be stale.
@@ -249,6 +258,7 @@ impl Attention {
     }
 
     /// Returns the word of a slot with these routes and labels.
+    #[inline(always)]
     pub(crate) const fn with_groups(self, routes: u64, labels: u64) -> Self {
         let routed = if routes != 0 { Self::ROUTED } else { 0 };
         let labelled = if labels != 0 { Self::LABELLED } else { 0 };
@@ -258,7 +268,9 @@ impl Attention {
     /// Returns how many bytes of value buffer `which` may not be zero.
     #[inline(always)]
     pub(crate) const fn extent(self, which: u64) -> usize {
-        (self.0 >> (32 * (which & 1)) & Self::EXTENT) as usize
+        // A choice takes fewer instructions than a shift by a number that is not known.
+        let half = if which & 1 == 0 { self.0 } else { self.0 >> 32 };
+        (half & Self::EXTENT) as usize
     }
 
     /// Returns the word with another extent of buffer `which`, in bytes, which are rounded up to lines.
@@ -413,8 +425,9 @@ mod tests {
             .with_has_vector(1)
             .with_vector_current(1)
             .with_vector_stale(3)
+            .with_values_stale(1)
             .with_kind(15);
-        assert_eq!(full.0, u64::MAX & !(0x1f << 55));
+        assert_eq!(full.0, u64::MAX & !(0xf << 56));
         assert_eq!(full.with_flags(0).0, full.0 & !(0xffff << 32));
     }
 

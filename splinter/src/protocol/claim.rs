@@ -323,12 +323,10 @@ impl<'a> Claimant<'a> {
         if !meta.is_present() {
             // The key was written before an entry led to it, and is wiped only after none does. Half a key leads anywhere.
             let hash = hash_key(Key::read_from(slot).as_ref());
-            if arena.is_used(&arena.chunks[arena.home(hash)], &*self.host) {
-                self.forget(hash, number);
-            }
+            let home = &arena.chunks[arena.home(hash)];
+            arena.is_used(home, &*self.host).then(|| self.forget(hash, number));
         }
-        let meta = arena.trim(number, slot, meta, &*self.host);
-        let wiped = arena.wipe_behind(number, slot, meta);
+        let wiped = arena.wipe_behind(number, slot, meta, &*self.host);
         slot.meta.store(wiped.0, Release);
         arena.header.takeovers.fetch_add(1, Relaxed);
         arena.attend(number, slot, meta.is_present());

@@ -6,7 +6,7 @@ use super::Claimant;
 use crate::arena::Scrub;
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
-use crate::arena::state::{Attention, KIND_BIGUINT, Meta, State};
+use crate::arena::state::{KIND_BIGUINT, Meta, State};
 use crate::error::Error;
 use crate::integer::{IntegerOp, number_in_slot, number_to_be};
 use crate::sync::{Relaxed, fence_after_exchange, spin_loop};
@@ -30,8 +30,7 @@ impl<'a> Claimant<'a> {
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(slot.meta.load(Relaxed));
         let ready = state.is_at_rest() & meta.is_present() & meta.is_number();
-        if !ready || self.arena.is_heard(slot) || self.must_prepare(slot, meta) || !key.is_in(slot)
-        {
+        if !ready || self.arena.is_heard(slot) || self.must_prepare(meta) || !key.is_in(slot) {
             return None;
         }
         let new = self.exchange(number, slot, state, |old| op.apply(old))?;
@@ -101,7 +100,7 @@ impl<'a> Claimant<'a> {
                 }
             } else if !meta.is_present() {
                 return None;
-            } else if !meta.is_number() || self.must_prepare(slot, meta) {
+            } else if !meta.is_number() || self.must_prepare(meta) {
                 // This very slot: damage may have put the key into another as well.
                 if let Err(error) = self.prepare(&key.within(number)) {
                     return Some(Err(error));
@@ -120,9 +119,8 @@ impl<'a> Claimant<'a> {
     /// Whether a number's slot holds what no write may leave: a vector, which goes with the value it was
     /// made for, or stale bytes at level full.
     #[inline(always)]
-    fn must_prepare(&self, slot: &Slot, meta: Meta) -> bool {
-        let written = Attention(slot.attention.load(Relaxed)).is_written();
-        let stale = written || meta.vector_stale() != 0;
+    fn must_prepare(&self, meta: Meta) -> bool {
+        let stale = meta.values_stale() != 0 || meta.vector_stale() != 0;
         meta.has_vector() != 0 || stale && self.arena.scrub() == Scrub::Full
     }
 
@@ -137,7 +135,7 @@ impl<'a> Claimant<'a> {
         })?;
         let payload = arena.payload(claim.number, claim.slot, claim.meta);
         claim.slot.state_number.store_second(payload.number(number_in_slot).unwrap_or_default());
-        let meta = claim.meta.holding_number().with_has_vector(0);
+        let meta = arena.holding_number(claim.slot, claim.meta).with_has_vector(0);
         self.publish(claim, meta);
         Ok(())
     }
@@ -153,7 +151,7 @@ impl<'a> Claimant<'a> {
             // A number word that is in force changes only together with the state.
             if !claim.meta.is_number() {
                 claim.slot.state_number.store_second(value);
-                let meta = claim.meta.holding_number().with_has_vector(0);
+                let meta = self.arena.holding_number(claim.slot, claim.meta).with_has_vector(0);
                 self.publish(claim, meta);
                 return Ok(());
             }
@@ -178,13 +176,13 @@ impl<'a> Claimant<'a> {
         if kind == KIND_BIGUINT {
             let payload = arena.payload(claim.number, claim.slot, meta);
             claim.slot.state_number.store_second(payload.number(number_to_be).unwrap_or_default());
-            meta = meta.holding_number();
+            meta = arena.holding_number(claim.slot, claim.meta);
         } else if kind != KIND_BIGUINT && meta.is_number() {
             let value = claim.slot.state_number.second();
             let (digits, bytes) = (value.to_string(), value.to_le_bytes());
             let bytes = if text { digits.as_bytes() } else { &bytes };
             self.check_len(bytes.len())?;
-            meta = self.write_value(&claim, bytes).with_has_vector(meta.has_vector());
+            meta = self.write_value::<false>(&claim, bytes).with_has_vector(meta.has_vector());
         }
         self.publish(claim, meta.with_kind(kind));
         Ok(())

@@ -16,19 +16,25 @@ impl<'a> Claimant<'a> {
     #[inline(always)]
     pub(crate) fn set_known(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
         self.check_len(value.len())?;
-        if let Some(claim) = self.claim_at_once(key) {
-            let meta = self.write_value(&claim, value);
-            return Ok(self.publish(claim, meta));
+        let Some(claim) = self.claim_at_once(key) else { return self.set_patiently(key, value) };
+        if !self.arena.is_covered(claim.slot, 1 - claim.meta.current(), value.len()) {
+            return Ok(self.set_claimed(claim, value));
         }
-        self.set_patiently(key, value)
+        let meta = self.write_value::<true>(&claim, value);
+        Ok(self.publish(claim, meta))
     }
 
     #[cold]
     #[inline(never)]
     fn set_patiently(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
-        let claim = self.claim_or_insert(key)?;
-        let meta = self.write_value(&claim, value);
-        Ok(self.publish(claim, meta))
+        self.claim_or_insert(key).map(|claim| self.set_claimed(claim, value))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_claimed(&mut self, claim: Claim<'a>, value: &[u8]) -> Version {
+        let meta = self.write_value::<false>(&claim, value);
+        self.publish(claim, meta)
     }
 
     #[inline(always)]
@@ -38,17 +44,17 @@ impl<'a> Claimant<'a> {
         if len > max { Err(Error::ValueTooLong) } else { Ok(()) }
     }
 
-    /// Writes `value` to the buffer that is not in force. Returns the meta word that puts it in force.
+    /// Writes `value` to the buffer that is not in force, whose extent covers it if it is `COVERED`. Returns the meta
+    /// word that puts it in force.
     #[inline(always)]
-    pub(super) fn write_value(&self, claim: &Claim<'a>, value: &[u8]) -> Meta {
+    pub(super) fn write_value<const COVERED: bool>(&self, claim: &Claim<'a>, value: &[u8]) -> Meta {
         let which = 1 - claim.meta.current();
         mutant!("buffer-in-force", let which = claim.meta.current());
         mutant!("value-truncated", let value = &value[..value.len().min(self.arena.shape.value_words * 8)]);
         mutant!("publish-early", claim.slot.meta.store(claim.meta.with_current(which).0, Relaxed));
-        self.arena.write_value(claim.number, claim.slot, which, value);
-        let meta = claim.meta.with_len(value.len() as u64);
-        mutant!("vector-kept", return meta.with_current(which).with_present(1).with_number(0));
-        meta.with_current(which).with_present(1).with_number(0).with_has_vector(0)
+        self.arena.write_value::<COVERED>(claim.number, claim.slot, which, value);
+        mutant!("vector-kept", return claim.meta.holding_bytes(which, value.len()));
+        claim.meta.holding_bytes(which, value.len()).with_has_vector(0)
     }
 
     /// Appends `tail` to the value of `key`. Returns the new length.
@@ -65,7 +71,7 @@ impl<'a> Claimant<'a> {
         let old = arena.len_of(claim.meta);
         let len = old + tail.len();
         mutant!("append-unwritten", let tail = &tail[..0]);
-        arena.write_beyond(claim.number, claim.slot, claim.meta.current(), old, tail);
+        arena.append(claim.number, claim.slot, claim.meta.current(), old, tail);
         let meta = claim.meta.with_len(len as u64).with_has_vector(0);
         Ok((len, self.publish(claim, meta)))
     }
