@@ -146,6 +146,51 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     use super::*;
+    use crate::kernel::testing::Directory;
+
+    /// Asserts that `used` tells the one page of a file of eight that holds data, and that asking took no memory.
+    fn assert_one_page(used: &Used, file: &File) {
+        let (page, before) = (sys::page_bytes(), blocks(file));
+        assert_eq!(used.parts(0..8 * page), [2 * page..3 * page]);
+        assert_eq!(used.parts(2 * page + 8..2 * page + 16), [2 * page + 8..2 * page + 16]);
+        assert_eq!(used.parts(2 * page - 8..2 * page + 8), [2 * page..2 * page + 8]);
+        assert_eq!(used.parts(3 * page..8 * page), []);
+        assert_eq!(blocks(file), before);
+    }
+
+    fn blocks(file: &File) -> u64 {
+        std::os::unix::fs::MetadataExt::blocks(&file.metadata().unwrap())
+    }
+
+    fn sparse(file: &File) -> Arc<Mapping> {
+        let page = sys::page_bytes();
+        file.set_len(8 * page as u64).unwrap();
+        file.write_at(b"x", 2 * page as u64 + 100).unwrap();
+        Arc::new(Mapping::new(file.as_fd(), 8 * page, true, "test").unwrap())
+    }
+
+    #[test]
+    fn what_is_used_is_told_without_a_descriptor_that_leads_to_the_file() {
+        let directory = Directory::new();
+        let path = directory.join("sparse");
+        let create =
+            || File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        // The number of a pipe stands for one that was closed and used again.
+        let (pipe, _other_end) = std::io::pipe().unwrap();
+        let files = [create().unwrap(), File::from(sys::memory_file(c"test", 0).unwrap())];
+        let names = [Location::file(&path), Location::Anonymous];
+        for (file, name) in files.iter().zip(names) {
+            let mapping = sparse(file);
+            let used = |fd, name| Used::new(Arc::clone(&mapping), fd, name);
+            assert_one_page(&used(file.as_fd(), &name), file);
+            assert_one_page(&used(pipe.as_fd(), &name), file);
+            // Another file of that name is not asked.
+            assert_one_page(&used(pipe.as_fd(), &Location::file("/proc/self/exe")), file);
+            let closed = Used { fd: -1, ..used(pipe.as_fd(), &name) };
+            assert_one_page(&closed, file);
+            assert_eq!(sys::seek(file.as_fd(), 0, libc::SEEK_CUR).unwrap(), Some(0));
+        }
+    }
 
     #[test]
     fn only_parts_with_data_are_told_and_offsets_stay() {
