@@ -45,7 +45,7 @@ mod made {
     /// Every mistake by its name, with the invariants that it breaks and what it is. One line each, which
     /// `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 40] = [
+    const MISTAKES: [(&str, &str, &str); 41] = [
         ("window-unchecked", "1", "a copy is handed on without a second look at the state"),
         ("window-unfenced", "1", "the second look at the state is not ordered behind the copy"),
         ("claim-unfenced", "1", "what is written under a claim is not ordered behind the claim"),
@@ -65,6 +65,7 @@ mod made {
         ("tail-unscrubbed", "12", "nothing is zeroed behind a value"),
         ("retired-unscrubbed", "12", "level full leaves the retired copy"),
         ("removal-unscrubbed", "12", "nothing is zeroed when a key is removed"),
+        ("extent-late", "12", "an extent is raised after the bytes that it is to cover were written"),
         ("chunk-unclaimed", "3", "a key is entered into the index without a claim on its home chunk"),
         ("reach-unraised", "2 9", "an entry behind the home chunk does not raise the reach"),
         ("reach-unlowered", "9", "the reach is never lowered: misses become slow"),

@@ -6,17 +6,25 @@ use crate::arena::layout::{OWNERS_A_PAGE, Slot};
 use crate::arena::owner::Owner;
 use crate::error::StoreError;
 use crate::host::Host;
-use crate::kernel;
 use crate::kernel::robust::{self, Bond, thread_mark};
+use crate::kernel::{self, Used};
 use crate::store::Inner;
 use crate::sync::{Acquire, Word};
+use std::ops::Range;
 
 /// What the protocol asks of the kernel, for an arena that is mapped for as long as anybody asks.
-pub(crate) struct Machine(pub(crate) Arena<'static>);
+pub(crate) struct Machine {
+    pub(crate) arena: Arena<'static>,
+    pub(crate) used: Used,
+}
 
 impl Host for Machine {
     fn is_alive(&self, lane: u32) -> bool {
-        self.0.owner(lane).is_some_and(|word| Owner(word.load(Acquire)).is_alive())
+        self.arena.owner(lane).is_some_and(|word| Owner(word.load(Acquire)).is_alive())
+    }
+
+    fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
+        self.used.parts(bytes)
     }
 
     fn wake_slot(&self, slot: &Slot) {

@@ -11,7 +11,7 @@ use crate::draft::Draft;
 use crate::error::StoreError;
 use crate::kernel::{
     self, Backing, Hiding, HugePages, IfTaken, Location, Mapping, Presence, Residency, Staged,
-    Window,
+    Used, Window,
 };
 use crate::plan::Plan;
 use crate::profile;
@@ -45,11 +45,11 @@ pub struct Store {
 }
 
 pub(crate) struct Inner {
-    /// Borrows from `mapping`, which lives exactly as long as this struct; never handed out without
+    /// Borrows from `mapping`, which lives at least as long as this struct; never handed out without
     /// something that keeps the struct alive.
     pub(crate) arena: Arena<'static>,
-    pub(crate) mapping: Mapping,
-    pub(crate) backing: Backing,
+    pub(crate) mapping: Arc<Mapping>,
+    pub(crate) backing: Arc<Backing>,
     pub(crate) plan: Plan,
     notes: Vec<String>,
     /// A share in the lock of all who have the store open for writing, or why there is none.
@@ -247,7 +247,9 @@ impl Store {
         let profile = profile::from_environment().map(str::to_owned);
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
         let presence = enter(&backing, &mapping, &plan, &arena);
-        let machine = Arc::new(Machine(arena));
+        let (mapping, backing) = (Arc::new(mapping), Arc::new(backing));
+        let used = Used::new(Arc::clone(&mapping), Arc::clone(&backing));
+        let machine = Arc::new(Machine { arena, used });
         let (bidding, vigil) = (Bidding::default(), Vigil::default());
         let inner =
             Inner { arena, mapping, backing, plan, notes, presence, machine, bidding, vigil };

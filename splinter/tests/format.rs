@@ -346,7 +346,7 @@ fn a_size_or_a_place_that_does_not_fit_the_others_is_refused() {
     let directory = Directory::new();
     let location = copied(&directory);
     let bytes = std::fs::read(directory.join("committed")).unwrap();
-    for at in (16..168).step_by(8) {
+    for at in (16..176).step_by(8) {
         let mut changed = bytes.clone();
         changed[at] ^= 64;
         std::fs::write(directory.join("committed"), &changed).unwrap();

@@ -7,6 +7,7 @@
 pub(crate) mod chunk;
 pub(crate) mod copy;
 mod entries;
+pub(crate) mod extent;
 pub(crate) mod key;
 pub(crate) mod layout;
 pub(crate) mod owner;

@@ -27,7 +27,7 @@ mod window;
 
 pub(crate) use backing::{Backing, Seals, adopt, open};
 pub(crate) use byte_locks::ByteLocks;
-pub(crate) use extents::with_data;
+pub(crate) use extents::Used;
 pub(crate) use hiding::{Hiding, IfTaken};
 pub use huge::HugePages;
 pub use location::Location;

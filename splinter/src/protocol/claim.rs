@@ -219,6 +219,8 @@ impl<'a> Claimant<'a> {
         }
         let (word, bit) = self.arena.bit(number);
         if word.touched.load(Relaxed) & bit == 0 {
+            // Takes the memory of the route, which whoever takes the slot's claim over looks at.
+            self.arena.routes[number as usize].load(Relaxed);
             word.touched.fetch_or(bit, Relaxed);
         }
         self.win(number, slot, state, meta)
@@ -312,18 +314,18 @@ impl<'a> Claimant<'a> {
         let mut claim = Claim::new(number, slot, state, meta);
         mutant!("takeover-idle", return self.release(claim));
         claim.groups = arena.groups_before(slot, seen);
-        // The dead writer may have written anything to the buffers that are not in force.
-        let stale = u64::from(arena.shape.vector_dim > 0);
-        let meta = meta.with_high(Meta::HIGH_UNKNOWN).with_vector_stale(stale);
         slot.meta.store(meta.0, Release);
         // It may have published, and told nobody; perhaps labels whose groups nobody was led to yet.
         arena.attend(number, slot, true);
         self.announce(&claim);
         self.mark(number, meta.is_present());
-        // The key was written before an entry led to it, and is wiped only after none does.
+        // The key was written before an entry led to it, and is wiped only after none does. Half a key leads anywhere.
         let hash = arena.hash.of(Key::read_from(slot).as_ref());
-        self.forget(hash, number, meta.is_present());
-        let wiped = arena.wipe_behind(number, slot, meta);
+        let home = &arena.chunks[arena.home(hash)];
+        if meta.is_present() || arena.is_used(home, &*self.host) {
+            self.forget(hash, number, meta.is_present());
+        }
+        let wiped = arena.wipe_behind(number, slot, meta, &*self.host);
         slot.meta.store(wiped.0, Release);
         arena.header.takeovers.fetch_add(1, Relaxed);
         arena.attend(number, slot, meta.is_present());

@@ -126,7 +126,7 @@ impl<'a> Claimant<'a> {
         })?;
         let payload = arena.payload(claim.number, claim.slot, claim.meta);
         claim.slot.state_number.store_second(payload.number(number_in_slot).unwrap_or_default());
-        let meta = claim.meta.holding_number().with_has_vector(0);
+        let meta = arena.holding_number(claim.slot, claim.meta).with_has_vector(0);
         self.publish(claim, meta);
         Ok(())
     }
@@ -142,7 +142,7 @@ impl<'a> Claimant<'a> {
             // A number word that is in force changes only together with the state.
             if !claim.meta.is_number() {
                 claim.slot.state_number.store_second(value);
-                let meta = claim.meta.holding_number().with_has_vector(0);
+                let meta = self.arena.holding_number(claim.slot, claim.meta).with_has_vector(0);
                 self.publish(claim, meta);
                 self.settle_for(key);
                 return Ok(());
@@ -168,13 +168,13 @@ impl<'a> Claimant<'a> {
         if kind == KIND_BIGUINT {
             let payload = arena.payload(claim.number, claim.slot, meta);
             claim.slot.state_number.store_second(payload.number(number_to_be).unwrap_or_default());
-            meta = meta.holding_number();
+            meta = arena.holding_number(claim.slot, claim.meta);
         } else if kind != KIND_BIGUINT && meta.is_number() {
             let value = claim.slot.state_number.second();
             let (digits, bytes) = (value.to_string(), value.to_le_bytes());
             let bytes = if text { digits.as_bytes() } else { &bytes };
             self.check_len(bytes.len())?;
-            meta = self.write_value(&claim, bytes).with_has_vector(meta.has_vector());
+            meta = self.write_value::<false>(&claim, bytes).with_has_vector(meta.has_vector());
         }
         self.publish(claim, meta.with_kind(kind));
         self.settle_for(key);

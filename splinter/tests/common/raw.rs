@@ -102,6 +102,12 @@ impl Raw {
         [self.bytes(at, len), self.bytes(at + len, len)]
     }
 
+    /// Tells whether somebody holds one of the first `slots` slots, or died with it.
+    pub(crate) fn is_any_claimed(&self, slots: u64) -> bool {
+        let records = self.bytes(self.slots_at, slots * self.slot_stride);
+        records.chunks(self.slot_stride as usize).any(|record| record[1] & 1 << 5 != 0)
+    }
+
     /// Reads the key bytes of a slot.
     pub(crate) fn key(&self, slot: u64) -> Vec<u8> {
         self.bytes(self.slots_at + slot * self.slot_stride + 32, 64)

@@ -8,6 +8,7 @@
 //! The models of death run once for every store of the operation that is cut short.
 
 mod deaths;
+mod extents;
 mod index;
 mod integers;
 mod owners;
@@ -33,6 +34,7 @@ use crate::sync::{Acquire, Relaxed, Release, Word, mortal};
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 /// The keys of the models, one letter each.
@@ -62,6 +64,10 @@ struct Kernel {
 impl Host for Kernel {
     fn is_alive(&self, lane: u32) -> bool {
         !self.dead[lane as usize].load(Acquire)
+    }
+
+    fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
+        vec![bytes]
     }
 
     fn wake_slot(&self, slot: &Slot) {
@@ -315,9 +321,34 @@ impl Tiny {
         entries.filter(|word| Entry(word.load(Relaxed)).slot() == number).count()
     }
 
+    /// Returns how many bytes "key" holds, none if it is missing.
+    fn held_len(&self, key: &KeyRef<'_>) -> usize {
+        let arena = self.arena();
+        arena.read(key, |window| Ok(window.payload(&arena).len())).unwrap_or(0)
+    }
+
+    /// Checks what must hold whenever and wherever a writer dies: what the extents and the marks of stale vectors do not
+    /// cover is zero.
+    fn check_extents(&self) {
+        let arena = self.arena();
+        for (number, slot) in (0..).zip(&self.slots) {
+            let meta = arena.open(number, slot).meta;
+            for which in 0..2 {
+                let (value, vector) = (arena.value(number, which), arena.vector(number, which));
+                let extent = arena.extent(slot, which);
+                assert!(arena.live(meta, which) <= extent, "an extent covers the value");
+                let beyond = &value[extent.div_ceil(8)..];
+                let vector = if meta.vector_stale() >> which & 1 != 0 { &[] } else { vector };
+                let zero = beyond.iter().chain(vector).all(|word| word.load(Relaxed) == 0);
+                assert!(zero, "slot {number} holds bytes in buffers {which} that nobody knows of");
+            }
+        }
+    }
+
     /// Checks what must hold once nobody writes any more: no claim is left but those of the dead, a
-    /// key has one slot, one entry of the index leads to it, and the map agrees.
+    /// key has one slot, one entry of the index leads to it, the map agrees, and what was never written is zero.
     fn check_at_rest(&self) {
+        self.check_extents();
         let arena = self.arena();
         let is_dead = |lane: u32| !self.kernel.is_alive(lane);
         let mut keys = HashSet::new();
