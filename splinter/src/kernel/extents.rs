@@ -179,13 +179,14 @@ mod tests {
         let (pipe, _other_end) = std::io::pipe().unwrap();
         let files = [create().unwrap(), File::from(sys::memory_file(c"test", 0).unwrap())];
         let names = [Location::file(&path), Location::Anonymous];
+        let elsewhere = Location::file("/proc/self/exe");
         for (file, name) in files.iter().zip(names) {
             let mapping = sparse(file);
             let used = |fd, name| Used::new(Arc::clone(&mapping), fd, name);
             assert_one_page(&used(file.as_fd(), &name), file);
             assert_one_page(&used(pipe.as_fd(), &name), file);
             // Another file of that name is not asked.
-            assert_one_page(&used(pipe.as_fd(), &Location::file("/proc/self/exe")), file);
+            assert_one_page(&used(pipe.as_fd(), &elsewhere), file);
             let closed = Used { fd: -1, ..used(pipe.as_fd(), &name) };
             assert_one_page(&closed, file);
             assert_eq!(sys::seek(file.as_fd(), 0, libc::SEEK_CUR).unwrap(), Some(0));
