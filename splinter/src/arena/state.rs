@@ -458,7 +458,7 @@ mod tests {
             .with_vector_stale(3)
             .with_values_stale(1)
             .with_kind(15);
-        assert_eq!(full.0, u64::MAX & !(0xf << 56));
+        assert_eq!(full.0, !(0xf << 56));
         assert_eq!(full.with_flags(0).0, full.0 & !(0xffff << 32));
     }
 
