@@ -1,15 +1,15 @@
 //! Which processor a thread runs on. The processors are read once, before anything is pinned: a pinned thread
 //! sees, and hands to the threads it starts, only its own.
 
-use core_affinity::CoreId;
+use splinter_stress::affinity;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Returns the processors this process may use, as they were at the first call.
 #[must_use]
-pub fn processors() -> &'static [CoreId] {
-    static PROCESSORS: OnceLock<Vec<CoreId>> = OnceLock::new();
-    PROCESSORS.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default())
+pub fn processors() -> &'static [usize] {
+    static PROCESSORS: OnceLock<Vec<usize>> = OnceLock::new();
+    PROCESSORS.get_or_init(affinity::allowed)
 }
 
 /// Pins the calling thread to the `index`-th of [`processors`], round robin. Returns the processor's number, or
@@ -18,8 +18,8 @@ pub fn processors() -> &'static [CoreId] {
 pub fn pin(index: usize) -> Option<usize> {
     let processors = processors();
     let _ = runner();
-    let core = processors.get(index.checked_rem(processors.len())?)?;
-    core_affinity::set_for_current(*core).then_some(core.id)
+    let cpu = *processors.get(index.checked_rem(processors.len())?)?;
+    affinity::pin(cpu).then_some(cpu)
 }
 
 /// Runs `work` on a thread that was never pinned and waits for its result: work that starts threads of its own
@@ -60,7 +60,7 @@ fn runner() -> &'static Mutex<Sender<Job>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{pin, processors, unpinned};
+    use super::{affinity, pin, processors, unpinned};
 
     #[test]
     fn threads_go_round_robin_over_the_processors() {
@@ -85,7 +85,7 @@ mod tests {
         let count = processors().len();
         std::thread::spawn(move || {
             let _ = pin(0);
-            let seen = unpinned(|| core_affinity::get_core_ids().unwrap_or_default().len());
+            let seen = unpinned(|| affinity::allowed().len());
             assert_eq!(seen, Ok(count));
         })
         .join()

@@ -1,13 +1,13 @@
 //! What a record says of the machine that was measured. Knows nothing of the measurement.
 
 use crate::clock;
-use splinter_stress::{Environment, steal_ms};
+use splinter_stress::{Environment, Taken};
 
 /// The environment as far as it is known before a measurement. [`complete`](Self::complete) has the rest.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
     environment: Environment,
-    steal_ms: u64,
+    taken: Taken,
 }
 
 impl Surroundings {
@@ -16,7 +16,7 @@ impl Surroundings {
     pub fn read() -> Self {
         Self {
             environment: Environment::read(),
-            steal_ms: steal_ms(),
+            taken: Taken::from_now(),
         }
     }
 
@@ -26,10 +26,10 @@ impl Surroundings {
         &self.environment
     }
 
-    /// Adds what is known after: what the hypervisor gave to others meanwhile, and the rate of the time-stamp counter.
+    /// Adds what is known after: what the hypervisor and control groups took meanwhile, and the rate of the time-stamp counter.
     #[must_use]
     pub fn complete(mut self) -> Environment {
-        self.environment.steal_ms = steal_ms().saturating_sub(self.steal_ms);
+        self.taken.note(&mut self.environment);
         self.environment.tsc_ghz = 1.0 / clock::ns_per_cycle();
         self.environment
     }

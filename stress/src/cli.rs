@@ -14,6 +14,7 @@ mod topology;
 mod wake;
 
 use crate::crew;
+use crate::environment::require_proc;
 use crate::files::{as_json, try_file, write_file};
 use crate::interrupt;
 use crate::progress::Line;
@@ -84,6 +85,19 @@ enum Verb {
 }
 
 impl Verb {
+    /// Tells whether it runs something on a store.
+    fn measures(&self) -> bool {
+        match self {
+            Self::Run(arguments) => !arguments.print_workload,
+            Self::Matrix(_) | Self::Wake(_) | Self::Kill(_) | Self::Hostile(_) => true,
+            Self::Numa(_) | Self::Sweep(_) => true,
+            Self::History(_) | Self::Topology(_) => false,
+            Self::Completions(_) | Self::Manual(_) => false,
+            // Those who start them have looked.
+            Self::Worker(_) | Self::WakePartner(_) => false,
+        }
+    }
+
     /// Returns `run` without flags.
     fn default_run() -> Self {
         let arguments = Arguments::parse_from(["splinter-stress", "run"]);
@@ -98,7 +112,14 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),
     };
-    match arguments.verb.unwrap_or_else(Verb::default_run) {
+    let verb = arguments.verb.unwrap_or_else(Verb::default_run);
+    if verb.measures()
+        && let Err(error) = require_proc()
+    {
+        complain(&error);
+        return Verdict::Inconclusive.exit_code();
+    }
+    match verb {
         Verb::Run(arguments) => run_verb(&arguments),
         Verb::Matrix(arguments) => matrix::run(&arguments),
         Verb::Wake(arguments) => wake::run(&arguments),

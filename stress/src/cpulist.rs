@@ -1,37 +1,22 @@
 //! Lists of processors as the kernel writes them: `0-3,8`.
 
-/// Highest processor number that a list may name: the kernel's affinity mask here has 1,024 bits.
-pub(crate) const MAX_CPU: usize = 1023;
-
-/// Highest number of anything that the kernel lists: more than any machine has.
-const MAX_LISTED: usize = 65_535;
+/// Highest number that a list may have: more processors or nodes than any machine has.
+const HIGHEST: usize = 65_535;
 
 /// Parses a list such as `0-3,8`. The order given is kept: it is the order in which workers are
 /// placed.
 ///
 /// # Errors
-/// One line that says what is wrong with the text.
+/// One line that says what is wrong with the text. An empty list is one.
 pub(crate) fn parse(text: &str) -> Result<Vec<usize>, String> {
-    parse_to(text, MAX_CPU)
-}
-
-/// Parses what the kernel lists: processors or nodes, also those that no worker can be put on.
-///
-/// # Errors
-/// As [`parse`]. An empty list is one.
-pub(crate) fn parse_listed(text: &str) -> Result<Vec<usize>, String> {
-    parse_to(text, MAX_LISTED)
-}
-
-fn parse_to(text: &str, highest: usize) -> Result<Vec<usize>, String> {
     let number = |part: &str| {
         part.trim()
             .parse::<usize>()
             .ok()
-            .filter(|&cpu| cpu <= highest)
+            .filter(|&cpu| cpu <= HIGHEST)
             .ok_or_else(|| {
                 format!(
-                    "'{}' in '{text}' is no processor: give numbers from 0 to {highest}, as in \
+                    "'{}' in '{text}' is no processor: give numbers from 0 to {HIGHEST}, as in \
                  0-3,8",
                     part.trim()
                 )
@@ -83,7 +68,7 @@ mod tests {
             assert_eq!(print(&parse(text).unwrap()), text);
         }
         assert_eq!(parse("1-3, 7").unwrap(), [1, 2, 3, 7]);
-        assert_eq!(parse_listed("1535").unwrap(), [1535]);
+        assert_eq!(parse("1535").unwrap(), [1535]);
     }
 
     #[test]

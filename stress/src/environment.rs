@@ -1,9 +1,11 @@
 //! The machine and the build that a run happened on: what its figures depend on beside the
 //! workload. Reads `/proc` and `/sys`, never fails; what cannot be read is "unavailable".
 
+use crate::affinity;
 use crate::cpulist;
 use crate::placement::machine::MachineNode;
 use crate::placement::sysfs;
+use crate::quota::{CpuQuota, Groups};
 use crate::valgrind;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -41,6 +43,9 @@ pub struct Environment {
     pub load_before: String,
     /// Processor time that the hypervisor gave to others during the run, all processors together.
     pub steal_ms: u64,
+    /// The quota of processor time that control groups put on this process, and what it did to the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_quota: Option<CpuQuota>,
     /// Time-stamp counter, as measured against the clock.
     pub tsc_ghz: f64,
     /// Hardware counters: never read, and never guessed.
@@ -78,7 +83,7 @@ pub struct Build {
 }
 
 impl Environment {
-    /// Reads all of it. Steal time and counter rate are known after the run only.
+    /// Reads all of it. Steal time, throttling and counter rate are known after the run only.
     #[must_use]
     pub fn read() -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -90,7 +95,7 @@ impl Environment {
             field("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"));
         Self {
             cpu_model: field("model name").unwrap_or_else(|| UNAVAILABLE.to_owned()),
-            processors: core_affinity::get_core_ids().map_or(1, |cores| cores.len()),
+            processors: affinity::allowed().len().max(1),
             caches: caches().iter().map(Cache::to_string).collect(),
             nodes: sysfs::this_machine().nodes.iter().map(Node::of).collect(),
             memory_bytes: sysfs::memory_bytes(Path::new("/proc/meminfo")).unwrap_or(0),
@@ -113,6 +118,7 @@ impl Environment {
                 .collect::<Vec<_>>()
                 .join(" "),
             steal_ms: 0,
+            cpu_quota: Taken::from_now().quota(),
             tsc_ghz: 0.0,
             hardware_counters: UNAVAILABLE.to_owned(),
             build: Build::this(),
@@ -149,9 +155,36 @@ impl Build {
     }
 }
 
+/// What was taken of the processors since some moment, by the hypervisor and by control groups.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    steal_ms: u64,
+    groups: Groups,
+}
+
+impl Taken {
+    /// Begins to count.
+    #[must_use]
+    pub fn from_now() -> Self {
+        Self {
+            steal_ms: steal_ms(),
+            groups: Groups::read(),
+        }
+    }
+
+    /// Writes down what was taken since.
+    pub fn note(&self, environment: &mut Environment) {
+        environment.steal_ms = steal_ms().saturating_sub(self.steal_ms);
+        environment.cpu_quota = self.quota();
+    }
+
+    fn quota(&self) -> Option<CpuQuota> {
+        Groups::read().since(&self.groups)
+    }
+}
+
 /// Returns the time that the hypervisor has given to others since boot, all processors together, in milliseconds.
-#[must_use]
-pub fn steal_ms() -> u64 {
+fn steal_ms() -> u64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let ticks: u64 = stat
         .split_whitespace()
@@ -160,6 +193,21 @@ pub fn steal_ms() -> u64 {
         .unwrap_or(0);
     // USER_HZ is 100 on every Linux that has a stable ABI for it.
     ticks * 10
+}
+
+/// Makes sure that there is `/proc`: by it programs find themselves and their files, and the suite what its threads and
+/// memory do.
+///
+/// # Errors
+/// One line that says that it is missing, and what to do.
+pub fn require_proc() -> Result<(), String> {
+    if Path::new("/proc/self").exists() {
+        return Ok(());
+    }
+    Err(
+        "/proc is not mounted here, and nothing can be measured without it: mount it, by 'mount -t proc proc /proc'"
+            .to_owned(),
+    )
 }
 
 /// Reads a file of the kernel's, or says that it is unavailable.

@@ -15,7 +15,7 @@ pub use scribble::Target;
 
 pub(crate) use record::hostile_summary;
 
-use crate::environment::{Environment, steal_ms};
+use crate::environment::{Environment, Taken};
 use crate::forked::{End, Forked, PANICKED};
 use crate::interrupt;
 use crate::progress::Progress;
@@ -69,7 +69,7 @@ const SCRIBBLER: u64 = u64::MAX;
 pub fn hostile(plan: &HostilePlan, progress: &mut dyn Progress) -> Result<HostileRecord, RunError> {
     plan.validate().map_err(RunError::Usage)?;
     let mut environment = Environment::read();
-    let (clock, steal) = (Instant::now(), steal_ms());
+    let (clock, taken) = (Instant::now(), Taken::from_now());
     let scratch = Scratch::new().map_err(RunError::Failed)?;
     let mut evidence = Evidence::default();
     let span = Duration::from_millis(plan.duration_ms) / GEOMETRIES.len() as u32;
@@ -83,7 +83,7 @@ pub fn hostile(plan: &HostilePlan, progress: &mut dyn Progress) -> Result<Hostil
         }
     }
     progress.done();
-    environment.steal_ms = steal_ms().saturating_sub(steal);
+    taken.note(&mut environment);
     let interrupted = interrupt::requested();
     Ok(evidence.into_record(plan, environment, clock.elapsed(), interrupted))
 }

@@ -13,7 +13,7 @@ pub use record::{KillInvariants, KillLevel, KillPlan, KillRecord, Kills};
 
 pub(crate) use record::kill_summary;
 
-use crate::environment::{Environment, steal_ms};
+use crate::environment::{Environment, Taken};
 use crate::forked::{End, Forked, expect_progress_within};
 use crate::interrupt;
 use crate::latency::histogram;
@@ -51,7 +51,7 @@ const AIM: Duration = Duration::from_millis(5);
 pub fn kill(plan: &KillPlan, progress: &mut dyn Progress) -> Result<KillRecord, RunError> {
     plan.validate().map_err(RunError::Usage)?;
     let mut environment = Environment::read();
-    let (started, clock, steal) = (SystemTime::now(), Instant::now(), steal_ms());
+    let (started, clock, taken) = (SystemTime::now(), Instant::now(), Taken::from_now());
     let mut evidence = Evidence::new();
     let total = plan.kills + plan.aimed;
     let legs = total.div_ceil(LEG).max(Scrub::ALL.len() as u64);
@@ -72,7 +72,7 @@ pub fn kill(plan: &KillPlan, progress: &mut dyn Progress) -> Result<KillRecord, 
     }
     nix::unistd::alarm::cancel();
     progress.done();
-    environment.steal_ms = steal_ms().saturating_sub(steal);
+    taken.note(&mut environment);
     Ok(evidence.into_record(plan, environment, started, clock.elapsed(), interrupted))
 }
 

@@ -6,6 +6,7 @@
 //! checks what it reads, and at the end every key is compared with what its writers were
 //! acknowledged.
 
+pub mod affinity;
 mod block;
 mod child;
 mod choice;
@@ -18,6 +19,7 @@ mod forked;
 pub mod futex;
 mod history;
 mod hostile;
+mod input;
 pub mod interrupt;
 mod keys;
 mod kill;
@@ -34,6 +36,7 @@ pub mod peer;
 mod placement;
 mod profile;
 mod progress;
+mod quota;
 mod raw;
 mod record;
 mod report;
@@ -61,8 +64,8 @@ mod testing;
 pub use block::Counts;
 pub use choice::KeyChoice;
 pub use environment::{
-    Build, Cache, Environment, Node, available_memory, caches, load_average, resident_memory,
-    steal_ms,
+    Build, Cache, Environment, Node, Taken, available_memory, caches, load_average, require_proc,
+    resident_memory,
 };
 pub use history::record::{HistoryRecord, Shown};
 pub use history::{Act as HistoryAct, Kind as HistoryKind};
@@ -85,6 +88,7 @@ pub use placement::topology::{
     PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology, topology_summary,
 };
 pub use progress::{Line, Progress, Silent, left_in_words};
+pub use quota::CpuQuota;
 pub use record::{
     Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,
     Placement, Record, SCHEMA_VERSION, StoreFacts, Totals, TuningFacts, Window, WorkerPlacement,

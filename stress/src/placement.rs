@@ -18,8 +18,7 @@ pub(crate) mod source;
 pub(crate) mod sysfs;
 pub(crate) mod topology;
 
-use crate::cpulist::MAX_CPU;
-use core_affinity::CoreId;
+use crate::affinity;
 use nix::sched::sched_getcpu;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -50,9 +49,7 @@ impl Footing {
     /// Takes the calling thread to its processor.
     #[must_use]
     pub fn take(requested: Option<usize>) -> Self {
-        let pinned = requested.is_some_and(|cpu| {
-            cpu <= MAX_CPU && core_affinity::set_for_current(CoreId { id: cpu })
-        });
+        let pinned = requested.is_some_and(affinity::pin);
         let counted = kernel_migrations();
         Self {
             requested,
@@ -152,6 +149,9 @@ fn kernel_migrations() -> Option<u64> {
 mod tests {
     use super::*;
 
+    /// A processor that no machine has.
+    const ABSENT: usize = 65_535;
+
     fn footing(requested: Option<usize>, observed: &[usize], migrations: u64) -> Footing {
         Footing {
             requested,
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_processor_that_is_not_there_cannot_be_had() {
         std::thread::spawn(|| {
-            let footing = Footing::take(Some(MAX_CPU));
+            let footing = Footing::take(Some(ABSENT));
             assert!(!footing.placed() && footing.fault().is_some());
         })
         .join()
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_pinned_thread_stays() {
         std::thread::spawn(|| {
-            let here = core_affinity::get_core_ids().unwrap()[0].id;
+            let here = affinity::allowed()[0];
             let mut footing = Footing::take(Some(here));
             footing.start();
             std::thread::yield_now();

@@ -33,6 +33,10 @@ pub fn summary(record: &Record) -> String {
         line("history", history.line());
     }
     line("placement", placement(record));
+    let quota = record.environment.cpu_quota.as_ref();
+    if let Some(quota) = quota.filter(|quota| quota.throttled_ms > 0) {
+        line("quota", quota.told());
+    }
     line("store", store(record));
     line("observer", observer(record));
     if !record.labels.is_empty() {

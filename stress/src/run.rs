@@ -3,7 +3,7 @@
 
 use crate::block::{Block, Phase, State};
 use crate::crew::Crew;
-use crate::environment::{Environment, steal_ms};
+use crate::environment::{Environment, Taken};
 use crate::history::collect::{Before, collect};
 use crate::history::record::HistoryRecord;
 use crate::observer::{Observer, clock_step};
@@ -120,6 +120,9 @@ pub(crate) fn run_on(
     // Prepare: what is needed to judge later, the plan, the store and its first values.
     let mut environment = Environment::read();
     let plan = Plan::new(workload, machine).map_err(RunError::Usage)?;
+    if !workload.allow_misplacement {
+        plan.check(workload, machine).map_err(RunError::Usage)?;
+    }
     let mut observer = Observer::measure(workload);
     progress.step("filling the store");
     let stage = Stage::create(workload)?;
@@ -154,7 +157,7 @@ pub(crate) fn run_on(
 
     // Warm up, measure, stop.
     let mut timing = Timing::default();
-    let steal = steal_ms();
+    let taken = Taken::from_now();
     if in_place && !interrupted {
         progress.step("warming up");
         (timing.warmup, timing.warmup_ended, timing.steadiness) =
@@ -163,7 +166,7 @@ pub(crate) fn run_on(
         timing.measured = measure(workload, &block, &mut crew, progress);
         interrupted = interrupt::requested();
     }
-    environment.steal_ms = steal_ms().saturating_sub(steal);
+    taken.note(&mut environment);
     progress.step("stopping workers");
     let reports = crew.bring_home();
 

@@ -140,6 +140,12 @@ impl Evidence<'_> {
             reasons.push(
                 "nothing succeeded while it was measured: raise --duration or --ops".to_owned(),
             );
+        } else if verdict == Verdict::Pass && !self.idle_roles().is_empty() {
+            verdict = Verdict::Inconclusive;
+            reasons.push(format!(
+                "the {} did nothing while it was measured: raise --duration or --ops, or change --mix",
+                self.idle_roles().join(" and the ")
+            ));
         } else if verdict == Verdict::Pass && why_saturated.is_some() {
             verdict = Verdict::Inconclusive;
         }
@@ -213,7 +219,7 @@ impl Evidence<'_> {
         if self.workload.rate.is_some() && self.timing.sleeps {
             return None;
         }
-        let busy = self.plan.processors.min(self.workload.operators() as usize);
+        let busy = self.busy();
         let worked: Option<u64> = self
             .reports
             .iter()
@@ -224,6 +230,11 @@ impl Evidence<'_> {
         share
             .is_finite()
             .then(|| (share.min(1.0) * 1e3).round() / 1e3)
+    }
+
+    /// Returns how many processors writers and readers could have kept busy.
+    fn busy(&self) -> usize {
+        self.plan.processors.min(self.workload.operators() as usize)
     }
 
     /// Adds up all workers' counts; of one that was lost, what it last showed. Also returns how
@@ -240,10 +251,7 @@ impl Evidence<'_> {
         }
         for (worker, report) in (0..).zip(&self.reports) {
             for op in Op::ALL {
-                let counts = match report {
-                    Ok(report) => report.counts.get(op.name()).copied().unwrap_or_default(),
-                    Err(_) => self.block.cell(worker).counts(op),
-                };
+                let counts = self.counted(worker, op);
                 let Counts {
                     attempts,
                     successes,
@@ -258,6 +266,41 @@ impl Evidence<'_> {
             }
         }
         (sums, miscounted)
+    }
+
+    /// Returns what one worker counted of an operation; if it was lost, what it last showed.
+    fn counted(&self, worker: u32, op: Op) -> Counts {
+        match &self.reports[worker as usize] {
+            Ok(report) => report.counts.get(op.name()).copied().unwrap_or_default(),
+            Err(_) => self.block.cell(worker).counts(op),
+        }
+    }
+
+    /// Names the roles that there are workers for, and of which none did anything that counts.
+    fn idle_roles(&self) -> Vec<&'static str> {
+        let (writers, operators) = (self.workload.writers, self.workload.operators());
+        let succeeded = |worker: u32| {
+            let mut counts = Op::ALL.into_iter().map(|op| self.counted(worker, op));
+            counts.any(|counts| counts.successes > 0)
+        };
+        let took = |worker: u32| {
+            let report = self.reports[worker as usize].as_ref().ok();
+            let notices = report.and_then(|report| report.notices);
+            notices.is_some_and(|notices| notices.taken > 0)
+        };
+        let idle = [
+            ("writers", writers > 0 && !(0..writers).any(succeeded)),
+            (
+                "readers",
+                operators > writers && !(writers..operators).any(succeeded),
+            ),
+            (
+                "watchers",
+                self.workload.watchers > 0 && !(operators..self.workload.crew()).any(took),
+            ),
+        ];
+        let idle = idle.into_iter().filter(|&(_, idle)| idle);
+        idle.map(|(role, _)| role).collect()
     }
 
     fn latencies(&self) -> (Merged, Vec<String>) {
@@ -378,15 +421,28 @@ impl Evidence<'_> {
         Some(judge(asked, &workers, done_per_s, cycle_ns))
     }
 
+    /// Returns the share of the processors' time that the quota of a control group took; none where it never did.
+    fn quota_share(&self, window_s: f64) -> Option<f64> {
+        let quota = self.environment.cpu_quota.as_ref()?;
+        let run_s = self.timing.warmup.as_secs_f64() + window_s;
+        let share = quota.taken(run_s, self.busy());
+        (quota.throttled_ms > 0).then_some(share)
+    }
+
     fn labels(&self, window_s: f64, saturated: bool) -> Vec<String> {
+        let by_quota = self.quota_share(window_s);
         let disturbed = matches!(self.workload.span, Span::DurationMs(_))
             && self
                 .processor_share(window_s)
-                .is_some_and(|share| share < UNDISTURBED);
+                .is_some_and(|share| share + by_quota.unwrap_or(0.0) < UNDISTURBED);
         let labels = [
             (self.plan.oversubscribed, "oversubscribed"),
             (
-                self.plan.oversubscribed && self.workload.histogram,
+                by_quota.is_some(),
+                "throttled: the quota of a control group stopped the workers",
+            ),
+            (
+                (self.plan.oversubscribed || by_quota.is_some()) && self.workload.histogram,
                 "tail latencies are the scheduler's",
             ),
             (disturbed, "disturbed: others used the processors"),

@@ -27,13 +27,13 @@ pub use place::Place;
 pub use program::SweepPlan;
 pub use record::{Pair, SweepRecord, Violation, sweep_summary};
 
+use crate::affinity;
 use crate::forked::Forked;
 use crate::interrupt;
 use crate::progress::{Progress, left_in_words};
 use crate::rng::Rng;
 use crate::run::RunError;
 use crate::shared::SharedWords;
-use core_affinity::CoreId;
 use place::Image;
 use player::Board;
 use record::{Gathered, Report};
@@ -72,7 +72,7 @@ pub fn sweep(plan: &SweepPlan, progress: &mut dyn Progress) -> Result<SweepRecor
         ));
     }
     let image = Image::of_this().map_err(RunError::Failed)?;
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let cores = affinity::allowed();
     let jobs = if plan.jobs > 0 {
         plan.jobs
     } else {
@@ -172,9 +172,9 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// Is a worker: takes scenes until none is left.
-    fn run(&self, core: Option<CoreId>, writer: OwnedFd) {
+    fn run(&self, core: Option<usize>, writer: OwnedFd) {
         // Stepping hands one processor to and fro; two would wake each other up.
-        let _ = core.map(core_affinity::set_for_current);
+        let _ = core.map(affinity::pin);
         process::wind_up();
         let mut file = File::from(writer);
         let mut say = |report: &Report| {

@@ -23,14 +23,14 @@ pub(crate) use partner::{Handover, serve};
 pub use record::{FanOut, Row, WakePlan, WakeRecord};
 pub use report::wake_summary;
 
-use crate::environment::{Environment, steal_ms};
+use crate::affinity;
+use crate::environment::{Environment, Taken};
 use crate::interrupt;
 use crate::placement::{policy, sysfs};
 use crate::progress::Progress;
 use crate::rng::Rng;
 use crate::run::{RunError, cycle_ns};
 use board::{Board, PATIENCE};
-use core_affinity::CoreId;
 use crowd::{Call, Crowd};
 use game::{Broken, Ping, Sample};
 use kind::Kind;
@@ -58,7 +58,7 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
         |what: &str, error: &dyn std::fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
     let mut environment = Environment::read();
-    let steal = steal_ms();
+    let taken = Taken::from_now();
     let usable: Vec<_> = sysfs::this_machine().usable().copied().collect();
     let available = policy::scatter(&usable);
     let cpus = plan.processors(&available).map_err(RunError::Usage)?;
@@ -68,7 +68,7 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
     let mut table = lay_table().map_err(|error| failed("no store to measure", &error))?;
     let partner = Helper::start(&table, None).map_err(RunError::Failed)?;
     let crowd = Crowd::start(&table, &available).map_err(RunError::Failed)?;
-    if !core_affinity::set_for_current(CoreId { id: cpus[0] }) {
+    if !affinity::pin(cpus[0]) {
         return Err(RunError::Usage(format!(
             "processor {} cannot be had: change --cpu-a",
             cpus[0]
@@ -95,7 +95,7 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
     evidence.broken = broken;
     evidence.interrupted = interrupt::requested();
     drop(partner);
-    environment.steal_ms = steal_ms().saturating_sub(steal);
+    taken.note(&mut environment);
     environment.tsc_ghz = 1.0 / cycle_ns;
     progress.done();
     Ok(evidence.into_record(environment))

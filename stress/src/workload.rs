@@ -186,6 +186,15 @@ impl Workload {
         self.writers + self.readers
     }
 
+    /// Returns how many of a fixed number of operations a worker does. The shares differ by one at most, and what cannot
+    /// be dealt evenly goes to workers of all roles.
+    #[must_use]
+    pub(crate) fn share_of(&self, ops: u64, worker: u32) -> u64 {
+        let workers = u128::from(self.operators().max(1));
+        let up_to = |worker: u32| (u128::from(ops) * u128::from(worker)).div_ceil(workers);
+        (up_to(worker + 1) - up_to(worker)) as u64
+    }
+
     /// Returns the signal groups that keys are registered with, in which key `index` is the one
     /// with the number `index % groups`.
     #[must_use]
@@ -326,6 +335,31 @@ mod tests {
         assert_eq!(workload.validate(), Ok(()));
         let text = serde_json::to_string(&workload).unwrap();
         assert_eq!(serde_json::from_str::<Workload>(&text).unwrap(), workload);
+    }
+
+    #[test]
+    fn shares_of_the_operations_are_all_of_them_and_even() {
+        for (writers, readers) in [(1, 0), (1, 1), (8, 8), (3, 4), (32, 32)] {
+            let workload = Workload {
+                writers,
+                readers,
+                ..Workload::default()
+            };
+            for ops in [1, 2, 10, 63, 64, 4000, u64::MAX] {
+                let workers = 0..workload.operators();
+                let shares: Vec<u64> = workers.map(|it| workload.share_of(ops, it)).collect();
+                assert_eq!(
+                    shares.iter().map(|&it| u128::from(it)).sum::<u128>(),
+                    ops.into()
+                );
+                let least = shares.iter().min().unwrap();
+                assert!(shares.iter().max().unwrap() - least <= 1, "{shares:?}");
+                let (of_writers, of_readers) = shares.split_at(writers as usize);
+                let sums = [of_writers, of_readers].map(|of| of.iter().sum::<u64>());
+                let both = readers > 0 && ops > 1 && ops < 10_000;
+                assert!(!both || sums.iter().all(|&sum| sum > 0), "{shares:?}");
+            }
+        }
     }
 
     #[test]

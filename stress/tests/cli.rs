@@ -3,9 +3,7 @@
 
 mod common;
 
-use common::{
-    children, count, is_gone, passes, program, record, refuses, scratch, signal, stress, watch,
-};
+use common::{children, count, is_gone, passes, program, refuses, scratch, signal, stress, watch};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -252,22 +250,12 @@ fn pinned_workers_are_where_they_were_asked_to_be() {
 }
 
 #[test]
-fn a_run_that_is_not_placed_as_asked_fails_unless_that_is_allowed() {
-    let (code, strict) = record(&format!("{SMALL} --pin 1023"));
-    assert_eq!((code, &strict["verdict"]), (Some(1), &Value::from("fail")));
-    assert!(
-        strict["placement"]["misplaced"][0]
-            .as_str()
-            .unwrap()
-            .contains("1023")
-    );
-    assert_eq!(
-        count(&strict, "set", "attempts"),
-        0,
-        "nothing is measured where it was not asked for"
-    );
-    let lenient = passes(&format!("{SMALL} --pin 1023 --allow-misplacement"));
+fn a_run_that_cannot_be_placed_as_asked_is_refused_unless_that_is_allowed() {
+    refuses(SMALL, &[("--pin 1500", "no processor 1500")]);
+    let lenient = passes(&format!("{SMALL} --pin 1500 --allow-misplacement"));
     assert!(count(&lenient, "set", "successes") > 0);
+    let misplaced = &lenient["placement"]["misplaced"][0];
+    assert!(misplaced.as_str().unwrap().contains("1500"));
 }
 
 #[test]
@@ -525,7 +513,7 @@ fn a_killed_run_takes_its_worker_processes_with_it() {
 
 /// Returns a processor that this process may use.
 fn this_processor() -> u64 {
-    core_affinity::get_core_ids().unwrap()[0].id as u64
+    splinter_stress::affinity::allowed()[0] as u64
 }
 
 #[test]

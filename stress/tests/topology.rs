@@ -5,6 +5,7 @@ mod common;
 
 use common::{passes, refuses, scratch, stress};
 use serde_json::Value;
+use splinter_stress::affinity;
 
 /// A run as short as it can be.
 const SHORT: &str = "run --scrub hybrid --writers 2 --readers 2 --keys 64 --ops 400";
@@ -105,12 +106,41 @@ fn what_this_machine_cannot_serve_is_refused_with_the_flag() {
     refuses(
         "topology",
         &[
-            ("--pin 1023", "--pin"),
+            ("--pin 1500", "--pin"),
             ("--writers 0 --readers 0", "--writers"),
             ("--topology synthetic:", "synthetic:SPEC"),
             ("--record /nowhere/record.json", "/nowhere"),
         ],
     );
+}
+
+#[test]
+fn run_and_topology_say_the_same_of_processors_that_are_not_there_or_not_for_this_process() {
+    let all = affinity::allowed();
+    let refused = |cpu: usize, word: &str| {
+        for verb in ["run --ops 100", "topology"] {
+            for flags in ["--pin", "--pin none --pin-readers"] {
+                let flag = &flags[flags.rfind("--").unwrap()..];
+                let line = format!("processor {cpu} {word}: change {flag}");
+                refuses(verb, &[(&format!("{flags} {cpu}"), &line)]);
+            }
+        }
+    };
+    let absent = all.iter().max().unwrap() + 1000;
+    refused(absent, "on this machine");
+    let &[first, .., other] = &all[..] else {
+        common::skipped("a processor outside the affinity mask: there is only one");
+        return;
+    };
+    // What this thread starts has one processor, as under `taskset`.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(affinity::pin(first));
+            refused(other, "may not be used by this process");
+            let allowed = passes(&format!("{SHORT} --pin {other} --allow-misplacement"));
+            assert_eq!(allowed["placement"]["workers"][0]["requested"], other);
+        });
+    });
 }
 
 #[cfg(not(feature = "hwloc"))]
@@ -169,4 +199,41 @@ fn a_record_is_kept_where_it_is_wanted() {
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(kept["placement"]["workers"].as_array().unwrap().len(), 1);
     std::fs::remove_file(file).unwrap();
+}
+
+/// Starts `topology` on a machine that takes it long to read, and waits until it reads.
+#[cfg(feature = "hwloc")]
+fn reading(machine: &str) -> std::process::Child {
+    let mut command = common::program();
+    command.args(["topology", "--topology", machine]);
+    command.stdout(std::process::Stdio::null());
+    command.spawn().unwrap()
+}
+
+#[cfg(feature = "hwloc")]
+#[test]
+fn a_look_at_a_machine_is_ended_by_the_signals_that_end_programs() {
+    use nix::sys::signal::Signal;
+    use std::os::unix::process::ExitStatusExt as _;
+    // A pipe that somebody has opened, and never writes to.
+    let pipe = scratch("machine.pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for ending in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut child = reading(&pipe.display().to_string());
+        // Opened as soon as it is opened for reading.
+        let writer = std::fs::File::options().write(true).open(&pipe).unwrap();
+        common::signal(child.id(), ending);
+        let status = common::watch(|| child.try_wait().unwrap());
+        assert_eq!(status.signal(), Some(ending as i32));
+        drop(writer);
+    }
+    let alone = pipe.display().to_string();
+    refuses(
+        "topology --topology",
+        &[
+            (&alone, "nobody writes to it"),
+            ("synthetic:pu:100000", "8192"),
+        ],
+    );
+    std::fs::remove_file(pipe).unwrap();
 }

@@ -212,3 +212,49 @@ fn a_profile_is_in_force_for_threads_and_processes_and_in_the_record() {
         "{error}"
     );
 }
+
+/// Returns how many operations were completed, well or not: what met a claim was tried again.
+fn completed(record: &Value) -> u64 {
+    let totals = &record["totals"];
+    totals["attempts"].as_u64().unwrap() - totals["again"].as_u64().unwrap()
+}
+
+#[test]
+fn exactly_as_many_operations_are_done_as_were_asked_for() {
+    let workers = "run --scrub hybrid --writers 8 --readers 8 --keys 64";
+    for flags in [
+        "--key-choice single",
+        "--batch 16",
+        "--rate 100k",
+        "--warmup 20ms",
+        "--workers processes",
+        "--mix get=1,set=1,unset=1",
+    ] {
+        for ops in [2, 10, 16, 17, 1003] {
+            let record = common::record(&format!("{workers} {flags} --ops {ops}")).1;
+            assert_eq!(completed(&record), ops, "{flags}");
+            assert_ne!(record["verdict"], "fail", "{flags}: {}", record["reasons"]);
+        }
+    }
+}
+
+#[test]
+fn a_run_in_which_the_workers_of_a_role_did_nothing_is_not_passed() {
+    let inconclusive = |flags: &str, role: &str| {
+        let (code, record) = common::record(&format!("run --scrub hybrid --keys 64 {flags}"));
+        let reasons = record["reasons"].to_string();
+        assert_eq!(code, Some(4), "{flags}: {reasons}");
+        assert!(
+            reasons.contains(role) && reasons.contains("--ops"),
+            "{reasons}"
+        );
+    };
+    inconclusive("--writers 1 --readers 3 --ops 1", "the readers did nothing");
+    // Its writers only read.
+    inconclusive(
+        "--writers 1 --readers 1 --watchers 1 --mix get=1 --ops 100",
+        "the watchers did nothing",
+    );
+    passes("run --scrub hybrid --keys 64 --writers 1 --readers 0 --ops 1");
+    passes("run --scrub hybrid --keys 64 --writers 0 --readers 1 --ops 1");
+}

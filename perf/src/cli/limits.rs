@@ -29,7 +29,7 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let options = &options.rounds;
     let machine = this_machine();
-    let processors: Vec<usize> = pinning::processors().iter().map(|core| core.id).collect();
+    let processors = pinning::processors().to_vec();
     let mut wanted = Wanted {
         limits: Limit::ALL.to_vec(),
         cores: pairs::pairs(processors.len()),

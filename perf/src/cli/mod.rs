@@ -18,7 +18,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde::Serialize;
 use splinter_stress::cli::papers::{self, CompletionsArguments, ManualArguments};
 use splinter_stress::files::{as_json, write_file};
-use splinter_stress::{USAGE, Verdict, interrupt};
+use splinter_stress::{USAGE, Verdict, interrupt, require_proc};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,6 +47,18 @@ enum Verb {
     Completions(CompletionsArguments),
     /// Writes pages for man, one for each command
     Manual(ManualArguments),
+}
+
+impl Verb {
+    /// Tells whether it runs something, and does not only read or write files.
+    fn measures(&self) -> bool {
+        match self {
+            Self::Gate(_) | Self::Limits(_) | Self::Micro(_) | Self::Peers(_) => true,
+            Self::Reproduce(_) | Self::Tune(_) => true,
+            Self::Compare(_) | Self::Index(_) | Self::Report(_) => false,
+            Self::Completions(_) | Self::Manual(_) => false,
+        }
+    }
 }
 
 /// What every verb that measures in rounds takes.
@@ -151,6 +163,12 @@ enum Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.verb.measures()
+        && let Err(error) = require_proc()
+    {
+        eprintln!("splinter-perf: {error}");
+        return Verdict::Inconclusive.exit_code();
+    }
     let done = match &cli.verb {
         Verb::Gate(options) => gate::run(options),
         Verb::Limits(options) => limits::run(options),

@@ -51,6 +51,15 @@ pub(super) fn cautions(sides: [&Collection; 2]) -> Vec<String> {
                 "{name}: the hypervisor took up to {steal:.0} ms from a record (steal)"
             ));
         }
+        if let Some(throttled) = greatest(side, |record| {
+            record
+                .number(&["environment", "cpu_quota", "throttled_ms"])
+                .filter(|it| *it > 0.0)
+        }) {
+            cautions.push(format!(
+                "{name}: the quota of a control group stopped a record's processes for up to {throttled:.0} ms"
+            ));
+        }
         let least = side
             .records
             .iter()
@@ -58,7 +67,7 @@ pub(super) fn cautions(sides: [&Collection; 2]) -> Vec<String> {
             .fold(1.0, f64::min);
         if least < 0.9 {
             cautions.push(format!(
-                "{name}: others took processors while it ran; a record had {:.0} % of what it could use",
+                "{name}: others, or a quota, took processors while it ran; a record had {:.0} % of what it could use",
                 least * 100.0
             ));
         }

@@ -183,7 +183,7 @@ fn processor_of(node: u32, machine: &Machine) -> Option<usize> {
     let node = machine.nodes.iter().find(|it| it.id == node)?;
     pinning::processors()
         .iter()
-        .position(|core| node.usable.contains(&core.id))
+        .position(|cpu| node.usable.contains(cpu))
 }
 
 /// Does work on a thread of its own that is pinned to a processor.

@@ -33,11 +33,7 @@ pub fn pairs(count: usize) -> Vec<Pair> {
 /// Returns the name of a pair's probe, by the numbers that the kernel gives its processors.
 #[must_use]
 pub fn name([first, second]: Pair) -> String {
-    let number = |index: usize| {
-        pinning::processors()
-            .get(index)
-            .map_or(index, |core| core.id)
-    };
+    let number = |index: usize| pinning::processors().get(index).copied().unwrap_or(index);
     format!("{NAME} {}-{}", number(first), number(second))
 }
 

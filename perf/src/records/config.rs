@@ -13,7 +13,14 @@ pub type Fields = BTreeMap<String, String>;
 const UNSET: &str = "unset";
 
 /// Parts of the environment that differ from one run to the next on one and the same machine and build.
-pub const PASSING: [&str; 3] = ["load_before", "steal_ms", "tsc_ghz"];
+pub const PASSING: [&str; 6] = [
+    "load_before",
+    "steal_ms",
+    "tsc_ghz",
+    "cpu_quota.group",
+    "cpu_quota.throttled_periods",
+    "cpu_quota.throttled_ms",
+];
 
 impl Record {
     /// Returns its configuration.

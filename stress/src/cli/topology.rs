@@ -62,12 +62,13 @@ impl TopologyArguments {
     }
 }
 
-/// Looks and prints.
+/// Looks and prints. Ctrl-C ends it at once while it looks: hwloc cannot be told to stop, and nothing is to be cleaned up.
 pub(super) fn run(arguments: &TopologyArguments) -> ExitCode {
+    let found = topology(&arguments.plan());
     arguments.outlet.conduct(
         "topology",
         None,
-        |_| topology(&arguments.plan()),
+        |_| found,
         |record| Told {
             summary: topology_summary(record),
             verdict: Verdict::Pass,

@@ -2,6 +2,7 @@
 //! mean is in `results/README.md`.
 
 use super::{Act, Event, History, Kind};
+use crate::input;
 use crate::record::SCHEMA_VERSION;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -98,7 +99,7 @@ pub(crate) fn load(path: &Path) -> Result<History, String> {
             path.display()
         )
     };
-    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let file = input::open(path).map_err(|error| wrong(error.to_string()))?;
     read(BufReader::new(file)).map_err(wrong)
 }
 

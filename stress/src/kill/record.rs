@@ -235,9 +235,15 @@ impl Evidence {
     }
 
     /// Says in words what the storm came to nothing at, so that nothing is known of it.
-    fn gaps(&self) -> Vec<String> {
+    fn gaps(&self, plan: &KillPlan) -> Vec<String> {
         let kills = &self.kills;
         let mut gaps = Vec::new();
+        if self.operations.values().all(|&[done, _]| done == 0) {
+            gaps.push("the writers did nothing".to_owned());
+        }
+        if plan.readers > 0 && self.reads[0] == 0 {
+            gaps.push("the readers did nothing".to_owned());
+        }
         if kills.in_claim() == 0 {
             gaps.push("no kill fell inside a claim".to_owned());
         }
@@ -264,7 +270,7 @@ impl Evidence {
         took: Duration,
         interrupted: bool,
     ) -> KillRecord {
-        let (invariants, gaps) = (self.invariants(), self.gaps());
+        let (invariants, gaps) = (self.invariants(), self.gaps(plan));
         let broken = invariants
             .named()
             .into_iter()
@@ -437,10 +443,21 @@ mod tests {
         }
     }
 
+    /// What writers and readers did.
+    type Done = (BTreeMap<String, [u64; 2]>, [u64; 2]);
+
+    fn done(writes: u64, reads: u64) -> Done {
+        (
+            BTreeMap::from([("set".to_owned(), [writes, 7])]),
+            [reads, 7],
+        )
+    }
+
     /// Returns the record of a storm without a fault, of so many kills.
-    fn record(kills: Kills, samples: [u64; 2]) -> KillRecord {
+    fn record(kills: Kills, samples: [u64; 2], done: Done) -> KillRecord {
         let mut evidence = Evidence::new();
         evidence.kills = kills;
+        (evidence.operations, evidence.reads) = done;
         for (histogram, count) in [&mut evidence.detection, &mut evidence.recovery]
             .into_iter()
             .zip(samples)
@@ -469,11 +486,16 @@ mod tests {
             (storm(100, 10), [1, 1], None),
             (storm(99, 0), [1, 1], None),
         ] {
-            let record = record(kills, samples);
+            let record = record(kills, samples, done(1, 1));
             let verdict = gap.map_or(Verdict::Pass, |_| Verdict::Inconclusive);
             assert_eq!(record.verdict, verdict, "{:?}", record.reasons);
             assert_eq!(record.reasons.len(), usize::from(gap.is_some()));
             assert!(gap.is_none_or(|gap| record.reasons[0].contains(gap)));
+        }
+        for (done, idle) in [(done(0, 1), "the writers"), (done(1, 0), "the readers")] {
+            let record = record(storm(100, 10), [1, 1], done);
+            assert_eq!(record.verdict, Verdict::Inconclusive);
+            assert_eq!(record.reasons, [format!("{idle} did nothing")]);
         }
     }
 

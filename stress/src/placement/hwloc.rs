@@ -2,6 +2,7 @@
 //! hwloc has several nodes near a processor (memory of another kind), the first is the processor's.
 
 use super::machine::{Found, FoundCache, Machine, MachineNode, Processor};
+use crate::input;
 use hwlocality::Topology;
 use hwlocality::object::TopologyObject;
 use hwlocality::object::attributes::ObjectAttributes;
@@ -12,6 +13,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::path::Path;
+
+/// Processors of the largest machine that is described: hwloc takes a time that grows with the cube of a level.
+const MOST_PROCESSORS: u64 = 8192;
 
 /// Distances by the node they are from, in the order of the nodes they are to.
 type Distances = BTreeMap<u32, Vec<u32>>;
@@ -52,6 +56,12 @@ pub(crate) fn synthetic(words: &str) -> Result<Machine, String> {
              narrowest, as in 'pack:2 numa:2 l3:1 core:8 pu:2'"
         )
     };
+    if let Some(count) = described_processors(words).filter(|&count| count > MOST_PROCESSORS) {
+        return Err(format!(
+            "'{words}' has {count} processors: describe a machine of {MOST_PROCESSORS} at most, which is what \
+             Linux can be built for"
+        ));
+    }
     let builder = Topology::builder().from_synthetic(words);
     let builder = builder.map_err(|error| wrong(&error))?;
     let topology = build(builder).map_err(|error| wrong(&error))?;
@@ -64,7 +74,7 @@ pub(crate) fn synthetic(words: &str) -> Result<Machine, String> {
 /// One line that says why it cannot be read.
 pub(crate) fn exported(path: &Path) -> Result<Machine, String> {
     let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = input::text(path).map_err(|error| {
         format!("{name} cannot be read: {error}; give a file that 'lstopo --of xml' wrote")
     })?;
     let wrong = |error: &dyn fmt::Display| {
@@ -72,10 +82,47 @@ pub(crate) fn exported(path: &Path) -> Result<Machine, String> {
             "{name} is no machine that hwloc can read ({error}): export one by 'lstopo --of xml FILE'"
         )
     };
+    let own = (hwlocality::hwloc_api_version() >> 16) as u64;
+    if let Some(version) = written_by(&text).filter(|version| major(version) > own) {
+        return Err(format!(
+            "{name} was written by hwloc {version}, and hwloc {own}, which is in this build, reads none newer than its own: \
+             export it there by 'lstopo --of xml --export-xml-flags v{own} FILE'"
+        ));
+    }
     let builder = Topology::builder().from_xml(&text);
     let builder = builder.map_err(|error| wrong(&error))?;
     let topology = build(builder).map_err(|error| wrong(&error))?;
     described(&topology, name.to_string())
+}
+
+/// Returns the version of hwloc's format that an exported machine is in; none where it does not say, as before 2.0.
+fn written_by(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("<topology")?;
+    let (head, _) = rest.split_once('>')?;
+    let (_, version) = head.split_once("version=\"")?;
+    version.split('"').next()
+}
+
+fn major(version: &str) -> u64 {
+    let first = version.split('.').next();
+    first.and_then(|first| first.parse().ok()).unwrap_or(0)
+}
+
+/// Returns how many processors hwloc's words come to; none where they are none of hwloc's.
+fn described_processors(words: &str) -> Option<u64> {
+    let (mut depth, mut levels) = (0_u32, String::new());
+    for letter in words.chars() {
+        match letter {
+            // Attributes, and memory beside a level.
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.checked_sub(1)?,
+            _ if depth == 0 => levels.push(letter),
+            _ => {}
+        }
+    }
+    let arity = |level: &str| level.rsplit(':').next()?.parse::<u64>().ok();
+    let mut arities = levels.split_whitespace().map(arity);
+    arities.try_fold(1_u64, |all, arity| Some(all.saturating_mul(arity?)))
 }
 
 fn build(builder: TopologyBuilder) -> Result<Topology, String> {
@@ -314,6 +361,46 @@ mod tests {
                 .unwrap_err()
                 .contains("lstopo")
         );
+    }
+
+    #[test]
+    fn a_machine_that_a_newer_hwloc_wrote_is_refused_with_its_version() {
+        let newer = exporting("core:4 pu:1")
+            .replace("<topology version=\"2.0\"", "<topology version=\"3.0\"");
+        assert_eq!(written_by(&newer), Some("3.0"));
+        let refused = exported(&File::new("newer", &newer).0).unwrap_err();
+        assert!(
+            refused.contains("hwloc 3.0") && refused.contains("--export-xml-flags v2"),
+            "{refused}"
+        );
+        assert_eq!(written_by("<topology><object/>"), None);
+        assert_eq!(major("2.1"), 2);
+    }
+
+    #[test]
+    fn a_machine_that_is_too_large_is_refused_before_hwloc_is_asked() {
+        for words in [
+            "pu:100000",
+            "pack:16 numa:16 core:64 pu:2",
+            "pack:2 [numa(memory=8GB)] core:4097(indexes=1*2) pu:1",
+            "pack:99999999999 core:99999999999 pu:2",
+        ] {
+            assert!(
+                synthetic(words).unwrap_err().contains("8192 at most"),
+                "{words}"
+            );
+        }
+        for (words, count) in [
+            (
+                "pack:2 [numa(memory=8GB)] [numa(memory=1GB)] core:2 pu:1",
+                4,
+            ),
+            ("pack:2 numa:2 l3:1 core:4 pu:2(indexes=2*16:16*1)", 32),
+            ("2 3 4", 24),
+        ] {
+            assert_eq!(described_processors(words), Some(count), "{words}");
+        }
+        assert_eq!(described_processors("pack:2 core:"), None);
     }
 
     #[test]

@@ -56,8 +56,8 @@ impl Plan {
         })
     }
 
-    /// Checks that every processor of the plan is one of the machine that may be used: a list names any. A run
-    /// finds out by trying; a plan of which nothing is run has to.
+    /// Checks that every processor of the plan is one of the machine that may be used: a list names any, and the kernel
+    /// lets a process leave the affinity mask that it was given.
     ///
     /// # Errors
     /// One line that says which flag would put it right.

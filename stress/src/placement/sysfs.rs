@@ -3,6 +3,7 @@
 //! are one node and one package, and their caches are unknown.
 
 use super::machine::{Found, FoundCache, Machine, MachineNode, Processor};
+use crate::affinity;
 use crate::cpulist;
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,8 +19,7 @@ pub(crate) fn this_machine() -> Machine {
 /// Returns the processors that this process may use, by its affinity mask, which a cpuset limits.
 #[must_use]
 pub(crate) fn usable() -> Vec<usize> {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    cores.into_iter().map(|core| core.id).collect()
+    affinity::allowed()
 }
 
 /// Reads the machine whose `/sys` and `/proc` are below a root folder, of which some processors are usable.
@@ -149,7 +149,7 @@ fn numbers(text: &str) -> Vec<u32> {
 }
 
 fn list(path: &Path) -> Vec<usize> {
-    cpulist::parse_listed(&text(path)).unwrap_or_default()
+    cpulist::parse(&text(path)).unwrap_or_default()
 }
 
 fn number<T: FromStr>(path: &Path) -> Option<T> {

@@ -164,7 +164,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        assert!(refused("1023", 1).contains("--pin"));
+        assert!(refused("1500", 1).contains("--pin"));
         assert!(refused("node:900", 1).contains("--pin"));
         assert!(refused("compact", 0).contains("--writers"));
         assert!(refused("compact", u32::MAX).contains("--writers"));

@@ -1,7 +1,7 @@
 //! Other work for the processors: a thread each, at ordinary priority, that never has enough.
 
+use crate::affinity;
 use crate::rng::splitmix64;
-use core_affinity::CoreId;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,10 +19,11 @@ impl Load {
     #[must_use]
     pub(crate) fn on(cpus: &[usize]) -> Self {
         let over = Arc::new(AtomicBool::new(false));
-        let threads = cpus.iter().map(|&id| {
+        let threads = cpus.iter().map(|&cpu| {
             let over = Arc::clone(&over);
             std::thread::spawn(move || {
-                core_affinity::set_for_current(CoreId { id });
+                // One that runs elsewhere is a load all the same.
+                let _ = affinity::pin(cpu);
                 // Arithmetic, not pauses: those would tell a hypervisor that there is nothing to do.
                 let mut number = 0;
                 while !over.load(Relaxed) {

@@ -5,10 +5,10 @@ use super::board::{Board, CROWD, CROWD_PROCESSES, Mark, PATIENCE, Place};
 use super::game::Pong;
 use super::kind::Kind;
 use super::link::{CROWD_GROUP, End, KEYS, Table, is_there};
+use crate::affinity;
 use crate::child;
 use crate::futex::sleep_on;
 use crate::text::refusal;
-use core_affinity::CoreId;
 use splinter::{Store, Watcher};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::process::Child;
@@ -117,7 +117,7 @@ fn answer(mut table: Table) -> Result<(), String> {
         command = next;
         let kind = Kind::numbered(table.board.get(Place::Kind)).ok_or("an unknown command")?;
         let cpu = usize::try_from(table.board.get(Place::Cpu)).unwrap_or(usize::MAX);
-        if pinned != Some(cpu) && !core_affinity::set_for_current(CoreId { id: cpu }) {
+        if pinned != Some(cpu) && !affinity::pin(cpu) {
             return Err(format!("the partner cannot have processor {cpu}"));
         }
         pinned = Some(cpu);
@@ -133,7 +133,7 @@ fn members(process: usize) -> impl Iterator<Item = usize> {
 
 /// Is one of the crowd's processes: a thread for each member.
 fn crowd(board: &Board, store: &Store, process: usize, cpu: Option<usize>) -> Result<(), String> {
-    if cpu.is_some_and(|id| !core_affinity::set_for_current(CoreId { id })) {
+    if cpu.is_some_and(|cpu| !affinity::pin(cpu)) {
         return Err(format!("the crowd cannot have processor {cpu:?}"));
     }
     let watch = |_| {

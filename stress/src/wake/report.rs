@@ -190,6 +190,13 @@ fn text_lines(record: &WakeRecord, line: &mut impl FnMut(&str, String)) {
             environment.load_before
         ),
     );
+    if let Some(quota) = environment
+        .cpu_quota
+        .as_ref()
+        .filter(|it| it.throttled_ms > 0)
+    {
+        line("quota", quota.told());
+    }
     if !record.labels.is_empty() {
         line("labels", record.labels.join("; "));
     }

@@ -38,7 +38,7 @@ pub(crate) struct Desk<'a, P = Closed> {
     left: u32,
     batches: u32,
     measuring: bool,
-    /// Operations until the worker's share is done.
+    /// Operations until the worker's share is done, which there may be none of.
     share: u64,
     window: (u64, u64),
     /// Processor time at the start of the window; once that has ended, in it.
@@ -109,7 +109,7 @@ impl<'a, P: Pace> Desk<'a, P> {
                     if !std::mem::replace(&mut shown, true) {
                         self.show();
                     }
-                    if self.phase_with(false) >= Phase::Stop {
+                    if self.phase_with(false) >= Phase::Stop || self.share == 0 {
                         return false;
                     }
                 }
@@ -234,7 +234,7 @@ impl<'a, P: Pace> Desk<'a, P> {
             self.cell.set_full();
             return false;
         }
-        self.phase() < Phase::Stop
+        self.phase() < Phase::Stop && self.share > 0
     }
 
     /// Looks where the run is, and begins to count when it is time to.
@@ -252,12 +252,13 @@ impl<'a, P: Pace> Desk<'a, P> {
         if phase == Phase::Measure && !self.measuring {
             self.counts = [Counts::default(); Op::COUNT];
             self.latencies.reset();
+            if let Span::Ops(ops) = self.post.workload.span {
+                self.share = self.post.workload.share_of(ops, self.post.worker);
+            }
             // From when it began, not from when this worker came to see it.
+            let at_hand = at_hand && self.share > 0;
             self.pace.restart(self.post.block.measured_since(), at_hand);
             self.measuring = true;
-            if let Span::Ops(ops) = self.post.workload.span {
-                self.share = ops.div_ceil(u64::from(self.post.workload.operators()));
-            }
             self.worked_ns = processor_time_ns();
             self.window.0 = splinter::cycles();
         }

@@ -162,7 +162,7 @@ impl Mistake {
 /// # Errors
 /// One line that says what is wrong, with file and line.
 pub(crate) fn load(path: &Path, listable: &[&str]) -> Result<Loaded, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = crate::input::text(path).map_err(|error| {
         format!(
             "cannot read {}: {}; give a file that 'run --print-workload' wrote",
             path.display(),

@@ -1,0 +1,79 @@
+//! Runs under the quota of a control group, where this machine lets a test make one.
+
+mod common;
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A control group that grants a fifth of a processor; removed when dropped.
+struct Group(PathBuf);
+
+impl Group {
+    fn new() -> Option<Self> {
+        let name = format!("splinter-quota-test-{}", std::process::id());
+        let make = |tree: &str, files: &[(&str, &str)]| {
+            let group = Self(Path::new(tree).join(&name));
+            fs::create_dir(&group.0).ok()?;
+            let write = |&(file, text): &(&str, &str)| fs::write(group.0.join(file), text).is_ok();
+            files.iter().all(write).then_some(group)
+        };
+        let first = [
+            ("cpu.cfs_period_us", "100000"),
+            ("cpu.cfs_quota_us", "20000"),
+        ];
+        let trees = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"];
+        let mut groups = trees.iter().filter_map(|tree| make(tree, &first));
+        groups
+            .next()
+            .or_else(|| make("/sys/fs/cgroup", &[("cpu.max", "20000 100000")]))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // A process that has just ended may still be leaving.
+        common::watch(|| (fs::remove_dir(&self.0).is_ok() || !self.0.exists()).then_some(()));
+    }
+}
+
+#[test]
+fn what_a_quota_takes_is_recorded_and_called_by_its_name() {
+    let Some(group) = Group::new() else {
+        common::skipped("a run under a quota: no control group can be made here");
+        return;
+    };
+    let run = |more: &str| {
+        let program = env!("CARGO_BIN_EXE_splinter-stress");
+        let flags = "--writers 2 --readers 2 --keys 64 --scrub hybrid --duration 1s --warmup 0s";
+        let line = format!(
+            "echo $$ > {}/cgroup.procs && exec {program} run {flags} {more}",
+            group.0.display()
+        );
+        let mut command = Command::new("sh");
+        let output = command
+            .args(["-c", &line])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let record: Value = serde_json::from_str(&run("--json")).unwrap();
+    let quota = &record["environment"]["cpu_quota"];
+    assert_eq!(quota["group"], group.0.display().to_string());
+    assert_eq!(quota["processors"], 0.2);
+    assert!(quota["throttled_periods"].as_u64().unwrap() > 0, "{quota}");
+    assert!(quota["throttled_ms"].as_u64().unwrap() > 0, "{quota}");
+    let labels = record["labels"].to_string();
+    assert!(
+        labels.contains("throttled: the quota of a control group"),
+        "{labels}"
+    );
+    assert!(!labels.contains("others used the processors"), "{labels}");
+    let told = run("");
+    assert!(
+        told.contains("  quota ") && told.contains("grants 0.20 processors"),
+        "{told}"
+    );
+}
