@@ -1,7 +1,21 @@
-# What every script here begins with: where the root is, and that the tools are there. Sourced, never run.
+# What every script here begins with: where the root is, its help, and that the tools are there. Sourced, never run.
 # Installs what is missing if it can, and otherwise says in one line what to do.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Prints the comment that a script begins with, and what its function more_help adds, if it has one.
+help() {
+    sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
+    ! declare -F more_help >/dev/null || more_help
+}
+
+# Help is there at once, whatever is missing: nothing is installed or built for it.
+case ${1:-} in
+    -h | --help)
+        help
+        exit
+        ;;
+esac
 
 # Ends the script with one line that says what is wrong and what to do.
 die() {

@@ -3,11 +3,22 @@
 use std::process::Command;
 
 fn main() {
-    let root = "../.git";
-    println!("cargo:rerun-if-changed=build.rs");
-    for file in ["HEAD", "index"] {
-        if std::path::Path::new(root).join(file).exists() {
-            println!("cargo:rerun-if-changed={root}/{file}");
+    // Which commit it is, and whether the sources are that commit's. Git's index tells neither: `git status` alone
+    // writes it.
+    let commit =
+        ["HEAD", "logs/HEAD"].map(|file| output("git", &["rev-parse", "--git-path", file]));
+    let sources = [
+        "build.rs",
+        "Cargo.toml",
+        "src",
+        "../Cargo.lock",
+        "../splinter/src",
+    ];
+    let sources = sources.map(|path| Some(path.to_owned()));
+    for path in commit.into_iter().chain(sources).flatten() {
+        // One that is not there would have everything built each time.
+        if std::path::Path::new(&path).exists() {
+            println!("cargo:rerun-if-changed={path}");
         }
     }
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());

@@ -167,6 +167,10 @@ fn advice(error: &io::Error) -> Option<&'static str> {
             "raise the limit on memory (ulimit -v), or make the store smaller"
         }
         io::ErrorKind::ReadOnlyFilesystem => "only reading is possible there",
+        // The same kind as for a file's mode, but another answer of the kernel's.
+        _ if error.raw_os_error() == Some(EPERM) => {
+            "a sandbox, a missing capability or a setting such as kernel.io_uring_disabled forbids it"
+        }
         io::ErrorKind::PermissionDenied => "the modes of the file and of its folder decide who may",
         _ => match error.raw_os_error()? {
             EMFILE => "raise the limit on open files (ulimit -n)",
@@ -176,7 +180,9 @@ fn advice(error: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// The process has too many open files, the system has: Linux, `asm-generic/errno-base.h`.
+/// The operation is not permitted, whatever the modes of files are: Linux, `asm-generic/errno-base.h`.
+const EPERM: i32 = 1;
+/// The process has too many open files, the system has: likewise.
 const EMFILE: i32 = 24;
 const ENFILE: i32 = 23;
 
@@ -186,5 +192,24 @@ impl std::error::Error for StoreError {
             Self::Os { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_blamed_for_what_modes_forbid_and_for_nothing_else() {
+        let said = |errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            StoreError::os("wait by io_uring for changes of", "a store", source).to_string()
+        };
+        let denied = said(13);
+        assert!(denied.contains("modes of the file"), "{denied}");
+        let not_permitted = said(EPERM);
+        assert!(!not_permitted.contains("modes"), "{not_permitted}");
+        assert!(not_permitted.contains("sandbox"), "{not_permitted}");
+        assert!(not_permitted.contains("io_uring_disabled"), "{not_permitted}");
     }
 }

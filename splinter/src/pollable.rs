@@ -101,7 +101,11 @@ impl PollableWatcher {
         let arena = store.inner.arena;
         let bell = Bell::new(&arena.header.bell, watcher.bits, Arc::clone(&store.inner) as _);
         let subject = store.location().to_string();
-        let failed = |error| StoreError::os("watch", subject.as_str(), error);
+        let operation = match prefer {
+            Some(Notifier::IoUring) => "wait by io_uring for changes of",
+            _ => "watch",
+        };
+        let failed = |error| StoreError::os(operation, subject.as_str(), error);
         let look_after = move || store.look_after();
         let idle = Idle { every: VIGIL, call: Arc::new(look_after) };
         let mut pollable = Pollable::new(bell, idle, prefer).map_err(failed)?;

@@ -79,6 +79,8 @@ impl Profile {
             return Err(StoreError::Tuning(why));
         }
         let text = std::fs::read_to_string(path).map_err(refused)?;
+        // Editors put a byte-order mark in front.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         text.parse().map_err(|error| match error {
             StoreError::Tuning(why) => StoreError::Tuning(format!("{subject}, {why}")),
             other => other,

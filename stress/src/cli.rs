@@ -13,9 +13,10 @@ mod sweep;
 mod topology;
 mod wake;
 
+use crate::console;
 use crate::crew;
 use crate::environment::require_proc;
-use crate::files::{as_json, try_file, write_file};
+use crate::files::{as_json, try_files, write_file};
 use crate::interrupt;
 use crate::progress::Line;
 use crate::record::Output;
@@ -28,8 +29,10 @@ use arguments::RunArguments;
 pub use arguments::WorkloadFlags;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
+
+/// The program, as it is called.
+const PROGRAM: &str = "splinter-stress";
 
 /// Drives a splinter store with contending writers and readers, and proves it correct under load.
 /// Without a command: run, with its default workload.
@@ -108,9 +111,9 @@ impl Verb {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments: Arguments = match console::begin(PROGRAM) {
         Ok(arguments) => arguments,
-        Err(error) => return refuse(&error),
+        Err(code) => return code,
     };
     let verb = arguments.verb.unwrap_or_else(Verb::default_run);
     if verb.measures()
@@ -169,12 +172,14 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
         let text = file::print(&workloads[0], &levels);
         return end_with(text.trim_end(), ExitCode::SUCCESS);
     }
-    // What cannot be kept is not measured.
-    for path in [&arguments.record, &arguments.hdr] {
-        if let Err(error) = try_file(path.as_deref()) {
-            complain(&error);
-            return ExitCode::from(USAGE);
-        }
+    let outputs = [
+        arguments.record.as_deref(),
+        arguments.hdr.as_deref(),
+        arguments.flags.history_file(),
+    ];
+    if let Err(error) = try_files(&outputs, &arguments.flags.inputs(&workloads[0])) {
+        complain(&error);
+        return ExitCode::from(USAGE);
     }
     interrupt::watch();
     let mut records = Vec::new();
@@ -195,6 +200,8 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
                     return ExitCode::from(USAGE);
                 }
             }
+            // What was run before it is kept.
+            Err(_) if interrupt::requested() && !records.is_empty() => {}
             Err(error) => {
                 complain(&error.to_string());
                 return match error {
@@ -239,47 +246,19 @@ fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), Strin
     Ok(())
 }
 
-/// Prints a result. A reader that has had enough is no error; where it cannot be written, says so and returns the code to
+/// Prints a result, which may lack the end of its last line. Where it cannot be written, says so and returns the code to
 /// end with.
 fn say(text: &str) -> Result<(), ExitCode> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            complain(&format!("cannot write the result: {error}"));
-            Err(ExitCode::from(USAGE))
-        }
-        _ => Ok(()),
-    }
+    console::print(PROGRAM, &format!("{text}\n"))
 }
 
 /// Prints a result, and returns the code to end with.
 fn end_with(text: &str, code: ExitCode) -> ExitCode {
-    say(text).map_or_else(|unwritten| unwritten, |()| code)
+    console::end_with(PROGRAM, &format!("{text}\n"), code)
 }
 
 fn complain(error: &str) {
-    eprintln!("splinter-stress: {error}");
-}
-
-/// Prints help where it was asked for, else one line that says what is wrong.
-fn refuse(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        let _ = error.print();
-        return ExitCode::SUCCESS;
-    }
-    let text = error.to_string();
-    // What is missing stands on lines of its own.
-    let head = text.lines().take_while(|line| !line.is_empty());
-    let head = head.map(str::trim).collect::<Vec<_>>().join(" ");
-    let what = head.trim_start_matches("error: ");
-    let tip = text
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("tip: "));
-    complain(&format!(
-        "{what}; {}",
-        tip.unwrap_or("see 'splinter-stress --help' or that of the command")
-    ));
-    ExitCode::from(USAGE)
+    console::complain(PROGRAM, error);
 }
 
 /// Parses flags as those of a verb, for the tests.

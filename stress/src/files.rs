@@ -1,40 +1,178 @@
-//! Files that results are written to, as the command line names them, and the form of a record in them.
+//! Files that results are written to and inputs are read from, as the command line names them, and the form of a record in
+//! them. A result replaces the file of its name only when it is whole: it is written beside, then renamed.
 
+use crate::text::refusal_or;
 use serde::Serialize;
-use std::path::Path;
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, fchown};
+use std::path::{Path, PathBuf};
 
-/// Finds out whether results can be written to a file, if one is wanted, and leaves it as it was: what cannot be kept
-/// is not measured.
+/// Links that are followed before a path counts as a circle, as in the kernel.
+const MOST_LINKS: usize = 40;
+
+/// Where a result goes.
+enum Place {
+    /// To a device, a pipe or an open descriptor: straight away.
+    Stream,
+    /// To a file, which may be there already. The path has no links in it.
+    File(PathBuf, Option<Metadata>),
+}
+
+/// Which file a path names: two paths to one file are equal, whether it is there or not.
+#[derive(PartialEq, Eq)]
+enum Identity {
+    There(u64, u64),
+    Absent(PathBuf),
+}
+
+impl Place {
+    fn of(path: &Path) -> io::Result<Self> {
+        let mut path = path.to_owned();
+        for _ in 0..MOST_LINKS {
+            let name = path.file_name();
+            let name = name.ok_or_else(|| io::Error::from_raw_os_error(libc::EISDIR))?;
+            let folder = match path.parent() {
+                Some(folder) if folder != Path::new("") => folder.canonicalize()?,
+                _ => Path::new(".").canonicalize()?,
+            };
+            // What lies there stands for what a process has open.
+            if folder.starts_with("/proc") {
+                return Ok(Self::Stream);
+            }
+            let whole = folder.join(name);
+            let there = match whole.symlink_metadata() {
+                Ok(there) => there,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Ok(Self::File(whole, None));
+                }
+                Err(error) => return Err(error),
+            };
+            if there.is_symlink() {
+                path = folder.join(whole.read_link()?);
+            } else if there.is_dir() {
+                return Err(io::Error::from_raw_os_error(libc::EISDIR));
+            } else if there.is_file() {
+                return Ok(Self::File(whole, Some(there)));
+            } else {
+                return Ok(Self::Stream);
+            }
+        }
+        Err(io::Error::from_raw_os_error(libc::ELOOP))
+    }
+
+    /// Tells which file it is; a stream is none.
+    fn identity(&self) -> Option<Identity> {
+        match self {
+            Self::Stream => None,
+            Self::File(_, Some(there)) => Some(Identity::There(there.dev(), there.ino())),
+            Self::File(path, None) => Some(Identity::Absent(path.clone())),
+        }
+    }
+}
+
+/// Finds out whether results can be written to files, where any are wanted, and leaves what is there as it was: what
+/// cannot be kept is not measured. Nothing is written over what is read, or twice to one file.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
-pub fn try_file(path: Option<&Path>) -> Result<(), String> {
-    let Some(path) = path else { return Ok(()) };
-    let is_there = path.symlink_metadata().is_ok();
-    let opened = std::fs::File::options()
-        .append(true)
-        .create(true)
-        .open(path);
-    opened.map_err(|error| cannot_write(path, &error))?;
-    if !is_there {
-        let _ = std::fs::remove_file(path);
+pub fn try_files(outputs: &[Option<&Path>], inputs: &[Option<&Path>]) -> Result<(), String> {
+    let identity = |path: &&Path| Place::of(path).ok().and_then(|place| place.identity());
+    let read: Vec<Identity> = inputs.iter().flatten().filter_map(identity).collect();
+    let mut written = Vec::new();
+    for path in outputs.iter().flatten() {
+        let place = Place::of(path).map_err(|error| cannot_write(path, error))?;
+        match &place {
+            Place::Stream => nix::unistd::access(*path, nix::unistd::AccessFlags::W_OK)
+                .map_err(|error| cannot_write(path, error))?,
+            Place::File(target, there) => {
+                let (_, beside) =
+                    create_beside(target, there.as_ref()).map_err(|e| cannot_write(path, e))?;
+                let _ = fs::remove_file(beside);
+            }
+        }
+        let Some(identity) = place.identity() else {
+            continue;
+        };
+        let shown = path.display();
+        if read.contains(&identity) {
+            return Err(format!(
+                "cannot write {shown}: this command reads it, too; give another path"
+            ));
+        }
+        if written.contains(&identity) {
+            return Err(format!(
+                "cannot write {shown}: another result goes there; give each a path of its own"
+            ));
+        }
+        written.push(identity);
     }
     Ok(())
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> String {
-    format!(
-        "cannot write {}: {error}; give a path that can be written",
-        path.display()
-    )
+/// Makes a file in the folder of a target, to take its place.
+fn create_beside(target: &Path, there: Option<&Metadata>) -> io::Result<(File, PathBuf)> {
+    if there.is_some() {
+        // A file that is protected is not to be replaced, though its folder lets that be done.
+        nix::unistd::access(target, nix::unistd::AccessFlags::W_OK)?;
+    }
+    let process = std::process::id();
+    for number in 0u32.. {
+        let beside = target.with_file_name(format!(".splinter-{process}-{number}.unfinished"));
+        match File::options().write(true).create_new(true).open(&beside) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            created => {
+                let file = created?;
+                if let Some(there) = there {
+                    // As far as this user may: the mode and the owner of what it replaces.
+                    let _ = fchown(&file, Some(there.uid()), Some(there.gid()));
+                    let _ = file.set_permissions(there.permissions());
+                }
+                return Ok((file, beside));
+            }
+        }
+    }
+    Err(ErrorKind::AlreadyExists.into())
 }
 
-/// Writes results to a file.
+/// Writes a file whole, in place of one that is there, or leaves that as it was.
+///
+/// # Errors
+/// Those of `write`, and the kernel's.
+pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let (target, there) = match Place::of(path)? {
+        Place::Stream => return write(&mut File::options().append(true).open(path)?),
+        Place::File(target, there) => (target, there),
+    };
+    let (mut file, beside) = create_beside(&target, there.as_ref())?;
+    let written = write(&mut file)
+        // Some file systems find out late that there is no room.
+        .and_then(|()| file.sync_all())
+        .and_then(|()| match fs::rename(&beside, &target) {
+            // A file that is a mount of its own cannot be replaced, only written over.
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                fs::copy(&beside, &target).and_then(|_| fs::remove_file(&beside))
+            }
+            renamed => renamed,
+        });
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+/// Says why a file cannot be written, and what to do.
+pub(crate) fn cannot_write(path: &Path, error: impl Into<io::Error>) -> String {
+    let why = refusal_or(error, "give a path in a folder that can be written");
+    format!("cannot write {}: {why}", path.display())
+}
+
+/// Writes results to a file, as [`replace`] does.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
 pub fn write_file(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| cannot_write(path, &error))
+    replace(path, |file| file.write_all(text.as_bytes())).map_err(|error| cannot_write(path, error))
 }
 
 /// Returns the text of a record: JSON, indented, with the end of its last line.
@@ -44,4 +182,134 @@ pub fn write_file(path: &Path, text: &str) -> Result<(), String> {
 #[must_use]
 pub fn as_json(record: &impl Serialize) -> String {
     serde_json::to_string_pretty(record).expect("records are plain data") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    /// A folder that is gone with the test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("splinter-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn file(&self, name: &str, text: &[u8]) -> PathBuf {
+            let path = self.0.join(name);
+            fs::write(&path, text).unwrap();
+            path
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).unwrap();
+            let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+            let mut names: Vec<String> = entries
+                .map(|entry| name(entry).into_string().unwrap())
+                .collect();
+            names.sort_unstable();
+            names
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_or_not_at_all() {
+        let folder = Folder::new("replace");
+        let file = folder.file("old", b"what was there");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        let failed = replace(&file, |file| {
+            file.write_all(b"half")?;
+            Err(io::Error::from_raw_os_error(libc::ENOSPC))
+        });
+        assert_eq!(failed.unwrap_err().raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(fs::read(&file).unwrap(), b"what was there");
+        assert_eq!(folder.names(), ["old"], "no part of it is left");
+        write_file(&file, "new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o640);
+        assert_eq!(folder.names(), ["old"]);
+    }
+
+    #[test]
+    fn a_link_stays_and_what_it_leads_to_is_replaced() {
+        let folder = Folder::new("links");
+        let file = folder.file("file", b"old");
+        let link = folder.0.join("link");
+        symlink("file", &link).unwrap();
+        write_file(&link, "new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        fs::remove_file(&file).unwrap();
+        write_file(&link, "again").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"again");
+        symlink("circle", folder.0.join("circle")).unwrap();
+        let error = write_file(&folder.0.join("circle"), "").unwrap_err();
+        assert!(error.contains("symbolic links"), "{error}");
+    }
+
+    #[test]
+    fn devices_and_descriptors_are_written_to_and_stay_what_they_are() {
+        for path in ["/dev/null", "/proc/self/fd/2"] {
+            let path = Path::new(path);
+            assert!(matches!(Place::of(path).unwrap(), Place::Stream));
+        }
+        write_file(Path::new("/dev/null"), "text").unwrap();
+        let error = write_file(Path::new("/dev/full"), "text").unwrap_err();
+        assert!(error.contains("room"), "{error}");
+        // Both may go there.
+        let null = Some(Path::new("/dev/null"));
+        assert_eq!(try_files(&[null, null], &[null]), Ok(()));
+    }
+
+    #[test]
+    fn what_is_tried_is_left_as_it_was() {
+        let folder = Folder::new("tried");
+        let there = folder.file("there", b"text");
+        let absent = folder.0.join("absent");
+        assert_eq!(try_files(&[Some(&there), None, Some(&absent)], &[]), Ok(()));
+        assert_eq!(fs::read(&there).unwrap(), b"text");
+        assert_eq!(folder.names(), ["there"]);
+        for path in [
+            &folder.0,
+            &folder.0.join("no/folder"),
+            Path::new("/"),
+            Path::new(""),
+        ] {
+            let error = try_files(&[Some(path)], &[]).unwrap_err();
+            assert!(error.contains("give a path"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_result_is_written_over_no_input_and_no_other_result() {
+        let folder = Folder::new("same");
+        let input = folder.file("input", b"text");
+        let link = folder.0.join("link");
+        symlink(&input, &link).unwrap();
+        let hard = folder.0.join("hard");
+        fs::hard_link(&input, &hard).unwrap();
+        let roundabout = folder
+            .0
+            .join("../")
+            .join(folder.0.file_name().unwrap())
+            .join("input");
+        for output in [&input, &link, &hard, &roundabout] {
+            let error = try_files(&[Some(output)], &[None, Some(&input)]).unwrap_err();
+            assert!(error.contains("this command reads it"), "{error}");
+        }
+        let new = folder.0.join("new");
+        let error = try_files(&[Some(&new), Some(&folder.0.join("./new"))], &[]).unwrap_err();
+        assert!(error.contains("another result"), "{error}");
+        assert_eq!(fs::read(&input).unwrap(), b"text");
+    }
 }

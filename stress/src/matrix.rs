@@ -145,6 +145,7 @@ fn conduct(
                 }
                 Outcome::Measured(Box::new(record))
             }
+            Err(RunError::Failed(_)) if executor.interrupted() => Outcome::ToDo,
             Err(RunError::Usage(reason)) => Outcome::Refused(reason),
             Err(RunError::Failed(reason)) => Outcome::Failed(reason),
         };

@@ -1,6 +1,7 @@
 //! The store of a run: created, filled before the first worker starts, looked at when the last one
 //! has ended, and removed again whatever happens.
 
+use crate::interrupt;
 use crate::keys::{self, Family};
 use crate::options::{Backing, Memory};
 use crate::oracle::body::{self, PREFILL};
@@ -135,6 +136,10 @@ impl Stage {
         let filled = fill_part(workload, keys, &mut writer, u64::from(part));
         let registered = filled.and_then(|()| register_part(workload, keys, &mut writer));
         registered.map_err(|miss| {
+            if interrupt::requested() {
+                let nothing = "interrupted while the store was filled: nothing was measured";
+                return RunError::Failed(nothing.to_owned());
+            }
             failed(match miss {
                 Miss::Other(error) => format!("{error}; raise --slots or lower --keys"),
                 other => format!("{other:?}"),
@@ -180,6 +185,14 @@ impl Drop for Stage {
     }
 }
 
+/// Ends the filling of a store, which may take long, when the user wants to stop.
+fn go_on() -> Result<(), Miss> {
+    if interrupt::requested() {
+        return Err(Miss::Other("interrupted".into()));
+    }
+    Ok(())
+}
+
 /// Gives keys their first values.
 pub(crate) fn fill_part(
     workload: &Workload,
@@ -190,15 +203,18 @@ pub(crate) fn fill_part(
     let mut rng = Rng::new(workload.seed, 1 << 32 | part);
     let mut value = vec![0; workload.longest_value().try_into().unwrap_or(usize::MAX)];
     for index in keys.values.clone() {
+        go_on()?;
         let key = keys::name(Family::Value, index);
         let value = &mut value[..workload.value_len.draw(&mut rng)];
         body::fill(value, splinter::hash_key(&key), PREFILL, 1);
         insist(|| writer.set(&key, value))?;
     }
     for index in keys.counters.clone() {
+        go_on()?;
         insist(|| writer.set_int(&keys::name(Family::Counter, index), 0))?;
     }
     for index in keys.groups.clone() {
+        go_on()?;
         let base = keys::name(Family::Group, index);
         let len = workload.value_len.draw(&mut rng).max(SHORTEST_ORDER);
         let orders: Vec<Vec<u8>> = (0..workload.orders as usize)

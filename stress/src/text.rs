@@ -27,11 +27,29 @@ macro_rules! as_text {
 /// Says what the kernel answered, and what to do about it where that is a limit.
 pub(crate) fn refusal(error: impl Into<std::io::Error>) -> String {
     let error = error.into();
-    match error.raw_os_error() {
-        Some(libc::EMFILE) => format!("{error}; raise the limit on open files (ulimit -n)"),
-        Some(libc::ENOMEM) => format!("{error}; raise the limit on memory (ulimit -v)"),
-        _ => error.to_string(),
+    match advice(&error) {
+        Some(advice) => format!("{error}; {advice}"),
+        None => error.to_string(),
     }
+}
+
+/// Says what the kernel answered, and what to do about it: as [`refusal`] does, or else as the caller knows.
+pub(crate) fn refusal_or(error: impl Into<std::io::Error>, otherwise: &str) -> String {
+    let error = error.into();
+    let advice = advice(&error).unwrap_or(otherwise);
+    format!("{error}; {advice}")
+}
+
+/// What to do about limits.
+fn advice(error: &std::io::Error) -> Option<&'static str> {
+    Some(match error.raw_os_error()? {
+        libc::EMFILE => "raise the limit on open files (ulimit -n)",
+        libc::ENOMEM => "raise the limit on memory (ulimit -v)",
+        libc::EFBIG => "raise the limit on the size of files (ulimit -f)",
+        libc::ENOSPC => "make room there",
+        libc::EDQUOT => "raise the quota there",
+        _ => return None,
+    })
 }
 
 /// Parses a time span: a number and `ms`, `s`, `m` or `h`; seconds where the unit is missing.

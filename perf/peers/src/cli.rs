@@ -5,13 +5,16 @@ use crate::record::{Comparison, Plan};
 use crate::trial::{LOADS, Load, compare};
 use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
+use splinter_perf::cli::PeersOptions;
 use splinter_perf::only;
 use splinter_perf::surroundings::Surroundings;
-use splinter_stress::files::{as_json, try_file, write_file};
-use splinter_stress::{Line, SCHEMA_VERSION, USAGE, Verdict, interrupt};
-use std::io::Write;
+use splinter_stress::files::{as_json, try_files, write_file};
+use splinter_stress::{Line, SCHEMA_VERSION, USAGE, Verdict, console, interrupt};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// The program, as messages call it.
+const PROGRAM: &str = "splinter-peers";
 
 /// Everybody who can take part, in the order of the table.
 const MAKES: [(&str, Make); 10] = [
@@ -27,16 +30,7 @@ const MAKES: [(&str, Make); 10] = [
     ("memcached", servers::memcached),
 ];
 
-/// Compares splinter with what else keeps values for several threads or processes.
-///
-/// All of them are driven by the same workers, in threads of one process, each with a connection of its own where there
-/// is something to connect to. A round takes one short sample of each, in an order drawn anew; goodput is the median of
-/// the rounds, and a ratio that of the same round, with a 95 % bootstrap interval. Servers are started for it, on
-/// sockets of their own, and ended with it; one whose program is not installed takes no part, and the table says which
-/// package has it.
-///
-/// Before the rounds every one is driven once with all its reads checked. The exit code is 1 if reads of ours were torn
-/// or failed, 4 if it was interrupted, else 0, whoever was faster.
+/// The program's own command line: that of `splinter-perf peers`, which has its help without building this.
 #[derive(Debug, Parser)]
 #[command(
     name = "splinter-peers",
@@ -44,91 +38,65 @@ const MAKES: [(&str, Make); 10] = [
     version,
     max_term_width = 100
 )]
-struct Options {
-    /// Rounds: each takes one sample of everybody [default: 15, or 3 with --quick]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: Option<u32>,
-    /// Take shorter samples in fewer rounds, for a first look
-    #[arg(long)]
-    quick: bool,
-    /// Only those whose name contains this text, and splinter
-    #[arg(long, value_name = "SUBSTRING")]
-    only: Option<String>,
-    /// Only the loads whose name contains this text
-    #[arg(long, value_name = "SUBSTRING")]
-    load: Option<String>,
-    /// A shared library that exports the original C interface, to take part as well
-    #[arg(long, value_name = "PATH")]
-    peer_library: Option<PathBuf>,
-    /// Keys
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    keys: u64,
-    /// Bytes of a value
-    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    value_len: u32,
-    /// Seed of every random choice
-    #[arg(long, value_name = "SEED", default_value_t = 1)]
-    seed: u64,
-    /// Print one JSON record to standard output instead of tables
-    #[arg(long)]
-    json: bool,
-    /// Write the record to a file
-    #[arg(long, value_name = "PATH")]
-    record: Option<PathBuf>,
+struct Cli {
+    #[command(flatten)]
+    options: PeersOptions,
 }
 
-impl Options {
-    fn plan(&self) -> Plan {
-        Plan {
-            rounds: self.rounds.unwrap_or(if self.quick { 3 } else { 15 }),
-            sample_ms: if self.quick { 60 } else { 300 },
-            warmup_ms: if self.quick { 10 } else { 50 },
-            keys: self.keys,
-            value_len: self.value_len,
-            seed: self.seed,
-            quick: self.quick,
-        }
+fn plan(options: &PeersOptions) -> Plan {
+    Plan {
+        rounds: options.rounds.unwrap_or(if options.quick { 3 } else { 15 }),
+        sample_ms: if options.quick { 60 } else { 300 },
+        warmup_ms: if options.quick { 10 } else { 50 },
+        keys: options.keys,
+        value_len: options.value_len,
+        seed: options.seed,
+        quick: options.quick,
     }
+}
 
-    fn loads(&self) -> Result<Vec<Load>, String> {
-        let wanted = |load: &Load| only::wants(self.load.as_deref(), load.name);
-        let loads: Vec<Load> = LOADS.into_iter().filter(wanted).collect();
-        if loads.is_empty() {
-            let all: Vec<&str> = LOADS.iter().map(|load| load.name).collect();
-            return Err(format!(
-                "--load matches none; the loads are: {}",
-                all.join("; ")
-            ));
-        }
-        Ok(loads)
+fn loads(options: &PeersOptions) -> Result<Vec<Load>, String> {
+    let wanted = |load: &Load| only::wants(options.load.as_deref(), load.name);
+    let loads: Vec<Load> = LOADS.into_iter().filter(wanted).collect();
+    if loads.is_empty() {
+        let all: Vec<&str> = LOADS.iter().map(|load| load.name).collect();
+        return Err(format!(
+            "--load matches none; the loads are: {}",
+            all.join("; ")
+        ));
     }
+    Ok(loads)
+}
 
-    fn makes(&self) -> Result<Vec<(&'static str, Make)>, String> {
-        let matches = |name: &str| only::wants(self.only.as_deref(), name);
-        if !MAKES.iter().any(|(name, _)| matches(name)) {
-            let all: Vec<&str> = MAKES.iter().map(|(name, _)| *name).collect();
-            return Err(format!(
-                "--only matches nobody; there are: {}",
-                all.join("; ")
-            ));
-        }
-        let wanted = |(name, _): &(&str, Make)| name.starts_with("splinter") || matches(name);
-        Ok(MAKES.into_iter().filter(wanted).collect())
+fn makes(options: &PeersOptions) -> Result<Vec<(&'static str, Make)>, String> {
+    let matches = |name: &str| only::wants(options.only.as_deref(), name);
+    if !MAKES.iter().any(|(name, _)| matches(name)) {
+        let all: Vec<&str> = MAKES.iter().map(|(name, _)| *name).collect();
+        return Err(format!(
+            "--only matches nobody; there are: {}",
+            all.join("; ")
+        ));
     }
+    let wanted = |(name, _): &(&str, Make)| name.starts_with("splinter") || matches(name);
+    Ok(MAKES.into_iter().filter(wanted).collect())
 }
 
 /// Parses the command line, does what it says and returns the exit code.
 pub(crate) fn main() -> ExitCode {
-    let options = Options::parse();
-    run(&options).unwrap_or_else(|message| {
-        eprintln!("splinter-peers: {message}");
+    let cli: Cli = match console::begin(PROGRAM) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    run(&cli.options).unwrap_or_else(|message| {
+        console::complain(PROGRAM, &message);
         ExitCode::from(USAGE)
     })
 }
 
-fn run(options: &Options) -> Result<ExitCode, String> {
-    let (plan, loads, makes) = (options.plan(), options.loads()?, options.makes()?);
-    try_file(options.record.as_deref())?;
+fn run(options: &PeersOptions) -> Result<ExitCode, String> {
+    let (plan, loads, makes) = (plan(options), loads(options)?, makes(options)?);
+    let inputs = [options.peer_library.as_deref()];
+    try_files(&[options.record.as_deref()], &inputs)?;
     if let Some(path) = options
         .peer_library
         .as_deref()
@@ -182,7 +150,5 @@ fn run(options: &Options) -> Result<ExitCode, String> {
     } else {
         table::text(&found)
     };
-    // A reader that has had enough is no error.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(found.verdict.exit_code())
+    Ok(console::end_with(PROGRAM, &text, found.verdict.exit_code()))
 }

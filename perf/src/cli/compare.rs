@@ -1,6 +1,6 @@
 //! `splinter-perf compare`: two sides of records beside each other.
 
-use super::{Failure, print, write};
+use super::{Failure, complain, print, try_outputs, write};
 use crate::compare::compare;
 use crate::records;
 use crate::report::{markdown::markdown, plain::plain};
@@ -37,6 +37,8 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let read = |path: &PathBuf| records::read(std::slice::from_ref(path)).map_err(Failure::Usage);
     let (a, b) = (read(&options.a)?, read(&options.b)?);
+    let inputs = [a.inputs(), b.inputs()].concat();
+    try_outputs(&[options.markdown.as_deref()], &inputs)?;
     let names = [&options.a, &options.b].map(|path| path.display().to_string());
     let comparison = compare(names, [&a, &b]);
     let document = comparison.document();
@@ -49,13 +51,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         print(&plain(&document))?;
     }
     for note in a.notes.iter().chain(&b.notes) {
-        eprintln!("splinter-perf: {note}");
+        complain(note);
     }
     if comparison.has_figures() {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!(
-        "splinter-perf: nothing of the two can be compared; give records of one kind that passed"
-    );
+    complain("nothing of the two can be compared; give records of one kind that passed");
     Ok(Verdict::Inconclusive.exit_code())
 }

@@ -1,6 +1,6 @@
 //! `splinter-perf gate`: is this tree worse than another, or than a stored baseline?
 
-use super::{Failure, hand_out, print, processor, write};
+use super::{Failure, hand_out, print, processor, try_outputs, write};
 use crate::gate::baseline::Baseline;
 use crate::gate::child::Stop;
 use crate::gate::workshop::Source;
@@ -92,6 +92,9 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let plan = plan(options).map_err(Failure::Usage)?;
+    let outputs = [&options.save_baseline, &options.markdown, &options.junit];
+    let inputs = [&options.base, &options.head].map(|path| path.as_deref().map(Path::new));
+    try_outputs(&outputs.map(Option::as_deref), &inputs)?;
     interrupt::watch();
     let mut line = Line::new("gate");
     if let Some(file) = &options.save_baseline {

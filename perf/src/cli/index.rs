@@ -1,16 +1,21 @@
 //! `splinter-perf index`: the table of a folder's records, in its README.
 
-use super::{Failure, print, write};
+use super::{Failure, complain, print, write};
 use crate::records::{self, index};
 use clap::Args;
-use std::fs;
+use splinter_stress::input::read_text;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// The folder below that one for records that are not kept: `scripts/bench` writes there.
+const LOCAL: &str = "local";
 
 /// Exit code for a table that is not what the records say.
 const STALE: u8 = 1;
 
 /// Writes the table of a folder's records into its README.md, between the marks for it.
+///
+/// The folder 'local' in it is left out: records there are of this machine alone until somebody moves them up.
 ///
 /// A row has the date, the kind, the machine, what was run, the key figures and the verdict of a file. The exit code is
 /// 1 with --check where the table there is not that of the records, and 2 for a file that cannot be read, or a README.md
@@ -28,13 +33,15 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let folder = &options.folder;
-    let found = records::read(std::slice::from_ref(folder)).map_err(Failure::Usage)?;
+    let local = folder.join(LOCAL);
+    let found = records::read_without(std::slice::from_ref(folder), Some(&local));
+    let found = found.map_err(Failure::Usage)?;
     for note in &found.notes {
-        eprintln!("splinter-perf: {note}");
+        complain(note);
     }
     let readme = folder.join("README.md");
     let refuse = |why: String| Failure::Usage(format!("{}: {why}", readme.display()));
-    let old = fs::read_to_string(&readme).map_err(|error| refuse(error.to_string()))?;
+    let old = read_text(&readme).map_err(|error| refuse(error.to_string()))?;
     let new = index::insert(&old, &index::table(&found, folder)).map_err(refuse)?;
     let files = found.files.len();
     if old == new {
@@ -43,11 +50,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             readme.display()
         ))?;
     } else if options.check {
-        eprintln!(
-            "splinter-perf: the table in {} is not that of the records: run 'splinter-perf index {}'",
+        complain(&format!(
+            "the table in {} is not that of the records: run 'splinter-perf index {}'",
             readme.display(),
             folder.display()
-        );
+        ));
         return Ok(ExitCode::from(STALE));
     } else {
         write(&readme, &new)?;

@@ -1,6 +1,6 @@
 //! `splinter-perf limits`: what this machine's caches, atomics, copies, calls and wakes cost.
 
-use super::{EndedEarly, Failure, Rounds, ended_early, print};
+use super::{EndedEarly, Failure, Rounds, complain, ended_early, print};
 use crate::caches::Caches;
 use crate::limits::nodes::{self, Matrices};
 use crate::limits::pairs::{self, Matrix};
@@ -56,7 +56,6 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         seed: options.seed,
     };
 
-    interrupt::watch();
     let mut line = Line::new("limits");
     let found = measure(&wanted, &machine, &setup, &method.schedule, &mut line);
     drop(line);
@@ -95,7 +94,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     }
     print(&parts.join("\n"))?;
     for (name, error) in found.pair_errors() {
-        eprintln!("{name}: {error}");
+        complain(&format!("{name}: {error}"));
     }
     Ok(ended.map_or(ExitCode::SUCCESS, EndedEarly::tell))
 }
@@ -157,6 +156,8 @@ fn measure(
             Err(why) => series.push(Series::failed(&name, why)),
         }
     }
+    // Until here there is nothing to keep, and Ctrl-C ends the program at once.
+    interrupt::watch();
     let mut sampled = rounds::run(&mut probes, schedule, &mut |step| {
         step.tell(progress);
         !interrupt::requested()

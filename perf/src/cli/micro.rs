@@ -11,7 +11,7 @@ use crate::pinning;
 use crate::surroundings::Surroundings;
 use clap::Args;
 use splinter::Profile;
-use splinter_stress::{Line, Verdict, interrupt, load_average};
+use splinter_stress::{Line, Verdict, load_average};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -94,7 +94,6 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         seed: rounds.seed,
     };
 
-    interrupt::watch();
     let mut line = Line::new("micro");
     let (rows, limits) = micro::run(rows, &setup, &method.schedule, &mut line);
     drop(line);

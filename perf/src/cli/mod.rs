@@ -10,6 +10,8 @@ mod report;
 mod reproduce;
 mod tune;
 
+pub use peers::PeersOptions;
+
 use crate::micro::record::Method;
 use crate::only;
 use crate::pinning;
@@ -17,16 +19,18 @@ use crate::rounds::Schedule;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde::Serialize;
 use splinter_stress::cli::papers::{self, CompletionsArguments, ManualArguments};
-use splinter_stress::files::{as_json, write_file};
-use splinter_stress::{USAGE, Verdict, interrupt, require_proc};
-use std::io::{self, Write};
+use splinter_stress::files::{as_json, try_files, write_file};
+use splinter_stress::{USAGE, Verdict, console, interrupt, require_proc};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// The program, as it is called.
+const PROGRAM: &str = "splinter-perf";
+
 /// Measures a splinter store against the limits of the machine it runs on.
 #[derive(Debug, Parser)]
-#[command(name = "splinter-perf", version)]
+#[command(name = PROGRAM, version)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -39,7 +43,7 @@ enum Verb {
     Index(index::Options),
     Limits(limits::Options),
     Micro(micro::Options),
-    Peers(peers::Options),
+    Peers(PeersOptions),
     Report(report::Options),
     Reproduce(reproduce::Options),
     Tune(Box<tune::Options>),
@@ -140,7 +144,7 @@ impl EndedEarly {
 
     /// Says so to whoever reads the table. Returns the exit code.
     fn tell(self) -> ExitCode {
-        eprintln!("splinter-perf: {}", Self::WHY);
+        complain(Self::WHY);
         Verdict::Inconclusive.exit_code()
     }
 }
@@ -155,25 +159,28 @@ fn ended_early() -> Option<EndedEarly> {
 enum Failure {
     /// The command line asks for something that does not exist: what, and what to do.
     Usage(String),
-    /// Standard output could not be written.
-    Output(io::Error),
+    /// Standard output could not be written, which was said; the code to end with.
+    Output(ExitCode),
 }
 
 /// Parses the command line, does what it says and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = match console::begin(PROGRAM) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     if cli.verb.measures()
         && let Err(error) = require_proc()
     {
-        eprintln!("splinter-perf: {error}");
+        complain(&error);
         return Verdict::Inconclusive.exit_code();
     }
     let done = match &cli.verb {
         Verb::Gate(options) => gate::run(options),
         Verb::Limits(options) => limits::run(options),
         Verb::Micro(options) => micro::run(options),
-        Verb::Peers(options) => peers::run(options),
+        Verb::Peers(_) => peers::run(),
         Verb::Reproduce(options) => reproduce::run(options),
         Verb::Tune(options) => tune::run(options),
         Verb::Completions(options) => {
@@ -190,26 +197,26 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(Failure::Usage(message)) => {
-            eprintln!("splinter-perf: {message}");
+            complain(&message);
             ExitCode::from(USAGE)
         }
-        // Whoever read the output has seen enough, as `head` does.
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
-        Err(Failure::Output(error)) => {
-            eprintln!("splinter-perf: cannot write the result: {error}");
-            ExitCode::from(USAGE)
-        }
+        Err(Failure::Output(code)) => code,
     }
+}
+
+/// Says on standard error what is wrong.
+fn complain(what: &str) {
+    console::complain(PROGRAM, what);
 }
 
 /// Writes a result to standard output.
 fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Failure::Output)
+    console::print(PROGRAM, text).map_err(Failure::Output)
+}
+
+/// Finds out whether results can be written to the files that are given, none of which the command reads.
+fn try_outputs(outputs: &[Option<&Path>], inputs: &[Option<&Path>]) -> Result<(), Failure> {
+    try_files(outputs, inputs).map_err(Failure::Usage)
 }
 
 /// Writes a file of results.

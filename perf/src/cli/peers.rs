@@ -1,9 +1,8 @@
 //! `splinter-perf peers`: hands over to `splinter-peers`, a program of its own, since what the peers need to be built is
 //! nobody else's business. It is built when it is not there.
 
-use super::Failure;
+use super::{Failure, complain};
 use clap::Args;
-use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -11,27 +10,62 @@ use std::process::{Command, ExitCode};
 /// The program.
 const PROGRAM: &str = "splinter-peers";
 
-/// Compares splinter with maps of one process, LMDB, iceoryx2, Redis and memcached under the same loads.
+/// Compares splinter with what else keeps values for several threads or processes: maps of one process, LMDB, iceoryx2, Redis
+/// and memcached.
 ///
-/// They are driven by a program of its own, splinter-peers, which is built first where it is not beside this one: it
-/// takes a C compiler and libclang. Its flags are listed by 'splinter-perf peers --help'.
+/// All of them are driven by the same workers, in threads of one process, each with a connection of its own where there
+/// is something to connect to. A round takes one short sample of each, in an order drawn anew; goodput is the median of
+/// the rounds, and a ratio that of the same round, with a 95 % bootstrap interval. Servers are started for it, on
+/// sockets of their own, and ended with it; one whose program is not installed takes no part, and the table says which
+/// package has it.
+///
+/// Before the rounds every one is driven once with all its reads checked. The exit code is 1 if reads of ours were torn
+/// or failed, 4 if it was interrupted, else 0, whoever was faster.
+///
+/// They are driven by a program of its own, splinter-peers, which is built first where it is not beside this one: that
+/// takes cargo, a C compiler and libclang.
 #[derive(Debug, Args)]
-#[command(disable_help_flag = true)]
-pub(super) struct Options {
-    /// What splinter-peers is to do
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "FLAGS"
-    )]
-    flags: Vec<OsString>,
+#[command(max_term_width = 100)]
+pub struct PeersOptions {
+    /// Rounds: each takes one sample of everybody [default: 15, or 3 with --quick]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: Option<u32>,
+    /// Take shorter samples in fewer rounds, for a first look
+    #[arg(long)]
+    pub quick: bool,
+    /// Only those whose name contains this text, and splinter
+    #[arg(long, value_name = "SUBSTRING")]
+    pub only: Option<String>,
+    /// Only the loads whose name contains this text
+    #[arg(long, value_name = "SUBSTRING")]
+    pub load: Option<String>,
+    /// A shared library that exports the original C interface, to take part as well
+    #[arg(long, value_name = "PATH")]
+    pub peer_library: Option<PathBuf>,
+    /// Keys
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub keys: u64,
+    /// Bytes of a value
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub value_len: u32,
+    /// Seed of every random choice
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Print one JSON record to standard output instead of tables
+    #[arg(long)]
+    pub json: bool,
+    /// Write the record to a file
+    #[arg(long, value_name = "PATH")]
+    pub record: Option<PathBuf>,
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn run() -> Result<ExitCode, Failure> {
     let program = beside().filter(|program| program.exists());
     let program = program.map_or_else(build, Ok)?;
-    // From here on it is that program.
-    let error = Command::new(&program).args(&options.flags).exec();
+    // From here on it is that program, with the same flags: those behind the verb.
+    let error = Command::new(&program)
+        .args(std::env::args_os().skip(2))
+        .exec();
     let program = program.display();
     Err(Failure::Usage(format!("cannot run {program}: {error}")))
 }
@@ -61,7 +95,7 @@ fn build() -> Result<PathBuf, Failure> {
     let target = target
         .ok_or_else(|| missing("there is no place to build it"))?
         .join("peers");
-    eprintln!("building {PROGRAM}, once");
+    complain(&format!("building {PROGRAM}, once"));
     let built = Command::new("cargo")
         .args([
             "build",

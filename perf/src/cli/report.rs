@@ -1,6 +1,6 @@
 //! `splinter-perf report`: any records as one page.
 
-use super::{Failure, print, write};
+use super::{Failure, complain, print, try_outputs, write};
 use crate::records;
 use crate::report::{self, html::html, markdown::markdown};
 use clap::Args;
@@ -40,6 +40,8 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let found = records::read(&options.records).map_err(Failure::Usage)?;
+    let outputs = [Some(options.out.as_path()), options.markdown.as_deref()];
+    try_outputs(&outputs, &found.inputs())?;
     let build = |file: &Path| report::build(&found, &options.title, folder_of(file));
     let page = build(&options.out);
     write(&options.out, &html(&page))?;
@@ -49,7 +51,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         files = format!("{files} and {}", file.display());
     }
     for note in &found.notes {
-        eprintln!("splinter-perf: {note}");
+        complain(note);
     }
     let tallies: Vec<String> = page
         .tallies

@@ -1,14 +1,12 @@
 //! `splinter-perf reproduce`: the published figures, tried on this machine.
 
-use super::{Failure, hand_out};
+use super::{Failure, hand_out, try_outputs};
 use crate::only;
 use crate::reproduce::claims::CLAIMS;
 use crate::reproduce::here::Here;
 use crate::reproduce::{Plan, reproduce, table};
 use crate::surroundings::Surroundings;
 use clap::Args;
-use splinter_stress::files::try_file;
-use splinter_stress::interrupt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -68,8 +66,7 @@ impl Options {
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let plan = options.plan()?;
-    try_file(options.record.as_deref()).map_err(Failure::Usage)?;
-    interrupt::watch();
+    try_outputs(&[options.record.as_deref()], &[])?;
     let surroundings = Surroundings::read();
     let mut here = Here::new(&plan, surroundings.environment());
     let mut found = reproduce(&plan, &mut here);

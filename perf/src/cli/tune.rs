@@ -1,6 +1,6 @@
 //! `splinter-perf tune`: the settings that suit this machine and a load best.
 
-use super::{Failure, hand_out, write};
+use super::{Failure, complain, hand_out, try_outputs, write};
 use crate::surroundings::Surroundings;
 use crate::tune::here::{self, Here};
 use crate::tune::objective::{Bound, Objective};
@@ -10,7 +10,6 @@ use crate::tune::{Finding, Plan, table, tune};
 use clap::Args;
 use splinter::Scrub;
 use splinter_stress::cli::WorkloadFlags;
-use splinter_stress::files::try_file;
 use splinter_stress::{Span, Workload, interrupt};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -149,9 +148,8 @@ fn check(objective: Objective, p99: Bound, workload: &Workload) -> Result<(), St
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let plan = options.plan().map_err(Failure::Usage)?;
-    for path in [&options.record, &options.out] {
-        try_file(path.as_deref()).map_err(Failure::Usage)?;
-    }
+    let outputs = [options.record.as_deref(), options.out.as_deref()];
+    try_outputs(&outputs, &options.workload.inputs(&plan.workload))?;
     let surroundings = Surroundings::read();
     let site = here::site(surroundings.environment());
     let space = Space::of(&plan.workload, plan.least_scrub, &site, here::seats);
@@ -172,9 +170,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     hand_out(&tuned, file, options.json, || table::text(&tuned))?;
     if let (Some(path), Some(profile)) = (&options.out, &tuned.profile) {
         write(path, &(head(&tuned) + profile))?;
-        eprintln!("profile {}", path.display());
+        complain(&format!("the profile is in {}", path.display()));
     } else if options.out.is_some() {
-        eprintln!("no profile is written: the search came to no end that counts");
+        complain("no profile is written: the search came to no end that counts");
     }
     Ok(tuned.verdict.exit_code())
 }

@@ -6,7 +6,7 @@ use super::record::SCHEMA_VERSION;
 use super::workshop::{Compiler, probe_fingerprint};
 use serde::{Deserialize, Serialize};
 use splinter_stress::files::{as_json, write_file};
-use std::fs;
+use splinter_stress::input::read_text;
 use std::path::Path;
 
 /// The file's content.
@@ -64,7 +64,7 @@ impl Baseline {
     /// One line if the file is none.
     pub fn read(path: &Path) -> Result<Self, String> {
         let shown = path.display();
-        let text = fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+        let text = read_text(path).map_err(|error| format!("{shown}: {error}"))?;
         let found: Self = serde_json::from_str(&text)
             .map_err(|error| format!("{shown} is no baseline of a gate: {error}"))?;
         if found.kind != KIND || found.schema_version != SCHEMA_VERSION {

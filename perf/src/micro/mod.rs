@@ -22,7 +22,8 @@ use record::Measured;
 use rows::{Entry, Unable};
 use splinter_stress::{Progress, interrupt};
 
-/// Prepares the rows and the limits they are held against, samples all of them in the same rounds, and judges.
+/// Prepares the rows and the limits they are held against, samples all of them in the same rounds, and judges. From the
+/// first round on Ctrl-C ends the rounds, and no more the program.
 pub fn run(
     entries: Vec<Entry>,
     setup: &Setup,
@@ -61,6 +62,8 @@ pub fn run(
             Err(why) => failed.push(Series::failed(limit.name(), why)),
         }
     }
+    // Until here there is nothing to keep, and Ctrl-C ends the program at once.
+    interrupt::watch();
     let mut series = rounds::run(&mut probes, schedule, &mut |step| {
         step.tell(progress);
         !interrupt::requested()

@@ -3,6 +3,7 @@
 
 use super::record::{Record, Source, verdict};
 use serde_json::{Map, Value};
+use splinter_stress::input::read_text;
 use splinter_stress::{SCHEMA_VERSION, Verdict};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,8 @@ pub struct Collection {
     pub notes: Vec<String>,
     /// How many records were in a file before theirs as well.
     pub twice: usize,
+    /// Every file that was read, whatever it holds.
+    pub read: Vec<PathBuf>,
 }
 
 /// Reads files, and the `.json` files of folders and their folders.
@@ -40,10 +43,18 @@ pub struct Collection {
 /// # Errors
 /// One line: what is not there, what was named and is no record, a record of a newer schema, or that there is none.
 pub fn read(paths: &[PathBuf]) -> Result<Collection, String> {
+    read_without(paths, None)
+}
+
+/// Reads as [`read`] does, and leaves out a folder below one that is searched.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_without(paths: &[PathBuf], left_out: Option<&Path>) -> Result<Collection, String> {
     let mut found = Collection::default();
     for path in paths {
         if path.is_dir() {
-            for file in files_below(path)? {
+            for file in files_below(path, left_out)? {
                 found.add(&file, false)?;
             }
         } else {
@@ -74,7 +85,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Collection, String> {
 }
 
 /// Lists the `.json` files of a folder and its folders, by name.
-fn files_below(folder: &Path) -> Result<Vec<PathBuf>, String> {
+fn files_below(folder: &Path, left_out: Option<&Path>) -> Result<Vec<PathBuf>, String> {
     let fail = |error| format!("cannot read {}: {error}", folder.display());
     let mut files = Vec::new();
     let mut entries: Vec<PathBuf> = fs::read_dir(folder)
@@ -84,9 +95,12 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>, String> {
         .map_err(fail)?;
     entries.sort_by_key(|path| natural(&path.to_string_lossy()));
     for path in entries {
+        if Some(path.as_path()) == left_out {
+            continue;
+        }
         // A link to a folder above would never end.
         if path.is_dir() && !path.is_symlink() {
-            files.extend(files_below(&path)?);
+            files.extend(files_below(&path, left_out)?);
         } else if path.extension().is_some_and(|end| end == "json") {
             files.push(path);
         }
@@ -119,10 +133,17 @@ fn natural(name: &str) -> Vec<(String, u64)> {
 }
 
 impl Collection {
+    /// Returns the files that were read: no results go there.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<Option<&Path>> {
+        self.read.iter().map(|path| Some(path.as_path())).collect()
+    }
+
     /// Adds a file. One that is no record is an error where it was asked for, and otherwise a note.
     fn add(&mut self, path: &Path, asked_for: bool) -> Result<(), String> {
-        let text = fs::read_to_string(path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let text =
+            read_text(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        self.read.push(path.to_owned());
         match parse(path, &text) {
             Ok((mut file, mut records, notes)) => {
                 // A matrix keeps its cells as files, too.

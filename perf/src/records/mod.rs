@@ -15,5 +15,5 @@ pub mod place;
 pub mod record;
 pub mod spread;
 
-pub use file::{Collection, File, read};
+pub use file::{Collection, File, read, read_without};
 pub use record::{Operation, Record, Source};

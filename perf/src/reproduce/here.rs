@@ -10,7 +10,7 @@ use crate::limits::{Limit, Setup};
 use crate::micro::chain::Chain;
 use crate::pinning;
 use crate::rounds::{self, Probe, Schedule};
-use splinter_stress::{Environment, Line, Situation, WakePlan, Workload, interrupt};
+use splinter_stress::{Environment, Line, Progress as _, Situation, WakePlan, Workload, interrupt};
 use std::time::Duration;
 
 /// The limits that claims are held against or bound by.
@@ -76,12 +76,15 @@ impl Executor for Here<'_> {
         self.line = Line::new("single operations");
         let (plan, caches, line) = (self.plan, self.caches.clone(), &mut self.line);
         // On a thread of its own: what is pinned stays so, and workers must find all processors.
-        std::thread::scope(|scope| {
+        let costs = std::thread::scope(|scope| {
             let costs = scope.spawn(|| costs(plan, caches, line));
             costs
                 .join()
                 .unwrap_or_else(|_| Err("the measurement panicked".to_owned()))
-        })
+        });
+        // Whatever became of them: what comes next has stores and processes to clear away.
+        interrupt::watch();
+        costs
     }
 
     fn wake(&mut self) -> Result<Woken, String> {
@@ -143,12 +146,18 @@ fn costs(plan: &Plan, caches: Caches, line: &mut Line) -> Result<Costs, String> 
         budget,
         seed: plan.seed,
     };
+    line.step(&format!("preparing {GET}"));
     let mut chain = Chain::new(64, plan.seed)?;
     let get =
         move || ns_per_op(budget, Chain::OPS, || chain.walk()).map_err(|error| error.to_string());
     let mut probes = vec![Probe::new(GET, get)];
-    // A machine without one of the caches has fewer.
-    probes.extend(LIMITS.iter().filter_map(|limit| limit.probe(&setup).ok()));
+    for limit in LIMITS {
+        line.step(&format!("preparing {}", limit.name()));
+        // A machine without one of the caches has fewer.
+        probes.extend(limit.probe(&setup).ok());
+    }
+    // Until here there is nothing to keep, and Ctrl-C ends the program at once.
+    interrupt::watch();
     let schedule = Schedule {
         rounds: plan.rounds,
         seed: plan.seed,

@@ -54,8 +54,13 @@ impl Executor for Here<'_> {
             },
             ..workload
         };
-        let record = splinter_stress::run(&workload, &mut Silent)
-            .map_err(|error| Stop::Failed(error.to_string()))?;
+        let record = splinter_stress::run(&workload, &mut Silent).map_err(|error| {
+            if interrupt::requested() {
+                Stop::Interrupted
+            } else {
+                Stop::Failed(error.to_string())
+            }
+        })?;
         // What was cut short is no run of this candidate; but what broke in it broke.
         if interrupt::requested() && record.invariants.held() {
             return Err(Stop::Interrupted);

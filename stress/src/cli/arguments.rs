@@ -243,6 +243,15 @@ impl WorkloadArguments {
         self.history.as_ref()?.as_deref()
     }
 
+    /// Returns the files that are read, and the one that is the store for a while.
+    pub(super) fn inputs<'a>(&'a self, workload: &'a Workload) -> [Option<&'a Path>; 3] {
+        let store = match &workload.backing {
+            Backing::File(path) => Some(path.as_path()),
+            Backing::Anonymous | Backing::Shared(_) => None,
+        };
+        [self.workload.as_deref(), self.profile.as_deref(), store]
+    }
+
     /// Tells whether file or profile have a scrub level.
     fn says_scrub(&self) -> Result<bool, String> {
         let listed = self.load(&[Axis::Scrub.field()])?;
@@ -373,6 +382,13 @@ impl WorkloadFlags {
     /// Returns where the history is to be written.
     pub(super) fn history_file(&self) -> Option<&Path> {
         self.rest.history_file()
+    }
+
+    /// Returns the files that a command with these flags reads, and the one that the store of their workload is in: no
+    /// results go there.
+    #[must_use]
+    pub fn inputs<'a>(&'a self, workload: &'a Workload) -> [Option<&'a Path>; 3] {
+        self.rest.inputs(workload)
     }
 
     /// Returns the workloads that these flags stand for: one per scrub level, sound.

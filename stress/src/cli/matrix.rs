@@ -134,7 +134,8 @@ pub(super) fn run(arguments: &MatrixArguments) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    arguments.outlet.conduct(
+    let outlet = arguments.outlet.beside(&arguments.rest.inputs(&plan.base));
+    outlet.conduct(
         "matrix",
         None,
         |line| matrix(&plan, line),

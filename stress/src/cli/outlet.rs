@@ -2,14 +2,14 @@
 //! it works, prints and keeps the record, and ends with the code of its verdict. `run` keeps several records.
 
 use super::{complain, say};
-use crate::files::{as_json, try_file, write_file};
+use crate::files::{as_json, try_files, write_file};
 use crate::interrupt;
 use crate::progress::Line;
 use crate::run::RunError;
 use crate::verdict::{USAGE, Verdict};
 use clap::Args;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Where the record goes.
@@ -21,6 +21,9 @@ pub(super) struct Outlet {
     /// Writes the record to a file
     #[arg(long, value_name = "PATH")]
     record: Option<PathBuf>,
+    /// The files that the command reads.
+    #[arg(skip)]
+    inputs: Vec<PathBuf>,
 }
 
 /// A record as this needs it: its summary, its verdict, and what else is to be written where.
@@ -36,6 +39,14 @@ impl Outlet {
         self.json
     }
 
+    /// Returns the outlet of a command that reads some files: it writes to none of them.
+    pub(super) fn beside(&self, inputs: &[Option<&Path>]) -> Self {
+        Self {
+            inputs: inputs.iter().flatten().map(|&path| path.into()).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Does `work`, the verb's, and hands on what comes of it; `log` is a file for what `tell` has as one.
     pub(super) fn conduct<R: Serialize>(
         &self,
@@ -48,9 +59,10 @@ impl Outlet {
             complain(error);
             ExitCode::from(USAGE)
         };
-        if let Err(error) =
-            try_file(self.record.as_deref()).and_then(|()| try_file(log.map(PathBuf::as_path)))
-        {
+        let outputs = [self.record.as_deref(), log.map(PathBuf::as_path)];
+        let inputs: Vec<Option<&Path>> =
+            self.inputs.iter().map(|path| Some(path.as_ref())).collect();
+        if let Err(error) = try_files(&outputs, &inputs) {
             return refuse(&error);
         }
         interrupt::watch();

@@ -2,6 +2,7 @@
 //! mean is in `results/README.md`.
 
 use super::{Act, Event, History, Kind};
+use crate::files::{self, cannot_write};
 use crate::input;
 use crate::record::SCHEMA_VERSION;
 use serde::{Deserialize, Serialize};
@@ -49,16 +50,11 @@ fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
 /// # Errors
 /// One line that says what would do.
 pub(crate) fn save(history: &History, path: &Path) -> Result<(), String> {
-    write(history, path).map_err(|error| {
-        format!(
-            "cannot write {}: {error}; give a path that can be written, with room for the history",
-            path.display()
-        )
-    })
+    files::replace(path, |file| write(history, file)).map_err(|error| cannot_write(path, error))
 }
 
-fn write(history: &History, path: &Path) -> io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
+fn write(history: &History, file: &mut File) -> io::Result<()> {
+    let mut file = BufWriter::new(file);
     let header = Header {
         schema_version: SCHEMA_VERSION,
         kind: "history".to_owned(),
@@ -100,7 +96,9 @@ pub(crate) fn load(path: &Path) -> Result<History, String> {
         )
     };
     let file = input::open(path).map_err(|error| wrong(error.to_string()))?;
-    read(BufReader::new(file)).map_err(wrong)
+    let mut text = BufReader::new(file);
+    input::skip_mark(&mut text).map_err(|error| wrong(error.to_string()))?;
+    read(text).map_err(wrong)
 }
 
 fn read(text: impl BufRead) -> Result<History, String> {

@@ -3,12 +3,13 @@
 
 use super::cell::Cell;
 use crate::environment::Environment;
-use crate::files::as_json;
+use crate::files;
+use crate::input;
 use crate::record::{Record, SCHEMA_VERSION};
 use crate::text::refusal;
 use crate::workload::Workload;
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The folder.
@@ -53,7 +54,7 @@ impl Folder {
         expected: &Workload,
     ) -> Result<Option<Box<Record>>, String> {
         let name = cell.file_name();
-        let text = match fs::read_to_string(self.path.join(&name)) {
+        let text = match input::read_text(&self.path.join(&name)) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("{name} cannot be read: {}", refusal(error))),
@@ -130,21 +131,6 @@ impl Folder {
     /// One line; what was there is left as it was.
     pub(super) fn keep(&self, cell: &Cell, record: &Record) -> Result<(), String> {
         let path = self.path.join(cell.file_name());
-        // The same name each time: what a killed matrix leaves is written over by the next one.
-        let unfinished = self.path.join(format!(".{}.unfinished", cell.file_name()));
-        let write = || {
-            let mut file = fs::File::create(&unfinished)?;
-            file.write_all(as_json(record).as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&unfinished, &path)
-        };
-        write().map_err(|error| {
-            let _ = fs::remove_file(&unfinished);
-            format!(
-                "cannot write {}: {}; give a folder that can be written with --into",
-                path.display(),
-                refusal(error)
-            )
-        })
+        files::write_file(&path, &files::as_json(record))
     }
 }

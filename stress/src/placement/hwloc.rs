@@ -74,7 +74,7 @@ pub(crate) fn synthetic(words: &str) -> Result<Machine, String> {
 /// One line that says why it cannot be read.
 pub(crate) fn exported(path: &Path) -> Result<Machine, String> {
     let name = path.display();
-    let text = input::text(path).map_err(|error| {
+    let text = input::read_text(path).map_err(|error| {
         format!("{name} cannot be read: {error}; give a file that 'lstopo --of xml' wrote")
     })?;
     let wrong = |error: &dyn fmt::Display| {

@@ -3,6 +3,7 @@
 //! by default, and some may have a list of values, which is for whoever runs several workloads to deal with.
 
 use super::Workload;
+use crate::input::read_text;
 use crate::text::refusal;
 use serde::Deserialize;
 use serde_json::Value;
@@ -162,7 +163,7 @@ impl Mistake {
 /// # Errors
 /// One line that says what is wrong, with file and line.
 pub(crate) fn load(path: &Path, listable: &[&str]) -> Result<Loaded, String> {
-    let text = crate::input::text(path).map_err(|error| {
+    let text = read_text(path).map_err(|error| {
         format!(
             "cannot read {}: {}; give a file that 'run --print-workload' wrote",
             path.display(),
