@@ -40,6 +40,8 @@ mod protocol;
 mod signals;
 mod sync;
 mod tuning;
+#[doc(hidden)]
+pub mod units;
 #[cfg_attr(loom, allow(dead_code))]
 mod version;
 

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 /// What a repair found, did and left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repair {
     /// What was wrong before.
@@ -26,8 +26,9 @@ pub struct Repair {
     /// How many writers are registered and live, the caller's own included. If there are any, only what dead writers
     /// left was mended.
     pub others: u32,
-    /// Slots whose content was given up: second ones of a key, and such as hold what cannot be a key.
-    pub removed: u64,
+    /// The keys of the slots whose content was given up: second slots of a key, whose first one stays, and slots that hold
+    /// what cannot be a key, as it was.
+    pub given_up: Vec<Key>,
 }
 
 impl Inspection {
@@ -52,7 +53,7 @@ impl Store {
     /// store.writer()?.set("k", b"v")?;
     /// let repair = store.repair()?;
     /// assert!(repair.after.is_sound());
-    /// assert_eq!((repair.others, repair.removed, repair.after.keys), (0, 0, 1));
+    /// assert_eq!((repair.others, repair.given_up.len(), repair.after.keys), (0, 0, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -71,15 +72,15 @@ impl Store {
         // Who keeps lanes that it does not need keeps others from writing.
         writers.truncate(if others == 0 { writers.len() } else { 1 });
         let claimant = &mut writers[0].claimant;
-        let removed = if others == 0 {
+        let given_up = if others == 0 {
             let used = self.inner.machine.used(0..self.arena_len() as usize);
             claimant.touch(used.iter().flat_map(|bytes| self.inner.plan.slots_in(bytes)));
             claimant.remake(&used)
         } else {
             claimant.finish_all(|this, lane| lane == this.lane || !this.is_alive(lane));
-            0
+            Vec::new()
         };
-        Ok(Repair { before, after: self.inspect()?, others, removed })
+        Ok(Repair { before, after: self.inspect()?, others, given_up })
     }
 }
 
@@ -102,12 +103,12 @@ impl Claimant<'_> {
         }
     }
 
-    /// Mends all touched slots and the index, for somebody who holds every lane and no claim. Returns how many
-    /// slots it gave up.
+    /// Mends all touched slots and the index, for somebody who holds every lane and no claim. Returns the keys
+    /// of the slots that it gave up.
     ///
     /// Each step leaves a store that is no worse, should it be the last: what leads to keys is put in
     /// place before anything that leads nowhere is believed.
-    fn remake(&mut self, used: &[Range<usize>]) -> u64 {
+    fn remake(&mut self, used: &[Range<usize>]) -> Vec<Key> {
         // No lane's owner is in the middle of anything: whatever is claimed was left.
         self.finish_all(|_, _| true);
         for number in self.touched() {
@@ -115,12 +116,12 @@ impl Claimant<'_> {
                 self.retake(number, |meta| meta);
             }
         }
-        let removed = self.keep_one_slot_a_key();
+        let given_up = self.keep_one_slot_a_key();
         self.remake_index();
         for number in self.touched() {
             self.remake_marks(number, used);
         }
-        removed
+        given_up
     }
 
     /// Marks those of the slots as touched that were: everything else looks at touched slots only. A slot of which
@@ -138,8 +139,8 @@ impl Claimant<'_> {
     }
 
     /// Frees the slots that hold what cannot be a key, or a key that another holds as well: the one that readers
-    /// find stays.
-    fn keep_one_slot_a_key(&mut self) -> u64 {
+    /// find stays. Returns their keys.
+    fn keep_one_slot_a_key(&mut self) -> Vec<Key> {
         let arena = self.arena;
         let (mut slot_of, mut surplus) = (HashMap::new(), Vec::new());
         for number in self.touched() {
@@ -149,7 +150,7 @@ impl Claimant<'_> {
             }
             let found = Key::read_from(slot);
             let Some(key) = arena.key(found.as_ref()).ok().filter(|key| key.is_in(slot)) else {
-                surplus.push(number);
+                surplus.push((number, found));
                 continue;
             };
             let other = *slot_of.entry(Key::from(key)).or_insert(number);
@@ -159,16 +160,17 @@ impl Claimant<'_> {
                     (meta.is_present() && key.is_in(slot)).then_some(number)
                 };
                 let is_found = arena.probe(&key, holds) == Some(number);
-                surplus.push(if is_found { other } else { number });
+                surplus.push((if is_found { other } else { number }, found));
                 if is_found {
                     slot_of.insert(key.into(), number);
                 }
             }
         }
-        for number in &surplus {
-            self.retake(*number, Meta::vacant);
-        }
-        surplus.len() as u64
+        let give_up = |(number, key)| {
+            self.retake(number, Meta::vacant);
+            key
+        };
+        surplus.into_iter().map(give_up).collect()
     }
 
     /// Claims a slot, changes its meta word, and has the claim taken over as if its owner had died there: which

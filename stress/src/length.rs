@@ -2,6 +2,7 @@
 
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
+use splinter::units;
 use std::fmt;
 use std::str::FromStr;
 
@@ -67,11 +68,13 @@ impl FromStr for ValueLen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| match text.trim().parse::<u32>() {
-            Ok(len) if len > 0 => Ok(len),
-            _ => Err(format!(
-                "'{text}' is no value length: give bytes from 1, as in 64, 16..256 or 64,256,4096"
-            )),
+        let number = |text: &str| {
+            let len = units::count(text.trim()).and_then(|len| u32::try_from(len).ok());
+            len.filter(|len| *len > 0).ok_or_else(|| {
+                format!(
+                    "'{text}' is no value length: give bytes from 1, as in 64, 16..256 or 64,1KiB"
+                )
+            })
         };
         if let Some((low, high)) = text.split_once("..") {
             let (low, high) = (number(low)?, number(high.trim_start_matches('='))?);
@@ -107,7 +110,8 @@ mod tests {
             assert_eq!(text.parse::<ValueLen>().unwrap().to_string(), text);
         }
         assert_eq!("8..8".parse(), Ok(ValueLen::Fixed(8)));
-        for text in ["", "0", "9..3", "1..", "64,,2", "-3", "64B"] {
+        assert_eq!("1k..4KiB".parse(), Ok(ValueLen::Uniform(1000, 4096)));
+        for text in ["", "0", "9..3", "1..", "64,,2", "-3", "64E", "5G"] {
             assert!(text.parse::<ValueLen>().is_err(), "{text}");
         }
     }

@@ -1,6 +1,7 @@
 //! Text forms of configuration values: what a flag takes, a record holds and a summary prints is
 //! one and the same string.
 
+use splinter::units;
 use std::time::Duration;
 
 /// Lets a type with `Display` and `FromStr` travel through serde as its text.
@@ -52,25 +53,16 @@ fn advice(error: &std::io::Error) -> Option<&'static str> {
     })
 }
 
-/// Parses a time span: a number and `ms`, `s`, `m` or `h`; seconds where the unit is missing.
+/// Parses a time span, as every program does ([`units::span`]); a number without a unit is seconds.
 ///
 /// # Errors
 /// One line that says what would do.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit_s = match &text[digits.len()..] {
-        "ms" => 1e-3,
-        "s" | "" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => f64::NAN,
-    };
-    match digits.parse::<f64>().map(|number| number * unit_s) {
-        Ok(seconds) if (0.0..=1e7).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err(format!(
-            "'{text}' is no time span: give a number and a unit, as in 500ms, 5s or 2m"
-        )),
-    }
+    let span = units::span(text).or_else(|| units::span(&format!("{text}s")));
+    span.filter(|span| span.as_secs_f64() <= 1e7)
+        .ok_or_else(|| {
+            format!("'{text}' is no time span: give a number and a unit, as in 500ms, 5s or 2m")
+        })
 }
 
 /// Prints a time span in the form that [`parse_duration`] reads.
@@ -84,24 +76,14 @@ pub(crate) fn print_duration(span: Duration) -> String {
     }
 }
 
-/// Parses a count: digits, `_` between them, and `k`, `M` or `G` behind them for thousands,
-/// millions and milliards.
+/// Parses a count or a size, as every program does ([`units::count`]).
 ///
 /// # Errors
 /// One line that says what would do.
 pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
-    let (digits, scale) = match text.as_bytes().last() {
-        Some(b'k') => (&text[..text.len() - 1], 1_000),
-        Some(b'M') => (&text[..text.len() - 1], 1_000_000),
-        Some(b'G') => (&text[..text.len() - 1], 1_000_000_000),
-        _ => (text, 1),
-    };
-    digits
-        .replace('_', "")
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(scale))
-        .ok_or_else(|| format!("'{text}' is no count: give a whole number, as in 20000, 20k or 1M"))
+    units::count(text).ok_or_else(|| {
+        format!("'{text}' is no count: give a whole number, as in 20000, 20k, 1M or 64KiB")
+    })
 }
 
 #[cfg(test)]
@@ -131,6 +113,7 @@ mod tests {
         assert_eq!(parse_count("20k"), Ok(20_000));
         assert_eq!(parse_count("1_000_000"), Ok(1_000_000));
         assert_eq!(parse_count("3M"), Ok(3_000_000));
+        assert_eq!(parse_count("64KiB"), Ok(65_536));
         for text in ["", "k", "-1", "1.5k", "99999999999999G"] {
             assert!(parse_count(text).is_err(), "{text}");
         }

@@ -25,7 +25,8 @@ const SHARED_NAME_MAX: usize = FILE_NAME_MAX - TEMPORARY_ROOM;
 pub enum Location {
     /// In memory without a name, passed on as a descriptor; gone with its last user.
     Anonymous,
-    /// In named shared memory, `/dev/shm/NAME`; there until removed, or until the machine stops.
+    /// In named shared memory, `/dev/shm/NAME`; there until removed, or until the machine stops. systemd removes it when its
+    /// owner logs out for the last time, unless `RemoveIPC=no` is set or the owner is a system user.
     Shared(String),
     /// In a file; there until removed.
     File(PathBuf),

@@ -2,11 +2,14 @@
 //! [`commands`](crate::commands).
 
 use crate::COMMANDS;
+use crate::commands::{ALIASES, SYNONYMS};
 use crate::failure::Failure;
 use crate::output::{Format, shown};
 use crate::session::Session;
+use crate::time;
 use crate::words::Word;
-use splinter::GROUPS;
+use splinter::{GROUPS, units};
+use std::time::Duration;
 
 /// A command, as the prompt, the one-shot form, help, hints, completion and man pages have it.
 pub struct Command {
@@ -65,7 +68,7 @@ pub enum Kind {
     Command,
     /// One of a few words.
     Choice(&'static [&'static str]),
-    /// A number, decimal or with 0x.
+    /// A number: decimal, with a unit if it helps, or with 0x.
     Number,
     /// Anything else.
     Text,
@@ -206,6 +209,14 @@ impl<'a> Call<'a> {
         self.value(long).map(|word| number(long, word)).transpose()
     }
 
+    /// Returns the value of an option as a span of time.
+    ///
+    /// # Errors
+    /// As [`time::span`].
+    pub fn span(&self, long: &str) -> Result<Option<Duration>, Failure> {
+        self.value(long).map(|word| time::span(long, word)).transpose()
+    }
+
     /// Returns the format that the options ask for, if they do.
     fn format(&self) -> Option<Format> {
         let last = self.options.iter().rev().map(|(opt, _)| opt.long);
@@ -218,7 +229,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Reads a number, decimal or with 0x, that is to fit `T`.
+/// Reads a number that is to fit `T`: decimal, with a unit if it helps (1k, 1MiB), or with 0x.
 ///
 /// # Errors
 /// Not a number, or too large: exit code 2; the message begins with `what`.
@@ -227,8 +238,7 @@ pub fn number<T: TryFrom<u64>>(what: &str, word: &[u8]) -> Result<T, Failure> {
     let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16).ok(),
         Some(_) => None,
-        None if text.starts_with('+') => None,
-        None => text.parse().ok(),
+        None => units::count(text),
     };
     let most = match size_of::<T>() {
         8.. => "2^64 - 1".to_owned(),
@@ -290,13 +300,24 @@ pub(crate) fn find_option<I: Iterator<Item = &'static Opt>>(
     })
 }
 
-/// Returns the command of a name: the whole name, nothing shorter.
+/// Returns the command of a name, its own or another: the whole name, nothing shorter.
 pub fn find(name: &[u8]) -> Option<&'static Command> {
+    let alias = ALIASES.iter().find(|(alias, _)| alias.as_bytes() == name);
+    let name = alias.map_or(name, |(_, own)| own.as_bytes());
     COMMANDS.iter().copied().find(|command| command.name.as_bytes() == name)
+}
+
+/// Lists the names of all commands, and the other names.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|command| command.name).chain(ALIASES.iter().map(|(alias, _)| *alias))
 }
 
 /// Returns the name that was probably meant.
 pub fn closest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // No name is that long, and comparing would take its time.
+    if word.len() > 64 {
+        return None;
+    }
     let distance = |name| strsim::damerau_levenshtein(&word.to_lowercase(), name);
     // A third of the letters may be wrong; a name that only goes on is meant, too.
     let close = names.filter_map(|name| match distance(name) {
@@ -315,25 +336,42 @@ pub fn execute(session: &mut Session, words: &[Word]) -> Result<(), Failure> {
     let Some((name, rest)) = words.split_first() else {
         return Ok(());
     };
-    let command = find(name).ok_or_else(|| unknown(name))?;
+    let usual = session.format;
+    let command = find(name).ok_or_else(|| unknown(name).told_in(usual))?;
+    let mut format = format_among(rest).unwrap_or(usual);
+    if command.name != "use" {
+        session.tell_if_lost();
+    }
     let done = Call::parse(command, rest).and_then(|mut call| {
         if call.has("--help") {
             return Ok(crate::commands::help::write_one(&mut session.out, command)?);
         }
-        let usual = session.format;
-        session.format = call.format().unwrap_or(usual);
+        format = call.format().unwrap_or(usual);
+        session.format = format;
         let done = (command.run)(session, &mut call);
         session.format = usual;
         done
     });
     let flushed = session.out.flush().map_err(Failure::from);
-    done.and(flushed).map_err(|failure| failure.said_by(command.name))
+    done.and(flushed).map_err(|failure| failure.said_by(command.name).told_in(format))
+}
+
+/// Returns the format that words ask for which may be no call: the last that is named before `--`.
+pub(crate) fn format_among<W: AsRef<[u8]>>(words: &[W]) -> Option<Format> {
+    let words = words.iter().map(AsRef::as_ref).take_while(|word| *word != b"--");
+    let formats = words.filter_map(|word| match word {
+        b"--json" => Some(Format::Json),
+        b"--raw" => Some(Format::Raw),
+        _ => None,
+    });
+    formats.last()
 }
 
 /// Says that there is no command of a name.
 pub(crate) fn unknown(name: &[u8]) -> Failure {
     let text = String::from_utf8_lossy(name);
-    let advice = match closest(&text, COMMANDS.iter().map(|command| command.name)) {
+    let synonym = SYNONYMS.iter().find(|(synonym, _)| *synonym == text.to_lowercase());
+    let advice = match synonym.map(|(_, ours)| *ours).or_else(|| closest(&text, names())) {
         Some(close) => format!("did you mean {close}?"),
         None => "help lists them".to_owned(),
     };
@@ -421,6 +459,7 @@ mod tests {
     fn numbers_are_decimal_or_hexadecimal_and_fit() {
         assert_eq!(number::<u64>("x", b"18446744073709551615"), Ok(u64::MAX));
         assert_eq!(number::<u8>("x", b"0xff"), Ok(255));
+        assert_eq!((number("x", b"1MiB"), number("x", b"1k")), (Ok(1_u64 << 20), Ok(1_000_u32)));
         for bad in
             [&b""[..], b"-1", b"+1", b"0x", b"0x+1", b"1e3", b"\xff", b"18446744073709551616"]
         {

@@ -1,7 +1,6 @@
 //! What a line could go on with: commands, keys, and whatever else a word of a command can be; and the hint of what is
 //! still to come. Knows the table, and asks for keys through one trait.
 
-use crate::COMMANDS;
 use crate::command::{self, Arg, COMMON, Command, Count, Kind};
 use crate::words::{self, Partial};
 use splinter::GROUPS;
@@ -36,7 +35,7 @@ pub fn complete(line: &str, source: &dyn Source) -> (usize, Vec<String>) {
 }
 
 fn command_names() -> Vec<Vec<u8>> {
-    COMMANDS.iter().map(|command| command.name.into()).collect()
+    command::names().map(Into::into).collect()
 }
 
 fn of_command(
@@ -149,7 +148,7 @@ mod tests {
             ("set k --fi", 6, &["--file"]),
             ("set k --file a", 13, &["afile"]),
             ("math k x", 7, &["xor"]),
-            ("help cl", 5, &["clear"]),
+            ("help cl", 5, &["clear", "cls"]),
             ("bind other 6", 11, &["6", "60", "61", "62", "63"]),
             ("frob x", 5, &[]),
         ];

@@ -2,7 +2,8 @@
 //! which the script asks the program. Pure: says what is in a script.
 
 use crate::COMMANDS;
-use crate::command::{Arg, COMMON, Count, Kind, Opt};
+use crate::command::{self, Arg, COMMON, Count, Kind, Opt};
+use crate::commands::ALIASES;
 use crate::invocation::OPTIONS;
 use crate::manual::NAMES;
 use std::fmt::Write;
@@ -21,7 +22,7 @@ pub fn script(shell: &[u8]) -> Option<String> {
 }
 
 fn command_names() -> String {
-    COMMANDS.iter().map(|command| command.name).collect::<Vec<_>>().join(" ")
+    command::names().collect::<Vec<_>>().join(" ")
 }
 
 /// The words that an option goes by, as in "--file" and "-f".
@@ -174,6 +175,9 @@ fn zsh() -> String {
         let (name, summary) = (command.name, zsh_text(command.summary));
         let _ = writeln!(text, "        '{name}:{summary}'");
     }
+    for (alias, name) in ALIASES {
+        let _ = writeln!(text, "        '{alias}:Another name for {name}'");
+    }
     text.push_str("    )\n    _describe command commands\n}\n");
     text.push_str("\n_splinter() {\n    local curcontext=$curcontext state store\n    typeset -A opt_args\n    _arguments -C");
     OPTIONS.iter().chain(COMMON).for_each(|opt| zsh_option(&mut text, opt));
@@ -317,6 +321,13 @@ fn fish() -> String {
             }
         }
     }
+    for (alias, name) in ALIASES {
+        let what = format!("Another name for {name}");
+        let _ = writeln!(
+            text,
+            "    complete -c $program -n '__splinter_in \"\"' -a {alias} -d '{what}'"
+        );
+    }
     text.push_str("end\n");
     text
 }
@@ -366,6 +377,7 @@ mod tests {
                 assert!(script.contains(word), "{shell}: {word}");
             };
             NAMES.iter().for_each(|name| has(name));
+            command::names().for_each(has);
             for opt in OPTIONS.iter().chain(COMMON) {
                 has(opt.long);
             }

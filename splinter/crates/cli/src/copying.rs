@@ -1,15 +1,21 @@
-//! Copying a store key by key, while others use it: each key as it was at one moment, none half. The copy is
-//! seen once it is whole. Knows no command.
+//! Copying a store key by key, while others use it: each key as it was at one moment, none half; or byte by byte, whatever is
+//! wrong with it. The copy is seen once it is whole. Knows no command.
 
 use crate::failure::Failure;
 use crate::fatal;
 use crate::interchange::{Entry, bits};
+use crate::newfile::{NewFile, is_same};
 use crate::output::shown;
 use crate::session::patiently;
+use nix::errno::Errno;
+use nix::unistd::{Whence, lseek};
 use splinter::{Config, Draft, Error, LABELS, Location, Store, StoreError};
 use std::fs::File;
+use std::io;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 /// What became of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,8 +31,12 @@ pub struct Copied {
 /// The copy has the same sizes, scrub level, flags and routes, and each key as it was at one moment. Epochs begin anew.
 ///
 /// # Errors
-/// Something of that name is there already, unless `force` is given; no room; a key that stayed busy.
+/// The file is the store itself; something of that name is there already, unless `force` is given; no room; a key that stayed busy.
 pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure> {
+    if is_same(&path_of(from.location()), path) {
+        let name = shown(path.as_os_str().as_bytes());
+        return Err(Failure::new(format!("{name} is what is to be copied; give another name")));
+    }
     let config = Config { geometry: from.geometry(), scrub: from.scrub(), ..Config::default() };
     let make = if force { Draft::replacing } else { Draft::new };
     let draft = make(&Location::file(path), &config).map_err(|error| refused(path, error))?;
@@ -40,6 +50,51 @@ pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure
     Ok(copied)
 }
 
+/// Writes a store into a new file as it is, byte by byte: what was never written takes no room there either.
+///
+/// # Errors
+/// Something has that name already; what cannot be read or written.
+pub fn copy_bytes(from: &Store, path: &Path) -> Result<(), Failure> {
+    let reading = |error: &io::Error| Failure::io(&format!("read {}", from.location()), error);
+    let file = from.fd().try_clone_to_owned().map_err(|error| reading(&error))?;
+    let (file, to) = (File::from(file), NewFile::create(path, 0o600, false)?);
+    let len = file.metadata().map_err(|error| reading(&error))?.len();
+    to.file().set_len(len).map_err(|error| to.failed(&error))?;
+    let mut buffer = vec![0; 1 << 20];
+    let mut at = 0;
+    while let Some(data) = data_from(&file, at, len) {
+        at = data.start;
+        while at < data.end {
+            let room = buffer.len().min((data.end - at) as usize);
+            let read = file.read_at(&mut buffer[..room], at).map_err(|error| reading(&error))?;
+            if read == 0 {
+                // It is shorter by now.
+                return to.finish();
+            }
+            let written = to.file().write_all_at(&buffer[..read], at);
+            written.map_err(|error| to.failed(&error))?;
+            at += read as u64;
+        }
+    }
+    to.finish()
+}
+
+/// Finds the next bytes of a file that were ever written, from `at` on.
+fn data_from(file: &File, at: u64, len: u64) -> Option<Range<u64>> {
+    let seek = |at: u64, whence| lseek(file, i64::try_from(at).unwrap_or(i64::MAX), whence);
+    match seek(at, Whence::SeekData) {
+        _ if at >= len => None,
+        Ok(start) => {
+            let end = seek(start as u64, Whence::SeekHole).map_or(len, |end| end as u64);
+            Some(start as u64..end.min(len))
+        }
+        // There is none any more.
+        Err(Errno::ENXIO) => None,
+        // The file system does not tell.
+        Err(_) => Some(at..len),
+    }
+}
+
 /// Says why there is no store at `path`.
 fn refused(path: &Path, error: StoreError) -> Failure {
     match error {
@@ -48,6 +103,14 @@ fn refused(path: &Path, error: StoreError) -> Failure {
             Failure::new(format!("{name} exists already; --force replaces it"))
         }
         error => error.into(),
+    }
+}
+
+/// Returns where the bytes of a store lie.
+pub fn path_of(location: &Location) -> PathBuf {
+    match location {
+        Location::File(path) => path.clone(),
+        shared => shared.to_string().into(),
     }
 }
 

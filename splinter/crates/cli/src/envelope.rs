@@ -2,6 +2,7 @@
 //! how long it is good for. And a cheaper check for values in none: bytes that must stand at both ends. Knows neither
 //! stores nor commands. `splinter/docs/envelope.md` defines it for programs in other languages.
 
+use crate::bom;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,6 +112,7 @@ impl Envelope {
     /// # Errors
     /// Not one line of JSON, a field that is missing, or one of another kind than it has to be.
     pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
+        let line = bom::without(line).map_err(|why| Malformed(why.to_owned()))?;
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         if line.contains(&b'\n') {
             return Err(Malformed("it is more than one line".to_owned()));
@@ -315,6 +317,14 @@ mod tests {
             let error = Envelope::parse(line).unwrap_err().to_string();
             assert!(error.starts_with("no envelope: ") && !error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_in_front_is_passed_over() {
+        let line = format!("\u{feff}{LEAST}");
+        assert_eq!(Envelope::parse(line.as_bytes()), Envelope::parse(LEAST.as_bytes()));
+        let error = Envelope::parse(b"\xff\xfe{\0}\0").unwrap_err().to_string();
+        assert_eq!(error, "no envelope: it is UTF-16; save it as UTF-8");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Why a command did not do its work: one line, and the exit code that goes with it. Turns what the store answers into
 //! words; prints nothing but at the very end.
 
-use crate::output::shown;
+use crate::output::{Format, cut, json_text, shown};
+use crate::standard::complain;
+use serde_json::json;
 use splinter::{BidError, Error, StoreError};
 use std::io;
 use std::process::ExitCode;
@@ -14,21 +16,28 @@ const USAGE: u8 = 2;
 /// Why a command did not do its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The program's exit code: 1 or 2; 0 when nobody reads the output any more, which is nobody's fault.
+    /// The program's exit code: 1 or 2, or a command's own; 0 when nobody reads the output any more, which is nobody's fault.
     pub exit: u8,
     /// One line that says what was wrong and what to do; empty when there is nothing to say.
     pub message: String,
+    /// Whether it is told in JSON, because answers are.
+    pub json: bool,
 }
 
 impl Failure {
     /// Says what the store, or the system, could not do: exit code 1.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { exit: FAILED, message: message.into() }
+        Self::ending(FAILED, message)
     }
 
     /// Says what of a command cannot be understood: exit code 2.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { exit: USAGE, message: message.into() }
+        Self::ending(USAGE, message)
+    }
+
+    /// Says something else, with an exit code of its own.
+    pub fn ending(exit: u8, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), json: false }
     }
 
     /// Says what the store answered about `key`.
@@ -47,7 +56,12 @@ impl Failure {
 
     /// Says what the system answered when `doing` was tried, as in "read /tmp/x".
     pub fn io(doing: &str, error: &io::Error) -> Self {
-        Self::new(format!("cannot {doing}: {error}"))
+        let advice = match error.kind() {
+            io::ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f)",
+            io::ErrorKind::StorageFull => "; free some room there",
+            _ => "",
+        };
+        Self::new(format!("cannot {doing}: {error}{advice}"))
     }
 
     /// Puts who says it in front: the command, the line of a script.
@@ -64,10 +78,27 @@ impl Failure {
         self.exit == 0
     }
 
+    /// Has it told as answers are: in JSON, if it is not already to be.
+    #[must_use]
+    pub fn told_in(mut self, format: Format) -> Self {
+        self.json |= format == Format::Json;
+        self
+    }
+
+    /// Makes the line that reports it: after the name of the program, or in JSON.
+    pub fn line(&self, program: Option<&str>) -> String {
+        let message = cut(self.message.clone());
+        match (self.json, program) {
+            (true, _) => json_text(&json!({ "error": message, "exit_code": self.exit })),
+            (false, Some(program)) => format!("{program}: {message}"),
+            (false, None) => message,
+        }
+    }
+
     /// Prints the message to standard error, after the name of the program. Returns the exit code.
     pub(crate) fn report(&self, program: &str) -> ExitCode {
         if !self.message.is_empty() {
-            eprintln!("{program}: {}", self.message);
+            complain(&self.line(Some(program)));
         }
         ExitCode::from(self.exit)
     }
@@ -105,7 +136,7 @@ impl From<BidError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self { exit: 0, message: String::new() };
+            return Self::ending(0, "");
         }
         Self::io("write the output", &error)
     }

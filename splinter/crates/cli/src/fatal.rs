@@ -4,6 +4,9 @@
 // Opts in for a signal handler, which no safe function can set for this signal.
 #![allow(unsafe_code)]
 
+use crate::failure::Failure;
+use crate::interrupt::is_ignored;
+use crate::output::Format;
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::ffi::CString;
@@ -21,14 +24,26 @@ static LINE: OnceLock<String> = OnceLock::new();
 
 /// Has the program end with one line and exit code 1 when memory cannot be had, instead of by the signal. What was being
 /// written is taken over by whoever wants it next, as with any death.
-pub(crate) fn prepare(program: &str) {
-    LINE.get_or_init(|| format!("{program}: {MESSAGE}\n"));
+///
+/// A file that would grow beyond the limit on file sizes (`ulimit -f`) is refused with an error from then on, which somebody
+/// tells of, instead of the signal that goes with it.
+pub(crate) fn prepare(program: &str, format: Format) {
+    LINE.get_or_init(|| Failure::new(MESSAGE).told_in(format).line(Some(program)) + "\n");
     let action = SigAction::new(SigHandler::Handler(end), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler calls nothing but unlink, write and _exit, which POSIX allows there.
     let set = unsafe { sigaction(Signal::SIGBUS, &action) };
     // It cannot fail for this signal; without a handler the signal would end the program all the same.
     debug_assert!(set.is_ok(), "SIGBUS can be handled");
+    if !is_ignored(Signal::SIGXFSZ) {
+        // Not ignored, which programs that are started from here would inherit.
+        let action = SigAction::new(SigHandler::Handler(go_on), SaFlags::empty(), SigSet::empty());
+        // SAFETY: the handler does nothing.
+        let set = unsafe { sigaction(Signal::SIGXFSZ, &action) };
+        debug_assert!(set.is_ok(), "SIGXFSZ can be handled");
+    }
 }
+
+extern "C" fn go_on(_: libc::c_int) {}
 
 /// The file that nobody has use for if the program ends now.
 static UNFINISHED: AtomicPtr<libc::c_char> = AtomicPtr::new(ptr::null_mut());

@@ -90,7 +90,7 @@ impl Interrupt {
 }
 
 /// Tells whether a signal is ignored, as whoever started the program may have left it. Changes nothing.
-fn is_ignored(signal: Signal) -> bool {
+pub(crate) fn is_ignored(signal: Signal) -> bool {
     let mut now = MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: there is room for what it writes, and without a new action it changes nothing.
     if unsafe { libc::sigaction(signal as i32, ptr::null(), now.as_mut_ptr()) } != 0 {

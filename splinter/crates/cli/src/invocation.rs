@@ -17,6 +17,12 @@ pub const NS_PREFIX: &str = "SPLINTER_NS_PREFIX";
 /// Gives the file of the history when `--history-file` does not.
 pub const HISTORY_FILE: &str = "SPLINTER_HISTORY_FILE";
 
+/// Gives the length of the history when `--history-len` does not.
+pub const HISTORY_LEN: &str = "SPLINTER_HISTORY_LEN";
+/// How sizes and times are written, wherever one is asked for.
+pub const UNITS: &str = "1k is 1,000 and 1KiB 1,024, so M and MiB, G and GiB, T and TiB; 0x begins \
+hexadecimal digits. A time is a number and ns, us, ms, s, m, h or d, as in 100ms.";
+
 /// How the program was called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
@@ -32,6 +38,10 @@ pub struct Invocation {
     pub rcfile: Option<PathBuf>,
     /// Where the prompt is asked to keep its history.
     pub history_file: Option<PathBuf>,
+    /// How many lines the history has at most, if that is said.
+    pub history_len: Option<usize>,
+    /// The file that gives labels their names, if it is not the usual one.
+    pub rc_file: Option<PathBuf>,
     /// The user's folder, if there is one.
     pub home: Option<PathBuf>,
     /// How answers are written.
@@ -51,6 +61,8 @@ pub enum Task {
     Version,
     /// Print what it can do.
     Help,
+    /// List the commands.
+    List,
     /// Write pages for man into a folder.
     Manual(PathBuf),
     /// Print completion for a shell.
@@ -58,10 +70,11 @@ pub enum Task {
 }
 
 /// The variables that the program looks at, and what each gives.
-pub const ENVIRONMENT: [(&str, &str); 5] = [
+pub const ENVIRONMENT: [(&str, &str); 6] = [
     (DEFAULT_STORE, "the store to open first"),
     (NS_PREFIX, "what is put in front of every key"),
     (HISTORY_FILE, "where the prompt keeps its history"),
+    (HISTORY_LEN, "how many lines of it are kept"),
     (
         "SPLINTER_HASH_SEED",
         "the seed by which new stores place their keys; a random one without it",
@@ -90,11 +103,30 @@ pub static OPTIONS: &[Opt] = &[
         help: "runs the commands in FILE first",
     },
     Opt {
+        long: "--rc-file",
+        short: Some('r'),
+        value: Some(("FILE", Kind::File)),
+        help: "takes names of labels from FILE, not ~/.splinterrc",
+    },
+    Opt {
         long: "--history-file",
-        short: None,
+        short: Some('H'),
         value: Some(("FILE", Kind::File)),
         help: "keeps the prompt's history in FILE",
     },
+    Opt {
+        long: "--history-len",
+        short: Some('l'),
+        value: Some(("N", Kind::Number)),
+        help: "keeps N lines of it; 100, if not given",
+    },
+    Opt {
+        long: "--no-repl",
+        short: Some('n'),
+        value: None,
+        help: "runs one command, and never shows a prompt",
+    },
+    Opt { long: "--list-modules", short: Some('L'), value: None, help: "lists the commands" },
     Opt {
         long: "--manual",
         short: None,
@@ -107,7 +139,7 @@ pub static OPTIONS: &[Opt] = &[
         value: Some(("SHELL", Kind::Choice(SHELLS))),
         help: "prints completion for bash, zsh or fish",
     },
-    Opt { long: "--version", short: Some('V'), value: None, help: "prints the version" },
+    Opt { long: "--version", short: Some('V'), value: None, help: "prints the version; -v, too" },
 ];
 
 impl Invocation {
@@ -121,19 +153,22 @@ impl Invocation {
     ) -> Result<Self, Failure> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let name = program_name(args);
-        let (is_once, persistent) = (name.ends_with("ctl"), name.starts_with("splinterp"));
+        let (mut is_once, persistent) = (name.ends_with("ctl"), name.starts_with("splinterp"));
         let mut invocation = Self {
             persistent,
             use_store: variable(DEFAULT_STORE).map(OsString::into_vec),
             prefix: variable(NS_PREFIX).map(OsString::into_vec).unwrap_or_default(),
             rcfile: None,
             history_file: variable(HISTORY_FILE).map(PathBuf::from),
+            history_len: None,
+            rc_file: None,
             home: variable("HOME").map(PathBuf::from),
             format: Format::Default,
             task: Task::Repl,
             name,
         };
         let mut words = args.iter().skip(1).map(|word| word.as_bytes());
+        let mut history_len = variable(HISTORY_LEN).map(|len| (HISTORY_LEN, len.into_vec()));
         let mut task = None;
         while let Some(word) = words.next() {
             if word == b"--" || !command::is_option(word) {
@@ -145,6 +180,8 @@ impl Invocation {
                 }
                 break;
             }
+            // The original's letter.
+            let word = if word == b"-v" { b"-V" } else { word };
             let (opt, joined) = command::find_option(|| OPTIONS.iter().chain(COMMON), word)?;
             if opt.value.is_none() && joined.is_some() {
                 return Err(Failure::usage(format!("{} takes no value", opt.long)));
@@ -158,6 +195,10 @@ impl Invocation {
                 "--use" => invocation.use_store = Some(value()?.to_vec()),
                 "--prefix" => invocation.prefix = value()?.to_vec(),
                 "--rcfile" => invocation.rcfile = path(value()?),
+                "--rc-file" => invocation.rc_file = path(value()?),
+                "--history-len" => history_len = Some(("--history-len", value()?.to_vec())),
+                "--no-repl" => is_once = true,
+                "--list-modules" => task = Some(Task::List),
                 "--history-file" => invocation.history_file = path(value()?),
                 "--json" => invocation.format = Format::Json,
                 "--raw" => invocation.format = Format::Raw,
@@ -167,6 +208,8 @@ impl Invocation {
                 _ => task = Some(Task::Help),
             }
         }
+        let history_len = history_len.map(|(what, len)| command::number(what, &len));
+        invocation.history_len = history_len.transpose()?;
         invocation.task = match task {
             Some(task) => task,
             None if is_once => {
@@ -200,9 +243,11 @@ pub fn write_help(name: &str, out: &mut dyn Write) -> io::Result<()> {
     for (variable, what) in ENVIRONMENT {
         writeln!(out, "  {variable:<24} {what}")?;
     }
+    writeln!(out, "\nsizes and times: {}", UNITS.replace(". ", ".\n"))?;
     writeln!(
         out,
-        "\nexit codes: 0 done; 1 the store could not (no key, busy, no store); 2 called wrongly"
+        "\nexit codes: 0 done; 1 the store could not (no key, busy, no store); 2 called wrongly;\n\
+         of fsck also 3 damaged, 4 mended without some keys"
     )
 }
 

@@ -5,6 +5,7 @@
 //! completion. What parses is pure: [`invocation`] reads how the program was called, [`words`] splits a line, and
 //! [`command`] sorts a command's words into arguments and options.
 
+pub mod bom;
 pub mod command;
 pub mod commands;
 pub mod complete;
@@ -16,11 +17,16 @@ mod fatal;
 pub mod interchange;
 pub mod interrupt;
 pub mod invocation;
+pub mod labels;
 pub mod manual;
+pub mod newfile;
 pub mod output;
+pub mod presence;
 pub mod repl;
+pub mod room;
 pub mod session;
 pub mod standard;
+pub mod table;
 pub mod time;
 pub mod value;
 pub mod waiting;
@@ -33,6 +39,7 @@ use invocation::{Invocation, Task};
 use session::Session;
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 /// The version and build, as the banner and `--version` have them.
@@ -43,8 +50,14 @@ pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " build ", env!("SPLI
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let name = invocation::program_name(&args);
-    let done = Invocation::parse(&args, |variable| std::env::var_os(variable))
-        .and_then(|invocation| run(&invocation));
+    let words: Vec<&[u8]> = args.iter().map(|word| word.as_bytes()).collect();
+    let format = command::format_among(&words).unwrap_or_default();
+    fatal::prepare(&name, format);
+    let invocation = Invocation::parse(&args, |variable| std::env::var_os(variable))
+        .map_err(|failure| failure.told_in(format));
+    let done = invocation.and_then(|invocation| {
+        run(&invocation).map_err(|failure| failure.told_in(invocation.format))
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(&name),
@@ -52,11 +65,11 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(invocation: &Invocation) -> Result<(), Failure> {
-    fatal::prepare(&invocation.name);
     let mut session = Session::new(invocation);
     match &invocation.task {
         Task::Version => writeln!(session.out, "{} version {BUILD}", invocation.name)?,
         Task::Help => invocation::write_help(&invocation.name, &mut session.out)?,
+        Task::List => commands::help::write_commands(&mut session.out)?,
         Task::Manual(folder) => manual::write_pages(folder)?,
         Task::Completions(shell) => {
             let script = completions::script(shell).ok_or_else(|| {

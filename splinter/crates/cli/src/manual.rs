@@ -3,11 +3,14 @@
 
 use crate::COMMANDS;
 use crate::command::{COMMON, Command, Opt};
+use crate::commands::ALIASES;
 use crate::failure::Failure;
-use crate::invocation::{ENVIRONMENT, OPTIONS};
+use crate::invocation::{ENVIRONMENT, OPTIONS, UNITS};
+use crate::newfile::NewFile;
 use crate::output::shown;
 use std::fmt::Write;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -25,7 +28,9 @@ pub fn write_pages(folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     for (name, page) in pages() {
         let path = folder.join(name);
-        fs::write(&path, page).map_err(|error| failed(&path, error))?;
+        let mut file = NewFile::create(&path, 0o666, true)?;
+        file.write_all(page.as_bytes()).map_err(|error| file.failed(&error))?;
+        file.finish()?;
     }
     Ok(())
 }
@@ -37,6 +42,9 @@ pub fn pages() -> Vec<(String, String)> {
     pages.extend(others.map(|name| (format!("{name}.1"), ".so man1/splinter_cli.1\n".to_owned())));
     pages
         .extend(COMMANDS.iter().map(|command| (format!("{}.1", page_name(command)), one(command))));
+    pages.extend(ALIASES.iter().map(|(alias, name)| {
+        (format!("splinterctl-{alias}.1"), format!(".so man1/splinterctl-{name}.1\n"))
+    }));
     pages
 }
 
@@ -77,6 +85,11 @@ fn program() -> String {
         let (name, summary) = (escaped(&page_name(command)), escaped(command.summary));
         let _ = writeln!(page, ".TP\n.BR {name} (1)\n{summary}.");
     }
+    for (alias, name) in ALIASES {
+        let _ = writeln!(page, ".TP\n.BR splinterctl\\-{alias} (1)\nAnother name for {name}.");
+    }
+    page.push_str(".SH SIZES AND TIMES\n");
+    page.push_str(&text(UNITS));
     page.push_str(".SH ENVIRONMENT\n");
     for (variable, what) in ENVIRONMENT {
         let _ = writeln!(page, ".TP\n.B {}\n{}", escaped(variable), escaped(what));
@@ -88,7 +101,8 @@ fn program() -> String {
 const EXIT: &str = ".SH EXIT STATUS\n\
     .TP\n.B 0\ndone\n\
     .TP\n.B 1\nthe store could not: no such key, a busy key, no store\n\
-    .TP\n.B 2\ncalled wrongly\n";
+    .TP\n.B 2\ncalled wrongly\n\
+    .TP\n.B 3, 4\nof fsck: the store is damaged; it was mended, and keys were given up\n";
 
 /// The page of a command.
 fn one(command: &Command) -> String {

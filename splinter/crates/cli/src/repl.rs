@@ -6,7 +6,9 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::output::shown;
 use crate::session::Session;
-use crate::{BUILD, command, standard, words};
+use crate::standard::{self, complain};
+use crate::words::{self, Unfinished};
+use crate::{BUILD, bom, command};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -16,8 +18,9 @@ use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use splinter::Store;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -48,28 +51,59 @@ pub fn startup(session: &mut Session, invocation: &Invocation) -> Result<(), Fai
     };
     let name = shown(path.as_os_str().as_bytes());
     let file = File::open(path).map_err(|error| Failure::io(&format!("read {name}"), &error))?;
-    script(session, BufReader::new(file)).map_err(|failure| failure.said_by(&name))
+    let done = script(session, BufReader::new(file)).map_err(|failure| failure.said_by(&name));
+    // What ended was the file.
+    session.is_over = false;
+    done.map_err(|failure| failure.told_in(session.format))
 }
 
-/// Runs every line of a script, up to the first that fails.
+/// Runs every line of a script, up to the first that fails, or that says that it was the last.
 ///
 /// # Errors
 /// What failed, after the number of its line.
-pub fn script(session: &mut Session, mut lines: impl BufRead) -> Result<(), Failure> {
+pub fn script(session: &mut Session, lines: BufReader<impl Read>) -> Result<(), Failure> {
+    session.keeps_writer = true;
+    let done = run_lines(session, lines);
+    session.keeps_writer = false;
+    session.release_writer();
+    done
+}
+
+fn run_lines(session: &mut Session, mut lines: BufReader<impl Read>) -> Result<(), Failure> {
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
+        if !lines.buffer().contains(&b'\n') {
+            // The next line may be long in coming.
+            session.release_writer();
+        }
         let read = lines.read_until(b'\n', &mut line);
         if read.map_err(|error| Failure::io("read the commands", &error))? == 0 {
             break;
         }
-        execute(session, &line).map_err(|failure| failure.said_by(&format!("line {number}")))?;
+        let failed = |failure: Failure| failure.said_by(&format!("line {number}"));
+        let line = match number {
+            1 => bom::without(&line).map_err(|why| failed(Failure::usage(why)))?,
+            _ => &line,
+        };
+        execute(session, without_end(line)).map_err(failed)?;
+        if session.is_over {
+            break;
+        }
     }
     Ok(())
 }
 
+/// Returns a line without what ends it, which is no part of its last word.
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
 fn execute(session: &mut Session, line: &[u8]) -> Result<(), Failure> {
-    let words = words::split(line).map_err(|unfinished| Failure::usage(unfinished.to_string()))?;
+    let unfinished =
+        |unfinished: Unfinished| Failure::usage(unfinished.to_string()).told_in(session.format);
+    let words = words::split(line).map_err(unfinished)?;
     command::execute(session, &words)
 }
 
@@ -78,7 +112,12 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
     let terminal = |error: ReadlineError| Failure::new(format!("cannot use the terminal: {error}"));
     session.is_interactive = true;
     let config = Config::builder().completion_type(CompletionType::List);
-    let config = config.history_ignore_space(true).build();
+    let config = config.history_ignore_space(true);
+    let config = match session.history_len {
+        Some(len) => config.max_history_size(len).map_err(terminal)?,
+        None => config,
+    };
+    let config = config.build();
     let mut editor = Editor::<Guide, FileHistory>::with_config(config).map_err(terminal)?;
     // Once the editor is there, which takes the signal for itself.
     session.interrupt.catch().map_err(|error| Failure::io("prepare for Ctrl-C", &error))?;
@@ -87,13 +126,15 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
     writeln!(session.out, "{} version {BUILD}", invocation.name)?;
     writeln!(session.out, "To quit, press ctrl-c or ctrl-d.")?;
     session.out.flush()?;
-    tell(session.connect())?;
+    tell(session.connect().map_err(|failure| failure.told_in(session.format)))?;
     tell(startup(session, invocation))?;
     loop {
         if let Some(guide) = editor.helper_mut() {
             guide.look(session);
         }
         let name = session.store_name().map_or(NO_STORE.into(), String::from_utf8_lossy);
+        standard::block(io::stdin());
+        standard::block(io::stdout());
         session.interrupt.leave();
         let line = editor.readline(&format!("{} # ", printable(&name)));
         session.interrupt.listen();
@@ -101,19 +142,23 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
             // What was pasted may be several.
             Ok(lines) => {
                 for line in lines.split('\n') {
-                    if matches!(line.trim(), "quit" | "exit") {
-                        return Ok(());
-                    }
                     keeper.keep(line, session, &mut editor);
                     tell(execute(session, line.as_bytes()))?;
+                    session.end_line()?;
+                    if session.is_over {
+                        return Ok(());
+                    }
                     if session.is_interrupted() {
                         break;
                     }
                 }
             }
+            // As in a shell, Ctrl-C clears a half-typed line and goes on.
+            Err(ReadlineError::Interrupted)
+                if editor.helper().is_some_and(|guide| guide.is_typed.get()) => {}
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                eprintln!("the line is not UTF-8; write \\xHH for a byte that is no text");
+                complain("the line is not UTF-8; write \\xHH for a byte that is no text");
             }
             Err(error) => return Err(terminal(error)),
         }
@@ -125,7 +170,7 @@ fn tell(done: Result<(), Failure>) -> Result<(), Failure> {
     match done {
         Err(failure) if failure.is_closed_pipe() => Err(failure),
         Err(failure) => {
-            eprintln!("{}", failure.message);
+            complain(&failure.line(None));
             Ok(())
         }
         Ok(()) => Ok(()),
@@ -167,7 +212,7 @@ impl Keeper {
         let Some(file) = &self.file else { return };
         if let Err(error) = editor.append_history(file) {
             if self.is_asked_for {
-                eprintln!("the history is not kept: {}: {error}", file.display());
+                complain(&format!("the history is not kept: {}: {error}", file.display()));
             }
             self.file = None;
         }
@@ -180,6 +225,8 @@ struct Guide {
     store: Option<Store>,
     prefix: Vec<u8>,
     persistent: bool,
+    /// Whether there is something on the line.
+    is_typed: Cell<bool>,
 }
 
 impl Guide {
@@ -188,6 +235,7 @@ impl Guide {
         self.store = session.store().ok().cloned();
         self.prefix.clone_from(&session.prefix);
         self.persistent = session.persistent;
+        self.is_typed.set(false);
     }
 }
 
@@ -242,7 +290,9 @@ impl Completer for Guide {
 impl Hinter for Guide {
     type Hint = String;
 
+    /// Is asked with every change of the line, and so knows whether there is anything on it.
     fn hint(&self, line: &str, cursor: usize, _: &Context<'_>) -> Option<String> {
+        self.is_typed.set(!line.is_empty());
         (cursor == line.len()).then(|| complete::hint(line)).flatten()
     }
 }

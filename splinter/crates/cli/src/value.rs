@@ -3,10 +3,10 @@
 
 use crate::command::{Call, Kind, Opt};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown, write_json, write_value};
+use crate::output::{Format, json_bytes, shown, write_json, write_on_screen, write_value};
 use crate::session::Session;
 use crate::standard;
-use serde_json::Value;
+use serde_json::{Value, json};
 use splinter::{Content, Error, Store, Type, Writer};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -83,6 +83,24 @@ impl Reading {
         self.number.map_or_else(|| json_bytes(&self.bytes), Value::from)
     }
 
+    /// Writes the value of `key` as the answer of a command: for people, in JSON with its epoch, or the bytes alone.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn answer(&self, session: &mut Session, key: &[u8]) -> io::Result<()> {
+        let out = &mut session.out;
+        match session.format {
+            Format::Json => write_json(out, &self.told_of(key)),
+            Format::Default if session.on_screen => write_on_screen(out, &self.bytes),
+            format => self.write(out, format),
+        }
+    }
+
+    /// Turns the value of `key` into JSON, with its epoch.
+    pub fn told_of(&self, key: &[u8]) -> Value {
+        json!({ "key": json_bytes(key), "epoch": self.epoch, "value": self.json() })
+    }
+
     /// Writes the value: `LEN:VALUE` and a newline, JSON, or the bytes alone.
     ///
     /// # Errors
@@ -95,29 +113,49 @@ impl Reading {
     }
 }
 
-/// Sets the value of `key`. Eight digits set on a number are digits, though eight bytes are a number to the store.
+/// Sets the value of `key`. Returns its epoch then. What a number is set to must be one.
 ///
 /// # Errors
-/// As [`Writer::set`].
-pub fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<(), Error> {
-    match digits_meant(writer, key, value) {
-        Some(number) => writer.set_u64(key, number),
-        None => writer.set(key, value),
+/// As [`Writer::set`]; [`Error::WrongType`] for text that is no number, on a `BIGUINT`.
+pub fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<u64, Error> {
+    match number_meant(writer, key, value)? {
+        Some(number) => writer.set_u64(key, number).and_then(|()| writer.epoch(key)),
+        None => writer.set_versioned(key, value).map(|version| version.epoch),
     }
 }
 
-/// Returns the number that is meant where `value` would be taken for another: eight digits, set on a number.
-pub fn digits_meant(store: &Store, key: &[u8], value: &[u8]) -> Option<u64> {
-    let is_meant = value.len() == NUMBER_LEN && value.iter().all(u8::is_ascii_digit);
-    let digits = std::str::from_utf8(value).ok().filter(|_| is_meant)?;
-    let number = digits.parse().ok()?;
-    store.snapshot(key).is_ok_and(|slot| slot.kind == Type::BigUint).then_some(number)
+/// Returns the number that is meant by `value`, where `key` is a `BIGUINT`: decimal digits, which may have blanks around
+/// them, as the output of a program has a newline; or eight bytes that are no text, as they lie in memory.
+///
+/// # Errors
+/// [`Error::WrongType`] for anything else; [`Error::Again`] when what the key is could not be seen.
+pub fn number_meant(store: &Store, key: &[u8], value: &[u8]) -> Result<Option<u64>, Error> {
+    match store.snapshot(key) {
+        Ok(slot) if slot.kind == Type::BigUint => {}
+        Ok(_) | Err(Error::NotFound) => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let digits = value.trim_ascii();
+    let digits = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'));
+    if let Some(number) = digits.and_then(|digits| digits.parse().ok()) {
+        return Ok(Some(number));
+    }
+    let is_text = value.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+    let bytes = <[u8; NUMBER_LEN]>::try_from(value).ok().filter(|_| !is_text);
+    bytes.map(u64::from_le_bytes).map(Some).ok_or(Error::WrongType)
 }
 
 /// Says what the store answered when `value` was to be stored at `key`.
-pub fn refused(session: &Session, key: &[u8], len: usize, error: Error) -> Failure {
+pub fn refused(session: &Session, key: &[u8], value: &[u8], error: Error) -> Failure {
     match (error, session.store()) {
-        (Error::ValueTooLong, Ok(store)) => too_long(len as u64, store.geometry().max_value_len),
+        (Error::ValueTooLong, Ok(store)) => {
+            too_long(value.len() as u64, store.geometry().max_value_len)
+        }
+        (Error::WrongType, _) => Failure::new(format!(
+            "{} is a BIGUINT, and {} is no number from 0 to 2^64 - 1; type gives it another type",
+            shown(key),
+            shown(value)
+        )),
         (error, _) => Failure::key(key, error),
     }
 }
@@ -134,7 +172,8 @@ fn read_all(from: impl Read, reading: &str, most: u64) -> Result<Vec<u8>, Failur
     }
 }
 
-fn too_long(len: u64, most: u64) -> Failure {
+/// Says that a value of a length is not taken.
+pub fn too_long(len: u64, most: u64) -> Failure {
     Failure::new(format!("the value has {len} bytes; this store takes {most} at most"))
 }
 

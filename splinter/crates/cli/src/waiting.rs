@@ -1,6 +1,8 @@
 //! Waiting for changes so that whoever sits at the prompt can end it. Never gives up because a key is busy.
 
 use crate::command::{Kind, Opt};
+use crate::failure::Failure;
+use crate::presence::{self, Lookout};
 use crate::session::Session;
 use splinter::{Error, Store};
 use std::thread;
@@ -17,34 +19,47 @@ pub const AFTER: Opt = Opt {
     help: "counts every change since EPOCH, which list and head show",
 };
 
-/// Waits until the epoch of `key` is no longer `epoch`. Returns the epoch then; nothing if Ctrl-C was pressed.
+/// The option that ends a command after some time.
+pub const TIMEOUT: Opt = Opt {
+    long: "--timeout",
+    short: None,
+    value: Some(("SPAN", Kind::Text)),
+    help: "ends when this has passed, as in 500ms or 2m",
+};
+
+/// Waits until the epoch of `key` is no longer `epoch`. Returns the epoch then; nothing if Ctrl-C was pressed; or what the
+/// store answered, [`Error::NotFound`] or [`Error::TimedOut`].
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::TimedOut`].
+/// The store was removed, or removed and made again.
 pub fn until_changed(
     session: &Session,
     store: &Store,
     key: &[u8],
     epoch: u64,
     deadline: Option<Instant>,
-) -> Result<Option<u64>, Error> {
+    lookout: &mut Lookout,
+) -> Result<Result<Option<u64>, Error>, Failure> {
     loop {
         if session.is_interrupted() {
-            return Ok(None);
+            return Ok(Ok(None));
         }
-        match store.poll_after(key, epoch, next_look(session, deadline)) {
-            Ok(now) => return Ok(Some(now)),
+        lookout.look(store)?;
+        match store.poll_after(key, epoch, Some(next_look(session, deadline))) {
+            Ok(now) => return Ok(Ok(Some(now))),
             Err(Error::TimedOut) if !is_over(deadline) => {}
             Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
-            Err(error) => return Err(error),
+            Err(error) => return Ok(Err(error)),
         }
     }
 }
 
-/// Says until when to sleep: to the deadline, but at a prompt no longer than it takes to answer Ctrl-C.
-pub fn next_look(session: &Session, deadline: Option<Instant>) -> Option<Instant> {
-    let look = session.is_interactive.then(|| Instant::now() + LOOK);
-    look.into_iter().chain(deadline).min()
+/// Says until when to sleep: to the deadline, but no longer than a store may be gone unnoticed, and at a prompt no longer
+/// than it takes to answer Ctrl-C. A command that waits keeps no lane.
+pub fn next_look(session: &Session, deadline: Option<Instant>) -> Instant {
+    session.release_writer();
+    let look = Instant::now() + if session.is_interactive { LOOK } else { presence::LOOK };
+    deadline.map_or(look, |deadline| deadline.min(look))
 }
 
 /// Tells whether a deadline has passed.

@@ -14,9 +14,12 @@ fn orders_are_set_read_and_removed_as_one() {
     assert_eq!(store.get_vec("sensor.1").unwrap(), b"velocity");
     assert_eq!(rig.good(&["orders", "get", "sensor"]), "8:position\n8:velocity\n0:\n");
     assert_eq!(rig.good(&["orders", "get", "sensor", "2", "--raw"]), "position\nvelocity\n");
+    let told: serde_json::Value =
+        serde_json::from_str(&rig.good(&["--json", "orders", "get", "sensor", "2"])).unwrap();
+    let order = |key: &str, value| serde_json::json!({ "key": key, "epoch": 2, "value": value });
     assert_eq!(
-        rig.good(&["--json", "orders", "get", "sensor"]),
-        "[\"position\",\"velocity\",\"\"]\n"
+        told,
+        serde_json::json!([order("sensor", "position"), order("sensor.1", "velocity")])
     );
     let error = rig.bad(1, &["orders", "get", "sensor", "4"]);
     assert_eq!(error, "splinterctl: orders: \"sensor\" has fewer than 4 orders");
@@ -39,7 +42,9 @@ fn numbers_among_orders_are_digits_as_get_and_set_have_them() {
     assert_eq!(rig.good(&["get", "a"]), "2:12\n");
     assert_eq!(rig.good(&["orders", "get", "a"]), "2:12\n8:eight by\n");
     assert_eq!(rig.good(&["orders", "get", "a", "--raw"]), "12\neight by\n");
-    assert_eq!(rig.good(&["orders", "get", "a", "--json"]), "[12,\"eight by\"]\n");
+    let told: serde_json::Value =
+        serde_json::from_str(&rig.good(&["orders", "get", "a", "--json"])).unwrap();
+    assert_eq!((&told[0]["value"], &told[1]["value"]), (&12.into(), &"eight by".into()));
     // Eight digits are a number for a number, and bytes for what is none.
     rig.good(&["orders", "set", "a", "12345678", "12345678"]);
     assert_eq!(store.get_u64("a"), Ok(12_345_678));

@@ -4,6 +4,7 @@ mod common;
 mod rig;
 
 use common::skipped;
+use common::terminal::Terminal;
 use rig::{Bounded, Rig, Running, bad, denied, good, open_file, small, wait_until};
 use splinter::{Geometry, Location, Scrub, Store, Type};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -196,6 +197,81 @@ fn what_is_exported_is_imported_as_it_was() {
 }
 
 #[test]
+fn what_is_exported_by_default_is_imported_and_at_a_terminal_it_is_short() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    fill(&store);
+    let before = picture(&store);
+    for words in [&["export"][..], &["--json", "export"], &["export", "--format", "ndjson"]] {
+        let exported = rig.good(words);
+        rig.good(&["unset", "--regex", "."]);
+        assert_eq!(good(rig.fed(&["import", "-"], exported.as_bytes())), "imported 5 keys\n");
+        assert_eq!(picture(&store), before, "{words:?}");
+        rig.good(&[words, &["-o", "dump"]].concat());
+        assert_eq!(rig.good(&["import", "dump"]), "imported 5 keys\n");
+        std::fs::remove_file(rig.path("dump")).unwrap();
+    }
+    let screen = |words: &[&str]| {
+        let terminal = Terminal::start(&mut rig.ctl(words), "dumb");
+        let (code, seen) = terminal.end();
+        assert_eq!(code, Some(0), "{seen}");
+        seen
+    };
+    assert!(!screen(&["export"]).contains("\"value\""));
+    assert!(screen(&["export", "--values"]).contains("\"value\""));
+    assert!(!rig.good(&["export", "--no-values"]).contains("\"value\""));
+    let error = rig.bad(2, &["export", "--values", "--no-values"]);
+    assert_eq!(error, "splinterctl: export: give --values or --no-values, not both");
+    // What import cannot read it says.
+    let text = rig.good(&["export", "--format", "text"]);
+    let error = bad(1, rig.fed(&["import", "-"], text.as_bytes()));
+    assert!(error.contains("import reads what export writes as json or ndjson"), "{error}");
+    let short = rig.good(&["export", "--no-values"]);
+    let error = bad(1, rig.fed(&["import", "-"], short.as_bytes()));
+    assert!(error.contains("it has no value; export --values"), "{error}");
+}
+
+#[test]
+fn a_dump_that_was_cut_short_is_not_taken_for_a_whole_one() {
+    let rig = Rig::new();
+    let store = rig.store(small());
+    let mut writer = store.writer().unwrap();
+    (0..4).for_each(|n| writer.set(format!("key{n}"), b"v").unwrap());
+    let import = |dump: &str| bad(1, rig.fed(&["import", "-"], dump.as_bytes()));
+    let lines = rig.good(&["export", "--format", "ndjson"]);
+    let document = rig.good(&["export"]);
+    // Wherever it was cut: within a line, between two, at the very beginning.
+    for dump in [&lines, &document] {
+        let ends = dump.match_indices('\n').map(|(at, _)| at + 1);
+        let places = (0..dump.len()).step_by(29).chain(ends);
+        for at in places.filter(|at| *at < dump.trim_end().len()) {
+            let error = import(&dump[..at]);
+            assert!(error.starts_with("splinterctl: import: standard input "), "{at}: {error}");
+            assert!(error.contains("imported"), "{error}");
+        }
+    }
+    let cut = lines.rsplit_once("{\"keys\"").unwrap().0;
+    let why = "was cut short: the line at its end is missing; export again; 4 keys imported";
+    assert_eq!(import(cut), format!("splinterctl: import: standard input {why}"));
+    assert_eq!(import(""), "splinterctl: import: standard input is empty; 0 keys imported");
+    // What is missing in the middle is missed as well.
+    let third = lines.lines().nth(2).unwrap();
+    let error = import(&lines.replace(&format!("{third}\n"), ""));
+    assert!(error.contains("is not whole: it has 3 of 4 keys"), "{error}");
+    // One behind the other is two of them, and lines that nobody counted are as many as they are.
+    let both = format!("{lines}{lines}");
+    assert_eq!(good(rig.fed(&["import", "-"], both.as_bytes())), "imported 8 keys\n");
+    let error = import(&format!("{cut}{lines}"));
+    assert!(error.contains("was cut short"), "{error}");
+    let some = lines.lines().skip(1).take(2).collect::<Vec<_>>().join("\n");
+    assert_eq!(good(rig.fed(&["import", "-"], some.as_bytes())), "imported 2 keys\n");
+    // Those of before had no end.
+    let old = "{\"lanes\":4,\"max_value_length\":256,\"slots\":64,\"splinter\":\"export\",\"vector_dim\":3}";
+    let old = format!("{old}\n{some}");
+    assert_eq!(good(rig.fed(&["import", "-"], old.as_bytes())), "imported 2 keys\n");
+}
+
+#[test]
 fn an_export_is_the_document_of_the_documentation() {
     let rig = Rig::new();
     let store = rig.store(Geometry { slots: 1024, ..small() });
@@ -225,14 +301,15 @@ fn an_export_is_the_document_of_the_documentation() {
 ]
 }
 ";
-    assert_eq!(rig.good(&["export"]), document);
+    assert_eq!(rig.good(&["export", "--no-values"]), document);
     let text = "\"test_two\" VOID 13:\"Fine, thanks!\"\n\"test_one\" VOID 13:\"Hello, world!\"\n";
     assert_eq!(rig.good(&["--raw", "export"]), text);
     assert_eq!(rig.good(&["export", "^test_one$", "--format", "text"]).lines().count(), 1);
     let lines = rig.good(&["export", "one", "--format", "ndjson"]);
-    let head = "{\"lanes\":4,\"max_value_length\":256,\"slots\":1024,\"splinter\":\"export\",\"vector_dim\":3}";
+    let head = "{\"lanes\":4,\"max_value_length\":256,\"slots\":1024,\"splinter\":\"export\",\"vector_dim\":3,\"version\":2}";
     let row = "{\"epoch\":2,\"key\":\"test_one\",\"value\":\"Hello, world!\",\"value_length\":13}";
-    assert_eq!(lines, format!("{head}\n{row}\n"));
+    let end = "{\"keys\":1,\"splinter\":\"end\"}";
+    assert_eq!(lines, format!("{head}\n{row}\n{end}\n"));
     let document: serde_json::Value =
         serde_json::from_str(&rig.good(&["--json", "export"])).unwrap();
     assert_eq!(document["keys"][0]["key"], "test_two");
@@ -247,7 +324,7 @@ fn under_a_prefix_only_the_keys_under_it_are_exported_and_imported() {
         writer.set(key, key.as_bytes()).unwrap();
     }
     let exported = rig.good(&["-p", "a::", "export", "--format", "ndjson"]);
-    assert_eq!(exported.lines().count(), 3);
+    assert_eq!(exported.lines().count(), 4);
     let all = rig.good(&["export", "--format", "ndjson"]);
     for key in ["a::x", "a::y", "b::x"] {
         writer.unset(key).unwrap();

@@ -6,7 +6,7 @@ mod rig;
 use rig::{Bounded, Rig, bad, small};
 use splinter::Store;
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Words of a store's file. The offsets come from its header.
@@ -92,9 +92,11 @@ fn what_is_damaged_is_told_and_mended() {
     let place = format!("/dev/shm/{}", rig.name);
     let found = format!("keys that the index does not lead to: 10\n{place}: 10 keys, damaged\n");
     assert_eq!(String::from_utf8_lossy(&output.stdout), found);
-    assert_eq!(bad(1, output), format!("splinterctl: fsck: {place} is damaged; --repair mends it"));
-    let mended =
-        format!("keys that the index does not lead to: 10, mended\n{place}: 10 keys, sound\n");
+    assert_eq!(bad(3, output), format!("splinterctl: fsck: {place} is damaged; --repair mends it"));
+    let mended = format!(
+        "keys that the index does not lead to: 10, mended\nas it was: \"{place}.before-repair\"\n\
+         {place}: 10 keys, sound\n"
+    );
     assert_eq!(rig.good(&["fsck", "--repair"]), mended);
     assert_eq!(rig.good(&["get", "key3"]), "5:value\n");
     // Who had it open all the while finds everything, too.
@@ -107,7 +109,7 @@ fn beside_another_writer_the_index_is_not_mended() {
     let store = filled(&rig);
     let writer = store.writer().unwrap();
     Words::of(&rig).lose_index();
-    let error = rig.bad(1, &["fsck", "--repair"]);
+    let error = rig.bad(3, &["fsck", "--repair"]);
     assert!(error.ends_with(
         "is damaged still, and others may be writing (1 writer); end them, and try again"
     ));
@@ -118,25 +120,66 @@ fn beside_another_writer_the_index_is_not_mended() {
         (&told["found"]["unreachable_keys"], &told["left"]["unreachable_keys"]),
         (&10.into(), &0.into())
     );
-    assert_eq!(told["removed_slots"], 0);
+    assert_eq!(told["given_up"], serde_json::json!([]));
+    // Nothing takes the place of the first copy.
+    let copy = format!("/dev/shm/{}.before-repair-2", rig.name);
+    assert_eq!(told["copy"], copy.as_str());
+    assert!(std::path::Path::new(&copy).exists());
 }
 
 #[test]
-fn a_key_with_two_slots_is_told_and_keeps_the_one_that_is_found() {
+fn a_repair_that_costs_keys_names_them_keeps_a_copy_first_and_says_so_by_its_exit_code() {
     let rig = Rig::new();
     filled(&rig);
     let words = Words::of(&rig);
     let slots = words.read(15 * 8);
     // The second slot gets the first one's key.
     (32..96).step_by(8).for_each(|at| words.write(slots + 128 + at, words.read(slots + at)));
+    // And the third what is no key.
+    words.write(slots + 256 + 32, u64::from_le_bytes(*b"\0no key\0"));
+    let damaged = std::fs::read(format!("/dev/shm/{}", rig.name)).unwrap();
     let output = rig.ctl(&["fsck"]).ended();
     assert!(String::from_utf8_lossy(&output.stdout).contains("second slots of a key: 1\n"));
-    let told = rig.good(&["fsck", "--repair"]);
-    assert!(
-        told.contains("second slots of a key: 1, mended\n") && told.contains("slots given up: 1\n"),
-        "{told}"
+    // Where there is no place for a copy nothing is done.
+    std::fs::write(rig.path("there"), "precious").unwrap();
+    let error = rig.bad(1, &["fsck", "--repair", "--copy", "there"]);
+    let why = "cannot make \"there\": it exists already; nothing was mended; --copy puts the copy \
+               elsewhere, --no-copy goes without";
+    assert_eq!(error, format!("splinterctl: fsck: {why}"));
+    assert_eq!(std::fs::read(rig.path("there")).unwrap(), b"precious");
+    assert!(damaged == std::fs::read(format!("/dev/shm/{}", rig.name)).unwrap());
+    let output = rig.ctl(&["fsck", "--repair", "--copy", "copy"]).ended();
+    let told = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(told.contains("second slots of a key: 1, mended\n"), "{told}");
+    assert!(told.contains("given up: \"key0\"\ngiven up: "), "{told}");
+    assert!(told.contains("as it was: \"copy\"\n") && told.ends_with("8 keys, sound\n"), "{told}");
+    let place = format!("/dev/shm/{}", rig.name);
+    let line = format!("splinterctl: fsck: {place} is sound again, without 2 keys");
+    assert_eq!(bad(4, output), line);
+    assert!(damaged == std::fs::read(rig.path("copy")).unwrap());
+    assert_eq!(rig.good(&["fsck"]), format!("{place}: 8 keys, sound\n"));
+    // The copy is a store like any other: with it the same can be done again.
+    let output = rig.program("splinterpctl").args(["--json", "fsck", "copy", "--repair"]).ended();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&told["given_up"][0], &told["copy"]),
+        (&"key0".into(), &"copy.before-repair".into())
     );
-    assert!(told.ends_with("9 keys, sound\n"));
+    let error: serde_json::Value = serde_json::from_str(&bad(4, output)).unwrap();
+    assert_eq!(error["exit_code"], 4);
+}
+
+#[test]
+fn what_was_never_written_of_a_damaged_store_takes_no_room_in_the_copy() {
+    let rig = Rig::new();
+    let geometry = splinter::Geometry { slots: 1 << 16, max_value_len: 1 << 16, ..small() };
+    rig.store(geometry).writer().unwrap().set("k", b"v").unwrap();
+    Words::of(&rig).lose_index();
+    rig.good(&["fsck", "--repair", "--copy", "copy"]);
+    let (store, copy) = (std::fs::metadata(format!("/dev/shm/{}", rig.name)), rig.path("copy"));
+    let copy = std::fs::metadata(copy).unwrap();
+    assert_eq!(copy.len(), store.unwrap().len());
+    assert!(copy.len() > 4 << 30 && copy.blocks() * 512 < 64 << 20, "{copy:?}");
 }
 
 #[test]

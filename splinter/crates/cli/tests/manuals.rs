@@ -46,7 +46,7 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
     }
     let name = &rig.name;
     for (line, wanted) in [
-        ("splinterctl ex".to_owned(), vec!["export"]),
+        ("splinterctl exp".to_owned(), vec!["export"]),
         ("splinterctl --pref".to_owned(), vec!["--prefix"]),
         ("splinterctl export --fo".to_owned(), vec!["--format"]),
         ("splinterctl export --format n".to_owned(), vec!["ndjson"]),
@@ -70,7 +70,9 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
         assert_eq!(found, wanted, "{line}");
     }
     let Some(found) = completed(&rig, "splinterctl ") else { return };
-    let names: Vec<_> = splinter_cli::COMMANDS.iter().map(|command| command.name).collect();
+    let mut names: Vec<_> = splinter_cli::COMMANDS.iter().map(|command| command.name).collect();
+    names.extend(splinter_cli::commands::ALIASES.iter().map(|(alias, _)| *alias));
+    names.sort_unstable();
     assert_eq!(found, names);
 }
 
@@ -164,7 +166,8 @@ fn pages_are_written_for_all_names_and_commands() {
     let words = ["--manual", folder.to_str().unwrap()];
     assert_eq!(good(rig.program("splinterpctl").args(words).ended()), "");
     let count = std::fs::read_dir(&folder).unwrap().count();
-    assert_eq!(count, 4 + splinter_cli::COMMANDS.len());
+    let names = splinter_cli::COMMANDS.len() + splinter_cli::commands::ALIASES.len();
+    assert_eq!(count, 4 + names);
     for page in ["splinter_cli", "splinterctl-save", "splinterctl-export"] {
         let text = std::fs::read_to_string(folder.join(format!("{page}.1"))).unwrap();
         // Whatever roff has to say of the page, it says as a warning.

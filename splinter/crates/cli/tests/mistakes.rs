@@ -77,7 +77,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
         ),
         (
             &["watch"],
-            "watch: give one of KEY, --group and --all; use: watch KEY [--oneshot] [--after EPOCH], or: watch --group GROUP... [--oneshot], or: watch --all [--oneshot]",
+            "watch: give one of KEY, --group and --all; use: watch KEY [--after EPOCH] [OPTION]..., or: watch --group GROUP... [OPTION]..., or: watch --all [OPTION]...",
         ),
     ];
     for (words, line) in cases {
@@ -98,6 +98,56 @@ fn mistakes_are_one_line_and_exit_code_2() {
         .failed(2, "splinterctl: there is no option \"--prefx\"; did you mean --prefix?");
     run(bench.command("splinterctl").arg("--use"), b"")
         .failed(2, "splinterctl: --use needs a STORE after it");
+}
+
+#[test]
+fn what_a_number_is_set_to_must_be_one() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    let number = || {
+        bench.good(&store, &["set", "n", "41"]);
+        bench.good(&store, &["type", "n", "BIGUINT"]);
+    };
+    number();
+    let refused = |value: &str| {
+        format!(
+            "\"n\" is a BIGUINT, and {value:?} is no number from 0 to 2^64 - 1; type gives it \
+             another type"
+        )
+    };
+    for value in ["abc", "", "-1", "+1", "1.5", "0x10", "4 2", "abcdefgh", "18446744073709551616"] {
+        for words in [&["set", "n", "--", value][..], &["send", "n", "--", value]] {
+            let line = format!("splinterctl: {}: {}", words[0], refused(value));
+            bench.ctl(&store, words).failed(1, &line);
+        }
+        assert_eq!(bench.good(&store, &["math", "n", "or", "0"]), "41\n", "{value:?}");
+    }
+    let why = "of its orders that are a BIGUINT one is set to what is no number; type gives an \
+               order another type";
+    bench
+        .ctl(&store, &["orders", "set", "n", "abc"])
+        .failed(1, &format!("splinterctl: orders: \"n\": {why}"));
+    assert_eq!(bench.ctl(&store, &["uuid", "n"]).code, Some(1));
+    assert_eq!(bench.good(&store, &["get", "n"]), "2:41\n");
+    // What is one is taken, as programs print it or as it lies in memory.
+    for (value, now) in [
+        (&b"42"[..], "42"),
+        (b"42\n", "42"),
+        (b"007", "7"),
+        (b"12345678", "12345678"),
+        (b"18446744073709551615", "18446744073709551615"),
+        (b"\x05\0\0\0\0\0\0\0", "5"),
+    ] {
+        let mut command = bench.command("splinterctl");
+        run(command.args(["-u", &store, "set", "n", "-"]), value).good();
+        assert_eq!(bench.good(&store, &["math", "n", "or", "0"]), format!("{now}\n"));
+    }
+    bench.good(&store, &["orders", "set", "n", "12", "abc"]);
+    assert_eq!(bench.good(&store, &["math", "n", "inc"]), "13\n");
+    // What is no number any more takes anything, and so does what never was one.
+    bench.good(&store, &["type", "n", "VARTEXT"]);
+    bench.good(&store, &["set", "n", "abc"]);
+    assert_eq!(bench.good(&store, &["get", "n"]), "3:abc\n");
 }
 
 #[test]

@@ -135,8 +135,10 @@ fn values_are_bytes_from_the_line_from_standard_input_or_from_a_file() {
     let plain = bench.ctl(&store, &["get", "piped"]);
     assert_eq!(plain.out, [b"256:", &all[..], b"\n"].concat());
     let listed = bench.ctl(&store, &["list"]);
-    let row = b"\xff key\\x01 | 2 | 1\n";
-    assert!(listed.out.windows(row.len()).any(|part| part == row));
+    let mut rows = listed.out.split(|byte| *byte == b'\n');
+    let row = rows.find(|row| row.starts_with(b"\xff key\\x01 ")).expect("a row");
+    let cells: Vec<_> = row.split(|byte| *byte == b'|').skip(1).map(<[u8]>::trim_ascii).collect();
+    assert_eq!(cells, [b"2", b"1"]);
     let json = bench.good(&store, &["list", "--json"]);
     assert!(json.contains(r#"{"base64":"/yBrZXkB"}"#), "{json}");
     let missing = run(
@@ -161,7 +163,8 @@ fn numbers_are_digits_at_both_ends() {
     bench.good(&store, &["type", "n", "BIGUINT"]);
     assert_eq!(bench.good(&store, &["math", "n", "inc"]), "42\n");
     assert_eq!(bench.good(&store, &["get", "n"]), "2:42\n");
-    assert_eq!(bench.good(&store, &["get", "n", "--json"]), "42\n");
+    let told = bench.good(&store, &["get", "n", "--json"]);
+    assert_eq!(told, "{\"epoch\":6,\"key\":\"n\",\"value\":42}\n");
     for (words, now) in [
         (&["inc", "58"][..], "100"),
         (&["dec"], "99"),
@@ -178,7 +181,7 @@ fn numbers_are_digits_at_both_ends() {
     assert_eq!(bench.good(&store, &["get", "n", "--raw"]), "12345678");
     assert_eq!(open(&store).get_u64("n"), Ok(12_345_678));
     let changed = bench.good(&store, &["math", "n", "inc", "--json"]);
-    assert_eq!(changed, "{\"key\":\"n\",\"number\":12345679}\n");
+    assert_eq!(changed, "{\"epoch\":24,\"key\":\"n\",\"number\":12345679}\n");
 }
 
 #[test]
@@ -199,7 +202,9 @@ fn patterns_list_and_remove_what_is_under_the_prefix_and_nothing_else() {
     assert_eq!(bench.good(&store, &["list", "--raw"]), "one\nb::one\n");
     assert_eq!(under(&["set", "new", "v"]), "");
     let removed = under(&["unset", "new", "--json"]);
-    assert_eq!(removed, "[{\"deleted_length\":1,\"key\":\"a::new\"}]\n");
+    let removed: serde_json::Value = serde_json::from_str(&removed).unwrap();
+    assert_eq!((&removed[0]["key"], &removed[0]["deleted_length"]), (&"a::new".into(), &1.into()));
+    assert!(removed[0]["epoch"].as_u64() > Some(2), "{removed}");
 }
 
 #[test]
@@ -267,7 +272,7 @@ fn labels_groups_and_flags_are_kept_and_shown() {
     assert_eq!(bench.good(&store, &["label", "k"]), "0x5\n");
     bench.good(&store, &["label", "k", "1", "--remove"]);
     let labels = bench.good(&store, &["label", "k", "--json"]);
-    assert_eq!(labels, "{\"key\":\"k\",\"labels\":4,\"numbers\":[2]}\n");
+    assert_eq!(labels, "{\"epoch\":6,\"key\":\"k\",\"labels\":\"0x4\",\"numbers\":[2]}\n");
     assert_eq!(bench.good(&store, &["list", "--label", "4", "--raw"]), "k\n");
     bench.good(&store, &["bind", "k", "3"]);
     bench.good(&store, &["bind", "--label", "4", "9"]);
@@ -340,7 +345,7 @@ fn watchers_in_another_process_hear_of_keys_and_groups() {
     bench.good(&store, &["set", "k", "news"]);
     assert_eq!(told(finish(by_key)).good(), "4:news\n");
     assert_eq!(told(finish(by_poll)).good(), "4:news\n");
-    assert_eq!(told(finish(by_group)).good(), "{\"key\":\"k\",\"value\":\"news\"}\n");
+    assert_eq!(told(finish(by_group)).good(), "{\"epoch\":6,\"key\":\"k\",\"value\":\"news\"}\n");
     assert_eq!(told(finish(of_all)).good(), "k 4:news\n");
     wait_until_asleep(on_and_on.id());
     // The end of the key is the end of the watch.
@@ -492,15 +497,22 @@ fn what_changes_something_answers_in_json_when_asked() {
     let store = bench.init("s");
     bench.good(&store, &["set", "k", "v"]);
     for (words, answer) in [
-        ("label k 0x3", r#"{"added":3,"key":"k"}"#),
-        ("label k 0x1 --remove", r#"{"key":"k","removed":1}"#),
-        ("bind k 7", r#"{"bound":true,"group":7,"key":"k"}"#),
-        ("bind --label 2 7 --remove", r#"{"bound":false,"group":7,"labels":2}"#),
-        ("type k JSON", r#"{"key":"k","type":"JSON"}"#),
-        ("orders set t a b", r#"{"base":"t","orders":2}"#),
-        ("send m hello", r#"{"key":"m","value_length":5}"#),
-        ("bump k", r#"{"bumped":true,"key":"k"}"#),
-        ("retrain k", r#"{"key":"k","retrained":true}"#),
+        ("label k 0x3", r#"{"added":"0x3","epoch":4,"key":"k"}"#),
+        ("label k 0x1 --remove", r#"{"epoch":6,"key":"k","removed":"0x1"}"#),
+        ("label k 0x8000000000000000", r#"{"added":"0x8000000000000000","epoch":8,"key":"k"}"#),
+        ("bind k 7", r#"{"bound":true,"epoch":10,"group":7,"key":"k"}"#),
+        ("bind --label 2 7 --remove", r#"{"bound":false,"group":7,"labels":"0x2"}"#),
+        ("type k JSON", r#"{"epoch":12,"key":"k","type":"JSON"}"#),
+        ("type k", r#"{"epoch":12,"key":"k","type":"JSON"}"#),
+        ("get k", r#"{"epoch":12,"key":"k","value":"v"}"#),
+        ("poll k --after 2", r#"{"epoch":12,"key":"k","value":"v"}"#),
+        ("watch k --oneshot --after 2", r#"{"epoch":12,"key":"k","value":"v"}"#),
+        ("orders set t a b", r#"{"base":"t","epoch":2,"orders":2}"#),
+        ("send m hello", r#"{"epoch":2,"key":"m","value_length":5}"#),
+        ("set m x", r#"{"epoch":4,"key":"m","value_length":1}"#),
+        ("append m y", r#"{"epoch":6,"key":"m","value_length":2}"#),
+        ("bump k", r#"{"bumped":true,"epoch":14,"key":"k"}"#),
+        ("retrain k", r#"{"epoch":16,"key":"k","retrained":true}"#),
         ("config av full", r#"{"scrub":"full"}"#),
         ("config flags 5", r#"{"flags":5}"#),
     ] {
@@ -570,8 +582,10 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
                 splinterctl -u a get key0 --raw | wc -c";
     file(&bench.folder, "value", [b'x'; 4096]);
     let told = full(fill);
-    let said = "splinterctl: the store's memory cannot be had: /dev/shm or the disk is full";
-    assert!(told.err.starts_with(said) && told.err.lines().count() == 1, "{told:?}");
+    let (warned, said) = told.err.split_once('\n').expect("two lines");
+    assert!(warned.starts_with("init: /dev/shm/a can grow to 134.3 MB, and "), "{told:?}");
+    let why = "splinterctl: the store's memory cannot be had: /dev/shm or the disk is full";
+    assert!(said.starts_with(why) && said.lines().count() == 1, "{told:?}");
     // What was there before can be read.
     assert!(told.out.ends_with(b"4096\n"), "{told:?}");
 }

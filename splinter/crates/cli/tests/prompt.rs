@@ -118,7 +118,7 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
             status.contains("\nShdPnd:\t0000000000000000\n")
         });
         terminal.type_in("get k --json\n");
-        terminal.find("\"v\"\n");
+        terminal.find(":\"v\"}\n");
         terminal.find(&name);
         terminal.type_in("\x03");
         assert_eq!(terminal.end().0, end, "{kind}");
@@ -189,7 +189,7 @@ fn what_was_ignored_when_the_prompt_began_stays_ignored() {
             kill(id, ignored).unwrap();
         }
         terminal.type_in("get k --json\n");
-        terminal.find("\"two\"\n");
+        terminal.find(":\"two\"}\n");
         terminal.find(&name);
         wait_until("the editor has the keys", || terminal.is_cooked() == (kind == "dumb"));
         kill(id, other).unwrap();
@@ -209,9 +209,9 @@ fn lines_typed_ahead_or_pasted_are_commands_each() {
         terminal.find("usage: uuid");
         if kind != "dumb" {
             terminal.type_in("\x1b[200~set f 7\rset g 8\x1b[201~\rget g --json\r");
-            terminal.find("\"8\"\n");
+            terminal.find(":\"8\"}\n");
             terminal.type_in("get f --json\r");
-            terminal.find("\"7\"\n");
+            terminal.find(":\"7\"}\n");
         }
         // Had one of them been lost, unset would have told of it.
         assert!(!terminal.seen.contains("there is no key"), "{}", terminal.seen);

@@ -2,7 +2,7 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown, write_json};
+use crate::output::{json_bytes, shown};
 use crate::session::{Session, patiently};
 use crate::value;
 use serde_json::json;
@@ -28,11 +28,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let tail = value::given(session, call)?;
     let mut writer = session.writer()?;
-    let appended = patiently(|| writer.append(&key, &tail));
-    let len = appended.map_err(|error| match error {
+    let appended = patiently(|| writer.append_versioned(&key, &tail));
+    let (len, version) = appended.map_err(|error| match error {
         Error::ValueTooLong => {
             let had = writer.value_len(&key).unwrap_or_default();
-            value::refused(session, &key, had + tail.len(), error)
+            value::too_long((had + tail.len()) as u64, writer.geometry().max_value_len)
         }
         Error::WrongType => Failure::new(format!(
             "{} is a number; math changes it, type makes it text",
@@ -40,9 +40,6 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         )),
         error => Failure::key(&key, error),
     })?;
-    if session.format == Format::Json {
-        let made = json!({ "key": json_bytes(&key), "value_length": len });
-        write_json(&mut session.out, &made)?;
-    }
-    Ok(())
+    let epoch = version.epoch;
+    session.answer(&json!({ "key": json_bytes(&key), "epoch": epoch, "value_length": len }))
 }

@@ -3,8 +3,10 @@
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
 use crate::failure::Failure;
 use crate::output::{Format, shown, write_json};
+use crate::presence::Lookout;
 use crate::session::Session;
-use crate::time::{deadline, span};
+use crate::table;
+use crate::time::deadline;
 use crate::waiting::{LOOK, is_over};
 use serde_json::{Value, json};
 use splinter::{Advice, Bid, BidError, BidTerms, Intent, Patience, Store, cycles};
@@ -92,7 +94,7 @@ A SPAN is a number with us, ms, s, m or h behind it.",
     run,
 };
 
-const ACTIONS: &[&str] = &["table", "who", "claim", "rebid", "release", "advise"];
+pub(super) const ACTIONS: &[&str] = &["table", "who", "claim", "rebid", "release", "advise"];
 /// The options, and the actions that they go with.
 const OF_ACTIONS: [(&str, &[&str]); 8] = [
     ("--intent", TERMS),
@@ -106,7 +108,7 @@ const OF_ACTIONS: [(&str, &[&str]); 8] = [
 ];
 const TERMS: &[&str] = &["claim", "rebid", "advise"];
 /// The intents, by their numbers.
-const INTENTS: &[&str] = &["none", "willneed", "sequential", "random", "dontneed"];
+pub(super) const INTENTS: &[&str] = &["none", "willneed", "sequential", "random", "dontneed"];
 const ADVICE: [(&str, Advice); 5] = [
     ("normal", Advice::Normal),
     ("random", Advice::Random),
@@ -171,7 +173,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 }
 
 /// Says that something was done about a bid.
-fn tell(session: &mut Session, done: &str, id: u32) -> Result<(), Failure> {
+pub(super) fn tell(session: &mut Session, done: &str, id: u32) -> Result<(), Failure> {
     match session.format {
         Format::Default => writeln!(session.out, "{done} {id}")?,
         Format::Json => write_json(&mut session.out, &json!({ done: id }))?,
@@ -184,20 +186,23 @@ fn terms(call: &Call<'_>) -> Result<BidTerms, Failure> {
     let usual = BidTerms::default();
     let intent = match call.value("--intent") {
         None => usual.intent,
-        Some(word) => {
-            let place = INTENTS.iter().position(|name| name.as_bytes() == word);
-            place.and_then(|place| Intent::from_number(place as u8)).ok_or_else(|| {
-                let known = INTENTS.join(", ");
-                Failure::usage(format!("--intent: {} is not one of {known}", shown(word)))
-            })?
-        }
+        Some(word) => intent("--intent", word)?,
     };
     let priority = call.number("--priority")?.unwrap_or(usual.priority);
-    let duration = match call.value("--duration") {
+    let duration = match call.span("--duration")? {
         None => usual.duration,
-        Some(word) => (span("--duration", word)?.as_secs_f64() * cycles_per_second()) as u64,
+        Some(span) => (span.as_secs_f64() * cycles_per_second()) as u64,
     };
     Ok(BidTerms { intent, priority, duration })
+}
+
+/// Reads an intent.
+pub(super) fn intent(what: &str, word: &[u8]) -> Result<Intent, Failure> {
+    let place = INTENTS.iter().position(|name| name.as_bytes() == word);
+    place.and_then(|place| Intent::from_number(place as u8)).ok_or_else(|| {
+        let known = INTENTS.join(", ");
+        Failure::usage(format!("{what}: {} is not one of {known}", shown(word)))
+    })
 }
 
 /// Finds out how fast the counter goes by which bids expire.
@@ -209,28 +214,45 @@ fn cycles_per_second() -> f64 {
 }
 
 fn claim(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure> {
+    // A program that runs, or others while the bid is held, may need the lane.
+    session.release_writer();
     let (command, terms) = (&call.arguments[2..], terms(call)?);
-    let hold = call.value("--hold").map(|word| span("--hold", word)).transpose()?;
+    let hold = call.span("--hold")?;
     if hold.is_some() && !command.is_empty() {
         return Err(Failure::usage("give --hold or a COMMAND, not both"));
     }
-    if hold.is_none() && command.is_empty() && !(session.is_interactive || session.reads_commands) {
-        return Err(Failure::usage(
-            "the bid would end with this command; give --hold SPAN, or -- COMMAND",
-        ));
-    }
-    session.store()?.claim_bid(id, terms)?;
     if let [program, words @ ..] = command {
+        session.store()?.claim_bid(id, terms)?;
         let done = run_program(program, words);
         session.store()?.release_bid(id)?;
         return done;
     }
+    self::hold(session, id, terms, hold, "give --hold SPAN, or -- COMMAND")
+}
+
+/// Makes a bid and holds it for a time, or for as long as the session lasts, which one that runs a single command does not:
+/// then `advice` is what to do.
+pub(super) fn hold(
+    session: &mut Session,
+    id: u32,
+    terms: BidTerms,
+    hold: Option<Duration>,
+    advice: &str,
+) -> Result<(), Failure> {
+    if hold.is_none() && !(session.is_interactive || session.reads_commands) {
+        let why = format!("the bid would end with this command; {advice}");
+        return Err(Failure::usage(why));
+    }
+    session.store()?.claim_bid(id, terms)?;
     tell(session, "claimed", id)?;
     if let Some(hold) = hold {
+        session.release_writer();
         let end = deadline(Some(hold));
+        let mut lookout = Lookout::new();
         while !is_over(end) && !session.is_interrupted() {
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             std::thread::sleep(left.unwrap_or(LOOK).min(LOOK));
+            lookout.look(session.store()?)?;
         }
         session.store()?.release_bid(id)?;
     }
@@ -246,24 +268,30 @@ fn run_program(program: &[u8], words: &[&[u8]]) -> Result<(), Failure> {
     let exit = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     match exit {
         0 => Ok(()),
-        exit => Err(Failure { exit: exit as u8, message: String::new() }),
+        exit => Err(Failure::ending(exit as u8, "")),
     }
+}
+
+/// Reads an advice.
+pub(super) fn advice(what: &str, word: &[u8]) -> Result<Advice, Failure> {
+    let advice = ADVICE.into_iter().find(|(name, _)| name.as_bytes() == word);
+    let (_, advice) = advice.ok_or_else(|| {
+        let known = ADVICE.map(|(name, _)| name).join(", ");
+        Failure::usage(format!("{what}: {} is not one of {known}", shown(word)))
+    })?;
+    Ok(advice)
 }
 
 fn advise(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure> {
     let word = call.arguments[2];
-    let advice = ADVICE.into_iter().find(|(name, _)| name.as_bytes() == word);
-    let (_, advice) = advice.ok_or_else(|| {
-        let known = ADVICE.map(|(name, _)| name).join(", ");
-        Failure::usage(format!("ADVICE: {} is not one of {known}", shown(word)))
-    })?;
+    let advice = advice("ADVICE", word)?;
     let store = session.store()?;
     let from: u64 = call.number("--from")?.unwrap_or(0);
     let to = match call.number::<u64>("--length")? {
         Some(length) => from.saturating_add(length),
         None => store.arena_len(),
     };
-    let patience = match call.value("--wait").map(|word| span("--wait", word)).transpose()? {
+    let patience = match call.span("--wait")? {
         None => Patience::Defer,
         Some(wait) => deadline(Some(wait)).map_or(Patience::Forever, Patience::Until),
     };
@@ -280,7 +308,7 @@ fn advise(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure
     Ok(())
 }
 
-fn who(session: &mut Session) -> Result<(), Failure> {
+pub(super) fn who(session: &mut Session) -> Result<(), Failure> {
     let elected = session.store()?.election()?;
     let out = &mut session.out;
     match (elected, session.format) {
@@ -293,7 +321,7 @@ fn who(session: &mut Session) -> Result<(), Failure> {
     Ok(())
 }
 
-fn table(session: &mut Session) -> Result<(), Failure> {
+pub(super) fn table(session: &mut Session) -> Result<(), Failure> {
     let bids = session.store()?.bids()?;
     let per_second = if bids.is_empty() { 1.0 } else { cycles_per_second() };
     let now = cycles();
@@ -305,18 +333,21 @@ fn table(session: &mut Session) -> Result<(), Failure> {
         }
         Format::Raw => bids.iter().try_for_each(|bid| writeln!(out, "{}", bid.id))?,
         Format::Default => {
-            writeln!(out, "Bid | Process | Intent | Priority | Left | State")?;
-            writeln!(out, "{}", "-".repeat(66))?;
-            for bid in &bids {
-                let Bid { id, pid, priority, .. } = bid;
+            let cells = bids.iter().map(|bid| {
                 let left = match seconds_left(bid, now, per_second) {
                     Some(seconds) => format!("{seconds:.1} s"),
                     None => "no end".to_owned(),
                 };
-                let intent = INTENTS[bid.intent as usize];
-                let state = state(bid);
-                writeln!(out, "{id} | {pid} | {intent} | {priority} | {left} | {state}")?;
-            }
+                let (id, pid, priority) =
+                    (bid.id.to_string(), bid.pid.to_string(), bid.priority.to_string());
+                let (intent, state) =
+                    (INTENTS[bid.intent as usize].to_owned(), state(bid).to_owned());
+                let cells = [id, pid, intent, priority, left, state];
+                cells.into_iter().map(|cell| cell.into_bytes().into()).collect()
+            });
+            let rows: Vec<table::Row<'_>> = cells.collect();
+            let heading = ["Bid", "Process", "Intent", "Priority", "Left", "State"];
+            table::write(out, &heading, &rows)?;
         }
     }
     Ok(())

@@ -2,7 +2,6 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
-use crate::output::json_bytes;
 use crate::session::{Session, patiently};
 use serde_json::json;
 
@@ -21,5 +20,5 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let mut writer = session.writer()?;
     patiently(|| writer.bump(&key)).map_err(|error| Failure::key(&key, error))?;
-    session.answer(&json!({ "key": json_bytes(&key), "bumped": true }))
+    session.answer_of(&writer, &key, json!({ "bumped": true }))
 }

@@ -2,7 +2,7 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind, number};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown, write_json};
+use crate::output::{Format, json_bytes, listed, shown, write_json};
 use crate::session::Session;
 use serde_json::json;
 use splinter::Scrub;
@@ -105,7 +105,7 @@ fn show(session: &mut Session) -> Result<(), Failure> {
         return Ok(write_json(&mut session.out, &config)?);
     }
     session.out.write_all(b"store: ")?;
-    session.out.write_all(&name)?;
+    session.out.write_all(&listed(&name))?;
     session.out.write_all(b"\n")?;
     let rows = [
         ("location", store.location().to_string()),

@@ -4,30 +4,34 @@ use super::list::matching;
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::interchange::Entry;
-use crate::output::{Format, json_bytes, shown};
+use crate::newfile::NewFile;
+use crate::output::{Format, json_bytes, json_text, quoted, shown, write_json};
 use crate::session::{Session, patiently};
 use serde_json::{Map, Value, json};
 use splinter::{Content, Error, Key};
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// The command.
 pub static COMMAND: Command = Command {
     name: "export",
-    usage: &["[PATTERN] [--format json|ndjson|text] [--values] [--output FILE]"],
+    usage: &["[PATTERN] [--format json|ndjson|text] [--values|--no-values] [--output FILE]"],
     summary: "Writes the keys as JSON or text, with their values if asked",
     details: "PATTERN is as for list; keys have their whole names. The formats:
 
-  json    one document, with epochs and lengths; with --values all there is
-  ndjson  a line of JSON for the store, and one for each key, with all there is
+  json    one document, with all there is; at a terminal, and with --no-values,
+          only the keys with their epochs and lengths, unless --values is given
+  ndjson  a line of JSON for the store, one for each key, with all there is, and
+          one that says that these were all
   text    a line for each key: its name, type, length and value in quotes
 
 What is not UTF-8 is {\"base64\": \"...\"} in JSON. --json is json on one line,
-and --raw is text. import reads ndjson, and json with --values. Each key is as
-it was at one moment; there is no one moment for all of them. What belongs to
-the store and to no key is not in it: scrub level, flags, groups of labels.",
+and --raw is text. import reads ndjson, and json with values. Each key is as it
+was at one moment; there is no one moment for all of them. What belongs to the
+store and to no key is not in it: scrub level, flags, groups of labels. FILE has
+its name once it is complete.",
     args: &[Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe }],
     options: &[
         Opt {
@@ -36,7 +40,13 @@ the store and to no key is not in it: scrub level, flags, groups of labels.",
             value: Some(("FORMAT", Kind::Choice(FORMATS))),
             help: "json, ndjson or text",
         },
-        Opt { long: "--values", short: None, value: None, help: "puts the values into json, too" },
+        Opt {
+            long: "--values",
+            short: None,
+            value: None,
+            help: "puts the values into json at a terminal, too",
+        },
+        Opt { long: "--no-values", short: None, value: None, help: "leaves them out of json" },
         Opt {
             long: "--output",
             short: Some('o'),
@@ -49,6 +59,9 @@ the store and to no key is not in it: scrub level, flags, groups of labels.",
 
 const FORMATS: &[&str] = &["json", "ndjson", "text"];
 
+/// The version of a dump in lines: from this one on its end is marked.
+pub(super) const DUMP_VERSION: u64 = 2;
+
 /// What is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -58,7 +71,11 @@ enum Form {
 }
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let values = call.has("--values");
+    let values = match (call.has("--values"), call.has("--no-values")) {
+        (true, true) => return Err(Failure::usage("give --values or --no-values, not both")),
+        (false, false) => !session.on_screen || call.has("--output"),
+        (values, _) => values,
+    };
     let form = match (call.value("--format"), session.format) {
         (None | Some(b"json"), Format::Json) => Form::Json { pretty: false, values },
         (Some(b"json"), _) | (None, Format::Default) => Form::Json { pretty: true, values },
@@ -75,44 +92,75 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         let mut out = std::mem::replace(&mut session.out, Box::new(std::io::sink()));
         let done = write(session, form, &keys, &mut out);
         session.out = out;
-        return done;
+        return done.map_err(|stop| stop.failure(Failure::from));
     };
-    let path = OsStr::from_bytes(path);
-    let making = format!("make {}", shown(path.as_bytes()));
-    let file = File::create_new(path).map_err(|error| Failure::io(&making, &error))?;
-    let mut out = BufWriter::new(file);
-    write(session, form, &keys, &mut out)?;
-    out.flush().map_err(|error| Failure::io(&making, &error))
+    let mut file = NewFile::create(Path::new(OsStr::from_bytes(path)), 0o666, false)?;
+    let done = write(session, form, &keys, &mut file);
+    done.map_err(|stop| stop.failure(|error| file.failed(&error)))?;
+    file.finish()
 }
 
-fn write(session: &Session, form: Form, keys: &[Key], out: &mut dyn Write) -> Result<(), Failure> {
+/// Why an export stops: the output, or the store.
+enum Stop {
+    Output(io::Error),
+    Store(Failure),
+}
+
+impl Stop {
+    fn failure(self, of_output: impl FnOnce(io::Error) -> Failure) -> Failure {
+        match self {
+            Self::Output(error) => of_output(error),
+            Self::Store(failure) => failure,
+        }
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Store(failure)
+    }
+}
+
+fn write(session: &Session, form: Form, keys: &[Key], out: &mut dyn Write) -> Result<(), Stop> {
     let store = session.store()?;
     let geometry = store.geometry();
     let mut contents = Vec::new();
     if form == Form::Ndjson {
         let head = json!({
             "splinter": "export", "slots": geometry.slots, "max_value_length": geometry.max_value_len,
-            "vector_dim": geometry.vector_dim, "lanes": geometry.lanes,
+            "vector_dim": geometry.vector_dim, "lanes": geometry.lanes, "version": DUMP_VERSION,
         });
-        writeln!(out, "{head}")?;
+        write_json(out, &head)?;
     }
+    let mut written = 0_u64;
     for key in keys {
         let content = match patiently(|| store.content(key)) {
             Ok(content) => content,
             // It was removed since it was listed.
             Err(Error::NotFound) => continue,
-            Err(error) => return Err(Failure::key(key.as_ref(), error)),
+            Err(error) => return Err(Failure::key(key.as_ref(), error).into()),
         };
         match form {
             Form::Json { values, .. } => contents.push(row(content, values)),
-            Form::Ndjson => writeln!(out, "{}", Value::Object(row(content, true)))?,
+            Form::Ndjson => write_json(out, &Value::Object(row(content, true)))?,
             Form::Text => {
                 let (slot, value) = (&content.slot, &content.value);
                 let value =
-                    content.number.map_or_else(|| shown(value), |number| number.to_string());
-                writeln!(out, "{} {} {}:{value}", shown(key.as_ref()), slot.kind, slot.value_len)?;
+                    content.number.map_or_else(|| quoted(value), |number| number.to_string());
+                writeln!(out, "{} {} {}:{value}", quoted(key.as_ref()), slot.kind, slot.value_len)?;
             }
         }
+        written += 1;
+    }
+    if form == Form::Ndjson {
+        // Without it a dump that was cut short would look whole.
+        write_json(out, &json!({ "splinter": "end", "keys": written }))?;
     }
     if let Form::Json { pretty, values } = form {
         document(out, geometry.slots, &contents, pretty, values)?;
@@ -140,7 +188,7 @@ fn document(
     rows: &[Map<String, Value>],
     pretty: bool,
     values: bool,
-) -> Result<(), Failure> {
+) -> io::Result<()> {
     // On lines of their own, but not indented: so it is shown.
     let (line, colon) = if pretty { ("\n", ": ") } else { ("", ":") };
     let active = rows.len();
@@ -153,10 +201,10 @@ fn document(
         let rest = row.keys().map(String::as_str).filter(|name| values && !first.contains(name));
         for (at, name) in first.into_iter().chain(rest).enumerate() {
             let comma = if at == 0 { "" } else { "," };
-            write!(out, "{comma}{line}\"{name}\"{colon}{}", row[name])?;
+            write!(out, "{comma}{line}\"{name}\"{colon}{}", json_text(&row[name]))?;
         }
         write!(out, "{line}}}")?;
     }
     let end = if rows.is_empty() { "" } else { line };
-    Ok(writeln!(out, "{end}]{line}}}")?)
+    writeln!(out, "{end}]{line}}}")
 }

@@ -1,39 +1,61 @@
 //! `fsck`: looks for damage in a store, and mends it.
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
+use crate::copying::{copy_bytes, path_of};
 use crate::failure::Failure;
-use crate::output::{Format, counted, write_json};
+use crate::output::{Format, counted, json_bytes, shown, write_json};
 use crate::session::Session;
 use serde_json::{Value, json};
-use splinter::{Inspection, Store, StoreError};
+use splinter::{Inspection, Repair, Store, StoreError};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 /// The command.
 pub static COMMAND: Command = Command {
     name: "fsck",
-    usage: &["[STORE] [--repair]"],
+    usage: &["[STORE] [--repair [--copy FILE | --no-copy]]"],
     summary: "Looks for damage in a store, and mends it",
     details: "Counts claims of writers that died, keys that several slots hold, keys that the
 index does not lead to, slots that are marked wrongly, entries that lead to no
 key, slots that signal wrongly, and bytes where the scrub level promises
-zeroes. What is seen at each of several looks counts. Exits 1 if anything is
-wrong.
+zeroes. What is seen at each of several looks counts.
 
---repair takes over what dead writers left. If nobody else is registered as a
-writer it mends the rest as well, while readers go on: of a key's slots the one
-that readers find stays, slots with what cannot be a key are freed, and index
-and marks are made anew. Values are taken as they are: there are no checksums.
-A file that is no store at all, or not all of one, is refused with the reason.",
+--repair first copies the damaged store, byte by byte, into FILE, or beside it
+as STORE.before-repair. Then it takes over what dead writers left. If nobody
+else is registered as a writer it mends the rest as well, while readers go on:
+of a key's slots the one that readers find stays, slots with what cannot be a
+key are freed, and index and marks are made anew. The keys of all slots that it
+gives up are named. Values are taken as they are: there are no checksums. A file
+that is no store at all, or not all of one, is refused with the reason.
+
+Exits 0 if the store is sound, or is again with every key; 3 if it is damaged,
+or is so still; 4 if it was mended and keys were given up.",
     args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::Maybe }],
-    options: &[Opt {
-        long: "--repair",
-        short: None,
-        value: None,
-        help: "mends what is wrong, as far as can be",
-    }],
+    options: &[
+        Opt {
+            long: "--repair",
+            short: None,
+            value: None,
+            help: "mends what is wrong, as far as can be",
+        },
+        Opt {
+            long: "--copy",
+            short: None,
+            value: Some(("FILE", Kind::File)),
+            help: "keeps the damaged store in FILE, which must not exist",
+        },
+        Opt { long: "--no-copy", short: None, value: None, help: "mends without a copy" },
+    ],
     run,
 };
+
+/// The exit code for a store that is damaged.
+const DAMAGED: u8 = 3;
+/// The exit code for a store that was mended, and lost keys.
+const LOST: u8 = 4;
 
 /// A kind of damage: its name in JSON, what is said of it, and how much of it an inspection found.
 struct Damage(&'static str, &'static str, fn(&Inspection) -> u64);
@@ -51,6 +73,15 @@ const KINDS: [Damage; 7] = [
 ];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let (copy, no_copy) = (call.value("--copy"), call.has("--no-copy"));
+    match (call.has("--repair"), copy, no_copy) {
+        (false, Some(_), _) => return Err(Failure::usage("--copy goes with --repair")),
+        (false, _, true) => return Err(Failure::usage("--no-copy goes with --repair")),
+        (_, Some(_), true) => return Err(Failure::usage("give --copy or --no-copy, not both")),
+        _ => {}
+    }
+    // A repair needs all lanes.
+    session.release_writer();
     let opened = call.get(0).map(|name| session.open_apart(name)).transpose()?;
     let store = match &opened {
         Some(store) => store,
@@ -62,22 +93,61 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         write(session, &name, &found, None)?;
         return match found.is_sound() {
             true => Ok(()),
-            false => Err(Failure::new(format!("{name} is damaged; --repair mends it"))),
+            false => Err(Failure::ending(DAMAGED, format!("{name} is damaged; --repair mends it"))),
         };
     }
-    let repair = store.repair()?;
-    write(session, &name, &repair.before, Some((&repair.after, repair.removed)))?;
-    match (repair.after.is_sound(), repair.others) {
-        (true, _) => Ok(()),
-        (false, 0) => Err(Failure::new(format!(
-            "{name} is damaged still: it changed meanwhile, or cannot be mended; export its keys \
-             and import them into a new store"
-        ))),
-        (false, others) => Err(Failure::new(format!(
-            "{name} is damaged still, and others may be writing ({}); end them, and try again",
-            counted(others.into(), "writer")
-        ))),
+    if store.is_read_only() {
+        return Err(StoreError::ReadOnly.into());
     }
+    let copy = match (copy, no_copy) {
+        (_, true) => None,
+        (Some(file), false) => Some(PathBuf::from(OsStr::from_bytes(file))),
+        (None, false) => Some(beside(&path_of(store.location()))),
+    };
+    if let Some(copy) = &copy {
+        copy_bytes(store, copy).map_err(|mut failure| {
+            failure.message += "; nothing was mended; --copy puts the copy elsewhere, --no-copy goes \
+                                without";
+            failure
+        })?;
+    }
+    let repair = store.repair()?;
+    write(session, &name, &repair.before, Some((&repair, copy.as_deref())))?;
+    let given_up = counted(repair.given_up.len() as u64, "key");
+    match (repair.after.is_sound(), repair.others) {
+        (true, _) if repair.given_up.is_empty() => Ok(()),
+        (true, _) => {
+            Err(Failure::ending(LOST, format!("{name} is sound again, without {given_up}")))
+        }
+        (false, 0) => Err(Failure::ending(
+            DAMAGED,
+            format!(
+                "{name} is damaged still: it changed meanwhile, or cannot be mended; export its \
+                 keys and import them into a new store"
+            ),
+        )),
+        (false, others) => Err(Failure::ending(
+            DAMAGED,
+            format!(
+                "{name} is damaged still, and others may be writing ({}); end them, and try again",
+                counted(others.into(), "writer")
+            ),
+        )),
+    }
+}
+
+/// Finds a name beside a store that nothing has.
+fn beside(store: &Path) -> PathBuf {
+    let name = |number: u32| {
+        let mut name = store.as_os_str().to_owned();
+        name.push(".before-repair");
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        PathBuf::from(name)
+    };
+    let is_free = |path: &PathBuf| std::fs::symlink_metadata(path).is_err();
+    (1..).map(name).find(is_free).unwrap_or_else(|| name(1))
 }
 
 /// Inspects a store again and again while something seems wrong, and counts what was seen each time: what a writer has just
@@ -110,15 +180,15 @@ fn inspect(store: &Store) -> Result<Inspection, StoreError> {
 /// How often a store is looked at again.
 const LOOKS: u32 = 20;
 
-/// Writes what was found, and what of it is left after a repair, and how many slots that cost.
+/// Writes what was found, and what of it is left after a repair, which keys that cost, and where the copy is.
 fn write(
     session: &mut Session,
     name: &str,
     found: &Inspection,
-    repaired: Option<(&Inspection, u64)>,
+    repaired: Option<(&Repair, Option<&Path>)>,
 ) -> Result<(), Failure> {
     let out = &mut session.out;
-    let now = repaired.map_or(found, |(after, _)| after);
+    let now = repaired.map_or(found, |(repair, _)| &repair.after);
     match session.format {
         Format::Json => {
             let counts = |found: &Inspection| -> Value {
@@ -128,9 +198,11 @@ fn write(
             };
             let mut told =
                 json!({ "store": name, "sound": now.is_sound(), "found": counts(found) });
-            if let Some((after, removed)) = repaired {
-                told["left"] = counts(after);
-                told["removed_slots"] = json!(removed);
+            if let Some((repair, copy)) = repaired {
+                told["left"] = counts(&repair.after);
+                let keys = repair.given_up.iter().map(|key| json_bytes(key.as_ref()));
+                told["given_up"] = keys.collect();
+                told["copy"] = copy.map(|copy| json_bytes(copy.as_os_str().as_bytes())).into();
             }
             write_json(out, &told)?;
         }
@@ -146,8 +218,13 @@ fn write(
                     }
                 }
             }
-            if let Some((_, removed @ 1..)) = repaired {
-                writeln!(out, "slots given up: {removed}")?;
+            if let Some((repair, copy)) = repaired {
+                for key in &repair.given_up {
+                    writeln!(out, "given up: {}", shown(key.as_ref()))?;
+                }
+                if let Some(copy) = copy {
+                    writeln!(out, "as it was: {}", shown(copy.as_os_str().as_bytes()))?;
+                }
             }
             let state = if now.is_sound() { "sound" } else { "damaged" };
             writeln!(out, "{name}: {}, {state}", counted(now.keys, "key"))?;

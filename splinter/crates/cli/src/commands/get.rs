@@ -12,8 +12,10 @@ pub static COMMAND: Command = Command {
     summary: "Prints the value of a key",
     details: "\
 The length comes first: 3:bar. With --raw the bytes are printed as they are,
-without a newline; with --json they are a string, or {\"base64\": \"...\"} if
-they are not UTF-8. The number in a BIGUINT key is printed in decimal digits.",
+without a newline; at a terminal control characters are escapes, unless --raw
+is given. With --json they stand beside key and epoch, as a string, or as
+{\"base64\": \"...\"} if they are not UTF-8. The number in a BIGUINT key is
+printed in decimal digits.",
     args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
     options: &[],
     run,
@@ -24,5 +26,5 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let store = session.store()?;
     let value =
         patiently(|| Reading::of(store, &key)).map_err(|error| Failure::key(&key, error))?;
-    Ok(value.write(&mut session.out, session.format)?)
+    Ok(value.answer(session, &key)?)
 }

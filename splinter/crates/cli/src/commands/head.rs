@@ -3,7 +3,7 @@
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
 use crate::interchange::bits;
-use crate::output::{Format, json_bytes, write_json};
+use crate::output::{Format, json_bytes, json_mask, listed, write_json};
 use crate::session::{Session, patiently};
 use serde_json::json;
 
@@ -28,15 +28,15 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let groups: Vec<u8> = bits(slot.groups).collect();
     if session.format == Format::Json {
         let head = json!({
-            "key": json_bytes(&key), "hash": slot.hash, "epoch": slot.epoch,
+            "key": json_bytes(&key), "hash": format!("{:#018x}", slot.hash), "epoch": slot.epoch,
             "value_length": slot.value_len, "value_offset": slot.value_offset,
-            "type": slot.kind.to_string(), "labels": slot.labels, "groups": groups,
+            "type": slot.kind.to_string(), "labels": json_mask(slot.labels), "groups": groups,
             "user_flags": slot.user_flags, "ctime": slot.ctime, "atime": slot.atime,
             "has_vector": slot.has_vector,
         });
         return Ok(write_json(&mut session.out, &head)?);
     }
-    let listed = groups.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
+    let numbers = groups.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
     let rows = [
         ("hash", format!("{:#018x}", slot.hash)),
         ("epoch", slot.epoch.to_string()),
@@ -44,14 +44,14 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         ("value_offset", slot.value_offset.to_string()),
         ("type", slot.kind.to_string()),
         ("labels", format!("{:#x}", slot.labels)),
-        ("groups", if groups.is_empty() { "none".into() } else { listed }),
+        ("groups", if groups.is_empty() { "none".into() } else { numbers }),
         ("user_flags", format!("{:#x}", slot.user_flags)),
         ("ctime", slot.ctime.to_string()),
         ("atime", slot.atime.to_string()),
         ("vector", if slot.has_vector { "yes" } else { "no" }.into()),
     ];
     session.out.write_all(b"key: ")?;
-    session.out.write_all(&key)?;
+    session.out.write_all(&listed(&key))?;
     session.out.write_all(b"\n")?;
     for (name, value) in rows {
         writeln!(session.out, "{name}: {value}")?;

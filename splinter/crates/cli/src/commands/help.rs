@@ -2,6 +2,7 @@
 
 use crate::COMMANDS;
 use crate::command::{self, Arg, COMMON, Call, Command, Count, Kind, Opt};
+use crate::commands::ALIASES;
 use crate::failure::Failure;
 use crate::session::Session;
 use std::io::{self, Write};
@@ -32,6 +33,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 pub(crate) fn write_commands(out: &mut dyn Write) -> io::Result<()> {
     for command in COMMANDS {
         writeln!(out, "  {:<10} {}", command.name, command.summary)?;
+    }
+    for (alias, name) in ALIASES {
+        writeln!(out, "  {alias:<10} Another name for {name}")?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind, number};
 use crate::failure::Failure;
-use crate::output::{Format, write_json};
+use crate::output::{Format, listed, write_json};
 use crate::session::Session;
 use serde_json::json;
 
@@ -28,7 +28,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     match session.format {
         Format::Default => {
             for (number, line) in (first + 1..).zip(last) {
-                writeln!(session.out, "{number:>5}  {line}")?;
+                write!(session.out, "{number:>5}  ")?;
+                session.out.write_all(&listed(line.as_bytes()))?;
+                session.out.write_all(b"\n")?;
             }
         }
         Format::Json => write_json(&mut session.out, &json!(last))?,

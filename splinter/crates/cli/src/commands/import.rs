@@ -1,5 +1,7 @@
 //! `import`: sets the keys that `export` wrote.
 
+use super::export::DUMP_VERSION;
+use crate::bom;
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::interchange::Entry;
@@ -10,7 +12,7 @@ use serde_json::{Deserializer, Value, json};
 use splinter::{Error, Writer};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 
 /// The command.
@@ -18,11 +20,12 @@ pub static COMMAND: Command = Command {
     name: "import",
     usage: &["FILE [--keep]"],
     summary: "Sets the keys that export wrote",
-    details: "FILE is what export wrote as ndjson, or as json with --values; - is standard
+    details: "FILE is what export wrote as ndjson, or as json with values; - is standard
 input. A key that is there already is set to what FILE has, labels, groups and
 vector included; with --keep it stays as it is. Keys have their whole names in
 FILE: under a prefix only those that begin with it are taken. What is wrong in
-FILE ends the import; the keys before that are set.",
+FILE ends the import, and so does the end of a FILE that was cut short; the keys
+before that are set.",
     args: &[Arg { name: "FILE", kind: Kind::File, count: Count::One }],
     options: &[Opt {
         long: "--keep",
@@ -33,8 +36,11 @@ FILE ends the import; the keys before that are set.",
     run,
 };
 
+/// What to do about text that is no export.
+const HOW: &str = "; import reads what export writes as json or ndjson";
+
 /// How far an import has come.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Counts {
     imported: u64,
     kept: u64,
@@ -42,11 +48,11 @@ struct Counts {
 }
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let (from, name): (Box<dyn BufRead>, _) = match call.arguments[0] {
+    let (mut from, name): (Box<dyn BufRead>, _) = match call.arguments[0] {
         b"-" if session.is_interactive || session.reads_commands => {
             return Err(Failure::usage("commands come from standard input here; give a file"));
         }
-        b"-" => (standard::input(), "standard input".to_owned()),
+        b"-" => (Box::new(standard::input()), "standard input".to_owned()),
         path => {
             let file = File::open(OsStr::from_bytes(path));
             let name = shown(path);
@@ -55,23 +61,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
     };
     let mut counts = Counts::default();
-    let mut writer = session.writer()?;
-    let mut take = |value: &Value| one(session, &mut writer, value, call, &mut counts);
-    let done = (1_u64..).zip(Deserializer::from_reader(from).into_iter::<Value>());
-    let mut done = done.map(|(number, value)| {
-        let value = value.map_err(|error| match error.is_io() {
-            true => Failure::new(format!("cannot read {name}: {error}")),
-            false => Failure::new(format!("{name} is no export: {error}")),
-        })?;
-        let failed = |failure: Failure| failure.said_by(&format!("entry {number} of {name}"));
-        match value.get("keys").and_then(Value::as_array) {
-            Some(entries) if value.get("key").is_none() => entries.iter().try_for_each(&mut take),
-            _ if number == 1 && value.get("splinter").is_some() => Ok(()),
-            _ => take(&value),
-        }
-        .map_err(failed)
-    });
-    let done = done.try_for_each(|done| done);
+    let done = import(session, call, &mut *from, &name, &mut counts);
     let Counts { imported, kept, elsewhere } = counts;
     done.map_err(|mut failure| {
         failure.message = format!("{}; {} imported", failure.message, counted(imported, "key"));
@@ -88,6 +78,75 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Takes every entry of a file, and makes sure that these were all.
+fn import(
+    session: &Session,
+    call: &Call<'_>,
+    from: &mut dyn BufRead,
+    name: &str,
+    counts: &mut Counts,
+) -> Result<(), Failure> {
+    skip_mark(from).map_err(|error| not_read(name, &error))?;
+    let mut writer = session.writer()?;
+    // How many entries there were of a dump in lines whose end is still to come.
+    let mut unfinished = None;
+    let mut is_empty = true;
+    for (number, value) in (1_u64..).zip(Deserializer::from_reader(from).into_iter::<Value>()) {
+        let value = value.map_err(|error| match error.io_error_kind() {
+            Some(_) => not_read(name, &error.into()),
+            None => Failure::new(format!("{name} is no export: {error}{HOW}")),
+        })?;
+        is_empty = false;
+        let mut take = |value: &Value| one(session, &mut writer, value, call, counts);
+        let failed = |failure: Failure| failure.said_by(&format!("entry {number} of {name}"));
+        match (value.get("splinter").and_then(Value::as_str), value.get("keys")) {
+            (Some("export"), _) if unfinished.is_none() => {
+                let is_marked = value.get("version").and_then(Value::as_u64) >= Some(DUMP_VERSION);
+                unfinished = is_marked.then_some(0);
+            }
+            (Some("end"), Some(keys)) if unfinished.is_some() => {
+                let found = unfinished.take().unwrap_or_default();
+                if keys.as_u64() != Some(found) {
+                    return Err(Failure::new(format!(
+                        "{name} is not whole: it has {found} of {keys} keys; without its first and \
+                         last line it would be imported as it is"
+                    )));
+                }
+            }
+            (Some("export"), _) => return Err(cut_short(name)),
+            (None, Some(Value::Array(entries))) if value.get("key").is_none() => {
+                entries.iter().try_for_each(take).map_err(failed)?;
+            }
+            _ => {
+                take(&value).map_err(failed)?;
+                unfinished = unfinished.map(|found: u64| found + 1);
+            }
+        }
+    }
+    match unfinished {
+        _ if is_empty => Err(Failure::new(format!("{name} is empty"))),
+        Some(_) => Err(cut_short(name)),
+        None => Ok(()),
+    }
+}
+
+fn not_read(name: &str, error: &io::Error) -> Failure {
+    Failure::io(&format!("read {name}"), error)
+}
+
+fn cut_short(name: &str) -> Failure {
+    Failure::new(format!("{name} was cut short: the line at its end is missing; export again"))
+}
+
+/// Passes over a byte-order mark, if there is one.
+fn skip_mark(from: &mut dyn BufRead) -> io::Result<()> {
+    let begin = from.fill_buf()?;
+    let len = begin.len();
+    let mark = len - bom::without(begin).map_err(io::Error::other)?.len();
+    from.consume(mark);
+    Ok(())
+}
+
 fn one(
     session: &Session,
     writer: &mut Writer,
@@ -98,6 +157,8 @@ fn one(
     let entry = Entry::parse(value).map_err(|why| {
         let how = if value.get("epoch").is_some() && value.get("value").is_none() {
             "; export --values, or --format ndjson, writes values"
+        } else if !value.is_object() {
+            HOW
         } else {
             ""
         };

@@ -2,7 +2,8 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, number, text};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown, write_json};
+use crate::output::{Format, json_bytes, listed, shown, write_json};
+use crate::room;
 use crate::session::Session;
 use serde_json::json;
 use splinter::{
@@ -22,21 +23,28 @@ It must not exist yet. Its sizes are fixed from then on: 1,024 keys with values
 of 4,096 bytes and vectors of 768 components, written by 64 writers at once,
 unless said otherwise. A store of up to about 64 MiB takes all its memory at
 once, or is not made if that is not there; a larger one, and one of huge pages,
-takes it as it is used, unless --reserve is given: without room a command that
-sets a key fails then.",
+takes it as it is used, unless --reserve is given. One that is larger than what
+its file system, or the memory, has is made all the same, and told of: once that
+is used up, a write that needs more ends its program by SIGBUS.",
     args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
     options: &[
         Opt {
             long: "--slots",
-            short: None,
+            short: Some('s'),
             value: Some(("N", Kind::Number)),
             help: "how many keys it holds at most",
         },
         Opt {
             long: "--max-value",
-            short: None,
+            short: Some('l'),
             value: Some(("BYTES", Kind::Number)),
             help: "the longest value",
+        },
+        Opt {
+            long: "--length",
+            short: None,
+            value: Some(("BYTES", Kind::Number)),
+            help: "another name for --max-value",
         },
         Opt {
             long: "--dim",
@@ -109,14 +117,14 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
         error => error.into(),
     })?;
-    for note in store.notes() {
-        eprintln!("init: {note}");
+    for note in store.notes().iter().chain(room::warning(&store).as_ref()) {
+        session.warn(&format!("init: {note}"));
     }
     let Geometry { slots, max_value_len, vector_dim, lanes } = config.geometry;
     match session.format {
         Format::Default => {
             session.out.write_all(b"Creating '")?;
-            session.out.write_all(name)?;
+            session.out.write_all(&listed(name))?;
             if config.geometry == Geometry::default() {
                 session.out.write_all(b"' with default geometry.\n")?;
             } else {
@@ -141,9 +149,13 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 /// Reads the options.
 fn config(call: &Call<'_>) -> Result<Config, Failure> {
     let usual = Geometry::default();
+    let max_value_len = match call.number("--max-value")? {
+        None => call.number("--length")?,
+        given => given,
+    };
     let geometry = Geometry {
         slots: call.number("--slots")?.unwrap_or(usual.slots),
-        max_value_len: call.number("--max-value")?.unwrap_or(usual.max_value_len),
+        max_value_len: max_value_len.unwrap_or(usual.max_value_len),
         vector_dim: call.number("--dim")?.unwrap_or(usual.vector_dim),
         lanes: call.number("--lanes")?.unwrap_or(usual.lanes),
     };
@@ -161,7 +173,7 @@ fn config(call: &Call<'_>) -> Result<Config, Failure> {
     let mode = call.value("--mode").map(mode).transpose()?;
     // Rather no store than one that cannot be filled.
     let reserve = if call.has("--reserve") { Reserve::All } else { Reserve::Small };
-    Ok(Config { geometry, scrub, placement, huge_pages, reserve, mode })
+    Ok(Config { geometry, scrub, placement, huge_pages, reserve, mode, hash_seed: None })
 }
 
 /// Reads a scrub level.

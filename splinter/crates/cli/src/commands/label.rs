@@ -1,9 +1,10 @@
 //! `label`: the 64 labels of a key.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
+use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::interchange::bits;
-use crate::output::{Format, json_bytes, write_json};
+use crate::labels;
+use crate::output::{Format, json_bytes, json_mask, write_json};
 use crate::session::{Session, patiently};
 use serde_json::json;
 
@@ -16,7 +17,10 @@ pub static COMMAND: Command = Command {
 A label is one of 64 bits; MASK has a bit for each that is meant, decimal or
 with 0x. list --label MASK finds the keys that carry all of them, bind --label
 has their changes signalled to a group. Labels stay with a key when it is set,
-and go when it is removed.",
+and go when it is removed.
+
+Wherever a MASK is asked for, ~/.splinterrc may give it a name. A line there is
+a name and a mask, as in WAITING 0x1; a # begins a comment.",
     args: &[
         Arg { name: "KEY", kind: Kind::Key, count: Count::One },
         Arg { name: "MASK", kind: Kind::Number, count: Count::Maybe },
@@ -32,7 +36,7 @@ and go when it is removed.",
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
-    let mask = call.get(1).map(|word| number::<u64>("MASK", word)).transpose()?;
+    let mask = call.get(1).map(|word| labels::mask(session, "MASK", word)).transpose()?;
     let Some(mask) = mask else {
         if call.has("--remove") {
             return Err(Failure::usage(format!("--remove needs a MASK; {}", call.usage())));
@@ -44,7 +48,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             Format::Json => {
                 let numbers: Vec<u8> = bits(slot.labels).collect();
                 let labels = json!({
-                    "key": json_bytes(&key), "labels": slot.labels, "numbers": numbers,
+                    "key": json_bytes(&key), "epoch": slot.epoch,
+                    "labels": json_mask(slot.labels), "numbers": numbers,
                 });
                 write_json(&mut session.out, &labels)?;
             }
@@ -58,5 +63,5 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     });
     done.map_err(|error| Failure::key(&key, error))?;
     let what = if call.has("--remove") { "removed" } else { "added" };
-    session.answer(&json!({ "key": json_bytes(&key), what: mask }))
+    session.answer_of(&writer, &key, json!({ what: json_mask(mask) }))
 }

@@ -2,8 +2,10 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
 use crate::failure::Failure;
+use crate::labels;
 use crate::output::{Format, json_bytes, listed, write_json};
 use crate::session::{Session, patiently};
+use crate::table;
 use regex::bytes::Regex;
 use serde_json::{Value, json};
 use splinter::{Error, Key};
@@ -32,7 +34,8 @@ they are.",
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let keys = matching(session, call.get(0))?;
-    let labels = call.number::<u64>("--label")?.unwrap_or(0);
+    let labels = call.value("--label").map(|word| labels::mask(session, "--label", word));
+    let labels = labels.transpose()?.unwrap_or(0);
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
         let store = session.store()?;
@@ -49,11 +52,12 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let out = &mut session.out;
     match session.format {
         Format::Default => {
-            writeln!(out, "Key Name | Epoch | Value Length\n{}", "-".repeat(66))?;
-            for (key, epoch, len) in rows {
-                out.write_all(&listed(key.as_ref()))?;
-                writeln!(out, " | {epoch} | {len}")?;
-            }
+            let number = |number: u64| number.to_string().into_bytes().into();
+            let row = |(key, epoch, len): &(Key, u64, usize)| {
+                vec![listed(key.as_ref()).into_owned().into(), number(*epoch), number(*len as u64)]
+            };
+            let rows: Vec<table::Row<'_>> = rows.iter().map(row).collect();
+            table::write(out, &["Key Name", "Epoch", "Value Length"], &rows)?;
         }
         Format::Json => {
             let row = |(key, epoch, len): &(Key, u64, usize)| json!({ "key": json_bytes(key.as_ref()), "epoch": epoch, "value_length": len });

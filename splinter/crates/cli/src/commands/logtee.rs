@@ -2,14 +2,17 @@
 
 use super::list::regex;
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
+use crate::copying::path_of;
 use crate::envelope::{Envelope, Type, now_ms};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown};
+use crate::newfile::is_same;
+use crate::output::{Format, json_bytes, json_text, listed, shown, write_json, write_on_screen};
+use crate::presence::Lookout;
 use crate::session::Session;
 use crate::standard;
-use crate::time::{deadline, span};
+use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{is_over, next_look};
+use crate::waiting::{TIMEOUT, is_over, next_look};
 use regex::bytes::Regex;
 use serde_json::{Value, json};
 use splinter::{Change, Error, Key, Store, StoreError};
@@ -18,6 +21,7 @@ use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -46,20 +50,14 @@ other faster than they can be written it has the last.",
             value: Some(("N", Kind::Number)),
             help: "ends after N lines",
         },
-        Opt {
-            long: "--timeout",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "ends when this has passed, as in 500ms or 2m",
-        },
+        TIMEOUT,
         Opt { long: "--envelope", short: Some('e'), value: None, help: "writes envelopes" },
     ],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let timeout = call.value("--timeout").map(|word| span("--timeout", word)).transpose()?;
-    let end = deadline(timeout);
+    let end = deadline(call.span(TIMEOUT.long)?);
     let left = call.number("--count")?.unwrap_or(u64::MAX);
     let pattern = call.get(1).map(regex).transpose()?;
     let store = session.store()?.clone();
@@ -68,7 +66,14 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         Format::Json => Form::Json,
         format => Form::Line(format),
     };
-    let (out, writing) = open(call.arguments[0])?;
+    let file = call.arguments[0];
+    if file != b"-" && is_same(Path::new(OsStr::from_bytes(file)), &path_of(store.location())) {
+        return Err(Failure::new(format!(
+            "{} is the store itself; give another FILE",
+            shown(file)
+        )));
+    }
+    let (out, writing) = open(file)?;
     let from = String::from_utf8_lossy(session.store_name().unwrap_or_default()).into_owned();
     let (logged, seq) = (HashMap::new(), 0);
     let mut log = Log {
@@ -82,6 +87,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         logged,
         seq,
         left,
+        on_screen: file == b"-" && session.on_screen,
     };
     if call.has("--once") {
         let keys: Vec<Key> = log.store.keys().collect();
@@ -94,6 +100,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         error => error.into(),
     })?;
     let mut held = HashMap::new();
+    let mut lookout = Lookout::new();
     let mut changes = Vec::new();
     watcher.resync(|change| changes.push(change));
     loop {
@@ -102,7 +109,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         if log.left == 0 || session.is_interrupted() || is_over(end) {
             return Ok(());
         }
-        match watcher.wait(next_look(session, end)) {
+        lookout.look(&log.store)?;
+        match watcher.wait(Some(next_look(session, end))) {
             Ok(change) => changes.extend(change),
             // Changes were missed, removals among them.
             Err(_) => {
@@ -141,12 +149,14 @@ struct Log {
     seq: u64,
     /// How many lines are still to be written.
     left: u64,
+    /// Whether it is written to a terminal, which would obey control characters.
+    on_screen: bool,
 }
 
 /// Opens what is written to, and says what that is.
 fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
     if path == b"-" {
-        return Ok((standard::output(), String::new()));
+        return Ok((Box::new(standard::output().0), String::new()));
     }
     let writing = format!("write {}", shown(path));
     let file = OpenOptions::new().append(true).create(true).open(OsStr::from_bytes(path));
@@ -225,8 +235,15 @@ impl Log {
         let out = &mut self.out;
         match self.form {
             Form::Line(format) => {
-                out.write_all(key)?;
+                match self.on_screen && format == Format::Default {
+                    true => out.write_all(&listed(key))?,
+                    false => out.write_all(key)?,
+                }
                 match value {
+                    Some(value) if self.on_screen && format == Format::Default => {
+                        out.write_all(b" ")?;
+                        write_on_screen(out, &value.bytes)
+                    }
                     Some(value) => {
                         out.write_all(b" ")?;
                         value.write(out, format)?;
@@ -237,13 +254,13 @@ impl Log {
             }
             Form::Json => {
                 told["ts"] = json!(now_ms());
-                writeln!(out, "{told}")
+                write_json(out, &told)
             }
             Form::Envelope => {
                 let mut envelope = Envelope::new(&*self.from, Type::Event, told);
                 envelope.seq = Some(self.seq);
                 self.seq += 1;
-                writeln!(out, "{envelope}")
+                writeln!(out, "{}", json_text(&envelope))
             }
         }
     }

@@ -1,8 +1,9 @@
 //! `math`: operations on a number in a store, of which none is ever lost.
 
-use crate::command::{Arg, Call, Command, Count, Kind, number};
+use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown, write_json};
+use crate::labels;
+use crate::output::{Format, shown};
 use crate::session::{Session, patiently};
 use serde_json::json;
 use splinter::{Error, IntegerOp};
@@ -15,8 +16,9 @@ pub static COMMAND: Command = Command {
     details: "\
 OPERATION is inc or dec, by 1 if no NUMBER is given; and, or, or xor, with a
 NUMBER; or not. Numbers are from 0 to 2^64 - 1, decimal or with 0x, and wrap
-around. The key must be there and be a BIGUINT, which type makes of decimal
-digits. No operation is lost, however many processes do them at once.",
+around; the name of a label (see label) is its mask. The key must be there and
+be a BIGUINT, which type makes of decimal digits. No operation is lost, however
+many processes do them at once.",
     args: &[
         Arg { name: "KEY", kind: Kind::Key, count: Count::One },
         Arg { name: "OPERATION", kind: Kind::Choice(OPERATIONS), count: Count::One },
@@ -30,7 +32,7 @@ const OPERATIONS: &[&str] = &["inc", "dec", "and", "or", "xor", "not"];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
-    let operand = call.get(2).map(|word| number("NUMBER", word)).transpose()?;
+    let operand = call.get(2).map(|word| labels::mask(session, "NUMBER", word)).transpose()?;
     let operation = operation(call.arguments[1], operand)?;
     let mut writer = session.writer()?;
     let changed = patiently(|| writer.integer(&key, operation));
@@ -41,14 +43,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
         error => Failure::key(&key, error),
     })?;
-    match session.format {
-        Format::Default | Format::Raw => writeln!(session.out, "{now}")?,
-        Format::Json => {
-            let changed = json!({ "key": json_bytes(&key), "number": now });
-            write_json(&mut session.out, &changed)?;
-        }
+    if session.format != Format::Json {
+        writeln!(session.out, "{now}")?;
     }
-    Ok(())
+    session.answer_of(&writer, &key, json!({ "number": now }))
 }
 
 fn operation(name: &[u8], operand: Option<u64>) -> Result<IntegerOp, Failure> {

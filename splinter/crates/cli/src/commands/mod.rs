@@ -9,6 +9,8 @@ pub mod bump;
 pub mod caps;
 pub mod clear;
 pub mod config;
+pub mod drop_;
+pub mod exit;
 pub mod export;
 pub mod flush;
 pub mod fsck;
@@ -32,6 +34,8 @@ pub mod retrain;
 pub mod save;
 pub mod send;
 pub mod set;
+pub mod shard;
+pub mod stores;
 pub mod type_;
 pub mod unset;
 pub mod use_;
@@ -47,6 +51,8 @@ pub static COMMANDS: &[&Command] = &[
     &caps::COMMAND,
     &clear::COMMAND,
     &config::COMMAND,
+    &drop_::COMMAND,
+    &exit::COMMAND,
     &export::COMMAND,
     &flush::COMMAND,
     &fsck::COMMAND,
@@ -70,6 +76,8 @@ pub static COMMANDS: &[&Command] = &[
     &save::COMMAND,
     &send::COMMAND,
     &set::COMMAND,
+    &shard::COMMAND,
+    &stores::COMMAND,
     &type_::COMMAND,
     &unset::COMMAND,
     &use_::COMMAND,
@@ -77,10 +85,50 @@ pub static COMMANDS: &[&Command] = &[
     &watch::COMMAND,
 ];
 
+/// Other names of commands, and whose they are.
+pub static ALIASES: &[(&str, &str)] = &[("cls", "clear"), ("quit", "exit")];
+
+/// What other tools call what a command does, and how it is called here.
+pub static SYNONYMS: &[(&str, &str)] = &[
+    ("add", "set"),
+    ("create", "init"),
+    ("decr", "math KEY dec"),
+    ("del", "unset"),
+    ("delete", "unset"),
+    ("destroy", "drop"),
+    ("dump", "export"),
+    ("incr", "math KEY inc"),
+    ("info", "config"),
+    ("keys", "list"),
+    ("load", "import"),
+    ("ls", "list"),
+    ("open", "use"),
+    ("publish", "send"),
+    ("put", "set"),
+    ("rem", "unset"),
+    ("remove", "unset"),
+    ("rm", "unset"),
+    ("scan", "list"),
+    ("select", "use"),
+    ("stat", "head"),
+    ("subscribe", "watch"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{COMMON, Count, Kind};
+    use crate::command::{self, COMMON, Count, Kind};
+
+    #[test]
+    fn other_names_are_of_commands_and_of_none_themselves() {
+        for (name, ours) in ALIASES.iter().chain(SYNONYMS) {
+            let command = ours.split(' ').next().unwrap();
+            assert!(COMMANDS.iter().any(|known| known.name == command), "{name}");
+            assert!(COMMANDS.iter().all(|known| known.name != *name), "{name}");
+        }
+        assert_eq!(command::find(b"cls").map(|command| command.name), Some("clear"));
+        assert!(command::find(b"del").is_none());
+    }
 
     #[test]
     fn the_table_is_in_order_and_says_something_of_everything() {

@@ -2,9 +2,9 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind, number};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown, write_json};
+use crate::output::{Format, json_bytes, listed, shown, write_json};
 use crate::session::{Session, patiently};
-use crate::value::{NUMBER_LEN, Reading, digits_meant};
+use crate::value::{NUMBER_LEN, Reading, number_meant};
 use serde_json::json;
 use splinter::{Error, MAX_ORDERS, Store};
 use std::borrow::Cow;
@@ -12,14 +12,18 @@ use std::borrow::Cow;
 /// The command.
 pub static COMMAND: Command = Command {
     name: "orders",
-    usage: &["set BASE VALUE...", "get BASE [COUNT]", "unset BASE [COUNT]"],
+    usage: &["set BASE VALUE...", "set BASE COUNT", "get BASE [COUNT]", "unset BASE [COUNT]"],
     summary: "Sets, prints or removes the orders of a tandem as one",
     details: "A tandem is the keys BASE, BASE.1, BASE.2 and so on, up to 255 of them, which
 are set as one: who reads them by get has all of one generation, even if a
 writer dies in the middle. get and unset take the first COUNT; without it, as
 many as there are in a row. get prints a line for each order; --raw prints the
 values a line each, without lengths. unset prints how many there were. A BIGUINT
-among them is a number in decimal digits, as for set and get.",
+among them is a number in decimal digits, as for set and get.
+
+set with a number from 2 to 255, and nothing else, makes so many orders: those
+that are there keep their values, the others are empty. (One order is a key like
+others: set makes it.)",
     args: &[
         Arg { name: "set", kind: Kind::Choice(ACTIONS), count: Count::Maybe },
         Arg { name: "BASE", kind: Kind::Key, count: Count::Maybe },
@@ -47,21 +51,33 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let base = session.key(base);
     match (*action, words) {
         (b"set", []) => Err(Failure::usage(format!("VALUE is missing; {}", usage()))),
+        (b"set", [word]) if count_meant(word).is_some() => {
+            make(session, &base, count_meant(word).unwrap_or_default())
+        }
         (b"set", values) => {
             let mut writer = session.writer()?;
             let set = patiently(|| {
                 let values = (0..).zip(values).map(|(order, value)| {
-                    match digits_meant(&writer, &name(&base, order), value) {
-                        Some(number) => Cow::Owned(number.to_le_bytes().to_vec()),
-                        None => Cow::Borrowed(*value),
+                    match number_meant(&writer, &name(&base, order), value)? {
+                        Some(number) => Ok(Cow::Owned(number.to_le_bytes().to_vec())),
+                        None => Ok(Cow::Borrowed(*value)),
                     }
                 });
-                let values: Vec<Cow<'_, [u8]>> = values.collect();
+                let values: Vec<Cow<'_, [u8]>> = values.collect::<Result<_, Error>>()?;
                 let values: Vec<&[u8]> = values.iter().map(AsRef::as_ref).collect();
                 writer.set_tandem(&base, &values)
             });
-            set.map_err(|error| failed(&base, error))?;
-            session.answer(&json!({ "base": json_bytes(&base), "orders": values.len() }))
+            set.map_err(|error| match error {
+                Error::WrongType => {
+                    let base = shown(&base);
+                    let why = "of its orders that are a BIGUINT one is set to what is no number";
+                    Failure::new(format!("{base}: {why}; type gives an order another type"))
+                }
+                error => failed(&base, error),
+            })?;
+            let epoch = writer.epoch(&base).ok();
+            let (base, orders) = (json_bytes(&base), values.len());
+            session.answer(&json!({ "base": base, "epoch": epoch, "orders": orders }))
         }
         (_, [_, extra, ..]) => {
             Err(Failure::usage(format!("{} is one word too many; {}", shown(extra), usage())))
@@ -69,6 +85,33 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (b"get", count) => get(session, &base, asked(count)?),
         (_, count) => unset(session, &base, asked(count)?),
     }
+}
+
+/// Returns how many orders a word asks for, if it does: plain digits from 2 to 255. Anything else is a value.
+fn count_meant(word: &[u8]) -> Option<usize> {
+    let count: usize = std::str::from_utf8(word).ok()?.parse().ok()?;
+    (word[0].is_ascii_digit() && (2..=MAX_ORDERS).contains(&count)).then_some(count)
+}
+
+/// Makes `count` orders. An order that exists keeps its value.
+fn make(session: &mut Session, base: &[u8], count: usize) -> Result<(), Failure> {
+    let mut writer = session.writer()?;
+    let made = patiently(|| {
+        let present = (0..count).map(|order| match writer.get_vec(name(base, order)) {
+            Err(Error::NotFound) => Ok(Vec::new()),
+            value => value,
+        });
+        let values = present.collect::<Result<Vec<_>, _>>()?;
+        let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+        writer.set_tandem(base, &values)
+    });
+    made.map_err(|error| failed(base, error))?;
+    if session.format == Format::Default {
+        session.out.write_all(&listed(base))?;
+        writeln!(session.out, " has {count} orders")?;
+    }
+    let epoch = writer.epoch(base).ok();
+    session.answer(&json!({ "base": json_bytes(base), "epoch": epoch, "orders": count }))
 }
 
 /// Returns the COUNT that was asked for, if one was.
@@ -84,7 +127,9 @@ fn asked(count: &[&[u8]]) -> Result<Option<usize>, Failure> {
 
 fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), Failure> {
     let store = session.store()?;
-    let read = || read(store, base, asked.map_or_else(|| present(store, base), Ok)?);
+    // In JSON the epochs are told as well.
+    let is_exact = session.format == Format::Json;
+    let read = || read(store, base, asked.map_or_else(|| present(store, base), Ok)?, is_exact);
     // Without a count, orders may be removed between being counted and being read.
     let values = patiently(|| match read() {
         Err(Error::NotFound) if asked.is_none() && store.contains(base)? => Err(Error::Again),
@@ -99,10 +144,13 @@ fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), F
     let out = &mut session.out;
     match session.format {
         Format::Default => {
-            values.iter().try_for_each(|value| value.write(out, Format::Default))?;
+            for (order, value) in values.iter().enumerate() {
+                value.answer(session, &name(base, order))?;
+            }
         }
         Format::Json => {
-            write_json(out, &values.iter().map(Reading::json).collect())?;
+            let told = |(order, value): (usize, &Reading)| value.told_of(&name(base, order));
+            write_json(out, &values.iter().enumerate().map(told).collect())?;
         }
         Format::Raw => {
             for value in values {
@@ -115,8 +163,9 @@ fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), F
 }
 
 /// Reads the first `count` orders, all of one generation. Which of them are numbers is not told with their bytes: it is
-/// looked up, and holds if those that may be numbers have not changed from before the reading until after it.
-fn read(store: &Store, base: &[u8], count: usize) -> Result<Vec<Reading>, Error> {
+/// looked up, and holds if those that may be numbers have not changed from before the reading until after it. So do the
+/// epochs, which are those of the values only if that `is_exact`.
+fn read(store: &Store, base: &[u8], count: usize, is_exact: bool) -> Result<Vec<Reading>, Error> {
     let look = |order| store.snapshot(name(base, order)).ok().map(|slot| (slot.epoch, slot.kind));
     let before: Vec<_> = (0..count).map(look).collect();
     let mut values = vec![Vec::new(); count];
@@ -124,7 +173,7 @@ fn read(store: &Store, base: &[u8], count: usize) -> Result<Vec<Reading>, Error>
     let mut readings = Vec::with_capacity(count);
     for (order, (value, seen)) in values.into_iter().zip(before).enumerate() {
         let may_be_number = value.len() == NUMBER_LEN;
-        if may_be_number && (seen.is_none() || look(order) != seen) {
+        if (may_be_number || is_exact) && (seen.is_none() || look(order) != seen) {
             return Err(Error::Again);
         }
         let (epoch, kind) = seen.unwrap_or_default();
@@ -156,7 +205,7 @@ fn name(base: &[u8], order: usize) -> Vec<u8> {
 }
 
 /// Counts the orders that are there, in a row from the base on.
-fn present(store: &Store, base: &[u8]) -> Result<usize, Error> {
+pub(super) fn present(store: &Store, base: &[u8]) -> Result<usize, Error> {
     if !store.contains(base)? {
         return Err(Error::NotFound);
     }

@@ -3,24 +3,27 @@
 use crate::command::{Arg, Call, Command, Count, Kind, number};
 use crate::failure::Failure;
 use crate::output::shown;
+use crate::presence::Lookout;
 use crate::session::{Session, patiently};
+use crate::time::{deadline, span};
 use crate::value::Reading;
 use crate::waiting::{AFTER, until_changed};
 use splinter::Error;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The command.
 pub static COMMAND: Command = Command {
     name: "poll",
-    usage: &["KEY [TIMEOUT_MS] [--after EPOCH]"],
+    usage: &["KEY [TIMEOUT] [--after EPOCH]"],
     summary: "Waits for the next change of a key, and prints its value",
     details: "\
-Without TIMEOUT_MS, in milliseconds, it waits until there is one. That nothing
-changed in time, and that the key was removed, are failures: exit code 1. With
---after nothing is missed that changed before the wait began.",
+Without TIMEOUT, as in 500ms or 2s, it waits until there is one; a number
+without a unit is milliseconds. That nothing changed in time, and that the key
+was removed, are failures: exit code 1. With --after nothing is missed that
+changed before the wait began.",
     args: &[
         Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "TIMEOUT_MS", kind: Kind::Number, count: Count::Maybe },
+        Arg { name: "TIMEOUT", kind: Kind::Text, count: Count::Maybe },
     ],
     options: &[AFTER],
     run,
@@ -28,20 +31,28 @@ changed in time, and that the key was removed, are failures: exit code 1. With
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
-    let timeout_ms = call.get(1).map(|word| number::<u64>("TIMEOUT_MS", word)).transpose()?;
-    let timeout = timeout_ms.map(Duration::from_millis);
-    // A time that the clock does not reach is no limit.
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    // Its first form knew milliseconds only.
+    let timeout = call.get(1).map(|word| {
+        let said = String::from_utf8_lossy(word);
+        match word.iter().all(u8::is_ascii_digit) {
+            true => {
+                number("TIMEOUT", word).map(|ms| (Duration::from_millis(ms), format!("{said} ms")))
+            }
+            false => span("TIMEOUT", word).map(|span| (span, said.into_owned())),
+        }
+    });
+    let (timeout, said) = timeout.transpose()?.unzip();
+    let deadline = deadline(timeout);
     let store = session.store()?.clone();
     let epoch = patiently(|| store.epoch(&key)).map_err(|error| Failure::key(&key, error))?;
     let epoch = call.number(AFTER.long)?.unwrap_or(epoch);
-    let changed = until_changed(session, &store, &key, epoch, deadline);
+    let changed = until_changed(session, &store, &key, epoch, deadline, &mut Lookout::new())?;
     let removed = || Failure::new(format!("{} was removed", shown(&key)));
     let changed = changed.map_err(|error| match error {
         Error::NotFound => removed(),
         Error::TimedOut => {
-            let timeout_ms = timeout_ms.unwrap_or_default();
-            Failure::new(format!("{} did not change within {timeout_ms} ms", shown(&key)))
+            let said = said.unwrap_or_default();
+            Failure::new(format!("{} did not change within {said}", shown(&key)))
         }
         error => Failure::key(&key, error),
     })?;
@@ -52,5 +63,5 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         Error::NotFound => removed(),
         error => Failure::key(&key, error),
     })?;
-    Ok(value.write(&mut session.out, session.format)?)
+    Ok(value.answer(session, &key)?)
 }

@@ -4,9 +4,10 @@ use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
 use crate::envelope::{Envelope, now_ms};
 use crate::failure::Failure;
 use crate::interchange::bytes;
-use crate::output::{Format, counted, shown};
+use crate::output::{Format, counted, json_text, shown};
+use crate::presence::Lookout;
 use crate::session::Session;
-use crate::time::{deadline, span};
+use crate::time::deadline;
 use crate::value::Reading;
 use crate::waiting::{is_over, next_look, until_changed};
 use serde_json::Value;
@@ -25,8 +26,8 @@ Prints the next message that comes, and ends; with --count it goes on until it
 has N of them, with --follow until it is ended. --last takes what KEY holds
 already for the first one. KEY need not be there yet. Nothing is taken from the
 store: others receive the same. Of messages that follow each other faster than
-they can be received it has the last, and a change that changes no value counts
-as a message.
+they can be received it has the last, and says on standard error how many it
+missed; any change of KEY counts as a message, one that changes no value too.
 
 With --envelope, messages have to be envelopes (see send): what is none is
 counted in the store and told of, what has expired or, with --as, is for
@@ -67,31 +68,36 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (None, true) => u64::MAX,
         (count, false) => count.unwrap_or(1),
     };
-    let timeout = call.value("--timeout").map(|word| span("--timeout", word)).transpose()?;
+    let end = deadline(call.span("--timeout")?);
     let name = call.value("--as").map(|word| text("--as", word)).transpose()?;
     let mut sieve = call.has("--envelope").then(|| Sieve { name, seen: HashMap::new() });
     if name.is_some() && sieve.is_none() {
         return Err(Failure::usage("--as goes with --envelope"));
     }
-    let end = deadline(timeout);
     let store = session.store()?.clone();
     // None once the key is missing: whatever comes then is new.
     let mut epoch = match epoch(&store, &key)? {
         Some(_) if call.has("--last") => None,
         epoch => epoch,
     };
-    let mut received = 0;
+    let mut lookout = Lookout::new();
+    let (mut received, mut has_come) = (0, false);
     while received < count {
-        let Some(message) = next(session, &store, &key, &mut epoch, end)? else {
+        // Messages may come without end, those that are passed over too.
+        if has_come && is_over(end) {
+            return Err(Failure::new(LATE));
+        }
+        let Some(message) = next(session, &store, &key, &mut epoch, end, &mut lookout)? else {
             break;
         };
+        has_come = true;
         match &mut sieve {
             None => {
-                write(session, &message)?;
+                write(session, &key, &message)?;
                 received += 1;
             }
             Some(sieve) => {
-                let Some(envelope) = sieve.pass(&store, &message) else { continue };
+                let Some(envelope) = sieve.pass(session, &store, &message) else { continue };
                 write_envelope(session, &envelope)?;
                 received += 1;
                 if envelope.eof {
@@ -103,6 +109,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+const LATE: &str = "nothing came in time";
 
 fn epoch(store: &Store, key: &[u8]) -> Result<Option<u64>, Failure> {
     loop {
@@ -122,58 +130,72 @@ fn next(
     key: &[u8],
     epoch: &mut Option<u64>,
     end: Option<Instant>,
+    lookout: &mut Lookout,
 ) -> Result<Option<Reading>, Failure> {
     loop {
         let came = match *epoch {
-            Some(epoch) => {
-                until_changed(session, store, key, epoch, end).map(|epoch| epoch.is_some())
-            }
-            None => until_present(session, store, key, end),
+            Some(epoch) => until_changed(session, store, key, epoch, end, lookout)?
+                .map(|epoch| epoch.is_some()),
+            None => until_present(session, store, key, end, lookout)?,
         };
         match came.and_then(|came| if came { Reading::of(store, key).map(Some) } else { Ok(None) })
         {
             Ok(Some(message)) => {
-                *epoch = Some(message.epoch);
+                let before = epoch.replace(message.epoch);
+                let missed = before.map_or(0, |before| between(before, message.epoch));
+                if missed > 0 {
+                    let missed = counted(missed, "message");
+                    session.warn(&format!("recv: {missed} came too fast and were missed"));
+                }
                 return Ok(Some(message));
             }
             Ok(None) => return Ok(None),
             Err(Error::NotFound) => *epoch = None,
             // It changes all the while: it is there to be read at the next look.
             Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
-            Err(Error::TimedOut) => return Err(Failure::new("nothing came in time")),
+            Err(Error::TimedOut) => return Err(Failure::new(LATE)),
             Err(error) => return Err(Failure::key(key, error)),
         }
     }
 }
 
-/// Waits until a key is there. Returns false if Ctrl-C was pressed.
+/// Counts the changes between two epochs: each change raises the epoch by two.
+fn between(before: u64, after: u64) -> u64 {
+    (after.saturating_sub(before) / 2).saturating_sub(1)
+}
+
+/// Waits until a key is there. Returns false if Ctrl-C was pressed, or what the store answered.
+///
+/// # Errors
+/// The store was removed, or removed and made again.
 fn until_present(
     session: &Session,
     store: &Store,
     key: &[u8],
     end: Option<Instant>,
-) -> Result<bool, Error> {
-    if store.contains(key)? {
-        return Ok(true);
+    lookout: &mut Lookout,
+) -> Result<Result<bool, Error>, Failure> {
+    match store.contains(key) {
+        Ok(false) => {}
+        answer => return Ok(answer),
     }
     // Who may only read cannot have itself woken.
     let mut watcher = store.watch_all().ok();
     while !session.is_interrupted() {
-        if store.contains(key)? {
-            return Ok(true);
-        }
-        if is_over(end) {
-            return Err(Error::TimedOut);
+        match store.contains(key) {
+            Ok(false) if is_over(end) => return Ok(Err(Error::TimedOut)),
+            Ok(false) => lookout.look(store)?,
+            answer => return Ok(answer),
         }
         match &mut watcher {
             // Which key changed, or how many too many did, is seen above.
             Some(watcher) => {
-                let _ = watcher.wait(next_look(session, end));
+                let _ = watcher.wait(Some(next_look(session, end)));
             }
             None => thread::sleep(Duration::from_millis(1)),
         }
     }
-    Ok(false)
+    Ok(Ok(false))
 }
 
 /// What is let through of the messages, and what was.
@@ -185,11 +207,11 @@ struct Sieve<'a> {
 
 impl Sieve<'_> {
     /// Lets an envelope through that is for us, good still, and not the one before; tells of the rest what is wrong.
-    fn pass(&mut self, store: &Store, message: &Reading) -> Option<Envelope> {
+    fn pass(&mut self, session: &Session, store: &Store, message: &Reading) -> Option<Envelope> {
         let envelope = match Envelope::parse(&message.bytes) {
             Ok(envelope) => envelope,
             Err(malformed) => {
-                eprintln!("recv: {malformed}");
+                session.warn(&format!("recv: {malformed}"));
                 // Who may only read cannot count it.
                 let _ = store.report_parse_failure();
                 return None;
@@ -207,7 +229,8 @@ impl Sieve<'_> {
             };
             if missed > 0 {
                 let missed = counted(missed, "message");
-                eprintln!("recv: {missed} of {} came too fast", shown(envelope.from.as_bytes()));
+                let from = shown(envelope.from.as_bytes());
+                session.warn(&format!("recv: {missed} of {from} came too fast"));
             }
         }
         let is_mine = self.name.is_none_or(|name| envelope.is_for(name));
@@ -215,8 +238,8 @@ impl Sieve<'_> {
     }
 }
 
-fn write(session: &mut Session, message: &Reading) -> Result<(), Failure> {
-    message.write(&mut session.out, session.format)?;
+fn write(session: &mut Session, key: &[u8], message: &Reading) -> Result<(), Failure> {
+    message.answer(session, key)?;
     if session.format == Format::Raw {
         session.out.write_all(b"\n")?;
     }
@@ -225,7 +248,9 @@ fn write(session: &mut Session, message: &Reading) -> Result<(), Failure> {
 
 fn write_envelope(session: &mut Session, envelope: &Envelope) -> Result<(), Failure> {
     match (session.format, &envelope.payload) {
-        (Format::Default | Format::Json, _) => writeln!(session.out, "{envelope}")?,
+        (Format::Default | Format::Json, _) => {
+            writeln!(session.out, "{}", json_text(envelope))?;
+        }
         (Format::Raw, Value::Null) => writeln!(session.out)?,
         (Format::Raw, payload) => {
             let held =

@@ -2,9 +2,10 @@
 
 use super::save::{FORCE, tell};
 use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::copying::copy_to;
+use crate::copying::{copy_to, path_of};
 use crate::failure::Failure;
 use crate::output::shown;
+use crate::room;
 use crate::session::Session;
 use splinter::{Location, Store, StoreError};
 use std::ffi::OsStr;
@@ -31,10 +32,7 @@ old one, and has to open the new one.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let from = Location::file(Path::new(OsStr::from_bytes(call.arguments[0])));
     let name = call.arguments[1];
-    let path = match session.location(name)? {
-        Location::File(path) => path,
-        shared => shared.to_string().into(),
-    };
+    let path = path_of(&session.location(name)?);
     let from = Store::open_read_only(&from).map_err(|error| match error {
         StoreError::Missing(_) => {
             let file = shown(call.arguments[0]);
@@ -43,5 +41,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         error => error.into(),
     })?;
     let copied = copy_to(&from, &path, call.has("--force"))?;
+    let restored = session.location(name).map(|location| Store::open_read_only(&location));
+    if let Ok(Ok(restored)) = restored
+        && let Some(warning) = room::warning(&restored)
+    {
+        session.warn(&format!("restore: {warning}"));
+    }
     tell(session, "restored", copied, "as", name)
 }

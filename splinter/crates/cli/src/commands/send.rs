@@ -1,13 +1,14 @@
 //! `send`: puts a message on the bus, which is a key; in an envelope, if asked.
 
+use crate::bom;
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
 use crate::envelope::{Envelope, Type};
 use crate::failure::Failure;
 use crate::output::{json_bytes, shown};
+use crate::presence::Lookout;
 use crate::session::{Session, patiently};
 use crate::standard;
-use crate::time::span;
-use crate::value::{FILE, given, refused};
+use crate::value::{self, FILE, given, refused};
 use serde_json::{Value, json};
 use splinter::Writer;
 use std::io::BufRead;
@@ -106,9 +107,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             None => value,
             Some(wrapper) => wrapper.wrap(&value, wrapper.seq, wrapper.eof)?,
         };
-        put(session, &mut writer, &key, &message)?;
-        let len = message.len();
-        return session.answer(&json!({ "key": json_bytes(&key), "value_length": len }));
+        let epoch = put(session, &mut writer, &key, &message)?;
+        let (key, len) = (json_bytes(&key), message.len());
+        return session.answer(&json!({ "key": key, "epoch": epoch, "value_length": len }));
     }
     if call.get(1).is_some() || call.has(FILE.long) {
         return Err(Failure::usage("--lines takes standard input, and no VALUE or --file"));
@@ -116,9 +117,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     if session.is_interactive || session.reads_commands {
         return Err(Failure::usage("commands come from standard input here; send line by line"));
     }
-    let pace = call.value("--pace").map_or(Ok(Duration::ZERO), |word| span("--pace", word))?;
+    let pace = call.span("--pace")?.unwrap_or_default();
     let messages = send_lines(session, &mut writer, &key, wrapper.as_ref(), pace)?;
-    session.answer(&json!({ "key": json_bytes(&key), "messages": messages }))
+    session.answer_of(&writer, &key, json!({ "messages": messages }))
 }
 
 /// Sends each line of standard input. Returns how many messages that were.
@@ -132,12 +133,14 @@ fn send_lines(
     let first = wrapper.and_then(|wrapper| wrapper.seq).unwrap_or(0);
     let mut messages = 0;
     let seq = |messages: u64| Some(first.wrapping_add(messages));
+    let mut lookout = Lookout::new();
     for line in standard::input().split(b'\n') {
         let line = line.map_err(|error| Failure::io("read standard input", &error))?;
         let message = match wrapper {
             None => line,
             Some(wrapper) => wrapper.wrap(&line, seq(messages), false)?,
         };
+        lookout.look(writer)?;
         put(session, writer, key, &message)?;
         messages += 1;
         std::thread::sleep(pace);
@@ -151,9 +154,10 @@ fn send_lines(
     Ok(messages)
 }
 
-fn put(session: &Session, writer: &mut Writer, key: &[u8], message: &[u8]) -> Result<(), Failure> {
-    let set = patiently(|| writer.set(key, message));
-    set.map_err(|error| refused(session, key, message.len(), error))
+/// Sets the key to a message. Returns its epoch then.
+fn put(session: &Session, writer: &mut Writer, key: &[u8], message: &[u8]) -> Result<u64, Failure> {
+    let set = patiently(|| value::set(writer, key, message));
+    set.map_err(|error| refused(session, key, message, error))
 }
 
 /// What the envelopes of one call have in common.
@@ -191,7 +195,7 @@ impl Wrapper {
         if from.as_ref().is_some_and(String::is_empty) {
             return Err(Failure::usage("--from: the name is empty"));
         }
-        let ttl = call.value("--ttl").map(|word| span("--ttl", word)).transpose()?;
+        let ttl = call.span("--ttl")?;
         Ok(Some(Self {
             kind,
             from: from.unwrap_or_else(|| format!("splinterctl-{}", std::process::id())),
@@ -214,9 +218,11 @@ impl Wrapper {
     /// Wraps a message.
     fn wrap(&self, message: &[u8], seq: Option<u64>, eof: bool) -> Result<Vec<u8>, Failure> {
         let payload = if self.parse {
-            serde_json::from_slice(message).map_err(|error| {
-                Failure::usage(format!("--parse: {} is no JSON: {error}", shown(message)))
-            })?
+            let wrong = |why: &str| {
+                Failure::usage(format!("--parse: {} is no JSON: {why}", shown(message)))
+            };
+            let text = bom::without(message).map_err(wrong)?;
+            serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?
         } else {
             json_bytes(message)
         };

@@ -2,7 +2,7 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, write_json};
+use crate::output::json_bytes;
 use crate::session::{Session, patiently};
 use crate::value;
 use serde_json::json;
@@ -15,7 +15,8 @@ pub static COMMAND: Command = Command {
     details: "\
 VALUE is one word: put quotes around one that holds blanks. A VALUE of - takes
 what is on standard input, to its end. The type and labels of a key stay, its
-vector goes. A BIGUINT key takes decimal digits as a number.",
+vector goes. A BIGUINT key takes a number: decimal digits, or eight bytes that
+are no text.",
     args: &[
         Arg { name: "KEY", kind: Kind::Key, count: Count::One },
         Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
@@ -28,11 +29,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let value = value::given(session, call)?;
     let mut writer = session.writer()?;
-    patiently(|| value::set(&mut writer, &key, &value))
-        .map_err(|error| value::refused(session, &key, value.len(), error))?;
-    if session.format == Format::Json {
-        let made = json!({ "key": json_bytes(&key), "value_length": value.len() });
-        write_json(&mut session.out, &made)?;
-    }
-    Ok(())
+    let set = patiently(|| value::set(&mut writer, &key, &value));
+    let epoch = set.map_err(|error| value::refused(session, &key, &value, error))?;
+    let len = value.len();
+    session.answer(&json!({ "key": json_bytes(&key), "epoch": epoch, "value_length": len }))
 }

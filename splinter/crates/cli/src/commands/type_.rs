@@ -36,8 +36,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         match session.format {
             Format::Default | Format::Raw => writeln!(session.out, "{}", slot.kind)?,
             Format::Json => {
-                let kind = json!({ "key": json_bytes(&key), "type": slot.kind.to_string() });
-                write_json(&mut session.out, &kind)?;
+                let kind = slot.kind.to_string();
+                let told = json!({ "key": json_bytes(&key), "epoch": slot.epoch, "type": kind });
+                write_json(&mut session.out, &told)?;
             }
         }
         return Ok(());
@@ -52,7 +53,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         )),
         error => Failure::key(&key, error),
     })?;
-    session.answer(&json!({ "key": json_bytes(&key), "type": kind.to_string() }))
+    session.answer_of(&writer, &key, json!({ "type": kind.to_string() }))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! `unset`: removes keys, by name or by pattern.
 
-use super::list;
+use super::{list, orders};
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, write_json};
+use crate::output::{Format, counted, json_bytes, write_json};
 use crate::session::{Session, patiently};
 use serde_json::{Value, json};
 use splinter::Error;
@@ -11,25 +11,38 @@ use splinter::Error;
 /// The command.
 pub static COMMAND: Command = Command {
     name: "unset",
-    usage: &["KEY...", "--regex PATTERN"],
+    usage: &["KEY...", "--tandem KEY...", "--regex PATTERN"],
     summary: "Removes keys",
     details: "\
 By name, in order, up to the first that is missing or busy; or every key under
 the prefix that matches PATTERN, as list takes it: list PATTERN shows what
-would go. That none matches is no failure. What becomes of the bytes is up to
-the scrub level: see config.",
+would go. That none matches is no failure. With --tandem the orders of each KEY
+go with it, all at once: KEY.1, KEY.2 and so on, as many as there are in a row.
+What becomes of the bytes is up to the scrub level: see config.",
     args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Any }],
-    options: &[Opt {
-        long: "--regex",
-        short: None,
-        value: Some(("PATTERN", Kind::Text)),
-        help: "removes the keys that match PATTERN",
-    }],
+    options: &[
+        Opt {
+            long: "--regex",
+            short: None,
+            value: Some(("PATTERN", Kind::Text)),
+            help: "removes the keys that match PATTERN",
+        },
+        Opt {
+            long: "--tandem",
+            short: Some('r'),
+            value: None,
+            help: "removes the orders of a tandem, too",
+        },
+    ],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let pattern = call.value("--regex");
+    let is_tandem = call.has("--tandem");
+    if is_tandem && pattern.is_some() {
+        return Err(Failure::usage("give --tandem or --regex, not both"));
+    }
     let keys: Vec<Vec<u8>> = match (call.arguments.as_slice(), pattern) {
         ([], None) => return Err(Failure::usage(format!("KEY is missing; {}", call.usage()))),
         ([], pattern) => {
@@ -40,11 +53,26 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (names, None) => names.iter().map(|name| session.key(name)).collect(),
     };
     let mut writer = session.writer()?;
-    let mut removed = Vec::new();
+    let (mut removed, mut rows) = (0, Vec::new());
     let mut failure = None;
     for key in &keys {
-        match patiently(|| writer.unset(key)) {
-            Ok(len) => removed.push((key, len)),
+        let done = patiently(|| match is_tandem {
+            true => {
+                let count = orders::present(&writer, key)?;
+                writer.unset_tandem(key, count).map(|orders| json!({ "orders": orders }))
+            }
+            false => writer
+                .unset_versioned(key)
+                .map(|(len, version)| json!({ "deleted_length": len, "epoch": version.epoch })),
+        });
+        match done {
+            Ok(mut row) => {
+                removed += 1;
+                if session.format == Format::Json {
+                    row["key"] = json_bytes(key);
+                    rows.push(row);
+                }
+            }
             // Somebody else removed it since it was listed.
             Err(Error::NotFound) if pattern.is_some() => {}
             Err(error) => {
@@ -59,12 +87,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
     match session.format {
         Format::Default if pattern.is_some() => {
-            let plural = if removed.len() == 1 { "" } else { "s" };
-            writeln!(session.out, "unset: removed {} key{plural}", removed.len())?;
+            writeln!(session.out, "unset: removed {}", counted(removed, "key"))?;
         }
         Format::Json => {
-            let row = |(key, len): &(&Vec<u8>, usize)| json!({ "key": json_bytes(key), "deleted_length": len });
-            write_json(&mut session.out, &Value::Array(removed.iter().map(row).collect()))?;
+            write_json(&mut session.out, &Value::Array(rows))?;
         }
         Format::Default | Format::Raw => {}
     }

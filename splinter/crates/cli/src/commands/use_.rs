@@ -2,7 +2,7 @@
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
-use crate::output::{Format, json_bytes, write_json};
+use crate::output::{Format, json_bytes, listed, write_json};
 use crate::session::Session;
 use serde_json::json;
 
@@ -26,7 +26,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     match session.format {
         Format::Default => {
             session.out.write_all(b"use: now connected to ")?;
-            session.out.write_all(name)?;
+            session.out.write_all(&listed(name))?;
             session.out.write_all(b"\n")?;
         }
         Format::Json => write_json(&mut session.out, &json!({ "store": json_bytes(name) }))?,

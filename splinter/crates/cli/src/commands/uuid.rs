@@ -27,8 +27,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     if let Some(key) = call.get(0) {
         let key = session.key(key);
         let mut writer = session.writer()?;
-        patiently(|| writer.set(&key, uuid.as_bytes()))
-            .map_err(|error| value::refused(session, &key, uuid.len(), error))?;
+        let set = patiently(|| value::set(&mut writer, &key, uuid.as_bytes()));
+        set.map_err(|error| value::refused(session, &key, uuid.as_bytes(), error))?;
+        if session.format == Format::Json {
+            return session.answer_of(&writer, &key, json!({ "uuid": uuid }));
+        }
     }
     match session.format {
         Format::Default | Format::Raw => writeln!(session.out, "{uuid}")?,

@@ -3,35 +3,49 @@
 use crate::command::{self, Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, listed, shown, write_json};
+use crate::presence::Lookout;
 use crate::session::Session;
+use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{AFTER, next_look, until_changed};
+use crate::waiting::{AFTER, TIMEOUT, is_over, next_look, until_changed};
 use serde_json::json;
 use splinter::{Change, Error, Key, Store, Watcher};
 use std::collections::HashMap;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The command.
 pub static COMMAND: Command = Command {
     name: "watch",
     usage: &[
-        "KEY [--oneshot] [--after EPOCH]",
-        "--group GROUP... [--oneshot]",
-        "--all [--oneshot]",
+        "KEY [--after EPOCH] [OPTION]...",
+        "--group GROUP... [OPTION]...",
+        "--all [OPTION]...",
     ],
     summary: "Prints the value of a key, or of a group's keys, whenever it changes",
     details: "\
 The new value is printed after each change; of changes that follow each other
 faster than they can be printed, the last. With --group, which may be given
 more than once, and --all, the key stands in front of the value, and a key that
-was removed is told of. With --raw every value ends in a newline. It goes on
-until Ctrl-C is pressed, or the key is removed; with --oneshot until the first
-change. With --after nothing is missed that changed before the watch began. A
-key that is busy is waited for.",
+was removed is told of. With --raw every value ends in a newline. With --after
+nothing is missed that changed before the watch began. A key that is busy is
+waited for.
+
+It goes on until Ctrl-C is pressed, or the key is removed; with --oneshot until
+the first change, with --count until there were N. --timeout ends it when that
+time has passed: exit code 1 if fewer changes came than --oneshot or --count
+asked for. If the store is removed, or removed and made again, the watch notices
+within two seconds, and ends with exit code 1.",
     args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Maybe }],
     options: &[
         Opt { long: "--oneshot", short: None, value: None, help: "ends after the first change" },
+        Opt {
+            long: "--count",
+            short: Some('n'),
+            value: Some(("N", Kind::Number)),
+            help: "ends after N changes",
+        },
+        TIMEOUT,
         Opt {
             long: "--group",
             short: None,
@@ -47,24 +61,63 @@ key that is busy is waited for.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let groups = call.values("--group").map(|group| command::group("--group", group));
     let groups = groups.collect::<Result<Vec<u8>, _>>()?;
-    let is_once = call.has("--oneshot");
+    let until = Until::of(call)?;
     let is_after = call.has(AFTER.long);
     match (call.get(0), groups.is_empty(), call.has("--all")) {
         (Some(key), true, false) => {
             let (key, after) = (session.key(key), call.number(AFTER.long)?);
             let store = session.store()?.clone();
-            watch_key(session, &store, &key, is_once, after)
+            watch_key(session, &store, &key, until, after)
         }
         (None, false, false) if !is_after => {
             let watcher = session.store()?.watch(&groups)?;
-            watch_many(session, watcher, is_once)
+            watch_many(session, watcher, until)
         }
         (None, true, true) if !is_after => {
             let watcher = session.store()?.watch_all()?;
-            watch_many(session, watcher, is_once)
+            watch_many(session, watcher, until)
         }
         (None, ..) if is_after => Err(Failure::usage("--after needs a KEY")),
         _ => Err(Failure::usage(format!("give one of KEY, --group and --all; {}", call.usage()))),
+    }
+}
+
+/// When a watch is to end by itself.
+struct Until {
+    /// After how many changes, if that is limited.
+    count: Option<u64>,
+    seen: u64,
+    deadline: Option<Instant>,
+}
+
+impl Until {
+    fn of(call: &Call<'_>) -> Result<Self, Failure> {
+        let count = match (call.number("--count")?, call.has("--oneshot")) {
+            (Some(_), true) => return Err(Failure::usage("give --oneshot or --count, not both")),
+            (Some(0), _) => {
+                return Err(Failure::usage("--count: 0 changes are none; give 1 or more"));
+            }
+            (None, true) => Some(1),
+            (count, false) => count,
+        };
+        Ok(Self { count, seen: 0, deadline: deadline(call.span(TIMEOUT.long)?) })
+    }
+
+    /// Counts a change. Returns whether it was the last.
+    fn is_last(&mut self) -> bool {
+        self.seen += 1;
+        self.count == Some(self.seen)
+    }
+
+    /// Ends the watch at its deadline: an error if it was to see a number of changes and saw fewer.
+    fn time_is_up(&self) -> Result<(), Failure> {
+        match (self.count, self.seen) {
+            (None, _) => Ok(()),
+            (Some(_), 0) => Err(Failure::new("nothing changed in time")),
+            (Some(count), seen) => {
+                Err(Failure::new(format!("only {seen} of {count} changes came in time")))
+            }
+        }
     }
 }
 
@@ -72,49 +125,65 @@ fn watch_key(
     session: &mut Session,
     store: &Store,
     key: &[u8],
-    is_once: bool,
+    mut until: Until,
     after: Option<u64>,
 ) -> Result<(), Failure> {
     let now = read(store, key).map_err(|error| Failure::key(key, error))?.epoch;
     let mut epoch = after.unwrap_or(now);
+    let mut lookout = Lookout::new();
     let removed = |error| match error {
         Error::NotFound => Failure::new(format!("{} was removed", shown(key))),
         error => Failure::key(key, error),
     };
-    while until_changed(session, store, key, epoch, None).map_err(removed)?.is_some() {
+    loop {
+        match until_changed(session, store, key, epoch, until.deadline, &mut lookout)? {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(()),
+            Err(Error::TimedOut) => return until.time_is_up(),
+            Err(error) => return Err(removed(error)),
+        }
         let value = read(store, key).map_err(removed)?;
         epoch = value.epoch;
-        write_change(session, None, &value)?;
-        if is_once {
-            break;
+        write_change(session, key, false, &value)?;
+        if until.is_last() {
+            return Ok(());
+        }
+        if is_over(until.deadline) {
+            return until.time_is_up();
         }
     }
-    Ok(())
 }
 
-fn watch_many(session: &mut Session, mut watcher: Watcher, is_once: bool) -> Result<(), Failure> {
+fn watch_many(
+    session: &mut Session,
+    mut watcher: Watcher,
+    mut until: Until,
+) -> Result<(), Failure> {
     let store = session.store()?.clone();
+    let mut lookout = Lookout::new();
     // What the slots held: whoever hears of a removal is told of the slot only.
     let mut held = HashMap::new();
     watcher.resync(|change| {
         held.extend(change.key.map(|key| (change.slot, key)));
     });
     while !session.is_interrupted() {
-        let mut is_told = false;
-        match watcher.wait(next_look(session, None)) {
-            Ok(None) => {}
-            Ok(Some(change)) => is_told = tell(session, &store, &mut held, &change)?,
+        lookout.look(&store)?;
+        let mut changes = Vec::new();
+        match watcher.wait(Some(next_look(session, until.deadline))) {
+            Ok(change) => changes.extend(change),
             Err(lagged) => {
-                eprintln!("watch: {} changes came too fast; all keys follow", lagged.missed);
-                let mut all = Vec::new();
-                watcher.resync(|change| all.push(change));
-                for change in &all {
-                    is_told |= tell(session, &store, &mut held, change)?;
-                }
+                let missed = lagged.missed;
+                session.warn(&format!("watch: {missed} changes came too fast; all keys follow"));
+                watcher.resync(|change| changes.push(change));
             }
         }
-        if is_once && is_told {
-            break;
+        for change in &changes {
+            if tell(session, &store, &mut held, change)? && until.is_last() {
+                return Ok(());
+            }
+        }
+        if is_over(until.deadline) {
+            return until.time_is_up();
         }
     }
     Ok(())
@@ -134,41 +203,38 @@ fn tell(
     };
     let gone = before.filter(|gone| gone.as_ref().starts_with(&session.prefix));
     if let Some(gone) = gone {
-        write_removal(session, gone.as_ref())?;
+        write_removal(session, gone.as_ref(), change.epoch)?;
     }
     let Some(key) = change.key.filter(|key| key.as_ref().starts_with(&session.prefix)) else {
         return Ok(gone.is_some());
     };
     match read(store, key.as_ref()) {
-        Ok(value) => write_change(session, Some(key.as_ref()), &value).map(|()| true),
+        Ok(value) => write_change(session, key.as_ref(), true, &value).map(|()| true),
         // It was removed since; of that there is word to come.
         Err(Error::NotFound) => Ok(gone.is_some()),
         Err(error) => Err(Failure::key(key.as_ref(), error)),
     }
 }
 
-fn write_change(session: &mut Session, key: Option<&[u8]>, value: &Reading) -> Result<(), Failure> {
-    let out = &mut session.out;
-    match (session.format, key) {
-        (Format::Json, Some(key)) => {
-            let change = json!({ "key": json_bytes(key), "value": value.json() });
-            write_json(out, &change)?;
-        }
-        (Format::Default, Some(key)) => {
-            out.write_all(&listed(key))?;
-            out.write_all(b" ")?;
-            value.write(out, Format::Default)?;
-        }
-        (Format::Raw, _) => {
-            value.write(out, Format::Raw)?;
-            out.write_all(b"\n")?;
-        }
-        (format, None) => value.write(out, format)?,
+/// Writes what a key holds now, with its name if it may be one of several.
+fn write_change(
+    session: &mut Session,
+    key: &[u8],
+    is_named: bool,
+    value: &Reading,
+) -> Result<(), Failure> {
+    if session.format == Format::Default && is_named {
+        session.out.write_all(&listed(key))?;
+        session.out.write_all(b" ")?;
     }
-    Ok(out.flush()?)
+    value.answer(session, key)?;
+    if session.format == Format::Raw {
+        session.out.write_all(b"\n")?;
+    }
+    Ok(session.out.flush()?)
 }
 
-fn write_removal(session: &mut Session, key: &[u8]) -> Result<(), Failure> {
+fn write_removal(session: &mut Session, key: &[u8], epoch: u64) -> Result<(), Failure> {
     let out = &mut session.out;
     match session.format {
         Format::Default => {
@@ -176,7 +242,8 @@ fn write_removal(session: &mut Session, key: &[u8]) -> Result<(), Failure> {
             out.write_all(b" was removed\n")?;
         }
         Format::Json => {
-            write_json(out, &json!({ "key": json_bytes(key), "removed": true }))?;
+            let told = json!({ "key": json_bytes(key), "epoch": epoch, "removed": true });
+            write_json(out, &told)?;
         }
         Format::Raw => {}
     }

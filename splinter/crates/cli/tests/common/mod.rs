@@ -188,12 +188,32 @@ pub(crate) fn wait_until_reading(process: u32) {
     wait_until_in(process, &format!("{} 0x0 ", nix::libc::SYS_read));
 }
 
-/// Waits until a process is in a system call, of which the kernel tells number and arguments.
-fn wait_until_in(process: u32, wanted: &str) {
-    wait_until("a process to be in a system call", || {
-        let call = std::fs::read_to_string(format!("/proc/{process}/syscall"));
-        call.is_ok_and(|call| call.starts_with(wanted))
+/// Waits until a process waits for a descriptor, by whichever call its machine has.
+pub(crate) fn wait_until_polling(process: u32) {
+    wait_until("a process to wait for a descriptor", || {
+        is_in(process, &format!("{} ", nix::libc::SYS_ppoll)) || is_in_poll(process)
     });
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_in_poll(process: u32) -> bool {
+    is_in(process, &format!("{} ", nix::libc::SYS_poll))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_in_poll(_: u32) -> bool {
+    false
+}
+
+/// Waits until a process is in a system call.
+fn wait_until_in(process: u32, wanted: &str) {
+    wait_until("a process to be in a system call", || is_in(process, wanted));
+}
+
+/// Tells whether a process is in a system call, of which the kernel tells number and arguments.
+fn is_in(process: u32, wanted: &str) -> bool {
+    let call = std::fs::read_to_string(format!("/proc/{process}/syscall"));
+    call.is_ok_and(|call| call.starts_with(wanted))
 }
 
 /// Turns text into a file below `folder`.

@@ -1,0 +1,21 @@
+//! The byte-order mark, which some editors put in front of text in UTF-8. It says nothing there, and is passed over. Pure.
+
+/// The mark, in UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Returns text without the mark in front of it.
+///
+/// ```
+/// assert_eq!(splinter_cli::bom::without(b"\xef\xbb\xbfset a 1"), Ok(&b"set a 1"[..]));
+/// assert_eq!(splinter_cli::bom::without(b"set a 1"), Ok(&b"set a 1"[..]));
+/// assert!(splinter_cli::bom::without(b"\xff\xfes\0e\0t\0").is_err());
+/// ```
+///
+/// # Errors
+/// The mark is that of UTF-16, which nothing here reads: what it is, in half a line.
+pub fn without(text: &[u8]) -> Result<&[u8], &'static str> {
+    match text {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err("it is UTF-16; save it as UTF-8"),
+        text => Ok(text.strip_prefix(MARK).unwrap_or(text)),
+    }
+}

@@ -1,0 +1,70 @@
+//! `drop`: removes a store.
+
+use crate::command::{Arg, Call, Command, Count, Kind, Opt};
+use crate::failure::Failure;
+use crate::output::{Format, counted, json_bytes, shown, write_json};
+use crate::presence::{self, Users};
+use crate::session::Session;
+use serde_json::json;
+use splinter::{Store, StoreError};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "drop",
+    usage: &["STORE [--force]"],
+    summary: "Removes a store, with all its keys",
+    details: "\
+STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path.
+drop refuses a file that is no store. It also refuses a store that another
+process has open, as far as this user may see processes; --force removes that
+one. A process that has it open keeps its bytes until it ends. Nothing brings a
+store back: save makes a copy first.",
+    args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
+    options: &[Opt {
+        long: "--force",
+        short: Some('f'),
+        value: None,
+        help: "removes a store that others have open",
+    }],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let name = call.arguments[0];
+    let location = session.location(name)?;
+    let store = Store::open_read_only(&location).map_err(|error| match error {
+        StoreError::Missing(place) => {
+            let name = shown(name);
+            Failure::new(format!("there is no store {name} ({place}); stores lists them"))
+        }
+        error @ StoreError::NotAStore { .. } => {
+            Failure::new(format!("{error}; drop removes nothing but stores"))
+        }
+        error => error.into(),
+    })?;
+    if let [process, ..] = Users::now().of(&store)[..]
+        && !call.has("--force")
+    {
+        let name = shown(name);
+        return Err(Failure::new(format!(
+            "process {process} has {name} open; end it first, or give --force"
+        )));
+    }
+    let keys = store.len();
+    if presence::lost(&store).is_some() {
+        return Err(Failure::new(format!("{location} is another store by now; try again")));
+    }
+    location.unlink()?;
+    session.leave(&location);
+    match session.format {
+        Format::Default => {
+            let (name, keys) = (shown(name), counted(keys, "key"));
+            writeln!(session.out, "dropped {name} with {keys}")?;
+        }
+        Format::Json => {
+            write_json(&mut session.out, &json!({ "dropped": json_bytes(name), "keys": keys }))?;
+        }
+        Format::Raw => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! `exit`: the end of a prompt, or of a script.
+
+use crate::command::{Call, Command};
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "exit",
+    usage: &[""],
+    summary: "Ends the prompt or the script",
+    details: "The lines behind it in a script are not read. quit does the same.",
+    args: &[],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
+    session.is_over = true;
+    Ok(())
+}

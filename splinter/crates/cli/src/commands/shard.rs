@@ -1,0 +1,127 @@
+//! `shard`: `bids`, with the words in the order in which libsplinter's own command line takes them.
+
+use super::bids;
+use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
+use crate::failure::Failure;
+use crate::output::shown;
+use crate::session::Session;
+use crate::waiting::next_look;
+use splinter::{BidError, BidTerms, Patience};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "shard",
+    usage: &[
+        "table",
+        "who",
+        "claim ID INTENT PRIORITY TICKS [--hold SPAN]",
+        "rebid ID INTENT PRIORITY TICKS",
+        "release ID",
+        "advise ID INTENT [nowait]",
+    ],
+    summary: "Shows and makes bids as libsplinter's command of that name does",
+    details: "\
+As bids, which explains what a bid is, with the words in the original's order.
+TICKS, of the processor's counter, is how long a bid holds. advise is about the
+whole store, and waits until the bid is elected; with nowait it gives up at once
+if another one is.",
+    args: &[
+        Arg { name: "table", kind: Kind::Choice(bids::ACTIONS), count: Count::Maybe },
+        Arg { name: "ID", kind: Kind::Number, count: Count::Maybe },
+        Arg { name: "INTENT", kind: Kind::Choice(bids::INTENTS), count: Count::Maybe },
+        Arg { name: "PRIORITY", kind: Kind::Number, count: Count::Maybe },
+        Arg { name: "TICKS", kind: Kind::Number, count: Count::Maybe },
+    ],
+    options: &[Opt {
+        long: "--hold",
+        short: None,
+        value: Some(("SPAN", Kind::Text)),
+        help: "for how long claim keeps the store open",
+    }],
+    run,
+};
+
+/// What follows an action, in order.
+const WORDS: [&str; 4] = ["ID", "INTENT", "PRIORITY", "TICKS"];
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let Some((action, words)) = call.arguments.split_first() else {
+        let known = bids::ACTIONS.join(", ");
+        return Err(Failure::usage(format!("say what to do: {known}; help shard explains them")));
+    };
+    let takes = match *action {
+        b"table" | b"who" => 0..=0,
+        b"claim" | b"rebid" => 4..=4,
+        b"release" => 1..=1,
+        b"advise" => 2..=3,
+        other => {
+            let known = bids::ACTIONS.join(", ");
+            return Err(Failure::usage(format!("{} is not one of {known}", shown(other))));
+        }
+    };
+    let usage = || call.usage_of(action);
+    if let Some(missing) = WORDS[..*takes.start()].get(words.len()) {
+        return Err(Failure::usage(format!("{missing} is missing; {}", usage())));
+    }
+    if let Some(extra) = words.get(*takes.end()) {
+        return Err(Failure::usage(format!("{} is one word too many; {}", shown(extra), usage())));
+    }
+    let hold = call.span("--hold")?;
+    if hold.is_some() && *action != b"claim" {
+        return Err(Failure::usage("--hold goes with claim"));
+    }
+    let id = words.first().map_or(Ok(0), |word| number("ID", word))?;
+    match (*action, words) {
+        (b"table", _) => bids::table(session),
+        (b"who", _) => bids::who(session),
+        (b"release", _) => {
+            session.store()?.release_bid(id)?;
+            bids::tell(session, "released", id)
+        }
+        (b"advise", [_, intent, rest @ ..]) => {
+            if let Some(other) = rest.first().filter(|word| **word != b"nowait") {
+                return Err(Failure::usage(format!("{} is not nowait; {}", shown(other), usage())));
+            }
+            advise(session, id, intent, rest.is_empty())
+        }
+        (action, [_, intent, priority, ticks]) => {
+            let terms = BidTerms {
+                intent: bids::intent("INTENT", intent)?,
+                priority: number("PRIORITY", priority)?,
+                duration: number("TICKS", ticks)?,
+            };
+            if action == b"claim" {
+                return bids::hold(session, id, terms, hold, "give --hold SPAN");
+            }
+            session.store()?.rebid(id, terms)?;
+            bids::tell(session, "renewed", id)
+        }
+        _ => Err(Failure::usage(call.usage())),
+    }
+}
+
+/// Gives advice on the whole store, by a bid of its own if there is none.
+fn advise(session: &Session, id: u32, intent: &[u8], waits: bool) -> Result<(), Failure> {
+    let advice = bids::advice("INTENT", intent)?;
+    let store = session.store()?;
+    let mut has_own = false;
+    let advised = loop {
+        let patience = match waits {
+            true => Patience::Until(next_look(session, None)),
+            false => Patience::Defer,
+        };
+        match store.advise(id, 0..store.arena_len(), advice, patience) {
+            Err(BidError::Unknown { .. }) if !has_own => {
+                store.claim_bid(id, BidTerms::default())?;
+                has_own = true;
+            }
+            // The wait is cut short so that Ctrl-C can end it.
+            Err(BidError::TimedOut { .. }) if waits && !session.is_interrupted() => {}
+            advised => break advised,
+        }
+    };
+    if has_own {
+        store.release_bid(id)?;
+    }
+    Ok(advised?)
+}

@@ -1,0 +1,104 @@
+//! `stores`: what stores there are.
+
+use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::failure::Failure;
+use crate::output::{Format, json_bytes, listed, shown, write_json};
+use crate::presence::Users;
+use crate::session::Session;
+use crate::table;
+use nix::sys::stat::fstat;
+use serde_json::{Value, json};
+use splinter::{Location, Store};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "stores",
+    usage: &["[FOLDER]"],
+    summary: "Lists the stores that are at hand",
+    details: "\
+Those in shared memory; with FOLDER, and for splinterp_cli and splinterpctl,
+those in files there, or in the current folder. Stores that this user may not
+read are left out. Bytes is the size that a store can grow to, Memory what it
+has taken so far. Processes counts those that have it open, as far as this user
+may see processes. drop removes a store.",
+    args: &[Arg { name: "FOLDER", kind: Kind::File, count: Count::Maybe }],
+    options: &[],
+    run,
+};
+
+fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let mut stores = found(session, call.get(0))?;
+    stores.sort_by(|(one, _), (other, _)| one.cmp(other));
+    if session.format == Format::Raw {
+        for (name, _) in stores {
+            session.out.write_all(&name)?;
+            session.out.write_all(b"\n")?;
+        }
+        return Ok(());
+    }
+    let users = Users::now();
+    let memory =
+        |store: &Store| fstat(store.fd()).map_or(0, |file| file.st_blocks.unsigned_abs() * 512);
+    let out = &mut session.out;
+    if session.format == Format::Json {
+        let row = |(name, store): &(Vec<u8>, Store)| {
+            json!({
+                "store": json_bytes(name), "location": store.location().to_string(),
+                "keys": store.len(), "slots": store.geometry().slots, "bytes": store.arena_len(),
+                "memory_bytes": memory(store), "processes": users.of(store),
+            })
+        };
+        return Ok(write_json(out, &Value::Array(stores.iter().map(row).collect()))?);
+    }
+    let rows: Vec<table::Row<'_>> = stores
+        .iter()
+        .map(|(name, store)| {
+            let numbers = [
+                store.len(),
+                store.geometry().slots,
+                store.arena_len(),
+                memory(store),
+                users.of(store).len() as u64,
+            ];
+            let numbers = numbers.into_iter().map(|number| number.to_string().into_bytes().into());
+            std::iter::once(listed(name)).chain(numbers).collect()
+        })
+        .collect();
+    Ok(table::write(out, &["Store", "Keys", "Slots", "Bytes", "Memory", "Processes"], &rows)?)
+}
+
+/// Opens all stores in a folder, or in shared memory, for reading. It passes over files that are no stores, and over hidden
+/// names: those are of stores that are being made.
+fn found(session: &Session, folder: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Store)>, Failure> {
+    let is_shared = folder.is_none() && !session.persistent;
+    let path = match folder {
+        Some(folder) => OsStr::from_bytes(folder),
+        None => OsStr::new(if is_shared { "/dev/shm" } else { "." }),
+    };
+    let failed =
+        |error| Failure::io(&format!("read the folder {}", shown(path.as_bytes())), &error);
+    let mut stores = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().into_vec();
+        if name.starts_with(b".") {
+            continue;
+        }
+        let (name, location) = if is_shared {
+            let text = String::from_utf8(name.clone()).ok();
+            (name, text.and_then(|text| Location::shared(text).ok()))
+        } else {
+            let name = match folder {
+                Some(folder) => [folder.strip_suffix(b"/").unwrap_or(folder), b"/", &name].concat(),
+                None => name,
+            };
+            let location = Location::file(OsStr::from_bytes(&name));
+            (name, Some(location))
+        };
+        let store = location.and_then(|location| Store::open_read_only(&location).ok());
+        stores.extend(store.map(|store| (name, store)));
+    }
+    Ok(stores)
+}

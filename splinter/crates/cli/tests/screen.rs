@@ -1,0 +1,97 @@
+//! What a terminal shows: nothing that is stored gives it orders, and nothing that was printed is written over.
+
+mod common;
+
+use common::terminal::Terminal;
+use common::{Bench, Told, run, wait_until_asleep};
+use splinter::{Location, Store};
+
+/// What would clear the screen, name the window, and go to the beginning of the line.
+const EVIL: &[u8] = b"a\x1b[2J\x1b]0;name\x07\x9b31m\r\xc2\x9b31m\nb\tc";
+/// The same, as it is shown.
+const SAFE: &str = "a\\x1b[2J\\x1b]0;name\\x07\\x9b31m\\x0d\\xc2\\x9b31m\nb\tc";
+
+/// Runs a command at a terminal, which shows tabs as they are. Returns what came out, byte by byte but for ends of lines.
+fn screen(bench: &Bench, store: &str, words: &[&str]) -> String {
+    let mut command = bench.command("splinterctl");
+    let terminal = Terminal::start(command.args(["-u", store]).args(words), "dumb");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{words:?}: {seen}");
+    seen.replace("        ", "\t")
+}
+
+#[test]
+fn stored_bytes_give_a_terminal_no_orders() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    let mut writer = Store::open(&Location::shared(&*store).unwrap()).unwrap().writer().unwrap();
+    writer.set(b"k\x1b[2J\x9b", EVIL).unwrap();
+    writer.set("k", EVIL).unwrap();
+    let len = EVIL.len();
+    for words in [
+        &["get", "k"][..],
+        &["poll", "k", "--after", "0"],
+        &["watch", "k", "--oneshot", "--after", "0"],
+        &["recv", "k", "--last"],
+        &["orders", "get", "k"],
+    ] {
+        assert_eq!(screen(&bench, &store, words), format!("{len}:{SAFE}\n"), "{words:?}");
+    }
+    let odd = "k\\x1b[2J\\x9b";
+    assert!(screen(&bench, &store, &["list"]).contains(&format!("\n{odd} ")));
+    let log = screen(&bench, &store, &["logtee", "-", "--once"]);
+    assert!(log.contains(&format!("{odd} {len}:{SAFE}\n")), "{log}");
+    let exported = screen(&bench, &store, &["export", "--values"]);
+    let text = screen(&bench, &store, &["export", "--format", "text"]);
+    for told in [&log, &exported, &text] {
+        assert!(!told.contains(['\x1b', '\x07', '\u{9b}']), "{told:?}");
+    }
+    let mut command = bench.command("splinterctl");
+    let odd_key = std::os::unix::ffi::OsStrExt::from_bytes(b"k\x1b[2J\x9b");
+    let words: [&std::ffi::OsStr; 4] = ["-u".as_ref(), store.as_ref(), "head".as_ref(), odd_key];
+    let (_, head) = Terminal::start(command.args(words), "dumb").end();
+    assert!(head.starts_with(&format!("key: {odd}\n")), "{head:?}");
+    // As they are where they are asked for, or go to where nobody obeys them.
+    assert!(screen(&bench, &store, &["get", "k", "--raw"]).contains("\x1b[2J"));
+    let plain = run(bench.command("splinterctl").args(["-u", &store, "get", "k"]), b"");
+    assert_eq!(plain.out, [format!("{len}:").as_bytes(), EVIL, b"\n"].concat());
+}
+
+#[test]
+fn a_watch_of_many_keys_gives_a_terminal_no_orders() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    let mut command = bench.command("splinterctl");
+    let mut terminal =
+        Terminal::start(command.args(["-u", &store, "watch", "--all", "--oneshot"]), "dumb");
+    wait_until_asleep(terminal.process());
+    let Told { code, .. } =
+        run(bench.command("splinterctl").args(["-u", &store, "set", "k", "-"]), EVIL);
+    assert_eq!(code, Some(0));
+    terminal.find(&format!("k {}:a\\x1b[2J", EVIL.len()));
+    assert!(!terminal.end().1.contains('\x1b'));
+}
+
+#[test]
+fn what_ends_in_no_newline_is_not_written_over_by_the_prompt() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    bench.good(&store, &["set", "k", "value"]);
+    bench.good(&store, &["set", "line", "value\n"]);
+    for kind in ["dumb", "xterm"] {
+        let mut command = bench.command("splinter_cli");
+        let mut terminal = Terminal::start(command.args(["-u", &store]), kind);
+        terminal.find(" # ");
+        // Were it on the same line, the prompt would be drawn over it.
+        terminal.type_in("get k --raw\n");
+        terminal.find("value\n");
+        terminal.find(" # ");
+        // And what ends in one gets no other.
+        terminal.type_in("get line --raw\n");
+        terminal.find("value\n");
+        terminal.find(" # ");
+        assert!(!terminal.seen.contains("\n\n"), "{:?}", terminal.seen);
+        terminal.type_in("\x04");
+        assert_eq!(terminal.end().0, Some(0));
+    }
+}

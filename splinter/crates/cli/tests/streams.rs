@@ -1,0 +1,115 @@
+//! Standard input, output and error that do not block: they are waited for, and nothing is lost.
+
+mod common;
+
+use common::{Bench, finish, told, wait_until, wait_until_polling};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use splinter::{Location, Store};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
+use std::process::Stdio;
+use std::thread;
+
+/// Has a pipe's end not block.
+fn unblocked<F: AsFd>(end: F) -> F {
+    fcntl(&end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a flag");
+    end
+}
+
+/// A pipe that a program can read from without waiting.
+fn input() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = io::pipe().expect("a pipe");
+    (unblocked(reader), writer)
+}
+
+/// A pipe that a program can write to without waiting.
+fn output() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = io::pipe().expect("a pipe");
+    (reader, unblocked(writer))
+}
+
+#[test]
+fn output_that_is_read_slowly_is_written_to_the_end() {
+    let bench = Bench::new();
+    let store = bench.store("s");
+    let words = ["init", &store, "--slots", "20000", "--max-value", "16", "--dim", "0"];
+    common::run(bench.command("splinterctl").args(words), b"").good();
+    let open = Store::open(&Location::shared(&*store).unwrap()).unwrap();
+    let mut writer = open.writer().unwrap();
+    (0..20_000).for_each(|n| writer.set(format!("key{n}"), b"value").unwrap());
+    for (words, lines) in
+        [(&["export", "--format", "ndjson"][..], 20_002), (&["list", "--raw"], 20_000)]
+    {
+        let (mut reader, writer) = output();
+        let mut command = bench.command("splinterctl");
+        command.args(["-u", &store]).args(words).stdout(writer).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        // Else this process has the pipe's other end open, too.
+        drop(command);
+        wait_until_polling(child.id());
+        let reading = thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            text
+        });
+        told(finish(child)).good();
+        assert_eq!(reading.join().unwrap().lines().count(), lines, "{words:?}");
+    }
+}
+
+#[test]
+fn input_that_is_not_there_yet_is_waited_for() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    for (name, words, input_text, key) in [
+        ("splinter_cli", &[][..], "set a 1\n", "a"),
+        ("splinterctl", &["set", "b", "-"], "1", "b"),
+        ("splinterctl", &["import", "-"], "{\"key\":\"c\",\"value\":\"1\"}", "c"),
+        ("splinterctl", &["send", "d", "--lines"], "1", "d"),
+    ] {
+        let (reader, mut writer) = input();
+        let mut command = bench.command(name);
+        command.args(["-u", &store]).args(words).stdin(reader);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until_polling(child.id());
+        for part in input_text.as_bytes().chunks(3) {
+            writer.write_all(part).unwrap();
+            wait_until_polling(child.id());
+        }
+        drop(writer);
+        assert_eq!(told(finish(child)).err, "", "{words:?}");
+        assert_eq!(bench.good(&store, &["get", key]), "1:1\n");
+    }
+}
+
+#[test]
+fn an_error_line_that_finds_no_room_waits_for_it() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    let (mut reader, writer) = output();
+    // As full as it gets.
+    let mut filler = writer.try_clone().unwrap();
+    while filler.write(&[b'.'; 4096]).is_ok() || filler.write(b".").is_ok() {}
+    drop(filler);
+    let mut command = bench.command("splinterctl");
+    command.args(["-u", &store, "get", "no"]).stdout(Stdio::null()).stderr(writer);
+    let child = command.spawn().unwrap();
+    drop(command);
+    wait_until_polling(child.id());
+    let mut text = String::new();
+    let reading = thread::spawn(move || reader.read_to_string(&mut text).map(|_| text));
+    assert_eq!(finish(child).status.code(), Some(1));
+    wait_until("the reader to end", || reading.is_finished());
+    let text = reading.join().unwrap().unwrap();
+    assert!(text.ends_with(".splinterctl: get: there is no key \"no\"\n"), "{}", text.len());
+}
+
+#[test]
+fn a_full_disk_for_error_lines_is_no_crash() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = bench.command("splinterctl");
+    command.args(["-u", &store, "get", "no"]).stdout(Stdio::null()).stderr(full);
+    assert_eq!(finish(command.spawn().unwrap()).status.code(), Some(1));
+}
