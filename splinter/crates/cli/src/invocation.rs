@@ -62,7 +62,10 @@ pub const ENVIRONMENT: [(&str, &str); 5] = [
     (DEFAULT_STORE, "the store to open first"),
     (NS_PREFIX, "what is put in front of every key"),
     (HISTORY_FILE, "where the prompt keeps its history"),
-    ("SPLINTER_HASH_SEED", "the seed by which new stores place their keys; a random one without it"),
+    (
+        "SPLINTER_HASH_SEED",
+        "the seed by which new stores place their keys; a random one without it",
+    ),
     ("SPLINTER_DEFAULT_UMASK", "the octal umask of new stores; without it they are 0600"),
 ];
 
