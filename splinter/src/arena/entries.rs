@@ -12,10 +12,15 @@ impl<'a> Arena<'a> {
     /// none that can be.
     pub(crate) fn add_entry(&self, home: usize, hash: u64, slot: u32) -> Result<(), Error> {
         let entry = Entry::new(slot, Entry::label(hash, 0));
-        let mut entry = self.enter(home, entry, self.farthest() + 1).ok_or(Error::Full)?;
+        let Some(mut entry) = self.enter(home, entry, self.farthest() + 1) else {
+            // It may go too far now.
+            self.mark(home, Control::LOOSE);
+            return Err(Error::Full);
+        };
         // Whoever freed a nearer one meanwhile did not see this one, or is seen here.
         fence_after_exchange();
         while let Some(nearer) = self.move_entry(home, entry) {
+            self.mark(home, Control::LOOSE);
             entry = nearer;
         }
         Ok(())
