@@ -31,22 +31,33 @@ impl IntegerOp {
     }
 }
 
+/// How the bytes of a value are read as a number.
+pub(crate) type Parse = fn(&[u8]) -> Option<u64>;
+
 /// Reads what a `BIGUINT` slot was set to as a number: eight bytes are the number itself, as a program's
-/// integer lies in memory, any other length is decimal text.
+/// integer lies in memory. Any other length is decimal text, or a shorter integer.
 pub(crate) fn number_in_slot(bytes: &[u8]) -> Option<u64> {
-    match bytes.try_into() {
-        Ok(bytes) => Some(u64::from_le_bytes(bytes)),
-        Err(_) => parse_decimal(bytes),
-    }
+    if bytes.len() == 8 { integer(bytes) } else { number_to_be(bytes) }
 }
 
-/// Reads a value that becomes a number: decimal text, or eight bytes that are not printable text.
+/// Reads a value that becomes a number: decimal text, or up to eight bytes that are no text at all, an integer
+/// as it lies in memory.
 pub(crate) fn number_to_be(bytes: &[u8]) -> Option<u64> {
-    parse_decimal(bytes).or_else(|| {
-        let number = u64::from_le_bytes(bytes.try_into().ok()?);
-        let printable = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
-        (!bytes.iter().all(printable)).then_some(number)
-    })
+    parse_decimal(bytes).or_else(|| integer(bytes).filter(|_| !is_text(bytes)))
+}
+
+/// Reads one to eight bytes as an integer, the lowest first.
+fn integer(bytes: &[u8]) -> Option<u64> {
+    let mut whole = [0; 8];
+    whole.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    (!bytes.is_empty()).then_some(u64::from_le_bytes(whole))
+}
+
+/// Whether the bytes are what people write: no control characters, and more than white space.
+fn is_text(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let is_shown = |char: char| char.is_whitespace() || !char.is_control();
+    text.chars().all(is_shown) && !text.trim().is_empty()
 }
 
 /// Reads decimal digits, nothing else, as a number below 2^64.
@@ -76,9 +87,28 @@ mod tests {
     #[test]
     fn eight_bytes_are_a_number_in_a_slot_and_digits_when_they_become_one() {
         assert_eq!(number_in_slot(b"12345678"), Some(u64::from_le_bytes(*b"12345678")));
+        assert_eq!(number_in_slot(b"abcdefgh"), Some(u64::from_le_bytes(*b"abcdefgh")));
         assert_eq!(number_to_be(b"12345678"), Some(12_345_678));
         assert_eq!(number_to_be(b"abcdefgh"), None);
         assert_eq!(number_to_be(&5_u64.to_le_bytes()), Some(5));
         assert_eq!(number_in_slot(b"42"), Some(42));
+    }
+
+    #[test]
+    fn shorter_integers_are_numbers_and_text_is_none() {
+        for parse in [number_in_slot, number_to_be] {
+            assert_eq!(parse(&[7]), Some(7));
+            assert_eq!(parse(&[0]), Some(0));
+            assert_eq!(parse(b"\n"), Some(10));
+            assert_eq!(parse(&0x1234_u16.to_le_bytes()), Some(0x1234));
+            assert_eq!(parse(&65_u32.to_le_bytes()), Some(65));
+            assert_eq!(parse(&[0xff; 7]), Some((1 << 56) - 1));
+            assert_eq!(parse(b"7"), Some(7));
+            for none in
+                [&b""[..], b"A", b"words", b"-1", b"42\n", b"1.5", "äöü".as_bytes(), &[1; 9]]
+            {
+                assert_eq!(parse(none), None, "{none:?}");
+            }
+        }
     }
 }

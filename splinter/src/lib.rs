@@ -33,9 +33,11 @@ mod arena;
 mod bids;
 mod error;
 mod host;
+#[cfg_attr(loom, allow(dead_code))]
 mod integer;
 #[cfg_attr(loom, allow(dead_code, unused_imports))]
 mod protocol;
+mod quiet;
 #[cfg_attr(loom, allow(dead_code))]
 mod signals;
 mod sync;

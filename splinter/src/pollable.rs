@@ -147,6 +147,11 @@ impl PollableWatcher {
         self.watcher.resync(visit);
     }
 
+    /// Borrows the watcher: a clone of it hears of what this one has not taken yet.
+    pub fn watcher(&self) -> &Watcher {
+        &self.watcher
+    }
+
     /// Gives the descriptor up.
     #[must_use]
     pub fn into_watcher(self) -> Watcher {

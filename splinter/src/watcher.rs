@@ -69,6 +69,9 @@ impl std::error::Error for Lagged {}
 /// assert_eq!(watcher.try_next()?, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A clone hears by itself of all that the watcher has not heard of yet.
+#[derive(Clone)]
 pub struct Watcher {
     pub(crate) store: Store,
     pub(crate) cursors: Vec<Cursor>,
@@ -108,6 +111,37 @@ impl Store {
         self.check_writable()?;
         self.arena().begin_watch();
         Ok(Watcher::new(self, &[WHOLE_STORE]))
+    }
+
+    /// Marks this moment for [`Self::watch_all_from_mark`], unless the store has a mark already. There is one
+    /// for all processes, and it stays.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`].
+    pub fn mark_watch(&self) -> Result<(), StoreError> {
+        self.check_writable()?;
+        self.arena().mark_watch();
+        Ok(())
+    }
+
+    /// Watches all keys as [`Self::watch_all`] does, and hears of every change since the mark as well, or is
+    /// told that it [`Lagged`]. Without a mark it hears of what comes. A store that is open for reading only
+    /// can be watched so, too: writers are not told then, so where nobody else watches, it lags at every look.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// let mut writer = store.writer()?;
+    /// store.mark_watch()?;
+    /// writer.set("early", b"1")?;
+    /// let mut watcher = store.watch_all_from_mark();
+    /// assert_eq!(watcher.try_next()?.unwrap().key.unwrap().as_ref(), b"early");
+    /// assert_eq!(watcher.try_next()?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn watch_all_from_mark(&self) -> Watcher {
+        let cursor = self.arena().watch_from_mark(self.is_read_only());
+        Watcher { cursors: vec![cursor], ..Watcher::new(self, &[WHOLE_STORE]) }
     }
 
     /// Returns how often `group` was signalled, or nothing if there is no group of that number.
@@ -320,14 +354,15 @@ impl Watcher {
     /// it costs them.
     fn keep_watch(&self, position: u64) {
         let arena = self.store.arena();
-        if self.watches_all() && position.is_multiple_of(u64::from(arena.shape.ring_len / 4)) {
+        let is_time = position.is_multiple_of(u64::from(arena.shape.ring_len / 4));
+        if is_time && self.watches_all() && !self.store.is_read_only() {
             arena.keep_watch(position);
         }
     }
 
     /// Has the writers signal changes of the whole store again, if this watches it and they have ceased to.
     fn begin_anew(&mut self, missed: u64) -> Lagged {
-        if self.watches_all() {
+        if self.watches_all() && !self.store.is_read_only() {
             self.cursors[0] = self.store.arena().begin_watch();
         }
         Lagged { missed }

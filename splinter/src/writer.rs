@@ -5,7 +5,7 @@ use crate::arena::state::Meta;
 use crate::batch::Batch;
 use crate::config::Type;
 use crate::error::{Error, StoreError};
-use crate::integer::IntegerOp;
+use crate::integer::{IntegerOp, Parse, number_in_slot, number_to_be};
 use crate::protocol::Claimant;
 use crate::registration::{Moved, Registration};
 use crate::store::Store;
@@ -99,6 +99,35 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
+    /// Makes changes that no signal group hears of. Whoever polls a key or watches the whole store does. So a
+    /// program that waits for a group can note on a key that it has dealt with it, and does not wake itself.
+    ///
+    /// If this process dies within a change, the group may hear of it after all.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// let mut writer = store.writer()?;
+    /// writer.set("job", b"text")?;
+    /// writer.register("job", 7)?;
+    /// writer.quietly(|writer| writer.label("job", 0b1))?;
+    /// assert_eq!(store.signal_count(7), Some(0));
+    /// writer.set("job", b"another")?;
+    /// assert_eq!(store.signal_count(7), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn quietly<R>(&mut self, change: impl FnOnce(&mut Self) -> R) -> R {
+        /// Ends the quiet, even if the change panics.
+        struct Quiet<'w>(&'w mut Writer, bool);
+        impl Drop for Quiet<'_> {
+            fn drop(&mut self) {
+                self.0.claimant.wakes.quiet = self.1;
+            }
+        }
+        let before = std::mem::replace(&mut self.claimant.wakes.quiet, true);
+        let quiet = Quiet(self, before);
+        change(quiet.0)
+    }
+
     /// Returns the number of the lane this writer holds.
     pub fn lane(&self) -> u32 {
         self.claimant.lane
@@ -263,8 +292,8 @@ impl Writer {
     /// ```
     ///
     /// # Errors
-    /// [`Error::WrongType`] when the slot is of another type, or what it was set to is neither eight
-    /// bytes nor decimal digits; [`Error::NotFound`], [`Error::Again`].
+    /// [`Error::WrongType`] when the slot is of another type, or what it was set to is neither an integer of
+    /// up to eight bytes nor decimal digits; [`Error::NotFound`], [`Error::Again`].
     #[inline]
     pub fn integer(&mut self, key: impl AsRef<[u8]>, op: IntegerOp) -> Result<u64, Error> {
         let mut number = 0;
@@ -296,16 +325,39 @@ impl Writer {
         self.claimant()?.set_number(&key, value)
     }
 
-    /// Gives `key` a type. The value of a slot that becomes `BIGUINT` must be decimal digits, or eight
-    /// bytes that are no printable text; a number that becomes `VARTEXT` or `JSON` turns into digits,
+    /// Gives `key` a type. The value of a slot that becomes `BIGUINT` must be decimal digits, or one to
+    /// eight bytes that are no text: an integer, the lowest byte first. A number that becomes `VARTEXT` or `JSON` turns into digits,
     /// one that becomes anything else into its eight bytes, the lowest first.
     ///
     /// # Errors
     /// [`Error::WrongType`] when the value is no number; [`Error::ValueTooLong`] when a number's digits
     /// or bytes exceed the store's longest value; [`Error::NotFound`], [`Error::Again`].
     pub fn set_type(&mut self, key: impl AsRef<[u8]>, kind: Type) -> Result<(), Error> {
-        let key = self.claimant.arena.key(key.as_ref())?;
-        self.claimant()?.set_kind(&key, kind.kind(), kind.is_text())
+        self.set_kind(key.as_ref(), kind, number_to_be)
+    }
+
+    /// Gives `key` a type as [`Self::set_type`] does, but eight bytes are an integer whatever they look like:
+    /// for programs that set a key to the integer itself, and not to what somebody typed.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// let mut writer = store.writer()?;
+    /// let number = u64::from_le_bytes(*b"10000000");
+    /// writer.set("n", &number.to_le_bytes())?;
+    /// writer.set_type_of_integer("n", splinter::Type::BigUint)?;
+    /// assert_eq!(store.get_u64("n")?, number);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::set_type`].
+    pub fn set_type_of_integer(&mut self, key: impl AsRef<[u8]>, kind: Type) -> Result<(), Error> {
+        self.set_kind(key.as_ref(), kind, number_in_slot)
+    }
+
+    fn set_kind(&mut self, key: &[u8], kind: Type, parse: Parse) -> Result<(), Error> {
+        let key = self.claimant.arena.key(key)?;
+        self.claimant()?.set_kind(&key, (kind.kind(), kind.is_text()), parse)
     }
 
     /// Adds the labels in `mask` to `key`.

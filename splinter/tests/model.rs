@@ -104,10 +104,15 @@ impl Model {
         Ok(new)
     }
 
-    fn set_type(&mut self, key: &str, kind: Type) -> Result<(), Error> {
+    fn set_type(
+        &mut self,
+        key: &str,
+        kind: Type,
+        parse: fn(&[u8]) -> Option<u64>,
+    ) -> Result<(), Error> {
         let entry = self.get(key)?;
         if kind == Type::BigUint && !entry.is_number {
-            let number = parse_number(&entry.value).ok_or(Error::WrongType)?;
+            let number = parse(&entry.value).ok_or(Error::WrongType)?;
             (entry.value, entry.is_number) = (number.to_le_bytes().into(), true);
         } else if kind != Type::BigUint && entry.is_number {
             entry.is_number = false;
@@ -135,10 +140,13 @@ fn check_len(len: usize) -> Result<(), Error> {
 }
 
 fn number_in_slot(bytes: &[u8]) -> Option<u64> {
-    match bytes.try_into() {
-        Ok(bytes) => Some(u64::from_le_bytes(bytes)),
-        Err(_) => parse_decimal(bytes),
-    }
+    if bytes.len() == 8 { integer(bytes) } else { parse_number(bytes) }
+}
+
+/// Bytes of an integer, the lowest first.
+fn integer(bytes: &[u8]) -> Option<u64> {
+    let fits = (1..=8).contains(&bytes.len());
+    fits.then(|| bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
 fn parse_decimal(bytes: &[u8]) -> Option<u64> {
@@ -147,11 +155,13 @@ fn parse_decimal(bytes: &[u8]) -> Option<u64> {
 }
 
 fn parse_number(bytes: &[u8]) -> Option<u64> {
-    let printable = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
-    parse_decimal(bytes).or_else(|| {
-        let number = u64::from_le_bytes(bytes.try_into().ok()?);
-        (!bytes.iter().all(printable)).then_some(number)
-    })
+    parse_decimal(bytes).or_else(|| integer(bytes).filter(|_| !is_text(bytes)))
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    let is_shown = |char: char| char.is_whitespace() || !char.is_control();
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(is_shown));
+    text.is_some_and(|text| !text.trim().is_empty())
 }
 
 /// Draws a value: of any length, or one that reads as a number.
@@ -159,7 +169,7 @@ fn draw_value(rng: &mut Rng) -> Vec<u8> {
     match rng.below(6) {
         0 => rng.next().to_string().into_bytes(),
         1 => (rng.next() >> 40).to_string().into_bytes(),
-        2 => rng.next().to_le_bytes().to_vec(),
+        2 => rng.next().to_le_bytes()[..1 + rng.below(8) as usize].to_vec(),
         3 => {
             let len = MAX + 1 - rng.below(3) as usize;
             rng.bytes(len)
@@ -201,7 +211,12 @@ fn step(rng: &mut Rng, writer: &mut Writer, model: &mut Model, key: &str) {
         }
         10 => {
             let kind = *rng.pick(&Type::ALL);
-            assert_eq!(writer.set_type(key, kind), model.set_type(key, kind));
+            if word & 1 != 0 {
+                assert_eq!(writer.set_type(key, kind), model.set_type(key, kind, parse_number));
+            } else {
+                let theirs = writer.set_type_of_integer(key, kind);
+                assert_eq!(theirs, model.set_type(key, kind, number_in_slot));
+            }
         }
         11 => {
             let set = word & 1 != 0;

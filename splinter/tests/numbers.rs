@@ -35,7 +35,7 @@ fn operations_return_the_new_number_and_wrap() {
 fn decimal_text_converts_when_it_is_promoted_and_other_text_is_refused() {
     let store = store(geometry(2, 32, 0, 2));
     let mut writer = store.writer().unwrap();
-    let good: [(&[u8], u64); 7] = [
+    let good: [(&[u8], u64); 8] = [
         (b"0", 0),
         (b"42", 42),
         (b"00042", 42),
@@ -43,6 +43,7 @@ fn decimal_text_converts_when_it_is_promoted_and_other_text_is_refused() {
         (b"18446744073709551615", u64::MAX),
         (&[1, 0, 0, 0, 0, 0, 0, 0], 1),
         (&[0xff; 8], u64::MAX),
+        (&[1, 2], 0x201),
     ];
     for (text, number) in good {
         let _ = writer.unset("n");
@@ -71,6 +72,23 @@ fn decimal_text_converts_when_it_is_promoted_and_other_text_is_refused() {
         assert_eq!(store.get_vec("n").unwrap(), text);
         assert_eq!(store.snapshot("n").unwrap().kind, Type::Void);
     }
+}
+
+#[test]
+fn eight_bytes_are_an_integer_whatever_they_look_like_to_who_says_so() {
+    let store = store(geometry(2, 32, 3, 2));
+    let mut writer = store.writer().unwrap();
+    for text in [*b"12345678", *b"eighteen", [1, 0, 0, 0, 0, 0, 0, 0]] {
+        writer.set("n", &text).unwrap();
+        writer.set_type_of_integer("n", Type::BigUint).unwrap();
+        assert_eq!(store.get_u64("n"), Ok(u64::from_le_bytes(text)));
+        let _ = writer.unset("n");
+    }
+    writer.set("n", b"words").unwrap();
+    assert_eq!(writer.set_type_of_integer("n", Type::BigUint), Err(Error::WrongType));
+    writer.set("n", b"42").unwrap();
+    writer.set_type_of_integer("n", Type::BigUint).unwrap();
+    assert_eq!(store.get_u64("n"), Ok(42));
 }
 
 #[test]

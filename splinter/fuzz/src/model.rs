@@ -211,15 +211,23 @@ pub fn names(base: &[u8], orders: usize) -> Answer<Vec<Vec<u8>>> {
 }
 
 fn number_in_slot(bytes: &[u8]) -> Option<u64> {
-    bytes.try_into().map_or_else(|_| decimal(bytes), |bytes| Some(u64::from_le_bytes(bytes)))
+    if bytes.len() == 8 { integer(bytes) } else { number_to_be(bytes) }
 }
 
 fn number_to_be(bytes: &[u8]) -> Option<u64> {
-    let printable = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
-    decimal(bytes).or_else(|| {
-        let number = u64::from_le_bytes(bytes.try_into().ok()?);
-        (!bytes.iter().all(printable)).then_some(number)
-    })
+    decimal(bytes).or_else(|| integer(bytes).filter(|_| !is_text(bytes)))
+}
+
+/// Bytes of an integer, the lowest first.
+fn integer(bytes: &[u8]) -> Option<u64> {
+    let fits = (1..=8).contains(&bytes.len());
+    fits.then(|| bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    let is_shown = |char: char| char.is_whitespace() || !char.is_control();
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(is_shown));
+    text.is_some_and(|text| !text.trim().is_empty())
 }
 
 fn decimal(bytes: &[u8]) -> Option<u64> {

@@ -143,7 +143,10 @@ pub(crate) struct Group {
     pub(crate) departures: Word,
     /// Up to where some watcher has read; kept for the group of the whole store only.
     pub(crate) read_to: Word,
-    rest: [Word; 4],
+    /// The count from which on whoever begins to watch later wants to hear, plus one; 0: there is none. Kept
+    /// for the group of the whole store only.
+    pub(crate) mark: Word,
+    rest: [Word; 3],
 }
 
 /// A registered writer. The first line is its owner's alone; the second is read by others, and only

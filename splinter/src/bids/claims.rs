@@ -118,7 +118,23 @@ impl Store {
     /// [`BidError::NotOwner`], [`BidError::Unknown`], [`BidError::Again`]; [`BidError::Taken`] when the
     /// bid had expired and its id went to another; otherwise as [`Self::claim_bid`].
     pub fn rebid(&self, id: u32, terms: BidTerms) -> Result<(), BidError> {
-        let offer = Offer { id, pid: 0, claimed_at: cycles(), terms };
+        // 0: it stays with the process it is for.
+        self.rebid_as(id, terms, 0, cycles())
+    }
+
+    /// Renews this store's bid for `id` as [`Self::rebid`] does, on behalf of process `pid` and as of
+    /// `claimed_at`, as [`Self::claim_bid_as`] has it.
+    ///
+    /// # Errors
+    /// As [`Self::rebid`].
+    pub fn rebid_as(
+        &self,
+        id: u32,
+        terms: BidTerms,
+        pid: u32,
+        claimed_at: u64,
+    ) -> Result<(), BidError> {
+        let offer = Offer { id, pid, claimed_at, terms };
         self.change_bids(id, |table| table.renew(&offer))
     }
 

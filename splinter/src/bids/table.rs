@@ -152,8 +152,8 @@ impl<B: Bidder> Table<'_, B> {
         Err(refusal)
     }
 
-    /// Renews the bid for `offer.id` with other terms, from `offer.claimed_at` on; it stays with the
-    /// process it is for. One that has expired is renewed if nobody else has claimed its id, and
+    /// Renews the bid for `offer.id` with other terms, from `offer.claimed_at` on; if `offer.pid` is 0, it stays
+    /// with the process it is for. One that has expired is renewed if nobody else has claimed its id, and
     /// that it has not cannot be relied on: it may expire the next moment, while we stand still, and be
     /// claimed. So every renewal is as careful as a claim.
     pub(super) fn renew(&self, offer: &Offer) -> Result<(), Refusal> {
@@ -166,7 +166,8 @@ impl<B: Bidder> Table<'_, B> {
             }
             let contest = self.contest(own.entry, offer.id);
             if contest.is_ok() {
-                self.write(own.entry, &Offer { pid: own.offer.pid, ..*offer });
+                let pid = if offer.pid == 0 { own.offer.pid } else { offer.pid };
+                self.write(own.entry, &Offer { pid, ..*offer });
             }
             let is_ours = self.turn(own.entry, renewing, settled);
             match contest {

@@ -19,10 +19,10 @@
 // Opts in for submitting an address to the kernel.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::AtomicU64;
-use std::thread::ThreadId;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use io_uring::{IoUring, opcode};
 
@@ -32,10 +32,26 @@ use super::pollable::{Bell, Ready};
 /// The futex is of 32 bits, and without `FUTEX2_PRIVATE` it is shared; `linux/futex.h`.
 const FUTEX2_SIZE_U32: u32 = 2;
 
+/// Returns a number that no other thread of the process has, has had or will have. What the standard library has
+/// for this keeps memory until the thread ends, and that of a main thread that only returns for good.
+fn this_thread() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static NUMBER: Cell<u64> = const { Cell::new(0) };
+    }
+    NUMBER.with(|number| {
+        if number.get() == 0 {
+            number.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        number.get()
+    })
+}
+
 /// A ring of this thread, with a wait in it or none.
 pub(super) struct Ring {
     ring: IoUring,
-    maker: ThreadId,
+    /// The thread's number.
+    maker: u64,
     /// Whether a wait was submitted whose end was not seen yet.
     waiting: bool,
 }
@@ -49,7 +65,7 @@ impl Ring {
         builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
         let ring = builder.build(1)?;
         ring.submitter().register_eventfd(ready.as_fd().as_raw_fd())?;
-        let maker = std::thread::current().id();
+        let maker = this_thread();
         let mut ring = Self { ring, maker, waiting: false };
         let word = AtomicU64::new(0);
         ring.submit(&word, 1, 0, ready)?;
@@ -65,7 +81,7 @@ impl Ring {
 
     /// Tells whether this thread made the ring, and so may use it.
     pub(super) fn is_of_this_thread(&self) -> bool {
-        std::thread::current().id() == self.maker
+        this_thread() == self.maker
     }
 
     /// Has the kernel wait, unless it does so already.

@@ -317,7 +317,7 @@ impl<'a> Claimant<'a> {
         slot.meta.store(meta.0, Release);
         // It may have published, and told nobody; perhaps labels whose groups nobody was led to yet.
         arena.attend(number, slot, true);
-        self.announce(&claim);
+        self.aloud(|this| this.announce(&claim));
         self.mark(number, meta.is_present());
         // The key was written before an entry led to it, and is wiped only after none does. Half a key leads anywhere.
         let hash = arena.hash.of(Key::read_from(slot).as_ref());

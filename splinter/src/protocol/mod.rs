@@ -49,7 +49,7 @@ pub(crate) struct Claimant<'a> {
     /// While claims are made for a tandem, the groups that have heard of it: each does so once.
     told: Option<u64>,
     /// Whom to wake for what was signalled so far.
-    wakes: Wakes,
+    pub(crate) wakes: Wakes,
     /// Chunks that [`Self::settle`] is to look after, and whether entries may come back to the chunk from behind it.
     loose: Vec<(usize, bool)>,
 }

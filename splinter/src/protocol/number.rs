@@ -7,7 +7,7 @@ use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::state::{KIND_BIGUINT, Meta, State};
 use crate::error::Error;
-use crate::integer::{IntegerOp, number_in_slot, number_to_be};
+use crate::integer::{IntegerOp, Parse, number_in_slot};
 use crate::sync::{Relaxed, fence_after_exchange};
 
 impl<'a> Claimant<'a> {
@@ -151,28 +151,28 @@ impl<'a> Claimant<'a> {
         Err(Error::Again)
     }
 
-    /// Gives `key` the type numbered `kind`. The value of a slot that becomes `BIGUINT` must be a
-    /// number; that of one that was and becomes text turns into decimal digits, otherwise 8 bytes.
+    /// Gives `key` the type numbered `kind`. The value of a slot that becomes `BIGUINT` must be a number to
+    /// `parse`; that of one that was and becomes text turns into decimal digits, otherwise 8 bytes.
     pub(crate) fn set_kind(
         &mut self,
         key: &KeyRef<'_>,
-        kind: u64,
-        text: bool,
+        (kind, is_text): (u64, bool),
+        parse: Parse,
     ) -> Result<(), Error> {
         let arena = self.arena;
         let claim = self.claim_checked(key, |window| {
-            let number = window.payload(&arena).number(number_to_be);
+            let number = window.payload(&arena).number(parse);
             if kind != KIND_BIGUINT || number.is_some() { Ok(()) } else { Err(Error::WrongType) }
         })?;
         let mut meta = claim.meta;
         if kind == KIND_BIGUINT {
             let payload = arena.payload(claim.number, claim.slot, meta);
-            claim.slot.state_number.store_second(payload.number(number_to_be).unwrap_or_default());
+            claim.slot.state_number.store_second(payload.number(parse).unwrap_or_default());
             meta = arena.holding_number(claim.slot, claim.meta);
-        } else if kind != KIND_BIGUINT && meta.is_number() {
+        } else if meta.is_number() {
             let value = claim.slot.state_number.second();
             let (digits, bytes) = (value.to_string(), value.to_le_bytes());
-            let bytes = if text { digits.as_bytes() } else { &bytes };
+            let bytes = if is_text { digits.as_bytes() } else { &bytes };
             self.check_len(bytes.len())?;
             meta = self.write_value::<false>(&claim, bytes).with_has_vector(meta.has_vector());
         }

@@ -26,6 +26,8 @@ const REMEMBERED: usize = 4;
 /// Whom to wake once a change has been signalled and its slot is free again.
 #[derive(Default)]
 pub(crate) struct Wakes {
+    /// Whether groups hear of nothing that is signalled; who watches the whole store does.
+    pub(crate) quiet: bool,
     /// The wake bits of the groups for which somebody may sleep.
     bits: u32,
     /// Groups whose sleepers up to that arrival need no waking after this.
@@ -96,10 +98,10 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Signals `groups`, and who watches the whole store, that slot `number` changed. Whom that leaves to
-    /// be woken is added to `wakes`.
+    /// Signals `groups`, unless `wakes` is quiet, and who watches the whole store, that slot `number` changed.
+    /// Whom that leaves to be woken is added to `wakes`.
     pub(crate) fn signal(&self, number: u32, groups: u64, wakes: &mut Wakes) {
-        let mut left = groups;
+        let mut left = if wakes.quiet { 0 } else { groups };
         while left != 0 {
             self.signal_group(left.trailing_zeros() as usize, number, wakes);
             left &= left - 1;
@@ -158,6 +160,23 @@ impl<'a> Arena<'a> {
         cursor
     }
 
+    /// Returns a cursor that misses none from the mark on; from here on, if there is no mark. Who may only look
+    /// has nothing signalled, and finds what is signalled for others.
+    pub(crate) fn watch_from_mark(&self, only_look: bool) -> Cursor {
+        let cursor = if only_look { self.cursor(WHOLE_STORE) } else { self.begin_watch() };
+        match self.header.groups[WHOLE_STORE].mark.load(Acquire) {
+            0 => cursor,
+            mark => Cursor { position: mark.wrapping_sub(1), ..cursor },
+        }
+    }
+
+    /// Marks where the watch of the whole store is by now, unless a mark is there.
+    pub(crate) fn mark_watch(&self) {
+        let mark = self.begin_watch().position.wrapping_add(1);
+        // Release: who sees the mark sees that the store is watched.
+        let _ = self.header.groups[WHOLE_STORE].mark.compare_exchange(0, mark, AcqRel, Relaxed);
+    }
+
     /// Says that somebody has read up to `position` of what there is of the whole store. Does not revive a
     /// watch that has ended. Of two who say so at once the slower may win: then the watch ends early.
     pub(crate) fn keep_watch(&self, position: u64) {
@@ -188,7 +207,9 @@ impl<'a> Arena<'a> {
         if wakes.bits == 0 {
             return;
         }
-        let Wakes { bits, departures, count } = std::mem::take(wakes);
+        let quiet = wakes.quiet;
+        let Wakes { bits, departures, count, .. } =
+            std::mem::replace(wakes, Wakes { quiet, ..Wakes::default() });
         // Release: who sees the bell moved sees the signals.
         self.header.bell.fetch_add(1, AcqRel);
         host.wake_bell(&self.header.bell, bits);

@@ -1,36 +1,49 @@
 /* The C interface of splinter: a key-value, vector and signal store in shared memory.
  *
- * Generated from splinter/crates/capi/src; SPLINTER_HEADER=write cargo test -p splinter-capi header writes it anew.
+ * Generated from splinter/crates/capi/src; SPLINTER_HEADER=write cargo test -p splinter-capi --lib writes it anew.
  *
  *     cc program.c -lsplinter -lpthread
  *
  * Functions return 0 or what they were asked for. Otherwise they set errno and return -1, or -2 where the call itself is
- * wrong: NULL where there must be something, or no open store. Those that return no int return 0 or NULL instead.
+ * wrong: NULL where there must be something, or no open store. Those that return no int return 0 or NULL instead. A
+ * function that does its work leaves errno as it was.
  *
- *     EAGAIN       another writes the key, or it kept changing while it was read: try again
- *     ENOENT       no such key, store or bid          EEXIST      there is one already
- *     EMSGSIZE     a buffer is too small, or a value too long    ENAMETOOLONG    a key has more than 63 bytes
- *     ENOSPC       the store, a table or memory is full          EPROTOTYPE      the key is of another type
- *     ETIMEDOUT    it took too long                   EINVAL      an argument is out of bounds
- *     ENODEV       the event bus is not armed         EOPNOTSUPP  this store or this process cannot do that
- *     EPERM        the bid is another's               ENOTRECOVERABLE    the library is at fault
- *     EROFS        the store is open for reading only
+ *     EAGAIN           another writes the key, or it kept changing while it was read: try again
+ *     ENOENT           no such key, store or bid
+ *     EEXIST           there is one already
+ *     EMSGSIZE         a buffer is too small, or a value too long
+ *     ENAMETOOLONG     a key has more than 63 bytes
+ *     ENOSPC           the store, a table or memory is full
+ *     EPROTOTYPE       the key is of another type
+ *     ETIMEDOUT        it took too long
+ *     EINVAL           an argument is out of bounds
+ *     ENODEV           the event bus is not armed
+ *     EOPNOTSUPP       this store or this process cannot do that
+ *     EPERM            the bid is another's
+ *     EROFS            the store is open for reading only
+ *     ENOTRECOVERABLE  the library is at fault
  *
- * or the kernel's errno, for a store that cannot be opened or created.
- *
- * A store of at most 64 MiB takes all its memory when it is created: ENOSPC is the answer then if there is not as much.
- * A larger one, and one on a file system that cannot reserve, takes memory as it is touched: when /dev/shm or the disk is
- * full then, the process gets SIGBUS.
- *
- * Each thread that writes has a writer of its own until it ends, up to a quarter of the writers that the store has room
- * for (256 if it was created by these functions): more threads of one process take turns. Where all that there is room
- * for are other processes', writing fails with ENOSPC.
+ * Functions that open or create a store may set errno to whatever the kernel refused it for.
  *
  * A process has one store of its own, which functions without a handle mean. Those with splinter_store_ before their
  * names take a handle, and do the same on any number of stores. Any thread may call any of them at any time, a forked
  * child, too; handles of closed stores are errors. What must not be: a pointer that leads nowhere, or to less than is
  * said; calling any of them from a signal handler; and leaving a function that one of them calls otherwise than by
  * returning. No call is a cancellation point: a thread that is cancelled in one ends behind it.
+ *
+ * A store of at most 64 MiB takes all its memory when it is created: ENOSPC is the answer then if there is not as much.
+ * A larger one, and one on a file system that cannot reserve, takes memory as it is touched: when /dev/shm or the disk is
+ * full then, the process gets SIGBUS.
+ *
+ * Each thread that writes has a writer of its own until it ends, up to a quarter of the writers that the store has room
+ * for (256 if it was created by these functions): more threads of one process take turns, and so does a thread for which
+ * the process has no descriptor or memory left. Where all that there is room for are other processes', writing fails with
+ * ENOSPC.
+ *
+ * A signal group hears of splinter_set, splinter_append, splinter_client_set_tandem, splinter_bump_slot and
+ * splinter_retrain_slot, and of a pulse. It does not hear of splinter_unset, of integers, types, vectors, labels, times and
+ * flags: so a program that waits for a group may note on a key that it has dealt with it. Who polls a key or waits on the
+ * event bus hears of every change.
  *
  * SPLINTER_PERSISTENT  names are paths, as in libsplinter_p, whichever library the program is linked with
  * SPLINTER_EMBEDDINGS  declares vectors, and has slot snapshots take them in
@@ -60,12 +73,23 @@ extern "C" {
 /* Bids that a store's table holds. */
 #define SPLINTER_MAX_SHARDS 32
 
+/* Bits of the mask that splinter_event_bus_get_dirty fills. A store may have more slots. */
+#define SPLINTER_MAX_SLOTS 1024
+
 /* Words of the mask that splinter_event_bus_get_dirty fills: a bit for a slot, of which others may share it. */
 #define SPLINTER_EVENT_BUS_MASK_WORDS 16
 
-/* Bits of splinter_config_*: the scrub level is full, or hybrid, or with neither none. */
+/* Nanoseconds in a millisecond. */
+#define NS_PER_MS 1000000ULL
+
+/* Bits of splinter_config_*: the scrub level is full with the first alone, hybrid with both, as it mostly is, or with
+ * the second alone, and none with neither. */
 #define SPL_SYS_AUTO_SCRUB 1
 #define SPL_SYS_HYBRID_SCRUB 2
+
+/* Bits of splinter_config_* that mean nothing yet. */
+#define SPL_SYS_RESERVED_2 4
+#define SPL_SYS_RESERVED_3 8
 
 /* Bits of splinter_config_* that are the program's; they are SPL_FLAG_USR1 to 4, too. */
 #define SPL_SUSR1 16
@@ -97,16 +121,12 @@ extern "C" {
 #define SPL_SLOT_TYPE_VARTEXT 128
 #define SPL_SLOT_TYPE_VIDEO 256
 
+/* The type of a key that nobody has given one. */
+#define SPL_SLOT_DEFAULT_TYPE 1
+
 /* Which time splinter_set_slot_time sets. */
 #define SPL_TIME_CTIME 0
 #define SPL_TIME_ATIME 1
-
-/* What a bidder intends to do with the store's memory. */
-#define SPL_INTENT_NONE 0
-#define SPL_INTENT_WILLNEED 1
-#define SPL_INTENT_SEQUENTIAL 2
-#define SPL_INTENT_RANDOM 3
-#define SPL_INTENT_DONTNEED 4
 
 /* What stands between the name of a tandem and the number of an order. */
 #define SPL_ORDER_ACCESSOR "."
@@ -154,6 +174,15 @@ typedef enum {
     SPL_OP_INC = 4,
     SPL_OP_DEC = 5
 } splinter_integer_op_t;
+
+/* What a bidder intends to do with the store's memory. */
+typedef enum {
+    SPL_INTENT_NONE = 0,
+    SPL_INTENT_WILLNEED = 1,
+    SPL_INTENT_SEQUENTIAL = 2,
+    SPL_INTENT_RANDOM = 3,
+    SPL_INTENT_DONTNEED = 4
+} splinter_intent_t;
 
 #ifdef SPLINTER_EMBEDDINGS
 /* The dimension of vectors. */
@@ -393,14 +422,20 @@ int splinter_store_unset(splinter_store_t *store, const char *key);
 int splinter_append(const char *key, const void *bytes, size_t len, size_t *new_len);
 int splinter_store_append(splinter_store_t *store, const char *key, const void *bytes, size_t len, size_t *new_len);
 
-/* Fills an array with pointers to at most max keys, and *count with how many there are in it. The strings belong to
- * the calling thread: they last until it lists the keys of this store again, closes the store, or ends. */
+/* Fills an array with pointers to at most max keys, and *count with how many there are in it. The strings can be read
+ * until the store is closed, by any thread. That of a key which was removed may come to name another, once as many
+ * new keys were listed as the store can hold. */
 int splinter_list(char **keys, size_t max, size_t *count);
 int splinter_store_list(splinter_store_t *store, char **keys, size_t max, size_t *count);
 
 /* Waits until a key changes, for ever with UINT64_MAX. Fails with ETIMEDOUT, and with ENOENT if there is no such key. */
 int splinter_poll(const char *key, uint64_t timeout_ms);
 int splinter_store_poll(splinter_store_t *store, const char *key, uint64_t timeout_ms);
+
+/* Waits until a key has another epoch than the one given, which splinter_get_epoch or an earlier wait returned: no
+ * change in between is missed. Puts the new one in *new_epoch, which may be NULL. Fails as splinter_poll does. */
+int splinter_poll_after(const char *key, uint64_t epoch, uint64_t timeout_ms, uint64_t *new_epoch);
+int splinter_store_poll_after(splinter_store_t *store, const char *key, uint64_t epoch, uint64_t timeout_ms, uint64_t *new_epoch);
 
 /* Returns where the value of a key lies, or NULL. The bytes are whole while the key's epoch is *epoch or the one
  * change after it is made; whoever uses them looks at the epoch afterwards. The address lasts until the store is closed. */
@@ -417,11 +452,14 @@ uint64_t splinter_store_get_epoch(splinter_store_t *store, const char *key);
 int splinter_bump_slot(const char *key);
 int splinter_store_bump_slot(splinter_store_t *store, const char *key);
 
-/* Clears the vector of a key, and publishes the key anew, so that whoever makes vectors makes it another. */
+/* Clears the vector of a key, and publishes the key anew, so that whoever makes vectors makes it another: its groups
+ * hear of it. */
 int splinter_retrain_slot(const char *key);
 int splinter_store_retrain_slot(splinter_store_t *store, const char *key);
 
-/* Gives a key a type, one of SPL_SLOT_TYPE_*. Fails with EPROTOTYPE if it is to be BIGUINT and is no number. */
+/* Gives a key a type, one of SPL_SLOT_TYPE_*. For BIGUINT the value must be a number: eight bytes are a uint64_t,
+ * whatever they look like; decimal digits are what they say; fewer bytes that are no text are a shorter unsigned
+ * integer. Its length is 8 then. Fails with EPROTOTYPE if it is to be BIGUINT and is no number. */
 int splinter_set_named_type(const char *key, uint16_t kind);
 int splinter_store_set_named_type(splinter_store_t *store, const char *key, uint16_t kind);
 
@@ -429,7 +467,8 @@ int splinter_store_set_named_type(splinter_store_t *store, const char *key, uint
 int splinter_set_slot_time(const char *key, unsigned short which, uint64_t epoch, size_t offset);
 int splinter_store_set_slot_time(splinter_store_t *store, const char *key, unsigned short which, uint64_t epoch, size_t offset);
 
-/* Marks a key as the system's, by the flag SPL_SLOT_SYSTEM. The store treats it as any other. */
+/* Makes a key a scratchpad: its type is BINARY, its value as long as the store allows, with zeroes behind what it was,
+ * and SPL_SLOT_SYSTEM is among its flags. After EAGAIN some of that may be done; call again. */
 int splinter_set_as_system(const char *key);
 int splinter_store_set_as_system(splinter_store_t *store, const char *key);
 
@@ -437,6 +476,10 @@ int splinter_store_set_as_system(splinter_store_t *store, const char *key);
  * Fails with EPROTOTYPE if the key is of another type. */
 int splinter_integer_op(const char *key, int op, const void *mask);
 int splinter_store_integer_op(splinter_store_t *store, const char *key, int op, const void *mask);
+
+/* Does what splinter_integer_op does, and puts the new number in *result. */
+int splinter_integer_op_fetch(const char *key, int op, const void *mask, uint64_t *result);
+int splinter_store_integer_op_fetch(splinter_store_t *store, const char *key, int op, const void *mask, uint64_t *result);
 
 /* Adds labels to a key. */
 int splinter_set_label(const char *key, uint64_t mask);
@@ -446,7 +489,8 @@ int splinter_store_set_label(splinter_store_t *store, const char *key, uint64_t 
 int splinter_unset_label(const char *key, uint64_t mask);
 int splinter_store_unset_label(splinter_store_t *store, const char *key, uint64_t mask);
 
-/* Calls a function for each key that carries all labels of mask. It may call anything here. */
+/* Calls a function for each key that carries all labels of mask. It may call anything here; the strings it gets can be
+ * read for as long as those of splinter_list. */
 void splinter_enumerate_matches(uint64_t mask, void (*visit)(const char *key, uint64_t epoch, void *data), void *data);
 
 /* Does what splinter_enumerate_matches does, on the store of a handle. */
@@ -580,16 +624,18 @@ uint64_t splinter_store_get_signal_count(splinter_store_t *store, uint8_t group)
 
 /* The event bus: all changes of a store */
 
-/* Arms the bus, for all processes and for good. */
+/* Arms the bus, for all processes and for good. Descriptors that are opened later hear of all since: since this
+ * process armed it, or, in one that did not, since the first did. */
 int splinter_event_bus_init(void);
 int splinter_store_event_bus_init(splinter_store_t *store);
 
-/* Returns a descriptor that is readable when something changed since, for poll and its kin; nothing is to be read
- * from it. Fails with ENODEV if the bus is not armed. A forked child opens one of its own. */
+/* Returns a descriptor that is readable when something changed since the bus was armed, or since the last wait on it,
+ * for poll and its kin; nothing is to be read from it. Fails with ENODEV if the bus is not armed. A forked child opens one of its own. */
 int splinter_event_bus_open(void);
 int splinter_store_event_bus_open(splinter_store_t *store);
 
-/* Waits until something changed since the last wait on this descriptor, for ever with UINT64_MAX.
+/* Waits until something changed since the last wait on this descriptor, for ever with UINT64_MAX. Of several threads
+ * that wait, all return.
  * Fails with ETIMEDOUT, ENODEV if the bus is not armed, EINVAL for a descriptor that is not its. */
 int splinter_event_bus_wait(int fd, uint64_t timeout_ms);
 int splinter_store_event_bus_wait(splinter_store_t *store, int fd, uint64_t timeout_ms);
@@ -599,16 +645,17 @@ int splinter_store_event_bus_wait(splinter_store_t *store, int fd, uint64_t time
 void splinter_event_bus_close(int fd);
 void splinter_store_event_bus_close(splinter_store_t *store, int fd);
 
-/* Fills a mask with a bit for each slot that changed since this was last asked, and forgets them. Slot n has bit n
- * modulo the number of bits. Where too many changed to know which, all bits are set. */
+/* Fills a mask with a bit for each slot that changed since this was last asked on this open store, or at first since
+ * the bus was armed, and forgets them. Slot n has bit n modulo the number of bits. Where too many changed to know which,
+ * all bits are set. Sets errno to ENODEV, and no bit, if the bus is not armed. */
 void splinter_event_bus_get_dirty(uint64_t *mask, size_t words);
 void splinter_store_event_bus_get_dirty(splinter_store_t *store, uint64_t *mask, size_t words);
 
 /* Bids for advice on the store's memory */
 
 /* Bids under an id of the caller's choice, not 0, for so many ticks of splinter_now; UINT64_MAX: without end.
- * The bid goes with the process and with the store's closing. Fails with EEXIST if the id is taken, ENOSPC if the
- * table is full. */
+ * The bid goes with the process and with the store's closing. One's own bid for the id is refreshed. Fails with EEXIST
+ * if the id is another's, ENOSPC if the table is full. */
 int splinter_shard_claim(uint32_t id, uint8_t intent, uint8_t priority, uint64_t duration_ticks);
 int splinter_store_shard_claim(splinter_store_t *store, uint32_t id, uint8_t intent, uint8_t priority, uint64_t duration_ticks);
 
@@ -632,7 +679,8 @@ uint32_t splinter_store_shard_election(splinter_store_t *store, uint8_t *intent)
 int splinter_shard_is_sovereign(uint32_t id);
 int splinter_store_shard_is_sovereign(splinter_store_t *store, uint32_t id);
 
-/* Fills an array with at most max bids. Returns how many. */
+/* Fills an array of max entries, of which SPLINTER_MAX_SHARDS are used at most, and returns how many it filled: bids
+ * first, then entries without one, whose shard_id is 0 and which are expired. */
 int splinter_shard_table_snapshot(struct splinter_shard_bid_snapshot *bids, size_t max);
 int splinter_store_shard_table_snapshot(splinter_store_t *store, struct splinter_shard_bid_snapshot *bids, size_t max);
 

@@ -21,9 +21,11 @@ pub(crate) fn claim(
     priority: u8,
     duration: u64,
 ) -> Result<c_int, Failure> {
-    store.store.claim_bid(id, terms(intent, priority, duration)?)?;
-    Ok(0)
+    claim_ex(store, id, std::process::id(), intent, priority, duration, cycles())
 }
+
+/// How often a claim begins anew because a bid comes or goes meanwhile.
+const ROUNDS: usize = 64;
 
 pub(crate) fn claim_ex(
     store: &Entry,
@@ -34,8 +36,21 @@ pub(crate) fn claim_ex(
     duration: u64,
     claimed_at: u64,
 ) -> Result<c_int, Failure> {
-    store.store.claim_bid_as(id, terms(intent, priority, duration)?, pid, claimed_at)?;
-    Ok(0)
+    let terms = terms(intent, priority, duration)?;
+    for _ in 0..ROUNDS {
+        let taken = match store.store.claim_bid_as(id, terms, pid, claimed_at) {
+            Err(taken @ BidError::Taken { .. }) => taken,
+            answer => return Ok(answer.map(|()| 0)?),
+        };
+        // The caller's own is refreshed, without a moment in which the id is anybody's.
+        match store.store.rebid_as(id, terms, pid, claimed_at) {
+            Err(BidError::NotOwner { .. } | BidError::Taken { .. }) => return Err(taken.into()),
+            // It was released, or expired, just now.
+            Err(BidError::Unknown { .. }) => {}
+            answer => return Ok(answer.map(|()| 0)?),
+        }
+    }
+    Err(Failure::of(libc::EAGAIN))
 }
 
 pub(crate) fn rebid(
@@ -78,14 +93,27 @@ fn show(bid: Bid) -> BidSnapshot {
     }
 }
 
+/// What stands for an entry of the table without a bid.
+const NO_BID: BidSnapshot = BidSnapshot {
+    shard_id: 0,
+    pid: 0,
+    intent: Intent::None as u8,
+    priority: 0,
+    expired: 1,
+    sovereign: 0,
+    reserved: 0,
+    duration_tsc: 0,
+    claimed_at: 0,
+};
+
 pub(crate) fn table_snapshot(
     store: &Entry,
     out: Out<'_, BidSnapshot>,
     max: usize,
 ) -> Result<c_int, Failure> {
-    let bids = store.store.bids()?;
-    let count = bids.len().min(max).min(SPLINTER_MAX_SHARDS);
-    out.put_all(bids.into_iter().take(count).map(show))?;
+    let count = max.min(SPLINTER_MAX_SHARDS);
+    let bids = store.store.bids()?.into_iter().map(show);
+    out.put_all(bids.chain(std::iter::repeat(NO_BID)).take(count))?;
     Ok(count as c_int)
 }
 

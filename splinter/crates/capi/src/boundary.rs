@@ -2,7 +2,7 @@
 //! Knows nothing of stores.
 
 use crate::args::{Handle, HeaderAt};
-use crate::errno::{Failure, tell};
+use crate::errno::{Failure, keep, tell};
 use libc::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -74,7 +74,8 @@ pub(crate) fn run_uncancelled<R: Answer>(act: impl FnOnce() -> Result<R, Failure
     run(|| uncancelled(act))
 }
 
-/// Does something in which a thread could be cancelled, without that: it waits, or has to do with files.
+/// Does something in which a thread could be cancelled, without that: it waits, or has to do with files. `errno` stays as
+/// it was.
 pub(crate) fn uncancelled<R>(act: impl FnOnce() -> R) -> R {
     struct Before(c_int);
     impl Drop for Before {
@@ -83,7 +84,7 @@ pub(crate) fn uncancelled<R>(act: impl FnOnce() -> R) -> R {
         }
     }
     let _before = Before(set_cancel_state(PTHREAD_CANCEL_DISABLE));
-    act()
+    keep(act)
 }
 
 /// As Linux's C libraries have it.

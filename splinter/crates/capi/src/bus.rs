@@ -1,5 +1,6 @@
 //! The event bus: a descriptor that is readable when anything in the store changed, and a mask of the slots that did.
-//! Underneath are watchers of the whole store; that the bus is armed is a flag of the store, for all processes.
+//! Underneath are watchers of the whole store; that the bus is armed is a flag of the store, for all processes. They hear
+//! of all since then: by the mark that arming leaves in the store, or since this process armed the bus itself.
 
 // Opts in for duplicating, closing and polling descriptors.
 #![allow(unsafe_code)]
@@ -31,6 +32,8 @@ const BATCH: usize = 1 << 16;
 pub(crate) struct Bus {
     /// In which process all this was made; others' descriptors and watchers are of no use.
     generation: u32,
+    /// Where this process armed the bus: a watcher that takes nothing.
+    start: Option<Watcher>,
     /// Hears for [`get_dirty`].
     dirty: Option<Watcher>,
     ears: Vec<Arc<Ear>>,
@@ -50,17 +53,14 @@ impl Bus {
     /// Closes all that is open.
     pub(crate) fn close(&mut self) {
         if self.generation == fork::generation() {
-            self.dirty = None;
+            (self.start, self.dirty) = (None, None);
             self.ears.drain(..).for_each(|ear| ear.close());
         }
     }
 
-    /// Begins to hear what changes.
-    fn listen(&mut self, store: &Entry) -> Result<(), Failure> {
-        if self.dirty.is_none() {
-            self.dirty = Some(store.store.watch_all()?);
-        }
-        Ok(())
+    /// Returns a watcher that hears of all since the bus was armed.
+    fn listener(&self, store: &Entry) -> Watcher {
+        self.start.clone().unwrap_or_else(|| store.store.watch_all_from_mark())
     }
 }
 
@@ -94,19 +94,19 @@ impl Ear {
         }
     }
 
-    /// Takes what there is to hear. Tells whether there was anything.
-    fn hear(&self) -> Result<bool, Failure> {
+    /// Takes what there is to hear, so that the descriptor is unreadable until something changes.
+    fn drain(&self) -> Result<(), Failure> {
         let mut watcher = self.watcher.take();
-        let watcher = watcher.as_mut().ok_or(Failure::of(libc::EOPNOTSUPP))?;
-        let mut any = false;
+        // Closed meanwhile: then there is nothing to take it from.
+        let Some(watcher) = watcher.as_mut() else { return Ok(()) };
         for _ in 0..BATCH {
             match watcher.try_next() {
-                Ok(Some(_)) | Err(WatchError::Lagged(_)) => any = true,
+                Ok(Some(_)) | Err(WatchError::Lagged(_)) => {}
                 Ok(None) => break,
                 Err(_) => return Err(Failure::of(libc::EOPNOTSUPP)),
             }
         }
-        Ok(any)
+        Ok(())
     }
 }
 
@@ -129,7 +129,13 @@ fn check_armed(store: &Entry) -> Result<(), Failure> {
 }
 
 pub(crate) fn init(store: &Entry) -> Result<c_int, Failure> {
-    bus_of(store)?.listen(store)?;
+    let mut bus = bus_of(store)?;
+    if bus.start.is_none() {
+        let start = store.store.watch_all()?;
+        bus.dirty.get_or_insert(start.clone());
+        bus.start = Some(start);
+    }
+    store.store.mark_watch()?;
     store.store.set_flags(ARMED)?;
     Ok(0)
 }
@@ -137,8 +143,7 @@ pub(crate) fn init(store: &Entry) -> Result<c_int, Failure> {
 pub(crate) fn open(store: &Entry) -> Result<c_int, Failure> {
     check_armed(store)?;
     let mut bus = bus_of(store)?;
-    bus.listen(store)?;
-    let watcher = store.store.watch_all()?.pollable()?;
+    let watcher = bus.listener(store).pollable()?;
     // SAFETY: the descriptor is the watcher's, which lives; the call takes no address.
     let fd = unsafe { libc::fcntl(watcher.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
     if fd < 0 {
@@ -163,23 +168,23 @@ pub(crate) fn wait(store: &Entry, fd: c_int, timeout_ms: u64) -> Result<c_int, F
     check_armed(store)?;
     let ear = bus_of(store)?.ears.iter().find(|ear| ear.fd == fd).cloned();
     let ear = ear.ok_or(Failure::ARGUMENT)?;
+    // A watcher of this call's own: whatever another thread takes from the descriptor meanwhile, both hear of it.
+    let mut watcher = ear.watcher.take().as_ref().ok_or(Failure::CALLER)?.watcher().clone();
     let end = deadline(timeout_ms);
     loop {
-        if ear.hear()? {
-            return Ok(0);
-        }
-        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) {
-            return Err(Failure::of(libc::ETIMEDOUT));
+        let slice = Instant::now() + SLICE;
+        let until = end.map_or(slice, |end| end.min(slice));
+        match watcher.wait(Some(until)) {
+            Ok(None) => {}
+            // Something changed, whether or not it is known what.
+            Ok(Some(_)) | Err(_) => return ear.drain().map(|()| 0),
         }
         if ear.closed.load(Ordering::Relaxed) || store.is_closed() {
             return Err(Failure::CALLER);
         }
-        let nap = left.map_or(SLICE, |left| left.min(SLICE)).as_millis().max(1);
-        let mut asked = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        // SAFETY: one record is there, and outlives the call. Should the number have been closed meanwhile, the call
-        // says so or waits for something else, for a moment.
-        unsafe { libc::poll(&raw mut asked, 1, nap as c_int) };
+        if end.is_some_and(|end| end <= until) {
+            return Err(Failure::of(libc::ETIMEDOUT));
+        }
     }
 }
 
@@ -198,10 +203,14 @@ pub(crate) fn get_dirty(store: &Entry, mask: Out<'_, u64>, words: usize) -> Resu
     }
     let mut bits = [0_u64; SPLINTER_EVENT_BUS_MASK_WORDS];
     let mut bus = bus_of(store)?;
-    let Some(watcher) = bus.dirty.as_mut() else {
-        mask.put_all(bits.into_iter().take(words))?;
-        return Err(Failure::of(libc::ENODEV));
-    };
+    if bus.dirty.is_none() {
+        if let Err(failure) = check_armed(store) {
+            mask.put_all(bits.into_iter().take(words))?;
+            return Err(failure);
+        }
+        bus.dirty = Some(bus.listener(store));
+    }
+    let watcher = bus.dirty.as_mut().ok_or(Failure::PANIC)?;
     for _ in 0..BATCH {
         match watcher.try_next() {
             Ok(Some(change)) => {
@@ -209,8 +218,11 @@ pub(crate) fn get_dirty(store: &Entry, mask: Out<'_, u64>, words: usize) -> Resu
                 bits[bit / 64] |= 1 << (bit % 64);
             }
             Ok(None) => break,
-            // Nobody knows which: any may have changed.
-            Err(_) => bits = [u64::MAX; SPLINTER_EVENT_BUS_MASK_WORDS],
+            // Nobody knows which: any may have changed. What is behind that is told the next time.
+            Err(_) => {
+                bits = [u64::MAX; SPLINTER_EVENT_BUS_MASK_WORDS];
+                break;
+            }
         }
     }
     mask.put_all(bits.into_iter().take(words))

@@ -36,12 +36,30 @@ impl Failure {
     }
 }
 
+/// Returns where the calling thread's `errno` is.
+#[inline]
+fn place() -> *mut c_int {
+    // SAFETY: the C library returns the address of the calling thread's own.
+    unsafe { libc::__errno_location() }
+}
+
 /// Sets the calling thread's `errno`.
 pub(crate) fn tell(errno: c_int) {
-    // SAFETY: the C library returns the address of the calling thread's own.
-    let place = unsafe { libc::__errno_location() };
     // SAFETY: that address is valid for as long as the thread lives.
-    unsafe { *place = errno };
+    unsafe { *place() = errno };
+}
+
+/// Does something that may call the kernel, and leaves `errno` as it was: a program may look at it after a call that
+/// went well, and finds what was there before. What goes wrong is told later.
+#[inline]
+pub(crate) fn keep<R>(act: impl FnOnce() -> R) -> R {
+    let place = place();
+    // SAFETY: that address is valid for as long as the thread lives.
+    let before = unsafe { *place };
+    let answer = act();
+    // SAFETY: as above.
+    unsafe { *place = before };
+    answer
 }
 
 impl From<Error> for Failure {

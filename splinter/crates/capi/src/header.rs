@@ -3,8 +3,9 @@
 
 use crate::shapes::{
     BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, Operation, SLOT, SLOT_SNAPSHOT,
-    SPLINTER_KEY_MAX,
+    SPLINTER_KEY_MAX, name_of_intent,
 };
+use splinter::Intent;
 use std::fmt::Write;
 
 /// Functions that belong together.
@@ -44,43 +45,81 @@ pub(crate) struct Constant {
     pub(crate) value: u64,
 }
 
-const BEGINNING: &str = r#"/* The C interface of splinter: a key-value, vector and signal store in shared memory.
- *
- * Generated from splinter/crates/capi/src; SPLINTER_HEADER=write cargo test -p splinter-capi header writes it anew.
- *
- *     cc program.c -lsplinter -lpthread
- *
- * Functions return 0 or what they were asked for. Otherwise they set errno and return -1, or -2 where the call itself is
- * wrong: NULL where there must be something, or no open store. Those that return no int return 0 or NULL instead.
- *
- *     EAGAIN       another writes the key, or it kept changing while it was read: try again
- *     ENOENT       no such key, store or bid          EEXIST      there is one already
- *     EMSGSIZE     a buffer is too small, or a value too long    ENAMETOOLONG    a key has more than 63 bytes
- *     ENOSPC       the store, a table or memory is full          EPROTOTYPE      the key is of another type
- *     ETIMEDOUT    it took too long                   EINVAL      an argument is out of bounds
- *     ENODEV       the event bus is not armed         EOPNOTSUPP  this store or this process cannot do that
- *     EPERM        the bid is another's               ENOTRECOVERABLE    the library is at fault
- *     EROFS        the store is open for reading only
- *
- * or the kernel's errno, for a store that cannot be opened or created.
- *
- * A store of at most 64 MiB takes all its memory when it is created: ENOSPC is the answer then if there is not as much.
- * A larger one, and one on a file system that cannot reserve, takes memory as it is touched: when /dev/shm or the disk is
- * full then, the process gets SIGBUS.
- *
- * Each thread that writes has a writer of its own until it ends, up to a quarter of the writers that the store has room
- * for (256 if it was created by these functions): more threads of one process take turns. Where all that there is room
- * for are other processes', writing fails with ENOSPC.
- *
- * A process has one store of its own, which functions without a handle mean. Those with splinter_store_ before their
- * names take a handle, and do the same on any number of stores. Any thread may call any of them at any time, a forked
- * child, too; handles of closed stores are errors. What must not be: a pointer that leads nowhere, or to less than is
- * said; calling any of them from a signal handler; and leaving a function that one of them calls otherwise than by
- * returning. No call is a cancellation point: a thread that is cancelled in one ends behind it.
- *
- * SPLINTER_PERSISTENT  names are paths, as in libsplinter_p, whichever library the program is linked with
- * SPLINTER_EMBEDDINGS  declares vectors, and has slot snapshots take them in
- */
+/// What errno says of why a function did not do its work.
+pub(crate) const ERRORS: [(&str, &str); 14] = [
+    ("EAGAIN", "another writes the key, or it kept changing while it was read: try again"),
+    ("ENOENT", "no such key, store or bid"),
+    ("EEXIST", "there is one already"),
+    ("EMSGSIZE", "a buffer is too small, or a value too long"),
+    ("ENAMETOOLONG", "a key has more than 63 bytes"),
+    ("ENOSPC", "the store, a table or memory is full"),
+    ("EPROTOTYPE", "the key is of another type"),
+    ("ETIMEDOUT", "it took too long"),
+    ("EINVAL", "an argument is out of bounds"),
+    ("ENODEV", "the event bus is not armed"),
+    ("EOPNOTSUPP", "this store or this process cannot do that"),
+    ("EPERM", "the bid is another's"),
+    ("EROFS", "the store is open for reading only"),
+    ("ENOTRECOVERABLE", "the library is at fault"),
+];
+
+/// What is said of the whole, in paragraphs: of results, with the errors behind it; of the kernel's errors; and of the rest.
+pub(crate) const ABOUT: [&str; 6] = [
+    "Functions return 0 or what they were asked for. Otherwise they set errno and return -1, or -2 where the call itself is
+wrong: NULL where there must be something, or no open store. Those that return no int return 0 or NULL instead. A
+function that does its work leaves errno as it was.",
+    "Functions that open or create a store may set errno to whatever the kernel refused it for.",
+    "A process has one store of its own, which functions without a handle mean. Those with splinter_store_ before their
+names take a handle, and do the same on any number of stores. Any thread may call any of them at any time, a forked
+child, too; handles of closed stores are errors. What must not be: a pointer that leads nowhere, or to less than is
+said; calling any of them from a signal handler; and leaving a function that one of them calls otherwise than by
+returning. No call is a cancellation point: a thread that is cancelled in one ends behind it.",
+    "A store of at most 64 MiB takes all its memory when it is created: ENOSPC is the answer then if there is not as much.
+A larger one, and one on a file system that cannot reserve, takes memory as it is touched: when /dev/shm or the disk is
+full then, the process gets SIGBUS.",
+    "Each thread that writes has a writer of its own until it ends, up to a quarter of the writers that the store has room
+for (256 if it was created by these functions): more threads of one process take turns, and so does a thread for which
+the process has no descriptor or memory left. Where all that there is room for are other processes', writing fails with
+ENOSPC.",
+    "A signal group hears of splinter_set, splinter_append, splinter_client_set_tandem, splinter_bump_slot and
+splinter_retrain_slot, and of a pulse. It does not hear of splinter_unset, of integers, types, vectors, labels, times and
+flags: so a program that waits for a group may note on a key that it has dealt with it. Who polls a key or waits on the
+event bus hears of every change.",
+];
+
+/// The macros that a program may define, and what they do.
+pub(crate) const MACROS: [(&str, &str); 2] = [
+    (
+        "SPLINTER_PERSISTENT",
+        "names are paths, as in libsplinter_p, whichever library the program is linked with",
+    ),
+    ("SPLINTER_EMBEDDINGS", "declares vectors, and has slot snapshots take them in"),
+];
+
+/// Returns what the header begins with.
+fn beginning() -> String {
+    let mut comment = vec![
+        "The C interface of splinter: a key-value, vector and signal store in shared memory.".to_owned(),
+        String::new(),
+        "Generated from splinter/crates/capi/src; SPLINTER_HEADER=write cargo test -p splinter-capi --lib writes it anew.".to_owned(),
+        String::new(),
+        "    cc program.c -lsplinter -lpthread".to_owned(),
+    ];
+    for (index, paragraph) in ABOUT.iter().enumerate() {
+        comment.push(String::new());
+        comment.extend(paragraph.lines().map(str::to_owned));
+        if index == 0 {
+            comment.push(String::new());
+            comment.extend(ERRORS.iter().map(|(name, why)| format!("    {name:<16} {why}")));
+        }
+    }
+    comment.push(String::new());
+    comment.extend(MACROS.iter().map(|(name, what)| format!("{name}  {what}")));
+    let mut out = format!("/* {}\n", comment[0]);
+    for line in &comment[1..] {
+        writeln!(out, "{}", format!(" * {line}").trim_end()).unwrap();
+    }
+    out + r#" */
 #ifndef SPLINTER_H
 #define SPLINTER_H
 
@@ -90,7 +129,8 @@ const BEGINNING: &str = r#"/* The C interface of splinter: a key-value, vector a
 #ifdef __cplusplus
 extern "C" {
 #endif
-"#;
+"#
+}
 
 const TYPES: &str = "
 /* Every store begins with one. It is known by its address, and nothing is to be read from it. */
@@ -126,7 +166,7 @@ uint64_t splinter_now(void);
 
 /// Writes the header.
 fn write() -> String {
-    let mut out = BEGINNING.to_owned();
+    let mut out = beginning();
     for constant in CONSTANTS {
         if !constant.notes.is_empty() {
             out.push('\n');
@@ -134,6 +174,7 @@ fn write() -> String {
         }
         let value = match constant.name {
             "SPLINTER_MAGIC" => format!("{:#X}u", constant.value).replace("0X", "0x"),
+            "NS_PER_MS" => format!("{}ULL", constant.value),
             _ => constant.value.to_string(),
         };
         define(&mut out, constant.name, &value);
@@ -141,14 +182,17 @@ fn write() -> String {
     out.push_str("\n/* What stands between the name of a tandem and the number of an order. */\n");
     define(&mut out, "SPL_ORDER_ACCESSOR", "\".\"");
     flags(&mut out);
-    out.push_str("\n/* The operations of splinter_integer_op. */\ntypedef enum {\n");
-    for (number, operation) in Operation::ALL.into_iter().enumerate() {
-        let name = operation.name();
-        writeln!(out, "    {name} = {number},").unwrap();
-    }
-    // C++98 and -pedantic want no comma at the end; nor does anything else.
-    out.truncate(out.len() - 2);
-    out.push_str("\n} splinter_integer_op_t;\n\n#ifdef SPLINTER_EMBEDDINGS\n");
+    let operations = Operation::ALL.map(Operation::name).into_iter().zip(0..);
+    enumeration(
+        &mut out,
+        "The operations of splinter_integer_op.",
+        operations,
+        "splinter_integer_op_t",
+    );
+    let intents = (0..).map_while(Intent::from_number).map(|one| (name_of_intent(one), one as u32));
+    let note = "What a bidder intends to do with the store's memory.";
+    enumeration(&mut out, note, intents, "splinter_intent_t");
+    out.push_str("\n#ifdef SPLINTER_EMBEDDINGS\n");
     out.push_str("/* The dimension of vectors. */\n");
     define(&mut out, "SPLINTER_EMBED_DIM", &EMBED_DIM.to_string());
     out.push_str("#endif\n");
@@ -182,6 +226,19 @@ fn write() -> String {
 
 fn define(out: &mut String, name: &str, value: &str) {
     writeln!(out, "#define {name} {value}").unwrap();
+}
+
+/// Writes an enumeration of names and their numbers.
+fn enumeration(
+    out: &mut String,
+    note: &str,
+    members: impl Iterator<Item = (&'static str, u32)>,
+    name: &str,
+) {
+    let members: Vec<_> =
+        members.map(|(member, number)| format!("    {member} = {number}")).collect();
+    // C++98 and -pedantic want no comma at the end; nor does anything else.
+    write!(out, "\n/* {note} */\ntypedef enum {{\n{}\n}} {name};\n", members.join(",\n")).unwrap();
 }
 
 /// Writes the flags of `splinter_flag_*`: sixteen of the system, of which the first has a name, and sixteen of programs.
@@ -244,31 +301,50 @@ fn c_type(rust: &str) -> &'static str {
     }
 }
 
-fn declare(out: &mut String, function: &Function) {
-    if function.name == "splinter_now" {
-        out.push('\n');
-        comment(out, "", function.notes);
-        out.push_str(CLOCK.trim_start());
-        return;
+impl Function {
+    /// Returns its parameters as C has them, each in a part before and a part behind its name; of the twin, with the
+    /// handle first.
+    pub(crate) fn c_parameters(&self, of_twin: bool) -> Vec<(String, &'static str, &'static str)> {
+        let store = of_twin.then(|| ("splinter_store_t *".to_owned(), "store", ""));
+        let parameter = |(name, rust): &(&'static str, &str)| match *rust {
+            "Visit" => {
+                ("void (*".to_owned(), *name, ")(const char *key, uint64_t epoch, void *data)")
+            }
+            rust => (c_type(rust).to_owned(), *name, ""),
+        };
+        store.into_iter().chain(self.parameters.iter().map(parameter)).collect()
     }
-    out.push('\n');
-    comment(out, "", function.notes);
-    let parameter = |(name, rust): &(&str, &str)| match *rust {
-        "Visit" => format!("void (*{name})(const char *key, uint64_t epoch, void *data)"),
-        rust => format!("{}{name}", c_type(rust)),
-    };
-    let parameters: Vec<_> = function.parameters.iter().map(parameter).collect();
-    let answer = c_type(function.answer);
-    let listed = if parameters.is_empty() { "void".to_owned() } else { parameters.join(", ") };
-    writeln!(out, "{answer}{}({listed});", function.name).unwrap();
-    if !function.twin.is_empty() {
-        let store = ["splinter_store_t *store".to_owned()];
-        let listed: Vec<_> = store.into_iter().chain(parameters).collect();
-        writeln!(out, "{answer}{}({});", function.twin, listed.join(", ")).unwrap();
+
+    /// Returns what it returns, as C has it before a name.
+    pub(crate) fn c_answer(&self) -> &'static str {
+        c_type(self.answer)
     }
 }
 
-fn structure(out: &mut String, shape: &Shape) {
+fn declare(out: &mut String, function: &Function) {
+    out.push('\n');
+    comment(out, "", function.notes);
+    if function.name == "splinter_now" {
+        out.push_str(CLOCK.trim_start());
+        return;
+    }
+    for (name, of_twin) in [(function.name, false), (function.twin, true)] {
+        let parameters = function.c_parameters(of_twin);
+        let listed = match &parameters[..] {
+            [] => "void".to_owned(),
+            some => {
+                let words =
+                    some.iter().map(|(before, name, behind)| format!("{before}{name}{behind}"));
+                words.collect::<Vec<_>>().join(", ")
+            }
+        };
+        if !name.is_empty() {
+            writeln!(out, "{}{name}({listed});", function.c_answer()).unwrap();
+        }
+    }
+}
+
+pub(crate) fn structure(out: &mut String, shape: &Shape) {
     out.push('\n');
     comment(out, "", shape.notes);
     writeln!(out, "struct {} {{", shape.name).unwrap();
@@ -290,18 +366,22 @@ fn structure(out: &mut String, shape: &Shape) {
     writeln!(out, "}};\ntypedef struct {0} {0}_t;", shape.name).unwrap();
 }
 
-#[test]
-fn the_committed_header_is_what_the_definitions_say() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/include/splinter.h");
-    let written = write();
+/// Holds a committed file against what the definitions say, or writes it anew if that was asked for.
+pub(crate) fn compare(file: &str, written: &str) {
+    let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("SPLINTER_HEADER").is_some_and(|what| what == "write") {
-        std::fs::write(path, &written).unwrap();
+        std::fs::write(&path, written).unwrap();
     }
-    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == written,
-        "{path} is not what the definitions say: SPLINTER_HEADER=write cargo test -p splinter-capi header writes it anew"
+        "{path} is not what the definitions say: SPLINTER_HEADER=write cargo test -p splinter-capi --lib writes it anew"
     );
+}
+
+#[test]
+fn the_committed_header_is_what_the_definitions_say() {
+    compare("include/splinter.h", &write());
 }
 
 #[test]

@@ -82,11 +82,15 @@ interface! { VALUES = "Keys and values";
     pair splinter_unset, splinter_store_unset(key: Text<'_>) -> c_int = values::unset;
     /// Appends to the value of a key that is there, as a whole or not at all. *new_len, which may be NULL, is the length then.
     pair splinter_append, splinter_store_append(key: Text<'_>, bytes: In<'_, c_void>, len: usize, new_len: Out<'_, usize>) -> c_int = values::append;
-    /// Fills an array with pointers to at most max keys, and *count with how many there are in it. The strings belong to
-    /// the calling thread: they last until it lists the keys of this store again, closes the store, or ends.
+    /// Fills an array with pointers to at most max keys, and *count with how many there are in it. The strings can be read
+    /// until the store is closed, by any thread. That of a key which was removed may come to name another, once as many
+    /// new keys were listed as the store can hold.
     pair splinter_list, splinter_store_list(keys: Out<'_, *mut c_char>, max: usize, count: Out<'_, usize>) -> c_int = values::list;
     /// Waits until a key changes, for ever with UINT64_MAX. Fails with ETIMEDOUT, and with ENOENT if there is no such key.
     pair splinter_poll, splinter_store_poll(key: Text<'_>, timeout_ms: u64) -> c_int = values::poll;
+    /// Waits until a key has another epoch than the one given, which splinter_get_epoch or an earlier wait returned: no
+    /// change in between is missed. Puts the new one in *new_epoch, which may be NULL. Fails as splinter_poll does.
+    pair splinter_poll_after, splinter_store_poll_after(key: Text<'_>, epoch: u64, timeout_ms: u64, new_epoch: Out<'_, u64>) -> c_int = values::poll_after;
     /// Returns where the value of a key lies, or NULL. The bytes are whole while the key's epoch is *epoch or the one
     /// change after it is made; whoever uses them looks at the epoch afterwards. The address lasts until the store is closed.
     pair splinter_get_raw_ptr, splinter_store_get_raw_ptr(key: Text<'_>, len: Out<'_, usize>, epoch: Out<'_, u64>) -> *const c_void = values::raw_ptr;
@@ -97,25 +101,32 @@ interface! { VALUES = "Keys and values";
 interface! { SLOTS = "What a key has beside its value";
     /// Raises the epoch of a key, and changes nothing else.
     pair splinter_bump_slot, splinter_store_bump_slot(key: Text<'_>) -> c_int = slots::bump;
-    /// Clears the vector of a key, and publishes the key anew, so that whoever makes vectors makes it another.
+    /// Clears the vector of a key, and publishes the key anew, so that whoever makes vectors makes it another: its groups
+    /// hear of it.
     pair splinter_retrain_slot, splinter_store_retrain_slot(key: Text<'_>) -> c_int = slots::retrain;
-    /// Gives a key a type, one of SPL_SLOT_TYPE_*. Fails with EPROTOTYPE if it is to be BIGUINT and is no number.
+    /// Gives a key a type, one of SPL_SLOT_TYPE_*. For BIGUINT the value must be a number: eight bytes are a uint64_t,
+    /// whatever they look like; decimal digits are what they say; fewer bytes that are no text are a shorter unsigned
+    /// integer. Its length is 8 then. Fails with EPROTOTYPE if it is to be BIGUINT and is no number.
     pair splinter_set_named_type, splinter_store_set_named_type(key: Text<'_>, kind: u16) -> c_int = slots::set_named_type;
     /// Records a time of a key: epoch less offset, in any unit.
     pair splinter_set_slot_time, splinter_store_set_slot_time(key: Text<'_>, which: c_ushort, epoch: u64, offset: usize) -> c_int = slots::set_slot_time;
-    /// Marks a key as the system's, by the flag SPL_SLOT_SYSTEM. The store treats it as any other.
+    /// Makes a key a scratchpad: its type is BINARY, its value as long as the store allows, with zeroes behind what it was,
+    /// and SPL_SLOT_SYSTEM is among its flags. After EAGAIN some of that may be done; call again.
     pair splinter_set_as_system, splinter_store_set_as_system(key: Text<'_>) -> c_int = slots::set_as_system;
     /// Changes the number of a BIGUINT key by an operation, SPL_OP_*, and the uint64_t at mask; NOT takes none.
     /// Fails with EPROTOTYPE if the key is of another type.
     pair splinter_integer_op, splinter_store_integer_op(key: Text<'_>, op: c_int, mask: In<'_, c_void>) -> c_int = slots::integer_op;
+    /// Does what splinter_integer_op does, and puts the new number in *result.
+    pair splinter_integer_op_fetch, splinter_store_integer_op_fetch(key: Text<'_>, op: c_int, mask: In<'_, c_void>, result: Out<'_, u64>) -> c_int = slots::integer_op_fetch;
     /// Adds labels to a key.
     pair splinter_set_label, splinter_store_set_label(key: Text<'_>, mask: u64) -> c_int = slots::set_label;
     /// Takes labels from a key.
     pair splinter_unset_label, splinter_store_unset_label(key: Text<'_>, mask: u64) -> c_int = slots::unset_label;
-    /// Calls a function for each key that carries all labels of mask. It may call anything here.
-    function splinter_enumerate_matches(mask: u64, visit: Visit, data: *mut c_void) -> () = |mask, visit, data| slots::visit(crate::shelf::with(crate::shelf::own_serial(), |store| slots::matches(store, mask)), visit, data);
+    /// Calls a function for each key that carries all labels of mask. It may call anything here; the strings it gets can be
+    /// read for as long as those of splinter_list.
+    function splinter_enumerate_matches(mask: u64, visit: Visit, data: *mut c_void) -> () = |mask, visit, data| slots::visit(crate::shelf::own_serial(), mask, visit, data);
     /// Does what splinter_enumerate_matches does, on the store of a handle.
-    function splinter_store_enumerate_matches(store: Handle, mask: u64, visit: Visit, data: *mut c_void) -> () = |store: Handle, mask, visit, data| slots::visit(crate::shelf::with(store.serial(), |store| slots::matches(store, mask)), visit, data);
+    function splinter_store_enumerate_matches(store: Handle, mask: u64, visit: Visit, data: *mut c_void) -> () = |store: Handle, mask, visit, data| slots::visit(store.serial(), mask, visit, data);
     /// Takes a snapshot of what a slot says of its key; with SPLINTER_EMBEDDINGS the vector, too, zero if it has none.
     pair splinter_get_slot_snapshot, splinter_store_get_slot_snapshot(key: Text<'_>, snapshot: Out<'_, SlotSnapshot>) -> c_int = slots::snapshot;
     /// Fills a struct splinter_slot for a key.
@@ -195,26 +206,29 @@ interface! { SIGNALS = "Signals";
 }
 
 interface! { BUS = "The event bus: all changes of a store", uncancelled;
-    /// Arms the bus, for all processes and for good.
+    /// Arms the bus, for all processes and for good. Descriptors that are opened later hear of all since: since this
+    /// process armed it, or, in one that did not, since the first did.
     pair splinter_event_bus_init, splinter_store_event_bus_init() -> c_int = bus::init;
-    /// Returns a descriptor that is readable when something changed since, for poll and its kin; nothing is to be read
-    /// from it. Fails with ENODEV if the bus is not armed. A forked child opens one of its own.
+    /// Returns a descriptor that is readable when something changed since the bus was armed, or since the last wait on it,
+    /// for poll and its kin; nothing is to be read from it. Fails with ENODEV if the bus is not armed. A forked child opens one of its own.
     pair splinter_event_bus_open, splinter_store_event_bus_open() -> c_int = bus::open;
-    /// Waits until something changed since the last wait on this descriptor, for ever with UINT64_MAX.
+    /// Waits until something changed since the last wait on this descriptor, for ever with UINT64_MAX. Of several threads
+    /// that wait, all return.
     /// Fails with ETIMEDOUT, ENODEV if the bus is not armed, EINVAL for a descriptor that is not its.
     pair splinter_event_bus_wait, splinter_store_event_bus_wait(fd: c_int, timeout_ms: u64) -> c_int = bus::wait;
     /// Closes a descriptor; so does closing the store. It is closed by these alone: after a close(2) the number may be
     /// another's, which these would close. The library notices where that is a file, a pipe or a socket, not else.
     pair splinter_event_bus_close, splinter_store_event_bus_close(fd: c_int) -> () = bus::close;
-    /// Fills a mask with a bit for each slot that changed since this was last asked, and forgets them. Slot n has bit n
-    /// modulo the number of bits. Where too many changed to know which, all bits are set.
+    /// Fills a mask with a bit for each slot that changed since this was last asked on this open store, or at first since
+    /// the bus was armed, and forgets them. Slot n has bit n modulo the number of bits. Where too many changed to know which,
+    /// all bits are set. Sets errno to ENODEV, and no bit, if the bus is not armed.
     pair splinter_event_bus_get_dirty, splinter_store_event_bus_get_dirty(mask: Out<'_, u64>, words: usize) -> () = bus::get_dirty;
 }
 
 interface! { SHARDS = "Bids for advice on the store's memory", uncancelled;
     /// Bids under an id of the caller's choice, not 0, for so many ticks of splinter_now; UINT64_MAX: without end.
-    /// The bid goes with the process and with the store's closing. Fails with EEXIST if the id is taken, ENOSPC if the
-    /// table is full.
+    /// The bid goes with the process and with the store's closing. One's own bid for the id is refreshed. Fails with EEXIST
+    /// if the id is another's, ENOSPC if the table is full.
     pair splinter_shard_claim, splinter_store_shard_claim(id: u32, intent: u8, priority: u8, duration_ticks: u64) -> c_int = bids::claim;
     /// Bids on behalf of a process, as of a time.
     pair splinter_shard_claim_ex, splinter_store_shard_claim_ex(id: u32, pid: u32, intent: u8, priority: u8, duration_ticks: u64, claimed_at: u64) -> c_int = bids::claim_ex;
@@ -226,7 +240,8 @@ interface! { SHARDS = "Bids for advice on the store's memory", uncancelled;
     pair splinter_shard_election, splinter_store_shard_election(intent: Out<'_, u8>) -> u32 = bids::election;
     /// Tells whether the bid for an id is elected: 1, or 0.
     pair splinter_shard_is_sovereign, splinter_store_shard_is_sovereign(id: u32) -> c_int = bids::is_sovereign;
-    /// Fills an array with at most max bids. Returns how many.
+    /// Fills an array of max entries, of which SPLINTER_MAX_SHARDS are used at most, and returns how many it filled: bids
+    /// first, then entries without one, whose shard_id is 0 and which are expired.
     pair splinter_shard_table_snapshot, splinter_store_shard_table_snapshot(bids: Out<'_, BidSnapshot>, max: usize) -> c_int = bids::table_snapshot;
     /// Advises the kernel on len bytes of the store at an address, or with NULL on all of it, once the caller's bid for
     /// id is elected; advice is madvise's MADV_*. Fails with EAGAIN if another is and the timeout is 0, with ETIMEDOUT if

@@ -24,6 +24,9 @@ mod fork;
 #[cfg(test)]
 mod header;
 mod interface;
+#[cfg(test)]
+mod manual;
+mod names;
 mod opening;
 mod settings;
 mod shelf;

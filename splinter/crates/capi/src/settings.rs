@@ -5,22 +5,22 @@
 //!
 //! | config bits | flags | meaning |
 //! |---|---|---|
-//! | 0, 1 | 0, 1 | scrub level full; hybrid |
-//! | 2, 3 | 10, 11 | nothing yet |
+//! | 0, 1 | 0, 1, 4 | the scrub level: 0 none, 1 full, 2 and 3 hybrid; flag 4 tells 2 from 3 |
+//! | 2, 3 | 10, 11 | nothing yet: `SPL_SYS_RESERVED_2` and 3 |
 //! | 4–7 | 16–19 | the program's: `SPL_SUSR1` to 4, which are `SPL_FLAG_USR1` to 4 |
 //!
-//! Flag 2 is the store's own, and flag 3 says that the event bus is armed.
+//! The level's own two flags are one for full and one for hybrid. Flag 2 is the store's own, and flag 3 says that the event bus is armed.
 
 use crate::args::{HeaderAt, Out};
 use crate::errno::Failure;
-use crate::shapes::HeaderSnapshot;
+use crate::shapes::{HeaderSnapshot, SPL_SYS_AUTO_SCRUB, SPL_SYS_HYBRID_SCRUB};
 use crate::shelf::{self, Entry};
 use libc::{c_int, c_uint};
 use splinter::Scrub;
 
 pub(crate) fn set_mop(store: &Entry, mode: c_uint) -> Result<c_int, Failure> {
     let level = Scrub::ALL.get(mode as usize).ok_or(Failure::ARGUMENT)?;
-    store.store.set_scrub(*level)?;
+    set_level(store, *level, false)?;
     Ok(0)
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn set_av(store: &Entry, mode: c_uint) -> Result<c_int, Failure> {
         1 => true,
         _ => return Err(Failure::ARGUMENT),
     };
-    store.store.set_auto_vacuum(on)?;
+    set_level(store, if on { Scrub::Full } else { Scrub::None }, false)?;
     Ok(0)
 }
 
@@ -47,15 +47,48 @@ pub(crate) fn purge(store: &Entry) -> Result<(), Failure> {
     store.write(|writer| writer.purge().map(drop))
 }
 
-/// Returns the flags that a byte of config bits stands for.
+/// The config bits of the scrub level.
+const SCRUB: u8 = SPL_SYS_AUTO_SCRUB | SPL_SYS_HYBRID_SCRUB;
+/// The flag that says that the level is hybrid by the second config bit alone.
+const HYBRID_ALONE: u32 = 1 << 4;
+
+/// Returns the flags that a byte of config bits stands for, but for the scrub level.
 fn flags_of(config: u8) -> u32 {
     let config = u32::from(config);
-    config & 0x03 | (config & 0x0c) << 8 | (config & 0xf0) << 12
+    (config & 0x0c) << 8 | (config & 0xf0) << 12
 }
 
-/// Returns the config bits among flags.
-fn config_of(flags: u32) -> u8 {
-    (flags & 0x03 | flags >> 8 & 0x0c | flags >> 12 & 0xf0) as u8
+/// Returns the config bits that a scrub level and flags stand for.
+fn config_of(level: Scrub, flags: u32) -> u8 {
+    let scrub = match level {
+        Scrub::None => 0,
+        Scrub::Hybrid if flags & HYBRID_ALONE != 0 => SPL_SYS_HYBRID_SCRUB,
+        Scrub::Hybrid => SCRUB,
+        Scrub::Full => SPL_SYS_AUTO_SCRUB,
+    };
+    scrub | (flags >> 8 & 0x0c | flags >> 12 & 0xf0) as u8
+}
+
+/// Sets the scrub level, with the flag that goes with it.
+fn set_level(store: &Entry, level: Scrub, hybrid_alone: bool) -> Result<(), Failure> {
+    match hybrid_alone {
+        true => store.store.set_flags(HYBRID_ALONE)?,
+        false => store.store.clear_flags(HYBRID_ALONE)?,
+    }
+    Ok(store.store.set_scrub(level)?)
+}
+
+/// Sets the scrub level to what config bits stand for, if it is among those that `mask` changed.
+fn set_level_of(store: &Entry, mask: u8, config: u8) -> Result<(), Failure> {
+    if mask & SCRUB == 0 {
+        return Ok(());
+    }
+    let level = match config & SCRUB {
+        0 => Scrub::None,
+        SPL_SYS_AUTO_SCRUB => Scrub::Full,
+        _ => Scrub::Hybrid,
+    };
+    set_level(store, level, config & SCRUB == SPL_SYS_HYBRID_SCRUB)
 }
 
 /// Calls `act` with the open store whose header is at an address.
@@ -68,15 +101,17 @@ pub(crate) fn of_header<R>(
 }
 
 pub(crate) fn config_set(store: &Entry, mask: u8) -> Result<(), Failure> {
-    Ok(store.store.set_flags(flags_of(mask))?)
+    store.store.set_flags(flags_of(mask))?;
+    set_level_of(store, mask, config_snapshot(store)? | mask)
 }
 
 pub(crate) fn config_clear(store: &Entry, mask: u8) -> Result<(), Failure> {
-    Ok(store.store.clear_flags(flags_of(mask))?)
+    store.store.clear_flags(flags_of(mask))?;
+    set_level_of(store, mask, config_snapshot(store)? & !mask)
 }
 
 pub(crate) fn config_snapshot(store: &Entry) -> Result<u8, Failure> {
-    Ok(config_of(store.store.flags()))
+    Ok(config_of(store.store.scrub(), store.store.flags()))
 }
 
 pub(crate) fn config_test(store: &Entry, mask: u8) -> Result<c_int, Failure> {
@@ -99,6 +134,11 @@ pub(crate) fn flag_test(store: &Entry, mask: u32) -> Result<c_int, Failure> {
     Ok(c_int::from(store.store.flags() & mask != 0))
 }
 
+/// Returns a store's epoch as programs know it: a new store has 1.
+fn counted(epoch: u64) -> u64 {
+    epoch.wrapping_add(1)
+}
+
 pub(crate) fn header_snapshot(
     store: &Entry,
     out: Out<'_, HeaderSnapshot>,
@@ -110,12 +150,15 @@ pub(crate) fn header_snapshot(
         // The store's bounds are below 2^32.
         slots: seen.geometry.slots as u32,
         max_val_sz: seen.geometry.max_value_len as u32,
-        epoch: seen.epoch,
-        core_flags: config_of(flags),
+        epoch: counted(seen.epoch),
+        core_flags: config_of(seen.scrub, flags),
         reserved: 0,
         user_flags: (flags >> 16) as u16,
         parse_failures: seen.parse_failures,
-        last_failure_epoch: seen.last_failure_epoch,
+        last_failure_epoch: match seen.parse_failures {
+            0 => 0,
+            _ => counted(seen.last_failure_epoch),
+        },
     });
     Ok(0)
 }
@@ -127,10 +170,10 @@ mod tests {
     #[test]
     fn config_bits_are_flags_of_their_own() {
         for config in 0..=u8::MAX {
-            assert_eq!(config_of(flags_of(config)), config);
-            assert_eq!(flags_of(config).count_ones(), config.count_ones());
+            assert_eq!(config_of(Scrub::None, flags_of(config)), config & !SCRUB);
+            assert_eq!(flags_of(config).count_ones(), (config & !SCRUB).count_ones());
         }
-        // Watched, and the event bus.
-        assert_eq!(flags_of(u8::MAX) & 0x0c, 0);
+        // The scrub level, watched, the event bus, and hybrid alone.
+        assert_eq!(flags_of(u8::MAX) & 0x1f, 0);
     }
 }

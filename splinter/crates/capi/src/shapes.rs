@@ -1,7 +1,9 @@
 //! The structures and constants of the interface, each said once, for Rust and for the header, which is made of what
 //! the macros keep of them.
 
-use splinter::{IntegerOp, Intent, KEY_MAX, Type};
+#[cfg(test)]
+use splinter::Intent;
+use splinter::{IntegerOp, KEY_MAX, Type};
 
 /// Declares a structure as C lays it out, with what the header says of it.
 macro_rules! shape {
@@ -51,12 +53,20 @@ constants! {
     SPLINTER_MAX_GROUPS: usize = 64;
     /// Bids that a store's table holds.
     SPLINTER_MAX_SHARDS: usize = 32;
+    /// Bits of the mask that splinter_event_bus_get_dirty fills. A store may have more slots.
+    SPLINTER_MAX_SLOTS: usize = 1024;
     /// Words of the mask that splinter_event_bus_get_dirty fills: a bit for a slot, of which others may share it.
-    SPLINTER_EVENT_BUS_MASK_WORDS: usize = 16;
+    SPLINTER_EVENT_BUS_MASK_WORDS: usize = SPLINTER_MAX_SLOTS / 64;
+    /// Nanoseconds in a millisecond.
+    NS_PER_MS: u64 = 1_000_000;
 
-    /// Bits of splinter_config_*: the scrub level is full, or hybrid, or with neither none.
+    /// Bits of splinter_config_*: the scrub level is full with the first alone, hybrid with both, as it mostly is, or with
+    /// the second alone, and none with neither.
     SPL_SYS_AUTO_SCRUB: u8 = 1;
     SPL_SYS_HYBRID_SCRUB: u8 = 2;
+    /// Bits of splinter_config_* that mean nothing yet.
+    SPL_SYS_RESERVED_2: u8 = 4;
+    SPL_SYS_RESERVED_3: u8 = 8;
     /// Bits of splinter_config_* that are the program's; they are SPL_FLAG_USR1 to 4, too.
     SPL_SUSR1: u8 = 1 << 4;
     SPL_SUSR2: u8 = 1 << 5;
@@ -85,17 +95,12 @@ constants! {
     SPL_SLOT_TYPE_AUDIO: u16 = 64;
     SPL_SLOT_TYPE_VARTEXT: u16 = 128;
     SPL_SLOT_TYPE_VIDEO: u16 = 256;
+    /// The type of a key that nobody has given one.
+    SPL_SLOT_DEFAULT_TYPE: u16 = SPL_SLOT_TYPE_VOID;
 
     /// Which time splinter_set_slot_time sets.
     SPL_TIME_CTIME: u16 = 0;
     SPL_TIME_ATIME: u16 = 1;
-
-    /// What a bidder intends to do with the store's memory.
-    SPL_INTENT_NONE: u8 = Intent::None as u8;
-    SPL_INTENT_WILLNEED: u8 = Intent::WillNeed as u8;
-    SPL_INTENT_SEQUENTIAL: u8 = Intent::Sequential as u8;
-    SPL_INTENT_RANDOM: u8 = Intent::Random as u8;
-    SPL_INTENT_DONTNEED: u8 = Intent::DontNeed as u8;
 }
 
 /// The operations of `splinter_integer_op`, in the order of their numbers.
@@ -144,6 +149,18 @@ impl Operation {
             Self::Inc => IntegerOp::Inc(operand),
             Self::Dec => IntegerOp::Dec(operand),
         }
+    }
+}
+
+/// Returns the name of an intent in C.
+#[cfg(test)]
+pub(crate) fn name_of_intent(intent: Intent) -> &'static str {
+    match intent {
+        Intent::None => "SPL_INTENT_NONE",
+        Intent::WillNeed => "SPL_INTENT_WILLNEED",
+        Intent::Sequential => "SPL_INTENT_SEQUENTIAL",
+        Intent::Random => "SPL_INTENT_RANDOM",
+        Intent::DontNeed => "SPL_INTENT_DONTNEED",
     }
 }
 

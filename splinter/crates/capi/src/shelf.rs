@@ -12,9 +12,9 @@
 
 use crate::at_hand;
 use crate::bus::Bus;
-use crate::errno::Failure;
+use crate::errno::{Failure, keep};
 use crate::fork::{self, Fresh, Whole};
-use crate::values::forget_list;
+use crate::names::Names;
 use crate::writers::{Numbers, Writers};
 use libc::c_void;
 use splinter::{Error, Store, Writer};
@@ -30,6 +30,7 @@ pub(crate) struct Entry {
     pub(crate) store: Store,
     pub(crate) writers: Writers,
     pub(crate) bus: Fresh<Bus>,
+    pub(crate) names: Fresh<Names>,
     closed: AtomicBool,
 }
 
@@ -97,7 +98,17 @@ impl Entry {
         &self,
         act: impl FnMut(&mut Writer) -> Result<R, Error>,
     ) -> Result<R, Failure> {
-        self.writers.with(&self.store, thread(), act)
+        // The kernel is asked whether others live, and wakes those who wait.
+        keep(|| self.writers.with(&self.store, thread(), act))
+    }
+
+    /// Calls `act` with a writer of the store whose changes no signal group hears of: those that the original's
+    /// functions pulse none for.
+    pub(crate) fn write_quietly<R>(
+        &self,
+        mut act: impl FnMut(&mut Writer) -> Result<R, Error>,
+    ) -> Result<R, Failure> {
+        self.write(|writer| writer.quietly(&mut act))
     }
 
     #[inline]
@@ -147,9 +158,14 @@ pub(crate) fn add(store: Store) -> u64 {
     fork::watch();
     let serial = LAST.fetch_add(1, Ordering::Relaxed) + 1;
     let writers = Writers::new(store.geometry().lanes);
-    let entry =
-        Entry { serial, store, writers, bus: Fresh::default(), closed: AtomicBool::new(false) };
-    let entry = Arc::new(entry);
+    let entry = Arc::new(Entry {
+        serial,
+        store,
+        writers,
+        bus: Fresh::default(),
+        names: Fresh::default(),
+        closed: AtomicBool::new(false),
+    });
     SHELF.with(|shelf| shelf.push(entry));
     serial
 }
@@ -169,12 +185,14 @@ pub(crate) fn close_own() -> bool {
 pub(crate) fn close(serial: u64) -> bool {
     let entry = SHELF.with(|shelf| {
         let place = shelf.iter().position(|entry| entry.serial == serial)?;
-        Some(shelf.swap_remove(place))
+        let entry = shelf.swap_remove(place);
+        // Nothing is kept for stores to come.
+        shelf.shrink_to_fit();
+        Some(entry)
     });
     let Some(entry) = entry else { return false };
     let _ = OWN.compare_exchange(serial, 0, Ordering::AcqRel, Ordering::Relaxed);
     entry.end();
-    forget_list(serial);
     with_kept(Kept::let_go);
     true
 }
@@ -184,6 +202,7 @@ impl Kept {
     fn let_go(&mut self) {
         at_hand::forget();
         self.entries.retain(|entry| !entry.is_closed());
+        self.entries.shrink_to_fit();
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn set_tandem(
 
 pub(crate) fn unset_tandem(store: &Entry, base: Text<'_>, orders: u8) -> Result<(), Failure> {
     let base = base.key()?;
-    match store.write(|writer| writer.unset_tandem(base, usize::from(orders)))? {
+    match store.write_quietly(|writer| writer.unset_tandem(base, usize::from(orders)))? {
         0 => Err(Error::NotFound.into()),
         _ => Ok(()),
     }

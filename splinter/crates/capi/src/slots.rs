@@ -2,39 +2,43 @@
 
 use crate::args::{In, Out, SlotAt, Text};
 use crate::errno::Failure;
+use crate::names::key_room;
 use crate::shapes::{
     Operation, SPL_SLOT_SYSTEM, SPL_TIME_ATIME, SPL_TIME_CTIME, Slot, SlotSnapshot, bit_of_type,
     type_of_bit,
 };
 use crate::shelf::{self, Entry};
-use crate::values::key_room;
 use libc::{c_char, c_int, c_ushort, c_void};
-use splinter::{Error, Key, Writer};
+use splinter::{Error, Type, Writer};
 use std::sync::atomic::Ordering;
 
-/// Changes something of a key.
+/// Changes something of a key that no group hears of.
 fn change(
     store: &Entry,
     key: Text<'_>,
     mut act: impl FnMut(&mut Writer, &[u8]) -> Result<(), Error>,
 ) -> Result<c_int, Failure> {
     let key = key.key()?;
-    store.write(|writer| act(writer, key))?;
+    store.write_quietly(|writer| act(writer, key))?;
     Ok(0)
 }
 
 pub(crate) fn bump(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
-    change(store, key, |writer, key| writer.bump(key))
+    let key = key.key()?;
+    store.write(|writer| writer.bump(key))?;
+    Ok(0)
 }
 
 pub(crate) fn retrain(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
-    change(store, key, |writer, key| writer.clear_vector(key))
+    let key = key.key()?;
+    store.write(|writer| writer.clear_vector(key))?;
+    Ok(0)
 }
 
 pub(crate) fn set_named_type(store: &Entry, key: Text<'_>, bit: u16) -> Result<c_int, Failure> {
     key.key()?;
     let kind = type_of_bit(bit).ok_or(Failure::ARGUMENT)?;
-    change(store, key, |writer, key| writer.set_type(key, kind))
+    change(store, key, |writer, key| writer.set_type_of_integer(key, kind))
 }
 
 pub(crate) fn set_slot_time(
@@ -57,8 +61,28 @@ pub(crate) fn set_slot_time(
     }
 }
 
+/// How often the making of a scratchpad begins anew because others change the key meanwhile.
+const ROUNDS: usize = 64;
+
 pub(crate) fn set_as_system(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
-    change(store, key, |writer, key| writer.set_slot_flags(key, SPL_SLOT_SYSTEM).map(drop))
+    let longest = store.store.geometry().max_value_len as usize;
+    change(store, key, |writer, key| {
+        // A number becomes bytes. Each step can be done again: whoever is told EAGAIN calls once more.
+        writer.set_type(key, Type::Binary)?;
+        writer.set_slot_flags(key, SPL_SLOT_SYSTEM)?;
+        for _ in 0..ROUNDS {
+            match longest - writer.value_len(key)?.min(longest) {
+                0 => return Ok(()),
+                missing => match writer.append(key, &vec![0; missing]) {
+                    Ok(_) => return Ok(()),
+                    // Another was quicker.
+                    Err(Error::ValueTooLong) => {}
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+        Err(Error::Again)
+    })
 }
 
 pub(crate) fn integer_op(
@@ -67,10 +91,33 @@ pub(crate) fn integer_op(
     op: c_int,
     mask: In<'_, c_void>,
 ) -> Result<c_int, Failure> {
-    key.key()?;
+    change_integer(store, key, op, mask)?;
+    Ok(0)
+}
+
+pub(crate) fn integer_op_fetch(
+    store: &Entry,
+    key: Text<'_>,
+    op: c_int,
+    mask: In<'_, c_void>,
+    new: Out<'_, u64>,
+) -> Result<c_int, Failure> {
+    // Before the key: nothing is changed if the caller could not be told.
+    let new = new.required()?;
+    new.put(change_integer(store, key, op, mask)?);
+    Ok(0)
+}
+
+fn change_integer(
+    store: &Entry,
+    key: Text<'_>,
+    op: c_int,
+    mask: In<'_, c_void>,
+) -> Result<u64, Failure> {
+    let key = key.key()?;
     let operation = Operation::from_number(op).ok_or(Failure::ARGUMENT)?;
     let operand = if operation.takes_operand() { mask.integer()? } else { 0 };
-    change(store, key, |writer, key| writer.integer(key, operation.with(operand)).map(drop))
+    store.write_quietly(|writer| writer.integer(key, operation.with(operand)))
 }
 
 pub(crate) fn set_label(store: &Entry, key: Text<'_>, mask: u64) -> Result<c_int, Failure> {
@@ -84,23 +131,22 @@ pub(crate) fn unset_label(store: &Entry, key: Text<'_>, mask: u64) -> Result<c_i
 /// What a program is called with for each key that it asked for.
 pub(crate) type Visit = Option<extern "C" fn(*const c_char, u64, *mut c_void)>;
 
-/// Collects the keys that carry all labels of `mask`, so that nothing of the store is in use while the program is
-/// called, which may do anything, closing it included.
-pub(crate) fn matches(store: &Entry, mask: u64) -> Result<Vec<(Key, u64)>, Failure> {
-    let mut found = Vec::new();
-    store.store.for_each_label(mask, |key, epoch| found.push((*key, epoch)));
-    Ok(found)
-}
-
-/// Calls the program for each of the keys that were found.
+/// Calls the program for each key that carries all labels of `mask`. The keys are collected before, and the store is
+/// kept hold of, so that the program may do anything meanwhile, closing it included.
 pub(crate) fn visit(
-    found: Result<Vec<(Key, u64)>, Failure>,
+    serial: u64,
+    mask: u64,
     visit: Visit,
     data: *mut c_void,
 ) -> Result<(), Failure> {
-    let visit = visit.ok_or(Failure::CALLER)?;
-    for (key, epoch) in found? {
-        visit(key_room(key.as_ref()).as_ptr().cast(), epoch, data);
+    let (store, visit) = (shelf::find(serial)?, visit.ok_or(Failure::CALLER)?);
+    let mut found = Vec::new();
+    let mut names = store.names.take();
+    names.tidy(&store.store);
+    store.store.for_each_label(mask, |key, epoch| found.push((names.of(key), epoch)));
+    drop(names);
+    for (name, epoch) in found {
+        visit(name.cast(), epoch, data);
     }
     Ok(())
 }
@@ -165,7 +211,9 @@ pub(crate) fn with_slot<R>(
 
 pub(crate) fn usr_set(slot: SlotAt<'_>, mask: u16) -> Result<(), Failure> {
     let flags = slot.flags()?;
-    let now = with_slot(slot, |store, key| store.write(|writer| writer.set_slot_flags(key, mask)))?;
+    let now = with_slot(slot, |store, key| {
+        store.write_quietly(|writer| writer.set_slot_flags(key, mask))
+    })?;
     match now {
         Some(now) => flags.store(now, Ordering::Relaxed),
         None => drop(flags.fetch_or(mask, Ordering::Relaxed)),
@@ -175,8 +223,9 @@ pub(crate) fn usr_set(slot: SlotAt<'_>, mask: u16) -> Result<(), Failure> {
 
 pub(crate) fn usr_clear(slot: SlotAt<'_>, mask: u16) -> Result<(), Failure> {
     let flags = slot.flags()?;
-    let now =
-        with_slot(slot, |store, key| store.write(|writer| writer.clear_slot_flags(key, mask)))?;
+    let now = with_slot(slot, |store, key| {
+        store.write_quietly(|writer| writer.clear_slot_flags(key, mask))
+    })?;
     match now {
         Some(now) => flags.store(now, Ordering::Relaxed),
         None => drop(flags.fetch_and(!mask, Ordering::Relaxed)),

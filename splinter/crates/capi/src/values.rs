@@ -3,11 +3,9 @@
 use crate::args::{In, Out, Text};
 use crate::boundary::uncancelled;
 use crate::errno::Failure;
-use crate::shapes::{KeyRoom, SPLINTER_KEY_MAX};
 use crate::shelf::Entry;
 use libc::{c_char, c_int, c_void};
 use splinter::{Error, Store};
-use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 /// Returns `len` bytes that are to become part of a value, unless they are too many for one.
@@ -71,7 +69,7 @@ fn get_failed(error: Error, len: Out<'_, usize>) -> Result<c_int, Failure> {
 
 pub(crate) fn unset(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
     let key = key.key()?;
-    let len = store.write(|writer| writer.unset(key))?;
+    let len = store.write_quietly(|writer| writer.unset(key))?;
     Ok(len.try_into().unwrap_or(c_int::MAX))
 }
 
@@ -87,23 +85,6 @@ pub(crate) fn append(
     Ok(0)
 }
 
-/// The keys that a thread listed last in a store.
-struct Listing {
-    serial: u64,
-    keys: Vec<KeyRoom>,
-}
-
-thread_local! {
-    static LISTINGS: RefCell<Vec<Listing>> = RefCell::default();
-}
-
-/// Copies a key as C has it.
-pub(crate) fn key_room(key: &[u8]) -> KeyRoom {
-    let mut room: KeyRoom = [0; SPLINTER_KEY_MAX];
-    room[..key.len()].copy_from_slice(key);
-    room
-}
-
 pub(crate) fn list(
     store: &Entry,
     keys: Out<'_, *mut c_char>,
@@ -111,27 +92,13 @@ pub(crate) fn list(
     count: Out<'_, usize>,
 ) -> Result<c_int, Failure> {
     let (keys, count) = (keys.required()?, count.required()?);
-    let listed: Vec<_> = store.store.keys().take(max).map(|key| key_room(key.as_ref())).collect();
-    LISTINGS
-        .try_with(|listings| {
-            let mut listings = listings.try_borrow_mut().map_err(|_| Failure::of(libc::EAGAIN))?;
-            listings.retain(|listing| listing.serial != store.serial);
-            listings.push(Listing { serial: store.serial, keys: listed });
-            let listed = &mut listings.last_mut().ok_or(Failure::PANIC)?.keys;
-            count.put(listed.len());
-            keys.put_all(listed.iter_mut().map(|key| key.as_mut_ptr().cast()))?;
-            Ok(0)
-        })
-        .unwrap_or(Err(Failure::of(libc::EAGAIN)))
-}
-
-/// Forgets what this thread listed in a store that it closes.
-pub(crate) fn forget_list(serial: u64) {
-    let _ = LISTINGS.try_with(|listings| {
-        if let Ok(mut listings) = listings.try_borrow_mut() {
-            listings.retain(|listing| listing.serial != serial);
-        }
-    });
+    let mut names = store.names.take();
+    names.tidy(&store.store);
+    let listed: Vec<_> =
+        store.store.keys().take(max).map(|key| names.of(&key).cast::<c_char>()).collect();
+    count.put(listed.len());
+    keys.put_all(listed.into_iter())?;
+    Ok(0)
 }
 
 /// Returns when a wait of so many milliseconds ends; never, if that is farther than the clock goes.
@@ -149,16 +116,40 @@ pub(crate) fn poll(store: &Entry, key: Text<'_>, timeout_ms: u64) -> Result<c_in
         Err(Error::Again) => return Ok(0),
         answer => answer?,
     };
+    match wait_for_change(store, key, epoch, end) {
+        // It was there, so that it was removed is the change.
+        Ok(_) => Ok(0),
+        Err(failure) if failure == Error::NotFound.into() => Ok(0),
+        Err(failure) => Err(failure),
+    }
+}
+
+pub(crate) fn poll_after(
+    store: &Entry,
+    key: Text<'_>,
+    epoch: u64,
+    timeout_ms: u64,
+    new_epoch: Out<'_, u64>,
+) -> Result<c_int, Failure> {
+    new_epoch.put(wait_for_change(store, key.key()?, epoch, deadline(timeout_ms))?);
+    Ok(0)
+}
+
+/// Waits until a key has another epoch than this, and returns that.
+fn wait_for_change(
+    store: &Entry,
+    key: &[u8],
+    epoch: u64,
+    end: Option<Instant>,
+) -> Result<u64, Failure> {
     loop {
         let slice = Instant::now() + SLICE;
         let is_last = end.is_some_and(|end| end <= slice);
         let until = if is_last { end } else { Some(slice) };
         match uncancelled(|| store.store.poll_after(key, epoch, until)) {
-            // It was there, so that it was removed is the change.
-            Ok(_) | Err(Error::NotFound) => return Ok(0),
             Err(Error::TimedOut) if store.is_closed() => return Err(Failure::CALLER),
             Err(Error::TimedOut) if !is_last => {}
-            Err(error) => return Err(error.into()),
+            answer => return Ok(answer?),
         }
     }
 }

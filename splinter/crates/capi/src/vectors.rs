@@ -20,7 +20,7 @@ fn check_dimension(store: &Entry) -> Result<(), Failure> {
 pub(crate) fn set(store: &Entry, key: Text<'_>, vector: In<'_, f32>) -> Result<c_int, Failure> {
     let (key, vector) = (key.key()?, vector.slice(EMBED_DIM)?);
     check_dimension(store)?;
-    store.write(|writer| writer.set_vector(key, vector))?;
+    store.write_quietly(|writer| writer.set_vector(key, vector))?;
     Ok(0)
 }
 

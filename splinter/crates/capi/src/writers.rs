@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[repr(align(128))]
 struct Desk(Fresh<Option<Box<Writer>>>);
 
+/// A place that a thread has taken.
+type Held<'d> = Taken<'d, Option<Box<Writer>>>;
+
 /// What part of a store's lanes one process takes at most by one open store: threads that wrote once and then sleep keep
 /// their writers, and must not keep all other processes from writing.
 const SHARE: u32 = 4;
@@ -54,28 +57,25 @@ impl Writers {
 
     /// Takes a desk with a writer.
     #[inline]
-    fn desk(
-        &self,
-        store: &Store,
-        thread: usize,
-    ) -> Result<Taken<'_, Option<Box<Writer>>>, Failure> {
+    fn desk(&self, store: &Store, thread: usize) -> Result<Held<'_>, Failure> {
         if let Some(desk) = self.desks[thread % self.desks.len()].0.try_take()
             && desk.is_some()
         {
             return Ok(desk);
         }
-        self.find_desk(store, thread)
+        self.find_desk(thread, || uncancelled(|| store.writer()))
     }
 
-    /// Registers a writer at the first desk that is free and has none, from the thread's own on; where no lane is
-    /// left, waits for a turn with a writer that is there.
+    /// Registers a writer at the first desk that is free and has none, from the thread's own on. Where that fails
+    /// for want of a lane, a descriptor or whatever else the process or the kernel has no more of, waits for a turn
+    /// with a writer that is there.
     #[cold]
     fn find_desk(
         &self,
-        store: &Store,
         thread: usize,
-    ) -> Result<Taken<'_, Option<Box<Writer>>>, Failure> {
-        let mut no_lane: Option<StoreError> = None;
+        register: impl Fn() -> Result<Writer, StoreError>,
+    ) -> Result<Held<'_>, Failure> {
+        let mut refused: Option<StoreError> = None;
         loop {
             let mut somebody_writes = false;
             for step in 0..self.desks.len() {
@@ -88,10 +88,13 @@ impl Writers {
                 if self.closed.load(Ordering::Acquire) {
                     return Err(Failure::CALLER);
                 }
-                if desk.is_none() && no_lane.is_none() {
-                    match uncancelled(|| store.writer()) {
+                if desk.is_none() && refused.is_none() {
+                    match register() {
                         Ok(writer) => *desk = Some(Box::new(writer)),
-                        Err(error @ StoreError::NoLane { .. }) => no_lane = Some(error),
+                        Err(error @ (StoreError::NoLane { .. } | StoreError::Os { .. })) => {
+                            refused = Some(error);
+                        }
+                        // No other writer could write then.
                         Err(error) => return Err(error.into()),
                     }
                 }
@@ -99,8 +102,8 @@ impl Writers {
                     return Ok(desk);
                 }
             }
-            match no_lane.take() {
-                // All lanes are other processes'.
+            match refused.take() {
+                // This process has no writer at all.
                 Some(error) if !somebody_writes => return Err(error.into()),
                 _ => std::thread::yield_now(),
             }
@@ -169,6 +172,35 @@ mod tests {
         numbers.give_back(700);
         numbers.give_back(65);
         assert_eq!((numbers.take(), numbers.take(), numbers.take()), (Some(65), Some(700), None));
+    }
+
+    #[test]
+    fn a_thread_for_which_the_process_has_nothing_left_takes_turns() {
+        let geometry = Geometry { slots: 8, lanes: 16, ..Geometry::default() };
+        let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
+        let writers = Writers::new(16);
+        let refuse = |errno| {
+            let source = std::io::Error::from_raw_os_error(errno);
+            Err(StoreError::Os { operation: "lock", subject: "test".into(), source })
+        };
+        // Nobody writes yet.
+        let alone = writers.find_desk(0, || refuse(libc::EMFILE)).map(drop);
+        assert_eq!(alone, Err(Failure::of(libc::EMFILE)));
+        drop(writers.find_desk(0, || store.writer()).unwrap());
+        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOLCK] {
+            assert!(writers.find_desk(1, || refuse(errno)).unwrap().is_some());
+        }
+        // The one writer is in use: its turn comes.
+        let busy = writers.find_desk(0, || store.writer()).unwrap();
+        std::thread::scope(|scope| {
+            let turn = scope.spawn(|| writers.find_desk(1, || refuse(libc::EMFILE)).map(drop));
+            std::thread::yield_now();
+            drop(busy);
+            assert_eq!(turn.join().unwrap(), Ok(()));
+        });
+        // What no turn would mend is told at once.
+        let read_only = writers.find_desk(1, || Err(StoreError::ReadOnly)).map(drop);
+        assert_eq!(read_only, Err(Failure::of(libc::EROFS)));
     }
 
     #[test]

@@ -288,6 +288,38 @@ fn names_are_paths_in_the_persistent_library_and_where_a_program_says_so() {
 }
 
 #[test]
+fn what_programs_for_the_original_count_on_holds() {
+    let source = "tests/c/original.c";
+    holds(source, Language::C, &["SPLINTER_EMBEDDINGS"], MEMORY, &Name::shared(), &[]);
+    holds(source, Language::Cpp, &[], MEMORY, &Name::shared(), &[]);
+    holds(source, Language::C, &["HANDLE"], MEMORY, &Name::shared(), &[]);
+    holds(source, Language::C, &["HANDLE"], PERSISTENT, &Name::file(), &[]);
+}
+
+#[test]
+fn a_store_that_was_closed_leaves_no_memory() {
+    let (source, name) = ("tests/c/leaks.c", Name::shared());
+    holds(source, Language::C, &[], MEMORY, &name, &[]);
+    let flags = std::env::var("SPLINTER_C_FLAGS").unwrap_or_default();
+    if is_watched() || flags.contains("sanitize") {
+        return;
+    }
+    if !Command::new("valgrind").arg("--version").output().is_ok_and(|said| said.status.success()) {
+        return skipped("memory that is lost: no valgrind");
+    }
+    let name = Name::shared();
+    let program = Program::compile(source, Language::C, &[], MEMORY).unwrap();
+    let mut memcheck = Command::new("valgrind");
+    let kinds = "definite,indirect,possible";
+    memcheck.args(["-q", "--fair-sched=yes", "--error-exitcode=99", "--leak-check=full"]);
+    memcheck.arg(format!("--show-leak-kinds={kinds}"));
+    memcheck.arg(format!("--errors-for-leak-kinds={kinds}"));
+    memcheck.arg(&program.0).arg(&name.name).stdin(Stdio::null());
+    memcheck.stdout(Stdio::piped()).stderr(Stdio::piped());
+    assert_eq!(Running(Some(memcheck.spawn().unwrap())).end(), "held\n");
+}
+
+#[test]
 fn the_static_libraries_are_whole() {
     holds("tests/c/old.c", Language::C, &[], Library::Static("splinter"), &Name::shared(), &[]);
     holds("tests/c/old.c", Language::C, &[], Library::Static("splinter_p"), &Name::file(), &[]);
@@ -349,6 +381,11 @@ fn who_may_only_read_a_store_has_it_opened_for_reading() {
 #[test]
 fn threads_that_wrote_and_sleep_keep_no_other_process_from_writing() {
     holds("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["asleep"]);
+}
+
+#[test]
+fn threads_of_a_process_without_a_descriptor_left_write_if_it_writes_already() {
+    holds("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["descriptors"]);
 }
 
 #[test]

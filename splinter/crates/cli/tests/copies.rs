@@ -359,7 +359,7 @@ fn what_cannot_be_imported_is_told_with_its_place() {
     ];
     cases.push((
         "{\"key\":\"k\",\"value\":\"word\",\"type\":\"BIGUINT\"}",
-        "\"k\": a BIGUINT is decimal digits or eight bytes, and its value is neither",
+        "\"k\": a BIGUINT is decimal digits or up to eight bytes of an integer, and its value is neither",
     ));
     let long = format!("{{\"key\":\"k\",\"value\":\"{}\"}}", "v".repeat(257));
     cases.push((&long, "\"k\": the value is longer than the store's maximum"));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::IntegerOp;
 use crate::arena::state::KIND_BIGUINT;
+use crate::integer::number_to_be;
 
 /// An operation on "a" that is cut short, with what the store held before.
 #[derive(Clone, Copy)]
@@ -71,7 +72,7 @@ pub(super) fn deeds() -> [Deed; 16] {
         Deed {
             name: "type",
             prepare: |writer| writer.set(&letter(0), b"41"),
-            act: |writer| writer.set_kind(&letter(0), KIND_BIGUINT, false),
+            act: |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be),
             before: Some(b"41"),
             ..base.after(&[41, 0, 0, 0, 0, 0, 0, 0])
         },

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::arena::state::KIND_BIGUINT;
-use crate::integer::IntegerOp;
+use crate::integer::{IntegerOp, number_to_be};
 
 /// Builds a store whose "a" is the number 7.
 fn seven(slots: usize) -> Arc<Tiny> {
@@ -120,7 +120,8 @@ fn a_change_of_type_beside_a_set_judges_a_whole_value() {
         let tiny = Size::default().build(&[]);
         tiny.claimant(2).set(&letter(0), b"41").unwrap();
         let writer = tiny.writer(0, |writer| writer.set(&letter(0), b"1001"));
-        let other = tiny.writer(1, |writer| writer.set_kind(&letter(0), KIND_BIGUINT, false));
+        let other = tiny
+            .writer(1, |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be));
         let results = (writer.join().unwrap(), other.join().unwrap());
         tiny.check_at_rest();
         results

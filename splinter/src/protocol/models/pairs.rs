@@ -5,6 +5,7 @@ use super::*;
 use crate::IntegerOp;
 use crate::arena::copy::copy_vector_out;
 use crate::arena::state::{Attention, KIND_BIGUINT};
+use crate::integer::number_to_be;
 
 /// What an operation answers: a length, a number, a count, or nothing.
 type Answer = Result<u64, Error>;
@@ -27,7 +28,7 @@ const ACTS: [Act; 12] = [
     Act { name: "set number", run: |writer| writer.set_number(&letter(0), 70).map(|()| 0) },
     Act {
         name: "type",
-        run: |writer| writer.set_kind(&letter(0), KIND_BIGUINT, false).map(|()| 0),
+        run: |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be).map(|()| 0),
     },
     Act {
         name: "label",
@@ -59,7 +60,7 @@ fn prepared(number: bool, scrub: Scrub) -> Arc<Tiny> {
     let mut writer = tiny.claimant(2);
     writer.set(&letter(0), b"41").unwrap();
     if number {
-        writer.set_kind(&letter(0), KIND_BIGUINT, false).unwrap();
+        writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be).unwrap();
     }
     writer.set(&letter(1), b"7").unwrap();
     drop(writer);

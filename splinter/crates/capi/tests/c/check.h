@@ -2,6 +2,7 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,34 @@
         call;                                                                                                 \
         CHECK(errno == (number));                                                                             \
     } while (0)
+
+/* How many threads of the process sleep, as the kernel tells it; -1 where it does not. */
+static inline int sleepers(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    int count = 0;
+
+    if (tasks == NULL) {
+        return -1;
+    }
+    while ((task = readdir(tasks)) != NULL) {
+        char path[300], line[256];
+        FILE *file;
+        snprintf(path, sizeof(path), "/proc/self/task/%s/stat", task->d_name);
+        file = fopen(path, "r");
+        if (file == NULL) {
+            continue;
+        }
+        if (fgets(line, sizeof(line), file) != NULL) {
+            const char *state = strrchr(line, ')');
+            count += state != NULL && state[1] == ' ' && state[2] == 'S';
+        }
+        fclose(file);
+    }
+    closedir(tasks);
+    return count;
+}
 
 /* Creates the process's own store with all that can be waited for: the key "key", an armed bus, of which the descriptor is
  * returned and nothing is pending, and a bid 2 that is not elected, for 1 is. */

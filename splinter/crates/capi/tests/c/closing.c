@@ -1,6 +1,5 @@
 /* A store that is closed while threads wait for something of it, or open descriptors. The argument is a name that
  * nobody else has. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -34,34 +33,6 @@ static void *bid_for_ever(void *arg)
     (void)arg;
     FAILS(splinter_madvise(2, NULL, 0, 0, UINT64_MAX), -2, EINVAL);
     return NULL;
-}
-
-/* How many threads of the process sleep, as the kernel tells it; -1 where it does not. */
-static int sleepers(void)
-{
-    DIR *tasks = opendir("/proc/self/task");
-    struct dirent *task;
-    int count = 0;
-
-    if (tasks == NULL) {
-        return -1;
-    }
-    while ((task = readdir(tasks)) != NULL) {
-        char path[300], line[256];
-        FILE *file;
-        snprintf(path, sizeof(path), "/proc/self/task/%s/stat", task->d_name);
-        file = fopen(path, "r");
-        if (file == NULL) {
-            continue;
-        }
-        if (fgets(line, sizeof(line), file) != NULL) {
-            const char *state = strrchr(line, ')');
-            count += state != NULL && state[1] == ' ' && state[2] == 'S';
-        }
-        fclose(file);
-    }
-    closedir(tasks);
-    return count;
 }
 
 static void waits_end(void)

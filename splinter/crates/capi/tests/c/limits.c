@@ -2,6 +2,7 @@
  * beside others that sleep. The arguments are a name that nobody else has and a
  * part. */
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,6 +123,37 @@ static void asleep(const char *program, const char *name)
     splinter_close();
 }
 
+static void *write_without_descriptors(void *arg)
+{
+    (void)arg;
+    while (splinter_set("key", "x", 1) != 0) {
+        CHECK(errno == EAGAIN);
+    }
+    return NULL;
+}
+
+/* A process that writes already has no descriptor left: its other threads write all the same. */
+static void descriptors(const char *name)
+{
+    struct rlimit before, few;
+    pthread_t threads[4];
+
+    CHECK(splinter_create(name, 16, 64) == 0);
+    CHECK(splinter_set("key", "x", 1) == 0);
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    few = before;
+    few.rlim_cur = 0;
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    for (int number = 0; number < 4; number++) {
+        CHECK(pthread_create(&threads[number], NULL, write_without_descriptors, NULL) == 0);
+    }
+    for (int number = 0; number < 4; number++) {
+        CHECK(pthread_join(threads[number], NULL) == 0);
+    }
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    splinter_close();
+}
+
 static void beside(const char *name)
 {
     CHECK(splinter_open(name) == 0);
@@ -141,6 +173,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[2], "asleep") == 0) {
         asleep(argv[0], argv[1]);
+    }
+    if (strcmp(argv[2], "descriptors") == 0) {
+        descriptors(argv[1]);
     }
     if (strcmp(argv[2], "beside") == 0) {
         beside(argv[1]);

@@ -183,7 +183,7 @@ fn one(
         Error::WrongType => {
             let key = shown(&entry.key);
             Failure::new(format!(
-                "{key}: a BIGUINT is decimal digits or eight bytes, and its value is neither; \
+                "{key}: a BIGUINT is decimal digits or up to eight bytes of an integer, and its value is neither; \
                  give it another type"
             ))
         }

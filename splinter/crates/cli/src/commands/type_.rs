@@ -16,7 +16,7 @@ pub static COMMAND: Command = Command {
 TYPE is one of VOID, BIGINT, BIGUINT, JSON, BINARY, IMGDATA, AUDIO, VARTEXT and
 VIDEO, in large or small letters. Types inform, and are not enforced; but a
 BIGUINT holds a number, on which math acts: what becomes one must be decimal
-digits, or eight bytes that are no printable text.",
+digits, or one to eight bytes that are no text, the lowest first.",
     args: &[
         Arg { name: "KEY", kind: Kind::Key, count: Count::One },
         Arg { name: "TYPE", kind: Kind::Choice(TYPES), count: Count::Maybe },
@@ -48,7 +48,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let mut writer = session.writer()?;
     patiently(|| writer.set_type(&key, kind)).map_err(|error| match error {
         Error::WrongType => Failure::new(format!(
-            "{} cannot become a BIGUINT: its value is neither decimal digits nor eight bytes of a number",
+            "{} cannot become a BIGUINT: its value is neither decimal digits nor an integer of up to eight bytes",
             shown(&key)
         )),
         error => Failure::key(&key, error),

@@ -1,0 +1,40 @@
+/* A store that is opened, used by every kind of function that keeps something, and closed: nothing is left of it. Under
+ * Memcheck. The argument is a name that nobody else has. */
+#include "check.h"
+
+static void use(void)
+{
+    uint64_t mask[SPLINTER_EVENT_BUS_MASK_WORDS];
+    char *keys[4];
+    size_t count;
+    int fd;
+
+    CHECK(splinter_set("key", "value", 5) == 0);
+    CHECK(splinter_event_bus_init() == 0);
+    fd = splinter_event_bus_open();
+    CHECK(fd >= 0 && splinter_event_bus_open() >= 0);
+    CHECK(splinter_set("key", "other", 5) == 0);
+    CHECK(splinter_event_bus_wait(fd, 60000) == 0);
+    splinter_event_bus_get_dirty(mask, SPLINTER_EVENT_BUS_MASK_WORDS);
+    CHECK(splinter_list(keys, 4, &count) == 0 && count == 1);
+    CHECK(splinter_shard_claim(1, SPL_INTENT_WILLNEED, 1, UINT64_MAX) == 0);
+    FAILS(splinter_poll("key", 1), -1, ETIMEDOUT);
+}
+
+int main(int argc, char **argv)
+{
+    splinter_store_t *store;
+
+    CHECK(argc == 2);
+    CHECK(splinter_create(argv[1], 64, 64) == 0);
+    use();
+    splinter_close();
+    CHECK(splinter_open(argv[1]) == 0);
+    use();
+    store = splinter_store_open(argv[1]);
+    CHECK(store != NULL && splinter_store_set(store, "key", "x", 1) == 0);
+    splinter_store_close(store);
+    splinter_close();
+    puts("held");
+    return 0;
+}
