@@ -142,13 +142,18 @@ impl<'a> Claimant<'a> {
                 arena.mark(home, Control::AWAITED);
                 claim = self.claim_if(entry.slot(), |_| true, |_| Ok(()));
             }
-            match claim {
-                Some(Ok(_)) if arena.move_entry(home, entry).is_some() => {
-                    self.loose.push((arena.place(home, entry.distance()), true));
-                    moved = true;
-                }
-                _ => limit = entry.distance() - 1,
+            let Some(Ok(claim)) = claim else {
+                limit = entry.distance() - 1;
+                continue;
+            };
+            match arena.move_entry(home, entry) {
+                Some(_) => self.loose.push((arena.place(home, entry.distance()), true)),
+                None => limit = entry.distance() - 1,
             }
+            moved |= limit >= entry.distance();
+            // No byte of the slot was written, so nobody needs to know: it has the epoch that it had.
+            claim.slot.state_number.store_first(claim.state.unclaimed().0);
+            std::mem::forget(claim);
         }
         let farthest = arena.last_entry(home, arena.control(home).reach());
         arena.set_reach(home, farthest.map_or(0, Entry::distance));
