@@ -100,6 +100,15 @@ mod watcher;
 #[cfg(not(loom))]
 mod writer;
 
+/// Returns a number that no forked child shares with its parent, for libraries that build on this one.
+#[cfg(not(loom))]
+#[doc(hidden)]
+#[must_use]
+#[inline]
+pub fn process() -> u64 {
+    kernel::process()
+}
+
 #[cfg(not(loom))]
 pub use crate::{
     arena::{

@@ -113,14 +113,14 @@ static NO_MARK: AtomicU64 = AtomicU64::new(0);
 thread_local! {
     /// This thread's mark. It lies in a page that is wiped in every child, so that a child's thread, which has a copy of
     /// everything else, has no mark.
-    static MARK: Cell<NonNull<AtomicU64>> = const { Cell::new(NonNull::from_ref(&NO_MARK)) };
+    static MARK: Cell<*const AtomicU64> = const { Cell::new(&raw const NO_MARK) };
 }
 
 /// Returns a number that the calling thread has for itself in this process; 0 if it never held a word here.
 #[inline(always)]
 pub(crate) fn thread_mark() -> u64 {
     // SAFETY: it is the static's address, or that of a mark, whose page is never unmapped.
-    MARK.with(|mark| unsafe { mark.get().as_ref() }.load(Ordering::Relaxed))
+    MARK.with(|mark| unsafe { &*mark.get() }.load(Ordering::Relaxed))
 }
 
 /// A word that a thread holds.
@@ -224,7 +224,7 @@ impl Threads {
             self.by_mark.insert(mark, thread);
             // SAFETY: places are never unmapped.
             unsafe { place.as_ref() }.store(mark, Ordering::Relaxed);
-            MARK.set(place);
+            MARK.set(place.as_ptr());
         }
         let thread = self.by_mark.get_mut(&mark).ok_or(io::ErrorKind::NotFound)?;
         // The one who walks this list is busy here.
@@ -299,9 +299,9 @@ impl Thread {
 
     /// Gives the kernel a head for a thread that the C library did not make.
     fn hand_over_own_head(&mut self) -> io::Result<NonNull<Head>> {
-        let head = NonNull::from_mut(&mut self.own.1);
+        let head = NonNull::from(&mut self.own.1);
         // SAFETY: it lies in the box, which is dropped after the thread's end.
-        unsafe { head.as_ref() }.first.store(head.expose_provenance().get(), Ordering::Relaxed);
+        unsafe { head.as_ref() }.first.store(head.as_ptr().expose_provenance(), Ordering::Relaxed);
         // SAFETY: the kernel reads a head of this length, as long as the thread lives.
         let answer = unsafe { libc::syscall(libc::SYS_set_robust_list, head, size_of::<Head>()) };
         if answer == 0 { Ok(head) } else { Err(io::Error::last_os_error()) }
