@@ -548,3 +548,23 @@ fn descriptors_that_were_closed_cost_what_takes_one_and_nothing_else() {
         assert!(mine.try_clone().is_ok(), "the program's own pipe was closed");
     });
 }
+
+#[test]
+fn a_thread_is_told_when_it_has_as_many_writers_as_the_kernel_follows() {
+    let stores = [(); 2].map(|()| store(geometry(1, 8, 0, 1_000)));
+    let mut writers = Vec::new();
+    let refused = loop {
+        match stores[writers.len() / 1_000].writer() {
+            Ok(writer) => writers.push(writer),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert_eq!(writers.len(), 1_920);
+    assert!(refused.contains("a thread holds at most 1920 writers"), "{refused}");
+    // Others hold their own.
+    std::thread::scope(|scope| {
+        scope.spawn(|| stores[1].writer().unwrap().set("k", b"v").unwrap());
+    });
+    writers.truncate(1_000);
+    stores[1].writer().unwrap().set("k", b"w").unwrap();
+}

@@ -152,8 +152,7 @@ fn threads() -> MutexGuard<'static, Threads> {
 /// may; returns nothing if it did not.
 ///
 /// # Errors
-/// The kernel's, when it keeps no such list for this thread or has no memory; `QuotaExceeded` when the thread holds
-/// too many words.
+/// The kernel's, when it keeps no such list for this thread or has no memory; in words, that the thread holds too many.
 pub(crate) fn hold(
     window: Window,
     index: usize,
@@ -230,7 +229,10 @@ impl Threads {
         // The one who walks this list is busy here.
         thread.retired.clear();
         if thread.held.len() >= HELD_AT_MOST {
-            return Err(io::ErrorKind::QuotaExceeded.into());
+            let why = format!(
+                "a thread holds at most {HELD_AT_MOST} writers; drop some, or use more threads"
+            );
+            return Err(io::Error::other(why));
         }
         Ok(thread)
     }
@@ -279,7 +281,9 @@ impl Thread {
         // SAFETY: it is this thread's head, which lasts as long as the thread does.
         let head = unsafe { thread.head.as_ref() };
         if head.word_from_entry != -(NODE_BEHIND_WORD as isize) {
-            return Err(io::ErrorKind::Unsupported.into());
+            let why =
+                "this C library lays out robust mutexes otherwise than glibc for 64 bits does";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         }
         let address = |end: &End| ptr::from_ref(&end.entry).addr();
         let (front, back) = (address(&thread.front), address(&thread.back));

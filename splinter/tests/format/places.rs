@@ -45,7 +45,14 @@ const PARTS: &[Part] = &[
         4096,
         64,
         "group",
-        &[(0, "count"), (8, "arrivals"), (16, "departures"), (24, "read_to"), (32, "mark"), (40, "zero")],
+        &[
+            (0, "count"),
+            (8, "arrivals"),
+            (16, "departures"),
+            (24, "read_to"),
+            (32, "mark"),
+            (40, "zero"),
+        ],
     ),
     part(8256, 64, "after the groups", ZERO),
     part(
