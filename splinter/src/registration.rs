@@ -104,18 +104,17 @@ impl Registration {
         }))
     }
 
-    /// Gives the lane back, unless it is lost. In a child this does nothing.
+    /// Gives the lane back, unless it is lost. In a child this does nothing: the lane is still the parent's.
     pub(crate) fn give_back(&self, arena: &Arena<'_>) {
+        // If this thread had it last, it is its own. Otherwise somebody may have it by now, and what it says is theirs.
+        if self.is_here() {
+            arena.lanes[self.lane as usize].rest();
+        }
         robust::let_go(&self.bond, || {
             if let Some(word) = arena.owner(self.lane) {
                 self.owner.give_back(word);
             }
         });
-    }
-
-    /// Whether another process owns the lane: the parent of this one.
-    pub(crate) fn is_inherited(&self) -> bool {
-        self.bond.is_inherited()
     }
 }
 

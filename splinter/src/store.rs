@@ -19,7 +19,7 @@ use crate::registration::Machine;
 use crate::sync::Relaxed;
 use crate::waiting::Vigil;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::{fmt, io};
 
 /// The largest store whose memory is taken at creation by [`Reserve::Small`], in bytes.
@@ -52,8 +52,8 @@ pub(crate) struct Inner {
     pub(crate) backing: Arc<Backing>,
     pub(crate) plan: Plan,
     notes: Vec<String>,
-    /// A share in the lock of all who have the store open for writing, or why there is none.
-    presence: Result<Presence, io::Error>,
+    /// A share in the lock of all who have the store open for writing; none yet where it could not be had.
+    presence: OnceLock<Presence>,
     /// Who lives, and how to wake who sleeps.
     pub(crate) machine: Arc<Machine>,
     /// When somebody who waits is to look for writers that died.
@@ -246,7 +246,11 @@ impl Store {
         let arena = Inner::arena(&plan, &mapping);
         let profile = profile::from_environment().map(str::to_owned);
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
-        let presence = enter(&backing, &mapping, &plan, &arena);
+        let presence = OnceLock::new();
+        // Should it fail, whoever registers a writer tries again, and is told why.
+        if let Ok(entered) = enter(&backing, &mapping, &plan, &arena) {
+            let _ = presence.set(entered);
+        }
         let (mapping, backing) = (Arc::new(mapping), Arc::new(backing));
         let used = Used::new(Arc::clone(&mapping), Arc::clone(&backing));
         let machine = Arc::new(Machine { arena, used });
@@ -490,7 +494,7 @@ fn enter(
     plan: &Plan,
     arena: &Arena<'static>,
 ) -> io::Result<Presence> {
-    if !mapping.is_writable() || backing.location == Location::Anonymous {
+    if !mapping.is_writable() || backing.location == Location::Anonymous && backing.is_nameless() {
         return Ok(Presence::none());
     }
     Presence::enter(backing, plan.owner_page(0), || owner::clear(arena.owners))
@@ -499,8 +503,10 @@ fn enter(
 impl Inner {
     /// Opens a window on the page that has a lane's owner.
     pub(crate) fn window(&self, lane: u32) -> io::Result<Window> {
-        if let Err(error) = &self.presence {
-            return Err(io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO)));
+        if self.presence.get().is_none() {
+            let entered = enter(&self.backing, &self.mapping, &self.plan, &self.arena)?;
+            // Another thread may have been first; one share is enough.
+            let _ = self.presence.set(entered);
         }
         Window::new(&self.mapping, self.backing.fd.get(), self.plan.owner_page(lane) as usize)
     }

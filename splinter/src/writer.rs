@@ -76,11 +76,7 @@ impl Store {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // In a forked child the lane is still the parent's.
-        if !self.registration.is_inherited() {
-            self.store.inner.arena.lanes[self.claimant.lane as usize].rest();
-            self.registration.give_back(&self.store.inner.arena);
-        }
+        self.registration.give_back(&self.store.inner.arena);
     }
 }
 
@@ -147,8 +143,11 @@ impl Writer {
             Ok(Moved::Inherited) => return Err(Error::Forked),
             // The thread that had the lane ended, and somebody took it: any other will do.
             Ok(Moved::Lost) => {
-                self.registration = self.store.register().map_err(|_| Error::Unregistered)?;
-                self.claimant = self.store.claimant(&self.registration);
+                let registration = self.store.register().map_err(|_| Error::Unregistered)?;
+                let quiet = self.claimant.wakes.quiet;
+                self.claimant = self.store.claimant(&registration);
+                self.claimant.wakes.quiet = quiet;
+                self.registration = registration;
             }
             Err(_) => return Err(Error::Unregistered),
         }

@@ -413,6 +413,10 @@ impl Run {
             epoch == self.store_epoch
         });
         self.store_epoch = epoch;
+        if concerned.iter().any(|(key, _)| !self.model.entries.contains_key(key)) {
+            // Entries of other keys may have come nearer to their homes, for which their slots are claimed.
+            self.refresh_epochs();
+        }
         for (key, _) in concerned {
             self.compare(key);
         }

@@ -52,11 +52,17 @@ impl Owner {
     /// Takes a lane whose owner word was `self` last for another thread of the same process. Its first thread may have
     /// ended, which the kernel marked; but nobody must have taken the lane since.
     pub(crate) fn pass_on(self, word: &Word, thread: u32) -> Option<Self> {
-        let seen = Self(word.load(Acquire));
-        if !seen.is_turn_of(self) {
-            return None;
+        // Twice: the kernel may mark the word in between, once.
+        for _ in 0..2 {
+            let seen = Self(word.load(Acquire));
+            if !seen.is_turn_of(self) {
+                break;
+            }
+            if let Some(taken) = seen.exchange(word, seen.taken(thread)) {
+                return Some(taken);
+            }
         }
-        seen.exchange(word, seen.taken(thread))
+        None
     }
 
     /// Gives a lane back whose owner word was `self` last; does nothing if the kernel has marked it, or somebody took it.

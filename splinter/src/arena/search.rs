@@ -45,7 +45,7 @@ impl Arena<'_> {
         }
         let home = self.home(key.hash);
         let mut control = self.control(home);
-        // Only who writes damage changes the version again and again.
+        // Each pass is another change of the home; only who writes damage makes so many.
         for _ in 0..Self::SEARCHES {
             let mut distances = 0..=control.reach().min(self.farthest());
             let found = distances.find_map(|distance| {

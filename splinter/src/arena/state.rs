@@ -127,11 +127,6 @@ impl State {
         Self(self.advanced().0 & !Self::CLAIM | flag | lane as u64)
     }
 
-    /// Returns the state from before the claim.
-    pub(crate) const fn unclaimed(self) -> Self {
-        Self((self.0 & !Self::CLAIM) - Self::EPOCH)
-    }
-
     /// Returns the state two epochs before, for a mistake.
     #[cfg(splinter_mutants)]
     pub(crate) const fn unraised(self) -> Self {

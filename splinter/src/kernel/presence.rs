@@ -44,7 +44,8 @@ impl Presence {
                 Err(e) if is_taken(&e) || e.raw_os_error() == Some(libc::EBADF) => {
                     sys::lock_byte(own.as_fd(), offset, ByteLock::Shared)
                 }
-                Err(_) => return Ok(Self(None)),
+                Err(e) if knows_no_locks(&e) => return Ok(Self(None)),
+                Err(e) => return Err(e),
             };
             match shared {
                 Ok(()) => return Ok(Self(Some(Kept::new(own.as_fd())?))),
@@ -59,6 +60,10 @@ impl Presence {
     pub(crate) const fn none() -> Self {
         Self(None)
     }
+}
+
+fn knows_no_locks(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EOPNOTSUPP | libc::EINVAL))
 }
 
 fn is_taken(error: &io::Error) -> bool {

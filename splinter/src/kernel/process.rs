@@ -11,6 +11,9 @@ use super::sys;
 
 /// The page, once it is mapped. Its first word is this process's number.
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+/// Stands for the page, and stays zero, where the kernel cannot wipe pages or has no memory for one: the process id serves
+/// then, at the price of a system call each time.
+static NO_PAGE: AtomicU64 = AtomicU64::new(0);
 /// The next number to give. A child has a copy, so what it draws differs from all that it inherited.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -36,16 +39,16 @@ pub(crate) fn process() -> u64 {
 fn first_asked() -> u64 {
     let mut page = PAGE.load(Ordering::Acquire);
     if page.is_null() {
-        let Ok(mapped) = wiped_page() else {
-            // A kernel that cannot wipe pages: the process id serves, at the price of a system call.
-            return u64::from(std::process::id());
-        };
+        let mapped = wiped_page().unwrap_or(&raw const NO_PAGE as *mut AtomicU64);
         let first = PAGE.compare_exchange(page, mapped, Ordering::AcqRel, Ordering::Acquire);
         page = first.map_or_else(|winner| winner, |_| mapped);
-        if page != mapped {
+        if page != mapped && !std::ptr::eq(mapped, &NO_PAGE) {
             // SAFETY: nobody else has seen this page.
             unsafe { libc::munmap(mapped.cast(), sys::page_bytes()) };
         }
+    }
+    if std::ptr::eq(page, &NO_PAGE) {
+        return u64::from(std::process::id());
     }
     // SAFETY: the page is never unmapped.
     let number = unsafe { &*page };

@@ -77,8 +77,15 @@ struct Thread {
     /// Windows whose entries another thread unlinked: the kernel may be at one of them just now, if this thread is about
     /// to end.
     retired: Vec<Window>,
-    /// The head of a thread for which the C library has none, and what it has before a head.
-    own: (AtomicUsize, Head),
+    /// For a thread for which the C library has no head.
+    own: OwnHead,
+}
+
+/// A head, and what the C library keeps before one.
+#[repr(C)]
+struct OwnHead {
+    previous: AtomicUsize,
+    head: Head,
 }
 
 struct Held {
@@ -205,9 +212,10 @@ pub(crate) fn let_go(bond: &Bond, exchange: impl FnOnce()) {
         return;
     }
     let mut threads = threads();
-    // With the id out of it, the kernel passes over the entry, linked or not.
-    exchange();
+    // First: once the id is out of the word, another process may take it whose thread has the same id in its namespace, and
+    // this thread's end must not mark that.
     threads.unlink(bond);
+    exchange();
 }
 
 impl Threads {
@@ -270,7 +278,7 @@ impl Thread {
     fn attach(place: Place) -> io::Result<Box<Self>> {
         // SAFETY: gettid takes no pointer.
         let tid = unsafe { libc::gettid() }.cast_unsigned();
-        let own = (AtomicUsize::new(0), Head::empty());
+        let own = OwnHead { previous: AtomicUsize::new(0), head: Head::empty() };
         let (front, back) = (End::new(tid), End::new(tid));
         let (held, retired, head) = (Vec::new(), Vec::new(), NonNull::dangling());
         let mut thread = Box::new(Self { tid, head, place, front, back, held, retired, own });
@@ -303,7 +311,7 @@ impl Thread {
 
     /// Gives the kernel a head for a thread that the C library did not make.
     fn hand_over_own_head(&mut self) -> io::Result<NonNull<Head>> {
-        let head = NonNull::from(&mut self.own.1);
+        let head = NonNull::from(&mut self.own.head);
         // SAFETY: it lies in the box, which is dropped after the thread's end.
         unsafe { head.as_ref() }.first.store(head.as_ptr().expose_provenance(), Ordering::Relaxed);
         // SAFETY: the kernel reads a head of this length, as long as the thread lives.

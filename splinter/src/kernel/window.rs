@@ -23,8 +23,8 @@ pub(crate) const PAGE: usize = 4096;
 /// Words whose entries the calling process can link.
 pub(crate) struct Window {
     base: NonNull<u8>,
-    /// Whether the two pages are this window's own to unmap.
-    own: bool,
+    /// Which of the two pages are this window's own to unmap.
+    own: [bool; 2],
 }
 
 // SAFETY: a window is an address range of the process, and belongs to no thread.
@@ -44,10 +44,10 @@ impl Window {
         let shared = mapping.inside(offset, 2 * PAGE)?;
         if mapping.page_bytes() != PAGE {
             let base = NonNull::new(shared).ok_or(io::ErrorKind::InvalidInput)?;
-            return Ok(Self { base, own: false });
+            return Ok(Self { base, own: [false; 2] });
         }
         let pages = anonymous(ptr::null_mut(), 2 * PAGE, 0)?;
-        let window = Self { base: pages, own: true };
+        let mut window = Self { base: pages, own: [true; 2] };
         window.show(shared, fd, offset)?;
         // A child gets none of it: its lists are empty.
         // SAFETY: the range is this window.
@@ -59,7 +59,12 @@ impl Window {
 
     /// Maps the shared page in place of the first one: by the file's descriptor, or by the mapping, if the program
     /// closed that.
-    fn show(&self, shared: *mut u8, fd: Option<BorrowedFd<'_>>, offset: usize) -> io::Result<()> {
+    fn show(
+        &mut self,
+        shared: *mut u8,
+        fd: Option<BorrowedFd<'_>>,
+        offset: usize,
+    ) -> io::Result<()> {
         let at = self.base.as_ptr().cast::<libc::c_void>();
         let shown = match fd {
             Some(fd) => {
@@ -76,7 +81,14 @@ impl Window {
                 unsafe { libc::mremap(shared.cast(), 0, PAGE, flags, at) }
             }
         };
-        if shown == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+        self.replaced(shown == at)
+    }
+
+    /// Where a page could not be replaced, there may be a gap by now, and another thread's memory in it.
+    fn replaced(&mut self, done: bool) -> io::Result<()> {
+        let error = io::Error::last_os_error();
+        self.own[0] &= done;
+        if done { Ok(()) } else { Err(error) }
     }
 
     /// Returns where the entry of the page's `index`-th word is.
@@ -89,18 +101,21 @@ impl Window {
     /// Lets go of the shared page, which keeps a whole file in memory. A page of zeroes is in its place, and the entries
     /// stay.
     pub(super) fn empty(&mut self) {
-        if self.own {
-            // On failure the page stays until the window goes.
-            let _ = anonymous(self.base.as_ptr(), PAGE, libc::MAP_FIXED);
+        if self.own[0] {
+            let emptied = anonymous(self.base.as_ptr(), PAGE, libc::MAP_FIXED);
+            let _ = self.replaced(emptied.is_ok());
         }
     }
 }
 
 impl Drop for Window {
     fn drop(&mut self) {
-        if self.own {
-            // SAFETY: the range is this window, to which no list leads any more.
-            unsafe { libc::munmap(self.base.as_ptr().cast(), 2 * PAGE) };
+        for (page, own) in self.own.into_iter().enumerate() {
+            if own {
+                let at = self.base.as_ptr().wrapping_add(page * PAGE);
+                // SAFETY: the page is this window's own, and no list leads there any more.
+                unsafe { libc::munmap(at.cast(), PAGE) };
+            }
         }
     }
 }

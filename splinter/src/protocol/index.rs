@@ -15,6 +15,10 @@ use crate::arena::state::{Control, Entry};
 use crate::error::Error;
 use crate::sync::{AcqRel, Acquire, Relaxed, SeqCst, Word, fence};
 
+/// How many entries a change has come nearer to their homes at most, and how many homes it looks after: in damage there is
+/// no end to it.
+const BUDGET: u32 = if cfg!(loom) { 8 } else { 1024 };
+
 /// A claim on a home chunk: the right to add entries for its keys, to move them, and to change its reach. Dropping it
 /// gives the claim back.
 pub(super) struct ChunkClaim<'a>(&'a Word);
@@ -50,8 +54,12 @@ impl<'a> Claimant<'a> {
     /// Takes over the claim on `home` that this lane's former owner died with, if it did.
     pub(super) fn recover_chunk(&mut self, home: usize) {
         let Some(chunk) = self.arena.chunks.get(home) else { return };
-        let seen = Control(chunk.control.load(Acquire));
-        if seen.is_claimed() && seen.lane() == self.lane {
+        // Others mark the word, and count moves in it, whoever has the claim.
+        for _ in 0..BUDGET {
+            let seen = Control(chunk.control.load(Acquire));
+            if !seen.is_claimed() || seen.lane() != self.lane {
+                return;
+            }
             drop(self.win_chunk(home, seen));
             self.loose.push((home, false));
         }
@@ -101,16 +109,13 @@ impl<'a> Claimant<'a> {
     /// do it. It holds no claim now.
     #[cold]
     pub(super) fn settle(&mut self) {
-        // There is an end to it, unless somebody writes damage.
-        for _ in 0..1_u32 << 16 {
-            let Some((chunk, is_room)) = self.loose.pop() else { return };
-            if self.arena.control(chunk).has(Control::MARKS) {
-                self.tighten(chunk);
+        let (arena, mut budget) = (self.arena, BUDGET);
+        while let Some((chunk, is_room)) = self.loose.pop() {
+            if arena.control(chunk).has(Control::MARKS) {
+                self.tighten(chunk, &mut budget);
             }
-            let arena = self.arena;
-            while is_room && arena.passed_over(chunk, |home| self.tighten(home)) {}
+            while is_room && arena.passed_over(chunk, |home| self.tighten(home, &mut budget)) {}
         }
-        self.loose.clear();
     }
 
     /// Settles after a change of `key`, whose entry another may have wanted to move while the slot was held.
@@ -124,17 +129,22 @@ impl<'a> Claimant<'a> {
 
     /// Has the entries of `home` come as near to it as there is room, and lowers its reach to the farthest. Returns
     /// whether any did.
-    fn tighten(&mut self, home: usize) -> bool {
+    fn tighten(&mut self, home: usize, budget: &mut u32) -> bool {
         mutant!("reach-unlowered", return false);
+        // What is left to do stays marked, for whoever claims the home next.
+        *budget = budget.saturating_sub(1);
         let arena = self.arena;
         // First: who holds the home now sees that afterwards.
         arena.mark(home, Control::LOOSE);
-        let Ok(chunk) = self.claim_chunk(home) else { return false };
+        let claim = if *budget == 0 { Err(Error::Again) } else { self.claim_chunk(home) };
+        let Ok(chunk) = claim else { return false };
         let (mut limit, mut moved) = (arena.control(home).reach(), false);
         arena.chunks[home].control.fetch_and(!Control::MARKS, AcqRel);
         while let Some(entry) = arena.last_entry(home, limit)
+            && *budget > 0
             && arena.has_room(home, entry.distance())
         {
+            *budget -= 1;
             mutant!("gap-unfilled", break);
             let mut claim = self.claim_if(entry.slot(), |_| true, |_| Ok(()));
             if let Some(Err(_)) = claim {
@@ -142,23 +152,20 @@ impl<'a> Claimant<'a> {
                 arena.mark(home, Control::AWAITED);
                 claim = self.claim_if(entry.slot(), |_| true, |_| Ok(()));
             }
-            let Some(Ok(claim)) = claim else {
-                limit = entry.distance() - 1;
-                continue;
-            };
-            match arena.move_entry(home, entry) {
-                Some(_) => self.loose.push((arena.place(home, entry.distance()), true)),
-                None => limit = entry.distance() - 1,
+            match claim {
+                Some(Ok(_)) if arena.move_entry(home, entry).is_some() => {
+                    self.loose.push((arena.place(home, entry.distance()), true));
+                    moved = true;
+                }
+                _ => limit = entry.distance() - 1,
             }
-            moved |= limit >= entry.distance();
-            // No byte of the slot was written, so nobody needs to know: it has the epoch that it had.
-            claim.slot.state_number.store_first(claim.state.unclaimed().0);
-            std::mem::forget(claim);
         }
         let farthest = arena.last_entry(home, arena.control(home).reach());
         arena.set_reach(home, farthest.map_or(0, Entry::distance));
         drop(chunk);
-        if arena.control(home).has(Control::LOOSE) {
+        // Entries that were moved left room: whoever entered behind it sees that, or is seen by whoever looks there next.
+        fence(SeqCst);
+        if arena.control(home).has(Control::LOOSE) && *budget > 0 {
             self.loose.push((home, false));
         }
         moved
