@@ -568,3 +568,60 @@ fn a_thread_is_told_when_it_has_as_many_writers_as_the_kernel_follows() {
     writers.truncate(1_000);
     stores[1].writer().unwrap().set("k", b"w").unwrap();
 }
+
+#[test]
+fn a_writer_that_lost_its_lane_takes_nothing_back_of_whoever_has_it() {
+    alone("a_writer_that_lost_its_lane_takes_nothing_back_of_whoever_has_it", || {
+        let store = store(geometry(8, LEN as u64, 0, 2));
+        let mut lost =
+            std::thread::scope(|scope| scope.spawn(|| store.writer().unwrap()).join().unwrap());
+        lost.set("other", b"v").unwrap();
+        let lost = std::thread::scope(|scope| {
+            let used = scope.spawn(|| {
+                lost.set("other", b"w").unwrap();
+                lost
+            });
+            used.join().unwrap()
+        });
+        let mut stranger = Forked::new(|| {
+            let mut writer = store.writer().unwrap();
+            // The kernel marks the lane when the thread is gone.
+            while writer.lane() != lost.lane() {
+                drop(writer);
+                writer = store.writer().unwrap();
+            }
+            for round in 0.. {
+                let _ = writer.set("key", &value("key", round, LEN));
+            }
+        });
+        let mut rng = Rng(5);
+        wait_until("it holds the key", || {
+            spin(rng.below(2_000));
+            stranger.stop();
+            let held = store.inspect().unwrap().live_claims > 0;
+            if !held {
+                stranger.go_on();
+            }
+            held
+        });
+        drop(lost);
+        stranger.kill();
+        // Whoever has the lane next finds what its last owner had set out to do.
+        let mut writers = [store.writer().unwrap(), store.writer().unwrap()];
+        for writer in &mut writers {
+            writer.set("key", b"v").unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_store_by_a_descriptor_counts_as_open_though_its_name_is_not_known() {
+    let name = Named::new();
+    let store = Store::create(&name.0, &config(geometry(8, 64, 0, 1), Scrub::Hybrid)).unwrap();
+    let passed = Store::from_fd(store.fd().try_clone_to_owned().unwrap()).unwrap();
+    let mut writer = passed.writer().unwrap();
+    drop(store);
+    let opened = Store::open(&name.0).unwrap();
+    assert!(matches!(opened.writer(), Err(StoreError::NoLane { lanes: 1 })));
+    writer.set("k", b"v").unwrap();
+}
