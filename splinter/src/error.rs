@@ -195,7 +195,7 @@ impl std::error::Error for StoreError {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
