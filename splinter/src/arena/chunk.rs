@@ -3,7 +3,7 @@
 //! A branch per entry is mispredicted about once a lookup, since where in its chunk a key lies is chance;
 //! measured here, that doubles the cost of a lookup in cache. Sixteen dwords are compared at once instead.
 
-use super::layout::{CHUNK_ENTRIES, Chunk};
+use super::layout::Chunk;
 use super::state::Entry;
 use crate::sync::Relaxed;
 
@@ -35,12 +35,6 @@ impl Chunk {
     #[inline(always)]
     pub(crate) fn matches(&self, label: u32) -> Matches {
         Matches(self.equal_dwords(label) & LABELS)
-    }
-
-    /// Whether it was full a moment ago: at most a few entries are free, which several writers may have freed at once.
-    pub(crate) fn was_full(&self) -> bool {
-        let free = self.entries.iter().filter(|word| word.load(Relaxed) == Entry::FREE.0).count();
-        (1..=CHUNK_ENTRIES / 2 + 1).contains(&free)
     }
 
     /// Whether some entry is free.
@@ -98,6 +92,7 @@ impl Chunk {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::arena::layout::CHUNK_ENTRIES;
 
     #[test]
     fn exactly_the_entries_with_the_label_are_found() {

@@ -118,11 +118,11 @@ impl<'a> Arena<'a> {
         })
     }
 
-    /// Visits the homes of entries that passed over the chunk `place` for want of room, if there is room since a moment ago, until `visit`
+    /// Visits the homes of entries that passed over the chunk `place` for want of room, if there is room now, until `visit`
     /// returns true, and returns whether it did: from the farthest entry on, which lies at the first chunk behind that is
     /// not full at the latest.
     pub(crate) fn passed_over(&self, place: usize, mut visit: impl FnMut(usize) -> bool) -> bool {
-        if self.farthest() == 0 || !self.chunk(place, 0).was_full() {
+        if self.farthest() == 0 || !self.chunk(place, 0).has_room() {
             return false;
         }
         let full = |step: &u64| !self.chunk(place, *step).has_room();

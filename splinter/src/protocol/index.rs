@@ -17,7 +17,7 @@ use crate::sync::{AcqRel, Acquire, Relaxed, SeqCst, Word, fence};
 
 /// How many entries a change has come nearer to their homes at most, and how many homes it looks after: in damage there is
 /// no end to it.
-const BUDGET: u32 = if cfg!(loom) { 8 } else { 1024 };
+const BUDGET: u32 = if cfg!(loom) { 8 } else { 1 << 14 };
 
 /// A claim on a home chunk: the right to add entries for its keys, to move them, and to change its reach. Dropping it
 /// gives the claim back.
