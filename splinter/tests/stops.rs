@@ -270,8 +270,11 @@ fn a_store_that_a_dead_writer_filled_is_full_when_that_is_first_asked() {
                 let claims = store.inspect().unwrap().live_claims;
                 claims > 0 && store.tandem("base", &mut [vec![], vec![], vec![]]).is_ok()
             };
+            // What the removal leaves at level none is wiped at level full once the tandem is in force: time enough.
             let child = caught(&store, in_force, |writer, _| {
+                writer.set_scrub(Scrub::Full).unwrap();
                 let _ = retry(|| writer.set_tandem("base", &[&body[..]; 3]));
+                writer.set_scrub(Scrub::None).unwrap();
                 let _ = retry(|| writer.unset_tandem("base", 3));
             });
             child.kill();

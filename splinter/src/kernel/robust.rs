@@ -14,7 +14,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence};
@@ -101,7 +101,7 @@ type Place = NonNull<AtomicU64>;
 /// All threads of this process that hold words, by their marks.
 #[derive(Default)]
 struct Threads {
-    by_mark: HashMap<u64, Box<Thread>>,
+    by_mark: BTreeMap<u64, Box<Thread>>,
     /// Places for marks that no living thread has.
     free: Vec<Place>,
 }
@@ -258,8 +258,12 @@ impl Threads {
 
     /// Drops what is left of threads that ended: the kernel has walked their lists.
     fn forget_ended(&mut self) {
-        let ended = self.by_mark.extract_if(|_, thread| thread.has_ended());
-        self.free.extend(ended.map(|(_, thread)| thread.place));
+        let free = &mut self.free;
+        self.by_mark.retain(|_, thread| {
+            let ended = thread.has_ended();
+            free.extend(ended.then_some(thread.place));
+            !ended
+        });
     }
 
     /// Takes an entry out of the list of whichever thread has it.
