@@ -52,7 +52,10 @@ fn a_receiver_goes_on_while_the_key_goes_and_comes() {
         writer.set("k", b"new").unwrap();
         receiver.child().try_wait().unwrap().is_some()
     });
-    assert_eq!(good(receiver.end()), "3:new\n".repeat(5));
+    // On a busy machine it may miss some, and says so.
+    let output = receiver.end();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "3:new\n".repeat(5));
 }
 
 #[test]
