@@ -21,12 +21,13 @@ pub(crate) struct Batch<'k> {
 impl<'k> Batch<'k> {
     /// Checks and hashes the keys; `refused` hears of those that cannot be one. More than [`BATCH`] are left alone.
     pub(crate) fn new(
+        arena: &Arena<'_>,
         keys: impl Iterator<Item = &'k [u8]>,
         mut refused: impl FnMut(usize, Error),
     ) -> Self {
         let mut batch = Self { keys: [(0, KeyRef::hashed(0)); BATCH], count: 0 };
         for (place, key) in keys.take(BATCH).enumerate() {
-            match KeyRef::new(key) {
+            match arena.key(key) {
                 Ok(key) => {
                     batch.keys[batch.count] = (place, key);
                     batch.count += 1;

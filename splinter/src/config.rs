@@ -46,6 +46,10 @@ pub struct Config {
     /// The file mode of a named store, exactly; without one 0600, or what the environment's
     /// `SPLINTER_DEFAULT_UMASK` (octal) leaves of 0666. One that takes reading or writing from the owner is refused.
     pub mode: Option<u32>,
+    /// The seed of the hash by which the store places its keys; without one, the environment's `SPLINTER_HASH_SEED`, or
+    /// one that nobody can guess, so that nobody can choose keys that slow others down. Set it where two stores are to
+    /// be alike, byte for byte.
+    pub hash_seed: Option<u64>,
 }
 
 /// How much of a store's memory is taken when it is created, beside that of header and lanes, which is in any case. A

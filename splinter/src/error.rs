@@ -40,6 +40,9 @@ pub enum Error {
     TimedOut,
     /// The writer was inherited across a fork; the child registers one of its own.
     Forked,
+    /// The thread that used the writer before has ended, and no lane is free for this one, or the kernel has no memory
+    /// for it. Try again, or register another.
+    Unregistered,
 }
 
 impl fmt::Display for Error {
@@ -63,6 +66,9 @@ impl fmt::Display for Error {
             Self::Forked => {
                 f.write_str("the writer belongs to the parent process; register another")
             }
+            Self::Unregistered => f.write_str(
+                "the writer has no lane in this thread, and none is free; drop writers that are not needed",
+            ),
         }
     }
 }

@@ -2,11 +2,16 @@
 
 use crate::arena::layout::Slot;
 use crate::sync::Word;
+use std::ops::Range;
 
 /// A machine with processes that end, and that sleep.
 pub(crate) trait Host: Send + Sync {
     /// Whether the writer that holds a lane still lives. When that cannot be known, it lives.
     fn is_alive(&self, lane: u32) -> bool;
+
+    /// Lists the parts of a range of the arena's bytes for which there is memory, in ascending order. All other bytes of the
+    /// range are zero, and touching one would take memory, or be the end where there is none.
+    fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>>;
 
     /// Wakes all who sleep on the slot's state.
     fn wake_slot(&self, slot: &Slot);

@@ -1,16 +1,17 @@
 //! Inspection: a walk through a whole arena that looks for what must not be there. It stores nothing,
 //! and is exact on a store that nobody writes meanwhile.
 
-use crate::arena::copy::count_non_zero;
-use crate::arena::key::{Key, KeyRef};
+use crate::arena::copy::{count_non_zero, zero};
+use crate::arena::key::Key;
 use crate::arena::layout::Slot;
 use crate::arena::state::{Attention, Control, Entry, Meta, State};
 use crate::arena::{Arena, HYBRID_LINE, Scrub};
 use crate::error::StoreError;
 use crate::host::Host;
 use crate::store::Store;
-use crate::sync::Relaxed;
+use crate::sync::{Relaxed, Release, Word};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// What a walk through a store found. In a sound store at rest, everything but `keys` is zero, and the
 /// stale counts are zero if the scrub level was not lowered and raised again.
@@ -55,12 +56,13 @@ impl Store {
     /// was cut short.
     pub fn inspect(&self) -> Result<Inspection, StoreError> {
         self.check_whole()?;
-        let locks = self.locks()?;
         let arena = self.arena();
+        // What was never used is zero, and looking at it would take memory.
+        let used = self.inner.machine.used(0..self.arena_len() as usize);
         let mut found = Inspection::default();
         let mut slots_of = HashMap::new();
         let claim = |found: &mut Inspection, lane| {
-            let alive = locks.is_alive(lane);
+            let alive = self.inner.machine.is_alive(lane);
             *if alive { &mut found.live_claims } else { &mut found.stuck_claims } += 1;
         };
         for number in arena.marked(|word| word.touched.load(Relaxed)) {
@@ -77,7 +79,7 @@ impl Store {
                 found.leaked_slots +=
                     u64::from((word >> (number % 64) & 1 != 0) != meta.is_present());
                 found.misrouted_slots += u64::from(arena.is_misrouted(number, slot, meta));
-                let stale = arena.stale_bytes(number, meta);
+                let stale = arena.stale_bytes(number, meta, &used);
                 found.stale_bytes += stale;
                 found.stale_slots += u64::from(stale > 0);
             }
@@ -87,12 +89,16 @@ impl Store {
                 *slots_of.entry(key).or_insert(0_u64) += 1;
                 let leads = |number_found, _, _| (number_found == number).then_some(());
                 let reachable =
-                    KeyRef::new(key.as_ref()).is_ok_and(|key| arena.probe(&key, leads).is_some());
+                    arena.key(key.as_ref()).is_ok_and(|key| arena.probe(&key, leads).is_some());
                 found.unreachable_keys += u64::from(!reachable);
             }
         }
         found.duplicate_keys = slots_of.values().map(|slots| slots - 1).sum();
         for chunk in arena.chunks {
+            let at = arena.offset_of(std::slice::from_ref(chunk));
+            if parts(&used, at..at + size_of_val(chunk)).next().is_none() {
+                continue;
+            }
             let control = Control(chunk.control.load(Relaxed));
             if control.is_claimed() {
                 claim(&mut found, control.lane());
@@ -114,19 +120,28 @@ impl Store {
 }
 
 impl Arena<'_> {
-    /// Whether a writer would look in vain for who hears of a change, or not look where it should.
+    /// Whether a writer would look in vain for who hears of a change, or not look where it should; or leave bytes of the
+    /// value where it wipes.
     fn is_misrouted(&self, number: u32, slot: &Slot, meta: Meta) -> bool {
         let routes = self.routes[number as usize].load(Relaxed);
         let labels = if meta.is_present() { slot.labels.load(Relaxed) } else { 0 };
         let attention = Attention(slot.attention.load(Relaxed));
-        attention != Attention::of(routes, labels) || routes != 0 && !meta.is_present()
+        let is_covered = (0..2).all(|which| self.live(meta, which) <= attention.extent(which));
+        attention != attention.with_groups(routes, labels)
+            || routes != 0 && !meta.is_present()
+            || !is_covered
     }
 
-    /// Counts the slot's non-zero bytes where the scrub level in force promises zeroes.
-    pub(crate) fn stale_bytes(&self, number: u32, meta: Meta) -> u64 {
+    /// Counts the slot's non-zero bytes where the scrub level in force promises zeroes, in the `used` parts of the arena:
+    /// wherever they are, whatever the slot says of how far it was written.
+    pub(crate) fn stale_bytes(&self, number: u32, meta: Meta, used: &[Range<usize>]) -> u64 {
         let size = self.shape.value_words * 8;
         let len = if meta.is_present() && !meta.is_number() { self.len_of(meta) } else { 0 };
-        let in_value = |which, from, to| count_non_zero(self.value(number, which), from, to);
+        let in_buffer = |buffer: &[Word], from, to| -> u64 {
+            let parts = self.parts_of(buffer, from, used);
+            parts.map(|part| count_non_zero(buffer, part.start, part.end.min(to))).sum()
+        };
+        let in_value = |which, from, to| in_buffer(self.value(number, which), from, to);
         match (self.scrub(), meta.is_present()) {
             (Scrub::None, _) => 0,
             (Scrub::Hybrid, true) if meta.is_number() => 0,
@@ -135,19 +150,61 @@ impl Arena<'_> {
             }
             (Scrub::Hybrid, false) => in_value(0, 0, size) + in_value(1, 0, size),
             (Scrub::Full, present) => {
-                let live = |which| if which == meta.current() { len } else { 0 };
-                let values: u64 = (0..2).map(|which| in_value(which, live(which), size)).sum();
-                let vectors: u64 = (0..2)
-                    .filter(|which| meta.has_vector() == 0 || *which != meta.vector_current())
+                let values = (0..2).map(|which| in_value(which, self.live(meta, which), size));
+                let vectors = (0..2)
+                    .filter(|which| !meta.is_vector_in(*which))
                     .map(|which| self.vector(number, which))
-                    .map(|words| count_non_zero(words, 0, words.len() * 8))
-                    .sum();
+                    .map(|words| in_buffer(words, 0, words.len() * 8));
                 let key = self
                     .slot(number)
                     .filter(|_| !present)
                     .map_or(0, |slot| count_non_zero(&slot.key, 0, size_of_val(&slot.key)));
-                values + vectors + key
+                values.chain(vectors).sum::<u64>() + key
             }
         }
     }
+
+    /// Zeroes all that the slot does not need, in the `used` parts of the arena, whatever it says of how far it was written.
+    /// Returns the meta word that says so.
+    pub(crate) fn wipe_used(
+        &self,
+        number: u32,
+        slot: &Slot,
+        meta: Meta,
+        used: &[Range<usize>],
+    ) -> Meta {
+        let mut attention = Attention(slot.attention.load(Relaxed));
+        for which in 0..2 {
+            let (buffer, live) = (self.value(number, which), self.live(meta, which));
+            self.parts_of(buffer, live, used).for_each(|part| zero(buffer, part.start, part.end));
+            attention = attention.with_extent(which, live);
+            if !meta.is_vector_in(which) {
+                let buffer = self.vector(number, which);
+                self.parts_of(buffer, 0, used).for_each(|part| zero(buffer, part.start, part.end));
+            }
+        }
+        slot.attention.store(attention.0, Release);
+        meta.with_vectors_wiped()
+    }
+
+    /// Lists the `used` parts of a buffer from byte `from` on, in bytes of the buffer.
+    fn parts_of(
+        &self,
+        buffer: &[Word],
+        from: usize,
+        used: &[Range<usize>],
+    ) -> impl Iterator<Item = Range<usize>> {
+        let at = self.offset_of(buffer);
+        let wanted = at + from..at + size_of_val(buffer);
+        parts(used, wanted).map(move |part| part.start - at..part.end - at)
+    }
+}
+
+/// Lists the `used` parts of a range, which both are in ascending order.
+fn parts(used: &[Range<usize>], wanted: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let first = used.partition_point(|part| part.end <= wanted.start);
+    used[first..]
+        .iter()
+        .take_while(move |part| part.start < wanted.end)
+        .map(move |part| part.start.max(wanted.start)..part.end.min(wanted.end))
 }

@@ -54,7 +54,7 @@ pub use error::{Error, StoreError};
 pub use crate::{
     arena::{
         Scrub,
-        key::{KEY_MAX, Key, hash_key},
+        key::{KEY_MAX, Key, hash_key, hash_key_seeded},
         layout::{GROUPS, LABELS},
     },
     integer::IntegerOp,
@@ -82,6 +82,8 @@ mod profile;
 #[cfg(not(loom))]
 mod reader;
 #[cfg(not(loom))]
+mod registration;
+#[cfg(not(loom))]
 mod repair;
 #[cfg(not(loom))]
 mod snapshot;
@@ -98,11 +100,20 @@ mod watcher;
 #[cfg(not(loom))]
 mod writer;
 
+/// Returns a number that no forked child shares with its parent, for libraries that build on this one.
+#[cfg(not(loom))]
+#[doc(hidden)]
+#[must_use]
+#[inline]
+pub fn process() -> u64 {
+    kernel::process()
+}
+
 #[cfg(not(loom))]
 pub use crate::{
     arena::{
         Scrub,
-        key::{KEY_MAX, Key, hash_key},
+        key::{KEY_MAX, Key, hash_key, hash_key_seeded},
         layout::{GROUPS, LABELS},
     },
     bids::{Advice, Bid, BidError, BidTerms, Intent, Patience},

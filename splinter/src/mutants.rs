@@ -45,7 +45,7 @@ mod made {
     /// Every mistake by its name, with the invariants that it breaks and what it is. One line each, which
     /// `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 35] = [
+    const MISTAKES: [(&str, &str, &str); 41] = [
         ("window-unchecked", "1", "a copy is handed on without a second look at the state"),
         ("window-unfenced", "1", "the second look at the state is not ordered behind the copy"),
         ("claim-unfenced", "1", "what is written under a claim is not ordered behind the claim"),
@@ -65,12 +65,18 @@ mod made {
         ("tail-unscrubbed", "12", "nothing is zeroed behind a value"),
         ("retired-unscrubbed", "12", "level full leaves the retired copy"),
         ("removal-unscrubbed", "12", "nothing is zeroed when a key is removed"),
+        ("extent-late", "12", "an extent is raised after the bytes that it is to cover were written"),
         ("chunk-unclaimed", "3", "a key is entered into the index without a claim on its home chunk"),
         ("reach-unraised", "2 9", "an entry behind the home chunk does not raise the reach"),
         ("reach-unlowered", "9", "the reach is never lowered: misses become slow"),
+        ("secrets-public", "9", "keys are placed by secrets that everybody knows: chosen keys make searches slow"),
+        ("gap-unfilled", "9", "entries that were pushed away do not come back once there is room"),
+        ("loose-unmarked", "9", "what a claim is in the way of is left undone: searches stay slow"),
+        ("move-unversioned", "2", "an entry is moved to where a search has looked already, and nothing tells"),
         ("entry-kept", "9", "a removed key's entry stays in the index"),
         ("chunk-abandoned", "7", "a dead writer's claim on a chunk is never taken over"),
         ("takeover-idle", "7 11", "a dead writer's claim is given back without finishing or undoing its work"),
+        ("takeover-unraised", "1 12", "a dead writer's claim is taken over without raising the epoch, so that readers accept what is wiped"),
         ("tandem-undone", "7 11", "a committed tandem is undone, slot by slot, when its writer died"),
         ("intent-unnoted", "7", "a writer does not note which slot it is about to claim"),
         ("tandem-one-by-one", "11", "a tandem's commit counts for nothing: its orders come into force one by one"),

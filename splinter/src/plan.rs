@@ -1,9 +1,10 @@
 //! Where everything lies in an arena of a given geometry, and the header that records it. Opening trusts
 //! none of it: the geometry is read once, planned anew, and every recorded offset must agree.
 
+use crate::arena::key::KeyHash;
 use crate::arena::layout::{
-    Chunk, FORMAT_VERSION, GROUPS, HASH_RAPID_V3, Header, HeaderGeometry, LANES_AT, Lane, MAGIC,
-    MapWord, READY, Slot,
+    Chunk, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header, HeaderGeometry, LANES_AT, Lane,
+    MAGIC, MapWord, OWNERS_A_PAGE, Owners, READY, Slot,
 };
 use crate::arena::{Arena, Shape};
 use crate::config::Geometry;
@@ -17,7 +18,10 @@ use std::ops::Range;
 pub(crate) struct Plan {
     pub(crate) geometry: Geometry,
     pub(crate) arena_len: u64,
+    /// Of the hash that keys are placed by.
+    hash_seed: u64,
     chunks: u64,
+    owners_at: u64,
     map_at: u64,
     routes_at: u64,
     rings_at: u64,
@@ -39,14 +43,14 @@ const RING_LEN: [u64; 2] = [64, 4096];
 /// Rings: one for each group, and one for the whole store.
 const RINGS: u64 = GROUPS as u64 + 1;
 const LINE: u64 = 64;
-const PAGE: u64 = 4096;
+const PAGE: u64 = size_of::<Owners>() as u64;
 /// The most bytes an arena can have: what user space can map.
 const ARENA_MAX: u64 = 1 << 47;
 
 impl Plan {
     /// Plans an arena, or says which bound the geometry breaks. Nothing that can be asked for
     /// overflows: the bounds keep every product below 2^64.
-    pub(crate) fn new(geometry: Geometry) -> Result<Self, StoreError> {
+    pub(crate) fn new(geometry: Geometry, hash_seed: u64) -> Result<Self, StoreError> {
         let Geometry { slots, max_value_len, vector_dim, lanes } = geometry;
         let within = |name: &str, value: u64, low: u64, high: u64| {
             if (low..=high).contains(&value) {
@@ -61,7 +65,10 @@ impl Plan {
         within("the vector dimension", vector_dim.into(), 0, 1 << 20)?;
         within("the number of lanes", lanes.into(), 1, 1023)?;
         let chunks = slots.div_ceil(SLOTS_PER_CHUNK).next_power_of_two();
-        let map_at = LANES_AT + u64::from(lanes) * size_of::<Lane>() as u64;
+        let owners_at =
+            (LANES_AT + u64::from(lanes) * size_of::<Lane>() as u64).next_multiple_of(PAGE);
+        // A page more: where no page of a process's own can be put behind the last one, its list entries lie there.
+        let map_at = owners_at + (owner_pages(lanes) + 1) * PAGE;
         let routes_at = map_at + slots.div_ceil(64) * size_of::<MapWord>() as u64;
         // Who is more changes behind than there are slots looks at the slots as well as at the changes.
         let ring_len = slots.next_power_of_two().clamp(RING_LEN[0], RING_LEN[1]);
@@ -87,8 +94,10 @@ impl Plan {
         };
         Ok(Self {
             geometry,
+            hash_seed,
             arena_len,
             chunks,
+            owners_at,
             map_at,
             routes_at,
             rings_at,
@@ -103,14 +112,14 @@ impl Plan {
     }
 
     /// The header's words of geometry, with what this plan has in each.
-    fn fields<'h>(&self, header: &'h HeaderGeometry) -> [(&'h Word, u64); 19] {
+    fn fields<'h>(&self, header: &'h HeaderGeometry) -> [(&'h Word, u64); 20] {
         [
             (&header.slots, self.geometry.slots),
             (&header.max_value_len, self.geometry.max_value_len),
             (&header.vector_dim, self.geometry.vector_dim.into()),
             (&header.lanes, self.geometry.lanes.into()),
             (&header.chunks, self.chunks),
-            (&header.hash, HASH_RAPID_V3),
+            (&header.hash, HASH_RAPID_V3_SEEDED),
             (&header.arena_len, self.arena_len),
             (&header.lanes_at, LANES_AT),
             (&header.map_at, self.map_at),
@@ -124,6 +133,7 @@ impl Plan {
             (&header.value_stride, self.value_stride),
             (&header.vectors_at, self.vectors_at),
             (&header.vector_stride, self.vector_stride),
+            (&header.owners_at, self.owners_at),
         ]
     }
 
@@ -132,6 +142,7 @@ impl Plan {
         for (word, value) in self.fields(&header.geometry) {
             word.store(value, Relaxed);
         }
+        header.hash_seed.store(self.hash_seed, Relaxed);
         header.flags.store(flags, Relaxed);
         header.magic.store(MAGIC | FORMAT_VERSION << 32, Relaxed);
         header.state.store(READY, Release);
@@ -168,7 +179,9 @@ impl Plan {
             vector_dim: narrow(&recorded.vector_dim),
             lanes: narrow(&recorded.lanes),
         };
-        let plan = Self::new(geometry).map_err(|error| refuse(error.to_string()))?;
+        // Once: another process may change it, and then every key would be missing here.
+        let hash_seed = header.hash_seed.load(Relaxed);
+        let plan = Self::new(geometry, hash_seed).map_err(|error| refuse(error.to_string()))?;
         let differs = |(word, value): &(&Word, u64)| word.load(Relaxed) != *value;
         if plan.fields(recorded).iter().any(differs) {
             return Err(refuse("its header contradicts itself; take a copy that is whole".into()));
@@ -215,6 +228,9 @@ impl Plan {
         // SAFETY: see above.
         let lanes = unsafe { slice::<Lane>(at(LANES_AT), self.geometry.lanes.into()) };
         // SAFETY: see above.
+        let owners =
+            unsafe { slice::<Owners>(at(self.owners_at), owner_pages(self.geometry.lanes)) };
+        // SAFETY: see above.
         let map = unsafe { slice::<MapWord>(at(self.map_at), self.geometry.slots.div_ceil(64)) };
         // SAFETY: see above.
         let routes = unsafe { slice::<Word>(at(self.routes_at), self.geometry.slots) };
@@ -226,13 +242,18 @@ impl Plan {
         let words = unsafe { slice::<Word>(at(0), self.arena_len / 8) };
         // SAFETY: see above.
         let slots = unsafe { slice::<Slot>(at(self.slots_at), self.geometry.slots) };
-        let shape = self.shape();
-        Arena { header, lanes, map, chunks, slots, routes, rings, words, shape }
+        let (shape, hash) = (self.shape(), KeyHash::new(self.hash_seed));
+        Arena { header, lanes, owners, map, chunks, slots, routes, rings, words, shape, hash }
     }
 
-    /// Returns how many bytes the header and the lanes take.
+    /// Returns how many bytes the header, the lanes and their owners take.
     pub(crate) fn head_len(&self) -> u64 {
-        self.map_at
+        self.map_at - PAGE
+    }
+
+    /// Returns where in the arena the page that has a lane's owner is, in bytes.
+    pub(crate) fn owner_page(&self, lane: u32) -> u64 {
+        self.owners_at + u64::from(lane) / OWNERS_A_PAGE as u64 * PAGE
     }
 
     /// Returns where in the arena a slot's number word is, in bytes.
@@ -252,6 +273,11 @@ impl Plan {
         let buffer = self.geometry.max_value_len.next_multiple_of(LINE);
         self.values_at + u64::from(slot) * self.value_stride + (which & 1) * buffer
     }
+}
+
+/// How many pages the lanes' owners take.
+fn owner_pages(lanes: u32) -> u64 {
+    u64::from(lanes).div_ceil(OWNERS_A_PAGE as u64)
 }
 
 /// Borrows `count` records at `first`.

@@ -1,6 +1,5 @@
 //! Waiting for a change of one key: a look, a short spin, then sleep on the slot itself.
 
-use crate::arena::key::KeyRef;
 use crate::error::Error;
 use crate::signals::Bed;
 use crate::store::Store;
@@ -65,7 +64,8 @@ impl Store {
         epoch: Option<u64>,
         deadline: Option<Instant>,
     ) -> Result<u64, Error> {
-        let (arena, key) = (self.arena(), KeyRef::new(key)?);
+        let arena = self.arena();
+        let key = arena.key(key)?;
         let number = arena.locate(&key).ok_or(Error::NotFound)?;
         let window = arena.window(number, &key).ok_or(Error::NotFound)?;
         let (slot, epoch) = (window.slot, epoch.unwrap_or(window.stable_epoch()));

@@ -5,7 +5,7 @@
 use crate::arena::Scrub;
 use crate::config::Config;
 use crate::error::StoreError;
-use crate::kernel::{HugePages, Placement};
+use crate::kernel::{HugePages, PerProcess, Placement};
 use crate::tuning::Tuning;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -275,8 +275,9 @@ impl Tuning {
 
 /// Puts the profile in force that the environment names, once. Returns why that could not be done.
 pub(crate) fn from_environment() -> Option<&'static str> {
-    static DONE: OnceLock<Option<String>> = OnceLock::new();
-    let failed = DONE.get_or_init(|| {
+    // A child may find its parent in the middle of it.
+    static DONE: PerProcess<OnceLock<Option<String>>> = PerProcess::new();
+    let failed = DONE.get().get_or_init(|| {
         let path = std::env::var_os(VARIABLE)?;
         match Profile::load(Path::new(&path)) {
             Ok(profile) => {

@@ -40,7 +40,7 @@ impl Store {
 
     #[inline]
     fn get_bytes(&self, key: &[u8], buf: &mut [u8], error: &mut Error) -> u64 {
-        match KeyRef::new(key) {
+        match self.arena().key(key) {
             Ok(key) => self.get_key(&key, buf, error),
             Err(kind) => or_failed(Err(kind), error),
         }
@@ -210,7 +210,7 @@ impl Store {
         let depth = tuning::prefetch_depth();
         for (first, keys) in (0..).step_by(depth).zip(keys.chunks(depth)) {
             let keys = keys.iter().map(AsRef::as_ref);
-            let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
+            let batch = Batch::new(arena, keys, |place, error| results[first + place] = Err(error));
             batch.fetch::<false>(arena);
             for (place, key) in batch.keys() {
                 let at = (first + place) * stride;
@@ -226,7 +226,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn resolve(&self, key: impl AsRef<[u8]>) -> Result<Handle, Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.arena().key(key.as_ref())?;
         let number = self.arena().read(&key, |window| Ok(window.number))?;
         Ok(Handle(Resolved::new(number, key)))
     }
@@ -315,7 +315,7 @@ impl Store {
     /// [`Error::NotFound`] when an order is missing; [`Error::BadOrders`]; [`Error::Again`].
     pub fn tandem(&self, base: impl AsRef<[u8]>, values: &mut [Vec<u8>]) -> Result<(), Error> {
         let names = tandem::names(base.as_ref(), values.len())?;
-        let keys = tandem::keys(&names)?;
+        let keys = tandem::keys(self.arena(), &names)?;
         let arena = self.arena();
         arena.read_tandem(&keys, |order, window| {
             let payload = window.payload(arena);
@@ -329,7 +329,7 @@ impl Store {
         key: &[u8],
         mut body: impl FnMut(&'s Arena<'s>, &Window<'s>) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let key = KeyRef::new(key)?;
+        let key = self.arena().key(key)?;
         let arena = self.arena();
         arena.read(&key, |window| body(arena, window))
     }

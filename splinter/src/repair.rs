@@ -3,16 +3,17 @@
 //! alone may do. It knows the records and who may change them, and reads values no more than a writer does.
 
 use crate::arena::Arena;
-use crate::arena::key::{Key, KeyRef};
+use crate::arena::key::Key;
 use crate::arena::layout::Slot;
 use crate::arena::state::{Control, Entry, Meta, State};
 use crate::error::StoreError;
+use crate::host::Host;
 use crate::inspect::Inspection;
-use crate::kernel;
 use crate::protocol::Claimant;
 use crate::store::Store;
 use crate::sync::{Relaxed, Release};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// What a repair found, did and left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,13 +73,9 @@ impl Store {
         writers.truncate(if others == 0 { writers.len() } else { 1 });
         let claimant = &mut writers[0].claimant;
         let given_up = if others == 0 {
-            let data = kernel::with_data(&self.inner.mapping, self.fd());
-            let slots_in = |bytes| self.inner.plan.slots_in(bytes);
-            match &data {
-                Ok(data) => claimant.touch(data.iter().flat_map(slots_in)),
-                Err(_) => claimant.touch(slots_in(&(0..self.arena_len() as usize))),
-            }
-            claimant.remake()
+            let used = self.inner.machine.used(0..self.arena_len() as usize);
+            claimant.touch(used.iter().flat_map(|bytes| self.inner.plan.slots_in(bytes)));
+            claimant.remake(&used)
         } else {
             claimant.finish_all(|this, lane| lane == this.lane || !this.is_alive(lane));
             Vec::new()
@@ -111,7 +108,7 @@ impl Claimant<'_> {
     ///
     /// Each step leaves a store that is no worse, should it be the last: what leads to keys is put in
     /// place before anything that leads nowhere is believed.
-    fn remake(&mut self) -> Vec<Key> {
+    fn remake(&mut self, used: &[Range<usize>]) -> Vec<Key> {
         // No lane's owner is in the middle of anything: whatever is claimed was left.
         self.finish_all(|_, _| true);
         for number in self.touched() {
@@ -122,7 +119,7 @@ impl Claimant<'_> {
         let given_up = self.keep_one_slot_a_key();
         self.remake_index();
         for number in self.touched() {
-            self.remake_marks(number);
+            self.remake_marks(number, used);
         }
         given_up
     }
@@ -152,7 +149,7 @@ impl Claimant<'_> {
                 continue;
             }
             let found = Key::read_from(slot);
-            let Some(key) = KeyRef::new(found.as_ref()).ok().filter(|key| key.is_in(slot)) else {
+            let Some(key) = arena.key(found.as_ref()).ok().filter(|key| key.is_in(slot)) else {
                 surplus.push((number, found));
                 continue;
             };
@@ -201,7 +198,7 @@ impl Claimant<'_> {
         let home_of = |number: u32| {
             let (slot, ..) = open(&arena, number).filter(|(_, _, meta)| meta.is_present())?;
             let key = Key::read_from(slot);
-            let hash = KeyRef::new(key.as_ref()).ok()?.hash;
+            let hash = arena.key(key.as_ref()).ok()?.hash;
             Some((arena.home(hash), hash))
         };
         let mut reach = vec![0_u64; chunks];
@@ -265,12 +262,15 @@ impl Claimant<'_> {
     }
 
     /// Brings the map, the attention word and the route of a slot in line with its meta word, and wipes its stale
-    /// bytes.
-    fn remake_marks(&mut self, number: u32) {
+    /// bytes, which are in the `used` parts of the arena.
+    fn remake_marks(&mut self, number: u32, used: &[Range<usize>]) {
         let arena = self.arena;
         let Some((slot, _, meta)) = open(&arena, number) else { return };
-        if arena.stale_bytes(number, meta) > 0 {
-            self.retake(number, |meta| meta);
+        if arena.stale_bytes(number, meta, used) > 0 {
+            self.retake(number, |meta| arena.wipe_used(number, slot, meta, used));
+        }
+        for which in 0..2 {
+            arena.raise_extent(slot, which, arena.live(meta, which));
         }
         let (word, bit) = arena.bit(number);
         if meta.is_present() {

@@ -104,7 +104,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn snapshot(&self, key: impl AsRef<[u8]>) -> Result<SlotSnapshot, Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.arena().key(key.as_ref())?;
         self.arena().read(&key, |window| Ok(self.snapshot_of(&key, window)))
     }
 
@@ -124,7 +124,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn content(&self, key: impl AsRef<[u8]>) -> Result<Content, Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.arena().key(key.as_ref())?;
         let arena = self.arena();
         arena.read(&key, |window| {
             let (meta, payload) = (window.meta, window.payload(arena));

@@ -2,25 +2,25 @@
 //! changing one in `writer`.
 
 use crate::arena::layout::{
-    FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, LANES_AT, Lane, Slot, USER_FLAG_SHIFT,
+    FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, LANES_AT, USER_FLAG_SHIFT,
 };
-use crate::arena::{Arena, Scrub};
+use crate::arena::{Arena, Scrub, owner};
 use crate::bids::Bidding;
 use crate::config::{Config, Geometry, OpenOptions, Reserve};
 use crate::draft::Draft;
 use crate::error::StoreError;
-use crate::host::Host;
 use crate::kernel::{
-    self, Backing, Hiding, HugePages, IfTaken, LaneBytes, LaneLocks, Location, Mapping, Residency,
-    Staged,
+    self, Backing, Hiding, HugePages, IfTaken, Location, Mapping, Presence, Residency, Staged,
+    Used, Window,
 };
 use crate::plan::Plan;
 use crate::profile;
-use crate::sync::{Relaxed, Word};
+use crate::registration::Machine;
+use crate::sync::Relaxed;
 use crate::waiting::Vigil;
-use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
+use std::{fmt, io};
 
 /// The largest store whose memory is taken at creation by [`Reserve::Small`], in bytes.
 const SMALL_BYTES: u64 = 64 << 20;
@@ -45,35 +45,20 @@ pub struct Store {
 }
 
 pub(crate) struct Inner {
-    /// Borrows from `mapping`, which lives exactly as long as this struct; never handed out without
+    /// Borrows from `mapping`, which lives at least as long as this struct; never handed out without
     /// something that keeps the struct alive.
     pub(crate) arena: Arena<'static>,
-    pub(crate) mapping: Mapping,
-    backing: Backing,
+    pub(crate) mapping: Arc<Mapping>,
+    pub(crate) backing: Arc<Backing>,
     pub(crate) plan: Plan,
     notes: Vec<String>,
-    /// Opened by the first who needs them.
-    locks: Mutex<Option<Arc<Locks>>>,
+    /// A share in the lock of all who have the store open for writing; none yet where it could not be had.
+    presence: OnceLock<Presence>,
+    /// Who lives, and how to wake who sleeps.
+    pub(crate) machine: Arc<Machine>,
     /// When somebody who waits is to look for writers that died.
     pub(crate) vigil: Vigil,
     pub(crate) bidding: Bidding,
-}
-
-/// The lane locks and the kernel's futexes, as the protocol asks for them.
-pub(crate) struct Locks(pub(crate) LaneLocks);
-
-impl Host for Locks {
-    fn is_alive(&self, lane: u32) -> bool {
-        self.0.is_alive(lane)
-    }
-
-    fn wake_slot(&self, slot: &Slot) {
-        kernel::futex::wake(slot.state_number.first_word(), u32::MAX);
-    }
-
-    fn wake_bell(&self, bell: &Word, bits: u32) {
-        kernel::futex::wake(bell, bits);
-    }
 }
 
 impl Store {
@@ -103,7 +88,7 @@ impl Store {
         config: &Config,
         if_taken: IfTaken,
     ) -> Result<(Self, Hiding), StoreError> {
-        let plan = Plan::new(config.geometry)?;
+        let plan = Plan::new(config.geometry, hash_seed(config)?)?;
         let hugetlb = config.huge_pages == HugePages::Hugetlb;
         let len = if hugetlb {
             plan.arena_len.next_multiple_of(kernel::HUGE_PAGE_BYTES as u64)
@@ -133,7 +118,7 @@ impl Store {
         let arena = Inner::arena(&plan, &mapping);
         plan.write(arena.header, scrub_flags(config.scrub));
         let huge = kernel::huge::apply(&mapping, staged.fd(), config.huge_pages);
-        let (backing, hiding) = staged.hidden();
+        let (backing, hiding) = staged.hidden()?;
         Ok((Self::assemble(backing, mapping, plan, huge), hiding))
     }
 
@@ -261,27 +246,23 @@ impl Store {
         let arena = Inner::arena(&plan, &mapping);
         let profile = profile::from_environment().map(str::to_owned);
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
-        let (locks, bidding) = (Mutex::new(None), Bidding::default());
-        let vigil = Vigil::default();
-        let inner = Inner { arena, mapping, backing, plan, notes, locks, bidding, vigil };
+        let presence = OnceLock::new();
+        // Should it fail, whoever registers a writer tries again, and is told why.
+        if let Ok(entered) = enter(&backing, &mapping, &plan, &arena) {
+            let _ = presence.set(entered);
+        }
+        let (mapping, backing) = (Arc::new(mapping), Arc::new(backing));
+        let used = Used::new(Arc::clone(&mapping), Arc::clone(&backing));
+        let machine = Arc::new(Machine { arena, used });
+        let (bidding, vigil) = (Bidding::default(), Vigil::default());
+        let inner =
+            Inner { arena, mapping, backing, plan, notes, presence, machine, bidding, vigil };
         Self { inner: Arc::new(inner) }
     }
 
     #[inline(always)]
     pub(crate) fn arena(&self) -> &Arena<'_> {
         &self.inner.arena
-    }
-
-    /// Returns the lane locks, which the first call opens.
-    pub(crate) fn locks(&self) -> Result<Arc<Locks>, StoreError> {
-        let mut locks = self.inner.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(locks) = &*locks {
-            return Ok(Arc::clone(locks));
-        }
-        let lanes = self.geometry().lanes;
-        let bytes = LaneBytes { base: LANES_AT, stride: size_of::<Lane>() as u64, lanes };
-        let opened = LaneLocks::new(self.fd(), bytes, &self.location().to_string())?;
-        Ok(Arc::clone(locks.insert(Arc::new(Locks(opened)))))
     }
 
     pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
@@ -292,7 +273,12 @@ impl Store {
     /// more, and nothing stops it from being cut right after this: so only those ask who ask the kernel
     /// anyway.
     pub(crate) fn check_whole(&self) -> Result<(), StoreError> {
-        let (len, wanted) = (self.inner.backing.len()?, self.arena_len());
+        // Without the descriptor, which the program closed, nobody can tell.
+        let len = match self.inner.backing.fd.get() {
+            Some(_) => self.inner.backing.len()?,
+            None => return Ok(()),
+        };
+        let wanted = self.arena_len();
         if len >= wanted {
             return Ok(());
         }
@@ -310,6 +296,21 @@ impl Store {
     /// Returns the sizes the store was created with.
     pub fn geometry(&self) -> Geometry {
         self.inner.plan.geometry
+    }
+
+    /// Hashes `key` as this store does to place it: with its seed, so that another store has another hash.
+    ///
+    /// ```
+    /// use splinter::{Config, Store};
+    ///
+    /// let with = |seed| Store::anonymous(&Config { hash_seed: Some(seed), ..Config::default() });
+    /// assert_eq!(with(1)?.hash_key(b"sensor"), with(1)?.hash_key(b"sensor"));
+    /// assert_ne!(with(1)?.hash_key(b"sensor"), with(2)?.hash_key(b"sensor"));
+    /// # Ok::<(), splinter::StoreError>(())
+    /// ```
+    #[must_use]
+    pub fn hash_key(&self, key: &[u8]) -> u64 {
+        self.arena().hash.of(key)
     }
 
     /// Returns where the store lives; for one opened by descriptor, where the kernel says it does.
@@ -484,13 +485,59 @@ impl fmt::Debug for Store {
     }
 }
 
+/// Takes part in the lock that all share who have the store open for writing. Whoever is alone clears the owners of
+/// lanes: those of a copied file, or of a machine that was switched off, are not there. A store without a name is
+/// neither.
+fn enter(
+    backing: &Backing,
+    mapping: &Mapping,
+    plan: &Plan,
+    arena: &Arena<'static>,
+) -> io::Result<Presence> {
+    if !mapping.is_writable() || backing.location == Location::Anonymous && backing.is_nameless() {
+        return Ok(Presence::none());
+    }
+    Presence::enter(backing, plan.owner_page(0), || owner::clear(arena.owners))
+}
+
 impl Inner {
+    /// Opens a window on the page that has a lane's owner.
+    pub(crate) fn window(&self, lane: u32) -> io::Result<Window> {
+        if self.presence.get().is_none() {
+            let entered = enter(&self.backing, &self.mapping, &self.plan, &self.arena)?;
+            // Another thread may have been first; one share is enough.
+            let _ = self.presence.set(entered);
+        }
+        Window::new(&self.mapping, self.backing.fd.get(), self.plan.owner_page(lane) as usize)
+    }
+
+    /// Says why a writer could not be registered.
+    pub(crate) fn cannot_register(&self, error: io::Error) -> StoreError {
+        StoreError::os("register a writer of", self.backing.location.to_string(), error)
+    }
+
     #[allow(unsafe_code, reason = "the arena borrows from the mapping it is stored beside")]
     fn arena(plan: &Plan, mapping: &Mapping) -> Arena<'static> {
         // SAFETY: the caller either drops the arena at once or stores it in an `Inner` beside the
         // mapping, whose address does not change; the plan was checked against the mapping's length.
         unsafe { plan.arena(mapping) }
     }
+}
+
+/// What sets the seed of new stores, as a decimal number, where no [`Config`] does.
+const SEED_VARIABLE: &str = "SPLINTER_HASH_SEED";
+
+/// Returns the seed that a new store is to have: the one asked for, or one that nobody can guess.
+fn hash_seed(config: &Config) -> Result<u64, StoreError> {
+    if let Some(seed) = config.hash_seed {
+        return Ok(seed);
+    }
+    let Some(text) = std::env::var_os(SEED_VARIABLE) else { return Ok(kernel::secret()) };
+    text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+        let why = "it is no whole number from 0 to 18446744073709551615";
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
+        StoreError::os("use", format!("{SEED_VARIABLE}={}", text.display()), source)
+    })
 }
 
 fn scrub_flags(level: Scrub) -> u64 {

@@ -16,7 +16,7 @@ pub(crate) use std::{
     sync::atomic::{Ordering, fence},
 };
 
-pub(crate) use Ordering::{AcqRel, Acquire, Relaxed, Release};
+pub(crate) use Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 #[cfg(splinter_drd)]
 mod drd;

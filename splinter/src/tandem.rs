@@ -1,5 +1,6 @@
 //! The names of a tandem's orders: `base`, `base.1`, `base.2` …
 
+use crate::arena::Arena;
 use crate::arena::key::{Key, KeyRef};
 use crate::error::Error;
 
@@ -19,8 +20,8 @@ pub(crate) fn names(base: &[u8], orders: usize) -> Result<Vec<Key>, Error> {
 }
 
 /// Readies names for the protocol.
-pub(crate) fn keys(names: &[Key]) -> Result<Vec<KeyRef<'_>>, Error> {
-    names.iter().map(|name| KeyRef::new(name.as_ref())).collect()
+pub(crate) fn keys<'k>(arena: &Arena<'_>, names: &'k [Key]) -> Result<Vec<KeyRef<'k>>, Error> {
+    names.iter().map(|name| arena.key(name.as_ref())).collect()
 }
 
 #[cfg(test)]

@@ -117,6 +117,14 @@ pub(crate) fn claim_patience() -> u32 {
     CLAIM_PATIENCE.load(Relaxed)
 }
 
+/// Leaves a cache line to the others for a while that grows with every failure, from about half a microsecond
+/// to ten: each of them then gets many operations done while it has the line.
+pub(crate) fn back_off(failures: u32) {
+    for _ in 0..back_off_pauses(failures) {
+        crate::sync::spin_loop();
+    }
+}
+
 /// How many pauses an integer operation makes that has failed so often, once or more before.
 #[cfg(not(loom))]
 pub(crate) fn back_off_pauses(failures: u32) -> u32 {

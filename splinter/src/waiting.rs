@@ -2,11 +2,10 @@
 //! a writer's death goes unnoticed.
 
 use crate::kernel;
-use crate::protocol::Claimant;
+use crate::registration::Registration;
 use crate::store::Store;
 use crate::sync::{Word, spin_loop};
 use crate::tuning;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -122,11 +121,12 @@ impl Store {
         if self.is_read_only() || !self.inner.vigil.is_due() {
             return;
         }
-        let Ok(locks) = self.locks() else { return };
         for (lane, record) in (0..).zip(self.arena().lanes) {
-            if !record.is_at_rest() && locks.0.try_acquire(lane).is_ok_and(|free| free) {
-                drop(Claimant::new(self.inner.arena, lane, Arc::clone(&locks) as _));
-                locks.0.release(lane);
+            if !record.is_at_rest()
+                && let Ok(Some(registration)) = Registration::take(&self.inner, lane)
+            {
+                drop(self.claimant(&registration));
+                registration.give_back(self.arena());
             }
         }
     }

@@ -1,15 +1,14 @@
 //! Changing keys: a registered writer, which holds a lane of the store.
 
-use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::state::Meta;
 use crate::batch::Batch;
 use crate::config::Type;
 use crate::error::{Error, StoreError};
 use crate::integer::{IntegerOp, Parse, number_in_slot, number_to_be};
-use crate::kernel;
 use crate::protocol::Claimant;
-use crate::store::{Locks, Store};
+use crate::registration::{Moved, Registration};
+use crate::store::Store;
 use crate::sync::{Relaxed, Word};
 use crate::tandem;
 use crate::tuning;
@@ -37,44 +36,47 @@ use std::sync::Arc;
 /// ```
 pub struct Writer {
     pub(crate) claimant: Claimant<'static>,
-    locks: Arc<Locks>,
-    /// How many forks lay behind the process when the lane was taken.
-    forks: u32,
+    registration: Registration,
     /// Keeps alive what the claimant borrows.
     store: Store,
 }
 
 impl Store {
-    /// Registers a writer: takes a lane that no living writer holds.
+    /// Registers a writer: takes a lane that no living writer holds. It belongs to the thread that last used the writer,
+    /// and is free again if that thread ends.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`]; [`StoreError::NoLane`] when all are taken; [`StoreError::Os`] when the
-    /// kernel cannot lock a lane, for which it needs `/proc`; [`StoreError::NotAStore`] when the file was
+    /// kernel keeps no list of this thread's robust futexes, or has no memory; [`StoreError::NotAStore`] when the file was
     /// cut short.
     pub fn writer(&self) -> Result<Writer, StoreError> {
         self.check_writable()?;
         self.check_whole()?;
-        let locks = self.locks()?;
+        let registration = self.register()?;
+        let claimant = self.claimant(&registration);
+        Ok(Writer { claimant, registration, store: self.clone() })
+    }
+
+    fn register(&self) -> Result<Registration, StoreError> {
         let lanes = self.geometry().lanes;
-        let mut lane = 0;
-        while !locks.0.try_acquire(lane)? {
-            lane += 1;
-            if lane == lanes {
-                return Err(StoreError::NoLane { lanes });
+        for lane in 0..lanes {
+            if let Some(registration) = Registration::take(&self.inner, lane)? {
+                return Ok(registration);
             }
         }
-        let claimant = Claimant::new(self.inner.arena, lane, Arc::clone(&locks) as _);
-        Ok(Writer { claimant, locks, forks: kernel::forks(), store: self.clone() })
+        Err(StoreError::NoLane { lanes })
+    }
+
+    /// Makes what changes the arena, and finishes or undoes what the lane's last owner left.
+    pub(crate) fn claimant(&self, registration: &Registration) -> Claimant<'static> {
+        let machine = Arc::clone(&self.inner.machine);
+        Claimant::new(self.inner.arena, registration.lane, machine)
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // In a forked child the lane is still the parent's.
-        if self.forks == kernel::forks() {
-            self.store.inner.arena.lanes[self.claimant.lane as usize].rest();
-            self.locks.0.release(self.claimant.lane);
-        }
+        self.registration.give_back(&self.store.inner.arena);
     }
 }
 
@@ -127,10 +129,29 @@ impl Writer {
         self.claimant.lane
     }
 
-    /// Returns what changes the arena, unless the lane belongs to a parent process.
+    /// Returns what changes the arena, once the lane is the calling thread's. It is not, if the writer was used by another
+    /// thread before, or in the parent process.
     #[inline(always)]
     fn claimant(&mut self) -> Result<&mut Claimant<'static>, Error> {
-        if self.forks == kernel::forks() { Ok(&mut self.claimant) } else { Err(Error::Forked) }
+        if self.registration.is_here() { Ok(&mut self.claimant) } else { self.move_here() }
+    }
+
+    #[cold]
+    fn move_here(&mut self) -> Result<&mut Claimant<'static>, Error> {
+        match self.registration.move_here(&self.store.inner) {
+            Ok(Moved::Here) => {}
+            Ok(Moved::Inherited) => return Err(Error::Forked),
+            // The thread that had the lane ended, and somebody took it: any other will do.
+            Ok(Moved::Lost) => {
+                let registration = self.store.register().map_err(|_| Error::Unregistered)?;
+                let quiet = self.claimant.wakes.quiet;
+                self.claimant = self.store.claimant(&registration);
+                self.claimant.wakes.quiet = quiet;
+                self.registration = registration;
+            }
+            Err(_) => return Err(Error::Unregistered),
+        }
+        Ok(&mut self.claimant)
     }
 
     /// Sets the value of `key`, which is created if missing. Its type and labels stay, its vector goes.
@@ -144,7 +165,7 @@ impl Writer {
 
     #[inline]
     fn set_bytes(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        let key = KeyRef::new(key)?;
+        let key = self.claimant.arena.key(key)?;
         mutant!("refusal-hidden", return self.claimant()?.set(&key, value).or(Ok(())));
         self.claimant()?.set(&key, value)
     }
@@ -174,7 +195,7 @@ impl Writer {
     /// As [`Self::set`].
     #[inline]
     pub fn set_versioned(&mut self, key: impl AsRef<[u8]>, value: &[u8]) -> Result<Version, Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.set_known(&key, value)
     }
 
@@ -196,7 +217,9 @@ impl Writer {
         let depth = tuning::prefetch_depth();
         for (first, pairs) in (0..).step_by(depth).zip(pairs.chunks(depth)) {
             let keys = pairs.iter().map(|(key, _)| key.as_ref());
-            let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
+            let batch = Batch::new(&claimant.arena, keys, |place, error| {
+                results[first + place] = Err(error);
+            });
             batch.fetch::<true>(&claimant.arena);
             for (place, key) in batch.keys() {
                 let value = pairs[*place].1.as_ref();
@@ -211,7 +234,7 @@ impl Writer {
     /// [`Error::NotFound`] when the key is missing; [`Error::ValueTooLong`] when the whole would be;
     /// [`Error::WrongType`] when the value is a number; [`Error::Again`].
     pub fn append(&mut self, key: impl AsRef<[u8]>, tail: &[u8]) -> Result<usize, Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.append(&key, tail)
     }
 
@@ -220,7 +243,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn unset(&mut self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.unset(&key)
     }
 
@@ -233,7 +256,7 @@ impl Writer {
         key: impl AsRef<[u8]>,
         tail: &[u8],
     ) -> Result<(usize, Version), Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.append_known(&key, tail)
     }
 
@@ -243,7 +266,7 @@ impl Writer {
     /// # Errors
     /// As [`Self::unset`].
     pub fn unset_versioned(&mut self, key: impl AsRef<[u8]>) -> Result<(usize, Version), Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.unset_known(&key)
     }
 
@@ -278,7 +301,7 @@ impl Writer {
 
     #[inline]
     fn integer_bytes(&mut self, key: &[u8], op: IntegerOp, number: &mut u64) -> Result<(), Error> {
-        let key = KeyRef::new(key)?;
+        let key = self.claimant.arena.key(key)?;
         *number = self.claimant()?.integer(&key, op)?;
         Ok(())
     }
@@ -297,7 +320,7 @@ impl Writer {
     /// # Errors
     /// [`Error::Again`], [`Error::Full`].
     pub fn set_u64(&mut self, key: impl AsRef<[u8]>, value: u64) -> Result<(), Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.set_number(&key, value)
     }
 
@@ -332,7 +355,7 @@ impl Writer {
     }
 
     fn set_kind(&mut self, key: &[u8], kind: Type, parse: Parse) -> Result<(), Error> {
-        let key = KeyRef::new(key)?;
+        let key = self.claimant.arena.key(key)?;
         self.claimant()?.set_kind(&key, (kind.kind(), kind.is_text()), parse)
     }
 
@@ -373,7 +396,7 @@ impl Writer {
 
     fn reroute(&mut self, key: &[u8], group: u8, on: bool) -> Result<(), Error> {
         let bit = group_bit(group).ok_or(Error::NoSuchGroup)?;
-        let key = KeyRef::new(key)?;
+        let key = self.claimant.arena.key(key)?;
         self.claimant()?.reroute(&key, bit, on)
     }
 
@@ -382,11 +405,11 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn pulse(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         let arena = self.claimant()?.arena;
         let window = arena.locate(&key).and_then(|number| arena.window(number, &key));
         let window = window.ok_or(Error::NotFound)?;
-        arena.pulse(window.number, window.slot, &*self.locks);
+        arena.pulse(window.number, window.slot, &*self.store.inner.machine);
         Ok(())
     }
 
@@ -438,7 +461,7 @@ impl Writer {
     /// # Errors
     /// [`Error::WrongDimension`], [`Error::NotFound`], [`Error::Again`].
     pub fn set_vector(&mut self, key: impl AsRef<[u8]>, vector: &[f32]) -> Result<(), Error> {
-        let key = KeyRef::new(key.as_ref())?;
+        let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.set_vector(&key, vector)
     }
 
@@ -459,7 +482,8 @@ impl Writer {
     /// [`Error::ValueTooLong`], [`Error::Full`], [`Error::Again`]. No order was changed then.
     pub fn set_tandem(&mut self, base: impl AsRef<[u8]>, values: &[&[u8]]) -> Result<(), Error> {
         let names = tandem::names(base.as_ref(), values.len())?;
-        self.claimant()?.set_tandem(&tandem::keys(&names)?, values)
+        let keys = tandem::keys(&self.claimant.arena, &names)?;
+        self.claimant()?.set_tandem(&keys, values)
     }
 
     /// Removes the first `orders` orders of the tandem `base`, all at once. Returns how many there were.
@@ -468,7 +492,8 @@ impl Writer {
     /// [`Error::BadOrders`], [`Error::KeyTooLong`], [`Error::Again`].
     pub fn unset_tandem(&mut self, base: impl AsRef<[u8]>, orders: usize) -> Result<usize, Error> {
         let names = tandem::names(base.as_ref(), orders)?;
-        self.claimant()?.unset_tandem(&tandem::keys(&names)?)
+        let keys = tandem::keys(&self.claimant.arena, &names)?;
+        self.claimant()?.unset_tandem(&keys)
     }
 
     /// Zeroes every stale byte in the store, as level full would have, whatever the level is. Returns
@@ -486,7 +511,7 @@ impl Writer {
         key: &[u8],
         change: impl FnOnce(&Slot, Meta) -> Meta,
     ) -> Result<u16, Error> {
-        let key = KeyRef::new(key)?;
+        let key = self.claimant.arena.key(key)?;
         self.claimant()?.amend(&key, change).map(|meta| meta.flags() as u16)
     }
 

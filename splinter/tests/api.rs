@@ -200,7 +200,7 @@ fn setting_keeps_what_is_not_the_value_and_drops_the_vector() {
         vector.map(|parts| parts.map(f32::to_bits)),
         Some([1.0, f32::INFINITY, -0.0].map(f32::to_bits))
     );
-    assert_eq!(seen.hash, splinter::hash_key(b"key"));
+    assert_eq!(seen.hash, store.hash_key(b"key"));
     writer.set("key", b"four").unwrap();
     let (now, value, vector) = all_of(&store, "key");
     assert_eq!((&value[..], vector, now.has_vector), (&b"four"[..], None, false));

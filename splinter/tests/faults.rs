@@ -231,7 +231,7 @@ fn a_writer_that_dies_of_a_full_file_system_loses_nothing_that_was_published() {
             for key in store.keys().filter(|key| key.as_ref() != b"witness") {
                 assert_eq!(store.get_vec(key).unwrap(), [1; 20_000]);
             }
-            // With room again, which looking after the dead takes too, the key that it died on can be written.
+            // With room again, the key that it died on can be written. What was left of it takes none: `extents` has that.
             drop(filler);
             let mut writer = Store::open(&name).unwrap().writer().unwrap();
             for key in 0..20 {

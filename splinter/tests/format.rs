@@ -1,4 +1,4 @@
-//! The format of a store's file, held by a file: `format/v2.txt` has every word that is not zero of a small store
+//! The format of a store's file, held by a file: `format/v3.txt` has every word that is not zero of a small store
 //! that was made once. This library has to read it, and to make the same bytes of the same operations, so
 //! that no change of the format goes unnoticed. The places of things are written down in `format/places.rs` as
 //! `docs/design.md` has them, and share no code with the crate. What a refusal says of other files is in `hostile`.
@@ -17,21 +17,23 @@ mod places;
 use common::{Directory, assert_every_slot_usable, assert_sound, config, geometry};
 use places::name;
 use splinter::{
-    BidTerms, Change, Content, IntegerOp, Intent, Location, Scrub, Store, StoreError, Type,
+    BidTerms, Change, Config, Content, IntegerOp, Intent, Location, Scrub, Store, StoreError, Type,
 };
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 const LONGEST_KEY: &str = "a key of 63 bytes, as long as a key may ever be, and no longer~";
-/// Keys whose home in the index is that of six others: with its seven entries one goes to the next chunk.
+/// Keys whose home in the index is that of six others, by this seed: with its seven entries one goes to the next chunk.
 const BESIDE: [&str; 2] = ["beside 3", "beside 10"];
+const HASH_SEED: u64 = 224;
 const LONGEST_VALUE: [u8; 100] = [0xa5; 100];
 const VECTOR: [f32; 5] = [1.0, -0.5, 0.0, 3.25, 1e-9];
 const MINUS_TWO: [u8; 8] = (-2_i64).to_le_bytes();
 
 /// Creates the store that is committed, in a file.
 fn made(path: &Path) -> Store {
-    let config = config(geometry(16, 100, 5, 3), Scrub::Full);
+    let config =
+        Config { hash_seed: Some(HASH_SEED), ..config(geometry(16, 100, 5, 3), Scrub::Full) };
     let store = Store::create(&Location::file(path), &config).unwrap();
     fill(&store).unwrap();
     store
@@ -344,7 +346,7 @@ fn a_size_or_a_place_that_does_not_fit_the_others_is_refused() {
     let directory = Directory::new();
     let location = copied(&directory);
     let bytes = std::fs::read(directory.join("committed")).unwrap();
-    for at in (16..168).step_by(8) {
+    for at in (16..176).step_by(8) {
         let mut changed = bytes.clone();
         changed[at] ^= 64;
         std::fs::write(directory.join("committed"), &changed).unwrap();

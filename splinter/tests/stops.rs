@@ -3,6 +3,7 @@
 mod common;
 
 use common::process::{Forked, alone, spin, wait_until};
+use common::trace::Traced;
 use common::{Rng, assert_sound, geometry, retry, sequence, store, value};
 use splinter::{Error, IntegerOp, Scrub, Store, Writer};
 
@@ -269,8 +270,11 @@ fn a_store_that_a_dead_writer_filled_is_full_when_that_is_first_asked() {
                 let claims = store.inspect().unwrap().live_claims;
                 claims > 0 && store.tandem("base", &mut [vec![], vec![], vec![]]).is_ok()
             };
+            // What the removal leaves at level none is wiped at level full once the tandem is in force: time enough.
             let child = caught(&store, in_force, |writer, _| {
+                writer.set_scrub(Scrub::Full).unwrap();
                 let _ = retry(|| writer.set_tandem("base", &[&body[..]; 3]));
+                writer.set_scrub(Scrub::None).unwrap();
                 let _ = retry(|| writer.unset_tandem("base", 3));
             });
             child.kill();
@@ -279,5 +283,34 @@ fn a_store_that_a_dead_writer_filled_is_full_when_that_is_first_asked() {
             assert_eq!(writer.set("new", b"x"), Err(Error::Full));
             assert!(matches!(retry(|| writer.unset_tandem("base", 3)), Ok(0 | 3)));
         }
+    });
+}
+
+#[test]
+fn a_view_from_before_a_dead_writers_change_is_right_or_said_to_be_no_good() {
+    // Invariants 1 and 12. The writer dies right behind the store that publishes: whoever finishes its work at level full
+    // wipes what the view shows, and has to raise the epoch by two before.
+    alone("a_view_from_before_a_dead_writers_change_is_right_or_said_to_be_no_good", || {
+        let store = store(geometry(4, 64, 0, 4));
+        store.set_scrub(Scrub::Full).unwrap();
+        let mut writer = store.writer().unwrap();
+        writer.set("k", b"old").unwrap();
+        let view = store.view("k").unwrap();
+        let mut child = Traced::new(|| {
+            let mut writer = store.writer().unwrap();
+            Traced::mark();
+            writer.set("k", b"new").unwrap();
+        });
+        child.run_to_mark();
+        while store.get_vec("k").unwrap() != b"new" {
+            assert!(child.step(), "it has published before it ends");
+        }
+        assert!(view.is_current() && holds_a_claim(&store));
+        child.kill();
+        writer.set("other", b"x").unwrap();
+        assert_eq!(writer.append("k", b""), Ok(3));
+        assert!(store.header().takeovers > 0);
+        let shown: Vec<u8> = view.bytes().collect();
+        assert!(!view.is_current() || shown == b"old", "a view shows {shown:?}");
     });
 }

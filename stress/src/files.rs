@@ -1,11 +1,10 @@
 //! Files that results are written to and inputs are read from, as the command line names them, and the form of a record in
 //! them. A result replaces the file of its name only when it is whole: it is written beside, then renamed.
 
-use crate::input;
 use crate::text::refusal_or;
 use serde::Serialize;
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufRead, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -176,44 +175,6 @@ pub fn write_file(path: &Path, text: &str) -> Result<(), String> {
     replace(path, |file| file.write_all(text.as_bytes())).map_err(|error| cannot_write(path, error))
 }
 
-/// Reads a file of text. A byte-order mark in front of it is left out.
-///
-/// # Errors
-/// The kernel's, that nobody writes to a pipe, that there is no end of it, and `InvalidData` for what is no UTF-8, in words.
-pub fn read_text(path: &Path) -> io::Result<String> {
-    let mut bytes = input::bytes(path)?;
-    bytes.drain(..mark_len(&bytes)?);
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        io::Error::new(
-            ErrorKind::InvalidData,
-            format!("it is no UTF-8 text, from byte {at} on"),
-        )
-    })
-}
-
-/// Leaves out the byte-order mark that what is read line by line may begin with.
-///
-/// # Errors
-/// As [`read_text`].
-pub(crate) fn skip_mark(text: &mut impl BufRead) -> io::Result<()> {
-    let len = mark_len(text.fill_buf()?)?;
-    text.consume(len);
-    Ok(())
-}
-
-/// Returns the length of the byte-order mark that a text begins with.
-fn mark_len(bytes: &[u8]) -> io::Result<usize> {
-    match bytes {
-        [0xef, 0xbb, 0xbf, ..] => Ok(3),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..] => Err(io::Error::new(
-            ErrorKind::InvalidData,
-            "it is UTF-16 or UTF-32 text, by its byte-order mark: save it as UTF-8",
-        )),
-        _ => Ok(0),
-    }
-}
-
 /// Returns the text of a record: JSON, indented, with the end of its last line.
 ///
 /// # Panics
@@ -350,28 +311,5 @@ mod tests {
         let error = try_files(&[Some(&new), Some(&folder.0.join("./new"))], &[]).unwrap_err();
         assert!(error.contains("another result"), "{error}");
         assert_eq!(fs::read(&input).unwrap(), b"text");
-    }
-
-    #[test]
-    fn a_byte_order_mark_is_left_out_or_named() {
-        let folder = Folder::new("marks");
-        let read = |bytes: &[u8]| {
-            read_text(&folder.file("text", bytes)).map_err(|error| error.to_string())
-        };
-        assert_eq!(read(b"\xef\xbb\xbfkeys = 5"), Ok("keys = 5".to_owned()));
-        assert_eq!(read("k\u{e4}ys".as_bytes()), Ok("k\u{e4}ys".to_owned()));
-        assert_eq!(read(b""), Ok(String::new()));
-        for bytes in [
-            &b"\xff\xfek\0"[..],
-            b"\xfe\xff\0k",
-            b"\xff\xfe\0\0k\0\0\0",
-            b"\0\0\xfe\xff\0\0\0k",
-        ] {
-            assert!(read(bytes).unwrap_err().contains("save it as UTF-8"));
-        }
-        assert!(read(b"abc\xff").unwrap_err().contains("from byte 3"));
-        let mut lines = &b"\xef\xbb\xbfone\n"[..];
-        skip_mark(&mut lines).unwrap();
-        assert_eq!(lines, b"one\n");
     }
 }

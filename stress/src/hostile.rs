@@ -145,6 +145,7 @@ impl<'p> Attack<'p> {
         let config = Config {
             geometry,
             scrub: Scrub::ALL[round % Scrub::ALL.len()],
+            hash_seed: Some(plan.seed),
             ..Config::default()
         };
         let store = Store::anonymous(&config).map_err(|error| error.to_string())?;

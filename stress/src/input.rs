@@ -5,15 +5,15 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// How long a pipe is waited for that nobody has opened for writing.
 const PATIENCE_MS: u16 = 2_000;
-/// Bytes of the longest file that is read as a whole: what never ends is no file of ours.
-const MOST: u64 = 256 << 20;
+/// Bytes of the longest text that is taken: what never ends is no text.
+const MOST_TEXT: u64 = 64 << 20;
 
 /// Opens a file for reading.
 ///
@@ -42,23 +42,52 @@ fn wait_for_writer(pipe: &mut File) -> io::Result<Vec<u8>> {
     match pipe.read(&mut first) {
         Ok(0) => Err(io::Error::other("it is a pipe, and nobody writes to it")),
         Ok(_) => Ok(first.to_vec()),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }
 
-/// Reads a file as a whole.
+/// Reads a text as a whole. A byte-order mark in front of it is left out.
 ///
 /// # Errors
-/// As [`open`], and that it is too long.
-pub(crate) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+/// The kernel's; in words, that nobody writes to the pipe that it is, that it is too long, or no UTF-8.
+pub fn read_text(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
-    let read = open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
-    if read as u64 > MOST {
-        let most = MOST >> 20;
+    let read = open(path)?.take(MOST_TEXT + 1).read_to_end(&mut bytes)?;
+    if read as u64 > MOST_TEXT {
+        let most = MOST_TEXT >> 20;
         return Err(io::Error::other(format!("it has more than {most} MiB")));
     }
-    Ok(bytes)
+    bytes.drain(..mark_len(&bytes)?);
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        io::Error::new(
+            ErrorKind::InvalidData,
+            format!("it is no UTF-8 text, from byte {at} on"),
+        )
+    })
+}
+
+/// Leaves out the byte-order mark that what is read line by line may begin with.
+///
+/// # Errors
+/// As [`read_text`].
+pub(crate) fn skip_mark(text: &mut impl BufRead) -> io::Result<()> {
+    let len = mark_len(text.fill_buf()?)?;
+    text.consume(len);
+    Ok(())
+}
+
+/// Returns the length of the byte-order mark that a text begins with.
+fn mark_len(bytes: &[u8]) -> io::Result<usize> {
+    match bytes {
+        [0xef, 0xbb, 0xbf, ..] => Ok(3),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..] => Err(io::Error::new(
+            ErrorKind::InvalidData,
+            "it is UTF-16 or UTF-32 text, by its byte-order mark: save it as UTF-8",
+        )),
+        _ => Ok(0),
+    }
 }
 
 #[cfg(test)]
@@ -89,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_pipe_that_nobody_writes_to_is_refused() {
-        let refused = bytes(&Pipe::new("alone").0).unwrap_err();
+        let refused = read_text(&Pipe::new("alone").0).unwrap_err();
         assert!(refused.to_string().contains("nobody writes"), "{refused}");
     }
 
@@ -106,14 +135,39 @@ mod tests {
                     writer.write_all(&[b'x'; 100]).unwrap();
                 }
             });
-            assert_eq!(bytes(&pipe.0).unwrap(), [b'x'; 100_000]);
+            assert_eq!(read_text(&pipe.0).unwrap(), "x".repeat(100_000));
         });
     }
 
     #[test]
-    fn what_never_ends_is_not_read() {
-        let refused = bytes(Path::new("/dev/zero")).unwrap_err();
-        assert!(refused.to_string().contains("256 MiB"), "{refused}");
-        assert!(bytes(Path::new("/")).is_err());
+    fn what_never_ends_is_no_text() {
+        let refused = read_text(Path::new("/dev/zero")).unwrap_err();
+        assert!(refused.to_string().contains("64 MiB"), "{refused}");
+        assert!(read_text(Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_left_out_or_named() {
+        let path = std::env::temp_dir().join(format!("splinter-marks-{}", std::process::id()));
+        let read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            read_text(&path).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(b"\xef\xbb\xbfkeys = 5"), Ok("keys = 5".to_owned()));
+        assert_eq!(read("k\u{e4}ys".as_bytes()), Ok("k\u{e4}ys".to_owned()));
+        assert_eq!(read(b""), Ok(String::new()));
+        for bytes in [
+            &b"\xff\xfek\0"[..],
+            b"\xfe\xff\0k",
+            b"\xff\xfe\0\0k\0\0\0",
+            b"\0\0\xfe\xff\0\0\0k",
+        ] {
+            assert!(read(bytes).unwrap_err().contains("save it as UTF-8"));
+        }
+        assert!(read(b"abc\xff").unwrap_err().contains("from byte 3"));
+        std::fs::remove_file(&path).unwrap();
+        let mut lines = &b"\xef\xbb\xbfone\n"[..];
+        skip_mark(&mut lines).unwrap();
+        assert_eq!(lines, b"one\n");
     }
 }

@@ -28,10 +28,8 @@ use desk::{
 };
 use eyes::Eyes;
 use hdrhistogram::Histogram;
-use nix::fcntl::{FcntlArg, fcntl};
 use record::Evidence;
 use splinter::{Config, Error, Geometry, Scrub, Store, Writer, hash_key};
-use std::fs::File;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -84,8 +82,6 @@ struct Storm<'p> {
     store: Store,
     raw: Raw,
     board: Board,
-    /// The store's file once more, by a description that holds no lock.
-    locks: File,
     leg: u64,
 }
 
@@ -118,22 +114,17 @@ impl<'p> Storm<'p> {
         let config = Config {
             geometry,
             scrub,
+            hash_seed: Some(plan.seed),
             ..Config::default()
         };
         let store = Store::anonymous(&config).map_err(|error| error.to_string())?;
         let raw = Raw::new(&store)?;
         let board = Board::new(plan.writers, plan.readers).map_err(words)?;
-        let path = format!(
-            "/proc/self/fd/{}",
-            std::os::fd::AsRawFd::as_raw_fd(&store.fd())
-        );
-        let locks = File::open(path).map_err(words)?;
         let storm = Self {
             plan,
             store,
             raw,
             board,
-            locks,
             leg,
         };
         storm
@@ -305,7 +296,7 @@ impl<'p> Storm<'p> {
         let waits = |dead: &Dead| dead.looked && dead.detected.is_none();
         while struck.iter().any(waits) && struck[0].killed.elapsed() < PATIENCE {
             for dead in struck.iter_mut().filter(|dead| waits(dead)) {
-                if dead.lane.is_some_and(|lane| self.is_free(lane)) {
+                if dead.lane.is_some_and(|lane| !self.raw.is_owned(lane)) {
                     dead.detected = Some(dead.killed.elapsed());
                 }
             }
@@ -331,7 +322,7 @@ impl<'p> Storm<'p> {
                 Some(took) => record(&mut evidence.detection, took),
                 None => eyes.tell(
                     Fault::Stuck,
-                    &format!("lane {lane} of a dead writer stays locked"),
+                    &format!("lane {lane} of a dead writer stays its own"),
                 ),
             }
             claimed = self.claims_of(lane);
@@ -350,20 +341,6 @@ impl<'p> Storm<'p> {
         while self.board.seats().any(|seat| seat.lane().is_none()) && start.elapsed() < PATIENCE {
             std::thread::yield_now();
         }
-    }
-
-    /// Tells whether a lane's lock is free.
-    fn is_free(&self, lane: u32) -> bool {
-        let mut lock = libc::flock {
-            l_type: libc::F_WRLCK as _,
-            l_whence: libc::SEEK_SET as _,
-            l_start: Raw::lock_at(lane),
-            l_len: 1,
-            l_pid: 0,
-        };
-        // A description for reading may ask for a writer's lock, though it could not take it.
-        let asked = fcntl(&self.locks, FcntlArg::F_OFD_GETLK(&mut lock));
-        asked.is_ok() && lock.l_type == libc::F_UNLCK as libc::c_short
     }
 
     /// Lists what a dead writer's lane holds.

@@ -20,7 +20,7 @@ mod forked;
 pub mod futex;
 mod history;
 mod hostile;
-mod input;
+pub mod input;
 pub mod interrupt;
 mod keys;
 mod kill;

@@ -8,10 +8,12 @@ use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-/// Offset of the first lane's record, whose first byte is the lane's lock.
-const LANES_AT: u64 = 8320;
-/// Bytes of a lane's record.
-const LANE_STRIDE: u64 = 128;
+/// Where the words lie that say which thread owns a lane: four at the end of each page, in words.
+const OWNER_PAGE_WORDS: usize = 512;
+const OWNERS_A_PAGE: usize = 4;
+/// In an owner word: the thread, and the mark that it has ended.
+const OWNER_THREAD: u64 = (1 << 30) - 1;
+const OWNER_DIED: u64 = 1 << 30;
 /// Bytes of a slot's record; words of one, and of a chunk.
 pub(crate) const SLOT_BYTES: usize = 128;
 const SLOT_WORDS: usize = SLOT_BYTES / 8;
@@ -50,6 +52,7 @@ pub(crate) enum Field {
     ValueStride = 18,
     VectorsAt = 19,
     VectorStride = 20,
+    OwnersAt = 21,
 }
 
 /// The bytes of a store whose length is fixed.
@@ -99,9 +102,12 @@ impl Raw {
         self.slots
     }
 
-    /// Returns the offset of the byte that the owner of a lane locks.
-    pub(crate) fn lock_at(lane: u32) -> i64 {
-        (LANES_AT + u64::from(lane) * LANE_STRIDE) as i64
+    /// Tells whether a thread that lives owns a lane.
+    pub(crate) fn is_owned(&self, lane: u32) -> bool {
+        let (page, index) = (lane as usize / OWNERS_A_PAGE, lane as usize % OWNERS_A_PAGE);
+        let end = self.at(Field::OwnersAt) + (page + 1) * OWNER_PAGE_WORDS;
+        let owner = self.words()[end - OWNERS_A_PAGE + index].load(Acquire);
+        owner & OWNER_THREAD != 0 && owner & OWNER_DIED == 0
     }
 
     /// Returns a slot's epoch.

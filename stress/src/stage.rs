@@ -74,6 +74,7 @@ impl Stage {
                 _ => Reserve::All,
             },
             mode: None,
+            hash_seed: Some(workload.seed),
         };
         let store = Store::create(&location, &config).map_err(refused)?;
         // Where memfds are denied an anonymous store has got a name after all.

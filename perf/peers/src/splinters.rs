@@ -33,6 +33,7 @@ fn store(workload: &Workload) -> Result<Store, String> {
     let config = Config {
         geometry: workload.geometry(),
         scrub: workload.scrub,
+        hash_seed: Some(workload.seed),
         ..Config::default()
     };
     Store::anonymous(&config).map_err(|error| error.to_string())

@@ -3,7 +3,7 @@
 use super::{Failure, complain, print, write};
 use crate::records::{self, index};
 use clap::Args;
-use splinter_stress::files::read_text;
+use splinter_stress::input::read_text;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

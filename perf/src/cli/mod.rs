@@ -173,7 +173,7 @@ pub fn main() -> ExitCode {
     if cli.verb.measures()
         && let Err(error) = require_proc()
     {
-        console::complain(PROGRAM, &error);
+        complain(&error);
         return Verdict::Inconclusive.exit_code();
     }
     let done = match &cli.verb {

@@ -5,7 +5,8 @@ use super::instructions::Count;
 use super::record::SCHEMA_VERSION;
 use super::workshop::{Compiler, probe_fingerprint};
 use serde::{Deserialize, Serialize};
-use splinter_stress::files::{as_json, read_text, write_file};
+use splinter_stress::files::{as_json, write_file};
+use splinter_stress::input::read_text;
 use std::path::Path;
 
 /// The file's content.

@@ -48,6 +48,8 @@ impl Executor for Processes {
         command.args(["time", benchmark, &self.seed.to_string()]);
         command.arg(self.span.as_millis().to_string());
         command.envs(probe.environment.iter().cloned());
+        // Both sides have their keys in the same places, in every round.
+        command.env("SPLINTER_HASH_SEED", "0");
         let processor = self.processor;
         let left = child::run_as(
             &mut command,

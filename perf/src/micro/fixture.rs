@@ -107,6 +107,7 @@ pub fn store(slots: u64, value_len: usize) -> Result<Store, String> {
     };
     Store::anonymous(&Config {
         geometry,
+        hash_seed: Some(0),
         ..Config::default()
     })
     .map_err(say)

@@ -3,7 +3,7 @@
 
 use super::record::{Record, Source, verdict};
 use serde_json::{Map, Value};
-use splinter_stress::files::read_text;
+use splinter_stress::input::read_text;
 use splinter_stress::{SCHEMA_VERSION, Verdict};
 use std::fs;
 use std::path::{Path, PathBuf};

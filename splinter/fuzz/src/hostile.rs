@@ -29,7 +29,7 @@ pub fn specimen(which: u8) -> &'static Specimen {
 }
 
 fn make(geometry: &Geometry) -> Specimen {
-    let config = Config { geometry: *geometry, scrub: Scrub::Full, ..Config::default() };
+    let config = Config { geometry: *geometry, scrub: Scrub::Full, hash_seed: Some(0), ..Config::default() };
     let store = Store::anonymous(&config).expect("a store");
     store.register_labels(3, 5).expect("a group");
     let mut writer = store.writer().expect("a lane");

@@ -4,6 +4,8 @@
 //! measured here, that doubles the cost of a lookup in cache. Sixteen dwords are compared at once instead.
 
 use super::layout::Chunk;
+use super::state::Entry;
+use crate::sync::Relaxed;
 
 /// The entries that carried a label, as a set of indices.
 #[derive(Clone, Copy)]
@@ -33,6 +35,11 @@ impl Chunk {
     #[inline(always)]
     pub(crate) fn matches(&self, label: u32) -> Matches {
         Matches(self.equal_dwords(label) & LABELS)
+    }
+
+    /// Whether some entry is free.
+    pub(crate) fn has_room(&self) -> bool {
+        self.entries.iter().any(|word| word.load(Relaxed) == Entry::FREE.0)
     }
 
     /// Marks the dwords of the chunk that equal `value`.
@@ -86,7 +93,6 @@ impl Chunk {
 mod tests {
     use super::*;
     use crate::arena::layout::CHUNK_ENTRIES;
-    use crate::sync::Relaxed;
 
     #[test]
     fn exactly_the_entries_with_the_label_are_found() {

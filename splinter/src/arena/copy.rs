@@ -49,11 +49,11 @@ pub(crate) fn copy_out(words: &[Word], out: &mut [u8]) {
     out_by_words(words, out);
 }
 
-/// Copies `bytes` to the beginning of `words`, and zeroes from there to byte `zero_to`.
+/// Copies `bytes` to the beginning of `words`, and zeroes the `tail` bytes behind them.
 #[inline(always)]
-pub(crate) fn copy_in(words: &[Word], bytes: &[u8], zero_to: usize) {
-    let len = bytes.len();
-    assert!(len.max(zero_to) <= words.len() * 8, "the value fits the buffer");
+pub(crate) fn copy_in(words: &[Word], bytes: &[u8], tail: u8) {
+    let (len, end) = (bytes.len(), bytes.len() + usize::from(tail));
+    assert!(end <= words.len() * 8, "the value fits the buffer");
     #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
     if len >= 16 {
         let (target, source) = (words.as_ptr().cast_mut().cast(), bytes.as_ptr());
@@ -68,20 +68,20 @@ pub(crate) fn copy_in(words: &[Word], bytes: &[u8], zero_to: usize) {
             }
         }
         if whole < len {
-            zero(words, len, zero_to.max(len));
+            zero(words, len, end);
             for at in (whole..len - 15).step_by(16) {
                 // SAFETY: `at + 16` is at most `len`, which both have.
                 unsafe { block::in_16(target, source, at) };
             }
             // SAFETY: `len` is at least 16.
             unsafe { block::in_16(target, source, len - 16) };
-        } else if zero_to > len {
-            zero(words, len, zero_to);
+        } else if tail > 0 {
+            zero(words, len, end);
         }
         return;
     }
     in_by_words(words, 0, bytes);
-    zero(words, len, zero_to.max(len));
+    zero(words, len, end);
 }
 
 /// Copies `bytes` into `words` from byte `at` on, leaving every other byte as it is.
@@ -290,19 +290,14 @@ mod tests {
     fn copies_move_exactly_the_bytes_they_name() {
         let source: Vec<u8> = (0..200).map(|n| n as u8 | 1).collect();
         for len in 0..=200_usize {
-            for zero_to in [0, len, len.next_multiple_of(64), 256] {
+            for tail in [0, 1, (len.wrapping_neg() % 64) as u8, (256 - len).min(255) as u8] {
                 let arena = words(32, 0xee);
-                copy_in(&arena, &source[..len], zero_to);
+                copy_in(&arena, &source[..len], tail);
                 let seen = bytes(&arena);
                 assert_eq!(seen[..len], source[..len]);
-                assert!(
-                    seen[len..len.max(zero_to)].iter().all(|byte| *byte == 0),
-                    "{len} {zero_to}"
-                );
-                assert!(
-                    seen[len.max(zero_to)..].iter().all(|byte| *byte == 0xee),
-                    "{len} {zero_to}"
-                );
+                let (zeroed, kept) = seen[len..].split_at(tail.into());
+                assert!(zeroed.iter().all(|byte| *byte == 0), "{len} {tail}");
+                assert!(kept.iter().all(|byte| *byte == 0xee), "{len} {tail}");
                 let mut out = vec![0; len];
                 copy_out(&arena, &mut out);
                 assert_eq!(out, source[..len]);

@@ -3,13 +3,15 @@
 use super::layout::Slot;
 use crate::error::Error;
 use crate::sync::Relaxed;
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 use std::fmt;
 
 /// The longest key in bytes.
 pub const KEY_MAX: usize = 63;
 
-/// Computes the hash by which a key is placed: rapidhash, version 3, seed 0
-/// (<https://github.com/Nicoshev/rapidhash>). It is part of the file format.
+/// Hashes bytes, with the same result on every machine: rapidhash, version 3, seed 0
+/// (<https://github.com/Nicoshev/rapidhash>). A store does not place its keys by this, but by
+/// [`Store::hash_key`](crate::Store::hash_key), which has a seed.
 ///
 /// ```
 /// assert_eq!(splinter::hash_key(b"sensor"), splinter::hash_key(b"sensor"));
@@ -18,6 +20,39 @@ pub const KEY_MAX: usize = 63;
 #[must_use]
 pub fn hash_key(key: &[u8]) -> u64 {
     rapidhash::v3::rapidhash_v3(key)
+}
+
+/// Hashes a key as a store with `seed` does to place it, for those who choose keys by their places in a store that is not
+/// there yet; see [`Config::hash_seed`](crate::Config).
+///
+/// ```
+/// use splinter::{Config, Store, hash_key_seeded};
+///
+/// let store = Store::anonymous(&Config { hash_seed: Some(7), ..Config::default() })?;
+/// assert_eq!(store.hash_key(b"sensor"), hash_key_seeded(7, b"sensor"));
+/// # Ok::<(), splinter::StoreError>(())
+/// ```
+#[must_use]
+pub fn hash_key_seeded(seed: u64, key: &[u8]) -> u64 {
+    KeyHash::new(seed).of(key)
+}
+
+/// The hash by which one store places its keys: rapidhash, version 3, with all of its secrets made of the store's
+/// seed. A seed alone would not do: with the secrets that everybody knows, whole families of keys have one hash
+/// whatever the seed. It is part of the file format.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyHash(RapidSecrets);
+
+impl KeyHash {
+    pub(crate) fn new(seed: u64) -> Self {
+        mutant!("secrets-public", return Self(RapidSecrets::seed_cpp(seed)));
+        Self(RapidSecrets::seed(seed))
+    }
+
+    #[inline(always)]
+    pub(crate) fn of(&self, key: &[u8]) -> u64 {
+        rapidhash_v3_seeded(key, &self.0)
+    }
 }
 
 /// A key of 1 to 63 bytes without a NUL, as a store returns it.
@@ -39,7 +74,10 @@ impl Key {
     /// # Errors
     /// [`Error::KeyEmpty`], [`Error::KeyTooLong`], [`Error::KeyHasNul`].
     pub fn new(key: &[u8]) -> Result<Self, Error> {
-        KeyRef::new(key).map(Self::from)
+        first_words(key)?;
+        let mut bytes = [0; KEY_MAX + 1];
+        bytes[..key.len()].copy_from_slice(key);
+        Ok(Self { bytes })
     }
 
     /// Reads a slot's key words as they are, which may be while they change.
@@ -86,6 +124,7 @@ impl fmt::Debug for Key {
 pub(crate) struct KeyRef<'k> {
     first: u64,
     second: u64,
+    /// By the store that the key is looked for in. Nothing asks for that of a key that was resolved.
     pub(crate) hash: u64,
     bytes: &'k [u8],
     /// The only slot to look in, for a key that was resolved.
@@ -103,33 +142,11 @@ impl<'k> KeyRef<'k> {
         Self { first: 0, second: 0, hash, bytes: &[], slot: None }
     }
 
+    /// Checks and hashes a key for a store that places its keys by `hash`.
     #[inline(always)]
-    pub(crate) fn new(bytes: &'k [u8]) -> Result<Self, Error> {
-        let len = bytes.len();
-        let (first, second, zeroes) = match len {
-            8..=15 => {
-                // The two loads overlap, and together are the whole key and nothing else.
-                let (first, last) = (word_at(bytes, 0), word_at(bytes, len - 8));
-                (first, last >> (127 - len * 8) >> 1, zero_bytes(first) | zero_bytes(last))
-            }
-            1..=7 => {
-                let first = short_word(bytes);
-                (first, 0, zero_bytes(first | u64::MAX << (len * 8)))
-            }
-            0 => return Err(Error::KeyEmpty),
-            16..=KEY_MAX => {
-                let zeroes = (0..len / 8)
-                    .fold(zero_bytes(word_at(bytes, len - 8)), |zeroes, index| {
-                        zeroes | zero_bytes(word_at(bytes, index * 8))
-                    });
-                (word_at(bytes, 0), word_at(bytes, 8), zeroes)
-            }
-            _ => return Err(Error::KeyTooLong),
-        };
-        if zeroes != 0 {
-            return Err(Error::KeyHasNul);
-        }
-        Ok(Self { first, second, hash: hash_key(bytes), bytes, slot: None })
+    pub(crate) fn new(bytes: &'k [u8], hash: &KeyHash) -> Result<Self, Error> {
+        let [first, second] = first_words(bytes)?;
+        Ok(Self { first, second, hash: hash.of(bytes), bytes, slot: None })
     }
 
     /// Whether the slot's key words read as this key.
@@ -161,7 +178,7 @@ impl<'k> KeyRef<'k> {
     }
 }
 
-/// A key with its slot's number and its hash, kept by a handle.
+/// A key with its slot's number, kept by a handle. It has no hash: that is another in another store.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Resolved {
@@ -169,20 +186,45 @@ pub(crate) struct Resolved {
     pub(crate) number: u32,
     len: u32,
     pub(crate) key: Key,
-    hash: u64,
 }
 
 impl Resolved {
     pub(crate) fn new(number: u32, key: KeyRef<'_>) -> Self {
-        Self { number, len: key.bytes.len() as u32, hash: key.hash, key: key.into() }
+        Self { number, len: key.bytes.len() as u32, key: key.into() }
     }
 
     #[inline(always)]
     pub(crate) fn key_ref(&self) -> KeyRef<'_> {
         let word = |index: usize| word_at(&self.key.bytes, index * 8);
         let bytes = &self.key.bytes[..(self.len as usize).min(KEY_MAX)];
-        KeyRef { first: word(0), second: word(1), hash: self.hash, bytes, slot: Some(self.number) }
+        KeyRef { first: word(0), second: word(1), hash: 0, bytes, slot: Some(self.number) }
     }
+}
+
+/// Returns the first two words of a key, or says why the bytes cannot be one.
+#[inline(always)]
+fn first_words(bytes: &[u8]) -> Result<[u64; 2], Error> {
+    let len = bytes.len();
+    let (first, second, zeroes) = match len {
+        8..=15 => {
+            // The two loads overlap, and together are the whole key and nothing else.
+            let (first, last) = (word_at(bytes, 0), word_at(bytes, len - 8));
+            (first, last >> (127 - len * 8) >> 1, zero_bytes(first) | zero_bytes(last))
+        }
+        1..=7 => {
+            let first = short_word(bytes);
+            (first, 0, zero_bytes(first | u64::MAX << (len * 8)))
+        }
+        0 => return Err(Error::KeyEmpty),
+        16..=KEY_MAX => {
+            let zeroes = (0..len / 8).fold(zero_bytes(word_at(bytes, len - 8)), |zeroes, index| {
+                zeroes | zero_bytes(word_at(bytes, index * 8))
+            });
+            (word_at(bytes, 0), word_at(bytes, 8), zeroes)
+        }
+        _ => return Err(Error::KeyTooLong),
+    };
+    if zeroes == 0 { Ok([first, second]) } else { Err(Error::KeyHasNul) }
 }
 
 /// Loads eight bytes as a word.
@@ -223,6 +265,23 @@ mod tests {
         for len in 1..=KEY_MAX {
             let key = Key::new(&long[..len]).unwrap();
             assert_eq!(key.as_ref(), &long[..len]);
+        }
+    }
+
+    /// Worked out by another implementation, of the description in `docs/design.md`.
+    #[test]
+    fn the_hash_is_that_of_the_file_format() {
+        for (seed, key, hash) in [
+            (0, "a".to_owned(), 0x5075_7f77_4c30_8d7f),
+            (0, "key".to_owned(), 0x35b0_0170_e3b1_0cb1),
+            (7, "sensor".to_owned(), 0xc5a8_ce38_270d_d01c),
+            (7, "eight by".to_owned(), 0x45a9_1179_9ca7_2571),
+            (7, "sixteen bytes ok".to_owned(), 0x68a3_6ff5_4f5c_dc96),
+            (u64::MAX, "seventeen bytes k".to_owned(), 0x994f_0db7_4075_2a44),
+            (7, "x".repeat(33), 0x4b66_c884_28ef_7fd6),
+            (7, "y".repeat(63), 0x8a04_2b2d_877d_d38c),
+        ] {
+            assert_eq!(hash_key_seeded(seed, key.as_bytes()), hash, "seed {seed}, {key}");
         }
     }
 

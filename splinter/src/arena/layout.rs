@@ -8,9 +8,9 @@ use crate::sync::{Acquire, Pair, Relaxed, Word};
 /// The first word of an arena: `TNLS` and, in the upper half, the format's version.
 pub(crate) const MAGIC: u64 = 0x534c_4e54;
 /// The version of the layout in this file.
-pub(crate) const FORMAT_VERSION: u64 = 2;
-/// The number of the hash function that keys are placed by: rapidhash, version 3, seed 0.
-pub(crate) const HASH_RAPID_V3: u64 = 1;
+pub(crate) const FORMAT_VERSION: u64 = 3;
+/// The number of the hash function that keys are placed by: rapidhash, version 3, with secrets made of the store's seed.
+pub(crate) const HASH_RAPID_V3_SEEDED: u64 = 2;
 /// The header's state once the arena is complete.
 pub(crate) const READY: u64 = 0x5245_4144_5921;
 
@@ -51,6 +51,7 @@ pub(crate) struct HeaderGeometry {
     pub(crate) value_stride: Word,
     pub(crate) vectors_at: Word,
     pub(crate) vector_stride: Word,
+    pub(crate) owners_at: Word,
 }
 
 /// The start of every arena. Lines that are written are kept apart from those that are only read.
@@ -62,7 +63,9 @@ pub(crate) struct Header {
     /// Zero while being created, then [`READY`].
     pub(crate) state: Word,
     pub(crate) geometry: HeaderGeometry,
-    reserved: [Word; 11],
+    /// Of the hash that keys are placed by: drawn when the store is created, and read once by whoever opens it.
+    pub(crate) hash_seed: Word,
+    reserved: [Word; 9],
     /// Scrub level and the user's flags: read by every write.
     pub(crate) flags: Word,
     flags_line: [Word; 15],
@@ -172,6 +175,12 @@ impl Lane {
         [&self.slot_intent, &self.takeover_intent, &self.chunk_intent]
     }
 
+    /// Counts one published change. No other writer than the lane's owner stores this word.
+    #[inline(always)]
+    pub(crate) fn count_write(&self) {
+        self.writes.store(self.writes.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
     /// Takes back what the lane says its owner set out to do. The owner holds no claim.
     pub(crate) fn rest(&self) {
         self.intents().into_iter().for_each(|intent| intent.store(0, Relaxed));
@@ -182,6 +191,18 @@ impl Lane {
     pub(crate) fn is_at_rest(&self) -> bool {
         self.intents().into_iter().chain([&self.committed]).all(|word| word.load(Acquire) == 0)
     }
+}
+
+/// How many lanes' owners a page has.
+pub(crate) const OWNERS_A_PAGE: usize = 4;
+
+/// Who owns four of the lanes: [`Owner`](super::owner::Owner) words at the end of a page, behind which a process can put
+/// a page of its own.
+#[repr(C, align(64))]
+#[cfg_attr(loom, derive(Default))]
+pub(crate) struct Owners {
+    space: [Word; if cfg!(loom) { 0 } else { 508 }],
+    pub(crate) owners: [Word; OWNERS_A_PAGE],
 }
 
 /// The [`Lane::slot_intent`] of a lane whose claims may be on any slots.
@@ -249,6 +270,7 @@ impl Default for Slot {
 const _: () = {
     use std::mem::{offset_of, size_of};
     assert!(offset_of!(Header, geometry) == 16);
+    assert!(offset_of!(Header, hash_seed) == 176);
     assert!(offset_of!(Header, flags) == 256);
     assert!(offset_of!(Header, parse_failures) == 384);
     assert!(offset_of!(Header, takeovers) == 512);
@@ -259,6 +281,7 @@ const _: () = {
     assert!(offset_of!(Header, groups) == 4096 && size_of::<Group>() == 64);
     assert!(LANES_AT == 8320);
     assert!(size_of::<Lane>() == 128 && offset_of!(Lane, committed) == 64);
+    assert!(size_of::<Owners>() == 4096 && offset_of!(Owners, owners) == 4064);
     assert!(size_of::<MapWord>() == 16);
     assert!(size_of::<Chunk>() == 64 && offset_of!(Chunk, entries) == 8);
     assert!(size_of::<Slot>() == 128);

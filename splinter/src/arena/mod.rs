@@ -6,15 +6,22 @@
 
 pub(crate) mod chunk;
 pub(crate) mod copy;
+mod entries;
+pub(crate) mod extent;
 pub(crate) mod key;
 pub(crate) mod layout;
+pub(crate) mod owner;
 pub(crate) mod payload;
 mod scrub;
 mod search;
 pub(crate) mod state;
 
-use self::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, Lane, MapWord, Slot};
+use self::key::{KeyHash, KeyRef};
+use self::layout::{
+    Chunk, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, Lane, MapWord, OWNERS_A_PAGE, Owners, Slot,
+};
 use self::state::{Attention, Meta};
+use crate::error::Error;
 use crate::sync::{Relaxed, Word};
 
 /// The three scrub levels: what becomes of stale bytes.
@@ -63,6 +70,8 @@ pub(crate) struct Shape {
 pub(crate) struct Arena<'a> {
     pub(crate) header: &'a Header,
     pub(crate) lanes: &'a [Lane],
+    /// Who owns them, four to a page.
+    pub(crate) owners: &'a [Owners],
     pub(crate) map: &'a [MapWord],
     pub(crate) chunks: &'a [Chunk],
     pub(crate) slots: &'a [Slot],
@@ -73,9 +82,17 @@ pub(crate) struct Arena<'a> {
     /// Every word of the arena: values and vectors lie at the places the shape gives.
     pub(crate) words: &'a [Word],
     pub(crate) shape: Shape,
+    /// By which keys are placed: made of the store's seed, which was read once.
+    pub(crate) hash: KeyHash,
 }
 
 impl<'a> Arena<'a> {
+    /// Checks and hashes a key, to be looked for in this store.
+    #[inline(always)]
+    pub(crate) fn key<'k>(&self, bytes: &'k [u8]) -> Result<KeyRef<'k>, Error> {
+        KeyRef::new(bytes, &self.hash)
+    }
+
     #[inline(always)]
     pub(crate) fn scrub(&self) -> Scrub {
         let flags = self.header.flags.load(Relaxed);
@@ -93,6 +110,12 @@ impl<'a> Arena<'a> {
     pub(crate) fn is_heard(&self, slot: &Slot) -> bool {
         let attention = Attention(slot.attention.load(Relaxed));
         attention.is_routed() || self.header.flags.load(Relaxed) & FLAG_WATCHED != 0
+    }
+
+    /// Borrows the word that says who owns a lane, if there is one of that number.
+    pub(crate) fn owner(&self, lane: u32) -> Option<&'a Word> {
+        let page = self.owners.get(lane as usize / OWNERS_A_PAGE)?;
+        Some(&page.owners[lane as usize % OWNERS_A_PAGE])
     }
 
     /// Borrows the record of a slot, if there is one of that number.
@@ -139,7 +162,13 @@ impl<'a> Arena<'a> {
     /// Borrows the chunk `distance` after `home`, once round at most.
     #[inline(always)]
     pub(crate) fn chunk(&self, home: usize, distance: u64) -> &'a Chunk {
-        &self.chunks[(home + distance as usize) & (self.chunks.len() - 1)]
+        &self.chunks[self.place(home, distance)]
+    }
+
+    /// Returns the number of that chunk.
+    #[inline(always)]
+    pub(crate) fn place(&self, home: usize, distance: u64) -> usize {
+        (home + distance as usize) & (self.chunks.len() - 1)
     }
 
     /// Borrows the word of the map that has slot `number`'s bit.

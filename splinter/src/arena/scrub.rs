@@ -3,19 +3,26 @@
 
 use super::copy::zero;
 use super::layout::Slot;
-use super::state::Meta;
+use super::state::{Attention, Meta};
 use super::{Arena, HYBRID_LINE, Scrub};
-use crate::sync::Relaxed;
+use crate::host::Host;
+use crate::sync::{Relaxed, Release};
 
 impl Arena<'_> {
+    /// Whether a number's slot holds what no write may leave: a vector, which goes with the value it was
+    /// made for, or stale bytes at level full.
+    #[inline(always)]
+    pub(crate) fn holds_stale(&self, meta: Meta) -> bool {
+        let stale = meta.values_stale() != 0 || meta.vector_stale() != 0;
+        meta.has_vector() != 0 || stale && self.scrub() == Scrub::Full
+    }
+
     /// Zeroes every byte of the slot that `meta` does not need; of a vacant slot, everything. Returns
     /// the meta word that says so. Bytes that were never written are not touched.
     pub(crate) fn wipe(&self, number: u32, slot: &Slot, meta: Meta) -> Meta {
-        let live = if meta.is_present() && !meta.is_number() { self.len_of(meta) } else { 0 };
-        let meta = self.wipe_values(number, slot, meta, live);
+        self.wipe_values(number, slot, meta);
         for which in 0..2 {
-            let live = meta.has_vector() != 0 && meta.vector_current() == which;
-            if meta.vector_stale() != 0 && !live {
+            if meta.vector_stale() & 1 << which != 0 && !meta.is_vector_in(which) {
                 let buffer = self.vector(number, which);
                 zero(buffer, 0, buffer.len() * 8);
             }
@@ -26,34 +33,47 @@ impl Arena<'_> {
                 word.store(0, Relaxed);
             }
         }
-        meta.with_vector_stale(meta.has_vector())
+        meta.with_values_stale(0).with_vectors_wiped()
     }
 
-    /// Zeroes the value bytes behind the first `live` of the current buffer, and the other buffer.
-    fn wipe_values(&self, number: u32, slot: &Slot, meta: Meta, live: usize) -> Meta {
-        let written = meta.written(self.shape.value_words * 8);
+    /// Zeroes the value bytes that `meta` does not need, as far as the extents reach, and lowers these.
+    fn wipe_values(&self, number: u32, slot: &Slot, meta: Meta) {
+        let mut attention = Attention(slot.attention.load(Relaxed));
         for which in 0..2 {
-            let from = if which == meta.current() { live } else { 0 };
-            zero(self.value(number, which), from.min(written), written);
+            let (live, extent) = (self.live(meta, which), self.extent(slot, which));
+            if live < extent {
+                zero(self.value(number, which), live, extent);
+                attention = attention.with_extent(which, live);
+            }
         }
+        // Release: whoever finds the extents lowered finds the bytes zero.
+        slot.attention.store(attention.0, Release);
         if !meta.is_number() {
             slot.state_number.store_second(0);
         }
-        meta.with_high(0).covering(live)
     }
 
     /// Zeroes what the level asks for when a slot has lost its key.
     pub(crate) fn wipe_vacant(&self, number: u32, slot: &Slot, meta: Meta) -> Meta {
         mutant!("removal-unscrubbed", return meta);
         match self.scrub() {
-            Scrub::None => meta,
-            Scrub::Hybrid => self.wipe_values(number, slot, meta, 0),
-            Scrub::Full => self.wipe(number, slot, meta),
+            Scrub::None => {}
+            Scrub::Hybrid => self.wipe_values(number, slot, meta),
+            Scrub::Full => return self.wipe(number, slot, meta),
         }
+        meta
     }
 
-    /// Zeroes what the level asks for in a slot that a dead writer held.
-    pub(crate) fn wipe_behind(&self, number: u32, slot: &Slot, meta: Meta) -> Meta {
+    /// Zeroes what the level asks for in a slot that a dead writer held, and at any level what it may have had no memory
+    /// for. Returns the meta word that says so.
+    pub(crate) fn wipe_behind(
+        &self,
+        number: u32,
+        slot: &Slot,
+        meta: Meta,
+        host: &dyn Host,
+    ) -> Meta {
+        let meta = self.trim(number, slot, meta, host);
         if !meta.is_present() || self.scrub() == Scrub::Full {
             return self.wipe_vacant(number, slot, meta);
         }
@@ -64,10 +84,10 @@ impl Arena<'_> {
         meta
     }
 
-    /// Computes up to where a value of `len` bytes is zeroed while it is written.
+    /// Computes how many bytes behind a value of `len` bytes are zeroed while it is written.
     #[inline(always)]
-    pub(crate) fn zero_to(&self, len: usize) -> usize {
-        mutant!("tail-unscrubbed", return len);
-        if self.scrub() == Scrub::None { len } else { len.next_multiple_of(HYBRID_LINE) }
+    pub(crate) fn tail(&self, len: usize) -> u8 {
+        mutant!("tail-unscrubbed", return 0);
+        if self.scrub() == Scrub::None { 0 } else { (len.wrapping_neg() % HYBRID_LINE) as u8 }
     }
 }

@@ -4,7 +4,7 @@
 use super::Arena;
 use super::key::KeyRef;
 use super::state::{Control, Entry};
-use crate::sync::{Acquire, FENCED, fence};
+use crate::sync::{Acquire, fence, load_acquire};
 
 impl Arena<'_> {
     /// Finds the slot that most likely holds `key`; none when surely none does. When the guess is wrong,
@@ -18,10 +18,12 @@ impl Arena<'_> {
             return key.slot;
         }
         let chunk = self.chunk(self.home(key.hash), 0);
+        // Before the entries: one that comes nearer to its home is there before the reach is lowered.
+        let control = Control(load_acquire(&chunk.control));
         match chunk.matches(Entry::label(key.hash, 0)).next() {
             // Acquire: the key words were written before the entry was.
             Some(index) => Some(Entry(chunk.entries[index].load(Acquire)).slot()),
-            None if Control(chunk.control.load(FENCED)).reach() == 0 => Self::surely_none(),
+            None if control.reach() == 0 => Self::surely_none(),
             None => Some(u32::MAX),
         }
     }
@@ -30,7 +32,8 @@ impl Arena<'_> {
     /// returns something: those that its home chunk leads to, and behind it as far as its control word says, though no farther than once round.
     ///
     /// A key that is present throughout is visited: its entry and its reach were in place before it
-    /// was published, and neither is taken back before it is removed.
+    /// was published, and neither is taken back before it is removed. Its entry may come nearer to its home
+    /// behind the back of the search; the version of the home tells, and the search starts over.
     #[cold]
     pub(crate) fn probe<T>(
         &self,
@@ -41,16 +44,35 @@ impl Arena<'_> {
             return visit(number, 0, 0);
         }
         let home = self.home(key.hash);
-        let reach = Control(self.chunk(home, 0).control.load(FENCED)).reach();
-        let mut distances = 0..=reach.min(self.chunks.len() as u64 - 1);
-        let found = distances.find_map(|distance| {
-            let chunk = self.chunk(home, distance);
-            chunk.matches(Entry::label(key.hash, distance)).find_map(|index| {
-                let entry = Entry(chunk.entries[index].load(Acquire));
-                visit(entry.slot(), distance, index)
-            })
-        });
-        found.or_else(Self::surely_none)
+        let mut control = self.control(home);
+        // Each pass is another change of the home; only who writes damage makes so many.
+        for _ in 0..Self::SEARCHES {
+            let mut distances = 0..=control.reach().min(self.farthest());
+            let found = distances.find_map(|distance| {
+                let chunk = self.chunk(home, distance);
+                chunk.matches(Entry::label(key.hash, distance)).find_map(|index| {
+                    let entry = Entry(chunk.entries[index].load(Acquire));
+                    visit(entry.slot(), distance, index)
+                })
+            });
+            if found.is_some() {
+                return found;
+            }
+            fence(Acquire);
+            let before = std::mem::replace(&mut control, self.control(home));
+            if control.version() == before.version() {
+                break;
+            }
+        }
+        Self::surely_none()
+    }
+
+    /// How often a search that finds nothing starts over because entries of the home were moved.
+    const SEARCHES: usize = if cfg!(loom) { 3 } else { 1 << 10 };
+
+    /// Returns the control word of `home`.
+    pub(crate) fn control(&self, home: usize) -> Control {
+        Control(load_acquire(&self.chunk(home, 0).control))
     }
 
     /// Says that there is none, to somebody who thereby sees all that was done before it was taken away: the

@@ -127,6 +127,12 @@ impl State {
         Self(self.advanced().0 & !Self::CLAIM | flag | lane as u64)
     }
 
+    /// Returns the state two epochs before, for a mistake.
+    #[cfg(splinter_mutants)]
+    pub(crate) const fn unraised(self) -> Self {
+        Self(self.0 - 2 * Self::EPOCH)
+    }
+
     /// Returns the stable state that follows the claim, with whoever sleeps still asleep.
     #[inline(always)]
     pub(crate) const fn released(self) -> Self {
@@ -162,8 +168,9 @@ pub(crate) const KIND_BIGUINT: u64 = 2;
 /// | 50 | number | the value is the slot's number word, 8 bytes |
 /// | 51 | has_vector | the slot holds a vector |
 /// | 52 | vector_current | which of the two vector buffers holds it |
-/// | 53 | vector_stale | some vector byte may be non-zero |
-/// | 54–59 | high | no value byte at or past `2^(high − 1)` was written since all were zero; 0: none at all |
+/// | 53–54 | vector_stale | which of the two vector buffers may have a byte that is not zero, a bit each |
+/// | 55 | values_stale | the value is a number, and the value buffers may have bytes that are not zero |
+/// | 56–59 | | zero |
 /// | 60–63 | kind | the type name's number |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Meta(pub(crate) u64);
@@ -177,13 +184,10 @@ impl Meta {
         number, with_number: 50, 1;
         has_vector, with_has_vector: 51, 1;
         vector_current, with_vector_current: 52, 1;
-        vector_stale, with_vector_stale: 53, 1;
-        high, with_high: 54, 6;
+        vector_stale, with_vector_stale: 53, 2;
+        values_stale, with_values_stale: 55, 1;
         kind, with_kind: 60, 4;
     }
-
-    /// The `high` that says nothing is known: every byte may have been written.
-    pub(crate) const HIGH_UNKNOWN: u64 = 63;
 
     #[inline(always)]
     pub(crate) const fn is_present(self) -> bool {
@@ -207,45 +211,51 @@ impl Meta {
         self.with_present(1).with_number(1).with_len(8).with_kind(KIND_BIGUINT)
     }
 
-    /// Returns the word of a slot that holds no key: only what says which bytes may be stale.
-    pub(crate) const fn vacant(self) -> Self {
-        Self(0).with_high(self.high()).with_vector_stale(self.vector_stale())
-    }
-
-    /// Returns the word with `high` raised to cover `len` bytes.
+    /// Returns the word of a slot whose value is in buffer `which`.
     #[inline(always)]
-    pub(crate) fn covering(self, len: usize) -> Self {
-        let last = (2 * len as u64).saturating_sub(1);
-        if last >> self.high() == 0 {
-            self
-        } else {
-            self.with_high(u64::from(64 - last.leading_zeros()))
-        }
+    pub(crate) const fn holding_bytes(self, which: u64, len: usize) -> Self {
+        let word = self.with_present(1).with_number(0).with_values_stale(0);
+        word.with_current(which).with_len(len as u64)
     }
 
-    /// Returns how many bytes of a value buffer may be non-zero, at most `max`.
-    pub(crate) const fn written(self, max: usize) -> usize {
-        match self.high() {
-            0 => 0,
-            high @ 1..=32 if 1 << (high - 1) < max => 1 << (high - 1),
-            _ => max,
-        }
+    /// Returns the word of a slot that holds no key: only what says which vector buffers may be stale.
+    pub(crate) const fn vacant(self) -> Self {
+        Self(0).with_vector_stale(self.vector_stale())
+    }
+
+    /// Whether vector buffer `which` holds the slot's vector.
+    pub(crate) const fn is_vector_in(self, which: u64) -> bool {
+        self.has_vector() != 0 && self.vector_current() == which
+    }
+
+    /// Returns the word once no vector buffer is stale but the one that holds the slot's vector.
+    pub(crate) const fn with_vectors_wiped(self) -> Self {
+        self.with_vector_stale(self.has_vector() << self.vector_current())
     }
 }
 
-/// A slot's attention word: what a writer looks at to see whether changes concern a group. It follows the
-/// slot's route and labels, and changes under the slot's claim as they do.
+/// A slot's attention word: what a writer looks at to see whether changes concern a group, and how far the value
+/// buffers were written. It changes under the slot's claim.
 ///
 /// | bits | field | meaning |
 /// |---|---|---|
 /// | 0 | routed | the slot's route is not zero |
 /// | 1 | labelled | the key has labels |
+/// | 2–5 | | zero |
+/// | 6–31 | extent 0 | how many lines of 64 bytes of value buffer 0, from its beginning on, may have a byte that is not zero |
+/// | 32–37 | | zero |
+/// | 38–63 | extent 1 | the same of value buffer 1 |
+///
+/// Each half, its flags left out, is the extent in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Attention(pub(crate) u64);
 
 impl Attention {
     const ROUTED: u64 = 1;
     const LABELLED: u64 = 2;
+    /// The extent in the lower half.
+    const EXTENT: u64 = 0xffff_ffc0;
+    const LINE: u64 = 64;
 
     /// Whether changes may concern a group.
     #[inline(always)]
@@ -254,10 +264,32 @@ impl Attention {
     }
 
     /// Returns the word of a slot with these routes and labels.
-    pub(crate) const fn of(routes: u64, labels: u64) -> Self {
+    #[inline(always)]
+    pub(crate) const fn with_groups(self, routes: u64, labels: u64) -> Self {
         let routed = if routes != 0 { Self::ROUTED } else { 0 };
         let labelled = if labels != 0 { Self::LABELLED } else { 0 };
-        Self(routed | labelled)
+        Self(self.0 & !(Self::ROUTED | Self::LABELLED) | routed | labelled)
+    }
+
+    /// Returns how many bytes of value buffer `which` may not be zero.
+    #[inline(always)]
+    pub(crate) const fn extent(self, which: u64) -> usize {
+        // A choice takes fewer instructions than a shift by a number that is not known.
+        let half = if which & 1 == 0 { self.0 } else { self.0 >> 32 };
+        (half & Self::EXTENT) as usize
+    }
+
+    /// Returns the word with another extent of buffer `which`, in bytes, which are rounded up to lines.
+    pub(crate) const fn with_extent(self, which: u64, bytes: usize) -> Self {
+        let shift = 32 * (which & 1);
+        let extent = (bytes as u64).next_multiple_of(Self::LINE) & Self::EXTENT;
+        Self(self.0 & !(Self::EXTENT << shift) | extent << shift)
+    }
+
+    /// Whether any byte of the value buffers may not be zero.
+    #[inline(always)]
+    pub(crate) const fn is_written(self) -> bool {
+        self.0 & (Self::EXTENT << 32 | Self::EXTENT) != 0
     }
 }
 
@@ -295,8 +327,10 @@ impl Signal {
 /// |---|---|---|
 /// | 0–15 | reach | how many chunks further on the farthest key homed here lies |
 /// | 16–25 | lane | while claimed, the lane that holds the claim |
-/// | 26 | claimed | entries for keys homed here are being added, or the reach changed |
-/// | 27–63 | version | counts claims, so that no two are alike |
+/// | 26 | claimed | entries for keys homed here are being added, moved, or the reach changed |
+/// | 27 | loose | entries of keys homed here may lie, or the reach go, farther than need be: left to who holds the claim |
+/// | 28 | awaited | the same, left to who holds an entry's slot |
+/// | 29–63 | version | counts claims, so that no two are alike, and entries that were moved |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Control(pub(crate) u64);
 
@@ -305,11 +339,29 @@ impl Control {
         reach, with_reach: 0, 16;
         lane_bits, with_lane_bits: 16, 10;
         claimed_bit, with_claimed_bit: 26, 1;
-        version, with_version: 27, 37;
+        version, with_version: 29, 35;
     }
+
+    /// The farthest that a reach goes.
+    pub(crate) const REACH_MAX: u64 = 0xffff;
+    /// What is set in a loose home's word, for whoever holds or claims it.
+    pub(crate) const LOOSE: u64 = 1 << 27;
+    /// What is set there for whoever holds the slot of an entry that could not be moved for that.
+    pub(crate) const AWAITED: u64 = 1 << 28;
+    /// Both.
+    pub(crate) const MARKS: u64 = Self::LOOSE | Self::AWAITED;
+    /// What is added for each entry that is moved.
+    pub(crate) const MOVED: u64 = 1 << 29;
+    /// What only claimed words have.
+    pub(crate) const CLAIM: u64 = 0x7ff << 16;
 
     pub(crate) const fn is_claimed(self) -> bool {
         self.claimed_bit() != 0
+    }
+
+    /// Whether it carries one of these marks.
+    pub(crate) const fn has(self, marks: u64) -> bool {
+        self.0 & marks != 0
     }
 
     pub(crate) const fn lane(self) -> u32 {
@@ -349,6 +401,11 @@ impl Entry {
 
     pub(crate) const fn distance(self) -> u64 {
         self.0 >> 32 & 0xffff
+    }
+
+    /// Returns the same key's entry at another distance.
+    pub(crate) const fn at(self, distance: u64) -> Self {
+        Self(self.0 & !(0xffff << 32) | (distance & 0xffff) << 32)
     }
 
     pub(crate) const fn is_free(self) -> bool {
@@ -398,23 +455,35 @@ mod tests {
             .with_number(1)
             .with_has_vector(1)
             .with_vector_current(1)
-            .with_vector_stale(1)
-            .with_high(63)
+            .with_vector_stale(3)
+            .with_values_stale(1)
             .with_kind(15);
-        assert_eq!(full.0, u64::MAX);
-        assert_eq!(full.with_flags(0).0, !(0xffff << 32));
+        assert_eq!(full.0, !(0xf << 56));
+        assert_eq!(full.with_flags(0).0, full.0 & !(0xffff << 32));
     }
 
     #[test]
-    fn high_covers_what_was_written() {
-        for len in [0, 1, 2, 3, 63, 64, 65, 4095, 4096] {
-            let meta = Meta(0).covering(len);
-            assert!(meta.written(1 << 20) >= len, "{len}");
-            assert!(meta.written(1 << 20) <= 2 * len, "{len}");
-            assert_eq!(meta.high() == 0, len == 0);
+    fn extents_are_whole_lines_and_keep_off_each_other_and_the_flags() {
+        let longest = u32::MAX as usize - 63;
+        for len in [0, 1, 63, 64, 65, 4095, 4096, longest - 1, longest] {
+            for which in 0..2 {
+                let word = Attention(0).with_groups(1, 1).with_extent(1 - which, 640);
+                let word = word.with_extent(which, len);
+                assert_eq!(word.extent(which), len.next_multiple_of(64));
+                assert_eq!((word.extent(1 - which), word.is_routed()), (640, true));
+                assert_eq!(word.with_extent(1 - which, 0).is_written(), len > 0);
+                assert_eq!(word.with_groups(0, 0).extent(which), len.next_multiple_of(64));
+            }
         }
-        assert_eq!(Meta(0).with_high(Meta::HIGH_UNKNOWN).written(100), 100);
-        assert_eq!(Meta(0).covering(100).written(65), 65);
+        assert!(!Attention(0).with_groups(1, 1).is_written());
+    }
+
+    #[test]
+    fn wiped_vectors_leave_the_one_that_is_in_force() {
+        let word = Meta(0).with_vector_stale(3).with_vector_current(1);
+        assert_eq!(word.with_vectors_wiped().vector_stale(), 0);
+        assert_eq!(word.with_has_vector(1).with_vectors_wiped().vector_stale(), 2);
+        assert_eq!(word.vacant(), Meta(0).with_vector_stale(3));
     }
 
     #[test]

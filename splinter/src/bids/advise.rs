@@ -124,7 +124,7 @@ impl Store {
 
     /// Lists what all who live bid, and says which of it is this store's bid for `id`.
     fn standing_of(&self, id: u32) -> Result<(Vec<Offer>, usize), BidError> {
-        let table = self.bid_table()?;
+        let table = self.bid_table();
         // While a thread of this store renews the bid it cannot be read.
         let turn = self.bid_turn();
         let standing = table.standing();

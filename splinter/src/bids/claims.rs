@@ -4,39 +4,44 @@ use super::election::{Offer, elect};
 use super::error::BidError;
 use super::table::{Bidder, Refusal, Table};
 use super::terms::{Bid, BidTerms};
-use crate::arena::layout::{BIDS, BIDS_AT, Bid as Record};
+use crate::arena::layout::{BIDS_AT, Bid as Record};
 use crate::cycles::cycles;
 use crate::error::StoreError;
-use crate::kernel::{LaneBytes, LaneLocks, futex};
-use crate::store::Store;
+use crate::kernel::{ByteLocks, PerProcess, futex};
+use crate::store::{Inner, Store};
 use crate::sync::Release;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What an open store needs to bid. The locks go with the store, and the bids with the locks.
-#[derive(Default)]
 pub(crate) struct Bidding {
-    /// Opened by the first who needs them.
-    locks: OnceLock<LaneLocks>,
+    locks: ByteLocks,
     /// Held by the thread that changes the table: to the table, all threads of a store are one bidder.
-    turn: Mutex<()>,
+    turn: PerProcess<Mutex<()>>,
 }
 
-impl Bidder for LaneLocks {
+impl Default for Bidding {
+    fn default() -> Self {
+        let locks = ByteLocks::new(BIDS_AT, size_of::<Record>() as u64);
+        Self { locks, turn: PerProcess::new() }
+    }
+}
+
+impl Bidder for Inner {
     fn try_hold(&self, entry: usize) -> Result<bool, StoreError> {
-        self.try_acquire(entry as u32)
+        self.bidding.locks.try_hold(&self.backing, entry)
     }
 
     fn let_go(&self, entry: usize) {
-        self.release(entry as u32);
+        self.bidding.locks.let_go(entry);
     }
 
     fn holds(&self, entry: usize) -> bool {
-        LaneLocks::holds(self, entry as u32)
+        self.bidding.locks.holds(entry)
     }
 
     fn is_held(&self, entry: usize) -> bool {
-        self.is_alive(entry as u32)
+        self.bidding.locks.is_held(&self.backing, entry)
     }
 
     fn now(&self) -> u64 {
@@ -187,7 +192,7 @@ impl Store {
     /// # Errors
     /// As [`Self::election`].
     pub fn bids(&self) -> Result<Vec<Bid>, BidError> {
-        let standing = self.bid_table()?.standing();
+        let standing = self.bid_table().standing();
         let offers: Vec<_> = standing.iter().map(|seen| seen.offer).collect();
         let now = cycles();
         let sovereign = elect(&offers, now);
@@ -195,34 +200,26 @@ impl Store {
         Ok(bids.map(|(index, offer)| offer.show(now, Some(index) == sovereign)).collect())
     }
 
-    pub(super) fn bid_table(&self) -> Result<Table<'_, LaneLocks>, StoreError> {
-        let locks = &self.inner.bidding.locks;
-        if locks.get().is_none() {
-            let stride = size_of::<Record>() as u64;
-            let bytes = LaneBytes { base: BIDS_AT, stride, lanes: BIDS as u32 };
-            // Who loses a race to open them drops its own, through which nothing was locked.
-            let _ = locks.set(LaneLocks::new(self.fd(), bytes, &self.location().to_string())?);
-        }
-        let bidder = locks.get().expect("they were set just now");
-        Ok(Table { records: &self.arena().header.bids, bidder })
+    pub(super) fn bid_table(&self) -> Table<'_, Inner> {
+        Table { records: &self.arena().header.bids, bidder: &self.inner }
     }
 
     /// Keeps other threads of this store from changing the table.
     pub(super) fn bid_turn(&self) -> MutexGuard<'_, ()> {
-        self.inner.bidding.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.bidding.turn.get().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the table, and wakes those who wait for it to change.
     fn change_bids(
         &self,
         id: u32,
-        change: impl FnOnce(&Table<'_, LaneLocks>) -> Result<(), Refusal>,
+        change: impl FnOnce(&Table<'_, Inner>) -> Result<(), Refusal>,
     ) -> Result<(), BidError> {
         self.check_writable()?;
         if id == 0 {
             return Err(BidError::ZeroId);
         }
-        let table = self.bid_table()?;
+        let table = self.bid_table();
         let turn = self.bid_turn();
         change(&table).map_err(|refusal| BidError::of(id, refusal))?;
         drop(turn);

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
+use super::descriptor::Descriptor;
 use super::location::Location;
 use super::sys;
 use crate::error::StoreError;
@@ -15,7 +16,7 @@ use crate::error::StoreError;
 #[derive(Debug)]
 pub(crate) struct Backing {
     /// The descriptor.
-    pub(crate) fd: OwnedFd,
+    pub(crate) fd: Descriptor,
     /// Where the region lives, which is not always where it was asked for.
     pub(crate) location: Location,
     /// Which fallback was taken, in words.
@@ -40,16 +41,36 @@ impl Seals {
 }
 
 impl Backing {
+    /// Makes one of a descriptor that was opened just now.
+    pub(super) fn new(
+        fd: OwnedFd,
+        location: Location,
+        note: Option<String>,
+    ) -> Result<Self, StoreError> {
+        let failed = |e| StoreError::os("inspect", location.to_string(), e);
+        let fd = Descriptor::new(fd).map_err(failed)?;
+        Ok(Self { fd, location, note })
+    }
+
     /// Tells the length, in bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Os`], with `EBADF` once the program closed the descriptor.
     pub(crate) fn len(&self) -> Result<u64, StoreError> {
-        sys::metadata(self.fd.as_fd())
+        let metadata = self.fd.open().and_then(sys::metadata);
+        metadata
             .map(|metadata| metadata.len())
             .map_err(|e| StoreError::os("measure", self.location.to_string(), e))
     }
 
+    /// Tells whether the file has no name in any folder. A location may be unknown though it has one.
+    pub(crate) fn is_nameless(&self) -> bool {
+        self.fd.open().and_then(sys::metadata).is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
     /// Tells the seals, where the backing can have any.
     pub(crate) fn seals(&self) -> Option<Seals> {
-        sys::seals(self.fd.as_fd()).ok().map(Seals)
+        sys::seals(self.fd.get()?).ok().map(Seals)
     }
 }
 
@@ -75,7 +96,7 @@ pub(crate) fn open(location: &Location, writable: bool) -> Result<Backing, Store
     })?;
     let fd = OwnedFd::from(file);
     refuse_irregular(fd.as_fd(), &subject)?;
-    Ok(Backing { fd, location: location.clone(), note: None })
+    Backing::new(fd, location.clone(), None)
 }
 
 /// Takes a descriptor that was inherited or passed in, and tells whether it may be written through.
@@ -92,7 +113,7 @@ pub(crate) fn adopt(fd: OwnedFd) -> Result<(Backing, bool), StoreError> {
     refuse_irregular(fd.as_fd(), SUBJECT)?;
     sys::close_on_exec(fd.as_fd()).map_err(|e| StoreError::os("adopt", SUBJECT, e))?;
     let location = location_of(fd.as_fd());
-    let backing = Backing { fd, location, note: None };
+    let backing = Backing::new(fd, location, None)?;
     let sealed = backing.seals().is_some_and(Seals::forbid_writing);
     Ok((backing, flags & libc::O_ACCMODE == libc::O_RDWR && !sealed))
 }
@@ -180,12 +201,13 @@ mod tests {
         let named = Named::new();
         Staged::create(&named.0, 4096, None, false).unwrap().publish().unwrap();
         for writable in [false, true] {
-            let passed = open(&named.0, writable).unwrap().fd;
+            let passed =
+                open(&named.0, writable).unwrap().fd.get().unwrap().try_clone_to_owned().unwrap();
             let (backing, may_write) = adopt(passed).unwrap();
             assert_eq!(may_write, writable);
             assert_eq!(backing.location, named.0);
         }
-        let opened = open(&named.0, true).unwrap().fd;
+        let opened = open(&named.0, true).unwrap().fd.get().unwrap().try_clone_to_owned().unwrap();
         named.0.unlink().unwrap();
         assert_eq!(adopt(opened).unwrap().0.location, Location::Anonymous);
     }

@@ -4,16 +4,69 @@
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
+use super::backing::Backing;
+use super::description::reopen;
 use super::map::Mapping;
 use super::sys;
 
-/// Lists the parts of a mapped file that hold data, in bytes from its beginning.
-///
-/// # Errors
-/// The kernel's, where the file system does not tell.
-pub(crate) fn with_data(mapping: &Mapping, fd: BorrowedFd<'_>) -> io::Result<Vec<Range<usize>>> {
-    Extents::new(fd, mapping.len(), mapping.page_bytes())?.collect()
+/// For how many pages the kernel is asked at a time whether they are in memory.
+const PAGES: usize = 1 << 16;
+
+/// A mapped file that can be asked which parts of it hold data, for as long as it is mapped: the descriptor it was mapped by
+/// may have been closed by then, or lead to another file.
+#[derive(Debug)]
+pub(crate) struct Used {
+    mapping: Arc<Mapping>,
+    backing: Arc<Backing>,
+}
+
+impl Used {
+    /// Asks about the file that is mapped.
+    pub(crate) fn new(mapping: Arc<Mapping>, backing: Arc<Backing>) -> Self {
+        Self { mapping, backing }
+    }
+
+    /// Lists the parts of a range of the mapped bytes that hold data, in ascending order. All others read as zero.
+    pub(crate) fn parts(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
+        // Without `/proc` the offset that seeking moves may be another's, too.
+        let own =
+            reopen(&self.backing).or_else(|e| self.backing.fd.get().ok_or(e)?.try_clone_to_owned());
+        let by_file = own.and_then(|file| {
+            Extents::within(file, bytes.clone(), self.mapping.page_bytes()).collect()
+        });
+        by_file.unwrap_or_else(|_| self.in_memory(&bytes))
+    }
+
+    /// Lists the parts of a range that are in memory: what is left to ask without a descriptor.
+    ///
+    /// This misses what was swapped out, and of a file on a disk what was written back and dropped: a dead writer's bytes there
+    /// stay where level full would have them zero. And where the process has lost the right to write the file, the kernel
+    /// calls every page present, and a page may be touched that is not there.
+    fn in_memory(&self, bytes: &Range<usize>) -> Vec<Range<usize>> {
+        let page = sys::page_bytes();
+        let mut found: Vec<Range<usize>> = Vec::new();
+        let mut states = vec![0; PAGES.min(bytes.len() / page + 2)];
+        let (mut at, end) = (bytes.start / page * page, bytes.end.next_multiple_of(page));
+        while at < end {
+            let states = &mut states[..((end - at) / page).min(PAGES)];
+            if self.mapping.in_memory(at, states).is_err() {
+                break;
+            }
+            for state in &*states {
+                if state & 1 != 0 {
+                    match found.last_mut() {
+                        Some(last) if last.end == at => last.end += page,
+                        _ => found.push(at..at + page),
+                    }
+                }
+                at += page;
+            }
+        }
+        let within = |part: Range<usize>| part.start.max(bytes.start)..part.end.min(bytes.end);
+        found.into_iter().map(within).filter(|part| !part.is_empty()).collect()
+    }
 }
 
 /// The parts of a file that hold data, as ranges of whole pages in ascending order.
@@ -31,7 +84,12 @@ impl Extents {
         // descriptor keep theirs where it was.
         let own = sys::open_existing(&sys::descriptor_path(fd), libc::O_RDONLY);
         let fd = own.or_else(|_| fd.try_clone_to_owned())?;
-        Ok(Self { fd, at: 0, end: len as u64, page_bytes: page_bytes as u64 })
+        Ok(Self::within(fd, 0..len, page_bytes))
+    }
+
+    /// Walks some bytes of a file, by a descriptor whose offset is nobody else's business.
+    fn within(fd: OwnedFd, bytes: Range<usize>, page_bytes: usize) -> Self {
+        Self { fd, at: bytes.start as u64, end: bytes.end as u64, page_bytes: page_bytes as u64 }
     }
 
     fn advance(&mut self) -> io::Result<Option<Range<usize>>> {
@@ -71,6 +129,62 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     use super::*;
+    use crate::kernel::location::Location;
+    use crate::kernel::testing::{self, Directory};
+    use std::os::fd::AsRawFd;
+
+    /// Asserts that `used` tells the one page of a file of eight that holds data, and that asking took no memory.
+    fn assert_one_page(used: &Used, file: &File) {
+        let (page, before) = (sys::page_bytes(), blocks(file));
+        let told = |bytes, part: Range<usize>| assert!(used.parts(bytes).into_iter().eq([part]));
+        told(0..8 * page, 2 * page..3 * page);
+        told(2 * page + 8..2 * page + 16, 2 * page + 8..2 * page + 16);
+        told(2 * page - 8..2 * page + 8, 2 * page..2 * page + 8);
+        assert!(used.parts(3 * page..8 * page).is_empty());
+        assert_eq!(blocks(file), before);
+    }
+
+    fn blocks(file: &File) -> u64 {
+        std::os::unix::fs::MetadataExt::blocks(&file.metadata().unwrap())
+    }
+
+    fn sparse(file: &File) -> Arc<Mapping> {
+        let page = sys::page_bytes();
+        file.set_len(8 * page as u64).unwrap();
+        file.write_at(b"x", 2 * page as u64 + 100).unwrap();
+        Arc::new(Mapping::new(file.as_fd(), 8 * page, true, "test").unwrap())
+    }
+
+    #[test]
+    fn what_is_used_is_told_without_a_descriptor_that_leads_to_the_file() {
+        let directory = Directory::new();
+        let path = directory.join("sparse");
+        let create =
+            || File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        let (pipe, _other_end) = std::io::pipe().unwrap();
+        let files = [create().unwrap(), File::from(sys::memory_file(c"test", 0).unwrap())];
+        let names = [Location::file(&path), Location::Anonymous];
+        for (file, name) in files.iter().zip(names) {
+            let mapping = sparse(file);
+            let used = |name: &Location| {
+                let fd = file.as_fd().try_clone_to_owned().unwrap();
+                let backing = Arc::new(Backing::new(fd, name.clone(), None).unwrap());
+                (Used::new(Arc::clone(&mapping), Arc::clone(&backing)), backing)
+            };
+            assert_one_page(&used(&name).0, file);
+            // The number leads elsewhere; the name is another file's as well; the number was closed.
+            let (elsewhere, backing) = used(&name);
+            testing::duplicate_over(pipe.as_fd(), backing.fd.as_fd().as_raw_fd());
+            assert_one_page(&elsewhere, file);
+            let (other, backing) = used(&Location::file("/proc/self/exe"));
+            testing::duplicate_over(pipe.as_fd(), backing.fd.as_fd().as_raw_fd());
+            assert_one_page(&other, file);
+            let (closed, backing) = used(&name);
+            drop(testing::take(backing.fd.as_fd().as_raw_fd()));
+            assert_one_page(&closed, file);
+            assert_eq!(sys::seek(file.as_fd(), 0, libc::SEEK_CUR).unwrap(), Some(0));
+        }
+    }
 
     #[test]
     fn only_parts_with_data_are_told_and_offsets_stay() {

@@ -18,9 +18,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::fork::forks;
 use super::futex::{self, Outcome};
 use super::pollable::{Bell, Idle, Ready};
+use super::process::process;
 
 /// Somebody wants to be told of the next ring.
 const ARMED: u64 = 1 << 32;
@@ -44,7 +44,7 @@ pub(super) struct Helper {
     shared: Arc<Shared>,
     /// Taken when dropped.
     thread: Option<JoinHandle<()>>,
-    forks: u32,
+    process: u64,
 }
 
 impl Helper {
@@ -53,7 +53,7 @@ impl Helper {
         let served = Arc::clone(&shared);
         let builder = thread::Builder::new().name("splinter-watch".to_owned());
         let thread = without_signals(|| builder.spawn(move || served.serve()))?;
-        Ok(Self { shared, thread: Some(thread), forks: forks() })
+        Ok(Self { shared, thread: Some(thread), process: process() })
     }
 
     /// Has the thread raise the descriptor at the next ring.
@@ -71,7 +71,7 @@ impl Helper {
 impl Drop for Helper {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        if forks() != self.forks {
+        if process() != self.process {
             // A child has the handle, but not the thread.
             std::mem::forget(thread);
             return;

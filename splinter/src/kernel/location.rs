@@ -84,6 +84,11 @@ impl Location {
         }
     }
 
+    /// Tells the path as the kernel takes it, if there is one.
+    pub(super) fn c_path(&self) -> Option<CString> {
+        CString::new(self.path().ok()?.into_os_string().into_vec()).ok()
+    }
+
     /// Finds the location that a path stands for.
     pub(super) fn of_path(path: PathBuf) -> Self {
         let shared = path

@@ -3,32 +3,40 @@
 //! and offsets, and nothing of what a store keeps in them: no header, no slot, no key.
 
 mod backing;
+mod byte_locks;
+mod description;
+mod descriptor;
 mod extents;
-mod fork;
 pub(crate) mod futex;
 mod helper;
 mod hiding;
 pub(crate) mod huge;
-mod lanes;
 mod location;
 mod map;
 pub(crate) mod numa;
 mod pollable;
+mod presence;
+mod process;
+pub(crate) mod robust;
 mod staged;
 mod sys;
 #[cfg(test)]
 mod testing;
 mod uring;
+mod window;
 
 pub(crate) use backing::{Backing, Seals, adopt, open};
-pub(crate) use extents::with_data;
-pub(crate) use fork::forks;
+pub(crate) use byte_locks::ByteLocks;
+pub(crate) use extents::Used;
 pub(crate) use hiding::{Hiding, IfTaken};
 pub use huge::HugePages;
-pub(crate) use lanes::{LaneBytes, LaneLocks};
 pub use location::Location;
 pub(crate) use map::{Advice, HUGE_PAGE_BYTES, Mapping};
 pub use numa::{Placement, Residency, nodes};
 pub use pollable::Notifier;
 pub(crate) use pollable::{Bell, Idle, Pollable};
+pub(crate) use presence::Presence;
+pub(crate) use process::{PerProcess, process};
 pub(crate) use staged::Staged;
+pub(crate) use sys::secret;
+pub(crate) use window::Window;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::fork::{self, forks};
 use super::helper::Helper;
+use super::process::process;
 use super::sys;
 use super::uring::Ring;
 
@@ -111,7 +111,7 @@ pub(crate) struct Pollable {
     way: Way,
     armed: bool,
     moves_left: u32,
-    forks: u32,
+    process: u64,
 }
 
 impl Pollable {
@@ -127,8 +127,6 @@ impl Pollable {
         if bell.mask == 0 {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        // From here on `forks` counts, whoever else asked for it or did not.
-        fork::count_forks()?;
         let ready = Arc::new(Ready::new()?);
         let helper =
             || Helper::new(bell.clone(), idle.clone(), Arc::clone(&ready)).map(Way::Helper);
@@ -139,7 +137,7 @@ impl Pollable {
                 Ring::new(&ready).map(|ring| Way::Ring(Box::new(ring))).or_else(|_| helper())?
             }
         };
-        Ok(Self { bell, idle, ready, way, armed: false, moves_left: MOVES, forks: forks() })
+        Ok(Self { bell, idle, ready, way, armed: false, moves_left: MOVES, process: process() })
     }
 
     /// Has the descriptor become readable as soon as the bell is rung for one of the groups; at
@@ -207,7 +205,7 @@ impl Pollable {
     }
 
     fn is_inherited(&self) -> bool {
-        forks() != self.forks
+        process() != self.process
     }
 }
 

@@ -112,15 +112,19 @@ impl Staged {
     /// [`StoreError::Exists`] when somebody else took the name meanwhile.
     #[cfg(test)]
     pub(crate) fn publish(self) -> Result<Backing, StoreError> {
-        let (backing, hiding) = self.hidden();
+        let (backing, hiding) = self.hidden()?;
         hiding.reveal(&backing, super::hiding::IfTaken::Refuse)?;
         Ok(backing)
     }
 
     /// Gives the region to whoever fills it, and apart from it what keeps it from sight.
-    pub(crate) fn hidden(self) -> (Backing, Hiding) {
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Os`] when the kernel does not tell which file it is.
+    pub(crate) fn hidden(self) -> Result<(Backing, Hiding), StoreError> {
         let Self { file, location, note, hiding } = self;
-        (Backing { fd: OwnedFd::from(file), location, note }, hiding)
+        Ok((Backing::new(OwnedFd::from(file), location, note)?, hiding))
     }
 
     fn prepare(&mut self, len: u64, mode: u32) -> Result<(), StoreError> {
@@ -361,7 +365,7 @@ mod tests {
         let location = Location::file(directory.join("store"));
         std::fs::write(directory.join("store"), "old").unwrap();
         for create in [create_over, create_by_name] {
-            let (region, hiding) = create(&location).hidden();
+            let (region, hiding) = create(&location).hidden().unwrap();
             assert_ne!(inode(&backing::open(&location, false).unwrap()), inode(&region));
             hiding.reveal(&region, IfTaken::Replace).unwrap();
             assert_eq!(inode(&backing::open(&location, false).unwrap()), inode(&region));
@@ -371,7 +375,7 @@ mod tests {
         std::fs::create_dir(directory.join("folder")).unwrap();
         let location = Location::file(directory.join("folder"));
         for create in [create_over, create_by_name] {
-            let (region, hiding) = create(&location).hidden();
+            let (region, hiding) = create(&location).hidden().unwrap();
             let refused = hiding.reveal(&region, IfTaken::Replace);
             assert!(matches!(refused, Err(StoreError::Os { .. })), "{refused:?}");
             assert_eq!(directory.names().len(), 2);
@@ -461,7 +465,7 @@ mod tests {
         let published = create(&Location::Anonymous).unwrap().publish().unwrap();
         assert_eq!(published.location, Location::Anonymous);
         assert!(published.seals().is_some_and(backing::Seals::fix_length));
-        let file = File::from(published.fd);
+        let file = File::from(published.fd.get().unwrap().try_clone_to_owned().unwrap());
         assert!(file.set_len(4096).is_err());
         assert!(file.set_len(16384).is_err());
     }

@@ -9,7 +9,9 @@ use std::ffi::CStr;
 use std::fs::{File, Metadata};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Refuses execution for good and allows sealing; Linux 6.3, `linux/memfd.h`.
@@ -40,9 +42,32 @@ pub(super) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Reads what `fstat` tells of a descriptor.
+/// Draws 64 bits that nobody can guess.
+pub(crate) fn secret() -> u64 {
+    let mut bytes = [0_u8; 8];
+    // SAFETY: the kernel writes at most the 8 bytes that are there.
+    let drawn = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    // Where the call is denied: the standard library's keys come from the same source, if there is any.
+    if drawn == bytes.len() as isize { u64::from_le_bytes(bytes) } else { random() }
+}
+
+/// Reads what `fstat` tells of a descriptor. Needs no other one.
 pub(super) fn metadata(fd: BorrowedFd<'_>) -> io::Result<Metadata> {
-    File::from(fd.try_clone_to_owned()?).metadata()
+    // SAFETY: the descriptor is open for as long as it is lent, and the file that borrows its number never closes it.
+    let file = ManuallyDrop::new(unsafe { File::from_raw_fd(fd.as_raw_fd()) });
+    file.metadata()
+}
+
+/// A file, told from all others of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+/// Tells which file a descriptor leads to.
+pub(super) fn file_id(fd: BorrowedFd<'_>) -> io::Result<FileId> {
+    metadata(fd).map(|found| FileId { device: found.dev(), inode: found.ino() })
 }
 
 /// Tells the huge page size of a descriptor that lies on hugetlbfs, and `None` for any other.
@@ -179,7 +204,7 @@ pub(super) fn descriptor_path(fd: BorrowedFd<'_>) -> std::ffi::CString {
     std::ffi::CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default()
 }
 
-/// Opens a file that exists. Allocates nothing, so it may run where a fork is held back.
+/// Opens a file that exists.
 pub(super) fn open_existing(path: &CStr, flags: libc::c_int) -> io::Result<OwnedFd> {
     loop {
         // SAFETY: `path` is a NUL-terminated string that lives through the call, and without
@@ -193,22 +218,27 @@ pub(super) fn open_existing(path: &CStr, flags: libc::c_int) -> io::Result<Owned
     }
 }
 
-/// What to do with a byte's lock.
+/// How a byte is locked.
 #[derive(Clone, Copy)]
 pub(super) enum ByteLock {
-    /// Take it for the description, alone.
-    Take,
-    /// Give it back.
-    Release,
+    /// For the description alone.
+    Alone,
+    /// Together with others that share it.
+    Shared,
 }
 
-/// Takes or gives back the open-file-description lock on one byte, without waiting.
-pub(super) fn lock_byte(fd: BorrowedFd<'_>, offset: i64, what: ByteLock) -> io::Result<()> {
-    let kind = match what {
-        ByteLock::Take => libc::F_WRLCK,
-        ByteLock::Release => libc::F_UNLCK,
-    };
-    let request = one_byte(offset, kind);
+impl ByteLock {
+    fn kind(self) -> libc::c_int {
+        match self {
+            Self::Alone => libc::F_WRLCK,
+            Self::Shared => libc::F_RDLCK,
+        }
+    }
+}
+
+/// Takes the open-file-description lock on one byte, without waiting, in place of one that the description has.
+pub(super) fn lock_byte(fd: BorrowedFd<'_>, offset: i64, how: ByteLock) -> io::Result<()> {
+    let request = one_byte(offset, how.kind());
     loop {
         // SAFETY: the pointer is to a whole `flock` that lives through the call.
         match check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }) {
@@ -219,12 +249,13 @@ pub(super) fn lock_byte(fd: BorrowedFd<'_>, offset: i64, what: ByteLock) -> io::
     }
 }
 
-/// Tells whether another open file description (or process) holds a lock on the byte.
+/// Tells whether another open file description has the byte locked for itself alone. A shared lock, for which it takes
+/// no more than the right to read, does not count.
 pub(super) fn byte_is_locked(fd: BorrowedFd<'_>, offset: i64) -> io::Result<bool> {
     let mut question = one_byte(offset, libc::F_WRLCK);
     // SAFETY: the pointer is to a whole `flock` that lives through the call.
     check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &raw mut question) })?;
-    Ok(libc::c_int::from(question.l_type) != libc::F_UNLCK)
+    Ok(libc::c_int::from(question.l_type) == libc::F_WRLCK)
 }
 
 fn one_byte(offset: i64, kind: libc::c_int) -> libc::flock {

@@ -5,11 +5,10 @@
 #![allow(unsafe_code)]
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -188,56 +187,36 @@ impl Drop for Forked {
     }
 }
 
+/// Runs `body` in a child that the C library knows nothing of, and returns its exit status.
+pub(super) fn raw_clone(body: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: without flags this is a fork, whose child runs only `body` and leaves by `_exit`.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    if pid == 0 {
+        // SAFETY: alarm takes no pointer.
+        unsafe { libc::alarm(PATIENCE_S) };
+        let code = body();
+        // SAFETY: _exit takes no pointer, and runs nothing of the parent's.
+        unsafe { libc::_exit(code) };
+    }
+    let child = Forked(libc::pid_t::try_from(pid).expect("a process id"));
+    child.wait().code().expect("an exit status")
+}
+
+/// Has a descriptor's number lead to another file, as a program does by `dup2`.
+pub(super) fn duplicate_over(fd: BorrowedFd<'_>, number: i32) {
+    // SAFETY: dup2 takes no pointer.
+    assert_eq!(unsafe { libc::dup2(fd.as_raw_fd(), number) }, number);
+}
+
+/// Takes a descriptor by its number, as a program does that closes what is not its own.
+pub(super) fn take(number: i32) -> OwnedFd {
+    // SAFETY: the number is open, and its owner finds out that it no longer has it.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
 pub(super) fn kill(pid: libc::pid_t) {
     // SAFETY: kill takes no pointer; the process is a child of this test.
     unsafe { libc::kill(pid, libc::SIGKILL) };
-}
-
-/// Tells whether a process runs.
-pub(super) fn runs(pid: libc::pid_t) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.starts_with(" Z"))
-}
-
-/// Runs children that each tell when they run their own code, and then sleep until killed.
-pub(super) struct Sleepers {
-    children: Vec<Forked>,
-    ready: std::io::PipeReader,
-    tell: std::io::PipeWriter,
-}
-
-impl Sleepers {
-    pub(super) fn new() -> Self {
-        let (ready, tell) = std::io::pipe().expect("a pipe");
-        Self { children: Vec::new(), ready, tell }
-    }
-
-    /// Adds a child without waiting for it.
-    pub(super) fn add(&mut self) {
-        let mut tell = &self.tell;
-        self.children.push(Forked::new(|| {
-            let _ = tell.write_all(&[1]);
-            sleep_for_ever()
-        }));
-    }
-
-    /// Waits until every child runs its own code.
-    pub(super) fn wait(&mut self) {
-        let mut told = vec![0; self.children.len()];
-        self.ready.read_exact(&mut told).expect("a byte from each child");
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.children.len()
-    }
-}
-
-/// Sleeps until killed, by a signal or by the watchdog; makes only calls a forked child may make.
-pub(super) fn sleep_for_ever() -> ! {
-    loop {
-        // SAFETY: pause takes no pointer.
-        unsafe { libc::pause() };
-    }
 }
 
 /// Waits until a descriptor is readable, and tells whether it was in time.
@@ -248,31 +227,6 @@ pub(super) fn is_readable(fd: BorrowedFd<'_>, within_ms: i32) -> bool {
     let why = std::io::Error::last_os_error();
     assert!(answer >= 0, "polling was not left in peace: {why}");
     answer == 1 && asked.revents == libc::POLLIN
-}
-
-/// Sets this process's watchdog.
-pub(super) fn set_watchdog() {
-    // SAFETY: alarm takes no pointer.
-    unsafe { libc::alarm(PATIENCE_S) };
-}
-
-const ROLE: &str = "SPLINTER_TEST_ROLE";
-
-/// Starts this test program once more, to run one test of `module` as a process of its own.
-pub(super) fn rerun(module: &str, test: &str, argument: &str) -> Child {
-    let inside = module.split_once("::").map_or(module, |(_, rest)| rest);
-    Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", &format!("{inside}::{test}"), "--nocapture", "--test-threads=1"])
-        .env(ROLE, argument)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("a second run of this program")
-}
-
-/// Gives the argument of [`rerun`], and `None` where a test runs as usual.
-pub(super) fn role() -> Option<String> {
-    std::env::var(ROLE).ok()
 }
 
 /// Has the kernel deny this thread a system call with `EPERM`, for good, as sandboxes do.

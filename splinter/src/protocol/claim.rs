@@ -2,7 +2,7 @@
 //! published and given back.
 
 use super::{Claimant, Contender, Window};
-use crate::arena::key::{Key, KeyRef, hash_key};
+use crate::arena::key::{Key, KeyRef};
 use crate::arena::layout::{FLAG_FULL, FLAG_WATCHED, Slot};
 use crate::arena::state::{Attention, Meta, State};
 use crate::error::Error;
@@ -150,7 +150,9 @@ impl<'a> Claimant<'a> {
     /// Claims a free slot for a key that is not in the index, writes the key and leads the index to it.
     /// Until the claim is published, the key is still missing.
     fn insert(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
-        let mut chunk = self.claim_chunk(key.hash)?;
+        let home = self.arena.home(key.hash);
+        let chunk = self.claim_chunk(home)?;
+        self.loose.push((home, false));
         // Nobody else inserts this key now, but somebody may have while the chunk was being claimed.
         match self.claim(key) {
             Err(Error::NotFound) => {}
@@ -161,7 +163,7 @@ impl<'a> Claimant<'a> {
         for word in [&claim.slot.labels, &claim.slot.ctime, &claim.slot.atime] {
             word.store(0, Relaxed);
         }
-        match chunk.insert(key.hash, claim.number) {
+        match self.arena.add_entry(home, key.hash, claim.number) {
             Ok(()) => Ok(claim),
             Err(error) => {
                 drop(chunk);
@@ -217,6 +219,8 @@ impl<'a> Claimant<'a> {
         }
         let (word, bit) = self.arena.bit(number);
         if word.touched.load(Relaxed) & bit == 0 {
+            // Takes the memory of the route, which whoever takes the slot's claim over looks at.
+            self.arena.routes[number as usize].load(Relaxed);
             word.touched.fetch_or(bit, Relaxed);
         }
         self.win(number, slot, state, meta)
@@ -248,7 +252,7 @@ impl<'a> Claimant<'a> {
         if flags & FLAG_FULL != 0 {
             claim.state = self.wipe_retired(claim.number, claim.slot, claim.state, meta);
         }
-        self.count_write();
+        self.record.count_write();
         let attention = Attention(claim.slot.attention.load(Relaxed));
         let watched = flags & FLAG_WATCHED != 0 || claim.groups != 0 || attention.is_routed();
         let version = Version::of(claim.number, claim.state);
@@ -269,7 +273,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// Removes the key of a claimed slot: the slot is vacant, the index no longer leads to it, and its
-    /// bytes are scrubbed.
+    /// bytes are scrubbed. What that leaves to do in the index, [`Self::settle`] does once no claim is held.
     pub(super) fn vacate(&mut self, mut claim: Claim<'a>, hash: u64) -> Version {
         let arena = self.arena;
         self.mark(claim.number, false);
@@ -278,15 +282,11 @@ impl<'a> Claimant<'a> {
         let vacant = claim.meta.vacant();
         claim.slot.meta.store(vacant.0, Release);
         if claim.meta.is_present() {
-            self.count_write();
+            self.record.count_write();
             // While the slot still knows its groups, whoever finishes this for a dead writer.
             self.announce(&claim);
         }
-        if self.forget(hash, claim.number)
-            && let Ok(mut chunk) = self.claim_chunk(hash)
-        {
-            chunk.lower_reach();
-        }
+        self.forget(hash, claim.number, false);
         claim.state = advance(claim.slot, claim.state);
         claim.slot.meta.store(arena.wipe_vacant(claim.number, claim.slot, vacant).0, Release);
         arena.attend(claim.number, claim.slot, false);
@@ -306,6 +306,7 @@ impl<'a> Claimant<'a> {
         mutant!("tandem-undone", let committed = false);
         self.record.takeover_intent.store(u64::from(number) + 1, Relaxed);
         let state = seen.taken_over(self.lane, committed);
+        mutant!("takeover-unraised", let state = state.unraised());
         if !slot.state_number.exchange_first(seen.0, state.0) {
             return;
         }
@@ -313,19 +314,18 @@ impl<'a> Claimant<'a> {
         let mut claim = Claim::new(number, slot, state, meta);
         mutant!("takeover-idle", return self.release(claim));
         claim.groups = arena.groups_before(slot, seen);
-        // The dead writer may have written anything to the buffers that are not in force.
-        let stale = u64::from(arena.shape.vector_dim > 0);
-        let meta = meta.with_high(Meta::HIGH_UNKNOWN).with_vector_stale(stale);
         slot.meta.store(meta.0, Release);
         // It may have published, and told nobody; perhaps labels whose groups nobody was led to yet.
         arena.attend(number, slot, true);
         self.aloud(|this| this.announce(&claim));
         self.mark(number, meta.is_present());
-        if !meta.is_present() {
-            // The key was written before an entry led to it, and is wiped only after none does.
-            self.forget(hash_key(Key::read_from(slot).as_ref()), number);
+        // The key was written before an entry led to it, and is wiped only after none does. Half a key leads anywhere.
+        let hash = arena.hash.of(Key::read_from(slot).as_ref());
+        let home = &arena.chunks[arena.home(hash)];
+        if meta.is_present() || arena.is_used(home, &*self.host) {
+            self.forget(hash, number, meta.is_present());
         }
-        let wiped = arena.wipe_behind(number, slot, meta);
+        let wiped = arena.wipe_behind(number, slot, meta, &*self.host);
         slot.meta.store(wiped.0, Release);
         arena.header.takeovers.fetch_add(1, Relaxed);
         arena.attend(number, slot, meta.is_present());

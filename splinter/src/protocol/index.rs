@@ -5,92 +5,35 @@
 //! There are no tombstones.
 //!
 //! An entry leads to a slot that holds its key or is claimed. Only the holder of the home's claim adds
-//! one; only the holder of the slot's claim, once the slot is vacant, takes it away.
+//! one; only the holder of the slot's claim, once the slot is vacant, takes it away. Who removes a key has
+//! entries that were pushed past its place come back (backward shift deletion): an entry is moved by who
+//! holds both claims.
 
 use super::{Claimant, Contender};
-use crate::arena::Arena;
 use crate::arena::key::KeyRef;
 use crate::arena::state::{Control, Entry};
 use crate::error::Error;
-use crate::sync::{AcqRel, Acquire, Relaxed, Release, Word};
+use crate::sync::{AcqRel, Acquire, Relaxed, SeqCst, Word, fence};
 
-/// A claim on a home chunk: the right to add entries for its keys and to change its reach. Dropping it gives the
-/// claim back.
-pub(super) struct ChunkClaim<'a> {
-    arena: Arena<'a>,
-    home: usize,
-    control: Control,
-}
+/// How many entries a change has come nearer to their homes at most, and how many homes it looks after: in damage there is
+/// no end to it.
+const BUDGET: u32 = if cfg!(loom) { 8 } else { 1 << 14 };
+
+/// A claim on a home chunk: the right to add entries for its keys, to move them, and to change its reach. Dropping it
+/// gives the claim back.
+pub(super) struct ChunkClaim<'a>(&'a Word);
 
 impl Drop for ChunkClaim<'_> {
     fn drop(&mut self) {
         // Releases every entry and the reach to the next claimant's acquiring exchange.
-        self.put(self.control.released());
-    }
-}
-
-impl<'a> ChunkClaim<'a> {
-    fn put(&mut self, control: Control) {
-        mutant!("reach-unraised", let control = control.with_reach(0));
-        self.control = control;
-        self.arena.chunks[self.home].control.store(control.0, Release);
-    }
-
-    /// Points a free entry at `slot`, as near to home as there is one. Nothing was changed when there
-    /// is none within a chunk's reach.
-    pub(super) fn insert(&mut self, hash: u64, slot: u32) -> Result<(), Error> {
-        for distance in 0..=(self.arena.chunks.len() as u64 - 1).min(0xffff) {
-            for word in &self.arena.chunk(self.home, distance).entries {
-                if word.load(Relaxed) != Entry::FREE.0 {
-                    continue;
-                }
-                if distance > self.control.reach() {
-                    // Before the entry: whoever sees the key published sees the reach that leads to it.
-                    self.put(self.control.with_reach(distance));
-                }
-                let entry = Entry::new(slot, Entry::label(hash, distance));
-                // Other homes fill the same chunk. Release: the key words were written before.
-                if word.compare_exchange(Entry::FREE.0, entry.0, AcqRel, Relaxed).is_ok() {
-                    return Ok(());
-                }
-            }
-        }
-        self.lower_reach();
-        Err(Error::Full)
-    }
-
-    /// Sets the reach to the distance of the farthest entry that belongs to this home.
-    pub(super) fn lower_reach(&mut self) {
-        mutant!("reach-unlowered", return);
-        let belongs = |distance: u64| {
-            let mut entries = self.arena.chunk(self.home, distance).entries.iter();
-            let entry = |word: &Word| Entry(word.load(Relaxed));
-            entries.any(|word| !entry(word).is_free() && entry(word).distance() == distance)
-        };
-        let farthest = self.control.reach().min(self.arena.chunks.len() as u64 - 1);
-        let reach = (1..=farthest).rev().find(|distance| belongs(*distance)).unwrap_or(0);
-        self.put(self.control.with_reach(reach));
-    }
-
-    /// Has the slots that dead writers held on to among those of this home's keys taken over, and
-    /// corrects the reach.
-    fn repair(&mut self, claimant: &mut Claimant<'a>) {
-        for distance in 0..=self.control.reach().min(self.arena.chunks.len() as u64 - 1) {
-            for word in &self.arena.chunk(self.home, distance).entries {
-                let entry = Entry(word.load(Acquire));
-                if entry.distance() == distance {
-                    claimant.take_over_if(entry.slot(), |this, lane| !this.is_alive(lane));
-                }
-            }
-        }
-        self.lower_reach();
+        self.0.fetch_and(!Control::CLAIM, AcqRel);
     }
 }
 
 impl<'a> Claimant<'a> {
-    /// Claims the home chunk of `hash`, taking the claim over from a dead writer if need be.
-    pub(super) fn claim_chunk(&mut self, hash: u64) -> Result<ChunkClaim<'a>, Error> {
-        let home = self.arena.home(hash);
+    /// Claims the chunk `home`, taking the claim over from a dead writer if need be. What others leave to its holder is
+    /// done by [`Self::settle`].
+    pub(super) fn claim_chunk(&mut self, home: usize) -> Result<ChunkClaim<'a>, Error> {
         let word = &self.arena.chunks[home].control;
         for _ in 0..Self::ROUNDS {
             let seen = Control(word.load(Acquire));
@@ -111,9 +54,14 @@ impl<'a> Claimant<'a> {
     /// Takes over the claim on `home` that this lane's former owner died with, if it did.
     pub(super) fn recover_chunk(&mut self, home: usize) {
         let Some(chunk) = self.arena.chunks.get(home) else { return };
-        let seen = Control(chunk.control.load(Acquire));
-        if seen.is_claimed() && seen.lane() == self.lane {
+        // Others mark the word, and count moves in it, whoever has the claim.
+        for _ in 0..BUDGET {
+            let seen = Control(chunk.control.load(Acquire));
+            if !seen.is_claimed() || seen.lane() != self.lane {
+                return;
+            }
             drop(self.win_chunk(home, seen));
+            self.loose.push((home, false));
         }
     }
 
@@ -121,36 +69,105 @@ impl<'a> Claimant<'a> {
     /// version moves even when a dead writer's own lane, reused, takes over.
     fn win_chunk(&mut self, home: usize, seen: Control) -> Option<ChunkClaim<'a>> {
         mutant!("chunk-abandoned", (!seen.is_claimed()).then_some(())?);
-        let arena = self.arena;
+        let word = &self.arena.chunks[home].control;
         self.record.chunk_intent.store(home as u64 + 1, Relaxed);
-        let control = seen.claimed(self.lane);
-        mutant!("chunk-unclaimed", return Some(ChunkClaim { arena, home, control: seen }));
-        let word = &arena.chunks[home].control;
-        word.compare_exchange(seen.0, control.0, AcqRel, Relaxed).ok()?;
-        let mut claim = ChunkClaim { arena, home, control };
+        mutant!("chunk-unclaimed", return Some(ChunkClaim(word)));
+        word.compare_exchange(seen.0, seen.claimed(self.lane).0, AcqRel, Relaxed).ok()?;
+        let claim = ChunkClaim(word);
         if seen.is_claimed() {
             self.arena.header.takeovers.fetch_add(1, Relaxed);
-            claim.repair(self);
+            self.arena.mark(home, Control::LOOSE);
+            for entry in self.arena.entries_of(home) {
+                self.take_over_if(entry.slot(), |this, lane| !this.is_alive(lane));
+            }
         }
         Some(claim)
     }
 
     /// Frees the entries that lead from keys with `hash` to slot `number`, which the caller has claimed
-    /// and which holds no key: so nobody adds one meanwhile, and each is freed as it was found. Returns
-    /// whether any lay behind the home chunk, whose reach may be too far now: that costs only time.
-    pub(super) fn forget(&self, hash: u64, number: u32) -> bool {
-        mutant!("entry-kept", return false);
-        let arena = self.arena;
-        let mut beyond_home = false;
+    /// and which holds no key: so nobody adds one meanwhile, and each is freed as it was found. If it holds one, the
+    /// nearest entry is `kept`, and a second is what a writer left that died while it moved it.
+    pub(super) fn forget(&mut self, hash: u64, number: u32, kept: bool) {
+        mutant!("entry-kept", return);
+        let (arena, home, loose) = (self.arena, self.arena.home(hash), &mut self.loose);
+        let mut nearest = None;
         arena.probe(&KeyRef::hashed(hash), |found, distance, index| {
-            let word = &arena.chunk(arena.home(hash), distance).entries[index];
+            let word = &arena.chunk(home, distance).entries[index];
             let entry = Entry::new(number, Entry::label(hash, distance));
-            // Whoever fills the entry next acquires this.
-            let freed = found == number
-                && word.compare_exchange(entry.0, Entry::FREE.0, AcqRel, Relaxed).is_ok();
-            beyond_home |= freed && distance > 0;
+            if found != number || kept && *nearest.get_or_insert(distance) == distance {
+                return None;
+            }
+            if arena.free_entry(home, word, entry) {
+                loose.push((arena.place(home, distance), true));
+                loose.extend((distance > 0).then_some((home, false)));
+            }
             None::<()>
         });
-        beyond_home
+    }
+
+    /// Lowers the reaches of homes, and has entries come nearer to them, as far as this writer made room, or was left to
+    /// do it. It holds no claim now.
+    #[cold]
+    pub(super) fn settle(&mut self) {
+        let (arena, mut budget) = (self.arena, BUDGET);
+        while let Some((chunk, is_room)) = self.loose.pop() {
+            if arena.control(chunk).has(Control::MARKS) {
+                self.tighten(chunk, &mut budget);
+            }
+            while is_room && arena.passed_over(chunk, |home| self.tighten(home, &mut budget)) {}
+        }
+    }
+
+    /// Settles after a change of `key`, whose entry another may have wanted to move while the slot was held.
+    pub(super) fn settle_for(&mut self, key: &KeyRef<'_>) {
+        if key.slot.is_none() && self.arena.control(self.arena.home(key.hash)).reach() > 0 {
+            fence(SeqCst);
+            self.loose.push((self.arena.home(key.hash), false));
+        }
+        self.settle();
+    }
+
+    /// Has the entries of `home` come as near to it as there is room, and lowers its reach to the farthest. Returns
+    /// whether any did.
+    fn tighten(&mut self, home: usize, budget: &mut u32) -> bool {
+        mutant!("reach-unlowered", return false);
+        // What is left to do stays marked, for whoever claims the home next.
+        *budget = budget.saturating_sub(1);
+        let arena = self.arena;
+        // First: who holds the home now sees that afterwards.
+        arena.mark(home, Control::LOOSE);
+        let claim = if *budget == 0 { Err(Error::Again) } else { self.claim_chunk(home) };
+        let Ok(chunk) = claim else { return false };
+        let (mut limit, mut moved) = (arena.control(home).reach(), false);
+        arena.chunks[home].control.fetch_and(!Control::MARKS, AcqRel);
+        while let Some(entry) = arena.last_entry(home, limit)
+            && *budget > 0
+            && arena.has_room(home, entry.distance())
+        {
+            *budget -= 1;
+            mutant!("gap-unfilled", break);
+            let mut claim = self.claim_if(entry.slot(), |_| true, |_| Ok(()));
+            if let Some(Err(_)) = claim {
+                // Its writer looks for the mark when it is done, or is done by now.
+                arena.mark(home, Control::AWAITED);
+                claim = self.claim_if(entry.slot(), |_| true, |_| Ok(()));
+            }
+            match claim {
+                Some(Ok(_)) if arena.move_entry(home, entry).is_some() => {
+                    self.loose.push((arena.place(home, entry.distance()), true));
+                    moved = true;
+                }
+                _ => limit = entry.distance() - 1,
+            }
+        }
+        let farthest = arena.last_entry(home, arena.control(home).reach());
+        arena.set_reach(home, farthest.map_or(0, Entry::distance));
+        drop(chunk);
+        // Entries that were moved left room: whoever entered behind it sees that, or is seen by whoever looks there next.
+        fence(SeqCst);
+        if arena.control(home).has(Control::LOOSE) && *budget > 0 {
+            self.loose.push((home, false));
+        }
+        moved
     }
 }

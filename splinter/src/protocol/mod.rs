@@ -46,25 +46,25 @@ pub(crate) struct Claimant<'a> {
     host: Arc<dyn Host>,
     /// The word of the map where the last free slot was found.
     hint: usize,
-    /// The claim that was last found alive, and how often it was met since.
-    suspect: (u64, u32),
     /// While claims are made for a tandem, the groups that have heard of it: each does so once.
     told: Option<u64>,
     /// Whom to wake for what was signalled so far.
     pub(crate) wakes: Wakes,
+    /// Chunks that [`Self::settle`] is to look after, and whether entries may come back to the chunk from behind it.
+    loose: Vec<(usize, bool)>,
 }
 
 impl<'a> Claimant<'a> {
     /// How often an operation starts over when the arena changes under it.
     const ROUNDS: usize = if cfg!(loom) { 3 } else { 64 };
-    /// After how many meetings with the same claim its owner's life is asked for again.
-    const ASK_AGAIN: u32 = 64;
 
     /// Takes `lane`, which the caller owns, and finishes or undoes what a dead owner left.
     pub(crate) fn new(arena: Arena<'a>, lane: u32, host: Arc<dyn Host>) -> Self {
         let record = &arena.lanes[lane as usize];
-        let (hint, suspect, told, wakes) = (0, (0, 0), None, Wakes::default());
-        let mut claimant = Self { arena, lane, record, host, hint, suspect, told, wakes };
+        let (hint, told, wakes) = (0, None, Wakes::default());
+        // No removal of a key allocates, but one in a store that somebody chose the keys of.
+        let loose = Vec::with_capacity(8);
+        let mut claimant = Self { arena, lane, record, host, hint, told, wakes, loose };
         if !record.is_at_rest() {
             claimant.recover_lane();
         }
@@ -80,34 +80,22 @@ impl<'a> Claimant<'a> {
         }
     }
 
-    /// Counts one published change. No other writer stores this word.
-    #[inline(always)]
-    fn count_write(&self) {
-        let writes = &self.record.writes;
-        writes.store(writes.load(Relaxed).wrapping_add(1), Relaxed);
-    }
-
     pub(crate) fn is_alive(&self, lane: u32) -> bool {
         mutant!("living-robbed", return lane == self.lane);
         lane == self.lane || self.host.is_alive(lane)
     }
 
-    /// Waits a moment for the claim in `word` to be given back, then finds out whether its owner lives.
-    /// The answer "alive" is believed for a while: asking is a system call.
+    /// Waits a moment for the claim in `word` to be given back, then finds out whether its owner lives: by a load, so
+    /// that there is no reason to ask seldom.
     #[cold]
-    fn outwait(&mut self, word: u64, lane: u32, reload: impl Fn() -> u64) -> Contender {
+    fn outwait(&self, word: u64, lane: u32, reload: impl Fn() -> u64) -> Contender {
         for _ in 0..=tuning::claim_patience() {
             if reload() != word {
                 return Contender::Gone;
             }
             spin_loop();
         }
-        let (suspect, met) = self.suspect;
-        let met = if suspect == word { met.wrapping_add(1) } else { 0 };
-        let alive = met % Self::ASK_AGAIN != 0 || self.is_alive(lane);
-        // Another claim of a dead writer may read the same, and is no second meeting with this one.
-        self.suspect = if alive { (word, met) } else { (0, 0) };
-        if alive { Contender::Alive } else { Contender::Dead }
+        if self.is_alive(lane) { Contender::Alive } else { Contender::Dead }
     }
 
     /// Finishes or undoes the claims that this lane's former owner held when it died: slots first, so
@@ -127,6 +115,7 @@ impl<'a> Claimant<'a> {
         // Only now that no tandem claim of this lane is left may its pending words lose force.
         record.committed.store(0, Release);
         self.arena.ring_for_all(&*self.host);
+        self.settle();
         record.rest();
     }
 

@@ -3,13 +3,12 @@
 //! waits for another, and a state that moved for any other reason makes it start over.
 
 use super::Claimant;
-use crate::arena::Scrub;
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::state::{KIND_BIGUINT, Meta, State};
 use crate::error::Error;
 use crate::integer::{IntegerOp, Parse, number_in_slot};
-use crate::sync::{Relaxed, fence_after_exchange, spin_loop};
+use crate::sync::{Relaxed, fence_after_exchange};
 
 impl<'a> Claimant<'a> {
     /// Applies `op` to the number of `key`. Returns the new number.
@@ -30,7 +29,7 @@ impl<'a> Claimant<'a> {
         let state = State(slot.state_number.first_acquire());
         let meta = Meta(slot.meta.load(Relaxed));
         let ready = state.is_at_rest() & meta.is_present() & meta.is_number();
-        if !ready || self.arena.is_heard(slot) || self.must_prepare(meta) || !key.is_in(slot) {
+        if !ready || self.arena.is_heard(slot) || self.arena.holds_stale(meta) || !key.is_in(slot) {
             return None;
         }
         let new = self.exchange(number, slot, state, |old| op.apply(old))?;
@@ -61,7 +60,7 @@ impl<'a> Claimant<'a> {
         let done = slot.state_number.exchange((state.0, old), (next.0, new), owned);
         if done {
             fence_after_exchange();
-            self.count_write();
+            self.record.count_write();
         }
         done.then_some(new)
     }
@@ -100,7 +99,7 @@ impl<'a> Claimant<'a> {
                 }
             } else if !meta.is_present() {
                 return None;
-            } else if !meta.is_number() || self.must_prepare(meta) {
+            } else if !meta.is_number() || self.arena.holds_stale(meta) {
                 // This very slot: damage may have put the key into another as well.
                 if let Err(error) = self.prepare(&key.within(number)) {
                     return Some(Err(error));
@@ -110,18 +109,10 @@ impl<'a> Claimant<'a> {
                     self.tell(number, slot, state.is_polled());
                     return Some(Ok(new));
                 }
-                back_off(failures);
+                crate::tuning::back_off(failures);
             }
         }
         Some(Err(Error::Again))
-    }
-
-    /// Whether a number's slot holds what no write may leave: a vector, which goes with the value it was
-    /// made for, or stale bytes at level full.
-    #[inline(always)]
-    fn must_prepare(&self, meta: Meta) -> bool {
-        let stale = meta.high() != 0 || meta.vector_stale() != 0;
-        meta.has_vector() != 0 || stale && self.arena.scrub() == Scrub::Full
     }
 
     /// Makes the slot that `key` names ready for exchanges: moves a value that was set as bytes into the
@@ -135,7 +126,7 @@ impl<'a> Claimant<'a> {
         })?;
         let payload = arena.payload(claim.number, claim.slot, claim.meta);
         claim.slot.state_number.store_second(payload.number(number_in_slot).unwrap_or_default());
-        let meta = claim.meta.holding_number().with_has_vector(0);
+        let meta = arena.holding_number(claim.slot, claim.meta).with_has_vector(0);
         self.publish(claim, meta);
         Ok(())
     }
@@ -151,8 +142,9 @@ impl<'a> Claimant<'a> {
             // A number word that is in force changes only together with the state.
             if !claim.meta.is_number() {
                 claim.slot.state_number.store_second(value);
-                let meta = claim.meta.holding_number().with_has_vector(0);
+                let meta = self.arena.holding_number(claim.slot, claim.meta).with_has_vector(0);
                 self.publish(claim, meta);
+                self.settle_for(key);
                 return Ok(());
             }
         }
@@ -176,23 +168,16 @@ impl<'a> Claimant<'a> {
         if kind == KIND_BIGUINT {
             let payload = arena.payload(claim.number, claim.slot, meta);
             claim.slot.state_number.store_second(payload.number(parse).unwrap_or_default());
-            meta = meta.holding_number();
+            meta = arena.holding_number(claim.slot, claim.meta);
         } else if meta.is_number() {
             let value = claim.slot.state_number.second();
             let (digits, bytes) = (value.to_string(), value.to_le_bytes());
             let bytes = if is_text { digits.as_bytes() } else { &bytes };
             self.check_len(bytes.len())?;
-            meta = self.write_value(&claim, bytes).with_has_vector(meta.has_vector());
+            meta = self.write_value::<false>(&claim, bytes).with_has_vector(meta.has_vector());
         }
         self.publish(claim, meta.with_kind(kind));
+        self.settle_for(key);
         Ok(())
-    }
-}
-
-/// Leaves the line to the others for a while that grows with every failure, from about half a microsecond
-/// to ten: each of them then gets many operations done while it has the line.
-fn back_off(failures: u32) {
-    for _ in 0..crate::tuning::back_off_pauses(failures) {
-        spin_loop();
     }
 }

@@ -24,7 +24,8 @@ impl<'a> Claimant<'a> {
             self.check_len(value.len())?;
         }
         // A number word has no second buffer; an integer operation makes a number of it again.
-        let write = |this: &Self, at: usize, claim: &Claim<'a>| this.write_value(claim, values[at]);
+        let write =
+            |this: &Self, at: usize, claim: &_| this.write_value::<false>(claim, values[at]);
         self.publish_together(keys, Self::claim_or_insert, write).map(drop)
     }
 
@@ -65,6 +66,7 @@ impl<'a> Claimant<'a> {
         self.told = None;
         self.arena.ring_bell(&mut self.wakes, &*self.host);
         self.record.rest();
+        self.settle();
         result
     }
 

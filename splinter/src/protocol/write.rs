@@ -3,7 +3,6 @@
 
 use super::Claimant;
 use super::claim::Claim;
-use crate::arena::copy::{copy_in, copy_in_at, copy_vector_in, zero};
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::payload::Payload;
@@ -17,19 +16,27 @@ impl<'a> Claimant<'a> {
     #[inline(always)]
     pub(crate) fn set_known(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
         self.check_len(value.len())?;
-        if let Some(claim) = self.claim_at_once(key) {
-            let meta = self.write_value(&claim, value);
-            return Ok(self.publish(claim, meta));
+        let Some(claim) = self.claim_at_once(key) else { return self.set_patiently(key, value) };
+        if !self.arena.is_covered(claim.slot, 1 - claim.meta.current(), value.len()) {
+            return Ok(self.set_claimed(claim, value));
         }
-        self.set_patiently(key, value)
+        let meta = self.write_value::<true>(&claim, value);
+        Ok(self.publish(claim, meta))
     }
 
     #[cold]
     #[inline(never)]
     fn set_patiently(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
-        let claim = self.claim_or_insert(key)?;
-        let meta = self.write_value(&claim, value);
-        Ok(self.publish(claim, meta))
+        let version = self.claim_or_insert(key).map(|claim| self.set_claimed(claim, value));
+        self.settle_for(key);
+        version
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_claimed(&mut self, claim: Claim<'a>, value: &[u8]) -> Version {
+        let meta = self.write_value::<false>(&claim, value);
+        self.publish(claim, meta)
     }
 
     #[inline(always)]
@@ -39,18 +46,17 @@ impl<'a> Claimant<'a> {
         if len > max { Err(Error::ValueTooLong) } else { Ok(()) }
     }
 
-    /// Writes `value` to the buffer that is not in force. Returns the meta word that puts it in force.
+    /// Writes `value` to the buffer that is not in force, whose extent covers it if it is `COVERED`. Returns the meta
+    /// word that puts it in force.
     #[inline(always)]
-    pub(super) fn write_value(&self, claim: &Claim<'a>, value: &[u8]) -> Meta {
+    pub(super) fn write_value<const COVERED: bool>(&self, claim: &Claim<'a>, value: &[u8]) -> Meta {
         let which = 1 - claim.meta.current();
         mutant!("buffer-in-force", let which = claim.meta.current());
-        let buffer = self.arena.value(claim.number, which);
-        mutant!("value-truncated", let value = &value[..value.len().min(buffer.len() * 8)]);
+        mutant!("value-truncated", let value = &value[..value.len().min(self.arena.shape.value_words * 8)]);
         mutant!("publish-early", claim.slot.meta.store(claim.meta.with_current(which).0, Relaxed));
-        copy_in(buffer, value, self.arena.zero_to(value.len()));
-        let meta = claim.meta.covering(value.len()).with_len(value.len() as u64);
-        mutant!("vector-kept", return meta.with_current(which).with_present(1).with_number(0));
-        meta.with_current(which).with_present(1).with_number(0).with_has_vector(0)
+        self.arena.write_value::<COVERED>(claim.number, claim.slot, which, value);
+        mutant!("vector-kept", return claim.meta.holding_bytes(which, value.len()));
+        claim.meta.holding_bytes(which, value.len()).with_has_vector(0)
     }
 
     /// Appends `tail` to the value of `key`. Returns the new length.
@@ -67,18 +73,20 @@ impl<'a> Claimant<'a> {
         let old = arena.len_of(claim.meta);
         let len = old + tail.len();
         mutant!("append-unwritten", let tail = &tail[..0]);
-        let buffer = self.arena.value(claim.number, claim.meta.current());
-        copy_in_at(buffer, old, tail);
-        zero(buffer, len, self.arena.zero_to(len));
-        let meta = claim.meta.covering(len).with_len(len as u64).with_has_vector(0);
-        Ok((len, self.publish(claim, meta)))
+        arena.append(claim.number, claim.slot, claim.meta.current(), old, tail);
+        let meta = claim.meta.with_len(len as u64).with_has_vector(0);
+        let version = self.publish(claim, meta);
+        self.settle_for(key);
+        Ok((len, version))
     }
 
     /// Removes `key`. Returns the length its value had.
     pub(crate) fn unset_known(&mut self, key: &KeyRef<'_>) -> Versioned<usize> {
         let claim = self.claim(key)?;
         let len = self.arena.len_of(claim.meta);
-        Ok((len, self.vacate(claim, key.hash)))
+        let version = self.vacate(claim, key.hash);
+        self.settle();
+        Ok((len, version))
     }
 
     /// Publishes `key` with the meta word that `change` makes of the one in force; `change` may also
@@ -95,6 +103,7 @@ impl<'a> Claimant<'a> {
         let meta = change(claim.slot, claim.meta);
         arena.attend(claim.number, claim.slot, true);
         self.publish(claim, meta);
+        self.settle_for(key);
         Ok(meta)
     }
 
@@ -105,10 +114,9 @@ impl<'a> Claimant<'a> {
             return Err(Error::WrongDimension);
         }
         let claim = self.claim(key)?;
-        let which = 1 - claim.meta.vector_current();
-        copy_vector_in(self.arena.vector(claim.number, which), vector);
-        let meta = claim.meta.with_has_vector(1).with_vector_current(which).with_vector_stale(1);
+        let meta = self.arena.write_vector(claim.number, claim.slot, claim.meta, vector);
         self.publish(claim, meta);
+        self.settle_for(key);
         Ok(())
     }
 }

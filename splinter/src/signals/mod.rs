@@ -92,8 +92,9 @@ impl<'a> Arena<'a> {
         } else if old.is_routed() {
             self.routes[number as usize].store(0, Relaxed);
         }
-        if old != Attention::of(routes, labels) {
-            slot.attention.store(Attention::of(routes, labels).0, Relaxed);
+        let new = old.with_groups(routes, labels);
+        if new != old {
+            slot.attention.store(new.0, Relaxed);
         }
     }
 

@@ -34,9 +34,9 @@ pub(crate) fn geometry(slots: u64, max_value_len: u64, vector_dim: u32, lanes: u
     Geometry { slots, max_value_len, vector_dim, lanes }
 }
 
-/// Builds a configuration.
+/// Builds a configuration. The seed is given, so that each run has its keys in the same places.
 pub(crate) fn config(geometry: Geometry, scrub: Scrub) -> Config {
-    Config { geometry, scrub, ..Config::default() }
+    Config { geometry, scrub, hash_seed: Some(0), ..Config::default() }
 }
 
 /// Creates an anonymous store at the default scrub level.

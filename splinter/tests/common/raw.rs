@@ -102,6 +102,12 @@ impl Raw {
         [self.bytes(at, len), self.bytes(at + len, len)]
     }
 
+    /// Tells whether somebody holds one of the first `slots` slots, or died with it.
+    pub(crate) fn is_any_claimed(&self, slots: u64) -> bool {
+        let records = self.bytes(self.slots_at, slots * self.slot_stride);
+        records.chunks(self.slot_stride as usize).any(|record| record[1] & 1 << 5 != 0)
+    }
+
     /// Reads the key bytes of a slot.
     pub(crate) fn key(&self, slot: u64) -> Vec<u8> {
         self.bytes(self.slots_at + slot * self.slot_stride + 32, 64)
@@ -115,6 +121,14 @@ impl Raw {
     /// Reads the number word of a slot.
     pub(crate) fn number(&self, slot: u64) -> Vec<u8> {
         self.bytes(self.slots_at + slot * self.slot_stride + 8, 8)
+    }
+
+    /// Reads the index: of each chunk its control word and its entries.
+    pub(crate) fn index(&self) -> Vec<[u64; 8]> {
+        let bytes = self.bytes(self.chunks_at, self.chunks * 64);
+        let word = |word: &[u8]| u64::from_le_bytes(word.try_into().expect("eight bytes"));
+        let chunk = |chunk: &[u8]| std::array::from_fn(|at| word(&chunk[at * 8..at * 8 + 8]));
+        bytes.chunks(64).map(chunk).collect()
     }
 
     /// Sums how many chunks past their home the keys of each chunk were pushed: what a miss costs.

@@ -15,7 +15,7 @@ struct Part {
 }
 
 /// The length of the file.
-pub(crate) const ARENA_LEN: usize = 65_536;
+pub(crate) const ARENA_LEN: usize = 77_824;
 
 const fn part(at: usize, stride: usize, record: &'static str, fields: Fields) -> Part {
     Part { at, stride, record, fields }
@@ -45,7 +45,14 @@ const PARTS: &[Part] = &[
         4096,
         64,
         "group",
-        &[(0, "count"), (8, "arrivals"), (16, "departures"), (24, "read_to"), (32, "zero")],
+        &[
+            (0, "count"),
+            (8, "arrivals"),
+            (16, "departures"),
+            (24, "read_to"),
+            (32, "mark"),
+            (40, "zero"),
+        ],
     ),
     part(8256, 64, "after the groups", ZERO),
     part(
@@ -62,14 +69,17 @@ const PARTS: &[Part] = &[
             (72, "zero"),
         ],
     ),
-    part(8704, 16, "map", &[(0, "used"), (8, "touched")]),
-    part(8720, 8, "slot", &[(0, "route")]),
-    part(8848, 3440, "after the routes", ZERO),
-    part(12_288, 512, "ring", &[(0, "signals")]),
-    part(45_568, 64, "chunk", &[(0, "control"), (8, "entries")]),
-    part(45_824, 3328, "after the index", ZERO),
+    part(8704, 3584, "after the lanes", ZERO),
+    part(12_288, 4096, "four lanes", &[(0, "zero"), (4064, "owners")]),
+    part(16_384, 4096, "after the owners", ZERO),
+    part(20_480, 16, "map", &[(0, "used"), (8, "touched")]),
+    part(20_496, 8, "slot", &[(0, "route")]),
+    part(20_624, 3952, "after the routes", ZERO),
+    part(24_576, 512, "ring", &[(0, "signals")]),
+    part(57_856, 64, "chunk", &[(0, "control"), (8, "entries")]),
+    part(58_112, 3328, "after the index", ZERO),
     part(
-        49_152,
+        73_728,
         128,
         "slot",
         &[
@@ -84,11 +94,11 @@ const PARTS: &[Part] = &[
             (120, "atime"),
         ],
     ),
-    part(51_200, 2048, "after the slots", ZERO),
-    part(53_248, 320, "value", BUFFERS),
-    part(58_368, 3072, "after the values", ZERO),
+    part(63_488, 2048, "after the slots", ZERO),
+    part(65_536, 320, "value", BUFFERS),
+    part(70_656, 3072, "after the values", ZERO),
     part(61_440, 192, "vector", &[(0, "buffer 0"), (64, "buffer 1"), (128, "zero")]),
-    part(64_512, 1024, "after the vectors", ZERO),
+    part(76_800, 1024, "after the vectors", ZERO),
 ];
 
 const BUFFERS: Fields = &[(0, "buffer 0"), (128, "buffer 1"), (256, "zero")];
@@ -115,7 +125,9 @@ const HEADER: Fields = &[
     (144, "value_stride"),
     (152, "vectors_at"),
     (160, "vector_stride"),
-    (168, "zero"),
+    (168, "owners_at"),
+    (176, "hash_seed"),
+    (184, "zero"),
     (256, "flags"),
     (264, "zero"),
     (384, "parse failures"),

@@ -64,11 +64,11 @@ impl TopologyArguments {
 
 /// Looks and prints. Ctrl-C ends it at once while it looks: hwloc cannot be told to stop, and nothing is to be cleaned up.
 pub(super) fn run(arguments: &TopologyArguments) -> ExitCode {
-    let found = topology(&arguments.plan());
     let file = match &arguments.topology {
         Some(MachineSource::File(path)) => Some(path.as_path()),
         _ => None,
     };
+    let found = topology(&arguments.plan());
     arguments.outlet.beside(&[file]).conduct(
         "topology",
         None,

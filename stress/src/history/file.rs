@@ -97,7 +97,7 @@ pub(crate) fn load(path: &Path) -> Result<History, String> {
     };
     let file = input::open(path).map_err(|error| wrong(error.to_string()))?;
     let mut text = BufReader::new(file);
-    files::skip_mark(&mut text).map_err(|error| wrong(error.to_string()))?;
+    input::skip_mark(&mut text).map_err(|error| wrong(error.to_string()))?;
     read(text).map_err(wrong)
 }
 

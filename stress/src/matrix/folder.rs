@@ -4,6 +4,7 @@
 use super::cell::Cell;
 use crate::environment::Environment;
 use crate::files;
+use crate::input;
 use crate::record::{Record, SCHEMA_VERSION};
 use crate::text::refusal;
 use crate::workload::Workload;
@@ -53,7 +54,7 @@ impl Folder {
         expected: &Workload,
     ) -> Result<Option<Box<Record>>, String> {
         let name = cell.file_name();
-        let text = match files::read_text(&self.path.join(&name)) {
+        let text = match input::read_text(&self.path.join(&name)) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("{name} cannot be read: {}", refusal(error))),

@@ -2,6 +2,7 @@
 //! hwloc has several nodes near a processor (memory of another kind), the first is the processor's.
 
 use super::machine::{Found, FoundCache, Machine, MachineNode, Processor};
+use crate::input;
 use hwlocality::Topology;
 use hwlocality::object::TopologyObject;
 use hwlocality::object::attributes::ObjectAttributes;
@@ -73,7 +74,7 @@ pub(crate) fn synthetic(words: &str) -> Result<Machine, String> {
 /// One line that says why it cannot be read.
 pub(crate) fn exported(path: &Path) -> Result<Machine, String> {
     let name = path.display();
-    let text = crate::files::read_text(path).map_err(|error| {
+    let text = input::read_text(path).map_err(|error| {
         format!("{name} cannot be read: {error}; give a file that 'lstopo --of xml' wrote")
     })?;
     let wrong = |error: &dyn fmt::Display| {

@@ -3,7 +3,7 @@
 //! does, and what a dead creator leaves keeps nobody from creating it (invariant 15).
 
 use super::act::{Act, Answer, StoreFailure};
-use super::ground::{How, Scene};
+use super::ground::{HASH_SEED, How, Scene};
 use super::player::{Board, Player, Second, Stand};
 use super::process::{breed, name_of};
 use super::stage::{Failure, Outcome, adopt};
@@ -37,6 +37,7 @@ impl<'b> Birth<'b> {
         let config = Config {
             geometry: scene.geometry(),
             scrub: scene.scrub.level(),
+            hash_seed: Some(HASH_SEED),
             ..Config::default()
         };
         let player = |act: Act, cast| Player {

@@ -4,7 +4,7 @@
 use super::act::Act;
 use super::model::{Body, Cell, Model};
 use serde::{Deserialize, Serialize};
-use splinter::{Error, Geometry, Scrub, Writer, hash_key};
+use splinter::{Error, Geometry, Scrub, Writer, hash_key_seeded};
 use std::fmt;
 use std::str::FromStr;
 
@@ -423,9 +423,12 @@ impl Scene {
     }
 }
 
+/// The seed of every store of a sweep, so that keys can be chosen by their homes before there is a store.
+pub(super) const HASH_SEED: u64 = 0;
+
 /// The chunk that a key is at home in, where there are two.
-fn home(key: &str) -> u64 {
-    hash_key(key.as_bytes()) & 1
+pub(super) fn home(key: &str) -> u64 {
+    hash_key_seeded(HASH_SEED, key.as_bytes()) & 1
 }
 
 /// Finds a key that is at home in a chunk.

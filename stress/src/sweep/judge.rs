@@ -465,8 +465,7 @@ fn read(store: &Store, key: &str) -> Result<Seen, Error> {
 
 /// A key that is new to the store, at home where the first is not, if there is such a place.
 fn probe(ground: Ground) -> String {
-    let far =
-        |key: &String| splinter::hash_key(key.as_bytes()) & 1 == u64::from(ground == Ground::Apart);
+    let far = |key: &String| super::ground::home(key) == u64::from(ground == Ground::Apart);
     let keys = (0..).map(|number| format!("p{number}"));
     keys.into_iter().find(far).unwrap_or_default()
 }

@@ -3,7 +3,7 @@
 
 use super::act::{Act, Answer};
 use super::birth::Birth;
-use super::ground::{How, Scene};
+use super::ground::{HASH_SEED, How, Scene};
 use super::judge::{Ears, Histories, Judge};
 use super::picture::Picture;
 use super::player::{Board, Player, Second, Stand};
@@ -105,6 +105,7 @@ impl<'b> Stage<'b> {
         let config = Config {
             geometry: scene.geometry(),
             scrub: scene.scrub.level(),
+            hash_seed: Some(HASH_SEED),
             ..Config::default()
         };
         let store = Store::anonymous(&config).map_err(|e| words(&e))?;

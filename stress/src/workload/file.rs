@@ -3,7 +3,7 @@
 //! by default, and some may have a list of values, which is for whoever runs several workloads to deal with.
 
 use super::Workload;
-use crate::files::read_text;
+use crate::input::read_text;
 use crate::text::refusal;
 use serde::Deserialize;
 use serde_json::Value;

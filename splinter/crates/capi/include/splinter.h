@@ -62,7 +62,7 @@ extern "C" {
 #define SPLINTER_MAGIC 0x534C4E54u
 
 /* The version of the layout of stores. */
-#define SPLINTER_VER 2
+#define SPLINTER_VER 3
 
 /* Room for a key, with the NUL at its end. */
 #define SPLINTER_KEY_MAX 64

@@ -31,7 +31,7 @@ const BATCH: usize = 1 << 16;
 #[derive(Default)]
 pub(crate) struct Bus {
     /// In which process all this was made; others' descriptors and watchers are of no use.
-    generation: u32,
+    generation: u64,
     /// Where this process armed the bus: a watcher that takes nothing.
     start: Option<Watcher>,
     /// Hears for [`get_dirty`].

@@ -46,7 +46,7 @@ constants! {
     /// What every store begins with.
     SPLINTER_MAGIC: u32 = 0x534C_4E54;
     /// The version of the layout of stores.
-    SPLINTER_VER: u32 = 2;
+    SPLINTER_VER: u32 = 3;
     /// Room for a key, with the NUL at its end.
     SPLINTER_KEY_MAX: usize = KEY_MAX + 1;
     /// Signal groups, numbered from 0.

@@ -13,7 +13,7 @@
 use crate::at_hand;
 use crate::bus::Bus;
 use crate::errno::{Failure, keep};
-use crate::fork::{self, Fresh, Whole};
+use crate::fork::{Fresh, Whole};
 use crate::names::Names;
 use crate::writers::{Numbers, Writers};
 use libc::c_void;
@@ -21,8 +21,8 @@ use splinter::{Error, Store, Writer};
 use std::cell::RefCell;
 use std::mem::{self, ManuallyDrop};
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 /// An open store with all that a C program has of it.
 pub(crate) struct Entry {
@@ -35,7 +35,7 @@ pub(crate) struct Entry {
 }
 
 /// Who is open. In a child it is what it was in the parent.
-static SHELF: Whole<Vec<Arc<Entry>>> = Whole::new(Vec::new());
+static SHELF: Whole<Vec<Arc<Entry>>> = Whole::new();
 /// The serial number that was given last.
 static LAST: AtomicU64 = AtomicU64::new(0);
 /// The store that functions without a handle mean; 0: none.
@@ -59,20 +59,37 @@ thread_local! {
 
 /// Uses what the thread keeps, which goes when the thread ends.
 fn with_kept<R>(act: impl FnOnce(&mut Kept) -> R) -> Option<R> {
-    static END: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
-    let end = END.get_or_init(|| {
-        let mut key = 0;
-        // SAFETY: there is room for the key, and the function is there for good: the library is never unloaded, as its
-        // build says. Where no key is left, what a thread keeps stays when it ends.
-        let made = unsafe { libc::pthread_key_create(&raw mut key, Some(end_of_thread)) };
-        (made == 0).then_some(key)
-    });
-    if let Some(key) = *end {
+    if let Some(key) = end_key() {
         // SAFETY: the key is there. Any address but NULL has the function called; called it is with destructors of
         // the program's which may use a store still, and once more if they have.
         let _ = unsafe { libc::pthread_setspecific(key, ptr::dangling()) };
     }
     KEPT.with(|kept| kept.try_borrow_mut().ok().map(|mut kept| act(&mut kept)))
+}
+
+/// Returns the key whose destructor is [`end_of_thread`]; none where no key is left, and what a thread keeps stays when it
+/// ends. Without a lock, which a child could find held.
+fn end_key() -> Option<libc::pthread_key_t> {
+    /// The key plus one.
+    static KEY: AtomicU64 = AtomicU64::new(0);
+    let known = KEY.load(Ordering::Relaxed);
+    if known != 0 {
+        return libc::pthread_key_t::try_from(known - 1).ok();
+    }
+    let mut key = 0;
+    // SAFETY: there is room for the key, and the function is there for good: the library is never unloaded, as its build
+    // says.
+    if unsafe { libc::pthread_key_create(&raw mut key, Some(end_of_thread)) } != 0 {
+        return None;
+    }
+    match KEY.compare_exchange(0, u64::from(key) + 1, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => Some(key),
+        Err(first) => {
+            // SAFETY: nobody has used this one.
+            unsafe { libc::pthread_key_delete(key) };
+            libc::pthread_key_t::try_from(first - 1).ok()
+        }
+    }
 }
 
 extern "C" fn end_of_thread(_: *mut c_void) {
@@ -155,7 +172,6 @@ fn number_thread() -> usize {
 
 /// Puts a store on the shelf. Returns its serial number.
 pub(crate) fn add(store: Store) -> u64 {
-    fork::watch();
     let serial = LAST.fetch_add(1, Ordering::Relaxed) + 1;
     let writers = Writers::new(store.geometry().lanes);
     let entry = Arc::new(Entry {
@@ -166,7 +182,7 @@ pub(crate) fn add(store: Store) -> u64 {
         names: Fresh::default(),
         closed: AtomicBool::new(false),
     });
-    SHELF.with(|shelf| shelf.push(entry));
+    SHELF.change(|shelf| shelf.push(entry));
     serial
 }
 
@@ -183,12 +199,9 @@ pub(crate) fn close_own() -> bool {
 
 /// Closes a store, if there is one of that number.
 pub(crate) fn close(serial: u64) -> bool {
-    let entry = SHELF.with(|shelf| {
+    let entry = SHELF.change(|shelf| {
         let place = shelf.iter().position(|entry| entry.serial == serial)?;
-        let entry = shelf.swap_remove(place);
-        // Nothing is kept for stores to come.
-        shelf.shrink_to_fit();
-        Some(entry)
+        Some(shelf.swap_remove(place))
     });
     let Some(entry) = entry else { return false };
     let _ = OWN.compare_exchange(serial, 0, Ordering::AcqRel, Ordering::Relaxed);
@@ -260,5 +273,5 @@ pub(crate) fn find(serial: u64) -> Result<Arc<Entry>, Failure> {
 
 /// Finds the first open store of which something is true.
 pub(crate) fn find_where(is_it: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
-    SHELF.with(|shelf| shelf.iter().find(|entry| is_it(entry)).cloned())
+    SHELF.read(|shelf| shelf.iter().find(|entry| is_it(entry)).cloned())
 }

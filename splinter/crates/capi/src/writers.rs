@@ -4,7 +4,7 @@
 
 use crate::boundary::uncancelled;
 use crate::errno::Failure;
-use crate::fork::{Fresh, Taken};
+use crate::fork::{Fresh, Taken, pause};
 use splinter::{Error, Store, StoreError, Writer};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -76,6 +76,7 @@ impl Writers {
         register: impl Fn() -> Result<Writer, StoreError>,
     ) -> Result<Held<'_>, Failure> {
         let mut refused: Option<StoreError> = None;
+        let mut round = 0_u32;
         loop {
             let mut somebody_writes = false;
             for step in 0..self.desks.len() {
@@ -105,8 +106,9 @@ impl Writers {
             match refused.take() {
                 // This process has no writer at all.
                 Some(error) if !somebody_writes => return Err(error.into()),
-                _ => std::thread::yield_now(),
+                _ => pause(round),
             }
+            round = round.saturating_add(1);
         }
     }
 

@@ -359,7 +359,7 @@ fn a_store_for_which_there_is_no_memory_is_refused_when_it_is_created() {
     // In a mount namespace of its own, as a container has.
     let unshare = |script: &str| {
         let mut command = Command::new("unshare");
-        let mount = "mount -t tmpfs -o size=300k none /dev/shm || exit 77";
+        let mount = "mount -t tmpfs -o size=700k none /dev/shm || exit 77";
         command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
         let program = program.command(&["full", "full"]);
         command.arg("sh").arg(program.get_program()).args(program.get_args());

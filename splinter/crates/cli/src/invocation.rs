@@ -70,11 +70,15 @@ pub enum Task {
 }
 
 /// The variables that the program looks at, and what each gives.
-pub const ENVIRONMENT: [(&str, &str); 5] = [
+pub const ENVIRONMENT: [(&str, &str); 6] = [
     (DEFAULT_STORE, "the store to open first"),
     (NS_PREFIX, "what is put in front of every key"),
     (HISTORY_FILE, "where the prompt keeps its history"),
     (HISTORY_LEN, "how many lines of it are kept"),
+    (
+        "SPLINTER_HASH_SEED",
+        "the seed by which new stores place their keys; a random one without it",
+    ),
     ("SPLINTER_DEFAULT_UMASK", "the octal umask of new stores; without it they are 0600"),
 ];
 

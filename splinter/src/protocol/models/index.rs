@@ -5,15 +5,17 @@ use super::*;
 const TWO_CHUNKS: Size =
     Size { slots: 3, chunks: 2, lanes: 4, words: 2, dim: 0, scrub: Scrub::None };
 
-/// Builds a store of two chunks whose chunk 0 has `free` free entries, the others being those of keys
-/// of chunk 1 in slots that are not modelled; then sets the first `present` keys of home 0. Returns it
+/// An entry, at its home, of a key that has none of the models' letters.
+const OTHERS: Entry = Entry::new(1000, Entry::label(0, 0));
+
+/// Builds a store of two chunks whose chunk 0 has `free` free entries, the others being those of other keys of
+/// that home in slots that are not modelled; then sets the first `present` keys of home 0. Returns it
 /// and the first three keys of that home.
 fn crowded(free: usize, present: usize) -> (Arc<Tiny>, [KeyRef<'static>; 3]) {
     let tiny = TWO_CHUNKS.build(&[]);
     for word in &tiny.chunks[0].entries[free..] {
-        word.store(Entry::new(1000, Entry::label(0, 1)).0, Relaxed);
+        word.store(OTHERS.0, Relaxed);
     }
-    tiny.chunks[1].control.store(Control(0).with_reach(1).0, Relaxed);
     let keys = [0, 1, 2].map(|index| tiny.key_at_home(0, index));
     let mut claimant = tiny.claimant(3);
     for key in &keys[..present] {
@@ -79,7 +81,7 @@ fn two_homes_that_fill_one_chunk_share_no_entry() {
         let (tiny, [pushed, ..]) = crowded(0, 0);
         let at_home = tiny.key_at_home(1, 0);
         for word in &tiny.chunks[1].entries[1..] {
-            word.store(Entry::new(1000, Entry::label(0, 0)).0, Relaxed);
+            word.store(OTHERS.0, Relaxed);
         }
         let one = tiny.writer(0, move |writer| writer.set(&pushed, &value(2)));
         let other = tiny.writer(1, move |writer| writer.set(&at_home, &value(3)));
@@ -91,4 +93,36 @@ fn two_homes_that_fill_one_chunk_share_no_entry() {
     });
     let expected = [(Ok(()), Err(Error::Full)), (Err(Error::Full), Ok(()))];
     assert_eq!(seen, HashSet::from(expected));
+}
+
+#[test]
+fn an_entry_that_comes_nearer_to_its_home_is_never_missed() {
+    let seen = explore(|| {
+        // The key at home goes, and that in the next chunk comes back to its place.
+        let (tiny, [goes, comes, absent]) = crowded(1, 2);
+        let writer = tiny.writer(0, move |writer| writer.unset(&goes));
+        let reader = tiny.spawn(move |tiny| [comes, absent].map(|key| tiny.get(&key)));
+        assert_eq!(writer.join().unwrap(), Ok(16));
+        let reads = reader.join().unwrap();
+        tiny.check_at_rest();
+        assert_eq!((tiny.held(&goes), tiny.held(&comes)), (None, Some(1)));
+        assert_eq!(tiny.arena().control(0).reach(), 0, "it is at home");
+        reads
+    });
+    assert_eq!(seen, HashSet::from([[Ok(value(1)), Err(Error::NotFound)]]));
+}
+
+#[test]
+fn an_entry_comes_nearer_to_its_home_whoever_writes_its_key() {
+    let seen = explore(|| {
+        let (tiny, [goes, comes, _]) = crowded(1, 2);
+        let remover = tiny.writer(0, move |writer| writer.unset(&goes));
+        let writer = tiny.writer(1, move |writer| writer.set(&comes, &value(2)));
+        let results = (remover.join().unwrap(), writer.join().unwrap());
+        tiny.check_at_rest();
+        assert_eq!(tiny.held(&comes), Some(if results.1.is_ok() { 2 } else { 1 }));
+        results
+    });
+    assert!(seen.contains(&(Ok(16), Ok(()))));
+    assert!(seen.iter().all(|(removed, _)| *removed == Ok(16)));
 }

@@ -8,8 +8,10 @@
 //! The models of death run once for every store of the operation that is cut short.
 
 mod deaths;
+mod extents;
 mod index;
 mod integers;
+mod owners;
 mod pairs;
 mod polls;
 mod reads;
@@ -21,8 +23,10 @@ mod tandems;
 mod writes;
 
 use super::{Claimant, Host};
-use crate::arena::key::{Key, KeyRef};
-use crate::arena::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, Slot};
+use crate::arena::key::{Key, KeyHash, KeyRef};
+use crate::arena::layout::{
+    Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, OWNERS_A_PAGE, Owners, Slot,
+};
 use crate::arena::state::{Control, Entry, State};
 use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
@@ -30,10 +34,16 @@ use crate::sync::{Acquire, Relaxed, Release, Word, mortal};
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 /// The keys of the models, one letter each.
 const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
+
+/// Returns the hash by which the models' stores place their keys.
+fn hash() -> KeyHash {
+    KeyHash::new(0)
+}
 
 /// Entries of a ring: so few that they are soon overwritten.
 const RING_LEN: usize = 2;
@@ -54,6 +64,10 @@ struct Kernel {
 impl Host for Kernel {
     fn is_alive(&self, lane: u32) -> bool {
         !self.dead[lane as usize].load(Acquire)
+    }
+
+    fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
+        vec![bytes]
     }
 
     fn wake_slot(&self, slot: &Slot) {
@@ -108,6 +122,7 @@ impl Futex {
 struct Tiny {
     header: Header,
     lanes: Vec<Lane>,
+    owners: Vec<Owners>,
     map: Vec<MapWord>,
     chunks: Vec<Chunk>,
     slots: Vec<Slot>,
@@ -153,6 +168,7 @@ impl Size {
         let tiny = Tiny {
             header: Header::default(),
             lanes: some(self.lanes),
+            owners: some(self.lanes.div_ceil(OWNERS_A_PAGE)),
             map: some(1),
             chunks: some(self.chunks),
             slots: some(self.slots),
@@ -196,6 +212,7 @@ impl Tiny {
         Arena {
             header: &self.header,
             lanes: &self.lanes,
+            owners: &self.owners,
             map: &self.map,
             chunks: &self.chunks,
             slots: &self.slots,
@@ -203,6 +220,7 @@ impl Tiny {
             rings: &self.rings,
             words: &self.words,
             shape: self.shape,
+            hash: hash(),
         }
     }
 
@@ -303,9 +321,34 @@ impl Tiny {
         entries.filter(|word| Entry(word.load(Relaxed)).slot() == number).count()
     }
 
+    /// Returns how many bytes "key" holds, none if it is missing.
+    fn held_len(&self, key: &KeyRef<'_>) -> usize {
+        let arena = self.arena();
+        arena.read(key, |window| Ok(window.payload(&arena).len())).unwrap_or(0)
+    }
+
+    /// Checks what must hold whenever and wherever a writer dies: what the extents and the marks of stale vectors do not
+    /// cover is zero.
+    fn check_extents(&self) {
+        let arena = self.arena();
+        for (number, slot) in (0..).zip(&self.slots) {
+            let meta = arena.open(number, slot).meta;
+            for which in 0..2 {
+                let (value, vector) = (arena.value(number, which), arena.vector(number, which));
+                let extent = arena.extent(slot, which);
+                assert!(arena.live(meta, which) <= extent, "an extent covers the value");
+                let beyond = &value[extent.div_ceil(8)..];
+                let vector = if meta.vector_stale() >> which & 1 != 0 { &[] } else { vector };
+                let zero = beyond.iter().chain(vector).all(|word| word.load(Relaxed) == 0);
+                assert!(zero, "slot {number} holds bytes in buffers {which} that nobody knows of");
+            }
+        }
+    }
+
     /// Checks what must hold once nobody writes any more: no claim is left but those of the dead, a
-    /// key has one slot, one entry of the index leads to it, and the map agrees.
+    /// key has one slot, one entry of the index leads to it, the map agrees, and what was never written is zero.
     fn check_at_rest(&self) {
+        self.check_extents();
         let arena = self.arena();
         let is_dead = |lane: u32| !self.kernel.is_alive(lane);
         let mut keys = HashSet::new();
@@ -319,7 +362,7 @@ impl Tiny {
             if window.meta.is_present() {
                 let key = Key::read_from(slot);
                 assert!(keys.insert(key), "{key} has two slots");
-                let found = arena.locate(&KeyRef::new(key.as_ref()).unwrap());
+                let found = arena.locate(&arena.key(key.as_ref()).unwrap());
                 assert_eq!(found, Some(number), "the index leads to {key}");
                 assert!(used || state.is_claimed(), "{key} is marked");
                 assert_eq!(entries, 1, "one entry leads to {key}");
@@ -329,16 +372,22 @@ impl Tiny {
                 assert!(entries == 0 || state.is_claimed(), "no entry leads nowhere");
             }
         }
-        for chunk in &self.chunks {
+        let no_writer_died = !(0..self.lanes.len() as u32).any(is_dead);
+        for (home, chunk) in self.chunks.iter().enumerate() {
             let control = Control(chunk.control.load(Relaxed));
             assert!(!control.is_claimed() || is_dead(control.lane()), "a claimed chunk is left");
+            if no_writer_died {
+                let farthest = arena.last_entry(home, u64::MAX).map_or(0, Entry::distance);
+                assert_eq!(control.reach(), farthest, "searches go as far as they have to");
+                assert!(!arena.passed_over(home, |_| true), "an entry lies too far from its home");
+            }
         }
     }
 }
 
 /// Returns the key of the `index`-th letter.
 fn letter(index: usize) -> KeyRef<'static> {
-    KeyRef::new(&LETTERS[index..=index]).unwrap()
+    KeyRef::new(&LETTERS[index..=index], &hash()).unwrap()
 }
 
 /// Returns two words of the same byte: a value that shows when it is torn, and is never zero.

@@ -33,7 +33,7 @@ impl Tiny {
     /// Returns what decides how slot 0 reads, in few accesses.
     fn sight(&self) -> (Meta, u64) {
         let meta = Meta(self.slots[0].meta.load(Acquire));
-        (meta.with_high(0).with_vector_stale(0), self.slots[0].state_number.second())
+        (meta.with_values_stale(0).with_vector_stale(0), self.slots[0].state_number.second())
     }
 
     /// Has the owner of `lane` do `act`, however often others are in the way.

@@ -173,7 +173,7 @@ fn config(call: &Call<'_>) -> Result<Config, Failure> {
     let mode = call.value("--mode").map(mode).transpose()?;
     // Rather no store than one that cannot be filled.
     let reserve = if call.has("--reserve") { Reserve::All } else { Reserve::Small };
-    Ok(Config { geometry, scrub, placement, huge_pages, reserve, mode })
+    Ok(Config { geometry, scrub, placement, huge_pages, reserve, mode, hash_seed: None })
 }
 
 /// Reads a scrub level.

@@ -1,0 +1,74 @@
+//! Open file descriptions that no descriptor leads to: a mapping keeps them. Locks belong to a description, so these
+//! locks last until the mapping goes, whatever descriptors the program closes.
+
+// Opts in for mapping a page.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr::{self, NonNull};
+
+use super::backing::Backing;
+use super::sys;
+
+/// Opens a file once more, as a description of its own: by its descriptor, or by its name, if the program closed that
+/// or there is no `/proc`.
+///
+/// # Errors
+/// The kernel's, when neither leads to the file.
+pub(super) fn reopen(backing: &Backing) -> io::Result<OwnedFd> {
+    let either = |path: &std::ffi::CStr, flags| {
+        sys::open_existing(path, libc::O_RDWR | flags)
+            .or_else(|_| sys::open_existing(path, libc::O_RDONLY | flags))
+    };
+    let by_number = backing.fd.open().and_then(|fd| either(&sys::descriptor_path(fd), 0));
+    by_number.or_else(|error| {
+        let Some(path) = backing.location.c_path() else { return Err(error) };
+        let named = either(&path, libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+        // Another file may have the name by now.
+        let ours = |fd: &OwnedFd| sys::file_id(fd.as_fd()).is_ok_and(|id| id == backing.fd.file());
+        named.ok().filter(ours).ok_or(error)
+    })
+}
+
+/// A page of a file, mapped for the sake of the description that it was mapped by.
+#[derive(Debug)]
+pub(super) struct Kept {
+    page: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: it is an address range of the process, which nobody looks at.
+unsafe impl Send for Kept {}
+// SAFETY: as above.
+unsafe impl Sync for Kept {}
+
+impl Kept {
+    /// Keeps a description for as long as this lives, or a child that inherited it.
+    pub(super) fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let len = sys::hugetlb_page_bytes(fd)?.unwrap_or_else(sys::page_bytes);
+        let (nowhere, access) = (ptr::null_mut(), libc::PROT_READ);
+        // SAFETY: without MAP_FIXED the kernel picks a free range.
+        let page = unsafe { libc::mmap(nowhere, len, access, libc::MAP_SHARED, fd.as_raw_fd(), 0) };
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let page = NonNull::new(page.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { page, len })
+    }
+
+    /// Has children not inherit it.
+    pub(super) fn for_this_process(self) -> io::Result<Self> {
+        let page = self.page.as_ptr().cast();
+        // SAFETY: the range is this page.
+        sys::check(unsafe { libc::madvise(page, self.len, libc::MADV_DONTFORK) })?;
+        Ok(self)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // SAFETY: the range is this page, at which nobody looks.
+        unsafe { libc::munmap(self.page.as_ptr().cast(), self.len) };
+    }
+}

@@ -1,0 +1,176 @@
+//! Which process this is: a number that no child shares with its parent, however the child was made. A handler of
+//! `pthread_atfork` would miss `_Fork` and a raw `clone`; a page that the kernel zeroes in every child misses none.
+
+// Opts in for mapping that page.
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::{io, ptr};
+
+use super::sys;
+
+/// The page, once it is mapped. Its first word is this process's number.
+static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+/// Stands for the page, and stays zero, where the kernel cannot wipe pages or has no memory for one: the process id serves
+/// then, at the price of a system call each time.
+static NO_PAGE: AtomicU64 = AtomicU64::new(0);
+/// The next number to give. A child has a copy, so what it draws differs from all that it inherited.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// Linux 4.14, `asm-generic/mman-common.h`.
+const MADV_WIPEONFORK: libc::c_int = 18;
+
+/// Returns this process's number, which is not 0. A number that was kept and has changed means: this is a child.
+#[inline]
+pub(crate) fn process() -> u64 {
+    let page = PAGE.load(Ordering::Acquire);
+    if !page.is_null() {
+        // SAFETY: the page is never unmapped.
+        let number = unsafe { &*page }.load(Ordering::Relaxed);
+        if number != 0 {
+            return number;
+        }
+    }
+    first_asked()
+}
+
+/// Draws the number: the first who asks in a process does.
+#[cold]
+fn first_asked() -> u64 {
+    let mut page = PAGE.load(Ordering::Acquire);
+    if page.is_null() {
+        let mapped = wiped_page().unwrap_or(&raw const NO_PAGE as *mut AtomicU64);
+        let first = PAGE.compare_exchange(page, mapped, Ordering::AcqRel, Ordering::Acquire);
+        page = first.map_or_else(|winner| winner, |_| mapped);
+        if page != mapped && !std::ptr::eq(mapped, &NO_PAGE) {
+            // SAFETY: nobody else has seen this page.
+            unsafe { libc::munmap(mapped.cast(), sys::page_bytes()) };
+        }
+    }
+    if std::ptr::eq(page, &NO_PAGE) {
+        return u64::from(std::process::id());
+    }
+    // SAFETY: the page is never unmapped.
+    let number = unsafe { &*page };
+    let drawn = NEXT.fetch_add(1, Ordering::Relaxed);
+    match number.compare_exchange(0, drawn, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => drawn,
+        Err(other) => other,
+    }
+}
+
+/// Maps a page of zeroes that every child finds zeroed, whatever was stored there.
+///
+/// # Errors
+/// The kernel's, when there is no memory or it is older than 4.14.
+pub(super) fn wiped_page<T>() -> io::Result<*mut T> {
+    let (len, flags) = (sys::page_bytes(), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: without MAP_FIXED the kernel picks a free range.
+    let page = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the page was mapped just now, and the advice changes no byte of it.
+    let wiped = sys::check(unsafe { libc::madvise(page, len, MADV_WIPEONFORK) });
+    if let Err(error) = wiped {
+        // SAFETY: nobody else knows of the page.
+        unsafe { libc::munmap(page, len) };
+        return Err(error);
+    }
+    Ok(page.cast())
+}
+
+/// A value that each process has its own of: a child begins with a new one, whatever another thread of its parent was
+/// doing with the old one when it forked, such as holding its lock.
+pub(crate) struct PerProcess<T>(AtomicPtr<Owned<T>>);
+
+struct Owned<T> {
+    process: u64,
+    value: T,
+}
+
+impl<T> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+}
+
+impl<T: Default> PerProcess<T> {
+    /// Borrows this process's value.
+    pub(crate) fn get(&self) -> &T {
+        let process = process();
+        loop {
+            let found = self.0.load(Ordering::Acquire);
+            // SAFETY: a value that was put here stays until `self` is dropped; only a child replaces one, its parent's,
+            // which it never frees.
+            if let Some(owned) = unsafe { found.as_ref() }
+                && owned.process == process
+            {
+                return &owned.value;
+            }
+            let made = Box::into_raw(Box::new(Owned { process, value: T::default() }));
+            let put = self.0.compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire);
+            if put.is_err() {
+                // SAFETY: nobody else has seen it.
+                drop(unsafe { Box::from_raw(made) });
+            }
+        }
+    }
+}
+
+impl<T> Drop for PerProcess<T> {
+    fn drop(&mut self) {
+        let found = *self.0.get_mut();
+        // SAFETY: as in `get`.
+        if unsafe { found.as_ref() }.is_some_and(|owned| owned.process == process()) {
+            // SAFETY: it was made by `Box` in this process, and nobody else can reach it any more.
+            drop(unsafe { Box::from_raw(found) });
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for PerProcess<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PerProcess").finish_non_exhaustive()
+    }
+}
+
+// SAFETY: it is a value behind a pointer, shared and moved as the value itself would be.
+unsafe impl<T: Send + Sync> Sync for PerProcess<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for PerProcess<T> {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::kernel::testing::{Forked, raw_clone};
+
+    #[test]
+    fn a_child_has_another_number_and_a_parent_keeps_its_own() {
+        let before = process();
+        assert_ne!(before, 0);
+        let child = Forked::new(|| i32::from(process() == before || process() != process()));
+        assert!(child.wait().success());
+        assert_eq!(process(), before);
+        assert_eq!(std::thread::spawn(process).join().unwrap(), before);
+    }
+
+    #[test]
+    fn a_child_that_the_c_library_knows_nothing_of_has_another_number_too() {
+        let before = process();
+        assert_eq!(raw_clone(|| i32::from(process() == before)), 0);
+    }
+
+    #[test]
+    fn a_lock_that_was_held_during_a_fork_is_free_in_the_child() {
+        static LOCK: PerProcess<Mutex<u32>> = PerProcess::new();
+        let mut held = LOCK.get().lock().unwrap();
+        *held = 7;
+        let child = Forked::new(|| LOCK.get().lock().map_or(1, |value| i32::from(*value != 0)));
+        assert!(child.wait().success());
+        assert_eq!(*held, 7);
+    }
+}

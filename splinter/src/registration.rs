@@ -1,0 +1,124 @@
+//! Who owns a lane: the thread whose id is in the lane's owner word, where the kernel marks its end. A registered
+//! writer's lane belongs to the thread that last used it, for a claim lasts no longer than a call.
+
+use crate::arena::Arena;
+use crate::arena::layout::{OWNERS_A_PAGE, Slot};
+use crate::arena::owner::Owner;
+use crate::error::StoreError;
+use crate::host::Host;
+use crate::kernel::robust::{self, Bond, thread_mark};
+use crate::kernel::{self, Used};
+use crate::store::Inner;
+use crate::sync::{Acquire, Word};
+use std::ops::Range;
+
+/// What the protocol asks of the kernel, for an arena that is mapped for as long as anybody asks.
+pub(crate) struct Machine {
+    pub(crate) arena: Arena<'static>,
+    pub(crate) used: Used,
+}
+
+impl Host for Machine {
+    fn is_alive(&self, lane: u32) -> bool {
+        self.arena.owner(lane).is_some_and(|word| Owner(word.load(Acquire)).is_alive())
+    }
+
+    fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
+        self.used.parts(bytes)
+    }
+
+    fn wake_slot(&self, slot: &Slot) {
+        kernel::futex::wake(slot.state_number.first_word(), u32::MAX);
+    }
+
+    fn wake_bell(&self, bell: &Word, bits: u32) {
+        kernel::futex::wake(bell, bits);
+    }
+}
+
+/// A lane that a thread of this process owns.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    pub(crate) lane: u32,
+    /// The owner word, as this registration left it.
+    owner: Owner,
+    bond: Bond,
+}
+
+/// What became of a registration that another thread used before.
+pub(crate) enum Moved {
+    /// It is the calling thread's now.
+    Here,
+    /// Its thread ended, and somebody else took the lane.
+    Lost,
+    /// It is a parent process's.
+    Inherited,
+}
+
+impl Registration {
+    /// Takes a lane that nobody who lives owns, for the calling thread. Returns nothing if somebody does.
+    ///
+    /// # Errors
+    /// [`StoreError::Os`] when the kernel follows no list of this thread, or has no memory.
+    pub(crate) fn take(store: &Inner, lane: u32) -> Result<Option<Self>, StoreError> {
+        let Some(word) = store.arena.owner(lane) else { return Ok(None) };
+        // Whoever looks for a free lane opens no window on those that are taken.
+        if Owner(word.load(Acquire)).is_alive() {
+            return Ok(None);
+        }
+        let window = store.window(lane).map_err(|e| store.cannot_register(e))?;
+        let mut owner = None;
+        let bond = robust::hold(window, index(lane), |thread| {
+            owner = Owner::take(word, thread);
+            owner.is_some()
+        });
+        let bond = bond.map_err(|e| store.cannot_register(e))?;
+        Ok(bond.zip(owner).map(|(bond, owner)| Self { lane, owner, bond }))
+    }
+
+    /// Whether the calling thread owns the lane.
+    #[inline(always)]
+    pub(crate) fn is_here(&self) -> bool {
+        thread_mark() == self.bond.mark
+    }
+
+    /// Has the calling thread own the lane.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub(crate) fn move_here(&mut self, store: &Inner) -> Result<Moved, StoreError> {
+        if self.bond.is_inherited() {
+            return Ok(Moved::Inherited);
+        }
+        let Some(word) = store.arena.owner(self.lane) else { return Ok(Moved::Lost) };
+        let window = store.window(self.lane).map_err(|e| store.cannot_register(e))?;
+        let mut owner = None;
+        let moved = robust::pass_on(&mut self.bond, window, index(self.lane), |thread| {
+            owner = self.owner.pass_on(word, thread);
+            owner.is_some()
+        });
+        moved.map_err(|e| store.cannot_register(e))?;
+        Ok(owner.map_or(Moved::Lost, |owner| {
+            self.owner = owner;
+            Moved::Here
+        }))
+    }
+
+    /// Gives the lane back, unless it is lost. In a child this does nothing: the lane is still the parent's.
+    pub(crate) fn give_back(&self, arena: &Arena<'_>) {
+        // If this thread had it last, it is its own. Otherwise somebody may have it by now, and what it says is theirs.
+        if self.is_here() {
+            arena.lanes[self.lane as usize].rest();
+        }
+        robust::let_go(&self.bond, || {
+            if let Some(word) = arena.owner(self.lane) {
+                self.owner.give_back(word);
+            }
+        });
+    }
+}
+
+/// Which of its page's words a lane's owner is.
+const fn index(lane: u32) -> usize {
+    lane as usize % OWNERS_A_PAGE
+}

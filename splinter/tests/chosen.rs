@@ -1,0 +1,235 @@
+//! Chosen keys: nobody who does not know a store's seed can choose keys that make the searches for others' keys long, and
+//! searches that were long, because so many keys had one home, are short again once those keys are gone. What is counted
+//! is cache lines of the index that a search visits, not time.
+
+mod common;
+
+use common::raw::Raw;
+use common::valgrind::rounds;
+use common::{assert_sound, config, geometry, retry, store};
+use splinter::{Config, Scrub, Store};
+use std::collections::HashSet;
+use std::thread;
+
+/// A store's index at some moment.
+struct Index<'s> {
+    store: &'s Store,
+    raw: Raw,
+    chunks: Vec<[u64; 8]>,
+}
+
+impl<'s> Index<'s> {
+    fn of(store: &'s Store) -> Self {
+        let raw = Raw::new(store);
+        Self { store, chunks: raw.index(), raw }
+    }
+
+    fn home(&self, key: &str) -> usize {
+        self.store.hash_key(key.as_bytes()) as usize & (self.chunks.len() - 1)
+    }
+
+    /// How many chunks a search for a key that is present visits.
+    fn hit(&self, key: &str) -> usize {
+        let hash = self.store.hash_key(key.as_bytes());
+        let slot = self.raw.slot(self.store, key);
+        let mut distances = 0..self.chunks.len();
+        let found = distances.find(|distance| {
+            let entry = hash >> 48 << 48 | (*distance as u64) << 32 | (slot + 1);
+            let chunk = (self.home(key) + distance) & (self.chunks.len() - 1);
+            self.chunks[chunk][1..].contains(&entry)
+        });
+        found.expect("an entry of the key") + 1
+    }
+
+    /// How many chunks a search visits for a missing key that has the home of `key`.
+    fn miss(&self, key: &str) -> usize {
+        (self.chunks[self.home(key)][0] & 0xffff) as usize + 1
+    }
+
+    /// The chunks that searches for all of the keys visit, and for as many that are missing.
+    fn lines(&self, keys: &[String]) -> [Vec<usize>; 2] {
+        let hit = keys.iter().map(|key| self.hit(key)).collect();
+        [hit, keys.iter().map(|key| self.miss(key)).collect()]
+    }
+}
+
+fn total([hit, miss]: &[Vec<usize>; 2]) -> [usize; 2] {
+    [hit.iter().sum(), miss.iter().sum()]
+}
+
+/// Keys that all have one hash by rapidhash with the secrets that everybody knows, whatever its seed: each begins, or ends,
+/// with a word that makes a factor zero.
+fn chosen(family: usize, number: u64) -> Vec<u8> {
+    // No byte is zero.
+    let digits = format!("{number:08x}");
+    match family {
+        0 => [&b"\xc9\xac\x2e\x96\x93\x4b\xb8\x8b"[..], digits.as_bytes()].concat(),
+        1 => {
+            let first = b"\xa3\xd4\x33\xd4\x2e\xa6\x33\x4b";
+            [&first[..], digits.as_bytes(), b"and sixteen more"].concat()
+        }
+        _ => format!("key{number:013}").into_bytes(),
+    }
+}
+
+/// Neither while the chosen keys are there nor afterwards, whatever keys were chosen.
+#[test]
+fn keys_that_are_chosen_without_the_seed_cost_others_nothing() {
+    let count = rounds(20_000);
+    for family in 0..3 {
+        let geometry = geometry(2 * count, 16, 0, 2);
+        let random = Config { hash_seed: None, ..config(geometry, Scrub::None) };
+        let store = Store::anonymous(&random).unwrap();
+        let mut writer = store.writer().unwrap();
+        let keys: Vec<_> = (0..count / 20).map(|number| format!("neighbour {number}")).collect();
+        for key in &keys {
+            writer.set(key, b"v").unwrap();
+        }
+        let before = Index::of(&store).lines(&keys);
+        for number in 0..count {
+            writer.set(chosen(family, number), b"v").unwrap();
+        }
+        let during = total(&Index::of(&store).lines(&keys));
+        let quiet = total(&before);
+        for (during, quiet) in during.into_iter().zip(quiet) {
+            assert!(during <= 2 * quiet, "family {family}: {during} lines, and {quiet} without");
+        }
+        for number in 0..count {
+            writer.unset(chosen(family, number)).unwrap();
+        }
+        assert_eq!(Index::of(&store).lines(&keys), before, "family {family}, afterwards");
+        drop(writer);
+        assert_sound(&store, keys.len() as u64);
+    }
+}
+
+#[test]
+fn each_new_store_has_a_seed_of_its_own() {
+    let geometry = geometry(1, 1, 0, 1);
+    let stores = [(); 8].map(|()| Store::anonymous(&Config { geometry, ..Config::default() }));
+    let hashes = stores.map(|store| store.unwrap().hash_key(b"key"));
+    assert_eq!(HashSet::from(hashes).len(), 8);
+    let given = |seed| Store::anonymous(&Config { hash_seed: Some(seed), ..Config::default() });
+    let hash = |seed| given(seed).unwrap().hash_key(b"key");
+    assert_eq!(hash(7), hash(7));
+    assert_ne!(hash(7), hash(0));
+}
+
+/// A handle of another store finds its key there only if it lies in the same slot, and no hash goes with it.
+#[test]
+fn a_handle_of_another_store_does_no_harm() {
+    let stores = [1, 2].map(|seed| {
+        let geometry = geometry(64, 16, 0, 2);
+        let seeded = Config { hash_seed: Some(seed), ..config(geometry, Scrub::None) };
+        let store = Store::anonymous(&seeded).unwrap();
+        store.writer().unwrap().set("key", b"v").unwrap();
+        store
+    });
+    let handle = stores[0].resolve("key").unwrap();
+    let mut writer = stores[1].writer().unwrap();
+    assert_eq!(writer.set_at(&handle, b"by handle"), Ok(()));
+    assert_eq!(stores[1].get_vec("key").unwrap(), b"by handle");
+    assert_eq!(writer.unset("key"), Ok(9));
+    assert_eq!(writer.set_at(&handle, b"gone"), Err(splinter::Error::NotFound));
+    drop(writer);
+    assert_sound(&stores[1], 0);
+    assert_sound(&stores[0], 1);
+}
+
+const SLOTS: u64 = 4096;
+const HOME: usize = 100;
+/// So many of them fill as many chunks as the homes of the neighbours are.
+const PILE: usize = 700;
+
+/// Keys that all have one home, as only those can find who know the seed.
+fn pile(store: &Store) -> Vec<String> {
+    let home = |key: &String| store.hash_key(key.as_bytes()) as usize % (SLOTS as usize / 4);
+    let keys = (0..).map(|number| format!("pile {number}"));
+    keys.filter(|key| home(key) == HOME).take(PILE).collect()
+}
+
+/// Keys whose homes the pile covers.
+fn neighbours(store: &Store, name: &str) -> Vec<String> {
+    let home = |key: &String| store.hash_key(key.as_bytes()) as usize % (SLOTS as usize / 4);
+    let keys = (0..).map(|number| format!("{name} {number}"));
+    keys.filter(|key| (HOME..HOME + PILE / 7).contains(&home(key))).take(100).collect()
+}
+
+/// What searches for the neighbours visit in a store in which there never was a pile.
+fn undisturbed(keys: &[String]) -> [usize; 2] {
+    let store = store(geometry(SLOTS, 16, 0, 2));
+    let mut writer = store.writer().unwrap();
+    for key in keys {
+        writer.set(key, b"v").unwrap();
+    }
+    total(&Index::of(&store).lines(keys))
+}
+
+/// Keys that came while the pile was there lie behind it, and have to come back: nobody may ever write them again.
+#[test]
+fn searches_are_short_again_once_the_keys_that_made_them_long_are_gone() {
+    for order in 0..3 {
+        let store = store(geometry(SLOTS, 16, 0, 2));
+        let (pile, mut keys) = (pile(&store), neighbours(&store, "before"));
+        let mut writer = store.writer().unwrap();
+        for key in keys.iter().chain(&pile) {
+            writer.set(key, b"v").unwrap();
+        }
+        keys.extend(neighbours(&store, "after"));
+        for key in &keys {
+            writer.set(key, b"v").unwrap();
+        }
+        let during = total(&Index::of(&store).lines(&keys));
+        assert!(during[1] > 10 * keys.len(), "the pile is in the way: {during:?}");
+        let gone: Vec<_> = match order {
+            0 => pile.iter().collect(),
+            1 => pile.iter().rev().collect(),
+            // As good as any order.
+            _ => (0..PILE).map(|number| &pile[number * 333 % PILE]).collect(),
+        };
+        for key in gone {
+            writer.unset(key).unwrap();
+        }
+        assert_eq!(total(&Index::of(&store).lines(&keys)), undisturbed(&keys), "order {order}");
+        drop(writer);
+        assert_sound(&store, keys.len() as u64);
+    }
+}
+
+/// Those who remove meet claims of each other and of those who write the neighbours: whoever holds what is in the way
+/// does it for them.
+#[test]
+fn searches_are_short_again_whoever_was_in_the_way() {
+    for round in 0..rounds(4) {
+        let store = store(geometry(SLOTS, 16, 0, 8));
+        let (pile, keys) = (pile(&store), neighbours(&store, "after"));
+        let mut writer = store.writer().unwrap();
+        for key in pile.iter().chain(&keys) {
+            writer.set(key, b"v").unwrap();
+        }
+        drop(writer);
+        thread::scope(|scope| {
+            for part in pile.chunks(PILE / 4) {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut writer = store.writer().unwrap();
+                    for key in part {
+                        retry(|| writer.unset(key)).unwrap();
+                    }
+                });
+            }
+            for half in keys.chunks(keys.len() / 2) {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut writer = store.writer().unwrap();
+                    for key in half.iter().cycle().take(2_000) {
+                        assert!(store.contains(key).unwrap(), "{key} is missing");
+                        retry(|| writer.set(key, b"w")).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(total(&Index::of(&store).lines(&keys)), undisturbed(&keys), "round {round}");
+        assert_sound(&store, keys.len() as u64);
+    }
+}
