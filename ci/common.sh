@@ -170,7 +170,11 @@ need_valgrind() {
 
 # Makes sure of the library by which C headers are read, or skips the job.
 need_libclang() {
-    found() { compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || ldconfig -p | grep -q 'libclang.*\.so'; }
+    # Not libclang-cpp, which does nothing for this.
+    found() {
+        find /usr/lib/llvm-*/lib -regex '.*/libclang\(-[0-9.]*\)?\.so.*' 2>/dev/null | grep -q . ||
+            ldconfig -p | grep -qE 'libclang(-[0-9.]+)?\.so'
+    }
     found || install_packages libclang-dev || true
     found || skip "libclang is missing; run 'apt-get install libclang-dev' as root"
 }

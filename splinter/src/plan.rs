@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::kernel::Mapping;
 use crate::sync::{Acquire, Relaxed, Release, Word};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The offsets and strides of an arena, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,12 +212,12 @@ impl Plan {
         }
     }
 
-    /// Borrows the arena in `mapping`, for as long as the mapping lives.
+    /// Borrows the arena in `mapping`, whose keys are placed by `hash`, for as long as both live.
     ///
     /// # Safety
-    /// The mapping outlives every use of what is returned, and is not shorter than this plan's arena.
+    /// The mapping outlives every use of what is returned, and is not shorter than this plan's arena. So does the hash.
     #[allow(unsafe_code, reason = "the one place where mapped bytes become records")]
-    pub(crate) unsafe fn arena(&self, mapping: &Mapping) -> Arena<'static> {
+    pub(crate) unsafe fn arena(&self, mapping: &Mapping, hash: &Arc<KeyHash>) -> Arena<'static> {
         let base = mapping.base();
         assert!(mapping.len() as u64 >= self.arena_len, "the mapping holds the arena");
         // SAFETY: every offset below the arena's length stays within the mapping.
@@ -242,8 +243,15 @@ impl Plan {
         let words = unsafe { slice::<Word>(at(0), self.arena_len / 8) };
         // SAFETY: see above.
         let slots = unsafe { slice::<Slot>(at(self.slots_at), self.geometry.slots) };
-        let (shape, hash) = (self.shape(), KeyHash::new(self.hash_seed));
+        // SAFETY: the caller keeps it alive, and it does not move.
+        let hash = unsafe { &*Arc::as_ptr(hash) };
+        let shape = self.shape();
         Arena { header, lanes, owners, map, chunks, slots, routes, rings, words, shape, hash }
+    }
+
+    /// Returns the hash by which the store places its keys.
+    pub(crate) fn key_hash(&self) -> Arc<KeyHash> {
+        Arc::new(KeyHash::new(self.hash_seed))
     }
 
     /// Returns how many bytes the header, the lanes and their owners take.

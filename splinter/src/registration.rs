@@ -2,6 +2,7 @@
 //! writer's lane belongs to the thread that last used it, for a claim lasts no longer than a call.
 
 use crate::arena::Arena;
+use crate::arena::key::KeyHash;
 use crate::arena::layout::{OWNERS_A_PAGE, Slot};
 use crate::arena::owner::Owner;
 use crate::error::StoreError;
@@ -11,11 +12,14 @@ use crate::kernel::{self, Used};
 use crate::store::Inner;
 use crate::sync::{Acquire, Word};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What the protocol asks of the kernel, for an arena that is mapped for as long as anybody asks.
 pub(crate) struct Machine {
     pub(crate) arena: Arena<'static>,
     pub(crate) used: Used,
+    /// What the arena borrows, like the mapping that `used` has.
+    pub(crate) _hash: Arc<KeyHash>,
 }
 
 impl Host for Machine {

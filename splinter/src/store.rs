@@ -1,6 +1,7 @@
 //! An open store: creating, opening, and what concerns it as a whole. Reading a key is in `reader`,
 //! changing one in `writer`.
 
+use crate::arena::key::KeyHash;
 use crate::arena::layout::{
     FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, LANES_AT, USER_FLAG_SHIFT,
 };
@@ -115,7 +116,7 @@ impl Store {
             let unknown = std::io::ErrorKind::Unsupported.into();
             return Err(StoreError::os("reserve the memory of", location.to_string(), unknown));
         }
-        let arena = Inner::arena(&plan, &mapping);
+        let arena = Inner::arena(&plan, &mapping, &plan.key_hash());
         plan.write(arena.header, scrub_flags(config.scrub));
         let huge = kernel::huge::apply(&mapping, staged.fd(), config.huge_pages);
         let (backing, hiding) = staged.hidden()?;
@@ -243,7 +244,8 @@ impl Store {
     }
 
     fn assemble(backing: Backing, mapping: Mapping, plan: Plan, note: Option<String>) -> Self {
-        let arena = Inner::arena(&plan, &mapping);
+        let hash = plan.key_hash();
+        let arena = Inner::arena(&plan, &mapping, &hash);
         let profile = profile::from_environment().map(str::to_owned);
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
         let presence = OnceLock::new();
@@ -253,7 +255,7 @@ impl Store {
         }
         let (mapping, backing) = (Arc::new(mapping), Arc::new(backing));
         let used = Used::new(Arc::clone(&mapping), Arc::clone(&backing));
-        let machine = Arc::new(Machine { arena, used });
+        let machine = Arc::new(Machine { arena, used, _hash: hash });
         let (bidding, vigil) = (Bidding::default(), Vigil::default());
         let inner =
             Inner { arena, mapping, backing, plan, notes, presence, machine, bidding, vigil };
@@ -517,10 +519,10 @@ impl Inner {
     }
 
     #[allow(unsafe_code, reason = "the arena borrows from the mapping it is stored beside")]
-    fn arena(plan: &Plan, mapping: &Mapping) -> Arena<'static> {
-        // SAFETY: the caller either drops the arena at once or stores it in an `Inner` beside the
-        // mapping, whose address does not change; the plan was checked against the mapping's length.
-        unsafe { plan.arena(mapping) }
+    fn arena(plan: &Plan, mapping: &Mapping, hash: &Arc<KeyHash>) -> Arena<'static> {
+        // SAFETY: the caller either drops the arena at once or stores it beside the mapping and the hash, whose
+        // addresses do not change; the plan was checked against the mapping's length.
+        unsafe { plan.arena(mapping, hash) }
     }
 }
 

@@ -63,6 +63,13 @@ impl Word {
         &self.0
     }
 
+    /// Reads the word once all threads that wrote it have ended: nothing is explored.
+    #[allow(unsafe_code, reason = "loom itself checks that nobody writes meanwhile")]
+    pub(crate) fn at_rest(&self) -> u64 {
+        // SAFETY: it is loom's word, which is read in the process that made it.
+        unsafe { self.0.unsync_load() }
+    }
+
     pub(crate) fn load(&self, order: Ordering) -> u64 {
         if mortal::is_dead() {
             return 0;
@@ -312,6 +319,10 @@ impl Pair {
     fn pack(first: u64, second: u64) -> u64 {
         assert!(first < 1 << 32 && second < 1 << 32, "a model's words fit in 32 bits");
         first << 32 | second
+    }
+
+    pub(crate) fn at_rest(&self) -> u64 {
+        self.0.at_rest()
     }
 
     pub(crate) fn first_acquire(&self) -> u64 {

@@ -85,8 +85,16 @@ impl<'a> Arena<'a> {
     /// Leaves it to somebody else to look after the entries and the reach of `home`.
     pub(crate) fn mark(&self, home: usize, mark: u64) {
         mutant!("loose-unmarked", return);
+        if !self.pushes() {
+            return;
+        }
         self.chunk(home, 0).control.fetch_or(mark, AcqRel);
         fence_after_exchange();
+    }
+
+    /// Whether an entry can lie elsewhere than in its home chunk.
+    pub(crate) fn pushes(&self) -> bool {
+        self.chunks.len() > 1
     }
 
     /// Returns how far from its home an entry can lie.
@@ -122,7 +130,7 @@ impl<'a> Arena<'a> {
     /// returns true, and returns whether it did: from the farthest entry on, which lies at the first chunk behind that is
     /// not full at the latest.
     pub(crate) fn passed_over(&self, place: usize, mut visit: impl FnMut(usize) -> bool) -> bool {
-        if self.farthest() == 0 || !self.chunk(place, 0).has_room() {
+        if !self.pushes() || !self.chunk(place, 0).has_room() {
             return false;
         }
         let full = |step: &u64| !self.chunk(place, *step).has_room();

@@ -14,6 +14,12 @@ pub(crate) const HASH_RAPID_V3_SEEDED: u64 = 2;
 /// The header's state once the arena is complete.
 pub(crate) const READY: u64 = 0x5245_4144_5921;
 
+/// A word that fills a place. The models, to which every word is a burden, have none of them.
+#[cfg(not(loom))]
+type Unused = Word;
+#[cfg(loom)]
+type Unused = ();
+
 /// Entries in a chunk.
 pub(crate) const CHUNK_ENTRIES: usize = 7;
 /// Words of a key, which has at most 63 bytes and is padded with zeroes.
@@ -65,29 +71,29 @@ pub(crate) struct Header {
     pub(crate) geometry: HeaderGeometry,
     /// Of the hash that keys are placed by: drawn when the store is created, and read once by whoever opens it.
     pub(crate) hash_seed: Word,
-    reserved: [Word; 9],
+    reserved: [Unused; 9],
     /// Scrub level and the user's flags: read by every write.
     pub(crate) flags: Word,
-    flags_line: [Word; 15],
+    flags_line: [Unused; 15],
     /// Failures to parse a value, as reported by the programs that read it.
     pub(crate) parse_failures: Word,
     /// The store's epoch when the last of them was reported.
     pub(crate) last_failure_epoch: Word,
-    diagnostics_line: [Word; 14],
+    diagnostics_line: [Unused; 14],
     /// Claims of dead writers that were taken over.
     pub(crate) takeovers: Word,
-    takeovers_line: [Word; 15],
+    takeovers_line: [Unused; 15],
     /// What those sleep on who wait for signals: its lower half changes before they are woken.
     pub(crate) bell: Word,
-    bell_line: [Word; 15],
+    bell_line: [Unused; 15],
     /// Changes whenever the table of bids does; its lower half is slept on.
     pub(crate) bid_changes: Word,
-    bids_line: [Word; 15],
-    space: [Word; 16],
+    bids_line: [Unused; 15],
+    space: [Unused; 16],
     /// For each label, the groups that hear of changes to keys that carry it, one bit a group.
     pub(crate) label_routes: [Word; LABELS],
     pub(crate) bids: [Bid; BIDS],
-    bids_end: [Word; if cfg!(loom) { 0 } else { 64 }],
+    bids_end: [Unused; if cfg!(loom) { 0 } else { 64 }],
     /// The groups that keys and labels are routed to and, last, that of the whole store.
     pub(crate) groups: [Group; GROUPS + 1],
 }
@@ -128,7 +134,7 @@ pub(crate) struct Bid {
     pub(crate) claimed_at: Word,
     /// For how many cycles from then it holds; all ones: without end.
     pub(crate) duration: Word,
-    rest: [Word; 3],
+    rest: [Unused; 3],
 }
 
 /// A signal group: how often it was signalled, and who waits for it.
@@ -146,7 +152,7 @@ pub(crate) struct Group {
     /// The count from which on whoever begins to watch later wants to hear, plus one; 0: there is none. Kept
     /// for the group of the whole store only.
     pub(crate) mark: Word,
-    rest: [Word; 3],
+    rest: [Unused; 3],
 }
 
 /// A registered writer. The first line is its owner's alone; the second is read by others, and only
@@ -163,10 +169,10 @@ pub(crate) struct Lane {
     pub(crate) takeover_intent: Word,
     /// The chunk this lane last set out to claim, plus one.
     pub(crate) chunk_intent: Word,
-    owner_line: [Word; 4],
+    owner_line: [Unused; 4],
     /// Non-zero while the pending words of this lane's tandem claims are in force.
     pub(crate) committed: Word,
-    shared_line: [Word; 7],
+    shared_line: [Unused; 7],
 }
 
 impl Lane {
@@ -201,7 +207,7 @@ pub(crate) const OWNERS_A_PAGE: usize = 4;
 #[repr(C, align(64))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct Owners {
-    space: [Word; if cfg!(loom) { 0 } else { 508 }],
+    space: [Unused; if cfg!(loom) { 0 } else { 508 }],
     pub(crate) owners: [Word; OWNERS_A_PAGE],
 }
 

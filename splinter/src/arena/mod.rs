@@ -83,14 +83,14 @@ pub(crate) struct Arena<'a> {
     pub(crate) words: &'a [Word],
     pub(crate) shape: Shape,
     /// By which keys are placed: made of the store's seed, which was read once.
-    pub(crate) hash: KeyHash,
+    pub(crate) hash: &'a KeyHash,
 }
 
 impl<'a> Arena<'a> {
     /// Checks and hashes a key, to be looked for in this store.
     #[inline(always)]
     pub(crate) fn key<'k>(&self, bytes: &'k [u8]) -> Result<KeyRef<'k>, Error> {
-        KeyRef::new(bytes, &self.hash)
+        KeyRef::new(bytes, self.hash)
     }
 
     #[inline(always)]

@@ -111,7 +111,7 @@ impl<'a> Claimant<'a> {
     pub(super) fn settle(&mut self) {
         let (arena, mut budget) = (self.arena, BUDGET);
         while let Some((chunk, is_room)) = self.loose.pop() {
-            if arena.control(chunk).has(Control::MARKS) {
+            if arena.pushes() && arena.control(chunk).has(Control::MARKS) {
                 self.tighten(chunk, &mut budget);
             }
             while is_room && arena.passed_over(chunk, |home| self.tighten(home, &mut budget)) {}

@@ -115,6 +115,13 @@ pub(super) fn deeds() -> [Deed; 16] {
 }
 
 impl Deed {
+    /// Whether two who meet what this left have few enough orders. Not so those that make or remove two keys, or wipe
+    /// one that is made again meanwhile: for them there is one who meets it.
+    fn is_brief(&self) -> bool {
+        let changes = self.before.is_some() && self.after.is_some();
+        changes || !self.is_tandem && self.scrub == Scrub::None
+    }
+
     fn after(self, value: &'static [u8]) -> Self {
         Self { after: Some(value), ..self }
     }
@@ -173,7 +180,7 @@ fn whatever_a_writer_died_of_the_value_stays_readable_and_the_key_writable() {
 
 #[test]
 fn of_two_who_find_a_dead_claim_one_takes_it_over() {
-    for deed in deeds() {
+    for deed in deeds().into_iter().filter(Deed::is_brief) {
         explore_deaths(move |stores| {
             let (tiny, lived) = deed.done(stores);
             let takers = [(1, 3), (2, 4)].map(|(lane, byte)| {
@@ -192,9 +199,7 @@ fn of_two_who_find_a_dead_claim_one_takes_it_over() {
 
 #[test]
 fn a_claim_is_taken_over_or_recovered_by_its_lane_but_not_both() {
-    // A group that makes or removes keys takes too long here.
-    let is_brief = |deed: &Deed| !deed.is_tandem || deed.before.is_some() && deed.after.is_some();
-    for deed in deeds().into_iter().filter(is_brief) {
+    for deed in deeds().into_iter().filter(Deed::is_brief) {
         explore_deaths(move |stores| {
             let (tiny, lived) = deed.done(stores);
             let heir = tiny.spawn(|tiny| drop(tiny.claimant(0)));

@@ -48,7 +48,9 @@ fn a_writer_that_dies_anywhere_leaves_nothing_beyond_its_extents() {
                 if is_written {
                     check_written(&tiny, 0);
                 }
-                let left = (0..2).map(|which| tiny.arena().extent(&tiny.slots[0], which)).max();
+                let extents = |slot| (0..2).map(move |which| (slot, which));
+                let extents = tiny.slots.iter().flat_map(extents);
+                let left = extents.map(|(slot, which)| tiny.arena().extent(slot, which)).max();
                 assert_eq!(tiny.claimant(1).set(&letter(0), &value(3)), Ok(()));
                 assert_eq!(tiny.claimant(1).purge().map(drop), Ok(()));
                 tiny.check_at_rest();
@@ -58,8 +60,10 @@ fn a_writer_that_dies_anywhere_leaves_nothing_beyond_its_extents() {
                 assert_eq!(words, 2 + other, "{scrub:?} {number} {stores}");
                 (lived, left)
             });
-            // The deaths left more than one extent, and not those of a whole value alone.
-            assert!(number > 3 || scrub == Scrub::Full || seen.len() > 2, "{seen:?}");
+            // The deaths left more than one extent, and not those of a whole value alone, where nothing is wiped but what
+            // may have no memory.
+            let is_wiped = scrub == Scrub::Full || scrub == Scrub::Hybrid && number == 2;
+            assert!(number > 3 || is_wiped || seen.len() > 2, "{scrub:?} {number}: {seen:?}");
         }
     }
 }

@@ -66,9 +66,9 @@ fn a_lane_is_passed_on_or_taken_and_never_both() {
         let first = Owner::take(&lane.owner, 1).unwrap();
         let ending = spawn(&lane, |lane| lane.end(1));
         let passed = spawn(&lane, move |lane| first.pass_on(&lane.owner, 2));
-        let taken = Owner::take(&lane.owner, 3);
+        let taken = spawn(&lane, |lane| Owner::take(&lane.owner, 3));
         ending.join().unwrap();
-        let passed = passed.join().unwrap();
+        let (passed, taken) = (passed.join().unwrap(), taken.join().unwrap());
         assert!(passed.is_none() || taken.is_none(), "a lane has one owner");
         for owner in passed.iter().chain(&taken) {
             assert_eq!(Owner(lane.owner.load(Acquire)), *owner, "and nobody marks it");

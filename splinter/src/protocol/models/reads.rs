@@ -145,8 +145,9 @@ fn a_label_change_disturbs_no_reader_and_is_seen_with_its_epoch() {
             (labelled.unwrap(), tiny.get(&key))
         });
         writer.join().unwrap();
+        let read = reader.join().unwrap();
         tiny.check_at_rest();
-        reader.join().unwrap()
+        read
     });
     for ((epoch, labels), read) in &seen {
         assert_eq!(read, &Ok(value(1)));
@@ -178,8 +179,9 @@ fn a_vector_is_read_whole_or_not_at_all() {
             })
         });
         writer.join().unwrap();
+        let read = reader.join().unwrap();
         tiny.check_at_rest();
-        reader.join().unwrap()
+        read
     });
     let expected = [Some([1; 4]), Some([2; 4]), Some([3; 4]), None].map(Ok);
     assert!(expected.iter().all(|read| seen.contains(read)), "{seen:?}");

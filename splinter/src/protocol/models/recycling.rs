@@ -43,8 +43,9 @@ fn a_recycled_slot_that_was_wiped_never_answers_for_its_old_key() {
         let writer = tiny.writer(0, recycle);
         let reader = tiny.reader(letter(0));
         writer.join().unwrap();
+        let read = reader.join().unwrap();
         tiny.check_at_rest();
-        reader.join().unwrap()
+        read
     });
     let expected: [Read; 2] = [Ok(value(1)), Err(Error::NotFound)];
     assert_eq!(seen, HashSet::from(expected));
@@ -63,8 +64,9 @@ fn a_handle_on_a_recycled_slot_reads_its_key_or_nothing() {
             Ok(out[..len].to_vec())
         });
         writer.join().unwrap();
+        let read = reader.join().unwrap();
         tiny.check_at_rest();
-        reader.join().unwrap()
+        read
     });
     let expected: [Read; 2] = [Ok(value(1)), Err(Error::NotFound)];
     assert_eq!(seen, HashSet::from(expected));
