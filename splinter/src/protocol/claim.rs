@@ -139,12 +139,11 @@ impl<'a> Claimant<'a> {
     /// Whether the claim in `state` is still held by a living writer; a dead one's is taken over.
     #[cold]
     pub(super) fn is_held(&mut self, number: u32, slot: &Slot, state: State) -> bool {
-        match self.outwait(state.0, state.lane(), || slot.state_number.first_relaxed()) {
-            Contender::Gone => {}
-            Contender::Alive => return true,
-            Contender::Dead => self.take_over(number, state),
+        let met = self.outwait(state.0, state.lane(), || slot.state_number.first_relaxed());
+        if matches!(met, Contender::Dead) {
+            self.take_over(number, state);
         }
-        false
+        matches!(met, Contender::Alive)
     }
 
     /// Claims a free slot for a key that is not in the index, writes the key and leads the index to it.

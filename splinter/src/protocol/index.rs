@@ -37,12 +37,11 @@ impl<'a> Claimant<'a> {
         let word = &self.arena.chunks[home].control;
         for _ in 0..Self::ROUNDS {
             let seen = Control(word.load(Acquire));
-            if seen.is_claimed() {
-                match self.outwait(seen.0, seen.lane(), || word.load(Relaxed)) {
-                    Contender::Gone => continue,
-                    Contender::Alive => return Err(Error::Again),
-                    Contender::Dead => {}
-                }
+            let meet = || self.outwait(seen.0, seen.lane(), || word.load(Relaxed));
+            match seen.is_claimed().then(meet) {
+                Some(Contender::Gone) => continue,
+                Some(Contender::Alive) => return Err(Error::Again),
+                Some(Contender::Dead) | None => {}
             }
             if let Some(claim) = self.win_chunk(home, seen) {
                 return Ok(claim);
@@ -124,7 +123,9 @@ impl<'a> Claimant<'a> {
             fence(SeqCst);
             self.loose.push((self.arena.home(key.hash), false));
         }
-        self.settle();
+        if !self.loose.is_empty() {
+            self.settle();
+        }
     }
 
     /// Has the entries of `home` come as near to it as there is room, and lowers its reach to the farthest. Returns
