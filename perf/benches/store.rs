@@ -4,12 +4,17 @@
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use nix::fcntl::{FcntlArg, fcntl};
 use splinter_perf::micro::big::Big;
 use splinter_perf::micro::integer::Counter;
 use splinter_perf::micro::keyed::Keyed;
 use splinter_perf::micro::miss::{Miss, Past};
 use splinter_perf::pinning;
 use std::fmt::Debug;
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Acquire;
 use std::time::Duration;
 
 const SEED: u64 = 1;
@@ -110,6 +115,40 @@ fn get_many(criterion: &mut Criterion) {
     );
 }
 
+/// What it costs to learn whether a writer lives: by a lock on a byte, as format 2 did it, and by a word that the kernel marks.
+fn asking(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("asking");
+    let path = std::env::temp_dir().join(format!("splinter-bench-asking-{}", std::process::id()));
+    let open = || {
+        File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+    };
+    let (owner, asker) = (open().expect("a file"), open().expect("the file"));
+    fs::remove_file(&path).expect("the file's name can go");
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as _,
+        l_whence: libc::SEEK_SET as _,
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(&owner, FcntlArg::F_OFD_SETLK(&lock)).expect("nobody holds the lock");
+    group.bench_function("a lock", |bencher| {
+        bencher.iter(|| {
+            let mut found = lock;
+            fcntl(&asker, FcntlArg::F_OFD_GETLK(&mut found)).map(|_| found.l_type)
+        });
+    });
+    let word = AtomicU64::new(1 << 32 | u64::from(std::process::id()));
+    group.bench_function("a word", |bencher| {
+        bencher.iter(|| black_box(&word).load(Acquire) as u32);
+    });
+}
+
 /// Pins the benchmarks' thread and keeps them short: there are a dozen.
 fn configured() -> Criterion {
     let _ = pinning::pin(pinning::processors().len().saturating_sub(1));
@@ -122,6 +161,6 @@ fn configured() -> Criterion {
 criterion_group! {
     name = benches;
     config = configured();
-    targets = get, set, handle, miss, inc, get_many
+    targets = get, set, handle, miss, inc, get_many, asking
 }
 criterion_main!(benches);

@@ -326,8 +326,10 @@ impl<'p> Storm<'p> {
                 ),
             }
             claimed = self.claims_of(lane);
-            if let Some(took) = self.rescue(&claimed, seat, dead.killed, rescuer, eyes) {
-                record(&mut evidence.recovery, took);
+            let attempted = Instant::now();
+            if let Some(written) = self.rescue(&claimed, seat, dead.killed, rescuer, eyes) {
+                record(&mut evidence.recovery, written - dead.killed);
+                record(&mut evidence.rescue, written - attempted);
             }
         }
         evidence
@@ -353,7 +355,7 @@ impl<'p> Storm<'p> {
         }
     }
 
-    /// Writes a key that the dead writer held, and returns after what time that succeeded.
+    /// Writes a key that the dead writer held, and returns when that succeeded.
     fn rescue(
         &self,
         claimed: &Claimed,
@@ -361,7 +363,7 @@ impl<'p> Storm<'p> {
         killed: Instant,
         rescuer: &mut Writer,
         eyes: &mut Eyes<'_>,
-    ) -> Option<Duration> {
+    ) -> Option<Instant> {
         let named = |slot: &&usize| !self.raw.key(**slot).is_empty();
         let slot = *claimed.slots.iter().find(named)?;
         let key = String::from_utf8(self.raw.key(slot)).ok()?;
@@ -383,7 +385,7 @@ impl<'p> Storm<'p> {
                 None => return None,
             };
             match answer {
-                Ok(()) => return Some(killed.elapsed()),
+                Ok(()) => return Some(Instant::now()),
                 Err(Error::Again | Error::Full) if killed.elapsed() < PATIENCE => {
                     std::thread::yield_now();
                 }
@@ -502,6 +504,6 @@ fn record(histogram: &mut Histogram<u64>, took: Duration) {
 }
 
 /// Makes the histograms of a storm.
-fn histograms() -> [Histogram<u64>; 2] {
-    [histogram(), histogram()]
+fn histograms() -> [Histogram<u64>; 3] {
+    [histogram(), histogram(), histogram()]
 }

@@ -26,6 +26,10 @@ fn a_small_storm_keeps_every_invariant_at_every_level_and_says_what_it_hit() {
         .collect();
     assert_eq!(levels, ["none", "hybrid", "full"]);
     assert!(record["detection_ns"]["samples"].as_u64().unwrap() > 0);
+    assert_eq!(
+        record["rescue_ns"]["samples"],
+        record["recovery_ns"]["samples"]
+    );
     assert!(record["operations"]["set"][0].as_u64().unwrap() > 0);
     assert!(record["reads"][0].as_u64().unwrap() > 0);
     let invariants = record["invariants"].as_object().unwrap();

@@ -62,6 +62,7 @@ impl Record {
             ("wake", &["notifications", "wake_latency_ns"]),
             ("detection", &["detection_ns"]),
             ("recovery", &["recovery_ns"]),
+            ("rescue", &["rescue_ns"]),
         ] {
             for (percentile, ns) in percentiles(self.at(path)) {
                 add(subject, percentile.label, Unit::Nanoseconds, Some(ns));

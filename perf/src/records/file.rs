@@ -340,7 +340,7 @@ const KINDS: [Kind; 17] = [
     ]),
     kind("wake", &["rounds", "rows", "fan_out", "placement"]),
     kind("kill", &[
-        "kills", "levels", "detection_ns", "recovery_ns", "operations", "reads", "took_s", "interrupted", "hdr_log",
+        "kills", "levels", "detection_ns", "recovery_ns", "rescue_ns", "operations", "reads", "took_s", "interrupted", "hdr_log",
     ]),
     kind("sweep", &["seed", "quick", "points", "missed", "violations", "pairs", "found", "seconds"]),
     kind("hostile", &[

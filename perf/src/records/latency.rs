@@ -140,6 +140,7 @@ fn sparse(record: &Record) -> Vec<Curve> {
     }
     add("detection", record.at(&["detection_ns"]));
     add("recovery", record.at(&["recovery_ns"]));
+    add("rescue", record.at(&["rescue_ns"]));
     all
 }
 

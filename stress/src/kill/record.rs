@@ -67,6 +67,8 @@ pub struct KillRecord {
     pub levels: Vec<KillLevel>,
     pub detection_ns: Percentiles,
     pub recovery_ns: Percentiles,
+    #[serde(default)]
+    pub rescue_ns: Percentiles,
     pub operations: BTreeMap<String, [u64; 2]>,
     pub reads: [u64; 2],
     pub invariants: KillInvariants,
@@ -190,6 +192,7 @@ pub(super) struct Evidence {
     pub levels: Vec<KillLevel>,
     pub detection: Histogram<u64>,
     pub recovery: Histogram<u64>,
+    pub rescue: Histogram<u64>,
     operations: BTreeMap<String, [u64; 2]>,
     reads: [u64; 2],
     faults: [u64; FAULTS],
@@ -198,12 +201,13 @@ pub(super) struct Evidence {
 
 impl Evidence {
     pub(super) fn new() -> Self {
-        let [detection, recovery] = histograms();
+        let [detection, recovery, rescue] = histograms();
         Self {
             kills: Kills::default(),
             levels: Vec::new(),
             detection,
             recovery,
+            rescue,
             operations: BTreeMap::new(),
             reads: [0; 2],
             faults: [0; FAULTS],
@@ -292,7 +296,11 @@ impl Evidence {
             reasons.push("interrupted".to_owned());
         }
         let mut merged = Merged::default();
-        let named = [("detection", &self.detection), ("recovery", &self.recovery)];
+        let named = [
+            ("detection", &self.detection),
+            ("recovery", &self.recovery),
+            ("rescue", &self.rescue),
+        ];
         let encoded: Vec<_> = named
             .iter()
             .filter_map(|(name, it)| encode(name, it))
@@ -308,6 +316,7 @@ impl Evidence {
             levels: self.levels,
             detection_ns: Percentiles::of(&self.detection),
             recovery_ns: Percentiles::of(&self.recovery),
+            rescue_ns: Percentiles::of(&self.rescue),
             operations: self.operations,
             reads: self.reads,
             invariants,
@@ -367,6 +376,7 @@ pub(crate) fn kill_summary(record: &KillRecord) -> String {
     for (name, it) in [
         ("detection", record.detection_ns),
         ("recovery", record.recovery_ns),
+        ("rescue", record.rescue_ns),
     ] {
         let us = |ns: u64| ns as f64 / 1e3;
         let _ = writeln!(

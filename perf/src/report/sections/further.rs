@@ -17,13 +17,14 @@ const MOST_COLUMNS: usize = 10;
 const LONGEST: usize = 160;
 
 /// Fields, beside the common ones, that other sections show, or that nobody reads in a table.
-const ELSEWHERE: [&str; 7] = [
+const ELSEWHERE: [&str; 8] = [
     "placement",
     "core_to_core",
     "node_to_node",
     "hdr_log",
     "detection_ns",
     "recovery_ns",
+    "rescue_ns",
     "machine",
 ];
 
