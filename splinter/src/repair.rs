@@ -61,14 +61,16 @@ impl Store {
     /// As [`Store::inspect`] and [`Store::writer`].
     pub fn repair(&self) -> Result<Repair, StoreError> {
         let before = self.inspect()?;
-        let mut writers = vec![self.writer()?];
-        let others = loop {
+        let (lanes, mut writers) = (self.geometry().lanes, vec![self.writer()?]);
+        // One that others damage meanwhile may hand out the same lane again.
+        while writers.len() < lanes as usize {
             match self.writer() {
                 Ok(writer) => writers.push(writer),
-                Err(StoreError::NoLane { lanes }) => break lanes - writers.len() as u32,
+                Err(StoreError::NoLane { .. }) => break,
                 Err(error) => return Err(error),
             }
-        };
+        }
+        let others = lanes - writers.len() as u32;
         // Who keeps lanes that it does not need keeps others from writing.
         writers.truncate(if others == 0 { writers.len() } else { 1 });
         let claimant = &mut writers[0].claimant;

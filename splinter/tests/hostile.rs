@@ -385,6 +385,33 @@ fn no_length_beyond_the_maximum_is_handed_out() {
 }
 
 #[test]
+fn a_repair_ends_while_somebody_wipes_who_owns_the_lanes() {
+    alone("a_repair_ends_while_somebody_wipes_who_owns_the_lanes", || {
+        let store = Store::anonymous(&config(geometry(4, 64, 0, 2), Scrub::None)).unwrap();
+        store.writer().unwrap().set("k", b"v").unwrap();
+        let file = File::from(store.fd().try_clone_to_owned().unwrap());
+        let mut owners_at = [0; 8];
+        file.read_exact_at(&mut owners_at, 168).unwrap();
+        let at = u64::from_le_bytes(owners_at) + 4096 - 32;
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Relaxed) {
+                    file.write_all_at(&[0; 32], at).unwrap();
+                }
+            });
+            for _ in 0..200 {
+                // Both lanes are had, or another seems to have them.
+                let found = store.repair();
+                assert!(matches!(&found, Ok(_) | Err(StoreError::NoLane { .. })), "{found:?}");
+            }
+            is_over.store(true, Relaxed);
+        });
+        assert_eq!(store.get_vec("k").unwrap(), b"v");
+    });
+}
+
+#[test]
 fn operations_end_while_somebody_scribbles_over_the_store() {
     alone("operations_end_while_somebody_scribbles_over_the_store", || {
         let name = Named::new();

@@ -130,7 +130,7 @@ fn looking_whether_a_record_can_be_written_leaves_the_file_as_it_was() {
 
 #[test]
 fn without_descriptors_a_run_says_so() {
-    for (workers, limits) in [("threads", 4..8), ("processes", 4..11)] {
+    for (workers, limits) in [("threads", 4..6), ("processes", 4..9)] {
         for limit in limits {
             let script = format!("ulimit -n {limit}; exec $0 {LOAD} --workers {workers}");
             let output = shell(&script).output().unwrap();

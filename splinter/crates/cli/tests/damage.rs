@@ -196,7 +196,7 @@ fn what_is_no_store_is_refused_with_what_it_is_instead() {
         (&b"text"[..], "it has 4 bytes, fewer than the 8320 that a header has"),
         (&whole[..whole.len() - 1], "it is truncated: 1 bytes are missing"),
         (&swapped, "it was made on a machine of the other byte order"),
-        (&newer, "it has format version 9, and this library reads version 2"),
+        (&newer, "it has format version 9, and this library reads version 3"),
     ] {
         std::fs::write(rig.path("file"), bytes).unwrap();
         for words in [&["fsck", "file"][..], &["use", "file"], &["-u", "file", "list"]] {
