@@ -1,4 +1,5 @@
 /* Sets the key that subscriber.c waits for. The first argument is the store's name. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,9 +15,11 @@ int main(int argc, char **argv)
         perror(name);
         return 1;
     }
-    if (splinter_set(key, response, strlen(response)) != 0) {
-        perror(key);
-        return 1;
+    while (splinter_set(key, response, strlen(response)) != 0) {
+        if (errno != EAGAIN) { /* else another process is setting the key: try again */
+            perror(key);
+            return 1;
+        }
     }
     printf("published %s\n", key);
     splinter_close();

@@ -1,4 +1,5 @@
 /* Waits until publisher.c sets a key, for a minute at most. The first argument is the store's name. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "splinter.h"
@@ -15,9 +16,11 @@ int main(int argc, char **argv)
         return 1;
     }
     /* A key can be waited for once it is there. */
-    if (splinter_get(key, NULL, 0, NULL) != 0 && splinter_set(key, "", 0) != 0) {
-        perror(key);
-        return 1;
+    while (splinter_get(key, NULL, 0, NULL) != 0 && splinter_set(key, "", 0) != 0) {
+        if (errno != EAGAIN) { /* else another process is setting the key: look again */
+            perror(key);
+            return 1;
+        }
     }
     printf("waiting for %s\n", key);
     fflush(stdout);
@@ -25,9 +28,11 @@ int main(int argc, char **argv)
         perror(key);
         return 1;
     }
-    if (splinter_get(key, value, sizeof(value) - 1, &len) != 0) {
-        perror(key);
-        return 1;
+    while (splinter_get(key, value, sizeof(value) - 1, &len) != 0) {
+        if (errno != EAGAIN) {
+            perror(key);
+            return 1;
+        }
     }
     value[len] = '\0';
     printf("%s is: %s\n", key, value);
