@@ -88,8 +88,10 @@ impl Store {
                 found.keys += 1;
                 *slots_of.entry(key).or_insert(0_u64) += 1;
                 let leads = |number_found, _, _| (number_found == number).then_some(());
-                let reachable =
-                    arena.key(key.as_ref()).is_ok_and(|key| arena.probe(&key, leads).is_some());
+                // What lies behind the key's end hides it from everybody.
+                let reachable = arena
+                    .key(key.as_ref())
+                    .is_ok_and(|key| key.is_in(slot) && arena.probe(&key, leads).is_some());
                 found.unreachable_keys += u64::from(!reachable);
             }
         }

@@ -118,10 +118,10 @@ impl Claimant<'_> {
                 self.retake(number, |meta| meta);
             }
         }
-        let given_up = self.keep_one_slot_a_key();
+        let mut given_up = self.keep_one_slot_a_key();
         self.remake_index();
         for number in self.touched() {
-            self.remake_marks(number, used);
+            given_up.extend(self.remake_marks(number, used));
         }
         given_up
     }
@@ -264,17 +264,20 @@ impl Claimant<'_> {
     }
 
     /// Brings the map, the attention word and the route of a slot in line with its meta word, and wipes its stale
-    /// bytes, which are in the `used` parts of the arena.
-    fn remake_marks(&mut self, number: u32, used: &[Range<usize>]) {
+    /// bytes, which are in the `used` parts of the arena. Returns the key of a slot that is marked as used and whose meta
+    /// word says that it holds none.
+    fn remake_marks(&mut self, number: u32, used: &[Range<usize>]) -> Option<Key> {
         let arena = self.arena;
-        let Some((slot, _, meta)) = open(&arena, number) else { return };
+        let (slot, _, meta) = open(&arena, number)?;
+        let (word, bit) = arena.bit(number);
+        let is_lost = !meta.is_present() && word.used.load(Relaxed) & bit != 0;
+        let lost = is_lost.then(|| Key::read_from(slot));
         if arena.stale_bytes(number, meta, used) > 0 {
             self.retake(number, |meta| arena.wipe_used(number, slot, meta, used));
         }
         for which in 0..2 {
             arena.raise_extent(slot, which, arena.live(meta, which));
         }
-        let (word, bit) = arena.bit(number);
         if meta.is_present() {
             word.used.fetch_or(bit, Relaxed);
         } else {
@@ -282,5 +285,7 @@ impl Claimant<'_> {
             arena.routes[number as usize].store(0, Relaxed);
         }
         arena.attend(number, slot, meta.is_present());
+        // Another slot may hold it.
+        lost.filter(|key| arena.key(key.as_ref()).is_ok_and(|key| arena.locate(&key).is_none()))
     }
 }

@@ -97,10 +97,12 @@ impl Default for Lookout {
 pub struct Users(HashMap<u64, Vec<(String, u32)>>);
 
 impl Users {
-    /// Asks the kernel.
-    pub fn now() -> Self {
+    /// Asks the kernel; returns none without `/proc`, by which it answers.
+    pub fn now() -> Option<Self> {
         let mut users = Self::default();
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        // This process at least is there, if it is what it has to be.
+        fs::metadata(format!("/proc/{}/maps", std::process::id())).ok()?;
+        let entries = fs::read_dir("/proc").ok()?.flatten();
         let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         for id in ids.filter(|id| *id != std::process::id()) {
             // Bytes: paths need not be text.
@@ -109,7 +111,7 @@ impl Users {
                 users.add(id, &String::from_utf8_lossy(line));
             }
         }
-        users
+        Some(users)
     }
 
     /// Notes a line of a process's maps: addresses, rights, offset, device, inode, path.

@@ -189,6 +189,9 @@ fn logtee_drains_what_is_there_and_takes_nothing_away() {
     assert_eq!(lines("file"), [&b"log.a 3:one\n"[..], b"log.b 1:\xff\n"]);
     rig.good(&["--prefix", "log.", "logtee", "file", "a", "--once"]);
     assert_eq!(lines("file").len(), 3, "it writes behind what is there");
+    std::fs::write(rig.path("cut"), b"log.z 9:hal").unwrap();
+    rig.good(&["logtee", "cut", "log.a", "--once"]);
+    assert_eq!(lines("cut"), [&b"log.a 3:one\n"[..], b"log.z 9:hal\n"]);
     rig.good(&["--raw", "logtee", "raw", "a", "--once"]);
     assert_eq!(lines("raw"), [b"log.a one\n"]);
     let told: Value =

@@ -257,10 +257,13 @@ fn commands_of_the_original_are_taken() {
     ] {
         bench.ctl(&store, words).failed(2, &format!("splinterctl: {line}"));
     }
-    // orders set KEY N makes N orders; one that exists keeps its value.
+    // orders set KEY N makes N orders; one that exists is left alone, and none goes.
     bench.good(&store, &["set", "car", "fast"]);
+    let before = bench.good(&store, &["--json", "get", "car"]);
     assert_eq!(bench.good(&store, &["orders", "set", "car", "3"]), "car has 3 orders\n");
     assert_eq!(bench.good(&store, &["orders", "get", "car"]), "4:fast\n0:\n0:\n");
+    assert_eq!(bench.good(&store, &["--json", "get", "car"]), before);
+    assert_eq!(bench.good(&store, &["orders", "set", "car", "2"]), "car has 3 orders\n");
     for value in ["64B", "0x3", "+3", "256", "1"] {
         bench.good(&store, &["orders", "set", "value", value]);
         let held = bench.good(&store, &["orders", "get", "value", "--raw"]);

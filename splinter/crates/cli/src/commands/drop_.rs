@@ -42,13 +42,16 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
         error => error.into(),
     })?;
-    if let [process, ..] = Users::now().of(&store)[..]
-        && !call.has("--force")
-    {
-        let name = shown(name);
-        return Err(Failure::new(format!(
-            "process {process} has {name} open; end it first, or give --force"
-        )));
+    if !call.has("--force") {
+        let shown = shown(name);
+        let Some(users) = Users::now() else {
+            let why = "without /proc nobody can tell who has";
+            return Err(Failure::new(format!("{why} {shown} open; mount it, or give --force")));
+        };
+        if let [process, ..] = users.of(&store)[..] {
+            let why = format!("process {process} has {shown} open; end it first, or give --force");
+            return Err(Failure::new(why));
+        }
     }
     let keys = store.len();
     if presence::lost(&store).is_some() {

@@ -18,9 +18,10 @@ use serde_json::{Value, json};
 use splinter::{Change, Error, Key, Store, StoreError};
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::OpenOptions;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -161,7 +162,19 @@ fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
     let writing = format!("write {}", shown(path));
     let file = OpenOptions::new().append(true).create(true).open(OsStr::from_bytes(path));
     let file = file.map_err(|error| Failure::io(&writing, &error))?;
-    Ok((Box::new(BufWriter::new(file)), writing))
+    let mut out = BufWriter::new(file);
+    if is_cut_short(path) {
+        out.write_all(b"\n")?;
+    }
+    Ok((Box::new(out), writing))
+}
+
+/// Whether a file ends amid a line, as one does that was written on a disk that filled up.
+fn is_cut_short(path: &[u8]) -> bool {
+    let (path, mut last) = (OsStr::from_bytes(path), [0]);
+    let len = fs::metadata(path).map_or(0, |about| if about.is_file() { about.len() } else { 0 });
+    let read = |file: File| file.read_exact_at(&mut last, len - 1);
+    len > 0 && File::open(path).and_then(read).is_ok() && last != *b"\n"
 }
 
 impl Log {

@@ -93,19 +93,18 @@ fn count_meant(word: &[u8]) -> Option<usize> {
     (word[0].is_ascii_digit() && (2..=MAX_ORDERS).contains(&count)).then_some(count)
 }
 
-/// Makes `count` orders. An order that exists keeps its value.
+/// Makes orders, so that there are at least `count`. One that exists is left alone: others may be writing it.
 fn make(session: &mut Session, base: &[u8], count: usize) -> Result<(), Failure> {
     let mut writer = session.writer()?;
     let made = patiently(|| {
-        let present = (0..count).map(|order| match writer.get_vec(name(base, order)) {
-            Err(Error::NotFound) => Ok(Vec::new()),
-            value => value,
-        });
-        let values = present.collect::<Result<Vec<_>, _>>()?;
-        let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
-        writer.set_tandem(base, &values)
+        for order in (0..count).map(|order| name(base, order)) {
+            if !writer.contains(&order)? {
+                writer.set(&order, b"")?;
+            }
+        }
+        present(&writer, base)
     });
-    made.map_err(|error| failed(base, error))?;
+    let count = made.map_err(|error| failed(base, error))?;
     if session.format == Format::Default {
         session.out.write_all(&listed(base))?;
         writeln!(session.out, " has {count} orders")?;
@@ -190,7 +189,10 @@ fn unset(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(),
     });
     match (removed.map_err(|error| failed(base, error))?, session.format) {
         (0, _) => return Err(Failure::key(base, Error::NotFound)),
-        (removed, Format::Json) => write_json(&mut session.out, &json!({ "removed": removed }))?,
+        (removed, Format::Json) => {
+            let told = json!({ "base": json_bytes(base), "removed": removed });
+            write_json(&mut session.out, &told)?;
+        }
         (removed, _) => writeln!(session.out, "{removed}")?,
     }
     Ok(())

@@ -28,6 +28,8 @@ already for the first one. KEY need not be there yet. Nothing is taken from the
 store: others receive the same. Of messages that follow each other faster than
 they can be received it has the last, and says on standard error how many it
 missed; any change of KEY counts as a message, one that changes no value too.
+Of a key that is not there yet, or goes, it is not known how many came before
+the next one that is received.
 
 With --envelope, messages have to be envelopes (see send): what is none is
 counted in the store and told of, what has expired or, with --as, is for

@@ -48,7 +48,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             json!({
                 "store": json_bytes(name), "location": store.location().to_string(),
                 "keys": store.len(), "slots": store.geometry().slots, "bytes": store.arena_len(),
-                "memory_bytes": memory(store), "processes": users.of(store),
+                "memory_bytes": memory(store), "processes": users.as_ref().map(|users| users.of(store)),
             })
         };
         return Ok(write_json(out, &Value::Array(stores.iter().map(row).collect()))?);
@@ -56,15 +56,12 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let rows: Vec<table::Row<'_>> = stores
         .iter()
         .map(|(name, store)| {
-            let numbers = [
-                store.len(),
-                store.geometry().slots,
-                store.arena_len(),
-                memory(store),
-                users.of(store).len() as u64,
-            ];
-            let numbers = numbers.into_iter().map(|number| number.to_string().into_bytes().into());
-            std::iter::once(listed(name)).chain(numbers).collect()
+            let numbers = [store.len(), store.geometry().slots, store.arena_len(), memory(store)];
+            let numbers = numbers.map(|number| number.to_string());
+            let users =
+                users.as_ref().map_or("?".to_owned(), |users| users.of(store).len().to_string());
+            let told = numbers.into_iter().chain([users]).map(|text| text.into_bytes().into());
+            std::iter::once(listed(name)).chain(told).collect()
         })
         .collect();
     Ok(table::write(out, &["Store", "Keys", "Slots", "Bytes", "Memory", "Processes"], &rows)?)
