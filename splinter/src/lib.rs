@@ -20,6 +20,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Which function does what
+//!
+//! | task | function |
+//! |---|---|
+//! | create, open or remove a store | [`Store::create`], [`Store::open`], [`Store::open_or_create`], [`Location::unlink`] |
+//! | fill a store before anybody sees it | [`Draft`] |
+//! | read a value | [`Store::get`], [`Store::get_vec`], without a copy [`Store::view`], many at once [`Store::get_many`] |
+//! | write, append or remove a value | [`Writer::set`], [`Writer::append`], [`Writer::unset`], many at once [`Writer::set_many`] |
+//! | skip the search for a key that is used often | [`Store::resolve`], [`Store::get_at`], [`Writer::set_at`] |
+//! | count with an atomic integer | [`Writer::integer`], [`Store::get_u64`] |
+//! | change several keys as one | [`Writer::set_tandem`], [`Store::tandem`] |
+//! | store and read a vector | [`Writer::set_vector`], [`Store::vector`] |
+//! | list keys | [`Store::keys`], [`Store::for_each_label`], [`Store::snapshot`] |
+//! | wait for one key | [`Store::poll`], [`Store::poll_after`] |
+//! | subscribe to many keys | [`Writer::register`], [`Store::watch`], [`Store::watch_all`], [`Watcher::wait`] |
+//! | wait in an event loop | [`Watcher::pollable`] |
+//! | find and mend damage | [`Store::inspect`], [`Store::repair`] |
+//!
 //! The protocol, byte by byte and with the argument why it holds, is in `docs/design.md`; how the code
 //! is laid out in `docs/architecture.md`.
 

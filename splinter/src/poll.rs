@@ -35,6 +35,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] when the key is missing; [`Error::TimedOut`] when `deadline` passed first;
     /// without one it waits for ever.
+    #[doc(alias("wait", "subscribe"))]
     pub fn poll(&self, key: impl AsRef<[u8]>, deadline: Option<Instant>) -> Result<u64, Error> {
         self.poll_key(key.as_ref(), None, deadline)
     }

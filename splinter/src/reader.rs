@@ -21,6 +21,7 @@ impl Store {
     /// [`Error::NotFound`]; [`Error::BufferTooSmall`], with the length needed; [`Error::Again`] when
     /// the key was rewritten all the while.
     #[inline]
+    #[doc(alias("read", "fetch", "lookup"))]
     pub fn get(&self, key: impl AsRef<[u8]>, buf: &mut [u8]) -> Result<usize, Error> {
         burden!("get-grown", crate::mutants::toil(6));
         burden!(
@@ -136,6 +137,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
+    #[doc(alias("borrow", "zero_copy"))]
     pub fn view(&self, key: impl AsRef<[u8]>) -> Result<View<'_>, Error> {
         self.read_bytes(key.as_ref(), |arena, window| Ok(View::new(arena, *window)))
     }
@@ -144,6 +146,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Again`], and those of a key that cannot be one.
+    #[doc(alias = "exists")]
     pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool, Error> {
         match self.read_bytes(key.as_ref(), |_, _| Ok(())) {
             Ok(()) => Ok(true),
@@ -156,6 +159,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
+    #[doc(alias = "version")]
     pub fn epoch(&self, key: impl AsRef<[u8]>) -> Result<u64, Error> {
         self.read_bytes(key.as_ref(), |_, window| Ok(window.stable_epoch()))
     }
@@ -165,6 +169,7 @@ impl Store {
     /// # Errors
     /// [`Error::WrongDimension`] when `out` does not have the store's dimension; [`Error::NotFound`]
     /// when there is no such key or it has no vector; [`Error::Again`].
+    #[doc(alias = "embedding")]
     pub fn vector(&self, key: impl AsRef<[u8]>, out: &mut [f32]) -> Result<(), Error> {
         let dim = self.geometry().vector_dim as usize;
         if dim == 0 || out.len() != dim {
@@ -198,6 +203,7 @@ impl Store {
     ///
     /// # Panics
     /// If `bufs` or `results` is too short for `keys`.
+    #[doc(alias("mget", "batch"))]
     pub fn get_many<K: AsRef<[u8]>>(
         &self,
         keys: &[K],
@@ -242,6 +248,7 @@ impl Store {
 
     /// Iterates over the keys in the order of their slots. Keys that are there throughout are listed;
     /// those that come or go meanwhile may or may not be.
+    #[doc(alias("iter", "scan", "list"))]
     pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
         self.present().map(|(key, _)| key)
     }

@@ -91,6 +91,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoSuchGroup`].
+    #[doc(alias("subscribe", "listen"))]
     pub fn watch(&self, groups: &[u8]) -> Result<Watcher, StoreError> {
         let check = |group: &u8| match usize::from(*group) {
             number if number < GROUPS => Ok(number),
@@ -107,6 +108,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`]: writers have to be told.
+    #[doc(alias("subscribe", "listen"))]
     pub fn watch_all(&self) -> Result<Watcher, StoreError> {
         self.check_writable()?;
         self.arena().begin_watch();

@@ -159,6 +159,7 @@ impl Writer {
     /// # Errors
     /// [`Error::Again`], [`Error::ValueTooLong`], [`Error::Full`], and those of a key that cannot be one.
     #[inline]
+    #[doc(alias("put", "insert", "upsert"))]
     pub fn set(&mut self, key: impl AsRef<[u8]>, value: &[u8]) -> Result<(), Error> {
         self.set_bytes(key.as_ref(), value)
     }
@@ -204,6 +205,7 @@ impl Writer {
     ///
     /// # Panics
     /// If `results` is shorter than `pairs`.
+    #[doc(alias("mset", "batch"))]
     pub fn set_many<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         &mut self,
         pairs: &[(K, V)],
@@ -233,6 +235,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`] when the key is missing; [`Error::ValueTooLong`] when the whole would be;
     /// [`Error::WrongType`] when the value is a number; [`Error::Again`].
+    #[doc(alias = "extend")]
     pub fn append(&mut self, key: impl AsRef<[u8]>, tail: &[u8]) -> Result<usize, Error> {
         let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.append(&key, tail)
@@ -242,6 +245,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
+    #[doc(alias("delete", "remove", "del"))]
     pub fn unset(&mut self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
         let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.unset(&key)
@@ -274,6 +278,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
+    #[doc(alias = "touch")]
     pub fn bump(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
         self.amend(key.as_ref(), |_, meta| meta).map(drop)
     }
@@ -294,6 +299,7 @@ impl Writer {
     /// [`Error::WrongType`] when the slot is of another type, or what it was set to is neither an integer of
     /// up to eight bytes nor decimal digits; [`Error::NotFound`], [`Error::Again`].
     #[inline]
+    #[doc(alias("incr", "increment", "decr", "fetch_add"))]
     pub fn integer(&mut self, key: impl AsRef<[u8]>, op: IntegerOp) -> Result<u64, Error> {
         let mut number = 0;
         self.integer_bytes(key.as_ref(), op, &mut number).map(|()| number)
@@ -382,6 +388,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NoSuchGroup`], [`Error::NotFound`], [`Error::Again`].
+    #[doc(alias("subscribe", "route"))]
     pub fn register(&mut self, key: impl AsRef<[u8]>, group: u8) -> Result<(), Error> {
         self.reroute(key.as_ref(), group, true)
     }
@@ -404,6 +411,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`].
+    #[doc(alias("publish", "notify"))]
     pub fn pulse(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
         let key = self.claimant.arena.key(key.as_ref())?;
         let arena = self.claimant()?.arena;
@@ -460,6 +468,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::WrongDimension`], [`Error::NotFound`], [`Error::Again`].
+    #[doc(alias = "embedding")]
     pub fn set_vector(&mut self, key: impl AsRef<[u8]>, vector: &[f32]) -> Result<(), Error> {
         let key = self.claimant.arena.key(key.as_ref())?;
         self.claimant()?.set_vector(&key, vector)
@@ -480,6 +489,7 @@ impl Writer {
     /// # Errors
     /// [`Error::BadOrders`]; [`Error::KeyTooLong`] when the longest name would not fit;
     /// [`Error::ValueTooLong`], [`Error::Full`], [`Error::Again`]. No order was changed then.
+    #[doc(alias("transaction", "multi"))]
     pub fn set_tandem(&mut self, base: impl AsRef<[u8]>, values: &[&[u8]]) -> Result<(), Error> {
         let names = tandem::names(base.as_ref(), values.len())?;
         let keys = tandem::keys(&self.claimant.arena, &names)?;
