@@ -1,6 +1,6 @@
 //! Words that the kernel itself marks when the thread that holds them ends: robust futexes (Linux,
 //! `robust-futexes.rst`). A thread hands the kernel the head of a list; when the thread ends, however that comes, the
-//! kernel walks the list, and in each word that still has the thread's id it puts the mark [`DIED`] in place of the id.
+//! kernel walks the list, and in each word that still has the thread's id it puts the mark `FUTEX_OWNER_DIED` in place of the id.
 //! Whoever asks whether the holder lives loads a word: no descriptor, no lock of a file, no process id.
 //!
 //! There is one list for each thread, and the C library owns its head, for the robust mutexes of the program. So ours

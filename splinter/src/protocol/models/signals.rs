@@ -129,9 +129,10 @@ fn who_watches_a_group_always_hears_of_a_change() {
                 (ears.slept, tiny.get(&letter(0)) != before)
             });
             assert_eq!(tiny.writer(0, act).join().unwrap(), Ok(()));
+            let heard = watcher.join().unwrap();
             assert_eq!(tiny.count(0), 1);
             tiny.check_at_rest();
-            watcher.join().unwrap()
+            heard
         });
         // It hears only of what can be read.
         assert_eq!(seen, HashSet::from([(false, true), (true, true)]));

@@ -43,9 +43,10 @@ fn a_tandem_read_never_mixes_generations() {
         let writer = tiny.writer(0, |writer| write(writer, 2).unwrap());
         let reader = tiny.spawn(read);
         writer.join().unwrap();
+        let read = reader.join().unwrap();
         tiny.check_at_rest();
         assert_eq!(each(&tiny), [Some(2); 2]);
-        reader.join().unwrap()
+        read
     });
     let whole = HashSet::from([Ok([1, 1]), Ok([2, 2])]);
     assert!(seen.is_superset(&whole), "{seen:?}");
@@ -132,9 +133,10 @@ fn a_tandem_removal_is_seen_by_a_tandem_read_as_one() {
         let writer = tiny.writer(0, |writer| writer.unset_tandem(&[letter(0), letter(1)]));
         let reader = tiny.spawn(read);
         assert_eq!(writer.join().unwrap(), Ok(2));
+        let read = reader.join().unwrap();
         tiny.check_at_rest();
         assert_eq!(each(&tiny), [None; 2]);
-        reader.join().unwrap()
+        read
     });
     assert_eq!(seen, HashSet::from([Ok([1, 1]), Err(Error::NotFound)]));
 }
