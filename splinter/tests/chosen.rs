@@ -7,7 +7,7 @@ mod common;
 use common::raw::Raw;
 use common::valgrind::rounds;
 use common::{assert_sound, config, geometry, retry, store};
-use splinter::{Config, Scrub, Store};
+use splinter::{Config, Scrub, Store, Writer};
 use std::collections::HashSet;
 use std::thread;
 
@@ -81,25 +81,34 @@ fn keys_that_are_chosen_without_the_seed_cost_others_nothing() {
         let random = Config { hash_seed: None, ..config(geometry, Scrub::None) };
         let store = Store::anonymous(&random).unwrap();
         let mut writer = store.writer().unwrap();
-        let keys: Vec<_> = (0..count / 20).map(|number| format!("neighbour {number}")).collect();
-        for key in &keys {
-            writer.set(key, b"v").unwrap();
-        }
-        let before = Index::of(&store).lines(&keys);
+        let named = |when: &str| -> Vec<_> {
+            (0..count / 20).map(|number| format!("{when} neighbour {number}")).collect()
+        };
+        let [early, late] = ["early", "late"].map(named);
+        let set_all = |writer: &mut Writer, keys: &[String]| {
+            keys.iter().for_each(|key| writer.set(key, b"v").unwrap());
+        };
+        set_all(&mut writer, &early);
+        let before = Index::of(&store).lines(&early);
+        let quiet = total(&before);
         for number in 0..count {
             writer.set(chosen(family, number), b"v").unwrap();
         }
-        let during = total(&Index::of(&store).lines(&keys));
-        let quiet = total(&before);
-        for (during, quiet) in during.into_iter().zip(quiet) {
-            assert!(during <= 2 * quiet, "family {family}: {during} lines, and {quiet} without");
+        // Those who come late find no room where the chosen keys are.
+        set_all(&mut writer, &late);
+        for keys in [&early, &late] {
+            let during = total(&Index::of(&store).lines(keys));
+            for (during, quiet) in during.into_iter().zip(quiet) {
+                assert!(during <= 2 * quiet, "family {family}: {during} lines, {quiet} without");
+            }
         }
         for number in 0..count {
             writer.unset(chosen(family, number)).unwrap();
         }
-        assert_eq!(Index::of(&store).lines(&keys), before, "family {family}, afterwards");
+        late.iter().for_each(|key| drop(writer.unset(key).unwrap()));
+        assert_eq!(Index::of(&store).lines(&early), before, "family {family}, afterwards");
         drop(writer);
-        assert_sound(&store, keys.len() as u64);
+        assert_sound(&store, early.len() as u64);
     }
 }
 
