@@ -4,6 +4,7 @@
 // Opts in for mapping that page.
 #![allow(unsafe_code)]
 
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::{io, ptr};
 
@@ -111,7 +112,9 @@ impl<T: Default> PerProcess<T> {
             }
             let made = Box::into_raw(Box::new(Owned { process, value: T::default() }));
             let put = self.0.compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire);
-            if put.is_err() {
+            if put.is_ok() {
+                keep(found.cast());
+            } else {
                 // SAFETY: nobody else has seen it.
                 drop(unsafe { Box::from_raw(made) });
             }
@@ -126,7 +129,27 @@ impl<T> Drop for PerProcess<T> {
         if unsafe { found.as_ref() }.is_some_and(|owned| owned.process == process()) {
             // SAFETY: it was made by `Box` in this process, and nobody else can reach it any more.
             drop(unsafe { Box::from_raw(found) });
+        } else {
+            keep(found.cast());
         }
+    }
+}
+
+/// Keeps what a child has of its parent's, and neither uses nor frees, where a tool that looks for leaks finds it.
+fn keep(inherited: *mut c_void) {
+    struct Kept {
+        _inherited: *mut c_void,
+        next: *mut Kept,
+    }
+    static KEPT: AtomicPtr<Kept> = AtomicPtr::new(ptr::null_mut());
+    if inherited.is_null() {
+        return;
+    }
+    let kept = Box::leak(Box::new(Kept { _inherited: inherited, next: ptr::null_mut() }));
+    while let Err(now) =
+        KEPT.compare_exchange(kept.next, kept, Ordering::Release, Ordering::Relaxed)
+    {
+        kept.next = now;
     }
 }
 
