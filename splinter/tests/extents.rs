@@ -274,8 +274,9 @@ fn recovery_of_a_huge_value_touches_what_was_written_of_it() {
             assert_eq!((store.header().takeovers, taken(&store)), (1, written), "{scrub}");
             // Only level full wipes what was in force of nothing.
             let most = if scrub == Scrub::Full { written / PAGE } else { 0 };
+            // The program touches some of its own, of a sanitizer's too; the value has 65,536.
             assert!(
-                touched <= most + 100,
+                touched <= most + 1_000,
                 "{scrub}: {touched} pages touched, {written} bytes written"
             );
             assert_eq!(store.get_vec("huge").unwrap(), b"8 bytes.");
