@@ -118,11 +118,17 @@ impl Claimant<'_> {
                 self.retake(number, |meta| meta);
             }
         }
+        let lost: Vec<Key> = self.touched().filter_map(|number| self.lost_key(number)).collect();
         let mut given_up = self.keep_one_slot_a_key();
         self.remake_index();
         for number in self.touched() {
-            given_up.extend(self.remake_marks(number, used));
+            self.remake_marks(number, used);
         }
+        // Another slot may hold it.
+        let arena = self.arena;
+        let is_gone =
+            |key: &Key| arena.key(key.as_ref()).is_ok_and(|key| arena.locate(&key).is_none());
+        given_up.extend(lost.into_iter().filter(is_gone));
         given_up
     }
 
@@ -138,6 +144,15 @@ impl Claimant<'_> {
                 word.touched.fetch_or(bit, Relaxed);
             }
         }
+    }
+
+    /// Returns the key of a slot whose meta word says that it holds none, though the index leads to it from that key: of one
+    /// that was removed, no entry is left.
+    fn lost_key(&self, number: u32) -> Option<Key> {
+        let (slot, ..) = open(&self.arena, number).filter(|(.., meta)| !meta.is_present())?;
+        let key = Key::read_from(slot);
+        let leads = |found, _, _| (found == number).then_some(());
+        self.arena.probe(&self.arena.key(key.as_ref()).ok()?, leads).map(|()| key)
     }
 
     /// Frees the slots that hold what cannot be a key, or a key that another holds as well: the one that readers
@@ -264,14 +279,11 @@ impl Claimant<'_> {
     }
 
     /// Brings the map, the attention word and the route of a slot in line with its meta word, and wipes its stale
-    /// bytes, which are in the `used` parts of the arena. Returns the key of a slot that is marked as used and whose meta
-    /// word says that it holds none.
-    fn remake_marks(&mut self, number: u32, used: &[Range<usize>]) -> Option<Key> {
+    /// bytes, which are in the `used` parts of the arena.
+    fn remake_marks(&mut self, number: u32, used: &[Range<usize>]) {
         let arena = self.arena;
-        let (slot, _, meta) = open(&arena, number)?;
+        let Some((slot, _, meta)) = open(&arena, number) else { return };
         let (word, bit) = arena.bit(number);
-        let is_lost = !meta.is_present() && word.used.load(Relaxed) & bit != 0;
-        let lost = is_lost.then(|| Key::read_from(slot));
         if arena.stale_bytes(number, meta, used) > 0 {
             self.retake(number, |meta| arena.wipe_used(number, slot, meta, used));
         }
@@ -285,7 +297,5 @@ impl Claimant<'_> {
             arena.routes[number as usize].store(0, Relaxed);
         }
         arena.attend(number, slot, meta.is_present());
-        // Another slot may hold it.
-        lost.filter(|key| arena.key(key.as_ref()).is_ok_and(|key| arena.locate(&key).is_none()))
     }
 }

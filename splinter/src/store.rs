@@ -116,7 +116,8 @@ impl Store {
             let unknown = std::io::ErrorKind::Unsupported.into();
             return Err(StoreError::os("reserve the memory of", location.to_string(), unknown));
         }
-        let arena = Inner::arena(&plan, &mapping, &plan.key_hash());
+        let hash = plan.key_hash();
+        let arena = Inner::arena(&plan, &mapping, &hash);
         plan.write(arena.header, scrub_flags(config.scrub));
         let huge = kernel::huge::apply(&mapping, staged.fd(), config.huge_pages);
         let (backing, hiding) = staged.hidden()?;

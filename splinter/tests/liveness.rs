@@ -14,7 +14,7 @@ use splinter::{BidTerms, Error, Scrub, Store, StoreError, Writer};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// Long enough that a writer is nearly always in the middle of one.
@@ -206,105 +206,6 @@ fn is_locked(path: &std::path::Path) -> bool {
     let answer = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut question) };
     assert_eq!(answer, 0);
     libc::c_int::from(question.l_type) != libc::F_UNLCK
-}
-
-#[test]
-fn children_of_busy_parents_never_hang() {
-    alone("children_of_busy_parents_never_hang", || {
-        let name = Named::new();
-        let store =
-            Store::create(&name.0, &config(geometry(64, 64, 0, 64), Scrub::Hybrid)).unwrap();
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            for worker in 0..3_u32 {
-                let (done, store, name) = (&done, &store, &name);
-                scope.spawn(move || {
-                    while !done.load(Relaxed) {
-                        match worker {
-                            0 => drop(store.writer()),
-                            1 => {
-                                let _ = store.claim_bid(7, BidTerms::default());
-                                let _ = store.release_bid(7);
-                            }
-                            _ => drop(Store::open(&name.0)),
-                        }
-                    }
-                });
-            }
-            for round in 0..60 {
-                let pid = fork();
-                if pid == 0 {
-                    // SAFETY: alarm takes no pointer: a child that hangs is killed by it.
-                    unsafe { libc::alarm(20) };
-                    let good = child_of_a_busy_parent(&store, round);
-                    // SAFETY: _exit takes no pointer.
-                    unsafe { libc::_exit(i32::from(!good)) };
-                }
-                let mut status = 0;
-                // SAFETY: the pointer is to an integer that lives through the call.
-                assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-                assert_eq!(status, 0, "child {round}");
-            }
-            done.store(true, Relaxed);
-        });
-    });
-}
-
-/// Registers a writer, writes and bids, and tells whether all of it was done.
-fn child_of_a_busy_parent(store: &Store, round: u32) -> bool {
-    let Ok(mut writer) = store.writer() else { return false };
-    let set = (0..1_000).any(|_| writer.set("child", b"v").is_ok());
-    let bid = store.claim_bid(100 + round, BidTerms::default()).is_ok();
-    set && bid
-}
-
-fn fork() -> libc::pid_t {
-    // SAFETY: the child calls what is safe in a child, and leaves by `_exit`.
-    unsafe { libc::fork() }
-}
-
-unsafe extern "C" {
-    /// As `fork`, but runs no handlers; POSIX 2024, glibc 2.34.
-    fn _Fork() -> libc::pid_t;
-}
-
-fn underscore_fork() -> libc::pid_t {
-    // SAFETY: as in `fork`.
-    unsafe { _Fork() }
-}
-
-fn raw_clone() -> libc::pid_t {
-    // SAFETY: without flags this is a fork.
-    unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t }
-}
-
-#[test]
-fn children_of_every_kind_are_told_that_a_writer_is_their_parents() {
-    alone("children_of_every_kind_are_told_that_a_writer_is_their_parents", || {
-        let store = store(geometry(8, 64, 0, 4));
-        let mut writer = store.writer().unwrap();
-        writer.set("k", b"parent").unwrap();
-        for (which, way) in [fork, underscore_fork, raw_clone].into_iter().enumerate() {
-            let pid = way();
-            if pid == 0 {
-                // SAFETY: alarm takes no pointer.
-                unsafe { libc::alarm(20) };
-                let refused = writer.set("k", b"child") == Err(Error::Forked);
-                // One of its own is another lane.
-                let own = store.writer().is_ok_and(|mut own| {
-                    own.lane() != writer.lane() && own.set("child", b"v").is_ok()
-                });
-                // SAFETY: _exit takes no pointer.
-                unsafe { libc::_exit(i32::from(!(refused && own))) };
-            }
-            let mut status = 0;
-            // SAFETY: the pointer is to an integer that lives through the call.
-            assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-            assert_eq!(status, 0, "way {which}");
-            writer.set("k", b"parent").unwrap();
-        }
-        assert_eq!(store.get_vec("k").unwrap(), b"parent");
-    });
 }
 
 #[test]

@@ -202,6 +202,18 @@ fn the_map_is_brought_in_line() {
 }
 
 #[test]
+fn a_key_that_was_removed_is_not_said_to_be_given_up() {
+    let patient = Patient::new();
+    patient.store.set_scrub(Scrub::Hybrid).unwrap();
+    // Its name stays in the slot at this level.
+    patient.store.writer().unwrap().unset("key3").unwrap();
+    patient.write(patient.map, !0);
+    let repair = patient.store.repair().unwrap();
+    assert!(repair.before.leaked_slots > 0 && repair.after.is_sound(), "{repair:?}");
+    assert_eq!(repair.given_up, []);
+}
+
+#[test]
 fn a_slot_that_no_longer_says_that_it_holds_a_key_is_free_again_and_its_key_is_named() {
     let patient = Patient::new();
     let meta = patient.record("key5") + 16;

@@ -75,7 +75,7 @@ impl Arena<'_> {
         Control(load_acquire(&self.chunk(home, 0).control))
     }
 
-    /// Says that there is none, to somebody who thereby sees all that was done before it was taken away: the
+    /// Says that there is none. The caller then sees all that was done before it was taken away: the
     /// exchange that frees an entry, and the store that lowers a reach, are releases.
     #[inline(always)]
     fn surely_none<T>() -> Option<T> {

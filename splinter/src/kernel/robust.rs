@@ -165,16 +165,7 @@ pub(crate) fn hold(
     index: usize,
     exchange: impl FnOnce(u32) -> bool,
 ) -> io::Result<Option<Bond>> {
-    let mut threads = threads();
-    let thread = threads.mine()?;
-    let entry = window.entry(index);
-    thread.pend(entry.addr().get());
-    let exchanged = exchange(thread.tid);
-    if exchanged {
-        thread.link(Held { entry, window });
-    }
-    thread.pend(0);
-    Ok(exchanged.then(|| Bond { mark: thread_mark(), process: process(), entry }))
+    threads().bind(window, index, exchange)
 }
 
 /// Has the calling thread hold, by another window of it, a word that another thread of this process holds. `exchange`
@@ -189,20 +180,10 @@ pub(crate) fn pass_on(
     exchange: impl FnOnce(u32) -> bool,
 ) -> io::Result<bool> {
     let mut threads = threads();
-    let thread = threads.mine()?;
-    let entry = window.entry(index);
-    // From the exchange on the word is this thread's to lose, and before it the other's.
-    thread.pend(entry.addr().get());
-    let exchanged = exchange(thread.tid);
-    if exchanged {
-        thread.link(Held { entry, window });
-    }
-    thread.pend(0);
-    if exchanged {
-        threads.unlink(bond);
-        *bond = Bond { mark: thread_mark(), process: process(), entry };
-    }
-    Ok(exchanged)
+    let Some(passed) = threads.bind(window, index, exchange)? else { return Ok(false) };
+    threads.unlink(bond);
+    *bond = passed;
+    Ok(true)
 }
 
 /// Has nobody hold the word any more. `exchange` takes the holder's id out of it, if it is still there. In a child this
@@ -219,6 +200,25 @@ pub(crate) fn let_go(bond: &Bond, exchange: impl FnOnce()) {
 }
 
 impl Threads {
+    /// Links the entry of a word whose id `exchange` makes the calling thread's, if it does.
+    fn bind(
+        &mut self,
+        window: Window,
+        index: usize,
+        exchange: impl FnOnce(u32) -> bool,
+    ) -> io::Result<Option<Bond>> {
+        let thread = self.mine()?;
+        let entry = window.entry(index);
+        // From the exchange on the word is this thread's to lose, whether the entry is linked yet or not.
+        thread.pend(entry.addr().get());
+        let exchanged = exchange(thread.tid);
+        if exchanged {
+            thread.link(Held { entry, window });
+        }
+        thread.pend(0);
+        Ok(exchanged.then(|| Bond { mark: thread_mark(), process: process(), entry }))
+    }
+
     /// Finds the calling thread, and puts the two ends into its list if it is new.
     fn mine(&mut self) -> io::Result<&mut Thread> {
         let mut mark = thread_mark();

@@ -97,11 +97,14 @@ fn count_meant(word: &[u8]) -> Option<usize> {
 fn make(session: &mut Session, base: &[u8], count: usize) -> Result<(), Failure> {
     let mut writer = session.writer()?;
     let made = patiently(|| {
+        // All names are looked at before any order is made: one may be too long.
+        let mut missing = Vec::new();
         for order in (0..count).map(|order| name(base, order)) {
             if !writer.contains(&order)? {
-                writer.set(&order, b"")?;
+                missing.push(order);
             }
         }
+        missing.iter().try_for_each(|order| writer.set(order, b""))?;
         present(&writer, base)
     });
     let count = made.map_err(|error| failed(base, error))?;
