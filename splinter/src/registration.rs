@@ -4,13 +4,13 @@
 use crate::arena::Arena;
 use crate::arena::key::KeyHash;
 use crate::arena::layout::{OWNERS_A_PAGE, Slot};
-use crate::arena::owner::Owner;
+use crate::arena::owner::{Owner, Stores};
 use crate::error::StoreError;
 use crate::host::Host;
 use crate::kernel::robust::{self, Bond, thread_mark};
-use crate::kernel::{self, Used};
+use crate::kernel::{self, Present, Used};
 use crate::store::Inner;
-use crate::sync::{Acquire, Word};
+use crate::sync::Word;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) struct Machine {
 
 impl Host for Machine {
     fn is_alive(&self, lane: u32) -> bool {
-        self.arena.owner(lane).is_some_and(|word| Owner(word.load(Acquire)).is_alive())
+        self.arena.ownership(lane).is_some_and(|words| words.owner().is_alive())
     }
 
     fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
@@ -37,6 +37,16 @@ impl Host for Machine {
 
     fn wake_bell(&self, bell: &Word, bits: u32) {
         kernel::futex::wake(bell, bits);
+    }
+}
+
+impl Stores for Present<'_> {
+    fn own(&self) -> u32 {
+        self.own()
+    }
+
+    fn is_open(&self, store: u32) -> bool {
+        self.has(store)
     }
 }
 
@@ -65,15 +75,16 @@ impl Registration {
     /// # Errors
     /// [`StoreError::Os`] when the kernel follows no list of this thread, or has no memory.
     pub(crate) fn take(store: &Inner, lane: u32) -> Result<Option<Self>, StoreError> {
-        let Some(word) = store.arena.owner(lane) else { return Ok(None) };
+        let Some(words) = store.arena.ownership(lane) else { return Ok(None) };
         // Whoever looks for a free lane opens no window on those that are taken.
-        if Owner(word.load(Acquire)).is_alive() {
+        if words.owner().is_alive() {
             return Ok(None);
         }
+        let present = store.present().map_err(|e| store.cannot_register(e))?;
         let window = store.window(lane).map_err(|e| store.cannot_register(e))?;
         let mut owner = None;
         let bond = robust::hold(window, index(lane), |thread| {
-            owner = Owner::take(word, thread);
+            owner = words.take(thread, &present);
             owner.is_some()
         });
         let bond = bond.map_err(|e| store.cannot_register(e))?;
@@ -94,11 +105,12 @@ impl Registration {
         if self.bond.is_inherited() {
             return Ok(Moved::Inherited);
         }
-        let Some(word) = store.arena.owner(self.lane) else { return Ok(Moved::Lost) };
+        let Some(words) = store.arena.ownership(self.lane) else { return Ok(Moved::Lost) };
+        let present = store.present().map_err(|e| store.cannot_register(e))?;
         let window = store.window(self.lane).map_err(|e| store.cannot_register(e))?;
         let mut owner = None;
         let moved = robust::pass_on(&mut self.bond, window, index(self.lane), |thread| {
-            owner = self.owner.pass_on(word, thread);
+            owner = words.pass_on(self.owner, thread, &present);
             owner.is_some()
         });
         moved.map_err(|e| store.cannot_register(e))?;
@@ -115,8 +127,8 @@ impl Registration {
             arena.lanes[self.lane as usize].rest();
         }
         robust::let_go(&self.bond, || {
-            if let Some(word) = arena.owner(self.lane) {
-                self.owner.give_back(word);
+            if let Some(words) = arena.ownership(self.lane) {
+                words.give_back(self.owner);
             }
         });
     }

@@ -5,13 +5,13 @@ use crate::arena::key::KeyHash;
 use crate::arena::layout::{
     FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, LANES_AT, USER_FLAG_SHIFT,
 };
-use crate::arena::{Arena, Scrub, owner};
+use crate::arena::{Arena, Scrub};
 use crate::bids::Bidding;
 use crate::config::{Config, Geometry, OpenOptions, Reserve};
 use crate::draft::Draft;
 use crate::error::StoreError;
 use crate::kernel::{
-    self, Backing, Hiding, HugePages, IfTaken, Location, Mapping, Presence, Residency, Staged,
+    self, Backing, Hiding, HugePages, IfTaken, Location, Mapping, Presence, Present, Residency, Staged,
     Used, Window,
 };
 use crate::plan::Plan;
@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     pub(crate) backing: Arc<Backing>,
     pub(crate) plan: Plan,
     notes: Vec<String>,
-    /// A share in the lock of all who have the store open for writing; none yet where it could not be had.
+    /// What others know of that the store is open; nothing yet where it could not be had.
     presence: OnceLock<Presence>,
     /// Who lives, and how to wake who sleeps.
     pub(crate) machine: Arc<Machine>,
@@ -250,16 +250,14 @@ impl Store {
         let profile = profile::from_environment().map(str::to_owned);
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
         let presence = OnceLock::new();
-        // Should it fail, whoever registers a writer tries again, and is told why.
-        if let Ok(entered) = enter(&backing, &mapping, &plan, &arena) {
-            let _ = presence.set(entered);
-        }
         let (mapping, backing) = (Arc::new(mapping), Arc::new(backing));
         let used = Used::new(Arc::clone(&mapping), Arc::clone(&backing));
         let machine = Arc::new(Machine { arena, used, _hash: hash });
         let (bidding, vigil) = (Bidding::default(), Vigil::default());
         let inner =
             Inner { arena, mapping, backing, plan, notes, presence, machine, bidding, vigil };
+        // Should it fail, whoever registers a writer tries again, and is told why.
+        let _ = inner.present();
         Self { inner: Arc::new(inner) }
     }
 
@@ -488,29 +486,35 @@ impl fmt::Debug for Store {
     }
 }
 
-/// Takes part in the lock that all share who have the store open for writing. Whoever is alone clears the owners of
-/// lanes: those of a copied file, or of a machine that was switched off, are not there. A store without a name is
-/// neither.
-fn enter(
-    backing: &Backing,
-    mapping: &Mapping,
-    plan: &Plan,
-    arena: &Arena<'static>,
-) -> io::Result<Presence> {
-    if !mapping.is_writable() || backing.location == Location::Anonymous && backing.is_nameless() {
-        return Ok(Presence::none());
-    }
-    Presence::enter(backing, plan.owner_page(0), || owner::clear(arena.owners))
-}
-
 impl Inner {
-    /// Opens a window on the page that has a lane's owner.
-    pub(crate) fn window(&self, lane: u32) -> io::Result<Window> {
+    /// Returns what tells which stores are open, this one among them from now on.
+    pub(crate) fn present(&self) -> io::Result<Present<'_>> {
         if self.presence.get().is_none() {
-            let entered = enter(&self.backing, &self.mapping, &self.plan, &self.arena)?;
-            // Another thread may have been first; one share is enough.
+            let entered = self.enter()?;
+            // Another thread may have been first; one byte is enough.
             let _ = self.presence.set(entered);
         }
+        let presence = self.presence.get().ok_or(io::ErrorKind::NotFound)?;
+        Ok(Present::new(presence, &self.backing))
+    }
+
+    /// Lets others know that the store is open, if they have to: a file without a name is neither copied nor there once
+    /// its machine was switched off. Has lanes be free again whose owners are in no open store.
+    fn enter(&self) -> io::Result<Presence> {
+        let is_nameless = self.backing.location == Location::Anonymous && self.backing.is_nameless();
+        if !self.mapping.is_writable() || is_nameless {
+            return Ok(Presence::none());
+        }
+        let presence = Presence::enter(&self.backing)?;
+        let present = Present::new(&presence, &self.backing);
+        let lanes = 0..self.plan.geometry.lanes;
+        lanes.filter_map(|lane| self.arena.ownership(lane)).for_each(|lane| lane.correct(&present));
+        drop(present);
+        Ok(presence)
+    }
+
+    /// Opens a window on the page that has a lane's owner.
+    pub(crate) fn window(&self, lane: u32) -> io::Result<Window> {
         Window::new(&self.mapping, self.backing.fd.get(), self.plan.owner_page(lane) as usize)
     }
 

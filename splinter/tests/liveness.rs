@@ -208,25 +208,30 @@ fn is_locked(path: &std::path::Path) -> bool {
     libc::c_int::from(question.l_type) != libc::F_UNLCK
 }
 
+/// Opens a file for reading, and locks every byte of it as far as one may who only reads.
+fn lock_all(path: &std::path::Path) -> File {
+    let reader = File::open(path).unwrap();
+    let request = libc::flock {
+        l_type: libc::F_RDLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    for call in [libc::F_OFD_SETLK, libc::F_SETLK] {
+        // SAFETY: the pointer is to a whole `flock` that lives through the call.
+        assert_eq!(unsafe { libc::fcntl(reader.as_raw_fd(), call, &raw const request) }, 0);
+    }
+    reader
+}
+
 #[test]
 fn one_who_may_only_read_stops_no_writer() {
     alone("one_who_may_only_read_stops_no_writer", || {
         let name = Named::new();
         let store =
             Store::create(&name.0, &config(geometry(8, LEN as u64, 0, 4), Scrub::Hybrid)).unwrap();
-        // A reader locks every byte that it can.
-        let reader = File::open(name.path()).unwrap();
-        let request = libc::flock {
-            l_type: libc::F_RDLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        };
-        for call in [libc::F_OFD_SETLK, libc::F_SETLK] {
-            // SAFETY: the pointer is to a whole `flock` that lives through the call.
-            assert_eq!(unsafe { libc::fcntl(reader.as_raw_fd(), call, &raw const request) }, 0);
-        }
+        let _reader = lock_all(&name.path());
         let other = Store::open(&name.0).unwrap();
         let mut writer = other.writer().unwrap();
         writer.set("key", b"v").unwrap();
@@ -263,6 +268,39 @@ fn registering_takes_no_descriptor_no_rights_and_no_proc() {
             scope.spawn(|| store.writer().unwrap().set("thread", b"v").unwrap());
         });
         drop(name);
+    });
+}
+
+#[test]
+fn one_to_whom_the_descriptor_was_passed_writes_without_rights_to_the_file() {
+    alone("one_to_whom_the_descriptor_was_passed_writes_without_rights_to_the_file", || {
+        // SAFETY: geteuid takes nothing.
+        if unsafe { libc::geteuid() } != 0 {
+            return skipped("giving up root: only root can");
+        }
+        let name = Named::new();
+        let store = Store::create(&name.0, &config(geometry(8, 64, 0, 4), Scrub::Hybrid)).unwrap();
+        let mut writer = store.writer().unwrap();
+        // A description of its own, as one that came over a socket.
+        let passed = File::options().read(true).write(true).open(name.path()).unwrap();
+        let child = Forked::new(|| {
+            // SAFETY: setuid takes no pointer.
+            assert_eq!(unsafe { libc::setuid(65_534) }, 0);
+            assert!(File::open(name.path()).is_err(), "the file can be opened all the same");
+            let given = Store::from_fd(OwnedFd::from(passed.try_clone().unwrap())).unwrap();
+            let again = Store::from_fd(OwnedFd::from(passed.try_clone().unwrap())).unwrap();
+            let mut writers = [given.writer().unwrap(), again.writer().unwrap()];
+            writers.each_mut().map(|writer| writer.set("child", b"v").unwrap());
+            // It opens the store anew beside them, and takes neither lane.
+            let third = Store::from_fd(OwnedFd::from(passed.try_clone().unwrap())).unwrap();
+            third.writer().unwrap().set("child", b"w").unwrap();
+            writers.each_mut().map(|writer| writer.set("child", b"x").unwrap());
+        });
+        child.join();
+        writer.set("k", b"v").unwrap();
+        assert_eq!(store.get_vec("child").unwrap(), b"x");
+        // Nobody is left in the way.
+        let _all = [(); 3].map(|()| store.writer().unwrap());
     });
 }
 

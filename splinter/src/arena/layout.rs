@@ -202,12 +202,13 @@ impl Lane {
 /// How many lanes' owners a page has.
 pub(crate) const OWNERS_A_PAGE: usize = 4;
 
-/// Who owns four of the lanes: [`Owner`](super::owner::Owner) words at the end of a page, behind which a process can put
-/// a page of its own.
+/// Who owns four of the lanes: the two words of an [`Ownership`](super::owner::Ownership) for each, the owners at the end
+/// of the page, behind which a process can put a page of its own.
 #[repr(C, align(64))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct Owners {
-    space: [Unused; if cfg!(loom) { 0 } else { 508 }],
+    space: [Unused; if cfg!(loom) { 0 } else { 504 }],
+    pub(crate) keepers: [Word; OWNERS_A_PAGE],
     pub(crate) owners: [Word; OWNERS_A_PAGE],
 }
 
@@ -287,7 +288,8 @@ const _: () = {
     assert!(offset_of!(Header, groups) == 4096 && size_of::<Group>() == 64);
     assert!(LANES_AT == 8320);
     assert!(size_of::<Lane>() == 128 && offset_of!(Lane, committed) == 64);
-    assert!(size_of::<Owners>() == 4096 && offset_of!(Owners, owners) == 4064);
+    assert!(size_of::<Owners>() == 4096 && offset_of!(Owners, keepers) == 4032);
+    assert!(offset_of!(Owners, owners) == 4064);
     assert!(size_of::<MapWord>() == 16);
     assert!(size_of::<Chunk>() == 64 && offset_of!(Chunk, entries) == 8);
     assert!(size_of::<Slot>() == 128);

@@ -20,6 +20,7 @@ use self::key::{KeyHash, KeyRef};
 use self::layout::{
     Chunk, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, Lane, MapWord, OWNERS_A_PAGE, Owners, Slot,
 };
+use self::owner::Ownership;
 use self::state::{Attention, Meta};
 use crate::error::Error;
 use crate::sync::{Relaxed, Word};
@@ -112,10 +113,11 @@ impl<'a> Arena<'a> {
         attention.is_routed() || self.header.flags.load(Relaxed) & FLAG_WATCHED != 0
     }
 
-    /// Borrows the word that says who owns a lane, if there is one of that number.
-    pub(crate) fn owner(&self, lane: u32) -> Option<&'a Word> {
+    /// Borrows the words that say who owns a lane, if there is one of that number.
+    pub(crate) fn ownership(&self, lane: u32) -> Option<Ownership<'a>> {
         let page = self.owners.get(lane as usize / OWNERS_A_PAGE)?;
-        Some(&page.owners[lane as usize % OWNERS_A_PAGE])
+        let index = lane as usize % OWNERS_A_PAGE;
+        Some(Ownership { owner: &page.owners[index], keeper: &page.keepers[index] })
     }
 
     /// Borrows the record of a slot, if there is one of that number.

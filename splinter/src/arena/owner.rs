@@ -1,7 +1,7 @@
-//! Who owns a lane, and how that changes: by exchanges of one word, in which the kernel marks a thread's end.
+//! Who owns a lane, and how that changes: by exchanges of one word, in which the kernel marks a thread's end. A second word
+//! tells an owner that is there from one that a copied file, or the file of a machine that was switched off, only speaks of.
 
-use super::layout::Owners;
-use crate::sync::{AcqRel, Acquire, Relaxed, Release, Word};
+use crate::sync::{AcqRel, Acquire, Relaxed, Word};
 
 /// Who owns a lane: a thread's id where the kernel's robust futexes have it, and how often the lane changed hands.
 ///
@@ -17,71 +17,135 @@ pub(crate) struct Owner(pub(crate) u64);
 impl Owner {
     const THREAD: u64 = (1 << 30) - 1;
     const DIED: u64 = 1 << 30;
-    const TURN: u32 = 32;
 
     /// Whether a thread that lives owns the lane.
     pub(crate) const fn is_alive(self) -> bool {
         self.0 & Self::THREAD != 0 && self.0 & Self::DIED == 0
     }
 
+    const fn turn(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    const fn next_turn(self) -> u32 {
+        self.turn().wrapping_add(1)
+    }
+
     /// The word of the next owner.
     const fn taken(self, thread: u32) -> Self {
-        let turn = (self.0 >> Self::TURN).wrapping_add(1) << Self::TURN;
-        Self(turn | thread as u64 & Self::THREAD)
+        Self((self.next_turn() as u64) << 32 | thread as u64 & Self::THREAD)
     }
 
     /// The word once nobody owns the lane.
     const fn released(self) -> Self {
-        Self(self.0 >> Self::TURN << Self::TURN)
+        Self((self.turn() as u64) << 32)
+    }
+}
+
+/// Which open store an owner came by.
+///
+/// | bits | meaning |
+/// |---|---|
+/// | 0–31 | the byte that the store keeps locked, see [`Stores`] |
+/// | 32–63 | the turn that this is about: the owner's, or the next one, which somebody is about to begin |
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Keeper(u64);
+
+impl Keeper {
+    const fn new(turn: u32, store: u32) -> Self {
+        Self((turn as u64) << 32 | store as u64)
     }
 
-    /// Whether nobody took the lane between the two.
-    const fn is_turn_of(self, other: Self) -> bool {
-        self.0 >> Self::TURN == other.0 >> Self::TURN
+    const fn turn(self) -> u32 {
+        (self.0 >> 32) as u32
     }
 
-    /// Takes a lane for a thread, unless a thread that lives owns it. Returns the word then.
-    pub(crate) fn take(word: &Word, thread: u32) -> Option<Self> {
-        let seen = Self(word.load(Acquire));
-        if seen.is_alive() {
-            return None;
-        }
-        seen.exchange(word, seen.taken(thread))
+    const fn store(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// The open stores of a file, as the kernel knows them: each keeps a byte of its own locked, by whose number it goes.
+pub(crate) trait Stores {
+    /// The one that asks.
+    fn own(&self) -> u32;
+
+    /// Whether a store is open, as far as can be known: one that has left once never comes back.
+    fn is_open(&self, store: u32) -> bool;
+}
+
+/// What says who owns a lane.
+#[derive(Clone, Copy)]
+pub(crate) struct Ownership<'a> {
+    /// An [`Owner`].
+    pub(crate) owner: &'a Word,
+    /// Changes before the owner does, so that the kernel can be asked about every owner.
+    pub(crate) keeper: &'a Word,
+}
+
+impl Ownership<'_> {
+    pub(crate) fn owner(self) -> Owner {
+        Owner(self.owner.load(Acquire))
     }
 
-    /// Takes a lane whose owner word was `self` last for another thread of the same process. Its first thread may have
+    /// Takes a lane for a thread, unless a thread that lives owns it or is about to. Returns the owner word then.
+    pub(crate) fn take(self, thread: u32, stores: &impl Stores) -> Option<Owner> {
+        let seen = self.owner();
+        if seen.is_alive() { None } else { self.begin_turn(seen, thread, stores) }
+    }
+
+    /// Takes a lane whose owner word was `last` last for another thread of the same process. Its first thread may have
     /// ended, which the kernel marked; but nobody must have taken the lane since.
-    pub(crate) fn pass_on(self, word: &Word, thread: u32) -> Option<Self> {
+    pub(crate) fn pass_on(self, last: Owner, thread: u32, stores: &impl Stores) -> Option<Owner> {
         // Twice: the kernel may mark the word in between, once.
         for _ in 0..2 {
-            let seen = Self(word.load(Acquire));
-            if !seen.is_turn_of(self) {
+            let seen = self.owner();
+            if seen.turn() != last.turn() {
                 break;
             }
-            if let Some(taken) = seen.exchange(word, seen.taken(thread)) {
+            if let Some(taken) = self.begin_turn(seen, thread, stores) {
                 return Some(taken);
             }
         }
         None
     }
 
-    /// Gives a lane back whose owner word was `self` last; does nothing if the kernel has marked it, or somebody took it.
-    pub(crate) fn give_back(self, word: &Word) {
-        self.exchange(word, self.released());
+    fn begin_turn(self, seen: Owner, thread: u32, stores: &impl Stores) -> Option<Owner> {
+        let keeper = Keeper(self.keeper.load(Acquire));
+        let wanted = Keeper::new(seen.next_turn(), stores.own());
+        if keeper != wanted {
+            // Another store's writer that stopped here keeps the lane; one that ended does not.
+            let is_kept = keeper.turn() == wanted.turn() && stores.is_open(keeper.store());
+            mutant!("keeper-overruled", let is_kept = false);
+            if is_kept {
+                return None;
+            }
+            self.keeper.compare_exchange(keeper.0, wanted.0, AcqRel, Relaxed).ok()?;
+        }
+        self.exchange(seen, seen.taken(thread))
+    }
+
+    /// Gives a lane back whose owner word was `last` last; does nothing if the kernel has marked it, or somebody took it.
+    pub(crate) fn give_back(self, last: Owner) {
+        self.exchange(last, last.released());
+    }
+
+    /// Has nobody own a lane whose owner came by a store that is not open: the file is a copy, or its machine was
+    /// switched off, and the kernel marked nothing.
+    pub(crate) fn correct(self, stores: &impl Stores) {
+        let seen = self.owner();
+        if !seen.is_alive() {
+            return;
+        }
+        let keeper = Keeper(self.keeper.load(Acquire));
+        let is_about_it = [seen.turn(), seen.next_turn()].contains(&keeper.turn());
+        if !is_about_it || !stores.is_open(keeper.store()) {
+            self.exchange(seen, seen.released());
+        }
     }
 
     /// Acquire and release: who takes a lane sees all that its last owner did.
-    fn exchange(self, word: &Word, to: Self) -> Option<Self> {
-        word.compare_exchange(self.0, to.0, AcqRel, Relaxed).is_ok().then_some(to)
-    }
-}
-
-/// Has nobody own any lane: for the first who opens a store that nobody else has open.
-pub(crate) fn clear(owners: &[Owners]) {
-    for word in owners.iter().flat_map(|page| &page.owners) {
-        let seen = Owner(word.load(Acquire));
-        if seen.is_alive() {
-            word.store(seen.released().0, Release);
-        }
+    fn exchange(self, from: Owner, to: Owner) -> Option<Owner> {
+        self.owner.compare_exchange(from.0, to.0, AcqRel, Relaxed).is_ok().then_some(to)
     }
 }

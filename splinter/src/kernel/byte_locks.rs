@@ -3,7 +3,7 @@
 //! that the program has no descriptor of it to close; and the mapping is not inherited, so that a child holds none.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::backing::Backing;
@@ -81,7 +81,8 @@ impl ByteLocks {
             return true;
         }
         let own = reopen(backing);
-        let locked = own.and_then(|own| sys::byte_is_locked(own.as_fd(), self.offset(byte)?));
-        locked.unwrap_or(true)
+        // A shared lock, for which it takes no more than the right to read, is nobody's bid.
+        let free = |own: OwnedFd| sys::is_lockable(own.as_fd(), self.offset(byte)?, ByteLock::Shared);
+        !own.and_then(free).unwrap_or(false)
     }
 }

@@ -35,7 +35,7 @@ pub(crate) use map::{Advice, HUGE_PAGE_BYTES, Mapping};
 pub use numa::{Placement, Residency, nodes};
 pub use pollable::Notifier;
 pub(crate) use pollable::{Bell, Idle, Pollable};
-pub(crate) use presence::Presence;
+pub(crate) use presence::{Presence, Present};
 pub(crate) use process::{PerProcess, process};
 pub(crate) use staged::Staged;
 pub(crate) use sys::secret;

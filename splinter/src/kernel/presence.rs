@@ -1,71 +1,99 @@
-//! Whether anybody has a file open for writing. Of the words that say who lives, those in a copy of a file and those of
-//! a machine that was switched off speak of nobody: the first who opens such a file clears them, and has to know that
-//! it is the first.
+//! Whether somebody still has a file open for writing. Each keeps one byte of the file locked, far behind its end, and goes
+//! by that byte's number. So words in a file that speak of somebody can be held against the kernel: in a copy of the file,
+//! or after its machine was switched off, nobody has the byte locked.
 //!
-//! Each who opens the file locks a byte, shared with the others, through an open file description that the program has
-//! no descriptor of: a mapping keeps it. So the lock goes when the last mapping does, with the process and the children
-//! that inherited it, whatever the program closes.
+//! Nobody waits for anybody here, so one who is stopped is in nobody's way. The lock belongs to an open file description
+//! that a mapping keeps: it goes when the last mapping does, with the process and the children that inherited it,
+//! whatever the program closes.
 
+use std::cell::OnceCell;
 use std::io;
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::backing::Backing;
 use super::description::{Kept, reopen};
 use super::sys::{self, ByteLock};
 
-/// How long to wait for another who is the first, and clears what it found. It takes microseconds.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Where byte 0 would be. No file that can be mapped reaches as far.
+const BASE: i64 = 1 << 62;
 
-/// A share in the lock; none where the file system knows no locks, or the file has no name by which it could be copied.
+/// A locked byte; none where the file system knows no locks, or the file has no name by which it could be copied.
 #[derive(Debug)]
-pub(crate) struct Presence(#[allow(dead_code, reason = "it is held, not used")] Option<Kept>);
+pub(crate) struct Presence {
+    /// 0: none.
+    byte: u32,
+    #[allow(dead_code, reason = "it is held, not used")]
+    kept: Option<Kept>,
+}
 
 impl Presence {
-    /// Takes a share in the lock on the byte at `offset`. Calls `clear` if nobody else has one, before anybody else can
-    /// get one.
+    /// Locks a byte, drawn from so many that nobody else has it.
     ///
     /// # Errors
-    /// The kernel's, when the file cannot be opened once more, for which it takes `/proc` or the file's name;
-    /// `TimedOut` when another keeps the lock for itself.
-    pub(crate) fn enter(backing: &Backing, offset: u64, clear: impl Fn()) -> io::Result<Self> {
-        let offset = i64::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let own = reopen(backing)?;
-        let since = Instant::now();
-        loop {
-            let alone = sys::lock_byte(own.as_fd(), offset, ByteLock::Alone);
-            let shared = match alone {
-                Ok(()) => {
-                    clear();
-                    // The kernel turns one lock into the other: nobody comes between.
-                    sys::lock_byte(own.as_fd(), offset, ByteLock::Shared)
-                }
-                // A descriptor for reading only gets a share and no more.
-                Err(e) if is_taken(&e) || e.raw_os_error() == Some(libc::EBADF) => {
-                    sys::lock_byte(own.as_fd(), offset, ByteLock::Shared)
-                }
-                Err(e) if knows_no_locks(&e) => return Ok(Self(None)),
-                Err(e) => return Err(e),
-            };
-            match shared {
-                Ok(()) => return Ok(Self(Some(Kept::new(own.as_fd())?))),
-                Err(e) if !is_taken(&e) => return Err(e),
-                Err(_) if since.elapsed() > PATIENCE => return Err(io::ErrorKind::TimedOut.into()),
-                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+    /// The kernel's, when it leads to the file neither by its descriptor nor by its name.
+    pub(crate) fn enter(backing: &Backing) -> io::Result<Self> {
+        let own = reopen(backing);
+        // One without the right to open the file once more, to whom its descriptor was passed, shares a description with
+        // whoever passed it: the lock lasts until both are gone.
+        let ways = own.iter().map(AsFd::as_fd).chain(backing.fd.get());
+        let mut failed = None;
+        for way in ways {
+            match Self::by(way) {
+                Ok(presence) => return Ok(presence),
+                Err(e) if knows_no_locks(&e) => return Ok(Self::none()),
+                Err(e) => failed = Some(e),
             }
         }
+        Err(failed.or_else(|| own.err()).unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+    }
+
+    fn by(way: BorrowedFd<'_>) -> io::Result<Self> {
+        let byte = (sys::secret() as u32).max(1);
+        let kept = Kept::new(way)?;
+        // One who may only read could lock all bytes, and be in the way of a lock that is not shared.
+        sys::lock_byte(way, offset(byte), ByteLock::Shared)?;
+        Ok(Self { byte, kept: Some(kept) })
     }
 
     /// Stands for a file that cannot be copied.
     pub(crate) const fn none() -> Self {
-        Self(None)
+        Self { byte: 0, kept: None }
     }
+}
+
+/// All who have a file open for writing, as one of them sees them.
+pub(crate) struct Present<'a> {
+    own: &'a Presence,
+    backing: &'a Backing,
+    /// A description that has no locks, to ask by: the kernel tells nobody of its own.
+    asking: OnceCell<Option<OwnedFd>>,
+}
+
+impl<'a> Present<'a> {
+    pub(crate) const fn new(own: &'a Presence, backing: &'a Backing) -> Self {
+        Self { own, backing, asking: OnceCell::new() }
+    }
+
+    /// Returns the asker's own byte, 0 if it has none.
+    pub(crate) fn own(&self) -> u32 {
+        self.own.byte
+    }
+
+    /// Tells whether somebody has the byte locked. Where that cannot be known, somebody does.
+    pub(crate) fn has(&self, byte: u32) -> bool {
+        if byte == 0 || byte == self.own.byte {
+            return true;
+        }
+        let asking = self.asking.get_or_init(|| reopen(self.backing).ok());
+        let ask = |fd: &OwnedFd| sys::is_lockable(fd.as_fd(), offset(byte), ByteLock::Alone);
+        !matches!(asking.as_ref().map(ask), Some(Ok(true)))
+    }
+}
+
+fn offset(byte: u32) -> i64 {
+    BASE + i64::from(byte)
 }
 
 fn knows_no_locks(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EOPNOTSUPP | libc::EINVAL))
-}
-
-fn is_taken(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES))
 }

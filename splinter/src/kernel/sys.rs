@@ -227,18 +227,9 @@ pub(super) enum ByteLock {
     Shared,
 }
 
-impl ByteLock {
-    fn kind(self) -> libc::c_int {
-        match self {
-            Self::Alone => libc::F_WRLCK,
-            Self::Shared => libc::F_RDLCK,
-        }
-    }
-}
-
-/// Takes the open-file-description lock on one byte, without waiting, in place of one that the description has.
+/// Takes the open-file-description lock on one byte, without waiting.
 pub(super) fn lock_byte(fd: BorrowedFd<'_>, offset: i64, how: ByteLock) -> io::Result<()> {
-    let request = one_byte(offset, how.kind());
+    let request = one_byte(offset, how);
     loop {
         // SAFETY: the pointer is to a whole `flock` that lives through the call.
         match check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }) {
@@ -249,16 +240,19 @@ pub(super) fn lock_byte(fd: BorrowedFd<'_>, offset: i64, how: ByteLock) -> io::R
     }
 }
 
-/// Tells whether another open file description has the byte locked for itself alone. A shared lock, for which it takes
-/// no more than the right to read, does not count.
-pub(super) fn byte_is_locked(fd: BorrowedFd<'_>, offset: i64) -> io::Result<bool> {
-    let mut question = one_byte(offset, libc::F_WRLCK);
+/// Tells whether the byte could be locked: no other open file description has a lock that is in the way.
+pub(super) fn is_lockable(fd: BorrowedFd<'_>, offset: i64, how: ByteLock) -> io::Result<bool> {
+    let mut question = one_byte(offset, how);
     // SAFETY: the pointer is to a whole `flock` that lives through the call.
     check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &raw mut question) })?;
-    Ok(libc::c_int::from(question.l_type) == libc::F_WRLCK)
+    Ok(libc::c_int::from(question.l_type) == libc::F_UNLCK)
 }
 
-fn one_byte(offset: i64, kind: libc::c_int) -> libc::flock {
+fn one_byte(offset: i64, how: ByteLock) -> libc::flock {
+    let kind = match how {
+        ByteLock::Alone => libc::F_WRLCK,
+        ByteLock::Shared => libc::F_RDLCK,
+    };
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,

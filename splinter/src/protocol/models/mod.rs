@@ -25,7 +25,7 @@ mod writes;
 use super::{Claimant, Host};
 use crate::arena::key::{Key, KeyHash, KeyRef};
 use crate::arena::layout::{
-    Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, OWNERS_A_PAGE, Owners, Slot,
+    Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, Slot,
 };
 use crate::arena::state::{Control, Entry, State};
 use crate::arena::{Arena, Scrub, Shape};
@@ -122,7 +122,6 @@ impl Futex {
 struct Tiny {
     header: Header,
     lanes: Vec<Lane>,
-    owners: Vec<Owners>,
     map: Vec<MapWord>,
     chunks: Vec<Chunk>,
     slots: Vec<Slot>,
@@ -169,7 +168,6 @@ impl Size {
         let tiny = Tiny {
             header: Header::default(),
             lanes: some(self.lanes),
-            owners: some(self.lanes.div_ceil(OWNERS_A_PAGE)),
             map: some(1),
             chunks: some(self.chunks),
             slots: some(self.slots),
@@ -214,7 +212,8 @@ impl Tiny {
         Arena {
             header: &self.header,
             lanes: &self.lanes,
-            owners: &self.owners,
+            // Who lives is the kernel's to say in these models; `owners` has those of the words.
+            owners: &[],
             map: &self.map,
             chunks: &self.chunks,
             slots: &self.slots,
