@@ -36,6 +36,33 @@ partly() {
     [ -z "${CI_SKIPPED:-}" ] || echo "$*" >>"$CI_SKIPPED"
 }
 
+# Ends a job here that passed when all it depends on was as it is now: the files and folders named, its own script, the
+# compiler. For jobs whose outcome nothing else decides. ci/passed.txt has what passed; CI_AGAIN=1 runs them all the same.
+only_if_changed() {
+    inputs=$({
+        cd "$root"
+        find "$@" "ci/${0##*/}" ci/common.sh -name target -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+        rustc -vV
+    } | sha256sum | cut -c 1-32)
+    [ -z "${CI_AGAIN:-}" ] || return 0
+    if grep -qx "${0##*/} $inputs" "$root/ci/passed.txt"; then
+        echo "nothing that ${0##*/} depends on has changed since it passed; CI_AGAIN=1 runs it all the same"
+        exit 76
+    fi
+}
+
+# Has a job that began with only_if_changed be known as passed, where CI_RECORD=1 asks for that: a change of the tree that is
+# to be committed.
+note_passed() {
+    [ -n "${CI_RECORD:-}" ] || return 0
+    local list=$root/ci/passed.txt
+    {
+        grep -v "^${0##*/} " "$list"
+        echo "${0##*/} $inputs"
+    } | LC_ALL=C sort >"$list.new"
+    mv "$list.new" "$list"
+}
+
 # Runs a command as root.
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
@@ -64,12 +91,14 @@ need_cargo() {
 # Installs Debian packages, or fails where that cannot be done.
 install_packages() {
     command -v apt-get >/dev/null || return 1
+    # One after the other: jobs that run side by side may each miss something.
     {
+        flock 9
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" || {
             as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
                 as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
         }
-    } >&2
+    } 9<"$root/ci/common.sh" >&2
 }
 
 # Makes sure of a command, from the Debian packages that have it, or skips the job: want_command COMMAND PACKAGE...

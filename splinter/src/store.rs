@@ -11,8 +11,8 @@ use crate::config::{Config, Geometry, OpenOptions, Reserve};
 use crate::draft::Draft;
 use crate::error::StoreError;
 use crate::kernel::{
-    self, Backing, Hiding, HugePages, IfTaken, Location, Mapping, Presence, Present, Residency, Staged,
-    Used, Window,
+    self, Backing, Hiding, HugePages, IfTaken, Location, Mapping, Presence, Present, Residency,
+    Staged, Used, Window,
 };
 use crate::plan::Plan;
 use crate::profile;
@@ -501,7 +501,8 @@ impl Inner {
     /// Lets others know that the store is open, if they have to: a file without a name is neither copied nor there once
     /// its machine was switched off. Has lanes be free again whose owners are in no open store.
     fn enter(&self) -> io::Result<Presence> {
-        let is_nameless = self.backing.location == Location::Anonymous && self.backing.is_nameless();
+        let is_nameless =
+            self.backing.location == Location::Anonymous && self.backing.is_nameless();
         if !self.mapping.is_writable() || is_nameless {
             return Ok(Presence::none());
         }

@@ -290,11 +290,11 @@ fn one_to_whom_the_descriptor_was_passed_writes_without_rights_to_the_file() {
             let given = Store::from_fd(OwnedFd::from(passed.try_clone().unwrap())).unwrap();
             let again = Store::from_fd(OwnedFd::from(passed.try_clone().unwrap())).unwrap();
             let mut writers = [given.writer().unwrap(), again.writer().unwrap()];
-            writers.each_mut().map(|writer| writer.set("child", b"v").unwrap());
+            writers.iter_mut().for_each(|writer| writer.set("child", b"v").unwrap());
             // It opens the store anew beside them, and takes neither lane.
             let third = Store::from_fd(OwnedFd::from(passed.try_clone().unwrap())).unwrap();
             third.writer().unwrap().set("child", b"w").unwrap();
-            writers.each_mut().map(|writer| writer.set("child", b"x").unwrap());
+            writers.iter_mut().for_each(|writer| writer.set("child", b"x").unwrap());
         });
         child.join();
         writer.set("k", b"v").unwrap();

@@ -82,7 +82,8 @@ impl ByteLocks {
         }
         let own = reopen(backing);
         // A shared lock, for which it takes no more than the right to read, is nobody's bid.
-        let free = |own: OwnedFd| sys::is_lockable(own.as_fd(), self.offset(byte)?, ByteLock::Shared);
+        let free =
+            |own: OwnedFd| sys::is_lockable(own.as_fd(), self.offset(byte)?, ByteLock::Shared);
         !own.and_then(free).unwrap_or(false)
     }
 }

@@ -246,7 +246,7 @@ impl Scene {
     }
 
     /// Of how many instructions one is tried when all scenes are played: all are for every pair on one key, at
-    /// the default level, but for ways through the kernel; elsewhere fewer, of the longest ways the fewest.
+    /// the default level, but for the longest ways and those through the kernel; elsewhere fewer.
     pub(super) fn stride(&self) -> usize {
         let plain = self.scrub == Scrubbing::HYBRID && self.ground == Ground::Same && !self.heard;
         let long = self.first.is_of_tandem() || self.first == Act::Purge;
@@ -256,9 +256,12 @@ impl Scene {
             // Held up by single steps, one that looks at the clock takes milliseconds for a point.
             Act::Poll | Act::Watch if self.second == Act::Update => 1,
             Act::Poll | Act::Watch => 7,
-            _ if plain && self.value_len == 64 => 1,
-            _ if long => 79,
-            _ => 29,
+            _ => match (plain && self.value_len == 64, long) {
+                (true, false) => 1,
+                (true, true) => 4,
+                (false, false) => 29,
+                (false, true) => 79,
+            },
         }
     }
 

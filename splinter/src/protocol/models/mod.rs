@@ -24,9 +24,7 @@ mod writes;
 
 use super::{Claimant, Host};
 use crate::arena::key::{Key, KeyHash, KeyRef};
-use crate::arena::layout::{
-    Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, Slot,
-};
+use crate::arena::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, Slot};
 use crate::arena::state::{Control, Entry, State};
 use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
