@@ -70,7 +70,7 @@ const PARTS: &[Part] = &[
         ],
     ),
     part(8704, 3584, "after the lanes", ZERO),
-    part(12_288, 4096, "four lanes", &[(0, "zero"), (4064, "owners")]),
+    part(12_288, 4096, "four lanes", &[(0, "zero"), (4032, "keepers"), (4064, "owners")]),
     part(16_384, 4096, "after the owners", ZERO),
     part(20_480, 16, "map", &[(0, "used"), (8, "touched")]),
     part(20_496, 8, "slot", &[(0, "route")]),
