@@ -498,12 +498,9 @@ impl Inner {
         Ok(Present::new(presence, &self.backing))
     }
 
-    /// Lets others know that the store is open, if they have to: a file without a name is neither copied nor there once
-    /// its machine was switched off. Has lanes be free again whose owners are in no open store.
+    /// Lets others know that the store is open for writing. Has lanes be free again whose owners are in no open store.
     fn enter(&self) -> io::Result<Presence> {
-        let is_nameless =
-            self.backing.location == Location::Anonymous && self.backing.is_nameless();
-        if !self.mapping.is_writable() || is_nameless {
+        if !self.mapping.is_writable() {
             return Ok(Presence::none());
         }
         let presence = Presence::enter(&self.backing)?;

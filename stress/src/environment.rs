@@ -298,8 +298,9 @@ mod tests {
         let environment = Environment::read();
         assert!(environment.processors > 0);
         assert!(environment.memory_bytes > 0);
-        let of_nodes: u64 = environment.nodes.iter().map(|node| node.memory_bytes).sum();
-        assert!(of_nodes == 0 || of_nodes >= environment.memory_bytes / 2);
+        // A machine whose memory grew while it ran may count the rest to no node.
+        let has_memory = |node: &Node| node.memory_bytes > 0;
+        assert!(environment.nodes.is_empty() || environment.nodes.iter().any(has_memory));
         assert_ne!(environment.kernel, UNAVAILABLE);
         assert!(!environment.build.rustc.is_empty());
         let text = serde_json::to_string(&environment).unwrap();

@@ -27,8 +27,12 @@ impl Owner {
         (self.0 >> 32) as u32
     }
 
+    /// Not 0, the turn of a lane that was never taken.
     const fn next_turn(self) -> u32 {
-        self.turn().wrapping_add(1)
+        match self.turn().wrapping_add(1) {
+            0 => 1,
+            turn => turn,
+        }
     }
 
     /// The word of the next owner.
@@ -131,7 +135,8 @@ impl Ownership<'_> {
     }
 
     /// Has nobody own a lane whose owner came by a store that is not open: the file is a copy, or its machine was
-    /// switched off, and the kernel marked nothing.
+    /// switched off, and the kernel marked nothing. Nor one that was never taken, or whose words do not fit together:
+    /// they are damaged.
     pub(crate) fn correct(self, stores: &impl Stores) {
         let seen = self.owner();
         if !seen.is_alive() {
@@ -139,7 +144,7 @@ impl Ownership<'_> {
         }
         let keeper = Keeper(self.keeper.load(Acquire));
         let is_about_it = [seen.turn(), seen.next_turn()].contains(&keeper.turn());
-        if !is_about_it || !stores.is_open(keeper.store()) {
+        if seen.turn() == 0 || !is_about_it || !stores.is_open(keeper.store()) {
             self.exchange(seen, seen.released());
         }
     }

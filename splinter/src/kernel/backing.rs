@@ -63,11 +63,6 @@ impl Backing {
             .map_err(|e| StoreError::os("measure", self.location.to_string(), e))
     }
 
-    /// Tells whether the file has no name in any folder. A location may be unknown though it has one.
-    pub(crate) fn is_nameless(&self) -> bool {
-        self.fd.open().and_then(sys::metadata).is_ok_and(|metadata| metadata.nlink() == 0)
-    }
-
     /// Tells the seals, where the backing can have any.
     pub(crate) fn seals(&self) -> Option<Seals> {
         sys::seals(self.fd.get()?).ok().map(Seals)

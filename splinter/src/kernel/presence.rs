@@ -17,7 +17,7 @@ use super::sys::{self, ByteLock};
 /// Where byte 0 would be. No file that can be mapped reaches as far.
 const BASE: i64 = 1 << 62;
 
-/// A locked byte; none where the file system knows no locks, or the file has no name by which it could be copied.
+/// A locked byte; none where the file system knows no locks.
 #[derive(Debug)]
 pub(crate) struct Presence {
     /// 0: none.
@@ -55,7 +55,7 @@ impl Presence {
         Ok(Self { byte, kept: Some(kept) })
     }
 
-    /// Stands for a file that cannot be copied.
+    /// Stands for a mapping that is for reading, and for a file system without locks.
     pub(crate) const fn none() -> Self {
         Self { byte: 0, kept: None }
     }
