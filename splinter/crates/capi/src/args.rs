@@ -1,11 +1,11 @@
-//! What C hands over: pointers, wrapped as what they are said to point to. Whoever uses one of these asks it for the
-//! bytes, and gets a failure where there are none.
+//! Wrappers for the pointers that C passes, each with the type that its pointer points to. A wrapper checks its pointer
+//! before every use, and returns a failure for NULL.
 //!
-//! None of them can be made in Rust: each came through an exported function, whose caller promises what `splinter.h`
-//! says. A pointer is NULL or leads to what its parameter is said to be, for the length that is said beside it and
-//! until the function returns; a string ends. Every SAFETY comment here rests on that promise.
+//! Every pointer that is read or written here came from C, through an exported function. Its caller promises what
+//! `splinter.h` says: a pointer is NULL, or points to what its parameter is declared to be. That holds for the length
+//! given beside it, until the function returns. A string ends in NUL. Every SAFETY comment here rests on that promise.
 
-// Opts in for reading and writing what C's pointers lead to.
+// Opts in for reading and writing through pointers from C.
 #![allow(unsafe_code)]
 
 use crate::errno::Failure;
@@ -18,22 +18,23 @@ use std::mem::offset_of;
 use std::slice;
 use std::sync::atomic::AtomicU16;
 
-/// An open store's handle: its serial number, which no address is made of.
+/// The handle of an open store: a multiple of its serial number, never an address.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Handle(*mut c_void);
 
 impl Handle {
-    /// What a serial number is multiplied by, so that no handle is odd or small.
+    /// The factor between serial numbers and handles, so that no handle is odd or small.
     const STEP: usize = 64;
-    /// The handle of no store.
+    /// The NULL handle, which belongs to no store.
     pub(crate) const NONE: Self = Self(std::ptr::null_mut());
 
+    /// Returns the handle of the store with this serial number.
     pub(crate) fn new(serial: u64) -> Self {
         Self((serial as usize).wrapping_mul(Self::STEP) as *mut c_void)
     }
 
-    /// Returns the serial number; for what is no handle, one that no store has.
+    /// Returns the serial number; for an address that is not a handle, 0, which no store has.
     #[inline(always)]
     pub(crate) fn serial(self) -> u64 {
         let address = self.0 as usize;
@@ -41,13 +42,13 @@ impl Handle {
     }
 }
 
-/// A string.
+/// A NUL-terminated string.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Text<'c>(*const c_char, PhantomData<&'c CStr>);
 
 impl<'c> Text<'c> {
-    /// Returns the bytes of a key, of which no more than a key can have are looked at.
+    /// Returns the bytes of a key. Reads at most `KEY_MAX + 1` bytes.
     #[inline(always)]
     pub(crate) fn key(self) -> Result<&'c [u8], Failure> {
         if self.0.is_null() {
@@ -57,13 +58,13 @@ impl<'c> Text<'c> {
         if len > KEY_MAX {
             return Err(Error::KeyTooLong.into());
         }
-        // SAFETY: that many bytes came before the end of the string, which stays for the call.
+        // SAFETY: that many bytes precede the string's NUL, and the string stays for the call.
         Ok(unsafe { slice::from_raw_parts(self.0.cast(), len) })
     }
 
-    /// Finds the end of a key, or that it is none. The first bytes are compared one after the other: what follows from
-    /// the length need not wait then for them to come in, as it does for what `strnlen` returns, since the processor
-    /// foresees the end.
+    /// Returns the length of a key, or `KEY_MAX + 1` if the string is too long for one. Compares the first bytes one by
+    /// one: the processor predicts the end, so later code need not wait until memory delivers the bytes. It would have
+    /// to wait for the result of `strnlen`.
     #[inline(always)]
     fn key_len(self) -> usize {
         const FIRST: usize = 16;
@@ -73,20 +74,20 @@ impl<'c> Text<'c> {
         });
         end.unwrap_or_else(|| {
             let rest = self.0.wrapping_add(FIRST);
-            // SAFETY: the string did not end before this, and nothing is read behind its end.
+            // SAFETY: the string did not end before this byte, and `strnlen` reads nothing behind its end.
             FIRST + unsafe { libc::strnlen(rest, KEY_MAX + 1 - FIRST) }
         })
     }
 
-    /// Returns the bytes of a name, of which no more than a path can have are looked at.
+    /// Returns the bytes of a name. Reads at most `PATH_MAX` bytes.
     pub(crate) fn name(self) -> Result<&'c [u8], Failure> {
         if self.0.is_null() {
             return Err(Failure::CALLER);
         }
-        let most = libc::PATH_MAX as usize;
+        let limit = libc::PATH_MAX as usize;
         // SAFETY: as in `key`.
-        let len = unsafe { libc::strnlen(self.0, most) };
-        if len == most {
+        let len = unsafe { libc::strnlen(self.0, limit) };
+        if len == limit {
             return Err(Failure::of(libc::ENAMETOOLONG));
         }
         // SAFETY: as in `key`.
@@ -94,18 +95,18 @@ impl<'c> Text<'c> {
     }
 }
 
-/// Any number of `T`, to be read.
+/// A pointer to any number of `T`, for reading.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct In<'c, T>(*const T, PhantomData<&'c T>);
 
 impl<'c, T> In<'c, T> {
-    /// Wraps an address that was itself read from what C handed over.
-    pub(crate) fn of(address: *const T) -> Self {
+    /// Wraps an address that was itself read through a pointer from C.
+    pub(crate) fn new(address: *const T) -> Self {
         Self(address, PhantomData)
     }
 
-    /// Returns `len` of them. No caller has more than a slice can have.
+    /// Returns `len` elements. Refuses more bytes than a slice can have, since no caller has as many.
     #[inline(always)]
     pub(crate) fn slice(self, len: usize) -> Result<&'c [T], Failure> {
         if self.0.is_null() {
@@ -114,7 +115,7 @@ impl<'c, T> In<'c, T> {
         if !self.0.is_aligned() || len > isize::MAX as usize / size_of::<T>().max(1) {
             return Err(Failure::ARGUMENT);
         }
-        // SAFETY: they are where the pointer leads, which is aligned, and nobody changes them during the call.
+        // SAFETY: the elements are where the pointer points, which is aligned, and nobody changes them during the call.
         Ok(unsafe { slice::from_raw_parts(self.0, len) })
     }
 }
@@ -123,7 +124,7 @@ impl<'c> In<'c, c_void> {
     /// Returns `len` bytes.
     #[inline(always)]
     pub(crate) fn bytes(self, len: usize) -> Result<&'c [u8], Failure> {
-        In::of(self.0.cast()).slice(len)
+        In::new(self.0.cast()).slice(len)
     }
 
     /// Reads eight bytes as an integer.
@@ -133,7 +134,7 @@ impl<'c> In<'c, c_void> {
     }
 }
 
-/// Room for any number of `T`, to be written.
+/// A pointer to room for any number of `T`, for writing.
 #[repr(transparent)]
 pub(crate) struct Out<'c, T>(*mut T, PhantomData<&'c mut T>);
 
@@ -151,7 +152,7 @@ impl<'c, T> Out<'c, T> {
         self.0.is_null()
     }
 
-    /// Refuses NULL, before anything is done.
+    /// Returns the pointer, or a failure for NULL: a function refuses NULL before it does anything.
     #[inline(always)]
     pub(crate) fn required(self) -> Result<Self, Failure> {
         if self.is_null() { Err(Failure::CALLER) } else { Ok(self) }
@@ -159,20 +160,20 @@ impl<'c, T> Out<'c, T> {
 }
 
 impl<'c, T: Copy> Out<'c, T> {
-    /// Writes a value there, if there is a there.
+    /// Writes a value, or nothing if the pointer is NULL.
     #[inline(always)]
     pub(crate) fn put(self, value: T) {
         if !self.is_null() {
-            // SAFETY: there is room for one, wherever it lies.
+            // SAFETY: there is room for one value, aligned or not.
             unsafe { self.0.write_unaligned(value) };
         }
     }
 
-    /// Writes values there, one after the other.
+    /// Writes values, one after the other. Fails for NULL.
     pub(crate) fn put_all(self, values: impl Iterator<Item = T>) -> Result<(), Failure> {
         self.required()?;
         for (index, value) in values.enumerate() {
-            // SAFETY: the caller of this writes no more values than there is room for.
+            // SAFETY: the caller of `put_all` passes no more values than there is room for.
             let place = unsafe { self.0.add(index) };
             // SAFETY: as above.
             unsafe { place.write_unaligned(value) };
@@ -182,7 +183,7 @@ impl<'c, T: Copy> Out<'c, T> {
 }
 
 impl<'c> Out<'c, c_void> {
-    /// Borrows room for `len` bytes, of which only written ones are ever read.
+    /// Borrows room for `len` bytes. No byte is read before it was written.
     #[inline(always)]
     pub(crate) fn bytes(self, len: usize) -> Result<&'c mut [u8], Failure> {
         self.required()?;
@@ -195,38 +196,38 @@ impl<'c> Out<'c, c_void> {
 }
 
 impl<'c> Out<'c, f32> {
-    /// Borrows room for `len` numbers.
-    pub(crate) fn numbers(self, len: usize) -> Result<&'c mut [f32], Failure> {
+    /// Borrows room for `len` floats.
+    pub(crate) fn floats(self, len: usize) -> Result<&'c mut [f32], Failure> {
         self.required()?;
         if !self.0.is_aligned() {
             return Err(Failure::ARGUMENT);
         }
-        // SAFETY: there is room for that many, aligned, which nobody else uses during the call.
+        // SAFETY: there is aligned room for that many floats, which nobody else uses during the call.
         Ok(unsafe { slice::from_raw_parts_mut(self.0, len) })
     }
 }
 
-/// A slot that the program has: a description, filled by `splinter_get_slot` or by the program itself.
+/// A pointer to a program's slot: a description that `splinter_get_slot` or the program itself filled.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub(crate) struct SlotAt<'c>(*mut Slot, PhantomData<&'c Slot>);
+pub(crate) struct SlotPtr<'c>(*mut Slot, PhantomData<&'c Slot>);
 
-impl<'c> SlotAt<'c> {
-    /// Copies it.
+impl<'c> SlotPtr<'c> {
+    /// Copies the slot.
     pub(crate) fn copy(self) -> Result<Slot, Failure> {
         if self.0.is_null() {
             return Err(Failure::CALLER);
         }
-        // SAFETY: one is there, wherever it lies, and any bytes are one: it is made of integers.
+        // SAFETY: a slot is there, aligned or not. Any bytes are a valid slot, which has integers only.
         Ok(unsafe { self.0.read_unaligned() })
     }
 
-    /// Fills it.
+    /// Fills the slot.
     pub(crate) fn fill(self, slot: Slot) -> Result<(), Failure> {
         Out(self.0, PhantomData).required().map(|place| place.put(slot))
     }
 
-    /// Borrows its flags, which several threads may change.
+    /// Borrows the slot's flags, which several threads may change.
     pub(crate) fn flags(self) -> Result<&'c AtomicU16, Failure> {
         if self.0.is_null() {
             return Err(Failure::CALLER);
@@ -235,17 +236,17 @@ impl<'c> SlotAt<'c> {
         if !flags.is_aligned() {
             return Err(Failure::ARGUMENT);
         }
-        // SAFETY: the field is there, aligned, and changed through this alone during the call.
+        // SAFETY: the field is there and aligned, and during the call it changes only through such an atomic.
         Ok(unsafe { AtomicU16::from_ptr(flags) })
     }
 }
 
-/// A store's header, known by its address: the first of the store's mapping. Nothing is read there.
+/// The address of a store's header, the first address of the store's mapping. Nothing is read there.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub(crate) struct HeaderAt(*const c_void);
+pub(crate) struct HeaderPtr(*const c_void);
 
-impl HeaderAt {
+impl HeaderPtr {
     pub(crate) fn new(address: *const u8) -> Self {
         Self(address.cast())
     }

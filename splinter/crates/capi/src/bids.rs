@@ -1,9 +1,9 @@
-//! Bids for advice on memory: shards, as C programs know them.
+//! Bids for advice on the store's memory, which C programs call shards.
 
-use crate::args::{HeaderAt, Out};
+use crate::args::{HeaderPtr, Out};
 use crate::errno::Failure;
+use crate::handles::Entry;
 use crate::shapes::{BidSnapshot, SPLINTER_MAX_SHARDS};
-use crate::shelf::Entry;
 use libc::{c_int, c_void};
 use splinter::{Advice, Bid, BidError, BidTerms, Intent, Patience, cycles};
 use std::ops::Range;
@@ -24,8 +24,8 @@ pub(crate) fn claim(
     claim_ex(store, id, std::process::id(), intent, priority, duration, cycles())
 }
 
-/// How often a claim begins anew because a bid comes or goes meanwhile.
-const ROUNDS: usize = 64;
+/// How often a claim is attempted when a bid for the id appears or disappears meanwhile.
+const MAX_ATTEMPTS: usize = 64;
 
 pub(crate) fn claim_ex(
     store: &Entry,
@@ -37,17 +37,17 @@ pub(crate) fn claim_ex(
     claimed_at: u64,
 ) -> Result<c_int, Failure> {
     let terms = terms(intent, priority, duration)?;
-    for _ in 0..ROUNDS {
+    for _ in 0..MAX_ATTEMPTS {
         let taken = match store.store.claim_bid_as(id, terms, pid, claimed_at) {
             Err(taken @ BidError::Taken { .. }) => taken,
-            answer => return Ok(answer.map(|()| 0)?),
+            result => return Ok(result.map(|()| 0)?),
         };
-        // The caller's own is refreshed, without a moment in which the id is anybody's.
+        // The caller's own bid is refreshed in place, so that at no moment another process can take the id.
         match store.store.rebid_as(id, terms, pid, claimed_at) {
             Err(BidError::NotOwner { .. } | BidError::Taken { .. }) => return Err(taken.into()),
-            // It was released, or expired, just now.
+            // The bid was released or expired just now: claim again.
             Err(BidError::Unknown { .. }) => {}
-            answer => return Ok(answer.map(|()| 0)?),
+            result => return Ok(result.map(|()| 0)?),
         }
     }
     Err(Failure::of(libc::EAGAIN))
@@ -79,7 +79,8 @@ pub(crate) fn is_sovereign(store: &Entry, id: u32) -> Result<c_int, Failure> {
     Ok(c_int::from(store.store.is_sovereign(id)?))
 }
 
-fn show(bid: Bid) -> BidSnapshot {
+/// Returns a bid as C has it.
+fn bid_snapshot(bid: Bid) -> BidSnapshot {
     BidSnapshot {
         shard_id: bid.id,
         pid: bid.pid,
@@ -93,7 +94,7 @@ fn show(bid: Bid) -> BidSnapshot {
     }
 }
 
-/// What stands for an entry of the table without a bid.
+/// A table entry without a bid, as C has it.
 const NO_BID: BidSnapshot = BidSnapshot {
     shard_id: 0,
     pid: 0,
@@ -112,12 +113,12 @@ pub(crate) fn table_snapshot(
     max: usize,
 ) -> Result<c_int, Failure> {
     let count = max.min(SPLINTER_MAX_SHARDS);
-    let bids = store.store.bids()?.into_iter().map(show);
+    let bids = store.store.bids()?.into_iter().map(bid_snapshot);
     out.put_all(bids.chain(std::iter::repeat(NO_BID)).take(count))?;
     Ok(count as c_int)
 }
 
-/// Returns the advice of a number, which is madvise's.
+/// Returns the advice of an `MADV_*` number.
 fn advice_of(number: c_int) -> Option<Advice> {
     Some(match number {
         libc::MADV_NORMAL => Advice::Normal,
@@ -129,8 +130,8 @@ fn advice_of(number: c_int) -> Option<Advice> {
     })
 }
 
-/// Returns where in the store `len` bytes at an address are; for no address, all of the store.
-fn range_at(store: &Entry, address: HeaderAt, len: usize) -> Result<Range<u64>, Failure> {
+/// Returns the range of the store that `len` bytes at an address are; for NULL, the whole store.
+fn range_at(store: &Entry, address: HeaderPtr, len: usize) -> Result<Range<u64>, Failure> {
     if address.address().is_null() {
         return Ok(0..store.store.arena_len());
     }
@@ -140,8 +141,8 @@ fn range_at(store: &Entry, address: HeaderAt, len: usize) -> Result<Range<u64>, 
     Ok(begin as u64..end as u64)
 }
 
-/// How long a wait for sovereignty sleeps at most before it looks at the clock in which its end was given.
-const SLICE: Duration = Duration::from_millis(1);
+/// The longest sleep of a wait for election before it reads the time-stamp counter. The timeout is in its ticks.
+const MAX_SLEEP: Duration = Duration::from_millis(1);
 
 pub(crate) fn madvise(
     store: &Entry,
@@ -151,19 +152,20 @@ pub(crate) fn madvise(
     advice: c_int,
     timeout_ticks: u64,
 ) -> Result<c_int, Failure> {
-    let range = range_at(store, HeaderAt::new(address.cast()), len)?;
+    let range = range_at(store, HeaderPtr::new(address.cast()), len)?;
     let advice = advice_of(advice).ok_or(Failure::ARGUMENT)?;
     let start = cycles();
     loop {
         let patience = match timeout_ticks {
             0 => Patience::Defer,
-            _ => Patience::Until(Instant::now() + SLICE),
+            _ => Patience::Until(Instant::now() + MAX_SLEEP),
         };
         match store.store.advise(id, range.clone(), advice, patience) {
-            // Closing releases all bids of the process: ours is unknown then, or elected because of that.
+            // Closing the store releases all bids of the process. So this bid is unknown, or it is elected because the
+            // others are gone.
             _ if store.is_closed() => return Err(Failure::CALLER),
             Err(BidError::TimedOut { .. }) if cycles().wrapping_sub(start) < timeout_ticks => {}
-            answer => return Ok(answer.map(|()| 0)?),
+            result => return Ok(result.map(|()| 0)?),
         }
     }
 }

@@ -1,27 +1,27 @@
-//! The boundary between C and Rust: what every exported function goes through, and the macro that exports them.
-//! Knows nothing of stores.
+//! The boundary between C and Rust: the macro that exports functions, and the code that every exported function runs
+//! through. This module knows nothing of stores.
 
-use crate::args::{Handle, HeaderAt};
-use crate::errno::{Failure, keep, tell};
+use crate::args::{Handle, HeaderPtr};
+use crate::errno::{Failure, preserving_errno, set_errno};
 use libc::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a function returns to C.
-pub(crate) trait Answer {
-    /// Returns what stands for a failure.
+/// A type that an exported function returns to C.
+pub(crate) trait CReturn {
+    /// Returns the value that means failure.
     fn failed(failure: Failure) -> Self;
 }
 
-impl Answer for c_int {
+impl CReturn for c_int {
     fn failed(failure: Failure) -> Self {
         failure.code()
     }
 }
 
-/// Implements [`Answer`] for types of which zero stands for a failure.
+/// Implements [`CReturn`] for types whose zero means failure.
 macro_rules! zero_fails {
     ($($type:ty)*) => {$(
-        impl Answer for $type {
+        impl CReturn for $type {
             fn failed(_: Failure) -> Self {
                 0
             }
@@ -30,97 +30,97 @@ macro_rules! zero_fails {
 }
 zero_fails!(u8 u16 u32 u64);
 
-impl Answer for () {
+impl CReturn for () {
     fn failed(_: Failure) -> Self {}
 }
 
-impl<T> Answer for *const T {
+impl<T> CReturn for *const T {
     fn failed(_: Failure) -> Self {
         std::ptr::null()
     }
 }
 
-impl Answer for Handle {
+impl CReturn for Handle {
     fn failed(_: Failure) -> Self {
         Self::NONE
     }
 }
 
-impl Answer for HeaderAt {
+impl CReturn for HeaderPtr {
     fn failed(_: Failure) -> Self {
         Self::new(std::ptr::null())
     }
 }
 
-impl<T> Answer for *mut T {
+impl<T> CReturn for *mut T {
     fn failed(_: Failure) -> Self {
         std::ptr::null_mut()
     }
 }
 
-/// Does a function's work. A failure is returned as C has it, with `errno`; a panic is one, and does not get out.
+/// Calls `act`, and returns its result to C. A failure becomes a return value and `errno`. A panic becomes a failure,
+/// and does not unwind into C.
 #[inline(always)]
-pub(crate) fn run<R: Answer>(act: impl FnOnce() -> Result<R, Failure>) -> R {
+pub(crate) fn run<R: CReturn>(act: impl FnOnce() -> Result<R, Failure>) -> R {
     match catch_unwind(AssertUnwindSafe(act)) {
-        Ok(Ok(answer)) => answer,
+        Ok(Ok(value)) => value,
         Ok(Err(failure)) => fail(failure),
         Err(_) => fail(Failure::PANIC),
     }
 }
 
-/// Does what [`run`] does, and has no `pthread_cancel` end the thread meanwhile: it would have to go through Rust, which ends
-/// the process then.
-pub(crate) fn run_uncancelled<R: Answer>(act: impl FnOnce() -> Result<R, Failure>) -> R {
+/// Does what [`run`] does, with thread cancellation disabled: `pthread_cancel` would unwind the thread through Rust,
+/// which ends the process.
+pub(crate) fn run_uncancelled<R: CReturn>(act: impl FnOnce() -> Result<R, Failure>) -> R {
     run(|| uncancelled(act))
 }
 
-/// Does something in which a thread could be cancelled, without that: it waits, or has to do with files. `errno` stays as
-/// it was.
+/// Calls `act`, which waits or uses files, with thread cancellation disabled. Leaves `errno` as it was.
 pub(crate) fn uncancelled<R>(act: impl FnOnce() -> R) -> R {
-    struct Before(c_int);
-    impl Drop for Before {
+    struct Restore(c_int);
+    impl Drop for Restore {
         fn drop(&mut self) {
             set_cancel_state(self.0);
         }
     }
-    let _before = Before(set_cancel_state(PTHREAD_CANCEL_DISABLE));
-    keep(act)
+    let _restore = Restore(set_cancel_state(PTHREAD_CANCEL_DISABLE));
+    preserving_errno(act)
 }
 
-/// As Linux's C libraries have it.
+/// The value that the C libraries of Linux define.
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
-/// Sets whether the thread can be cancelled. Returns whether it could.
-#[allow(unsafe_code, reason = "the C library's")]
+/// Sets the thread's cancellation state. Returns the previous state.
+#[allow(unsafe_code, reason = "calls a function of the C library")]
 fn set_cancel_state(state: c_int) -> c_int {
     unsafe extern "C" {
         fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
     }
     let mut before = 0;
-    // SAFETY: declared as POSIX has it; there is room for what it writes.
+    // SAFETY: the declaration is that of POSIX, and there is room for the state that the function writes.
     let _ = unsafe { pthread_setcancelstate(state, &raw mut before) };
     before
 }
 
 #[cold]
-fn fail<R: Answer>(failure: Failure) -> R {
-    tell(failure.errno());
+fn fail<R: CReturn>(failure: Failure) -> R {
+    set_errno(failure.errno());
     R::failed(failure)
 }
 
-/// Exports functions, a section of the header at a time; of one that is said to be `uncancelled`, none is left by
-/// `pthread_cancel`. A `function` is exported once, and is told nothing of
-/// stores; a `pair` is exported for the process's own store and, with a handle before its other parameters, for any.
+/// Exports the functions of one section of the header. A `function` is exported once, and its code gets no store. A
+/// `pair` is exported twice: for the process's default store, and, with a handle before the other parameters, for any
+/// store. In an `uncancelled` section, every function runs with thread cancellation disabled.
 macro_rules! interface {
     ($section:ident = $title:literal $(if $guard:literal)?; $($rest:tt)*) => {
         interface!(@section run $section = $title $(if $guard)?; $($rest)*);
     };
-    // One whose functions wait, or have to do with files.
+    // A section whose functions wait or use files.
     ($section:ident = $title:literal, uncancelled; $($rest:tt)*) => {
         interface!(@section run_uncancelled $section = $title; $($rest)*);
     };
     (@section $run:ident $section:ident = $title:literal $(if $guard:literal)?; $($rest:tt)*) => {
-        /// What the header says of this section.
+        /// The section as the header and the manual need it.
         #[cfg(test)]
         pub(crate) const $section: $crate::header::Section = $crate::header::Section {
             title: $title,
@@ -138,7 +138,7 @@ macro_rules! interface {
             name: stringify!($name),
             twin: "",
             parameters: &[$((stringify!($arg), stringify!($type))),*],
-            answer: stringify!($ret),
+            returns: stringify!($ret),
         },] $($rest)*)
     };
     (@list [$($done:expr,)*] $(#[doc = $doc:literal])+
@@ -148,7 +148,7 @@ macro_rules! interface {
             name: stringify!($name),
             twin: stringify!($twin),
             parameters: &[$((stringify!($arg), stringify!($type))),*],
-            answer: stringify!($ret),
+            returns: stringify!($ret),
         },] $($rest)*)
     };
 
@@ -156,7 +156,7 @@ macro_rules! interface {
     (@export $run:ident $(#[doc = $doc:literal])+
         function $name:ident($($arg:ident: $type:ty),*) -> $ret:ty = $act:expr; $($rest:tt)*) => {
         $(#[doc = $doc])+
-        #[allow(unsafe_code, reason = "its name is C's")]
+        #[allow(unsafe_code, reason = "exports a C symbol")]
         #[unsafe(no_mangle)]
         pub(crate) extern "C" fn $name($($arg: $type),*) -> $ret {
             $crate::boundary::$run(|| ($act)($($arg),*))
@@ -166,38 +166,38 @@ macro_rules! interface {
     (@export $run:ident $(#[doc = $doc:literal])+
         pair $name:ident, $twin:ident($($arg:ident: $type:ty),*) -> $ret:ty = $act:expr; $($rest:tt)*) => {
         const _: () = {
-            use $crate::{boundary, shelf};
+            use $crate::{boundary, handles};
 
             #[inline(never)]
-            extern "C" fn with(store: &shelf::Entry $(, $arg: $type)*) -> $ret {
+            extern "C" fn call(store: &handles::Entry $(, $arg: $type)*) -> $ret {
                 boundary::$run(|| ($act)(store $(, $arg)*))
             }
             #[cold]
             #[inline(never)]
-            extern "C" fn looked_up(serial: u64 $(, $arg: $type)*) -> $ret {
-                boundary::run(|| Ok(with(&*shelf::find(serial)? $(, $arg)*)))
+            extern "C" fn look_up_and_call(serial: u64 $(, $arg: $type)*) -> $ret {
+                boundary::run(|| Ok(call(&*handles::find(serial)? $(, $arg)*)))
             }
-            // The store is at hand nearly always: what costs time then is a jump.
+            // The store is cached nearly always: a call then costs a jump.
             #[inline(always)]
-            fn on(serial: u64 $(, $arg: $type)*) -> $ret {
-                // SAFETY: it is used in this call alone.
-                #[allow(unsafe_code, reason = "what is at hand is found by its address")]
-                match unsafe { shelf::held(serial) } {
-                    Some(store) => with(store $(, $arg)*),
-                    None => looked_up(serial $(, $arg)*),
+            fn dispatch(serial: u64 $(, $arg: $type)*) -> $ret {
+                // SAFETY: only this call uses the reference.
+                #[allow(unsafe_code, reason = "the cached store is found by its address")]
+                match unsafe { handles::cached(serial) } {
+                    Some(store) => call(store $(, $arg)*),
+                    None => look_up_and_call(serial $(, $arg)*),
                 }
             }
             $(#[doc = $doc])+
-            #[allow(unsafe_code, reason = "its name is C's")]
+            #[allow(unsafe_code, reason = "exports a C symbol")]
             #[unsafe(no_mangle)]
             pub(crate) extern "C" fn $name($($arg: $type),*) -> $ret {
-                on(shelf::own_serial() $(, $arg)*)
+                dispatch(handles::default_serial() $(, $arg)*)
             }
             #[doc = concat!("Does what [`", stringify!($name), "`] does, on the store of a handle.")]
-            #[allow(unsafe_code, reason = "its name is C's")]
+            #[allow(unsafe_code, reason = "exports a C symbol")]
             #[unsafe(no_mangle)]
             pub(crate) extern "C" fn $twin(store: $crate::args::Handle $(, $arg: $type)*) -> $ret {
-                on(store.serial() $(, $arg)*)
+                dispatch(store.serial() $(, $arg)*)
             }
         };
         interface!(@export $run $($rest)*);
@@ -210,9 +210,9 @@ mod tests {
 
     #[test]
     fn a_panic_does_not_cross_and_is_an_error() {
-        tell(0);
-        assert_eq!(run::<c_int>(|| panic!("planted")), -1);
+        set_errno(0);
+        assert_eq!(run::<c_int>(|| panic!("a panic on purpose")), -1);
         assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::ENOTRECOVERABLE));
-        assert!(run::<*const u8>(|| panic!("planted")).is_null());
+        assert!(run::<*const u8>(|| panic!("a panic on purpose")).is_null());
     }
 }

@@ -1,15 +1,17 @@
-//! The event bus: a descriptor that is readable when anything in the store changed, and a mask of the slots that did.
-//! Underneath are watchers of the whole store; that the bus is armed is a flag of the store, for all processes. They hear
-//! of all since then: by the mark that arming leaves in the store, or since this process armed the bus itself.
+//! The event bus: a descriptor that is readable when anything in the store changed, and a mask of the changed slots.
+//! Both use watchers of the whole store. A flag of the store says, for all processes, that the bus is armed.
+//!
+//! A watcher reports all changes since the bus was armed. In the process that armed it, that is the moment when it did.
+//! In any other process, it is the mark that arming leaves in the store.
 
-// Opts in for duplicating, closing and polling descriptors.
+// Opts in for duplicating, closing and examining descriptors.
 #![allow(unsafe_code)]
 
 use crate::args::Out;
 use crate::errno::Failure;
-use crate::fork::{self, Fresh, Taken};
+use crate::fork::{self, ForkMutex, ForkMutexGuard};
+use crate::handles::Entry;
 use crate::shapes::SPLINTER_EVENT_BUS_MASK_WORDS;
-use crate::shelf::Entry;
 use crate::values::deadline;
 use libc::c_int;
 use splinter::{PollableWatcher, WatchError, Watcher};
@@ -19,47 +21,47 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// The flag that says that the bus is armed.
+/// The flag of the store that says that the bus is armed.
 const ARMED: u32 = 1 << 3;
-/// How long a wait sleeps at most before it looks again: a change whose writer died before it told anybody is found
-/// so, and so is the end of the descriptor.
-const SLICE: Duration = Duration::from_millis(200);
-/// How many changes are taken at one go. Who leaves some is called again.
-const BATCH: usize = 1 << 16;
+/// The longest sleep of a wait before it checks again. A check finds a change whose writer died before it notified any
+/// watcher, and a descriptor or store that was closed.
+const MAX_SLEEP: Duration = Duration::from_millis(200);
+/// How many changes one call takes at most. If changes are left, the program calls again.
+const MAX_CHANGES: usize = 1 << 16;
 
-/// What a process has of a store's bus.
+/// What this process has of a store's bus.
 #[derive(Default)]
 pub(crate) struct Bus {
-    /// In which process all this was made; others' descriptors and watchers are of no use.
+    /// The process that made the watchers and descriptors, which are of no use to any other process.
     generation: u64,
-    /// Where this process armed the bus: a watcher that takes nothing.
+    /// A watcher at the change where this process armed the bus. It stays there: only its clones take changes.
     start: Option<Watcher>,
-    /// Hears for [`get_dirty`].
+    /// The watcher of [`get_dirty`].
     dirty: Option<Watcher>,
-    ears: Vec<Arc<Ear>>,
+    descriptors: Vec<Arc<Descriptor>>,
 }
 
-/// An open descriptor.
-struct Ear {
-    /// The program's: a duplicate of the watcher's own.
+/// A descriptor that the program opened.
+struct Descriptor {
+    /// The program's number: a duplicate of the watcher's own descriptor.
     fd: RawFd,
-    /// Of what `fd` was when it was opened.
-    identity: Option<Identity>,
-    watcher: Fresh<Option<PollableWatcher>>,
+    /// The file that `fd` was when it was opened.
+    file: Option<FileId>,
+    watcher: ForkMutex<Option<PollableWatcher>>,
     closed: AtomicBool,
 }
 
 impl Bus {
-    /// Closes all that is open.
+    /// Closes all descriptors, and drops the watchers.
     pub(crate) fn close(&mut self) {
         if self.generation == fork::generation() {
             (self.start, self.dirty) = (None, None);
-            self.ears.drain(..).for_each(|ear| ear.close());
+            self.descriptors.drain(..).for_each(|descriptor| descriptor.close());
         }
     }
 
-    /// Returns a watcher that hears of all since the bus was armed.
-    fn listener(&self, store: &Entry) -> Watcher {
+    /// Returns a watcher that reports all changes since the bus was armed.
+    fn watcher(&self, store: &Entry) -> Watcher {
         self.start.clone().unwrap_or_else(|| store.store.watch_all_from_mark())
     }
 }
@@ -70,12 +72,13 @@ impl Drop for Bus {
     }
 }
 
-/// What a number leads to: a device and a file there. All descriptors of the kernel's own making have the same.
-type Identity = (libc::dev_t, libc::ino_t);
+/// The device and inode of an open file. All anonymous descriptors of the kernel, such as eventfds, share one.
+type FileId = (libc::dev_t, libc::ino_t);
 
-fn identity(fd: RawFd) -> Option<Identity> {
+/// Returns the file that a descriptor refers to.
+fn file_id(fd: RawFd) -> Option<FileId> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: there is room for one record, which outlives the call.
+    // SAFETY: there is room for one record, and the room outlives the call.
     if unsafe { libc::fstat(fd, stat.as_mut_ptr()) } != 0 {
         return None;
     }
@@ -84,22 +87,22 @@ fn identity(fd: RawFd) -> Option<Identity> {
     Some((stat.st_dev, stat.st_ino))
 }
 
-impl Ear {
-    /// Closes the descriptor, unless the program did so behind the library's back: then the number may be another's.
+impl Descriptor {
+    /// Closes the descriptor, unless the program closed it by close(2): the number may then belong to another file.
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-        if identity(self.fd) == self.identity {
-            // SAFETY: the number is a duplicate that the program was given, and that it gives back with this.
+        if file_id(self.fd) == self.file {
+            // SAFETY: the number is a duplicate made for the program, which gives it back by this call.
             unsafe { libc::close(self.fd) };
         }
     }
 
-    /// Takes what there is to hear, so that the descriptor is unreadable until something changes.
+    /// Takes all changes, so that the descriptor is unreadable until the next change.
     fn drain(&self) -> Result<(), Failure> {
-        let mut watcher = self.watcher.take();
-        // Closed meanwhile: then there is nothing to take it from.
+        let mut watcher = self.watcher.lock();
+        // Without a watcher there is nothing to take.
         let Some(watcher) = watcher.as_mut() else { return Ok(()) };
-        for _ in 0..BATCH {
+        for _ in 0..MAX_CHANGES {
             match watcher.try_next() {
                 Ok(Some(_)) | Err(WatchError::Lagged(_)) => {}
                 Ok(None) => break,
@@ -110,10 +113,11 @@ impl Ear {
     }
 }
 
-/// Borrows what this process has of an open store's bus. What a child inherited is left as it is, and never used.
-fn bus_of(store: &Entry) -> Result<Taken<'_, Bus>, Failure> {
-    let mut bus = store.bus.take();
-    // Only now: who closes a store says so before it takes the bus, so that nothing is opened after it.
+/// Locks this process's part of an open store's bus. A child replaces the bus that it inherited by an empty one: it
+/// leaks the inherited descriptors and watchers, and never uses them.
+fn bus_of(store: &Entry) -> Result<ForkMutexGuard<'_, Bus>, Failure> {
+    let mut bus = store.bus.lock();
+    // Check under the lock: closing a store sets the flag before it locks the bus. So nothing is opened after a close.
     if store.is_closed() {
         return Err(Failure::CALLER);
     }
@@ -143,7 +147,7 @@ pub(crate) fn init(store: &Entry) -> Result<c_int, Failure> {
 pub(crate) fn open(store: &Entry) -> Result<c_int, Failure> {
     check_armed(store)?;
     let mut bus = bus_of(store)?;
-    let watcher = bus.listener(store).pollable()?;
+    let watcher = bus.watcher(store).pollable()?;
     // SAFETY: the descriptor is the watcher's, which lives; the call takes no address.
     let fd = unsafe { libc::fcntl(watcher.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
     if fd < 0 {
@@ -151,35 +155,35 @@ pub(crate) fn open(store: &Entry) -> Result<c_int, Failure> {
             std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO),
         ));
     }
-    let ear = Ear {
+    let descriptor = Descriptor {
         fd,
-        identity: identity(fd),
-        watcher: Fresh::default(),
+        file: file_id(fd),
+        watcher: ForkMutex::default(),
         closed: AtomicBool::new(false),
     };
-    *ear.watcher.take() = Some(watcher);
-    // A number that is here already was closed by the program without a word.
-    bus.ears.retain(|ear| ear.fd != fd);
-    bus.ears.push(Arc::new(ear));
+    *descriptor.watcher.lock() = Some(watcher);
+    // If the number is in the list already, the program closed it by close(2).
+    bus.descriptors.retain(|known| known.fd != fd);
+    bus.descriptors.push(Arc::new(descriptor));
     Ok(fd)
 }
 
 pub(crate) fn wait(store: &Entry, fd: c_int, timeout_ms: u64) -> Result<c_int, Failure> {
     check_armed(store)?;
-    let ear = bus_of(store)?.ears.iter().find(|ear| ear.fd == fd).cloned();
-    let ear = ear.ok_or(Failure::ARGUMENT)?;
-    // A watcher of this call's own: whatever another thread takes from the descriptor meanwhile, both hear of it.
-    let mut watcher = ear.watcher.take().as_ref().ok_or(Failure::CALLER)?.watcher().clone();
+    let descriptor = bus_of(store)?.descriptors.iter().find(|known| known.fd == fd).cloned();
+    let descriptor = descriptor.ok_or(Failure::ARGUMENT)?;
+    // This call waits with a watcher of its own: so it sees a change that another thread takes from the descriptor.
+    let mut watcher = descriptor.watcher.lock().as_ref().ok_or(Failure::CALLER)?.watcher().clone();
     let end = deadline(timeout_ms);
     loop {
-        let slice = Instant::now() + SLICE;
-        let until = end.map_or(slice, |end| end.min(slice));
+        let next_check = Instant::now() + MAX_SLEEP;
+        let until = end.map_or(next_check, |end| end.min(next_check));
         match watcher.wait(Some(until)) {
             Ok(None) => {}
-            // Something changed, whether or not it is known what.
-            Ok(Some(_)) | Err(_) => return ear.drain().map(|()| 0),
+            // Something changed, even if the watcher does not know what.
+            Ok(Some(_)) | Err(_) => return descriptor.drain().map(|()| 0),
         }
-        if ear.closed.load(Ordering::Relaxed) || store.is_closed() {
+        if descriptor.closed.load(Ordering::Relaxed) || store.is_closed() {
             return Err(Failure::CALLER);
         }
         if end.is_some_and(|end| end <= until) {
@@ -190,8 +194,8 @@ pub(crate) fn wait(store: &Entry, fd: c_int, timeout_ms: u64) -> Result<c_int, F
 
 pub(crate) fn close(store: &Entry, fd: c_int) -> Result<(), Failure> {
     let mut bus = bus_of(store)?;
-    let place = bus.ears.iter().position(|ear| ear.fd == fd).ok_or(Failure::ARGUMENT)?;
-    bus.ears.swap_remove(place).close();
+    let index = bus.descriptors.iter().position(|known| known.fd == fd);
+    bus.descriptors.swap_remove(index.ok_or(Failure::ARGUMENT)?).close();
     Ok(())
 }
 
@@ -208,17 +212,17 @@ pub(crate) fn get_dirty(store: &Entry, mask: Out<'_, u64>, words: usize) -> Resu
             mask.put_all(bits.into_iter().take(words))?;
             return Err(failure);
         }
-        bus.dirty = Some(bus.listener(store));
+        bus.dirty = Some(bus.watcher(store));
     }
     let watcher = bus.dirty.as_mut().ok_or(Failure::PANIC)?;
-    for _ in 0..BATCH {
+    for _ in 0..MAX_CHANGES {
         match watcher.try_next() {
             Ok(Some(change)) => {
                 let bit = change.slot as usize % (words * 64);
                 bits[bit / 64] |= 1 << (bit % 64);
             }
             Ok(None) => break,
-            // Nobody knows which: any may have changed. What is behind that is told the next time.
+            // The watcher lost changes: any slot may have changed. The next call reports the changes after these.
             Err(_) => {
                 bits = [u64::MAX; SPLINTER_EVENT_BUS_MASK_WORDS];
                 break;

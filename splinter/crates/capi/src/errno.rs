@@ -1,65 +1,65 @@
-//! What functions answer instead of doing their work: a code and an `errno`. The one place where the store's errors
-//! become numbers.
+//! Failures as C sees them: a return code and an `errno`. Only this file turns the store's errors into numbers.
 
-// Opts in for `errno`, which is found by its address.
+// Opts in for `errno`, which the C library gives by its address.
 #![allow(unsafe_code)]
 
 use libc::c_int;
 use splinter::{BidError, Error, StoreError};
 
-/// Why a function did not do its work: what `errno` is set to, and below zero if it returns -2. One number, so that a
-/// result goes through registers.
+/// Why a function failed: the value of `errno`, negated if the function returns -2. One integer, so that registers hold
+/// a `Result`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failure(c_int);
 
 impl Failure {
-    /// A pointer that must not be NULL is, or no store is open.
+    /// A NULL pointer where NULL is not allowed, or no open store.
     pub(crate) const CALLER: Self = Self(-libc::EINVAL);
-    /// An argument that is out of bounds.
+    /// An argument out of bounds.
     pub(crate) const ARGUMENT: Self = Self::of(libc::EINVAL);
-    /// The library is at fault.
+    /// A panic: the library is at fault.
     pub(crate) const PANIC: Self = Self::of(libc::ENOTRECOVERABLE);
 
-    /// A failure that something can be done about.
+    /// Makes a failure that returns -1, which the program can handle.
     pub(crate) const fn of(errno: c_int) -> Self {
         Self(errno)
     }
 
-    /// What `errno` is set to.
+    /// Returns the value for `errno`.
     pub(crate) const fn errno(self) -> c_int {
         self.0.abs()
     }
 
-    /// What an int function returns: -1: try again, or do something about it; -2: the call itself is wrong.
+    /// Returns the result of an int function: -1 if the program can try again or handle the failure, -2 if the call
+    /// itself is wrong.
     pub(crate) const fn code(self) -> c_int {
         if self.0 < 0 { -2 } else { -1 }
     }
 }
 
-/// Returns where the calling thread's `errno` is.
+/// Returns the address of the calling thread's `errno`.
 #[inline]
-fn place() -> *mut c_int {
+fn errno_location() -> *mut c_int {
     // SAFETY: the C library returns the address of the calling thread's own.
     unsafe { libc::__errno_location() }
 }
 
 /// Sets the calling thread's `errno`.
-pub(crate) fn tell(errno: c_int) {
+pub(crate) fn set_errno(errno: c_int) {
     // SAFETY: that address is valid for as long as the thread lives.
-    unsafe { *place() = errno };
+    unsafe { *errno_location() = errno };
 }
 
-/// Does something that may call the kernel, and leaves `errno` as it was: a program may look at it after a call that
-/// went well, and finds what was there before. What goes wrong is told later.
+/// Calls `act`, which may call the kernel, and restores `errno`: a call that succeeds must leave `errno` as it was. A
+/// failure sets `errno` later, with [`set_errno`].
 #[inline]
-pub(crate) fn keep<R>(act: impl FnOnce() -> R) -> R {
-    let place = place();
+pub(crate) fn preserving_errno<R>(act: impl FnOnce() -> R) -> R {
+    let location = errno_location();
     // SAFETY: that address is valid for as long as the thread lives.
-    let before = unsafe { *place };
-    let answer = act();
+    let before = unsafe { *location };
+    let result = act();
     // SAFETY: as above.
-    unsafe { *place = before };
-    answer
+    unsafe { *location = before };
+    result
 }
 
 impl From<Error> for Failure {
@@ -73,7 +73,7 @@ impl From<Error> for Failure {
             Error::WrongType => libc::EPROTOTYPE,
             Error::TimedOut => libc::ETIMEDOUT,
             Error::Forked => libc::EOPNOTSUPP,
-            // An empty key, a group or orders that there are not, another dimension.
+            // An empty key, a group or order that does not exist, or a wrong dimension.
             _ => libc::EINVAL,
         })
     }
@@ -87,7 +87,7 @@ impl From<StoreError> for Failure {
             StoreError::Missing(_) => libc::ENOENT,
             StoreError::NoLane { .. } => libc::ENOSPC,
             StoreError::ReadOnly => libc::EROFS,
-            // A geometry or a name that cannot be, a file that is no store, a node or a group that there is not.
+            // An impossible geometry or name, a file that is not a store, or a node or group that does not exist.
             _ => libc::EINVAL,
         })
     }

@@ -1,8 +1,9 @@
-//! What forks mean here. A child has a copy of all memory, and of all threads only the one that forked: what another
-//! held at that moment is held for ever. So locks here know in which process they were taken, and no handler of
-//! `pthread_atfork` is needed, which `_Fork` and a raw `clone` would not call. Knows nothing of stores.
+//! Locks that survive a fork. A child has a copy of the parent's memory, but only the thread that forked: a lock that
+//! another thread held at that moment would stay locked for ever. So a lock here records which process locked it. No
+//! `pthread_atfork` handler is needed, which `_Fork` and a raw `clone` would not call. This module knows nothing of
+//! stores.
 
-// Opts in for cells that a lock guards.
+// Opts in for values behind a lock.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
@@ -11,18 +12,19 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::time::Duration;
 
+// The number of this process, which no child of a fork shares with its parent.
 pub(crate) use splinter::process as generation;
 
-/// Waits a while for another thread, longer in later rounds. It sleeps in the end: the other may have a lower priority
-/// on the same processor, where yielding would not let it run.
-pub(crate) fn pause(round: u32) {
+/// Backs off, to let another thread run: yields in early rounds, sleeps in later ones. Yielding alone would not let a
+/// thread of lower priority run on the same processor.
+pub(crate) fn back_off(round: u32) {
     match round {
         0..64 => std::thread::yield_now(),
         _ => std::thread::sleep(Duration::from_micros(50)),
     }
 }
 
-/// Who holds something: the process's number, or 0.
+/// A lock: the number of the process that holds it, or 0 if it is free.
 #[derive(Default)]
 struct Lock(AtomicU64);
 
@@ -31,163 +33,166 @@ impl Lock {
         Self(AtomicU64::new(0))
     }
 
-    /// Takes it, unless another thread of this process holds it. Tells whether a thread of a parent process held it, in
-    /// the middle of something.
+    /// Takes the lock, unless another thread of this process holds it. Returns whether the lock was recovered: a thread
+    /// of a parent process held it during the fork, and may have been in the middle of a change.
     #[inline]
-    fn try_take(&self) -> Option<bool> {
+    fn try_lock(&self) -> Option<bool> {
         let now = generation();
-        // Acquire pairs with the release when it is given back.
+        // Acquire pairs with the release in `unlock`.
         match self.0.compare_exchange(0, now, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => Some(false),
-            Err(then) if then != now => self.inherit(then, now),
+            Err(then) if then != now => self.recover(then, now),
             Err(_) => None,
         }
     }
 
+    /// Takes the lock from a thread of a parent process, unless another thread of this process does so first.
     #[cold]
-    fn inherit(&self, then: u64, now: u64) -> Option<bool> {
+    fn recover(&self, then: u64, now: u64) -> Option<bool> {
         self.0.compare_exchange(then, now, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| true)
     }
 
-    /// Takes it, once no other thread holds it.
-    fn take(&self) -> bool {
+    /// Takes the lock, once no other thread of this process holds it. Returns whether the lock was recovered.
+    fn lock(&self) -> bool {
         let mut round = 0;
         loop {
-            if let Some(inherited) = self.try_take() {
-                return inherited;
+            if let Some(recovered) = self.try_lock() {
+                return recovered;
             }
-            pause(round);
+            back_off(round);
             round = round.saturating_add(1);
         }
     }
 
     #[inline]
-    fn give_back(&self) {
-        // Release pairs with the acquire of whoever takes it next.
+    fn unlock(&self) {
+        // Release pairs with the acquire in the next `try_lock` or `recover`.
         self.0.store(0, Ordering::Release);
     }
 }
 
-/// Something that changes as a whole, by one store of its address, so that a child finds it as it was before a change or
-/// after it.
-pub(crate) struct Whole<T> {
+/// A copy-on-write value: a change replaces it by one store of its address. So a child finds it as it was before the
+/// change or after it, never in between.
+pub(crate) struct CopyOnWrite<T> {
     lock: Lock,
-    /// None yet: NULL.
+    /// NULL until the first change.
     value: AtomicPtr<T>,
 }
 
-// SAFETY: whoever uses the value holds the lock.
-unsafe impl<T: Send> Sync for Whole<T> {}
+// SAFETY: a thread uses the value only while it holds the lock.
+unsafe impl<T: Send> Sync for CopyOnWrite<T> {}
 
-impl<T: Clone + Default> Whole<T> {
+impl<T: Clone + Default> CopyOnWrite<T> {
     pub(crate) const fn new() -> Self {
         Self { lock: Lock::new(), value: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// Looks at the value. `act` must be short, and call nothing that uses it.
+    /// Calls `act` with the value, under the lock. `act` must be short, and must not take the lock again.
     pub(crate) fn read<R>(&self, act: impl FnOnce(&T) -> R) -> R {
-        let _held = self.hold();
-        // SAFETY: it is replaced under the lock only, which this thread holds.
+        let _guard = self.guard();
+        // SAFETY: the value is replaced only under the lock, which this thread holds.
         match unsafe { self.value.load(Ordering::Acquire).as_ref() } {
             Some(value) => act(value),
             None => act(&T::default()),
         }
     }
 
-    /// Changes a copy of the value, and puts it in place of the value. `act` must be short, and call nothing that uses it.
+    /// Calls `act` with a copy of the value, under the lock, and replaces the value by the copy. `act` must be short,
+    /// and must not take the lock again.
     pub(crate) fn change<R>(&self, act: impl FnOnce(&mut T) -> R) -> R {
-        let held = self.hold();
+        let guard = self.guard();
         let old = self.value.load(Ordering::Acquire);
         // SAFETY: as in `read`.
         let mut value = unsafe { old.as_ref() }.cloned().unwrap_or_default();
-        let answer = act(&mut value);
+        let result = act(&mut value);
         self.value.store(Box::into_raw(Box::new(value)), Ordering::Release);
-        drop(held);
+        drop(guard);
         if !old.is_null() {
-            // SAFETY: it was made by `Box`, and nobody can reach it any more.
+            // SAFETY: `Box` made the old value, and no thread can reach it any more.
             drop(unsafe { Box::from_raw(old) });
         }
-        answer
+        result
     }
 
-    fn hold(&self) -> impl Drop {
-        struct Held<'l>(&'l Lock);
-        impl Drop for Held<'_> {
+    fn guard(&self) -> impl Drop {
+        struct Guard<'l>(&'l Lock);
+        impl Drop for Guard<'_> {
             fn drop(&mut self) {
-                self.0.give_back();
+                self.0.unlock();
             }
         }
-        self.lock.take();
-        Held(&self.lock)
+        self.lock.lock();
+        Guard(&self.lock)
     }
 }
 
-/// Something that one thread at a time uses, and of which a child begins anew if it was in use during the fork.
-pub(crate) struct Fresh<T> {
+/// A mutex that survives a fork. If another thread held it during the fork, the child finds the default value in it.
+pub(crate) struct ForkMutex<T> {
     lock: Lock,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: whoever uses the value has taken it.
-unsafe impl<T: Send> Sync for Fresh<T> {}
+// SAFETY: a thread uses the value only while it holds the lock.
+unsafe impl<T: Send> Sync for ForkMutex<T> {}
 
-impl<T: Default> Default for Fresh<T> {
+impl<T: Default> Default for ForkMutex<T> {
     fn default() -> Self {
         Self { lock: Lock::default(), value: UnsafeCell::default() }
     }
 }
 
-impl<T: Default> Fresh<T> {
-    /// Takes the value unless another thread has it.
+impl<T: Default> ForkMutex<T> {
+    /// Locks the mutex, unless another thread holds it.
     #[inline]
-    pub(crate) fn try_take(&self) -> Option<Taken<'_, T>> {
-        let inherited = self.lock.try_take()?;
-        Some(self.taken(inherited))
+    pub(crate) fn try_lock(&self) -> Option<ForkMutexGuard<'_, T>> {
+        let recovered = self.lock.try_lock()?;
+        Some(self.guard(recovered))
     }
 
-    /// Takes the value, once nobody else has it.
-    pub(crate) fn take(&self) -> Taken<'_, T> {
-        let inherited = self.lock.take();
-        self.taken(inherited)
+    /// Locks the mutex, once no other thread holds it.
+    pub(crate) fn lock(&self) -> ForkMutexGuard<'_, T> {
+        let recovered = self.lock.lock();
+        self.guard(recovered)
     }
 
-    /// A thread that was left behind by a fork had it in a state that nobody knows, if it is `inherited`.
+    /// Returns the guard. Resets the value first if the lock was `recovered`: a thread of the parent may have left the
+    /// value half changed.
     #[inline]
-    fn taken(&self, inherited: bool) -> Taken<'_, T> {
-        let taken = Taken(self);
-        if inherited {
-            // SAFETY: this thread holds the lock; what was there is not looked at, dropping it included.
+    fn guard(&self, recovered: bool) -> ForkMutexGuard<'_, T> {
+        let guard = ForkMutexGuard(self);
+        if recovered {
+            // SAFETY: this thread holds the lock. The old value is neither read nor dropped.
             unsafe { self.value.get().write(T::default()) };
         }
-        taken
+        guard
     }
 }
 
-/// What was taken, until it is given back.
-pub(crate) struct Taken<'f, T>(&'f Fresh<T>);
+/// Access to the value of a [`ForkMutex`]; dropping it unlocks the mutex.
+pub(crate) struct ForkMutexGuard<'f, T>(&'f ForkMutex<T>);
 
-impl<T> Deref for Taken<'_, T> {
+impl<T> Deref for ForkMutexGuard<'_, T> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: this thread has taken it.
+        // SAFETY: this thread holds the lock.
         unsafe { &*self.0.value.get() }
     }
 }
 
-impl<T> DerefMut for Taken<'_, T> {
+impl<T> DerefMut for ForkMutexGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: this thread has taken it.
+        // SAFETY: this thread holds the lock.
         unsafe { &mut *self.0.value.get() }
     }
 }
 
-impl<T> Drop for Taken<'_, T> {
+impl<T> Drop for ForkMutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.0.lock.give_back();
+        self.0.lock.unlock();
     }
 }
 
@@ -197,46 +202,48 @@ mod tests {
 
     #[test]
     fn what_was_in_use_during_a_fork_begins_anew_in_the_child() {
-        let fresh = Fresh::<Vec<u8>>::default();
-        fresh.take().push(1);
-        assert_eq!(*fresh.take(), [1]);
-        let held = fresh.take();
-        assert!(fresh.try_take().is_none());
-        // What a child finds that another thread's fork made.
-        fresh.lock.0.store(generation() + 1, Ordering::Relaxed);
-        assert!(fresh.take().is_empty());
-        std::mem::forget(held);
+        let mutex = ForkMutex::<Vec<u8>>::default();
+        mutex.lock().push(1);
+        assert_eq!(*mutex.lock(), [1]);
+        let guard = mutex.lock();
+        assert!(mutex.try_lock().is_none());
+        // As if a thread of a parent process held the lock during the fork.
+        mutex.lock.0.store(generation() + 1, Ordering::Relaxed);
+        assert!(mutex.lock().is_empty());
+        std::mem::forget(guard);
     }
 
     #[test]
     fn what_changes_as_a_whole_is_whole_in_a_child_whoever_held_it() {
-        let whole = Whole::<Vec<u8>>::new();
-        whole.change(|value| value.push(1));
-        whole.lock.0.store(generation() + 1, Ordering::Relaxed);
-        assert_eq!(whole.read(Vec::clone), [1]);
-        whole.change(|value| value.push(2));
-        assert_eq!(whole.read(Vec::clone), [1, 2]);
+        let shared = CopyOnWrite::<Vec<u8>>::new();
+        shared.change(|value| value.push(1));
+        // As if a thread of a parent process held the lock during the fork.
+        shared.lock.0.store(generation() + 1, Ordering::Relaxed);
+        assert_eq!(shared.read(Vec::clone), [1]);
+        shared.change(|value| value.push(2));
+        assert_eq!(shared.read(Vec::clone), [1, 2]);
     }
 
-    /// Yielding alone would have the thread of the higher priority wait until the kernel throttles it, for most of a second.
+    /// With yields alone, the thread of the higher priority would spin for most of a second, until the kernel throttles
+    /// it.
     #[test]
     fn a_thread_of_a_higher_priority_lets_the_one_that_it_waits_for_run() {
-        let fresh = Fresh::<u32>::default();
+        let mutex = ForkMutex::<u32>::default();
         let processor = current_processor();
-        let held = fresh.take();
+        let guard = mutex.lock();
         std::thread::scope(|scope| {
             let urgent = scope.spawn(|| {
-                if !stay_on(processor) || !become_urgent() {
+                if !pin_to(processor) || !raise_priority() {
                     return None;
                 }
                 let since = std::time::Instant::now();
-                drop(fresh.take());
+                drop(mutex.lock());
                 Some(since.elapsed())
             });
-            assert!(stay_on(processor));
-            // By now the other one waits, or cannot be urgent here.
+            assert!(pin_to(processor));
+            // After this, the other thread waits, or it was not allowed to raise its priority.
             std::thread::sleep(Duration::from_millis(20));
-            drop(held);
+            drop(guard);
             if let Some(waited) = urgent.join().unwrap() {
                 assert!(waited < Duration::from_millis(500), "{waited:?}");
             }
@@ -244,23 +251,23 @@ mod tests {
     }
 
     fn current_processor() -> usize {
-        // SAFETY: the call takes nothing.
+        // SAFETY: the call takes no argument.
         usize::try_from(unsafe { libc::sched_getcpu() }).unwrap_or(0)
     }
 
-    fn stay_on(processor: usize) -> bool {
-        // SAFETY: all zeroes is an empty set.
+    fn pin_to(processor: usize) -> bool {
+        // SAFETY: a set of all zeroes is valid, and empty.
         let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-        // SAFETY: the set is whole, and has room for the processors of the machines that this is tested on.
+        // SAFETY: the set is initialized, and has a bit for each processor of the machines that run this test.
         unsafe { libc::CPU_SET(processor, &mut set) };
-        // SAFETY: the set is whole, and lives through the call.
+        // SAFETY: the set is initialized, and outlives the call.
         unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) == 0 }
     }
 
-    /// Only a privileged process may.
-    fn become_urgent() -> bool {
-        let first = libc::sched_param { sched_priority: 1 };
-        // SAFETY: the parameter is whole, and lives through the call.
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const first) == 0 }
+    /// Gives the thread a real-time priority. Returns whether the process has the privilege to do so.
+    fn raise_priority() -> bool {
+        let lowest = libc::sched_param { sched_priority: 1 };
+        // SAFETY: the parameter is initialized, and outlives the call.
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const lowest) == 0 }
     }
 }

@@ -1,5 +1,6 @@
-//! Writes `splinter.h` from what the macros keep of functions, structures and constants. It is a part of the tests: one
-//! holds the committed header against what is written here, and writes it anew when `SPLINTER_HEADER=write` is set.
+//! Generates `splinter.h` from the functions, structures and constants that the macros keep. This module is compiled
+//! for tests only. A test compares the committed header with the generated one, and first writes it if
+//! `SPLINTER_HEADER=write` is set.
 
 use crate::shapes::{
     BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, Operation, SLOT, SLOT_SNAPSHOT,
@@ -8,34 +9,34 @@ use crate::shapes::{
 use splinter::Intent;
 use std::fmt::Write;
 
-/// Functions that belong together.
+/// A section of the header: functions that belong together.
 pub(crate) struct Section {
     pub(crate) title: &'static str,
-    /// The macro without which they are not declared; empty: none.
+    /// The macro that a program must define to see the functions; empty: none.
     pub(crate) guard: &'static str,
     pub(crate) functions: &'static [Function],
 }
 
-/// A function, with the types of Rust.
+/// An exported function, with its Rust types.
 pub(crate) struct Function {
     pub(crate) notes: &'static [&'static str],
     pub(crate) name: &'static str,
-    /// The same on the store of a handle; empty: there is none.
+    /// The name of the function that does the same on the store of a handle; empty: there is none.
     pub(crate) twin: &'static str,
     pub(crate) parameters: &'static [(&'static str, &'static str)],
-    pub(crate) answer: &'static str,
+    pub(crate) returns: &'static str,
 }
 
-/// A structure, with the types of Rust.
+/// A structure, with its Rust types.
 pub(crate) struct Shape {
     pub(crate) notes: &'static [&'static str],
     pub(crate) name: &'static str,
-    /// In bytes; 0: what its members need.
+    /// The alignment in bytes; 0: what the members need.
     pub(crate) align: usize,
     pub(crate) fields: &'static [Field],
 }
 
-/// A member: notes, name, type.
+/// A member of a structure: documentation, name, type.
 type Field = (&'static [&'static str], &'static str, &'static str);
 
 /// A constant.
@@ -45,7 +46,7 @@ pub(crate) struct Constant {
     pub(crate) value: u64,
 }
 
-/// What errno says of why a function did not do its work.
+/// The values of `errno` after a failure, and what they mean.
 pub(crate) const ERRORS: [(&str, &str); 14] = [
     ("EAGAIN", "another writes the key, or it kept changing while it was read: try again"),
     ("ENOENT", "no such key, store or bid"),
@@ -63,7 +64,7 @@ pub(crate) const ERRORS: [(&str, &str); 14] = [
     ("ENOTRECOVERABLE", "the library is at fault"),
 ];
 
-/// What is said of the whole, in paragraphs: of results, with the errors behind it; of the kernel's errors; and of the rest.
+/// The general documentation, in paragraphs: results, with the list of errors after it; errors of the kernel; the rest.
 pub(crate) const ABOUT: [&str; 6] = [
     "Functions return 0 or what they were asked for. Otherwise they set errno and return -1, or -2 where the call itself is
 wrong: NULL where there must be something, or no open store. Those that return no int return 0 or NULL instead. A
@@ -87,7 +88,7 @@ flags: so a program that waits for a group may note on a key that it has dealt w
 event bus hears of every change.",
 ];
 
-/// The macros that a program may define, and what they do.
+/// The macros that a program may define, and their effects.
 pub(crate) const MACROS: [(&str, &str); 2] = [
     (
         "SPLINTER_PERSISTENT",
@@ -96,8 +97,8 @@ pub(crate) const MACROS: [(&str, &str); 2] = [
     ("SPLINTER_EMBEDDINGS", "declares vectors, and has slot snapshots take them in"),
 ];
 
-/// Returns what the header begins with.
-fn beginning() -> String {
+/// Returns the beginning of the header: the general documentation and the include guard.
+fn preamble() -> String {
     let mut comment = vec![
         "The C interface of splinter: a key-value, vector and signal store in shared memory.".to_owned(),
         String::new(),
@@ -164,9 +165,9 @@ uint64_t splinter_now(void);
 #endif
 ";
 
-/// Writes the header.
-fn write() -> String {
-    let mut out = beginning();
+/// Generates the header.
+fn generate() -> String {
+    let mut out = preamble();
     for constant in CONSTANTS {
         if !constant.notes.is_empty() {
             out.push('\n');
@@ -237,11 +238,12 @@ fn enumeration(
 ) {
     let members: Vec<_> =
         members.map(|(member, number)| format!("    {member} = {number}")).collect();
-    // C++98 and -pedantic want no comma at the end; nor does anything else.
+    // No comma at the end: C++98 and -pedantic refuse one.
     write!(out, "\n/* {note} */\ntypedef enum {{\n{}\n}} {name};\n", members.join(",\n")).unwrap();
 }
 
-/// Writes the flags of `splinter_flag_*`: sixteen of the system, of which the first has a name, and sixteen of programs.
+/// Writes the flags of `splinter_flag_*`: sixteen for the system, of which only the first has a name, and sixteen for
+/// programs.
 fn flags(out: &mut String) {
     out.push_str(
         "\n/* Flags of a store, for splinter_flag_*: the system's, and the program's. */\n",
@@ -265,7 +267,7 @@ fn comment(out: &mut String, indent: &str, notes: &[&str]) {
     out.push_str(" */\n");
 }
 
-/// Returns a type of Rust's as C has it, with room for a name.
+/// Returns the C type of a Rust type, as it is written before a name.
 fn c_type(rust: &str) -> &'static str {
     let bare: String = rust.replace("'_, ", "").replace("<'_>", "").replace(' ', "");
     match bare.as_str() {
@@ -280,9 +282,9 @@ fn c_type(rust: &str) -> &'static str {
         "()" => "void ",
         "Text" => "const char *",
         "Handle" => "splinter_store_t *",
-        "HeaderAt" => "struct splinter_header *",
+        "HeaderPtr" => "struct splinter_header *",
         "HeaderConst" => "const struct splinter_header *",
-        "SlotAt" => "struct splinter_slot *",
+        "SlotPtr" => "struct splinter_slot *",
         "SlotConst" => "const struct splinter_slot *",
         "*mutc_void" | "Out<c_void>" => "void *",
         "*constc_void" | "In<c_void>" => "const void *",
@@ -297,13 +299,13 @@ fn c_type(rust: &str) -> &'static str {
         "Out<HeaderSnapshot>" => "splinter_header_snapshot_t *",
         "Out<SlotSnapshot>" | "Out<SlotSnapshotWithVector>" => "splinter_slot_snapshot_t *",
         "Out<BidSnapshot>" => "struct splinter_shard_bid_snapshot *",
-        _ => panic!("{rust} has no counterpart in C"),
+        _ => panic!("no C type is known for {rust}"),
     }
 }
 
 impl Function {
-    /// Returns its parameters as C has them, each in a part before and a part behind its name; of the twin, with the
-    /// handle first.
+    /// Returns the parameters as C has them: the part before a name, the name, and the part behind it. The twin has the
+    /// handle as its first parameter.
     pub(crate) fn c_parameters(&self, of_twin: bool) -> Vec<(String, &'static str, &'static str)> {
         let store = of_twin.then(|| ("splinter_store_t *".to_owned(), "store", ""));
         let parameter = |(name, rust): &(&'static str, &str)| match *rust {
@@ -315,12 +317,13 @@ impl Function {
         store.into_iter().chain(self.parameters.iter().map(parameter)).collect()
     }
 
-    /// Returns what it returns, as C has it before a name.
-    pub(crate) fn c_answer(&self) -> &'static str {
-        c_type(self.answer)
+    /// Returns the type of the result, as C has it before a name.
+    pub(crate) fn c_return_type(&self) -> &'static str {
+        c_type(self.returns)
     }
 }
 
+/// Writes the declaration of a function and its twin.
 fn declare(out: &mut String, function: &Function) {
     out.push('\n');
     comment(out, "", function.notes);
@@ -339,11 +342,12 @@ fn declare(out: &mut String, function: &Function) {
             }
         };
         if !name.is_empty() {
-            writeln!(out, "{}{name}({listed});", function.c_answer()).unwrap();
+            writeln!(out, "{}{name}({listed});", function.c_return_type()).unwrap();
         }
     }
 }
 
+/// Writes the declaration of a structure.
 pub(crate) fn structure(out: &mut String, shape: &Shape) {
     out.push('\n');
     comment(out, "", shape.notes);
@@ -355,7 +359,7 @@ pub(crate) fn structure(out: &mut String, shape: &Shape) {
             _ => String::new(),
         };
         match *rust {
-            "KeyRoom" => writeln!(out, "    {aligned}char {name}[SPLINTER_KEY_MAX];").unwrap(),
+            "KeyBuffer" => writeln!(out, "    {aligned}char {name}[SPLINTER_KEY_MAX];").unwrap(),
             rust => writeln!(out, "    {aligned}{}{name};", c_type(rust)).unwrap(),
         }
     }
@@ -366,27 +370,27 @@ pub(crate) fn structure(out: &mut String, shape: &Shape) {
     writeln!(out, "}};\ntypedef struct {0} {0}_t;", shape.name).unwrap();
 }
 
-/// Holds a committed file against what the definitions say, or writes it anew if that was asked for.
-pub(crate) fn compare(file: &str, written: &str) {
+/// Compares a committed file with the generated text. Writes the file first if `SPLINTER_HEADER=write` is set.
+pub(crate) fn compare(file: &str, generated: &str) {
     let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("SPLINTER_HEADER").is_some_and(|what| what == "write") {
-        std::fs::write(&path, written).unwrap();
+        std::fs::write(&path, generated).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
-        committed == written,
-        "{path} is not what the definitions say: SPLINTER_HEADER=write cargo test -p splinter-capi --lib writes it anew"
+        committed == generated,
+        "{path} is out of date: SPLINTER_HEADER=write cargo test -p splinter-capi --lib generates it again"
     );
 }
 
 #[test]
 fn the_committed_header_is_what_the_definitions_say() {
-    compare("include/splinter.h", &write());
+    compare("include/splinter.h", &generate());
 }
 
 #[test]
 fn names_and_lines_fit() {
-    let header = write();
+    let header = generate();
     assert!(SPLINTER_KEY_MAX == 64 && header.contains("#define SPLINTER_KEY_MAX 64\n"));
     for section in &crate::interface::SECTIONS {
         for function in section.functions {

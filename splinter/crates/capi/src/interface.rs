@@ -1,10 +1,10 @@
-//! The table of all functions: their names, their parameters, what is said of them in the header, and what stands behind
-//! them. Order and sections are the header's.
+//! The table of all exported functions: their names, parameters, documentation in the header, and implementations. Its
+//! order and sections are those of the header.
 
-use crate::args::{Handle, HeaderAt, In, Out, SlotAt, Text};
+use crate::args::{Handle, HeaderPtr, In, Out, SlotPtr, Text};
 use crate::opening::Naming::{Path, Plain};
-use crate::opening::Way::{Create, CreateOrOpen, Open, OpenOrCreate};
-use crate::settings::of_header;
+use crate::opening::OpenMode::{Create, CreateOrOpen, Open, OpenOrCreate};
+use crate::settings::with_header;
 use crate::shapes::{BidSnapshot, HeaderSnapshot, SlotSnapshot, SlotSnapshotWithVector};
 use crate::slots::Visit;
 use crate::{bids, bus, opening, settings, signals, slots, values, vectors};
@@ -19,56 +19,56 @@ interface! { OPENING = "Opening and closing", uncancelled;
     /// Creates a store and makes it the process's own. A name is a store in /dev/shm; in the persistent library, and in
     /// programs compiled with SPLINTER_PERSISTENT, it is a path.
     /// Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be, ENOSPC if there is no memory for it.
-    function splinter_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::own(Create, Plain, name, slots, len);
+    function splinter_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::open_default(Create, Plain, name, slots, len);
     /// Opens a store and makes it the process's own, in place of the one before it, which is closed.
     /// Fails with ENOENT if there is none, EINVAL if it is not a store. A store that may only be read is opened for reading,
     /// as by all functions that open one, but on a node: what writes, bids or arms the event bus fails with EROFS then.
-    function splinter_open(name: Text<'_>) -> c_int = |name| opening::own(Open, Plain, name, 0, 0);
+    function splinter_open(name: Text<'_>) -> c_int = |name| opening::open_default(Open, Plain, name, 0, 0);
     /// Opens a store, or creates it if there is none.
-    function splinter_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::own(OpenOrCreate, Plain, name, slots, len);
+    function splinter_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::open_default(OpenOrCreate, Plain, name, slots, len);
     /// Creates a store, or opens it if there is one.
-    function splinter_create_or_open(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::own(CreateOrOpen, Plain, name, slots, len);
+    function splinter_create_or_open(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::open_default(CreateOrOpen, Plain, name, slots, len);
     /// Opens a store with its memory on a NUMA node and makes it the process's own. Returns the store's address, which
     /// is that of its header, or NULL.
-    function splinter_open_numa(name: Text<'_>, node: c_int) -> *mut c_void = |name, node| opening::own_on_node(Plain, name, node);
+    function splinter_open_numa(name: Text<'_>, node: c_int) -> *mut c_void = |name, node| opening::open_default_on_node(Plain, name, node);
     /// Closes the process's own store. Its name stays, until it is unlinked. Who waits for something of the store in
     /// another thread is told within a moment: -2.
-    function splinter_close() -> () = opening::close_own;
+    function splinter_close() -> () = opening::close_default;
     /// Creates a store. Returns a handle, or NULL.
-    function splinter_store_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::handle(Create, Plain, name, slots, len);
+    function splinter_store_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::open_handle(Create, Plain, name, slots, len);
     /// Opens a store. Returns a handle, or NULL.
-    function splinter_store_open(name: Text<'_>) -> Handle = |name| opening::handle(Open, Plain, name, 0, 0);
+    function splinter_store_open(name: Text<'_>) -> Handle = |name| opening::open_handle(Open, Plain, name, 0, 0);
     /// Opens a store, or creates it if there is none. Returns a handle, or NULL.
-    function splinter_store_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::handle(OpenOrCreate, Plain, name, slots, len);
+    function splinter_store_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::open_handle(OpenOrCreate, Plain, name, slots, len);
     /// Creates a store, or opens it if there is one. Returns a handle, or NULL.
-    function splinter_store_create_or_open(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::handle(CreateOrOpen, Plain, name, slots, len);
+    function splinter_store_create_or_open(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::open_handle(CreateOrOpen, Plain, name, slots, len);
     /// Opens a store with its memory on a NUMA node. Returns a handle, or NULL.
-    function splinter_store_open_numa(name: Text<'_>, node: c_int) -> Handle = |name, node| opening::handle_on_node(Plain, name, node);
+    function splinter_store_open_numa(name: Text<'_>, node: c_int) -> Handle = |name, node| opening::open_handle_on_node(Plain, name, node);
     /// Closes a store. Its handle is an error from then on, for every thread.
     function splinter_store_close(store: Handle) -> () = opening::close;
 }
 
 interface! { PATHS = "The same by path, in either library", uncancelled;
     /// Does what the function without _path does, on a file.
-    function splinter_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::own(Create, Path, path, slots, len);
+    function splinter_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::open_default(Create, Path, path, slots, len);
     /// Does what the function without _path does, on a file.
-    function splinter_open_path(path: Text<'_>) -> c_int = |path| opening::own(Open, Path, path, 0, 0);
+    function splinter_open_path(path: Text<'_>) -> c_int = |path| opening::open_default(Open, Path, path, 0, 0);
     /// Does what the function without _path does, on a file.
-    function splinter_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::own(OpenOrCreate, Path, path, slots, len);
+    function splinter_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::open_default(OpenOrCreate, Path, path, slots, len);
     /// Does what the function without _path does, on a file.
-    function splinter_create_or_open_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::own(CreateOrOpen, Path, path, slots, len);
+    function splinter_create_or_open_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::open_default(CreateOrOpen, Path, path, slots, len);
     /// Does what the function without _path does, on a file.
-    function splinter_open_numa_path(path: Text<'_>, node: c_int) -> *mut c_void = |path, node| opening::own_on_node(Path, path, node);
+    function splinter_open_numa_path(path: Text<'_>, node: c_int) -> *mut c_void = |path, node| opening::open_default_on_node(Path, path, node);
     /// Does what the function without _path does, on a file.
-    function splinter_store_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::handle(Create, Path, path, slots, len);
+    function splinter_store_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::open_handle(Create, Path, path, slots, len);
     /// Does what the function without _path does, on a file.
-    function splinter_store_open_path(path: Text<'_>) -> Handle = |path| opening::handle(Open, Path, path, 0, 0);
+    function splinter_store_open_path(path: Text<'_>) -> Handle = |path| opening::open_handle(Open, Path, path, 0, 0);
     /// Does what the function without _path does, on a file.
-    function splinter_store_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::handle(OpenOrCreate, Path, path, slots, len);
+    function splinter_store_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::open_handle(OpenOrCreate, Path, path, slots, len);
     /// Does what the function without _path does, on a file.
-    function splinter_store_create_or_open_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::handle(CreateOrOpen, Path, path, slots, len);
+    function splinter_store_create_or_open_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::open_handle(CreateOrOpen, Path, path, slots, len);
     /// Does what the function without _path does, on a file.
-    function splinter_store_open_numa_path(path: Text<'_>, node: c_int) -> Handle = |path, node| opening::handle_on_node(Path, path, node);
+    function splinter_store_open_numa_path(path: Text<'_>, node: c_int) -> Handle = |path, node| opening::open_handle_on_node(Path, path, node);
 }
 
 interface! { VALUES = "Keys and values";
@@ -124,17 +124,17 @@ interface! { SLOTS = "What a key has beside its value";
     pair splinter_unset_label, splinter_store_unset_label(key: Text<'_>, mask: u64) -> c_int = slots::unset_label;
     /// Calls a function for each key that carries all labels of mask. It may call anything here; the strings it gets can be
     /// read for as long as those of splinter_list.
-    function splinter_enumerate_matches(mask: u64, visit: Visit, data: *mut c_void) -> () = |mask, visit, data| slots::visit(crate::shelf::own_serial(), mask, visit, data);
+    function splinter_enumerate_matches(mask: u64, visit: Visit, data: *mut c_void) -> () = |mask, visit, data| slots::visit(crate::handles::default_serial(), mask, visit, data);
     /// Does what splinter_enumerate_matches does, on the store of a handle.
     function splinter_store_enumerate_matches(store: Handle, mask: u64, visit: Visit, data: *mut c_void) -> () = |store: Handle, mask, visit, data| slots::visit(store.serial(), mask, visit, data);
     /// Takes a snapshot of what a slot says of its key; with SPLINTER_EMBEDDINGS the vector, too, zero if it has none.
     pair splinter_get_slot_snapshot, splinter_store_get_slot_snapshot(key: Text<'_>, snapshot: Out<'_, SlotSnapshot>) -> c_int = slots::snapshot;
     /// Fills a struct splinter_slot for a key.
-    pair splinter_get_slot, splinter_store_get_slot(key: Text<'_>, slot: SlotAt<'_>) -> c_int = slots::slot;
+    pair splinter_get_slot, splinter_store_get_slot(key: Text<'_>, slot: SlotPtr<'_>) -> c_int = slots::slot;
     /// Sets flags of the key that a slot was filled for, and in the slot; in one that was not, there alone.
-    function splinter_slot_usr_set(slot: SlotAt<'_>, mask: u16) -> () = slots::usr_set;
+    function splinter_slot_usr_set(slot: SlotPtr<'_>, mask: u16) -> () = slots::usr_set;
     /// Clears flags as splinter_slot_usr_set sets them.
-    function splinter_slot_usr_clear(slot: SlotAt<'_>, mask: u16) -> () = slots::usr_clear;
+    function splinter_slot_usr_clear(slot: SlotPtr<'_>, mask: u16) -> () = slots::usr_clear;
     /// Tells whether any flag of mask is set: 1, or 0.
     function splinter_slot_usr_test(slot: SlotConst<'_>, mask: u16) -> c_int = slots::usr_test;
     /// Returns the flags.
@@ -164,23 +164,23 @@ interface! { SETTINGS = "The store as a whole";
     /// Takes a snapshot of the store's header.
     pair splinter_get_header_snapshot, splinter_store_get_header_snapshot(snapshot: Out<'_, HeaderSnapshot>) -> c_int = settings::header_snapshot;
     /// Returns the store's header, to be handed to the functions below: an address that nothing is to be read from.
-    pair splinter_get_header, splinter_store_get_header() -> HeaderAt = opening::header;
+    pair splinter_get_header, splinter_store_get_header() -> HeaderPtr = opening::header;
     /// Sets bits of SPL_SYS_* and SPL_SUSR*.
-    function splinter_config_set(header: HeaderAt, mask: u8) -> () = |header, mask| of_header(header, |store| settings::config_set(store, mask));
+    function splinter_config_set(header: HeaderPtr, mask: u8) -> () = |header, mask| with_header(header, |store| settings::config_set(store, mask));
     /// Clears bits of SPL_SYS_* and SPL_SUSR*.
-    function splinter_config_clear(header: HeaderAt, mask: u8) -> () = |header, mask| of_header(header, |store| settings::config_clear(store, mask));
+    function splinter_config_clear(header: HeaderPtr, mask: u8) -> () = |header, mask| with_header(header, |store| settings::config_clear(store, mask));
     /// Tells whether any bit of mask is set: 1, or 0.
-    function splinter_config_test(header: HeaderConst, mask: u8) -> c_int = |header, mask| of_header(header, |store| settings::config_test(store, mask));
+    function splinter_config_test(header: HeaderConst, mask: u8) -> c_int = |header, mask| with_header(header, |store| settings::config_test(store, mask));
     /// Returns all these bits.
-    function splinter_config_snapshot(header: HeaderConst) -> u8 = |header| of_header(header, settings::config_snapshot);
+    function splinter_config_snapshot(header: HeaderConst) -> u8 = |header| with_header(header, settings::config_snapshot);
     /// Sets flags of the store: SPL_FLAG_*. Flag 2 is the store's, and stays.
-    function splinter_flag_set(header: HeaderAt, mask: u32) -> () = |header, mask| of_header(header, |store| settings::flag_set(store, mask));
+    function splinter_flag_set(header: HeaderPtr, mask: u32) -> () = |header, mask| with_header(header, |store| settings::flag_set(store, mask));
     /// Clears flags of the store.
-    function splinter_flag_clear(header: HeaderAt, mask: u32) -> () = |header, mask| of_header(header, |store| settings::flag_clear(store, mask));
+    function splinter_flag_clear(header: HeaderPtr, mask: u32) -> () = |header, mask| with_header(header, |store| settings::flag_clear(store, mask));
     /// Tells whether any flag of mask is set: 1, or 0.
-    function splinter_flag_test(header: HeaderConst, mask: u32) -> c_int = |header, mask| of_header(header, |store| settings::flag_test(store, mask));
+    function splinter_flag_test(header: HeaderConst, mask: u32) -> c_int = |header, mask| with_header(header, |store| settings::flag_test(store, mask));
     /// Returns all flags of the store.
-    function splinter_flag_snapshot(header: HeaderConst) -> u32 = |header| of_header(header, settings::flag_snapshot);
+    function splinter_flag_snapshot(header: HeaderConst) -> u32 = |header| with_header(header, settings::flag_snapshot);
 }
 
 interface! { TANDEMS = "Tandems: keys published as one, named base, base.1, base.2 and so on";
@@ -198,7 +198,7 @@ interface! { SIGNALS = "Signals";
     /// Has changes of keys that carry a label of mask signal a group.
     pair splinter_watch_label_register, splinter_store_watch_label_register(mask: u64, group: u8) -> c_int = signals::watch_label_register;
     /// Signals the groups of the key that a slot was filled for, each once.
-    function splinter_pulse_watchers(slot: SlotAt<'_>) -> () = signals::pulse_watchers;
+    function splinter_pulse_watchers(slot: SlotPtr<'_>) -> () = signals::pulse_watchers;
     /// Signals the groups of a key, each once.
     pair splinter_pulse_keygroup, splinter_store_pulse_keygroup(key: Text<'_>) -> c_int = signals::pulse_keygroup;
     /// Returns how often a group was signalled.
@@ -254,7 +254,7 @@ interface! { CLOCK = "The clock";
     function splinter_now() -> u64 = || Ok(splinter::cycles());
 }
 
-/// As [`SlotAt`], of which nothing is changed.
-type SlotConst<'c> = SlotAt<'c>;
-/// As [`HeaderAt`].
-type HeaderConst = HeaderAt;
+/// A [`SlotPtr`] that is only read: a pointer to const in C.
+type SlotConst<'c> = SlotPtr<'c>;
+/// A [`HeaderPtr`] that is a pointer to const in C.
+type HeaderConst = HeaderPtr;

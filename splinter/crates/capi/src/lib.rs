@@ -1,14 +1,14 @@
-//! The C library: a thin layer that turns what C programs call into calls of `splinter`, for programs written for
-//! libsplinter 1.2 and for new ones. `interface` is the table of all functions, from which both the symbols and
-//! `include/splinter.h` are made; the modules beside it are what stands behind the functions, by subject. Nothing
-//! here knows the protocol or the layout of a store: all of it goes through the store's public API.
+//! The C library: it exports the public API of the crate `splinter` to C programs, new ones and those written for
+//! libsplinter 1.2. `interface` is the table of all functions: a macro makes the exported symbols from it, and tests
+//! generate `include/splinter.h` and the manual pages from it. The other modules implement the functions, by subject.
+//! No module knows the protocol or the layout of a store.
 //!
-//! One source gives two libraries. They differ in what a bare name means: a store in `/dev/shm` in one, a path in the
-//! other (`splinter_persistent`, set by `build.rs`).
+//! One source gives two libraries. A plain name means a store in `/dev/shm` in `libsplinter`, and a path in
+//! `libsplinter_p` (`splinter_persistent`, set by `build.rs`).
 //!
-//! *What cannot happen.* No panic leaves a function (`boundary`). No pointer that C hands over is used without a look
-//! at whether it is NULL, and nothing is read beyond what the caller says is there (`args`). Handles are serial numbers,
-//! not addresses, so one that was closed, or never was one, is an error (`shelf`).
+//! *Guarantees.* No panic leaves an exported function (`boundary`). The library checks each pointer from C for NULL
+//! before it uses the pointer, and reads nothing beyond the length that the caller gives (`args`). A handle is a serial
+//! number, not an address, so a closed or invented handle is an error (`handles`).
 
 #[macro_use]
 mod boundary;
@@ -16,11 +16,11 @@ mod boundary;
 mod shapes;
 
 mod args;
-mod at_hand;
 mod bids;
 mod bus;
 mod errno;
 mod fork;
+mod handles;
 #[cfg(test)]
 mod header;
 mod interface;
@@ -28,10 +28,10 @@ mod interface;
 mod manual;
 mod names;
 mod opening;
+mod pool;
 mod settings;
-mod shelf;
 mod signals;
 mod slots;
+mod thread_cache;
 mod values;
 mod vectors;
-mod writers;

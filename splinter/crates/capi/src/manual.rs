@@ -1,33 +1,34 @@
-//! Writes the pages for man, section 3, from what the macros keep: one that is about the whole, and one for each section
-//! of the header, under the name of its first function. `scripts/install` adds one under each other name, which leads
-//! there. As with the header, a test holds the committed pages against what is written here.
+//! Generates the manual pages, section 3, from the functions that the macros keep: an overview, and one page for each
+//! section of the header, with the name of its first function. `scripts/install` adds a page for each other function,
+//! which refers to that page. As with the header, a test compares the committed pages with the generated ones.
 
 use crate::header::{ABOUT, ERRORS, Function, MACROS, Section, compare, structure};
 use crate::interface::SECTIONS;
 use crate::shapes::{BID_SNAPSHOT, HEADER_SNAPSHOT, SLOT, SLOT_SNAPSHOT};
 use std::fmt::Write;
 
-/// How wide a line of a prototype may be.
+/// The longest line of a prototype, in columns.
 const WIDTH: usize = 76;
 
-/// Writes text so that roff prints it as it is.
+/// Returns text, escaped so that roff prints it as it is.
 fn escaped(text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-");
     if escaped.starts_with(['.', '\'']) { format!("\\&{escaped}") } else { escaped }
 }
 
-/// Writes lines of text, each by itself.
+/// Writes lines of text, each on a line of its own.
 fn lines(page: &mut String, text: impl IntoIterator<Item = &'static str>) {
     for line in text {
         writeln!(page, "{}", escaped(line.trim())).unwrap();
     }
 }
 
+/// Writes the beginning of a page: title, names and libraries.
 fn head(page: &mut String, names: &[&str], what: &str) {
     let version = env!("CARGO_PKG_VERSION");
     let title = names[0].to_uppercase();
     writeln!(page, ".TH {title} 3 \"\" \"splinter {version}\" \"Splinter\"").unwrap();
-    // No word is broken: most are names.
+    // No hyphenation: most words are names.
     page.push_str(".nh\n.ad l\n");
     writeln!(page, ".SH NAME\n{} \\- {}", names.join(", "), escaped(what)).unwrap();
     page.push_str(".SH LIBRARY\n");
@@ -36,14 +37,14 @@ fn head(page: &mut String, names: &[&str], what: &str) {
     );
 }
 
-/// Lists errors with what they mean.
+/// Writes a list of errors and their meanings.
 fn errors<'e>(page: &mut String, errors: impl Iterator<Item = &'e (&'static str, &'static str)>) {
     for (name, why) in errors {
         writeln!(page, ".TP\n.B {name}\n{}", escaped(why)).unwrap();
     }
 }
 
-/// The page about the whole.
+/// Generates the overview page.
 fn overview() -> String {
     let mut page = String::new();
     head(&mut page, &["splinter"], "a key-value, vector and signal store in shared memory");
@@ -63,7 +64,7 @@ fn overview() -> String {
         let mut declared = String::new();
         structure(&mut declared, shape);
         for line in declared.trim().lines() {
-            // The text of the comment wraps by itself in the header; here lines are as they are.
+            // Within `.nf`, lines stay as they are in the header.
             writeln!(page, "{}", escaped(line)).unwrap();
         }
         page.push_str(".PP\n");
@@ -80,11 +81,11 @@ fn overview() -> String {
     page
 }
 
-/// Writes a function's prototype, in bold but for the names of its parameters.
+/// Writes a function's prototype, in bold except for the names of its parameters.
 fn prototype(page: &mut String, function: &Function, of_twin: bool) {
     let name = if of_twin { function.twin } else { function.name };
     let parameters = function.c_parameters(of_twin);
-    let mut line = format!(".BI \"{}{name}(", function.c_answer());
+    let mut line = format!(".BI \"{}{name}(", function.c_return_type());
     let mut width = line.len();
     if parameters.is_empty() {
         line.push_str("void");
@@ -105,8 +106,8 @@ fn prototype(page: &mut String, function: &Function, of_twin: bool) {
     writeln!(page, "{line});\"").unwrap();
 }
 
-/// The page of a section.
-fn one(section: &Section) -> String {
+/// Generates the page of a section.
+fn section_page(section: &Section) -> String {
     let mut page = String::new();
     let names: Vec<_> = names(section).collect();
     let mut what = section.title.to_owned();
@@ -135,23 +136,23 @@ fn one(section: &Section) -> String {
     page.push_str(".SH RETURN VALUE\n");
     lines(&mut page, ABOUT[0].lines());
     page.push_str(".SH ERRORS\n");
-    let said: String =
+    let notes: String =
         section.functions.iter().flat_map(|function| function.notes).copied().collect();
-    errors(&mut page, ERRORS.iter().filter(|(name, _)| said.contains(name)));
+    errors(&mut page, ERRORS.iter().filter(|(name, _)| notes.contains(name)));
     page.push_str(".PP\nWhat else errno may be is in\n.BR splinter (3).\n");
     page.push_str(".SH SEE ALSO\n.BR splinter (3)\n");
     page
 }
 
-/// The names of a section's functions.
+/// Returns the names of a section's functions.
 fn names(section: &Section) -> impl Iterator<Item = &'static str> {
     let both = section.functions.iter().flat_map(|function| [function.name, function.twin]);
     both.filter(|name| !name.is_empty())
 }
 
-/// Makes all pages: the names of their files, and what is in them.
+/// Generates all pages: the names of their files, and their contents.
 fn pages() -> Vec<(String, String)> {
-    let sections = SECTIONS.iter().map(|section| (section.functions[0].name, one(section)));
+    let sections = SECTIONS.iter().map(|section| (section.functions[0].name, section_page(section)));
     let pages = [("splinter", overview())].into_iter().chain(sections);
     pages.map(|(name, page)| (format!("{name}.3"), page)).collect()
 }
@@ -166,10 +167,10 @@ fn the_committed_pages_are_what_the_definitions_say() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let mut written: Vec<_> = pages().into_iter().map(|(name, _)| name).collect();
+    let mut generated: Vec<_> = pages().into_iter().map(|(name, _)| name).collect();
     committed.sort_unstable();
-    written.sort_unstable();
-    assert_eq!(committed, written);
+    generated.sort_unstable();
+    assert_eq!(committed, generated);
 }
 
 #[test]
@@ -183,7 +184,7 @@ fn every_function_is_on_one_page_with_all_that_is_said_of_it() {
         for function in section.functions {
             assert!(function.notes.iter().all(|note| page.contains(&escaped(note.trim()))));
             for name in [function.name, function.twin].into_iter().filter(|name| !name.is_empty()) {
-                assert!(page.contains(&format!("{}{name}(", function.c_answer())), "{name}");
+                assert!(page.contains(&format!("{}{name}(", function.c_return_type())), "{name}");
             }
         }
     }
@@ -196,19 +197,19 @@ fn roff_has_nothing_to_say_against_a_page() {
         let mut groff = Command::new("groff");
         groff.args(["-man", "-Tutf8", "-ww", "-rLL=80n"]).stdin(Stdio::piped());
         groff.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let Ok(mut child) = groff.spawn() else { return skipped("pages: there is no groff here") };
+        let Ok(mut child) = groff.spawn() else { return skipped("manual pages: groff is not installed") };
         let mut input = child.stdin.take().unwrap();
         std::thread::scope(|scope| {
             scope.spawn(move || std::io::Write::write_all(&mut input, page.as_bytes()).unwrap());
             let output = child.wait_with_output().unwrap();
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success() && said.is_empty(), "{name}: {said}");
+            let warnings = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && warnings.is_empty(), "{name}: {warnings}");
             assert!(output.stdout.len() > 500, "{name}");
         });
     }
 }
 
-/// Says why something cannot be run here, where `ci/unit` asks for it.
+/// Reports that something cannot be tested here, and why: to stderr, and to the file that `ci/unit` names.
 fn skipped(why: &str) {
     eprintln!("SKIPPED: {why}");
     if let Some(path) = std::env::var_os("SPLINTER_TEST_SKIPS") {

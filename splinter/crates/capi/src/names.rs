@@ -1,58 +1,58 @@
-//! The names that `splinter_list` and `splinter_enumerate_matches` hand out: each stays where it is until the store is
-//! closed, whatever is listed or removed meanwhile, in whichever thread. A key has one name, however often it is listed.
+//! The key names that `splinter_list` and `splinter_enumerate_matches` return to C. A name keeps its address until the
+//! store is closed, whatever any thread lists or removes meanwhile. A key has one name, however often it is listed.
 //!
-//! So that a program that lists new keys for years does not fill its memory, the names of keys that are gone are used
-//! again for others: never before as many new keys as the store can hold were listed since the key was found gone.
+//! The names of removed keys are reused for new keys, so that a program can list new keys for years without filling its
+//! memory. After a key was found removed, as many new keys as the store can hold are listed before its name is reused.
 
-use crate::shapes::{KeyRoom, SPLINTER_KEY_MAX};
+use crate::shapes::{KeyBuffer, SPLINTER_KEY_MAX};
 use splinter::{Error, Key, Store};
 use std::collections::BTreeMap;
 
-/// How many names are kept before it is looked which of them are of keys that are gone, if the store holds fewer keys.
-const FEW: usize = 1024;
+/// The number of keys that [`Names::reclaim`] assumes for a store with fewer slots.
+const MIN_SLOTS: usize = 1024;
 
-/// A name, which stays where it is while what leads to it is moved about.
-type Name = Box<KeyRoom>;
+/// A name, in a box, so that it keeps its address when the collections move it.
+type Name = Box<KeyBuffer>;
 
 /// The names of one open store.
 #[derive(Default)]
 pub(crate) struct Names {
-    /// Those of keys that were in the store when this was last looked at.
+    /// The names of keys that were in the store at the last check, or were listed since.
     known: BTreeMap<Key, Name>,
-    /// Those of keys that were found gone the last time, and those that were before, which may be used again.
-    gone: [Vec<Name>; 2],
+    /// The names of keys that the last check found removed, and those of earlier checks, which may be reused.
+    removed: [Vec<Name>; 2],
 }
 
 impl Names {
-    /// Returns where the name of a key is, for as long as this is there.
-    pub(crate) fn of(&mut self, key: &Key) -> *mut u8 {
+    /// Returns the address of a key's name. The address is valid as long as these `Names` exist.
+    pub(crate) fn get(&mut self, key: &Key) -> *mut u8 {
         let name = self.known.entry(*key).or_insert_with(|| {
-            let mut name = self.gone[1].pop().unwrap_or_else(|| Box::new([0; SPLINTER_KEY_MAX]));
-            *name = key_room(key.as_ref());
+            let mut name = self.removed[1].pop().unwrap_or_else(|| Box::new([0; SPLINTER_KEY_MAX]));
+            *name = key_buffer(key.as_ref());
             name
         });
         name.as_mut_ptr()
     }
 
-    /// Looks which keys are gone, if there are names of so many that some must be.
-    pub(crate) fn tidy(&mut self, store: &Store) {
-        let most = 2 * (store.geometry().slots as usize).max(FEW);
-        if self.known.len() <= most {
+    /// Finds the names of removed keys, if there are more names than twice the keys that the store can hold.
+    pub(crate) fn reclaim(&mut self, store: &Store) {
+        let limit = 2 * (store.geometry().slots as usize).max(MIN_SLOTS);
+        if self.known.len() <= limit {
             return;
         }
-        let is_gone = |key: &&Key| store.value_len(key) == Err(Error::NotFound);
-        let gone: Vec<_> = self.known.keys().filter(is_gone).copied().collect();
-        let gone = gone.iter().filter_map(|key| self.known.remove(key)).collect();
-        let before = std::mem::replace(&mut self.gone[0], gone);
-        self.gone[1].extend(before);
+        let is_removed = |key: &&Key| store.value_len(key) == Err(Error::NotFound);
+        let removed: Vec<_> = self.known.keys().filter(is_removed).copied().collect();
+        let removed = removed.iter().filter_map(|key| self.known.remove(key)).collect();
+        let earlier = std::mem::replace(&mut self.removed[0], removed);
+        self.removed[1].extend(earlier);
     }
 }
 
-/// Copies a key as C has it.
-pub(crate) fn key_room(key: &[u8]) -> KeyRoom {
-    let mut room: KeyRoom = [0; SPLINTER_KEY_MAX];
-    room[..key.len()].copy_from_slice(key);
-    room
+/// Copies a key to a buffer that ends in NUL, as C has it.
+pub(crate) fn key_buffer(key: &[u8]) -> KeyBuffer {
+    let mut buffer: KeyBuffer = [0; SPLINTER_KEY_MAX];
+    buffer[..key.len()].copy_from_slice(key);
+    buffer
 }
 
 #[cfg(test)]
@@ -67,19 +67,19 @@ mod tests {
         let mut writer = store.writer().unwrap();
         let mut names = Names::default();
         writer.set("stays", b"").unwrap();
-        let stays = names.of(&store.keys().next().unwrap());
-        let mut places = std::collections::HashSet::new();
-        for number in 0..20 * FEW {
+        let stays = names.get(&store.keys().next().unwrap());
+        let mut addresses = std::collections::HashSet::new();
+        for number in 0..20 * MIN_SLOTS {
             let key = format!("key{number}");
             writer.set(&key, b"").unwrap();
-            names.tidy(&store);
+            names.reclaim(&store);
             for key in store.keys() {
-                places.insert(names.of(&key));
+                addresses.insert(names.get(&key));
             }
-            assert_eq!(names.of(&store.keys().next().unwrap()), stays);
+            assert_eq!(names.get(&store.keys().next().unwrap()), stays);
             writer.unset(&key).unwrap();
         }
-        assert!(names.known.len() <= 2 * FEW + 2);
-        assert!(places.len() <= 6 * FEW, "{} names", places.len());
+        assert!(names.known.len() <= 2 * MIN_SLOTS + 2);
+        assert!(addresses.len() <= 6 * MIN_SLOTS, "{} names", addresses.len());
     }
 }

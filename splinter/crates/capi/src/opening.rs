@@ -1,26 +1,27 @@
 //! Opening, creating and closing stores.
 
-use crate::args::{Handle, HeaderAt, Text};
+use crate::args::{Handle, HeaderPtr, Text};
 use crate::errno::Failure;
-use crate::shelf::{self, Entry};
+use crate::handles::{self, Entry};
 use libc::{c_int, c_void};
 use splinter::{Config, Geometry, Location, OpenOptions, Placement, Reserve, Store, StoreError};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// Writers that can be at work in a store that is created here: each process and thread that writes is one, and C
+/// The number of writers that a store created here has room for. Each thread that writes is one, in each process, and C
 /// programs have no way to ask for more.
-const LANES: u32 = 256;
+const MAX_WRITERS: u32 = 256;
 
-/// What a name names.
+/// What a name means.
 #[derive(Clone, Copy)]
 pub(crate) enum Naming {
-    /// A store in `/dev/shm`, or in the persistent library a path.
+    /// A store in `/dev/shm`; in the persistent library, a path.
     Plain,
-    /// A path, in either.
+    /// A path, in both libraries.
     Path,
 }
 
+/// Returns the location of the store with this name.
 fn location(name: Text<'_>, naming: Naming) -> Result<Location, Failure> {
     let name = name.name()?;
     if matches!(naming, Naming::Path) || cfg!(splinter_persistent) {
@@ -36,19 +37,20 @@ fn location(name: Text<'_>, naming: Naming) -> Result<Location, Failure> {
     Ok(Location::shared(name)?)
 }
 
+/// Returns the configuration of a new store.
 fn config(slots: usize, max_value_len: usize) -> Config {
     let geometry = Geometry {
         slots: slots as u64,
         max_value_len: max_value_len as u64,
-        lanes: LANES,
+        lanes: MAX_WRITERS,
         ..Geometry::default()
     };
     Config { geometry, reserve: Reserve::Small, ..Config::default() }
 }
 
-/// How a store is come by.
+/// Whether a function opens a store, creates it, or tries one and then the other.
 #[derive(Clone, Copy)]
-pub(crate) enum Way {
+pub(crate) enum OpenMode {
     Create,
     Open,
     OpenOrCreate,
@@ -56,8 +58,8 @@ pub(crate) enum Way {
 }
 
 /// Opens a store. Returns its serial number.
-fn come_by(
-    way: Way,
+fn open_store(
+    mode: OpenMode,
     naming: Naming,
     name: Text<'_>,
     slots: usize,
@@ -65,72 +67,73 @@ fn come_by(
 ) -> Result<u64, Failure> {
     let location = location(name, naming)?;
     let config = config(slots, len);
-    let store = match way {
-        Way::Create => Store::create(&location, &config),
-        Way::Open => Store::open(&location),
-        Way::OpenOrCreate => Store::open_or_create(&location, &config),
-        Way::CreateOrOpen => Store::create_or_open(&location, &config),
+    let store = match mode {
+        OpenMode::Create => Store::create(&location, &config),
+        OpenMode::Open => Store::open(&location),
+        OpenMode::OpenOrCreate => Store::open_or_create(&location, &config),
+        OpenMode::CreateOrOpen => Store::create_or_open(&location, &config),
     };
     let store = match store {
-        // Who may not write, or not where it lies, may read.
-        Err(error) if !matches!(way, Way::Create) && is_denied(&error) => {
+        // If the process may not write the file, or the file system is read-only, open the store for reading.
+        Err(error) if !matches!(mode, OpenMode::Create) && is_denied(&error) => {
             Store::open(&location).or_else(|_| Store::open_read_only(&location)).map_err(|_| error)
         }
         store => store,
     };
-    Ok(shelf::add(store?))
+    Ok(handles::add(store?))
 }
 
-/// Tells whether the kernel refused because of permissions.
+/// Returns whether the kernel refused because of permissions or a read-only file system.
 fn is_denied(error: &StoreError) -> bool {
     let StoreError::Os { source, .. } = error else { return false };
     matches!(source.raw_os_error(), Some(libc::EACCES | libc::EROFS))
 }
 
-/// Opens a store as the process's own, in place of the one before it.
-pub(crate) fn own(
-    way: Way,
+/// Opens a store as the process's default store, and closes the previous one.
+pub(crate) fn open_default(
+    mode: OpenMode,
     naming: Naming,
     name: Text<'_>,
     slots: usize,
     len: usize,
 ) -> Result<c_int, Failure> {
-    shelf::own(come_by(way, naming, name, slots, len)?);
+    handles::set_default(open_store(mode, naming, name, slots, len)?);
     Ok(0)
 }
 
 /// Opens a store. Returns its handle.
-pub(crate) fn handle(
-    way: Way,
+pub(crate) fn open_handle(
+    mode: OpenMode,
     naming: Naming,
     name: Text<'_>,
     slots: usize,
     len: usize,
 ) -> Result<Handle, Failure> {
-    come_by(way, naming, name, slots, len).map(Handle::new)
+    open_store(mode, naming, name, slots, len).map(Handle::new)
 }
 
+/// Opens a store with its memory on a NUMA node. Returns its serial number, and the store.
 fn open_on_node(naming: Naming, name: Text<'_>, node: c_int) -> Result<(u64, Store), Failure> {
     let node = u32::try_from(node).map_err(|_| Failure::ARGUMENT)?;
     let placement = Some(Placement::Bind(node));
     let options = OpenOptions { placement, ..OpenOptions::default() };
     let store = Store::open_with(&location(name, naming)?, &options)?;
-    Ok((shelf::add(store.clone()), store))
+    Ok((handles::add(store.clone()), store))
 }
 
-/// Opens a store with its memory on a node, as the process's own. Returns its address.
-pub(crate) fn own_on_node(
+/// Opens a store with its memory on a NUMA node, as the process's default store. Returns its address.
+pub(crate) fn open_default_on_node(
     naming: Naming,
     name: Text<'_>,
     node: c_int,
 ) -> Result<*mut c_void, Failure> {
     let (serial, store) = open_on_node(naming, name, node)?;
-    shelf::own(serial);
+    handles::set_default(serial);
     Ok(store.as_ptr().cast_mut().cast())
 }
 
-/// Opens a store with its memory on a node. Returns its handle.
-pub(crate) fn handle_on_node(
+/// Opens a store with its memory on a NUMA node. Returns its handle.
+pub(crate) fn open_handle_on_node(
     naming: Naming,
     name: Text<'_>,
     node: c_int,
@@ -138,17 +141,17 @@ pub(crate) fn handle_on_node(
     open_on_node(naming, name, node).map(|(serial, _)| Handle::new(serial))
 }
 
-/// Closes the process's own store.
-pub(crate) fn close_own() -> Result<(), Failure> {
-    shelf::close_own().then_some(()).ok_or(Failure::CALLER)
+/// Closes the process's default store.
+pub(crate) fn close_default() -> Result<(), Failure> {
+    handles::close_default().then_some(()).ok_or(Failure::CALLER)
 }
 
 /// Closes a store.
 pub(crate) fn close(store: Handle) -> Result<(), Failure> {
-    shelf::close(store.serial()).then_some(()).ok_or(Failure::CALLER)
+    handles::close(store.serial()).then_some(()).ok_or(Failure::CALLER)
 }
 
-/// Returns the address of a store's header, which is that of the store.
-pub(crate) fn header(store: &Entry) -> Result<HeaderAt, Failure> {
-    Ok(HeaderAt::new(store.store.as_ptr()))
+/// Returns the address of a store's header, which is the store's first address.
+pub(crate) fn header(store: &Entry) -> Result<HeaderPtr, Failure> {
+    Ok(HeaderPtr::new(store.store.as_ptr()))
 }

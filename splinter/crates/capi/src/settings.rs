@@ -1,7 +1,7 @@
-//! What concerns a store as a whole: scrubbing, flags, its header.
+//! Functions for a store as a whole: scrub level, flags, header.
 //!
-//! A store has one word of 32 flags. `splinter_flag_*` is that word; `splinter_config_*` is eight bits of it that
-//! programs knew as a byte:
+//! A store has one word of 32 flags. The functions `splinter_flag_*` access that word. The functions
+//! `splinter_config_*` access eight of its bits, the config bits, as one byte:
 //!
 //! | config bits | flags | meaning |
 //! |---|---|---|
@@ -9,12 +9,13 @@
 //! | 2, 3 | 10, 11 | nothing yet: `SPL_SYS_RESERVED_2` and 3 |
 //! | 4–7 | 16–19 | the program's: `SPL_SUSR1` to 4, which are `SPL_FLAG_USR1` to 4 |
 //!
-//! The level's own two flags are one for full and one for hybrid. Flag 2 is the store's own, and flag 3 says that the event bus is armed.
+//! Flag 0 says that the level is full, flag 1 that it is hybrid. Flag 2 belongs to the store, and flag 3 says that the
+//! event bus is armed.
 
-use crate::args::{HeaderAt, Out};
+use crate::args::{HeaderPtr, Out};
 use crate::errno::Failure;
+use crate::handles::{self, Entry};
 use crate::shapes::{HeaderSnapshot, SPL_SYS_AUTO_SCRUB, SPL_SYS_HYBRID_SCRUB};
-use crate::shelf::{self, Entry};
 use libc::{c_int, c_uint};
 use splinter::Scrub;
 
@@ -49,16 +50,16 @@ pub(crate) fn purge(store: &Entry) -> Result<(), Failure> {
 
 /// The config bits of the scrub level.
 const SCRUB: u8 = SPL_SYS_AUTO_SCRUB | SPL_SYS_HYBRID_SCRUB;
-/// The flag that says that the level is hybrid by the second config bit alone.
+/// The flag that says that the second config bit alone set the hybrid level, without the first.
 const HYBRID_ALONE: u32 = 1 << 4;
 
-/// Returns the flags that a byte of config bits stands for, but for the scrub level.
+/// Returns the flags of config bits, except those of the scrub level.
 fn flags_of(config: u8) -> u32 {
     let config = u32::from(config);
     (config & 0x0c) << 8 | (config & 0xf0) << 12
 }
 
-/// Returns the config bits that a scrub level and flags stand for.
+/// Returns the config bits of a scrub level and flags.
 fn config_of(level: Scrub, flags: u32) -> u8 {
     let scrub = match level {
         Scrub::None => 0,
@@ -69,7 +70,7 @@ fn config_of(level: Scrub, flags: u32) -> u8 {
     scrub | (flags >> 8 & 0x0c | flags >> 12 & 0xf0) as u8
 }
 
-/// Sets the scrub level, with the flag that goes with it.
+/// Sets the scrub level, and the flag [`HYBRID_ALONE`].
 fn set_level(store: &Entry, level: Scrub, hybrid_alone: bool) -> Result<(), Failure> {
     match hybrid_alone {
         true => store.store.set_flags(HYBRID_ALONE)?,
@@ -78,7 +79,7 @@ fn set_level(store: &Entry, level: Scrub, hybrid_alone: bool) -> Result<(), Fail
     Ok(store.store.set_scrub(level)?)
 }
 
-/// Sets the scrub level to what config bits stand for, if it is among those that `mask` changed.
+/// Sets the scrub level that config bits mean, if `mask` has one of its bits.
 fn set_level_of(store: &Entry, mask: u8, config: u8) -> Result<(), Failure> {
     if mask & SCRUB == 0 {
         return Ok(());
@@ -92,11 +93,11 @@ fn set_level_of(store: &Entry, mask: u8, config: u8) -> Result<(), Failure> {
 }
 
 /// Calls `act` with the open store whose header is at an address.
-pub(crate) fn of_header<R>(
-    header: HeaderAt,
+pub(crate) fn with_header<R>(
+    header: HeaderPtr,
     act: impl FnOnce(&Entry) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
-    let entry = shelf::find_where(|entry| entry.store.as_ptr() == header.address());
+    let entry = handles::find_where(|entry| entry.store.as_ptr() == header.address());
     act(&*entry.ok_or(Failure::CALLER)?)
 }
 
@@ -134,8 +135,8 @@ pub(crate) fn flag_test(store: &Entry, mask: u32) -> Result<c_int, Failure> {
     Ok(c_int::from(store.store.flags() & mask != 0))
 }
 
-/// Returns a store's epoch as programs know it: a new store has 1.
-fn counted(epoch: u64) -> u64 {
+/// Returns a store's epoch as C programs know it: a new store has 1.
+fn c_epoch(epoch: u64) -> u64 {
     epoch.wrapping_add(1)
 }
 
@@ -147,17 +148,17 @@ pub(crate) fn header_snapshot(
     out.put(HeaderSnapshot {
         magic: seen.magic,
         version: seen.version,
-        // The store's bounds are below 2^32.
+        // A store has fewer than 2^32 slots, and shorter values than 2^32 bytes.
         slots: seen.geometry.slots as u32,
         max_val_sz: seen.geometry.max_value_len as u32,
-        epoch: counted(seen.epoch),
+        epoch: c_epoch(seen.epoch),
         core_flags: config_of(seen.scrub, flags),
         reserved: 0,
         user_flags: (flags >> 16) as u16,
         parse_failures: seen.parse_failures,
         last_failure_epoch: match seen.parse_failures {
             0 => 0,
-            _ => counted(seen.last_failure_epoch),
+            _ => c_epoch(seen.last_failure_epoch),
         },
     });
     Ok(0)
@@ -173,7 +174,7 @@ mod tests {
             assert_eq!(config_of(Scrub::None, flags_of(config)), config & !SCRUB);
             assert_eq!(flags_of(config).count_ones(), (config & !SCRUB).count_ones());
         }
-        // The scrub level, watched, the event bus, and hybrid alone.
+        // Flags 0 to 4 are the scrub level, watched, the event bus, and hybrid by the second bit alone.
         assert_eq!(flags_of(u8::MAX) & 0x1f, 0);
     }
 }

@@ -1,11 +1,11 @@
-//! The structures and constants of the interface, each said once, for Rust and for the header, which is made of what
-//! the macros keep of them.
+//! The structures and constants of the interface. Each is defined once, for Rust and for the header: the macros also
+//! keep the definitions as data, from which `header` generates `splinter.h`.
 
 #[cfg(test)]
 use splinter::Intent;
 use splinter::{IntegerOp, KEY_MAX, Type};
 
-/// Declares a structure as C lays it out, with what the header says of it.
+/// Declares a structure with C's layout, and keeps its documentation for the header.
 macro_rules! shape {
     ($about:ident, $(#[doc = $doc:literal])+ $(#[align = $align:literal])? struct $name:ident as $c_name:literal {
         $($(#[doc = $field_doc:literal])+ $field:ident: $type:ty,)+
@@ -27,10 +27,10 @@ macro_rules! shape {
     };
 }
 
-/// Declares constants, with what the header says of them.
+/// Declares constants, and keeps their documentation for the header.
 macro_rules! constants {
     ($($(#[doc = $doc:literal])* $name:ident: $type:ty = $value:expr;)+) => {
-        $($(#[doc = $doc])* #[allow(dead_code, reason = "some are C's alone")] pub(crate) const $name: $type = $value;)+
+        $($(#[doc = $doc])* #[allow(dead_code, reason = "C alone uses some")] pub(crate) const $name: $type = $value;)+
 
         /// The constants of the header, in order.
         #[cfg(test)]
@@ -118,12 +118,12 @@ impl Operation {
     pub(crate) const ALL: [Self; 6] =
         [Self::And, Self::Or, Self::Xor, Self::Not, Self::Inc, Self::Dec];
 
-    /// Returns the operation of a number.
+    /// Returns the operation with this number.
     pub(crate) fn from_number(number: i32) -> Option<Self> {
         Self::ALL.get(usize::try_from(number).ok()?).copied()
     }
 
-    /// Returns the name of its number in C.
+    /// Returns the operation's name in C.
     #[cfg(test)]
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -164,7 +164,7 @@ pub(crate) fn name_of_intent(intent: Intent) -> &'static str {
     }
 }
 
-/// Returns the type of which this is the bit.
+/// Returns the type with this bit.
 pub(crate) fn type_of_bit(bit: u16) -> Option<Type> {
     if !bit.is_power_of_two() {
         return None;
@@ -177,10 +177,10 @@ pub(crate) fn bit_of_type(kind: Type) -> u16 {
     Type::ALL.iter().position(|one| *one == kind).map_or(SPL_SLOT_TYPE_VOID, |number| 1 << number)
 }
 
-/// Room for a key in C.
-pub(crate) type KeyRoom = [u8; SPLINTER_KEY_MAX];
+/// A buffer for a key and its NUL, as C has it.
+pub(crate) type KeyBuffer = [u8; SPLINTER_KEY_MAX];
 
-/// The dimension for which programs are compiled.
+/// The dimension of vectors that C programs are compiled for.
 pub(crate) const EMBED_DIM: usize = 768;
 
 shape! {
@@ -233,11 +233,11 @@ shape! {
         /// Its labels.
         bloom: u64,
         /// The key.
-        key: KeyRoom,
+        key: KeyBuffer,
     }
 }
 
-/// A snapshot with the vector behind it, as programs have it that are compiled with `SPLINTER_EMBEDDINGS`.
+/// A slot snapshot followed by the vector: its layout in programs compiled with `SPLINTER_EMBEDDINGS`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct SlotSnapshotWithVector {
@@ -245,7 +245,7 @@ pub(crate) struct SlotSnapshotWithVector {
     pub(crate) embedding: [f32; EMBED_DIM],
 }
 
-// No room between the two: in C the vector is one more member.
+// No padding between the two: in C the vector is one more member.
 const _: () =
     assert!(size_of::<SlotSnapshot>() == std::mem::offset_of!(SlotSnapshotWithVector, embedding));
 
@@ -276,7 +276,7 @@ shape! {
         /// Zero.
         reserved: u64,
         /// The key.
-        key: KeyRoom,
+        key: KeyBuffer,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Signal groups and tandems.
 
-use crate::args::{In, SlotAt, Text};
+use crate::args::{In, SlotPtr, Text};
 use crate::errno::Failure;
-use crate::shelf::Entry;
+use crate::handles::Entry;
 use crate::slots::with_slot;
 use libc::{c_int, c_void};
 use splinter::Error;
@@ -30,7 +30,7 @@ pub(crate) fn pulse_keygroup(store: &Entry, key: Text<'_>) -> Result<c_int, Fail
     Ok(0)
 }
 
-pub(crate) fn pulse_watchers(slot: SlotAt<'_>) -> Result<(), Failure> {
+pub(crate) fn pulse_watchers(slot: SlotPtr<'_>) -> Result<(), Failure> {
     let pulsed = with_slot(slot, |store, key| store.write(|writer| writer.pulse(key)))?;
     pulsed.ok_or(Error::NotFound.into())
 }
@@ -50,7 +50,7 @@ pub(crate) fn set_tandem(
     let longest = store.store.geometry().max_value_len;
     let pairs = values.slice(orders)?.iter().zip(lens.slice(orders)?);
     let value = |(value, len): (&*const c_void, &usize)| match *len as u64 <= longest {
-        true => In::of(*value).bytes(*len),
+        true => In::new(*value).bytes(*len),
         false => Err(Error::ValueTooLong.into()),
     };
     let values = pairs.map(value).collect::<Result<Vec<_>, _>>()?;

@@ -1,18 +1,18 @@
-//! What a key has beside its value: a type, times, labels, flags, an integer; and snapshots of all that.
+//! Functions for what a key has beside its value: type, times, labels, flags. Also integer operations, and snapshots.
 
-use crate::args::{In, Out, SlotAt, Text};
+use crate::args::{In, Out, SlotPtr, Text};
 use crate::errno::Failure;
-use crate::names::key_room;
+use crate::handles::{self, Entry};
+use crate::names::key_buffer;
 use crate::shapes::{
     Operation, SPL_SLOT_SYSTEM, SPL_TIME_ATIME, SPL_TIME_CTIME, Slot, SlotSnapshot, bit_of_type,
     type_of_bit,
 };
-use crate::shelf::{self, Entry};
 use libc::{c_char, c_int, c_ushort, c_void};
 use splinter::{Error, Type, Writer};
 use std::sync::atomic::Ordering;
 
-/// Changes something of a key that no group hears of.
+/// Changes a key by `act`, and pulses no signal group.
 fn change(
     store: &Entry,
     key: Text<'_>,
@@ -61,21 +61,21 @@ pub(crate) fn set_slot_time(
     }
 }
 
-/// How often the making of a scratchpad begins anew because others change the key meanwhile.
-const ROUNDS: usize = 64;
+/// How often [`set_as_system`] tries to lengthen a value that others change meanwhile.
+const MAX_ATTEMPTS: usize = 64;
 
 pub(crate) fn set_as_system(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
     let longest = store.store.geometry().max_value_len as usize;
     change(store, key, |writer, key| {
-        // A number becomes bytes. Each step can be done again: whoever is told EAGAIN calls once more.
+        // An integer becomes its bytes. Each step can be repeated: a caller that gets EAGAIN calls again.
         writer.set_type(key, Type::Binary)?;
         writer.set_slot_flags(key, SPL_SLOT_SYSTEM)?;
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             match longest - writer.value_len(key)?.min(longest) {
                 0 => return Ok(()),
                 missing => match writer.append(key, &vec![0; missing]) {
                     Ok(_) => return Ok(()),
-                    // Another was quicker.
+                    // Another writer lengthened the value first.
                     Err(Error::ValueTooLong) => {}
                     Err(error) => return Err(error),
                 },
@@ -102,7 +102,7 @@ pub(crate) fn integer_op_fetch(
     mask: In<'_, c_void>,
     new: Out<'_, u64>,
 ) -> Result<c_int, Failure> {
-    // Before the key: nothing is changed if the caller could not be told.
+    // Check the pointer first: without a place for the result, nothing is changed.
     let new = new.required()?;
     new.put(change_integer(store, key, op, mask)?);
     Ok(0)
@@ -128,22 +128,22 @@ pub(crate) fn unset_label(store: &Entry, key: Text<'_>, mask: u64) -> Result<c_i
     change(store, key, |writer, key| writer.unlabel(key, mask))
 }
 
-/// What a program is called with for each key that it asked for.
+/// A callback of the program, called for each matching key with its name, its epoch and the program's data.
 pub(crate) type Visit = Option<extern "C" fn(*const c_char, u64, *mut c_void)>;
 
-/// Calls the program for each key that carries all labels of `mask`. The keys are collected before, and the store is
-/// kept hold of, so that the program may do anything meanwhile, closing it included.
+/// Calls the program's callback for each key that carries all labels of `mask`. Collects the keys first, and holds a
+/// reference to the store. So the callback may call any function, even close the store.
 pub(crate) fn visit(
     serial: u64,
     mask: u64,
     visit: Visit,
     data: *mut c_void,
 ) -> Result<(), Failure> {
-    let (store, visit) = (shelf::find(serial)?, visit.ok_or(Failure::CALLER)?);
+    let (store, visit) = (handles::find(serial)?, visit.ok_or(Failure::CALLER)?);
     let mut found = Vec::new();
-    let mut names = store.names.take();
-    names.tidy(&store.store);
-    store.store.for_each_label(mask, |key, epoch| found.push((names.of(key), epoch)));
+    let mut names = store.names.lock();
+    names.reclaim(&store.store);
+    store.store.for_each_label(mask, |key, epoch| found.push((names.get(key), epoch)));
     drop(names);
     for (name, epoch) in found {
         visit(name.cast(), epoch, data);
@@ -151,7 +151,8 @@ pub(crate) fn visit(
     Ok(())
 }
 
-pub(crate) fn look(store: &Entry, key: &[u8]) -> Result<SlotSnapshot, Failure> {
+/// Takes a snapshot of a key's slot.
+pub(crate) fn slot_snapshot(store: &Entry, key: &[u8]) -> Result<SlotSnapshot, Failure> {
     let seen = store.store.snapshot(key)?;
     Ok(SlotSnapshot {
         hash: seen.hash,
@@ -163,7 +164,7 @@ pub(crate) fn look(store: &Entry, key: &[u8]) -> Result<SlotSnapshot, Failure> {
         ctime: seen.ctime,
         atime: seen.atime,
         bloom: seen.labels,
-        key: key_room(seen.key.as_ref()),
+        key: key_buffer(seen.key.as_ref()),
     })
 }
 
@@ -173,12 +174,12 @@ pub(crate) fn snapshot(
     out: Out<'_, SlotSnapshot>,
 ) -> Result<c_int, Failure> {
     let (key, out) = (key.key()?, out.required()?);
-    out.put(look(store, key)?);
+    out.put(slot_snapshot(store, key)?);
     Ok(0)
 }
 
-pub(crate) fn slot(store: &Entry, key: Text<'_>, out: SlotAt<'_>) -> Result<c_int, Failure> {
-    let seen = look(store, key.key()?)?;
+pub(crate) fn slot(store: &Entry, key: Text<'_>, out: SlotPtr<'_>) -> Result<c_int, Failure> {
+    let seen = slot_snapshot(store, key.key()?)?;
     out.fill(Slot {
         store: store.serial,
         hash: seen.hash,
@@ -195,10 +196,10 @@ pub(crate) fn slot(store: &Entry, key: Text<'_>, out: SlotAt<'_>) -> Result<c_in
     Ok(0)
 }
 
-/// Calls `act` with the open store and the key that a slot names. Returns nothing if it names none, and is the
-/// program's own.
+/// Calls `act` with the open store and the key that a slot names. Returns nothing if the slot names none: then only the
+/// program uses it.
 pub(crate) fn with_slot<R>(
-    slot: SlotAt<'_>,
+    slot: SlotPtr<'_>,
     act: impl FnOnce(&Entry, &[u8]) -> Result<R, Failure>,
 ) -> Result<Option<R>, Failure> {
     let Slot { store, key, .. } = slot.copy()?;
@@ -206,10 +207,10 @@ pub(crate) fn with_slot<R>(
     if store == 0 || len == 0 {
         return Ok(None);
     }
-    shelf::with(store, |store| act(store, &key[..len])).map(Some)
+    handles::with(store, |store| act(store, &key[..len])).map(Some)
 }
 
-pub(crate) fn usr_set(slot: SlotAt<'_>, mask: u16) -> Result<(), Failure> {
+pub(crate) fn usr_set(slot: SlotPtr<'_>, mask: u16) -> Result<(), Failure> {
     let flags = slot.flags()?;
     let now = with_slot(slot, |store, key| {
         store.write_quietly(|writer| writer.set_slot_flags(key, mask))
@@ -221,7 +222,7 @@ pub(crate) fn usr_set(slot: SlotAt<'_>, mask: u16) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(crate) fn usr_clear(slot: SlotAt<'_>, mask: u16) -> Result<(), Failure> {
+pub(crate) fn usr_clear(slot: SlotPtr<'_>, mask: u16) -> Result<(), Failure> {
     let flags = slot.flags()?;
     let now = with_slot(slot, |store, key| {
         store.write_quietly(|writer| writer.clear_slot_flags(key, mask))
@@ -233,12 +234,12 @@ pub(crate) fn usr_clear(slot: SlotAt<'_>, mask: u16) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(crate) fn usr_snapshot(slot: SlotAt<'_>) -> Result<u16, Failure> {
+pub(crate) fn usr_snapshot(slot: SlotPtr<'_>) -> Result<u16, Failure> {
     let flags = slot.flags()?;
     let now = with_slot(slot, |store, key| Ok(store.store.snapshot(key)?.user_flags))?;
     Ok(now.unwrap_or_else(|| flags.load(Ordering::Relaxed)))
 }
 
-pub(crate) fn usr_test(slot: SlotAt<'_>, mask: u16) -> Result<c_int, Failure> {
+pub(crate) fn usr_test(slot: SlotPtr<'_>, mask: u16) -> Result<c_int, Failure> {
     Ok(c_int::from(usr_snapshot(slot)? & mask != 0))
 }

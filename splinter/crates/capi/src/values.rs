@@ -1,17 +1,17 @@
-//! Keys and their values: setting, getting, appending, removing, listing, waiting for a change.
+//! Functions for keys and their values: set, get, append, remove, list, and wait for a change.
 
 use crate::args::{In, Out, Text};
 use crate::boundary::uncancelled;
 use crate::errno::Failure;
-use crate::shelf::Entry;
+use crate::handles::Entry;
 use libc::{c_char, c_int, c_void};
 use splinter::{Error, Store};
 use std::time::{Duration, Instant};
 
-/// Returns `len` bytes that are to become part of a value, unless they are too many for one.
+/// Returns `len` bytes for a value, or a failure if a value cannot have as many.
 #[inline(always)]
 fn value<'c>(store: &Store, bytes: In<'c, c_void>, len: usize) -> Result<&'c [u8], Failure> {
-    // Looked at first, so that nobody makes a slice of what is not there.
+    // Check the length first: no slice is made of bytes that cannot be there.
     if len as u64 > store.geometry().max_value_len {
         bytes.bytes(0)?;
         return Err(Error::ValueTooLong.into());
@@ -92,32 +92,33 @@ pub(crate) fn list(
     count: Out<'_, usize>,
 ) -> Result<c_int, Failure> {
     let (keys, count) = (keys.required()?, count.required()?);
-    let mut names = store.names.take();
-    names.tidy(&store.store);
+    let mut names = store.names.lock();
+    names.reclaim(&store.store);
     let listed: Vec<_> =
-        store.store.keys().take(max).map(|key| names.of(&key).cast::<c_char>()).collect();
+        store.store.keys().take(max).map(|key| names.get(&key).cast::<c_char>()).collect();
     count.put(listed.len());
     keys.put_all(listed.into_iter())?;
     Ok(0)
 }
 
-/// Returns when a wait of so many milliseconds ends; never, if that is farther than the clock goes.
+/// Returns the end of a wait of `timeout_ms` milliseconds. Returns nothing for a wait without end: `u64::MAX`, or more
+/// than the clock can count.
 pub(crate) fn deadline(timeout_ms: u64) -> Option<Instant> {
     Instant::now().checked_add(Duration::from_millis(timeout_ms)).filter(|_| timeout_ms != u64::MAX)
 }
 
-/// How long a wait sleeps at most before it looks whether the store was closed.
-const SLICE: Duration = Duration::from_millis(100);
+/// The longest sleep of a wait before it checks whether the store was closed.
+const MAX_SLEEP: Duration = Duration::from_millis(100);
 
 pub(crate) fn poll(store: &Entry, key: Text<'_>, timeout_ms: u64) -> Result<c_int, Failure> {
     let (key, end) = (key.key()?, deadline(timeout_ms));
     let epoch = match store.store.epoch(key) {
-        // It changes all the while.
+        // The key is changing right now.
         Err(Error::Again) => return Ok(0),
-        answer => answer?,
+        result => result?,
     };
     match wait_for_change(store, key, epoch, end) {
-        // It was there, so that it was removed is the change.
+        // The key existed, so its removal is the change.
         Ok(_) => Ok(0),
         Err(failure) if failure == Error::NotFound.into() => Ok(0),
         Err(failure) => Err(failure),
@@ -135,7 +136,7 @@ pub(crate) fn poll_after(
     Ok(0)
 }
 
-/// Waits until a key has another epoch than this, and returns that.
+/// Waits until a key has another epoch than `epoch`. Returns the new epoch.
 fn wait_for_change(
     store: &Entry,
     key: &[u8],
@@ -143,13 +144,13 @@ fn wait_for_change(
     end: Option<Instant>,
 ) -> Result<u64, Failure> {
     loop {
-        let slice = Instant::now() + SLICE;
-        let is_last = end.is_some_and(|end| end <= slice);
-        let until = if is_last { end } else { Some(slice) };
+        let next_check = Instant::now() + MAX_SLEEP;
+        let is_last = end.is_some_and(|end| end <= next_check);
+        let until = if is_last { end } else { Some(next_check) };
         match uncancelled(|| store.store.poll_after(key, epoch, until)) {
             Err(Error::TimedOut) if store.is_closed() => return Err(Failure::CALLER),
             Err(Error::TimedOut) if !is_last => {}
-            answer => return Ok(answer?),
+            result => return Ok(result?),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Vectors. C programs are compiled for one dimension, and hand over an address alone: a store of another dimension
-//! is refused.
+//! Vectors of keys. C programs are compiled for one dimension, and pass only an address. So these functions refuse a
+//! store of another dimension.
 
 use crate::args::{In, Out, Text};
 use crate::errno::Failure;
+use crate::handles::Entry;
 use crate::shapes::{EMBED_DIM, SlotSnapshot, SlotSnapshotWithVector};
-use crate::shelf::Entry;
 use crate::slots;
 use libc::c_int;
 use splinter::Error;
@@ -25,27 +25,27 @@ pub(crate) fn set(store: &Entry, key: Text<'_>, vector: In<'_, f32>) -> Result<c
 }
 
 pub(crate) fn get(store: &Entry, key: Text<'_>, out: Out<'_, f32>) -> Result<c_int, Failure> {
-    let (key, out) = (key.key()?, out.numbers(EMBED_DIM)?);
+    let (key, out) = (key.key()?, out.floats(EMBED_DIM)?);
     check_dimension(store)?;
     store.store.vector(key, out)?;
     Ok(0)
 }
 
-/// Takes a snapshot with the vector: of one epoch, and zeroes where there is none.
+/// Takes a snapshot of a key's slot and vector, both of one epoch. Without a vector, it has zeroes.
 pub(crate) fn snapshot(
     store: &Entry,
     key: Text<'_>,
     out: Out<'_, SlotSnapshotWithVector>,
 ) -> Result<c_int, Failure> {
     let (key, out) = (key.key()?, out.required()?);
-    let slot: SlotSnapshot = slots::look(store, key)?;
+    let slot: SlotSnapshot = slots::slot_snapshot(store, key)?;
     let mut embedding = [0.0; EMBED_DIM];
     if check_dimension(store).is_ok() {
         match store.store.vector(key, &mut embedding) {
             Ok(()) | Err(Error::NotFound) => {}
             Err(error) => return Err(error.into()),
         }
-        // Changed between the two looks.
+        // The key changed between the two reads.
         if store.store.epoch(key)? != slot.epoch {
             return Err(Error::Again.into());
         }

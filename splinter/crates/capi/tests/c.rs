@@ -1,8 +1,9 @@
-//! The C library as C programs have it: those beside this, in `c/`, and the examples, compiled as C11 and as C++17,
-//! linked with either library, shared or static, and run. This knows compilers and processes, and nothing of stores.
+//! Tests of the C library by C programs: those in `c/`, and the examples. The tests compile them as C11 and as C++17,
+//! link them with either library, shared or static, and run them. This file handles compilers and processes, and knows
+//! nothing of stores.
 //!
-//! `SPLINTER_C_FLAGS` adds flags for the compiler, and `SPLINTER_C_RUNNER` is what programs are run by: so `ci/capi` has
-//! the same tests run under Valgrind and with sanitizers.
+//! `SPLINTER_C_FLAGS` adds flags for the compiler. `SPLINTER_C_RUNNER` is a command that runs the programs. With these,
+//! `ci/capi` runs the same tests under Valgrind and with sanitizers.
 
 use std::fs;
 use std::io::Write;
@@ -13,23 +14,23 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-const HERE: &str = env!("CARGO_MANIFEST_DIR");
-/// How long a program may take, under whatever runs it.
+const CRATE: &str = env!("CARGO_MANIFEST_DIR");
+/// The time limit of a program, even under Valgrind.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Whether something runs the programs that takes its time: it has the same programs, but each only as C.
-fn is_watched() -> bool {
+/// Returns whether a command such as Valgrind runs the programs. It is slow, so every program then runs as C only.
+fn has_runner() -> bool {
     std::env::var_os("SPLINTER_C_RUNNER").is_some()
 }
 
-/// A language, its compiler, and what makes it strict.
+/// The language that a program is compiled as.
 #[derive(Clone, Copy, PartialEq)]
 enum Language {
     C,
     Cpp,
 }
 
-/// Which of the two libraries, and how it is linked.
+/// One of the two libraries, by its name, and how it is linked.
 #[derive(Clone, Copy)]
 enum Library {
     Shared(&'static str),
@@ -39,11 +40,11 @@ enum Library {
 const MEMORY: Library = Library::Shared("splinter");
 const PERSISTENT: Library = Library::Shared("splinter_p");
 
-/// The folder with both libraries, under their names, built once.
+/// Returns the folder with both libraries, under the names that they are installed with. Builds them at the first call.
 fn libraries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        // Cargo builds them for no test. The profile is that of this test.
+        // Cargo does not build a cdylib for tests. The profile is that of this test.
         let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--locked", "--message-format", "json", "--target-dir"]);
@@ -52,14 +53,14 @@ fn libraries() -> &'static Path {
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
-        let output = build.current_dir(HERE).stderr(Stdio::inherit()).output().unwrap();
-        assert!(output.status.success(), "the libraries are not built");
-        let told = String::from_utf8(output.stdout).unwrap();
+        let output = build.current_dir(CRATE).stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "cargo cannot build the libraries");
+        let messages = String::from_utf8(output.stdout).unwrap();
         let find = |name: &str| {
-            let file = told.split('"').find(|part| part.ends_with(&format!("/lib{name}")));
+            let file = messages.split('"').find(|part| part.ends_with(&format!("/lib{name}")));
             PathBuf::from(file.unwrap_or_else(|| panic!("cargo built no lib{name}")))
         };
-        // What earlier runs left.
+        // Remove the folders of earlier runs that were killed.
         for entry in fs::read_dir(scratch).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap_or_default();
             let pid = name.strip_prefix("c-");
@@ -79,7 +80,7 @@ fn libraries() -> &'static Path {
     })
 }
 
-/// A program, compiled, which goes with this.
+/// A compiled program. Dropping it removes the file.
 struct Program(PathBuf);
 
 impl Drop for Program {
@@ -94,14 +95,15 @@ fn unique() -> u32 {
 }
 
 impl Program {
-    /// Compiles a program, without a warning. Returns nothing where its language is left out, or has no compiler.
+    /// Compiles a program; a warning is an error. Returns nothing if the language is C++ and [`has_runner`] is true, or
+    /// there is no compiler for it.
     fn compile(
         source: &str,
         language: Language,
         defines: &[&str],
         library: Library,
     ) -> Option<Self> {
-        if language == Language::Cpp && is_watched() {
+        if language == Language::Cpp && has_runner() {
             return None;
         }
         let (compiler, standard) = match language {
@@ -115,8 +117,8 @@ impl Program {
         compile.args(defines.iter().map(|define| format!("-D{define}")));
         compile.arg("-D_DEFAULT_SOURCE");
         compile.args(std::env::var("SPLINTER_C_FLAGS").unwrap_or_default().split_whitespace());
-        compile.arg("-I").arg(Path::new(HERE).join("include"));
-        compile.arg(Path::new(HERE).join(source)).args(["-x", "none"]);
+        compile.arg("-I").arg(Path::new(CRATE).join("include"));
+        compile.arg(Path::new(CRATE).join(source)).args(["-x", "none"]);
         match library {
             Library::Shared(name) => {
                 compile.arg("-L").arg(folder).arg(format!("-l{name}"));
@@ -129,8 +131,8 @@ impl Program {
         compile.args(["-lpthread", "-o"]).arg(&program.0);
         match compile.output() {
             Ok(output) => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                assert!(output.status.success(), "{source} as {compiler} has it: {said}");
+                let errors = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{compiler} refuses {source}: {errors}");
                 Some(program)
             }
             Err(error) if language == Language::Cpp => {
@@ -154,29 +156,30 @@ impl Program {
         Running(Some(self.command(args).spawn().unwrap()))
     }
 
-    /// Runs the program to its end, which must be good. Returns what it printed.
+    /// Runs the program, which must succeed. Returns what it printed.
     fn run(&self, args: &[&str]) -> String {
         self.start(args).end()
     }
 }
 
-/// A program at work, which is ended if it does not end.
+/// A running program. Dropping it kills the process.
 struct Running(Option<Child>);
 
 impl Running {
+    /// Waits until the program ends, which must succeed within [`LIMIT`]. Returns what it printed.
     fn end(mut self) -> String {
         let mut child = self.0.take().unwrap();
         let (limit, pid) = (Instant::now() + LIMIT, child.id());
         while child.try_wait().unwrap().is_none() {
             if Instant::now() >= limit {
                 let _ = child.kill();
-                panic!("process {pid} did not end");
+                panic!("process {pid} ran longer than {LIMIT:?}");
             }
             std::thread::sleep(Duration::from_millis(5));
         }
         let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {said}", output.status);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {errors}", output.status);
         String::from_utf8(output.stdout).unwrap()
     }
 }
@@ -190,7 +193,7 @@ impl Drop for Running {
     }
 }
 
-/// A name that nobody else has, and what is left under it removed.
+/// A unique name for a store. Dropping it removes the store.
 struct Name {
     name: String,
     path: PathBuf,
@@ -214,7 +217,7 @@ impl Drop for Name {
     }
 }
 
-/// Says why something cannot be run here, where `ci/unit` asks for it.
+/// Reports that something cannot be tested here, and why: to stderr, and to the file that `ci/unit` names.
 fn skipped(why: &str) {
     eprintln!("SKIPPED: {why}");
     if let Some(path) = std::env::var_os("SPLINTER_TEST_SKIPS") {
@@ -223,8 +226,8 @@ fn skipped(why: &str) {
     }
 }
 
-/// Runs a program that ends with "held", on a store of its own, which has to be where its name says.
-fn holds(
+/// Runs a test program on a store of its own. The program must print "held", and the store must be where its name says.
+fn run_test(
     source: &str,
     language: Language,
     defines: &[&str],
@@ -235,12 +238,12 @@ fn holds(
     let Some(program) = Program::compile(source, language, defines, library) else { return };
     let args: Vec<_> = [name.name.as_str()].into_iter().chain(args.iter().copied()).collect();
     assert_eq!(program.run(&args), "held\n");
-    assert!(name.path.exists(), "the store is not {}", name.path.display());
+    assert!(name.path.exists(), "the program left no {}", name.path.display());
 }
 
 #[test]
 fn every_function_does_what_it_says_and_refuses_what_it_must() {
-    holds(
+    run_test(
         "tests/c/behaviour.c",
         Language::C,
         &["SPLINTER_EMBEDDINGS"],
@@ -248,7 +251,7 @@ fn every_function_does_what_it_says_and_refuses_what_it_must() {
         &Name::shared(),
         &[],
     );
-    holds(
+    run_test(
         "tests/c/behaviour.c",
         Language::Cpp,
         &["SPLINTER_EMBEDDINGS"],
@@ -256,19 +259,19 @@ fn every_function_does_what_it_says_and_refuses_what_it_must() {
         &Name::shared(),
         &[],
     );
-    holds("tests/c/behaviour.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
+    run_test("tests/c/behaviour.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
 }
 
 #[test]
 fn every_function_does_so_on_the_store_of_a_handle() {
     let defines = ["HANDLE", "SPLINTER_EMBEDDINGS"];
-    holds("tests/c/behaviour.c", Language::C, &defines, MEMORY, &Name::shared(), &[]);
-    holds("tests/c/behaviour.c", Language::Cpp, &["HANDLE"], MEMORY, &Name::shared(), &[]);
+    run_test("tests/c/behaviour.c", Language::C, &defines, MEMORY, &Name::shared(), &[]);
+    run_test("tests/c/behaviour.c", Language::Cpp, &["HANDLE"], MEMORY, &Name::shared(), &[]);
 }
 
 #[test]
 fn names_are_paths_in_the_persistent_library_and_where_a_program_says_so() {
-    holds(
+    run_test(
         "tests/c/behaviour.c",
         Language::C,
         &["SPLINTER_EMBEDDINGS"],
@@ -276,8 +279,15 @@ fn names_are_paths_in_the_persistent_library_and_where_a_program_says_so() {
         &Name::file(),
         &[],
     );
-    holds("tests/c/behaviour.c", Language::C, &["SPLINTER_PERSISTENT"], MEMORY, &Name::file(), &[]);
-    holds(
+    run_test(
+        "tests/c/behaviour.c",
+        Language::C,
+        &["SPLINTER_PERSISTENT"],
+        MEMORY,
+        &Name::file(),
+        &[],
+    );
+    run_test(
         "tests/c/behaviour.c",
         Language::Cpp,
         &["SPLINTER_PERSISTENT", "HANDLE"],
@@ -290,22 +300,23 @@ fn names_are_paths_in_the_persistent_library_and_where_a_program_says_so() {
 #[test]
 fn what_programs_for_the_original_count_on_holds() {
     let source = "tests/c/original.c";
-    holds(source, Language::C, &["SPLINTER_EMBEDDINGS"], MEMORY, &Name::shared(), &[]);
-    holds(source, Language::Cpp, &[], MEMORY, &Name::shared(), &[]);
-    holds(source, Language::C, &["HANDLE"], MEMORY, &Name::shared(), &[]);
-    holds(source, Language::C, &["HANDLE"], PERSISTENT, &Name::file(), &[]);
+    run_test(source, Language::C, &["SPLINTER_EMBEDDINGS"], MEMORY, &Name::shared(), &[]);
+    run_test(source, Language::Cpp, &[], MEMORY, &Name::shared(), &[]);
+    run_test(source, Language::C, &["HANDLE"], MEMORY, &Name::shared(), &[]);
+    run_test(source, Language::C, &["HANDLE"], PERSISTENT, &Name::file(), &[]);
 }
 
 #[test]
 fn a_store_that_was_closed_leaves_no_memory() {
     let (source, name) = ("tests/c/leaks.c", Name::shared());
-    holds(source, Language::C, &[], MEMORY, &name, &[]);
+    run_test(source, Language::C, &[], MEMORY, &name, &[]);
     let flags = std::env::var("SPLINTER_C_FLAGS").unwrap_or_default();
-    if is_watched() || flags.contains("sanitize") {
+    if has_runner() || flags.contains("sanitize") {
         return;
     }
-    if !Command::new("valgrind").arg("--version").output().is_ok_and(|said| said.status.success()) {
-        return skipped("memory that is lost: no valgrind");
+    let valgrind = Command::new("valgrind").arg("--version").output();
+    if !valgrind.is_ok_and(|output| output.status.success()) {
+        return skipped("memory leaks: valgrind is not installed");
     }
     let name = Name::shared();
     let program = Program::compile(source, Language::C, &[], MEMORY).unwrap();
@@ -321,8 +332,8 @@ fn a_store_that_was_closed_leaves_no_memory() {
 
 #[test]
 fn the_static_libraries_are_whole() {
-    holds("tests/c/old.c", Language::C, &[], Library::Static("splinter"), &Name::shared(), &[]);
-    holds("tests/c/old.c", Language::C, &[], Library::Static("splinter_p"), &Name::file(), &[]);
+    run_test("tests/c/old.c", Language::C, &[], Library::Static("splinter"), &Name::shared(), &[]);
+    run_test("tests/c/old.c", Language::C, &[], Library::Static("splinter_p"), &Name::file(), &[]);
 }
 
 #[test]
@@ -332,31 +343,31 @@ fn a_program_for_the_original_compiles_as_it_is() {
             [&[][..], &["SPLINTER_EMBEDDINGS"], &["SPLINTER_EMBEDDINGS", "SPLINTER_PERSISTENT"]]
         {
             let name = if defines.len() == 2 { Name::file() } else { Name::shared() };
-            holds("tests/c/old.c", language, defines, MEMORY, &name, &[]);
+            run_test("tests/c/old.c", language, defines, MEMORY, &name, &[]);
         }
     }
 }
 
 #[test]
 fn thirty_two_threads_use_one_store_while_it_is_opened_and_closed() {
-    let rounds = if is_watched() { "20" } else { "1000" };
-    holds("tests/c/threads.c", Language::C, &[], MEMORY, &Name::shared(), &[rounds]);
+    let rounds = if has_runner() { "20" } else { "1000" };
+    run_test("tests/c/threads.c", Language::C, &[], MEMORY, &Name::shared(), &[rounds]);
 }
 
 #[test]
 fn closing_a_store_ends_all_waits_and_leaves_nothing_open() {
-    holds("tests/c/closing.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
+    run_test("tests/c/closing.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
 }
 
 #[test]
 fn threads_that_are_cancelled_or_use_a_store_in_their_destructors_end_well() {
-    holds("tests/c/ends.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
+    run_test("tests/c/ends.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
 }
 
 #[test]
 fn a_store_for_which_there_is_no_memory_is_refused_when_it_is_created() {
     let program = Program::compile("tests/c/limits.c", Language::C, &[], MEMORY).unwrap();
-    // In a mount namespace of its own, as a container has.
+    // Run it in a mount namespace with a small /dev/shm, as a container has.
     let unshare = |script: &str| {
         let mut command = Command::new("unshare");
         let mount = "mount -t tmpfs -o size=700k none /dev/shm || exit 77";
@@ -375,22 +386,22 @@ fn a_store_for_which_there_is_no_memory_is_refused_when_it_is_created() {
 
 #[test]
 fn who_may_only_read_a_store_has_it_opened_for_reading() {
-    holds("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["readable"]);
+    run_test("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["readable"]);
 }
 
 #[test]
 fn threads_that_wrote_and_sleep_keep_no_other_process_from_writing() {
-    holds("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["asleep"]);
+    run_test("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["asleep"]);
 }
 
 #[test]
 fn threads_of_a_process_without_a_descriptor_left_write_if_it_writes_already() {
-    holds("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["descriptors"]);
+    run_test("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["descriptors"]);
 }
 
 #[test]
 fn two_processes_and_forked_children_share_a_store() {
-    holds("tests/c/processes.c", Language::C, &[], MEMORY, &Name::shared(), &["first"]);
+    run_test("tests/c/processes.c", Language::C, &[], MEMORY, &Name::shared(), &["first"]);
 }
 
 #[test]
@@ -405,16 +416,15 @@ fn the_examples_say_what_they_are_told() {
         let read = reader.run(&[&store.name]);
         assert_eq!(read, "user:prompt is: Tell me a joke about computers.\n");
 
-        let waiting = subscriber.start(&[&bus.name]);
-        // The subscriber may not wait yet; so it is published until it has heard.
-        let mut heard = waiting;
+        let mut waiting = subscriber.start(&[&bus.name]);
+        // The subscriber may not wait yet, so publish until it has seen the value.
         let limit = Instant::now() + LIMIT;
-        while heard.0.as_mut().unwrap().try_wait().unwrap().is_none() {
-            assert!(Instant::now() < limit, "the subscriber heard nothing");
+        while waiting.0.as_mut().unwrap().try_wait().unwrap().is_none() {
+            assert!(Instant::now() < limit, "the subscriber did not see the value");
             assert_eq!(publisher.run(&[&bus.name]), "published llm:response\n");
         }
-        let told = heard.end();
-        let said = "waiting for llm:response\nllm:response is: Why was the computer cold? It left its Windows open.\n";
-        assert_eq!(told, said);
+        let printed = waiting.end();
+        let expected = "waiting for llm:response\nllm:response is: Why was the computer cold? It left its Windows open.\n";
+        assert_eq!(printed, expected);
     }
 }

@@ -1,4 +1,4 @@
-//! The byte-order mark, which some editors put in front of text in UTF-8. It says nothing there, and is passed over. Pure.
+//! Skips the byte-order mark that some editors put in front of UTF-8 text. It has no meaning there.
 
 /// The mark, in UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -12,7 +12,7 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 /// ```
 ///
 /// # Errors
-/// The mark is that of UTF-16, which nothing here reads: what it is, in half a line.
+/// The mark is that of UTF-16, which the program does not read. The error is part of a message.
 pub fn without(text: &[u8]) -> Result<&[u8], &'static str> {
     match text {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err("it is UTF-16; save it as UTF-8"),

@@ -1,4 +1,4 @@
-//! What a command is, and how its words become arguments and options. Knows no command by name: the table is in
+//! Defines commands, and parses a command's words into arguments and options. Names no command: the table is in
 //! [`commands`](crate::commands).
 
 use crate::COMMANDS;
@@ -11,36 +11,36 @@ use crate::words::Word;
 use splinter::{GROUPS, units};
 use std::time::Duration;
 
-/// A command, as the prompt, the one-shot form, help, hints, completion and man pages have it.
+/// A command. The prompt, the one-shot form, help, hints, completion and man pages use it.
 pub struct Command {
-    /// What it is called by, exactly.
+    /// Its exact name.
     pub name: &'static str,
-    /// What may follow the name, a line for each way to call it.
+    /// What may follow the name: a line for each way to call it.
     pub usage: &'static [&'static str],
     /// What it does, in one line: a verb in the third person, no full stop.
     pub summary: &'static str,
-    /// The rest of what there is to say, in paragraphs; lines of at most 80 columns.
+    /// The rest of its help, in paragraphs with lines of at most 80 columns.
     pub details: &'static str,
     /// Its arguments, in order.
     pub args: &'static [Arg],
-    /// Its options, beside those that every command has ([`COMMON`]).
+    /// Its options, besides those of every command ([`COMMON`]).
     pub options: &'static [Opt],
-    /// Does it. The words were checked against `args` and `options` by then.
+    /// Runs the command. The words have been checked against `args` and `options`.
     pub run: fn(&mut Session, &mut Call<'_>) -> Result<(), Failure>,
 }
 
 /// An argument of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Arg {
-    /// What it is called in the usage line, as in "KEY".
+    /// Its name in the usage line, as in "KEY".
     pub name: &'static str,
-    /// What it is.
+    /// What kind of word it is.
     pub kind: Kind,
-    /// How many of it there are.
+    /// How many words it takes.
     pub count: Count,
 }
 
-/// How many words an argument may be. Only the last argument of a command may be more than one.
+/// How many words an argument takes. Only the last argument of a command may take more than one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
     /// Exactly one.
@@ -53,7 +53,7 @@ pub enum Count {
     Any,
 }
 
-/// What a word is, so that it can be completed.
+/// The kind of a word, for completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A key, without the session's prefix.
@@ -64,11 +64,11 @@ pub enum Kind {
     File,
     /// A signal group, 0 to 63.
     Group,
-    /// A command's name.
+    /// The name of a command.
     Command,
     /// One of a few words.
     Choice(&'static [&'static str]),
-    /// A number: decimal, with a unit if it helps, or with 0x.
+    /// A number: decimal, optionally with a unit, or with 0x.
     Number,
     /// Anything else.
     Text,
@@ -77,21 +77,21 @@ pub enum Kind {
 /// An option of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Opt {
-    /// Its name, with its dashes.
+    /// Its name, with the dashes.
     pub long: &'static str,
     /// Its letter, if it has one.
     pub short: Option<char>,
-    /// The name and kind of the value that follows it, if one does.
+    /// The name and kind of its value, if it takes one.
     pub value: Option<(&'static str, Kind)>,
     /// What it does, in one line.
     pub help: &'static str,
 }
 
 impl Opt {
-    /// Says that its value is missing.
+    /// Makes the failure for a missing value.
     pub(crate) fn lacks_value(&self) -> Failure {
         let name = self.value.map_or("value", |(name, _)| name);
-        // The letter N is read as "en".
+        // The letter N is pronounced "en".
         let article =
             if name == "N" || name.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
         Failure::usage(format!("{} needs {article} {name} after it", self.long))
@@ -105,21 +105,21 @@ pub static COMMON: &[Opt] = &[
     Opt { long: "--help", short: Some('h'), value: None, help: "explains the command" },
 ];
 
-/// A call of a command: its words, sorted.
+/// A parsed call of a command: its arguments and options.
 pub struct Call<'a> {
-    /// Which command is called.
+    /// The command that is called.
     pub command: &'static Command,
-    /// The arguments: as many as the command takes.
+    /// The arguments, as many as the command takes.
     pub arguments: Vec<&'a [u8]>,
     options: Vec<(&'static Opt, Option<&'a [u8]>)>,
 }
 
 impl<'a> Call<'a> {
-    /// Sorts the words behind a command's name. Options may stand anywhere; a word `--` ends them; `-` alone, and what
-    /// begins like a negative number, is an argument.
+    /// Parses the words after a command's name. Options may stand anywhere, and `--` ends them. A lone `-`, or a word
+    /// that begins like a negative number, is an argument.
     ///
     /// # Errors
-    /// An unknown option, one without its value, too few or too many arguments: exit code 2.
+    /// An unknown option, a missing option value, too few or too many arguments: exit code 2.
     pub fn parse(command: &'static Command, words: &'a [Word]) -> Result<Self, Failure> {
         let mut call = Self { command, arguments: Vec::new(), options: Vec::new() };
         let mut words = words.iter().map(Vec::as_slice);
@@ -165,14 +165,14 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Says in half a line how the command is called.
+    /// Returns the usage of the command, as part of a message.
     pub fn usage(&self) -> String {
         let lines = self.command.usage.iter();
         let lines = lines.map(|line| format!("{} {line}", self.command.name).trim_end().to_owned());
         format!("use: {}", lines.collect::<Vec<_>>().join(", or: "))
     }
 
-    /// Says in half a line how the command is called with `action` as its first word.
+    /// Returns the usage of the command with `action` as its first word, as part of a message.
     pub fn usage_of(&self, action: &[u8]) -> String {
         let is_it = |line: &&&str| line.split(' ').next().map(str::as_bytes) == Some(action);
         match self.command.usage.iter().find(is_it) {
@@ -181,17 +181,17 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Returns the argument at a place, if it was given.
+    /// Returns the argument at an index, if it was given.
     pub fn get(&self, at: usize) -> Option<&'a [u8]> {
         self.arguments.get(at).copied()
     }
 
-    /// Tells whether an option was given; `long` is one of the command's.
+    /// Tells whether an option was given. `long` is one of the command's options.
     pub fn has(&self, long: &str) -> bool {
         self.options.iter().any(|(opt, _)| opt.long == long)
     }
 
-    /// Returns the value of an option, the last one if it was given more than once.
+    /// Returns the value of an option; the last one if it was given more than once.
     pub fn value(&self, long: &str) -> Option<&'a [u8]> {
         self.options.iter().rev().find(|(opt, _)| opt.long == long).and_then(|(_, value)| *value)
     }
@@ -209,7 +209,7 @@ impl<'a> Call<'a> {
         self.value(long).map(|word| number(long, word)).transpose()
     }
 
-    /// Returns the value of an option as a span of time.
+    /// Returns the value of an option as a duration.
     ///
     /// # Errors
     /// As [`time::span`].
@@ -217,7 +217,7 @@ impl<'a> Call<'a> {
         self.value(long).map(|word| time::span(long, word)).transpose()
     }
 
-    /// Returns the format that the options ask for, if they do.
+    /// Returns the output format that the options ask for, if they do.
     fn format(&self) -> Option<Format> {
         let last = self.options.iter().rev().map(|(opt, _)| opt.long);
         last.filter_map(|long| match long {
@@ -229,10 +229,10 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Reads a number that is to fit `T`: decimal, with a unit if it helps (1k, 1MiB), or with 0x.
+/// Parses a number that must fit `T`: decimal, optionally with a unit (1k, 1MiB), or with 0x.
 ///
 /// # Errors
-/// Not a number, or too large: exit code 2; the message begins with `what`.
+/// Not a number, or too large: exit code 2. The message begins with `what`.
 pub fn number<T: TryFrom<u64>>(what: &str, word: &[u8]) -> Result<T, Failure> {
     let text = std::str::from_utf8(word).unwrap_or_default();
     let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
@@ -251,10 +251,10 @@ pub fn number<T: TryFrom<u64>>(what: &str, word: &[u8]) -> Result<T, Failure> {
         .map_err(|_| Failure::usage(format!("{what}: {number} is too large; {most} is the most")))
 }
 
-/// Reads the number of a signal group.
+/// Parses the number of a signal group.
 ///
 /// # Errors
-/// Not a number from 0 to 63: exit code 2; the message begins with `what`.
+/// Not a number from 0 to 63: exit code 2. The message begins with `what`.
 pub fn group(what: &str, word: &[u8]) -> Result<u8, Failure> {
     let group = number(what, word).ok().filter(|group| usize::from(*group) < GROUPS);
     group.ok_or_else(|| {
@@ -263,21 +263,21 @@ pub fn group(what: &str, word: &[u8]) -> Result<u8, Failure> {
     })
 }
 
-/// Reads text, for what is not to be arbitrary bytes.
+/// Returns a word as text, for words that may not be arbitrary bytes.
 ///
 /// # Errors
-/// Not UTF-8: exit code 2; the message begins with `what`.
+/// Not UTF-8: exit code 2. The message begins with `what`.
 pub fn text<'a>(what: &str, word: &'a [u8]) -> Result<&'a str, Failure> {
     let not_text = |_| Failure::usage(format!("{what}: {} is not UTF-8", shown(word)));
     std::str::from_utf8(word).map_err(not_text)
 }
 
-/// Tells whether a word is meant as an option: `-` alone and negative numbers are not.
+/// Tells whether a word is an option. A lone `-` and negative numbers are not.
 pub(crate) fn is_option(word: &[u8]) -> bool {
     matches!(word, [b'-', second, ..] if !second.is_ascii_digit())
 }
 
-/// Finds the option that a word names, and the value joined to it by `=`.
+/// Finds the option that a word names, and the value that `=` joins to it.
 pub(crate) fn find_option<I: Iterator<Item = &'static Opt>>(
     options: impl Fn() -> I,
     word: &[u8],
@@ -300,26 +300,26 @@ pub(crate) fn find_option<I: Iterator<Item = &'static Opt>>(
     })
 }
 
-/// Returns the command of a name, its own or another: the whole name, nothing shorter.
+/// Returns the command with a name or an alias. The name must be complete.
 pub fn find(name: &[u8]) -> Option<&'static Command> {
     let alias = ALIASES.iter().find(|(alias, _)| alias.as_bytes() == name);
     let name = alias.map_or(name, |(_, own)| own.as_bytes());
     COMMANDS.iter().copied().find(|command| command.name.as_bytes() == name)
 }
 
-/// Lists the names of all commands, and the other names.
+/// Lists the names of all commands, and the aliases.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|command| command.name).chain(ALIASES.iter().map(|(alias, _)| *alias))
 }
 
-/// Returns the name that was probably meant.
+/// Returns the name that is most similar to `word`, if one is similar enough.
 pub fn closest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // No name is that long, and comparing would take its time.
+    // No name is that long, and the comparison would take long.
     if word.len() > 64 {
         return None;
     }
     let distance = |name| strsim::damerau_levenshtein(&word.to_lowercase(), name);
-    // A third of the letters may be wrong; a name that only goes on is meant, too.
+    // A third of the letters may be wrong. A name that `word` begins is similar, too.
     let close = names.filter_map(|name| match distance(name) {
         wrong if wrong * 3 <= name.len().max(3) => Some((wrong, name)),
         _ if word.len() >= 2 && name.starts_with(word) => Some((name.len(), name)),
@@ -328,19 +328,19 @@ pub fn closest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&
     close.min_by_key(|(wrong, _)| *wrong).map(|(_, name)| name)
 }
 
-/// Runs the command that `words` are. No words are no command, and all is well.
+/// Runs the command in `words`. No words are a success.
 ///
 /// # Errors
-/// What the command could not do, after the command's name; exit code 2 for an unknown one.
+/// The command's failure, after the command's name; exit code 2 for an unknown command.
 pub fn execute(session: &mut Session, words: &[Word]) -> Result<(), Failure> {
     let Some((name, rest)) = words.split_first() else {
         return Ok(());
     };
     let usual = session.format;
-    let command = find(name).ok_or_else(|| unknown(name).told_in(usual))?;
+    let command = find(name).ok_or_else(|| unknown(name).in_format(usual))?;
     let mut format = format_among(rest).unwrap_or(usual);
     if command.name != "use" {
-        session.tell_if_lost();
+        session.warn_if_lost();
     }
     let done = Call::parse(command, rest).and_then(|mut call| {
         if call.has("--help") {
@@ -353,10 +353,10 @@ pub fn execute(session: &mut Session, words: &[Word]) -> Result<(), Failure> {
         done
     });
     let flushed = session.out.flush().map_err(Failure::from);
-    done.and(flushed).map_err(|failure| failure.said_by(command.name).told_in(format))
+    done.and(flushed).map_err(|failure| failure.with_context(command.name).in_format(format))
 }
 
-/// Returns the format that words ask for which may be no call: the last that is named before `--`.
+/// Returns the output format that `words` ask for, even if they do not parse: the last one before `--`.
 pub(crate) fn format_among<W: AsRef<[u8]>>(words: &[W]) -> Option<Format> {
     let words = words.iter().map(AsRef::as_ref).take_while(|word| *word != b"--");
     let formats = words.filter_map(|word| match word {
@@ -367,7 +367,7 @@ pub(crate) fn format_among<W: AsRef<[u8]>>(words: &[W]) -> Option<Format> {
     formats.last()
 }
 
-/// Says that there is no command of a name.
+/// Makes the failure for an unknown command, with a suggestion.
 pub(crate) fn unknown(name: &[u8]) -> Failure {
     let text = String::from_utf8_lossy(name);
     let synonym = SYNONYMS.iter().find(|(synonym, _)| *synonym == text.to_lowercase());

@@ -1,22 +1,22 @@
-//! What a line could go on with: commands, keys, and whatever else a word of a command can be; and the hint of what is
-//! still to come. Knows the table, and asks for keys through one trait.
+//! Completes the last word of a line (commands, options, keys, stores, files and so on), and hints at the arguments
+//! that are missing. Reads the table of commands, and gets keys, stores and files through one trait.
 
 use crate::command::{self, Arg, COMMON, Command, Count, Kind};
 use crate::words::{self, Partial};
 use splinter::GROUPS;
 
-/// What completion has to ask for.
+/// Lists the keys, stores and files to complete from.
 pub trait Source {
     /// Lists the keys, without the prefix.
     fn keys(&self) -> Vec<Vec<u8>>;
     /// Lists the stores.
     fn stores(&self) -> Vec<Vec<u8>>;
-    /// Lists what in the file system begins with a text.
+    /// Lists the paths in the file system that begin with `start`.
     fn files(&self, start: &[u8]) -> Vec<Vec<u8>>;
 }
 
-/// Finds what the last word of `line` could be. Returns where it begins, in bytes, and the words for it, as they would be
-/// written.
+/// Completes the last word of `line`. Returns the offset where it begins, in bytes, and the candidates, quoted as the
+/// prompt reads them.
 pub fn complete(line: &str, source: &dyn Source) -> (usize, Vec<String>) {
     let Partial { words, start, last } = words::split_partial(line.as_bytes());
     let candidates = match words.split_first() {
@@ -67,7 +67,8 @@ fn of_command(
     }
 }
 
-/// Counts the arguments among `words`, and tells what is to follow if the last of them is an option that needs a value.
+/// Counts the arguments among `words`. Also returns the kind of the next word, if the last of them is an option that
+/// needs a value.
 fn count_arguments(command: &Command, words: &[Vec<u8>]) -> (usize, Option<Kind>) {
     let (mut given, mut pending, mut is_ended) = (0, None, false);
     for word in words {
@@ -88,13 +89,13 @@ fn count_arguments(command: &Command, words: &[Vec<u8>]) -> (usize, Option<Kind>
     (given, pending)
 }
 
-/// Returns the argument at a place; the last one if it may be any number.
+/// Returns the argument at an index; the last one if it may be any number.
 fn argument(command: &Command, at: usize) -> Option<&Arg> {
     let open = |arg: &&Arg| matches!(arg.count, Count::Some | Count::Any);
     command.args.get(at).or_else(|| command.args.last().filter(open))
 }
 
-/// Says what may follow `line`, which ends in a blank: the arguments that are still to come.
+/// Returns the hint for `line` if it ends in a blank: the arguments that are missing.
 pub fn hint(line: &str) -> Option<String> {
     let Partial { words, last, .. } = words::split_partial(line.as_bytes());
     let (name, rest) = words.split_first()?;
@@ -103,7 +104,7 @@ pub fn hint(line: &str) -> Option<String> {
         return None;
     }
     if rest.is_empty() {
-        // All ways to call it, the first in full.
+        // The first way to call it, in full.
         return command.usage.first().filter(|usage| !usage.is_empty()).map(ToString::to_string);
     }
     let (given, pending) = count_arguments(command, rest);

@@ -1,5 +1,5 @@
-//! Completion for shells, made from the table: commands, options, what is one of a few words, files, stores; and keys, for
-//! which the script asks the program. Pure: says what is in a script.
+//! Generates completion scripts for bash, zsh and fish from the table of commands. They complete commands, options,
+//! choices, files and stores; for keys, a script calls the program. Only generates text.
 
 use crate::COMMANDS;
 use crate::command::{self, Arg, COMMON, Count, Kind, Opt};
@@ -8,10 +8,10 @@ use crate::invocation::OPTIONS;
 use crate::manual::NAMES;
 use std::fmt::Write;
 
-/// The shells there is a script for.
+/// The shells that have a script.
 pub const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 
-/// Makes the script for a shell; none for a shell that is not one of [`SHELLS`].
+/// Returns the script for a shell, or none if the shell is not one of [`SHELLS`].
 pub fn script(shell: &[u8]) -> Option<String> {
     match shell {
         b"bash" => Some(bash()),
@@ -25,7 +25,7 @@ fn command_names() -> String {
     command::names().collect::<Vec<_>>().join(" ")
 }
 
-/// The words that an option goes by, as in "--file" and "-f".
+/// Returns the spellings of an option, as in "--file" and "-f".
 fn spellings(opt: &Opt) -> Vec<String> {
     let short = opt.short.map(|letter| format!("-{letter}"));
     std::iter::once(opt.long.to_owned()).chain(short).collect()
@@ -35,7 +35,7 @@ fn is_open(arg: &Arg) -> bool {
     matches!(arg.count, Count::Some | Count::Any)
 }
 
-// Bash: a table, and one function that walks through the line by it.
+// Bash: a table, and one function that parses the line with it.
 
 const BASH: &str = r#"
 _splinter() {
@@ -211,7 +211,7 @@ fn zsh_option(text: &mut String, opt: &Opt) {
         .map_or(String::new(), |(name, kind)| format!(":{}:{}", zsh_text(name), zsh_action(kind)));
     let help = zsh_text(opt.help);
     for word in spellings(opt) {
-        // The value of a long one may be joined to it.
+        // The value of a long option may be joined to it.
         let joint = if opt.value.is_some() && word.starts_with("--") { "=" } else { "" };
         let _ = write!(text, " \\\n            '{word}{joint}[{help}]{value}'");
     }
@@ -229,7 +229,7 @@ fn zsh_action(kind: Kind) -> String {
     }
 }
 
-/// Writes text for a place between quotes in which brackets and colons mean something.
+/// Escapes text for a quoted place where brackets and colons have a meaning.
 fn zsh_text(text: &str) -> String {
     let mut written = String::new();
     for char in text.chars() {
@@ -358,7 +358,7 @@ fn fish_words(kind: Kind) -> String {
     }
 }
 
-/// Writes text for a place between single quotes.
+/// Escapes text for a place between single quotes.
 fn fish_text(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\'', "\\'")
 }

@@ -1,12 +1,12 @@
-//! Copying a store key by key, while others use it: each key as it was at one moment, none half; or byte by byte, whatever is
-//! wrong with it. The copy is seen once it is whole. Knows no command.
+//! Copies a store key by key, while other processes use it: each key as it was at one moment, never half a key. Also
+//! copies a damaged store byte by byte. A copy gets its name once it is complete. Knows no command.
 
 use crate::failure::Failure;
 use crate::fatal;
 use crate::interchange::{Entry, bits};
 use crate::newfile::{NewFile, is_same};
 use crate::output::shown;
-use crate::session::patiently;
+use crate::session::retry_busy;
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 use splinter::{Config, Draft, Error, LABELS, Location, Store, StoreError};
@@ -17,21 +17,22 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// What became of a copy.
+/// The result of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
-    /// How many keys it has.
+    /// How many keys the copy has.
     pub keys: u64,
-    /// How many were removed between being listed and being read.
+    /// How many keys were removed between being listed and being read.
     pub vanished: u64,
 }
 
-/// Writes a copy of a store into a file, which gets its name once it is complete and on the device.
+/// Copies a store into a file, which gets its name once it is complete and on the device.
 ///
-/// The copy has the same sizes, scrub level, flags and routes, and each key as it was at one moment. Epochs begin anew.
+/// The copy has the same sizes, scrub level, flags and groups of labels, and each key as it was at one moment. Epochs
+/// start again.
 ///
 /// # Errors
-/// The file is the store itself; something of that name is there already, unless `force` is given; no room; a key that stayed busy.
+/// The file is the store itself; the name exists and `force` is not given; no room; a key that stays busy.
 pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure> {
     if is_same(&path_of(from.location()), path) {
         let name = shown(path.as_os_str().as_bytes());
@@ -40,20 +41,22 @@ pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure
     let config = Config { geometry: from.geometry(), scrub: from.scrub(), ..Config::default() };
     let make = if force { Draft::replacing } else { Draft::new };
     let draft = make(&Location::file(path), &config).map_err(|error| refused(path, error))?;
-    let _guard = draft.temporary().map(Unfinished::new);
+    let _guard = draft.temporary().map(RemoveOnSigbus::new);
     let copied = copy_keys(from, draft.store())?;
     draft.store().flush()?;
     draft.publish().map_err(|error| refused(path, error))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    // So that the name is on the device, too. Some file systems cannot do that for a folder; it is there all the same.
+    // Sync the folder, so that the name is on the device, too. Some file systems cannot; the name is there all the
+    // same.
     let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
     Ok(copied)
 }
 
-/// Writes a store into a new file as it is, byte by byte: what was never written takes no room there either.
+/// Copies a store into a new file byte by byte. The copy is as sparse as the store: parts that were never written take
+/// no room.
 ///
 /// # Errors
-/// Something has that name already; what cannot be read or written.
+/// The name exists already; a file that cannot be read or written.
 pub fn copy_bytes(from: &Store, path: &Path) -> Result<(), Failure> {
     let reading = |error: &io::Error| Failure::io(&format!("read {}", from.location()), error);
     let file = from.fd().try_clone_to_owned().map_err(|error| reading(&error))?;
@@ -68,7 +71,7 @@ pub fn copy_bytes(from: &Store, path: &Path) -> Result<(), Failure> {
             let room = buffer.len().min((data.end - at) as usize);
             let read = file.read_at(&mut buffer[..room], at).map_err(|error| reading(&error))?;
             if read == 0 {
-                // It is shorter by now.
+                // The file became shorter meanwhile.
                 return to.finish();
             }
             let written = to.file().write_all_at(&buffer[..read], at);
@@ -79,7 +82,7 @@ pub fn copy_bytes(from: &Store, path: &Path) -> Result<(), Failure> {
     to.finish()
 }
 
-/// Finds the next bytes of a file that were ever written, from `at` on.
+/// Finds the next bytes of a file, from `at` on, that were ever written.
 fn data_from(file: &File, at: u64, len: u64) -> Option<Range<u64>> {
     let seek = |at: u64, whence| lseek(file, i64::try_from(at).unwrap_or(i64::MAX), whence);
     match seek(at, Whence::SeekData) {
@@ -88,14 +91,14 @@ fn data_from(file: &File, at: u64, len: u64) -> Option<Range<u64>> {
             let end = seek(start as u64, Whence::SeekHole).map_or(len, |end| end as u64);
             Some(start as u64..end.min(len))
         }
-        // There is none any more.
+        // There is no more data.
         Err(Errno::ENXIO) => None,
-        // The file system does not tell.
+        // The file system cannot tell.
         Err(_) => Some(at..len),
     }
 }
 
-/// Says why there is no store at `path`.
+/// Turns the error about creating the copy at `path` into a failure.
 fn refused(path: &Path, error: StoreError) -> Failure {
     match error {
         StoreError::Exists(_) => {
@@ -106,7 +109,7 @@ fn refused(path: &Path, error: StoreError) -> Failure {
     }
 }
 
-/// Returns where the bytes of a store lie.
+/// Returns the path of a store's file.
 pub fn path_of(location: &Location) -> PathBuf {
     match location {
         Location::File(path) => path.clone(),
@@ -114,7 +117,7 @@ pub fn path_of(location: &Location) -> PathBuf {
     }
 }
 
-/// Copies what concerns a store as a whole, and every key.
+/// Copies the settings of a store, and every key.
 fn copy_keys(from: &Store, to: &Store) -> Result<Copied, Failure> {
     to.set_user_flags(from.user_flags())?;
     for label in 0..LABELS as u8 {
@@ -126,7 +129,7 @@ fn copy_keys(from: &Store, to: &Store) -> Result<Copied, Failure> {
     let mut copied = Copied::default();
     for key in from.keys() {
         let failed = |error| Failure::key(key.as_ref(), error);
-        match patiently(|| from.content(key)) {
+        match retry_busy(|| from.content(key)) {
             Ok(content) => Entry::from(content).put_unseen(&mut writer).map_err(failed)?,
             Err(Error::NotFound) => copied.vanished += 1,
             Err(error) => return Err(failed(error)),
@@ -136,18 +139,18 @@ fn copy_keys(from: &Store, to: &Store) -> Result<Copied, Failure> {
     Ok(copied)
 }
 
-/// Has a file that is not finished removed if the program ends for want of memory.
-struct Unfinished;
+/// Makes SIGBUS remove the incomplete file, for as long as this guard lives.
+struct RemoveOnSigbus;
 
-impl Unfinished {
+impl RemoveOnSigbus {
     fn new(path: &Path) -> Self {
-        fatal::unfinished(path);
+        fatal::remove_on_sigbus(path);
         Self
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for RemoveOnSigbus {
     fn drop(&mut self) {
-        fatal::finished();
+        fatal::keep_file();
     }
 }

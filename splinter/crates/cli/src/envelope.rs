@@ -1,6 +1,6 @@
-//! The envelope in which programs send each other messages: one line of JSON that says what the payload is, whose it is and
-//! how long it is good for. And a cheaper check for values in none: bytes that must stand at both ends. Knows neither
-//! stores nor commands. `splinter/docs/envelope.md` defines it for programs in other languages.
+//! Envelopes for messages between programs: one line of JSON with the payload, its type, its sender and its lifetime.
+//! Also a cheaper check for values without an envelope: a fixed byte at each end. Knows neither stores nor commands.
+//! `splinter/docs/envelope.md` defines the format for other languages.
 
 use crate::bom;
 use serde_json::{Map, Value};
@@ -8,18 +8,18 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What a message is.
+/// The type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
     /// Asks for something, and expects a response.
     Query,
     /// Answers a query.
     Response,
-    /// Tells of something; nobody needs to answer.
+    /// Reports something; needs no answer.
     Event,
-    /// Says that something failed.
+    /// Reports that something failed.
     Error,
-    /// Says that the sender lives.
+    /// Says that the sender is alive.
     Heartbeat,
 }
 
@@ -27,46 +27,46 @@ impl Type {
     /// All types.
     pub const ALL: [Self; 5] =
         [Self::Query, Self::Response, Self::Event, Self::Error, Self::Heartbeat];
-    /// Their names, in the same order.
+    /// The names of the types, in the same order.
     pub const NAMES: &[&str] = &["query", "response", "event", "error", "heartbeat"];
 
-    /// Returns the type of a name.
+    /// Returns the type with a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Returns its name.
+    /// Returns the type's name.
     pub fn name(self) -> &'static str {
         Self::NAMES[self as usize]
     }
 }
 
-/// A message: what must be there, and what may.
+/// A message with its required and optional fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Envelope {
-    /// Tells this message from every other.
+    /// The unique id of the message.
     pub id: String,
     /// When it was sent, in milliseconds since 1970 began (UTC).
     pub ts: u64,
-    /// Who sent it.
+    /// The sender.
     pub from: String,
-    /// What it is.
+    /// The type.
     pub kind: Type,
-    /// What it says: any JSON.
+    /// The content: any JSON.
     pub payload: Value,
-    /// For how many milliseconds from `ts` on it is worth reading; always, if there is none.
+    /// The lifetime in milliseconds from `ts` on; unlimited if none.
     pub ttl_ms: Option<u64>,
-    /// Whom it is for; everybody, if there is none.
+    /// The receiver; everybody if none.
     pub to: Option<String>,
-    /// What it belongs to: the same in a query and all that follows from it.
+    /// The id of a conversation: the same in a query and in all that follows from it.
     pub trace: Option<String>,
-    /// Its place in a sequence of messages, from 0.
+    /// The position in a sequence of messages, from 0.
     pub seq: Option<u64>,
-    /// Whether it is the last of its sequence.
+    /// Whether it is the last message of its sequence.
     pub eof: bool,
 }
 
-/// What is wrong with a line that should be an envelope.
+/// The error for a line that is not an envelope, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed(String);
 
@@ -79,7 +79,7 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl Envelope {
-    /// Makes a message of this moment, with an id of its own.
+    /// Creates a message with the current time and a new id.
     pub fn new(from: impl Into<String>, kind: Type, payload: Value) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let (ts, next) = (now_ms(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -97,7 +97,7 @@ impl Envelope {
         }
     }
 
-    /// Reads an envelope from a line, with or without its newline. Fields that it does not know it passes over.
+    /// Parses an envelope from a line, with or without its newline. Ignores unknown fields.
     ///
     /// ```
     /// use splinter_cli::envelope::{Envelope, Type};
@@ -110,7 +110,7 @@ impl Envelope {
     /// ```
     ///
     /// # Errors
-    /// Not one line of JSON, a field that is missing, or one of another kind than it has to be.
+    /// Not one line of JSON, a missing field, or a field of the wrong type.
     pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
         let line = bom::without(line).map_err(|why| Malformed(why.to_owned()))?;
         let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -150,18 +150,18 @@ impl Envelope {
         })
     }
 
-    /// Tells whether it was worth reading until before `now_ms`, in milliseconds since 1970 began.
+    /// Tells whether the lifetime ended before `now_ms`, in milliseconds since 1970 began.
     pub fn has_expired(&self, now_ms: u64) -> bool {
         self.ttl_ms.is_some_and(|ttl_ms| now_ms > self.ts.saturating_add(ttl_ms))
     }
 
-    /// Tells whether it is for `name`: so is what is for everybody.
+    /// Tells whether the message is for `name` or for everybody.
     pub fn is_for(&self, name: &str) -> bool {
         self.to.as_ref().is_none_or(|to| to == name)
     }
 }
 
-/// Writes the line, without its newline: what must be there first, then what is there besides.
+/// Formats the line, without its newline: required fields first, then the optional ones that are set.
 impl fmt::Display for Envelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quoted = |text: &str| Value::from(text).to_string();
@@ -178,7 +178,7 @@ impl fmt::Display for Envelope {
     }
 }
 
-/// Tells what time it is, in milliseconds since 1970 began (UTC); 0 before that.
+/// Returns the time, in milliseconds since 1970 began (UTC); 0 before that.
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_millis().try_into().unwrap_or(u64::MAX)
@@ -204,7 +204,7 @@ fn number(fields: &mut Map<String, Value>, name: &str) -> Result<Option<u64>, Ma
     fields.remove(name).map(whole).transpose()
 }
 
-/// Puts a value between two bytes by which [`unseal`] knows that both its ends are there.
+/// Puts `{` before a value and `}` after it, so that [`unseal`] can check that both ends are there.
 ///
 /// ```
 /// use splinter_cli::envelope::{seal, unseal};
@@ -217,11 +217,11 @@ pub fn seal(value: &[u8]) -> Vec<u8> {
     [b"{", value, b"}"].concat()
 }
 
-/// Takes a value out from between its two bytes. A spot check: it finds a value that was cut short or begins elsewhere, and
-/// nothing that is wrong in between.
+/// Removes the two bytes that [`seal`] added. It finds a value that was cut short or that begins elsewhere. It is a
+/// spot check: it finds no error in between.
 ///
 /// # Errors
-/// Which end is not there.
+/// The end that is missing.
 pub fn unseal(sealed: &[u8]) -> Result<&[u8], Torn> {
     match sealed {
         [b'{', inner @ .., b'}'] => Ok(inner),
@@ -231,10 +231,10 @@ pub fn unseal(sealed: &[u8]) -> Result<&[u8], Torn> {
     }
 }
 
-/// Which end of a sealed value is not there.
+/// The end of a sealed value that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Torn {
-    /// There is nothing at all.
+    /// Both: the value is empty.
     Empty,
     /// The first byte.
     First,

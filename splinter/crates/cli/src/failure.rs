@@ -1,46 +1,47 @@
-//! Why a command did not do its work: one line, and the exit code that goes with it. Turns what the store answers into
-//! words; prints nothing but at the very end.
+//! The error of a command: a message of one line, and the program's exit code. Turns the store's errors into messages.
+//! Prints nothing except in `report`, at the very end.
 
 use crate::output::{Format, cut, json_text, shown};
-use crate::standard::complain;
+use crate::standard::print_stderr;
 use serde_json::json;
 use splinter::{BidError, Error, StoreError};
 use std::io;
 use std::process::ExitCode;
 
-/// The exit code for what the store could not do: no such key, a busy key, no store.
+/// The exit code if the store could not do it: no such key, a busy key, no store.
 const FAILED: u8 = 1;
 /// The exit code for a command that cannot be understood.
 const USAGE: u8 = 2;
 
-/// Why a command did not do its work.
+/// The error of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The program's exit code: 1 or 2, or a command's own; 0 when nobody reads the output any more, which is nobody's fault.
+    /// The program's exit code: 1, 2, or a command's own. It is 0 if the reader closed the output pipe, which is no
+    /// error.
     pub exit: u8,
-    /// One line that says what was wrong and what to do; empty when there is nothing to say.
+    /// One line that says what was wrong and what to do. It is empty if there is nothing to say.
     pub message: String,
-    /// Whether it is told in JSON, because answers are.
+    /// Whether to print the message as JSON, because answers are JSON.
     pub json: bool,
 }
 
 impl Failure {
-    /// Says what the store, or the system, could not do: exit code 1.
+    /// Makes a failure of the store or the system, with exit code 1.
     pub fn new(message: impl Into<String>) -> Self {
-        Self::ending(FAILED, message)
+        Self::with_exit_code(FAILED, message)
     }
 
-    /// Says what of a command cannot be understood: exit code 2.
+    /// Makes a failure for a wrong call, with exit code 2.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self::ending(USAGE, message)
+        Self::with_exit_code(USAGE, message)
     }
 
-    /// Says something else, with an exit code of its own.
-    pub fn ending(exit: u8, message: impl Into<String>) -> Self {
+    /// Makes a failure with the exit code `exit`.
+    pub fn with_exit_code(exit: u8, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), json: false }
     }
 
-    /// Says what the store answered about `key`.
+    /// Makes a failure from the store's error about `key`.
     pub fn key(key: &[u8], error: Error) -> Self {
         let key = shown(key);
         match error {
@@ -54,7 +55,7 @@ impl Failure {
         }
     }
 
-    /// Says what the system answered when `doing` was tried, as in "read /tmp/x".
+    /// Makes a failure from the system's error about `doing`, as in "read /tmp/x".
     pub fn io(doing: &str, error: &io::Error) -> Self {
         let advice = match error.kind() {
             io::ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f)",
@@ -64,28 +65,28 @@ impl Failure {
         Self::new(format!("cannot {doing}: {error}{advice}"))
     }
 
-    /// Puts who says it in front: the command, the line of a script.
+    /// Puts a prefix before the message: the command, or the line of a script.
     #[must_use]
-    pub fn said_by(mut self, who: &str) -> Self {
+    pub fn with_context(mut self, context: &str) -> Self {
         if !self.message.is_empty() {
-            self.message = format!("{who}: {}", self.message);
+            self.message = format!("{context}: {}", self.message);
         }
         self
     }
 
-    /// Tells whether nobody reads the output any more.
+    /// Tells whether the reader closed the output pipe.
     pub fn is_closed_pipe(&self) -> bool {
         self.exit == 0
     }
 
-    /// Has it told as answers are: in JSON, if it is not already to be.
+    /// Makes the message JSON if `format` is JSON. A message that already is JSON stays so.
     #[must_use]
-    pub fn told_in(mut self, format: Format) -> Self {
+    pub fn in_format(mut self, format: Format) -> Self {
         self.json |= format == Format::Json;
         self
     }
 
-    /// Makes the line that reports it: after the name of the program, or in JSON.
+    /// Formats the line to print: the message after the name of the program, or JSON.
     pub fn line(&self, program: Option<&str>) -> String {
         let message = cut(self.message.clone());
         match (self.json, program) {
@@ -98,7 +99,7 @@ impl Failure {
     /// Prints the message to standard error, after the name of the program. Returns the exit code.
     pub(crate) fn report(&self, program: &str) -> ExitCode {
         if !self.message.is_empty() {
-            complain(&self.line(Some(program)));
+            print_stderr(&self.line(Some(program)));
         }
         ExitCode::from(self.exit)
     }
@@ -110,7 +111,7 @@ impl From<StoreError> for Failure {
             StoreError::BadName(_) | StoreError::BadGeometry(_) | StoreError::NoSuchGroup(_) => {
                 Self::usage(error.to_string())
             }
-            // The store refused it before it asked the system: a mode that cannot be one.
+            // The store rejected a file mode itself, before any system call.
             StoreError::Os { source, .. }
                 if source.kind() == io::ErrorKind::InvalidInput
                     && source.raw_os_error().is_none() =>
@@ -132,11 +133,11 @@ impl From<BidError> for Failure {
     }
 }
 
-/// For writing the output only; what else fails says what it is by [`Failure::io`].
+/// For writing the output only. Other I/O errors name their operation through [`Failure::io`].
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self::ending(0, "");
+            return Self::with_exit_code(0, "");
         }
         Self::io("write the output", &error)
     }
@@ -156,7 +157,7 @@ mod tests {
     #[test]
     fn a_closed_pipe_is_nobodys_fault_and_a_full_disk_is_told() {
         let closed = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert!(closed.is_closed_pipe() && closed.said_by("get").message.is_empty());
+        assert!(closed.is_closed_pipe() && closed.with_context("get").message.is_empty());
         let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!(full.exit, 1);
         assert!(full.message.starts_with("cannot write the output: "), "{}", full.message);

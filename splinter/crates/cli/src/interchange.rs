@@ -1,14 +1,14 @@
-//! A key with all that belongs to it, as JSON and back, and into a store. What `export` writes and `import` reads, and what a
-//! copy of a store takes along. Knows no command.
+//! Entries: a key with its value, type, labels, groups, flags, times and vector. Converts entries to JSON and back, and
+//! writes them into a store. `export`, `import` and copies of stores use it. Knows no command.
 
 use crate::output::json_bytes;
-use crate::session::patiently;
+use crate::session::retry_busy;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use splinter::{Content, Error, GROUPS, LABELS, Type, Writer};
 
-/// What a key holds.
+/// The value of an entry.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Held {
     /// Bytes.
@@ -17,24 +17,24 @@ pub enum Held {
     Number(u64),
 }
 
-/// A key and all that belongs to it, without its epoch, which is the store's business.
+/// A key and all its fields, without the epoch, which the store sets itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// The whole key.
+    /// The whole key, with any prefix.
     pub key: Vec<u8>,
     /// Its value.
     pub held: Held,
     /// Its type.
     pub kind: Type,
-    /// Its labels, a bit each.
+    /// Its labels, one bit each.
     pub labels: u64,
-    /// The groups it is registered with, a bit each.
+    /// The groups it is registered with, one bit each.
     pub groups: u64,
     /// Its user flags.
     pub flags: u16,
-    /// When it was made, in the writers' unit.
+    /// When it was created, in a unit that the writers choose.
     pub ctime: u64,
-    /// When it was last used, in the writers' unit.
+    /// When it was last used, in a unit that the writers choose.
     pub atime: u64,
     /// Its vector; empty if it has none.
     pub vector: Vec<f32>,
@@ -58,7 +58,7 @@ impl From<Content> for Entry {
 }
 
 impl Entry {
-    /// Turns it into JSON. What is zero, empty or `VOID` is left out.
+    /// Converts the entry to JSON. Leaves out fields that are zero, empty or `VOID`.
     pub fn to_json(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
@@ -87,10 +87,10 @@ impl Entry {
         fields
     }
 
-    /// Reads it from JSON. Fields that it does not know it passes over.
+    /// Parses an entry from JSON. Ignores unknown fields.
     ///
     /// # Errors
-    /// What is missing, or of another kind than it has to be, in half a line.
+    /// What field is missing or has the wrong type, as part of a message.
     pub fn parse(value: &Value) -> Result<Self, String> {
         let fields = value.as_object().ok_or("it is no JSON object")?;
         let key = bytes("key", fields.get("key").ok_or("it has no key")?)?;
@@ -128,11 +128,13 @@ impl Entry {
         })
     }
 
-    /// Sets the key in a store to all of this, and to nothing that it had besides. Others may see it on the way.
+    /// Sets a key in a store to exactly this entry. Whatever else the key had is removed. Readers may see intermediate
+    /// states.
     ///
     /// # Errors
-    /// As [`Writer::set`]; [`Error::WrongDimension`] for a vector that the store cannot hold; [`Error::WrongType`] for
-    /// bytes that are no number and are to be a `BIGUINT`, where the key is none yet. Nothing is changed then.
+    /// As [`Writer::set`]; [`Error::WrongDimension`] for a vector that the store cannot hold. [`Error::WrongType`] for
+    /// bytes that encode no number, if they are to be a `BIGUINT` and the key is none yet. After an error of type,
+    /// length or dimension the key is unchanged.
     pub fn put(&self, writer: &mut Writer) -> Result<(), Error> {
         let dim = writer.geometry().vector_dim as usize;
         if !self.vector.is_empty() && self.vector.len() != dim {
@@ -140,49 +142,50 @@ impl Entry {
         }
         let key = &self.key;
         match &self.held {
-            Held::Number(number) => patiently(|| writer.set_u64(key, *number))?,
+            Held::Number(number) => retry_busy(|| writer.set_u64(key, *number))?,
             Held::Bytes(value) => put_bytes(writer, key, self.kind, value)?,
         }
-        let now = patiently(|| writer.snapshot(key))?;
+        let now = retry_busy(|| writer.snapshot(key))?;
         let (more, less) = (self.labels & !now.labels, now.labels & !self.labels);
         if more != 0 {
-            patiently(|| writer.label(key, more))?;
+            retry_busy(|| writer.label(key, more))?;
         }
         if less != 0 {
-            patiently(|| writer.unlabel(key, less))?;
+            retry_busy(|| writer.unlabel(key, less))?;
         }
         if now.user_flags & !self.flags != 0 {
-            patiently(|| writer.clear_slot_flags(key, !self.flags))?;
+            retry_busy(|| writer.clear_slot_flags(key, !self.flags))?;
         }
         if self.flags & !now.user_flags != 0 {
-            patiently(|| writer.set_slot_flags(key, self.flags))?;
+            retry_busy(|| writer.set_slot_flags(key, self.flags))?;
         }
         if self.ctime != now.ctime {
-            patiently(|| writer.set_ctime(key, self.ctime, 0))?;
+            retry_busy(|| writer.set_ctime(key, self.ctime, 0))?;
         }
         if self.atime != now.atime {
-            patiently(|| writer.set_atime(key, self.atime, 0))?;
+            retry_busy(|| writer.set_atime(key, self.atime, 0))?;
         }
         for group in bits(self.groups & !now.routes) {
-            patiently(|| writer.register(key, group))?;
+            retry_busy(|| writer.register(key, group))?;
         }
         for group in bits(now.routes & !self.groups) {
-            patiently(|| writer.unregister(key, group))?;
+            retry_busy(|| writer.unregister(key, group))?;
         }
         if !self.vector.is_empty() {
-            patiently(|| writer.set_vector(key, &self.vector))?;
+            retry_busy(|| writer.set_vector(key, &self.vector))?;
         }
         Ok(())
     }
 
-    /// As [`Self::put`], in a store that nobody else sees: what stands there on the way is nobody's business.
+    /// As [`Self::put`], in a store that no other process uses. No reader sees intermediate values there, so it can
+    /// also store a `BIGUINT` whose bytes encode no number.
     ///
     /// # Errors
-    /// As [`Self::put`], but for the bytes of a `BIGUINT`.
+    /// As [`Self::put`], except [`Error::WrongType`].
     pub fn put_unseen(&self, writer: &mut Writer) -> Result<(), Error> {
         match self.put(writer) {
             Err(Error::WrongType) => {
-                patiently(|| writer.set_u64(&self.key, 0))?;
+                retry_busy(|| writer.set_u64(&self.key, 0))?;
                 self.put(writer)
             }
             done => done,
@@ -190,11 +193,11 @@ impl Entry {
     }
 }
 
-/// Sets a key to bytes and to a type. Others see the value that was there, or this one, and nothing else: bytes are set
-/// before their type, which leaves them as they are. What becomes a `BIGUINT` is for a moment the number that its bytes are
-/// read as; where they are none, there is no such way, and the key stays as it is.
+/// Sets the bytes and the type of a key. Readers see the old value or the new one, and nothing else: the bytes are set
+/// before the type, and setting a type leaves the bytes as they are. A key that becomes a `BIGUINT` is first set to the
+/// number that its bytes encode. If they encode none, that is impossible, and the key stays as it is.
 fn put_bytes(writer: &mut Writer, key: &[u8], kind: Type, value: &[u8]) -> Result<(), Error> {
-    let before = match patiently(|| writer.snapshot(key)) {
+    let before = match retry_busy(|| writer.snapshot(key)) {
         Ok(now) => Some(now.kind),
         Err(Error::NotFound) => None,
         Err(error) => return Err(error),
@@ -204,28 +207,28 @@ fn put_bytes(writer: &mut Writer, key: &[u8], kind: Type, value: &[u8]) -> Resul
             return Err(Error::ValueTooLong);
         }
         let number = as_number(value).ok_or(Error::WrongType)?;
-        patiently(|| writer.set_u64(key, number))?;
+        retry_busy(|| writer.set_u64(key, number))?;
     }
-    patiently(|| writer.set(key, value))?;
+    retry_busy(|| writer.set(key, value))?;
     if before.unwrap_or_default() != kind && kind != Type::BigUint {
-        patiently(|| writer.set_type(key, kind))?;
+        retry_busy(|| writer.set_type(key, kind))?;
     }
     Ok(())
 }
 
-/// Reads bytes as a store reads those of a `BIGUINT`: eight are the number itself, others its digits.
+/// Converts bytes to a number as the store does for a `BIGUINT`: eight bytes are the number itself, others its digits.
 fn as_number(value: &[u8]) -> Option<u64> {
     let is_digits = value.iter().all(u8::is_ascii_digit);
     let digits = || std::str::from_utf8(value).ok().filter(|_| is_digits)?.parse().ok();
     value.try_into().map_or_else(|_| digits(), |bytes| Some(u64::from_le_bytes(bytes)))
 }
 
-/// Lists the bits of a mask, the lowest first.
+/// Lists the bits that are set in a mask, the lowest first.
 pub fn bits(mask: u64) -> impl Iterator<Item = u8> {
     (0..u64::BITS as u8).filter(move |bit| mask >> bit & 1 != 0)
 }
 
-/// Turns a vector into JSON: numbers, or, where one is none, the bytes.
+/// Converts a vector to JSON: a list of numbers, or base64 if a component is infinite or not a number.
 fn json_vector(vector: &[f32]) -> Value {
     if vector.iter().all(|component| component.is_finite()) {
         return vector.iter().map(|component| json!(component)).collect();
@@ -249,10 +252,10 @@ fn parse_vector(value: &Value) -> Result<Vec<f32>, String> {
     Ok(floats.iter().map(|float| f32::from_le_bytes(*float)).collect())
 }
 
-/// Reads what [`json_bytes`] wrote.
+/// Parses bytes that [`json_bytes`] wrote.
 ///
 /// # Errors
-/// Neither a string nor an object with base64 in it, in half a line that begins with `what`.
+/// The value is neither a string nor an object with base64 in it. The message begins with `what`.
 pub fn bytes(what: &str, value: &Value) -> Result<Vec<u8>, String> {
     let wrong = || format!("{what} is neither a string nor {{\"base64\": \"...\"}}");
     match value {
@@ -265,7 +268,7 @@ pub fn bytes(what: &str, value: &Value) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Reads a list of numbers below `count` as a mask.
+/// Parses a list of numbers below `count` as a mask.
 fn mask(fields: &Map<String, Value>, name: &str, count: usize) -> Result<u64, String> {
     let wrong = || format!("{name} is no list of numbers from 0 to {}", count - 1);
     let Some(list) = fields.get(name) else { return Ok(0) };
@@ -324,7 +327,7 @@ mod tests {
         }
     }
 
-    /// Tells whether the bytes are those of no number.
+    /// Tells whether the entry's bytes encode no number.
     fn is_odd(entry: &Entry) -> bool {
         matches!(&entry.held, Held::Bytes(bytes) if matches!(&bytes[..], b"" | b"\xff\0"))
     }
@@ -340,7 +343,7 @@ mod tests {
                 before.iter().for_each(|before| before.put_unseen(&mut writer).unwrap());
                 let is_number = before.is_some_and(|before| before.kind == Type::BigUint);
                 if entry.kind == Type::BigUint && !is_number && is_odd(&entry) {
-                    // There is no way to it that nobody would see.
+                    // Readers could see an intermediate value.
                     assert_eq!(entry.put(&mut writer), Err(Error::WrongType));
                     let now = store.content(&entry.key).ok().map(Entry::from);
                     assert_eq!(now.as_ref(), before);
@@ -353,7 +356,7 @@ mod tests {
         }
     }
 
-    /// Ends who looks at it, whatever becomes of who holds it.
+    /// Sets the flag when dropped, also by a panic, so that the thread that polls it ends.
     struct End<'a>(&'a AtomicBool);
 
     impl Drop for End<'_> {
@@ -393,7 +396,7 @@ mod tests {
             for _ in 0..2000 {
                 entries.iter().for_each(|entry| entry.put(&mut writer).unwrap());
                 assert_eq!(odd.put(&mut writer), Err(Error::WrongType));
-                // Made anew every time.
+                // Each round creates the key again.
                 writer.unset(&entries[0].key).unwrap();
             }
             drop(end);

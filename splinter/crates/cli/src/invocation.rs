@@ -1,4 +1,4 @@
-//! How the program was called: by which name, with which options, in which environment. Pure: opens and prints nothing.
+//! Parses the program's arguments and environment. Opens and prints nothing.
 
 use crate::command::{self, COMMON, Kind, Opt};
 use crate::completions::SHELLS;
@@ -10,66 +10,66 @@ use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Gives the store to use when `--use` does not.
+/// The variable that names the store to open, if `--use` does not.
 pub const DEFAULT_STORE: &str = "SPLINTER_DEFAULT_STORE";
-/// Gives the prefix of keys when `--prefix` does not.
+/// The variable that holds the prefix of keys, if `--prefix` is not given.
 pub const NS_PREFIX: &str = "SPLINTER_NS_PREFIX";
-/// Gives the file of the history when `--history-file` does not.
+/// The variable that names the file of the history, if `--history-file` does not.
 pub const HISTORY_FILE: &str = "SPLINTER_HISTORY_FILE";
 
-/// Gives the length of the history when `--history-len` does not.
+/// The variable that holds the length of the history, if `--history-len` is not given.
 pub const HISTORY_LEN: &str = "SPLINTER_HISTORY_LEN";
-/// How sizes and times are written, wherever one is asked for.
+/// The notation of sizes and times, for help and man pages.
 pub const UNITS: &str = "1k is 1,000 and 1KiB 1,024, so M and MiB, G and GiB, T and TiB; 0x begins \
 hexadecimal digits. A time is a number and ns, us, ms, s, m, h or d, as in 100ms.";
 
-/// How the program was called.
+/// The parsed arguments and environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
-    /// The name it was called by, without folders.
+    /// The name the program was called by, without folders.
     pub name: String,
-    /// Whether stores are files, by the name.
+    /// Whether stores are files, as the program's name says.
     pub persistent: bool,
     /// The store to open at the start.
     pub use_store: Option<Word>,
-    /// What is put in front of every key.
+    /// The prefix of every key.
     pub prefix: Word,
-    /// The commands to run at the start.
+    /// The file of commands to run at the start.
     pub rcfile: Option<PathBuf>,
-    /// Where the prompt is asked to keep its history.
+    /// The file for the prompt's history, if one was given.
     pub history_file: Option<PathBuf>,
-    /// How many lines the history has at most, if that is said.
+    /// The most lines of the history, if given.
     pub history_len: Option<usize>,
-    /// The file that gives labels their names, if it is not the usual one.
+    /// The file of label names, if not the usual one.
     pub rc_file: Option<PathBuf>,
-    /// The user's folder, if there is one.
+    /// The user's home folder, if there is one.
     pub home: Option<PathBuf>,
-    /// How answers are written.
+    /// The format of answers.
     pub format: Format,
-    /// What is to be done.
+    /// What to do.
     pub task: Task,
 }
 
-/// What the program is to do.
+/// What the program is called to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
     /// Read commands from the terminal, or from a pipe.
     Repl,
-    /// Run one command, which these words are.
+    /// Run one command, given as words.
     Once(Vec<Word>),
     /// Print the version.
     Version,
-    /// Print what it can do.
+    /// Print the help.
     Help,
     /// List the commands.
     List,
-    /// Write pages for man into a folder.
+    /// Write the man pages into a folder.
     Manual(PathBuf),
-    /// Print completion for a shell.
+    /// Print the completion script for a shell.
     Completions(Word),
 }
 
-/// The variables that the program looks at, and what each gives.
+/// The environment variables that the program reads, and what each means.
 pub const ENVIRONMENT: [(&str, &str); 6] = [
     (DEFAULT_STORE, "the store to open first"),
     (NS_PREFIX, "what is put in front of every key"),
@@ -143,10 +143,10 @@ pub static OPTIONS: &[Opt] = &[
 ];
 
 impl Invocation {
-    /// Reads the words the program was called with, its name first, and asks `variable` for the environment.
+    /// Parses the program's arguments, its name first. `variable` looks up environment variables.
     ///
     /// # Errors
-    /// An unknown option, one without its value, or a one-shot name without a command: exit code 2.
+    /// An unknown option, a missing option value, or a one-shot name without a command: exit code 2.
     pub fn parse(
         args: &[OsString],
         variable: impl Fn(&str) -> Option<OsString>,
@@ -180,7 +180,7 @@ impl Invocation {
                 }
                 break;
             }
-            // The original's letter.
+            // libsplinter's program takes this letter.
             let word = if word == b"-v" { b"-V" } else { word };
             let (opt, joined) = command::find_option(|| OPTIONS.iter().chain(COMMON), word)?;
             if opt.value.is_none() && joined.is_some() {
@@ -227,10 +227,10 @@ pub fn program_name(args: &[OsString]) -> String {
     name.map_or_else(|| "splinter_cli".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Writes what the program can do.
+/// Writes the help of the program.
 ///
 /// # Errors
-/// Those of `out`.
+/// The errors of `out`.
 pub fn write_help(name: &str, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "usage: {name} [OPTION]... [COMMAND [WORD]...]\n")?;
     writeln!(out, "splinter_cli and splinterp_cli read commands from a prompt, or from a pipe;")?;
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!((called.prefix.as_slice(), called.format), (&b""[..], Format::Json));
         assert_eq!((called.history_file, called.rcfile), (Some("i".into()), Some("r".into())));
         assert_eq!(called.task, once(&["--odd", "x"]));
-        // An empty variable is none.
+        // An empty variable counts as unset.
         assert_eq!(parse("splinterctl list", &[(DEFAULT_STORE, "")]).unwrap().use_store, None);
     }
 

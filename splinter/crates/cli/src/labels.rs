@@ -1,4 +1,4 @@
-//! Names of labels, from the user's file: a name and a mask on each line, and comments after `#`.
+//! Reads names of labels from the user's file: a name and a mask on each line, with comments after `#`.
 
 use crate::command::number;
 use crate::failure::Failure;
@@ -11,20 +11,20 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// The file's name in the home folder.
+/// The name of the file in the home folder.
 const NAME: &str = ".splinterrc";
 
-/// Says which file gives labels their names, and how it is called in messages.
+/// Returns the file of label names, and how messages call it.
 pub fn file(invocation: &Invocation) -> Option<(PathBuf, String)> {
     let given = invocation.rc_file.clone();
     let given = given.map(|path| (path.clone(), shown(path.as_os_str().as_bytes())));
     given.or_else(|| Some((invocation.home.as_ref()?.join(NAME), format!("~/{NAME}"))))
 }
 
-/// Reads a mask of labels: the name of one, or a number.
+/// Parses a mask of labels: the name of a label, or a number.
 ///
 /// # Errors
-/// Neither: exit code 2; the message begins with `what`. A file that cannot be read, or understood: exit code 1.
+/// Neither: exit code 2, with a message that begins with `what`. A file that cannot be read or parsed: exit code 1.
 pub fn mask(session: &Session, what: &str, word: &[u8]) -> Result<u64, Failure> {
     match (find(session, word)?, number(what, word)) {
         (Some(mask), _) | (None, Ok(mask)) => Ok(mask),
@@ -39,10 +39,10 @@ pub fn mask(session: &Session, what: &str, word: &[u8]) -> Result<u64, Failure> 
     }
 }
 
-/// Finds the mask of a label's name. A number is its own mask, unless it is a name.
+/// Finds the mask of a label by its name. A number is its own mask, unless a label has it as its name.
 ///
 /// # Errors
-/// A file that cannot be read; a line that cannot be understood, if no other has the name: exit code 1.
+/// A file that cannot be read; or no line has the name, and one cannot be parsed: exit code 1.
 pub fn find(session: &Session, word: &[u8]) -> Result<Option<u64>, Failure> {
     let Some((path, name)) = &session.label_file else { return Ok(number("MASK", word).ok()) };
     let text = match fs::read(path) {

@@ -1,8 +1,9 @@
-//! The command line of splinter: one program with four names. `splinter_cli` and `splinterp_cli` are prompts, `splinterctl`
-//! and `splinterpctl` run one command; the names with a `p` work on files, the others on named shared memory.
+//! The command line of Splinter: one program with four names. `splinter_cli` and `splinterp_cli` are prompts;
+//! `splinterctl` and `splinterpctl` run one command. The names with a `p` use stores in files, the others named stores
+//! in shared memory.
 //!
-//! One table, [`COMMANDS`], says what commands there are. It drives the prompt and the one-shot form, help, hints and
-//! completion. What parses is pure: [`invocation`] reads how the program was called, [`words`] splits a line, and
+//! The table [`COMMANDS`] lists all commands. The prompt, the one-shot form, help, hints and completion all read it.
+//! The parsers open and print nothing: [`invocation`] reads the program's arguments, [`words`] splits a line, and
 //! [`command`] sorts a command's words into arguments and options.
 
 pub mod bom;
@@ -42,21 +43,21 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
-/// The version and build, as the banner and `--version` have them.
+/// The version and build, as the banner and `--version` print them.
 pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " build ", env!("SPLINTER_BUILD"));
 
-/// Runs the program as it was called: the first of `args` is the name it was called by. Returns its exit code: 0 when all
-/// went well; 1 when the store could not do it, as with a missing key; 2 when it was called wrongly.
+/// Runs the program with `args`; the first is the name it was called by. Returns the exit code: 0 for success, 1 if the
+/// store could not do it (a missing key, for example), 2 if the call was wrong.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let name = invocation::program_name(&args);
     let words: Vec<&[u8]> = args.iter().map(|word| word.as_bytes()).collect();
     let format = command::format_among(&words).unwrap_or_default();
-    fatal::prepare(&name, format);
+    fatal::install_handlers(&name, format);
     let invocation = Invocation::parse(&args, |variable| std::env::var_os(variable))
-        .map_err(|failure| failure.told_in(format));
+        .map_err(|failure| failure.in_format(format));
     let done = invocation.and_then(|invocation| {
-        run(&invocation).map_err(|failure| failure.told_in(invocation.format))
+        run(&invocation).map_err(|failure| failure.in_format(invocation.format))
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

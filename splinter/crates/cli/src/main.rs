@@ -1,4 +1,4 @@
-//! The program `splinter_cli`, under each of its four names: everything is in the library.
+//! The binary `splinter_cli`, for all four names. All code is in the library.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! Pages for man, made from the table: one for the program, one for each command. Pure: says what is in them; who writes
-//! them into a folder is [`write_pages`].
+//! Generates the man pages from the table of commands: one for the program, one for each command. Only [`write_pages`]
+//! writes files.
 
 use crate::COMMANDS;
 use crate::command::{COMMON, Command, Opt};
@@ -17,10 +17,10 @@ use std::path::Path;
 /// The program's four names.
 pub const NAMES: [&str; 4] = ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"];
 
-/// Writes all pages into a folder, which is made if it is missing.
+/// Writes all pages into a folder, which it creates if it is missing.
 ///
 /// # Errors
-/// The kernel's refusal, with what it refused.
+/// The error of the system, with the path.
 pub fn write_pages(folder: &Path) -> Result<(), Failure> {
     let failed = |path: &Path, error| {
         Failure::io(&format!("write {}", shown(path.as_os_str().as_bytes())), &error)
@@ -35,7 +35,7 @@ pub fn write_pages(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes all pages: the names of their files, and what is in them.
+/// Returns all pages: the names of their files, and their text.
 pub fn pages() -> Vec<(String, String)> {
     let mut pages = vec![("splinter_cli.1".to_owned(), program())];
     let others = NAMES.iter().skip(1);
@@ -48,7 +48,7 @@ pub fn pages() -> Vec<(String, String)> {
     pages
 }
 
-/// The name of a command's page, as `man` takes it.
+/// Returns the name of a command's page, as `man` takes it.
 fn page_name(command: &Command) -> String {
     format!("splinterctl-{}", command.name)
 }
@@ -61,7 +61,7 @@ fn head(page: &mut String, name: &str, what: &str) {
     let _ = writeln!(page, ".SH NAME\n{} \\- {}", escaped(name), escaped(what));
 }
 
-/// The page of the program.
+/// Returns the page of the program.
 fn program() -> String {
     let mut page = String::new();
     head(&mut page, &NAMES.join(", "), "look into, change and watch splinter stores");
@@ -104,7 +104,7 @@ const EXIT: &str = ".SH EXIT STATUS\n\
     .TP\n.B 2\ncalled wrongly\n\
     .TP\n.B 3, 4\nof fsck: the store is damaged; it was mended, and keys were given up\n";
 
-/// The page of a command.
+/// Returns the page of a command.
 fn one(command: &Command) -> String {
     let mut page = String::new();
     let name = page_name(command);
@@ -135,7 +135,7 @@ fn options<'a>(page: &mut String, options: impl Iterator<Item = &'a Opt>) {
     }
 }
 
-/// Sets paragraphs; one whose lines are indented stays as it is.
+/// Formats paragraphs. One that is indented stays as it is.
 fn text(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|paragraph| {
         let lines: String = paragraph.lines().map(|line| escaped(line) + "\n").collect();
@@ -144,7 +144,7 @@ fn text(text: &str) -> String {
     paragraphs.collect::<Vec<_>>().join(".PP\n")
 }
 
-/// Writes text so that roff prints it as it is.
+/// Escapes text so that roff prints it as it is.
 fn escaped(text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-");
     if escaped.starts_with(['.', '\'']) { format!("\\&{escaped}") } else { escaped }

@@ -1,5 +1,5 @@
-//! A file that is seen once it is complete: it is made without a name, or under a hidden one beside it, and what had its name
-//! before stays whole until then. Knows nothing of what is in it.
+//! Writes a file that gets its name only when it is complete. Until then it is an unlinked file (`O_TMPFILE`), or a
+//! hidden one beside the target, and the file that had the name before stays whole. Knows nothing of the content.
 
 use crate::failure::Failure;
 use crate::fatal;
@@ -16,27 +16,27 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A file that is being written. Dropping it before it is finished leaves nothing behind.
+/// A file that is being written. Dropping it before [`Self::finish`] leaves nothing behind.
 #[derive(Debug)]
 pub struct NewFile {
     file: BufWriter<File>,
     target: PathBuf,
-    /// The name that it has meanwhile, where the file system knows no files without.
+    /// Its temporary name, if the file system has no unlinked files.
     temporary: Option<PathBuf>,
     replaces: bool,
 }
 
 impl NewFile {
-    /// Begins a file that is to be at `target`, of a mode that the umask takes from. Unless it `replaces` what is there,
-    /// nothing may be.
+    /// Creates a file that will get the name `target`, with `mode` less the umask. Unless `replaces` is set, it is an
+    /// error if the name exists.
     ///
     /// # Errors
-    /// There is something of that name; the system's refusal.
+    /// The name exists already; an error of the system.
     pub fn create(target: &Path, mode: u32, replaces: bool) -> Result<Self, Failure> {
         if !replaces && fs::symlink_metadata(target).is_ok() {
             return Err(failed(target, &io::ErrorKind::AlreadyExists.into()));
         }
-        // What has the name is replaced where it is, not the link that leads there.
+        // Replace the file itself, not a link that leads to it.
         let target = if replaces { fs::canonicalize(target) } else { Ok(target.to_owned()) }
             .unwrap_or_else(|_| target.to_owned());
         let mut options = OpenOptions::new();
@@ -48,27 +48,27 @@ impl NewFile {
                 let name = hidden_beside(&target);
                 let file = options.create_new(true).open(&name);
                 let file = file.map_err(|error| failed(&target, &error))?;
-                fatal::unfinished(&name);
+                fatal::remove_on_sigbus(&name);
                 (file, Some(name))
             }
         };
         Ok(Self { file: BufWriter::new(file), target, temporary, replaces })
     }
 
-    /// Returns the file, for a caller that writes at offsets of its own.
+    /// Returns the file, for a caller that writes at its own offsets.
     pub fn file(&self) -> &File {
         self.file.get_ref()
     }
 
-    /// Says what the system answered when the file was written.
+    /// Turns the system's error about writing the file into a failure.
     pub fn failed(&self, error: &io::Error) -> Failure {
         failed(&self.target, error)
     }
 
-    /// Writes what is in the buffer, has all of it on the device, and gives the file its name.
+    /// Flushes the buffer, syncs the file to the device, and gives it its name.
     ///
     /// # Errors
-    /// No room; something took the name meanwhile and is not to be replaced.
+    /// No room on the device; or another file took the name meanwhile and is not to be replaced.
     pub fn finish(mut self) -> Result<(), Failure> {
         self.try_finish().map_err(|error| failed(&self.target, &error))
     }
@@ -81,13 +81,14 @@ impl NewFile {
             (Some(temporary), false) => fs::hard_link(temporary, &self.target)?,
             (None, false) => link(self.file.get_ref(), &self.target)?,
             (None, true) => {
-                // No link replaces a name: the file has another for a moment.
+                // A link cannot replace a name, so the file first gets a temporary one.
                 let temporary = self.temporary.insert(hidden_beside(&self.target));
                 link(self.file.get_ref(), temporary)?;
                 fs::rename(temporary, &self.target)?;
             }
         }
-        // So that the name is on the device, too. Some file systems cannot do that for a folder; it is there all the same.
+        // Sync the folder, so that the name is on the device, too. Some file systems cannot; the name is there all the
+        // same.
         let _ = File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all());
         Ok(())
     }
@@ -106,14 +107,14 @@ impl Write for NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
-            fatal::finished();
-            // One that was renamed is no longer there.
+            fatal::keep_file();
+            // After a rename there is nothing to remove.
             let _ = fs::remove_file(temporary);
         }
     }
 }
 
-/// Tells whether two names lead to one file.
+/// Tells whether two paths lead to the same file.
 pub fn is_same(one: &Path, other: &Path) -> bool {
     let id = |path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
     matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
@@ -143,7 +144,7 @@ fn hidden_beside(target: &Path) -> PathBuf {
     target.with_file_name(OsString::from_vec(hidden))
 }
 
-/// The name by which the kernel knows an open file.
+/// Returns the path of an open file by its descriptor.
 fn by_number(file: &File) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }

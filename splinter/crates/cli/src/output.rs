@@ -1,4 +1,5 @@
-//! How answers look: as in the transcripts that users know, as JSON, or bare. Knows bytes and formats; nothing of stores.
+//! Formats answers: as the documentation shows them, as JSON, or as bare bytes. Escapes what a terminal would obey.
+//! Independent of stores.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,22 +9,22 @@ use std::fmt;
 use std::io::{self, Write};
 use std::str::Utf8Chunk;
 
-/// How a command's answer is written.
+/// The format of a command's answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people, as the documentation shows it: a value is `LEN:VALUE`.
+    /// For people, as the documentation shows it. A value is `LEN:VALUE`.
     #[default]
     Default,
-    /// For programs: one line of JSON for an answer.
+    /// For programs: one line of JSON per answer.
     Json,
-    /// For pipes: bytes as they are, without length or headings.
+    /// For pipes: the bytes unchanged, without length or headings.
     Raw,
 }
 
-/// Writes a value: `LEN:VALUE` and a newline, or the bytes alone.
+/// Writes a value: `LEN:VALUE` and a newline, a line of JSON, or the bytes alone.
 ///
 /// # Errors
-/// Those of `out`.
+/// The errors of `out`.
 pub fn write_value(out: &mut dyn Write, format: Format, value: &[u8]) -> io::Result<()> {
     match format {
         Format::Default => {
@@ -36,11 +37,11 @@ pub fn write_value(out: &mut dyn Write, format: Format, value: &[u8]) -> io::Res
     }
 }
 
-/// Writes a value for people at a terminal, as [`write_value`] by default does, but with escapes for what the terminal would
-/// obey. Newlines and tabs stay.
+/// Writes a value to a terminal, in the default format of [`write_value`], with control characters as escapes. Newlines
+/// and tabs stay.
 ///
 /// # Errors
-/// Those of `out`.
+/// The errors of `out`.
 pub fn write_on_screen(out: &mut dyn Write, value: &[u8]) -> io::Result<()> {
     write!(out, "{}:", value.len())?;
     out.write_all(&escaped(value, &['\n', '\t']))?;
@@ -50,18 +51,18 @@ pub fn write_on_screen(out: &mut dyn Write, value: &[u8]) -> io::Result<()> {
 /// Writes one line of JSON.
 ///
 /// # Errors
-/// Those of `out`.
+/// The errors of `out`.
 pub fn write_json(out: &mut dyn Write, value: &Value) -> io::Result<()> {
     writeln!(out, "{}", json_text(value))
 }
 
-/// Turns JSON into text that holds no control characters: JSON itself asks for escapes of the first 32 only.
+/// Formats JSON without control characters. JSON itself requires escapes for the first 32 only.
 pub fn json_text(value: &(impl fmt::Display + ?Sized)) -> String {
     let text = value.to_string();
     if !text.chars().any(char::is_control) {
         return text;
     }
-    // They stand in strings only, where each may be an escape.
+    // Control characters occur only in strings, where an escape is allowed.
     let escape = |char: char| match char.is_control() {
         true => format!("\\u{:04x}", u32::from(char)),
         false => char.to_string(),
@@ -69,12 +70,13 @@ pub fn json_text(value: &(impl fmt::Display + ?Sized)) -> String {
     text.chars().map(escape).collect()
 }
 
-/// Turns 64 bits into JSON: a string of hexadecimal digits, since many programs read numbers as floats of 53 bits.
+/// Formats 64 bits as JSON: a string of hexadecimal digits. Many programs read numbers as floats with 53 bits of
+/// precision.
 pub fn json_mask(mask: u64) -> Value {
     json!(format!("{mask:#x}"))
 }
 
-/// Turns bytes into JSON: a string if they are UTF-8, else `{"base64": "…"}`.
+/// Formats bytes as JSON: a string if they are UTF-8, else `{"base64": "…"}`.
 pub fn json_bytes(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => json!(text),
@@ -82,20 +84,20 @@ pub fn json_bytes(bytes: &[u8]) -> Value {
     }
 }
 
-/// Counts things, as in "1 key" and "2 keys".
+/// Formats a count with its noun, as in "1 key" and "2 keys".
 pub fn counted(count: u64, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
-/// How many characters of a word a message shows. A key has at most 63 bytes, which is all of it however it is escaped.
+/// How many bytes of a word a message shows at most. A key has at most 63 bytes, so a message always shows all of it.
 const SHOWN: usize = 256;
 
-/// Shows bytes in a message, on one line and in quotes, as [`quoted`] does; of very many only the first, and how many there
-/// are.
+/// Formats bytes for a message, on one line and in quotes, as [`quoted`] does. If there are more than 256, shows the
+/// first ones and the total.
 pub fn shown(bytes: &[u8]) -> String {
     let first = &bytes[..bytes.len().min(SHOWN)];
     let text = quoted(match std::str::from_utf8(first) {
-        // Not through the middle of a character.
+        // Do not cut through a character.
         Err(error) if error.error_len().is_none() && first.len() < bytes.len() => {
             &first[..error.valid_up_to()]
         }
@@ -104,8 +106,8 @@ pub fn shown(bytes: &[u8]) -> String {
     if first.len() < bytes.len() { format!("{text}... ({} bytes)", bytes.len()) } else { text }
 }
 
-/// Puts bytes in quotes, on one line: text in any script as it is, escapes for control characters and for what is not
-/// UTF-8.
+/// Puts bytes in quotes, on one line. Text in any script stays; control characters and bytes that are not UTF-8 become
+/// escapes.
 pub fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for chunk in bytes.utf8_chunks() {
@@ -122,7 +124,8 @@ pub fn quoted(bytes: &[u8]) -> String {
     text
 }
 
-/// Cuts a message that is longer than anybody reads, in the middle: what was wrong, and what to do, stand at the ends.
+/// Shortens a message of more than 2,001 characters in the middle. The cause is at its beginning, the advice at its
+/// end.
 pub fn cut(message: String) -> String {
     const ENDS: usize = 1000;
     let mut ends = message.char_indices().map(|(at, _)| at);
@@ -130,13 +133,14 @@ pub fn cut(message: String) -> String {
     format!("{} ... {}", &message[..head], &message[tail..])
 }
 
-/// Shows a name in a list: as it is, unless it holds control characters, which a terminal would obey. Then these and `\` are
-/// escapes, as a line at the prompt takes them between double quotes.
+/// Formats a name for a list. Escapes control characters, which a terminal would obey, in the form that the prompt
+/// reads between double quotes. If there is one, escapes `\` as well; otherwise returns the name unchanged.
 pub fn listed(name: &[u8]) -> Cow<'_, [u8]> {
     escaped(name, &[])
 }
 
-/// Puts escapes for what a terminal would obey, but for the characters in `kept`, and for `\`; if there is any of it.
+/// Escapes control characters other than those in `kept`, and `\`. Returns `text` unchanged if it has no such control
+/// character.
 fn escaped<'a>(text: &'a [u8], kept: &[char]) -> Cow<'a, [u8]> {
     let is_obeyed = |char: &char| char.is_control() && !kept.contains(char);
     // A terminal that does not read UTF-8 takes these bytes for control characters.
@@ -204,7 +208,7 @@ mod tests {
     fn of_many_bytes_a_message_shows_the_first_and_how_many_there_are() {
         assert_eq!(shown(&[b'x'; 256]).len(), 258);
         assert_eq!(shown(&[b'x'; 257]), format!("\"{}\"... (257 bytes)", "x".repeat(256)));
-        // Not half a character, and no byte of one.
+        // No character is cut in half.
         let text = "x".to_owned() + &"\u{e4}".repeat(200);
         assert_eq!(shown(text.as_bytes()), format!("\"x{}\"... (401 bytes)", "\u{e4}".repeat(127)));
         assert_eq!(quoted(text.as_bytes()).len(), 403);

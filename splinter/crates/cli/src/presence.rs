@@ -1,4 +1,4 @@
-//! Whether an open store is still the one that its name stands for, and which processes have a store open.
+//! Checks whether an open store's name still refers to that store, and lists the processes that have a store open.
 
 use crate::failure::Failure;
 use nix::sys::stat::{FileStat, fstat, major, minor};
@@ -11,15 +11,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How often a command that waits looks whether its store is still there.
-pub const LOOK: Duration = Duration::from_secs(1);
+/// How often a waiting command checks that its store is still there.
+pub const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What became of the name of a store that is open.
+/// What happened to the name of an open store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// Nothing has the name.
+    /// No file has the name any more.
     Removed,
-    /// Another store, or something else, has it.
+    /// Another store, or another file, has the name.
     Replaced,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Lost {
     }
 }
 
-/// Tells where in the file system a store is.
+/// Returns the path of a store in the file system.
 pub fn path(location: &Location) -> PathBuf {
     match location {
         Location::File(path) => path.clone(),
@@ -40,8 +40,8 @@ pub fn path(location: &Location) -> PathBuf {
     }
 }
 
-/// Tells whether the name of an open store stands for something else by now. If the kernel does not say, it counts as the same
-/// store.
+/// Tells whether an open store has lost its name: whether the name refers to no file, or to another one. If the kernel
+/// does not say, the store counts as the same.
 pub fn lost(store: &Store) -> Option<Lost> {
     let open = fstat(store.fd()).ok()?;
     match fs::symlink_metadata(path(store.location())) {
@@ -52,28 +52,28 @@ pub fn lost(store: &Store) -> Option<Lost> {
     }
 }
 
-/// Looks now and then whether a store is still the one of its name, for a command that waits.
+/// Checks periodically, for a command that waits, that a store's name still refers to the open store.
 #[derive(Debug)]
-pub struct Lookout {
+pub struct StoreCheck {
     next: Instant,
 }
 
-impl Lookout {
-    /// Begins; the first look is due after [`LOOK`].
+impl StoreCheck {
+    /// Starts; the first check is due after [`CHECK_INTERVAL`].
     pub fn new() -> Self {
-        Self { next: Instant::now() + LOOK }
+        Self { next: Instant::now() + CHECK_INTERVAL }
     }
 
-    /// Looks, if it is time.
+    /// Checks the store, if [`CHECK_INTERVAL`] has passed since the last check.
     ///
     /// # Errors
     /// The store was removed, or removed and made again: exit code 1.
-    pub fn look(&mut self, store: &Store) -> Result<(), Failure> {
+    pub fn run_if_due(&mut self, store: &Store) -> Result<(), Failure> {
         let now = Instant::now();
         if now < self.next {
             return Ok(());
         }
-        self.next = now + LOOK;
+        self.next = now + CHECK_INTERVAL;
         let place = store.location();
         match lost(store) {
             None => Ok(()),
@@ -85,27 +85,27 @@ impl Lookout {
     }
 }
 
-impl Default for Lookout {
+impl Default for StoreCheck {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// The processes that have files mapped, by the files' inodes, as far as this user may see: its own, unless it is root, in
-/// this container. Without this process.
+/// The other processes that have files mapped, by the files' inodes. It has those that this user may see, in this
+/// container: the user's own, or all for root.
 #[derive(Debug, Default)]
 pub struct Users(HashMap<u64, Vec<(String, u32)>>);
 
 impl Users {
-    /// Asks the kernel; returns none without `/proc`, by which it answers.
+    /// Reads the kernel's lists in `/proc`. Returns none if there is no `/proc`.
     pub fn now() -> Option<Self> {
         let mut users = Self::default();
-        // This process at least is there, if it is what it has to be.
+        // A real `/proc` has at least this process.
         fs::metadata(format!("/proc/{}/maps", std::process::id())).ok()?;
         let entries = fs::read_dir("/proc").ok()?.flatten();
         let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         for id in ids.filter(|id| *id != std::process::id()) {
-            // Bytes: paths need not be text.
+            // Bytes, since a path need not be UTF-8.
             let maps = fs::read(format!("/proc/{id}/maps")).unwrap_or_default();
             for line in maps.split(|byte| *byte == b'\n') {
                 users.add(id, &String::from_utf8_lossy(line));
@@ -114,7 +114,7 @@ impl Users {
         Some(users)
     }
 
-    /// Notes a line of a process's maps: addresses, rights, offset, device, inode, path.
+    /// Adds a line of a process's maps: addresses, rights, offset, device, inode, path.
     fn add(&mut self, id: u32, line: &str) {
         let mut fields = line.split_ascii_whitespace().skip(3);
         let (Some(device), Some(inode)) = (fields.next(), fields.next()) else { return };
@@ -125,7 +125,7 @@ impl Users {
         }
     }
 
-    /// Lists those that have a store mapped, by their numbers.
+    /// Returns the ids of the processes that have a store mapped.
     pub fn of(&self, store: &Store) -> Vec<u32> {
         let Ok(FileStat { st_dev, st_ino, .. }) = fstat(store.fd()) else { return Vec::new() };
         let device = format!("{:02x}:{:02x}", major(st_dev), minor(st_dev));

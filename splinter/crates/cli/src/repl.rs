@@ -1,12 +1,11 @@
-//! Reading commands, from a prompt or from a script. What a command is it does not know: it hands on words, and tells of
-//! what failed.
+//! Reads commands from a prompt or a script, passes their words on, and prints failures. Knows no command.
 
 use crate::complete::{self, Source};
 use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::output::shown;
 use crate::session::Session;
-use crate::standard::{self, complain};
+use crate::standard::{self, print_stderr};
 use crate::words::{self, Unfinished};
 use crate::{BUILD, bom, command};
 use rustyline::completion::{Completer, Pair};
@@ -24,14 +23,14 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// The prompt's name for no store.
+/// The prompt without a store.
 const NO_STORE: &str = "no-conn";
 
-/// Reads commands until there are no more: from a prompt if there is a terminal, else as a script.
+/// Reads commands to the end of the input: from a prompt at a terminal, else as a script.
 ///
 /// # Errors
-/// For a script, the first command that failed, with its line: those after it are not run. At a prompt nothing but that
-/// there is no reading from the terminal.
+/// For a script, the first command that fails, with its line number; the rest is not run. For a prompt, only that the
+/// terminal cannot be read.
 pub fn run(session: &mut Session, invocation: &Invocation) -> Result<(), Failure> {
     session.reads_commands = true;
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
@@ -41,7 +40,7 @@ pub fn run(session: &mut Session, invocation: &Invocation) -> Result<(), Failure
     script(session, standard::input())
 }
 
-/// Runs the commands of the start-up file, if there is one.
+/// Runs the commands in the start-up file, if there is one.
 ///
 /// # Errors
 /// As [`script`], after the name of the file.
@@ -51,16 +50,16 @@ pub fn startup(session: &mut Session, invocation: &Invocation) -> Result<(), Fai
     };
     let name = shown(path.as_os_str().as_bytes());
     let file = File::open(path).map_err(|error| Failure::io(&format!("read {name}"), &error))?;
-    let done = script(session, BufReader::new(file)).map_err(|failure| failure.said_by(&name));
-    // What ended was the file.
+    let done = script(session, BufReader::new(file)).map_err(|failure| failure.with_context(&name));
+    // `exit` ended the file only.
     session.is_over = false;
-    done.map_err(|failure| failure.told_in(session.format))
+    done.map_err(|failure| failure.in_format(session.format))
 }
 
-/// Runs every line of a script, up to the first that fails, or that says that it was the last.
+/// Runs the lines of a script, up to the first that fails or that ends it.
 ///
 /// # Errors
-/// What failed, after the number of its line.
+/// The failure, after the number of its line.
 pub fn script(session: &mut Session, lines: BufReader<impl Read>) -> Result<(), Failure> {
     session.keeps_writer = true;
     let done = run_lines(session, lines);
@@ -74,14 +73,14 @@ fn run_lines(session: &mut Session, mut lines: BufReader<impl Read>) -> Result<(
     for number in 1_u64.. {
         line.clear();
         if !lines.buffer().contains(&b'\n') {
-            // The next line may be long in coming.
+            // The next line may take long to arrive.
             session.release_writer();
         }
         let read = lines.read_until(b'\n', &mut line);
         if read.map_err(|error| Failure::io("read the commands", &error))? == 0 {
             break;
         }
-        let failed = |failure: Failure| failure.said_by(&format!("line {number}"));
+        let failed = |failure: Failure| failure.with_context(&format!("line {number}"));
         let line = match number {
             1 => bom::without(&line).map_err(|why| failed(Failure::usage(why)))?,
             _ => &line,
@@ -94,7 +93,7 @@ fn run_lines(session: &mut Session, mut lines: BufReader<impl Read>) -> Result<(
     Ok(())
 }
 
-/// Returns a line without what ends it, which is no part of its last word.
+/// Returns a line without its line ending, which is not part of the last word.
 fn without_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
@@ -102,12 +101,12 @@ fn without_end(line: &[u8]) -> &[u8] {
 
 fn execute(session: &mut Session, line: &[u8]) -> Result<(), Failure> {
     let unfinished =
-        |unfinished: Unfinished| Failure::usage(unfinished.to_string()).told_in(session.format);
+        |unfinished: Unfinished| Failure::usage(unfinished.to_string()).in_format(session.format);
     let words = words::split(line).map_err(unfinished)?;
     command::execute(session, &words)
 }
 
-/// Reads commands from a terminal, and tells of what failed.
+/// Reads commands from a terminal, and prints failures.
 fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure> {
     let terminal = |error: ReadlineError| Failure::new(format!("cannot use the terminal: {error}"));
     session.is_interactive = true;
@@ -118,32 +117,32 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
         None => config,
     };
     let config = config.build();
-    let mut editor = Editor::<Guide, FileHistory>::with_config(config).map_err(terminal)?;
-    // Once the editor is there, which takes the signal for itself.
+    let mut editor = Editor::<LineHelper, FileHistory>::with_config(config).map_err(terminal)?;
+    // After the editor, which installs its own handler for the signal.
     session.interrupt.catch().map_err(|error| Failure::io("prepare for Ctrl-C", &error))?;
-    let mut keeper = Keeper::new(session, invocation, &mut editor);
-    editor.set_helper(Some(Guide::default()));
+    let mut history_file = HistoryFile::new(session, invocation, &mut editor);
+    editor.set_helper(Some(LineHelper::default()));
     writeln!(session.out, "{} version {BUILD}", invocation.name)?;
     writeln!(session.out, "To quit, press ctrl-c or ctrl-d.")?;
     session.out.flush()?;
-    tell(session.connect().map_err(|failure| failure.told_in(session.format)))?;
-    tell(startup(session, invocation))?;
+    print_failure(session.connect().map_err(|failure| failure.in_format(session.format)))?;
+    print_failure(startup(session, invocation))?;
     loop {
-        if let Some(guide) = editor.helper_mut() {
-            guide.look(session);
+        if let Some(helper) = editor.helper_mut() {
+            helper.refresh(session);
         }
         let name = session.store_name().map_or(NO_STORE.into(), String::from_utf8_lossy);
-        standard::block(io::stdin());
-        standard::block(io::stdout());
+        standard::set_blocking(io::stdin());
+        standard::set_blocking(io::stdout());
         session.interrupt.leave();
         let line = editor.readline(&format!("{} # ", printable(&name)));
         session.interrupt.listen();
         match line {
-            // What was pasted may be several.
+            // Pasted text may be several lines.
             Ok(lines) => {
                 for line in lines.split('\n') {
-                    keeper.keep(line, session, &mut editor);
-                    tell(execute(session, line.as_bytes()))?;
+                    history_file.keep(line, session, &mut editor);
+                    print_failure(execute(session, line.as_bytes()))?;
                     session.end_line()?;
                     if session.is_over {
                         return Ok(());
@@ -153,48 +152,48 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
                     }
                 }
             }
-            // As in a shell, Ctrl-C clears a half-typed line and goes on.
+            // As in a shell, Ctrl-C clears a half-typed line, and the prompt continues.
             Err(ReadlineError::Interrupted)
-                if editor.helper().is_some_and(|guide| guide.is_typed.get()) => {}
+                if editor.helper().is_some_and(|helper| helper.is_typed.get()) => {}
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                complain("the line is not UTF-8; write \\xHH for a byte that is no text");
+                print_stderr("the line is not UTF-8; write \\xHH for a byte that is no text");
             }
             Err(error) => return Err(terminal(error)),
         }
     }
 }
 
-/// Prints what failed, and goes on; unless nobody reads it any more.
-fn tell(done: Result<(), Failure>) -> Result<(), Failure> {
+/// Prints a failure, and continues; returns it if the reader closed the output pipe.
+fn print_failure(done: Result<(), Failure>) -> Result<(), Failure> {
     match done {
         Err(failure) if failure.is_closed_pipe() => Err(failure),
         Err(failure) => {
-            complain(&failure.line(None));
+            print_stderr(&failure.line(None));
             Ok(())
         }
         Ok(()) => Ok(()),
     }
 }
 
-/// Leaves out what would not print: a store's name may hold anything.
+/// Replaces control characters by `?`: a store's name may contain anything.
 fn printable(name: &str) -> String {
     name.chars().map(|char| if char.is_control() { '?' } else { char }).collect()
 }
 
-/// Keeps the history, wherever that can be done.
-struct Keeper {
+/// The file of the prompt's history, if it can be written.
+struct HistoryFile {
     file: Option<PathBuf>,
-    /// Whether the user asked for that file, and is to hear of it once when it cannot be written.
+    /// Whether the user asked for that file. If so, the prompt warns once when the file cannot be written.
     is_asked_for: bool,
 }
 
-impl Keeper {
-    /// Loads what there is: no home, no file, or one that cannot be read are no reason to complain.
+impl HistoryFile {
+    /// Loads the history. Ignores a missing home folder, and a file that is missing or cannot be read.
     fn new(
         session: &mut Session,
         invocation: &Invocation,
-        editor: &mut Editor<Guide, FileHistory>,
+        editor: &mut Editor<LineHelper, FileHistory>,
     ) -> Self {
         let (file, is_asked_for) =
             (session.history_file.clone(), invocation.history_file.is_some());
@@ -205,33 +204,38 @@ impl Keeper {
         Self { file, is_asked_for }
     }
 
-    /// Writes down the line that was just entered, so that nothing is lost however the program ends.
-    fn keep(&mut self, line: &str, session: &mut Session, editor: &mut Editor<Guide, FileHistory>) {
+    /// Appends the line just entered to the file, so that it survives however the program ends.
+    fn keep(
+        &mut self,
+        line: &str,
+        session: &mut Session,
+        editor: &mut Editor<LineHelper, FileHistory>,
+    ) {
         let _ = editor.add_history_entry(line.trim_end());
         session.entered = Some(editor.history().iter().cloned().collect());
         let Some(file) = &self.file else { return };
         if let Err(error) = editor.append_history(file) {
             if self.is_asked_for {
-                complain(&format!("the history is not kept: {}: {error}", file.display()));
+                print_stderr(&format!("the history is not kept: {}: {error}", file.display()));
             }
             self.file = None;
         }
     }
 }
 
-/// Completes and hints, from the table and from the store in use.
+/// Completes and hints for the line editor, from the table and the open store.
 #[derive(Default)]
-struct Guide {
+struct LineHelper {
     store: Option<Store>,
     prefix: Vec<u8>,
     persistent: bool,
-    /// Whether there is something on the line.
+    /// Whether the line has text.
     is_typed: Cell<bool>,
 }
 
-impl Guide {
-    /// Learns what the session has changed.
-    fn look(&mut self, session: &Session) {
+impl LineHelper {
+    /// Copies what the session has changed since the last line.
+    fn refresh(&mut self, session: &Session) {
         self.store = session.store().ok().cloned();
         self.prefix.clone_from(&session.prefix);
         self.persistent = session.persistent;
@@ -239,7 +243,7 @@ impl Guide {
     }
 }
 
-impl Source for Guide {
+impl Source for LineHelper {
     fn keys(&self) -> Vec<Vec<u8>> {
         let keys = self.store.iter().flat_map(Store::keys);
         let bare = |key: splinter::Key| key.as_ref().strip_prefix(&self.prefix[..]).map(Vec::from);
@@ -259,14 +263,14 @@ impl Source for Guide {
     }
 }
 
-/// Lists the names in a folder, but the hidden ones.
+/// Lists the names in a folder, except hidden ones.
 fn entries(folder: &Path) -> Vec<Vec<u8>> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().into_vec());
     names.filter(|name| !name.starts_with(b".")).collect()
 }
 
-impl Completer for Guide {
+impl Completer for LineHelper {
     type Candidate = Pair;
 
     fn complete(
@@ -287,22 +291,22 @@ impl Completer for Guide {
     }
 }
 
-impl Hinter for Guide {
+impl Hinter for LineHelper {
     type Hint = String;
 
-    /// Is asked with every change of the line, and so knows whether there is anything on it.
+    /// The editor calls this with every change of the line, so it also records whether the line has text.
     fn hint(&self, line: &str, cursor: usize, _: &Context<'_>) -> Option<String> {
         self.is_typed.set(!line.is_empty());
         (cursor == line.len()).then(|| complete::hint(line)).flatten()
     }
 }
 
-impl Highlighter for Guide {
+impl Highlighter for LineHelper {
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
         Cow::Owned(format!("\x1b[2m{hint}\x1b[m"))
     }
 }
 
-impl Validator for Guide {}
+impl Validator for LineHelper {}
 
-impl Helper for Guide {}
+impl Helper for LineHelper {}

@@ -1,18 +1,19 @@
-//! Whether a store has room to grow as large as it was made: a store takes its memory as it is used, so that one can be made
-//! that is larger than all there is.
+//! Warns if a store can outgrow its file system or the memory. A store takes its memory as it is used, so it can be
+//! created larger than what there is.
 
 use nix::sys::stat::fstat;
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use splinter::{Location, Store};
 use std::fs;
 
-/// Says in a line that a store can grow larger than its file system or the memory, and what happens then; nothing if it fits.
+/// Returns a warning if a store can grow larger than its file system or the memory, with the consequence; none if it
+/// fits.
 pub fn warning(store: &Store) -> Option<String> {
     let place = store.location();
     let (size, grown) = (store.arena_len(), human(store.arena_len()));
     let files = fstatfs(store.fd()).ok()?;
     let block = files.block_size() as u64;
-    // Its own pages are no longer among the free ones.
+    // Pages that the store already has are not counted as free.
     let taken = fstat(store.fd()).map_or(0, |file| file.st_blocks.unsigned_abs() * 512);
     let free = files.blocks_available() * block;
     if size.saturating_sub(taken) > free {
@@ -37,7 +38,7 @@ pub fn warning(store: &Store) -> Option<String> {
     })
 }
 
-/// Tells how much memory and swap there is.
+/// Returns the size of memory and swap, in bytes.
 fn memory() -> Option<u64> {
     let info = fs::read_to_string("/proc/meminfo").ok()?;
     let of = |name: &str| -> Option<u64> {
@@ -47,7 +48,7 @@ fn memory() -> Option<u64> {
     Some((of("MemTotal:")? + of("SwapTotal:").unwrap_or(0)) * 1024)
 }
 
-/// Writes a number of bytes with a unit, as in "1.3 TB".
+/// Formats a number of bytes with a unit, as in "1.3 TB".
 fn human(bytes: u64) -> String {
     let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
     let bytes = bytes as f64;

@@ -1,5 +1,5 @@
-//! What lasts from one command to the next: the open store, the prefix, the format, where answers go. Opens stores and
-//! reads keys' names; what a command does with them is its own business.
+//! The state that lasts from one command to the next: the open store, the prefix, the format and the output. Opens
+//! stores and lists keys; knows no command.
 
 use crate::command::text;
 use crate::failure::Failure;
@@ -22,61 +22,62 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// For how long a busy key, or a store whose lanes are all taken, is tried again.
-pub const PATIENCE: Duration = Duration::from_millis(100);
+/// How long to retry if a key is busy, or if all writer ids of a store are taken.
+pub const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The history's name in the home folder.
+/// The name of the history file in the home folder.
 const HISTORY: &str = ".splinter_history";
 
-/// What lasts from one command to the next.
+/// The state that lasts from one command to the next.
 pub struct Session {
     /// Whether stores are files.
     pub persistent: bool,
-    /// What is put in front of every key.
+    /// The prefix of every key.
     pub prefix: Vec<u8>,
-    /// How answers are written.
+    /// The format of answers.
     pub format: Format,
-    /// Where answers go; flushed after every command.
+    /// The output; flushed after every command.
     pub out: Box<dyn Write>,
-    /// Whether that is a terminal, which would obey what it is sent.
+    /// Whether the output is a terminal, which would obey control characters.
     pub on_screen: bool,
-    /// Whether the last answer ended in a newline, as far as it was flushed.
+    /// Whether the output that was flushed so far ends in a newline.
     at_line_start: Rc<Cell<bool>>,
-    /// Whether somebody types the commands.
+    /// Whether a user types the commands.
     pub is_interactive: bool,
-    /// Whether the commands come from standard input, which then has no value to give.
+    /// Whether the commands come from standard input, which then cannot hold a value.
     pub reads_commands: bool,
-    /// Whether a command said that it was the last.
+    /// Whether a command (`exit`) ended the prompt or the script.
     pub is_over: bool,
-    /// Whether Ctrl-C was pressed while a command ran.
+    /// The state of Ctrl-C.
     pub interrupt: Interrupt,
-    /// Where the prompt keeps its history, if anywhere.
+    /// The file of the prompt's history, if any.
     pub history_file: Option<PathBuf>,
-    /// How many lines of it there are at most, if that was said.
+    /// The most lines of the history, if given.
     pub history_len: Option<usize>,
-    /// The file that gives labels their names, if there is one; and how it is called in messages.
+    /// The file of label names, if any, and how messages call it.
     pub label_file: Option<(PathBuf, String)>,
-    /// The lines entered at the prompt, earlier sessions' first; none until they are asked for or entered.
+    /// The lines entered at the prompt, those of earlier sessions first. None until they are needed or one is entered.
     pub entered: Option<Vec<String>>,
-    /// The store that is to be in use, until the first command that needs it.
+    /// The name of the store to open, until the first command that needs it.
     wanted: Option<Vec<u8>>,
     open: OnceCell<Open>,
-    /// Whether a writer is kept for the next command: in a script, whose lines come one right after the other.
+    /// Whether to keep the writer for the next command. True in a script, since its lines follow directly.
     pub keeps_writer: bool,
     /// The writer that is kept.
     kept: Rc<RefCell<Option<Writer>>>,
 }
 
-/// A store that is in use, and the name it was asked for by.
+/// The open store, and the name the user gave for it.
 struct Open {
     name: Vec<u8>,
     store: Store,
-    /// When it was looked at last whether it is still the one of its name; none once it was told that it is not.
-    looked: Cell<Option<Instant>>,
+    /// When it was last checked that the name still refers to the store. None once the user was warned that it does
+    /// not.
+    checked: Cell<Option<Instant>>,
 }
 
 impl Session {
-    /// Begins a session without a store, which answers to standard output.
+    /// Creates a session without an open store, which writes to standard output.
     pub fn new(invocation: &Invocation) -> Self {
         let (out, at_line_start) = standard::output();
         Self {
@@ -104,18 +105,19 @@ impl Session {
         }
     }
 
-    /// Opens the store that the program was called with, if it was: else the first command that needs it does.
+    /// Opens the store that the program was called with, if any. Without this call the first command that needs the
+    /// store opens it.
     ///
     /// # Errors
-    /// Why it cannot be opened. No store is in use then.
+    /// The store cannot be opened. No store is in use then.
     pub fn connect(&mut self) -> Result<(), Failure> {
         self.wanted.take().map_or(Ok(()), |name| self.use_store(&name))
     }
 
-    /// Returns where a store of a name is: in shared memory, or, in a persistent session, a file.
+    /// Returns the location of a store by its name: in shared memory, or a file in a persistent session.
     ///
     /// # Errors
-    /// A name that cannot be one: exit code 2.
+    /// An invalid name: exit code 2.
     pub fn location(&self, name: &[u8]) -> Result<Location, Failure> {
         if self.persistent {
             return Ok(Location::file(OsStr::from_bytes(name)));
@@ -123,10 +125,10 @@ impl Session {
         Ok(Location::shared(text("the store's name", name)?)?)
     }
 
-    /// Opens a store and uses it from now on. One that may only be read is opened for reading.
+    /// Opens a store and uses it from now on. Opens it read-only if the user may only read it.
     ///
     /// # Errors
-    /// Why it cannot be opened; the store in use stays.
+    /// The store cannot be opened. The one in use stays.
     pub fn use_store(&mut self, name: &[u8]) -> Result<(), Failure> {
         self.open = OnceCell::from(self.opened(name)?);
         self.release_writer();
@@ -134,10 +136,10 @@ impl Session {
         Ok(())
     }
 
-    /// Opens a store beside the one in use.
+    /// Opens a store without using it for the session.
     ///
     /// # Errors
-    /// Why it cannot be opened.
+    /// The store cannot be opened.
     pub fn open_apart(&self, name: &[u8]) -> Result<Store, Failure> {
         Ok(self.opened(name)?.store)
     }
@@ -156,20 +158,20 @@ impl Session {
             opened => opened,
         };
         let store = store.map_err(|error| not_opened(name, error))?;
-        Ok(Open { name: name.to_vec(), store, looked: Cell::new(Some(Instant::now())) })
+        Ok(Open { name: name.to_vec(), store, checked: Cell::new(Some(Instant::now())) })
     }
 
-    /// Says, once, that the store in use is not the one of its name any more. At a prompt it looks before every command, in a
-    /// script once a second.
-    pub fn tell_if_lost(&self) {
+    /// Warns, once, if the name of the open store no longer refers to it. Checks before every command at a prompt, and
+    /// once a second in a script.
+    pub fn warn_if_lost(&self) {
         let Some(open) = self.open.get() else { return };
-        let Some(looked) = open.looked.get() else { return };
-        if !self.is_interactive && looked.elapsed() < presence::LOOK {
+        let Some(checked) = open.checked.get() else { return };
+        if !self.is_interactive && checked.elapsed() < presence::CHECK_INTERVAL {
             return;
         }
         let place = open.store.location();
         let lost = presence::lost(&open.store);
-        open.looked.set(lost.is_none().then(Instant::now));
+        open.checked.set(lost.is_none().then(Instant::now));
         match lost {
             None => {}
             Some(Lost::Removed) => {
@@ -185,7 +187,7 @@ impl Session {
         }
     }
 
-    /// Gives up the store in use, if it is the one at a location.
+    /// Closes the store in use, if it is the one at `location`.
     pub fn leave(&mut self, location: &Location) {
         if self.open.get().is_some_and(|open| open.store.location() == location) {
             self.open = OnceCell::new();
@@ -193,12 +195,12 @@ impl Session {
         }
     }
 
-    /// Returns the name of the store that is open, as it was asked for.
+    /// Returns the name of the open store, as the user gave it.
     pub fn store_name(&self) -> Option<&[u8]> {
         self.open.get().map(|open| open.name.as_slice())
     }
 
-    /// Tells whether a store is in use, or will be once a command needs it.
+    /// Tells whether a store is open, or will be once a command needs it.
     pub fn has_store(&self) -> bool {
         self.open.get().is_some() || self.wanted.is_some()
     }
@@ -220,31 +222,32 @@ impl Session {
         Ok(&self.open.get_or_init(|| open).store)
     }
 
-    /// Registers a writer of the store in use, for one command: a lane is held no longer than that. In a script the next line
-    /// gets the same writer, which knows where there is room: each new one would look for it from the first slot on.
+    /// Registers a writer of the store in use, for one command. The writer holds a writer id (a lane) no longer than
+    /// the command runs. In a script the next line gets the same writer, which knows where free slots are. A new writer
+    /// would search from the first slot.
     ///
     /// # Errors
-    /// There is no store, it may only be read, or all its lanes are taken for longer than [`PATIENCE`].
-    pub fn writer(&self) -> Result<Lent, Failure> {
-        let keeper = self.keeps_writer.then(|| Rc::clone(&self.kept));
+    /// There is no store; it is open read-only; or all its writer ids are taken for longer than [`BUSY_TIMEOUT`].
+    pub fn writer(&self) -> Result<WriterGuard, Failure> {
+        let return_to = self.keeps_writer.then(|| Rc::clone(&self.kept));
         if let Some(writer) = self.kept.take() {
-            return Ok(Lent { writer: Some(writer), keeper });
+            return Ok(WriterGuard { writer: Some(writer), return_to });
         }
         let store = self.store()?;
         let is_busy = |error: &StoreError| matches!(error, StoreError::NoLane { .. });
-        let writer = retried(|| store.writer(), is_busy)?;
-        Ok(Lent { writer: Some(writer), keeper })
+        let writer = retry_while(|| store.writer(), is_busy)?;
+        Ok(WriterGuard { writer: Some(writer), return_to })
     }
 
-    /// Gives back the lane of a writer that is kept, before anything waits, or needs all lanes.
+    /// Gives back the writer id of the kept writer, before a command that waits or needs all writer ids.
     pub fn release_writer(&self) {
         self.kept.take();
     }
 
-    /// Begins a new line, unless the last answer ended in one: a prompt would be written over it.
+    /// Begins a new line, unless the output ends in a newline. A prompt on the same line would overwrite the answer.
     ///
     /// # Errors
-    /// Those of the output.
+    /// The errors of the output.
     pub fn end_line(&mut self) -> io::Result<()> {
         if !self.at_line_start.get() {
             self.out.write_all(b"\n")?;
@@ -252,19 +255,19 @@ impl Session {
         self.out.flush()
     }
 
-    /// Tells of something that is no failure, on standard error; in JSON, if answers are.
+    /// Prints a warning to standard error, as JSON if answers are.
     pub fn warn(&self, warning: &str) {
         let warning = cut(warning.to_owned());
         match self.format {
-            Format::Json => standard::complain(&json_text(&json!({ "warning": warning }))),
-            Format::Default | Format::Raw => standard::complain(&warning),
+            Format::Json => standard::print_stderr(&json_text(&json!({ "warning": warning }))),
+            Format::Default | Format::Raw => standard::print_stderr(&warning),
         }
     }
 
-    /// Answers in JSON, if that is asked for; else what was done needs no words.
+    /// Prints `answer` if the format is JSON, and nothing otherwise.
     ///
     /// # Errors
-    /// Those of the output.
+    /// The errors of the output.
     pub fn answer(&mut self, answer: &Value) -> Result<(), Failure> {
         if self.format == Format::Json {
             write_json(&mut self.out, answer)?;
@@ -272,10 +275,10 @@ impl Session {
         Ok(())
     }
 
-    /// Answers in JSON what became of a key, with its name, and its epoch if it is there; as [`Self::answer`] else.
+    /// Prints `answer`, with the key and its epoch if it exists, if the format is JSON, and nothing otherwise.
     ///
     /// # Errors
-    /// Those of the output.
+    /// The errors of the output.
     pub fn answer_of(
         &mut self,
         store: &Store,
@@ -284,7 +287,7 @@ impl Session {
     ) -> Result<(), Failure> {
         if self.format == Format::Json {
             answer["key"] = json_bytes(key);
-            if let Ok(epoch) = patiently(|| store.epoch(key)) {
+            if let Ok(epoch) = retry_busy(|| store.epoch(key)) {
                 answer["epoch"] = epoch.into();
             }
         }
@@ -303,13 +306,13 @@ impl Session {
         self.entered.get_or_insert_with(|| file.map(read).unwrap_or_default()).clone()
     }
 
-    /// Puts the prefix in front of a key.
+    /// Returns a key with the prefix in front.
     pub fn key(&self, word: &[u8]) -> Vec<u8> {
         [&self.prefix, word].concat()
     }
 
-    /// Lists the keys that begin with the session's prefix, the last slot first: the newest key first, as long as one
-    /// program at a time makes keys and none is removed.
+    /// Lists the keys under the session's prefix, in the reverse order of slots. That is the newest first, as long as
+    /// one program at a time creates keys and none is removed.
     ///
     /// # Errors
     /// There is no store.
@@ -321,36 +324,36 @@ impl Session {
     }
 }
 
-/// A writer that a command has. Afterwards it is kept for the next one, or gives back its lane.
-pub struct Lent {
-    /// Is there until it is dropped.
+/// A writer, lent to a command. When dropped, it is kept for the next command, or gives back its writer id.
+pub struct WriterGuard {
+    /// Always there, until the guard is dropped.
     writer: Option<Writer>,
-    keeper: Option<Rc<RefCell<Option<Writer>>>>,
+    return_to: Option<Rc<RefCell<Option<Writer>>>>,
 }
 
-impl Deref for Lent {
+impl Deref for WriterGuard {
     type Target = Writer;
 
     fn deref(&self) -> &Writer {
-        self.writer.as_ref().expect("a writer that was not dropped")
+        self.writer.as_ref().expect("the guard was not dropped")
     }
 }
 
-impl DerefMut for Lent {
+impl DerefMut for WriterGuard {
     fn deref_mut(&mut self) -> &mut Writer {
-        self.writer.as_mut().expect("a writer that was not dropped")
+        self.writer.as_mut().expect("the guard was not dropped")
     }
 }
 
-impl Drop for Lent {
+impl Drop for WriterGuard {
     fn drop(&mut self) {
-        if let Some(keeper) = &self.keeper {
-            keeper.replace(self.writer.take());
+        if let Some(return_to) = &self.return_to {
+            return_to.replace(self.writer.take());
         }
     }
 }
 
-/// Reads a prompt's history; nothing where there is none that can be read.
+/// Reads the history from a file; returns nothing if that cannot be read.
 fn read_history(file: &Path, most: Option<usize>) -> Vec<String> {
     let mut history = FileHistory::new();
     most.map(|most| history.set_max_len(most));
@@ -358,7 +361,7 @@ fn read_history(file: &Path, most: Option<usize>) -> Vec<String> {
     history.iter().cloned().collect()
 }
 
-/// Says how to make a store that is not there.
+/// Turns an error about opening a store into a failure. A missing store gets the advice to create it.
 fn not_opened(name: &[u8], error: StoreError) -> Failure {
     match error {
         StoreError::Missing(place) => {
@@ -369,16 +372,16 @@ fn not_opened(name: &[u8], error: StoreError) -> Failure {
     }
 }
 
-/// Tries again while the key is busy, for [`PATIENCE`] at most.
+/// Retries `attempt` while the key is busy, for [`BUSY_TIMEOUT`] at most.
 ///
 /// # Errors
-/// Those of `attempt`; [`Error::Again`] when patience ends.
-pub fn patiently<T>(attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    retried(attempt, |error| *error == Error::Again)
+/// The errors of `attempt`; [`Error::Again`] after the timeout.
+pub fn retry_busy<T>(attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    retry_while(attempt, |error| *error == Error::Again)
 }
 
-/// Tries again while `is_busy` says so of the error, for [`PATIENCE`] at most.
-fn retried<T, E>(
+/// Retries `attempt` while `is_busy` holds for its error, for [`BUSY_TIMEOUT`] at most.
+fn retry_while<T, E>(
     mut attempt: impl FnMut() -> Result<T, E>,
     is_busy: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
@@ -386,7 +389,7 @@ fn retried<T, E>(
     loop {
         match attempt() {
             Err(error) if is_busy(&error) => {
-                if begun.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
+                if begun.get_or_insert_with(Instant::now).elapsed() >= BUSY_TIMEOUT {
                     return Err(error);
                 }
                 thread::sleep(Duration::from_micros(100));
@@ -402,7 +405,7 @@ mod tests {
     use splinter::{Config, Geometry};
     use std::ffi::OsString;
 
-    /// The name of a store, which is gone in the end.
+    /// The name of a store, which is removed when this is dropped.
     struct Named(String);
 
     impl Drop for Named {
@@ -424,8 +427,8 @@ mod tests {
         let place = |key: &str| store.keys().position(|found| found.as_ref() == key.as_bytes());
         (0..128).for_each(|key| set(&key.to_string()));
         let mut other = store.writer().unwrap();
-        assert!(matches!(store.writer(), Err(StoreError::NoLane { .. })), "the lane is kept");
-        // There is room in front by now, where a writer that is new finds it, and nobody else looks.
+        assert!(matches!(store.writer(), Err(StoreError::NoLane { .. })), "the writer id is kept");
+        // The first slot is free now. Only a new writer finds it; the kept one does not look there.
         other.unset("0").unwrap();
         set("behind");
         assert_eq!(place("behind"), Some(127));
@@ -433,21 +436,21 @@ mod tests {
         set("in front");
         assert_eq!(place("in front"), Some(0));
         session.release_writer();
-        assert!(store.writer().is_ok(), "and given back");
+        assert!(store.writer().is_ok(), "the writer id is given back");
         session.keeps_writer = false;
         drop(session.writer().unwrap());
-        assert!(store.writer().is_ok(), "without a script none is kept");
+        assert!(store.writer().is_ok(), "outside a script no writer id is kept");
     }
 
     #[test]
     fn a_busy_key_is_tried_again_and_not_for_ever() {
         let mut left = 3;
-        let done = patiently(|| {
+        let done = retry_busy(|| {
             left -= 1;
             if left > 0 { Err(Error::Again) } else { Ok(()) }
         });
         assert_eq!((done, left), (Ok(()), 0));
-        assert_eq!(patiently(|| Err::<(), _>(Error::Again)), Err(Error::Again));
-        assert_eq!(patiently(|| Err::<(), _>(Error::Full)), Err(Error::Full));
+        assert_eq!(retry_busy(|| Err::<(), _>(Error::Again)), Err(Error::Again));
+        assert_eq!(retry_busy(|| Err::<(), _>(Error::Full)), Err(Error::Full));
     }
 }

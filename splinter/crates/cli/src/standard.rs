@@ -1,9 +1,11 @@
-//! Standard input, output and error as the program was given them. One that does not block is waited for. Rust's runtime
-//! opens those of them that are closed as `/dev/null` before `main`: what is printed there would be lost, and what is read
-//! would be nothing, and nobody would hear of it. So what is closed is remembered before the runtime begins. Knows no
+//! Standard input, output and error, as the program inherited them. If one of them is non-blocking, this module waits
+//! for it.
+//!
+//! Rust's runtime opens closed standard streams as `/dev/null` before `main`. Output would then be lost and input
+//! empty, without an error. So this module records which ones are closed before the runtime starts. It knows no
 //! command.
 
-// Opts in for a function that runs before the runtime, which no safe code can ask for.
+// Unsafe code is needed for a function that runs before the runtime; safe code cannot register one.
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
@@ -20,39 +22,39 @@ use std::sync::atomic::{AtomicBool, Ordering};
 static INPUT_IS_CLOSED: AtomicBool = AtomicBool::new(false);
 static OUTPUT_IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-// SAFETY: the system takes each entry of this section for a function, and calls it in the C manner, once, in the only thread
-// there is, before main; this is one, and does nothing that needs Rust's runtime.
+// SAFETY: the C runtime takes each entry of this section for a function, and calls it with the C calling convention,
+// once, before main, in the only thread there is. The entry is such a function, and needs nothing of Rust's runtime.
 #[unsafe(link_section = ".init_array")]
 #[used]
-static BEFORE_MAIN: extern "C" fn() = remember;
+static BEFORE_MAIN: extern "C" fn() = record_closed;
 
-extern "C" fn remember() {
+extern "C" fn record_closed() {
     for (number, is_closed) in
         [(libc::STDIN_FILENO, &INPUT_IS_CLOSED), (libc::STDOUT_FILENO, &OUTPUT_IS_CLOSED)]
     {
-        // SAFETY: this request takes any number, and no memory.
+        // SAFETY: F_GETFD takes any descriptor number, and no memory.
         let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
-        // It fails for a closed descriptor, and for nothing else.
+        // It fails for a closed descriptor only.
         is_closed.store(flags < 0, Ordering::Relaxed);
     }
 }
 
-/// Returns standard input. Reading from one that was closed when the program began fails, as it does for any program. One
-/// that does not block is waited for.
+/// Returns standard input, buffered. If it was closed when the program started, reading fails, as it does for any
+/// program. If it is non-blocking, reading waits.
 pub fn input() -> BufReader<Input> {
     BufReader::with_capacity(64 << 10, Input)
 }
 
-/// Returns standard output, with a buffer, and a cell that tells whether what was written so far ends in a newline. Writing to
-/// one that was closed when the program began fails with the first byte that leaves the buffer. One that does not block is
-/// waited for.
+/// Returns standard output, buffered, and a cell that tells whether the output so far ends in a newline. If standard
+/// output was closed when the program started, writing fails with the first byte that leaves the buffer. If it is
+/// non-blocking, writing waits.
 pub fn output() -> (BufWriter<Output>, Rc<Cell<bool>>) {
     let at_line_start = Rc::new(Cell::new(true));
     (BufWriter::new(Output { at_line_start: Rc::clone(&at_line_start) }), at_line_start)
 }
 
-/// Writes a line to standard error, all of it. That it cannot be written is no reason to end: nobody could be told.
-pub fn complain(line: &str) {
+/// Writes a whole line to standard error. Ignores errors: there is nowhere left to report them.
+pub fn print_stderr(line: &str) {
     let mut rest: &[u8] = &[line.as_bytes(), b"\n"].concat();
     while let Ok(len) = wait_until_done(io::stderr(), PollFlags::POLLOUT, |to| write(to, rest)) {
         rest = &rest[len..];
@@ -62,9 +64,9 @@ pub fn complain(line: &str) {
     }
 }
 
-/// Has a terminal wait for its reader and its writer again, as a shell does: a program that ran there before may have left it
-/// without.
-pub fn block(terminal: impl AsFd) {
+/// Sets a terminal to blocking mode again, as a shell does. A program that ran there before may have left it
+/// non-blocking.
+pub fn set_blocking(terminal: impl AsFd) {
     let flags = fcntl(&terminal, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
     if let Ok(flags) = flags
         && flags.contains(OFlag::O_NONBLOCK)
@@ -73,7 +75,7 @@ pub fn block(terminal: impl AsFd) {
     }
 }
 
-/// Standard input, without a buffer.
+/// Standard input, unbuffered.
 #[derive(Debug)]
 pub struct Input;
 
@@ -86,7 +88,7 @@ impl Read for Input {
     }
 }
 
-/// Standard output, without a buffer.
+/// Standard output, unbuffered.
 #[derive(Debug)]
 pub struct Output {
     at_line_start: Rc<Cell<bool>>,
@@ -109,8 +111,8 @@ impl Write for Output {
     }
 }
 
-/// Calls the system until it is done, and waits wherever it would have to: a descriptor may be one that does not block,
-/// because another program that has it wants it so.
+/// Repeats a system call until it succeeds or fails for good, and polls the descriptor whenever the call would block.
+/// The descriptor may be non-blocking because another program that shares it wants it so.
 fn wait_until_done<F: AsFd>(
     descriptor: F,
     ready: PollFlags,
@@ -119,7 +121,7 @@ fn wait_until_done<F: AsFd>(
     loop {
         match call(&descriptor) {
             Err(Errno::EAGAIN) => {
-                // Whatever it answers, the next call finds out.
+                // The next call finds out whatever poll reports.
                 let _ = poll(&mut [PollFd::new(descriptor.as_fd(), ready)], PollTimeout::NONE);
             }
             Err(Errno::EINTR) => {}
@@ -136,9 +138,9 @@ mod tests {
     fn a_terminal_that_was_left_without_waits_again() {
         let (reader, _writer) = io::pipe().unwrap();
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-        block(&reader);
+        set_blocking(&reader);
         let flags = OFlag::from_bits_retain(fcntl(&reader, FcntlArg::F_GETFL).unwrap());
         assert!(!flags.contains(OFlag::O_NONBLOCK));
-        block(&reader);
+        set_blocking(&reader);
     }
 }

@@ -1,16 +1,17 @@
-//! Tables for people: a heading, a line, and rows. Pure.
+//! Prints tables for people: a heading, a line, and rows.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-/// A row: a cell for each column.
+/// A row: one cell per column.
 pub type Row<'a> = Vec<Cow<'a, [u8]>>;
 
-/// Writes a table whose columns line up, but for the end of the last. Rows that line up by themselves, one alone for example,
-/// are written without padding, under a heading without any: so the documentation shows them, and scripts know them.
+/// Writes a table with aligned columns. The last column is not padded. If the cells of each column have one width
+/// already, as in a single row, nothing is padded, not even the heading. The documentation shows tables like that, and
+/// scripts rely on it.
 ///
 /// # Errors
-/// Those of `out`.
+/// The errors of `out`.
 pub fn write(out: &mut dyn Write, heading: &[&str], rows: &[Row<'_>]) -> io::Result<()> {
     let mut widths = vec![0; heading.len()];
     let mut is_even = true;

@@ -1,11 +1,12 @@
-//! Spans of time as people write them. Pure.
+//! Parses durations with a unit, such as `500ms`, and computes deadlines.
 
 use crate::failure::Failure;
 use crate::output::shown;
 use splinter::units;
 use std::time::{Duration, Instant};
 
-/// Reads a span of time: a number, with or without a fraction, and `ns`, `us`, `ms`, `s`, `m`, `h` or `d` right behind it.
+/// Parses a duration: a number, with or without a fraction, directly followed by `ns`, `us`, `ms`, `s`, `m`, `h` or
+/// `d`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 /// ```
 ///
 /// # Errors
-/// Anything else: exit code 2; the message begins with `what`.
+/// Anything else: exit code 2. The message begins with `what`.
 pub fn span(what: &str, word: &[u8]) -> Result<Duration, Failure> {
     let span = std::str::from_utf8(word).ok().and_then(units::span);
     span.ok_or_else(|| {
@@ -23,7 +24,7 @@ pub fn span(what: &str, word: &[u8]) -> Result<Duration, Failure> {
     })
 }
 
-/// Returns when a span from now on ends; never, if there is none or it is too long for the clock.
+/// Returns the instant after a duration from now; none if there is no duration, or if it is too long for the clock.
 pub fn deadline(span: Option<Duration>) -> Option<Instant> {
     span.and_then(|span| Instant::now().checked_add(span))
 }

@@ -1,5 +1,5 @@
-//! Where a value comes from, the line, standard input, or a file, and how it is shown. A number is digits at both ends.
-//! Never reads more than the store takes.
+//! Reads the value of a command from its line, standard input or a file, and prints values. A `BIGUINT` is read and
+//! printed in decimal digits. Never reads more than a value of the store can hold.
 
 use crate::command::{Call, Kind, Opt};
 use crate::failure::Failure;
@@ -13,10 +13,10 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 
-/// The bytes of a number.
+/// The size of a number in the store, in bytes.
 pub const NUMBER_LEN: usize = size_of::<u64>();
 
-/// The option of commands that take a value.
+/// The option `--file`, for commands that take a value.
 pub const FILE: Opt = Opt {
     long: "--file",
     short: None,
@@ -24,10 +24,11 @@ pub const FILE: Opt = Opt {
     help: "takes the value from FILE; - is standard input",
 };
 
-/// Returns the value that a call of `KEY VALUE`, `KEY -` or `KEY --file FILE` gives; a FILE of `-` is standard input, too.
+/// Returns the value that a call gives as `KEY VALUE`, `KEY -` or `KEY --file FILE`. A FILE of `-` is standard input,
+/// too.
 ///
 /// # Errors
-/// There is none, or more than one; what cannot be read; more bytes than the store's values have.
+/// No value, or more than one; input that cannot be read; more bytes than the store's values can have.
 pub fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
     let most = session.store()?.geometry().max_value_len;
     match (call.get(1), call.value(FILE.long)) {
@@ -49,14 +50,14 @@ pub fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// A value as it was at one moment.
+/// A consistent copy of a key's value and epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// The epoch it was published with.
+    /// The epoch of the value.
     pub epoch: u64,
-    /// The bytes, as they are shown: a number's decimal digits.
+    /// The bytes as they are printed: decimal digits for a number.
     pub bytes: Vec<u8>,
-    /// The number that it is, in a `BIGUINT` key.
+    /// The number, if the key is a `BIGUINT`.
     pub number: Option<u64>,
 }
 
@@ -64,13 +65,13 @@ impl Reading {
     /// Reads the value of `key`.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Again`] when it changed all the while.
+    /// [`Error::NotFound`]; [`Error::Again`] if the value changed during every attempt.
     pub fn of(store: &Store, key: &[u8]) -> Result<Self, Error> {
         let Content { slot, value: bytes, .. } = store.content(key)?;
         Ok(Self::new(slot.epoch, slot.kind, bytes))
     }
 
-    /// Reads the bytes of a key of a type.
+    /// Makes a reading from the epoch, the type and the stored bytes of a key.
     pub fn new(epoch: u64, kind: Type, bytes: Vec<u8>) -> Self {
         let number = <[u8; NUMBER_LEN]>::try_from(bytes.as_slice()).ok();
         let number = number.filter(|_| kind == Type::BigUint).map(u64::from_le_bytes);
@@ -78,33 +79,34 @@ impl Reading {
         Self { epoch, bytes, number }
     }
 
-    /// Turns the value into JSON: a number, text, or bytes.
+    /// Formats the value as JSON: a number, text, or bytes.
     pub fn json(&self) -> Value {
         self.number.map_or_else(|| json_bytes(&self.bytes), Value::from)
     }
 
-    /// Writes the value of `key` as the answer of a command: for people, in JSON with its epoch, or the bytes alone.
+    /// Writes the value of `key` as the answer of a command: for people, in JSON with its key and epoch, or the bytes
+    /// alone.
     ///
     /// # Errors
-    /// Those of the output.
+    /// The errors of the output.
     pub fn answer(&self, session: &mut Session, key: &[u8]) -> io::Result<()> {
         let out = &mut session.out;
         match session.format {
-            Format::Json => write_json(out, &self.told_of(key)),
+            Format::Json => write_json(out, &self.json_with_key(key)),
             Format::Default if session.on_screen => write_on_screen(out, &self.bytes),
             format => self.write(out, format),
         }
     }
 
-    /// Turns the value of `key` into JSON, with its epoch.
-    pub fn told_of(&self, key: &[u8]) -> Value {
+    /// Formats the value as JSON, with `key` and the epoch.
+    pub fn json_with_key(&self, key: &[u8]) -> Value {
         json!({ "key": json_bytes(key), "epoch": self.epoch, "value": self.json() })
     }
 
     /// Writes the value: `LEN:VALUE` and a newline, JSON, or the bytes alone.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// The errors of `out`.
     pub fn write(&self, out: &mut dyn Write, format: Format) -> io::Result<()> {
         match format {
             Format::Json => write_json(out, &self.json()),
@@ -113,10 +115,10 @@ impl Reading {
     }
 }
 
-/// Sets the value of `key`. Returns its epoch then. What a number is set to must be one.
+/// Sets the value of `key`. Returns the new epoch. A `BIGUINT` key takes a number only.
 ///
 /// # Errors
-/// As [`Writer::set`]; [`Error::WrongType`] for text that is no number, on a `BIGUINT`.
+/// As [`Writer::set`]; [`Error::WrongType`] if `key` is a `BIGUINT` and `value` is no number.
 pub fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<u64, Error> {
     match number_meant(writer, key, value)? {
         Some(number) => writer.set_u64(key, number).and_then(|()| writer.epoch(key)),
@@ -124,11 +126,12 @@ pub fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<u64, Error> 
     }
 }
 
-/// Returns the number that is meant by `value`, where `key` is a `BIGUINT`: decimal digits, which may have blanks around
-/// them, as the output of a program has a newline; or eight bytes that are no text, as they lie in memory.
+/// Returns the number that `value` stands for, if `key` is a `BIGUINT`. It reads decimal digits, with or without blanks
+/// around them, since the output of a program ends in a newline. It also reads eight bytes that are not text, as a
+/// number lies in memory.
 ///
 /// # Errors
-/// [`Error::WrongType`] for anything else; [`Error::Again`] when what the key is could not be seen.
+/// [`Error::WrongType`] for anything else; [`Error::Again`] if the type of `key` cannot be read now.
 pub fn number_meant(store: &Store, key: &[u8], value: &[u8]) -> Result<Option<u64>, Error> {
     match store.snapshot(key) {
         Ok(slot) if slot.kind == Type::BigUint => {}
@@ -145,7 +148,7 @@ pub fn number_meant(store: &Store, key: &[u8], value: &[u8]) -> Result<Option<u6
     bytes.map(u64::from_le_bytes).map(Some).ok_or(Error::WrongType)
 }
 
-/// Says what the store answered when `value` was to be stored at `key`.
+/// Turns the store's error about storing `value` at `key` into a message.
 pub fn refused(session: &Session, key: &[u8], value: &[u8], error: Error) -> Failure {
     match (error, session.store()) {
         (Error::ValueTooLong, Ok(store)) => {
@@ -160,7 +163,7 @@ pub fn refused(session: &Session, key: &[u8], value: &[u8], error: Error) -> Fai
     }
 }
 
-/// Reads to the end, but no more than a value can be and one byte.
+/// Reads to the end, but at most one byte more than a value may have.
 fn read_all(from: impl Read, reading: &str, most: u64) -> Result<Vec<u8>, Failure> {
     let mut value = Vec::new();
     match from.take(most.saturating_add(1)).read_to_end(&mut value) {
@@ -172,7 +175,7 @@ fn read_all(from: impl Read, reading: &str, most: u64) -> Result<Vec<u8>, Failur
     }
 }
 
-/// Says that a value of a length is not taken.
+/// Returns the failure for a value that is too long for the store.
 pub fn too_long(len: u64, most: u64) -> Failure {
     Failure::new(format!("the value has {len} bytes; this store takes {most} at most"))
 }

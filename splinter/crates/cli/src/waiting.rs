@@ -1,17 +1,17 @@
-//! Waiting for changes so that whoever sits at the prompt can end it. Never gives up because a key is busy.
+//! Waits for changes of a key. Ctrl-C at the prompt ends a wait; a busy key never does.
 
 use crate::command::{Kind, Opt};
 use crate::failure::Failure;
-use crate::presence::{self, Lookout};
+use crate::presence::{self, StoreCheck};
 use crate::session::Session;
 use splinter::{Error, Store};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a wait at the prompt sleeps before it looks whether Ctrl-C was pressed.
-pub const LOOK: Duration = Duration::from_millis(100);
+/// How often a wait at the prompt checks whether Ctrl-C was pressed.
+pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The option that names the epoch from which a change counts.
+/// The option `--after`: the epoch from which a change counts.
 pub const AFTER: Opt = Opt {
     long: "--after",
     short: None,
@@ -19,7 +19,7 @@ pub const AFTER: Opt = Opt {
     help: "counts every change since EPOCH, which list and head show",
 };
 
-/// The option that ends a command after some time.
+/// The option `--timeout`: ends a command after some time.
 pub const TIMEOUT: Opt = Opt {
     long: "--timeout",
     short: None,
@@ -27,8 +27,8 @@ pub const TIMEOUT: Opt = Opt {
     help: "ends when this has passed, as in 500ms or 2m",
 };
 
-/// Waits until the epoch of `key` is no longer `epoch`. Returns the epoch then; nothing if Ctrl-C was pressed; or what the
-/// store answered, [`Error::NotFound`] or [`Error::TimedOut`].
+/// Waits until the epoch of `key` is no longer `epoch`. Returns the new epoch, or none if Ctrl-C was pressed, or the
+/// store's error: [`Error::NotFound`] or [`Error::TimedOut`].
 ///
 /// # Errors
 /// The store was removed, or removed and made again.
@@ -38,14 +38,14 @@ pub fn until_changed(
     key: &[u8],
     epoch: u64,
     deadline: Option<Instant>,
-    lookout: &mut Lookout,
+    store_check: &mut StoreCheck,
 ) -> Result<Result<Option<u64>, Error>, Failure> {
     loop {
         if session.is_interrupted() {
             return Ok(Ok(None));
         }
-        lookout.look(store)?;
-        match store.poll_after(key, epoch, Some(next_look(session, deadline))) {
+        store_check.run_if_due(store)?;
+        match store.poll_after(key, epoch, Some(next_check(session, deadline))) {
             Ok(now) => return Ok(Ok(Some(now))),
             Err(Error::TimedOut) if !is_over(deadline) => {}
             Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
@@ -54,12 +54,13 @@ pub fn until_changed(
     }
 }
 
-/// Says until when to sleep: to the deadline, but no longer than a store may be gone unnoticed, and at a prompt no longer
-/// than it takes to answer Ctrl-C. A command that waits keeps no lane.
-pub fn next_look(session: &Session, deadline: Option<Instant>) -> Instant {
+/// Returns when to wake next: at the deadline, or earlier, in time to check for a removed store, and at a prompt for
+/// Ctrl-C. Gives back the session's writer id, since a command that waits keeps none.
+pub fn next_check(session: &Session, deadline: Option<Instant>) -> Instant {
     session.release_writer();
-    let look = Instant::now() + if session.is_interactive { LOOK } else { presence::LOOK };
-    deadline.map_or(look, |deadline| deadline.min(look))
+    let interval = if session.is_interactive { POLL_INTERVAL } else { presence::CHECK_INTERVAL };
+    let next = Instant::now() + interval;
+    deadline.map_or(next, |deadline| deadline.min(next))
 }
 
 /// Tells whether a deadline has passed.

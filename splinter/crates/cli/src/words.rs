@@ -1,15 +1,15 @@
-//! Splitting a line into words, as at the prompt or in a script. Pure: knows quotes and escapes, and no command.
+//! Splits a line into words, for the prompt and for scripts. Knows quotes and escapes, and no command.
 //!
-//! Blanks separate words. `'…'` keeps everything as it is. `"…"` keeps blanks, and in it, as outside quotes, `\n`, `\r`,
-//! `\t`, `\0`, `\e` and `\xHH` stand for bytes, and `\` before anything else for that. A `#` where a word could begin ends
-//! the line.
+//! Blanks separate words. `'…'` keeps everything as it is. `"…"` keeps blanks. In it and outside quotes, `\n`, `\r`,
+//! `\t`, `\0`, `\e` and `\xHH` stand for bytes, and `\` before any other character for that character. A `#` where a
+//! word could begin starts a comment.
 
 use std::fmt;
 
-/// One word: any bytes, since keys and values are.
+/// A word. It is bytes, since keys and values are.
 pub type Word = Vec<u8>;
 
-/// Why a line could not be split.
+/// The error of [`split`]: what the line leaves unfinished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfinished {
     /// A quote was opened and not closed.
@@ -38,7 +38,7 @@ impl fmt::Display for Unfinished {
 /// ```
 ///
 /// # Errors
-/// What is not finished.
+/// A quote or an escape is not finished.
 pub fn split(line: &[u8]) -> Result<Vec<Word>, Unfinished> {
     let mut words = Vec::new();
     let mut rest = line.trim_ascii_start();
@@ -52,18 +52,18 @@ pub fn split(line: &[u8]) -> Result<Vec<Word>, Unfinished> {
     Ok(words)
 }
 
-/// A line that is still being written.
+/// The words of an incomplete line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partial {
-    /// The words that are complete.
+    /// The complete words.
     pub words: Vec<Word>,
     /// Where the last word begins, in bytes.
     pub start: usize,
-    /// The last word as far as it goes; empty after a blank.
+    /// The last word, as far as it goes; empty after a blank.
     pub last: Word,
 }
 
-/// Splits a line that is still being written: a quote may be open, an escape unfinished.
+/// Splits an incomplete line, in which a quote may be open or an escape unfinished.
 pub fn split_partial(line: &[u8]) -> Partial {
     let mut words = Vec::new();
     let mut start = line.len() - line.trim_ascii_start().len();
@@ -76,7 +76,7 @@ pub fn split_partial(line: &[u8]) -> Partial {
             }
             Ok((last, _)) => return Partial { words, start, last },
             Err(_) => {
-                // As if the quote ended here.
+                // Parse the word as if the quote ended here.
                 let closed = [b"\"", b"'"].map(|quote| take_word(&[rest, quote].concat()));
                 let last = closed.into_iter().flatten().next();
                 return Partial {
@@ -89,7 +89,7 @@ pub fn split_partial(line: &[u8]) -> Partial {
     }
 }
 
-/// Takes the word at the beginning of `line`. Returns it, and how many bytes of the line it was.
+/// Parses the word at the beginning of `line`. Returns it, and its length in the line in bytes.
 fn take_word(line: &[u8]) -> Result<(Word, usize), Unfinished> {
     let mut word = Vec::new();
     let mut at = 0;
@@ -114,7 +114,7 @@ fn take_word(line: &[u8]) -> Result<(Word, usize), Unfinished> {
     }
 }
 
-/// Reads what follows a backslash. Returns the byte that it stands for, and how many bytes it was.
+/// Parses what follows a backslash. Returns the byte that it stands for, and its length in bytes.
 fn escaped(rest: &[u8]) -> Result<(u8, usize), Unfinished> {
     Ok(match rest.first().ok_or(Unfinished::Escape)? {
         b'n' => (b'\n', 1),
@@ -132,7 +132,7 @@ fn escaped(rest: &[u8]) -> Result<(u8, usize), Unfinished> {
     })
 }
 
-/// Writes a word so that [`split`] reads it as one again: bare if it can be, else in quotes.
+/// Quotes a word so that [`split`] reads it as one word; leaves it bare if possible.
 pub fn quoted(word: &[u8]) -> Vec<u8> {
     let plain = |byte: &u8| byte.is_ascii_graphic() && !b"'\"\\#".contains(byte) || *byte >= 0x80;
     if !word.is_empty() && std::str::from_utf8(word).is_ok() && word.iter().all(plain) {

@@ -1,4 +1,4 @@
-//! Orders, bids and the nodes of memory, by the program's own processes.
+//! Tests of `orders`, `bids` and `numa`, with several processes.
 
 mod common;
 mod rig;
@@ -45,7 +45,7 @@ fn numbers_among_orders_are_digits_as_get_and_set_have_them() {
     let told: serde_json::Value =
         serde_json::from_str(&rig.good(&["orders", "get", "a", "--json"])).unwrap();
     assert_eq!((&told[0]["value"], &told[1]["value"]), (&12.into(), &"eight by".into()));
-    // Eight digits are a number for a number, and bytes for what is none.
+    // Eight digits are a number in a BIGUINT, and bytes in any other key.
     rig.good(&["orders", "set", "a", "12345678", "12345678"]);
     assert_eq!(store.get_u64("a"), Ok(12_345_678));
     assert_eq!(store.get_vec("a.1").unwrap(), b"12345678");
@@ -151,7 +151,7 @@ fn in_a_script_a_bid_lasts_until_the_end() {
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines[..2], ["claimed 3", "renewed 3"]);
     assert!(lines[2].starts_with("3 of process ") && lines[3] == "released 3", "{told}");
-    assert_eq!(lines.len(), 6, "an empty table: {told}");
+    assert_eq!(lines.len(), 6, "the table is empty: {told}");
     assert!(store.bids().unwrap().is_empty());
 }
 

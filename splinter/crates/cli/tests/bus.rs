@@ -1,4 +1,4 @@
-//! `send`, `recv` and `logtee`: two processes that exchange messages, in envelopes and without.
+//! Tests of `send`, `recv` and `logtee`: processes exchange messages, with and without envelopes.
 
 mod common;
 mod rig;
@@ -15,10 +15,10 @@ fn envelopes(text: &str) -> Vec<Envelope> {
 fn what_one_process_sends_another_receives() {
     let rig = Rig::new();
     rig.store(small());
-    // Before the key is there, and after.
+    // The first time the key is missing, the second time it exists.
     for message in ["hello", "again"] {
         let mut receiver = Running::start(&mut rig.ctl(&["recv", "news", "--timeout", "60s"]));
-        // Again and again: what is sent before somebody receives is not for them.
+        // Send repeatedly: a receiver does not get what was sent before it started.
         wait_until("the receiver has it", || {
             rig.good(&["send", "news", message]);
             receiver.child().try_wait().unwrap().is_some()
@@ -30,7 +30,7 @@ fn what_one_process_sends_another_receives() {
         serde_json::from_str(&rig.good(&["recv", "news", "--last", "--json"])).unwrap();
     assert_eq!((&told["key"], &told["value"]), (&"news".into(), &"again".into()));
     assert!(told["epoch"].as_u64() > Some(0));
-    assert_eq!(rig.good(&["get", "news"]), "5:again\n", "nothing was taken away");
+    assert_eq!(rig.good(&["get", "news"]), "5:again\n", "recv must not remove the message");
     let error = rig.bad(1, &["recv", "news", "--timeout", "10ms"]);
     assert_eq!(error, "splinterctl: recv: nothing came in time");
     let error = rig.bad(1, &["recv", "nothing", "--timeout", "10ms"]);
@@ -52,7 +52,7 @@ fn a_receiver_goes_on_while_the_key_goes_and_comes() {
         writer.set("k", b"new").unwrap();
         receiver.child().try_wait().unwrap().is_some()
     });
-    // On a busy machine it may miss some, and says so.
+    // On a busy machine it may miss some, and warns.
     let output = receiver.end();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "3:new\n".repeat(5));
@@ -74,7 +74,7 @@ fn envelopes_say_who_when_and_what() {
     assert!((before..=now_ms()).contains(&envelope.ts));
     assert_eq!(envelope.payload, serde_json::json!({ "q": [1] }));
     assert_eq!(rig.good(&["--raw", "recv", "bus", "--last", "-e", "--as", "you"]), "{\"q\":[1]}\n");
-    // For somebody else, or too old, it is none.
+    // A message for another receiver, or an expired one, does not count.
     let words = ["recv", "bus", "--last", "-e", "--as", "them", "--timeout", "10ms"];
     assert!(rig.bad(1, &words).ends_with("nothing came in time"));
     rig.good(&["send", "bus", "stale", "-e", "--ttl", "0s"]);
@@ -127,14 +127,14 @@ fn lines_are_numbered_and_what_is_last_ends_the_receiver() {
     assert_eq!((&some["key"], &some["messages"]), (&"log".into(), &3.into()));
     let none = told(rig.fed(&["send", "log", "--lines", "--json"], b""));
     assert_eq!((&none["messages"], &none["epoch"]), (&0.into(), &some["epoch"]));
-    // A receiver that is held up may miss some, and is told how many by the numbers.
+    // A slow receiver may miss some, and the numbers tell how many.
     let places: Vec<_> = got.iter().map(|envelope| envelope.seq.unwrap()).collect();
     assert!(places.is_sorted_by(|a, b| a < b), "{places:?}");
     for envelope in &got[..got.len() - 1] {
         let word = ["one", "two", "three"][envelope.seq.unwrap() as usize];
         assert_eq!((envelope.payload.as_str(), &*envelope.from), (Some(word), "me"));
     }
-    // Without envelopes the lines are as they are.
+    // Without envelopes the lines are unchanged.
     good(rig.fed(&["send", "log", "--lines"], b"bare\n"));
     assert_eq!(rig.good(&["get", "log"]), "4:bare\n");
 }
@@ -188,7 +188,7 @@ fn logtee_drains_what_is_there_and_takes_nothing_away() {
     rig.good(&["logtee", "file", "^log", "--once"]);
     assert_eq!(lines("file"), [&b"log.a 3:one\n"[..], b"log.b 1:\xff\n"]);
     rig.good(&["--prefix", "log.", "logtee", "file", "a", "--once"]);
-    assert_eq!(lines("file").len(), 3, "it writes behind what is there");
+    assert_eq!(lines("file").len(), 3, "logtee must append to the file");
     std::fs::write(rig.path("cut"), b"log.z 9:hal").unwrap();
     rig.good(&["logtee", "cut", "log.a", "--once"]);
     assert_eq!(lines("cut"), [&b"log.a 3:one\n"[..], b"log.z 9:hal\n"]);

@@ -1,14 +1,14 @@
-//! Standard input and output that are closed: what would be lost is told, and what needs neither of them works.
+//! Tests with closed standard input and output: lost output is an error, and commands that need neither work.
 
 mod common;
 
-use common::{Bench, Told, run};
+use common::{Bench, Outcome, run};
 use std::process::Command;
 
-/// Has a shell call the program, as only a shell closes what a program is given.
-fn shell(bench: &Bench, line: &str) -> Told {
+/// Runs a line in a shell, which can close the program's standard streams.
+fn shell(bench: &Bench, line: &str) -> Outcome {
     let mut command = Command::new("sh");
-    bench.settle(command.args(["-c", line]));
+    bench.prepare(command.args(["-c", line]));
     run(&mut command, b"")
 }
 
@@ -36,7 +36,7 @@ fn who_has_something_to_print_and_nowhere_to_print_it_fails_and_says_so() {
     }
     shell(&bench, &format!("echo get k | splinter_cli -u {store} >&-"))
         .failed(1, &format!("splinter_cli: line 1: get: {closed}"));
-    // Whoever sees no error line is told by the exit code.
+    // Without an error line there is still the exit code.
     assert_eq!(shell(&bench, &format!("splinterctl -u {store} get k >&- 2>&-")).code, Some(1));
 }
 
@@ -48,7 +48,7 @@ fn who_prints_nothing_needs_no_standard_output() {
     shell(&bench, &format!("splinterctl -u {store} unset k >&-")).good();
     shell(&bench, &format!("echo set k w | splinter_cli -u {store} >&-")).good();
     assert_eq!(bench.good(&store, &["get", "k"]), "1:w\n");
-    // What is thrown away is not closed.
+    // Output that goes to /dev/null is not closed.
     for null in [">/dev/null", "<>/dev/null 1>&0"] {
         shell(&bench, &format!("splinterctl -u {store} get k {null}")).good();
     }

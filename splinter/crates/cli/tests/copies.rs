@@ -1,4 +1,4 @@
-//! Copies: save and restore under load, export and import, by the program's own processes.
+//! Tests of copies: save and restore under load, export and import.
 
 mod common;
 mod rig;
@@ -9,7 +9,7 @@ use rig::{Bounded, Rig, Running, bad, denied, good, open_file, small, wait_until
 use splinter::{Geometry, Location, Scrub, Store, Type};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Puts something of everything into a store.
+/// Fills a store with a key for every feature.
 fn fill(store: &Store) {
     let mut writer = store.writer().unwrap();
     writer.set("text", b"hello, \"world\"\n").unwrap();
@@ -29,16 +29,16 @@ fn fill(store: &Store) {
     store.set_scrub(Scrub::Full).unwrap();
 }
 
-/// All keys with all that they have, but for what is a slot's own business.
+/// Returns all keys with all their fields, except those that depend on the slot or the store.
 fn picture(store: &Store) -> Vec<String> {
     let mut keys: Vec<_> = store.keys().collect();
     keys.sort();
     let content = |key| store.content(key).unwrap();
     let contents = keys.iter().map(content).map(|mut content| {
         (content.slot.epoch, content.slot.value_offset) = (0, 0);
-        // Each store has a seed of its own.
+        // Each store has its own seed.
         content.slot.hash = 0;
-        // Where its labels lead is the store's business.
+        // The groups of its labels belong to the store.
         content.slot.groups = 0;
         format!("{content:?}")
     });
@@ -66,7 +66,7 @@ fn a_saved_store_has_all_that_the_store_has_and_is_restored_to_it() {
     assert_eq!(picture(&restored), picture(&store));
     assert!(settings(&restored) == settings(&store));
     assert!(restored.inspect().unwrap().is_sound() && saved.inspect().unwrap().is_sound());
-    // Nothing but the copy is left behind.
+    // Only the copy is left.
     let left = std::fs::read_dir(rig.path("")).unwrap().flatten();
     assert_eq!(left.filter(|entry| entry.file_type().unwrap().is_file()).count(), 1);
 }
@@ -81,7 +81,7 @@ fn a_number_that_was_set_to_no_number_is_saved_and_restored_as_it_is() {
     assert_eq!(rig.good(&["type", "odd"]), "BIGUINT\n");
     rig.good(&["save", "copy"]);
     assert_eq!(picture(&open_file(&rig.path("copy"))), picture(&store));
-    // To whom it is a BIGUINT already it is imported, too.
+    // A store where the key is a BIGUINT already can import it, too.
     let exported = rig.good(&["export", "--format", "ndjson"]);
     assert_eq!(good(rig.fed(&["import", "-"], exported.as_bytes())), "imported 1 key\n");
 }
@@ -113,7 +113,7 @@ fn nothing_is_replaced_unless_asked() {
     assert!(error.ends_with("exists already; --force replaces it"), "{error}");
     rig.good(&["restore", "there", &rig.name, "--force"]);
     assert_eq!(rig.good(&["--raw", "list"]), "");
-    assert_eq!(store.get_vec("k").unwrap(), b"v", "who had it open keeps the old one");
+    assert_eq!(store.get_vec("k").unwrap(), b"v", "a process that has the store open keeps it");
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn what_is_exported_is_imported_as_it_was() {
         (&["--json", "export", "--values", "--output", "line"][..], "line"),
     ] {
         assert_eq!(rig.good(words), "");
-        assert!(rig.bad(1, words).contains("cannot make"), "it is there already");
+        assert!(rig.bad(1, words).contains("cannot make"), "the file exists already");
         rig.good(&["init", &other, "--slots", "64", "--max-value", "256", "--dim", "3"]);
         let words = ["--use", &other, "import", file];
         assert_eq!(rig.good(&words), "imported 5 keys\n");
@@ -224,7 +224,7 @@ fn what_is_exported_by_default_is_imported_and_at_a_terminal_it_is_short() {
     assert!(!rig.good(&["export", "--no-values"]).contains("\"value\""));
     let error = rig.bad(2, &["export", "--values", "--no-values"]);
     assert_eq!(error, "splinterctl: export: give --values or --no-values, not both");
-    // What import cannot read it says.
+    // import says that it cannot read these.
     let text = rig.good(&["export", "--format", "text"]);
     let error = bad(1, rig.fed(&["import", "-"], text.as_bytes()));
     assert!(error.contains("import reads what export writes as json or ndjson"), "{error}");
@@ -242,7 +242,7 @@ fn a_dump_that_was_cut_short_is_not_taken_for_a_whole_one() {
     let import = |dump: &str| bad(1, rig.fed(&["import", "-"], dump.as_bytes()));
     let lines = rig.good(&["export", "--format", "ndjson"]);
     let document = rig.good(&["export"]);
-    // Wherever it was cut: within a line, between two, at the very beginning.
+    // Cut the dump everywhere: within a line, between two, at the very beginning.
     for dump in [&lines, &document] {
         let ends = dump.match_indices('\n').map(|(at, _)| at + 1);
         let places = (0..dump.len()).step_by(29).chain(ends);
@@ -256,18 +256,18 @@ fn a_dump_that_was_cut_short_is_not_taken_for_a_whole_one() {
     let why = "was cut short: the line at its end is missing; export again; 4 keys imported";
     assert_eq!(import(cut), format!("splinterctl: import: standard input {why}"));
     assert_eq!(import(""), "splinterctl: import: standard input is empty; 0 keys imported");
-    // What is missing in the middle is missed as well.
+    // A line that is missing in the middle is noticed as well.
     let third = lines.lines().nth(2).unwrap();
     let error = import(&lines.replace(&format!("{third}\n"), ""));
     assert!(error.contains("is not whole: it has 3 of 4 keys"), "{error}");
-    // One behind the other is two of them, and lines that nobody counted are as many as they are.
+    // Two dumps in one file are both imported. Lines without a header are not counted.
     let both = format!("{lines}{lines}");
     assert_eq!(good(rig.fed(&["import", "-"], both.as_bytes())), "imported 8 keys\n");
     let error = import(&format!("{cut}{lines}"));
     assert!(error.contains("was cut short"), "{error}");
     let some = lines.lines().skip(1).take(2).collect::<Vec<_>>().join("\n");
     assert_eq!(good(rig.fed(&["import", "-"], some.as_bytes())), "imported 2 keys\n");
-    // Those of before had no end.
+    // Dumps of version 1 had no end line.
     let old = "{\"lanes\":4,\"max_value_length\":256,\"slots\":64,\"splinter\":\"export\",\"vector_dim\":3}";
     let old = format!("{old}\n{some}");
     assert_eq!(good(rig.fed(&["import", "-"], old.as_bytes())), "imported 2 keys\n");
@@ -372,7 +372,7 @@ fn what_cannot_be_imported_is_told_with_its_place() {
     let error = bad(1, rig.fed(&["import", "-"], b"{\"key\":\"\",\"value\":\"v\"}"));
     assert!(error.contains("the key is empty"), "{error}");
     assert_eq!(rig.good(&["--raw", "list"]), "k\n");
-    assert_eq!(rig.good(&["get", "k"]), "1:v\n", "what is refused changes nothing");
+    assert_eq!(rig.good(&["get", "k"]), "1:v\n", "a refused entry must change nothing");
     assert!(rig.bad(1, &["import", "missing"]).contains("cannot read \"missing\""));
     assert!(rig.bad(2, &["import"]).contains("FILE is missing"));
     assert!(
@@ -396,7 +396,7 @@ fn flush_does_what_there_is_to_do_and_says_nothing() {
 
 #[test]
 fn a_copy_that_is_killed_leaves_nothing_behind() {
-    // In shared memory, where files need no name.
+    // In shared memory, where unlinked files work.
     let rig = Rig::new();
     let store = rig.store(Geometry { slots: 4096, max_value_len: 4096, ..small() });
     let mut writer = store.writer().unwrap();
@@ -414,7 +414,7 @@ fn a_copy_that_is_killed_leaves_nothing_behind() {
             let words: &[&str] = if force { &["save", &path, "--force"] } else { &["save", &path] };
             let mut save = Running::start(&mut rig.ctl(words));
             let id = save.child().id();
-            // It is at work once it has a file open that is not the store's.
+            // It is copying once it has a file open in /dev/shm other than the store.
             let is_ours = |file: std::path::PathBuf| {
                 file.starts_with("/dev/shm") && !file.ends_with(&rig.name)
             };
@@ -434,7 +434,7 @@ fn a_copy_that_is_killed_leaves_nothing_behind() {
             if let Some(left) = &left {
                 std::fs::remove_file(left).unwrap();
             }
-            // For a moment, when it takes another's place, it has a name of its own.
+            // With --force it has a temporary name for a moment.
             assert!(left.is_none() || force, "{left:?}");
             let is_whole = std::fs::metadata(&path).is_ok_and(|file| file.len() > 8);
             if is_whole {
@@ -463,7 +463,7 @@ fn where_files_need_a_name_a_copy_has_a_hidden_one_until_it_is_complete() {
 
 #[test]
 fn a_copy_that_finds_no_room_leaves_nothing_behind() {
-    // In a mount namespace of its own: a folder with room for the beginning of a copy.
+    // In a mount namespace: a folder with room for the beginning of a copy only.
     let rig = Rig::new();
     let store = rig.store(Geometry { slots: 256, max_value_len: 4096, ..small() });
     let mut writer = store.writer().unwrap();

@@ -1,4 +1,4 @@
-//! `fsck` on stores that are sound, damaged, in use, and on files that are no stores.
+//! Tests of `fsck` on stores that are sound, damaged or in use, and on files that are no stores.
 
 mod common;
 mod rig;
@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Words of a store's file. The offsets come from its header.
+/// Reads and writes 64-bit words of a store's file. The offsets come from its header.
 struct Words(File);
 
 impl Words {
@@ -28,11 +28,11 @@ impl Words {
         self.0.write_all_at(&word.to_le_bytes(), at).unwrap();
     }
 
-    /// Has the index lead to no key any more.
+    /// Erases the index, so that it leads to no key.
     fn lose_index(&self) {
-        let (chunks, at) = (self.read(6 * 8), self.read(14 * 8));
-        for chunk in 0..chunks {
-            (1..8).for_each(|entry| self.write(at + chunk * 64 + entry * 8, 0));
+        let (buckets, at) = (self.read(6 * 8), self.read(14 * 8));
+        for bucket in 0..buckets {
+            (1..8).for_each(|entry| self.write(at + bucket * 64 + entry * 8, 0));
         }
     }
 }
@@ -55,7 +55,7 @@ fn a_sound_store_is_sound() {
     let told: serde_json::Value = serde_json::from_str(&rig.good(&["--json", "fsck"])).unwrap();
     assert_eq!((&told["sound"], &told["found"]["keys"]), (&true.into(), &10.into()));
     assert_eq!(told["found"]["stuck_claims"], 0);
-    // The store to look at can be named, too.
+    // The store can be named as an argument, too.
     let output = rig.program("splinterctl").args(["fsck", &rig.name]).ended();
     assert_eq!(rig::good(output), sound);
 }
@@ -99,7 +99,7 @@ fn what_is_damaged_is_told_and_mended() {
     );
     assert_eq!(rig.good(&["fsck", "--repair"]), mended);
     assert_eq!(rig.good(&["get", "key3"]), "5:value\n");
-    // Who had it open all the while finds everything, too.
+    // A process that had it open all the time finds every key, too.
     assert!((0..10).all(|n| store.get_vec(format!("key{n}")).unwrap() == b"value"));
 }
 
@@ -121,7 +121,7 @@ fn beside_another_writer_the_index_is_not_mended() {
         (&10.into(), &0.into())
     );
     assert_eq!(told["given_up"], serde_json::json!([]));
-    // Nothing takes the place of the first copy.
+    // The second repair does not overwrite the first copy.
     let copy = format!("/dev/shm/{}.before-repair-2", rig.name);
     assert_eq!(told["copy"], copy.as_str());
     assert!(std::path::Path::new(&copy).exists());
@@ -135,12 +135,12 @@ fn a_repair_that_costs_keys_names_them_keeps_a_copy_first_and_says_so_by_its_exi
     let slots = words.read(15 * 8);
     // The second slot gets the first one's key.
     (32..96).step_by(8).for_each(|at| words.write(slots + 128 + at, words.read(slots + at)));
-    // And the third what is no key.
+    // The third slot gets an invalid key.
     words.write(slots + 256 + 32, u64::from_le_bytes(*b"\0no key\0"));
     let damaged = std::fs::read(format!("/dev/shm/{}", rig.name)).unwrap();
     let output = rig.ctl(&["fsck"]).ended();
     assert!(String::from_utf8_lossy(&output.stdout).contains("second slots of a key: 1\n"));
-    // Where there is no place for a copy nothing is done.
+    // If the copy cannot be made, nothing is repaired.
     std::fs::write(rig.path("there"), "precious").unwrap();
     let error = rig.bad(1, &["fsck", "--repair", "--copy", "there"]);
     let why = "cannot make \"there\": it exists already; nothing was mended; --copy puts the copy \
@@ -158,7 +158,7 @@ fn a_repair_that_costs_keys_names_them_keeps_a_copy_first_and_says_so_by_its_exi
     assert_eq!(bad(4, output), line);
     assert!(damaged == std::fs::read(rig.path("copy")).unwrap());
     assert_eq!(rig.good(&["fsck"]), format!("{place}: 8 keys, sound\n"));
-    // The copy is a store like any other: with it the same can be done again.
+    // The copy is a store like any other, and can be repaired the same way.
     let output = rig.program("splinterpctl").args(["--json", "fsck", "copy", "--repair"]).ended();
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(

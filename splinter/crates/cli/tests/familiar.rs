@@ -1,5 +1,5 @@
-//! What people and scripts know from elsewhere: one grammar for sizes and times, other tools' names for commands, and the
-//! names of libsplinter's own command line.
+//! Tests of habits from other tools: one notation for sizes and times, other tools' names of commands, and
+//! libsplinter's own command line.
 
 mod common;
 
@@ -24,7 +24,7 @@ fn sizes_and_times_are_written_alike_everywhere() {
     bench.good(&store, &["set", "n", "0"]);
     bench.good(&store, &["type", "n", "BIGUINT"]);
     assert_eq!(bench.good(&store, &["math", "n", "inc", "1MiB"]), "1048576\n");
-    // A bare number is milliseconds there, as it always was.
+    // poll takes a bare number as milliseconds, as it always did.
     for (timeout, said) in [("1ms", "1ms"), ("1", "1 ms"), ("0.001s", "0.001s")] {
         bench
             .ctl(&store, &["poll", "n", timeout])
@@ -55,7 +55,7 @@ fn a_watch_ends_after_so_many_changes_or_so_much_time() {
             let words = [&["watch"], words, more].concat();
             bench.ctl(&store, &words)
         };
-        // Without a number of changes, the time is how long it is to go on.
+        // Without a number of changes, the time is how long the watch runs.
         assert_eq!(watch(&["--timeout", "20ms"]).good(), "");
         let late = line("nothing changed in time");
         watch(&["--oneshot", "--timeout", "20ms"]).failed(1, &late);
@@ -66,12 +66,12 @@ fn a_watch_ends_after_so_many_changes_or_so_much_time() {
         let mut command = bench.command("splinterctl");
         command.args(["-u", &store, "watch", "--raw", "--count", "2", "--timeout", "60s"]);
         let watch = command.args(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut watch = watch.expect("a watch");
+        let mut watch = watch.expect("start the watch");
         wait_until_asleep(watch.id());
         let mut lines = BufReader::new(watch.stdout.take().unwrap());
         for value in ["one\n", "two\n"] {
             bench.good(&store, &["set", "k", value.trim_end()]);
-            // It has to have printed the first before there is a second.
+            // Wait until the first change is printed before making the second.
             let mut line = String::new();
             lines.read_line(&mut line).unwrap();
             assert_eq!(line, value);
@@ -114,21 +114,21 @@ fn ctrl_c_clears_a_line_that_is_half_typed() {
     let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), "xterm");
     let next_line = |terminal: &mut Terminal| {
         terminal.find(&name);
-        wait_until("the editor has the keys", || !terminal.is_cooked());
+        wait_until("the editor to read keys", || !terminal.is_cooked());
         wait_until_reading(terminal.process());
     };
     next_line(&mut terminal);
     for keys in ["unset everything", "x", "ab\x1b[D", "  "] {
         terminal.type_in(keys);
         terminal.type_in("\x03");
-        // The editor is done with pasted text, and with the line.
+        // The editor has turned off bracketed paste, and left the line.
         terminal.find("\x1b[?2004l\n");
         next_line(&mut terminal);
     }
     terminal.type_in("set k v\rget k\r");
     terminal.find("1:v\n");
     next_line(&mut terminal);
-    // A line whose text was deleted again is empty.
+    // A line whose text was deleted counts as empty.
     terminal.type_in("x\x7f");
     terminal.type_in("\x03");
     assert_eq!(terminal.end().0, Some(0));
@@ -141,7 +141,7 @@ fn quit_and_exit_end_a_script_and_are_commands_like_others() {
         let script = format!("uuid --help\n{word}\nfrob\n");
         let told = run(&mut bench.command("splinter_cli"), script.as_bytes());
         assert!(told.good().starts_with("usage: uuid"), "{word}");
-        // A start-up file that ends early does not end what follows it.
+        // `exit` in a start-up file does not end what follows the file.
         let rc = file(&bench.folder, "rc", format!("{word}\nfrob\n"));
         let mut command = bench.command("splinterctl");
         let told = run(command.arg("--rcfile").arg(&rc).args(["help", "uuid"]), b"");
@@ -168,7 +168,7 @@ fn columns_of_a_list_are_aligned() {
         "-".repeat(66)
     );
     assert_eq!(lines, expected);
-    // Rows that line up by themselves are as the documentation shows them.
+    // Rows of equal widths are printed as the documentation shows them.
     let lines = bench.good(&store, &["list", "longer"]);
     assert!(lines.ends_with("\na_longer_key | 2 | 11\n"), "{lines}");
 }
@@ -190,7 +190,7 @@ fn options_of_the_original_program_are_taken() {
     let list = cli(&["-L"], "").good();
     assert_eq!(cli(&["--list-modules"], "").good(), list);
     assert_eq!(cli(&["help"], "").good(), list);
-    // The history: its file and its length.
+    // The history's file and length.
     file(&bench.folder, "lines", "#V2\none\ntwo\nthree\n");
     assert_eq!(cli(&["-H", "lines", "hist", "--raw"], "").good(), "one\ntwo\nthree\n");
     assert_eq!(cli(&["-H", "lines", "-l", "2", "hist", "--raw"], "").good(), "two\nthree\n");
@@ -201,7 +201,7 @@ fn options_of_the_original_program_are_taken() {
         2,
         &format!("splinter_cli: --history-len: \"many\" is no number from 0 to {}", "2^64 - 1"),
     );
-    // The prompt keeps no more than that.
+    // The prompt keeps no more lines than that.
     let mut command = bench.command("splinter_cli");
     let mut terminal = Terminal::start(command.args(["-H", "lines", "-l", "2"]), "xterm");
     terminal.find(" # ");
@@ -227,7 +227,7 @@ fn commands_of_the_original_are_taken() {
         assert_eq!((geometry.slots, geometry.max_value_len), (8, 128));
         run(bench.command("splinterctl").args(["drop", &made]), b"").good();
     }
-    // shard is bids, in the original's order of words.
+    // shard is bids, with the original's order of words.
     let script = "shard claim 0x5F1A willneed 10 1000000000000\nshard who\nshard rebid 0x5F1A random 3 1000000000000\n\
                   shard table --raw\nshard advise 0x5F1A sequential nowait\nshard release 0x5F1A\nshard table --raw\n";
     let told = run(bench.command("splinter_cli").args(["-u", &store]), script.as_bytes()).good();
@@ -257,7 +257,7 @@ fn commands_of_the_original_are_taken() {
     ] {
         bench.ctl(&store, words).failed(2, &format!("splinterctl: {line}"));
     }
-    // orders set KEY N makes N orders; one that exists is left alone, and none goes.
+    // orders set KEY N creates orders up to N. It leaves existing ones alone, and removes none.
     bench.good(&store, &["set", "car", "fast"]);
     let before = bench.good(&store, &["--json", "get", "car"]);
     assert_eq!(bench.good(&store, &["orders", "set", "car", "3"]), "car has 3 orders\n");
@@ -307,7 +307,7 @@ fn labels_have_the_names_that_the_users_file_gives_them() {
     assert_eq!(bench.good(&store, &["bind", "a", "8"]), "");
     assert_eq!(groups("a"), "groups: 5 7 8");
     bench.ctl(&store, &["bind", "no", "8"]).failed(1, "splinterctl: bind: there is no key \"no\"");
-    // A key of that name is meant rather than a label.
+    // A key of that name has precedence over the label.
     bench.good(&store, &["set", "WAITING", "v"]);
     assert_eq!(bench.good(&store, &["bind", "WAITING", "9"]), "");
     assert_eq!(groups("WAITING"), "groups: 9");
@@ -318,7 +318,7 @@ fn labels_have_the_names_that_the_users_file_gives_them() {
         2,
         "splinterctl: label: MASK: \"SLEEPING\" is no label in ~/.splinterrc, and no number from 0 to 2^64 - 1",
     );
-    // Another file, and one that cannot be understood.
+    // Another file, and one that cannot be parsed.
     let other = file(&bench.folder, "other", "LATE 0x8000\n");
     for option in ["-r", "--rc-file"] {
         let mut command = bench.command("splinterctl");

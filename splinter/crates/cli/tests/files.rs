@@ -1,5 +1,5 @@
-//! Files that the program writes: whole or not there, and never what it reads from; on a full disk, and at the limit on file
-//! sizes.
+//! Tests of the files that the program writes: each is complete or absent, and never the file that it reads. Also on a
+//! full disk, and at the limit on file sizes.
 
 mod common;
 mod rig;
@@ -9,7 +9,7 @@ use rig::{Bounded, Rig, bad, denied, good, small};
 use splinter::{Geometry, Store};
 use std::process::Command;
 
-/// A store with more in it than fits into what the tests have room for.
+/// Creates a store whose keys need more room than the tests provide.
 fn large(rig: &Rig) -> Store {
     let store = rig.store(Geometry { slots: 256, max_value_len: 4096, ..small() });
     let mut writer = store.writer().unwrap();
@@ -18,14 +18,14 @@ fn large(rig: &Rig) -> Store {
     store
 }
 
-/// A shell in the folder, which runs a script.
+/// Returns a command that runs a script in a shell, in the folder.
 fn shell(rig: &Rig, script: &str) -> Command {
     let mut command = Command::new("sh");
-    rig.settle(command.args(["-c", script]));
+    rig.prepare(command.args(["-c", script]));
     command
 }
 
-/// Lists what there is in the folder, but for the program.
+/// Lists the files in the folder, without the program.
 fn names(rig: &Rig) -> Vec<String> {
     let entries = std::fs::read_dir(rig.path("")).unwrap().flatten();
     let names = entries.map(|entry| entry.file_name().into_string().unwrap());
@@ -64,7 +64,7 @@ fn beyond_the_limit_on_file_sizes_a_command_says_so_and_leaves_nothing() {
     let made = shell(&rig, "ulimit -f 8; splinterpctl init new").ended();
     assert!(bad(1, made).contains("(ulimit -f)"));
     assert_eq!(names(&rig), Vec::<String>::new());
-    // Programs that are started from here have the signal as they would have it.
+    // Programs that the command starts get the signal's default action.
     let script = format!("{ctl} bids claim 7 -- sh -c 'kill -XFSZ $$'; echo $?");
     assert_eq!(good(shell(&rig, &script).ended()), "153\n");
 }
@@ -78,14 +78,14 @@ fn on_a_full_disk_nothing_half_is_left_and_what_was_there_stays() {
         let mount = "mount -t tmpfs -o size=64k none small || exit 77";
         let mut command = Command::new("unshare");
         let script = format!("{mount}; {script}");
-        rig.settle(command.args(["--map-root-user", "--mount", "sh", "-c", &script]));
+        rig.prepare(command.args(["--map-root-user", "--mount", "sh", "-c", &script]));
         command
     };
     if !mounted("true").output().is_ok_and(|output| output.status.success()) {
         return skipped("a full disk: no unshare, or no namespaces for this user");
     }
     let export = format!("splinterctl -u {} export -o small/dump; echo $?; ls -A small", rig.name);
-    // The second page that is written finds no room, and the first one may.
+    // There is no room for the second page, and perhaps not for the first.
     let page = "splinterctl-append.1";
     let manual = format!(
         "echo old >small/{page}; dd if=/dev/zero of=small/filler bs=1k count=60 2>&-; \
@@ -126,13 +126,13 @@ fn a_store_is_not_written_over_by_what_is_read_from_it() {
         }
     }
     assert!(before == std::fs::read(rig.path("s")).unwrap());
-    // In shared memory as well.
+    // The same in shared memory.
     let store = large(&rig);
     let path = format!("/dev/shm/{}", rig.name);
     assert!(rig.bad(1, &["save", &path, "--force"]).ends_with("give another name"));
     assert!(rig.bad(1, &["logtee", &path, "--once"]).ends_with("give another FILE"));
     assert!(store.get_vec("key1").is_ok() && rig.good(&["get", "key1"]).starts_with("4096:"));
-    // What is another's is replaced, if that is asked for.
+    // Another file is replaced with --force.
     good(rig.program("splinterpctl").args(["-u", "s", "save", "other"]).ended());
     good(rig.program("splinterpctl").args(["-u", "s", "save", "other", "--force"]).ended());
 }

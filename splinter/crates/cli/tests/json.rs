@@ -1,12 +1,12 @@
-//! What programs read: errors in JSON, masks and hashes that no reader of floats rounds, and epochs.
+//! Tests of JSON output: errors, warnings and epochs, and masks and hashes that survive readers of floats.
 
 mod common;
 
-use common::{Bench, Told, file, finish, run, wait_until_asleep};
+use common::{Bench, Outcome, file, finish, run, wait_until_asleep};
 use serde_json::{Value, json};
 
-/// The error line as JSON, and that there is nothing else.
-fn error(told: &Told) -> Value {
+/// Checks that the error line is all output, and parses it.
+fn error(told: &Outcome) -> Value {
     assert!(told.out.is_empty() && told.err.lines().count() == 1, "{told:?}");
     let error: Value = serde_json::from_str(&told.err).expect("JSON");
     assert_eq!(error["exit_code"], json!(told.code), "{told:?}");
@@ -36,7 +36,7 @@ fn errors_are_json_wherever_answers_are() {
         let told = run(command.args(words).env("SPLINTER_DEFAULT_STORE", &store), b"");
         assert_eq!((told.code, error(&told)), (Some(code), json!(line)), "{words:?}");
     }
-    // The last of several says how, and what is behind -- is another program's.
+    // The last of several options counts. Words after -- are not options.
     bench
         .ctl(&store, &["get", "no", "--json", "--raw"])
         .failed(1, &format!("splinterctl: {no_key}"));
@@ -63,7 +63,7 @@ fn memory_that_cannot_be_had_is_told_in_json_too() {
     let bench = Bench::new();
     run(bench.command("splinterpctl").args(["init", "s"]), b"").good();
     run(bench.command("splinterpctl").args(["-u", "s", "set", "k", "v"]), b"").good();
-    // A file that is cut short while the program has it open: it does that itself.
+    // The program truncates the file while it has it open.
     let cut = "bids claim 7 --json -- truncate -s 0 s\nget k\n";
     let told = run(bench.command("splinterp_cli").args(["-u", "s", "--json"]), cut.as_bytes());
     assert!(
@@ -127,7 +127,7 @@ fn hashes_and_masks_are_strings_of_hexadecimal_digits() {
 fn no_control_character_is_in_json_as_it_is() {
     let bench = Bench::new();
     let store = bench.init("s");
-    // A terminal takes U+009B for the beginning of an order, and JSON itself asks for no escape of it.
+    // U+009B begins a control sequence at a terminal, and JSON itself does not require an escape for it.
     bench.good(&store, &["set", "k\u{9b}", "v\u{9b}31m\u{7f}"]);
     for words in [
         &["--json", "get", "k\u{9b}"][..],

@@ -1,4 +1,4 @@
-//! Pages for man, and completion for shells, as the program hands them out and as those who use them take them.
+//! Tests of the man pages and the completion scripts, with the programs that read them.
 
 mod common;
 mod rig;
@@ -8,7 +8,7 @@ use common::terminal::Terminal;
 use rig::{Bounded, Rig, bad, fed, good, small};
 use std::process::Command;
 
-/// Tells whether there is a program here; that there is none is said.
+/// Tells whether a program is installed. If not, reports a skipped test.
 fn is_there(program: &str) -> bool {
     let is_there = Command::new(program).arg("--version").output().is_ok();
     if !is_there {
@@ -17,12 +17,12 @@ fn is_there(program: &str) -> bool {
     is_there
 }
 
-/// Runs a program on some input, if there is such a program here.
+/// Runs a program with input, if it is installed.
 fn try_program(program: &str, words: &[&str], input: &str) -> Option<std::process::Output> {
     is_there(program).then(|| fed(Command::new(program).args(words), input.as_bytes()))
 }
 
-/// Asks bash what it would complete a line to.
+/// Returns bash's completions of a line, if bash is installed.
 fn completed(rig: &Rig, line: &str) -> Option<Vec<String>> {
     let script = good(rig.program("splinter_cli").args(["--completions", "bash"]).ended());
     let program = rig.path("bin/splinterctl");
@@ -55,14 +55,14 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
         ("splinterctl orders un".to_owned(), vec!["unset"]),
         (format!("splinterctl -u {name} get o"), vec!["other"]),
         (format!("splinterctl --use={name} get w"), vec!["with\\ space"]),
-        // The shell takes a word to begin behind its last colon.
+        // For the shell, a word begins after its last colon.
         (format!("splinterctl --json --use {name} set demo::"), vec!["one", "two"]),
         (format!("splinterctl --use {}", &name[..name.len() - 1]), vec![&**name]),
         ("splinterctl set k v ".to_owned(), vec![]),
         ("splinterctl get x".to_owned(), vec![]),
     ] {
         let Some(found) = completed(&rig, &line) else { return };
-        // Of stores, other tests may have some as well.
+        // Other tests may have stores of similar names.
         let found = match line.ends_with(&format!("--use {}", &name[..name.len() - 1])) {
             true => found.into_iter().filter(|word| word == name).collect(),
             false => found,
@@ -76,7 +76,7 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
     assert_eq!(found, names);
 }
 
-/// Lines, and the one word that each is to be completed to.
+/// Returns lines, each with the one word that completes it.
 fn single(store: &str) -> Vec<(String, &'static str)> {
     let line = |line: &str, word| (line.replace("STORE", store), word);
     vec![
@@ -90,7 +90,7 @@ fn single(store: &str) -> Vec<(String, &'static str)> {
         line("splinterctl orders un", "unset"),
         line("splinterctl -u STORE get o", "other"),
         line("splinterctl --use=STORE get o", "other"),
-        // A key that is called as a command is, is none.
+        // A key with the name of a command is not a command.
         line("splinterctl watch set --one", "--oneshot"),
     ]
 }
@@ -108,7 +108,7 @@ fn fish_completes_what_bash_completes() {
     for (line, wanted) in single(&rig.name) {
         let mut fish = Command::new("fish");
         let words = format!("source script; complete -C {line:?}");
-        rig.settle(fish.args(["-c", &words]).env_remove("XDG_CONFIG_HOME"));
+        rig.prepare(fish.args(["-c", &words]).env_remove("XDG_CONFIG_HOME"));
         let told = good(fish.ended());
         let found: Vec<_> =
             told.lines().map(|line| line.split('\t').next().unwrap_or_default()).collect();
@@ -127,9 +127,9 @@ fn zsh_completes_what_bash_completes() {
         return;
     }
     let mut zsh = Command::new("zsh");
-    rig.settle(zsh.args(["-f", "-i"]));
+    rig.prepare(zsh.args(["-f", "-i"]));
     let mut terminal = Terminal::start(&mut zsh, "xterm");
-    // Ctrl-G shows the line as it is by then.
+    // Ctrl-G shows the current line.
     terminal.type_in(
         "fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -D\n\
          show() { zle -I; print -r -- \"<$BUFFER>\"; BUFFER= }; zle -N show; bindkey '^G' show\n\
@@ -139,7 +139,7 @@ fn zsh_completes_what_bash_completes() {
     for (line, wanted) in single(&rig.name) {
         terminal.type_in(format!("{line}\t\x07"));
         let begun = line.rfind([' ', '=']).map_or("", |at| &line[..=at]);
-        // Behind it stands a blank, or what joins a value to it.
+        // After the word comes a blank, or `=` before a value.
         terminal.find(&format!("<{begun}{wanted}"));
     }
     terminal.type_in("exit\n");
@@ -170,9 +170,9 @@ fn pages_are_written_for_all_names_and_commands() {
     assert_eq!(count, 4 + names);
     for page in ["splinter_cli", "splinterctl-save", "splinterctl-export"] {
         let text = std::fs::read_to_string(folder.join(format!("{page}.1"))).unwrap();
-        // Whatever roff has to say of the page, it says as a warning.
+        // groff reports every problem of a page as a warning.
         if let Some(output) = try_program("groff", &["-man", "-Tascii", "-ww"], &text) {
-            // Bold is a letter, a step back, and the letter again.
+            // Bold is a letter, a backspace, and the letter again.
             let printed: Vec<char> = good(output).chars().collect();
             let is_over =
                 |at: &usize| printed.get(at + 1) == Some(&'\u{8}') || printed[*at] == '\u{8}';

@@ -1,4 +1,4 @@
-//! What is called wrongly: one line that says what was wrong and what to do, and exit code 2.
+//! Tests of wrong calls: one line that says what was wrong and what to do, and exit code 2.
 
 mod common;
 
@@ -83,7 +83,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
     for (words, line) in cases {
         bench.ctl(&store, words).failed(2, &format!("splinterctl: {line}"));
     }
-    // Whoever has no store is told of the mistake all the same, so that one look at the line is enough.
+    // Without a store the mistake is still reported, so that one look at the line is enough.
     for words in [
         &["watch"][..],
         &["watch", "--all", "--after", "1"],
@@ -129,7 +129,7 @@ fn what_a_number_is_set_to_must_be_one() {
         .failed(1, &format!("splinterctl: orders: \"n\": {why}"));
     assert_eq!(bench.ctl(&store, &["uuid", "n"]).code, Some(1));
     assert_eq!(bench.good(&store, &["get", "n"]), "2:41\n");
-    // What is one is taken, as programs print it or as it lies in memory.
+    // Numbers are accepted, as programs print them or as they lie in memory.
     for (value, now) in [
         (&b"42"[..], "42"),
         (b"42\n", "42"),
@@ -144,7 +144,7 @@ fn what_a_number_is_set_to_must_be_one() {
     }
     bench.good(&store, &["orders", "set", "n", "12", "abc"]);
     assert_eq!(bench.good(&store, &["math", "n", "inc"]), "13\n");
-    // What is no number any more takes anything, and so does what never was one.
+    // A key that is no longer a number takes anything, and so does one that never was.
     bench.good(&store, &["type", "n", "VARTEXT"]);
     bench.good(&store, &["set", "n", "abc"]);
     assert_eq!(bench.good(&store, &["get", "n"]), "3:abc\n");
@@ -180,7 +180,7 @@ fn what_is_wrong_with_a_new_stores_mode_is_a_mistake() {
         init("022", &["--mode", mode])
             .failed(2, &format!("splinterctl: init: cannot use the mode 0o{mode}: {why}"));
     }
-    // What the system refuses is no mistake in the call.
+    // An error of the system is not a wrong call.
     let nowhere = run(bench.command("splinterpctl").args(["init", "no/such/folder"]), b"");
     assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
 }

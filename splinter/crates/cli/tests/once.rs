@@ -1,4 +1,4 @@
-//! The one-shot form: what each command answers in each format, its exit code, and the one line that says what was wrong.
+//! Tests of the one-shot form: the answers of each command in each format, the exit codes, and the error lines.
 
 mod common;
 
@@ -46,7 +46,7 @@ fn what_the_store_cannot_do_is_one_line_and_exit_code_1() {
     for (words, line) in cases {
         bench.ctl(&store, words).failed(1, &format!("splinterctl: {line}"));
     }
-    // The first of two keys was there.
+    // The first of the two keys existed, and was removed.
     bench.ctl(&store, &["get", "text"]).failed(1, "splinterctl: get: there is no key \"text\"");
     bench.good(&store, &["set", "text", "abc"]);
     bench
@@ -73,7 +73,7 @@ fn a_key_held_by_a_stopped_writer_is_said_to_be_busy_and_a_watch_goes_on() {
     let words = ["init", &store, "--slots", "4", "--max-value", &most];
     run(bench.command("splinterctl").args(words), b"").good();
     bench.good(&store, &["set", "k", "1"]);
-    // Somebody who does little else than copying values into the store, and is stopped while it does.
+    // A process that spends nearly all its time copying values into the store, and is stopped meanwhile.
     file(&bench.folder, "long", vec![b'x'; 8 << 20]);
     let script = file(&bench.folder, "script", "set k --file long\n".repeat(5000));
     let mut holder = bench.command("splinter_cli");
@@ -95,7 +95,7 @@ fn a_key_held_by_a_stopped_writer_is_said_to_be_busy_and_a_watch_goes_on() {
         let verb = words[0];
         bench.ctl(&store, words).failed(1, &format!("splinterctl: {verb}: {busy}"));
     }
-    // Readers do not mind.
+    // Readers are not blocked.
     assert!(bench.good(&store, &["head", "k"]).starts_with("key: k\n"));
     let mut watch = bench.command("splinterctl");
     watch.args(["-u", &store, "watch", "k", "--oneshot", "--raw"]).stdout(Stdio::piped());
@@ -129,14 +129,14 @@ fn values_are_bytes_from_the_line_from_standard_input_or_from_a_file() {
     assert_eq!(get(odd.as_bytes()), b"\xfe");
     set(&[OsStr::new("--"), OsStr::new("-x"), OsStr::new("--file")], b"");
     assert_eq!(get(b"-x"), b"--file");
-    // They come out as they went in.
+    // They come out unchanged.
     let raw = run(bench.command("splinterctl").args(["--raw", "-u", &store, "get", "piped"]), b"");
     assert_eq!((raw.code, raw.out), (Some(0), all.clone()));
     let plain = bench.ctl(&store, &["get", "piped"]);
     assert_eq!(plain.out, [b"256:", &all[..], b"\n"].concat());
     let listed = bench.ctl(&store, &["list"]);
     let mut rows = listed.out.split(|byte| *byte == b'\n');
-    let row = rows.find(|row| row.starts_with(b"\xff key\\x01 ")).expect("a row");
+    let row = rows.find(|row| row.starts_with(b"\xff key\\x01 ")).expect("the row of the key");
     let cells: Vec<_> = row.split(|byte| *byte == b'|').skip(1).map(<[u8]>::trim_ascii).collect();
     assert_eq!(cells, [b"2", b"1"]);
     let json = bench.good(&store, &["list", "--json"]);
@@ -146,7 +146,7 @@ fn values_are_bytes_from_the_line_from_standard_input_or_from_a_file() {
         b"",
     );
     missing.failed(1, r#"splinterctl: get: there is no key "\xff""#);
-    // A store takes no more than its maximum from an endless pipe.
+    // The program reads no more than the store's maximum from an endless pipe.
     let mut endless = bench.command("splinterctl");
     let endless = run(endless.args(["-u", &store, "set", "k", "--file", "/dev/zero"]), b"");
     endless.failed(
@@ -176,7 +176,7 @@ fn numbers_are_digits_at_both_ends() {
     ] {
         assert_eq!(bench.good(&store, &[&["math", "n"], words].concat()), format!("{now}\n"));
     }
-    // Eight digits are digits, too.
+    // Eight digits are digits, not the bytes of a number.
     bench.good(&store, &["set", "n", "12345678"]);
     assert_eq!(bench.good(&store, &["get", "n", "--raw"]), "12345678");
     assert_eq!(open(&store).get_u64("n"), Ok(12_345_678));
@@ -221,7 +221,7 @@ fn who_gives_unset_a_pattern_for_a_name_hears_how_to_give_one() {
         let line = format!("splinterctl: unset: there is no key \"{key}\"{hint}");
         bench.ctl(&store, &["unset", key]).failed(1, &line);
     }
-    // The prefix is nobody's pattern, and a key may be called like one.
+    // A prefix is not taken for a pattern, and a key may have the name of one.
     let mut command = bench.command("splinterctl");
     command.args(["-u", &store, "-p", "p*", "unset", "z"]);
     run(&mut command, b"").failed(1, "splinterctl: unset: there is no key \"p*z\"");
@@ -306,7 +306,7 @@ fn stores_are_made_as_asked_for() {
     assert_eq!(open(&store).scrub(), splinter::Scrub::Full);
     let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&format!("/dev/shm/{store}")), 0o640);
-    // By the environment, and for whoever says nothing.
+    // By the environment, and by default.
     for (umask, expected) in [(Some("007"), 0o660), (None, 0o600)] {
         let store = bench.store(&format!("umask{}", umask.unwrap_or("")));
         let mut command = bench.command("splinterctl");
@@ -314,7 +314,7 @@ fn stores_are_made_as_asked_for() {
         run(&mut command, b"").good();
         assert_eq!(mode(&format!("/dev/shm/{store}")), expected);
     }
-    // In a file, by name or by option.
+    // In a file, by the program's name or by an option.
     run(bench.command("splinterpctl").args(["init", "here.store"]), b"").good();
     run(bench.command("splinterctl").args(["init", "there.store", "--backing", "file"]), b"")
         .good();
@@ -348,7 +348,7 @@ fn watchers_in_another_process_hear_of_keys_and_groups() {
     assert_eq!(told(finish(by_group)).good(), "{\"epoch\":6,\"key\":\"k\",\"value\":\"news\"}\n");
     assert_eq!(told(finish(of_all)).good(), "k 4:news\n");
     wait_until_asleep(on_and_on.id());
-    // The end of the key is the end of the watch.
+    // The watch ends when the key is removed.
     let of_all = start(&["watch", "--all", "--oneshot"]);
     bench.good(&store, &["unset", "k"]);
     let ended = told(finish(on_and_on));
@@ -408,7 +408,7 @@ fn a_store_that_may_only_be_read_is_read() {
     run(bench.command("splinterpctl").args(["-u", "s", "set", "k", "v"]), b"").good();
     let path = bench.folder.join("s");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
-    // Whoever is root may write it all the same.
+    // Root may write it anyway.
     let is_root = nix::unistd::geteuid().is_root();
     let read = run(bench.command("splinterpctl").args(["-u", "s", "get", "k"]), b"").good();
     assert_eq!(read, "1:v\n");
@@ -533,7 +533,7 @@ fn a_key_that_cannot_be_one_in_an_import_is_a_failure_and_no_mistake() {
 
 #[test]
 fn memory_that_cannot_be_had_is_one_line_and_no_crash() {
-    // As on a full disk: what is touched is not there.
+    // As on a full disk: the page that is touched does not exist.
     let bench = Bench::new();
     run(bench.command("splinterpctl").args(["init", "s"]), b"").good();
     run(bench.command("splinterpctl").args(["-u", "s", "set", "k", "v"]), b"").good();
@@ -555,20 +555,20 @@ fn memory_that_cannot_be_had_is_one_line_and_no_crash() {
 
 #[test]
 fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
-    // In a mount namespace of its own, as a container has: 64 KiB of /dev/shm, of which each store takes a part at once.
+    // In a mount namespace, as a container has: 64 KiB of /dev/shm, of which each store takes a part at once.
     let bench = Bench::new();
     let full = |script: &str| {
         let mut command = std::process::Command::new("unshare");
         let mount = "mount -t tmpfs -o size=64k none /dev/shm || exit 77";
         command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
-        bench.settle(&mut command);
+        bench.prepare(&mut command);
         run(&mut command, b"")
     };
     let is_there = std::process::Command::new("unshare").arg("--version").output().is_ok();
     if !is_there || full("true").code != Some(0) {
         return common::skipped("a full /dev/shm: no unshare, or no namespaces for this user");
     }
-    // One of usual size is not made, rather than made and never filled.
+    // A store of default size is not created, since it could never be filled.
     let told = full("splinterctl init a; ls /dev/shm");
     assert!(told.err.starts_with("splinterctl: init: cannot reserve the memory of"), "{told:?}");
     assert!(told.err.lines().count() == 1 && told.out.is_empty(), "{told:?}");
@@ -576,7 +576,7 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
     let line = "splinterctl: init: cannot reserve the memory of /dev/shm/a: No space left on device (os error 28); \
                 free some room there, or make the store smaller\n";
     assert_eq!((told.code, told.err.as_str()), (Some(1), line));
-    // A large one fits at first, and then it does not.
+    // A large one fits at first, and later does not.
     let fill = "splinterctl init a --slots 64 --max-value 1048576 --dim 0 --lanes 2 && i=0; \
                 while splinterctl -u a set key$i --file value; do i=$((i + 1)); done; \
                 splinterctl -u a get key0 --raw | wc -c";
@@ -586,6 +586,6 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
     assert!(warned.starts_with("init: /dev/shm/a can grow to 134.3 MB, and "), "{told:?}");
     let why = "splinterctl: the store's memory cannot be had: /dev/shm or the disk is full";
     assert!(said.starts_with(why) && said.lines().count() == 1, "{told:?}");
-    // What was there before can be read.
+    // Earlier values can be read.
     assert!(told.out.ends_with(b"4096\n"), "{told:?}");
 }

@@ -1,5 +1,5 @@
-//! The prompt at a terminal that can edit: completion, hints, history, Ctrl-C and Ctrl-D; and scripts, which come from a
-//! pipe or a file.
+//! Tests of the prompt at a terminal with line editing: completion, hints, history, Ctrl-C and Ctrl-D. Also tests of
+//! scripts from a pipe or a file.
 
 mod common;
 
@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-/// Ends a program that has shown its prompt, as its first lines say.
+/// Ends a program that shows its prompt, by Ctrl-D.
 fn leave(mut terminal: Terminal) {
     terminal.type_in("\x04");
     assert_eq!(terminal.end().0, Some(0));
@@ -25,7 +25,7 @@ fn commands_keys_and_options_are_completed_and_the_rest_is_hinted_at() {
     let mut terminal = Terminal::start(command.args(["-u", &store, "-p", "p:"]), "xterm");
     terminal.find(" # ");
     terminal.type_in("ge\t");
-    // Dimmed: what is to follow.
+    // The hint is dimmed.
     terminal.find("get \x1b[2mKEY\x1b[m");
     terminal.type_in("on\t\n");
     terminal.find("5:found\n");
@@ -64,7 +64,7 @@ fn what_was_entered_comes_back_in_the_next_session() {
         second.type_in("\x1b[A\n");
         second.find("usage: uuid");
         second.type_in("hist\n");
-        // The second line of the history: the same line twice in a row is kept once.
+        // The second line of the history. A line that is entered twice in a row is kept once.
         second.find("    1  uuid --help\n    2  hist\n");
         second.find("no-conn # ");
         leave(second);
@@ -82,7 +82,7 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
     let store = bench.init("s");
     bench.good(&store, &["set", "k", "v"]);
     let name = format!("{store} # ");
-    // Where the editor has the keys, it reads the last one, too; else that one is a signal.
+    // If the editor reads keys, it also reads the last Ctrl-C. Otherwise that one is a signal.
     for (kind, end) in [("dumb", None), ("xterm", Some(0)), ("xterm-256color", Some(0))] {
         let mut terminal =
             Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
@@ -99,7 +99,7 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
         terminal.type_in("\x03");
         terminal.find(&name);
         if kind != "dumb" {
-            // Of several lines that were pasted, those behind it are not run.
+            // Of several pasted lines, those after the interrupted one are not run.
             terminal.type_in("\x1b[200~watch k\rset late 1\x1b[201~\r");
             wait_until_asleep(terminal.process());
             terminal.type_in("\x03");
@@ -109,7 +109,7 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
             terminal.find("there is no key \"late\"\n");
             terminal.find(&name);
         }
-        // Nothing of that is left for the editor, which looks when another signal comes.
+        // No signal is pending for the editor, which checks when another signal comes.
         wait_until_reading(terminal.process());
         let id = Pid::from_raw(i32::try_from(terminal.process()).unwrap());
         kill(id, Signal::SIGWINCH).unwrap();
@@ -144,14 +144,14 @@ fn an_interrupt_from_elsewhere_is_ctrl_c_and_leaves_the_terminal_as_it_was() {
         assert!(terminal.is_cooked());
         kill(id, Signal::SIGINT).unwrap();
         terminal.find(&name);
-        // In the middle of a line, as well.
+        // The same in the middle of a line.
         terminal.type_in("get");
         terminal.find("get");
-        wait_until("the editor has the keys", || terminal.is_cooked() == (kind == "dumb"));
+        wait_until("the editor to read keys", || terminal.is_cooked() == (kind == "dumb"));
         kill(id, last).unwrap();
         let (code, seen) = terminal.end_with(|terminal| assert!(terminal.is_cooked(), "{kind}"));
         assert_eq!(code, end, "{kind} {last}");
-        // What is pasted has no marks any more, and the shell's prompt is at the beginning of a line.
+        // Bracketed paste is off, and the shell's prompt begins a new line.
         assert!(kind == "dumb" || seen.ends_with("\x1b[?2004l\n"), "{seen:?}");
     }
 }
@@ -170,28 +170,28 @@ fn what_was_ignored_when_the_prompt_began_stays_ignored() {
         ("xterm", term, int, Some(0)),
     ] {
         let mut command = Command::new("sh");
-        bench.settle(&mut command);
+        bench.prepare(&mut command);
         command.args(["-c", "trap '' \"$1\"; exec splinter_cli -u \"$2\"", "sh"]);
         command.args([ignored.as_str().trim_start_matches("SIG"), &store]);
         let mut terminal = Terminal::start(&mut command, kind);
         let id = Pid::from_raw(i32::try_from(terminal.process()).unwrap());
         terminal.find(&name);
         for news in ["one", "two"] {
-            // A command that waits goes on, and so does the prompt.
+            // The waiting command continues, and so does the prompt.
             terminal.type_in("watch k --oneshot\n");
             wait_until_asleep(terminal.process());
             kill(id, ignored).unwrap();
             bench.good(&store, &["set", "k", news]);
             terminal.find(&format!("3:{news}\n"));
             terminal.find(&name);
-            wait_until("the editor has the keys", || terminal.is_cooked() == (kind == "dumb"));
+            wait_until("the editor to read keys", || terminal.is_cooked() == (kind == "dumb"));
             wait_until_reading(terminal.process());
             kill(id, ignored).unwrap();
         }
         terminal.type_in("get k --json\n");
         terminal.find(":\"two\"}\n");
         terminal.find(&name);
-        wait_until("the editor has the keys", || terminal.is_cooked() == (kind == "dumb"));
+        wait_until("the editor to read keys", || terminal.is_cooked() == (kind == "dumb"));
         kill(id, other).unwrap();
         assert_eq!(terminal.end().0, end, "{kind} {ignored}");
     }
@@ -213,9 +213,9 @@ fn lines_typed_ahead_or_pasted_are_commands_each() {
             terminal.type_in("get f --json\r");
             terminal.find(":\"7\"}\n");
         }
-        // Had one of them been lost, unset would have told of it.
+        // If one of them had been lost, unset would have reported it.
         assert!(!terminal.seen.contains("there is no key"), "{}", terminal.seen);
-        // Before that the key would be the terminal's, and not the editor's.
+        // Before that, the terminal would handle the key, not the editor.
         terminal.find(&format!("{store} # "));
         leave(terminal);
     }
@@ -249,11 +249,11 @@ fn a_prompt_needs_no_home_and_no_place_for_its_history() {
         terminal.find("no-conn # ");
         terminal.type_in("hist\n");
         terminal.wait_for("no-conn # ");
-        // Nothing but the line itself.
+        // Only the line itself.
         assert_eq!(terminal.seen, "hist\n    1  hist\nno-conn # ");
         leave(terminal);
     }
-    // Who asks for a file that cannot be written hears of it, once.
+    // A user who asks for a file that cannot be written is warned once.
     let mut command = bench.command("splinter_cli");
     command.arg("--history-file").arg(nowhere.join("history"));
     let mut terminal = Terminal::start(&mut command, "dumb");

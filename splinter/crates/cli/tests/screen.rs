@@ -1,17 +1,17 @@
-//! What a terminal shows: nothing that is stored gives it orders, and nothing that was printed is written over.
+//! Tests of terminal output: stored bytes cannot control the terminal, and the prompt does not overwrite output.
 
 mod common;
 
 use common::terminal::Terminal;
-use common::{Bench, Told, run, wait_until_asleep};
+use common::{Bench, Outcome, run, wait_until_asleep};
 use splinter::{Location, Store};
 
-/// What would clear the screen, name the window, and go to the beginning of the line.
+/// Bytes that would clear the screen, set the window's title, and return the cursor.
 const EVIL: &[u8] = b"a\x1b[2J\x1b]0;name\x07\x9b31m\r\xc2\x9b31m\nb\tc";
-/// The same, as it is shown.
+/// The same bytes, as they are shown.
 const SAFE: &str = "a\\x1b[2J\\x1b]0;name\\x07\\x9b31m\\x0d\\xc2\\x9b31m\nb\tc";
 
-/// Runs a command at a terminal, which shows tabs as they are. Returns what came out, byte by byte but for ends of lines.
+/// Runs a command at a terminal, which shows tabs as they are. Returns the output, with plain newlines.
 fn screen(bench: &Bench, store: &str, words: &[&str]) -> String {
     let mut command = bench.command("splinterctl");
     let terminal = Terminal::start(command.args(["-u", store]).args(words), "dumb");
@@ -51,7 +51,7 @@ fn stored_bytes_give_a_terminal_no_orders() {
     let words: [&std::ffi::OsStr; 4] = ["-u".as_ref(), store.as_ref(), "head".as_ref(), odd_key];
     let (_, head) = Terminal::start(command.args(words), "dumb").end();
     assert!(head.starts_with(&format!("key: {odd}\n")), "{head:?}");
-    // As they are where they are asked for, or go to where nobody obeys them.
+    // Unchanged with --raw, or if the output is not a terminal.
     assert!(screen(&bench, &store, &["get", "k", "--raw"]).contains("\x1b[2J"));
     let plain = run(bench.command("splinterctl").args(["-u", &store, "get", "k"]), b"");
     assert_eq!(plain.out, [format!("{len}:").as_bytes(), EVIL, b"\n"].concat());
@@ -65,7 +65,7 @@ fn a_watch_of_many_keys_gives_a_terminal_no_orders() {
     let mut terminal =
         Terminal::start(command.args(["-u", &store, "watch", "--all", "--oneshot"]), "dumb");
     wait_until_asleep(terminal.process());
-    let Told { code, .. } =
+    let Outcome { code, .. } =
         run(bench.command("splinterctl").args(["-u", &store, "set", "k", "-"]), EVIL);
     assert_eq!(code, Some(0));
     terminal.find(&format!("k {}:a\\x1b[2J", EVIL.len()));
@@ -82,11 +82,11 @@ fn what_ends_in_no_newline_is_not_written_over_by_the_prompt() {
         let mut command = bench.command("splinter_cli");
         let mut terminal = Terminal::start(command.args(["-u", &store]), kind);
         terminal.find(" # ");
-        // Were it on the same line, the prompt would be drawn over it.
+        // On the same line, the prompt would be drawn over it.
         terminal.type_in("get k --raw\n");
         terminal.find("value\n");
         terminal.find(" # ");
-        // And what ends in one gets no other.
+        // A value that ends in a newline gets no other.
         terminal.type_in("get line --raw\n");
         terminal.find("value\n");
         terminal.find(" # ");

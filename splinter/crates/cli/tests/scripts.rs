@@ -1,4 +1,4 @@
-//! Scripts as files have them: ends of lines, marks in front, and lines without end.
+//! Tests of scripts from files: line endings, byte-order marks, and very long lines.
 
 mod common;
 
@@ -6,7 +6,7 @@ use common::{Bench, file, finish, run, told as told_by, wait_until_asleep, wait_
 use std::io::Write;
 use std::process::Stdio;
 
-/// A byte-order mark, as some editors put it in front of text.
+/// The byte-order mark that some editors put in front of text.
 const MARK: &str = "\u{feff}";
 
 #[test]
@@ -29,7 +29,7 @@ fn a_line_that_is_not_finished_is_refused_however_it_ends() {
         }
     }
     assert_eq!(bench.good(&store, &["list", "--raw"]), "");
-    // What belongs to the value stays, and lines of either kind do what they say.
+    // The value keeps its own bytes, and both line endings work.
     let script = b"set a foo\\\\\r\nset b \"foo\\r\"\r\nget a\r\nset c 'x\\'\n";
     let told = run(bench.command("splinter_cli").args(["-u", &store]), script);
     assert_eq!(told.good(), "4:foo\\\n");
@@ -42,12 +42,12 @@ fn a_script_that_waits_holds_no_lane() {
     let bench = Bench::new();
     let store = bench.store("s");
     run(bench.command("splinterctl").args(["init", &store, "--lanes", "1"]), b"").good();
-    // For a program that it runs.
+    // While it runs a program.
     let script =
         format!("set k v\nbids claim 7 -- splinterctl -u {store} set other w\nget other\n");
     let told = run(bench.command("splinter_cli").args(["-u", &store]), script.as_bytes());
     assert_eq!(told.good(), "1:w\n");
-    // For a key to change, and for the next line.
+    // While it waits for a key to change, and for the next line.
     let mut command = bench.command("splinter_cli");
     command.args(["-u", &store]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -95,12 +95,12 @@ fn a_byte_order_mark_in_front_of_text_is_passed_over() {
     bench
         .good(&store, &["send", "m", "--file", "message", "--envelope", "--parse", "--from", "me"]);
     assert!(bench.good(&store, &["get", "m", "--raw"]).contains("\"payload\":{\"a\":1}"));
-    // An envelope that another program wrote with one.
+    // An envelope that another program wrote with a mark.
     let line = "{\"id\":\"1\",\"ts\":1,\"from\":\"f\",\"type\":\"event\",\"payload\":7}";
     with("envelope", line);
     bench.good(&store, &["set", "m", "--file", "envelope"]);
     assert_eq!(bench.good(&store, &["recv", "m", "--last", "--envelope", "--raw"]), "7\n");
-    // A value is bytes: what is in it stays.
+    // A value is bytes, and keeps its mark.
     assert_eq!(bench.good(&store, &["get", "m", "--raw"]), format!("{MARK}{line}"));
 }
 
@@ -152,7 +152,7 @@ fn what_is_wrong_with_megabytes_of_a_line_is_a_short_line() {
         let told = run(command.args(["-u", &store]), line.as_bytes());
         told.failed(code, &format!("splinter_cli: line 1: {why}"));
     }
-    // Every message keeps both ends, which say what was wrong and what to do.
+    // Every message keeps both ends: the cause and the advice.
     let kind = format!("{{\"key\":\"k\",\"value\":\"v\",\"type\":\"{long}\"}}");
     for (line, begin, end) in [
         (format!("list {long}("), "list: ", "unclosed group"),

@@ -1,5 +1,5 @@
-//! Stores as a whole: `stores` lists them, `drop` removes one, `init` warns of one that is larger than its memory, and
-//! commands notice that theirs was removed, or removed and made again.
+//! Tests of whole stores: `stores` lists them, `drop` removes one, and `init` warns of one larger than its memory.
+//! Commands notice that their store was removed, or removed and made again.
 
 mod common;
 mod rig;
@@ -10,7 +10,7 @@ use rig::{Bounded, Rig, Running, bad, good, small, wait_until};
 use serde_json::Value;
 use splinter::{Location, Store};
 
-/// Removes the rig's store, and makes another of its name if asked.
+/// Removes the rig's store, and creates another of its name if asked.
 fn replace(rig: &Rig, is_made_again: bool) {
     Location::shared(&*rig.name).unwrap().unlink().unwrap();
     if is_made_again {
@@ -44,7 +44,7 @@ fn commands_that_wait_notice_that_the_store_was_removed_or_made_again() {
             waiting.push((words, running));
         }
         replace(&rig, is_made_again);
-        // Other processes' changes in the old store must not hide that it is the old one.
+        // Changes in the old store must not hide that it is the old one.
         let mut writer = store.writer().unwrap();
         for (words, mut running) in waiting {
             wait_until(&format!("{words:?} notices"), || {
@@ -95,7 +95,7 @@ fn the_prompt_says_once_that_its_store_is_not_the_one_of_that_name_any_more() {
     terminal.find(&format!(
         "the store {place} was removed and made again: this is the old one; use opens the new one\n"
     ));
-    // The old one can still be read, and saved.
+    // The old store can still be read, and saved.
     terminal.find("3:old\n");
     terminal.find(&prompt);
     terminal.type_in("get k\n");
@@ -124,7 +124,7 @@ fn stores_lists_what_is_at_hand_and_nothing_else() {
     assert_eq!((&told["keys"], &told["slots"]), (&1.into(), &1024.into()));
     assert!(told["bytes"].as_u64() > Some(4 << 20) && told["memory_bytes"].as_u64() > Some(0));
     assert!(ctl(&["stores"]).starts_with("Store"));
-    // Files, in a folder or the current one; other files are left out, and a pipe without a writer does not hang it.
+    // Files, in a folder or the current one. Other files are left out, and a pipe without a writer does not block it.
     let file = |words: &[&str]| run(bench.command("splinterpctl").args(words), b"").good();
     nix::unistd::mkfifo(&bench.folder.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     std::fs::create_dir(bench.folder.join("sub")).unwrap();
@@ -219,7 +219,7 @@ fn a_store_larger_than_its_memory_is_made_and_told_of() {
         "{told:?}"
     );
     assert!(std::path::Path::new("/dev/shm").join(&store).exists());
-    // A store that fits needs no words.
+    // There is no warning for a store that fits.
     assert_eq!(run(bench.command("splinterctl").args(["init", &bench.store("s")]), b"").err, "");
 }
 
@@ -248,7 +248,7 @@ fn a_receiver_says_how_many_messages_it_missed() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(error, "recv: 3 messages came too fast and were missed\n");
     }
-    // Nothing was missed where nothing came in between.
+    // No warning if no message came in between.
     let mut receiver = Running::start(&mut rig.ctl(&["recv", "news"]));
     wait_until_asleep(receiver.child().id());
     writer.set("news", b"only").unwrap();

@@ -1,4 +1,4 @@
-//! Standard input, output and error that do not block: they are waited for, and nothing is lost.
+//! Tests with non-blocking standard input, output and error: the program waits, and loses nothing.
 
 mod common;
 
@@ -10,19 +10,19 @@ use std::os::fd::AsFd;
 use std::process::Stdio;
 use std::thread;
 
-/// Has a pipe's end not block.
+/// Sets a pipe's end to non-blocking mode.
 fn unblocked<F: AsFd>(end: F) -> F {
     fcntl(&end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a flag");
     end
 }
 
-/// A pipe that a program can read from without waiting.
+/// A pipe whose reading end is non-blocking.
 fn input() -> (PipeReader, PipeWriter) {
     let (reader, writer) = io::pipe().expect("a pipe");
     (unblocked(reader), writer)
 }
 
-/// A pipe that a program can write to without waiting.
+/// A pipe whose writing end is non-blocking.
 fn output() -> (PipeReader, PipeWriter) {
     let (reader, writer) = io::pipe().expect("a pipe");
     (reader, unblocked(writer))
@@ -44,7 +44,7 @@ fn output_that_is_read_slowly_is_written_to_the_end() {
         let mut command = bench.command("splinterctl");
         command.args(["-u", &store]).args(words).stdout(writer).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
-        // Else this process has the pipe's other end open, too.
+        // Otherwise this process would keep the pipe's other end open, too.
         drop(command);
         wait_until_polling(child.id());
         let reading = thread::spawn(move || {
@@ -87,7 +87,7 @@ fn an_error_line_that_finds_no_room_waits_for_it() {
     let bench = Bench::new();
     let store = bench.init("s");
     let (mut reader, writer) = output();
-    // As full as it gets.
+    // Fill the pipe completely.
     let mut filler = writer.try_clone().unwrap();
     while filler.write(&[b'.'; 4096]).is_ok() || filler.write(b".").is_ok() {}
     drop(filler);

@@ -1,12 +1,12 @@
-//! The transcripts that users know, byte for byte: what was typed and what came out, at a terminal. Only the version, and
-//! the names of stores, which others may have, stand for others.
+//! Tests of the transcripts that users know, byte for byte: typed lines and output at a terminal. Only the version and
+//! the names of stores are replaced, since others may use those names.
 
 mod common;
 
 use common::terminal::{Terminal, play};
 use common::{Bench, run, wait_until_asleep};
 
-/// Puts the version and the names of this run into a transcript.
+/// Replaces the version and the stores' names in a transcript by those of this run.
 fn adapt(transcript: &str, stores: &[(&str, &str)]) -> String {
     let mut text = transcript
         .replace("version 0.9.0 build 4e09f5e", &format!("version {}", splinter_cli::BUILD));
@@ -21,7 +21,7 @@ fn adapt(transcript: &str, stores: &[(&str, &str)]) -> String {
     text
 }
 
-/// The session in the README of version 0.9.0.
+/// The session in the original's README, version 0.9.0.
 const SESSION: &str = r#"splinter_cli version 0.9.0 build 4e09f5e
 To quit, press ctrl-c or ctrl-d.
 no-conn # init splinter_test
@@ -60,7 +60,7 @@ splinter_test # export
 splinter_test #
 "#;
 
-/// The one that shows a prefix, there.
+/// The session with a prefix in the same README.
 const PREFIX: &str = "splinter_cli version 0.9.0 build 4e09f5e
 To quit, press ctrl-c or ctrl-d.
 no-conn # init test
@@ -133,7 +133,7 @@ fn the_script_of_the_developer_documents_works_on_a_file_and_in_memory() {
         run(bench.command(name).args(["--use", &store, "set", "foo_key", value]), b"").good();
         let mut watch = bench.command(name);
         let watch = watch.args(["--use", &store, "watch", "foo_key", "--oneshot"]);
-        let watch = watch.stdout(std::process::Stdio::piped()).spawn().expect("a watcher");
+        let watch = watch.stdout(std::process::Stdio::piped()).spawn().expect("start the watch");
         wait_until_asleep(watch.id());
         let value = "playing to the tide";
         run(bench.command(name).args(["--use", &store, "set", "foo_key", value]), b"").good();

@@ -1,4 +1,4 @@
-//! The walkthrough in the README does what it says, line by line: what a shell is given, and what is typed at the prompt.
+//! Runs the README line by line, both the shell commands and the session at the prompt, and compares the output.
 
 mod common;
 
@@ -6,25 +6,25 @@ use common::terminal::{Terminal, play};
 use common::{Bench, run};
 use std::process::Command;
 
-/// The name of the store there, for which a name of this run stands.
+/// The name of the store in the README, replaced by a unique name.
 const STORE: &str = "five-minutes";
-/// Printed after each command, on both outputs' common end.
+/// The line printed after each command, on standard output and error together.
 const END: &str = "-- end of the command --";
 
-/// Lists what stands between fences that begin with a language.
+/// Returns the fenced code blocks, each with its language.
 fn blocks(text: &str) -> Vec<(&str, &str)> {
     let mut blocks = Vec::new();
     let mut rest = text;
     while let Some((_, found)) = rest.split_once("\n```") {
-        let (language, found) = found.split_once('\n').expect("a line");
-        let (block, after) = found.split_once("\n```\n").expect("an end");
+        let (language, found) = found.split_once('\n').expect("a language line");
+        let (block, after) = found.split_once("\n```\n").expect("a closing fence");
         blocks.push((language, block));
         rest = after;
     }
     blocks
 }
 
-/// Takes a session at a shell apart: each command, and what comes out.
+/// Splits a shell session into commands, each with its output.
 fn commands(block: &str) -> Vec<(&str, String)> {
     let mut commands: Vec<(&str, String)> = Vec::new();
     for line in block.lines() {
@@ -47,7 +47,8 @@ fn every_line_of_the_walkthrough_does_what_it_says() {
     for (language, block) in blocks(&readme) {
         match language {
             "console" => {
-                // One shell for all blocks: what is exported stays. Those before have done their work already.
+                // Each block runs in a new shell, with the `export` lines of earlier blocks. The effects of their other
+                // commands exist already.
                 let mut script = format!("exec 2>&1\n{earlier}");
                 for (command, _) in commands(block) {
                     script.push_str(&format!("{command}\necho '{END}'\n"));
@@ -56,9 +57,9 @@ fn every_line_of_the_walkthrough_does_what_it_says() {
                     }
                 }
                 let mut shell = Command::new("sh");
-                bench.settle(shell.arg("-c").arg(&script));
+                bench.prepare(shell.arg("-c").arg(&script));
                 let told = run(&mut shell, b"");
-                let out = String::from_utf8(told.out).expect("text");
+                let out = String::from_utf8(told.out).expect("UTF-8");
                 let end = format!("{END}\n");
                 let mut outputs = out.split(&end);
                 for (command, expected) in commands(block) {
@@ -68,7 +69,7 @@ fn every_line_of_the_walkthrough_does_what_it_says() {
                 assert_eq!((outputs.next(), outputs.next()), (Some(""), None));
             }
             "text" => {
-                let (_, session) = block.split_once('\n').expect("a banner");
+                let (_, session) = block.split_once('\n').expect("a banner line");
                 let banner = format!("splinter_cli version {}", splinter_cli::BUILD);
                 let mut prompt = bench.command("splinter_cli");
                 let mut terminal =
@@ -76,11 +77,11 @@ fn every_line_of_the_walkthrough_does_what_it_says() {
                 play(&mut terminal, &format!("{banner}\n{session}"), |_| ());
                 count += 1;
             }
-            // How to build it, which has been done.
+            // Skip the build instructions: the program is built.
             "sh" => {}
-            other => panic!("a block that nobody runs: {other}"),
+            other => panic!("no test for a block in {other}"),
         }
     }
-    assert!(count > 30, "{count} commands were run");
+    assert!(count > 30, "only {count} commands were run");
     assert!(!std::path::Path::new(&format!("/dev/shm/{store}")).exists());
 }

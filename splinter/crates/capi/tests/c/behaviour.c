@@ -1,5 +1,5 @@
-/* Every function and every error, on a store of its own. Compiled twice: for the functions without a handle, and with
- * HANDLE for those that take one. The first argument is a name that nobody else has; in the persistent library, a path. */
+/* Tests every function and every error, on a store of its own. Compiled twice: for the functions without a handle, and
+ * with HANDLE for those that take one. The first argument is a unique name; in the persistent library, a path. */
 #include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -186,7 +186,7 @@ static void integers(void)
     unaligned[1] = 5;
     CHECK(CALL(integer_op, "number", SPL_OP_INC, unaligned + 1) == 0);
     CHECK(CALL(get, "number", &got, sizeof(got), NULL) == 0 && got == 5);
-    /* BIGUINT survives a set: of digits, and of an integer. */
+    /* A key stays BIGUINT when it is set to digits or to an integer. */
     set("number", "40");
     number = 2;
     CHECK(CALL(integer_op, "number", SPL_OP_INC, &number) == 0);
@@ -214,7 +214,7 @@ static int matched;
 static void count_match(const char *key, uint64_t epoch, void *data)
 {
     CHECK(strcmp(key, "slot") == 0 && epoch == *(uint64_t *)data);
-    /* Anything may be called here. */
+    /* A callback may call any function. */
     CHECK(CALL(bump_slot, key) == 0);
     matched++;
 }
@@ -269,7 +269,7 @@ static void slots(void)
     FAILS(CALL(get_slot_snapshot, NULL, &seen), -2, EINVAL);
     FAILS(CALL(get_slot_snapshot, "slot", NULL), -2, EINVAL);
 
-    /* A slot that was filled is the key's; flags set by it are seen by all. */
+    /* A filled slot belongs to the key: all see the flags that are set through it. */
     CHECK(sizeof(slot) % 64 == 0 && (size_t)&slot % 64 == 0);
     CHECK(CALL(get_slot, "slot", &slot) == 0);
     CHECK(strcmp(slot.key, "slot") == 0 && slot.val_len == 5 && slot.bloom == 0x4);
@@ -286,14 +286,14 @@ static void slots(void)
     FAILS(CALL(set_as_system, "none"), -1, ENOENT);
     FAILS(CALL(set_as_system, NULL), -2, EINVAL);
 
-    /* One that was not is the program's own. */
+    /* A slot that was not filled belongs to the program. */
     memset(&own, 0, sizeof(own));
     splinter_slot_usr_set(&own, SPL_FUSR2 | SPL_FUSR3);
     splinter_slot_usr_clear(&own, SPL_FUSR3);
     CHECK(splinter_slot_usr_snapshot(&own) == SPL_FUSR2 && splinter_slot_usr_test(&own, SPL_FUSR2) == 1);
     SETS(splinter_pulse_watchers(&own), ENOENT);
 
-    /* Neither NULL, nor a slot whose bytes are anything. */
+    /* NULL and a slot of arbitrary bytes are errors. */
     SETS(splinter_slot_usr_set(NULL, 1), EINVAL);
     SETS(splinter_slot_usr_clear(NULL, 1), EINVAL);
     FAILS(splinter_slot_usr_test(NULL, 1), -2, EINVAL);
@@ -483,7 +483,7 @@ static void bus(void)
     CHECK(fd >= 0 && other >= 0 && fd != other);
     FAILS(CALL(event_bus_wait, fd, 0), -1, ETIMEDOUT);
     FAILS(CALL(event_bus_wait, fd, 20), -1, ETIMEDOUT);
-    /* What was written before the wait ends it at once, and for each descriptor. */
+    /* A change before the wait ends the wait at once, for each descriptor. */
     set("bus", "one");
     set("bus2", "two");
     CHECK(CALL(event_bus_wait, fd, UINT64_MAX) == 0);
@@ -509,7 +509,7 @@ static void bus(void)
     SETS(CALL(event_bus_close, other), EINVAL);
     SETS(CALL(event_bus_close, STDOUT_FILENO), EINVAL);
     CHECK(CALL(unset, "bus") == 5 && CALL(unset, "bus2") == 3);
-    /* fd is left for the closing of the store. */
+    /* Closing the store closes fd. */
 }
 
 static void shards(void)
@@ -526,7 +526,7 @@ static void shards(void)
     CHECK(CALL(shard_claim_ex, 2, 4242, SPL_INTENT_WILLNEED, 3, UINT64_MAX, now - 10) == 0);
     CHECK(CALL(shard_claim_ex, 3, 4241, SPL_INTENT_RANDOM, 3, UINT64_MAX, now - 10) == 0);
     CHECK(CALL(shard_claim_ex, 4, 4240, SPL_INTENT_RANDOM, 3, UINT64_MAX, now - 5) == 0);
-    /* Not 1, while 2 needs the memory; not 4, which is later; of 2 and 3 the lower process. */
+    /* Bid 1 loses while 2 needs the memory; 4 is later than 3. Of 2 and 3, the lower process id wins. */
     CHECK(CALL(shard_election, &intent) == 3 && intent == SPL_INTENT_RANDOM);
     CHECK(CALL(shard_is_sovereign, 3) == 1 && CALL(shard_is_sovereign, 1) == 0);
     FAILS(CALL(shard_claim, 0, SPL_INTENT_NONE, 0, 1), -1, EINVAL);
@@ -555,7 +555,7 @@ static void shards(void)
             CHECK(table[index].claimed_at == now - 10 && !table[index].expired && !table[index].sovereign);
         }
     }
-    /* A bid of no duration has expired at once. */
+    /* A bid of duration 0 expires at once. */
     CHECK(CALL(shard_rebid, 1, SPL_INTENT_SEQUENTIAL, 200, 0) == 0);
     CHECK(CALL(shard_is_sovereign, 1) == 0);
     FAILS(CALL(madvise, 1, NULL, 0, MADV_NORMAL, 0), -1, ETIMEDOUT);
@@ -574,7 +574,7 @@ static void shards(void)
     CHECK(CALL(shard_claim, 1, SPL_INTENT_NONE, 0, UINT64_MAX) == 0);
 }
 
-/* Every call there is, on a store that is not open: an error each, and errno with it. */
+/* Every function fails and sets errno if no store is open. */
 static void closed(void)
 {
     char buf[8];
@@ -656,7 +656,7 @@ static void on_a_node(const char *name)
     SETS(CHECK(splinter_store_open_numa(NULL, 0) == NULL), EINVAL);
 #else
     void *base = splinter_open_numa(name, 0);
-    /* A sandbox may forbid it. */
+    /* A sandbox may forbid mbind. */
     if (base != NULL) {
         CHECK(base == (void *)splinter_get_header());
         CHECK(splinter_config_test((struct splinter_header *)base, SPL_SYS_HYBRID_SCRUB) == 1);
@@ -674,7 +674,7 @@ int main(int argc, char **argv)
     uint64_t before = splinter_now();
     CHECK(argc == 2);
 #ifdef HANDLE
-    /* Whatever is no handle is an error. */
+    /* A value that is not a handle is an error. */
     closed();
     store = (splinter_store_t *)(size_t)-1;
     closed();
@@ -698,7 +698,7 @@ int main(int argc, char **argv)
     shards();
     CLOSE();
     closed();
-    /* The bid went with the store. */
+    /* Closing the store released the bid. */
     CHECK(OPEN(argv[1]) == 0 && CALL(shard_election, NULL) == 0);
     CLOSE();
     on_a_node(argv[1]);

@@ -1,5 +1,5 @@
-/* The functions by one name each, for tests that are compiled twice: for the functions without a handle, and with HANDLE
- * for those that take one. */
+/* One name for each function and its twin, for tests that are compiled twice: without HANDLE they call the functions
+ * without a handle, with HANDLE those that take one. */
 #ifndef CALLS_H
 #define CALLS_H
 

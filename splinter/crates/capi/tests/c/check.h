@@ -1,4 +1,4 @@
-/* What the tests in C share. A check that does not hold says where, and ends the program. */
+/* Macros and functions that the C tests share. A failed check prints its place, and ends the program. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -19,7 +19,7 @@
         }                                                                                                     \
     } while (0)
 
-/* A call that has to return a code and set errno. */
+/* Checks that a call returns a code and sets errno. */
 #define FAILS(call, code, number)                                                                             \
     do {                                                                                                      \
         errno = 0;                                                                                            \
@@ -27,7 +27,7 @@
         CHECK(errno == (number));                                                                             \
     } while (0)
 
-/* A call that returns no int. */
+/* Checks that a call that returns no int sets errno. */
 #define SETS(call, number)                                                                                    \
     do {                                                                                                      \
         errno = 0;                                                                                            \
@@ -35,7 +35,7 @@
         CHECK(errno == (number));                                                                             \
     } while (0)
 
-/* How many threads of the process sleep, as the kernel tells it; -1 where it does not. */
+/* Returns how many threads of the process sleep, by /proc; -1 if /proc does not say. */
 static inline int sleepers(void)
 {
     DIR *tasks = opendir("/proc/self/task");
@@ -63,8 +63,8 @@ static inline int sleepers(void)
     return count;
 }
 
-/* Creates the process's own store with all that can be waited for: the key "key", an armed bus, of which the descriptor is
- * returned and nothing is pending, and a bid 2 that is not elected, for 1 is. */
+/* Creates the default store with everything that a call can wait for: the key "key", an armed bus without pending
+ * changes, and bid 2, which is not elected since bid 1 is. Returns the bus's descriptor. */
 static inline int store_to_wait_on(const char *name)
 {
     int bus;

@@ -1,5 +1,4 @@
-/* A store that is closed while threads wait for something of it, or open descriptors. The argument is a name that
- * nobody else has. */
+/* Closes a store while threads wait for it or open descriptors. The argument is a unique name. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -45,7 +44,7 @@ static void waits_end(void)
     for (int number = 0; number < 3; number++) {
         CHECK(pthread_create(&threads[number], NULL, waits[number], NULL) == 0);
     }
-    /* Until they have begun to wait, as far as can be told. */
+    /* Until the threads have begun to wait, as far as /proc says. */
     while (sleepers() < 3 && looks++ < 10000) {
         usleep(1000);
     }
@@ -121,7 +120,7 @@ static void nothing_is_left_open(void)
     CHECK(descriptors() == before);
 }
 
-/* A program that closes the descriptor by itself, and uses its number for something else. */
+/* The program closes the descriptor itself, and uses its number for another file. */
 static void a_number_that_is_another_file_stays(void)
 {
     int fd, pipes[2];

@@ -1,4 +1,4 @@
-/* A configuration as programs have one of their own, with names that a library could be tempted to use. */
+/* A program's own config.h, with names that a library's header might use, too. */
 #ifndef CONFIG_H
 #define CONFIG_H
 #define VERSION "1"

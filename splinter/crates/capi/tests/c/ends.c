@@ -1,5 +1,5 @@
-/* Threads that end otherwise than by returning: by pthread_cancel while they wait, and with destructors that use a store for
- * the first time. The argument is a name that nobody else has. */
+/* Threads that end by pthread_cancel while they wait, and threads whose destructors use a store for the first time. The
+ * argument is a unique name. */
 #include <pthread.h>
 #include <unistd.h>
 
@@ -11,7 +11,7 @@ static const char *name;
 static pthread_key_t key;
 static volatile int result;
 
-/* At once if that was asked for during the call before, however late that is otherwise. */
+/* Waits until the thread is cancelled; ends at once if pthread_cancel came during the previous call. */
 static void be_cancelled(void)
 {
     for (;;) {
@@ -37,7 +37,7 @@ static void *listen_a_moment(void *arg)
 static void *bid_a_moment(void *arg)
 {
     (void)arg;
-    /* As long as the counter takes for it, which has some GHz. */
+    /* 10^9 ticks of the time-stamp counter: less than a second at some GHz. */
     result = splinter_madvise(2, NULL, 0, 0, 1000000000);
     be_cancelled();
     return NULL;
@@ -57,7 +57,7 @@ static void *open_when_cancelled(void *arg)
     return NULL;
 }
 
-/* What is done is done to its end; the thread goes at the next point of its own. */
+/* A call runs to its end; the thread ends at its own next cancellation point. */
 static void the_cancelled_end_behind_a_call(void)
 {
     void *(*acts[])(void *) = {poll_a_moment, listen_a_moment, bid_a_moment, open_when_cancelled};
@@ -92,7 +92,7 @@ static void *end_late(void *arg)
     return NULL;
 }
 
-/* Whether the store is mapped in this process; -1 where the kernel does not tell. */
+/* Returns whether the store is mapped in this process; -1 if /proc does not say. */
 static int is_mapped(void)
 {
     FILE *maps = fopen("/proc/self/maps", "r");

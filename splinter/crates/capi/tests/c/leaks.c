@@ -1,5 +1,5 @@
-/* A store that is opened, used by every kind of function that keeps something, and closed: nothing is left of it. Under
- * Memcheck. The argument is a name that nobody else has. */
+/* Opens a store, calls functions of every kind that allocates something, and closes the store. Memcheck must find no
+ * lost memory. The argument is a unique name. */
 #include "check.h"
 
 static void use(void)

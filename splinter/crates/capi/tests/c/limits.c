@@ -1,6 +1,5 @@
-/* What is refused, and what is not: memory that is not to be had, writing what may only be read, and writers
- * beside others that sleep. The arguments are a name that nobody else has and a
- * part. */
+/* Limits: a full /dev/shm, a store that may only be read, more sleeping writers than lanes, and no descriptor left. The
+ * arguments are a unique name and the part of the test to run. */
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -11,7 +10,7 @@
 
 enum { LONGEST = 4096, IDLE = 300 };
 
-/* /dev/shm has room for a small store, and for none of 1024 long values. */
+/* /dev/shm has room for a small store, but not for one of 1024 long values. */
 static void full(const char *name)
 {
     char value[LONGEST], key[SPLINTER_KEY_MAX];
@@ -22,7 +21,7 @@ static void full(const char *name)
     errno = 0;
     CHECK(splinter_store_create(name, 1024, LONGEST) == NULL && errno == ENOSPC);
     FAILS(splinter_open(name), -1, ENOENT);
-    /* What is created can be filled to its end. */
+    /* A store that was created can be filled completely. */
     memset(value, 'x', sizeof(value));
     CHECK(splinter_create(name, 4, LONGEST) == 0);
     for (int number = 0; number < 4; number++) {
@@ -33,7 +32,7 @@ static void full(const char *name)
     splinter_close();
 }
 
-/* A store of somebody else's, or of one's own, that may be read and not written. */
+/* A store that the process may read but not write. */
 static void readable(const char *name)
 {
     splinter_store_t *store;
@@ -71,7 +70,7 @@ static void readable(const char *name)
     splinter_store_close(store);
     FAILS(splinter_create(name, 16, 64), -1, EEXIST);
     splinter_close();
-    /* What may not even be read stays refused, as what it was. */
+    /* Opening fails for a store that may not even be read, with the kernel's first error. */
     CHECK(seteuid(getuid()) == 0 && chmod(path, 0) == 0);
     if (geteuid() == 0) {
         CHECK(seteuid(65534) == 0);
@@ -94,7 +93,7 @@ static void *write_once(void *arg)
     return NULL;
 }
 
-/* More threads than the store has lanes wrote once, and sleep: other processes write nevertheless. */
+/* More threads than the store has lanes wrote once, and sleep: another process can still write. */
 static void asleep(const char *program, const char *name)
 {
     pthread_t threads[IDLE];
@@ -132,7 +131,7 @@ static void *write_without_descriptors(void *arg)
     return NULL;
 }
 
-/* A process that writes already has no descriptor left: its other threads write all the same. */
+/* A process that has a writer has no descriptor left: its other threads can still write. */
 static void descriptors(const char *name)
 {
     struct rlimit before, few;

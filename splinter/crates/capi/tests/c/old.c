@@ -1,5 +1,5 @@
-/* A program as it was written for the original: its own config.h is included first, and nothing but what that interface
- * had is used. The argument is a name that nobody else has. */
+/* A program as written for libsplinter 1.2: it includes its own config.h first, and uses nothing newer than that
+ * interface. The argument is a unique name. */
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* What programs written for the original count on, beside what every function does by itself. Compiled twice, as
- * behaviour.c is. The arguments are a name that nobody else has and, in a process that this one starts, a part. */
+/* Tests what programs for libsplinter 1.2 rely on beyond the behaviour of single functions. Compiled twice, as
+ * behaviour.c is. The arguments are a unique name and, in a process that this one starts, the part to run. */
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@ static void end_well(pid_t child)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* Runs a part in another process, which has nothing in common with this one but the name. */
+/* Runs a part in another process, which shares only the name with this one. */
 static void elsewhere(const char *part)
 {
     pid_t child = fork();
@@ -45,7 +45,7 @@ static int dirty_bits(void)
     return bits;
 }
 
-/* A new store: hybrid, and nothing written. Nothing that goes well touches errno. */
+/* A new store is empty, and its scrub level is hybrid. Successful calls leave errno alone. */
 static void beginning(void)
 {
     splinter_header_snapshot_t seen;
@@ -64,7 +64,7 @@ static void beginning(void)
     CHECK(CALL(set_mop, 0) == 0 && splinter_config_snapshot(header) == 0);
     splinter_config_set(header, SPL_SYS_HYBRID_SCRUB);
     CHECK(CALL0(get_mop) == 1 && splinter_config_snapshot(header) == SPL_SYS_HYBRID_SCRUB);
-    /* Each bit reads as it was set, and clearing it leaves the others. */
+    /* Each bit reads as it was set, and clearing one leaves the others. */
     splinter_config_set(header, SPL_SYS_AUTO_SCRUB);
     CHECK(CALL0(get_mop) == 1 && splinter_config_snapshot(header) == 3);
     splinter_config_clear(header, SPL_SYS_HYBRID_SCRUB);
@@ -77,7 +77,7 @@ static void beginning(void)
     CHECK(CALL(unset, "one") == 1);
 }
 
-/* errno is what it was before, after whatever goes well. */
+/* Checks that a successful call leaves errno as it was. */
 #define KEEPS(call)                                                                                           \
     do {                                                                                                      \
         errno = 4242;                                                                                         \
@@ -143,7 +143,7 @@ static void *list_and_end(void *keys)
     return NULL;
 }
 
-/* Whatever is listed after it, and whatever becomes of its thread: a listed name stays. */
+/* A listed name stays readable when other keys are listed, and when the thread that listed it ends. */
 static void listed_names_stay(void)
 {
     char *keys[KEYS], *inner[KEYS], *more[KEYS], key[SPLINTER_KEY_MAX];
@@ -167,7 +167,7 @@ static void listed_names_stay(void)
         CHECK(CALL(unset, keys[number]) == 1);
         CHECK(strcmp(keys[number], before[number]) == 0 && strcmp(inner[number], before[number]) == 0);
     }
-    /* So does one that was matched. */
+    /* So does a name that a callback got. */
     set("matched", "x");
     CHECK(CALL(set_label, "matched", 2) == 0);
     CALL(enumerate_matches, 2, keep_match, &match);
@@ -186,7 +186,7 @@ static void *wait_on_bus(void *fd)
     return NULL;
 }
 
-/* Waits a while until both threads returned. */
+/* Waits at most this many milliseconds. Returns whether both threads have returned. */
 static int both_returned(int looks)
 {
     while (__atomic_load_n(&returned, __ATOMIC_SEQ_CST) < 2 && looks-- > 0) {
@@ -195,8 +195,8 @@ static int both_returned(int looks)
     return __atomic_load_n(&returned, __ATOMIC_SEQ_CST) == 2;
 }
 
-/* Two threads that wait on one descriptor both return, for one change. One that begins to wait only after the other took
- * the change, as may happen on a busy machine, has nothing to return for: so not in each round. */
+/* Two threads that wait on one descriptor both return for one change. On a busy machine, one thread may begin to wait
+ * only after the other took the change, and does not return. So the test asks for one round in which both return. */
 static void two_threads_hear_one_change(int fd)
 {
     pthread_t threads[2];
@@ -223,7 +223,7 @@ static void two_threads_hear_one_change(int fd)
     CHECK(together > 0);
 }
 
-/* Of the bus: nothing between arming it and waiting is missed, in this process or another. */
+/* The bus reports all changes since it was armed, also those before a wait, in this process and in another. */
 static void bus(void)
 {
     int fd, other;
@@ -234,7 +234,7 @@ static void bus(void)
     fd = CALL0(event_bus_open);
     CHECK(fd >= 0 && CALL(event_bus_wait, fd, 0) == 0);
     FAILS(CALL(event_bus_wait, fd, 0), -1, ETIMEDOUT);
-    /* One that is opened later hears of all since, too. */
+    /* A descriptor that is opened later reports them, too. */
     other = CALL0(event_bus_open);
     CHECK(other >= 0 && CALL(event_bus_wait, other, 0) == 0);
     FAILS(CALL(event_bus_wait, other, 0), -1, ETIMEDOUT);
@@ -250,7 +250,7 @@ static void bus(void)
     (void)dirty_bits();
 }
 
-/* In a process that did not arm it. */
+/* Runs in a process that did not arm the bus. */
 static void opened(void)
 {
     int fd;
@@ -280,7 +280,7 @@ static void shards(void)
     }
     CHECK(CALL(shard_table_snapshot, table, 5) == 5 && CALL(shard_table_snapshot, table, 1) == 1);
     CHECK(CALL(shard_table_snapshot, table, 0) == 0);
-    /* One's own is refreshed: there is one still, with the new terms. */
+    /* A second claim refreshes the process's own bid: there is still one, with the new terms. */
     CHECK(CALL(shard_election, NULL) == 8);
     CHECK(CALL(shard_claim, 7, SPL_INTENT_SEQUENTIAL, 200, UINT64_MAX) == 0);
     CHECK(CALL(shard_election, NULL) == 7);
@@ -293,14 +293,14 @@ static void shards(void)
             CHECK(table[index].claimed_at == now - 5);
         }
     }
-    /* An expired one, too. */
+    /* It also refreshes an expired bid. */
     CHECK(CALL(shard_claim, 8, SPL_INTENT_RANDOM, 9, 0) == 0 && CALL(shard_election, NULL) == 7);
     CHECK(CALL(shard_claim, 8, SPL_INTENT_RANDOM, 9, UINT64_MAX) == 0 && CALL(shard_election, NULL) == 8);
     elsewhere("bidder");
     CHECK(CALL(shard_release, 7) == 0 && CALL(shard_release, 8) == 0);
 }
 
-/* In a process that has no bid. */
+/* Runs in a process that has no bid. */
 static void bidder(void)
 {
     CHECK(OPEN(name) == 0);
@@ -325,7 +325,7 @@ static void scratchpad(void)
         CHECK(CALL(get, "system", got, sizeof(got), &len) == 0 && len == LONGEST);
         CHECK(memcmp(got, wanted, LONGEST) == 0);
     }
-    /* A number becomes its bytes. */
+    /* An integer becomes its bytes. */
     CHECK(CALL(set, "system", &number, sizeof(number)) == 0);
     CHECK(CALL(set_named_type, "system", SPL_SLOT_TYPE_BIGUINT) == 0);
     CHECK(CALL(set_as_system, "system") == 0);
@@ -335,7 +335,7 @@ static void scratchpad(void)
     CHECK(CALL(unset, "system") == LONGEST);
 }
 
-/* What a value is as a BIGUINT. */
+/* Checks the number that a value becomes as a BIGUINT. */
 static void reads_as(const void *bytes, size_t len, uint64_t wanted)
 {
     uint64_t got = 0, one = 1;
@@ -343,7 +343,7 @@ static void reads_as(const void *bytes, size_t len, uint64_t wanted)
     CHECK(CALL(set, "biguint", bytes, len) == 0);
     CHECK(CALL(set_named_type, "biguint", SPL_SLOT_TYPE_BIGUINT) == 0);
     CHECK(CALL(get, "biguint", &got, sizeof(got), &got_len) == 0 && got_len == 8 && got == wanted);
-    /* Set again, it stays one. */
+    /* The key stays BIGUINT when it is set again. */
     CHECK(CALL(set, "biguint", bytes, len) == 0);
     CHECK(CALL(integer_op_fetch, "biguint", SPL_OP_INC, &one, &got) == 0 && got == wanted + 1);
     CHECK(CALL(unset, "biguint") == 8);
@@ -371,7 +371,7 @@ static void bigints(void)
         set("text", texts[text]);
         FAILS(CALL(set_named_type, "text", SPL_SLOT_TYPE_BIGUINT), -1, EPROTOTYPE);
     }
-    /* The new number, of whichever operation. */
+    /* Every operation can return the new number. */
     CHECK(CALL(set, "text", &nine, 8) == 0 && CALL(set_named_type, "text", SPL_SLOT_TYPE_BIGUINT) == 0);
     CHECK(CALL(integer_op_fetch, "text", SPL_OP_INC, &nine, &got) == 0 && got == 18);
     CHECK(CALL(integer_op_fetch, "text", SPL_OP_NOT, NULL, &got) == 0 && got == ~(uint64_t)18);
@@ -402,7 +402,7 @@ static void waits_from_an_epoch(void)
     FAILS(CALL(poll_after, "after", first, 0, &now), -1, ETIMEDOUT);
     FAILS(CALL(poll_after, "after", first, 10, &now), -1, ETIMEDOUT);
     CHECK(now == 0);
-    /* A change before the wait is not missed. */
+    /* A change before the wait ends the wait. */
     set("after", "two");
     CHECK(CALL(poll_after, "after", first, UINT64_MAX, &now) == 0 && now == CALL(get_epoch, "after") && now > first);
     CHECK(pthread_create(&thread, NULL, set_later, NULL) == 0);
@@ -414,15 +414,16 @@ static void waits_from_an_epoch(void)
     CHECK(CALL(unset, "after") == 5);
 }
 
-#define TELLS(call, times)                                                                                    \
+/* Checks how often a call pulses the groups of the key and of its label. */
+#define PULSES(call, times)                                                                                   \
     do {                                                                                                      \
         uint64_t own = CALL(get_signal_count, 5), of_label = CALL(get_signal_count, 6);                       \
         call;                                                                                                 \
         CHECK(CALL(get_signal_count, 5) == own + (times) && CALL(get_signal_count, 6) == of_label + (times)); \
     } while (0)
 
-/* Groups are pulsed by what changes the value, and by what is asked to; not by what somebody does to a key who has dealt
- * with it. Whoever polls the key or waits on the bus hears of that, too. */
+/* Functions that change the value pulse the key's groups, and so do pulses. Others, by which a program marks a key as
+ * processed, pulse none. A poll of the key and a wait on the bus notice both kinds. */
 static void groups(void)
 {
     const void *orders[] = {"1"};
@@ -437,43 +438,43 @@ static void groups(void)
     set("group", "1");
     CHECK(CALL(watch_label_register, 4, 6) == 0 && CALL(set_label, "group", 4) == 0);
     CHECK(CALL(watch_register, "group", 5) == 0 && CALL(get_slot, "group", &slot) == 0);
-    TELLS(set("group", "2"), 1);
-    TELLS(CHECK(CALL(append, "group", "3", 1, NULL) == 0), 1);
-    TELLS(CHECK(CALL(client_set_tandem, "group", orders, lens, 1) == 0), 1);
-    TELLS(CHECK(CALL(bump_slot, "group") == 0), 1);
-    TELLS(CHECK(CALL(pulse_keygroup, "group") == 0), 1);
-    TELLS(splinter_pulse_watchers(&slot), 1);
-    TELLS(CHECK(CALL(retrain_slot, "group") == 0), 1);
+    PULSES(set("group", "2"), 1);
+    PULSES(CHECK(CALL(append, "group", "3", 1, NULL) == 0), 1);
+    PULSES(CHECK(CALL(client_set_tandem, "group", orders, lens, 1) == 0), 1);
+    PULSES(CHECK(CALL(bump_slot, "group") == 0), 1);
+    PULSES(CHECK(CALL(pulse_keygroup, "group") == 0), 1);
+    PULSES(splinter_pulse_watchers(&slot), 1);
+    PULSES(CHECK(CALL(retrain_slot, "group") == 0), 1);
     fd = CALL0(event_bus_open);
     CHECK(fd >= 0);
     (void)CALL(event_bus_wait, fd, 0);
 #define QUIET(call)                                                                                           \
     do {                                                                                                      \
         epoch = CALL(get_epoch, "group");                                                                     \
-        TELLS(CHECK(call), 0);                                                                                \
+        PULSES(CHECK(call), 0);                                                                               \
         CHECK(CALL(poll_after, "group", epoch, 60000, NULL) == 0 && CALL(event_bus_wait, fd, 60000) == 0);    \
     } while (0)
     QUIET(CALL(set_named_type, "group", SPL_SLOT_TYPE_BIGUINT) == 0);
     QUIET(CALL(integer_op, "group", SPL_OP_INC, &one) == 0);
     QUIET(CALL(integer_op_fetch, "group", SPL_OP_INC, &one, &number) == 0 && number == 3);
-    TELLS(CHECK(CALL(set_label, "group", 8) == 0), 0);
-    TELLS(CHECK(CALL(unset_label, "group", 8) == 0), 0);
-    TELLS(CHECK(CALL(set_slot_time, "group", SPL_TIME_CTIME, 9, 1) == 0), 0);
-    TELLS(CHECK(CALL(set_slot_time, "group", SPL_TIME_ATIME, 9, 1) == 0), 0);
-    TELLS(splinter_slot_usr_set(&slot, SPL_FUSR1), 0);
-    TELLS(splinter_slot_usr_clear(&slot, SPL_FUSR1), 0);
-    TELLS(CHECK(CALL(watch_register, "group", 9) == 0), 0);
-    TELLS(CHECK(CALL(watch_unregister, "group", 9) == 0), 0);
-    TELLS(CHECK(CALL(set_as_system, "group") == 0), 0);
+    PULSES(CHECK(CALL(set_label, "group", 8) == 0), 0);
+    PULSES(CHECK(CALL(unset_label, "group", 8) == 0), 0);
+    PULSES(CHECK(CALL(set_slot_time, "group", SPL_TIME_CTIME, 9, 1) == 0), 0);
+    PULSES(CHECK(CALL(set_slot_time, "group", SPL_TIME_ATIME, 9, 1) == 0), 0);
+    PULSES(splinter_slot_usr_set(&slot, SPL_FUSR1), 0);
+    PULSES(splinter_slot_usr_clear(&slot, SPL_FUSR1), 0);
+    PULSES(CHECK(CALL(watch_register, "group", 9) == 0), 0);
+    PULSES(CHECK(CALL(watch_unregister, "group", 9) == 0), 0);
+    PULSES(CHECK(CALL(set_as_system, "group") == 0), 0);
 #ifdef SPLINTER_EMBEDDINGS
     QUIET(CALL(set_embedding, "group", vector) == 0);
 #endif
-    TELLS(CHECK(CALL(unset, "group") == LONGEST), 0);
+    PULSES(CHECK(CALL(unset, "group") == LONGEST), 0);
     CHECK(CALL(event_bus_wait, fd, 60000) == 0);
     CALL(event_bus_close, fd);
     set("group", "1");
     CHECK(CALL(set_label, "group", 4) == 0 && CALL(watch_register, "group", 5) == 0);
-    TELLS(CALL(client_unset_tandem, "group", 1), 0);
+    PULSES(CALL(client_unset_tandem, "group", 1), 0);
     FAILS(CALL(get, "group", NULL, 0, NULL), -1, ENOENT);
 }
 

@@ -1,5 +1,5 @@
-/* Two processes that have nothing in common but a name, and forked children. The arguments are a name that nobody else
- * has and a part: the first process starts the other by itself. */
+/* Two processes that share only a name, and forked children. The arguments are a unique name and the part to run: the
+ * first process starts the other one. */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -16,7 +16,7 @@ static void end_well(pid_t child)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* Waits until a key is something, however often it changes meanwhile. */
+/* Waits until a key has a value, however often it changes meanwhile. */
 static void await(const char *key, const char *wanted)
 {
     char buf[LONGEST + 1];
@@ -27,7 +27,7 @@ static void await(const char *key, const char *wanted)
         if (strcmp(buf, wanted) == 0) {
             return;
         }
-        /* It may have changed just before: so not for long. */
+        /* The key may have changed before the wait, so wait 10 ms at most. */
         CHECK(splinter_poll(key, 10) == 0 || errno == ETIMEDOUT);
     }
 }
@@ -89,7 +89,7 @@ static void *write_on(void *arg)
     return NULL;
 }
 
-/* A child uses the store that was open before the fork, by its own writer, while its parent's threads write. */
+/* A child uses the store that was open before the fork, with a writer of its own, while its parent's threads write. */
 static void forks(const char *name)
 {
     pthread_t writers[2];
@@ -123,7 +123,7 @@ static void forks(const char *name)
         }
         end_well(child);
     }
-    /* A child that is killed keeps nothing from anybody. */
+    /* A killed child blocks no other process. */
     for (int round = 0; round < 5; round++) {
         pid_t child = fork();
         CHECK(child >= 0);

@@ -1,6 +1,6 @@
-/* 32 threads on one store: all write, read, list, watch and count, by the functions without a handle and by handles that
- * others open and close; then more threads at once than the store has writers. The arguments are a name that nobody
- * else has, and how many rounds each thread goes. */
+/* 32 threads on one store write, read, list and count, without a handle and by handles, while other handles are opened
+ * and closed. Then more threads run at once than the store has writers. The arguments are a unique name, and the number
+ * of rounds of each thread. */
 #include <pthread.h>
 #include <sched.h>
 
@@ -12,8 +12,8 @@ static int rounds;
 static splinter_store_t *shared;
 static const char *name;
 
-/* Again, until nobody else is at the key. */
-#define PATIENTLY(call)                                                                                       \
+/* Repeats a call while another thread writes the key. */
+#define RETRY(call)                                                                                           \
     do {                                                                                                      \
         while ((call) < 0) {                                                                                  \
             CHECK(errno == EAGAIN);                                                                           \
@@ -32,13 +32,13 @@ static void *work(void *arg)
     snprintf(key, sizeof(key), "thread%d", number);
     for (int round = 0; round < rounds; round++) {
         snprintf(value, sizeof(value), "%d of %d", round, number);
-        PATIENTLY(splinter_set(key, value, strlen(value)));
+        RETRY(splinter_set(key, value, strlen(value)));
         CHECK(splinter_store_get(shared, key, buf, sizeof(buf), &len) == 0);
         CHECK(len == strlen(value) && memcmp(buf, value, len) == 0);
-        PATIENTLY(splinter_integer_op("count", SPL_OP_INC, &one));
-        PATIENTLY(splinter_store_append(shared, key, "!", 1, NULL));
+        RETRY(splinter_integer_op("count", SPL_OP_INC, &one));
+        RETRY(splinter_store_append(shared, key, "!", 1, NULL));
         if (round % 16 == number % 16) {
-            /* What is listed is this thread's, whoever lists meanwhile. */
+            /* The list is right, even if other threads list meanwhile. */
             CHECK(splinter_list(keys, 2 * THREADS, &count) == 0 && count >= 2);
             for (size_t index = 0; index < count; index++) {
                 CHECK(strncmp(keys[index], "thread", 6) == 0 || strcmp(keys[index], "count") == 0);
@@ -47,7 +47,7 @@ static void *work(void *arg)
         if (round % 64 == number % 16) {
             splinter_store_t *mine = splinter_store_open(name);
             CHECK(mine != NULL);
-            PATIENTLY(splinter_store_bump_slot(mine, key));
+            RETRY(splinter_store_bump_slot(mine, key));
             splinter_store_close(mine);
             FAILS(splinter_store_bump_slot(mine, key), -2, EINVAL);
         }
@@ -59,7 +59,7 @@ static void *count_once(void *arg)
 {
     uint64_t one = 1;
     (void)arg;
-    PATIENTLY(splinter_integer_op("count", SPL_OP_INC, &one));
+    RETRY(splinter_integer_op("count", SPL_OP_INC, &one));
     return NULL;
 }
 
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
     }
     CHECK(counted() == (uint64_t)THREADS * (uint64_t)rounds + CROWD);
 
-    /* Closed while others use it: they are told so. */
+    /* Close the store while threads use it: their calls fail. */
     for (int number = 0; number < 8; number++) {
         CHECK(pthread_create(&threads[number], NULL, use_until_closed, &numbers[number]) == 0);
     }

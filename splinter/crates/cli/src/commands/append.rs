@@ -1,14 +1,14 @@
-//! `append`: more bytes at the end of a key's value.
+//! The command `append`: appends bytes to a key's value.
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
 use crate::output::{json_bytes, shown};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use crate::value;
 use serde_json::json;
 use splinter::Error;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "append",
     usage: &["KEY VALUE", "KEY -", "KEY --file FILE"],
@@ -28,7 +28,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let tail = value::given(session, call)?;
     let mut writer = session.writer()?;
-    let appended = patiently(|| writer.append_versioned(&key, &tail));
+    let appended = retry_busy(|| writer.append_versioned(&key, &tail));
     let (len, version) = appended.map_err(|error| match error {
         Error::ValueTooLong => {
             let had = writer.value_len(&key).unwrap_or_default();

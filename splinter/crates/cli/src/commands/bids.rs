@@ -1,13 +1,13 @@
-//! `bids`: the table by which processes agree on memory advice.
+//! The command `bids`: shows and makes bids, by which processes agree on memory advice.
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
 use crate::failure::Failure;
 use crate::output::{Format, shown, write_json};
-use crate::presence::Lookout;
+use crate::presence::StoreCheck;
 use crate::session::Session;
 use crate::table;
 use crate::time::deadline;
-use crate::waiting::{LOOK, is_over};
+use crate::waiting::{POLL_INTERVAL, is_over};
 use serde_json::{Value, json};
 use splinter::{Advice, Bid, BidError, BidTerms, Intent, Patience, Store, cycles};
 use std::ffi::OsStr;
@@ -16,7 +16,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process;
 use std::time::{Duration, Instant};
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "bids",
     usage: &[
@@ -95,7 +95,7 @@ A SPAN is a number with us, ms, s, m or h behind it.",
 };
 
 pub(super) const ACTIONS: &[&str] = &["table", "who", "claim", "rebid", "release", "advise"];
-/// The options, and the actions that they go with.
+/// The options, and the actions that take them.
 const OF_ACTIONS: [(&str, &[&str]); 8] = [
     ("--intent", TERMS),
     ("--priority", TERMS),
@@ -107,7 +107,7 @@ const OF_ACTIONS: [(&str, &[&str]); 8] = [
     ("--length", &["advise"]),
 ];
 const TERMS: &[&str] = &["claim", "rebid", "advise"];
-/// The intents, by their numbers.
+/// The names of the intents, by their numbers.
 pub(super) const INTENTS: &[&str] = &["none", "willneed", "sequential", "random", "dontneed"];
 const ADVICE: [(&str, Advice); 5] = [
     ("normal", Advice::Normal),
@@ -122,7 +122,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         let known = ACTIONS.join(", ");
         return Err(Failure::usage(format!("say what to do: {known}; help bids explains them")));
     };
-    // How many words an action takes: of claim, those of a command as well.
+    // How many words an action takes. Those of claim include a COMMAND.
     let takes = match *action {
         b"table" | b"who" => 0..=0,
         b"rebid" | b"release" => 1..=1,
@@ -156,7 +156,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         b"claim" => claim(session, call, id),
         b"rebid" => {
             session.store()?.rebid(id, terms(call)?)?;
-            tell(session, "renewed", id)
+            print_done(session, "renewed", id)
         }
         b"release" => {
             let store = session.store()?;
@@ -166,14 +166,14 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 Store::release_bid
             };
             release(store, id)?;
-            tell(session, "released", id)
+            print_done(session, "released", id)
         }
         _ => advise(session, call, id),
     }
 }
 
-/// Says that something was done about a bid.
-pub(super) fn tell(session: &mut Session, done: &str, id: u32) -> Result<(), Failure> {
+/// Prints what was done with a bid.
+pub(super) fn print_done(session: &mut Session, done: &str, id: u32) -> Result<(), Failure> {
     match session.format {
         Format::Default => writeln!(session.out, "{done} {id}")?,
         Format::Json => write_json(&mut session.out, &json!({ done: id }))?,
@@ -196,7 +196,7 @@ fn terms(call: &Call<'_>) -> Result<BidTerms, Failure> {
     Ok(BidTerms { intent, priority, duration })
 }
 
-/// Reads an intent.
+/// Parses an intent.
 pub(super) fn intent(what: &str, word: &[u8]) -> Result<Intent, Failure> {
     let place = INTENTS.iter().position(|name| name.as_bytes() == word);
     place.and_then(|place| Intent::from_number(place as u8)).ok_or_else(|| {
@@ -205,7 +205,7 @@ pub(super) fn intent(what: &str, word: &[u8]) -> Result<Intent, Failure> {
     })
 }
 
-/// Finds out how fast the counter goes by which bids expire.
+/// Measures the frequency of the counter by which bids expire, in ticks per second.
 fn cycles_per_second() -> f64 {
     let (begun, first) = (Instant::now(), cycles());
     std::thread::sleep(Duration::from_millis(10));
@@ -214,7 +214,7 @@ fn cycles_per_second() -> f64 {
 }
 
 fn claim(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure> {
-    // A program that runs, or others while the bid is held, may need the lane.
+    // The program to run, or another process while the bid is held, may need the writer id.
     session.release_writer();
     let (command, terms) = (&call.arguments[2..], terms(call)?);
     let hold = call.span("--hold")?;
@@ -230,8 +230,8 @@ fn claim(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure>
     self::hold(session, id, terms, hold, "give --hold SPAN, or -- COMMAND")
 }
 
-/// Makes a bid and holds it for a time, or for as long as the session lasts, which one that runs a single command does not:
-/// then `advice` is what to do.
+/// Makes a bid, and holds it for a time or for as long as the session lasts. A session that runs a single command does
+/// not last: without a time the call fails, with `advice` in the message.
 pub(super) fn hold(
     session: &mut Session,
     id: u32,
@@ -244,23 +244,23 @@ pub(super) fn hold(
         return Err(Failure::usage(why));
     }
     session.store()?.claim_bid(id, terms)?;
-    tell(session, "claimed", id)?;
+    print_done(session, "claimed", id)?;
     if let Some(hold) = hold {
         session.release_writer();
         let end = deadline(Some(hold));
-        let mut lookout = Lookout::new();
+        let mut store_check = StoreCheck::new();
         while !is_over(end) && !session.is_interrupted() {
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            std::thread::sleep(left.unwrap_or(LOOK).min(LOOK));
-            lookout.look(session.store()?)?;
+            std::thread::sleep(left.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL));
+            store_check.run_if_due(session.store()?)?;
         }
         session.store()?.release_bid(id)?;
     }
     Ok(())
 }
 
-/// Runs a program to its end. Its exit code is that of the command; for one that a signal ended, 128 and the signal's number, as a
-/// shell has it.
+/// Runs a program to its end, and returns its exit code as the command's own. For a program that a signal ended, that
+/// is 128 and the signal's number, as in a shell.
 fn run_program(program: &[u8], words: &[&[u8]]) -> Result<(), Failure> {
     let words = words.iter().map(|word| OsStr::from_bytes(word));
     let status = process::Command::new(OsStr::from_bytes(program)).args(words).status();
@@ -268,11 +268,11 @@ fn run_program(program: &[u8], words: &[&[u8]]) -> Result<(), Failure> {
     let exit = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     match exit {
         0 => Ok(()),
-        exit => Err(Failure::ending(exit as u8, "")),
+        exit => Err(Failure::with_exit_code(exit as u8, "")),
     }
 }
 
-/// Reads an advice.
+/// Parses an advice.
 pub(super) fn advice(what: &str, word: &[u8]) -> Result<Advice, Failure> {
     let advice = ADVICE.into_iter().find(|(name, _)| name.as_bytes() == word);
     let (_, advice) = advice.ok_or_else(|| {
@@ -361,13 +361,13 @@ fn state(bid: &Bid) -> &'static str {
     }
 }
 
-/// For how many seconds a bid holds from now on; none for one without end.
+/// Returns for how many seconds a bid still holds; none if it has no end.
 fn seconds_left(bid: &Bid, now: u64, per_second: f64) -> Option<f64> {
     let gone = now.saturating_sub(bid.claimed_at);
     (bid.duration != u64::MAX).then(|| bid.duration.saturating_sub(gone) as f64 / per_second)
 }
 
-/// Turns a bid into JSON, with the seconds that it holds, if they are known.
+/// Formats a bid as JSON, with the seconds that are left, if given.
 fn json(bid: &Bid, seconds_left: Option<Option<f64>>) -> Value {
     let mut told = json!({
         "id": bid.id, "pid": bid.pid, "intent": INTENTS[bid.intent as usize],

@@ -1,13 +1,13 @@
-//! `bind`: which signal groups hear of a key's changes, or of a label's.
+//! The command `bind`: subscribes a signal group to the changes of a key, or of all keys with a label.
 
 use crate::command::{self, Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::labels;
 use crate::output::{Format, json_mask};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use serde_json::json;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "bind",
     usage: &["KEY GROUP", "MASK GROUP", "--label MASK GROUP"],
@@ -59,7 +59,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 true => store.unregister_labels(mask, group)?,
                 false => store.register_labels(mask, group)?,
             }
-            // The user sees that the word was not taken for a key.
+            // Show the user that the word was taken for labels, not for a key.
             if word.is_some() && !call.has("--bloom") && session.format == Format::Default {
                 let not = if is_removed { " no longer" } else { "" };
                 writeln!(session.out, "labels {mask:#x} are{not} bound to group {group}")?;
@@ -70,7 +70,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (word, None) => {
             let key = session.key(word.unwrap_or_default());
             let mut writer = session.writer()?;
-            let bound = patiently(|| match is_removed {
+            let bound = retry_busy(|| match is_removed {
                 true => writer.unregister(&key, group),
                 false => writer.register(&key, group),
             });
@@ -80,12 +80,12 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Tells which labels a word means, if it means any: that is, if it is no key.
+/// Returns the labels that a word means. A word that is a key means none.
 fn labels_meant(session: &Session, call: &Call<'_>, word: &[u8]) -> Result<Option<u64>, Failure> {
     if call.has("--bloom") {
         return labels::mask(session, "MASK", word).map(Some);
     }
-    // An error of the name or of the store is reported where the key is used.
+    // The code that uses the key reports errors of its name or of the store.
     match session.store().map(|store| store.contains(session.key(word))) {
         Ok(Ok(false)) => labels::find(session, word),
         _ => Ok(None),

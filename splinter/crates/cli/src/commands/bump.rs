@@ -1,11 +1,11 @@
-//! `bump`: a change that changes nothing but the epoch.
+//! The command `bump`: raises a key's epoch and changes nothing else.
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use serde_json::json;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "bump",
     usage: &["KEY"],
@@ -19,6 +19,6 @@ pub static COMMAND: Command = Command {
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let mut writer = session.writer()?;
-    patiently(|| writer.bump(&key)).map_err(|error| Failure::key(&key, error))?;
+    retry_busy(|| writer.bump(&key)).map_err(|error| Failure::key(&key, error))?;
     session.answer_of(&writer, &key, json!({ "bumped": true }))
 }

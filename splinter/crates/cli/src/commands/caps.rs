@@ -1,4 +1,4 @@
-//! `caps`: what this build, this machine and the store in use can do.
+//! The command `caps`: shows what this build, this machine and the store in use support.
 
 use crate::BUILD;
 use crate::command::{Call, Command};
@@ -8,7 +8,7 @@ use crate::session::Session;
 use serde_json::{Map, Value, json};
 use splinter::{GROUPS, KEY_MAX, LABELS, MAX_ORDERS, numa_nodes};
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "caps",
     usage: &[""],

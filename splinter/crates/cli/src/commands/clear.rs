@@ -1,11 +1,11 @@
-//! `clear`: an empty screen.
+//! The command `clear`: clears the screen.
 
 use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::session::Session;
 use std::io::{self, IsTerminal};
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "clear",
     usage: &[""],
@@ -18,7 +18,7 @@ pub static COMMAND: Command = Command {
 
 fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
     if io::stdout().is_terminal() {
-        // ECMA-48: the cursor to the first place, then everything erased.
+        // ECMA-48: CUP moves the cursor to the first position, ED erases everything.
         session.out.write_all(b"\x1b[H\x1b[2J")?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `config`: what a store is made of, its scrub level and its flags.
+//! The command `config`: shows a store's sizes and settings, and sets its scrub level and flags.
 
 use crate::command::{Arg, Call, Command, Count, Kind, number};
 use crate::failure::Failure;
@@ -7,7 +7,7 @@ use crate::session::Session;
 use serde_json::json;
 use splinter::Scrub;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "config",
     usage: &["", "av [VALUE]", "flags [VALUE]"],

@@ -1,4 +1,4 @@
-//! `drop`: removes a store.
+//! The command `drop`: removes a store.
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
@@ -8,7 +8,7 @@ use crate::session::Session;
 use serde_json::json;
 use splinter::{Store, StoreError};
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "drop",
     usage: &["STORE [--force]"],

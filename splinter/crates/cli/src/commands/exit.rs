@@ -1,10 +1,10 @@
-//! `exit`: the end of a prompt, or of a script.
+//! The command `exit`: ends a prompt or a script.
 
 use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::session::Session;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "exit",
     usage: &[""],

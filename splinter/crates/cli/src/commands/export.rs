@@ -1,4 +1,4 @@
-//! `export`: the keys, as text or JSON, with their values or without.
+//! The command `export`: writes the keys as text or JSON, with or without their values.
 
 use super::list::matching;
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::interchange::Entry;
 use crate::newfile::NewFile;
 use crate::output::{Format, json_bytes, json_text, quoted, shown, write_json};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use serde_json::{Map, Value, json};
 use splinter::{Content, Error, Key};
 use std::ffi::OsStr;
@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "export",
     usage: &["[PATTERN] [--format json|ndjson|text] [--values|--no-values] [--output FILE]"],
@@ -59,10 +59,10 @@ its name once it is complete.",
 
 const FORMATS: &[&str] = &["json", "ndjson", "text"];
 
-/// The version of a dump in lines: from this one on its end is marked.
+/// The version of the ndjson format. From version 2 on its end is marked.
 pub(super) const DUMP_VERSION: u64 = 2;
 
-/// What is written.
+/// The output format.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Json { pretty: bool, values: bool },
@@ -100,7 +100,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     file.finish()
 }
 
-/// Why an export stops: the output, or the store.
+/// Why an export stopped: an error of the output, or of the store.
 enum Stop {
     Output(io::Error),
     Store(Failure),
@@ -140,9 +140,9 @@ fn write(session: &Session, form: Form, keys: &[Key], out: &mut dyn Write) -> Re
     }
     let mut written = 0_u64;
     for key in keys {
-        let content = match patiently(|| store.content(key)) {
+        let content = match retry_busy(|| store.content(key)) {
             Ok(content) => content,
-            // It was removed since it was listed.
+            // It was removed after it was listed.
             Err(Error::NotFound) => continue,
             Err(error) => return Err(Failure::key(key.as_ref(), error).into()),
         };
@@ -159,7 +159,7 @@ fn write(session: &Session, form: Form, keys: &[Key], out: &mut dyn Write) -> Re
         written += 1;
     }
     if form == Form::Ndjson {
-        // Without it a dump that was cut short would look whole.
+        // Without this line a truncated dump would look complete.
         write_json(out, &json!({ "splinter": "end", "keys": written }))?;
     }
     if let Form::Json { pretty, values } = form {
@@ -168,7 +168,7 @@ fn write(session: &Session, form: Form, keys: &[Key], out: &mut dyn Write) -> Re
     Ok(())
 }
 
-/// What is written of a key in JSON.
+/// Formats a key as JSON.
 fn row(content: Content, values: bool) -> Map<String, Value> {
     let (epoch, len) = (content.slot.epoch, content.slot.value_len);
     let mut row = if values {
@@ -181,7 +181,7 @@ fn row(content: Content, values: bool) -> Map<String, Value> {
     row
 }
 
-/// Writes the document that the documentation shows: its fields are in an order that no map keeps.
+/// Writes the JSON document in the format of the documentation. Its fields have an order that a map would not keep.
 fn document(
     out: &mut dyn Write,
     slots: u64,
@@ -189,7 +189,7 @@ fn document(
     pretty: bool,
     values: bool,
 ) -> io::Result<()> {
-    // On lines of their own, but not indented: so it is shown.
+    // The documentation shows each field on a line of its own, without indentation.
     let (line, colon) = if pretty { ("\n", ": ") } else { ("", ":") };
     let active = rows.len();
     write!(out, "{{{line}\"store\"{colon}{{{line}\"total_slots\"{colon}{slots},{line}")?;

@@ -1,4 +1,4 @@
-//! `flush`: what was published goes to the device.
+//! The command `flush`: writes what was published to the device.
 
 use crate::command::{Call, Command};
 use crate::failure::Failure;
@@ -6,7 +6,7 @@ use crate::output::{Format, write_json};
 use crate::session::Session;
 use serde_json::json;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "flush",
     usage: &[""],

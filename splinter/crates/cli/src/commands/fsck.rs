@@ -1,4 +1,4 @@
-//! `fsck`: looks for damage in a store, and mends it.
+//! The command `fsck`: finds damage in a store, and repairs it.
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::copying::{copy_bytes, path_of};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "fsck",
     usage: &["[STORE] [--repair [--copy FILE | --no-copy]]"],
@@ -54,10 +54,10 @@ or is so still; 4 if it was mended and keys were given up.",
 
 /// The exit code for a store that is damaged.
 const DAMAGED: u8 = 3;
-/// The exit code for a store that was mended, and lost keys.
+/// The exit code for a store that was repaired and lost keys.
 const LOST: u8 = 4;
 
-/// A kind of damage: its name in JSON, what is said of it, and how much of it an inspection found.
+/// A kind of damage: its name in JSON, its description, and its count in an inspection.
 struct Damage(&'static str, &'static str, fn(&Inspection) -> u64);
 
 const KINDS: [Damage; 7] = [
@@ -80,7 +80,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (_, Some(_), true) => return Err(Failure::usage("give --copy or --no-copy, not both")),
         _ => {}
     }
-    // A repair needs all lanes.
+    // A repair needs all writer ids.
     session.release_writer();
     let opened = call.get(0).map(|name| session.open_apart(name)).transpose()?;
     let store = match &opened {
@@ -93,7 +93,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         write(session, &name, &found, None)?;
         return match found.is_sound() {
             true => Ok(()),
-            false => Err(Failure::ending(DAMAGED, format!("{name} is damaged; --repair mends it"))),
+            false => Err(Failure::with_exit_code(
+                DAMAGED,
+                format!("{name} is damaged; --repair mends it"),
+            )),
         };
     }
     if store.is_read_only() {
@@ -117,16 +120,16 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     match (repair.after.is_sound(), repair.others) {
         (true, _) if repair.given_up.is_empty() => Ok(()),
         (true, _) => {
-            Err(Failure::ending(LOST, format!("{name} is sound again, without {given_up}")))
+            Err(Failure::with_exit_code(LOST, format!("{name} is sound again, without {given_up}")))
         }
-        (false, 0) => Err(Failure::ending(
+        (false, 0) => Err(Failure::with_exit_code(
             DAMAGED,
             format!(
                 "{name} is damaged still: it changed meanwhile, or cannot be mended; export its \
                  keys and import them into a new store"
             ),
         )),
-        (false, others) => Err(Failure::ending(
+        (false, others) => Err(Failure::with_exit_code(
             DAMAGED,
             format!(
                 "{name} is damaged still, and others may be writing ({}); end them, and try again",
@@ -136,7 +139,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Finds a name beside a store that nothing has.
+/// Returns a name next to a store that no file has.
 fn beside(store: &Path) -> PathBuf {
     let name = |number: u32| {
         let mut name = store.as_os_str().to_owned();
@@ -150,11 +153,11 @@ fn beside(store: &Path) -> PathBuf {
     (1..).map(name).find(is_free).unwrap_or_else(|| name(1))
 }
 
-/// Inspects a store again and again while something seems wrong, and counts what was seen each time: what a writer has just
-/// not finished is not there for long.
+/// Inspects a store, and again while it seems damaged. Counts only what every inspection found: what a writer has not
+/// finished yet does not last.
 fn inspect(store: &Store) -> Result<Inspection, StoreError> {
     let mut least = store.inspect()?;
-    for _ in 0..LOOKS {
+    for _ in 0..RECHECKS {
         if least.is_sound() {
             break;
         }
@@ -177,10 +180,10 @@ fn inspect(store: &Store) -> Result<Inspection, StoreError> {
     Ok(least)
 }
 
-/// How often a store is looked at again.
-const LOOKS: u32 = 20;
+/// How many more inspections to make.
+const RECHECKS: u32 = 20;
 
-/// Writes what was found, and what of it is left after a repair, which keys that cost, and where the copy is.
+/// Prints the damage found. After a repair, also prints the damage left, the keys given up and the path of the copy.
 fn write(
     session: &mut Session,
     name: &str,

@@ -1,11 +1,11 @@
-//! `get`: a key's value.
+//! The command `get`: prints a key's value.
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use crate::value::Reading;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "get",
     usage: &["KEY"],
@@ -25,6 +25,6 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let store = session.store()?;
     let value =
-        patiently(|| Reading::of(store, &key)).map_err(|error| Failure::key(&key, error))?;
+        retry_busy(|| Reading::of(store, &key)).map_err(|error| Failure::key(&key, error))?;
     Ok(value.answer(session, &key)?)
 }

@@ -1,13 +1,13 @@
-//! `head`: what the store knows of a key beside its value.
+//! The command `head`: shows a key's metadata, without its value.
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
 use crate::interchange::bits;
 use crate::output::{Format, json_bytes, json_mask, listed, write_json};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use serde_json::json;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "head",
     usage: &["KEY"],
@@ -24,7 +24,7 @@ what programs wrote there, in a unit of theirs.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let store = session.store()?;
-    let slot = patiently(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
+    let slot = retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
     let groups: Vec<u8> = bits(slot.groups).collect();
     if session.format == Format::Json {
         let head = json!({

@@ -1,4 +1,4 @@
-//! `help`: what commands there are, and what each can do; all of it from the table.
+//! The command `help`: lists the commands, or explains one, from the table.
 
 use crate::COMMANDS;
 use crate::command::{self, Arg, COMMON, Call, Command, Count, Kind, Opt};
@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use std::io::{self, Write};
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "help",
     usage: &["[COMMAND]"],
@@ -40,7 +40,7 @@ pub(crate) fn write_commands(out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes what there is to say of a command.
+/// Writes the help of a command.
 pub(crate) fn write_one(out: &mut dyn Write, command: &Command) -> io::Result<()> {
     for (at, line) in command.usage.iter().enumerate() {
         let lead = if at == 0 { "usage:" } else { "      " };

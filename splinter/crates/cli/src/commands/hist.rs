@@ -1,4 +1,4 @@
-//! `hist`: the lines that were entered.
+//! The command `hist`: lists the lines that were entered.
 
 use crate::command::{Arg, Call, Command, Count, Kind, number};
 use crate::failure::Failure;
@@ -6,7 +6,7 @@ use crate::output::{Format, listed, write_json};
 use crate::session::Session;
 use serde_json::json;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "hist",
     usage: &["[COUNT]"],

@@ -1,4 +1,4 @@
-//! `import`: sets the keys that `export` wrote.
+//! The command `import`: sets the keys that `export` wrote.
 
 use super::export::DUMP_VERSION;
 use crate::bom;
@@ -6,7 +6,7 @@ use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::interchange::Entry;
 use crate::output::{Format, counted, shown, write_json};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use crate::standard;
 use serde_json::{Deserializer, Value, json};
 use splinter::{Error, Writer};
@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "import",
     usage: &["FILE [--keep]"],
@@ -36,10 +36,10 @@ before that are set.",
     run,
 };
 
-/// What to do about text that is no export.
+/// The advice for text that is not an export.
 const HOW: &str = "; import reads what export writes as json or ndjson";
 
-/// How far an import has come.
+/// The progress of an import, in keys.
 #[derive(Clone, Copy, Default)]
 struct Counts {
     imported: u64,
@@ -78,7 +78,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes every entry of a file, and makes sure that these were all.
+/// Imports every entry of a file, and checks that the file is complete.
 fn import(
     session: &Session,
     call: &Call<'_>,
@@ -88,7 +88,7 @@ fn import(
 ) -> Result<(), Failure> {
     skip_mark(from).map_err(|error| not_read(name, &error))?;
     let mut writer = session.writer()?;
-    // How many entries there were of a dump in lines whose end is still to come.
+    // The number of entries so far, while the end line of an ndjson dump is still to come.
     let mut unfinished = None;
     let mut is_empty = true;
     for (number, value) in (1_u64..).zip(Deserializer::from_reader(from).into_iter::<Value>()) {
@@ -98,7 +98,7 @@ fn import(
         })?;
         is_empty = false;
         let mut take = |value: &Value| one(session, &mut writer, value, call, counts);
-        let failed = |failure: Failure| failure.said_by(&format!("entry {number} of {name}"));
+        let failed = |failure: Failure| failure.with_context(&format!("entry {number} of {name}"));
         match (value.get("splinter").and_then(Value::as_str), value.get("keys")) {
             (Some("export"), _) if unfinished.is_none() => {
                 let is_marked = value.get("version").and_then(Value::as_u64) >= Some(DUMP_VERSION);
@@ -138,7 +138,7 @@ fn cut_short(name: &str) -> Failure {
     Failure::new(format!("{name} was cut short: the line at its end is missing; export again"))
 }
 
-/// Passes over a byte-order mark, if there is one.
+/// Skips a byte-order mark, if there is one.
 fn skip_mark(from: &mut dyn BufRead) -> io::Result<()> {
     let begin = from.fill_buf()?;
     let len = begin.len();
@@ -164,13 +164,13 @@ fn one(
         };
         Failure::new(format!("{why}{how}"))
     })?;
-    // Whatever is wrong with a key, the file is at fault, not the command.
+    // An invalid key is an error of the file, not of the call.
     let failed = |error| Failure::new(Failure::key(&entry.key, error).message);
     if !entry.key.starts_with(&session.prefix) {
         counts.elsewhere += 1;
         return Ok(());
     }
-    if call.has("--keep") && patiently(|| writer.contains(&entry.key)).map_err(failed)? {
+    if call.has("--keep") && retry_busy(|| writer.contains(&entry.key)).map_err(failed)? {
         counts.kept += 1;
         return Ok(());
     }

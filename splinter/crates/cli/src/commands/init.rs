@@ -1,4 +1,4 @@
-//! `init`: makes a store.
+//! The command `init`: creates a store.
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, number, text};
 use crate::failure::Failure;
@@ -12,7 +12,7 @@ use splinter::{
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "init",
     usage: &["STORE [OPTION]..."],
@@ -146,7 +146,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads the options.
+/// Builds the configuration from the options.
 fn config(call: &Call<'_>) -> Result<Config, Failure> {
     let usual = Geometry::default();
     let max_value_len = match call.number("--max-value")? {
@@ -171,12 +171,12 @@ fn config(call: &Call<'_>) -> Result<Config, Failure> {
     };
     let placement = call.value("--node").map_or(Ok(Placement::default()), placement)?;
     let mode = call.value("--mode").map(mode).transpose()?;
-    // Rather no store than one that cannot be filled.
+    // A small store reserves its memory: an error now is better than a store that cannot be filled.
     let reserve = if call.has("--reserve") { Reserve::All } else { Reserve::Small };
     Ok(Config { geometry, scrub, placement, huge_pages, reserve, mode, hash_seed: None })
 }
 
-/// Reads a scrub level.
+/// Parses a scrub level.
 pub(super) fn scrub(what: &str, level: &[u8]) -> Result<Scrub, Failure> {
     let parsed = text(what, level)?.parse();
     parsed.map_err(|error| Failure::usage(format!("{what}: {error}")))
@@ -194,7 +194,7 @@ fn placement(nodes: &[u8]) -> Result<Placement, Failure> {
     })
 }
 
-/// Reads octal digits. Which bits a store takes it knows itself.
+/// Parses an octal mode. The store itself checks which bits it accepts.
 fn mode(digits: &[u8]) -> Result<u32, Failure> {
     let octal = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'));
     let mode = octal.and_then(|text| u32::from_str_radix(text, 8).ok());

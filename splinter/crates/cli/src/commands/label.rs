@@ -1,14 +1,14 @@
-//! `label`: the 64 labels of a key.
+//! The command `label`: shows, adds or removes the 64 labels of a key.
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::interchange::bits;
 use crate::labels;
 use crate::output::{Format, json_bytes, json_mask, write_json};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use serde_json::json;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "label",
     usage: &["KEY", "KEY MASK", "KEY MASK --remove"],
@@ -42,7 +42,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             return Err(Failure::usage(format!("--remove needs a MASK; {}", call.usage())));
         }
         let store = session.store()?;
-        let slot = patiently(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
+        let slot = retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
         match session.format {
             Format::Default | Format::Raw => writeln!(session.out, "{:#x}", slot.labels)?,
             Format::Json => {
@@ -57,7 +57,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         return Ok(());
     };
     let mut writer = session.writer()?;
-    let done = patiently(|| match call.has("--remove") {
+    let done = retry_busy(|| match call.has("--remove") {
         true => writer.unlabel(&key, mask),
         false => writer.label(&key, mask),
     });

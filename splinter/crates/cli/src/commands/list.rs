@@ -1,16 +1,16 @@
-//! `list`: the keys, with their epochs and lengths.
+//! The command `list`: lists the keys, with their epochs and lengths.
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
 use crate::failure::Failure;
 use crate::labels;
 use crate::output::{Format, json_bytes, listed, write_json};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use crate::table;
 use regex::bytes::Regex;
 use serde_json::{Value, json};
 use splinter::{Error, Key};
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "list",
     usage: &["[PATTERN] [--label MASK]"],
@@ -39,12 +39,12 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
         let store = session.store()?;
-        match patiently(|| store.snapshot(key)) {
+        match retry_busy(|| store.snapshot(key)) {
             Ok(slot) if slot.labels & labels == labels => {
                 rows.push((key, slot.epoch, slot.value_len));
             }
             Ok(_) => {}
-            // It was removed since it was listed.
+            // It was removed after it was listed.
             Err(Error::NotFound) => {}
             Err(error) => return Err(Failure::key(key.as_ref(), error)),
         }
@@ -73,7 +73,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Lists the keys under the prefix that match a pattern, if there is one.
+/// Lists the keys under the prefix that match a pattern; all of them if there is none.
 pub(super) fn matching(session: &Session, pattern: Option<&[u8]>) -> Result<Vec<Key>, Failure> {
     let mut keys = session.keys()?;
     if let Some(pattern) = pattern {
@@ -83,11 +83,11 @@ pub(super) fn matching(session: &Session, pattern: Option<&[u8]>) -> Result<Vec<
     Ok(keys)
 }
 
-/// Reads a pattern.
+/// Compiles a pattern.
 pub(super) fn regex(pattern: &[u8]) -> Result<Regex, Failure> {
     let pattern = text("PATTERN", pattern)?;
     Regex::new(pattern).map_err(|error| {
-        // The last line of the account says what is wrong; the others draw where.
+        // The last line of the error names the mistake. The others draw its place.
         let error = error.to_string();
         let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
         Failure::usage(format!("{pattern:?} is no regular expression: {why}"))

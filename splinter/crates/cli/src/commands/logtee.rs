@@ -1,4 +1,4 @@
-//! `logtee`: writes what keys hold, and every change of theirs, behind a file, and takes nothing away.
+//! The command `logtee`: appends the values of keys, and all their changes, to a file. Removes nothing from the store.
 
 use super::list::regex;
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
@@ -7,12 +7,12 @@ use crate::envelope::{Envelope, Type, now_ms};
 use crate::failure::Failure;
 use crate::newfile::is_same;
 use crate::output::{Format, json_bytes, json_text, listed, shown, write_json, write_on_screen};
-use crate::presence::Lookout;
+use crate::presence::StoreCheck;
 use crate::session::Session;
 use crate::standard;
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{TIMEOUT, is_over, next_look};
+use crate::waiting::{TIMEOUT, is_over, next_check};
 use regex::bytes::Regex;
 use serde_json::{Value, json};
 use splinter::{Change, Error, Key, Store, StoreError};
@@ -26,7 +26,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "logtee",
     usage: &["FILE [PATTERN] [--once] [--count N] [--timeout SPAN] [--envelope]"],
@@ -95,13 +95,13 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         keys.into_iter().try_for_each(|key| log.key(key))?;
         return log.flush();
     }
-    // First the watcher: what changes while all keys are written is heard of.
+    // Register the watcher first, so that no change is missed while all keys are written.
     let mut watcher = log.store.watch_all().map_err(|error| match error {
         StoreError::ReadOnly => Failure::new(format!("{error}; --once writes what is there")),
         error => error.into(),
     })?;
     let mut held = HashMap::new();
-    let mut lookout = Lookout::new();
+    let mut store_check = StoreCheck::new();
     let mut changes = Vec::new();
     watcher.resync(|change| changes.push(change));
     loop {
@@ -110,16 +110,16 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         if log.left == 0 || session.is_interrupted() || is_over(end) {
             return Ok(());
         }
-        lookout.look(&log.store)?;
-        match watcher.wait(Some(next_look(session, end))) {
+        store_check.run_if_due(&log.store)?;
+        match watcher.wait(Some(next_check(session, end))) {
             Ok(change) => changes.extend(change),
-            // Changes were missed, removals among them.
+            // Changes were missed, perhaps removals.
             Err(_) => {
                 watcher.resync(|change| changes.push(change));
                 log.miss()?;
             }
         }
-        // What is there already goes with it, without end or a look at the clock in between.
+        // Take the changes that are already there as well, up to a limit, so that the clock is checked in between.
         while changes.len() < 1000
             && let Ok(Some(change)) = watcher.try_next()
         {
@@ -128,7 +128,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
 }
 
-/// How a line is written.
+/// The format of a line.
 #[derive(Clone, Copy)]
 enum Form {
     Line(Format),
@@ -142,19 +142,19 @@ struct Log {
     prefix: Vec<u8>,
     form: Form,
     out: Box<dyn Write>,
-    /// What is being done to the file, for messages; empty for standard output.
+    /// The operation on the file, for messages; empty for standard output.
     writing: String,
     from: String,
-    /// The epoch that was written last of each key.
+    /// The last epoch written of each key.
     logged: HashMap<Key, u64>,
     seq: u64,
     /// How many lines are still to be written.
     left: u64,
-    /// Whether it is written to a terminal, which would obey control characters.
+    /// Whether the output is a terminal, which would obey control characters.
     on_screen: bool,
 }
 
-/// Opens what is written to, and says what that is.
+/// Opens the output, and returns the operation on it for messages.
 fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
     if path == b"-" {
         return Ok((Box::new(standard::output().0), String::new()));
@@ -169,7 +169,7 @@ fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
     Ok((Box::new(out), writing))
 }
 
-/// Whether a file ends amid a line, as one does that was written on a disk that filled up.
+/// Tells whether a file ends in the middle of a line, as a file on a disk that filled up can.
 fn is_cut_short(path: &[u8]) -> bool {
     let (path, mut last) = (OsStr::from_bytes(path), [0]);
     let len = fs::metadata(path).map_or(0, |about| if about.is_file() { about.len() } else { 0 });
@@ -178,7 +178,7 @@ fn is_cut_short(path: &[u8]) -> bool {
 }
 
 impl Log {
-    /// Writes what a change made of its key, and that the slot's key before it is gone.
+    /// Writes the changed key's value, and the removal of the key that the slot held before.
     fn change(&mut self, held: &mut HashMap<u32, Key>, change: &Change) -> Result<(), Failure> {
         let before = match change.key {
             Some(key) => held.insert(change.slot, key).filter(|before| *before != key),
@@ -193,7 +193,7 @@ impl Log {
         change.key.map_or(Ok(()), |key| self.key(key))
     }
 
-    /// Writes which of the keys that were written are gone.
+    /// Writes the removals among the keys that were logged.
     fn miss(&mut self) -> Result<(), Failure> {
         let keys: Vec<Key> = self.logged.keys().copied().collect();
         for key in keys {
@@ -205,7 +205,7 @@ impl Log {
         Ok(())
     }
 
-    /// Writes what a key holds, unless that is written already.
+    /// Writes a key's value, unless that epoch was written already.
     fn key(&mut self, key: Key) -> Result<(), Failure> {
         let bare = key.as_ref().strip_prefix(&*self.prefix);
         let fits = |bare| self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(bare));
@@ -218,7 +218,7 @@ impl Log {
                     return Ok(());
                 }
                 Ok(value) => return self.write(key, Some(&value)),
-                // It was removed since; of that there is word to come.
+                // It was removed meanwhile. A change that reports this will come.
                 Err(Error::NotFound) => return Ok(()),
                 Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
                 Err(error) => return Err(Failure::key(key.as_ref(), error)),
@@ -226,7 +226,7 @@ impl Log {
         }
     }
 
-    /// Writes a line: the value, or that there is none any more.
+    /// Writes a line: the value, or the removal of the key.
     fn write(&mut self, key: Key, value: Option<&Reading>) -> Result<(), Failure> {
         if self.left == 0 {
             return Ok(());

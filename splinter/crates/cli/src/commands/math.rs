@@ -1,14 +1,14 @@
-//! `math`: operations on a number in a store, of which none is ever lost.
+//! The command `math`: atomic operations on a number in a store. None is ever lost.
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
 use crate::labels;
 use crate::output::{Format, shown};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use serde_json::json;
 use splinter::{Error, IntegerOp};
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "math",
     usage: &["KEY OPERATION [NUMBER]"],
@@ -35,7 +35,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let operand = call.get(2).map(|word| labels::mask(session, "NUMBER", word)).transpose()?;
     let operation = operation(call.arguments[1], operand)?;
     let mut writer = session.writer()?;
-    let changed = patiently(|| writer.integer(&key, operation));
+    let changed = retry_busy(|| writer.integer(&key, operation));
     let now = changed.map_err(|error| match error {
         Error::WrongType => {
             let key = shown(&key);

@@ -1,4 +1,4 @@
-//! The commands, one to a file, and the table of them.
+//! The commands, one per file, and the table of them.
 
 use crate::command::Command;
 
@@ -42,7 +42,7 @@ pub mod use_;
 pub mod uuid;
 pub mod watch;
 
-/// Every command, in the order of the alphabet.
+/// All commands, in alphabetical order.
 pub static COMMANDS: &[&Command] = &[
     &append::COMMAND,
     &bids::COMMAND,
@@ -85,10 +85,10 @@ pub static COMMANDS: &[&Command] = &[
     &watch::COMMAND,
 ];
 
-/// Other names of commands, and whose they are.
+/// Aliases of commands, and the command that each stands for.
 pub static ALIASES: &[(&str, &str)] = &[("cls", "clear"), ("quit", "exit")];
 
-/// What other tools call what a command does, and how it is called here.
+/// Names that other tools use, and the command to suggest for each.
 pub static SYNONYMS: &[(&str, &str)] = &[
     ("add", "set"),
     ("create", "init"),

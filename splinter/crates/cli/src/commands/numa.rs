@@ -1,4 +1,4 @@
-//! `numa`: on which nodes a store's memory is.
+//! The command `numa`: shows which NUMA nodes hold a store's memory.
 
 use crate::command::{Call, Command};
 use crate::failure::Failure;
@@ -6,7 +6,7 @@ use crate::output::{Format, write_json};
 use crate::session::Session;
 use serde_json::json;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "numa",
     usage: &[""],

@@ -1,15 +1,15 @@
-//! `orders`: tandems, keys that are set, read and removed as one.
+//! The command `orders`: sets, reads and removes tandems, which are keys that change as one.
 
 use crate::command::{Arg, Call, Command, Count, Kind, number};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use crate::value::{NUMBER_LEN, Reading, number_meant};
 use serde_json::json;
 use splinter::{Error, MAX_ORDERS, Store};
 use std::borrow::Cow;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "orders",
     usage: &["set BASE VALUE...", "set BASE COUNT", "get BASE [COUNT]", "unset BASE [COUNT]"],
@@ -56,7 +56,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
         (b"set", values) => {
             let mut writer = session.writer()?;
-            let set = patiently(|| {
+            let set = retry_busy(|| {
                 let values = (0..).zip(values).map(|(order, value)| {
                     match number_meant(&writer, &name(&base, order), value)? {
                         Some(number) => Ok(Cow::Owned(number.to_le_bytes().to_vec())),
@@ -87,17 +87,17 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Returns how many orders a word asks for, if it does: plain digits from 2 to 255. Anything else is a value.
+/// Returns how many orders a word asks for: plain digits from 2 to 255. Any other word is a value.
 fn count_meant(word: &[u8]) -> Option<usize> {
     let count: usize = std::str::from_utf8(word).ok()?.parse().ok()?;
     (word[0].is_ascii_digit() && (2..=MAX_ORDERS).contains(&count)).then_some(count)
 }
 
-/// Makes orders, so that there are at least `count`. One that exists is left alone: others may be writing it.
+/// Creates orders until there are at least `count`. Leaves existing ones alone: others may be writing them.
 fn make(session: &mut Session, base: &[u8], count: usize) -> Result<(), Failure> {
     let mut writer = session.writer()?;
-    let made = patiently(|| {
-        // All names are looked at before any order is made: one may be too long.
+    let made = retry_busy(|| {
+        // Check all names before creating any order: one may be too long.
         let mut missing = Vec::new();
         for order in (0..count).map(|order| name(base, order)) {
             if !writer.contains(&order)? {
@@ -116,7 +116,7 @@ fn make(session: &mut Session, base: &[u8], count: usize) -> Result<(), Failure>
     session.answer(&json!({ "base": json_bytes(base), "epoch": epoch, "orders": count }))
 }
 
-/// Returns the COUNT that was asked for, if one was.
+/// Returns the COUNT, if one was given.
 fn asked(count: &[&[u8]]) -> Result<Option<usize>, Failure> {
     let Some(word) = count.first() else { return Ok(None) };
     match number::<u64>("COUNT", word)? {
@@ -129,11 +129,11 @@ fn asked(count: &[&[u8]]) -> Result<Option<usize>, Failure> {
 
 fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), Failure> {
     let store = session.store()?;
-    // In JSON the epochs are told as well.
+    // JSON has the epochs as well.
     let is_exact = session.format == Format::Json;
     let read = || read(store, base, asked.map_or_else(|| present(store, base), Ok)?, is_exact);
-    // Without a count, orders may be removed between being counted and being read.
-    let values = patiently(|| match read() {
+    // Without a count, orders may be removed after being counted and before being read.
+    let values = retry_busy(|| match read() {
         Err(Error::NotFound) if asked.is_none() && store.contains(base)? => Err(Error::Again),
         read => read,
     });
@@ -151,7 +151,7 @@ fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), F
             }
         }
         Format::Json => {
-            let told = |(order, value): (usize, &Reading)| value.told_of(&name(base, order));
+            let told = |(order, value): (usize, &Reading)| value.json_with_key(&name(base, order));
             write_json(out, &values.iter().enumerate().map(told).collect())?;
         }
         Format::Raw => {
@@ -164,9 +164,9 @@ fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), F
     Ok(())
 }
 
-/// Reads the first `count` orders, all of one generation. Which of them are numbers is not told with their bytes: it is
-/// looked up, and holds if those that may be numbers have not changed from before the reading until after it. So do the
-/// epochs, which are those of the values only if that `is_exact`.
+/// Reads the first `count` orders, all of one generation. The store returns their bytes without their types, so types
+/// and epochs are looked up before and after the read. The result is valid if those of all orders that may be numbers
+/// are unchanged. If `is_exact`, those of all orders must be unchanged, so that the epochs belong to the values.
 fn read(store: &Store, base: &[u8], count: usize, is_exact: bool) -> Result<Vec<Reading>, Error> {
     let look = |order| store.snapshot(name(base, order)).ok().map(|slot| (slot.epoch, slot.kind));
     let before: Vec<_> = (0..count).map(look).collect();
@@ -186,7 +186,7 @@ fn read(store: &Store, base: &[u8], count: usize, is_exact: bool) -> Result<Vec<
 
 fn unset(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), Failure> {
     let mut writer = session.writer()?;
-    let removed = patiently(|| {
+    let removed = retry_busy(|| {
         let count = asked.map_or_else(|| present(&writer, base), Ok)?;
         writer.unset_tandem(base, count)
     });
@@ -201,7 +201,7 @@ fn unset(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(),
     Ok(())
 }
 
-/// Names an order.
+/// Returns the key of an order.
 fn name(base: &[u8], order: usize) -> Vec<u8> {
     match order {
         0 => base.to_vec(),
@@ -209,7 +209,7 @@ fn name(base: &[u8], order: usize) -> Vec<u8> {
     }
 }
 
-/// Counts the orders that are there, in a row from the base on.
+/// Counts the orders that exist, consecutively from the base on.
 pub(super) fn present(store: &Store, base: &[u8]) -> Result<usize, Error> {
     if !store.contains(base)? {
         return Err(Error::NotFound);
@@ -225,7 +225,7 @@ pub(super) fn present(store: &Store, base: &[u8]) -> Result<usize, Error> {
     Ok(MAX_ORDERS)
 }
 
-/// Says what the store answered about a tandem.
+/// Turns the store's error about a tandem into a failure.
 fn failed(base: &[u8], error: Error) -> Failure {
     match error {
         Error::BadOrders => Failure::usage(error.to_string()),

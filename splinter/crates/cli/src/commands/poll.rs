@@ -1,17 +1,17 @@
-//! `poll`: waits for the next change of a key.
+//! The command `poll`: waits for the next change of a key.
 
 use crate::command::{Arg, Call, Command, Count, Kind, number};
 use crate::failure::Failure;
 use crate::output::shown;
-use crate::presence::Lookout;
-use crate::session::{Session, patiently};
+use crate::presence::StoreCheck;
+use crate::session::{Session, retry_busy};
 use crate::time::{deadline, span};
 use crate::value::Reading;
 use crate::waiting::{AFTER, until_changed};
 use splinter::Error;
 use std::time::Duration;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "poll",
     usage: &["KEY [TIMEOUT] [--after EPOCH]"],
@@ -31,7 +31,7 @@ changed before the wait began.",
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
-    // Its first form knew milliseconds only.
+    // The original took milliseconds only.
     let timeout = call.get(1).map(|word| {
         let said = String::from_utf8_lossy(word);
         match word.iter().all(u8::is_ascii_digit) {
@@ -44,9 +44,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let (timeout, said) = timeout.transpose()?.unzip();
     let deadline = deadline(timeout);
     let store = session.store()?.clone();
-    let epoch = patiently(|| store.epoch(&key)).map_err(|error| Failure::key(&key, error))?;
+    let epoch = retry_busy(|| store.epoch(&key)).map_err(|error| Failure::key(&key, error))?;
     let epoch = call.number(AFTER.long)?.unwrap_or(epoch);
-    let changed = until_changed(session, &store, &key, epoch, deadline, &mut Lookout::new())?;
+    let changed = until_changed(session, &store, &key, epoch, deadline, &mut StoreCheck::new())?;
     let removed = || Failure::new(format!("{} was removed", shown(&key)));
     let changed = changed.map_err(|error| match error {
         Error::NotFound => removed(),
@@ -59,7 +59,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     if changed.is_none() {
         return Ok(());
     }
-    let value = patiently(|| Reading::of(&store, &key)).map_err(|error| match error {
+    let value = retry_busy(|| Reading::of(&store, &key)).map_err(|error| match error {
         Error::NotFound => removed(),
         error => Failure::key(&key, error),
     })?;

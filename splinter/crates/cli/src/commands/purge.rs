@@ -1,13 +1,13 @@
-//! `purge`: zeroes whatever is stale.
+//! The command `purge`: zeroes all stale bytes.
 
 use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::output::{Format, write_json};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use serde_json::json;
 use splinter::Error;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "purge",
     usage: &[""],
@@ -22,7 +22,7 @@ scrub level was. Keys and their values stay. The prefix does not matter here.",
 
 fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
     let mut writer = session.writer()?;
-    let slots = patiently(|| writer.purge()).map_err(|error| match error {
+    let slots = retry_busy(|| writer.purge()).map_err(|error| match error {
         Error::Again => Failure::new("another writer holds a key all the while; the rest is clean"),
         error => Failure::new(error.to_string()),
     })?;

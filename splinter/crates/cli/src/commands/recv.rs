@@ -1,22 +1,22 @@
-//! `recv`: prints the messages that are sent to a key, as they come.
+//! The command `recv`: prints the messages that are sent to a key, as they come.
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
 use crate::envelope::{Envelope, now_ms};
 use crate::failure::Failure;
 use crate::interchange::bytes;
 use crate::output::{Format, counted, json_text, shown};
-use crate::presence::Lookout;
+use crate::presence::StoreCheck;
 use crate::session::Session;
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{is_over, next_look, until_changed};
+use crate::waiting::{is_over, next_check, until_changed};
 use serde_json::Value;
 use splinter::{Error, Store};
 use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "recv",
     usage: &["KEY [--count N | --follow] [--last] [--timeout SPAN] [--envelope [--as NAME]]"],
@@ -72,34 +72,34 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     };
     let end = deadline(call.span("--timeout")?);
     let name = call.value("--as").map(|word| text("--as", word)).transpose()?;
-    let mut sieve = call.has("--envelope").then(|| Sieve { name, seen: HashMap::new() });
-    if name.is_some() && sieve.is_none() {
+    let mut filter = call.has("--envelope").then(|| EnvelopeFilter { name, seen: HashMap::new() });
+    if name.is_some() && filter.is_none() {
         return Err(Failure::usage("--as goes with --envelope"));
     }
     let store = session.store()?.clone();
-    // None once the key is missing: whatever comes then is new.
+    // None once the key is missing: any value that comes then is new.
     let mut epoch = match epoch(&store, &key)? {
         Some(_) if call.has("--last") => None,
         epoch => epoch,
     };
-    let mut lookout = Lookout::new();
+    let mut store_check = StoreCheck::new();
     let (mut received, mut has_come) = (0, false);
     while received < count {
-        // Messages may come without end, those that are passed over too.
+        // Messages that are skipped may come without end.
         if has_come && is_over(end) {
             return Err(Failure::new(LATE));
         }
-        let Some(message) = next(session, &store, &key, &mut epoch, end, &mut lookout)? else {
+        let Some(message) = next(session, &store, &key, &mut epoch, end, &mut store_check)? else {
             break;
         };
         has_come = true;
-        match &mut sieve {
+        match &mut filter {
             None => {
                 write(session, &key, &message)?;
                 received += 1;
             }
-            Some(sieve) => {
-                let Some(envelope) = sieve.pass(session, &store, &message) else { continue };
+            Some(filter) => {
+                let Some(envelope) = filter.pass(session, &store, &message) else { continue };
                 write_envelope(session, &envelope)?;
                 received += 1;
                 if envelope.eof {
@@ -125,20 +125,20 @@ fn epoch(store: &Store, key: &[u8]) -> Result<Option<u64>, Failure> {
     }
 }
 
-/// Waits for the next value of a key, which may go and come. Returns nothing if Ctrl-C was pressed.
+/// Waits for the next value of a key, which may be removed and set again meanwhile. Returns none if Ctrl-C was pressed.
 fn next(
     session: &Session,
     store: &Store,
     key: &[u8],
     epoch: &mut Option<u64>,
     end: Option<Instant>,
-    lookout: &mut Lookout,
+    store_check: &mut StoreCheck,
 ) -> Result<Option<Reading>, Failure> {
     loop {
         let came = match *epoch {
-            Some(epoch) => until_changed(session, store, key, epoch, end, lookout)?
+            Some(epoch) => until_changed(session, store, key, epoch, end, store_check)?
                 .map(|epoch| epoch.is_some()),
-            None => until_present(session, store, key, end, lookout)?,
+            None => until_present(session, store, key, end, store_check)?,
         };
         match came.and_then(|came| if came { Reading::of(store, key).map(Some) } else { Ok(None) })
         {
@@ -153,7 +153,7 @@ fn next(
             }
             Ok(None) => return Ok(None),
             Err(Error::NotFound) => *epoch = None,
-            // It changes all the while: it is there to be read at the next look.
+            // It changed during every attempt. The next one reads it.
             Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
             Err(Error::TimedOut) => return Err(Failure::new(LATE)),
             Err(error) => return Err(Failure::key(key, error)),
@@ -161,12 +161,12 @@ fn next(
     }
 }
 
-/// Counts the changes between two epochs: each change raises the epoch by two.
+/// Counts the changes between two epochs, without the last one. Each change raises the epoch by two.
 fn between(before: u64, after: u64) -> u64 {
     (after.saturating_sub(before) / 2).saturating_sub(1)
 }
 
-/// Waits until a key is there. Returns false if Ctrl-C was pressed, or what the store answered.
+/// Waits until a key exists. Returns false if Ctrl-C was pressed, or the store's error.
 ///
 /// # Errors
 /// The store was removed, or removed and made again.
@@ -175,24 +175,24 @@ fn until_present(
     store: &Store,
     key: &[u8],
     end: Option<Instant>,
-    lookout: &mut Lookout,
+    store_check: &mut StoreCheck,
 ) -> Result<Result<bool, Error>, Failure> {
     match store.contains(key) {
         Ok(false) => {}
         answer => return Ok(answer),
     }
-    // Who may only read cannot have itself woken.
+    // A read-only process cannot register a watcher.
     let mut watcher = store.watch_all().ok();
     while !session.is_interrupted() {
         match store.contains(key) {
             Ok(false) if is_over(end) => return Ok(Err(Error::TimedOut)),
-            Ok(false) => lookout.look(store)?,
+            Ok(false) => store_check.run_if_due(store)?,
             answer => return Ok(answer),
         }
         match &mut watcher {
-            // Which key changed, or how many too many did, is seen above.
+            // The check above finds the key, whichever key changed and however many changes were missed.
             Some(watcher) => {
-                let _ = watcher.wait(Some(next_look(session, end)));
+                let _ = watcher.wait(Some(next_check(session, end)));
             }
             None => thread::sleep(Duration::from_millis(1)),
         }
@@ -200,21 +200,22 @@ fn until_present(
     Ok(Ok(false))
 }
 
-/// What is let through of the messages, and what was.
-struct Sieve<'a> {
+/// Selects the messages to print.
+struct EnvelopeFilter<'a> {
     name: Option<&'a str>,
-    /// The last message of each sender: its id, and its place in a sequence.
+    /// The last message of each sender: its id, and its position in a sequence.
     seen: HashMap<String, (String, Option<u64>)>,
 }
 
-impl Sieve<'_> {
-    /// Lets an envelope through that is for us, good still, and not the one before; tells of the rest what is wrong.
+impl EnvelopeFilter<'_> {
+    /// Returns the envelope in a message, if it is for this receiver, has not expired, and differs from the previous
+    /// one. Warns of messages that are not envelopes, and of gaps.
     fn pass(&mut self, session: &Session, store: &Store, message: &Reading) -> Option<Envelope> {
         let envelope = match Envelope::parse(&message.bytes) {
             Ok(envelope) => envelope,
             Err(malformed) => {
                 session.warn(&format!("recv: {malformed}"));
-                // Who may only read cannot count it.
+                // A read-only process cannot count it.
                 let _ = store.report_parse_failure();
                 return None;
             }

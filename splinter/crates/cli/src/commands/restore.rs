@@ -1,6 +1,6 @@
-//! `restore`: makes a store of a saved one.
+//! The command `restore`: creates a store from a saved one.
 
-use super::save::{FORCE, tell};
+use super::save::{FORCE, print_copied};
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::copying::{copy_to, path_of};
 use crate::failure::Failure;
@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "restore",
     usage: &["FILE STORE [--force]"],
@@ -47,5 +47,5 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     {
         session.warn(&format!("restore: {warning}"));
     }
-    tell(session, "restored", copied, "as", name)
+    print_copied(session, "restored", copied, "as", name)
 }

@@ -1,11 +1,11 @@
-//! `retrain`: drops a key's vector, so that whoever makes vectors makes a new one.
+//! The command `retrain`: removes a key's vector, so that the program that makes vectors makes a new one.
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use serde_json::json;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "retrain",
     usage: &["KEY"],
@@ -19,6 +19,6 @@ pub static COMMAND: Command = Command {
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let mut writer = session.writer()?;
-    patiently(|| writer.clear_vector(&key)).map_err(|error| Failure::key(&key, error))?;
+    retry_busy(|| writer.clear_vector(&key)).map_err(|error| Failure::key(&key, error))?;
     session.answer_of(&writer, &key, json!({ "retrained": true }))
 }

@@ -1,4 +1,4 @@
-//! `save`: a copy of the store in use, in a file, made while others go on.
+//! The command `save`: copies the store in use into a file, while others use it.
 
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::copying::{Copied, copy_to};
@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "save",
     usage: &["FILE [--force]"],
@@ -26,7 +26,7 @@ where the file system knows no files without.",
     run,
 };
 
-/// Replaces what is there.
+/// The option `--force`: replaces an existing file or store.
 pub(super) const FORCE: Opt = Opt {
     long: "--force",
     short: Some('f'),
@@ -38,11 +38,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let file = call.arguments[0];
     let store = session.store()?;
     let copied = copy_to(store, Path::new(OsStr::from_bytes(file)), call.has("--force"))?;
-    tell(session, "saved", copied, "to", file)
+    print_copied(session, "saved", copied, "to", file)
 }
 
-/// Says what was copied.
-pub(super) fn tell(
+/// Prints what was copied.
+pub(super) fn print_copied(
     session: &mut Session,
     done: &str,
     copied: Copied,

@@ -1,12 +1,12 @@
-//! `send`: puts a message on the bus, which is a key; in an envelope, if asked.
+//! The command `send`: sends a message, by setting a key; in an envelope, if asked.
 
 use crate::bom;
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
 use crate::envelope::{Envelope, Type};
 use crate::failure::Failure;
 use crate::output::{json_bytes, shown};
-use crate::presence::Lookout;
-use crate::session::{Session, patiently};
+use crate::presence::StoreCheck;
+use crate::session::{Session, retry_busy};
 use crate::standard;
 use crate::value::{self, FILE, given, refused};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use splinter::Writer;
 use std::io::BufRead;
 use std::time::Duration;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "send",
     usage: &["KEY VALUE [OPTION]...", "KEY - [OPTION]...", "KEY --lines [OPTION]..."],
@@ -90,7 +90,7 @@ string, or with --parse the JSON that it is.",
     run,
 };
 
-/// The options that make sense in an envelope only.
+/// The options that need `--envelope`.
 const OF_ENVELOPES: [&str; 8] =
     ["--type", "--from", "--to", "--ttl", "--trace", "--seq", "--eof", "--parse"];
 
@@ -122,7 +122,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     session.answer_of(&writer, &key, json!({ "messages": messages }))
 }
 
-/// Sends each line of standard input. Returns how many messages that were.
+/// Sends each line of standard input as a message. Returns the number of messages.
 fn send_lines(
     session: &Session,
     writer: &mut Writer,
@@ -133,14 +133,14 @@ fn send_lines(
     let first = wrapper.and_then(|wrapper| wrapper.seq).unwrap_or(0);
     let mut messages = 0;
     let seq = |messages: u64| Some(first.wrapping_add(messages));
-    let mut lookout = Lookout::new();
+    let mut store_check = StoreCheck::new();
     for line in standard::input().split(b'\n') {
         let line = line.map_err(|error| Failure::io("read standard input", &error))?;
         let message = match wrapper {
             None => line,
             Some(wrapper) => wrapper.wrap(&line, seq(messages), false)?,
         };
-        lookout.look(writer)?;
+        store_check.run_if_due(writer)?;
         put(session, writer, key, &message)?;
         messages += 1;
         std::thread::sleep(pace);
@@ -154,13 +154,13 @@ fn send_lines(
     Ok(messages)
 }
 
-/// Sets the key to a message. Returns its epoch then.
+/// Sets the key to a message. Returns the new epoch.
 fn put(session: &Session, writer: &mut Writer, key: &[u8], message: &[u8]) -> Result<u64, Failure> {
-    let set = patiently(|| value::set(writer, key, message));
+    let set = retry_busy(|| value::set(writer, key, message));
     set.map_err(|error| refused(session, key, message, error))
 }
 
-/// What the envelopes of one call have in common.
+/// The fields that all envelopes of one call share.
 struct Wrapper {
     kind: Type,
     from: String,
@@ -173,7 +173,7 @@ struct Wrapper {
 }
 
 impl Wrapper {
-    /// Reads the options; none is to be used, if none is asked for.
+    /// Reads the options. Returns none without `--envelope`.
     fn of(call: &Call<'_>) -> Result<Option<Self>, Failure> {
         if !call.has("--envelope") {
             return match OF_ENVELOPES.into_iter().find(|long| call.has(long)) {
@@ -215,7 +215,7 @@ impl Wrapper {
         envelope
     }
 
-    /// Wraps a message.
+    /// Puts a message into an envelope.
     fn wrap(&self, message: &[u8], seq: Option<u64>, eof: bool) -> Result<Vec<u8>, Failure> {
         let payload = if self.parse {
             let wrong = |why: &str| {

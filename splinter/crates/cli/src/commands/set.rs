@@ -1,13 +1,13 @@
-//! `set`: a key's value, from the line, from standard input or from a file.
+//! The command `set`: sets a key's value, from the line, standard input or a file.
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
 use crate::output::json_bytes;
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use crate::value;
 use serde_json::json;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "set",
     usage: &["KEY VALUE", "KEY -", "KEY --file FILE"],
@@ -29,7 +29,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let value = value::given(session, call)?;
     let mut writer = session.writer()?;
-    let set = patiently(|| value::set(&mut writer, &key, &value));
+    let set = retry_busy(|| value::set(&mut writer, &key, &value));
     let epoch = set.map_err(|error| value::refused(session, &key, &value, error))?;
     let len = value.len();
     session.answer(&json!({ "key": json_bytes(&key), "epoch": epoch, "value_length": len }))

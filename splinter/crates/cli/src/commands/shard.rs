@@ -1,14 +1,14 @@
-//! `shard`: `bids`, with the words in the order in which libsplinter's own command line takes them.
+//! The command `shard`: as `bids`, with its words in the order of libsplinter's own command line.
 
 use super::bids;
 use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
 use crate::failure::Failure;
 use crate::output::shown;
 use crate::session::Session;
-use crate::waiting::next_look;
+use crate::waiting::next_check;
 use splinter::{BidError, BidTerms, Patience};
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "shard",
     usage: &[
@@ -41,7 +41,7 @@ if another one is.",
     run,
 };
 
-/// What follows an action, in order.
+/// The words after an action, in order.
 const WORDS: [&str; 4] = ["ID", "INTENT", "PRIORITY", "TICKS"];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
@@ -76,7 +76,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (b"who", _) => bids::who(session),
         (b"release", _) => {
             session.store()?.release_bid(id)?;
-            bids::tell(session, "released", id)
+            bids::print_done(session, "released", id)
         }
         (b"advise", [_, intent, rest @ ..]) => {
             if let Some(other) = rest.first().filter(|word| **word != b"nowait") {
@@ -94,20 +94,20 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 return bids::hold(session, id, terms, hold, "give --hold SPAN");
             }
             session.store()?.rebid(id, terms)?;
-            bids::tell(session, "renewed", id)
+            bids::print_done(session, "renewed", id)
         }
         _ => Err(Failure::usage(call.usage())),
     }
 }
 
-/// Gives advice on the whole store, by a bid of its own if there is none.
+/// Gives advice on the whole store. Makes a bid for it if the process has none with that id.
 fn advise(session: &Session, id: u32, intent: &[u8], waits: bool) -> Result<(), Failure> {
     let advice = bids::advice("INTENT", intent)?;
     let store = session.store()?;
     let mut has_own = false;
     let advised = loop {
         let patience = match waits {
-            true => Patience::Until(next_look(session, None)),
+            true => Patience::Until(next_check(session, None)),
             false => Patience::Defer,
         };
         match store.advise(id, 0..store.arena_len(), advice, patience) {
@@ -115,7 +115,7 @@ fn advise(session: &Session, id: u32, intent: &[u8], waits: bool) -> Result<(), 
                 store.claim_bid(id, BidTerms::default())?;
                 has_own = true;
             }
-            // The wait is cut short so that Ctrl-C can end it.
+            // Each wait is short, so that Ctrl-C can end it.
             Err(BidError::TimedOut { .. }) if waits && !session.is_interrupted() => {}
             advised => break advised,
         }

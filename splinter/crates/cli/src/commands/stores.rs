@@ -1,4 +1,4 @@
-//! `stores`: what stores there are.
+//! The command `stores`: lists the stores.
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
@@ -13,7 +13,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "stores",
     usage: &["[FOLDER]"],
@@ -67,8 +67,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     Ok(table::write(out, &["Store", "Keys", "Slots", "Bytes", "Memory", "Processes"], &rows)?)
 }
 
-/// Opens all stores in a folder, or in shared memory, for reading. It passes over files that are no stores, and over hidden
-/// names: those are of stores that are being made.
+/// Opens all stores in a folder, or in shared memory, read-only. Skips files that are not stores, and hidden names,
+/// which belong to stores that are being created.
 fn found(session: &Session, folder: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Store)>, Failure> {
     let is_shared = folder.is_none() && !session.persistent;
     let path = match folder {

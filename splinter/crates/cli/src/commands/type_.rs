@@ -1,13 +1,13 @@
-//! `type`: what a key's value is said to be.
+//! The command `type`: shows or sets the type of a key.
 
 use crate::command::{Arg, Call, Command, Count, Kind, text};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, shown, write_json};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use serde_json::json;
 use splinter::{Error, Type};
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "type",
     usage: &["KEY [TYPE]"],
@@ -32,7 +32,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let Some(word) = call.get(1) else {
         let store = session.store()?;
-        let slot = patiently(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
+        let slot = retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
         match session.format {
             Format::Default | Format::Raw => writeln!(session.out, "{}", slot.kind)?,
             Format::Json => {
@@ -46,7 +46,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let kind: Type =
         text("TYPE", word)?.parse().map_err(|error| Failure::usage(format!("{error}")))?;
     let mut writer = session.writer()?;
-    patiently(|| writer.set_type(&key, kind)).map_err(|error| match error {
+    retry_busy(|| writer.set_type(&key, kind)).map_err(|error| match error {
         Error::WrongType => Failure::new(format!(
             "{} cannot become a BIGUINT: its value is neither decimal digits nor an integer of up to eight bytes",
             shown(&key)

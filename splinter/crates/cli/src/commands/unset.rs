@@ -1,14 +1,14 @@
-//! `unset`: removes keys, by name or by pattern.
+//! The command `unset`: removes keys, by name or by pattern.
 
 use super::{list, orders};
 use crate::command::{Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::output::{Format, counted, json_bytes, write_json};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use serde_json::{Value, json};
 use splinter::Error;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "unset",
     usage: &["KEY...", "--tandem KEY...", "--regex PATTERN"],
@@ -56,7 +56,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let (mut removed, mut rows) = (0, Vec::new());
     let mut failure = None;
     for key in &keys {
-        let done = patiently(|| match is_tandem {
+        let done = retry_busy(|| match is_tandem {
             true => {
                 let count = orders::present(&writer, key)?;
                 writer.unset_tandem(key, count).map(|orders| json!({ "orders": orders }))
@@ -73,7 +73,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                     rows.push(row);
                 }
             }
-            // Somebody else removed it since it was listed.
+            // Another process removed it after it was listed.
             Err(Error::NotFound) if pattern.is_some() => {}
             Err(error) => {
                 let mut why = Failure::key(key, error);
@@ -97,7 +97,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     failure.map_or(Ok(()), Err)
 }
 
-/// Tells whether a name was probably meant to match others.
+/// Tells whether a name looks like a pattern.
 fn is_like_a_pattern(name: &[u8]) -> bool {
     name.iter().any(|byte| b"*?[]()^$|".contains(byte))
 }

@@ -1,4 +1,4 @@
-//! `use`: which store the commands that follow are for.
+//! The command `use`: opens the store for the following commands.
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
@@ -6,7 +6,7 @@ use crate::output::{Format, json_bytes, listed, write_json};
 use crate::session::Session;
 use serde_json::json;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "use",
     usage: &["STORE"],

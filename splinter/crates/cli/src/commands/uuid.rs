@@ -1,15 +1,15 @@
-//! `uuid`: a name that nobody else has.
+//! The command `uuid`: prints a random UUID, and can store it in a key.
 
 use crate::command::{Arg, Call, Command, Count, Kind};
 use crate::failure::Failure;
 use crate::output::{Format, write_json};
-use crate::session::{Session, patiently};
+use crate::session::{Session, retry_busy};
 use crate::value;
 use serde_json::json;
 use std::fs::File;
 use std::io::Read;
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "uuid",
     usage: &["[KEY]"],
@@ -27,7 +27,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     if let Some(key) = call.get(0) {
         let key = session.key(key);
         let mut writer = session.writer()?;
-        let set = patiently(|| value::set(&mut writer, &key, uuid.as_bytes()));
+        let set = retry_busy(|| value::set(&mut writer, &key, uuid.as_bytes()));
         set.map_err(|error| value::refused(session, &key, uuid.as_bytes(), error))?;
         if session.format == Format::Json {
             return session.answer_of(&writer, &key, json!({ "uuid": uuid }));
@@ -47,7 +47,7 @@ fn random() -> Result<[u8; 16], Failure> {
     Ok(bytes)
 }
 
-/// Writes 16 random bytes as a UUID of version 4, variant 1.
+/// Formats 16 random bytes as a UUID of version 4, variant 1.
 fn text(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;

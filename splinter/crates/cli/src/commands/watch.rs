@@ -1,20 +1,20 @@
-//! `watch`: prints what changes, as it changes: a key's value, or the keys of some groups, or of the whole store.
+//! The command `watch`: prints changes as they happen: of one key, of the keys of some groups, or of all keys.
 
 use crate::command::{self, Arg, Call, Command, Count, Kind, Opt};
 use crate::failure::Failure;
 use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::presence::Lookout;
+use crate::presence::StoreCheck;
 use crate::session::Session;
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{AFTER, TIMEOUT, is_over, next_look, until_changed};
+use crate::waiting::{AFTER, TIMEOUT, is_over, next_check, until_changed};
 use serde_json::json;
 use splinter::{Change, Error, Key, Store, Watcher};
 use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The command.
+/// The entry of the command table.
 pub static COMMAND: Command = Command {
     name: "watch",
     usage: &[
@@ -82,9 +82,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
 }
 
-/// When a watch is to end by itself.
+/// The limits of a watch: a number of changes, and a time.
 struct Until {
-    /// After how many changes, if that is limited.
+    /// After how many changes to end, if given.
     count: Option<u64>,
     seen: u64,
     deadline: Option<Instant>,
@@ -109,7 +109,7 @@ impl Until {
         self.count == Some(self.seen)
     }
 
-    /// Ends the watch at its deadline: an error if it was to see a number of changes and saw fewer.
+    /// Returns the result of a watch at its deadline: an error if fewer changes came than were asked for.
     fn time_is_up(&self) -> Result<(), Failure> {
         match (self.count, self.seen) {
             (None, _) => Ok(()),
@@ -130,13 +130,13 @@ fn watch_key(
 ) -> Result<(), Failure> {
     let now = read(store, key).map_err(|error| Failure::key(key, error))?.epoch;
     let mut epoch = after.unwrap_or(now);
-    let mut lookout = Lookout::new();
+    let mut store_check = StoreCheck::new();
     let removed = |error| match error {
         Error::NotFound => Failure::new(format!("{} was removed", shown(key))),
         error => Failure::key(key, error),
     };
     loop {
-        match until_changed(session, store, key, epoch, until.deadline, &mut lookout)? {
+        match until_changed(session, store, key, epoch, until.deadline, &mut store_check)? {
             Ok(Some(_)) => {}
             Ok(None) => return Ok(()),
             Err(Error::TimedOut) => return until.time_is_up(),
@@ -160,16 +160,16 @@ fn watch_many(
     mut until: Until,
 ) -> Result<(), Failure> {
     let store = session.store()?.clone();
-    let mut lookout = Lookout::new();
-    // What the slots held: whoever hears of a removal is told of the slot only.
+    let mut store_check = StoreCheck::new();
+    // The key of each slot: the event for a removal names the slot only.
     let mut held = HashMap::new();
     watcher.resync(|change| {
         held.extend(change.key.map(|key| (change.slot, key)));
     });
     while !session.is_interrupted() {
-        lookout.look(&store)?;
+        store_check.run_if_due(&store)?;
         let mut changes = Vec::new();
-        match watcher.wait(Some(next_look(session, until.deadline))) {
+        match watcher.wait(Some(next_check(session, until.deadline))) {
             Ok(change) => changes.extend(change),
             Err(lagged) => {
                 let missed = lagged.missed;
@@ -178,7 +178,7 @@ fn watch_many(
             }
         }
         for change in &changes {
-            if tell(session, &store, &mut held, change)? && until.is_last() {
+            if report_change(session, &store, &mut held, change)? && until.is_last() {
                 return Ok(());
             }
         }
@@ -189,9 +189,9 @@ fn watch_many(
     Ok(())
 }
 
-/// Tells of a change: what the key holds now, or that it was removed. Returns whether there was anything to tell: what
-/// is not under the prefix is left out.
-fn tell(
+/// Prints a change: the key's new value, or its removal. Returns whether it printed anything: keys outside the prefix
+/// are skipped.
+fn report_change(
     session: &mut Session,
     store: &Store,
     held: &mut HashMap<u32, Key>,
@@ -210,13 +210,13 @@ fn tell(
     };
     match read(store, key.as_ref()) {
         Ok(value) => write_change(session, key.as_ref(), true, &value).map(|()| true),
-        // It was removed since; of that there is word to come.
+        // It was removed meanwhile. A change that reports this will come.
         Err(Error::NotFound) => Ok(gone.is_some()),
         Err(error) => Err(Failure::key(key.as_ref(), error)),
     }
 }
 
-/// Writes what a key holds now, with its name if it may be one of several.
+/// Writes a key's value, with the key if several keys are watched.
 fn write_change(
     session: &mut Session,
     key: &[u8],
@@ -250,7 +250,7 @@ fn write_removal(session: &mut Session, key: &[u8], epoch: u64) -> Result<(), Fa
     Ok(out.flush()?)
 }
 
-/// Reads the value of `key`, however often it changes meanwhile.
+/// Reads the value of `key`. Retries for as long as it changes.
 fn read(store: &Store, key: &[u8]) -> Result<Reading, Error> {
     loop {
         match Reading::of(store, key) {

@@ -1,7 +1,7 @@
-//! What the tests of the command line share: a folder with the four names, stores that vanish afterwards, programs run
-//! once, and programs at a terminal. Every wait is bounded.
+//! Shared test code: a temporary folder with the program under its four names, stores that are removed afterwards,
+//! single runs of the program, and runs at a terminal. Every wait has a time limit.
 
-#![allow(dead_code, reason = "each test file uses a part of this")]
+#![allow(dead_code, reason = "each test file uses only a part of it")]
 
 pub(crate) mod terminal;
 
@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test gives up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a test waits for anything before it fails.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The names by which the program goes.
+/// The four names of the program.
 pub(crate) const NAMES: [&str; 4] =
     ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"];
 
-/// A folder of its own with the four names in `bin/`, and stores whose names nobody else has. All of it goes in the end.
+/// A temporary folder with the four names in `bin/`, and unique names for stores. Dropping it removes all of them.
 pub(crate) struct Bench {
     pub(crate) folder: PathBuf,
     id: String,
@@ -32,31 +32,32 @@ impl Bench {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        // What ends like this is no beginning of another's.
+        // The final letter keeps one id from being a prefix of another.
         let id = format!("splinter-cli-{}-{next}z", std::process::id());
         let folder = std::env::temp_dir().join(&id);
-        std::fs::create_dir_all(folder.join("bin")).expect("a folder");
+        std::fs::create_dir_all(folder.join("bin")).expect("create the folder");
         for name in NAMES {
             symlink(env!("CARGO_BIN_EXE_splinter_cli"), folder.join("bin").join(name))
-                .expect("a link");
+                .expect("create the link");
         }
         Self { folder, id }
     }
 
-    /// Makes up the name of a store in shared memory, from one that a document has.
+    /// Returns a unique name for a store in shared memory, made from the name in a document.
     pub(crate) fn store(&self, name: &str) -> String {
         format!("{name}-{}", self.id)
     }
 
-    /// Prepares a program, by one of its names: in the folder, with an environment of its own.
+    /// Returns a command that runs the program under one of its names, in the folder, with a clean environment.
     pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.folder.join("bin").join(name));
-        self.settle(&mut command);
+        self.prepare(&mut command);
         command
     }
 
-    /// Puts a command into the folder, with the four names first on its path and nothing of splinter's in its environment.
-    pub(crate) fn settle(&self, command: &mut Command) {
+    /// Sets a command's working folder and environment: the four names come first on its path, and no variable of
+    /// Splinter is set.
+    pub(crate) fn prepare(&self, command: &mut Command) {
         let path = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{path}", self.folder.join("bin").display());
         command.current_dir(&self.folder).env("PATH", path).env("HOME", &self.folder);
@@ -72,16 +73,16 @@ impl Bench {
     }
 
     /// Runs `splinterctl` on a store.
-    pub(crate) fn ctl<S: AsRef<OsStr>>(&self, store: &str, words: &[S]) -> Told {
+    pub(crate) fn ctl<S: AsRef<OsStr>>(&self, store: &str, words: &[S]) -> Outcome {
         run(self.command("splinterctl").args(["--use", store]).args(words), b"")
     }
 
-    /// Runs `splinterctl` on a store, which must go well. Returns what it printed.
+    /// Runs `splinterctl` on a store, and checks that it succeeds. Returns its output.
     pub(crate) fn good<S: AsRef<OsStr>>(&self, store: &str, words: &[S]) -> String {
         self.ctl(store, words).good()
     }
 
-    /// Makes a store with the default geometry.
+    /// Creates a store with the default geometry. Returns its name.
     pub(crate) fn init(&self, name: &str) -> String {
         let store = self.store(name);
         run(self.command("splinterctl").args(["init", &store]), b"").good();
@@ -101,43 +102,44 @@ impl Drop for Bench {
     }
 }
 
-/// What a program told.
+/// The exit code and the output of a program that has ended.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) out: Vec<u8>,
     pub(crate) err: String,
 }
 
-impl Told {
-    /// Returns what was printed, after checking that nothing went wrong.
+impl Outcome {
+    /// Checks that the program succeeded and printed no error. Returns its output.
     pub(crate) fn good(self) -> String {
         assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "{self:?}");
-        String::from_utf8(self.out).expect("text")
+        String::from_utf8(self.out).expect("UTF-8")
     }
 
-    /// Checks the exit code and the one line that says why.
+    /// Checks the exit code and the one error line.
     pub(crate) fn failed(&self, code: i32, line: &str) {
         assert_eq!((self.code, self.err.as_str()), (Some(code), &*format!("{line}\n")), "{self:?}");
     }
 }
 
-/// Says why a test cannot be run here, also in the file that gathers this.
+/// Reports why a test cannot run here, on standard error and in the file that `SPLINTER_TEST_SKIPS` names.
 pub(crate) fn skipped(why: &str) {
     eprintln!("SKIPPED: {why}");
     if let Some(path) = std::env::var_os("SPLINTER_TEST_SKIPS") {
         let file = std::fs::File::options().append(true).create(true).open(path);
         let said = file.and_then(|mut file| file.write_all(format!("{why}\n").as_bytes()));
-        said.expect("a file for what is skipped");
+        said.expect("append to SPLINTER_TEST_SKIPS");
     }
 }
 
-/// Runs a command with `input`, for a bounded time.
-pub(crate) fn run(command: &mut Command, input: &[u8]) -> Told {
+/// Runs a command with `input`, with a time limit.
+pub(crate) fn run(command: &mut Command, input: &[u8]) -> Outcome {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the program");
-    // Who does not read it all is not to block; what is left unread is an error nobody minds.
-    let mut stdin = child.stdin.take().expect("a pipe");
+    let mut child = command.spawn().expect("start the program");
+    // A thread writes the input, so that a program that does not read it all cannot block the test. Ignore the error of
+    // unread input.
+    let mut stdin = child.stdin.take().expect("take the pipe");
     let input = input.to_vec();
     let writer = thread::spawn(move || stdin.write_all(&input));
     let output = finish(child);
@@ -145,35 +147,35 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Told {
     told(output)
 }
 
-/// Waits for a program to end. Ends it if that takes too long.
+/// Waits for a program to end. Kills it after the time limit.
 pub(crate) fn finish(child: Child) -> Output {
-    let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+    let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("the id fits i32"));
     let (over, is_over) = std::sync::mpsc::channel::<()>();
     let guard = thread::spawn(move || {
         let late = is_over
-            .recv_timeout(PATIENCE)
+            .recv_timeout(TIMEOUT)
             .is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Timeout);
         if late {
             let _ = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGKILL);
         }
         late
     });
-    let output = child.wait_with_output().expect("an output");
+    let output = child.wait_with_output().expect("read the output");
     drop(over);
     assert!(!guard.join().expect("no panic"), "the program did not end: {output:?}");
     output
 }
 
-pub(crate) fn told(output: Output) -> Told {
-    let err = String::from_utf8(output.stderr).expect("text");
-    Told { code: output.status.code(), out: output.stdout, err }
+pub(crate) fn told(output: Output) -> Outcome {
+    let err = String::from_utf8(output.stderr).expect("UTF-8");
+    Outcome { code: output.status.code(), out: output.stdout, err }
 }
 
-/// Waits until `done` says so.
+/// Waits until `done` returns true.
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < PATIENCE, "{what}: waited in vain");
+        assert!(begun.elapsed() < TIMEOUT, "timed out waiting for {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -188,9 +190,9 @@ pub(crate) fn wait_until_reading(process: u32) {
     wait_until_in(process, &format!("{} 0x0 ", nix::libc::SYS_read));
 }
 
-/// Waits until a process waits for a descriptor, by whichever call its machine has.
+/// Waits until a process is in poll or ppoll, whichever the architecture has.
 pub(crate) fn wait_until_polling(process: u32) {
-    wait_until("a process to wait for a descriptor", || {
+    wait_until("a process to be in poll or ppoll", || {
         is_in(process, &format!("{} ", nix::libc::SYS_ppoll)) || is_in_poll(process)
     });
 }
@@ -210,15 +212,16 @@ fn wait_until_in(process: u32, wanted: &str) {
     wait_until("a process to be in a system call", || is_in(process, wanted));
 }
 
-/// Tells whether a process is in a system call, of which the kernel tells number and arguments.
+/// Tells whether a process is in a system call. `/proc` shows the call's number and arguments, which must begin with
+/// `wanted`.
 fn is_in(process: u32, wanted: &str) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{process}/syscall"));
     call.is_ok_and(|call| call.starts_with(wanted))
 }
 
-/// Turns text into a file below `folder`.
+/// Writes text into a file in `folder`. Returns its path.
 pub(crate) fn file(folder: &Path, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
     let path = folder.join(name);
-    std::fs::write(&path, text).expect("a file");
+    std::fs::write(&path, text).expect("write the file");
     path
 }

@@ -1,11 +1,10 @@
-//! What the tests of the tools have beside the bench of all tests: a store made for them, and processes that are fed, looked
-//! at while they run, and end.
+//! More shared test code: a `Bench` with a store, and processes that get input, are observed while they run, and end.
 
-#![allow(dead_code, reason = "each test file uses a part of this")]
+#![allow(dead_code, reason = "each test file uses only a part of it")]
 
 pub(crate) mod denied;
 
-use crate::common::{Bench, PATIENCE};
+use crate::common::{Bench, TIMEOUT};
 use splinter::{Config, Geometry, Location, Store};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// A bench with a store of its own, and what is done with both.
+/// A [`Bench`] with the name of one store, and shortcuts for both.
 pub(crate) struct Rig {
     bench: Bench,
     /// The name of a store in shared memory, which need not exist.
@@ -28,47 +27,47 @@ impl Rig {
         Self { bench, name }
     }
 
-    /// Makes the store.
+    /// Creates the store.
     pub(crate) fn store(&self, geometry: Geometry) -> Store {
         let config = Config { geometry, ..Config::default() };
         Store::create(&Location::shared(&*self.name).unwrap(), &config).unwrap()
     }
 
-    /// A file in the folder.
+    /// Returns the path of a file in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.bench.folder.join(name)
     }
 
-    /// Puts a command into the folder, with the four names first on its path.
-    pub(crate) fn settle(&self, command: &mut Command) {
-        self.bench.settle(command);
+    /// Sets a command's working folder and environment: the four names come first on its path.
+    pub(crate) fn prepare(&self, command: &mut Command) {
+        self.bench.prepare(command);
     }
 
-    /// The program under one of its names.
+    /// Returns a command for the program under one of its names.
     pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = self.bench.command(name);
         command.stdin(Stdio::null());
         command
     }
 
-    /// `splinterctl --use` the store, with more words.
+    /// Returns the command `splinterctl --use` with the store and more words.
     pub(crate) fn ctl<W: AsRef<OsStr>>(&self, words: &[W]) -> Command {
         let mut command = self.program("splinterctl");
         command.args(["--use", &self.name]).args(words);
         command
     }
 
-    /// Runs that and expects that all goes well. Returns what it printed.
+    /// Runs it, and checks that it succeeds. Returns its output.
     pub(crate) fn good<W: AsRef<OsStr>>(&self, words: &[W]) -> String {
         good(self.ctl(words).ended())
     }
 
-    /// Runs that, expects an exit code, and returns its one line.
+    /// Runs it, and checks its exit code. Returns its one error line.
     pub(crate) fn bad<W: AsRef<OsStr>>(&self, exit: i32, words: &[W]) -> String {
         bad(exit, self.ctl(words).ended())
     }
 
-    /// Runs that on some input.
+    /// Runs it with input.
     pub(crate) fn fed<W: AsRef<OsStr>>(&self, words: &[W], input: &[u8]) -> Output {
         fed(&mut self.ctl(words), input)
     }
@@ -79,15 +78,15 @@ pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Output {
     command = command.stderr(Stdio::piped());
     let mut child = Running(Some(command.spawn().unwrap()));
     let mut pipe = child.child().stdin.take().unwrap();
-    // Who refuses does not read first.
+    // A program that refuses the call may not read its input.
     let _ = pipe.write_all(input);
     drop(pipe);
     child.end()
 }
 
-/// Running a program to its end, which must come.
+/// Runs a program to its end, with a time limit.
 pub(crate) trait Bounded {
-    /// Waits for the end, for a long time but not for ever.
+    /// Runs the command, and waits for its end up to the time limit.
     fn ended(&mut self) -> Output;
 }
 
@@ -110,7 +109,7 @@ pub(crate) fn bad(exit: i32, output: Output) -> String {
     error.trim_end().to_owned()
 }
 
-/// A process that ends with the test at the latest.
+/// A process that is killed at the end of the test, if it still runs.
 pub(crate) struct Running(Option<Child>);
 
 impl Running {
@@ -119,7 +118,7 @@ impl Running {
         Self(Some(command.spawn().unwrap()))
     }
 
-    /// With its output in a file, to be looked at while it runs.
+    /// Starts a command with its output in a file, which the test reads while the command runs.
     pub(crate) fn start_into(command: &mut Command, file: File) -> Self {
         Self(Some(command.stdout(file).stderr(Stdio::piped()).spawn().unwrap()))
     }
@@ -128,7 +127,7 @@ impl Running {
         self.0.as_mut().unwrap()
     }
 
-    /// Waits for its end, for a long time but not for ever.
+    /// Waits for its end, up to the time limit.
     pub(crate) fn end(mut self) -> Output {
         wait_until("the process ends", || self.child().try_wait().unwrap().is_some());
         self.0.take().unwrap().wait_with_output().unwrap()
@@ -145,14 +144,14 @@ impl Drop for Running {
 }
 
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     while !is_so() {
-        assert!(Instant::now() < end, "waited in vain: {what}");
+        assert!(Instant::now() < end, "timed out: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Opens the store of a file.
+/// Opens the store in a file.
 pub(crate) fn open_file(path: &Path) -> Store {
     Store::open(&Location::file(path)).unwrap()
 }
