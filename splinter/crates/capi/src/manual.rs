@@ -152,7 +152,8 @@ fn names(section: &Section) -> impl Iterator<Item = &'static str> {
 
 /// Generates all pages: the names of their files, and their contents.
 fn pages() -> Vec<(String, String)> {
-    let sections = SECTIONS.iter().map(|section| (section.functions[0].name, section_page(section)));
+    let sections =
+        SECTIONS.iter().map(|section| (section.functions[0].name, section_page(section)));
     let pages = [("splinter", overview())].into_iter().chain(sections);
     pages.map(|(name, page)| (format!("{name}.3"), page)).collect()
 }
@@ -197,7 +198,9 @@ fn roff_has_nothing_to_say_against_a_page() {
         let mut groff = Command::new("groff");
         groff.args(["-man", "-Tutf8", "-ww", "-rLL=80n"]).stdin(Stdio::piped());
         groff.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let Ok(mut child) = groff.spawn() else { return skipped("manual pages: groff is not installed") };
+        let Ok(mut child) = groff.spawn() else {
+            return skipped("manual pages: groff is not installed");
+        };
         let mut input = child.stdin.take().unwrap();
         std::thread::scope(|scope| {
             scope.spawn(move || std::io::Write::write_all(&mut input, page.as_bytes()).unwrap());

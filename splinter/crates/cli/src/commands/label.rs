@@ -42,7 +42,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             return Err(Failure::usage(format!("--remove needs a MASK; {}", call.usage())));
         }
         let store = session.store()?;
-        let slot = retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
+        let slot =
+            retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
         match session.format {
             Format::Default | Format::Raw => writeln!(session.out, "{:#x}", slot.labels)?,
             Format::Json => {

@@ -32,7 +32,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let Some(word) = call.get(1) else {
         let store = session.store()?;
-        let slot = retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
+        let slot =
+            retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
         match session.format {
             Format::Default | Format::Raw => writeln!(session.out, "{}", slot.kind)?,
             Format::Json => {
