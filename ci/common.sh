@@ -56,11 +56,15 @@ only_if_changed() {
 note_passed() {
     [ -n "${CI_RECORD:-}" ] || return 0
     local list=$root/ci/passed.txt
-    {
-        grep -v "^${0##*/} " "$list"
-        echo "${0##*/} $inputs"
-    } | LC_ALL=C sort >"$list.new"
-    mv "$list.new" "$list"
+    (
+        # Another job may be done just now.
+        flock 9
+        {
+            grep -v "^${0##*/} " "$list"
+            echo "${0##*/} $inputs"
+        } | LC_ALL=C sort >"$list.new"
+        mv "$list.new" "$list"
+    ) 9<"$root/ci/common.sh"
 }
 
 # Runs a command as root.
