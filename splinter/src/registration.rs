@@ -80,7 +80,7 @@ impl Registration {
         if words.owner().is_alive() {
             return Ok(None);
         }
-        let present = store.present().map_err(|e| store.cannot_register(e))?;
+        let present = store.present();
         let window = store.window(lane).map_err(|e| store.cannot_register(e))?;
         let mut owner = None;
         let bond = robust::hold(window, index(lane), |thread| {
@@ -106,7 +106,7 @@ impl Registration {
             return Ok(Moved::Inherited);
         }
         let Some(words) = store.arena.ownership(self.lane) else { return Ok(Moved::Lost) };
-        let present = store.present().map_err(|e| store.cannot_register(e))?;
+        let present = store.present();
         let window = store.window(self.lane).map_err(|e| store.cannot_register(e))?;
         let mut owner = None;
         let moved = robust::pass_on(&mut self.bond, window, index(self.lane), |thread| {

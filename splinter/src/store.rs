@@ -11,8 +11,8 @@ use crate::config::{Config, Geometry, OpenOptions, Reserve};
 use crate::draft::Draft;
 use crate::error::StoreError;
 use crate::kernel::{
-    self, Backing, Hiding, HugePages, IfTaken, Location, Mapping, Presence, Present, Residency,
-    Staged, Used, Window,
+    self, Backing, Hiding, HugePages, IfTaken, Location, Mapping, PerProcess, Presence, Present,
+    Residency, Staged, Used, Window,
 };
 use crate::plan::Plan;
 use crate::profile;
@@ -53,8 +53,8 @@ pub(crate) struct Inner {
     pub(crate) backing: Arc<Backing>,
     pub(crate) plan: Plan,
     notes: Vec<String>,
-    /// What others know of that the store is open; nothing yet where it could not be had.
-    presence: OnceLock<Presence>,
+    /// What others know of that the store is open: nothing yet where that could not be had, nor in a child.
+    presence: PerProcess<OnceLock<Presence>>,
     /// Who lives, and how to wake who sleeps.
     pub(crate) machine: Arc<Machine>,
     /// When somebody who waits is to look for writers that died.
@@ -249,15 +249,16 @@ impl Store {
         let arena = Inner::arena(&plan, &mapping, &hash);
         let profile = profile::from_environment().map(str::to_owned);
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
-        let presence = OnceLock::new();
+        let presence = PerProcess::new();
         let (mapping, backing) = (Arc::new(mapping), Arc::new(backing));
         let used = Used::new(Arc::clone(&mapping), Arc::clone(&backing));
         let machine = Arc::new(Machine { arena, used, _hash: hash });
         let (bidding, vigil) = (Bidding::default(), Vigil::default());
         let inner =
             Inner { arena, mapping, backing, plan, notes, presence, machine, bidding, vigil };
-        // Should it fail, whoever registers a writer tries again, and is told why.
-        let _ = inner.present();
+        if inner.mapping.is_writable() {
+            inner.correct_owners();
+        }
         Self { inner: Arc::new(inner) }
     }
 
@@ -487,33 +488,30 @@ impl fmt::Debug for Store {
 }
 
 impl Inner {
-    /// Returns what tells which stores are open, this one among them from now on.
-    pub(crate) fn present(&self) -> io::Result<Present<'_>> {
-        if self.presence.get().is_none() {
-            let entered = self.enter()?;
-            // Another thread may have been first; one byte is enough.
-            let _ = self.presence.set(entered);
+    /// Returns what tells which stores are open, this one among them from now on, if that can be had.
+    pub(crate) fn present(&self) -> Present<'_> {
+        static NONE: Presence = Presence::none();
+        let known = self.presence.get();
+        if known.get().is_none() && self.mapping.is_writable() {
+            let entered = Presence::enter(&self.backing);
+            if !entered.is_none() {
+                // Another thread may have been first; one byte is enough.
+                let _ = known.set(entered);
+            }
         }
-        let presence = self.presence.get().ok_or(io::ErrorKind::NotFound)?;
-        Ok(Present::new(presence, &self.backing))
+        Present::new(known.get().unwrap_or(&NONE), &self.backing)
     }
 
-    /// Lets others know that the store is open for writing. Has lanes be free again whose owners are in no open store.
-    fn enter(&self) -> io::Result<Presence> {
-        if !self.mapping.is_writable() {
-            return Ok(Presence::none());
-        }
-        let presence = Presence::enter(&self.backing)?;
-        let present = Present::new(&presence, &self.backing);
+    /// Has lanes be free again whose owners are in no open store.
+    pub(crate) fn correct_owners(&self) {
+        let present = self.present();
         let lanes = 0..self.plan.geometry.lanes;
         lanes.filter_map(|lane| self.arena.ownership(lane)).for_each(|lane| lane.correct(&present));
-        drop(present);
-        Ok(presence)
     }
 
     /// Opens a window on the page that has a lane's owner.
     pub(crate) fn window(&self, lane: u32) -> io::Result<Window> {
-        Window::new(&self.mapping, self.backing.fd.get(), self.plan.owner_page(lane) as usize)
+        Window::new(&self.mapping, self.backing.fd.writable(), self.plan.owner_page(lane) as usize)
     }
 
     /// Says why a writer could not be registered.

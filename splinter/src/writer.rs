@@ -59,9 +59,15 @@ impl Store {
 
     fn register(&self) -> Result<Registration, StoreError> {
         let lanes = self.geometry().lanes;
-        for lane in 0..lanes {
-            if let Some(registration) = Registration::take(&self.inner, lane)? {
-                return Ok(registration);
+        // A second time without the owners of which no kernel said that they are gone.
+        for round in 0..2 {
+            for lane in 0..lanes {
+                if let Some(registration) = Registration::take(&self.inner, lane)? {
+                    return Ok(registration);
+                }
+            }
+            if round == 0 {
+                self.inner.correct_owners();
             }
         }
         Err(StoreError::NoLane { lanes })

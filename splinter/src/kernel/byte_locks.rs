@@ -51,9 +51,9 @@ impl ByteLocks {
         }
         let offset = self.offset(byte).map_err(failed)?;
         let own = reopen(backing).map_err(failed)?;
-        let kept = Kept::new(own.as_fd()).and_then(Kept::for_this_process).map_err(failed)?;
-        match sys::lock_byte(own.as_fd(), offset, ByteLock::Alone) {
-            Ok(()) => {
+        let kept = Kept::locked(backing, own, offset, ByteLock::Alone);
+        match kept.and_then(Kept::for_this_process) {
+            Ok(kept) => {
                 held.push((byte, kept));
                 Ok(true)
             }

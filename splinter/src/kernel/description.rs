@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
 use super::backing::Backing;
-use super::sys;
+use super::sys::{self, ByteLock};
 
 /// Opens a file once more, as a description of its own: by its descriptor, or by its name, if the program closed that
 /// or there is no `/proc`.
@@ -21,14 +21,18 @@ pub(super) fn reopen(backing: &Backing) -> io::Result<OwnedFd> {
         sys::open_existing(path, libc::O_RDWR | flags)
             .or_else(|_| sys::open_existing(path, libc::O_RDONLY | flags))
     };
-    let by_number = backing.fd.open().and_then(|fd| either(&sys::descriptor_path(fd), 0));
-    by_number.or_else(|error| {
-        let Some(path) = backing.location.c_path() else { return Err(error) };
-        let named = either(&path, libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
-        // Another file may have the name by now.
-        let ours = |fd: &OwnedFd| sys::file_id(fd.as_fd()).is_ok_and(|id| id == backing.fd.file());
-        named.ok().filter(ours).ok_or(error)
-    })
+    // Another file may have the number or the name by now.
+    let ours = |fd: &OwnedFd| sys::file_id(fd.as_fd()).is_ok_and(|id| id == backing.fd.file());
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let by_number = backing.fd.open().and_then(|fd| either(&sys::descriptor_path(fd), flags));
+    let by_number = by_number.map(|fd| Some(fd).filter(ours));
+    if let Ok(Some(fd)) = by_number {
+        return Ok(fd);
+    }
+    let error = by_number.err().unwrap_or_else(|| io::Error::from_raw_os_error(libc::EBADF));
+    let Some(path) = backing.location.c_path() else { return Err(error) };
+    let named = either(&path, libc::O_NOFOLLOW | flags);
+    named.ok().filter(ours).ok_or(error)
 }
 
 /// A page of a file, mapped for the sake of the description that it was mapped by.
@@ -55,6 +59,26 @@ impl Kept {
         }
         let page = NonNull::new(page.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { page, len })
+    }
+
+    /// Locks a byte by a description, and closes that: the lock lasts as long as this does.
+    ///
+    /// # Errors
+    /// The kernel's; `Unsupported` where the mapping does not keep the description, as on overlayfs.
+    pub(super) fn locked(
+        backing: &Backing,
+        own: OwnedFd,
+        offset: i64,
+        how: ByteLock,
+    ) -> io::Result<Self> {
+        let kept = Self::new(own.as_fd())?;
+        sys::lock_byte(own.as_fd(), offset, how)?;
+        drop(own);
+        if sys::is_lockable(reopen(backing)?.as_fd(), offset, ByteLock::Alone)? {
+            let why = "on this file system no mapping keeps a lock, as it would have to for this";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
+        Ok(kept)
     }
 
     /// Has children not inherit it.

@@ -26,6 +26,11 @@ impl Descriptor {
         sys::file_id(fd).is_ok_and(|file| file == self.file).then_some(fd)
     }
 
+    /// Lends the descriptor, if it leads to the file for reading and writing.
+    pub(crate) fn writable(&self) -> Option<BorrowedFd<'_>> {
+        self.get().filter(|fd| sys::is_read_write(*fd))
+    }
+
     /// Lends the descriptor.
     ///
     /// # Errors

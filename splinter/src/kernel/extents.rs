@@ -83,6 +83,11 @@ impl Extents {
         // Seeking moves the offset, which belongs to the description: other holders of a passed
         // descriptor keep theirs where it was.
         let own = sys::open_existing(&sys::descriptor_path(fd), libc::O_RDONLY);
+        let is_it = |own: &OwnedFd| Some(sys::file_id(own.as_fd()).ok()? == sys::file_id(fd).ok()?);
+        let own = own.and_then(|own| match is_it(&own) {
+            Some(true) => Ok(own),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        });
         let fd = own.or_else(|_| fd.try_clone_to_owned())?;
         Ok(Self::within(fd, 0..len, page_bytes))
     }

@@ -4,11 +4,10 @@
 //!
 //! Nobody waits for anybody here, so one who is stopped is in nobody's way. The lock belongs to an open file description
 //! that a mapping keeps: it goes when the last mapping does, with the process and the children that inherited it,
-//! whatever the program closes.
+//! whatever the program closes. Where that cannot be had, there is no byte, and nothing is held against anybody.
 
 use std::cell::OnceCell;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::backing::Backing;
 use super::description::{Kept, reopen};
@@ -17,7 +16,7 @@ use super::sys::{self, ByteLock};
 /// Where byte 0 would be. No file that can be mapped reaches as far.
 const BASE: i64 = 1 << 62;
 
-/// A locked byte; none where the file system knows no locks.
+/// A locked byte, or none.
 #[derive(Debug)]
 pub(crate) struct Presence {
     /// 0: none.
@@ -27,61 +26,60 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    /// Locks a byte, drawn from so many that nobody else has it.
-    ///
-    /// # Errors
-    /// The kernel's, when it leads to the file neither by its descriptor nor by its name.
-    pub(crate) fn enter(backing: &Backing) -> io::Result<Self> {
-        let own = reopen(backing);
-        // One without the right to open the file once more, to whom its descriptor was passed, shares a description with
-        // whoever passed it: the lock lasts until both are gone.
-        let ways = own.iter().map(AsFd::as_fd).chain(backing.fd.get());
-        let mut failed = None;
-        for way in ways {
-            match Self::by(way) {
-                Ok(presence) => return Ok(presence),
-                Err(e) if knows_no_locks(&e) => return Ok(Self::none()),
-                Err(e) => failed = Some(e),
-            }
-        }
-        Err(failed.or_else(|| own.err()).unwrap_or_else(|| io::ErrorKind::NotFound.into()))
-    }
-
-    fn by(way: BorrowedFd<'_>) -> io::Result<Self> {
+    /// Locks a byte, drawn from so many that nobody else has it. Returns none where no mapping keeps a lock, the file
+    /// system has none, or the file can be opened neither by its descriptor nor by its name.
+    pub(crate) fn enter(backing: &Backing) -> Self {
         let byte = (sys::secret() as u32).max(1);
-        let kept = Kept::new(way)?;
-        // One who may only read could lock all bytes, and be in the way of a lock that is not shared.
-        sys::lock_byte(way, offset(byte), ByteLock::Shared)?;
-        Ok(Self { byte, kept: Some(kept) })
+        let by_own = |own: OwnedFd| Kept::locked(backing, own, offset(byte), ByteLock::Shared);
+        match reopen(backing).and_then(by_own) {
+            Ok(kept) => Self { byte, kept: Some(kept) },
+            Err(_) => Self::by_given(backing, byte).unwrap_or(const { Self::none() }),
+        }
     }
 
-    /// Stands for a mapping that is for reading, and for a file system without locks.
+    /// Locks the byte by the store's descriptor: the way of one to whom it was passed, without the right to open the file.
+    /// That one shares a description with whoever passed it, and the lock lasts until both are gone.
+    fn by_given(backing: &Backing, byte: u32) -> Option<Self> {
+        let given = backing.fd.get()?;
+        if !sys::keeps_descriptions(given) {
+            return None;
+        }
+        let kept = Kept::new(given).ok()?;
+        sys::lock_byte(given, offset(byte), ByteLock::Shared).ok()?;
+        Some(Self { byte, kept: Some(kept) })
+    }
+
+    /// Stands for one of which nobody knows.
     pub(crate) const fn none() -> Self {
         Self { byte: 0, kept: None }
+    }
+
+    pub(crate) fn is_none(&self) -> bool {
+        self.byte == 0
     }
 }
 
 /// All who have a file open for writing, as one of them sees them.
 pub(crate) struct Present<'a> {
-    own: &'a Presence,
+    own: u32,
     backing: &'a Backing,
-    /// A description that has no locks, to ask by: the kernel tells nobody of its own.
+    /// A description to ask by, once that was needed; none if the file cannot be opened once more.
     asking: OnceCell<Option<OwnedFd>>,
 }
 
 impl<'a> Present<'a> {
-    pub(crate) const fn new(own: &'a Presence, backing: &'a Backing) -> Self {
-        Self { own, backing, asking: OnceCell::new() }
+    pub(crate) const fn new(own: &Presence, backing: &'a Backing) -> Self {
+        Self { own: own.byte, backing, asking: OnceCell::new() }
     }
 
     /// Returns the asker's own byte, 0 if it has none.
     pub(crate) fn own(&self) -> u32 {
-        self.own.byte
+        self.own
     }
 
     /// Tells whether somebody has the byte locked. Where that cannot be known, somebody does.
     pub(crate) fn has(&self, byte: u32) -> bool {
-        if byte == 0 || byte == self.own.byte {
+        if byte == 0 || byte == self.own {
             return true;
         }
         let asking = self.asking.get_or_init(|| reopen(self.backing).ok());
@@ -92,8 +90,4 @@ impl<'a> Present<'a> {
 
 fn offset(byte: u32) -> i64 {
     BASE + i64::from(byte)
-}
-
-fn knows_no_locks(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EOPNOTSUPP | libc::EINVAL))
 }

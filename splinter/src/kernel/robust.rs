@@ -169,7 +169,7 @@ pub(crate) fn hold(
 }
 
 /// Has the calling thread hold, by another window of it, a word that another thread of this process holds. `exchange`
-/// puts this thread's id into it, if it may; otherwise nothing changes, and the answer is `false`.
+/// puts this thread's id into it, if it may; otherwise nobody of this process holds it, and the answer is `false`.
 ///
 /// # Errors
 /// As [`hold`].
@@ -180,8 +180,11 @@ pub(crate) fn pass_on(
     exchange: impl FnOnce(u32) -> bool,
 ) -> io::Result<bool> {
     let mut threads = threads();
-    let Some(passed) = threads.bind(window, index, exchange)? else { return Ok(false) };
+    threads.mine()?;
+    // First: a thread that still has the entry would mark the word when it ends, whoever has the word by then: a thread with
+    // the same id in another namespace as well.
     threads.unlink(bond);
+    let Some(passed) = threads.bind(window, index, exchange)? else { return Ok(false) };
     *bond = passed;
     Ok(true)
 }

@@ -199,9 +199,10 @@ pub(super) fn allocate(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Names a descriptor as /proc does. Opening that name makes a new open file description.
+/// Names a descriptor of this thread as /proc does: a thread may have descriptors apart from its process's. Opening that
+/// name makes a new open file description.
 pub(super) fn descriptor_path(fd: BorrowedFd<'_>) -> std::ffi::CString {
-    std::ffi::CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default()
+    std::ffi::CString::new(format!("/proc/thread-self/fd/{}", fd.as_raw_fd())).unwrap_or_default()
 }
 
 /// Opens a file that exists.
@@ -216,6 +217,25 @@ pub(super) fn open_existing(path: &CStr, flags: libc::c_int) -> io::Result<Owned
             Err(e) => return Err(e),
         }
     }
+}
+
+/// Tells whether a mapping keeps the description that it was made by. Those of file systems that map another one's file
+/// keep that one's.
+pub(super) fn keeps_descriptions(fd: BorrowedFd<'_>) -> bool {
+    /// `linux/magic.h`.
+    const PASSING: [u64; 2] = [0x794c_7630, 0x6573_5546];
+    // SAFETY: the numbers of a `statfs` may be zero.
+    let mut found = unsafe { std::mem::zeroed::<libc::statfs>() };
+    // SAFETY: the pointer is to a whole `statfs` that lives through the call.
+    let answer = check(unsafe { libc::fstatfs(fd.as_raw_fd(), &raw mut found) });
+    answer.is_ok() && !PASSING.contains(&(found.f_type as u64))
+}
+
+/// Tells whether a descriptor is for reading and writing.
+pub(super) fn is_read_write(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: F_GETFL takes no pointer.
+    let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
+    flags >= 0 && flags & libc::O_ACCMODE == libc::O_RDWR
 }
 
 /// How a byte is locked.
