@@ -30,12 +30,12 @@ fn two_who_open_it_have_a_lane_each(location: &Location) {
     Store::open(location).unwrap().writer().unwrap().set("third", b"v").unwrap();
 }
 
-fn mount(kind: &str, at: &Path, options: &str) -> std::io::Result<()> {
+fn mount(kind: &str, at: &Path, flags: libc::c_ulong, options: &str) -> std::io::Result<()> {
     let [kind, options] = [kind, options].map(|text| CString::new(text).unwrap());
     let at = CString::new(at.to_str().unwrap()).unwrap();
     // SAFETY: all are strings that end in a zero byte.
     let answer = unsafe {
-        libc::mount(kind.as_ptr(), at.as_ptr(), kind.as_ptr(), 0, options.as_ptr().cast())
+        libc::mount(kind.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast())
     };
     if answer == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
@@ -44,29 +44,28 @@ fn mount(kind: &str, at: &Path, options: &str) -> std::io::Result<()> {
 fn on_an_overlay_nobody_is_robbed_and_bids_are_refused() {
     let directory = Directory::new();
     alone("on_an_overlay_nobody_is_robbed_and_bids_are_refused", || {
-        // SAFETY: unshare takes a number, and mount strings that end in a zero byte.
-        let own = unsafe {
-            let (nothing, flags) = (std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE);
-            libc::unshare(libc::CLONE_NEWNS) == 0
-                && libc::mount(c"none".as_ptr(), c"/".as_ptr(), nothing, flags, nothing.cast()) == 0
-        };
+        // SAFETY: unshare takes a number.
+        let own = unsafe { libc::unshare(libc::CLONE_NEWNS) } == 0
+            && mount("none", Path::new("/"), libc::MS_REC | libc::MS_PRIVATE, "").is_ok();
         let base = directory.join("base");
         std::fs::create_dir(&base).unwrap();
-        if !own || mount("tmpfs", &base, "size=16m").is_err() {
+        if !own || mount("tmpfs", &base, 0, "size=16m").is_err() {
             return skipped("an overlay: mounting takes rights that are missing here");
         }
         let [lower, upper, work, merged] =
             ["lower", "upper", "work", "merged"].map(|name| base.join(name));
-        [&lower, &upper, &work, &merged].map(|folder| std::fs::create_dir(folder).unwrap());
+        for folder in [&lower, &upper, &work, &merged] {
+            std::fs::create_dir(folder).unwrap();
+        }
         let options = [("lowerdir", &lower), ("upperdir", &upper), ("workdir", &work)];
         let options = options.map(|(name, folder)| format!("{name}={}", folder.display()));
-        if let Err(error) = mount("overlay", &merged, &options.join(",")) {
+        if let Err(error) = mount("overlay", &merged, 0, &options.join(",")) {
             return skipped(&format!("an overlay: {error}"));
         }
         let location = Location::file(merged.join("store"));
         two_who_open_it_have_a_lane_each(&location);
         let store = Store::open(&location).unwrap();
-        assert!(matches!(store.claim_bid(7, BidTerms::default()), Err(_)));
+        assert!(store.claim_bid(7, BidTerms::default()).is_err());
     });
 }
 
