@@ -327,7 +327,10 @@ fn watchers_lose_nothing() {
         "--workers processes --watch-groups 2 --key-choice single",
     ];
     for load in loads {
-        let record = passes(&format!("{SMALL} --watchers 3 {load}"));
+        // Long enough for a watcher to get its turn on a busy machine.
+        let run =
+            "run --writers 3 --readers 2 --keys 64 --duration 400ms --warmup 0s --scrub hybrid";
+        let record = passes(&format!("{run} --watchers 3 {load}"));
         let told = &record["notifications"];
         let number = |name: &str| told[name].as_u64().unwrap();
         // On a busy machine all of a short run may have been overwritten before a watcher came to look.

@@ -189,7 +189,7 @@ fn a_profile_is_in_force_for_threads_and_processes_and_in_the_record() {
     .unwrap();
     for workers in ["threads", "processes"] {
         let (code, run) = record(&format!(
-            "run --writers 2 --readers 2 --watchers 1 --keys 64 --ops 60k --batch 16 --workers {workers} --profile {} --claim-patience 0",
+            "run --writers 2 --readers 2 --watchers 1 --keys 64 --duration 400ms --warmup 0s --batch 16 --workers {workers} --profile {} --claim-patience 0",
             path.display()
         ));
         assert_eq!((code, &run["verdict"]), (Some(0), &"pass".into()), "{run}");
