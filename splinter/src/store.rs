@@ -11,8 +11,8 @@ use crate::config::{Config, Geometry, OpenOptions, Reserve};
 use crate::draft::Draft;
 use crate::error::StoreError;
 use crate::kernel::{
-    self, Backing, Hiding, HugePages, IfTaken, Location, Mapping, PerProcess, Presence, Present,
-    Residency, Staged, Used, Window,
+    self, Backing, Hiding, HugePages, IfTaken, Location, Mapping, Presence, Present, Residency,
+    SetOnce, Staged, Used, Window,
 };
 use crate::plan::Plan;
 use crate::profile;
@@ -20,7 +20,7 @@ use crate::registration::Machine;
 use crate::sync::Relaxed;
 use crate::waiting::Vigil;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::{fmt, io};
 
 /// The largest store whose memory is taken at creation by [`Reserve::Small`], in bytes.
@@ -53,8 +53,8 @@ pub(crate) struct Inner {
     pub(crate) backing: Arc<Backing>,
     pub(crate) plan: Plan,
     notes: Vec<String>,
-    /// What others know of that the store is open: nothing yet where that could not be had, nor in a child.
-    presence: PerProcess<OnceLock<Presence>>,
+    /// What others know of that the store is open: nothing yet where that could not be had.
+    presence: SetOnce<Presence>,
     /// Who lives, and how to wake who sleeps.
     pub(crate) machine: Arc<Machine>,
     /// When somebody who waits is to look for writers that died.
@@ -249,7 +249,7 @@ impl Store {
         let arena = Inner::arena(&plan, &mapping, &hash);
         let profile = profile::from_environment().map(str::to_owned);
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
-        let presence = PerProcess::new();
+        let presence = SetOnce::new();
         let (mapping, backing) = (Arc::new(mapping), Arc::new(backing));
         let used = Used::new(Arc::clone(&mapping), Arc::clone(&backing));
         let machine = Arc::new(Machine { arena, used, _hash: hash });
@@ -491,15 +491,14 @@ impl Inner {
     /// Returns what tells which stores are open, this one among them from now on, if that can be had.
     pub(crate) fn present(&self) -> Present<'_> {
         static NONE: Presence = Presence::none();
-        let known = self.presence.get();
-        if known.get().is_none() && self.mapping.is_writable() {
+        if self.presence.get().is_none() && self.mapping.is_writable() {
             let entered = Presence::enter(&self.backing);
             if !entered.is_none() {
                 // Another thread may have been first; one byte is enough.
-                let _ = known.set(entered);
+                self.presence.set(entered);
             }
         }
-        Present::new(known.get().unwrap_or(&NONE), &self.backing)
+        Present::new(self.presence.get().unwrap_or(&NONE), &self.backing)
     }
 
     /// Has lanes be free again whose owners are in no open store.

@@ -36,7 +36,7 @@ pub use numa::{Placement, Residency, nodes};
 pub use pollable::Notifier;
 pub(crate) use pollable::{Bell, Idle, Pollable};
 pub(crate) use presence::{Presence, Present};
-pub(crate) use process::{PerProcess, process};
+pub(crate) use process::{PerProcess, SetOnce, process};
 pub(crate) use staged::Staged;
 pub(crate) use sys::secret;
 pub(crate) use window::Window;

@@ -82,6 +82,44 @@ pub(super) fn wiped_page<T>() -> io::Result<*mut T> {
     Ok(page.cast())
 }
 
+/// A value that is set once, without a lock: a child could find one held. Children inherit the value.
+#[derive(Debug)]
+pub(crate) struct SetOnce<T>(AtomicPtr<T>);
+
+// SAFETY: a value is shared once it is set, and dropped by whoever drops this.
+unsafe impl<T: Send + Sync> Sync for SetOnce<T> {}
+
+impl<T> SetOnce<T> {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        // SAFETY: what was put here stays until `self` is dropped.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Sets the value, unless there is one.
+    pub(crate) fn set(&self, value: T) {
+        let made = Box::into_raw(Box::new(value));
+        let none = ptr::null_mut();
+        if self.0.compare_exchange(none, made, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            // SAFETY: nobody else has seen it.
+            drop(unsafe { Box::from_raw(made) });
+        }
+    }
+}
+
+impl<T> Drop for SetOnce<T> {
+    fn drop(&mut self) {
+        let value = *self.0.get_mut();
+        if !value.is_null() {
+            // SAFETY: it came from a box, and nobody borrows it any more.
+            drop(unsafe { Box::from_raw(value) });
+        }
+    }
+}
+
 /// A value that each process has its own of: a child begins with a new one, whatever another thread of its parent was
 /// doing with the old one when it forked, such as holding its lock.
 pub(crate) struct PerProcess<T>(AtomicPtr<Owned<T>>);
@@ -170,6 +208,21 @@ mod tests {
 
     use super::*;
     use crate::kernel::testing::{Forked, raw_clone};
+
+    #[test]
+    fn of_values_that_are_set_at_the_same_time_one_stays() {
+        let once = SetOnce::new();
+        assert_eq!(once.get(), None);
+        std::thread::scope(|scope| {
+            for value in 0..4 {
+                let once = &once;
+                scope.spawn(move || once.set(vec![value; 100]));
+            }
+        });
+        let stays = once.get().unwrap().clone();
+        once.set(vec![9]);
+        assert_eq!(once.get(), Some(&stays));
+    }
 
     #[test]
     fn a_child_has_another_number_and_a_parent_keeps_its_own() {
