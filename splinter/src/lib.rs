@@ -38,85 +38,69 @@
 //! | wait in an event loop | [`Watcher::pollable`] |
 //! | find and mend damage | [`Store::inspect`], [`Store::repair`] |
 //!
-//! The protocol, byte by byte and with the argument why it holds, is in `docs/design.md`; how the code
-//! is laid out in `docs/architecture.md`.
+//! `docs/protocol.md` explains the protocol and why it holds, `docs/format.md` its bytes, and
+//! `docs/architecture.md` where the code is.
 
 #[macro_use]
 mod mutants;
 
-// The models use the protocol, but not everything beneath it that a store does.
+// The folders from the lowest layer to the highest: each names only those above it in this list.
+mod error;
+mod sync;
+mod tuning;
+// The models run the protocol alone, since loom's atomics cannot live in mapped memory; they do not use all beneath it.
 #[cfg_attr(loom, allow(dead_code))]
 mod arena;
 #[cfg_attr(loom, allow(dead_code, unused_imports))]
 mod bids;
-mod error;
-mod host;
-#[cfg_attr(loom, allow(dead_code))]
-mod integer;
-#[cfg_attr(loom, allow(dead_code, unused_imports))]
-mod protocol;
-mod quiet;
-#[cfg_attr(loom, allow(dead_code))]
-mod signals;
-mod sync;
-mod tuning;
-#[doc(hidden)]
-pub mod units;
-#[cfg_attr(loom, allow(dead_code))]
-mod version;
-
-pub use error::{Error, StoreError};
-
-// The models run the protocol alone: loom's atomics cannot live in mapped memory.
-#[cfg(loom)]
-pub use crate::{
-    arena::{
-        Scrub,
-        key::{KEY_MAX, Key, hash_key, hash_key_seeded},
-        layout::{GROUPS, LABELS},
-    },
-    integer::IntegerOp,
-};
-#[cfg(not(loom))]
-mod batch;
-#[cfg(not(loom))]
-mod config;
-#[cfg(not(loom))]
-mod cycles;
-#[cfg(not(loom))]
-mod draft;
 #[cfg(not(loom))]
 mod inspect;
 #[cfg(not(loom))]
 mod kernel;
 #[cfg(not(loom))]
-mod plan;
+mod open;
+#[cfg_attr(loom, allow(dead_code, unused_imports))]
+mod protocol;
 #[cfg(not(loom))]
-mod poll;
+mod read;
 #[cfg(not(loom))]
-mod pollable;
+mod settings;
+#[cfg_attr(loom, allow(dead_code))]
+mod signals;
 #[cfg(not(loom))]
-mod profile;
+mod wait;
 #[cfg(not(loom))]
-mod reader;
+mod write;
+
 #[cfg(not(loom))]
-mod registration;
+#[doc(hidden)]
+pub use crate::settings::units;
 #[cfg(not(loom))]
-mod repair;
-#[cfg(not(loom))]
-mod snapshot;
-#[cfg(not(loom))]
-mod store;
-#[cfg(not(loom))]
-mod tandem;
-#[cfg(not(loom))]
-mod view;
-#[cfg(not(loom))]
-mod waiting;
-#[cfg(not(loom))]
-mod watcher;
-#[cfg(not(loom))]
-mod writer;
+pub use crate::{
+    arena::orders::MAX_ORDERS,
+    arena::version::Version,
+    bids::{Advice, Bid, BidError, BidTerms, Intent, Patience},
+    inspect::{Content, HeaderSnapshot, Inspection, Repair, SlotSnapshot},
+    kernel::{
+        HugePages, Location, Notifier, Placement, Residency, cycles, cycles_fenced,
+        nodes as numa_nodes,
+    },
+    open::{Draft, Store},
+    read::{Handle, View},
+    settings::{Config, Geometry, OpenOptions, Profile, Reserve, Type, UnknownName},
+    tuning::Tuning,
+    wait::{Change, Lagged, PollableWatcher, WatchError, Watcher},
+    write::Writer,
+};
+pub use crate::{
+    arena::{
+        Scrub,
+        integer::IntegerOp,
+        key::{KEY_MAX, Key, hash_key, hash_key_seeded},
+        layout::{GROUPS, LABELS},
+    },
+    error::{Error, StoreError},
+};
 
 /// Returns a number that no forked child shares with its parent, for libraries that build on this one.
 #[cfg(not(loom))]
@@ -126,30 +110,3 @@ mod writer;
 pub fn process() -> u64 {
     kernel::process()
 }
-
-#[cfg(not(loom))]
-pub use crate::{
-    arena::{
-        Scrub,
-        key::{KEY_MAX, Key, hash_key, hash_key_seeded},
-        layout::{GROUPS, LABELS},
-    },
-    bids::{Advice, Bid, BidError, BidTerms, Intent, Patience},
-    config::{Config, Geometry, OpenOptions, Reserve, Type, UnknownName},
-    cycles::{cycles, cycles_fenced},
-    draft::Draft,
-    inspect::Inspection,
-    integer::IntegerOp,
-    kernel::{HugePages, Location, Notifier, Placement, Residency, nodes as numa_nodes},
-    pollable::{PollableWatcher, WatchError},
-    profile::Profile,
-    repair::Repair,
-    snapshot::{Content, HeaderSnapshot, SlotSnapshot},
-    store::Store,
-    tandem::MAX_ORDERS,
-    tuning::Tuning,
-    version::Version,
-    view::{Handle, View},
-    watcher::{Change, Lagged, Watcher},
-    writer::Writer,
-};

@@ -9,7 +9,7 @@ use super::Arena;
 use super::copy::{copy_in, copy_in_at, copy_vector_in, zero};
 use super::layout::Slot;
 use super::state::{Attention, Meta};
-use crate::host::Host;
+use crate::arena::os::Os;
 use crate::sync::{Relaxed, Release, Word, fence};
 use std::ops::Range;
 
@@ -111,7 +111,7 @@ impl Arena<'_> {
     /// Takes back what a dead owner of the claim may have reached without having the memory for it: the last step of
     /// each extent, and a vector buffer that is not in force. They are zeroed as far as there is memory for them, and no
     /// memory is taken. Returns the meta word that says so.
-    pub(crate) fn trim(&self, number: u32, slot: &Slot, meta: Meta, host: &dyn Host) -> Meta {
+    pub(crate) fn trim(&self, number: u32, slot: &Slot, meta: Meta, host: &dyn Os) -> Meta {
         let mut attention = Attention(slot.attention.load(Relaxed));
         for which in 0..2 {
             let end = self.extent(slot, which);
@@ -138,7 +138,7 @@ impl Arena<'_> {
     }
 
     /// Zeroes those of a buffer's `bytes` for which there is memory: all others read as zero, and would take memory.
-    fn zero_used(&self, buffer: &[Word], bytes: Range<usize>, host: &dyn Host) {
+    fn zero_used(&self, buffer: &[Word], bytes: Range<usize>, host: &dyn Os) {
         if bytes.is_empty() {
             return;
         }
@@ -149,7 +149,7 @@ impl Arena<'_> {
     }
 
     /// Whether there is memory for a record. Looking at one for which there is none would take some.
-    pub(crate) fn is_used<T>(&self, record: &T, host: &dyn Host) -> bool {
+    pub(crate) fn is_used<T>(&self, record: &T, host: &dyn Os) -> bool {
         let at = self.offset_of(std::slice::from_ref(record));
         !host.used(at..at + size_of::<T>()).is_empty()
     }

@@ -8,13 +8,17 @@ pub(crate) mod chunk;
 pub(crate) mod copy;
 mod entries;
 pub(crate) mod extent;
+pub(crate) mod integer;
 pub(crate) mod key;
 pub(crate) mod layout;
+pub(crate) mod orders;
+pub(crate) mod os;
 pub(crate) mod owner;
 pub(crate) mod payload;
 mod scrub;
 mod search;
 pub(crate) mod state;
+pub(crate) mod version;
 
 use self::key::{KeyHash, KeyRef};
 use self::layout::{

@@ -5,7 +5,7 @@ use super::copy::zero;
 use super::layout::Slot;
 use super::state::{Attention, Meta};
 use super::{Arena, HYBRID_LINE, Scrub};
-use crate::host::Host;
+use crate::arena::os::Os;
 use crate::sync::{Relaxed, Release};
 
 impl Arena<'_> {
@@ -66,13 +66,7 @@ impl Arena<'_> {
 
     /// Zeroes what the level asks for in a slot that a dead writer held, and at any level what it may have had no memory
     /// for. Returns the meta word that says so.
-    pub(crate) fn wipe_behind(
-        &self,
-        number: u32,
-        slot: &Slot,
-        meta: Meta,
-        host: &dyn Host,
-    ) -> Meta {
+    pub(crate) fn wipe_behind(&self, number: u32, slot: &Slot, meta: Meta, host: &dyn Os) -> Meta {
         let meta = self.trim(number, slot, meta, host);
         if !meta.is_present() || self.scrub() == Scrub::Full {
             return self.wipe_vacant(number, slot, meta);

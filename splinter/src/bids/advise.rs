@@ -3,10 +3,9 @@
 use super::election::{Offer, elect};
 use super::error::BidError;
 use super::table::Refusal;
-use crate::cycles::cycles;
 use crate::error::StoreError;
-use crate::kernel::{self, futex};
-use crate::store::Store;
+use crate::kernel::{self, cycles, futex};
+use crate::open::Store;
 use crate::sync::Acquire;
 use std::ops::Range;
 use std::time::{Duration, Instant};

@@ -4,44 +4,28 @@ use super::election::{Offer, elect};
 use super::error::BidError;
 use super::table::{Bidder, Refusal, Table};
 use super::terms::{Bid, BidTerms};
-use crate::arena::layout::{BIDS_AT, Bid as Record};
-use crate::cycles::cycles;
 use crate::error::StoreError;
-use crate::kernel::{ByteLocks, PerProcess, futex};
-use crate::store::{Inner, Store};
+use crate::kernel::{cycles, futex};
+use crate::open::{Inner, Store};
 use crate::sync::Release;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// What an open store needs to bid. The locks go with the store, and the bids with the locks.
-pub(crate) struct Bidding {
-    locks: ByteLocks,
-    /// Held by the thread that changes the table: to the table, all threads of a store are one bidder.
-    turn: PerProcess<Mutex<()>>,
-}
-
-impl Default for Bidding {
-    fn default() -> Self {
-        let locks = ByteLocks::new(BIDS_AT, size_of::<Record>() as u64);
-        Self { locks, turn: PerProcess::new() }
-    }
-}
 
 impl Bidder for Inner {
     fn try_hold(&self, entry: usize) -> Result<bool, StoreError> {
-        self.bidding.locks.try_hold(&self.backing, entry)
+        self.bid_locks.try_hold(&self.backing, entry)
     }
 
     fn let_go(&self, entry: usize) {
-        self.bidding.locks.let_go(entry);
+        self.bid_locks.let_go(entry);
     }
 
     fn holds(&self, entry: usize) -> bool {
-        self.bidding.locks.holds(entry)
+        self.bid_locks.holds(entry)
     }
 
     fn is_held(&self, entry: usize) -> bool {
-        self.bidding.locks.is_held(&self.backing, entry)
+        self.bid_locks.is_held(&self.backing, entry)
     }
 
     fn now(&self) -> u64 {
@@ -206,7 +190,7 @@ impl Store {
 
     /// Keeps other threads of this store from changing the table.
     pub(super) fn bid_turn(&self) -> MutexGuard<'_, ()> {
-        self.inner.bidding.turn.get().lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.bid_turn.get().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the table, and wakes those who wait for it to change.

@@ -18,8 +18,6 @@ mod models;
 mod table;
 mod terms;
 
-#[cfg(not(loom))]
-pub(crate) use self::claims::Bidding;
 pub use self::terms::{Bid, BidTerms, Intent};
 #[cfg(not(loom))]
 pub use self::{

@@ -4,11 +4,11 @@
 
 mod backing;
 mod byte_locks;
+mod cycles;
 mod description;
 mod descriptor;
 mod extents;
 pub(crate) mod futex;
-mod helper;
 mod hiding;
 pub(crate) mod huge;
 mod location;
@@ -22,11 +22,11 @@ mod staged;
 mod sys;
 #[cfg(test)]
 mod testing;
-mod uring;
 mod window;
 
 pub(crate) use backing::{Backing, Seals, adopt, open};
 pub(crate) use byte_locks::ByteLocks;
+pub use cycles::{cycles, cycles_fenced};
 pub(crate) use extents::Used;
 pub(crate) use hiding::{Hiding, IfTaken};
 pub use huge::HugePages;

@@ -5,9 +5,9 @@ use super::{Claimant, Contender, Window};
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::layout::{FLAG_FULL, FLAG_WATCHED, Slot};
 use crate::arena::state::{Attention, Meta, State};
+use crate::arena::version::Version;
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, fence, fence_after_exchange};
-use crate::version::Version;
 
 /// A slot held at an odd epoch: its owner alone writes the record, the buffers that the current meta
 /// word does not point to, and the meta word. Dropping it unpublished gives the slot back as it was.
@@ -316,7 +316,10 @@ impl<'a> Claimant<'a> {
         slot.meta.store(meta.0, Release);
         // It may have published, and told nobody; perhaps labels whose groups nobody was led to yet.
         arena.attend(number, slot, true);
-        self.aloud(|this| this.announce(&claim));
+        // A quiet writer says aloud what the dead one did, since nobody knows whether that one was quiet.
+        let quiet = std::mem::take(&mut self.wakes.quiet);
+        self.announce(&claim);
+        self.wakes.quiet = quiet;
         self.mark(number, meta.is_present());
         // The key was written before an entry led to it, and is wiped only after none does. Half a key leads anywhere.
         let hash = arena.hash.of(Key::read_from(slot).as_ref());

@@ -1,7 +1,7 @@
 //! The lock-free protocol over a borrowed arena: no system call, and no allocation on a hot path.
 //!
 //! It knows nothing of files, mappings or processes; whether a writer still lives is asked, and who sleeps
-//! is woken, through [`Host`]. What the words mean is in `arena`, and every atomic comes from `sync`, so that the
+//! is woken, through [`Os`]. What the words mean is in `arena`, and every atomic comes from `sync`, so that the
 //! models in `models` run this very code. `docs/design.md` has the argument why it holds. The folder
 //! stays below 1,000 lines of code, which CI counts.
 
@@ -18,8 +18,8 @@ mod write;
 
 use crate::arena::Arena;
 use crate::arena::layout::{EVERY_SLOT, Lane};
+use crate::arena::os::Os;
 use crate::arena::state::State;
-use crate::host::Host;
 use crate::signals::Wakes;
 use crate::sync::{Acquire, Relaxed, Release, Word, spin_loop};
 use crate::tuning;
@@ -43,7 +43,7 @@ pub(crate) struct Claimant<'a> {
     pub(crate) lane: u32,
     /// This lane's own record.
     record: &'a Lane,
-    host: Arc<dyn Host>,
+    host: Arc<dyn Os>,
     /// The word of the map where the last free slot was found.
     hint: usize,
     /// While claims are made for a tandem, the groups that have heard of it: each does so once.
@@ -59,7 +59,7 @@ impl<'a> Claimant<'a> {
     const ROUNDS: usize = if cfg!(loom) { 3 } else { 64 };
 
     /// Takes `lane`, which the caller owns, and finishes or undoes what a dead owner left.
-    pub(crate) fn new(arena: Arena<'a>, lane: u32, host: Arc<dyn Host>) -> Self {
+    pub(crate) fn new(arena: Arena<'a>, lane: u32, host: Arc<dyn Os>) -> Self {
         let record = &arena.lanes[lane as usize];
         let (hint, told, wakes) = (0, None, Wakes::default());
         // No removal of a key allocates, but one in a store that somebody chose the keys of.

@@ -3,11 +3,11 @@
 //! waits for another, and a state that moved for any other reason makes it start over.
 
 use super::Claimant;
+use crate::arena::integer::{IntegerOp, Parse, number_in_slot};
 use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::state::{KIND_BIGUINT, Meta, State};
 use crate::error::Error;
-use crate::integer::{IntegerOp, Parse, number_in_slot};
 use crate::sync::{Relaxed, fence_after_exchange};
 
 impl<'a> Claimant<'a> {

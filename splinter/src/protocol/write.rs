@@ -7,14 +7,14 @@ use crate::arena::key::KeyRef;
 use crate::arena::layout::Slot;
 use crate::arena::payload::Payload;
 use crate::arena::state::Meta;
+use crate::arena::version::{Version, Versioned};
 use crate::error::Error;
 use crate::sync::Relaxed;
-use crate::version::{Version, Versioned};
 
 impl<'a> Claimant<'a> {
     /// Sets the value of `key`, which is created if missing, unless it was resolved.
     #[inline(always)]
-    pub(crate) fn set_known(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
+    pub(crate) fn set(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
         self.check_len(value.len())?;
         let Some(claim) = self.claim_at_once(key) else { return self.set_patiently(key, value) };
         if !self.arena.is_covered(claim.slot, 1 - claim.meta.current(), value.len()) {
@@ -63,7 +63,7 @@ impl<'a> Claimant<'a> {
     ///
     /// Only the new bytes are written, behind those in force: no reader copies them before the new
     /// length is published.
-    pub(crate) fn append_known(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Versioned<usize> {
+    pub(crate) fn append(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Versioned<usize> {
         let (arena, max) = (self.arena, self.arena.shape.max_value_len as usize);
         let claim = self.claim_checked(key, |window| match window.payload(&arena) {
             Payload::Number(_) => Err(Error::WrongType),
@@ -81,7 +81,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// Removes `key`. Returns the length its value had.
-    pub(crate) fn unset_known(&mut self, key: &KeyRef<'_>) -> Versioned<usize> {
+    pub(crate) fn unset(&mut self, key: &KeyRef<'_>) -> Versioned<usize> {
         let claim = self.claim(key)?;
         let len = self.arena.len_of(claim.meta);
         let version = self.vacate(claim, key.hash);

@@ -10,14 +10,19 @@ mod ring;
 pub(crate) use self::ring::{Cursor, Glance};
 
 use crate::arena::Arena;
-use crate::arena::layout::{FLAG_WATCHED, Slot, WHOLE_STORE};
+use crate::arena::layout::{FLAG_WATCHED, GROUPS, Slot, WHOLE_STORE};
+use crate::arena::os::Os;
 use crate::arena::state::{Attention, State};
-use crate::host::Host;
 use crate::sync::{AcqRel, Acquire, Relaxed, Word, fence_after_exchange, load_acquire};
 
 /// Returns the bit by which those who sleep for `group` are woken: a futex tells 32 apart.
 pub(crate) const fn wake_bit(group: usize) -> u32 {
     1 << (group % 32)
+}
+
+/// Returns the bit of a signal group, if there is such a group.
+pub(crate) fn group_bit(group: u8) -> Option<u64> {
+    (usize::from(group) < GROUPS).then(|| 1 << group)
 }
 
 /// How many groups' departures a change remembers; of any more, the next change wakes once more.
@@ -192,7 +197,7 @@ impl<'a> Arena<'a> {
     }
 
     /// Signals each group of the slot once, though nothing changed, and wakes who sleeps for one of them.
-    pub(crate) fn pulse(&self, number: u32, slot: &Slot, host: &dyn Host) {
+    pub(crate) fn pulse(&self, number: u32, slot: &Slot, host: &dyn Os) {
         let (mut wakes, mut groups) = (Wakes::default(), self.groups_of(number, slot));
         while groups != 0 {
             self.signal_group(groups.trailing_zeros() as usize, number, &mut wakes);
@@ -202,7 +207,7 @@ impl<'a> Arena<'a> {
     }
 
     /// Takes what `wakes` holds, and rings the bell if anybody may sleep for it.
-    pub(crate) fn ring_bell(&self, wakes: &mut Wakes, host: &dyn Host) {
+    pub(crate) fn ring_bell(&self, wakes: &mut Wakes, host: &dyn Os) {
         mutant!("bell-silent", return);
         if wakes.bits == 0 {
             return;
@@ -220,7 +225,7 @@ impl<'a> Arena<'a> {
     }
 
     /// Rings the bell for all groups.
-    pub(crate) fn ring_for_all(&self, host: &dyn Host) {
+    pub(crate) fn ring_for_all(&self, host: &dyn Os) {
         self.header.bell.fetch_add(1, AcqRel);
         host.wake_bell(&self.header.bell, u32::MAX);
     }

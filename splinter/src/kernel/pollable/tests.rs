@@ -2,8 +2,8 @@
 //! futex, the tests say so and run with the helper thread alone.
 
 use std::fs;
-use std::sync::atomic::AtomicU32;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::kernel::futex;

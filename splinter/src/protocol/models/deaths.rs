@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::IntegerOp;
+use crate::arena::integer::number_to_be;
 use crate::arena::state::KIND_BIGUINT;
-use crate::integer::number_to_be;
 
 /// An operation on "a" that is cut short, with what the store held before.
 #[derive(Clone, Copy)]
@@ -26,9 +26,9 @@ const B: &[u8] = &[2; 16];
 
 /// Returns every operation that can die with a claim.
 pub(super) fn deeds() -> [Deed; 16] {
-    let set_a = |writer: &mut Claimant<'_>| writer.set(&letter(0), A);
+    let set_a = |writer: &mut Claimant<'_>| writer.put(&letter(0), A);
     let nothing = |_: &mut Claimant<'_>| Ok(());
-    let set_b = |writer: &mut Claimant<'_>| writer.set(&letter(0), B);
+    let set_b = |writer: &mut Claimant<'_>| writer.put(&letter(0), B);
     let seven = |writer: &mut Claimant<'_>| writer.set_number(&letter(0), 7);
     let base = Deed {
         name: "set",
@@ -47,7 +47,7 @@ pub(super) fn deeds() -> [Deed; 16] {
         is_tandem: true,
         ..base
     };
-    let unset = |writer: &mut Claimant<'_>| writer.unset(&letter(0)).map(drop);
+    let unset = |writer: &mut Claimant<'_>| writer.remove(&letter(0)).map(drop);
     [
         base,
         Deed { name: "full set", scrub: Scrub::Full, ..base },
@@ -56,8 +56,8 @@ pub(super) fn deeds() -> [Deed; 16] {
         Deed { name: "full unset", scrub: Scrub::Full, act: unset, after: None, ..base },
         Deed {
             name: "append",
-            prepare: |writer| writer.set(&letter(0), &A[..8]),
-            act: |writer| writer.append(&letter(0), &[1; 8]).map(drop),
+            prepare: |writer| writer.put(&letter(0), &A[..8]),
+            act: |writer| writer.extend(&letter(0), &[1; 8]).map(drop),
             before: Some(&[1; 8]),
             ..base.after(A)
         },
@@ -71,7 +71,7 @@ pub(super) fn deeds() -> [Deed; 16] {
         Deed { name: "set number", act: seven, ..base.after(&[7, 0, 0, 0, 0, 0, 0, 0]) },
         Deed {
             name: "type",
-            prepare: |writer| writer.set(&letter(0), b"41"),
+            prepare: |writer| writer.put(&letter(0), b"41"),
             act: |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be),
             before: Some(b"41"),
             ..base.after(&[41, 0, 0, 0, 0, 0, 0, 0])
@@ -96,7 +96,7 @@ pub(super) fn deeds() -> [Deed; 16] {
         Deed {
             name: "purge",
             prepare: |writer| {
-                [A, B].into_iter().try_for_each(|value| writer.set(&letter(0), value))
+                [A, B].into_iter().try_for_each(|value| writer.put(&letter(0), value))
             },
             act: |writer| writer.purge().map(drop),
             before: Some(B),
@@ -164,7 +164,7 @@ fn whatever_a_writer_died_of_the_value_stays_readable_and_the_key_writable() {
     for deed in deeds() {
         explore_deaths(move |stores| {
             let (tiny, lived) = deed.done(stores);
-            let taker = tiny.writer(1, |writer| writer.set(&letter(0), &value(3)));
+            let taker = tiny.writer(1, |writer| writer.put(&letter(0), &value(3)));
             let reader = tiny.reader(letter(0));
             assert_eq!(taker.join().unwrap(), Ok(()), "{} {stores}", deed.name);
             let read = reader.join().unwrap();
@@ -184,7 +184,7 @@ fn of_two_who_find_a_dead_claim_one_takes_it_over() {
         explore_deaths(move |stores| {
             let (tiny, lived) = deed.done(stores);
             let takers = [(1, 3), (2, 4)].map(|(lane, byte)| {
-                tiny.writer(lane, move |writer| writer.set(&letter(0), &value(byte)))
+                tiny.writer(lane, move |writer| writer.put(&letter(0), &value(byte)))
             });
             let results = takers.map(|taker| taker.join().unwrap());
             tiny.check_at_rest();
@@ -203,7 +203,7 @@ fn a_claim_is_taken_over_or_recovered_by_its_lane_but_not_both() {
         explore_deaths(move |stores| {
             let (tiny, lived) = deed.done(stores);
             let heir = tiny.spawn(|tiny| drop(tiny.claimant(0)));
-            let taker = tiny.writer(1, |writer| writer.set(&letter(0), &value(3)));
+            let taker = tiny.writer(1, |writer| writer.put(&letter(0), &value(3)));
             heir.join().unwrap();
             let taken = taker.join().unwrap();
             tiny.check_at_rest();

@@ -24,12 +24,12 @@ fn check_written(tiny: &Tiny, open: usize) {
 fn a_writer_that_dies_anywhere_leaves_nothing_beyond_its_extents() {
     type Act = fn(&mut Claimant<'_>) -> Result<(), Error>;
     let acts: [Act; 6] = [
-        |writer| writer.set(&letter(0), &[2; 8 * WORDS]),
-        |writer| writer.append(&letter(0), &[2; 8 * WORDS - 16]).map(drop),
-        |writer| writer.set(&letter(1), &[2; 8 * WORDS]),
+        |writer| writer.put(&letter(0), &[2; 8 * WORDS]),
+        |writer| writer.extend(&letter(0), &[2; 8 * WORDS - 16]).map(drop),
+        |writer| writer.put(&letter(1), &[2; 8 * WORDS]),
         |writer| writer.set_tandem(&[letter(0), letter(1)], &[&[2; 8 * WORDS], &[2; 8]]),
         |writer| writer.set_vector(&letter(0), &[2.0; 4]),
-        |writer| writer.unset(&letter(0)).map(drop),
+        |writer| writer.remove(&letter(0)).map(drop),
     ];
     for scrub in [Scrub::None, Scrub::Hybrid, Scrub::Full] {
         for (number, act) in acts.into_iter().enumerate() {
@@ -51,7 +51,7 @@ fn a_writer_that_dies_anywhere_leaves_nothing_beyond_its_extents() {
                 let extents = |slot| (0..2).map(move |which| (slot, which));
                 let extents = tiny.slots.iter().flat_map(extents);
                 let left = extents.map(|(slot, which)| tiny.arena().extent(slot, which)).max();
-                assert_eq!(tiny.claimant(1).set(&letter(0), &value(3)), Ok(()));
+                assert_eq!(tiny.claimant(1).put(&letter(0), &value(3)), Ok(()));
                 assert_eq!(tiny.claimant(1).purge().map(drop), Ok(()));
                 tiny.check_at_rest();
                 // Nothing is left that the value does not need.

@@ -19,7 +19,7 @@ fn crowded(free: usize, present: usize) -> (Arc<Tiny>, [KeyRef<'static>; 3]) {
     let keys = [0, 1, 2].map(|index| tiny.key_at_home(0, index));
     let mut claimant = tiny.claimant(3);
     for key in &keys[..present] {
-        claimant.set(key, &value(1)).unwrap();
+        claimant.put(key, &value(1)).unwrap();
     }
     (tiny, keys)
 }
@@ -28,7 +28,7 @@ fn crowded(free: usize, present: usize) -> (Arc<Tiny>, [KeyRef<'static>; 3]) {
 fn an_insert_beyond_the_home_chunk_hides_no_present_key() {
     let seen = explore(|| {
         let (tiny, [near, new, absent]) = crowded(1, 1);
-        let writer = tiny.writer(0, move |writer| writer.set(&new, &value(2)));
+        let writer = tiny.writer(0, move |writer| writer.put(&new, &value(2)));
         let reader = tiny.spawn(move |tiny| [near, new, absent].map(|key| tiny.get(&key)));
         assert_eq!(writer.join().unwrap(), Ok(()));
         let reads = reader.join().unwrap();
@@ -46,7 +46,7 @@ fn a_removal_beyond_the_home_chunk_hides_no_present_key() {
     let seen = explore(|| {
         // The farthest key goes, so the reach is computed anew from the one that stays.
         let (tiny, [stays, goes, _]) = crowded(0, 2);
-        let writer = tiny.writer(0, move |writer| writer.unset(&goes));
+        let writer = tiny.writer(0, move |writer| writer.remove(&goes));
         let reader = tiny.spawn(move |tiny| [stays, goes].map(|key| tiny.get(&key)));
         assert_eq!(writer.join().unwrap(), Ok(16));
         let reads = reader.join().unwrap();
@@ -62,8 +62,8 @@ fn a_removal_beyond_the_home_chunk_hides_no_present_key() {
 fn an_insert_and_a_removal_beyond_the_home_chunk_keep_the_reach_right() {
     let seen = explore(|| {
         let (tiny, [goes, new, _]) = crowded(0, 1);
-        let remover = tiny.writer(0, move |writer| writer.unset(&goes));
-        let inserter = tiny.writer(1, move |writer| writer.set(&new, &value(2)));
+        let remover = tiny.writer(0, move |writer| writer.remove(&goes));
+        let inserter = tiny.writer(1, move |writer| writer.put(&new, &value(2)));
         let results = (remover.join().unwrap(), inserter.join().unwrap());
         tiny.check_at_rest();
         assert_eq!(tiny.held(&goes), None);
@@ -83,8 +83,8 @@ fn two_homes_that_fill_one_chunk_share_no_entry() {
         for word in &tiny.chunks[1].entries[1..] {
             word.store(OTHERS.0, Relaxed);
         }
-        let one = tiny.writer(0, move |writer| writer.set(&pushed, &value(2)));
-        let other = tiny.writer(1, move |writer| writer.set(&at_home, &value(3)));
+        let one = tiny.writer(0, move |writer| writer.put(&pushed, &value(2)));
+        let other = tiny.writer(1, move |writer| writer.put(&at_home, &value(3)));
         let results = (one.join().unwrap(), other.join().unwrap());
         tiny.check_at_rest();
         assert_eq!(tiny.held(&pushed), results.0.is_ok().then_some(2));
@@ -100,7 +100,7 @@ fn an_entry_that_comes_nearer_to_its_home_is_never_missed() {
     let seen = explore(|| {
         // The key at home goes, and that in the next chunk comes back to its place.
         let (tiny, [goes, comes, _]) = crowded(1, 2);
-        let writer = tiny.writer(0, move |writer| writer.unset(&goes));
+        let writer = tiny.writer(0, move |writer| writer.remove(&goes));
         let reader = tiny.reader(comes);
         assert_eq!(writer.join().unwrap(), Ok(16));
         let read = reader.join().unwrap();
@@ -116,8 +116,8 @@ fn an_entry_that_comes_nearer_to_its_home_is_never_missed() {
 fn an_entry_comes_nearer_to_its_home_whoever_writes_its_key() {
     let seen = explore(|| {
         let (tiny, [goes, comes, _]) = crowded(1, 2);
-        let remover = tiny.writer(0, move |writer| writer.unset(&goes));
-        let writer = tiny.writer(1, move |writer| writer.set(&comes, &value(2)));
+        let remover = tiny.writer(0, move |writer| writer.remove(&goes));
+        let writer = tiny.writer(1, move |writer| writer.put(&comes, &value(2)));
         let results = (remover.join().unwrap(), writer.join().unwrap());
         tiny.check_at_rest();
         assert_eq!(tiny.held(&comes), Some(if results.1.is_ok() { 2 } else { 1 }));

@@ -1,8 +1,8 @@
 //! Integer operations beside each other and beside everything else that changes a number.
 
 use super::*;
+use crate::arena::integer::{IntegerOp, number_to_be};
 use crate::arena::state::KIND_BIGUINT;
-use crate::integer::{IntegerOp, number_to_be};
 
 /// Builds a store whose "a" is the number 7.
 fn seven(slots: usize) -> Arc<Tiny> {
@@ -76,7 +76,7 @@ fn an_integer_operation_beside_a_set_of_its_number_comes_before_or_after_it() {
 fn an_integer_operation_beside_a_set_as_bytes_comes_before_or_after_it() {
     let seen = explore(|| {
         let tiny = seven(1);
-        let writer = tiny.writer(0, |writer| writer.set(&letter(0), b"100"));
+        let writer = tiny.writer(0, |writer| writer.put(&letter(0), b"100"));
         let adder = tiny.writer(1, |writer| writer.integer(&letter(0), IntegerOp::Inc(1)));
         let results = (writer.join().unwrap(), adder.join().unwrap());
         tiny.check_at_rest();
@@ -98,7 +98,7 @@ fn two_operations_that_both_find_text_promote_it_once() {
     let seen = explore(|| {
         let tiny = Size::default().build(&[]);
         let mut claimant = tiny.claimant(2);
-        claimant.set(&letter(0), b"41").unwrap();
+        claimant.put(&letter(0), b"41").unwrap();
         claimant.amend(&letter(0), |_, meta| meta.with_kind(KIND_BIGUINT)).unwrap();
         drop(claimant);
         let adders = [0, 1]
@@ -118,8 +118,8 @@ fn two_operations_that_both_find_text_promote_it_once() {
 fn a_change_of_type_beside_a_set_judges_a_whole_value() {
     let seen = explore(|| {
         let tiny = Size::default().build(&[]);
-        tiny.claimant(2).set(&letter(0), b"41").unwrap();
-        let writer = tiny.writer(0, |writer| writer.set(&letter(0), b"1001"));
+        tiny.claimant(2).put(&letter(0), b"41").unwrap();
+        let writer = tiny.writer(0, |writer| writer.put(&letter(0), b"1001"));
         let other = tiny
             .writer(1, |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be));
         let results = (writer.join().unwrap(), other.join().unwrap());
@@ -134,7 +134,7 @@ fn a_change_of_type_beside_a_set_judges_a_whole_value() {
 fn an_integer_operation_beside_a_removal_of_its_key_brings_it_not_back() {
     let seen = explore(|| {
         let tiny = seven(1);
-        let remover = tiny.writer(0, |writer| writer.unset(&letter(0)));
+        let remover = tiny.writer(0, |writer| writer.remove(&letter(0)));
         let adder = tiny.writer(1, |writer| writer.integer(&letter(0), IntegerOp::Inc(1)));
         let results = (remover.join().unwrap(), adder.join().unwrap());
         tiny.check_at_rest();

@@ -22,7 +22,7 @@ mod signals;
 mod tandems;
 mod writes;
 
-use super::{Claimant, Host};
+use super::{Claimant, Os};
 use crate::arena::key::{Key, KeyHash, KeyRef};
 use crate::arena::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, Slot};
 use crate::arena::state::{Control, Entry, State};
@@ -59,7 +59,7 @@ struct Kernel {
     bell: Futex,
 }
 
-impl Host for Kernel {
+impl Os for Kernel {
     fn is_alive(&self, lane: u32) -> bool {
         !self.dead[lane as usize].load(Acquire)
     }
@@ -113,6 +113,21 @@ impl Futex {
             bed.1 = 0;
             self.woken.notify_all();
         }
+    }
+}
+
+/// Changes without the versions that they make.
+impl Claimant<'_> {
+    fn put(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<(), Error> {
+        self.set(key, value).map(drop)
+    }
+
+    fn extend(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Result<usize, Error> {
+        self.append(key, tail).map(|(len, _)| len)
+    }
+
+    fn remove(&mut self, key: &KeyRef<'_>) -> Result<usize, Error> {
+        self.unset(key).map(|(len, _)| len)
     }
 }
 
@@ -199,7 +214,7 @@ impl Size {
         tiny.header.flags.store(flags, Relaxed);
         let mut claimant = tiny.claimant(self.lanes as u32 - 1);
         for key in keys {
-            claimant.set(key, &value(1)).unwrap();
+            claimant.put(key, &value(1)).unwrap();
         }
         Arc::new(tiny)
     }
@@ -331,14 +346,14 @@ impl Tiny {
         let keys: Vec<_> = (0..self.slots.len()).map(letter).collect();
         let others = (self.slots.len()..LETTERS.len()).map(letter);
         for key in others.filter(|key| self.held(key).is_some()) {
-            assert!(claimant.unset(&key).is_ok());
+            assert!(claimant.remove(&key).is_ok());
         }
         for key in &keys {
-            assert_eq!(claimant.set(key, &value(9)), Ok(()), "a slot can be used");
+            assert_eq!(claimant.put(key, &value(9)), Ok(()), "a slot can be used");
         }
         self.check_at_rest();
         for key in &keys {
-            assert_eq!(claimant.unset(key), Ok(16));
+            assert_eq!(claimant.remove(key), Ok(16));
         }
         self.check_at_rest();
     }

@@ -4,8 +4,8 @@
 use super::*;
 use crate::IntegerOp;
 use crate::arena::copy::copy_vector_out;
+use crate::arena::integer::number_to_be;
 use crate::arena::state::{Attention, KIND_BIGUINT};
-use crate::integer::number_to_be;
 
 /// What an operation answers: a length, a number, a count, or nothing.
 type Answer = Result<u64, Error>;
@@ -21,9 +21,9 @@ struct Act {
 type Sight = (Read, u64, Option<[u8; 2]>, u64, u64);
 
 const ACTS: [Act; 12] = [
-    Act { name: "set", run: |writer| writer.set(&letter(0), b"1234").map(|()| 0) },
-    Act { name: "append", run: |writer| writer.append(&letter(0), b"9").map(|len| len as u64) },
-    Act { name: "unset", run: |writer| writer.unset(&letter(0)).map(|len| len as u64) },
+    Act { name: "set", run: |writer| writer.put(&letter(0), b"1234").map(|()| 0) },
+    Act { name: "append", run: |writer| writer.extend(&letter(0), b"9").map(|len| len as u64) },
+    Act { name: "unset", run: |writer| writer.remove(&letter(0)).map(|len| len as u64) },
     Act { name: "integer", run: |writer| writer.integer(&letter(0), IntegerOp::Inc(5)) },
     Act { name: "set number", run: |writer| writer.set_number(&letter(0), 70).map(|()| 0) },
     Act {
@@ -58,11 +58,11 @@ fn prepared(number: bool, scrub: Scrub) -> Arc<Tiny> {
     let size = Size { slots: 3, lanes: 3, dim: 2, ..Size::default() };
     let tiny = size.scrubbed(scrub).build(&[]);
     let mut writer = tiny.claimant(2);
-    writer.set(&letter(0), b"41").unwrap();
+    writer.put(&letter(0), b"41").unwrap();
     if number {
         writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be).unwrap();
     }
-    writer.set(&letter(1), b"7").unwrap();
+    writer.put(&letter(1), b"7").unwrap();
     drop(writer);
     tiny
 }

@@ -3,7 +3,7 @@
 
 use super::deaths::{Deed, deeds};
 use super::*;
-use crate::integer::IntegerOp;
+use crate::arena::integer::IntegerOp;
 use crate::signals::Bed;
 use crate::sync::spin_loop;
 
@@ -89,7 +89,7 @@ fn check_heard(act: Act, after: &Read) {
 
 #[test]
 fn who_waits_for_a_key_always_hears_of_a_set() {
-    check_heard(|writer| writer.set(&letter(0), &value(2)), &Ok(value(2)));
+    check_heard(|writer| writer.put(&letter(0), &value(2)), &Ok(value(2)));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn who_waits_for_a_key_always_hears_of_an_integer_operation() {
 
 #[test]
 fn who_waits_for_a_key_always_hears_of_its_removal() {
-    check_heard(|writer| writer.unset(&letter(0)).map(drop), &Err(Error::NotFound));
+    check_heard(|writer| writer.remove(&letter(0)).map(drop), &Err(Error::NotFound));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn who_waits_for_a_key_always_hears_of_a_change_of_its_record() {
 
 #[test]
 fn one_change_wakes_all_who_wait_for_it() {
-    for act in [add, |writer: &mut Claimant<'_>| writer.set(&letter(0), &value(2))] {
+    for act in [add, |writer: &mut Claimant<'_>| writer.put(&letter(0), &value(2))] {
         let seen = explore_within(1, move || {
             let tiny = seven();
             let pollers = [(); 2].map(|()| tiny.poller());
@@ -159,7 +159,7 @@ fn who_was_woken_by_one_change_hears_of_the_next() {
         vec![tiny.writer(0, |writer| [(); 2].iter().for_each(|()| add(writer).unwrap()))]
     });
     check_heard_twice(2, |tiny| {
-        let set = |writer: &mut Claimant<'_>, byte| writer.set(&letter(0), &value(byte)).unwrap();
+        let set = |writer: &mut Claimant<'_>, byte| writer.put(&letter(0), &value(byte)).unwrap();
         vec![tiny.writer(0, move |writer| [2, 3].iter().for_each(|byte| set(writer, *byte)))]
     });
 }
@@ -209,7 +209,7 @@ fn who_waits_hears_of_the_change_of_a_writer_that_died_once_its_lane_is_recovere
             }
             if !changed {
                 // Nobody need hear of what did not happen.
-                tiny.claimant(1).set(&letter(0), &value(3)).unwrap();
+                tiny.claimant(1).put(&letter(0), &value(3)).unwrap();
             }
             (lived, (changed, poller.join().unwrap()))
         });

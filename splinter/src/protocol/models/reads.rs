@@ -23,8 +23,8 @@ fn read_beside(
 #[test]
 fn a_read_beside_writes_returns_one_of_their_values_whole() {
     let seen = read_beside(Size::default(), |writer| {
-        writer.set(&letter(0), &value(2)).unwrap();
-        writer.set(&letter(0), &value(3)).unwrap();
+        writer.put(&letter(0), &value(2)).unwrap();
+        writer.put(&letter(0), &value(3)).unwrap();
     });
     // Loom's reader sees the claims of both and may run out of rounds; a missing key it never is.
     let allowed = [1, 2, 3].map(|byte| Ok(value(byte)));
@@ -38,7 +38,7 @@ fn reads_beside_a_write_never_go_back() {
     let seen = explore(|| {
         let key = letter(0);
         let tiny = Size::default().build(&[key]);
-        let writer = tiny.writer(0, move |writer| writer.set(&key, &value(2)).unwrap());
+        let writer = tiny.writer(0, move |writer| writer.put(&key, &value(2)).unwrap());
         let reader = tiny.spawn(move |tiny| [tiny.get(&key), tiny.get(&key)]);
         writer.join().unwrap();
         reader.join().unwrap().map(Result::unwrap)
@@ -54,8 +54,8 @@ fn who_sees_a_write_sees_every_earlier_one_of_its_writer() {
         let size = Size { slots: 2, ..Size::default() };
         let tiny = size.build(&[first, second]);
         let writer = tiny.writer(0, move |writer| {
-            writer.set(&first, &value(2)).unwrap();
-            writer.set(&second, &value(2)).unwrap();
+            writer.put(&first, &value(2)).unwrap();
+            writer.put(&second, &value(2)).unwrap();
         });
         let reader = tiny.spawn(move |tiny| {
             let later = tiny.get(&second).unwrap();
@@ -71,7 +71,7 @@ fn who_sees_a_write_sees_every_earlier_one_of_its_writer() {
 fn a_read_beside_a_removal_returns_the_value_whole_or_that_it_is_missing() {
     for scrub in [Scrub::None, Scrub::Hybrid, Scrub::Full] {
         let seen = read_beside(Size::default().scrubbed(scrub), |writer| {
-            writer.unset(&letter(0)).unwrap();
+            writer.remove(&letter(0)).unwrap();
         });
         let allowed = HashSet::from([Ok(value(1)), Err(Error::NotFound)]);
         assert_eq!(seen, allowed, "{scrub:?}");
@@ -81,7 +81,7 @@ fn a_read_beside_a_removal_returns_the_value_whole_or_that_it_is_missing() {
 #[test]
 fn a_read_beside_a_fully_scrubbed_write_never_accepts_zeroes() {
     let seen = read_beside(Size::default().scrubbed(Scrub::Full), |writer| {
-        writer.set(&letter(0), &value(2)).unwrap();
+        writer.put(&letter(0), &value(2)).unwrap();
     });
     let expected = HashSet::from([Ok(value(1)), Ok(value(2))]);
     assert!(seen.is_superset(&expected), "{seen:?}");
@@ -93,7 +93,7 @@ fn a_read_beside_a_fully_scrubbed_write_never_accepts_zeroes() {
 fn a_read_beside_a_purge_returns_the_value() {
     // The buffer that a purge wipes was retired by the write before it.
     let seen = read_beside(Size::default(), |writer| {
-        writer.set(&letter(0), &value(2)).unwrap();
+        writer.put(&letter(0), &value(2)).unwrap();
         assert_eq!(writer.purge(), Ok(1));
     });
     let expected = HashSet::from([Ok(value(1)), Ok(value(2))]);
@@ -107,11 +107,11 @@ fn a_read_beside_an_append_returns_the_value_before_or_after_it() {
     let seen = explore(|| {
         let key = letter(0);
         let tiny = Size::default().build(&[]);
-        tiny.claimant(0).set(&key, &[1; 8]).unwrap();
+        tiny.claimant(0).put(&key, &[1; 8]).unwrap();
         let writer = tiny.writer(0, move |writer| {
             // Within a word that a reader is copying, and into the next one.
-            assert_eq!(writer.append(&key, &[2; 3]), Ok(11));
-            assert_eq!(writer.append(&key, &[3; 5]), Ok(16));
+            assert_eq!(writer.extend(&key, &[2; 3]), Ok(11));
+            assert_eq!(writer.extend(&key, &[3; 5]), Ok(16));
         });
         let reader = tiny.reader(key);
         writer.join().unwrap();
@@ -167,7 +167,7 @@ fn a_vector_is_read_whole_or_not_at_all() {
         let writer = tiny.writer(0, move |writer| {
             writer.set_vector(&key, &[2.0; 4]).unwrap();
             writer.set_vector(&key, &[3.0; 4]).unwrap();
-            writer.set(&key, &value(2)).unwrap();
+            writer.put(&key, &value(2)).unwrap();
         });
         let reader = tiny.spawn(move |tiny| {
             let arena = tiny.arena();
@@ -203,7 +203,7 @@ fn a_read_in_a_straight_line_returns_what_some_write_published_or_nothing() {
     type Write = fn(&mut Claimant<'_>) -> Result<(), Error>;
     let writes: [(Write, &[u8]); 4] = [
         (
-            |writer| [2, 3].into_iter().try_for_each(|byte| writer.set(&letter(0), &value(byte))),
+            |writer| [2, 3].into_iter().try_for_each(|byte| writer.put(&letter(0), &value(byte))),
             &[2, 3],
         ),
         (
@@ -216,10 +216,10 @@ fn a_read_in_a_straight_line_returns_what_some_write_published_or_nothing() {
         // The slot changes hands, and the key comes back in it.
         (
             |writer| {
-                writer.unset(&letter(0))?;
-                writer.set(&letter(2), &value(9))?;
-                writer.unset(&letter(2))?;
-                writer.set(&letter(0), &value(2))
+                writer.remove(&letter(0))?;
+                writer.put(&letter(2), &value(9))?;
+                writer.remove(&letter(2))?;
+                writer.put(&letter(0), &value(2))
             },
             &[2],
         ),
@@ -247,9 +247,9 @@ fn the_epoch_of_a_window_and_those_of_versions_tell_which_version_was_read() {
         let seen = explore_within(1, move || {
             let key = letter(0);
             let tiny = Size::default().scrubbed(scrub).build(&[key]);
-            let first = tiny.claimant(2).set_known(&key, &value(2)).unwrap().epoch;
+            let first = tiny.claimant(2).set(&key, &value(2)).unwrap().epoch;
             let writer = tiny.writer(0, move |writer| {
-                [3, 4].map(|byte| writer.set_known(&key, &value(byte)).unwrap().epoch)
+                [3, 4].map(|byte| writer.set(&key, &value(byte)).unwrap().epoch)
             });
             let reader = tiny.spawn(move |tiny| {
                 let (arena, mut out) = (tiny.arena(), [0; 64]);
@@ -280,12 +280,12 @@ fn a_switch_to_level_full_beside_a_write_tears_no_read_and_holds_for_the_next_wr
         let key = letter(0);
         let tiny = Size { words: 8, ..Size::default() }.build(&[key]);
         let switch = tiny.spawn(|tiny| tiny.header.flags.fetch_or(FLAG_FULL, Relaxed));
-        let writer = tiny.writer(0, move |writer| writer.set(&key, &value(2)).unwrap());
+        let writer = tiny.writer(0, move |writer| writer.put(&key, &value(2)).unwrap());
         let reader = tiny.reader(key);
         switch.join().unwrap();
         writer.join().unwrap();
         let read = reader.join().unwrap();
-        tiny.claimant(1).set(&key, &value(3)[..8]).unwrap();
+        tiny.claimant(1).put(&key, &value(3)[..8]).unwrap();
         let left: u64 = tiny.words.iter().map(|word| u64::from(word.load(Relaxed) != 0)).sum();
         assert_eq!(left, 1, "of both buffers, only the value");
         read

@@ -17,7 +17,7 @@ fn die_twice(second: fn(&Tiny, u32) -> bool) {
                 assert!(told, "{} {first} {stores}: {read:?}", deed.name);
                 deed.check_tandem(&tiny, &read);
                 tiny.check_at_rest();
-                let set = tiny.claimant(2).set(&letter(0), &value(4));
+                let set = tiny.claimant(2).put(&letter(0), &value(4));
                 assert_eq!(set, Ok(()), "{} {first} {stores}", deed.name);
                 tiny.check_at_rest();
                 assert_eq!(tiny.held(&letter(0)), Some(4));
@@ -34,17 +34,17 @@ fn die_twice(second: fn(&Tiny, u32) -> bool) {
 #[test]
 fn who_dies_taking_a_claim_over_is_taken_over_in_turn() {
     die_twice(|tiny, stores| {
-        tiny.die(1, stores, |writer| writer.set(&letter(0), &value(3))).is_some()
+        tiny.die(1, stores, |writer| writer.put(&letter(0), &value(3))).is_some()
     });
 }
 
 #[test]
 fn who_dies_removing_what_a_dead_writer_left_is_taken_over_in_turn() {
     die_twice(|tiny, stores| {
-        let lived = tiny.die(1, stores, |writer| writer.unset(&letter(0)));
+        let lived = tiny.die(1, stores, |writer| writer.remove(&letter(0)));
         // A removal that got anywhere is made up for, so that all seconds may be judged alike.
         if tiny.get(&letter(0)) == Err(Error::NotFound) {
-            assert_eq!(tiny.claimant(2).set(&letter(0), &value(3)), Ok(()));
+            assert_eq!(tiny.claimant(2).put(&letter(0), &value(3)), Ok(()));
         }
         lived.is_some()
     });
@@ -81,7 +81,7 @@ fn a_lane_that_dies_recovering_again_and_again_is_recovered_in_the_end() {
 #[test]
 fn who_dies_taking_a_claim_over_leaves_it_to_the_heir_of_its_own_lane() {
     die_twice(|tiny, stores| {
-        let lived = tiny.die(1, stores, |writer| writer.set(&letter(0), &value(3)));
+        let lived = tiny.die(1, stores, |writer| writer.put(&letter(0), &value(3)));
         drop(tiny.claimant(1));
         lived.is_some()
     });

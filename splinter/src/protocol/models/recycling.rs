@@ -2,13 +2,13 @@
 //! busy with the old one, through the index or through a handle.
 
 use super::*;
+use crate::arena::integer::IntegerOp;
 use crate::arena::key::Resolved;
-use crate::integer::IntegerOp;
 
 /// Removes "a" and gives its slot, the only one, to "b".
 fn recycle(writer: &mut Claimant<'_>) {
-    assert!(writer.unset(&letter(0)).is_ok());
-    assert_eq!(writer.set(&letter(1), &value(2)), Ok(()));
+    assert!(writer.remove(&letter(0)).is_ok());
+    assert_eq!(writer.put(&letter(1), &value(2)), Ok(()));
 }
 
 /// Returns a handle on "a", which lies in slot 0.
@@ -77,12 +77,12 @@ fn a_handle_on_a_recycled_slot_writes_its_key_or_nothing() {
     let seen = explore(|| {
         let tiny = Size::default().build(&[letter(0)]);
         let recycler = tiny.writer(0, |writer| {
-            let gone = writer.unset(&letter(0));
-            (gone, writer.set(&letter(1), &value(2)))
+            let gone = writer.remove(&letter(0));
+            (gone, writer.put(&letter(1), &value(2)))
         });
         let writer = tiny.writer(1, |writer| {
             let handle = handle();
-            writer.set(&handle.key_ref(), &value(3))
+            writer.put(&handle.key_ref(), &value(3))
         });
         let ((gone, new), old) = (recycler.join().unwrap(), writer.join().unwrap());
         tiny.check_at_rest();
@@ -104,7 +104,7 @@ fn a_handle_on_a_recycled_number_changes_its_key_or_nothing() {
         let tiny = Size::default().build(&[]);
         tiny.claimant(2).set_number(&letter(0), 7).unwrap();
         let recycler = tiny.writer(0, |writer| {
-            writer.unset(&letter(0)).and_then(|_| writer.set_number(&letter(1), 70))
+            writer.remove(&letter(0)).and_then(|_| writer.set_number(&letter(1), 70))
         });
         let writer = tiny.writer(1, |writer| {
             let handle = handle();

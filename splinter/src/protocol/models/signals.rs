@@ -3,9 +3,9 @@
 
 use super::deaths::{Deed, deeds};
 use super::*;
+use crate::arena::integer::IntegerOp;
 use crate::arena::layout::WHOLE_STORE;
 use crate::arena::state::Meta;
-use crate::integer::IntegerOp;
 use crate::signals::{Cursor, Glance, wake_bit};
 use crate::sync::{fence_after_exchange, spin_loop};
 
@@ -88,11 +88,11 @@ impl Ears {
 type Act = fn(&mut Claimant<'_>) -> Result<(), Error>;
 
 fn set_a(writer: &mut Claimant<'_>) -> Result<(), Error> {
-    writer.set(&letter(0), &[2; 8])
+    writer.put(&letter(0), &[2; 8])
 }
 
 fn set_b(writer: &mut Claimant<'_>) -> Result<(), Error> {
-    writer.set(&letter(1), &[2; 8])
+    writer.put(&letter(1), &[2; 8])
 }
 
 fn add_to_a(writer: &mut Claimant<'_>) -> Result<(), Error> {
@@ -100,7 +100,7 @@ fn add_to_a(writer: &mut Claimant<'_>) -> Result<(), Error> {
 }
 
 fn unset_a(writer: &mut Claimant<'_>) -> Result<(), Error> {
-    writer.unset(&letter(0)).map(drop)
+    writer.remove(&letter(0)).map(drop)
 }
 
 /// Builds a store with the numbers "a" and "b", 1 each, whose changes the groups in `routes` hear of.
@@ -352,7 +352,7 @@ fn a_new_key_in_the_slot_of_a_removed_one_inherits_no_routes_and_no_labels() {
     let seen = explore_within(1, || {
         let tiny = Size { slots: 1, ..TWO }.build(&[]);
         let mut claimant = tiny.claimant(3);
-        claimant.set(&letter(0), &[1; 8]).unwrap();
+        claimant.put(&letter(0), &[1; 8]).unwrap();
         claimant.reroute(&letter(0), 1, true).unwrap();
         drop(claimant);
         let remover = tiny.writer(0, unset_a);
@@ -444,7 +444,7 @@ fn check_heard_after_death(group: usize, takes_over: bool, deaths: &[&str]) {
             let changed = tiny.sight() != before;
             if !changed {
                 // Nobody need hear of what did not happen.
-                tiny.claimant(1).set(&letter(0), &value(3)).unwrap();
+                tiny.claimant(1).put(&letter(0), &value(3)).unwrap();
             }
             (lived, (changed, watcher.join().unwrap()))
         });

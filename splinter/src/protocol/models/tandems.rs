@@ -89,7 +89,7 @@ fn a_tandem_write_beside_a_set_of_one_order_is_whole_or_changes_nothing() {
     let seen = explore(|| {
         let tiny = generation_one();
         let tandem = tiny.writer(0, |writer| write(writer, 2));
-        let single = tiny.writer(1, |writer| writer.set(&letter(1), &[3; 8]));
+        let single = tiny.writer(1, |writer| writer.put(&letter(1), &[3; 8]));
         let results = (tandem.join().unwrap(), single.join().unwrap());
         tiny.check_at_rest();
         (results, each(&tiny))
@@ -146,7 +146,7 @@ fn a_tandem_writer_that_dies_anywhere_leaves_one_generation_and_every_order_writ
     let seen = explore_deaths(|stores| {
         let tiny = generation_one();
         let lived = tiny.die(0, stores, |writer| write(writer, 2)).is_some();
-        let taker = tiny.writer(1, |writer| writer.set(&letter(1), &[3; 8]));
+        let taker = tiny.writer(1, |writer| writer.put(&letter(1), &[3; 8]));
         let reader = tiny.spawn(read);
         assert_eq!(taker.join().unwrap(), Ok(()));
         let seen = reader.join().unwrap();

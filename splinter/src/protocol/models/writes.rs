@@ -34,8 +34,8 @@ fn of_two_writers_of_a_key_one_wins_and_the_other_is_told() {
     let seen = write_beside(
         Size::default(),
         &[0],
-        |writer| writer.set(&letter(0), &value(2)),
-        |writer| writer.set(&letter(0), &value(3)),
+        |writer| writer.put(&letter(0), &value(2)),
+        |writer| writer.put(&letter(0), &value(3)),
     );
     let expected = [
         (Ok(()), Ok(()), [Some(2), None]),
@@ -52,8 +52,8 @@ fn two_first_sets_of_a_key_leave_one_slot() {
         let seen = write_beside(
             Size { slots, ..TWO },
             &[],
-            |writer| writer.set(&letter(0), &value(2)),
-            |writer| writer.set(&letter(0), &value(3)),
+            |writer| writer.put(&letter(0), &value(2)),
+            |writer| writer.put(&letter(0), &value(3)),
         );
         let expected = [
             (Ok(()), Ok(()), [Some(2), None]),
@@ -70,8 +70,8 @@ fn first_sets_of_two_keys_of_one_home_lose_neither() {
     let seen = write_beside(
         TWO,
         &[],
-        |writer| writer.set(&letter(0), &value(2)),
-        |writer| writer.set(&letter(1), &value(3)),
+        |writer| writer.put(&letter(0), &value(2)),
+        |writer| writer.put(&letter(1), &value(3)),
     );
     let expected = [
         (Ok(()), Ok(()), [Some(2), Some(3)]),
@@ -86,8 +86,8 @@ fn first_sets_of_two_keys_share_the_last_slot_with_nobody() {
     let seen = write_beside(
         Size::default(),
         &[],
-        |writer| writer.set(&letter(0), &value(2)),
-        |writer| writer.set(&letter(1), &value(3)),
+        |writer| writer.put(&letter(0), &value(2)),
+        |writer| writer.put(&letter(1), &value(3)),
     );
     for (one, other, held) in &seen {
         assert_eq!(held[0], one.is_ok().then_some(2));
@@ -103,8 +103,8 @@ fn an_insert_beside_the_removal_of_a_neighbour_disturbs_neither() {
     let seen = write_beside(
         TWO,
         &[0],
-        |writer| writer.unset(&letter(0)),
-        |writer| writer.set(&letter(1), &value(3)),
+        |writer| writer.remove(&letter(0)),
+        |writer| writer.put(&letter(1), &value(3)),
     );
     // A removal needs no claim on its home chunk, so nothing is in the way of the insert.
     assert_eq!(seen, HashSet::from([(Ok(16), Ok(()), [None, Some(3)])]));
@@ -115,8 +115,8 @@ fn an_insert_beside_the_removal_that_frees_its_slot_gets_it_whole_or_not() {
     let seen = write_beside(
         Size::default(),
         &[0],
-        |writer| writer.unset(&letter(0)),
-        |writer| writer.set(&letter(1), &value(3)),
+        |writer| writer.remove(&letter(0)),
+        |writer| writer.put(&letter(1), &value(3)),
     );
     let refused = |error| (Ok(16), Err(error), [None, None]);
     let done = (Ok(16), Ok(()), [None, Some(3)]);
@@ -129,8 +129,8 @@ fn a_set_beside_a_removal_of_its_key_comes_before_or_after_it() {
     let seen = write_beside(
         TWO,
         &[0],
-        |writer| writer.unset(&letter(0)),
-        |writer| writer.set(&letter(0), &value(3)),
+        |writer| writer.remove(&letter(0)),
+        |writer| writer.put(&letter(0), &value(3)),
     );
     let expected = [
         (Ok(16), Ok(()), [None, None]),
@@ -146,8 +146,8 @@ fn of_two_removals_of_a_key_one_removes_it() {
     let seen = write_beside(
         Size::default().scrubbed(Scrub::Hybrid),
         &[0],
-        |writer| writer.unset(&letter(0)),
-        |writer| writer.unset(&letter(0)),
+        |writer| writer.remove(&letter(0)),
+        |writer| writer.remove(&letter(0)),
     );
     for (one, other, held) in &seen {
         assert_eq!(*held, [None, None]);
@@ -163,7 +163,7 @@ fn a_purge_beside_a_set_loses_nothing() {
         Size::default(),
         &[0],
         |writer| writer.purge(),
-        |writer| writer.set(&letter(0), &value(3)),
+        |writer| writer.put(&letter(0), &value(3)),
     );
     let expected = [
         (Ok(1), Ok(()), [Some(3), None]),
@@ -177,9 +177,9 @@ fn a_purge_beside_a_set_loses_nothing() {
 fn an_insert_beside_a_purge_never_finds_the_store_full() {
     let seen = explore(|| {
         let tiny = Size::default().build(&[letter(0)]);
-        tiny.claimant(2).unset(&letter(0)).unwrap();
+        tiny.claimant(2).remove(&letter(0)).unwrap();
         let purger = tiny.writer(0, |writer| writer.purge());
-        let inserter = tiny.writer(1, |writer| writer.set(&letter(1), &value(3)));
+        let inserter = tiny.writer(1, |writer| writer.put(&letter(1), &value(3)));
         let results = (purger.join().unwrap(), inserter.join().unwrap());
         tiny.check_at_rest();
         results
@@ -192,9 +192,9 @@ fn two_appends_lose_no_acknowledged_tail() {
     let seen = explore(|| {
         let key = letter(0);
         let tiny = Size::default().build(&[]);
-        tiny.claimant(2).set(&key, &[1; 6]).unwrap();
+        tiny.claimant(2).put(&key, &[1; 6]).unwrap();
         let tails = [(0, 2), (1, 3)]
-            .map(|(lane, byte)| tiny.writer(lane, move |writer| writer.append(&key, &[byte; 4])));
+            .map(|(lane, byte)| tiny.writer(lane, move |writer| writer.extend(&key, &[byte; 4])));
         let ends = tails.map(|tail| tail.join().unwrap());
         tiny.check_at_rest();
         (ends, tiny.get(&key).unwrap())

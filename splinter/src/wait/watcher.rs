@@ -1,15 +1,15 @@
 //! Watching groups of keys, or the whole store: which slots changed, in order, asleep until then.
 
+use super::spin::{Naps, Spin};
 use crate::arena::key::Key;
 use crate::arena::layout::{GROUPS, WHOLE_STORE};
 use crate::arena::prefetch;
 use crate::arena::state::State;
 use crate::error::StoreError;
-use crate::signals::{Cursor, Glance, wake_bit};
-use crate::store::Store;
+use crate::open::Store;
+use crate::signals::{Cursor, Glance, group_bit, wake_bit};
 use crate::sync::{Relaxed, Word, fence_after_exchange, load_acquire};
 use crate::tuning;
-use crate::waiting::{Naps, Spin};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -190,11 +190,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// Returns the bit of a group in a route, if there is such a group.
-pub(crate) fn group_bit(group: u8) -> Option<u64> {
-    (usize::from(group) < GROUPS).then(|| 1 << group)
 }
 
 impl Watcher {

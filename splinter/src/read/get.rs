@@ -2,17 +2,17 @@
 
 use crate::arena::Arena;
 use crate::arena::copy::copy_vector_out;
+use crate::arena::integer::number_in_slot;
 use crate::arena::key::{Key, KeyRef, Resolved};
-use crate::batch::Batch;
-use crate::config::Type;
+use crate::arena::orders;
 use crate::error::Error;
-use crate::integer::number_in_slot;
+use crate::open::Store;
 use crate::protocol::Window;
-use crate::store::Store;
+use crate::read::Batch;
+use crate::read::{Handle, View};
+use crate::settings::Type;
 use crate::sync::Relaxed;
-use crate::tandem;
 use crate::tuning;
-use crate::view::{Handle, View};
 
 impl Store {
     /// Copies the value of `key` to the beginning of `buf`. Returns its length.
@@ -321,8 +321,8 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] when an order is missing; [`Error::BadOrders`]; [`Error::Again`].
     pub fn tandem(&self, base: impl AsRef<[u8]>, values: &mut [Vec<u8>]) -> Result<(), Error> {
-        let names = tandem::names(base.as_ref(), values.len())?;
-        let keys = tandem::keys(self.arena(), &names)?;
+        let names = orders::names(base.as_ref(), values.len())?;
+        let keys = orders::keys(self.arena(), &names)?;
         let arena = self.arena();
         arena.read_tandem(&keys, |order, window| {
             let payload = window.payload(arena);

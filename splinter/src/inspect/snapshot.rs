@@ -5,10 +5,10 @@ use crate::arena::copy::copy_vector_out;
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::layout;
 use crate::arena::payload::Payload;
-use crate::config::{Geometry, Type};
 use crate::error::Error;
+use crate::open::Store;
 use crate::protocol::Window;
-use crate::store::Store;
+use crate::settings::{Geometry, Type};
 use crate::sync::Relaxed;
 
 /// What a store's header says.

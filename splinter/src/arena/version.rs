@@ -1,10 +1,7 @@
-//! Which version of a key a change made: the slot it is in, and the epoch that the slot has then. Beside it,
-//! the changes of the protocol as most of their callers want them, without.
+//! Which version of a key a change made: the slot that has the key, and that slot's epoch since.
 
-use crate::arena::key::KeyRef;
 use crate::arena::state::State;
 use crate::error::Error;
-use crate::protocol::Claimant;
 
 /// Says which version of a key a change published.
 ///
@@ -27,23 +24,5 @@ impl Version {
     #[inline(always)]
     pub(crate) const fn of(slot: u32, state: State) -> Self {
         Self { slot, epoch: state.released().epoch() }
-    }
-}
-
-impl Claimant<'_> {
-    /// Sets as [`Self::set_known`] does.
-    #[inline(always)]
-    pub(crate) fn set(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<(), Error> {
-        self.set_known(key, value).map(drop)
-    }
-
-    /// Appends as [`Self::append_known`] does.
-    pub(crate) fn append(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Result<usize, Error> {
-        self.append_known(key, tail).map(|(len, _)| len)
-    }
-
-    /// Removes as [`Self::unset_known`] does.
-    pub(crate) fn unset(&mut self, key: &KeyRef<'_>) -> Result<usize, Error> {
-        self.unset_known(key).map(|(len, _)| len)
     }
 }

@@ -1,21 +1,22 @@
 //! A descriptor that becomes readable when a word of shared memory is rung, for programs that wait
-//! in epoll and its kin. It is an eventfd, and two ways lead to it: [`uring`](super::uring), where the
-//! kernel waits on the futex, and [`helper`](super::helper), where a thread does. Either may take
+//! in epoll and its kin. It is an eventfd, and two ways lead to it: [`uring`], where the
+//! kernel waits on the futex, and [`helper`], where a thread does. Either may take
 //! over from the other while the descriptor stays the same. Knows nothing of who rings, or what the
 //! word counts.
 
-use std::any::Any;
-use std::fs::File;
-use std::io::{self, Read, Write};
+mod event;
+mod helper;
+mod uring;
+
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use super::helper::Helper;
+use self::event::Ready;
+pub(crate) use self::event::{Bell, Idle};
+use self::helper::Helper;
+use self::uring::Ring;
 use super::process::process;
-use super::sys;
-use super::uring::Ring;
 
 /// What makes a watcher's descriptor readable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,67 +33,6 @@ pub enum Notifier {
 /// thread takes over: enough for one made here and used there, and a bound for one that wanders
 /// among the threads of a pool, where each arming would cost a ring.
 const MOVES: u32 = 3;
-
-/// What is waited for: a word, and the groups whose rings count.
-#[derive(Clone)]
-pub(crate) struct Bell {
-    /// Its lower half is the futex.
-    pub(super) word: &'static AtomicU64,
-    pub(super) mask: u32,
-    /// Not looked at: it keeps the word mapped.
-    _keep: Arc<dyn Any + Send + Sync>,
-}
-
-impl Bell {
-    /// Names the word, which stays mapped for as long as `keep` lives, and at least one group.
-    pub(crate) fn new(
-        word: &'static AtomicU64,
-        mask: u32,
-        keep: Arc<dyn Any + Send + Sync>,
-    ) -> Self {
-        Self { word, mask, _keep: keep }
-    }
-
-    /// Reads the lower half, as it was at the last ring or later.
-    pub(super) fn reading(&self) -> u32 {
-        // Acquire: what the ringer did before it rang is seen by whoever sees that it rang.
-        self.word.load(Ordering::Acquire) as u32
-    }
-}
-
-/// What a helper thread does when nothing happens.
-#[derive(Clone)]
-pub(crate) struct Idle {
-    /// After how long without a ring.
-    pub(crate) every: Duration,
-    /// What to call. It must not own the [`Pollable`] that calls it.
-    pub(crate) call: Arc<dyn Fn() + Send + Sync>,
-}
-
-/// The descriptor: an eventfd.
-pub(super) struct Ready(File);
-
-impl Ready {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self(File::from(sys::event_descriptor()?)))
-    }
-
-    /// Makes it readable. Only a counter near 2⁶⁴ would refuse, and that one is readable already.
-    pub(super) fn raise(&self) {
-        let _ = (&self.0).write(&1_u64.to_ne_bytes());
-    }
-
-    /// Makes it unreadable, and tells whether it was readable.
-    pub(super) fn lower(&self) -> bool {
-        (&self.0).read(&mut [0; 8]).is_ok()
-    }
-}
-
-impl AsFd for Ready {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
 
 enum Way {
     Ring(Box<Ring>),

@@ -1,9 +1,9 @@
 //! Waiting for a change of one key: a look, a short spin, then sleep on the slot itself.
 
 use crate::error::Error;
+use crate::open::Store;
 use crate::signals::Bed;
-use crate::store::Store;
-use crate::waiting::{Naps, Spin};
+use crate::wait::spin::{Naps, Spin};
 use std::time::Instant;
 
 impl Store {

@@ -5,7 +5,7 @@ use crate::sync::Word;
 use std::ops::Range;
 
 /// A machine with processes that end, and that sleep.
-pub(crate) trait Host: Send + Sync {
+pub(crate) trait Os: Send + Sync {
     /// Whether the writer that holds a lane still lives. When that cannot be known, it lives.
     fn is_alive(&self, lane: u32) -> bool;
 

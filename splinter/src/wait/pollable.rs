@@ -2,9 +2,9 @@
 
 use crate::error::StoreError;
 use crate::kernel::{Bell, Idle, Notifier, Pollable};
+use crate::open::RECOVERY_INTERVAL;
 use crate::sync::Relaxed;
-use crate::waiting::VIGIL;
-use crate::watcher::{Change, Lagged, Watcher};
+use crate::wait::{Change, Lagged, Watcher};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -107,7 +107,7 @@ impl PollableWatcher {
         };
         let failed = |error| StoreError::os(operation, subject.as_str(), error);
         let look_after = move || store.look_after();
-        let idle = Idle { every: VIGIL, call: Arc::new(look_after) };
+        let idle = Idle { every: RECOVERY_INTERVAL, call: Arc::new(look_after) };
         let mut pollable = Pollable::new(bell, idle, prefer).map_err(failed)?;
         // Readable at first, for what was signalled since the watch began.
         let reading = arena.header.bell.load(Relaxed);

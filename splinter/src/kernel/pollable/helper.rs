@@ -18,9 +18,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::futex::{self, Outcome};
-use super::pollable::{Bell, Idle, Ready};
-use super::process::process;
+use super::event::{Bell, Idle, Ready};
+use crate::kernel::futex::{self, Outcome};
+use crate::kernel::process;
 
 /// Somebody wants to be told of the next ring.
 const ARMED: u64 = 1 << 32;

@@ -2,15 +2,11 @@
 //! a writer's death goes unnoticed.
 
 use crate::kernel;
-use crate::registration::Registration;
-use crate::store::Store;
+use crate::open::{RECOVERY_INTERVAL, Store};
 use crate::sync::{Word, spin_loop};
 use crate::tuning;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often those who wait look whether a writer died that should have told them of a change.
-pub(crate) const VIGIL: Duration = Duration::from_secs(1);
 /// How long somebody naps who can count on nobody to wake it: this long first, and up to that.
 const NAPS: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(1)];
 
@@ -70,8 +66,8 @@ impl<'s> Naps<'s> {
 
     /// Sleeps until woken by one of `bits`, while `word` reads `expected`.
     pub(crate) fn sleep(&mut self, word: &Word, expected: u64, bits: u32) {
-        let vigil = Instant::now() + VIGIL;
-        let until = self.deadline.map_or(vigil, |deadline| deadline.min(vigil));
+        let wake_up = Instant::now() + RECOVERY_INTERVAL;
+        let until = self.deadline.map_or(wake_up, |deadline| deadline.min(wake_up));
         kernel::futex::wait(word, expected as u32, bits, Some(until));
         self.store.look_after();
     }
@@ -87,47 +83,5 @@ impl<'s> Naps<'s> {
     /// Whether the deadline has passed.
     pub(crate) fn is_over(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-}
-
-/// When an open store was last looked after.
-pub(crate) struct Vigil {
-    opened: Instant,
-    /// In milliseconds since then.
-    last: AtomicU64,
-}
-
-impl Default for Vigil {
-    fn default() -> Self {
-        Self { opened: Instant::now(), last: AtomicU64::new(0) }
-    }
-}
-
-impl Vigil {
-    /// Whether it is time again; of all who ask at once, one is told so.
-    fn is_due(&self) -> bool {
-        let now = self.opened.elapsed().as_millis() as u64;
-        let last = self.last.load(Ordering::Relaxed);
-        let relaxed = Ordering::Relaxed;
-        now.wrapping_sub(last) >= VIGIL.as_millis() as u64
-            && self.last.compare_exchange(last, now, relaxed, relaxed).is_ok()
-    }
-}
-
-impl Store {
-    /// Finishes or undoes, and tells of, what writers left that died: takes each of their lanes for a moment,
-    /// as the next writer would. Whoever waits calls this, and about once a second it looks.
-    pub(crate) fn look_after(&self) {
-        if self.is_read_only() || !self.inner.vigil.is_due() {
-            return;
-        }
-        for (lane, record) in (0..).zip(self.arena().lanes) {
-            if !record.is_at_rest()
-                && let Ok(Some(registration)) = Registration::take(&self.inner, lane)
-            {
-                drop(self.claimant(&registration));
-                registration.give_back(self.arena());
-            }
-        }
     }
 }

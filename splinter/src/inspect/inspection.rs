@@ -4,11 +4,11 @@
 use crate::arena::copy::{count_non_zero, zero};
 use crate::arena::key::Key;
 use crate::arena::layout::Slot;
+use crate::arena::os::Os;
 use crate::arena::state::{Attention, Control, Entry, Meta, State};
 use crate::arena::{Arena, HYBRID_LINE, Scrub};
 use crate::error::StoreError;
-use crate::host::Host;
-use crate::store::Store;
+use crate::open::Store;
 use crate::sync::{Relaxed, Release, Word};
 use std::collections::HashMap;
 use std::ops::Range;

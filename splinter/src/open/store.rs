@@ -1,30 +1,21 @@
-//! An open store: creating, opening, and what concerns it as a whole. Reading a key is in `reader`,
-//! changing one in `writer`.
+//! An open store: opening one, and what concerns it as a whole.
 
+use super::machine::Machine;
+use super::plan::Plan;
+use super::timer::RecoveryTimer;
+use crate::arena::Arena;
 use crate::arena::key::KeyHash;
-use crate::arena::layout::{
-    FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, LANES_AT, USER_FLAG_SHIFT,
-};
-use crate::arena::{Arena, Scrub};
-use crate::bids::Bidding;
-use crate::config::{Config, Geometry, OpenOptions, Reserve};
-use crate::draft::Draft;
+use crate::arena::layout::{BIDS_AT, Bid, Header, LANES_AT};
 use crate::error::StoreError;
 use crate::kernel::{
-    self, Backing, Hiding, HugePages, IfTaken, Location, Mapping, Presence, Present, Residency,
-    SetOnce, Staged, Used, Window,
+    self, Backing, ByteLocks, Location, Mapping, PerProcess, Presence, Present, Residency, SetOnce,
+    Used, Window,
 };
-use crate::plan::Plan;
-use crate::profile;
-use crate::registration::Machine;
+use crate::settings::{Geometry, OpenOptions, profile};
 use crate::sync::Relaxed;
-use crate::waiting::Vigil;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::{fmt, io};
-
-/// The largest store whose memory is taken at creation by [`Reserve::Small`], in bytes.
-const SMALL_BYTES: u64 = 64 << 20;
 
 /// A store that is open in this process. Cloning it is cheap and opens nothing anew; the mapping goes
 /// when the last clone, writer and view of it are gone.
@@ -58,77 +49,14 @@ pub(crate) struct Inner {
     /// Who lives, and how to wake who sleeps.
     pub(crate) machine: Arc<Machine>,
     /// When somebody who waits is to look for writers that died.
-    pub(crate) vigil: Vigil,
-    pub(crate) bidding: Bidding,
+    pub(crate) timer: RecoveryTimer,
+    /// The locks that keep this store's bids: they go with the store, and the bids with them.
+    pub(crate) bid_locks: ByteLocks,
+    /// Held by the thread that changes the table of bids: to the table, all threads of a store are one bidder.
+    pub(crate) bid_turn: PerProcess<Mutex<()>>,
 }
 
 impl Store {
-    /// Creates a store. Others see it once it is complete.
-    ///
-    /// ```
-    /// use splinter::{Config, Geometry, Location, Store};
-    ///
-    /// let location = Location::shared(format!("doc-create-{}", std::process::id()))?;
-    /// let geometry = Geometry { slots: 128, max_value_len: 256, ..Geometry::default() };
-    /// let store = Store::create(&location, &Config { geometry, ..Config::default() })?;
-    /// assert!(Store::create(&location, &Config::default()).is_err());
-    /// location.unlink()?;
-    /// # Ok::<(), splinter::StoreError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`StoreError::Exists`], [`StoreError::BadGeometry`], [`StoreError::BadName`],
-    /// [`StoreError::Placement`], or the kernel's refusal.
-    pub fn create(location: &Location, config: &Config) -> Result<Self, StoreError> {
-        Draft::new(location, config)?.publish()
-    }
-
-    /// Creates a store that nobody else sees yet.
-    pub(crate) fn create_hidden(
-        location: &Location,
-        config: &Config,
-        if_taken: IfTaken,
-    ) -> Result<(Self, Hiding), StoreError> {
-        let plan = Plan::new(config.geometry, hash_seed(config)?)?;
-        let hugetlb = config.huge_pages == HugePages::Hugetlb;
-        let len = if hugetlb {
-            plan.arena_len.next_multiple_of(kernel::HUGE_PAGE_BYTES as u64)
-        } else {
-            plan.arena_len
-        };
-        let create = match if_taken {
-            IfTaken::Refuse => Staged::create,
-            IfTaken::Replace => Staged::create_over,
-        };
-        let staged = create(location, len, config.mode, hugetlb)?;
-        let mapping =
-            Mapping::new(staged.fd(), plan.arena_len as usize, true, &location.to_string())?;
-        // Before the first touch, so that the header's own page goes where it was asked for.
-        kernel::numa::apply(&mapping, &config.placement)?;
-        // What is touched here, and when a writer registers, is had in any case.
-        let whole = match config.reserve {
-            Reserve::Nothing => false,
-            Reserve::Small => len <= SMALL_BYTES && config.huge_pages == HugePages::Off,
-            Reserve::All => true,
-        };
-        let taken = staged.reserve(if whole { len } else { plan.head_len() })?;
-        if !taken && config.reserve == Reserve::All {
-            let unknown = std::io::ErrorKind::Unsupported.into();
-            return Err(StoreError::os("reserve the memory of", location.to_string(), unknown));
-        }
-        let hash = plan.key_hash();
-        let arena = Inner::arena(&plan, &mapping, &hash);
-        plan.write(arena.header, scrub_flags(config.scrub));
-        let huge = kernel::huge::apply(&mapping, staged.fd(), config.huge_pages);
-        let (backing, hiding) = staged.hidden()?;
-        Ok((Self::assemble(backing, mapping, plan, huge), hiding))
-    }
-
-    /// Gives a store that was created hidden its name.
-    pub(crate) fn reveal(&self, hiding: Hiding, if_taken: IfTaken) -> Result<(), StoreError> {
-        hiding.reveal(&self.inner.backing, if_taken)
-    }
-
     /// Opens an existing store for reading and writing.
     ///
     /// # Errors
@@ -153,46 +81,6 @@ impl Store {
     pub fn open_with(location: &Location, options: &OpenOptions) -> Result<Self, StoreError> {
         let backing = kernel::open(location, !options.read_only)?;
         Self::open_backing(backing, options)
-    }
-
-    /// Opens the store, or creates it if there is none.
-    ///
-    /// # Errors
-    /// As [`Self::open`] and [`Self::create`].
-    pub fn open_or_create(location: &Location, config: &Config) -> Result<Self, StoreError> {
-        // Whoever loses a race to create opens what the winner made; twice lost means that others
-        // create and remove it all the while, and they are told so.
-        match Self::open(location) {
-            Err(StoreError::Missing(_)) => match Self::create(location, config) {
-                Err(StoreError::Exists(_)) => Self::open(location),
-                result => result,
-            },
-            result => result,
-        }
-    }
-
-    /// Creates the store, or opens it if there is one.
-    ///
-    /// # Errors
-    /// As [`Self::open`] and [`Self::create`].
-    pub fn create_or_open(location: &Location, config: &Config) -> Result<Self, StoreError> {
-        match Self::create(location, config) {
-            Err(StoreError::Exists(_)) => match Self::open(location) {
-                Err(StoreError::Missing(_)) => Self::create(location, config),
-                result => result,
-            },
-            result => result,
-        }
-    }
-
-    /// Creates a store without a name, in sealed anonymous memory. Others get it as a descriptor
-    /// ([`Self::fd`]). Where the kernel denies anonymous memory files the store is made in named shared
-    /// memory instead, and [`Self::notes`] says so.
-    ///
-    /// # Errors
-    /// As [`Self::create`].
-    pub fn anonymous(config: &Config) -> Result<Self, StoreError> {
-        Self::create(&Location::Anonymous, config)
     }
 
     /// Opens the store behind a descriptor that was inherited or passed over a socket.
@@ -244,7 +132,12 @@ impl Store {
         Ok(Self::assemble(backing, mapping, plan, huge))
     }
 
-    fn assemble(backing: Backing, mapping: Mapping, plan: Plan, note: Option<String>) -> Self {
+    pub(super) fn assemble(
+        backing: Backing,
+        mapping: Mapping,
+        plan: Plan,
+        note: Option<String>,
+    ) -> Self {
         let hash = plan.key_hash();
         let arena = Inner::arena(&plan, &mapping, &hash);
         let profile = profile::from_environment().map(str::to_owned);
@@ -253,9 +146,18 @@ impl Store {
         let (mapping, backing) = (Arc::new(mapping), Arc::new(backing));
         let used = Used::new(Arc::clone(&mapping), Arc::clone(&backing));
         let machine = Arc::new(Machine { arena, used, _hash: hash });
-        let (bidding, vigil) = (Bidding::default(), Vigil::default());
-        let inner =
-            Inner { arena, mapping, backing, plan, notes, presence, machine, bidding, vigil };
+        let inner = Inner {
+            arena,
+            mapping,
+            backing,
+            plan,
+            notes,
+            presence,
+            machine,
+            timer: RecoveryTimer::default(),
+            bid_locks: ByteLocks::new(BIDS_AT, size_of::<Bid>() as u64),
+            bid_turn: PerProcess::new(),
+        };
         if inner.mapping.is_writable() {
             inner.correct_owners();
         }
@@ -374,96 +276,6 @@ impl Store {
         self.inner.mapping.flush().map_err(failed)
     }
 
-    /// Returns the scrub level in force.
-    pub fn scrub(&self) -> Scrub {
-        self.arena().scrub()
-    }
-
-    /// Switches the scrub level for every process, from each one's next write on.
-    ///
-    /// # Errors
-    /// [`StoreError::ReadOnly`].
-    pub fn set_scrub(&self, level: Scrub) -> Result<(), StoreError> {
-        self.change_flags(|flags| flags & !(FLAG_FULL | FLAG_HYBRID) | scrub_flags(level)).map(drop)
-    }
-
-    /// Tells whether the older switch for scrubbing is on: whether the level is full.
-    pub fn auto_vacuum(&self) -> bool {
-        self.scrub() == Scrub::Full
-    }
-
-    /// Turns the older switch on, which is level full, or off, which is level none.
-    ///
-    /// # Errors
-    /// [`StoreError::ReadOnly`].
-    pub fn set_auto_vacuum(&self, on: bool) -> Result<(), StoreError> {
-        self.set_scrub(if on { Scrub::Full } else { Scrub::None })
-    }
-
-    /// Returns the store's sixteen user flags.
-    pub fn user_flags(&self) -> u16 {
-        (self.arena().header.flags.load(Relaxed) >> USER_FLAG_SHIFT) as u16
-    }
-
-    /// Sets the user flags in `mask`. Returns all of them as they are then.
-    ///
-    /// # Errors
-    /// [`StoreError::ReadOnly`].
-    pub fn set_user_flags(&self, mask: u16) -> Result<u16, StoreError> {
-        self.change_flags(|flags| flags | u64::from(mask) << USER_FLAG_SHIFT)
-    }
-
-    /// Clears the user flags in `mask`. Returns all of them as they are then.
-    ///
-    /// # Errors
-    /// [`StoreError::ReadOnly`].
-    pub fn clear_user_flags(&self, mask: u16) -> Result<u16, StoreError> {
-        self.change_flags(|flags| flags & !(u64::from(mask) << USER_FLAG_SHIFT))
-    }
-
-    /// Returns all flags in one word: the store's own in bits 0 to 15, the user's, as in [`Self::user_flags`],
-    /// in bits 16 to 31. Of the store's own, bit 0 is scrub level full, bit 1 hybrid, and bit 2 is set while
-    /// the whole store is watched; the others mean nothing to the store, and are kept for whoever uses them.
-    ///
-    /// ```
-    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
-    /// store.set_user_flags(0b10)?;
-    /// store.set_flags(1 << 12)?;
-    /// assert_eq!(store.flags(), 1 << 17 | 1 << 12 | 0b10);
-    /// store.clear_flags(1 << 17 | 1 << 12 | 0b10)?;
-    /// assert_eq!((store.flags(), store.scrub()), (0, splinter::Scrub::None));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn flags(&self) -> u32 {
-        self.arena().header.flags.load(Relaxed) as u32
-    }
-
-    /// Sets the flags in `mask`, but for bit 2, which only watchers set.
-    ///
-    /// # Errors
-    /// [`StoreError::ReadOnly`].
-    pub fn set_flags(&self, mask: u32) -> Result<(), StoreError> {
-        self.change_flags(|flags| flags | u64::from(mask) & !FLAG_WATCHED).map(drop)
-    }
-
-    /// Clears the flags in `mask`, but for bit 2, which only writers clear.
-    ///
-    /// # Errors
-    /// [`StoreError::ReadOnly`].
-    pub fn clear_flags(&self, mask: u32) -> Result<(), StoreError> {
-        self.change_flags(|flags| flags & !(u64::from(mask) & !FLAG_WATCHED)).map(drop)
-    }
-
-    fn change_flags(&self, change: impl Fn(u64) -> u64) -> Result<u16, StoreError> {
-        self.check_writable()?;
-        let flags = &self.arena().header.flags;
-        let mut old = flags.load(Relaxed);
-        while let Err(now) = flags.compare_exchange_weak(old, change(old), Relaxed, Relaxed) {
-            old = now;
-        }
-        Ok((change(old) >> USER_FLAG_SHIFT) as u16)
-    }
-
     /// Counts a value that a program could not make sense of, with the store's epoch at the time.
     ///
     /// # Errors
@@ -519,33 +331,9 @@ impl Inner {
     }
 
     #[allow(unsafe_code, reason = "the arena borrows from the mapping it is stored beside")]
-    fn arena(plan: &Plan, mapping: &Mapping, hash: &Arc<KeyHash>) -> Arena<'static> {
+    pub(super) fn arena(plan: &Plan, mapping: &Mapping, hash: &Arc<KeyHash>) -> Arena<'static> {
         // SAFETY: the caller either drops the arena at once or stores it beside the mapping and the hash, whose
         // addresses do not change; the plan was checked against the mapping's length.
         unsafe { plan.arena(mapping, hash) }
-    }
-}
-
-/// What sets the seed of new stores, as a decimal number, where no [`Config`] does.
-const SEED_VARIABLE: &str = "SPLINTER_HASH_SEED";
-
-/// Returns the seed that a new store is to have: the one asked for, or one that nobody can guess.
-fn hash_seed(config: &Config) -> Result<u64, StoreError> {
-    if let Some(seed) = config.hash_seed {
-        return Ok(seed);
-    }
-    let Some(text) = std::env::var_os(SEED_VARIABLE) else { return Ok(kernel::secret()) };
-    text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
-        let why = "it is no whole number from 0 to 18446744073709551615";
-        let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
-        StoreError::os("use", format!("{SEED_VARIABLE}={}", text.display()), source)
-    })
-}
-
-fn scrub_flags(level: Scrub) -> u64 {
-    match level {
-        Scrub::None => 0,
-        Scrub::Hybrid => FLAG_HYBRID,
-        Scrub::Full => FLAG_FULL,
     }
 }

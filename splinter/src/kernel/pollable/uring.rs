@@ -26,8 +26,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use io_uring::{IoUring, opcode};
 
-use super::futex;
-use super::pollable::{Bell, Ready};
+use super::event::{Bell, Ready};
+use crate::kernel::futex;
 
 /// The futex is of 32 bits, and without `FUTEX2_PRIVATE` it is shared; `linux/futex.h`.
 const FUTEX2_SIZE_U32: u32 = 2;

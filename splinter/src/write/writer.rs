@@ -1,23 +1,22 @@
 //! Changing keys: a registered writer, which holds a lane of the store.
 
+use crate::arena::integer::{IntegerOp, Parse, number_in_slot, number_to_be};
 use crate::arena::layout::Slot;
+use crate::arena::orders;
 use crate::arena::state::Meta;
-use crate::batch::Batch;
-use crate::config::Type;
+use crate::arena::version::Version;
 use crate::error::{Error, StoreError};
-use crate::integer::{IntegerOp, Parse, number_in_slot, number_to_be};
+use crate::open::Store;
+use crate::open::{Moved, Registration};
 use crate::protocol::Claimant;
-use crate::registration::{Moved, Registration};
-use crate::store::Store;
+use crate::read::Batch;
+use crate::read::Handle;
+use crate::settings::Type;
+use crate::signals::group_bit;
 use crate::sync::{Relaxed, Word};
-use crate::tandem;
 use crate::tuning;
-use crate::version::Version;
-use crate::view::Handle;
-use crate::watcher::group_bit;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 
 /// A registered writer: one for each thread that writes. It reads, too, being a [`Store`] as well.
 ///
@@ -55,28 +54,6 @@ impl Store {
         let registration = self.register()?;
         let claimant = self.claimant(&registration);
         Ok(Writer { claimant, registration, store: self.clone() })
-    }
-
-    fn register(&self) -> Result<Registration, StoreError> {
-        let lanes = self.geometry().lanes;
-        // A second time without the owners of which no kernel said that they are gone.
-        for round in 0..2 {
-            for lane in 0..lanes {
-                if let Some(registration) = Registration::take(&self.inner, lane)? {
-                    return Ok(registration);
-                }
-            }
-            if round == 0 {
-                self.inner.correct_owners();
-            }
-        }
-        Err(StoreError::NoLane { lanes })
-    }
-
-    /// Makes what changes the arena, and finishes or undoes what the lane's last owner left.
-    pub(crate) fn claimant(&self, registration: &Registration) -> Claimant<'static> {
-        let machine = Arc::clone(&self.inner.machine);
-        Claimant::new(self.inner.arena, registration.lane, machine)
     }
 }
 
@@ -173,8 +150,8 @@ impl Writer {
     #[inline]
     fn set_bytes(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
         let key = self.claimant.arena.key(key)?;
-        mutant!("refusal-hidden", return self.claimant()?.set(&key, value).or(Ok(())));
-        self.claimant()?.set(&key, value)
+        mutant!("refusal-hidden", return self.claimant()?.set(&key, value).map(drop).or(Ok(())));
+        self.claimant()?.set(&key, value).map(drop)
     }
 
     /// Sets the value of a resolved key.
@@ -183,7 +160,7 @@ impl Writer {
     /// [`Error::NotFound`] once the key was removed: it is not created. Otherwise as [`Self::set`].
     #[inline]
     pub fn set_at(&mut self, handle: &Handle, value: &[u8]) -> Result<(), Error> {
-        self.claimant()?.set(&handle.0.key_ref(), value)
+        self.claimant()?.set(&handle.0.key_ref(), value).map(drop)
     }
 
     /// Sets as [`Self::set`] does. Returns the version of the key that this made.
@@ -203,7 +180,7 @@ impl Writer {
     #[inline]
     pub fn set_versioned(&mut self, key: impl AsRef<[u8]>, value: &[u8]) -> Result<Version, Error> {
         let key = self.claimant.arena.key(key.as_ref())?;
-        self.claimant()?.set_known(&key, value)
+        self.claimant()?.set(&key, value)
     }
 
     /// Sets many keys, hiding the memory latency of each behind the others'. Each is set on its own, and
@@ -231,7 +208,7 @@ impl Writer {
             batch.fetch::<true>(&claimant.arena);
             for (place, key) in batch.keys() {
                 let value = pairs[*place].1.as_ref();
-                results[first + place] = claimant.set(key, value);
+                results[first + place] = claimant.set(key, value).map(drop);
             }
         }
     }
@@ -244,7 +221,7 @@ impl Writer {
     #[doc(alias = "extend")]
     pub fn append(&mut self, key: impl AsRef<[u8]>, tail: &[u8]) -> Result<usize, Error> {
         let key = self.claimant.arena.key(key.as_ref())?;
-        self.claimant()?.append(&key, tail)
+        self.claimant()?.append(&key, tail).map(|(len, _)| len)
     }
 
     /// Removes `key`. Returns the length its value had.
@@ -254,7 +231,7 @@ impl Writer {
     #[doc(alias("delete", "remove", "del"))]
     pub fn unset(&mut self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
         let key = self.claimant.arena.key(key.as_ref())?;
-        self.claimant()?.unset(&key)
+        self.claimant()?.unset(&key).map(|(len, _)| len)
     }
 
     /// Appends as [`Self::append`] does. Returns the new length, and the version that this made.
@@ -267,7 +244,7 @@ impl Writer {
         tail: &[u8],
     ) -> Result<(usize, Version), Error> {
         let key = self.claimant.arena.key(key.as_ref())?;
-        self.claimant()?.append_known(&key, tail)
+        self.claimant()?.append(&key, tail)
     }
 
     /// Removes as [`Self::unset`] does. Returns the length the value had, and the version of the slot since:
@@ -277,7 +254,7 @@ impl Writer {
     /// As [`Self::unset`].
     pub fn unset_versioned(&mut self, key: impl AsRef<[u8]>) -> Result<(usize, Version), Error> {
         let key = self.claimant.arena.key(key.as_ref())?;
-        self.claimant()?.unset_known(&key)
+        self.claimant()?.unset(&key)
     }
 
     /// Raises the epoch of `key` without changing anything else.
@@ -497,8 +474,8 @@ impl Writer {
     /// [`Error::ValueTooLong`], [`Error::Full`], [`Error::Again`]. No order was changed then.
     #[doc(alias("transaction", "multi"))]
     pub fn set_tandem(&mut self, base: impl AsRef<[u8]>, values: &[&[u8]]) -> Result<(), Error> {
-        let names = tandem::names(base.as_ref(), values.len())?;
-        let keys = tandem::keys(&self.claimant.arena, &names)?;
+        let names = orders::names(base.as_ref(), values.len())?;
+        let keys = orders::keys(&self.claimant.arena, &names)?;
         self.claimant()?.set_tandem(&keys, values)
     }
 
@@ -507,8 +484,8 @@ impl Writer {
     /// # Errors
     /// [`Error::BadOrders`], [`Error::KeyTooLong`], [`Error::Again`].
     pub fn unset_tandem(&mut self, base: impl AsRef<[u8]>, orders: usize) -> Result<usize, Error> {
-        let names = tandem::names(base.as_ref(), orders)?;
-        let keys = tandem::keys(&self.claimant.arena, &names)?;
+        let names = orders::names(base.as_ref(), orders)?;
+        let keys = orders::keys(&self.claimant.arena, &names)?;
         self.claimant()?.unset_tandem(&keys)
     }
 

@@ -1,44 +1,15 @@
 //! Who owns a lane: the thread whose id is in the lane's owner word, where the kernel marks its end. A registered
 //! writer's lane belongs to the thread that last used it, for a claim lasts no longer than a call.
 
+use super::store::{Inner, Store};
 use crate::arena::Arena;
-use crate::arena::key::KeyHash;
-use crate::arena::layout::{OWNERS_A_PAGE, Slot};
+use crate::arena::layout::OWNERS_A_PAGE;
 use crate::arena::owner::{Owner, Stores};
 use crate::error::StoreError;
-use crate::host::Host;
+use crate::kernel::Present;
 use crate::kernel::robust::{self, Bond, thread_mark};
-use crate::kernel::{self, Present, Used};
-use crate::store::Inner;
-use crate::sync::Word;
-use std::ops::Range;
+use crate::protocol::Claimant;
 use std::sync::Arc;
-
-/// What the protocol asks of the kernel, for an arena that is mapped for as long as anybody asks.
-pub(crate) struct Machine {
-    pub(crate) arena: Arena<'static>,
-    pub(crate) used: Used,
-    /// What the arena borrows, like the mapping that `used` has.
-    pub(crate) _hash: Arc<KeyHash>,
-}
-
-impl Host for Machine {
-    fn is_alive(&self, lane: u32) -> bool {
-        self.arena.ownership(lane).is_some_and(|words| words.owner().is_alive())
-    }
-
-    fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
-        self.used.parts(bytes)
-    }
-
-    fn wake_slot(&self, slot: &Slot) {
-        kernel::futex::wake(slot.state_number.first_word(), u32::MAX);
-    }
-
-    fn wake_bell(&self, bell: &Word, bits: u32) {
-        kernel::futex::wake(bell, bits);
-    }
-}
 
 impl Stores for Present<'_> {
     fn own(&self) -> u32 {
@@ -131,6 +102,47 @@ impl Registration {
                 words.give_back(self.owner);
             }
         });
+    }
+}
+
+impl Store {
+    /// Takes a lane for the calling thread, whichever is free.
+    pub(crate) fn register(&self) -> Result<Registration, StoreError> {
+        let lanes = self.geometry().lanes;
+        // A second time without the owners of which no kernel said that they are gone.
+        for round in 0..2 {
+            for lane in 0..lanes {
+                if let Some(registration) = Registration::take(&self.inner, lane)? {
+                    return Ok(registration);
+                }
+            }
+            if round == 0 {
+                self.inner.correct_owners();
+            }
+        }
+        Err(StoreError::NoLane { lanes })
+    }
+
+    /// Makes what changes the arena, and finishes or undoes what the lane's last owner left.
+    pub(crate) fn claimant(&self, registration: &Registration) -> Claimant<'static> {
+        let machine = Arc::clone(&self.inner.machine);
+        Claimant::new(self.inner.arena, registration.lane, machine)
+    }
+
+    /// Finishes or undoes, and tells of, what writers left that died: takes each of their lanes for a moment,
+    /// as the next writer would. Whoever waits calls this, and about once a second it looks.
+    pub(crate) fn look_after(&self) {
+        if self.is_read_only() || !self.inner.timer.is_due() {
+            return;
+        }
+        for (lane, record) in (0..).zip(self.arena().lanes) {
+            if !record.is_at_rest()
+                && let Ok(Some(registration)) = Registration::take(&self.inner, lane)
+            {
+                drop(self.claimant(&registration));
+                registration.give_back(self.arena());
+            }
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 //! This knows what is in a profile and how it is read, but nothing of how a good one is found.
 
 use crate::arena::Scrub;
-use crate::config::Config;
 use crate::error::StoreError;
 use crate::kernel::{HugePages, PerProcess, Placement};
+use crate::settings::Config;
 use crate::tuning::Tuning;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};

@@ -5,12 +5,12 @@
 use crate::arena::Arena;
 use crate::arena::key::Key;
 use crate::arena::layout::Slot;
+use crate::arena::os::Os;
 use crate::arena::state::{Control, Entry, Meta, State};
 use crate::error::StoreError;
-use crate::host::Host;
 use crate::inspect::Inspection;
+use crate::open::Store;
 use crate::protocol::Claimant;
-use crate::store::Store;
 use crate::sync::{Relaxed, Release};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -74,12 +74,13 @@ impl Store {
         // Who keeps lanes that it does not need keeps others from writing.
         writers.truncate(if others == 0 { writers.len() } else { 1 });
         let claimant = &mut writers[0].claimant;
+        let mut rebuild = Rebuild { arena: claimant.arena, claimant };
         let given_up = if others == 0 {
             let used = self.inner.machine.used(0..self.arena_len() as usize);
-            claimant.touch(used.iter().flat_map(|bytes| self.inner.plan.slots_in(bytes)));
-            claimant.remake(&used)
+            rebuild.touch(used.iter().flat_map(|bytes| self.inner.plan.slots_in(bytes)));
+            rebuild.remake(&used)
         } else {
-            claimant.finish_all(|this, lane| lane == this.lane || !this.is_alive(lane));
+            rebuild.finish_all(|this, lane| lane == this.lane || !this.is_alive(lane));
             Vec::new()
         };
         Ok(Repair { before, after: self.inspect()?, others, given_up })
@@ -92,16 +93,22 @@ fn open<'a>(arena: &Arena<'a>, number: u32) -> Option<(&'a Slot, State, Meta)> {
     Some((slot, State(slot.state_number.first_acquire()), Meta(slot.meta.load(Relaxed))))
 }
 
-impl Claimant<'_> {
+/// Repairs what only a caller that holds every lane, and no claim, may change.
+struct Rebuild<'a, 'c> {
+    arena: Arena<'a>,
+    claimant: &'c mut Claimant<'a>,
+}
+
+impl Rebuild<'_, '_> {
     fn touched(&self) -> impl Iterator<Item = u32> + use<> {
         let numbers: Vec<u32> = self.arena.marked(|word| word.touched.load(Relaxed)).collect();
         numbers.into_iter()
     }
 
     /// Takes over every claim on a slot whose lane `is_dead`.
-    fn finish_all(&mut self, is_dead: impl Fn(&Self, u32) -> bool) {
+    fn finish_all(&mut self, is_dead: impl Fn(&Claimant<'_>, u32) -> bool) {
         for number in self.touched() {
-            self.take_over_if(number, &is_dead);
+            self.claimant.take_over_if(number, &is_dead);
         }
     }
 
@@ -194,8 +201,10 @@ impl Claimant<'_> {
     /// brings everything that hangs on the slot in line with the word, and wipes what the scrub level wants gone.
     fn retake(&mut self, number: u32, change: impl Fn(Meta) -> Meta) {
         let Some((slot, mut state, meta)) = open(&self.arena, number) else { return };
-        self.arena.lanes[self.lane as usize].slot_intent.store(u64::from(number) + 1, Relaxed);
-        let claim = |state: State| state.swept().claimed(self.lane, false);
+        self.arena.lanes[self.claimant.lane as usize]
+            .slot_intent
+            .store(u64::from(number) + 1, Relaxed);
+        let claim = |state: State| state.swept().claimed(self.claimant.lane, false);
         // Somebody may set out to sleep on the slot between the two; nobody claims it.
         for _ in 0..64 {
             if state.is_claimed() || slot.state_number.exchange_first(state.0, claim(state).0) {
@@ -204,7 +213,7 @@ impl Claimant<'_> {
             state = State(slot.state_number.first_acquire());
         }
         slot.meta.store(change(meta).0, Release);
-        self.take_over_if(number, |_, _| true);
+        self.claimant.take_over_if(number, |_, _| true);
     }
 
     /// Frees the entries that lead to no key or not by its label, enters the keys that no entry leads to, and sets
@@ -272,7 +281,7 @@ impl Claimant<'_> {
             let seen = Control(chunk.control.load(Relaxed));
             let reach = change(home, seen.reach());
             if seen.is_claimed() || reach != seen.reach() {
-                let control = seen.claimed(self.lane).with_reach(reach).released();
+                let control = seen.claimed(self.claimant.lane).with_reach(reach).released();
                 chunk.control.store(control.0, Release);
             }
         }

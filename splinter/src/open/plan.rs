@@ -7,9 +7,9 @@ use crate::arena::layout::{
     MAGIC, MapWord, OWNERS_A_PAGE, Owners, READY, Slot,
 };
 use crate::arena::{Arena, Shape};
-use crate::config::Geometry;
 use crate::error::StoreError;
 use crate::kernel::Mapping;
+use crate::settings::Geometry;
 use crate::sync::{Acquire, Relaxed, Release, Word};
 use std::ops::Range;
 use std::sync::Arc;

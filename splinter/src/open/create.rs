@@ -1,0 +1,199 @@
+//! Creating stores: at once, or as a [`Draft`] that is filled before anybody else can see it.
+
+use super::flags::scrub_flags;
+use super::plan::Plan;
+use super::store::{Inner, Store};
+use crate::error::StoreError;
+use crate::kernel::{self, Hiding, HugePages, IfTaken, Location, Mapping, Staged};
+use crate::settings::{Config, Reserve};
+use std::io;
+use std::path::Path;
+
+/// The largest store whose memory is taken at creation by [`Reserve::Small`], in bytes.
+const SMALL_BYTES: u64 = 64 << 20;
+
+/// A store that is being made, and has no name yet: it gets one when it is published, with all that it holds by then.
+///
+/// Dropping it instead leaves nothing behind; and neither does the death of the process, where the file system
+/// knows files without a name and `/proc` is there to name them later. Elsewhere the store has a
+/// [temporary](Self::temporary) name meanwhile.
+///
+/// ```
+/// use splinter::{Config, Draft, Location, Store};
+///
+/// let location = Location::shared(format!("doc-draft-{}", std::process::id()))?;
+/// let draft = Draft::new(&location, &Config::default())?;
+/// draft.store().writer()?.set("greeting", b"hello")?;
+/// assert!(Store::open(&location).is_err());
+/// draft.publish()?;
+/// assert_eq!(Store::open(&location)?.get_vec("greeting")?, b"hello");
+/// location.unlink()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Draft {
+    store: Store,
+    hiding: Hiding,
+    if_taken: IfTaken,
+}
+
+impl Draft {
+    /// Makes a store that is to be at `location`, where nothing may be.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub fn new(location: &Location, config: &Config) -> Result<Self, StoreError> {
+        Self::made(location, config, IfTaken::Refuse)
+    }
+
+    /// Makes a store that takes the place of whatever is at `location` when it is published. Who has that open keeps it.
+    ///
+    /// # Errors
+    /// As [`Store::create`], but [`StoreError::Exists`].
+    pub fn replacing(location: &Location, config: &Config) -> Result<Self, StoreError> {
+        Self::made(location, config, IfTaken::Replace)
+    }
+
+    fn made(location: &Location, config: &Config, if_taken: IfTaken) -> Result<Self, StoreError> {
+        let (store, hiding) = create_hidden(location, config, if_taken)?;
+        Ok(Self { store, hiding, if_taken })
+    }
+
+    /// Returns the store, to be filled. Its location is where it will be.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Returns the name that the store has meanwhile, where it cannot do without: what is left if the process
+    /// dies.
+    pub fn temporary(&self) -> Option<&Path> {
+        self.hiding.temporary()
+    }
+
+    /// Gives the store its name.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when something else took the name meanwhile and is not to be replaced; the kernel's refusal.
+    pub fn publish(self) -> Result<Store, StoreError> {
+        self.hiding.reveal(&self.store.inner.backing, self.if_taken)?;
+        Ok(self.store)
+    }
+}
+
+impl Store {
+    /// Creates a store. Others see it once it is complete.
+    ///
+    /// ```
+    /// use splinter::{Config, Geometry, Location, Store};
+    ///
+    /// let location = Location::shared(format!("doc-create-{}", std::process::id()))?;
+    /// let geometry = Geometry { slots: 128, max_value_len: 256, ..Geometry::default() };
+    /// let store = Store::create(&location, &Config { geometry, ..Config::default() })?;
+    /// assert!(Store::create(&location, &Config::default()).is_err());
+    /// location.unlink()?;
+    /// # Ok::<(), splinter::StoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`], [`StoreError::BadGeometry`], [`StoreError::BadName`],
+    /// [`StoreError::Placement`], or the kernel's refusal.
+    pub fn create(location: &Location, config: &Config) -> Result<Self, StoreError> {
+        Draft::new(location, config)?.publish()
+    }
+
+    /// Opens the store, or creates it if there is none.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Self::create`].
+    pub fn open_or_create(location: &Location, config: &Config) -> Result<Self, StoreError> {
+        // Whoever loses a race to create opens what the winner made; twice lost means that others
+        // create and remove it all the while, and they are told so.
+        match Self::open(location) {
+            Err(StoreError::Missing(_)) => match Self::create(location, config) {
+                Err(StoreError::Exists(_)) => Self::open(location),
+                result => result,
+            },
+            result => result,
+        }
+    }
+
+    /// Creates the store, or opens it if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Self::create`].
+    pub fn create_or_open(location: &Location, config: &Config) -> Result<Self, StoreError> {
+        match Self::create(location, config) {
+            Err(StoreError::Exists(_)) => match Self::open(location) {
+                Err(StoreError::Missing(_)) => Self::create(location, config),
+                result => result,
+            },
+            result => result,
+        }
+    }
+
+    /// Creates a store without a name, in sealed anonymous memory. Others get it as a descriptor
+    /// ([`Self::fd`]). Where the kernel denies anonymous memory files the store is made in named shared
+    /// memory instead, and [`Self::notes`] says so.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn anonymous(config: &Config) -> Result<Self, StoreError> {
+        Self::create(&Location::Anonymous, config)
+    }
+}
+
+/// Creates a store that nobody else sees yet.
+fn create_hidden(
+    location: &Location,
+    config: &Config,
+    if_taken: IfTaken,
+) -> Result<(Store, Hiding), StoreError> {
+    let plan = Plan::new(config.geometry, hash_seed(config)?)?;
+    let hugetlb = config.huge_pages == HugePages::Hugetlb;
+    let len = if hugetlb {
+        plan.arena_len.next_multiple_of(kernel::HUGE_PAGE_BYTES as u64)
+    } else {
+        plan.arena_len
+    };
+    let create = match if_taken {
+        IfTaken::Refuse => Staged::create,
+        IfTaken::Replace => Staged::create_over,
+    };
+    let staged = create(location, len, config.mode, hugetlb)?;
+    let mapping = Mapping::new(staged.fd(), plan.arena_len as usize, true, &location.to_string())?;
+    // Before the first touch, so that the header's own page goes where it was asked for.
+    kernel::numa::apply(&mapping, &config.placement)?;
+    // What is touched here, and when a writer registers, is had in any case.
+    let whole = match config.reserve {
+        Reserve::Nothing => false,
+        Reserve::Small => len <= SMALL_BYTES && config.huge_pages == HugePages::Off,
+        Reserve::All => true,
+    };
+    let taken = staged.reserve(if whole { len } else { plan.head_len() })?;
+    if !taken && config.reserve == Reserve::All {
+        let unknown = io::ErrorKind::Unsupported.into();
+        return Err(StoreError::os("reserve the memory of", location.to_string(), unknown));
+    }
+    let hash = plan.key_hash();
+    let arena = Inner::arena(&plan, &mapping, &hash);
+    plan.write(arena.header, scrub_flags(config.scrub));
+    let huge = kernel::huge::apply(&mapping, staged.fd(), config.huge_pages);
+    let (backing, hiding) = staged.hidden()?;
+    Ok((Store::assemble(backing, mapping, plan, huge), hiding))
+}
+
+/// What sets the seed of new stores, as a decimal number, where no [`Config`] does.
+const SEED_VARIABLE: &str = "SPLINTER_HASH_SEED";
+
+/// Returns the seed that a new store is to have: the one asked for, or one that nobody can guess.
+fn hash_seed(config: &Config) -> Result<u64, StoreError> {
+    if let Some(seed) = config.hash_seed {
+        return Ok(seed);
+    }
+    let Some(text) = std::env::var_os(SEED_VARIABLE) else { return Ok(kernel::secret()) };
+    text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+        let why = "it is no whole number from 0 to 18446744073709551615";
+        let source = io::Error::new(io::ErrorKind::InvalidInput, why);
+        StoreError::os("use", format!("{SEED_VARIABLE}={}", text.display()), source)
+    })
+}

@@ -1,0 +1,36 @@
+//! What the protocol asks of the operating system, answered by the kernel.
+
+use crate::arena::Arena;
+use crate::arena::key::KeyHash;
+use crate::arena::layout::Slot;
+use crate::arena::os::Os;
+use crate::kernel::{self, Used};
+use crate::sync::Word;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What the protocol asks of the kernel, for an arena that is mapped for as long as anybody asks.
+pub(crate) struct Machine {
+    pub(crate) arena: Arena<'static>,
+    pub(crate) used: Used,
+    /// What the arena borrows, like the mapping that `used` has.
+    pub(crate) _hash: Arc<KeyHash>,
+}
+
+impl Os for Machine {
+    fn is_alive(&self, lane: u32) -> bool {
+        self.arena.ownership(lane).is_some_and(|words| words.owner().is_alive())
+    }
+
+    fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
+        self.used.parts(bytes)
+    }
+
+    fn wake_slot(&self, slot: &Slot) {
+        kernel::futex::wake(slot.state_number.first_word(), u32::MAX);
+    }
+
+    fn wake_bell(&self, bell: &Word, bits: u32) {
+        kernel::futex::wake(bell, bits);
+    }
+}

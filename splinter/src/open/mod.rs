@@ -1,0 +1,14 @@
+//! Open stores: creating and opening one, who may write to it, and what concerns it as a whole.
+
+mod create;
+mod flags;
+mod machine;
+mod plan;
+mod registration;
+mod store;
+mod timer;
+
+pub(crate) use self::registration::{Moved, Registration};
+pub(crate) use self::store::Inner;
+pub(crate) use self::timer::EVERY as RECOVERY_INTERVAL;
+pub use self::{create::Draft, store::Store};

@@ -1,0 +1,11 @@
+//! Waiting for changes: of one key, of signal groups, or in an event loop.
+
+mod poll;
+mod pollable;
+mod spin;
+mod watcher;
+
+pub use self::{
+    pollable::{PollableWatcher, WatchError},
+    watcher::{Change, Lagged, Watcher},
+};

@@ -1,0 +1,5 @@
+//! Changing keys.
+
+mod writer;
+
+pub use self::writer::Writer;
