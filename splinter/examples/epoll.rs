@@ -63,11 +63,7 @@ fn run(location: &Location, seconds: u64) -> Result<(), Box<dyn std::error::Erro
 }
 
 /// Takes what changes there are. Returns whether the last one was among them.
-fn take(
-    store: &Store,
-    watcher: &mut PollableWatcher,
-    changes: &mut u64,
-) -> Result<bool, WatchError> {
+fn take(store: &Store, watcher: &mut PollableWatcher, changes: &mut u64) -> Result<bool, WatchError> {
     let mut is_over = false;
     loop {
         match watcher.try_next() {

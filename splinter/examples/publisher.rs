@@ -13,8 +13,7 @@ use splinter::{Config, Geometry, Location, Store};
 use std::process::ExitCode;
 use std::time::Duration;
 
-const USAGE: &str =
-    "publisher NAME [MESSAGES]   (NAME of a store in shared memory; 50 messages if not said)";
+const USAGE: &str = "publisher NAME [MESSAGES]   (NAME of a store in shared memory; 50 messages if not said)";
 const PAUSE: Duration = Duration::from_millis(200);
 /// The signal group that subscribers watch.
 const NEWS: u8 = 1;

@@ -34,11 +34,9 @@ fn run(location: &Location, seconds: u64) -> Result<(), Box<dyn std::error::Erro
             let message = present(store.get_vec("message"))?.unwrap_or_default();
             // The two orders of the tandem are always of one change.
             let of_one_change = match present(store.tandem("body", &mut body))? {
-                Some(()) => body
-                    .iter()
-                    .map(|part| String::from_utf8_lossy(part))
-                    .collect::<Vec<_>>()
-                    .join(" "),
+                Some(()) => {
+                    body.iter().map(|part| String::from_utf8_lossy(part)).collect::<Vec<_>>().join(" ")
+                }
                 None => "nothing yet".to_owned(),
             };
             println!("epoch {epoch}: {} [{of_one_change}]", String::from_utf8_lossy(&message));

@@ -12,7 +12,8 @@ use splinter::{Change, Location, Store, Watcher};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-const USAGE: &str = "subscriber NAME [SECONDS]   (NAME of a store in shared memory; 60 seconds at most if not said)";
+const USAGE: &str =
+    "subscriber NAME [SECONDS]   (NAME of a store in shared memory; 60 seconds at most if not said)";
 /// The signal group that the publisher's topics are registered with.
 const NEWS: u8 = 1;
 

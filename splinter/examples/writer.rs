@@ -13,8 +13,7 @@ use splinter::{Config, Error, Geometry, IntegerOp, Location, Store, StoreError, 
 use std::process::ExitCode;
 use std::time::Duration;
 
-const USAGE: &str =
-    "writer NAME [CHANGES]   (NAME of a store in shared memory; 100 changes if not said)";
+const USAGE: &str = "writer NAME [CHANGES]   (NAME of a store in shared memory; 100 changes if not said)";
 const PAUSE: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
@@ -31,7 +30,7 @@ fn run(location: &Location, changes: u64) -> Result<(), Box<dyn std::error::Erro
         result => (result?, true),
     };
     let mut writer = store.writer()?;
-    println!("{location}: {} on lane {}", if made { "made" } else { "opened" }, writer.lane());
+    println!("{location}: {} on lane {}", if made { "made" } else { "opened" }, writer.id());
 
     // Whoever made the store removes its name; those who have it open keep what they have.
     let written = write(&mut writer, changes);

@@ -63,9 +63,7 @@ impl fmt::Display for Error {
             Self::BadOrders => f.write_str("a tandem has 1 to 255 orders"),
             Self::NoSuchGroup => f.write_str("there is no such signal group; they are 0 to 63"),
             Self::TimedOut => f.write_str("the deadline passed"),
-            Self::Forked => {
-                f.write_str("the writer belongs to the parent process; register another")
-            }
+            Self::Forked => f.write_str("the writer belongs to the parent process; register another"),
             Self::Unregistered => f.write_str(
                 "the writer has no lane in this thread, and none is free; drop writers that are not needed",
             ),
@@ -104,9 +102,9 @@ pub enum StoreError {
         reason: String,
     },
     /// Every lane is taken by a live writer.
-    NoLane {
+    TooManyWriters {
         /// How many lanes the store has.
-        lanes: u32,
+        max_writers: u32,
     },
     /// There is no signal group of that number; they are 0 to 63.
     NoSuchGroup(u8),
@@ -121,11 +119,7 @@ pub enum StoreError {
 impl StoreError {
     /// Wraps the kernel's answer to `operation` on `subject`.
     #[cfg(not(loom))]
-    pub(crate) fn os(
-        operation: &'static str,
-        subject: impl Into<String>,
-        source: io::Error,
-    ) -> Self {
+    pub(crate) fn os(operation: &'static str, subject: impl Into<String>, source: io::Error) -> Self {
         Self::Os { operation, subject: subject.into(), source }
     }
 }
@@ -142,8 +136,8 @@ impl fmt::Display for StoreError {
             Self::BadGeometry(why) => write!(f, "the geometry cannot be built: {why}"),
             Self::BadName(why) => write!(f, "the name cannot name a store: {why}"),
             Self::NotAStore { subject, reason } => write!(f, "{subject} is not a store: {reason}"),
-            Self::NoLane { lanes } => {
-                write!(f, "all {lanes} lanes are taken; create the store with more")
+            Self::TooManyWriters { max_writers } => {
+                write!(f, "all {max_writers} writer ids are taken; create the store with more")
             }
             Self::NoSuchGroup(group) => {
                 write!(f, "there is no signal group {group}; they are numbered from 0 to 63")
@@ -160,12 +154,8 @@ fn advice(error: &io::Error) -> Option<&'static str> {
     Some(match error.kind() {
         io::ErrorKind::StorageFull => "free some room there, or make the store smaller",
         io::ErrorKind::QuotaExceeded => "raise the quota, or make the store smaller",
-        io::ErrorKind::FileTooLarge => {
-            "raise the limit on file sizes (ulimit -f), or make the store smaller"
-        }
-        io::ErrorKind::OutOfMemory => {
-            "raise the limit on memory (ulimit -v), or make the store smaller"
-        }
+        io::ErrorKind::FileTooLarge => "raise the limit on file sizes (ulimit -f), or make the store smaller",
+        io::ErrorKind::OutOfMemory => "raise the limit on memory (ulimit -v), or make the store smaller",
         io::ErrorKind::ReadOnlyFilesystem => "only reading is possible there",
         // The same kind as for a file's mode, but another answer of the kernel's.
         _ if error.raw_os_error() == Some(EPERM) => {

@@ -82,8 +82,7 @@ pub use crate::{
     bids::{Advice, Bid, BidError, BidTerms, Intent, Patience},
     inspect::{Content, HeaderSnapshot, Inspection, Repair, SlotSnapshot},
     kernel::{
-        HugePages, Location, Notifier, Placement, Residency, cycles, cycles_fenced,
-        nodes as numa_nodes,
+        HugePages, Location, Notifier, Placement, Residency, cycles, cycles_fenced, nodes as numa_nodes,
     },
     open::{Draft, Store},
     read::{Handle, View},
@@ -97,7 +96,7 @@ pub use crate::{
         Scrub,
         integer::IntegerOp,
         key::{KEY_MAX, Key, hash_key, hash_key_seeded},
-        layout::{GROUPS, LABELS},
+        records::{GROUPS, LABELS},
     },
     error::{Error, StoreError},
 };

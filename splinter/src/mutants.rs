@@ -4,7 +4,7 @@
 //! the same kind, cost time alone, and are for a gate to find. Nothing here knows what it spoils: each mistake
 //! stands where it is made.
 
-/// Makes the mistake `name`, a statement, if that is the one in force; or, of `let x = wrong`, has `x` be
+/// Makes the mistake `name`, a statement, if that is the one current; or, of `let x = wrong`, has `x` be
 /// something else from here on.
 macro_rules! mutant {
     ($name:literal, let $right:ident = $wrong:expr) => {
@@ -23,19 +23,19 @@ macro_rules! mutant {
     };
 }
 
-/// Carries the burden `name`, a statement that breaks no promise and costs time, if that is the one in force: for the
+/// Carries the burden `name`, a statement that breaks no promise and costs time, if that is the one current: for the
 /// gate of `splinter-perf` to find, as `ci/plants` has it do.
-macro_rules! burden {
-    ($name:literal, $toil:expr) => {
+macro_rules! slowdown {
+    ($name:literal, $work_for_nothing:expr) => {
         #[cfg(splinter_mutants)]
         if $crate::mutants::is_made(const { $crate::mutants::index_of($name) }) {
-            $toil;
+            $work_for_nothing;
         }
     };
 }
 
 #[cfg(splinter_mutants)]
-pub(crate) use self::made::{index_of, is_made, is_turn, toil};
+pub(crate) use self::made::{index_of, is_made, is_turn, work_for_nothing};
 
 #[cfg(splinter_mutants)]
 mod made {
@@ -90,14 +90,14 @@ mod made {
         ("ring-overwritten", "14", "a writer that comes late puts its signal over a newer one"),
     ];
 
-    /// Every burden. With `none` a build is as if one were in force, so that it compares with those that have one;
+    /// Every burden. With `none` a build is as if one were current, so that it compares with those that have one;
     /// `get-grown`: a get takes a few instructions more, about 3 %; `get-slowed`: of twenty gets three are done twice, 15 % more
     /// of them.
     const BURDENS: [&str; 3] = ["none", "get-grown", "get-slowed"];
 
     /// Works for nothing: some instructions a round.
     #[inline(always)]
-    pub(crate) fn toil(rounds: u32) {
+    pub(crate) fn work_for_nothing(rounds: u32) {
         for round in 0..rounds {
             std::hint::black_box(round);
         }
@@ -122,12 +122,12 @@ mod made {
             }
             index += 1;
         }
-        let mut burden = 0;
-        while burden < BURDENS.len() {
-            if is_same(BURDENS[burden].as_bytes(), name.as_bytes()) {
-                return MISTAKES.len() + burden;
+        let mut slowdown = 0;
+        while slowdown < BURDENS.len() {
+            if is_same(BURDENS[slowdown].as_bytes(), name.as_bytes()) {
+                return MISTAKES.len() + slowdown;
             }
-            burden += 1;
+            slowdown += 1;
         }
         panic!("a mistake that is not listed");
     }

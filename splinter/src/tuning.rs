@@ -69,12 +69,10 @@ impl Tuning {
             ("prefetch_depth", self.prefetch_depth, 1, MOST_PREFETCHED as u32),
         ];
         let wrong = bounds.iter().find(|(_, value, low, high)| !(low..=high).contains(&value));
-        wrong.map(|(name, value, low, high)| {
-            format!("{name} is {value}, and must be {low} to {high}")
-        })
+        wrong.map(|(name, value, low, high)| format!("{name} is {value}, and must be {low} to {high}"))
     }
 
-    /// Puts it in force. Who reads meanwhile may see one of these changed already and another not yet.
+    /// Puts it current. Who reads meanwhile may see one of these changed already and another not yet.
     pub(crate) fn store(&self) {
         CLAIM_PATIENCE.store(self.claim_patience, Relaxed);
         BACK_OFF_PAUSES.store(self.back_off_pauses, Relaxed);
@@ -82,7 +80,7 @@ impl Tuning {
         PREFETCH_DEPTH.store(self.prefetch_depth, Relaxed);
     }
 
-    /// Returns what is in force.
+    /// Returns what is current.
     pub(crate) fn load() -> Self {
         Self {
             claim_patience: claim_patience(),

@@ -4,9 +4,7 @@
 mod common;
 
 use common::{assert_sound, geometry, store};
-use splinter::{
-    Config, Error, IntegerOp, Key, MAX_ORDERS, Scrub, SlotSnapshot, Store, Type, Writer,
-};
+use splinter::{Config, Error, IntegerOp, Key, MAX_ORDERS, Scrub, SlotSnapshot, Store, Type, Writer};
 
 const MAX: usize = 100;
 const DIM: usize = 3;
@@ -212,10 +210,7 @@ fn setting_keeps_what_is_not_the_value_and_drops_the_vector() {
     writer.unset("key").unwrap();
     writer.set("key", b"new").unwrap();
     let (now, ..) = all_of(&store, "key");
-    assert_eq!(
-        (now.kind, now.user_flags, now.labels, now.ctime, now.atime),
-        (Type::Void, 0, 0, 0, 0)
-    );
+    assert_eq!((now.kind, now.user_flags, now.labels, now.ctime, now.atime), (Type::Void, 0, 0, 0, 0));
 }
 
 #[test]
@@ -278,14 +273,8 @@ fn handles_end_with_their_key() {
 fn batches_answer_for_each_key_on_its_own() {
     let (store, mut writer) = new();
     let long = vec![b'x'; MAX + 1];
-    let pairs: Vec<(&[u8], &[u8])> = vec![
-        (b"a", b"1"),
-        (b"", b"2"),
-        (b"b", &long),
-        (b"a", b"4"),
-        (&[b'k'; 64], b"5"),
-        (b"c", b""),
-    ];
+    let pairs: Vec<(&[u8], &[u8])> =
+        vec![(b"a", b"1"), (b"", b"2"), (b"b", &long), (b"a", b"4"), (&[b'k'; 64], b"5"), (b"c", b"")];
     let mut results = vec![Ok(()); 7];
     writer.set_many(&pairs, &mut results);
     let expected = [
@@ -324,10 +313,7 @@ fn views_show_values_where_they_lie_until_they_are_overwritten() {
     let (store, mut writer) = new();
     writer.set("key", b"0123456789").unwrap();
     let view = store.view("key").unwrap();
-    assert_eq!(
-        (view.len(), view.is_empty(), view.epoch()),
-        (10, false, store.epoch("key").unwrap())
-    );
+    assert_eq!((view.len(), view.is_empty(), view.epoch()), (10, false, store.epoch("key").unwrap()));
     assert!(view.bytes().eq(*b"0123456789"));
     assert_eq!(view.word(0), u64::from_le_bytes(*b"01234567"));
     assert_eq!((view.word(1), view.word(2)), (u64::from(u16::from_le_bytes(*b"89")), 0));
@@ -335,10 +321,7 @@ fn views_show_values_where_they_lie_until_they_are_overwritten() {
     assert_eq!((view.copy_to(&mut out), &out), (4, b"0123"));
     assert!(view.is_current());
     writer.set("key", b"again").unwrap();
-    assert!(
-        view.is_current() && view.bytes().eq(*b"0123456789"),
-        "one overwrite spares the buffer"
-    );
+    assert!(view.is_current() && view.bytes().eq(*b"0123456789"), "one overwrite spares the buffer");
     writer.set("key", b"and again").unwrap();
     assert!(!view.is_current());
     writer.set_u64("key", 0x0102).unwrap();
@@ -385,7 +368,7 @@ fn the_content_of_a_key_is_all_that_was_put_there() {
     assert_eq!((&content.value[..], content.number), (&b"value"[..], None));
     assert_eq!(content.vector, [1.0, 2.0, 3.0]);
     assert_eq!(content.slot, store.snapshot("key").unwrap());
-    assert_eq!((content.slot.routes, content.slot.labels), (1 << 63, 1 << 63 | 2));
+    assert_eq!((content.slot.registered, content.slot.labels), (1 << 63, 1 << 63 | 2));
     assert_eq!(content.slot.groups, 1 << 63 | 1 << 5);
     assert_eq!((content.slot.kind, content.slot.ctime), (Type::Json, 7));
     assert_eq!([0, 1, 63, 64, 255].map(|label| store.label_groups(label)), [0, 1 << 5, 0, 0, 0]);

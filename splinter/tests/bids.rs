@@ -5,9 +5,7 @@ mod common;
 
 use common::process::{Forked, alone, shared_words, spin, wait_until};
 use common::{Named, Rng, geometry, store};
-use splinter::{
-    Advice, Bid, BidError, BidTerms, Intent, OpenOptions, Patience, Store, StoreError, cycles,
-};
+use splinter::{Advice, Bid, BidError, BidTerms, Intent, OpenOptions, Patience, Store, StoreError, cycles};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -69,8 +67,7 @@ fn a_bid_says_what_it_was_claimed_with() {
     assert_eq!(bids.len(), 2);
     assert_eq!((bids[0].id, bids[0].pid), (u32::MAX, std::process::id()));
     assert!(bids[0].claimed_at >= before && bids[0].claimed_at <= cycles());
-    let said =
-        BidTerms { intent: bids[0].intent, priority: bids[0].priority, duration: bids[0].duration };
+    let said = BidTerms { intent: bids[0].intent, priority: bids[0].priority, duration: bids[0].duration };
     assert_eq!((said, bids[0].expired, bids[0].sovereign), (made, false, true));
     assert_eq!((bids[1].id, bids[1].pid, bids[1].claimed_at), (9, 4321, 77));
     assert_eq!((bids[1].intent, bids[1].sovereign), (Intent::WillNeed, false));
@@ -353,9 +350,7 @@ fn threads_racing_for_one_id_leave_one_owner() {
             let racing: Vec<_> = (0..8)
                 .map(|n| &others[n % others.len()])
                 .map(|store| {
-                    scope.spawn(move || {
-                        settled(|| store.claim_bid(round, BidTerms::default())).is_ok()
-                    })
+                    scope.spawn(move || settled(|| store.claim_bid(round, BidTerms::default())).is_ok())
                 })
                 .collect();
             racing.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
@@ -426,8 +421,7 @@ fn a_killed_sovereign_hands_over_to_the_next() {
                 assert_eq!(sovereign(&store), Some(1));
             } else {
                 std::thread::scope(|scope| {
-                    let waiting =
-                        scope.spawn(|| store.advise(1, 0..1, Advice::Normal, Patience::Forever));
+                    let waiting = scope.spawn(|| store.advise(1, 0..1, Advice::Normal, Patience::Forever));
                     std::thread::sleep(Duration::from_millis(5));
                     assert!(!waiting.is_finished());
                     child.kill();
@@ -518,8 +512,7 @@ fn bidders_killed_at_any_moment_leave_every_entry_usable() {
         let store = tiny();
         let mut rng = Rng(11);
         for _ in 0..60 {
-            let children: Vec<_> =
-                (0..4).map(|_| Forked::new(|| bid_for_ever(&store, 100))).collect();
+            let children: Vec<_> = (0..4).map(|_| Forked::new(|| bid_for_ever(&store, 100))).collect();
             spin(200 + rng.below(3000));
             children.into_iter().for_each(Forked::kill);
             assert!(store.bids().unwrap().is_empty());

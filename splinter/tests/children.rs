@@ -14,8 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 fn children_of_busy_parents_never_hang() {
     alone("children_of_busy_parents_never_hang", || {
         let name = Named::new();
-        let store =
-            Store::create(&name.0, &config(geometry(64, 64, 0, 64), Scrub::Hybrid)).unwrap();
+        let store = Store::create(&name.0, &config(geometry(64, 64, 0, 64), Scrub::Hybrid)).unwrap();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for worker in 0..3_u32 {
@@ -93,9 +92,9 @@ fn children_of_every_kind_are_told_that_a_writer_is_their_parents() {
                 unsafe { libc::alarm(20) };
                 let refused = writer.set("k", b"child") == Err(Error::Forked);
                 // One of its own is another lane.
-                let own = store.writer().is_ok_and(|mut own| {
-                    own.lane() != writer.lane() && own.set("child", b"v").is_ok()
-                });
+                let own = store
+                    .writer()
+                    .is_ok_and(|mut own| own.id() != writer.id() && own.set("child", b"v").is_ok());
                 // SAFETY: _exit takes no pointer.
                 unsafe { libc::_exit(i32::from(!(refused && own))) };
             }

@@ -27,7 +27,7 @@ fn a_writer_outlives_every_handle_of_its_store() {
     let clone = Store::clone(&writer);
     drop(writer);
     assert_eq!(clone.len(), 4);
-    assert_eq!(clone.writer().unwrap().lane(), 0);
+    assert_eq!(clone.writer().unwrap().id(), 0);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_removed_name_leaves_open_stores_alone() {
     // A new store of that name is another one.
     let second = Store::create(&name.0, &config(geometry(8, 64, 0, 4), Scrub::Hybrid)).unwrap();
     assert!(second.is_empty());
-    assert!(matches!(second.writer().map(|writer| writer.lane()), Ok(0)));
+    assert!(matches!(second.writer().map(|writer| writer.id()), Ok(0)));
     let third = Store::from_fd(store.fd().try_clone_to_owned().unwrap()).unwrap();
     assert_eq!(third.get_vec("key").unwrap(), b"after");
 }

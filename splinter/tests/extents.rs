@@ -85,11 +85,11 @@ fn a_writer_that_dies_in_an_insert_of_eight_bytes_costs_nobody_any_memory() {
                         inherit(&store, &format!("{scrub} {steps}"));
                     } else if steps == 3 * STRIDE {
                         let late = Instant::now() + Duration::from_secs(60);
-                        let takeovers = store.header().takeovers;
+                        let takeovers = store.header().recoveries;
                         let mut watcher = store.watch(&[1]).unwrap();
                         assert_eq!(watcher.try_next(), Ok(None));
                         let before = taken(&store);
-                        while store.header().takeovers == takeovers && Instant::now() < late {
+                        while store.header().recoveries == takeovers && Instant::now() < late {
                             let soon = Instant::now() + Duration::from_millis(100);
                             assert_eq!(watcher.wait(Some(soon)), Ok(None));
                         }
@@ -271,14 +271,11 @@ fn recovery_of_a_huge_value_touches_what_was_written_of_it() {
             })
             .join();
             let touched = touched[0].load(std::sync::atomic::Ordering::Relaxed);
-            assert_eq!((store.header().takeovers, taken(&store)), (1, written), "{scrub}");
+            assert_eq!((store.header().recoveries, taken(&store)), (1, written), "{scrub}");
             // Only level full wipes what was in force of nothing.
             let most = if scrub == Scrub::Full { written / PAGE } else { 0 };
             // The program touches some of its own, of a sanitizer's too; the value has 65,536.
-            assert!(
-                touched <= most + 1_000,
-                "{scrub}: {touched} pages touched, {written} bytes written"
-            );
+            assert!(touched <= most + 1_000, "{scrub}: {touched} pages touched, {written} bytes written");
             assert_eq!(store.get_vec("huge").unwrap(), b"8 bytes.");
             assert_sound(&store, 1);
             let mut writer = store.writer().unwrap();
@@ -291,8 +288,7 @@ fn recovery_of_a_huge_value_touches_what_was_written_of_it() {
 #[test]
 fn a_value_that_was_set_once_goes_without_its_other_buffer_being_touched() {
     for scrub in Scrub::ALL {
-        let store =
-            Store::anonymous(&config(geometry(4, 4 * MIB as u64, 100_000, 2), scrub)).unwrap();
+        let store = Store::anonymous(&config(geometry(4, 4 * MIB as u64, 100_000, 2), scrub)).unwrap();
         let mut writer = store.writer().unwrap();
         writer.set("key", &vec![1; 4 * MIB]).unwrap();
         writer.set_vector("key", &vec![1.0; 100_000]).unwrap();

@@ -7,9 +7,7 @@ use common::faults::{Account, Mounts, is_left, limited, refused};
 use common::process::{Forked, alone};
 use common::{Directory, Named, assert_sound, config, geometry, retry};
 use nix::sys::resource::Resource;
-use splinter::{
-    BidTerms, Config, Error, Location, Notifier, OpenOptions, Reserve, Scrub, Store, StoreError,
-};
+use splinter::{BidTerms, Config, Error, Location, Notifier, OpenOptions, Reserve, Scrub, Store, StoreError};
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -132,58 +130,46 @@ fn without_memory_every_call_says_so_and_leaves_none_mapped() {
 
 #[test]
 fn a_store_that_does_not_fit_is_refused_at_once_and_one_that_fits_never_runs_short() {
-    alone(
-        "a_store_that_does_not_fit_is_refused_at_once_and_one_that_fits_never_runs_short",
-        || {
-            let Some(mounts) = Mounts::try_new() else { return };
-            Forked::new(|| {
-                mounts.tmpfs("/dev/shm", "size=1m");
-                let names: [Location; 2] =
-                    [Location::shared("full").unwrap(), Location::file("/dev/shm/full-file")];
-                let large = Config {
-                    reserve: Reserve::All,
-                    ..config(geometry(64, 20_000, 8, 4), Scrub::None)
-                };
-                let fits = Config {
-                    reserve: Reserve::All,
-                    ..config(geometry(4, 9_000, 8, 4), Scrub::None)
-                };
-                for name in &names {
-                    let error = Store::create(name, &large).unwrap_err();
-                    refused(&error, &["cannot reserve the memory of /dev/shm/full", MORE_ROOM]);
-                    assert_eq!(mounts.listing("/dev/shm"), Vec::<String>::new());
-                    let store = Store::create(name, &fits).unwrap();
-                    let filler = mounts.fill("/dev/shm");
-                    // Every page of it: both buffers of every slot, vectors, rings.
-                    let mut watcher = store.watch_all().unwrap();
-                    let mut writer = store.writer().unwrap();
-                    for round in 0..200_u64 {
-                        let key = format!("key{}", round % 4);
-                        writer.set(&key, &vec![round as u8; 9_000]).unwrap();
-                        writer.set_vector(&key, &[round as f32; 8]).unwrap();
-                        writer.register(&key, round as u8 % 64).unwrap();
-                        while watcher.try_next().unwrap().is_some() {}
-                    }
-                    assert_eq!(writer.purge(), Ok(4));
-                    drop(writer);
-                    assert_sound(&store, 4);
-                    // Without any room there is no header either, and it is no signal that says so.
-                    let other = Location::file("/dev/shm/other");
-                    for config in [small(), fits.clone()] {
-                        let error = Store::create(&other, &config).unwrap_err();
-                        refused(
-                            &error,
-                            &["cannot reserve the memory of /dev/shm/other", MORE_ROOM],
-                        );
-                    }
-                    assert_eq!(mounts.listing("/dev/shm").len(), 2);
-                    drop(filler);
-                    name.unlink().unwrap();
+    alone("a_store_that_does_not_fit_is_refused_at_once_and_one_that_fits_never_runs_short", || {
+        let Some(mounts) = Mounts::try_new() else { return };
+        Forked::new(|| {
+            mounts.tmpfs("/dev/shm", "size=1m");
+            let names: [Location; 2] =
+                [Location::shared("full").unwrap(), Location::file("/dev/shm/full-file")];
+            let large = Config { reserve: Reserve::All, ..config(geometry(64, 20_000, 8, 4), Scrub::None) };
+            let fits = Config { reserve: Reserve::All, ..config(geometry(4, 9_000, 8, 4), Scrub::None) };
+            for name in &names {
+                let error = Store::create(name, &large).unwrap_err();
+                refused(&error, &["cannot reserve the memory of /dev/shm/full", MORE_ROOM]);
+                assert_eq!(mounts.listing("/dev/shm"), Vec::<String>::new());
+                let store = Store::create(name, &fits).unwrap();
+                let filler = mounts.fill("/dev/shm");
+                // Every page of it: both buffers of every slot, vectors, rings.
+                let mut watcher = store.watch_all().unwrap();
+                let mut writer = store.writer().unwrap();
+                for round in 0..200_u64 {
+                    let key = format!("key{}", round % 4);
+                    writer.set(&key, &vec![round as u8; 9_000]).unwrap();
+                    writer.set_vector(&key, &[round as f32; 8]).unwrap();
+                    writer.register(&key, round as u8 % 64).unwrap();
+                    while watcher.try_next().unwrap().is_some() {}
                 }
-            })
-            .join();
-        },
-    );
+                assert_eq!(writer.purge(), Ok(4));
+                drop(writer);
+                assert_sound(&store, 4);
+                // Without any room there is no header either, and it is no signal that says so.
+                let other = Location::file("/dev/shm/other");
+                for config in [small(), fits.clone()] {
+                    let error = Store::create(&other, &config).unwrap_err();
+                    refused(&error, &["cannot reserve the memory of /dev/shm/other", MORE_ROOM]);
+                }
+                assert_eq!(mounts.listing("/dev/shm").len(), 2);
+                drop(filler);
+                name.unlink().unwrap();
+            }
+        })
+        .join();
+    });
 }
 
 #[test]
@@ -355,8 +341,8 @@ fn a_full_lane_table_says_so_and_disturbs_nobody() {
         writers[0].set("witness", b"was there").unwrap();
         let refuse = |store: &Store| {
             let error = store.writer().unwrap_err();
-            assert!(matches!(error, StoreError::NoLane { lanes: 2 }));
-            refused(&error, &["all 2 lanes are taken", "create the store with more"]);
+            assert!(matches!(error, StoreError::TooManyWriters { max_writers: 2 }));
+            refused(&error, &["all 2 writer ids are taken", "create the store with more"]);
         };
         let before = Account::take();
         for _ in 0..100 {

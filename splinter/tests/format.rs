@@ -32,8 +32,7 @@ const MINUS_TWO: [u8; 8] = (-2_i64).to_le_bytes();
 
 /// Creates the store that is committed, in a file.
 fn made(path: &Path) -> Store {
-    let config =
-        Config { hash_seed: Some(HASH_SEED), ..config(geometry(16, 100, 5, 3), Scrub::Full) };
+    let config = Config { hash_seed: Some(HASH_SEED), ..config(geometry(16, 100, 5, 3), Scrub::Full) };
     let store = Store::create(&Location::file(path), &config).unwrap();
     fill(&store).unwrap();
     store
@@ -140,7 +139,7 @@ impl Known {
         assert_eq!(content.number, self.number, "the number of {key}");
         assert_eq!(slot.user_flags, self.flags, "the flags of {key}");
         assert_eq!(slot.labels, self.labels, "the labels of {key}");
-        assert_eq!([slot.routes, slot.groups], self.groups, "the groups of {key}");
+        assert_eq!([slot.registered, slot.groups], self.groups, "the groups of {key}");
         assert_eq!([slot.ctime, slot.atime], self.times, "the times of {key}");
         assert_eq!(content.vector, self.vector, "the vector of {key}");
         assert_eq!(slot.has_vector, !self.vector.is_empty(), "whether {key} has a vector");
@@ -168,30 +167,10 @@ const KNOWN: [Known; 15] = [
         groups: [0, 1 << 5],
         ..PLAIN
     },
-    Known {
-        key: "binary",
-        value: b"\xff\xfe",
-        kind: Type::Binary,
-        epoch: 8,
-        groups: [1 << 63; 2],
-        ..PLAIN
-    },
-    Known {
-        key: "imgdata",
-        value: b"\x89PNG",
-        kind: Type::ImgData,
-        epoch: 8,
-        vector: &VECTOR,
-        ..PLAIN
-    },
+    Known { key: "binary", value: b"\xff\xfe", kind: Type::Binary, epoch: 8, groups: [1 << 63; 2], ..PLAIN },
+    Known { key: "imgdata", value: b"\x89PNG", kind: Type::ImgData, epoch: 8, vector: &VECTOR, ..PLAIN },
     Known { key: "audio", value: b"RIFF", kind: Type::Audio, epoch: 8, ..PLAIN },
-    Known {
-        key: "vartext",
-        value: b"some text, and some more",
-        kind: Type::VarText,
-        epoch: 6,
-        ..PLAIN
-    },
+    Known { key: "vartext", value: b"some text, and some more", kind: Type::VarText, epoch: 6, ..PLAIN },
     Known {
         key: "video",
         value: b"ftyp",
@@ -299,7 +278,7 @@ fn check_all(store: &Store) {
 
     let header = store.header();
     assert_eq!(header.geometry, geometry(16, 100, 5, 3));
-    assert_eq!((header.epoch, header.scrub, header.takeovers), (43, Scrub::Hybrid, 0));
+    assert_eq!((header.epoch, header.scrub, header.recoveries), (43, Scrub::Hybrid, 0));
     assert_eq!((header.parse_failures, header.last_failure_epoch), (1, 42));
     // The user's; the C library's; that the whole store was watched; level hybrid.
     assert_eq!(store.flags(), 0x9002 << 16 | 1 << 3 | 1 << 2 | 1 << 1);
@@ -387,10 +366,7 @@ fn files_of_all_versions_open_or_are_refused_for_their_version() {
         match Store::open(&Location::file(directory.join(name))) {
             Ok(store) => opened.push(version(&store)),
             Err(StoreError::NotAStore { reason, .. }) => {
-                assert!(
-                    reason.starts_with(&format!("it has format version {number}, ")),
-                    "{reason}"
-                );
+                assert!(reason.starts_with(&format!("it has format version {number}, ")), "{reason}");
             }
             Err(error) => panic!("{error}"),
         }

@@ -4,9 +4,7 @@
 mod common;
 
 use common::process::{Forked, alone, shared_words, spin};
-use common::{
-    Rng, assert_every_slot_usable, assert_sound, config, geometry, retry, sequence, value,
-};
+use common::{Rng, assert_every_slot_usable, assert_sound, config, geometry, retry, sequence, value};
 use splinter::{Error, IntegerOp, Scrub, Store, Type, Writer};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -48,13 +46,7 @@ impl Ledger {
     }
 
     /// Records an operation's beginning and, if it succeeds, its end.
-    fn record(
-        self,
-        child: u64,
-        what: usize,
-        number: u64,
-        attempt: impl FnOnce() -> Result<(), Error>,
-    ) {
+    fn record(self, child: u64, what: usize, number: u64, attempt: impl FnOnce() -> Result<(), Error>) {
         self.begun(child, what).store(number, Relaxed);
         if attempt().is_ok() {
             self.done(child, what).store(number, Relaxed);
@@ -121,8 +113,7 @@ fn live(store: &Store, ledger: Ledger, weights: Weights, batch: u64, child: u64)
             }
             4 if rng.below(4) == 0 => drop(writer.unset_tandem(TANDEM, ORDERS)),
             4 => {
-                let bodies =
-                    [0, 1, 2].map(|order| value(TANDEM, sequence, len.div_ceil(order + 1).max(8)));
+                let bodies = [0, 1, 2].map(|order| value(TANDEM, sequence, len.div_ceil(order + 1).max(8)));
                 let _ = writer.set_tandem(TANDEM, &bodies.each_ref().map(Vec::as_slice));
             }
             5 => {
@@ -192,9 +183,9 @@ impl Storm {
 
     fn run(mut self) {
         let mut batch = 0;
-        while batch < CROWDS || self.takeovers() < TAKEOVERS {
+        while batch < CROWDS || self.recoveries() < TAKEOVERS {
             batch += 1;
-            assert!(batch <= MOST_CROWDS, "only {} kills met a claim", self.takeovers());
+            assert!(batch <= MOST_CROWDS, "only {} kills met a claim", self.recoveries());
             self.kill_a_crowd(batch);
             self.check_readable(batch);
             if batch % 2 == 0 {
@@ -210,8 +201,8 @@ impl Storm {
         assert_sound(&self.store, 0);
     }
 
-    fn takeovers(&self) -> u64 {
-        self.store.header().takeovers
+    fn recoveries(&self) -> u64 {
+        self.store.header().recoveries
     }
 
     fn kill_a_crowd(&mut self, batch: u64) {
@@ -229,25 +220,16 @@ impl Storm {
     /// What readers see right after the kills, before any writer came by.
     fn check_readable(&mut self, batch: u64) {
         for (at, key) in KEPT.iter().enumerate() {
-            let seen = sequence(
-                key,
-                &self.store.get_vec(key).unwrap_or_else(|error| panic!("{key}: {error}")),
-            );
+            let seen =
+                sequence(key, &self.store.get_vec(key).unwrap_or_else(|error| panic!("{key}: {error}")));
             let child = seen >> 32 & 0xff;
-            let acknowledged =
-                (0..CROWD).any(|child| self.ledger.done(child, at).load(Relaxed) != 0);
+            let acknowledged = (0..CROWD).any(|child| self.ledger.done(child, at).load(Relaxed) != 0);
             if seen >> 40 == batch {
                 let [begun, done] = [self.ledger.begun(child, at), self.ledger.done(child, at)]
                     .map(|word| word.load(Relaxed));
-                assert!(
-                    seen == begun || seen == done,
-                    "{key}: an older value of its writer came back"
-                );
+                assert!(seen == begun || seen == done, "{key}: an older value of its writer came back");
             } else {
-                assert!(
-                    !acknowledged && seen == self.last[at],
-                    "{key}: an acknowledged value was lost"
-                );
+                assert!(!acknowledged && seen == self.last[at], "{key}: an acknowledged value was lost");
             }
             self.last[at] = seen;
             let epoch = self.store.epoch(key).unwrap();
@@ -313,21 +295,17 @@ impl Storm {
         let once = listed.filter(|key| key.starts_with("once"));
         let comes = (0..8).map(|n| format!("comes{n}"));
         for key in comes.chain(once.collect::<Vec<_>>()) {
-            let answer =
-                (0..100).map(|_| writer.unset(&key)).find(|answer| *answer != Err(Error::Again));
+            let answer = (0..100).map(|_| writer.unset(&key)).find(|answer| *answer != Err(Error::Again));
             assert!(matches!(answer, Some(Ok(_) | Err(Error::NotFound))), "{key}: {answer:?}");
         }
-        let answer = (0..100)
-            .map(|_| writer.unset_tandem(TANDEM, ORDERS))
-            .find(|answer| *answer != Err(Error::Again));
+        let answer =
+            (0..100).map(|_| writer.unset_tandem(TANDEM, ORDERS)).find(|answer| *answer != Err(Error::Again));
         assert!(matches!(answer, Some(Ok(0 | ORDERS))), "{answer:?}");
         // With those gone there is room again, whatever the dead were about to put there.
         let room = SLOTS - KEPT.len() as u64 - 3;
         for round in 0..room {
             let key = format!("room{round}");
-            let answer = (0..100)
-                .map(|_| writer.set(&key, b"x"))
-                .find(|answer| *answer != Err(Error::Again));
+            let answer = (0..100).map(|_| writer.set(&key, b"x")).find(|answer| *answer != Err(Error::Again));
             assert_eq!(answer, Some(Ok(())), "{round} of {room}");
         }
         for round in 0..room {

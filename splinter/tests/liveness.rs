@@ -1,10 +1,7 @@
 //! Who lives is the kernel's word about the thread that writes, whatever its program closed, forked or gave up: a
 //! living writer is never robbed, a dead one is recovered at once, and nobody touches a file that is not the store's.
 
-#![allow(
-    unsafe_code,
-    reason = "what programs do to their descriptors and themselves has no safe interface"
-)]
+#![allow(unsafe_code, reason = "what programs do to their descriptors and themselves has no safe interface")]
 
 mod common;
 
@@ -63,7 +60,7 @@ const DEEDS: [(&str, fn()); 4] = [
 
 /// How many claims of dead writers were taken over in a store.
 fn takeovers(store: &Store) -> u64 {
-    store.header().takeovers
+    store.header().recoveries
 }
 
 #[test]
@@ -159,6 +156,55 @@ fn kills_in_a_claim(store: &Store, act: fn(), writer: &mut Writer, wanted: u64) 
 }
 
 #[test]
+fn a_death_that_the_kernel_did_not_mark_is_found_by_a_waiter() {
+    alone("a_death_that_the_kernel_did_not_mark_is_found_by_a_waiter", || {
+        let name = Named::new();
+        let store = Store::create(&name.0, &config(geometry(8, LEN as u64, 0, 4), Scrub::Hybrid)).unwrap();
+        let mut writer = store.writer().unwrap();
+        let body = value("key", 1, LEN);
+        writer.set("key", &body).unwrap();
+        let begun = shared_words(1);
+        let mut rng = Rng(5);
+        for _ in 0..3_000 {
+            begun[0].store(0, Relaxed);
+            let victim = Forked::new(|| {
+                let store = Store::open(&name.0).unwrap();
+                let mut writer = store.writer().unwrap();
+                lose_robust_list();
+                loop {
+                    let _ = writer.set("key", &body);
+                    begun[0].store(1, Relaxed);
+                }
+            });
+            wait_until("it writes", || begun[0].load(Relaxed) == 1);
+            spin(rng.below(1_000));
+            victim.kill();
+            if writer.set("key", &body) == Err(Error::Again) {
+                // Nobody marked the death, so the claim looks alive, until a caller that waits asks the kernel.
+                assert_eq!(writer.set("key", &body), Err(Error::Again));
+                let late = Instant::now() + Duration::from_secs(60);
+                store.poll_after("key", store.epoch("key").unwrap(), Some(late)).unwrap();
+                writer.set("key", &body).unwrap();
+                assert_eq!(takeovers(&store), 1);
+                return;
+            }
+        }
+        panic!("no claim of a dead writer was met");
+    });
+}
+
+/// Has the kernel know of no robust futex of this thread, as when it has taken the memory in which they are listed.
+fn lose_robust_list() {
+    // An empty list leads to itself. It stays until the process ends.
+    let head = Box::leak(Box::new([0_usize; 3])).as_mut_ptr();
+    // SAFETY: the head is this thread's alone.
+    unsafe { head.write(head as usize) };
+    // SAFETY: the head lives as long as the process.
+    let answer = unsafe { libc::syscall(libc::SYS_set_robust_list, head, size_of::<[usize; 3]>()) };
+    assert_eq!(answer, 0);
+}
+
+#[test]
 fn a_file_of_the_programs_own_is_neither_locked_nor_closed() {
     alone("a_file_of_the_programs_own_is_neither_locked_nor_closed", || {
         let name = Named::new();
@@ -229,8 +275,7 @@ fn lock_all(path: &std::path::Path) -> File {
 fn one_who_may_only_read_stops_no_writer() {
     alone("one_who_may_only_read_stops_no_writer", || {
         let name = Named::new();
-        let store =
-            Store::create(&name.0, &config(geometry(8, LEN as u64, 0, 4), Scrub::Hybrid)).unwrap();
+        let store = Store::create(&name.0, &config(geometry(8, LEN as u64, 0, 4), Scrub::Hybrid)).unwrap();
         let _reader = lock_all(&name.path());
         let other = Store::open(&name.0).unwrap();
         let mut writer = other.writer().unwrap();
@@ -308,8 +353,7 @@ fn one_to_whom_the_descriptor_was_passed_writes_without_rights_to_the_file() {
 fn writers_may_move_between_threads_and_outlive_them() {
     let store = store(geometry(16, 64, 0, 2));
     // Made by a thread that has ended, and used by two others in turn, with another writer on the only other lane.
-    let mut writer =
-        std::thread::scope(|scope| scope.spawn(|| store.writer().unwrap()).join().unwrap());
+    let mut writer = std::thread::scope(|scope| scope.spawn(|| store.writer().unwrap()).join().unwrap());
     let mut other = store.writer().unwrap();
     for round in 0..200_u64 {
         writer.set("moved", &round.to_le_bytes()).unwrap();
@@ -324,8 +368,8 @@ fn writers_may_move_between_threads_and_outlive_them() {
     }
     // The thread that had it has ended; here it has one again.
     writer.set("moved", b"").unwrap();
-    assert_ne!(writer.lane(), other.lane());
-    assert!(matches!(store.writer(), Err(StoreError::NoLane { lanes: 2 })));
+    assert_ne!(writer.id(), other.id());
+    assert!(matches!(store.writer(), Err(StoreError::TooManyWriters { max_writers: 2 })));
     drop(writer);
     let _third = store.writer().unwrap();
 }
@@ -333,16 +377,15 @@ fn writers_may_move_between_threads_and_outlive_them() {
 #[test]
 fn a_writer_whose_lane_was_lost_with_its_thread_takes_another() {
     let store = store(geometry(16, 64, 0, 2));
-    let mut writer =
-        std::thread::scope(|scope| scope.spawn(|| store.writer().unwrap()).join().unwrap());
-    let lane = writer.lane();
+    let mut writer = std::thread::scope(|scope| scope.spawn(|| store.writer().unwrap()).join().unwrap());
+    let lane = writer.id();
     // The scope waits for the closure; the kernel marks the lane when the thread is gone.
     let mut taken = Vec::new();
     wait_until("both lanes are free", || {
         taken.extend(store.writer().ok());
         taken.len() == 2
     });
-    assert!(taken.iter().any(|other| other.lane() == lane));
+    assert!(taken.iter().any(|other| other.id() == lane));
     assert_eq!(writer.set("k", b"v"), Err(Error::Unregistered));
     taken.clear();
     writer.set("k", b"v").unwrap();
@@ -385,8 +428,11 @@ fn copies_and_files_of_a_machine_that_was_switched_off_have_no_owners() {
     let _other = again.writer().unwrap();
     // Who opens a store that others have open clears nobody's lane.
     let third = Store::open(&splinter::Location::file(&copy)).unwrap();
-    assert!(matches!(third.writer(), Err(StoreError::NoLane { lanes: 2 })));
-    assert!(matches!(Store::open(&place).unwrap().writer(), Err(StoreError::NoLane { lanes: 2 })));
+    assert!(matches!(third.writer(), Err(StoreError::TooManyWriters { max_writers: 2 })));
+    assert!(matches!(
+        Store::open(&place).unwrap().writer(),
+        Err(StoreError::TooManyWriters { max_writers: 2 })
+    ));
     drop(writers);
 }
 
@@ -395,8 +441,7 @@ fn the_programs_own_robust_mutexes_and_ours_share_a_list() {
     let store = store(geometry(8, 64, 0, 4));
     // Two for before ours are linked, and two for after.
     let mutexes = [robust_mutex(), robust_mutex(), robust_mutex(), robust_mutex()];
-    let places =
-        mutexes.each_ref().map(|mutex| std::ptr::from_ref::<Mutex>(mutex).expose_provenance());
+    let places = mutexes.each_ref().map(|mutex| std::ptr::from_ref::<Mutex>(mutex).expose_provenance());
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let lock = |at: usize| {
@@ -450,9 +495,8 @@ fn robust_mutex() -> Box<Mutex> {
     // SAFETY: the call fills the attributes.
     assert_eq!(unsafe { libc::pthread_mutexattr_init(attributes.as_mut_ptr()) }, 0);
     // SAFETY: they were initialised just now.
-    let set = unsafe {
-        libc::pthread_mutexattr_setrobust(attributes.as_mut_ptr(), libc::PTHREAD_MUTEX_ROBUST)
-    };
+    let set =
+        unsafe { libc::pthread_mutexattr_setrobust(attributes.as_mut_ptr(), libc::PTHREAD_MUTEX_ROBUST) };
     assert_eq!(set, 0);
     // SAFETY: both are whole, and the mutex stays where it is.
     let made = unsafe { libc::pthread_mutex_init(&raw mut *mutex, attributes.as_ptr()) };
@@ -512,8 +556,7 @@ fn a_thread_is_told_when_it_has_as_many_writers_as_the_kernel_follows() {
 fn a_writer_that_lost_its_lane_takes_nothing_back_of_whoever_has_it() {
     alone("a_writer_that_lost_its_lane_takes_nothing_back_of_whoever_has_it", || {
         let store = store(geometry(8, LEN as u64, 0, 2));
-        let mut lost =
-            std::thread::scope(|scope| scope.spawn(|| store.writer().unwrap()).join().unwrap());
+        let mut lost = std::thread::scope(|scope| scope.spawn(|| store.writer().unwrap()).join().unwrap());
         lost.set("other", b"v").unwrap();
         let lost = std::thread::scope(|scope| {
             let used = scope.spawn(|| {
@@ -525,7 +568,7 @@ fn a_writer_that_lost_its_lane_takes_nothing_back_of_whoever_has_it() {
         let mut stranger = Forked::new(|| {
             let mut writer = store.writer().unwrap();
             // The kernel marks the lane when the thread is gone.
-            while writer.lane() != lost.lane() {
+            while writer.id() != lost.id() {
                 drop(writer);
                 writer = store.writer().unwrap();
             }
@@ -561,6 +604,6 @@ fn a_store_by_a_descriptor_counts_as_open_though_its_name_is_not_known() {
     let mut writer = passed.writer().unwrap();
     drop(store);
     let opened = Store::open(&name.0).unwrap();
-    assert!(matches!(opened.writer(), Err(StoreError::NoLane { lanes: 1 })));
+    assert!(matches!(opened.writer(), Err(StoreError::TooManyWriters { max_writers: 1 })));
     writer.set("k", b"v").unwrap();
 }

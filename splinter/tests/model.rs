@@ -4,9 +4,7 @@
 mod common;
 
 use common::valgrind::rounds;
-use common::{
-    Named, Rng, assert_every_slot_usable, assert_sound_but_for_stale_bytes, config, geometry,
-};
+use common::{Named, Rng, assert_every_slot_usable, assert_sound_but_for_stale_bytes, config, geometry};
 use splinter::{Error, IntegerOp, Scrub, Store, Type, Writer};
 use std::collections::BTreeMap;
 
@@ -81,8 +79,7 @@ impl Model {
     fn set_u64(&mut self, key: &str, number: u64) -> Result<(), Error> {
         let entry = self.get_or_insert(key)?;
         entry.vector = None;
-        (entry.value, entry.is_number, entry.kind) =
-            (number.to_le_bytes().into(), true, Type::BigUint);
+        (entry.value, entry.is_number, entry.kind) = (number.to_le_bytes().into(), true, Type::BigUint);
         Ok(())
     }
 
@@ -104,12 +101,7 @@ impl Model {
         Ok(new)
     }
 
-    fn set_type(
-        &mut self,
-        key: &str,
-        kind: Type,
-        parse: fn(&[u8]) -> Option<u64>,
-    ) -> Result<(), Error> {
+    fn set_type(&mut self, key: &str, kind: Type, parse: fn(&[u8]) -> Option<u64>) -> Result<(), Error> {
         let entry = self.get(key)?;
         if kind == Type::BigUint && !entry.is_number {
             let number = parse(&entry.value).ok_or(Error::WrongType)?;
@@ -225,10 +217,7 @@ fn step(rng: &mut Rng, writer: &mut Writer, model: &mut Model, key: &str) {
             } else {
                 (writer.unlabel(key, word), |labels, mask| labels & !mask)
             };
-            assert_eq!(
-                theirs,
-                model.get(key).map(|entry| entry.labels = change(entry.labels, word))
-            );
+            assert_eq!(theirs, model.get(key).map(|entry| entry.labels = change(entry.labels, word)));
         }
         12 => {
             let mask = word as u16;
@@ -283,11 +272,7 @@ fn compare(store: &Store, model: &Model, key: &str) {
         return;
     };
     let seen = store.snapshot(key).unwrap();
-    assert_eq!(
-        (seen.kind, seen.user_flags, seen.labels),
-        (entry.kind, entry.flags, entry.labels),
-        "{key}"
-    );
+    assert_eq!((seen.kind, seen.user_flags, seen.labels), (entry.kind, entry.flags, entry.labels), "{key}");
     assert_eq!((seen.ctime, seen.atime), (entry.ctime, entry.atime), "{key}");
     assert_eq!(seen.value_len, entry.value.len());
     let mut vector = [0.0; DIM];
@@ -299,8 +284,7 @@ fn run(slots: u64, keys: u64, rounds: u32, seed: u64) {
     let name = Named::new();
     let mut rng = Rng(seed);
     let mut store =
-        Store::create(&name.0, &config(geometry(slots, MAX as u64, DIM as u32, 2), Scrub::None))
-            .unwrap();
+        Store::create(&name.0, &config(geometry(slots, MAX as u64, DIM as u32, 2), Scrub::None)).unwrap();
     let mut model = Model { slots: slots as usize, ..Model::default() };
     let mut writer = store.writer().unwrap();
     let mut epochs = BTreeMap::new();
@@ -331,8 +315,7 @@ fn run(slots: u64, keys: u64, rounds: u32, seed: u64) {
             for label in 0..64 {
                 let mut found = 0;
                 store.for_each_label(1 << label, |_, _| found += 1);
-                let labelled =
-                    model.entries.values().filter(|entry| entry.labels >> label & 1 != 0);
+                let labelled = model.entries.values().filter(|entry| entry.labels >> label & 1 != 0);
                 assert_eq!(found, labelled.count());
             }
         }

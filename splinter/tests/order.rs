@@ -42,11 +42,7 @@ impl Plain {
 
 /// Has one thread write a cell and then make a change, for each round; and this one read all cells whose
 /// changes it has seen: `look` returns how many those are, and is called until it has seen them all.
-fn hands_over(
-    store: &Store,
-    mut change: impl FnMut(&mut Writer, u64) + Send,
-    mut look: impl FnMut() -> u64,
-) {
+fn hands_over(store: &Store, mut change: impl FnMut(&mut Writer, u64) + Send, mut look: impl FnMut() -> u64) {
     let plain = Plain::new();
     thread::scope(|scope| {
         let (plain, rounds) = (&*plain, 0..ROUNDS);

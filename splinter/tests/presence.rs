@@ -15,7 +15,10 @@ use std::path::Path;
 
 fn no_lane_is_left(location: &Location) {
     let store = Store::open(location).unwrap();
-    assert!(matches!(store.writer(), Err(StoreError::NoLane { lanes: 2 })), "a lane was robbed");
+    assert!(
+        matches!(store.writer(), Err(StoreError::TooManyWriters { max_writers: 2 })),
+        "a lane was robbed"
+    );
 }
 
 /// Has a store with two lanes be opened twice, and a writer each take one.
@@ -34,9 +37,8 @@ fn mount(kind: &str, at: &Path, flags: libc::c_ulong, options: &str) -> std::io:
     let [kind, options] = [kind, options].map(|text| CString::new(text).unwrap());
     let at = CString::new(at.to_str().unwrap()).unwrap();
     // SAFETY: all are strings that end in a zero byte.
-    let answer = unsafe {
-        libc::mount(kind.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast())
-    };
+    let answer =
+        unsafe { libc::mount(kind.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast()) };
     if answer == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
@@ -52,8 +54,7 @@ fn on_an_overlay_nobody_is_robbed_and_bids_are_refused() {
         if !own || mount("tmpfs", &base, 0, "size=16m").is_err() {
             return skipped("an overlay: mounting takes rights that are missing here");
         }
-        let [lower, upper, work, merged] =
-            ["lower", "upper", "work", "merged"].map(|name| base.join(name));
+        let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| base.join(name));
         for folder in [&lower, &upper, &work, &merged] {
             std::fs::create_dir(folder).unwrap();
         }

@@ -24,8 +24,7 @@ fn writes_of_32_processes_are_all_there() {
     // Invariants 3, 4, 5 and 10.
     alone("writes_of_32_processes_are_all_there", || {
         let name = Named::new();
-        let store =
-            Store::create(&name.0, &config(geometry(80, 200, 0, 34), Scrub::Hybrid)).unwrap();
+        let store = Store::create(&name.0, &config(geometry(80, 200, 0, 34), Scrub::Hybrid)).unwrap();
         store.writer().unwrap().set_u64("sum", 0).unwrap();
         let again = shared_words(1);
         let write = |process: u64| {
@@ -138,7 +137,7 @@ fn an_anonymous_store_is_passed_on_as_a_descriptor() {
         let store = Store::from_fd(fd).unwrap();
         assert_eq!(store.get_vec("from the parent").unwrap(), b"1");
         let mut writer = store.writer().unwrap();
-        assert_ne!(writer.lane(), 0, "lane 0 is the parent's");
+        assert_ne!(writer.id(), 0, "lane 0 is the parent's");
         return writer.set("from the child", b"2").unwrap();
     }
     let store = store(geometry(8, 64, 0, 4));
@@ -207,11 +206,11 @@ fn a_writer_does_not_survive_a_fork_and_its_lane_does() {
             // Reading through it goes on.
             assert_eq!(writer.get_vec("key").unwrap(), b"parent");
             let mut own = store.writer().unwrap();
-            assert_ne!(own.lane(), writer.lane());
-            assert!(matches!(store.writer(), Err(StoreError::NoLane { lanes: 2 })));
+            assert_ne!(own.id(), writer.id());
+            assert!(matches!(store.writer(), Err(StoreError::TooManyWriters { max_writers: 2 })));
             // Dropping what was inherited frees nothing of the parent's.
             drop(writer);
-            assert!(matches!(store.writer(), Err(StoreError::NoLane { lanes: 2 })));
+            assert!(matches!(store.writer(), Err(StoreError::TooManyWriters { max_writers: 2 })));
             own.set("child", b"child").unwrap();
             drop(own);
             own = store.writer().unwrap();
@@ -243,14 +242,14 @@ fn lanes_of_the_dead_are_used_again() {
                 }
             });
             wait_until("the child has all lanes", || ready[0].load(Relaxed) == 1);
-            assert!(matches!(store.writer(), Err(StoreError::NoLane { lanes: 3 })));
+            assert!(matches!(store.writer(), Err(StoreError::TooManyWriters { max_writers: 3 })));
             spin(rng.below(500));
             if round == 50 {
                 wait_until("one child writes all keys", || store.len() == 3);
             }
             child.kill();
             let writers: Vec<_> = (0..3).map(|_| store.writer().unwrap()).collect();
-            assert!(matches!(store.writer(), Err(StoreError::NoLane { lanes: 3 })));
+            assert!(matches!(store.writer(), Err(StoreError::TooManyWriters { max_writers: 3 })));
             drop(writers);
             assert_sound(&store, store.len());
             if round >= 50 {
@@ -268,8 +267,7 @@ fn a_store_in_a_file_outlives_every_process() {
         for round in 0..5 {
             Forked::new(|| {
                 let store =
-                    Store::open_or_create(&location, &config(geometry(8, 64, 3, 2), Scrub::Hybrid))
-                        .unwrap();
+                    Store::open_or_create(&location, &config(geometry(8, 64, 3, 2), Scrub::Hybrid)).unwrap();
                 assert_eq!(store.len(), round);
                 let mut writer = store.writer().unwrap();
                 let key = format!("key{round}");

@@ -4,14 +4,13 @@ mod common;
 
 use common::process::rerun;
 use splinter::{
-    Config, Error, Geometry, HugePages, IntegerOp, Placement, Profile, Scrub, Store, StoreError,
-    Tuning,
+    Config, Error, Geometry, HugePages, IntegerOp, Placement, Profile, Scrub, Store, StoreError, Tuning,
 };
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-const SMALL: Geometry = Geometry { slots: 64, max_value_len: 64, vector_dim: 0, lanes: 4 };
+const SMALL: Geometry = Geometry { slots: 64, max_value_len: 64, vector_dim: 0, max_writers: 4 };
 
 /// The tuning is the process's: tests that change it take turns.
 fn my_turn() -> MutexGuard<'static, ()> {
@@ -101,8 +100,7 @@ fn what_is_wrong_is_said_with_its_line() {
 #[test]
 fn a_tuning_is_in_force_until_the_next_and_a_wrong_one_changes_nothing() {
     let _mine = my_turn();
-    let ends =
-        Tuning { claim_patience: 0, back_off_pauses: 0, spin: Duration::MAX, prefetch_depth: 1 };
+    let ends = Tuning { claim_patience: 0, back_off_pauses: 0, spin: Duration::MAX, prefetch_depth: 1 };
     ends.apply().expect("it is within bounds");
     assert_eq!(Tuning::current(), ends);
     let wrong = Tuning { back_off_pauses: u32::MAX, ..Tuning::default() };
@@ -117,12 +115,10 @@ fn batches_of_any_depth_have_all_keys() {
     let _mine = my_turn();
     let store = small();
     let mut writer = store.writer().expect("a lane");
-    let keys: Vec<String> =
-        (0..40).map(|key| format!("key {key}")).chain([String::new()]).collect();
+    let keys: Vec<String> = (0..40).map(|key| format!("key {key}")).chain([String::new()]).collect();
     for depth in [1, 5, 31, 32] {
         Tuning { prefetch_depth: depth, ..Tuning::current() }.apply().expect("a depth");
-        let pairs: Vec<(&String, String)> =
-            keys.iter().map(|key| (key, format!("{depth} {key}"))).collect();
+        let pairs: Vec<(&String, String)> = keys.iter().map(|key| (key, format!("{depth} {key}"))).collect();
         let mut set = vec![Err(Error::Again); pairs.len()];
         writer.set_many(&pairs, &mut set);
         let mut got = vec![Err(Error::Again); keys.len()];
@@ -177,20 +173,13 @@ fn the_environment_names_the_profile_of_a_process() {
         return;
     }
     let test = "the_environment_names_the_profile_of_a_process";
-    let good = Temporary::new(
-        "profile-good",
-        "[process]\nclaim_patience = 77\n[store]\nscrub = \"full\"\n",
-    );
+    let good = Temporary::new("profile-good", "[process]\nclaim_patience = 77\n[store]\nscrub = \"full\"\n");
     let said = under(test, &good.0.display().to_string());
     assert!(said.contains("claim_patience: 77") && said.contains("[]"), "{said}");
-    let bad =
-        Temporary::new("profile-bad", "[process]\nclaim_patience = 77\nclaim_patience = 78\n");
+    let bad = Temporary::new("profile-bad", "[process]\nclaim_patience = 77\nclaim_patience = 78\n");
     let said = under(test, &bad.0.display().to_string());
     let default = format!("claim_patience: {}", Tuning::default().claim_patience);
-    assert!(
-        said.contains(&default) && said.contains("line 3") && said.contains("there twice"),
-        "{said}"
-    );
+    assert!(said.contains(&default) && said.contains("line 3") && said.contains("there twice"), "{said}");
 }
 
 #[test]
@@ -202,9 +191,7 @@ fn what_a_process_asks_for_itself_wins_over_the_environment() {
         return;
     }
     let file = Temporary::new("profile-other", "[process]\nclaim_patience = 77\n");
-    let said = under(
-        "what_a_process_asks_for_itself_wins_over_the_environment",
-        &file.0.display().to_string(),
-    );
+    let said =
+        under("what_a_process_asks_for_itself_wins_over_the_environment", &file.0.display().to_string());
     assert!(said.contains("claim_patience: 5,"), "{said}");
 }

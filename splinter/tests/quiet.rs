@@ -5,8 +5,7 @@ mod common;
 
 use common::process::alone;
 use common::told::{
-    Act, CHANGES, GROUPS, KEY, LABEL, NUMBER_CHANGES, drain, grouped, held, join_groups, late,
-    names,
+    Act, CHANGES, GROUPS, KEY, LABEL, NUMBER_CHANGES, drain, grouped, held, join_groups, late, names,
 };
 use common::{Named, config, geometry, store};
 use splinter::{Error, Scrub, Store};
@@ -53,9 +52,7 @@ fn quiet_ends_with_the_call_even_if_that_panics() {
         // That is asked for.
         writer.pulse(KEY).unwrap();
     });
-    let told = |times: u64, group: usize| {
-        before[group] + times * u64::from(GROUPS.contains(&(group as u8)))
-    };
+    let told = |times: u64, group: usize| before[group] + times * u64::from(GROUPS.contains(&(group as u8)));
     assert_eq!(counts(&store), (0..64).map(|group| told(1, group)).collect::<Vec<_>>());
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         writer.quietly(|_| panic!("planted"));
@@ -85,11 +82,7 @@ fn a_quiet_writer_tells_the_groups_what_a_dead_one_did() {
             while change(&mut writer) == Err(Error::Again) {}
             let after = counts(&store);
             for group in GROUPS.map(usize::from) {
-                assert_eq!(
-                    after[group],
-                    before[group] + 1,
-                    "once, for what the dead one may have done"
-                );
+                assert_eq!(after[group], before[group] + 1, "once, for what the dead one may have done");
             }
         }
     });

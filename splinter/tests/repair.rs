@@ -5,8 +5,8 @@ mod common;
 
 use common::process::{Forked, alone, wait_until};
 use common::{
-    Directory, Named, Rng, assert_every_slot_usable, assert_sound,
-    assert_sound_but_for_stale_bytes, config, geometry, value,
+    Directory, Named, Rng, assert_every_slot_usable, assert_sound, assert_sound_but_for_stale_bytes, config,
+    geometry, value,
 };
 use splinter::{Inspection, Location, Scrub, Store};
 use std::fs::{File, OpenOptions};
@@ -109,9 +109,7 @@ fn a_sound_store_is_left_as_it_is() {
     let patient = Patient::new();
     let before: Vec<_> = patient.store.keys().map(|key| patient.store.snapshot(key)).collect();
     let repair = patient.store.repair().unwrap();
-    assert!(
-        repair.before.is_sound() && repair.before == repair.after && repair.given_up.is_empty()
-    );
+    assert!(repair.before.is_sound() && repair.before == repair.after && repair.given_up.is_empty());
     let after: Vec<_> = patient.store.keys().map(|key| patient.store.snapshot(key)).collect();
     assert_eq!(before, after);
 }

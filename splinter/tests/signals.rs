@@ -6,8 +6,8 @@ mod common;
 use common::process::alone;
 use common::raw::Raw;
 use common::told::{
-    CHANGES, GROUPS, KEY, LABEL, NUMBER_CHANGES, drain, grouped, held, join_groups, late, name_of,
-    names, soon,
+    CHANGES, GROUPS, KEY, LABEL, NUMBER_CHANGES, drain, grouped, held, join_groups, late, name_of, names,
+    soon,
 };
 use common::{Rng, config, geometry, store};
 use splinter::{Error, IntegerOp, Lagged, Scrub, Store, StoreError, Type, Watcher, Writer};
@@ -107,8 +107,7 @@ fn a_tandem_is_told_once_to_each_group_and_order_by_order_to_who_watches_all() {
     // Invariants 11 and 14.
     for scrub in Scrub::ALL {
         let (store, mut writer) = grouped(scrub);
-        let set_all: fn(&mut Writer) =
-            |writer| writer.set_tandem(KEY, &[b"0", b"1", b"2", b"3"]).unwrap();
+        let set_all: fn(&mut Writer) = |writer| writer.set_tandem(KEY, &[b"0", b"1", b"2", b"3"]).unwrap();
         assert_told("set a tandem", &mut writer, &GROUPS, 4, set_all);
         for order in ["key.1", "key.3"] {
             writer.register(order, 3).unwrap();
@@ -459,9 +458,7 @@ fn resync_tells_of_every_key_that_is_watched_and_of_no_other() {
         numbers.sort_unstable();
         numbers
     };
-    let only = |rests: &[u32]| -> Vec<_> {
-        (1..60).filter(|number| rests.contains(&(number % 4))).collect()
-    };
+    let only = |rests: &[u32]| -> Vec<_> { (1..60).filter(|number| rests.contains(&(number % 4))).collect() };
     assert_eq!(told(store.watch(&[1]).unwrap()), only(&[0]));
     assert_eq!(told(store.watch(&[2, 40]).unwrap()), only(&[1, 2]));
     assert_eq!(told(store.watch(&[0, 8]).unwrap()), []);

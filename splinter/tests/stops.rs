@@ -93,9 +93,7 @@ fn readers_and_other_keys_are_not_blocked_by_a_stopped_writer() {
             assert_eq!(store.epoch("held"), Ok(stopped_at));
             if round % 2 == 0 {
                 child.go_on();
-                wait_until("the writer goes on", || {
-                    retry(|| store.epoch("held")).unwrap() > stopped_at
-                });
+                wait_until("the writer goes on", || retry(|| store.epoch("held")).unwrap() > stopped_at);
             }
             child.kill();
             assert!((0..100).any(|_| writer.bump("held").is_ok()), "the key stayed busy");
@@ -164,10 +162,7 @@ fn insertions_of_other_keys_are_not_blocked_by_a_stopped_one() {
             child.go_on();
             child.kill();
             for n in 0..128 {
-                assert!(matches!(
-                    retry(|| writer.unset(format!("new{n}"))),
-                    Ok(1) | Err(Error::NotFound)
-                ));
+                assert!(matches!(retry(|| writer.unset(format!("new{n}"))), Ok(1) | Err(Error::NotFound)));
             }
         }
     });
@@ -214,8 +209,7 @@ fn room_that_a_dead_writer_held_is_never_reported_as_full() {
         writer.set("kept", b"x").unwrap();
         let body = vec![1; LEN];
         for _ in 0..10 {
-            let inserting =
-                |store: &Store| holds_a_claim(store) && store.contains("comes") == Ok(false);
+            let inserting = |store: &Store| holds_a_claim(store) && store.contains("comes") == Ok(false);
             let child = caught(&store, inserting, |writer, _| {
                 let _ = retry(|| writer.set("comes", &body));
                 let _ = retry(|| writer.unset("comes"));
@@ -314,7 +308,7 @@ fn a_view_from_before_a_dead_writers_change_is_right_or_said_to_be_no_good() {
         }
         assert!(view.is_current() && holds_a_claim(&store));
         child.kill();
-        while store.header().takeovers == 0 {
+        while store.header().recoveries == 0 {
             assert!(taker.step(), "it takes over before it ends");
             let shown: Vec<u8> = view.bytes().collect();
             assert!(!view.is_current() || shown == b"old", "a view shows {shown:?}");

@@ -3,15 +3,11 @@
 mod common;
 
 use common::{Directory, Named, config, geometry, store};
-use splinter::{
-    Config, Error, Geometry, Key, Location, OpenOptions, Placement, Scrub, Store, StoreError,
-};
+use splinter::{Config, Error, Geometry, Key, Location, OpenOptions, Placement, Scrub, Store, StoreError};
 
 #[test]
 fn creating_and_opening_answer_by_what_is_there() {
-    for location in
-        [Named::new().0.clone(), Location::file(std::env::temp_dir().join(common::unique()))]
-    {
+    for location in [Named::new().0.clone(), Location::file(std::env::temp_dir().join(common::unique()))] {
         let config = config(geometry(8, 64, 3, 2), Scrub::None);
         assert!(matches!(Store::open(&location), Err(StoreError::Missing(_))));
         assert!(matches!(Store::open_read_only(&location), Err(StoreError::Missing(_))));
@@ -27,11 +23,7 @@ fn creating_and_opening_answer_by_what_is_there() {
             Store::open_with(&location, &options),
             Store::open_or_create(&location, &Config::default()),
             Store::create_or_open(&location, &Config::default()),
-            store
-                .fd()
-                .try_clone_to_owned()
-                .map_err(|_| StoreError::ReadOnly)
-                .and_then(Store::from_fd),
+            store.fd().try_clone_to_owned().map_err(|_| StoreError::ReadOnly).and_then(Store::from_fd),
         ] {
             let other = other.unwrap();
             assert_eq!(other.get_vec("key").unwrap(), b"v");
@@ -49,10 +41,7 @@ fn names_that_cannot_be_are_refused() {
     for name in ["", "/", "a/b", ".", "..", "a\0b", &"n".repeat(224)] {
         assert!(matches!(Location::shared(name), Err(StoreError::BadName(_))), "{name:?}");
         let unchecked = Location::Shared(name.into());
-        assert!(matches!(
-            Store::create(&unchecked, &Config::default()),
-            Err(StoreError::BadName(_))
-        ));
+        assert!(matches!(Store::create(&unchecked, &Config::default()), Err(StoreError::BadName(_))));
         assert!(matches!(Store::open(&unchecked), Err(StoreError::BadName(_))));
     }
     assert!(matches!(Store::open(&Location::Anonymous), Err(StoreError::BadName(_))));
@@ -97,24 +86,24 @@ fn a_store_opened_for_reading_refuses_every_change() {
 }
 
 #[test]
-fn every_lane_is_taken_once_and_given_back() {
+fn every_writer_id_is_taken_once_and_given_back() {
     let store = store(geometry(8, 64, 0, 5));
     let second = Store::from_fd(store.fd().try_clone_to_owned().unwrap()).unwrap();
     for _ in 0..3 {
-        let mut lanes: Vec<_> =
+        let mut writers: Vec<_> =
             (0..5).map(|n| if n % 2 == 0 { &store } else { &second }.writer().unwrap()).collect();
         for store in [&store, &second] {
             let refused = store.writer();
-            assert!(matches!(refused, Err(StoreError::NoLane { lanes: 5 })));
+            assert!(matches!(refused, Err(StoreError::TooManyWriters { max_writers: 5 })));
         }
-        let mut numbers: Vec<_> = lanes.iter().map(splinter::Writer::lane).collect();
+        let mut numbers: Vec<_> = writers.iter().map(splinter::Writer::id).collect();
         numbers.sort();
         assert_eq!(numbers, [0, 1, 2, 3, 4]);
-        let freed = lanes.remove(2).lane();
-        assert_eq!(second.writer().unwrap().lane(), freed);
-        for writer in &mut lanes {
-            let lane = writer.lane();
-            writer.set(format!("key{lane}"), b"v").unwrap();
+        let freed = writers.remove(2).id();
+        assert_eq!(second.writer().unwrap().id(), freed);
+        for writer in &mut writers {
+            let id = writer.id();
+            writer.set(format!("key{id}"), b"v").unwrap();
         }
     }
     assert_eq!(store.len(), 4);
@@ -137,7 +126,7 @@ fn flags_and_diagnostics_are_shared() {
     let header = store.header();
     assert_eq!((header.parse_failures, header.last_failure_epoch), (2, 3));
     assert_eq!((header.epoch, header.user_flags), (3, 0x0011));
-    assert_eq!((header.takeovers, header.geometry), (0, store.geometry()));
+    assert_eq!((header.recoveries, header.geometry), (0, store.geometry()));
     assert_eq!(header, other.header());
 }
 
@@ -177,11 +166,8 @@ fn what_is_resident_and_where_is_told() {
     let after = store.residency().unwrap();
     assert!(after.untouched < before.untouched);
     assert!(splinter::numa_nodes().contains(&0));
-    let config = Config {
-        placement: Placement::Bind(4096),
-        geometry: Geometry::default(),
-        ..Config::default()
-    };
+    let config =
+        Config { placement: Placement::Bind(4096), geometry: Geometry::default(), ..Config::default() };
     assert!(matches!(Store::anonymous(&config), Err(StoreError::Placement(_))));
     let directory = Directory::new();
     let location = Location::file(directory.join("store"));

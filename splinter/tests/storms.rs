@@ -7,15 +7,13 @@ use common::faults::Account;
 use common::process::{alone, wait_until};
 use common::{Named, assert_sound, config, geometry};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{
-    SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, sigaction,
-};
+use nix::sys::signal::{SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, sigaction};
 use nix::sys::time::TimeSpec;
 use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
 use splinter::{
-    Advice, BidTerms, Config, Error, HugePages, IntegerOp, Location, Notifier, OpenOptions,
-    Patience, PollableWatcher, Reserve, Scrub, Store, Type, Writer,
+    Advice, BidTerms, Config, Error, HugePages, IntegerOp, Location, Notifier, OpenOptions, Patience,
+    PollableWatcher, Reserve, Scrub, Store, Type, Writer,
 };
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
@@ -63,14 +61,12 @@ fn creating_opening_and_registering_ends_well_in_a_storm_of_signals() {
             let other = Store::open(&name.0).unwrap();
             assert_eq!(other.get_vec("round").unwrap(), round.to_le_bytes());
             let by_descriptor = Store::from_fd(store.fd().try_clone_to_owned().unwrap()).unwrap();
-            let reader = Store::open_with(
-                &name.0,
-                &OpenOptions { read_only: true, ..OpenOptions::default() },
-            );
+            let reader =
+                Store::open_with(&name.0, &OpenOptions { read_only: true, ..OpenOptions::default() });
             assert_eq!(reader.unwrap().len(), 1);
             let mut second = by_descriptor.writer().unwrap();
             assert_eq!(second.append("round", b"!"), Ok(9));
-            assert_eq!((writer.lane(), second.lane()), (0, 1));
+            assert_eq!((writer.id(), second.id()), (0, 1));
             store.flush().unwrap();
             store.residency().unwrap();
             store.claim_bid(7, BidTerms::default()).unwrap();
@@ -92,8 +88,7 @@ fn a_large_store_is_reserved_in_a_storm_of_signals() {
     alone("a_large_store_is_reserved_in_a_storm_of_signals", || {
         let storm = storm();
         // Far more than is taken between two signals.
-        let large =
-            Config { reserve: Reserve::All, ..config(geometry(1000, 16_000, 0, 4), Scrub::None) };
+        let large = Config { reserve: Reserve::All, ..config(geometry(1000, 16_000, 0, 4), Scrub::None) };
         let store = Store::anonymous(&large).unwrap();
         drop(storm);
         let path = format!("/proc/self/fd/{}", store.fd().as_raw_fd());

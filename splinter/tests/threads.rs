@@ -3,9 +3,7 @@
 mod common;
 
 use common::valgrind::rounds;
-use common::{
-    Rng, assert_every_slot_usable, assert_sound, geometry, retry, sequence, store, value,
-};
+use common::{Rng, assert_every_slot_usable, assert_sound, geometry, retry, sequence, store, value};
 use splinter::{Error, IntegerOp, Scrub};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -186,8 +184,7 @@ fn acknowledged_writes_survive_the_inserts_updates_and_removals_of_others() {
             }
             let other = rng.below(16) as usize;
             let key = format!("{thread}/{other}");
-            let seen =
-                retry(|| store.get_vec(&key)).map(|body| (sequence(&key, &body), body.len()));
+            let seen = retry(|| store.get_vec(&key)).map(|body| (sequence(&key, &body), body.len()));
             assert_eq!(seen.ok(), mine[other]);
         }
     });

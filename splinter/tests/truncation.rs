@@ -82,23 +82,20 @@ fn who_reads_what_was_cut_off_ends_by_sigbus_and_others_go_on() {
 
 #[test]
 fn a_writer_amid_its_work_ends_by_sigbus_and_others_of_its_stores_go_on() {
-    both(
-        "a_writer_amid_its_work_ends_by_sigbus_and_others_of_its_stores_go_on",
-        |location, path| {
-            let (store, directory) = (fill(location), Directory::new());
-            let other = fill(&Location::file(directory.join("other")));
-            ends_by_sigbus(|| {
-                let mut writers = [&store, &other].map(|store| store.writer().unwrap());
-                writers[1].set("key0", b"from the dying").unwrap();
-                cut(path, 0);
-                for n in 0.. {
-                    let _ = writers[0].set(format!("key{}", n % SLOTS), b"too late");
-                }
-            });
-            assert_eq!(other.get_vec("key0").unwrap(), b"from the dying");
-            assert_eq!(other.writer().unwrap().set("key0", b"from the living"), Ok(()));
-        },
-    );
+    both("a_writer_amid_its_work_ends_by_sigbus_and_others_of_its_stores_go_on", |location, path| {
+        let (store, directory) = (fill(location), Directory::new());
+        let other = fill(&Location::file(directory.join("other")));
+        ends_by_sigbus(|| {
+            let mut writers = [&store, &other].map(|store| store.writer().unwrap());
+            writers[1].set("key0", b"from the dying").unwrap();
+            cut(path, 0);
+            for n in 0.. {
+                let _ = writers[0].set(format!("key{}", n % SLOTS), b"too late");
+            }
+        });
+        assert_eq!(other.get_vec("key0").unwrap(), b"from the dying");
+        assert_eq!(other.writer().unwrap().set("key0", b"from the living"), Ok(()));
+    });
 }
 
 #[test]

@@ -256,8 +256,7 @@ fn sleepers_that_are_killed_leave_the_others_to_be_woken() {
         let survivor = listener(&store, &[GROUP], &heard[0]);
         let mut writer = store.writer().unwrap();
         for round in 1..=20 {
-            let doomed: Vec<_> =
-                heard[1..].iter().map(|heard| listener(&store, &[GROUP], heard)).collect();
+            let doomed: Vec<_> = heard[1..].iter().map(|heard| listener(&store, &[GROUP], heard)).collect();
             wait_until_asleep(&survivor);
             doomed.into_iter().for_each(Forked::kill);
             writer.bump(KEY).unwrap();

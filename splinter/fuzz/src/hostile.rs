@@ -11,8 +11,8 @@ use std::sync::OnceLock;
 
 /// The stores that are scribbled over: one of a chunk only, and one of several map words.
 const GEOMETRIES: [Geometry; 2] = [
-    Geometry { slots: 4, max_value_len: 100, vector_dim: 3, lanes: 2 },
-    Geometry { slots: 70, max_value_len: 20, vector_dim: 0, lanes: 3 },
+    Geometry { slots: 4, max_value_len: 100, vector_dim: 3, max_writers: 2 },
+    Geometry { slots: 70, max_value_len: 20, vector_dim: 0, max_writers: 3 },
 ];
 
 /// The bytes of a store, and where the parts of it begin.

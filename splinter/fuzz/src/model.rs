@@ -192,7 +192,7 @@ impl Model {
     pub fn groups(&self, key: &[u8]) -> u64 {
         let Some(entry) = self.entries.get(key) else { return 0 };
         let labels = (0..64).filter(|label| entry.labels >> label & 1 != 0);
-        labels.fold(entry.routes, |groups, label| groups | self.label_routes[label])
+        labels.fold(entry.registered, |groups, label| groups | self.label_routes[label])
     }
 }
 

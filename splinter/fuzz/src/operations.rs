@@ -381,8 +381,8 @@ impl Run {
             return assert_eq!(theirs, Err(Error::NoSuchGroup));
         }
         let ours = self.model.get_mut(key).map(|entry| {
-            entry.routes =
-                if on { entry.routes | 1 << group } else { entry.routes & !(1 << group) };
+            entry.registered =
+                if on { entry.registered | 1 << group } else { entry.routes & !(1 << group) };
         });
         if agree(theirs, ours) {
             let (slot, epoch) = (self.slots[key], self.store.epoch(key).expect("a present key"));
@@ -458,7 +458,7 @@ impl Run {
         while self.writers.len() < count {
             match self.store.writer() {
                 Ok(writer) => self.writers.push(writer),
-                Err(StoreError::NoLane { lanes: all }) => {
+                Err(StoreError::TooManyWriters { max_writers: all }) => {
                     assert_eq!((all as usize, self.writers.len()), (lanes, lanes));
                     break;
                 }
@@ -469,7 +469,7 @@ impl Run {
     }
 
     fn model_lanes(&self) -> usize {
-        self.store.geometry().lanes as usize
+        self.store.geometry().max_writers as usize
     }
 
     /// Closes the store, and opens it as another process would.

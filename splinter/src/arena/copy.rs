@@ -145,9 +145,9 @@ pub(crate) fn copy_vector_out(words: &[Word], out: &mut [f32]) {
 /// Copies out by relaxed words.
 #[inline(never)]
 fn out_by_words(words: &[Word], out: &mut [u8]) {
-    for (chunk, word) in out.chunks_mut(8).zip(words) {
+    for (bucket, word) in out.chunks_mut(8).zip(words) {
         let bytes = word.load(Relaxed).to_le_bytes();
-        chunk.copy_from_slice(&bytes[..chunk.len()]);
+        bucket.copy_from_slice(&bytes[..bucket.len()]);
     }
 }
 
@@ -327,11 +327,7 @@ mod tests {
                 let arena = words(16, 0xee);
                 zero(&arena, from, to);
                 assert_eq!(count_non_zero(&arena, from, to), 0, "{from}..{to}");
-                assert_eq!(
-                    count_non_zero(&arena, 0, 128),
-                    128 - (to - from) as u64,
-                    "{from}..{to}"
-                );
+                assert_eq!(count_non_zero(&arena, 0, 128), 128 - (to - from) as u64, "{from}..{to}");
             }
         }
     }

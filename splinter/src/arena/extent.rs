@@ -7,8 +7,8 @@
 
 use super::Arena;
 use super::copy::{copy_in, copy_in_at, copy_vector_in, zero};
-use super::layout::Slot;
-use super::state::{Attention, Meta};
+use super::records::Slot;
+use super::state::{Descriptor, NotifyFlags};
 use crate::arena::os::Os;
 use crate::sync::{Relaxed, Release, Word, fence};
 use std::ops::Range;
@@ -19,15 +19,15 @@ pub(crate) const STEP: usize = if cfg!(loom) { 64 } else { 4096 };
 impl Arena<'_> {
     /// Returns how many bytes of value buffer `which` may not be zero, at most all of them.
     pub(crate) fn extent(&self, slot: &Slot, which: u64) -> usize {
-        Attention(slot.attention.load(Relaxed)).extent(which).min(self.shape.value_words * 8)
+        NotifyFlags(slot.notify_flags.load(Relaxed)).extent(which).min(self.shape.value_words * 8)
     }
 
     /// Has the extent of value buffer `which` cover the first `end` bytes, which are written afterwards.
     #[inline(always)]
     pub(crate) fn raise_extent(&self, slot: &Slot, which: u64, end: usize) {
-        let old = Attention(slot.attention.load(Relaxed));
+        let old = NotifyFlags(slot.notify_flags.load(Relaxed));
         if old.extent(which) < end {
-            slot.attention.store(old.with_extent(which, end).0, Relaxed);
+            slot.notify_flags.store(old.with_extent(which, end).0, Relaxed);
             // The extent before the bytes: were this writer killed between the two, nobody would know of them.
             fence(Release);
         }
@@ -36,7 +36,7 @@ impl Arena<'_> {
     /// Whether the extent of value buffer `which` covers the first `end` bytes.
     #[inline(always)]
     pub(crate) fn is_covered(&self, slot: &Slot, which: u64, end: usize) -> bool {
-        end <= Attention(slot.attention.load(Relaxed)).extent(which)
+        end <= NotifyFlags(slot.notify_flags.load(Relaxed)).extent(which)
     }
 
     /// Writes `value` to the beginning of value buffer `which`, whose extent covers it if it is `COVERED`, and zeroes behind it as
@@ -62,9 +62,9 @@ impl Arena<'_> {
         copy_in(buffer, value, tail);
     }
 
-    /// Returns the meta word that puts the slot's number in force.
-    pub(crate) fn holding_number(&self, slot: &Slot, old: Meta) -> Meta {
-        let written = Attention(slot.attention.load(Relaxed)).is_written();
+    /// Returns the descriptor that puts the slot's number current.
+    pub(crate) fn holding_number(&self, slot: &Slot, old: Descriptor) -> Descriptor {
+        let written = NotifyFlags(slot.notify_flags.load(Relaxed)).is_written();
         old.holding_number().with_values_stale(written.into())
     }
 
@@ -95,63 +95,70 @@ impl Arena<'_> {
         }
     }
 
-    /// Writes `vector` to the vector buffer that is not in force. Returns the meta word that puts it in force.
-    pub(crate) fn write_vector(&self, number: u32, slot: &Slot, old: Meta, vector: &[f32]) -> Meta {
+    /// Writes `vector` to the vector buffer that is not current. Returns the descriptor that puts it current.
+    pub(crate) fn write_vector(
+        &self,
+        number: u32,
+        slot: &Slot,
+        old: Descriptor,
+        vector: &[f32],
+    ) -> Descriptor {
         let which = 1 - old.vector_current();
-        let meta = old.with_vector_stale(old.vector_stale() | 1 << which);
-        if meta != old {
+        let descriptor = old.with_vector_stale(old.vector_stale() | 1 << which);
+        if descriptor != old {
             // The bit before the bytes, as with an extent.
-            slot.meta.store(meta.0, Release);
+            slot.descriptor.store(descriptor.0, Release);
             fence(Release);
         }
         copy_vector_in(self.vector(number, which), vector);
-        meta.with_has_vector(1).with_vector_current(which)
+        descriptor.with_has_vector(1).with_vector_current(which)
     }
 
     /// Takes back what a dead owner of the claim may have reached without having the memory for it: the last step of
-    /// each extent, and a vector buffer that is not in force. They are zeroed as far as there is memory for them, and no
-    /// memory is taken. Returns the meta word that says so.
-    pub(crate) fn trim(&self, number: u32, slot: &Slot, meta: Meta, host: &dyn Os) -> Meta {
-        let mut attention = Attention(slot.attention.load(Relaxed));
+    /// each extent, and a vector buffer that is not current. They are zeroed as far as there is memory for them, and no
+    /// memory is taken. Returns the descriptor that says so.
+    pub(crate) fn trim(&self, number: u32, slot: &Slot, descriptor: Descriptor, os: &dyn Os) -> Descriptor {
+        let mut notify_flags = NotifyFlags(slot.notify_flags.load(Relaxed));
         for which in 0..2 {
             let end = self.extent(slot, which);
-            let from = end.saturating_sub(STEP).max(self.live(meta, which)).min(end);
-            self.zero_used(self.value(number, which), from..end, host);
-            attention = attention.with_extent(which, from);
+            let from = end.saturating_sub(STEP).max(self.live(descriptor, which)).min(end);
+            self.zero_used(self.value(number, which), from..end, os);
+            notify_flags = notify_flags.with_extent(which, from);
         }
         // Release: whoever finds the extents lowered finds the bytes zero.
-        slot.attention.store(attention.0, Release);
-        let meta = meta.with_values_stale(meta.number() & u64::from(attention.is_written()));
+        slot.notify_flags.store(notify_flags.0, Release);
+        let descriptor =
+            descriptor.with_values_stale(descriptor.number() & u64::from(notify_flags.is_written()));
         for which in 0..2 {
-            if meta.vector_stale() & 1 << which != 0 && !meta.is_vector_in(which) {
+            if descriptor.vector_stale() & 1 << which != 0 && !descriptor.is_vector_in(which) {
                 let buffer = self.vector(number, which);
-                self.zero_used(buffer, 0..buffer.len() * 8, host);
+                self.zero_used(buffer, 0..buffer.len() * 8, os);
             }
         }
-        meta.with_vectors_wiped()
+        descriptor.with_vectors_wiped()
     }
 
     /// Returns how many bytes of value buffer `which` the slot's value needs.
-    pub(crate) fn live(&self, meta: Meta, which: u64) -> usize {
-        let holds = meta.is_buffered() && meta.current() == which;
-        if holds { self.len_of(meta) } else { 0 }
+    pub(crate) fn live(&self, descriptor: Descriptor, which: u64) -> usize {
+        let validate = descriptor.is_buffered() && descriptor.current() == which;
+        if validate { self.len_of(descriptor) } else { 0 }
     }
 
     /// Zeroes those of a buffer's `bytes` for which there is memory: all others read as zero, and would take memory.
-    fn zero_used(&self, buffer: &[Word], bytes: Range<usize>, host: &dyn Os) {
+    fn zero_used(&self, buffer: &[Word], bytes: Range<usize>, os: &dyn Os) {
         if bytes.is_empty() {
             return;
         }
         let at = self.offset_of(buffer);
-        for part in host.used(at + bytes.start..at + bytes.end) {
+        for part in os.used(at + bytes.start..at + bytes.end) {
             zero(buffer, part.start - at, part.end - at);
         }
     }
 
     /// Whether there is memory for a record. Looking at one for which there is none would take some.
-    pub(crate) fn is_used<T>(&self, record: &T, host: &dyn Os) -> bool {
+    pub(crate) fn is_used<T>(&self, record: &T, os: &dyn Os) -> bool {
         let at = self.offset_of(std::slice::from_ref(record));
-        !host.used(at..at + size_of::<T>()).is_empty()
+        !os.used(at..at + size_of::<T>()).is_empty()
     }
 
     /// Returns where in the arena something lies that was borrowed from it, in bytes.

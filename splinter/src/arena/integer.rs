@@ -104,9 +104,7 @@ mod tests {
             assert_eq!(parse(&65_u32.to_le_bytes()), Some(65));
             assert_eq!(parse(&[0xff; 7]), Some((1 << 56) - 1));
             assert_eq!(parse(b"7"), Some(7));
-            for none in
-                [&b""[..], b"A", b"words", b"-1", b"42\n", b"1.5", "äöü".as_bytes(), &[1; 9]]
-            {
+            for none in [&b""[..], b"A", b"words", b"-1", b"42\n", b"1.5", "äöü".as_bytes(), &[1; 9]] {
                 assert_eq!(parse(none), None, "{none:?}");
             }
         }

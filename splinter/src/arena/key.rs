@@ -1,6 +1,6 @@
 //! Keys as the arena holds them: padded words, compared and hashed without a loop over bytes.
 
-use super::layout::Slot;
+use super::records::Slot;
 use crate::error::Error;
 use crate::sync::Relaxed;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
@@ -83,8 +83,8 @@ impl Key {
     /// Reads a slot's key words as they are, which may be while they change.
     pub(crate) fn read_from(slot: &Slot) -> Self {
         let mut bytes = [0; KEY_MAX + 1];
-        for (chunk, word) in bytes.chunks_exact_mut(8).zip(&slot.key) {
-            chunk.copy_from_slice(&word.load(Relaxed).to_le_bytes());
+        for (bucket, word) in bytes.chunks_exact_mut(8).zip(&slot.key) {
+            bucket.copy_from_slice(&word.load(Relaxed).to_le_bytes());
         }
         Self { bytes }
     }
@@ -244,9 +244,8 @@ const fn zero_bytes(word: u64) -> u64 {
 #[inline(always)]
 fn short_word(bytes: &[u8]) -> u64 {
     let len = bytes.len();
-    let half = |from: usize| {
-        u64::from(u32::from_le_bytes(bytes[from..from + 4].try_into().expect("four bytes")))
-    };
+    let half =
+        |from: usize| u64::from(u32::from_le_bytes(bytes[from..from + 4].try_into().expect("four bytes")));
     let byte = |at: usize| u64::from(bytes[at]) << (at * 8);
     match len {
         0 => 0,

@@ -4,28 +4,28 @@
 //!
 //! It decides nothing: who may change which word when is the business of `protocol`, above it.
 
-pub(crate) mod chunk;
+pub(crate) mod bucket;
 pub(crate) mod copy;
 mod entries;
 pub(crate) mod extent;
 pub(crate) mod integer;
 pub(crate) mod key;
-pub(crate) mod layout;
 pub(crate) mod orders;
 pub(crate) mod os;
 pub(crate) mod owner;
 pub(crate) mod payload;
+pub(crate) mod records;
 mod scrub;
 mod search;
 pub(crate) mod state;
 pub(crate) mod version;
 
 use self::key::{KeyHash, KeyRef};
-use self::layout::{
-    Chunk, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, Lane, MapWord, OWNERS_A_PAGE, Owners, Slot,
-};
 use self::owner::Ownership;
-use self::state::{Attention, Meta};
+use self::records::{
+    Bucket, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, MapWord, OWNERS_A_PAGE, Owners, Slot, WriterEntry,
+};
+use self::state::{Descriptor, NotifyFlags};
 use crate::error::Error;
 use crate::sync::{Relaxed, Word};
 
@@ -74,14 +74,14 @@ pub(crate) struct Shape {
 #[derive(Clone, Copy)]
 pub(crate) struct Arena<'a> {
     pub(crate) header: &'a Header,
-    pub(crate) lanes: &'a [Lane],
+    pub(crate) writer_table: &'a [WriterEntry],
     /// Who owns them, four to a page.
     pub(crate) owners: &'a [Owners],
     pub(crate) map: &'a [MapWord],
-    pub(crate) chunks: &'a [Chunk],
+    pub(crate) buckets: &'a [Bucket],
     pub(crate) slots: &'a [Slot],
     /// For each slot, the groups that its key was registered to, one bit a group.
-    pub(crate) routes: &'a [Word],
+    pub(crate) subscriptions: &'a [Word],
     /// The groups' rings, one behind the other.
     pub(crate) rings: &'a [Word],
     /// Every word of the arena: values and vectors lie at the places the shape gives.
@@ -110,17 +110,17 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Whether changes to `slot` are signalled, as its attention word and the header's flags say.
+    /// Whether changes to `slot` are signalled, as its notify flags and the header's flags say.
     #[inline(always)]
     pub(crate) fn is_heard(&self, slot: &Slot) -> bool {
-        let attention = Attention(slot.attention.load(Relaxed));
-        attention.is_routed() || self.header.flags.load(Relaxed) & FLAG_WATCHED != 0
+        let notify_flags = NotifyFlags(slot.notify_flags.load(Relaxed));
+        notify_flags.is_subscribed() || self.header.flags.load(Relaxed) & FLAG_WATCHED != 0
     }
 
-    /// Borrows the words that say who owns a lane, if there is one of that number.
-    pub(crate) fn ownership(&self, lane: u32) -> Option<Ownership<'a>> {
-        let page = self.owners.get(lane as usize / OWNERS_A_PAGE)?;
-        let index = lane as usize % OWNERS_A_PAGE;
+    /// Borrows the words that say who owns a writer id, if there is one of that number.
+    pub(crate) fn ownership(&self, writer_id: u32) -> Option<Ownership<'a>> {
+        let page = self.owners.get(writer_id as usize / OWNERS_A_PAGE)?;
+        let index = writer_id as usize % OWNERS_A_PAGE;
         Some(Ownership { owner: &page.owners[index], keeper: &page.keepers[index] })
     }
 
@@ -134,9 +134,8 @@ impl<'a> Arena<'a> {
     #[inline(always)]
     pub(crate) fn value(&self, slot: u32, which: u64) -> &'a [Word] {
         let shape = &self.shape;
-        let at = shape.values_at
-            + slot as usize * shape.value_stride
-            + (which & 1) as usize * shape.value_words;
+        let at =
+            shape.values_at + slot as usize * shape.value_stride + (which & 1) as usize * shape.value_words;
         &self.words[at..at + shape.value_words]
     }
 
@@ -151,30 +150,30 @@ impl<'a> Arena<'a> {
 
     /// Reads a value's length, clamped to what a buffer holds.
     #[inline(always)]
-    pub(crate) fn len_of(&self, meta: Meta) -> usize {
-        if meta.is_number() {
+    pub(crate) fn len_of(&self, descriptor: Descriptor) -> usize {
+        if descriptor.is_number() {
             8
         } else {
-            meta.len().min(u64::from(self.shape.max_value_len)) as usize
+            descriptor.len().min(u64::from(self.shape.max_value_len)) as usize
         }
     }
 
-    /// Computes a hash's home chunk; the number of chunks is a power of two.
+    /// Computes a hash's home bucket; the number of buckets is a power of two.
     #[inline(always)]
     pub(crate) fn home(&self, hash: u64) -> usize {
-        hash as usize & (self.chunks.len() - 1)
+        hash as usize & (self.buckets.len() - 1)
     }
 
-    /// Borrows the chunk `distance` after `home`, once round at most.
+    /// Borrows the bucket `distance` after `home`, once round at most.
     #[inline(always)]
-    pub(crate) fn chunk(&self, home: usize, distance: u64) -> &'a Chunk {
-        &self.chunks[self.place(home, distance)]
+    pub(crate) fn bucket(&self, home: usize, distance: u64) -> &'a Bucket {
+        &self.buckets[self.place(home, distance)]
     }
 
-    /// Returns the number of that chunk.
+    /// Returns the number of that bucket.
     #[inline(always)]
     pub(crate) fn place(&self, home: usize, distance: u64) -> usize {
-        (home + distance as usize) & (self.chunks.len() - 1)
+        (home + distance as usize) & (self.buckets.len() - 1)
     }
 
     /// Borrows the word of the map that has slot `number`'s bit.
@@ -182,9 +181,9 @@ impl<'a> Arena<'a> {
         (&self.map[number as usize / 64], 1 << (number % 64))
     }
 
-    /// Reads the store's epoch: the changes published by all lanes.
+    /// Reads the store's epoch: the changes published by all writer ids.
     pub(crate) fn epoch(&self) -> u64 {
-        self.lanes.iter().fold(0, |sum, lane| lane.writes.load(Relaxed).wrapping_add(sum))
+        self.writer_table.iter().fold(0, |sum, writer_id| writer_id.writes.load(Relaxed).wrapping_add(sum))
     }
 
     /// Visits the numbers of all slots whose bit is set in the words `bits` selects.

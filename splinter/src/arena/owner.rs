@@ -1,13 +1,13 @@
-//! Who owns a lane, and how that changes: by exchanges of one word, in which the kernel marks a thread's end. A second word
+//! Who owns a writer id, and how that changes: by exchanges of one word, in which the kernel marks a thread's end. A second word
 //! tells an owner that is there from one that a copied file, or the file of a machine that was switched off, only speaks of.
 
 use crate::sync::{AcqRel, Acquire, Relaxed, Word};
 
-/// Who owns a lane: a thread's id where the kernel's robust futexes have it, and how often the lane changed hands.
+/// Who owns a writer id: a thread's id where the kernel's robust futexes have it, and how often the writer id changed hands.
 ///
 /// | bits | meaning |
 /// |---|---|
-/// | 0–29 | the id of the owning thread in its own namespace; 0 if nobody owns the lane |
+/// | 0–29 | the id of the owning thread in its own namespace; 0 if nobody owns the writer id |
 /// | 30 | set by the kernel, which clears the id, when that thread ended |
 /// | 31 | the kernel's, unused |
 /// | 32–63 | the turn: every owner raises it, so that no exchange takes a later owner for an earlier one |
@@ -18,7 +18,7 @@ impl Owner {
     const THREAD: u64 = (1 << 30) - 1;
     const DIED: u64 = 1 << 30;
 
-    /// Whether a thread that lives owns the lane.
+    /// Whether a thread that lives owns the writer id.
     pub(crate) const fn is_alive(self) -> bool {
         self.0 & Self::THREAD != 0 && self.0 & Self::DIED == 0
     }
@@ -27,7 +27,7 @@ impl Owner {
         (self.0 >> 32) as u32
     }
 
-    /// Not 0, the turn of a lane that was never taken.
+    /// Not 0, the turn of a writer id that was never taken.
     const fn next_turn(self) -> u32 {
         match self.turn().wrapping_add(1) {
             0 => 1,
@@ -40,7 +40,7 @@ impl Owner {
         Self((self.next_turn() as u64) << 32 | thread as u64 & Self::THREAD)
     }
 
-    /// The word once nobody owns the lane.
+    /// The word once nobody owns the writer id.
     const fn released(self) -> Self {
         Self((self.turn() as u64) << 32)
     }
@@ -78,7 +78,7 @@ pub(crate) trait Stores {
     fn is_open(&self, store: u32) -> bool;
 }
 
-/// What says who owns a lane.
+/// What says who owns a writer id.
 #[derive(Clone, Copy)]
 pub(crate) struct Ownership<'a> {
     /// An [`Owner`].
@@ -92,14 +92,14 @@ impl Ownership<'_> {
         Owner(self.owner.load(Acquire))
     }
 
-    /// Takes a lane for a thread, unless a thread that lives owns it or is about to. Returns the owner word then.
+    /// Takes a writer id for a thread, unless a thread that lives owns it or is about to. Returns the owner word then.
     pub(crate) fn take(self, thread: u32, stores: &impl Stores) -> Option<Owner> {
         let seen = self.owner();
         if seen.is_alive() { None } else { self.begin_turn(seen, thread, stores) }
     }
 
-    /// Takes a lane whose owner word was `last` last for another thread of the same process. Its first thread may have
-    /// ended, which the kernel marked; but nobody must have taken the lane since.
+    /// Takes a writer id whose owner word was `last` last for another thread of the same process. Its first thread may have
+    /// ended, which the kernel marked; but nobody must have taken the writer id since.
     pub(crate) fn pass_on(self, last: Owner, thread: u32, stores: &impl Stores) -> Option<Owner> {
         // Twice: the kernel may mark the word in between, once.
         for _ in 0..2 {
@@ -118,7 +118,7 @@ impl Ownership<'_> {
         let keeper = Keeper(self.keeper.load(Acquire));
         let wanted = Keeper::new(seen.next_turn(), stores.own());
         if keeper != wanted {
-            // Another store's writer that stopped here keeps the lane; one that ended does not.
+            // Another store's writer that stopped here keeps the writer id; one that ended does not.
             let is_kept = keeper.turn() == wanted.turn() && stores.is_open(keeper.store());
             mutant!("keeper-overruled", let is_kept = false);
             if is_kept {
@@ -129,12 +129,12 @@ impl Ownership<'_> {
         self.exchange(seen, seen.taken(thread))
     }
 
-    /// Gives a lane back whose owner word was `last` last; does nothing if the kernel has marked it, or somebody took it.
+    /// Gives a writer id back whose owner word was `last` last; does nothing if the kernel has marked it, or somebody took it.
     pub(crate) fn give_back(self, last: Owner) {
         self.exchange(last, last.released());
     }
 
-    /// Has nobody own a lane whose owner came by a store that is not open: the file is a copy, or its machine was
+    /// Has nobody own a writer id whose owner came by a store that is not open: the file is a copy, or its machine was
     /// switched off, and the kernel marked nothing. Nor one that was never taken, or whose words do not fit together:
     /// they are damaged.
     pub(crate) fn correct(self, stores: &impl Stores) {
@@ -149,7 +149,7 @@ impl Ownership<'_> {
         }
     }
 
-    /// Acquire and release: who takes a lane sees all that its last owner did.
+    /// Acquire and release: who takes a writer id sees all that its last owner did.
     fn exchange(self, from: Owner, to: Owner) -> Option<Owner> {
         self.owner.compare_exchange(from.0, to.0, AcqRel, Relaxed).is_ok().then_some(to)
     }

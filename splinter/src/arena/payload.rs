@@ -2,8 +2,8 @@
 
 use super::Arena;
 use super::copy::copy_out;
-use super::layout::Slot;
-use super::state::Meta;
+use super::records::Slot;
+use super::state::Descriptor;
 use crate::error::Error;
 use crate::sync::Word;
 
@@ -50,21 +50,21 @@ impl Payload<'_> {
 }
 
 impl<'a> Arena<'a> {
-    /// Borrows the value that `meta` says slot `number` has.
+    /// Borrows the value that `descriptor` says slot `number` has.
     #[inline(always)]
-    pub(crate) fn payload(&self, number: u32, slot: &'a Slot, meta: Meta) -> Payload<'a> {
-        if meta.is_number() {
+    pub(crate) fn payload(&self, number: u32, slot: &'a Slot, descriptor: Descriptor) -> Payload<'a> {
+        if descriptor.is_number() {
             Payload::Number(slot.state_number.second())
         } else {
-            self.buffered(number, meta)
+            self.buffered(number, descriptor)
         }
     }
 
-    /// Borrows the value that `meta` says slot `number` has in a buffer.
+    /// Borrows the value that `descriptor` says slot `number` has in a buffer.
     #[inline(always)]
-    pub(crate) fn buffered(&self, number: u32, meta: Meta) -> Payload<'a> {
-        let words = self.value(number, meta.current());
+    pub(crate) fn buffered(&self, number: u32, descriptor: Descriptor) -> Payload<'a> {
+        let words = self.value(number, descriptor.current());
         // Clamped to the longest value, whatever a hostile process wrote: a buffer may hold more.
-        Payload::Bytes(words, (meta.len() as usize).min(self.shape.max_value_len as usize))
+        Payload::Bytes(words, (descriptor.len() as usize).min(self.shape.max_value_len as usize))
     }
 }

@@ -13,25 +13,25 @@ impl Arena<'_> {
     /// This is the whole of nearly every lookup. It hands out a number and nothing else, so that it
     /// inlines into registers.
     #[inline(always)]
-    pub(crate) fn guess(&self, key: &KeyRef<'_>) -> Option<u32> {
+    pub(crate) fn find_fast(&self, key: &KeyRef<'_>) -> Option<u32> {
         if key.slot.is_some() {
             return key.slot;
         }
-        let chunk = self.chunk(self.home(key.hash), 0);
-        // Before the entries: one that comes nearer to its home is there before the reach is lowered.
-        let control = Control(load_acquire(&chunk.control));
-        match chunk.matches(Entry::label(key.hash, 0)).next() {
+        let bucket = self.bucket(self.home(key.hash), 0);
+        // Before the entries: one that comes nearer to its home is there before the maximum distance is lowered.
+        let control = Control(load_acquire(&bucket.control));
+        match bucket.matches(Entry::label(key.hash, 0)).next() {
             // Acquire: the key words were written before the entry was.
-            Some(index) => Some(Entry(chunk.entries[index].load(Acquire)).slot()),
-            None if control.reach() == 0 => Self::surely_none(),
+            Some(index) => Some(Entry(bucket.entries[index].load(Acquire)).slot()),
+            None if control.max_distance() == 0 => Self::surely_none(),
             None => Some(u32::MAX),
         }
     }
 
     /// Visits the slots that may hold `key`, with the place of the entry that leads there, until `visit`
-    /// returns something: those that its home chunk leads to, and behind it as far as its control word says, though no farther than once round.
+    /// returns something: those that its home bucket leads to, and behind it as far as its control word says, though no farther than once round.
     ///
-    /// A key that is present throughout is visited: its entry and its reach were in place before it
+    /// A key that is present throughout is visited: its entry and its maximum distance were in place before it
     /// was published, and neither is taken back before it is removed. Its entry may come nearer to its home
     /// behind the back of the search; the version of the home tells, and the search starts over.
     #[cold]
@@ -47,11 +47,11 @@ impl Arena<'_> {
         let mut control = self.control(home);
         // Each pass is another change of the home; only who writes damage makes so many.
         for _ in 0..Self::SEARCHES {
-            let mut distances = 0..=control.reach().min(self.farthest());
+            let mut distances = 0..=control.max_distance().min(self.farthest());
             let found = distances.find_map(|distance| {
-                let chunk = self.chunk(home, distance);
-                chunk.matches(Entry::label(key.hash, distance)).find_map(|index| {
-                    let entry = Entry(chunk.entries[index].load(Acquire));
+                let bucket = self.bucket(home, distance);
+                bucket.matches(Entry::label(key.hash, distance)).find_map(|index| {
+                    let entry = Entry(bucket.entries[index].load(Acquire));
                     visit(entry.slot(), distance, index)
                 })
             });
@@ -72,7 +72,7 @@ impl Arena<'_> {
 
     /// Returns the control word of `home`.
     pub(crate) fn control(&self, home: usize) -> Control {
-        Control(load_acquire(&self.chunk(home, 0).control))
+        Control(load_acquire(&self.bucket(home, 0).control))
     }
 
     /// Says that there is none. The caller then sees all that was done before it was taken away: the

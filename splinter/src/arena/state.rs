@@ -1,4 +1,4 @@
-//! The encodings of the words that decide everything: a slot's state and meta words, a chunk's
+//! The encodings of the words that decide everything: a slot's state and descriptors, a bucket's
 //! control word and its entries. Pure arithmetic; nothing here touches memory. Every value decodes to
 //! something, whatever bytes a hostile process wrote.
 
@@ -23,9 +23,9 @@ macro_rules! fields {
 ///
 /// | bits | field | meaning |
 /// |---|---|---|
-/// | 0–9 | lane | while the epoch is odd, the lane that holds the claim |
-/// | 10 | tandem | the claim belongs to a tandem; the pending word is in force once the lane commits |
-/// | 11 | settled | the pending word is in force (a committed tandem's claim, taken over) |
+/// | 0–9 | writer id | while the epoch is odd, the writer id that holds the claim |
+/// | 10 | tandem | the claim belongs to a tandem; the prepared word is current once the writer id commits |
+/// | 11 | settled | the prepared word is current (a committed tandem's claim, taken over) |
 /// | 12 | polled | somebody may sleep until the slot changes; set while the epoch is even, and kept by claims |
 /// | 13–63 | epoch | odd while claimed, even when stable; only ever grows |
 ///
@@ -50,7 +50,7 @@ impl State {
         self.0 & Self::EPOCH != 0
     }
 
-    pub(crate) const fn lane(self) -> u32 {
+    pub(crate) const fn writer_id(self) -> u32 {
         (self.0 & 0x3ff) as u32
     }
 
@@ -64,12 +64,12 @@ impl State {
         Self(self.0 & !Self::CLAIM)
     }
 
-    /// Whether the claim belongs to a tandem whose lane decides if it is committed.
+    /// Whether the claim belongs to a tandem whose writer id decides if it is committed.
     pub(crate) const fn is_tandem(self) -> bool {
         self.0 & Self::TANDEM != 0
     }
 
-    /// Whether the pending word is in force whatever any lane says.
+    /// Whether the prepared word is current whatever any writer id says.
     pub(crate) const fn is_settled(self) -> bool {
         self.0 & Self::SETTLED != 0
     }
@@ -108,11 +108,11 @@ impl State {
         Self(epoch << 13)
     }
 
-    /// Returns the stable state's successor, claimed by `lane`.
+    /// Returns the stable state's successor, claimed by `writer_id`.
     #[inline(always)]
-    pub(crate) const fn claimed(self, lane: u32, tandem: bool) -> Self {
+    pub(crate) const fn claimed(self, writer_id: u32, tandem: bool) -> Self {
         let flag = if tandem { Self::TANDEM } else { 0 };
-        Self(self.0.wrapping_add(Self::EPOCH) | flag | lane as u64)
+        Self(self.0.wrapping_add(Self::EPOCH) | flag | writer_id as u64)
     }
 
     /// Returns the state two epochs on: a change made in one step, or a claim that is still held and has
@@ -121,10 +121,10 @@ impl State {
         Self(self.0.wrapping_add(2 * Self::EPOCH))
     }
 
-    /// Returns the claim in the hands of `lane`, two epochs on.
-    pub(crate) const fn taken_over(self, lane: u32, settled: bool) -> Self {
+    /// Returns the claim in the hands of `writer_id`, two epochs on.
+    pub(crate) const fn recovered(self, writer_id: u32, settled: bool) -> Self {
         let flag = if settled { Self::SETTLED } else { 0 };
-        Self(self.advanced().0 & !Self::CLAIM | flag | lane as u64)
+        Self(self.advanced().0 & !Self::CLAIM | flag | writer_id as u64)
     }
 
     /// Returns the state two epochs before, for a mistake.
@@ -157,7 +157,7 @@ impl State {
 /// The type name's number of `BIGUINT` slots.
 pub(crate) const KIND_BIGUINT: u64 = 2;
 
-/// A slot's meta word: what publishing swaps.
+/// A slot's descriptor: what publishing swaps.
 ///
 /// | bits | field | meaning |
 /// |---|---|---|
@@ -173,9 +173,9 @@ pub(crate) const KIND_BIGUINT: u64 = 2;
 /// | 56–59 | | zero |
 /// | 60–63 | kind | the type name's number |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Meta(pub(crate) u64);
+pub(crate) struct Descriptor(pub(crate) u64);
 
-impl Meta {
+impl Descriptor {
     fields! {
         len, with_len: 0, 32;
         flags, with_flags: 32, 16;
@@ -202,8 +202,8 @@ impl Meta {
     /// Whether the slot holds a key whose value is in a buffer.
     #[inline(always)]
     pub(crate) const fn is_buffered(self) -> bool {
-        const MASK: u64 = Meta(0).with_present(1).with_number(1).0;
-        self.0 & MASK == Meta(0).with_present(1).0
+        const MASK: u64 = Descriptor(0).with_present(1).with_number(1).0;
+        self.0 & MASK == Descriptor(0).with_present(1).0
     }
 
     /// Returns the word of a slot whose value is its number word.
@@ -234,12 +234,12 @@ impl Meta {
     }
 }
 
-/// A slot's attention word: what a writer looks at to see whether changes concern a group, and how far the value
+/// A slot's notify flags: what a writer looks at to see whether changes concern a group, and how far the value
 /// buffers were written. It changes under the slot's claim.
 ///
 /// | bits | field | meaning |
 /// |---|---|---|
-/// | 0 | routed | the slot's route is not zero |
+/// | 0 | routed | the slot's subscription is not zero |
 /// | 1 | labelled | the key has labels |
 /// | 2–5 | | zero |
 /// | 6–31 | extent 0 | how many lines of 64 bytes of value buffer 0, from its beginning on, may have a byte that is not zero |
@@ -248,9 +248,9 @@ impl Meta {
 ///
 /// Each half, its flags left out, is the extent in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Attention(pub(crate) u64);
+pub(crate) struct NotifyFlags(pub(crate) u64);
 
-impl Attention {
+impl NotifyFlags {
     const ROUTED: u64 = 1;
     const LABELLED: u64 = 2;
     /// The extent in the lower half.
@@ -259,16 +259,16 @@ impl Attention {
 
     /// Whether changes may concern a group.
     #[inline(always)]
-    pub(crate) const fn is_routed(self) -> bool {
+    pub(crate) const fn is_subscribed(self) -> bool {
         self.0 & (Self::ROUTED | Self::LABELLED) != 0
     }
 
-    /// Returns the word of a slot with these routes and labels.
+    /// Returns the word of a slot with these subscriptions and labels.
     #[inline(always)]
-    pub(crate) const fn with_groups(self, routes: u64, labels: u64) -> Self {
-        let routed = if routes != 0 { Self::ROUTED } else { 0 };
+    pub(crate) const fn with_groups(self, subscriptions: u64, labels: u64) -> Self {
+        let subscribed = if subscriptions != 0 { Self::ROUTED } else { 0 };
         let labelled = if labels != 0 { Self::LABELLED } else { 0 };
-        Self(self.0 & !(Self::ROUTED | Self::LABELLED) | routed | labelled)
+        Self(self.0 & !(Self::ROUTED | Self::LABELLED) | subscribed | labelled)
     }
 
     /// Returns how many bytes of value buffer `which` may not be zero.
@@ -321,14 +321,14 @@ impl Signal {
     }
 }
 
-/// A chunk's control word.
+/// A bucket's control word.
 ///
 /// | bits | field | meaning |
 /// |---|---|---|
-/// | 0–15 | reach | how many chunks further on the farthest key homed here lies |
-/// | 16–25 | lane | while claimed, the lane that holds the claim |
-/// | 26 | claimed | entries for keys homed here are being added, moved, or the reach changed |
-/// | 27 | loose | entries of keys homed here may lie, or the reach go, farther than need be: left to who holds the claim |
+/// | 0–15 | reach | how many buckets further on the farthest key homed here lies |
+/// | 16–25 | writer id | while claimed, the writer id that holds the claim |
+/// | 26 | claimed | entries for keys homed here are being added, moved, or the maximum distance changed |
+/// | 27 | loose | entries of keys homed here may lie, or the maximum distance go, farther than need be: left to who holds the claim |
 /// | 28 | awaited | the same, left to who holds an entry's slot |
 /// | 29–63 | version | counts claims, so that no two are alike, and entries that were moved |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -336,8 +336,8 @@ pub(crate) struct Control(pub(crate) u64);
 
 impl Control {
     fields! {
-        reach, with_reach: 0, 16;
-        lane_bits, with_lane_bits: 16, 10;
+        max_distance, with_max_distance: 0, 16;
+        writer_id_bits, with_writer_id_bits: 16, 10;
         claimed_bit, with_claimed_bit: 26, 1;
         version, with_version: 29, 35;
     }
@@ -345,11 +345,11 @@ impl Control {
     /// The farthest that a reach goes.
     pub(crate) const REACH_MAX: u64 = 0xffff;
     /// What is set in a loose home's word, for whoever holds or claims it.
-    pub(crate) const LOOSE: u64 = 1 << 27;
+    pub(crate) const COMPACT: u64 = 1 << 27;
     /// What is set there for whoever holds the slot of an entry that could not be moved for that.
     pub(crate) const AWAITED: u64 = 1 << 28;
     /// Both.
-    pub(crate) const MARKS: u64 = Self::LOOSE | Self::AWAITED;
+    pub(crate) const MARKS: u64 = Self::COMPACT | Self::AWAITED;
     /// What is added for each entry that is moved.
     pub(crate) const MOVED: u64 = 1 << 29;
     /// What only claimed words have.
@@ -364,24 +364,24 @@ impl Control {
         self.0 & marks != 0
     }
 
-    pub(crate) const fn lane(self) -> u32 {
-        self.lane_bits() as u32
+    pub(crate) const fn writer_id(self) -> u32 {
+        self.writer_id_bits() as u32
     }
 
-    /// Returns the word claimed by `lane`, one version on.
-    pub(crate) const fn claimed(self, lane: u32) -> Self {
-        self.with_lane_bits(lane as u64)
+    /// Returns the word claimed by `writer_id`, one version on.
+    pub(crate) const fn claimed(self, writer_id: u32) -> Self {
+        self.with_writer_id_bits(writer_id as u64)
             .with_claimed_bit(1)
             .with_version(self.version().wrapping_add(1))
     }
 
     pub(crate) const fn released(self) -> Self {
-        self.with_lane_bits(0).with_claimed_bit(0)
+        self.with_writer_id_bits(0).with_claimed_bit(0)
     }
 }
 
-/// A chunk's entry: bits 0–31 the slot's number plus one, 32–47 the distance from the key's home
-/// chunk, 48–63 the key's tag. Zero is free.
+/// A bucket's entry: bits 0–31 the slot's number plus one, 32–47 the distance from the key's home
+/// bucket, 48–63 the key's tag. Zero is free.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Entry(pub(crate) u64);
 
@@ -426,12 +426,12 @@ mod tests {
     #[test]
     fn a_claim_is_odd_names_its_lane_and_is_followed_by_the_next_even_epoch() {
         let claim = State::stable(8).claimed(1023, true);
-        assert_eq!((claim.epoch(), claim.lane(), claim.is_tandem()), (9, 1023, true));
+        assert_eq!((claim.epoch(), claim.writer_id(), claim.is_tandem()), (9, 1023, true));
         assert!(claim.is_claimed() && !claim.released().is_claimed());
         assert_eq!(claim.released(), State::stable(10));
         assert_eq!(claim.advanced().released(), State::stable(12));
-        assert_eq!(claim.taken_over(3, true).epoch(), 11);
-        assert!(claim.taken_over(3, true).is_settled() && !claim.taken_over(3, true).is_tandem());
+        assert_eq!(claim.recovered(3, true).epoch(), 11);
+        assert!(claim.recovered(3, true).is_settled() && !claim.recovered(3, true).is_tandem());
     }
 
     #[test]
@@ -447,7 +447,7 @@ mod tests {
 
     #[test]
     fn meta_fields_do_not_overlap() {
-        let full = Meta(0)
+        let full = Descriptor(0)
             .with_len(u64::from(u32::MAX))
             .with_flags(0xffff)
             .with_current(1)
@@ -467,23 +467,23 @@ mod tests {
         let longest = u32::MAX as usize - 63;
         for len in [0, 1, 63, 64, 65, 4095, 4096, longest - 1, longest] {
             for which in 0..2 {
-                let word = Attention(0).with_groups(1, 1).with_extent(1 - which, 640);
+                let word = NotifyFlags(0).with_groups(1, 1).with_extent(1 - which, 640);
                 let word = word.with_extent(which, len);
                 assert_eq!(word.extent(which), len.next_multiple_of(64));
-                assert_eq!((word.extent(1 - which), word.is_routed()), (640, true));
+                assert_eq!((word.extent(1 - which), word.is_subscribed()), (640, true));
                 assert_eq!(word.with_extent(1 - which, 0).is_written(), len > 0);
                 assert_eq!(word.with_groups(0, 0).extent(which), len.next_multiple_of(64));
             }
         }
-        assert!(!Attention(0).with_groups(1, 1).is_written());
+        assert!(!NotifyFlags(0).with_groups(1, 1).is_written());
     }
 
     #[test]
     fn wiped_vectors_leave_the_one_that_is_in_force() {
-        let word = Meta(0).with_vector_stale(3).with_vector_current(1);
+        let word = Descriptor(0).with_vector_stale(3).with_vector_current(1);
         assert_eq!(word.with_vectors_wiped().vector_stale(), 0);
         assert_eq!(word.with_has_vector(1).with_vectors_wiped().vector_stale(), 2);
-        assert_eq!(word.vacant(), Meta(0).with_vector_stale(3));
+        assert_eq!(word.vacant(), Descriptor(0).with_vector_stale(3));
     }
 
     #[test]

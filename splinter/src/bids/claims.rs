@@ -72,13 +72,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::claim_bid`].
-    pub fn claim_bid_as(
-        &self,
-        id: u32,
-        terms: BidTerms,
-        pid: u32,
-        claimed_at: u64,
-    ) -> Result<(), BidError> {
+    pub fn claim_bid_as(&self, id: u32, terms: BidTerms, pid: u32, claimed_at: u64) -> Result<(), BidError> {
         let offer = Offer { id, pid, claimed_at, terms };
         self.change_bids(id, |table| table.claim(&offer))
     }
@@ -111,13 +105,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::rebid`].
-    pub fn rebid_as(
-        &self,
-        id: u32,
-        terms: BidTerms,
-        pid: u32,
-        claimed_at: u64,
-    ) -> Result<(), BidError> {
+    pub fn rebid_as(&self, id: u32, terms: BidTerms, pid: u32, claimed_at: u64) -> Result<(), BidError> {
         let offer = Offer { id, pid, claimed_at, terms };
         self.change_bids(id, |table| table.renew(&offer))
     }

@@ -78,10 +78,9 @@ impl fmt::Display for BidError {
             }
             Self::Again { id } => write!(f, "others are bidding for {id}; try again"),
             Self::Unknown { id } => write!(f, "there is no bid for {id}; claim it first"),
-            Self::NotOwner { id, pid } => write!(
-                f,
-                "the bid for {id} is process {pid}'s; have that release it, or a supervisor"
-            ),
+            Self::NotOwner { id, pid } => {
+                write!(f, "the bid for {id} is process {pid}'s; have that release it, or a supervisor")
+            }
             Self::Expired { id } => write!(f, "the bid for {id} has expired; rebid first"),
             Self::Deferred { id, to } => {
                 write!(f, "the bid for {id} defers to that for {to}; try again, or wait")

@@ -5,7 +5,7 @@
 use super::election::Offer;
 use super::table::{Bidder, Refusal, Table};
 use super::terms::BidTerms;
-use crate::arena::layout::{BIDS, Bid as Record};
+use crate::arena::records::{BIDS, Bid as Record};
 use crate::error::StoreError;
 use crate::protocol::models::{explore, explore_deaths, explore_within};
 use crate::sync::{AcqRel, Acquire, mortal};
@@ -80,12 +80,7 @@ fn answer(result: Result<(), Refusal>) -> Answer {
 
 impl Room {
     /// Runs `deed` as member `number`, for whom it is `now`.
-    fn with<R>(
-        &self,
-        number: usize,
-        now: u64,
-        deed: impl FnOnce(&Table<'_, Member<'_>>) -> R,
-    ) -> R {
+    fn with<R>(&self, number: usize, now: u64, deed: impl FnOnce(&Table<'_, Member<'_>>) -> R) -> R {
         let bidder = Member { room: self, number, now };
         deed(&Table { records: &self.records, bidder: &bidder })
     }
@@ -113,8 +108,7 @@ impl Room {
     /// Returns who holds the id at `now`. There is one at most.
     fn holder(&self, now: u64) -> Option<u32> {
         let standing = self.with(9, now, |table| table.standing());
-        let mut valid =
-            standing.iter().map(|seen| seen.offer).filter(|offer| !offer.has_expired(now));
+        let mut valid = standing.iter().map(|seen| seen.offer).filter(|offer| !offer.has_expired(now));
         let first = valid.next();
         assert!(valid.next().is_none(), "one id, one owner: {standing:?}");
         first.map(|offer| offer.pid)
@@ -180,8 +174,7 @@ fn a_bid_that_is_renewed_never_lets_a_claim_by_and_never_shows_half_its_terms() 
         let other = spawn(&room, |room| {
             let claim = room.claim(2, 100, u64::MAX);
             let standing = room.with(2, 100, |table| table.standing());
-            let terms =
-                standing.first().map(|seen| (seen.offer.claimed_at, seen.offer.terms.duration));
+            let terms = standing.first().map(|seen| (seen.offer.claimed_at, seen.offer.terms.duration));
             assert!(matches!(terms, None | Some((50, 100) | (100, u64::MAX))), "{terms:?}");
             claim
         });

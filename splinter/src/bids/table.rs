@@ -8,7 +8,7 @@
 
 use super::election::Offer;
 use super::terms::{BidTerms, Intent};
-use crate::arena::layout::{BIDS, Bid as Record};
+use crate::arena::records::{BIDS, Bid as Record};
 use crate::error::StoreError;
 use crate::sync::{AcqRel, Acquire, Ordering, Relaxed, Release, fence, load_acquire, spin_loop};
 
@@ -159,8 +159,7 @@ impl<B: Bidder> Table<'_, B> {
     pub(super) fn renew(&self, offer: &Offer) -> Result<(), Refusal> {
         for round in 0..Self::ROUNDS {
             let own = self.own(offer.id)?;
-            let (settled, renewing) =
-                (own.subject.at(Stage::Settled), own.subject.at(Stage::Renewing));
+            let (settled, renewing) = (own.subject.at(Stage::Settled), own.subject.at(Stage::Renewing));
             if !self.turn(own.entry, own.subject, renewing) {
                 continue;
             }
@@ -343,9 +342,8 @@ impl<B: Bidder> Table<'_, B> {
     /// Takes an entry for a new bid: one that a supervisor freed under this store's lock, one that
     /// nobody holds, or that of an expired bid of this store.
     fn take_entry(&self) -> Result<Option<usize>, Refusal> {
-        let is_free = |entry: &usize| {
-            Subject(self.records[*entry].subject.load(Relaxed)).stage() == Stage::Free
-        };
+        let is_free =
+            |entry: &usize| Subject(self.records[*entry].subject.load(Relaxed)).stage() == Stage::Free;
         let holds = |entry: &usize| self.bidder.holds(*entry);
         if let Some(freed) = (0..BIDS).filter(holds).find(is_free) {
             return Ok(Some(freed));
@@ -379,8 +377,7 @@ impl<B: Bidder> Table<'_, B> {
     fn free_own_expired(&self, wanted: impl Fn(u32) -> bool) -> bool {
         let now = self.bidder.now();
         let mut freed = false;
-        for seen in (0..BIDS).filter(|&entry| self.bidder.holds(entry)).filter_map(|e| self.read(e))
-        {
+        for seen in (0..BIDS).filter(|&entry| self.bidder.holds(entry)).filter_map(|e| self.read(e)) {
             if seen.subject.stands() && wanted(seen.offer.id) && seen.offer.has_expired(now) {
                 self.turn(seen.entry, seen.subject, seen.subject.freed());
                 self.bidder.let_go(seen.entry);
@@ -398,8 +395,7 @@ impl<B: Bidder> Table<'_, B> {
     /// Whether the bidder of what was seen in an entry lives.
     fn is_live(&self, entry: usize, subject: Subject) -> bool {
         // Looked at again after the lock: it may be another bidder's by now.
-        self.bidder.is_held(entry)
-            && Subject(load_acquire(&self.records[entry].subject)).is_same_bid(subject)
+        self.bidder.is_held(entry) && Subject(load_acquire(&self.records[entry].subject)).is_same_bid(subject)
     }
 
     /// Replaces the subject word, unless it is not `from` any more.
@@ -436,8 +432,7 @@ impl<B: Bidder> Table<'_, B> {
             let claimed_at = record.claimed_at.load(Relaxed);
             let duration = record.duration.load(Relaxed);
             fence(Acquire);
-            let same = record.version.load(Relaxed) == version
-                && record.subject.load(Relaxed) == subject.0;
+            let same = record.version.load(Relaxed) == version && record.subject.load(Relaxed) == subject.0;
             if same && version.is_multiple_of(2) {
                 let intent = Intent::from_number(terms as u8).unwrap_or_default();
                 let terms_in_force = BidTerms { intent, priority: (terms >> 8) as u8, duration };

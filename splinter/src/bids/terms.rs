@@ -25,8 +25,7 @@ pub enum Intent {
 
 impl Intent {
     /// Every intent, in the order of their numbers.
-    pub const ALL: [Self; 5] =
-        [Self::None, Self::WillNeed, Self::Sequential, Self::Random, Self::DontNeed];
+    pub const ALL: [Self; 5] = [Self::None, Self::WillNeed, Self::Sequential, Self::Random, Self::DontNeed];
 
     /// Returns the intent of a number, if it is one.
     #[must_use]

@@ -3,9 +3,9 @@
 
 use crate::arena::copy::{count_non_zero, zero};
 use crate::arena::key::Key;
-use crate::arena::layout::Slot;
 use crate::arena::os::Os;
-use crate::arena::state::{Attention, Control, Entry, Meta, State};
+use crate::arena::records::Slot;
+use crate::arena::state::{Control, Descriptor, Entry, NotifyFlags, State};
 use crate::arena::{Arena, HYBRID_LINE, Scrub};
 use crate::error::StoreError;
 use crate::open::Store;
@@ -24,17 +24,17 @@ pub struct Inspection {
     pub duplicate_keys: u64,
     /// Keys that the index does not lead to.
     pub unreachable_keys: u64,
-    /// Claims on slots and chunks whose owner is dead, and states that are half a claim.
+    /// Claims on slots and buckets whose owner is dead, and states that are half a claim.
     pub stuck_claims: u64,
-    /// Claims on slots and chunks whose owner lives.
+    /// Claims on slots and buckets whose owner lives.
     pub live_claims: u64,
     /// Slots that are marked as used and hold no key, or hold one and are not marked.
     pub leaked_slots: u64,
     /// Index entries that lead to no key, and to no claim.
     pub dangling_entries: u64,
-    /// Slots whose attention word does not follow their routes and labels, or that have routes and no key.
+    /// Slots whose notify flags does not follow their subscriptions and labels, or that have subscriptions and no key.
     pub misrouted_slots: u64,
-    /// Non-zero bytes where the scrub level in force promises zeroes.
+    /// Non-zero bytes where the scrub level current promises zeroes.
     pub stale_bytes: u64,
     /// Slots that have such bytes.
     pub stale_slots: u64,
@@ -61,8 +61,8 @@ impl Store {
         let used = self.inner.machine.used(0..self.arena_len() as usize);
         let mut found = Inspection::default();
         let mut slots_of = HashMap::new();
-        let claim = |found: &mut Inspection, lane| {
-            let alive = self.inner.machine.is_alive(lane);
+        let claim = |found: &mut Inspection, writer_id| {
+            let alive = self.inner.machine.is_alive(writer_id);
             *if alive { &mut found.live_claims } else { &mut found.stuck_claims } += 1;
         };
         for number in arena.marked(|word| word.touched.load(Relaxed)) {
@@ -70,20 +70,19 @@ impl Store {
                 continue;
             };
             let state = State(slot.state_number.first_acquire());
-            let meta = Meta(slot.meta.load(Relaxed));
+            let descriptor = Descriptor(slot.descriptor.load(Relaxed));
             if state.is_claimed() {
-                claim(&mut found, state.lane());
+                claim(&mut found, state.writer_id());
             } else {
                 found.stuck_claims += u64::from(state.is_stray());
                 let word = arena.map[number as usize / 64].used.load(Relaxed);
-                found.leaked_slots +=
-                    u64::from((word >> (number % 64) & 1 != 0) != meta.is_present());
-                found.misrouted_slots += u64::from(arena.is_misrouted(number, slot, meta));
-                let stale = arena.stale_bytes(number, meta, &used);
+                found.leaked_slots += u64::from((word >> (number % 64) & 1 != 0) != descriptor.is_present());
+                found.misrouted_slots += u64::from(arena.is_misrouted(number, slot, descriptor));
+                let stale = arena.stale_bytes(number, descriptor, &used);
                 found.stale_bytes += stale;
                 found.stale_slots += u64::from(stale > 0);
             }
-            if meta.is_present() {
+            if descriptor.is_present() {
                 let key = Key::read_from(slot);
                 found.keys += 1;
                 *slots_of.entry(key).or_insert(0_u64) += 1;
@@ -96,21 +95,21 @@ impl Store {
             }
         }
         found.duplicate_keys = slots_of.values().map(|slots| slots - 1).sum();
-        for chunk in arena.chunks {
-            let at = arena.offset_of(std::slice::from_ref(chunk));
-            if parts(&used, at..at + size_of_val(chunk)).next().is_none() {
+        for bucket in arena.buckets {
+            let at = arena.offset_of(std::slice::from_ref(bucket));
+            if parts(&used, at..at + size_of_val(bucket)).next().is_none() {
                 continue;
             }
-            let control = Control(chunk.control.load(Relaxed));
+            let control = Control(bucket.control.load(Relaxed));
             if control.is_claimed() {
-                claim(&mut found, control.lane());
+                claim(&mut found, control.writer_id());
             }
-            let entries = chunk.entries.iter().map(|word| Entry(word.load(Relaxed)));
+            let entries = bucket.entries.iter().map(|word| Entry(word.load(Relaxed)));
             let dangles = |entry: &Entry| {
                 // One that is held may get its key, or lose its entry.
                 let is_fit = |slot: &Slot| {
                     State(slot.state_number.first_acquire()).is_claimed()
-                        || Meta(slot.meta.load(Relaxed)).is_present()
+                        || Descriptor(slot.descriptor.load(Relaxed)).is_present()
                 };
                 !arena.slot(entry.slot()).is_some_and(is_fit)
             };
@@ -124,37 +123,36 @@ impl Store {
 impl Arena<'_> {
     /// Whether a writer would look in vain for who hears of a change, or not look where it should; or leave bytes of the
     /// value where it wipes.
-    fn is_misrouted(&self, number: u32, slot: &Slot, meta: Meta) -> bool {
-        let routes = self.routes[number as usize].load(Relaxed);
-        let labels = if meta.is_present() { slot.labels.load(Relaxed) } else { 0 };
-        let attention = Attention(slot.attention.load(Relaxed));
-        let is_covered = (0..2).all(|which| self.live(meta, which) <= attention.extent(which));
-        attention != attention.with_groups(routes, labels)
-            || routes != 0 && !meta.is_present()
+    fn is_misrouted(&self, number: u32, slot: &Slot, descriptor: Descriptor) -> bool {
+        let subscriptions = self.subscriptions[number as usize].load(Relaxed);
+        let labels = if descriptor.is_present() { slot.labels.load(Relaxed) } else { 0 };
+        let notify_flags = NotifyFlags(slot.notify_flags.load(Relaxed));
+        let is_covered = (0..2).all(|which| self.live(descriptor, which) <= notify_flags.extent(which));
+        notify_flags != notify_flags.with_groups(subscriptions, labels)
+            || subscriptions != 0 && !descriptor.is_present()
             || !is_covered
     }
 
-    /// Counts the slot's non-zero bytes where the scrub level in force promises zeroes, in the `used` parts of the arena:
+    /// Counts the slot's non-zero bytes where the scrub level current promises zeroes, in the `used` parts of the arena:
     /// wherever they are, whatever the slot says of how far it was written.
-    pub(crate) fn stale_bytes(&self, number: u32, meta: Meta, used: &[Range<usize>]) -> u64 {
+    pub(crate) fn stale_bytes(&self, number: u32, descriptor: Descriptor, used: &[Range<usize>]) -> u64 {
         let size = self.shape.value_words * 8;
-        let len = if meta.is_present() && !meta.is_number() { self.len_of(meta) } else { 0 };
+        let len =
+            if descriptor.is_present() && !descriptor.is_number() { self.len_of(descriptor) } else { 0 };
         let in_buffer = |buffer: &[Word], from, to| -> u64 {
             let parts = self.parts_of(buffer, from, used);
             parts.map(|part| count_non_zero(buffer, part.start, part.end.min(to))).sum()
         };
         let in_value = |which, from, to| in_buffer(self.value(number, which), from, to);
-        match (self.scrub(), meta.is_present()) {
+        match (self.scrub(), descriptor.is_present()) {
             (Scrub::None, _) => 0,
-            (Scrub::Hybrid, true) if meta.is_number() => 0,
-            (Scrub::Hybrid, true) => {
-                in_value(meta.current(), len, len.next_multiple_of(HYBRID_LINE))
-            }
+            (Scrub::Hybrid, true) if descriptor.is_number() => 0,
+            (Scrub::Hybrid, true) => in_value(descriptor.current(), len, len.next_multiple_of(HYBRID_LINE)),
             (Scrub::Hybrid, false) => in_value(0, 0, size) + in_value(1, 0, size),
             (Scrub::Full, present) => {
-                let values = (0..2).map(|which| in_value(which, self.live(meta, which), size));
+                let values = (0..2).map(|which| in_value(which, self.live(descriptor, which), size));
                 let vectors = (0..2)
-                    .filter(|which| !meta.is_vector_in(*which))
+                    .filter(|which| !descriptor.is_vector_in(*which))
                     .map(|which| self.vector(number, which))
                     .map(|words| in_buffer(words, 0, words.len() * 8));
                 let key = self
@@ -167,26 +165,26 @@ impl Arena<'_> {
     }
 
     /// Zeroes all that the slot does not need, in the `used` parts of the arena, whatever it says of how far it was written.
-    /// Returns the meta word that says so.
+    /// Returns the descriptor that says so.
     pub(crate) fn wipe_used(
         &self,
         number: u32,
         slot: &Slot,
-        meta: Meta,
+        descriptor: Descriptor,
         used: &[Range<usize>],
-    ) -> Meta {
-        let mut attention = Attention(slot.attention.load(Relaxed));
+    ) -> Descriptor {
+        let mut notify_flags = NotifyFlags(slot.notify_flags.load(Relaxed));
         for which in 0..2 {
-            let (buffer, live) = (self.value(number, which), self.live(meta, which));
+            let (buffer, live) = (self.value(number, which), self.live(descriptor, which));
             self.parts_of(buffer, live, used).for_each(|part| zero(buffer, part.start, part.end));
-            attention = attention.with_extent(which, live);
-            if !meta.is_vector_in(which) {
+            notify_flags = notify_flags.with_extent(which, live);
+            if !descriptor.is_vector_in(which) {
                 let buffer = self.vector(number, which);
                 self.parts_of(buffer, 0, used).for_each(|part| zero(buffer, part.start, part.end));
             }
         }
-        slot.attention.store(attention.0, Release);
-        meta.with_vectors_wiped()
+        slot.notify_flags.store(notify_flags.0, Release);
+        descriptor.with_vectors_wiped()
     }
 
     /// Lists the `used` parts of a buffer from byte `from` on, in bytes of the buffer.

@@ -4,9 +4,9 @@
 
 use crate::arena::Arena;
 use crate::arena::key::Key;
-use crate::arena::layout::Slot;
 use crate::arena::os::Os;
-use crate::arena::state::{Control, Entry, Meta, State};
+use crate::arena::records::Slot;
+use crate::arena::state::{Control, Descriptor, Entry, State};
 use crate::error::StoreError;
 use crate::inspect::Inspection;
 use crate::open::Store;
@@ -44,7 +44,7 @@ impl Store {
     /// Mends what [`Store::inspect`] finds. Readers may go on meanwhile.
     ///
     /// Claims of dead writers are taken over, as the next writer would. If nobody else is registered as a writer,
-    /// which is made sure of by taking every lane, the rest is mended, too: of a key's several slots the one that
+    /// which is made sure of by taking every writer id, the rest is mended, too: of a key's several slots the one that
     /// readers find stays; slots whose key cannot be one are freed; the index, the map of used slots and the
     /// marks by which changes are heard are made anew; stale bytes go. Values are taken as they are.
     ///
@@ -61,26 +61,26 @@ impl Store {
     /// As [`Store::inspect`] and [`Store::writer`].
     pub fn repair(&self) -> Result<Repair, StoreError> {
         let before = self.inspect()?;
-        let (lanes, mut writers) = (self.geometry().lanes, vec![self.writer()?]);
-        // One that others damage meanwhile may hand out the same lane again.
-        while writers.len() < lanes as usize {
+        let (max_writers, mut writers) = (self.geometry().max_writers, vec![self.writer()?]);
+        // One that others damage meanwhile may hand out the same writer id again.
+        while writers.len() < max_writers as usize {
             match self.writer() {
                 Ok(writer) => writers.push(writer),
-                Err(StoreError::NoLane { .. }) => break,
+                Err(StoreError::TooManyWriters { .. }) => break,
                 Err(error) => return Err(error),
             }
         }
-        let others = lanes - writers.len() as u32;
-        // Who keeps lanes that it does not need keeps others from writing.
+        let others = max_writers - writers.len() as u32;
+        // Who keeps writer ids that it does not need keeps others from writing.
         writers.truncate(if others == 0 { writers.len() } else { 1 });
         let claimant = &mut writers[0].claimant;
         let mut rebuild = Rebuild { arena: claimant.arena, claimant };
         let given_up = if others == 0 {
             let used = self.inner.machine.used(0..self.arena_len() as usize);
-            rebuild.touch(used.iter().flat_map(|bytes| self.inner.plan.slots_in(bytes)));
+            rebuild.touch(used.iter().flat_map(|bytes| self.inner.layout.slots_in(bytes)));
             rebuild.remake(&used)
         } else {
-            rebuild.finish_all(|this, lane| lane == this.lane || !this.is_alive(lane));
+            rebuild.finish_all(|this, writer_id| writer_id == this.writer_id || !this.is_alive(writer_id));
             Vec::new()
         };
         Ok(Repair { before, after: self.inspect()?, others, given_up })
@@ -88,12 +88,12 @@ impl Store {
 }
 
 /// A slot as a repair looks at it.
-fn open<'a>(arena: &Arena<'a>, number: u32) -> Option<(&'a Slot, State, Meta)> {
+fn open<'a>(arena: &Arena<'a>, number: u32) -> Option<(&'a Slot, State, Descriptor)> {
     let slot = arena.slot(number)?;
-    Some((slot, State(slot.state_number.first_acquire()), Meta(slot.meta.load(Relaxed))))
+    Some((slot, State(slot.state_number.first_acquire()), Descriptor(slot.descriptor.load(Relaxed))))
 }
 
-/// Repairs what only a caller that holds every lane, and no claim, may change.
+/// Repairs what only a caller that holds every writer id, and no claim, may change.
 struct Rebuild<'a, 'c> {
     arena: Arena<'a>,
     claimant: &'c mut Claimant<'a>,
@@ -105,24 +105,24 @@ impl Rebuild<'_, '_> {
         numbers.into_iter()
     }
 
-    /// Takes over every claim on a slot whose lane `is_dead`.
+    /// Takes over every claim on a slot whose writer id `is_dead`.
     fn finish_all(&mut self, is_dead: impl Fn(&Claimant<'_>, u32) -> bool) {
         for number in self.touched() {
-            self.claimant.take_over_if(number, &is_dead);
+            self.claimant.recover_claim_if(number, &is_dead);
         }
     }
 
-    /// Mends all touched slots and the index, for somebody who holds every lane and no claim. Returns the keys
+    /// Mends all touched slots and the index, for somebody who holds every writer id and no claim. Returns the keys
     /// of the slots that it gave up.
     ///
     /// Each step leaves a store that is no worse, should it be the last: what leads to keys is put in
     /// place before anything that leads nowhere is believed.
     fn remake(&mut self, used: &[Range<usize>]) -> Vec<Key> {
-        // No lane's owner is in the middle of anything: whatever is claimed was left.
+        // No writer id's owner is in the middle of anything: whatever is claimed was left.
         self.finish_all(|_, _| true);
         for number in self.touched() {
             if open(&self.arena, number).is_some_and(|(_, state, _)| state.is_stray()) {
-                self.retake(number, |meta| meta);
+                self.retake(number, |descriptor| descriptor);
             }
         }
         let lost: Vec<Key> = self.touched().filter_map(|number| self.lost_key(number)).collect();
@@ -133,8 +133,7 @@ impl Rebuild<'_, '_> {
         }
         // Another slot may hold it.
         let arena = self.arena;
-        let is_gone =
-            |key: &Key| arena.key(key.as_ref()).is_ok_and(|key| arena.locate(&key).is_none());
+        let is_gone = |key: &Key| arena.key(key.as_ref()).is_ok_and(|key| arena.locate(&key).is_none());
         given_up.extend(lost.into_iter().filter(is_gone));
         given_up
     }
@@ -143,9 +142,9 @@ impl Rebuild<'_, '_> {
     /// the kernel holds no page was not, and is not looked at here, which would take memory.
     fn touch(&self, candidates: impl Iterator<Item = u32>) {
         for number in candidates {
-            let Some((slot, state, meta)) = open(&self.arena, number) else { continue };
-            let routes = self.arena.routes[number as usize].load(Relaxed);
-            let used = state.0 | meta.0 | slot.attention.load(Relaxed) | routes != 0;
+            let Some((slot, state, descriptor)) = open(&self.arena, number) else { continue };
+            let subscriptions = self.arena.subscriptions[number as usize].load(Relaxed);
+            let used = state.0 | descriptor.0 | slot.notify_flags.load(Relaxed) | subscriptions != 0;
             let (word, bit) = self.arena.bit(number);
             if used || word.used.load(Relaxed) & bit != 0 {
                 word.touched.fetch_or(bit, Relaxed);
@@ -153,10 +152,10 @@ impl Rebuild<'_, '_> {
         }
     }
 
-    /// Returns the key of a slot whose meta word says that it holds none, though the index leads to it from that key: of one
+    /// Returns the key of a slot whose descriptor says that it holds none, though the index leads to it from that key: of one
     /// that was removed, no entry is left.
     fn lost_key(&self, number: u32) -> Option<Key> {
-        let (slot, ..) = open(&self.arena, number).filter(|(.., meta)| !meta.is_present())?;
+        let (slot, ..) = open(&self.arena, number).filter(|(.., descriptor)| !descriptor.is_present())?;
         let key = Key::read_from(slot);
         let leads = |found, _, _| (found == number).then_some(());
         self.arena.probe(&self.arena.key(key.as_ref()).ok()?, leads).map(|()| key)
@@ -168,8 +167,8 @@ impl Rebuild<'_, '_> {
         let arena = self.arena;
         let (mut slot_of, mut surplus) = (HashMap::new(), Vec::new());
         for number in self.touched() {
-            let Some((slot, _, meta)) = open(&arena, number) else { continue };
-            if !meta.is_present() {
+            let Some((slot, _, descriptor)) = open(&arena, number) else { continue };
+            if !descriptor.is_present() {
                 continue;
             }
             let found = Key::read_from(slot);
@@ -179,11 +178,11 @@ impl Rebuild<'_, '_> {
             };
             let other = *slot_of.entry(Key::from(key)).or_insert(number);
             if other != number {
-                let holds = |number, _, _| {
-                    let (slot, _, meta) = open(&arena, number)?;
-                    (meta.is_present() && key.is_in(slot)).then_some(number)
+                let validate = |number, _, _| {
+                    let (slot, _, descriptor) = open(&arena, number)?;
+                    (descriptor.is_present() && key.is_in(slot)).then_some(number)
                 };
-                let is_found = arena.probe(&key, holds) == Some(number);
+                let is_found = arena.probe(&key, validate) == Some(number);
                 surplus.push((if is_found { other } else { number }, found));
                 if is_found {
                     slot_of.insert(key.into(), number);
@@ -191,20 +190,20 @@ impl Rebuild<'_, '_> {
             }
         }
         let give_up = |(number, key)| {
-            self.retake(number, Meta::vacant);
+            self.retake(number, Descriptor::vacant);
             key
         };
         surplus.into_iter().map(give_up).collect()
     }
 
-    /// Claims a slot, changes its meta word, and has the claim taken over as if its owner had died there: which
+    /// Claims a slot, changes its descriptor, and has the claim taken over as if its owner had died there: which
     /// brings everything that hangs on the slot in line with the word, and wipes what the scrub level wants gone.
-    fn retake(&mut self, number: u32, change: impl Fn(Meta) -> Meta) {
-        let Some((slot, mut state, meta)) = open(&self.arena, number) else { return };
-        self.arena.lanes[self.claimant.lane as usize]
+    fn retake(&mut self, number: u32, change: impl Fn(Descriptor) -> Descriptor) {
+        let Some((slot, mut state, descriptor)) = open(&self.arena, number) else { return };
+        self.arena.writer_table[self.claimant.writer_id as usize]
             .slot_intent
             .store(u64::from(number) + 1, Relaxed);
-        let claim = |state: State| state.swept().claimed(self.claimant.lane, false);
+        let claim = |state: State| state.swept().claimed(self.claimant.writer_id, false);
         // Somebody may set out to sleep on the slot between the two; nobody claims it.
         for _ in 0..64 {
             if state.is_claimed() || slot.state_number.exchange_first(state.0, claim(state).0) {
@@ -212,62 +211,62 @@ impl Rebuild<'_, '_> {
             }
             state = State(slot.state_number.first_acquire());
         }
-        slot.meta.store(change(meta).0, Release);
-        self.claimant.take_over_if(number, |_, _| true);
+        slot.descriptor.store(change(descriptor).0, Release);
+        self.claimant.recover_claim_if(number, |_, _| true);
     }
 
     /// Frees the entries that lead to no key or not by its label, enters the keys that no entry leads to, and sets
-    /// every home's reach.
+    /// every home's maximum distance.
     fn remake_index(&mut self) {
         let arena = self.arena;
-        let chunks = arena.chunks.len();
+        let buckets = arena.buckets.len();
         let home_of = |number: u32| {
-            let (slot, ..) = open(&arena, number).filter(|(_, _, meta)| meta.is_present())?;
+            let (slot, ..) = open(&arena, number).filter(|(_, _, descriptor)| descriptor.is_present())?;
             let key = Key::read_from(slot);
             let hash = arena.key(key.as_ref()).ok()?.hash;
             Some((arena.home(hash), hash))
         };
-        let mut reach = vec![0_u64; chunks];
+        let mut max_distance = vec![0_u64; buckets];
         let mut entered = vec![0_u64; arena.map.len()];
-        for (place, chunk) in arena.chunks.iter().enumerate() {
-            for word in &chunk.entries {
+        for (place, bucket) in arena.buckets.iter().enumerate() {
+            for word in &bucket.entries {
                 let entry = Entry(word.load(Relaxed));
                 let (number, distance) = (entry.slot(), entry.distance());
                 let leads = home_of(number).filter(|(home, hash)| {
                     entry == Entry::new(number, Entry::label(*hash, distance))
-                        && distance < chunks as u64
-                        && (home + distance as usize) & (chunks - 1) == place
+                        && distance < buckets as u64
+                        && (home + distance as usize) & (buckets - 1) == place
                         && entered[number as usize / 64] >> (number % 64) & 1 == 0
                 });
                 if let Some((home, _)) = leads {
                     entered[number as usize / 64] |= 1 << (number % 64);
-                    reach[home] = reach[home].max(distance);
+                    max_distance[home] = max_distance[home].max(distance);
                 } else if entry != Entry::FREE {
                     word.store(Entry::FREE.0, Release);
                 }
             }
         }
         // First what readers must find: a reach that is too far costs them time only.
-        self.set_reach(|home, old| old.max(reach[home]));
+        self.set_max_distance(|home, old| old.max(max_distance[home]));
         for number in self.touched() {
             let Some((home, hash)) = home_of(number) else { continue };
             if entered[number as usize / 64] >> (number % 64) & 1 == 0 {
-                self.enter(number, home, hash, &mut reach);
+                self.enter(number, home, hash, &mut max_distance);
             }
         }
-        self.set_reach(|home, _| reach[home]);
+        self.set_max_distance(|home, _| max_distance[home]);
     }
 
     /// Leads the index to a slot, from the nearest free entry.
-    fn enter(&self, number: u32, home: usize, hash: u64, reach: &mut [u64]) {
+    fn enter(&self, number: u32, home: usize, hash: u64, max_distance: &mut [u64]) {
         let arena = self.arena;
-        for distance in 0..=(arena.chunks.len() as u64 - 1).min(0xffff) {
-            for word in &arena.chunk(home, distance).entries {
+        for distance in 0..=(arena.buckets.len() as u64 - 1).min(0xffff) {
+            for word in &arena.bucket(home, distance).entries {
                 if word.load(Relaxed) == Entry::FREE.0 {
-                    reach[home] = reach[home].max(distance);
-                    let control = &arena.chunks[home].control;
+                    max_distance[home] = max_distance[home].max(distance);
+                    let control = &arena.buckets[home].control;
                     let seen = Control(control.load(Relaxed));
-                    control.store(seen.with_reach(seen.reach().max(distance)).0, Release);
+                    control.store(seen.with_max_distance(seen.max_distance().max(distance)).0, Release);
                     let entry = Entry::new(number, Entry::label(hash, distance));
                     return word.store(entry.0, Release);
                 }
@@ -275,36 +274,37 @@ impl Rebuild<'_, '_> {
         }
     }
 
-    /// Gives back every claim on a chunk, and changes reaches.
-    fn set_reach(&self, change: impl Fn(usize, u64) -> u64) {
-        for (home, chunk) in self.arena.chunks.iter().enumerate() {
-            let seen = Control(chunk.control.load(Relaxed));
-            let reach = change(home, seen.reach());
-            if seen.is_claimed() || reach != seen.reach() {
-                let control = seen.claimed(self.claimant.lane).with_reach(reach).released();
-                chunk.control.store(control.0, Release);
+    /// Gives back every claim on a bucket, and changes reaches.
+    fn set_max_distance(&self, change: impl Fn(usize, u64) -> u64) {
+        for (home, bucket) in self.arena.buckets.iter().enumerate() {
+            let seen = Control(bucket.control.load(Relaxed));
+            let max_distance = change(home, seen.max_distance());
+            if seen.is_claimed() || max_distance != seen.max_distance() {
+                let control =
+                    seen.claimed(self.claimant.writer_id).with_max_distance(max_distance).released();
+                bucket.control.store(control.0, Release);
             }
         }
     }
 
-    /// Brings the map, the attention word and the route of a slot in line with its meta word, and wipes its stale
+    /// Brings the map, the notify flags and the subscription of a slot in line with its descriptor, and wipes its stale
     /// bytes, which are in the `used` parts of the arena.
     fn remake_marks(&mut self, number: u32, used: &[Range<usize>]) {
         let arena = self.arena;
-        let Some((slot, _, meta)) = open(&arena, number) else { return };
+        let Some((slot, _, descriptor)) = open(&arena, number) else { return };
         let (word, bit) = arena.bit(number);
-        if arena.stale_bytes(number, meta, used) > 0 {
-            self.retake(number, |meta| arena.wipe_used(number, slot, meta, used));
+        if arena.stale_bytes(number, descriptor, used) > 0 {
+            self.retake(number, |descriptor| arena.wipe_used(number, slot, descriptor, used));
         }
         for which in 0..2 {
-            arena.raise_extent(slot, which, arena.live(meta, which));
+            arena.raise_extent(slot, which, arena.live(descriptor, which));
         }
-        if meta.is_present() {
+        if descriptor.is_present() {
             word.used.fetch_or(bit, Relaxed);
         } else {
             word.used.fetch_and(!bit, Relaxed);
-            arena.routes[number as usize].store(0, Relaxed);
+            arena.subscriptions[number as usize].store(0, Relaxed);
         }
-        arena.attend(number, slot, meta.is_present());
+        arena.update_notify_flags(number, slot, descriptor.is_present());
     }
 }

@@ -3,11 +3,11 @@
 use crate::arena::Scrub;
 use crate::arena::copy::copy_vector_out;
 use crate::arena::key::{Key, KeyRef};
-use crate::arena::layout;
 use crate::arena::payload::Payload;
+use crate::arena::records;
 use crate::error::Error;
 use crate::open::Store;
-use crate::protocol::Window;
+use crate::protocol::OptimisticRead;
 use crate::settings::{Geometry, Type};
 use crate::sync::Relaxed;
 
@@ -23,7 +23,7 @@ pub struct HeaderSnapshot {
     pub geometry: Geometry,
     /// Changes published so far, by all writers together.
     pub epoch: u64,
-    /// The scrub level in force.
+    /// The scrub level current.
     pub scrub: Scrub,
     /// The store's user flags.
     pub user_flags: u16,
@@ -32,7 +32,7 @@ pub struct HeaderSnapshot {
     /// The store's epoch when the last of them was reported.
     pub last_failure_epoch: u64,
     /// Claims of dead writers that others took over.
-    pub takeovers: u64,
+    pub recoveries: u64,
 }
 
 /// What a slot says of its key.
@@ -56,7 +56,7 @@ pub struct SlotSnapshot {
     /// Its labels.
     pub labels: u64,
     /// The signal groups that it is registered with itself, a bit each.
-    pub routes: u64,
+    pub registered: u64,
     /// The signal groups that hear of its changes, by the key itself or by a label: one bit each.
     pub groups: u64,
     /// When the value was made, in the writers' unit.
@@ -87,15 +87,15 @@ impl Store {
     pub fn header(&self) -> HeaderSnapshot {
         let header = self.arena().header;
         HeaderSnapshot {
-            magic: layout::MAGIC as u32,
-            version: layout::FORMAT_VERSION as u32,
+            magic: records::MAGIC as u32,
+            version: records::FORMAT_VERSION as u32,
             geometry: self.geometry(),
             epoch: self.arena().epoch(),
             scrub: self.scrub(),
             user_flags: self.user_flags(),
             parse_failures: header.parse_failures.load(Relaxed),
             last_failure_epoch: header.last_failure_epoch.load(Relaxed),
-            takeovers: header.takeovers.load(Relaxed),
+            recoveries: header.recoveries.load(Relaxed),
         }
     }
 
@@ -105,7 +105,7 @@ impl Store {
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn snapshot(&self, key: impl AsRef<[u8]>) -> Result<SlotSnapshot, Error> {
         let key = self.arena().key(key.as_ref())?;
-        self.arena().read(&key, |window| Ok(self.snapshot_of(&key, window)))
+        self.arena().read(&key, |read| Ok(self.snapshot_of(&key, read)))
     }
 
     /// Reads all that there is of `key`, as it was at one moment: what a copy of the store has to take along.
@@ -126,44 +126,44 @@ impl Store {
     pub fn content(&self, key: impl AsRef<[u8]>) -> Result<Content, Error> {
         let key = self.arena().key(key.as_ref())?;
         let arena = self.arena();
-        arena.read(&key, |window| {
-            let (meta, payload) = (window.meta, window.payload(arena));
+        arena.read(&key, |read| {
+            let (descriptor, payload) = (read.descriptor, read.payload(arena));
             let mut value = vec![0; payload.len()];
             payload.copy_to(&mut value)?;
             let number = match payload {
                 Payload::Number(number) => Some(number),
                 Payload::Bytes(..) => None,
             };
-            let dim = self.geometry().vector_dim * meta.has_vector() as u32;
+            let dim = self.geometry().vector_dim * descriptor.has_vector() as u32;
             let mut vector = vec![0.0; dim as usize];
             if dim > 0 {
-                copy_vector_out(arena.vector(window.number, meta.vector_current()), &mut vector);
+                copy_vector_out(arena.vector(read.number, descriptor.vector_current()), &mut vector);
             }
-            Ok(Content { slot: self.snapshot_of(&key, window), value, number, vector })
+            Ok(Content { slot: self.snapshot_of(&key, read), value, number, vector })
         })
     }
 
-    fn snapshot_of(&self, key: &KeyRef<'_>, window: &Window<'_>) -> SlotSnapshot {
+    fn snapshot_of(&self, key: &KeyRef<'_>, read: &OptimisticRead<'_>) -> SlotSnapshot {
         let arena = self.arena();
-        let (slot, meta, payload) = (window.slot, window.meta, window.payload(arena));
+        let (slot, descriptor, payload) = (read.slot, read.descriptor, read.payload(arena));
         let value_offset = match payload {
-            Payload::Number(_) => self.inner.plan.number_offset(window.number),
-            Payload::Bytes(..) => self.inner.plan.value_offset(window.number, meta.current()),
+            Payload::Number(_) => self.inner.layout.number_offset(read.number),
+            Payload::Bytes(..) => self.inner.layout.value_offset(read.number, descriptor.current()),
         };
         SlotSnapshot {
             key: (*key).into(),
             hash: key.hash,
-            epoch: window.stable_epoch(),
+            epoch: read.stable_epoch(),
             value_offset,
             value_len: payload.len(),
-            kind: Type::from_kind(meta.kind()),
-            user_flags: meta.flags() as u16,
+            kind: Type::from_kind(descriptor.kind()),
+            user_flags: descriptor.flags() as u16,
             labels: slot.labels.load(Relaxed),
-            routes: arena.routes[window.number as usize].load(Relaxed),
-            groups: arena.groups_of(window.number, slot),
+            registered: arena.subscriptions[read.number as usize].load(Relaxed),
+            groups: arena.groups_of(read.number, slot),
             ctime: slot.ctime.load(Relaxed),
             atime: slot.atime.load(Relaxed),
-            has_vector: meta.has_vector() != 0,
+            has_vector: descriptor.has_vector() != 0,
         }
     }
 }

@@ -42,11 +42,7 @@ impl Seals {
 
 impl Backing {
     /// Makes one of a descriptor that was opened just now.
-    pub(super) fn new(
-        fd: OwnedFd,
-        location: Location,
-        note: Option<String>,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn new(fd: OwnedFd, location: Location, note: Option<String>) -> Result<Self, StoreError> {
         let failed = |e| StoreError::os("inspect", location.to_string(), e);
         let fd = Descriptor::new(fd).map_err(failed)?;
         Ok(Self { fd, location, note })
@@ -146,7 +142,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::kernel::staged::Staged;
+    use crate::kernel::new_file::NewFile;
     use crate::kernel::testing::{Directory, Named};
 
     fn reason(answer: Result<Backing, StoreError>) -> String {
@@ -194,10 +190,9 @@ mod tests {
     #[test]
     fn adopting_tells_access_and_name() {
         let named = Named::new();
-        Staged::create(&named.0, 4096, None, false).unwrap().publish().unwrap();
+        NewFile::create(&named.0, 4096, None, false).unwrap().publish().unwrap();
         for writable in [false, true] {
-            let passed =
-                open(&named.0, writable).unwrap().fd.get().unwrap().try_clone_to_owned().unwrap();
+            let passed = open(&named.0, writable).unwrap().fd.get().unwrap().try_clone_to_owned().unwrap();
             let (backing, may_write) = adopt(passed).unwrap();
             assert_eq!(may_write, writable);
             assert_eq!(backing.location, named.0);

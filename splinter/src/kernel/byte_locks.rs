@@ -31,11 +31,8 @@ impl ByteLocks {
     }
 
     fn offset(&self, byte: usize) -> io::Result<i64> {
-        let offset =
-            (byte as u64).checked_mul(self.stride).and_then(|at| at.checked_add(self.base));
-        offset
-            .and_then(|at| i64::try_from(at).ok())
-            .ok_or_else(|| io::ErrorKind::InvalidInput.into())
+        let offset = (byte as u64).checked_mul(self.stride).and_then(|at| at.checked_add(self.base));
+        offset.and_then(|at| i64::try_from(at).ok()).ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
 
     /// Takes a lock, and tells whether nobody had it, this process included.
@@ -82,8 +79,7 @@ impl ByteLocks {
         }
         let own = reopen(backing);
         // A shared lock, for which it takes no more than the right to read, is nobody's bid.
-        let free =
-            |own: OwnedFd| sys::is_lockable(own.as_fd(), self.offset(byte)?, ByteLock::Shared);
+        let free = |own: OwnedFd| sys::is_lockable(own.as_fd(), self.offset(byte)?, ByteLock::Shared);
         !own.and_then(free).unwrap_or(false)
     }
 }

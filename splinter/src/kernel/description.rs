@@ -65,18 +65,20 @@ impl Kept {
     ///
     /// # Errors
     /// The kernel's; `Unsupported` where the mapping does not keep the description, as on overlayfs.
-    pub(super) fn locked(
-        backing: &Backing,
-        own: OwnedFd,
-        offset: i64,
-        how: ByteLock,
-    ) -> io::Result<Self> {
+    pub(super) fn locked(backing: &Backing, own: OwnedFd, offset: i64, how: ByteLock) -> io::Result<Self> {
+        let unsupported = || {
+            let why = "on this file system no mapping keeps a lock, as it would have to for this";
+            io::Error::new(io::ErrorKind::Unsupported, why)
+        };
+        // Asked first: where another thread forks just now, its child has the descriptor, and the lock would seem kept.
+        if !sys::keeps_descriptions(own.as_fd()) {
+            return Err(unsupported());
+        }
         let kept = Self::new(own.as_fd())?;
         sys::lock_byte(own.as_fd(), offset, how)?;
         drop(own);
         if sys::is_lockable(reopen(backing)?.as_fd(), offset, ByteLock::Alone)? {
-            let why = "on this file system no mapping keeps a lock, as it would have to for this";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+            return Err(unsupported());
         }
         Ok(kept)
     }

@@ -31,11 +31,9 @@ impl Used {
     /// Lists the parts of a range of the mapped bytes that hold data, in ascending order. All others read as zero.
     pub(crate) fn parts(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
         // Without `/proc` the offset that seeking moves may be another's, too.
-        let own =
-            reopen(&self.backing).or_else(|e| self.backing.fd.get().ok_or(e)?.try_clone_to_owned());
-        let by_file = own.and_then(|file| {
-            Extents::within(file, bytes.clone(), self.mapping.page_bytes()).collect()
-        });
+        let own = reopen(&self.backing).or_else(|e| self.backing.fd.get().ok_or(e)?.try_clone_to_owned());
+        let by_file =
+            own.and_then(|file| Extents::within(file, bytes.clone(), self.mapping.page_bytes()).collect());
         by_file.unwrap_or_else(|_| self.in_memory(&bytes))
     }
 
@@ -164,8 +162,7 @@ mod tests {
     fn what_is_used_is_told_without_a_descriptor_that_leads_to_the_file() {
         let directory = Directory::new();
         let path = directory.join("sparse");
-        let create =
-            || File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        let create = || File::options().read(true).write(true).create(true).truncate(true).open(&path);
         let (pipe, _other_end) = std::io::pipe().unwrap();
         let files = [create().unwrap(), File::from(sys::memory_file(c"test", 0).unwrap())];
         let names = [Location::file(&path), Location::Anonymous];

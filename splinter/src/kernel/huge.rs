@@ -74,9 +74,7 @@ fn advise(mapping: &Mapping, fd: BorrowedFd<'_>) -> Option<String> {
     let settings = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/shmem_enabled").ok()?;
     let chosen = settings.split('[').nth(1)?.split(']').next()?;
     matches!(chosen, "never" | "deny").then(|| {
-        format!(
-            "huge pages are advised, but the kernel's shmem_enabled is \"{chosen}\": expect none"
-        )
+        format!("huge pages are advised, but the kernel's shmem_enabled is \"{chosen}\": expect none")
     })
 }
 
@@ -97,8 +95,7 @@ fn collapse(mapping: &Mapping, fd: BorrowedFd<'_>) -> Option<String> {
         match collapse_block(mapping, block) {
             Ok(()) => done += 1,
             Err(e) => {
-                let hopeless =
-                    matches!(e.raw_os_error(), Some(libc::EINVAL | libc::ENOMEM | libc::ENOSPC));
+                let hopeless = matches!(e.raw_os_error(), Some(libc::EINVAL | libc::ENOMEM | libc::ENOSPC));
                 refusal = Some(e);
                 if hopeless {
                     break;
@@ -107,9 +104,7 @@ fn collapse(mapping: &Mapping, fd: BorrowedFd<'_>) -> Option<String> {
         }
     }
     match refusal {
-        Some(e) => {
-            Some(format!("{done} of {blocks} huge pages: the kernel does not collapse ({e})"))
-        }
+        Some(e) => Some(format!("{done} of {blocks} huge pages: the kernel does not collapse ({e})")),
         None if !whole => Some(format!(
             "{done} of {blocks} huge pages: the store is too large for the memory there is, so only \
              parts that hold data were collapsed"
@@ -236,9 +231,7 @@ mod tests {
     #[test]
     fn sums_are_of_the_entries_inside() {
         let entry = |range: &str, field: &str, kib: u32| {
-            format!(
-                "{range} rw-s 00000000 00:01 7 /memfd:x (deleted)\nSize: 4096 kB\n{field}: {kib} kB\n"
-            )
+            format!("{range} rw-s 00000000 00:01 7 /memfd:x (deleted)\nSize: 4096 kB\n{field}: {kib} kB\n")
         };
         let smaps = [
             entry("7f0000000000-7f0000400000", "ShmemPmdMapped", 2048),

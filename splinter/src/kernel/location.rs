@@ -118,8 +118,7 @@ pub(super) fn temporary_beside(path: &Path) -> PathBuf {
     let kept = &name[..name.len().min(SHARED_NAME_MAX)];
     let mut temporary = vec![b'.'];
     temporary.extend_from_slice(kept);
-    temporary
-        .extend_from_slice(format!(".{}.{:016x}", std::process::id(), sys::random()).as_bytes());
+    temporary.extend_from_slice(format!(".{}.{:016x}", std::process::id(), sys::random()).as_bytes());
     path.with_file_name(OsString::from_vec(temporary))
 }
 

@@ -47,9 +47,7 @@ impl fmt::Display for Placement {
         match self {
             Self::Local => f.write_str("local"),
             Self::Bind(node) => write!(f, "node {node}"),
-            Self::Interleave(nodes) if nodes.is_empty() => {
-                f.write_str("interleaved over all nodes")
-            }
+            Self::Interleave(nodes) if nodes.is_empty() => f.write_str("interleaved over all nodes"),
             Self::Interleave(nodes) => write!(f, "interleaved over nodes {}", list(nodes)),
         }
     }
@@ -143,11 +141,7 @@ pub(crate) fn migrate(
 }
 
 /// Applies a placement by the first of these flags that this process is allowed.
-fn place(
-    mapping: &Mapping,
-    placement: &Placement,
-    flags: &[libc::c_long],
-) -> Result<(), StoreError> {
+fn place(mapping: &Mapping, placement: &Placement, flags: &[libc::c_long]) -> Result<(), StoreError> {
     let present = nodes();
     let Some((mode, wanted)) = policy(placement, &present)? else {
         return Ok(());
@@ -170,10 +164,7 @@ fn place(
                 Some(libc::EINVAL) => "the cpuset of this process leaves the node out",
                 _ => "mbind failed",
             };
-            Err(StoreError::Placement(format!(
-                "{placement} for {}: {hint} ({e})",
-                mapping.subject()
-            )))
+            Err(StoreError::Placement(format!("{placement} for {}: {hint} ({e})", mapping.subject())))
         }
     }
 }
@@ -273,9 +264,7 @@ fn nodes_of(mapping: &Mapping, offsets: &[usize]) -> io::Result<Vec<Option<u32>>
         let here = nodes();
         return match e.raw_os_error() {
             // Sandboxes deny the call; with one node there is only one answer.
-            Some(libc::EPERM | libc::ENOSYS) if here.len() == 1 => {
-                Ok(vec![Some(here[0]); addresses.len()])
-            }
+            Some(libc::EPERM | libc::ENOSYS) if here.len() == 1 => Ok(vec![Some(here[0]); addresses.len()]),
             _ => Err(e),
         };
     }
@@ -283,10 +272,7 @@ fn nodes_of(mapping: &Mapping, offsets: &[usize]) -> io::Result<Vec<Option<u32>>
 }
 
 /// Checks a placement against the nodes there are; `None` where nothing is to be done.
-fn policy(
-    placement: &Placement,
-    present: &[u32],
-) -> Result<Option<(libc::c_long, Vec<u32>)>, StoreError> {
+fn policy(placement: &Placement, present: &[u32]) -> Result<Option<(libc::c_long, Vec<u32>)>, StoreError> {
     let (mode, wanted) = match placement {
         Placement::Local => return Ok(None),
         Placement::Bind(node) => (MPOL_BIND, vec![*node]),
@@ -302,12 +288,7 @@ fn policy(
     }
 }
 
-fn mbind(
-    mapping: &Mapping,
-    mode: libc::c_long,
-    nodes: &[u32],
-    flags: libc::c_long,
-) -> io::Result<()> {
+fn mbind(mapping: &Mapping, mode: libc::c_long, nodes: &[u32], flags: libc::c_long) -> io::Result<()> {
     let mut mask = [0_u64; NODES_MAX / 64];
     for &node in nodes {
         let word = mask.get_mut(node as usize / 64).ok_or(io::ErrorKind::InvalidInput)?;
@@ -318,8 +299,7 @@ fn mbind(
     let (bits, bits_and_one) = (mask.as_ptr(), NODES_MAX as libc::c_ulong + 1);
     // SAFETY: the range is this mapping, whose bytes mbind leaves alone; the mask has as many bits
     // as the call reads, and lives through it.
-    let answer =
-        unsafe { libc::syscall(libc::SYS_mbind, base, len, mode, bits, bits_and_one, flags) };
+    let answer = unsafe { libc::syscall(libc::SYS_mbind, base, len, mode, bits, bits_and_one, flags) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -362,8 +342,7 @@ mod tests {
     #[test]
     fn placements_are_checked_against_the_nodes_there_are() {
         let sparse = [0, 2];
-        let wanted =
-            |placement| policy(&placement, &sparse).map(|found| found.map(|(_, n)| n)).ok();
+        let wanted = |placement| policy(&placement, &sparse).map(|found| found.map(|(_, n)| n)).ok();
         assert_eq!(wanted(Placement::Local), Some(None));
         assert_eq!(wanted(Placement::Bind(2)), Some(Some(vec![2])));
         assert_eq!(wanted(Placement::Bind(1)), None);

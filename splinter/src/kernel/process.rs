@@ -184,9 +184,7 @@ fn keep(inherited: *mut c_void) {
         return;
     }
     let kept = Box::leak(Box::new(Kept { _inherited: inherited, next: ptr::null_mut() }));
-    while let Err(now) =
-        KEPT.compare_exchange(kept.next, kept, Ordering::Release, Ordering::Relaxed)
-    {
+    while let Err(now) = KEPT.compare_exchange(kept.next, kept, Ordering::Release, Ordering::Relaxed) {
         kept.next = now;
     }
 }

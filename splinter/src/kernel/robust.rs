@@ -22,7 +22,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::process::{PerProcess, process, wiped_page};
 use super::sys;
-use super::window::{NODE_BEHIND_WORD, Window};
+use super::word_pages::{NODE_BEHIND_WORD, WordPages};
 
 /// How many words one thread may hold: the kernel follows 2,048 entries of a list, those of the program's mutexes
 /// included.
@@ -74,9 +74,9 @@ struct Thread {
     back: End,
     /// What lies between, in the list's order.
     held: Vec<Held>,
-    /// Windows whose entries another thread unlinked: the kernel may be at one of them just now, if this thread is about
+    /// WordPagess whose entries another thread unlinked: the kernel may be at one of them just now, if this thread is about
     /// to end.
-    retired: Vec<Window>,
+    retired: Vec<WordPages>,
     /// For a thread for which the C library has no head.
     own: OwnHead,
 }
@@ -90,7 +90,7 @@ struct OwnHead {
 
 struct Held {
     entry: Entry,
-    window: Window,
+    window: WordPages,
 }
 
 /// The address of a list entry: a word that has the next one's.
@@ -132,7 +132,7 @@ pub(crate) fn thread_mark() -> u64 {
 
 /// A word that a thread holds.
 #[derive(Debug)]
-pub(crate) struct Bond {
+pub(crate) struct RobustLink {
     /// The [`thread_mark`] of the thread that holds it.
     pub(crate) mark: u64,
     process: u64,
@@ -140,11 +140,11 @@ pub(crate) struct Bond {
 }
 
 // SAFETY: the entry is an address that is compared; it is followed under the lock only, by what has it linked.
-unsafe impl Send for Bond {}
+unsafe impl Send for RobustLink {}
 // SAFETY: as above.
-unsafe impl Sync for Bond {}
+unsafe impl Sync for RobustLink {}
 
-impl Bond {
+impl RobustLink {
     /// Whether another process holds the word: the parent of this one.
     pub(crate) fn is_inherited(&self) -> bool {
         self.process != process()
@@ -161,10 +161,10 @@ fn threads() -> MutexGuard<'static, Threads> {
 /// # Errors
 /// The kernel's, when it keeps no such list for this thread or has no memory; in words, that the thread holds too many.
 pub(crate) fn hold(
-    window: Window,
+    window: WordPages,
     index: usize,
     exchange: impl FnOnce(u32) -> bool,
-) -> io::Result<Option<Bond>> {
+) -> io::Result<Option<RobustLink>> {
     threads().bind(window, index, exchange)
 }
 
@@ -174,8 +174,8 @@ pub(crate) fn hold(
 /// # Errors
 /// As [`hold`].
 pub(crate) fn pass_on(
-    bond: &mut Bond,
-    window: Window,
+    link: &mut RobustLink,
+    window: WordPages,
     index: usize,
     exchange: impl FnOnce(u32) -> bool,
 ) -> io::Result<bool> {
@@ -183,22 +183,22 @@ pub(crate) fn pass_on(
     threads.mine()?;
     // First: a thread that still has the entry would mark the word when it ends, whoever has the word by then: a thread with
     // the same id in another namespace as well.
-    threads.unlink(bond);
+    threads.unlink(link);
     let Some(passed) = threads.bind(window, index, exchange)? else { return Ok(false) };
-    *bond = passed;
+    *link = passed;
     Ok(true)
 }
 
 /// Has nobody hold the word any more. `exchange` takes the holder's id out of it, if it is still there. In a child this
 /// does nothing.
-pub(crate) fn let_go(bond: &Bond, exchange: impl FnOnce()) {
-    if bond.is_inherited() {
+pub(crate) fn let_go(link: &RobustLink, exchange: impl FnOnce()) {
+    if link.is_inherited() {
         return;
     }
     let mut threads = threads();
     // First: once the id is out of the word, another process may take it whose thread has the same id in its namespace, and
     // this thread's end must not mark that.
-    threads.unlink(bond);
+    threads.unlink(link);
     exchange();
 }
 
@@ -206,10 +206,10 @@ impl Threads {
     /// Links the entry of a word whose id `exchange` makes the calling thread's, if it does.
     fn bind(
         &mut self,
-        window: Window,
+        window: WordPages,
         index: usize,
         exchange: impl FnOnce(u32) -> bool,
-    ) -> io::Result<Option<Bond>> {
+    ) -> io::Result<Option<RobustLink>> {
         let thread = self.mine()?;
         let entry = window.entry(index);
         // From the exchange on the word is this thread's to lose, whether the entry is linked yet or not.
@@ -219,7 +219,7 @@ impl Threads {
             thread.link(Held { entry, window });
         }
         thread.pend(0);
-        Ok(exchanged.then(|| Bond { mark: thread_mark(), process: process(), entry }))
+        Ok(exchanged.then(|| RobustLink { mark: thread_mark(), process: process(), entry }))
     }
 
     /// Finds the calling thread, and puts the two ends into its list if it is new.
@@ -240,9 +240,8 @@ impl Threads {
         // The one who walks this list is busy here.
         thread.retired.clear();
         if thread.held.len() >= HELD_AT_MOST {
-            let why = format!(
-                "a thread holds at most {HELD_AT_MOST} writers; drop some, or use more threads"
-            );
+            let why =
+                format!("a thread holds at most {HELD_AT_MOST} writers; drop some, or use more threads");
             return Err(io::Error::other(why));
         }
         Ok(thread)
@@ -270,10 +269,10 @@ impl Threads {
     }
 
     /// Takes an entry out of the list of whichever thread has it.
-    fn unlink(&mut self, bond: &Bond) {
-        let Some(thread) = self.by_mark.get_mut(&bond.mark) else { return };
-        let Some(mut window) = thread.unlink(bond.entry) else { return };
-        if bond.mark != thread_mark() {
+    fn unlink(&mut self, link: &RobustLink) {
+        let Some(thread) = self.by_mark.get_mut(&link.mark) else { return };
+        let Some(mut window) = thread.unlink(link.entry) else { return };
+        if link.mark != thread_mark() {
             window.empty();
             thread.retired.push(window);
         }
@@ -296,8 +295,7 @@ impl Thread {
         // SAFETY: it is this thread's head, which lasts as long as the thread does.
         let head = unsafe { thread.head.as_ref() };
         if head.word_from_entry != -(NODE_BEHIND_WORD as isize) {
-            let why =
-                "this C library lays out robust mutexes otherwise than glibc for 64 bits does";
+            let why = "this C library lays out robust mutexes otherwise than glibc for 64 bits does";
             return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         }
         let address = |end: &End| ptr::from_ref(&end.entry).addr();
@@ -308,8 +306,7 @@ impl Thread {
         thread.front.entry.store(back, Ordering::Relaxed);
         thread.front.previous.store(thread.head.addr().get(), Ordering::Relaxed);
         // The word before an entry names the previous one. An entry's lowest bit tells a kind of mutex.
-        let before_first =
-            ptr::with_exposed_provenance::<AtomicUsize>((first & !1) - size_of::<usize>());
+        let before_first = ptr::with_exposed_provenance::<AtomicUsize>((first & !1) - size_of::<usize>());
         // SAFETY: the C library keeps one before each of its entries, and before the head; so does `own`.
         unsafe { &*before_first }.store(back, Ordering::Relaxed);
         head.first.store(front, Ordering::Release);
@@ -347,7 +344,7 @@ impl Thread {
     }
 
     /// Takes an entry out. Its own word stays, for the kernel may be there: from there it goes on to what lay behind.
-    fn unlink(&mut self, entry: Entry) -> Option<Window> {
+    fn unlink(&mut self, entry: Entry) -> Option<WordPages> {
         let at = self.held.iter().position(|held| held.entry == entry)?;
         let next = match self.held.get(at + 1) {
             Some(held) => held.entry.addr().get(),

@@ -31,8 +31,7 @@ pub(super) fn page_bytes() -> usize {
     }
     // SAFETY: sysconf reads no memory of ours.
     let answer = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    let bytes =
-        usize::try_from(answer).ok().filter(|bytes| bytes.is_power_of_two()).unwrap_or(4096);
+    let bytes = usize::try_from(answer).ok().filter(|bytes| bytes.is_power_of_two()).unwrap_or(4096);
     PAGE_BYTES.store(bytes, Ordering::Relaxed);
     bytes
 }
@@ -149,9 +148,8 @@ pub(super) fn link_descriptor(fd: BorrowedFd<'_>, target: &CStr) -> io::Result<(
     match followed {
         Err(e) if e.raw_os_error() != Some(libc::EEXIST) => {
             // Without /proc: asks for a privilege on older kernels, and for none since 6.10.
-            link(fd.as_raw_fd(), c"", target, libc::AT_EMPTY_PATH).map_err(|second| {
-                if second.raw_os_error() == Some(libc::EEXIST) { second } else { e }
-            })
+            link(fd.as_raw_fd(), c"", target, libc::AT_EMPTY_PATH)
+                .map_err(|second| if second.raw_os_error() == Some(libc::EEXIST) { second } else { e })
         }
         settled => settled,
     }
@@ -284,11 +282,7 @@ fn one_byte(offset: i64, how: ByteLock) -> libc::flock {
 }
 
 /// Moves a descriptor's offset by a rule such as `SEEK_DATA`; `None` where there is no more data.
-pub(super) fn seek(
-    fd: BorrowedFd<'_>,
-    offset: i64,
-    whence: libc::c_int,
-) -> io::Result<Option<u64>> {
+pub(super) fn seek(fd: BorrowedFd<'_>, offset: i64, whence: libc::c_int) -> io::Result<Option<u64>> {
     // SAFETY: lseek takes no pointer.
     let answer = unsafe { libc::lseek(fd.as_raw_fd(), offset, whence) };
     match u64::try_from(answer) {

@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::location::Location;
 use super::map::Mapping;
-use super::pollable::Bell;
+use super::pollable::WakeWord;
 use super::sys;
 
 /// After how many seconds a child is killed by its own alarm: a watchdog, not a measurement.
@@ -115,10 +115,10 @@ impl SharedWord {
     }
 
     /// Gives the word as what a pollable waits for.
-    pub(super) fn bell(&self, mask: u32) -> Bell {
+    pub(super) fn wake_word(&self, mask: u32) -> WakeWord {
         // SAFETY: as in `word`; here it is the bell that keeps the bytes mapped.
         let word = unsafe { AtomicU64::from_ptr(self.mapping.base().as_ptr().cast()) };
-        Bell::new(word, mask, Arc::clone(&self.mapping) as _)
+        WakeWord::new(word, mask, Arc::clone(&self.mapping) as _)
     }
 }
 

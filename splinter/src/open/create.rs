@@ -1,10 +1,10 @@
 //! Creating stores: at once, or as a [`Draft`] that is filled before anybody else can see it.
 
 use super::flags::scrub_flags;
-use super::plan::Plan;
+use super::layout::Layout;
 use super::store::{Inner, Store};
 use crate::error::StoreError;
-use crate::kernel::{self, Hiding, HugePages, IfTaken, Location, Mapping, Staged};
+use crate::kernel::{self, HugePages, IfTaken, Location, Mapping, NewFile, UnlinkedFile};
 use crate::settings::{Config, Reserve};
 use std::io;
 use std::path::Path;
@@ -33,7 +33,7 @@ const SMALL_BYTES: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Draft {
     store: Store,
-    hiding: Hiding,
+    unlinked: UnlinkedFile,
     if_taken: IfTaken,
 }
 
@@ -43,7 +43,7 @@ impl Draft {
     /// # Errors
     /// As [`Store::create`].
     pub fn new(location: &Location, config: &Config) -> Result<Self, StoreError> {
-        Self::made(location, config, IfTaken::Refuse)
+        Self::ready(location, config, IfTaken::Refuse)
     }
 
     /// Makes a store that takes the place of whatever is at `location` when it is published. Who has that open keeps it.
@@ -51,12 +51,12 @@ impl Draft {
     /// # Errors
     /// As [`Store::create`], but [`StoreError::Exists`].
     pub fn replacing(location: &Location, config: &Config) -> Result<Self, StoreError> {
-        Self::made(location, config, IfTaken::Replace)
+        Self::ready(location, config, IfTaken::Replace)
     }
 
-    fn made(location: &Location, config: &Config, if_taken: IfTaken) -> Result<Self, StoreError> {
-        let (store, hiding) = create_hidden(location, config, if_taken)?;
-        Ok(Self { store, hiding, if_taken })
+    fn ready(location: &Location, config: &Config, if_taken: IfTaken) -> Result<Self, StoreError> {
+        let (store, unlinked) = create_hidden(location, config, if_taken)?;
+        Ok(Self { store, unlinked, if_taken })
     }
 
     /// Returns the store, to be filled. Its location is where it will be.
@@ -67,7 +67,7 @@ impl Draft {
     /// Returns the name that the store has meanwhile, where it cannot do without: what is left if the process
     /// dies.
     pub fn temporary(&self) -> Option<&Path> {
-        self.hiding.temporary()
+        self.unlinked.temporary()
     }
 
     /// Gives the store its name.
@@ -75,7 +75,7 @@ impl Draft {
     /// # Errors
     /// [`StoreError::Exists`] when something else took the name meanwhile and is not to be replaced; the kernel's refusal.
     pub fn publish(self) -> Result<Store, StoreError> {
-        self.hiding.reveal(&self.store.inner.backing, self.if_taken)?;
+        self.unlinked.reveal(&self.store.inner.backing, self.if_taken)?;
         Ok(self.store)
     }
 }
@@ -147,20 +147,20 @@ fn create_hidden(
     location: &Location,
     config: &Config,
     if_taken: IfTaken,
-) -> Result<(Store, Hiding), StoreError> {
-    let plan = Plan::new(config.geometry, hash_seed(config)?)?;
+) -> Result<(Store, UnlinkedFile), StoreError> {
+    let layout = Layout::new(config.geometry, hash_seed(config)?)?;
     let hugetlb = config.huge_pages == HugePages::Hugetlb;
     let len = if hugetlb {
-        plan.arena_len.next_multiple_of(kernel::HUGE_PAGE_BYTES as u64)
+        layout.arena_len.next_multiple_of(kernel::HUGE_PAGE_BYTES as u64)
     } else {
-        plan.arena_len
+        layout.arena_len
     };
     let create = match if_taken {
-        IfTaken::Refuse => Staged::create,
-        IfTaken::Replace => Staged::create_over,
+        IfTaken::Refuse => NewFile::create,
+        IfTaken::Replace => NewFile::create_over,
     };
-    let staged = create(location, len, config.mode, hugetlb)?;
-    let mapping = Mapping::new(staged.fd(), plan.arena_len as usize, true, &location.to_string())?;
+    let new_file = create(location, len, config.mode, hugetlb)?;
+    let mapping = Mapping::new(new_file.fd(), layout.arena_len as usize, true, &location.to_string())?;
     // Before the first touch, so that the header's own page goes where it was asked for.
     kernel::numa::apply(&mapping, &config.placement)?;
     // What is touched here, and when a writer registers, is had in any case.
@@ -169,17 +169,17 @@ fn create_hidden(
         Reserve::Small => len <= SMALL_BYTES && config.huge_pages == HugePages::Off,
         Reserve::All => true,
     };
-    let taken = staged.reserve(if whole { len } else { plan.head_len() })?;
+    let taken = new_file.reserve(if whole { len } else { layout.head_len() })?;
     if !taken && config.reserve == Reserve::All {
         let unknown = io::ErrorKind::Unsupported.into();
         return Err(StoreError::os("reserve the memory of", location.to_string(), unknown));
     }
-    let hash = plan.key_hash();
-    let arena = Inner::arena(&plan, &mapping, &hash);
-    plan.write(arena.header, scrub_flags(config.scrub));
-    let huge = kernel::huge::apply(&mapping, staged.fd(), config.huge_pages);
-    let (backing, hiding) = staged.hidden()?;
-    Ok((Store::assemble(backing, mapping, plan, huge), hiding))
+    let hash = layout.key_hash();
+    let arena = Inner::arena(&layout, &mapping, &hash);
+    layout.write(arena.header, scrub_flags(config.scrub));
+    let huge = kernel::huge::apply(&mapping, new_file.fd(), config.huge_pages);
+    let (backing, unlinked) = new_file.hidden()?;
+    Ok((Store::assemble(backing, mapping, layout, huge), unlinked))
 }
 
 /// What sets the seed of new stores, as a decimal number, where no [`Config`] does.

@@ -2,12 +2,12 @@
 
 use super::store::Store;
 use crate::arena::Scrub;
-use crate::arena::layout::{FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, USER_FLAG_SHIFT};
+use crate::arena::records::{FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, USER_FLAG_SHIFT};
 use crate::error::StoreError;
 use crate::sync::Relaxed;
 
 impl Store {
-    /// Returns the scrub level in force.
+    /// Returns the scrub level current.
     pub fn scrub(&self) -> Scrub {
         self.arena().scrub()
     }

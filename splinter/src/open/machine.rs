@@ -2,8 +2,8 @@
 
 use crate::arena::Arena;
 use crate::arena::key::KeyHash;
-use crate::arena::layout::Slot;
 use crate::arena::os::Os;
+use crate::arena::records::Slot;
 use crate::kernel::{self, Used};
 use crate::sync::Word;
 use std::ops::Range;
@@ -18,8 +18,8 @@ pub(crate) struct Machine {
 }
 
 impl Os for Machine {
-    fn is_alive(&self, lane: u32) -> bool {
-        self.arena.ownership(lane).is_some_and(|words| words.owner().is_alive())
+    fn is_alive(&self, writer_id: u32) -> bool {
+        self.arena.ownership(writer_id).is_some_and(|words| words.owner().is_alive())
     }
 
     fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
@@ -30,7 +30,7 @@ impl Os for Machine {
         kernel::futex::wake(slot.state_number.first_word(), u32::MAX);
     }
 
-    fn wake_bell(&self, bell: &Word, bits: u32) {
-        kernel::futex::wake(bell, bits);
+    fn wake_groups(&self, wake_word: &Word, bits: u32) {
+        kernel::futex::wake(wake_word, bits);
     }
 }

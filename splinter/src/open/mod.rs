@@ -2,8 +2,8 @@
 
 mod create;
 mod flags;
+mod layout;
 mod machine;
-mod plan;
 mod registration;
 mod store;
 mod timer;

@@ -1,13 +1,13 @@
-//! Who owns a lane: the thread whose id is in the lane's owner word, where the kernel marks its end. A registered
-//! writer's lane belongs to the thread that last used it, for a claim lasts no longer than a call.
+//! Who owns a writer id: the thread whose id is in the writer id's owner word, where the kernel marks its end. A registered
+//! writer's writer id belongs to the thread that last used it, for a claim lasts no longer than a call.
 
 use super::store::{Inner, Store};
 use crate::arena::Arena;
-use crate::arena::layout::OWNERS_A_PAGE;
 use crate::arena::owner::{Owner, Stores};
+use crate::arena::records::OWNERS_A_PAGE;
 use crate::error::StoreError;
 use crate::kernel::Present;
-use crate::kernel::robust::{self, Bond, thread_mark};
+use crate::kernel::robust::{self, RobustLink, thread_mark};
 use crate::protocol::Claimant;
 use std::sync::Arc;
 
@@ -21,66 +21,66 @@ impl Stores for Present<'_> {
     }
 }
 
-/// A lane that a thread of this process owns.
+/// A writer id that a thread of this process owns.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    pub(crate) lane: u32,
+    pub(crate) writer_id: u32,
     /// The owner word, as this registration left it.
     owner: Owner,
-    bond: Bond,
+    link: RobustLink,
 }
 
 /// What became of a registration that another thread used before.
 pub(crate) enum Moved {
     /// It is the calling thread's now.
     Here,
-    /// Its thread ended, and somebody else took the lane.
+    /// Its thread ended, and somebody else took the writer id.
     Lost,
     /// It is a parent process's.
     Inherited,
 }
 
 impl Registration {
-    /// Takes a lane that nobody who lives owns, for the calling thread. Returns nothing if somebody does.
+    /// Takes a writer id that nobody who lives owns, for the calling thread. Returns nothing if somebody does.
     ///
     /// # Errors
     /// [`StoreError::Os`] when the kernel follows no list of this thread, or has no memory.
-    pub(crate) fn take(store: &Inner, lane: u32) -> Result<Option<Self>, StoreError> {
-        let Some(words) = store.arena.ownership(lane) else { return Ok(None) };
-        // Whoever looks for a free lane opens no window on those that are taken.
+    pub(crate) fn take(store: &Inner, writer_id: u32) -> Result<Option<Self>, StoreError> {
+        let Some(words) = store.arena.ownership(writer_id) else { return Ok(None) };
+        // Whoever looks for a free writer id opens no window on those that are taken.
         if words.owner().is_alive() {
             return Ok(None);
         }
         let present = store.present();
-        let window = store.window(lane).map_err(|e| store.cannot_register(e))?;
+        let window = store.window(writer_id).map_err(|e| store.cannot_register(e))?;
         let mut owner = None;
-        let bond = robust::hold(window, index(lane), |thread| {
+        let link = robust::hold(window, index(writer_id), |thread| {
             owner = words.take(thread, &present);
             owner.is_some()
         });
-        let bond = bond.map_err(|e| store.cannot_register(e))?;
-        Ok(bond.zip(owner).map(|(bond, owner)| Self { lane, owner, bond }))
+        let link = link.map_err(|e| store.cannot_register(e))?;
+        Ok(link.zip(owner).map(|(link, owner)| Self { writer_id, owner, link }))
     }
 
-    /// Whether the calling thread owns the lane.
+    /// Whether the calling thread owns the writer id.
     #[inline(always)]
     pub(crate) fn is_here(&self) -> bool {
-        thread_mark() == self.bond.mark
+        thread_mark() == self.link.mark
     }
 
-    /// Has the calling thread own the lane.
+    /// Has the calling thread own the writer id.
     ///
     /// # Errors
     /// As [`Self::take`].
     pub(crate) fn move_here(&mut self, store: &Inner) -> Result<Moved, StoreError> {
-        if self.bond.is_inherited() {
+        if self.link.is_inherited() {
             return Ok(Moved::Inherited);
         }
-        let Some(words) = store.arena.ownership(self.lane) else { return Ok(Moved::Lost) };
+        let Some(words) = store.arena.ownership(self.writer_id) else { return Ok(Moved::Lost) };
         let present = store.present();
-        let window = store.window(self.lane).map_err(|e| store.cannot_register(e))?;
+        let window = store.window(self.writer_id).map_err(|e| store.cannot_register(e))?;
         let mut owner = None;
-        let moved = robust::pass_on(&mut self.bond, window, index(self.lane), |thread| {
+        let moved = robust::pass_on(&mut self.link, window, index(self.writer_id), |thread| {
             owner = words.pass_on(self.owner, thread, &present);
             owner.is_some()
         });
@@ -91,14 +91,14 @@ impl Registration {
         }))
     }
 
-    /// Gives the lane back, unless it is lost. In a child this does nothing: the lane is still the parent's.
+    /// Gives the writer id back, unless it is lost. In a child this does nothing: the writer id is still the parent's.
     pub(crate) fn give_back(&self, arena: &Arena<'_>) {
         // If this thread had it last, it is its own. Otherwise somebody may have it by now, and what it says is theirs.
         if self.is_here() {
-            arena.lanes[self.lane as usize].rest();
+            arena.writer_table[self.writer_id as usize].rest();
         }
-        robust::let_go(&self.bond, || {
-            if let Some(words) = arena.ownership(self.lane) {
+        robust::let_go(&self.link, || {
+            if let Some(words) = arena.ownership(self.writer_id) {
                 words.give_back(self.owner);
             }
         });
@@ -106,13 +106,13 @@ impl Registration {
 }
 
 impl Store {
-    /// Takes a lane for the calling thread, whichever is free.
+    /// Takes a writer id for the calling thread, whichever is free.
     pub(crate) fn register(&self) -> Result<Registration, StoreError> {
-        let lanes = self.geometry().lanes;
+        let max_writers = self.geometry().max_writers;
         // A second time without the owners of which no kernel said that they are gone.
         for round in 0..2 {
-            for lane in 0..lanes {
-                if let Some(registration) = Registration::take(&self.inner, lane)? {
+            for writer_id in 0..max_writers {
+                if let Some(registration) = Registration::take(&self.inner, writer_id)? {
                     return Ok(registration);
                 }
             }
@@ -120,25 +120,33 @@ impl Store {
                 self.inner.correct_owners();
             }
         }
-        Err(StoreError::NoLane { lanes })
+        Err(StoreError::TooManyWriters { max_writers })
     }
 
-    /// Makes what changes the arena, and finishes or undoes what the lane's last owner left.
+    /// Makes what changes the arena, and finishes or undoes what the writer id's last owner left.
     pub(crate) fn claimant(&self, registration: &Registration) -> Claimant<'static> {
         let machine = Arc::clone(&self.inner.machine);
-        Claimant::new(self.inner.arena, registration.lane, machine)
+        Claimant::new(self.inner.arena, registration.writer_id, machine)
     }
 
-    /// Finishes or undoes, and tells of, what writers left that died: takes each of their lanes for a moment,
-    /// as the next writer would. Whoever waits calls this, and about once a second it looks.
+    /// Recovers what dead writers left, and notifies of their changes, by taking each of their writer ids for a moment
+    /// as the next writer would. Callers that wait call this often; it looks about once a second.
     pub(crate) fn look_after(&self) {
         if self.is_read_only() || !self.inner.timer.is_due() {
             return;
         }
-        for (lane, record) in (0..).zip(self.arena().lanes) {
-            if !record.is_at_rest()
-                && let Ok(Some(registration)) = Registration::take(&self.inner, lane)
-            {
+        let mut unfinished =
+            (0..).zip(self.arena().writer_table).filter(|(_, entry)| !entry.is_at_rest()).peekable();
+        if unfinished.peek().is_none() {
+            return;
+        }
+        let present = self.inner.present();
+        for (writer_id, _) in unfinished {
+            // The kernel marks no death of a process whose memory it took first, as its out-of-memory killer does.
+            if let Some(words) = self.arena().ownership(writer_id) {
+                words.correct(&present);
+            }
+            if let Ok(Some(registration)) = Registration::take(&self.inner, writer_id) {
                 drop(self.claimant(&registration));
                 registration.give_back(self.arena());
             }
@@ -146,7 +154,7 @@ impl Store {
     }
 }
 
-/// Which of its page's words a lane's owner is.
-const fn index(lane: u32) -> usize {
-    lane as usize % OWNERS_A_PAGE
+/// Which of its page's words a writer id's owner is.
+const fn index(writer_id: u32) -> usize {
+    writer_id as usize % OWNERS_A_PAGE
 }

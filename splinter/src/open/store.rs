@@ -1,15 +1,15 @@
 //! An open store: opening one, and what concerns it as a whole.
 
+use super::layout::Layout;
 use super::machine::Machine;
-use super::plan::Plan;
 use super::timer::RecoveryTimer;
 use crate::arena::Arena;
 use crate::arena::key::KeyHash;
-use crate::arena::layout::{BIDS_AT, Bid, Header, LANES_AT};
+use crate::arena::records::{BIDS_AT, Bid, Header, WRITER_TABLE_AT};
 use crate::error::StoreError;
 use crate::kernel::{
-    self, Backing, ByteLocks, Location, Mapping, PerProcess, Presence, Present, Residency, SetOnce,
-    Used, Window,
+    self, Backing, ByteLocks, Location, Mapping, PerProcess, Presence, Present, Residency, SetOnce, Used,
+    WordPages,
 };
 use crate::settings::{Geometry, OpenOptions, profile};
 use crate::sync::Relaxed;
@@ -42,7 +42,7 @@ pub(crate) struct Inner {
     pub(crate) arena: Arena<'static>,
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) backing: Arc<Backing>,
-    pub(crate) plan: Plan,
+    pub(crate) layout: Layout,
     notes: Vec<String>,
     /// What others know of that the store is open: nothing yet where that could not be had.
     presence: SetOnce<Presence>,
@@ -107,39 +107,33 @@ impl Store {
         let subject = backing.location.to_string();
         let len = backing.len()?;
         let header_len = size_of::<Header>();
-        if len < LANES_AT {
+        if len < WRITER_TABLE_AT {
             let reason = match len {
                 0 => "it is empty; remove it, and create it anew".into(),
-                _ => format!("it has {len} bytes, fewer than the {LANES_AT} that a header has"),
+                _ => format!("it has {len} bytes, fewer than the {WRITER_TABLE_AT} that a header has"),
             };
             return Err(StoreError::NotAStore { subject, reason });
         }
-        let plan = {
+        let layout = {
             let head = Mapping::new(backing.fd.as_fd(), header_len, false, &subject)?;
             #[allow(unsafe_code, reason = "the header is looked at before the arena can be mapped")]
             // SAFETY: the mapping holds a header's bytes, any of which are valid for its atomics, and
             // outlives the reference.
             let header = unsafe { head.base().cast::<Header>().as_ref() };
-            Plan::read(header, len, &subject)?
+            Layout::read(header, len, &subject)?
         };
         let writable = !options.read_only;
-        let mapping =
-            Mapping::new(backing.fd.as_fd(), plan.arena_len as usize, writable, &subject)?;
+        let mapping = Mapping::new(backing.fd.as_fd(), layout.arena_len as usize, writable, &subject)?;
         if let Some(placement) = &options.placement {
             kernel::numa::migrate(&mapping, backing.fd.as_fd(), placement)?;
         }
         let huge = kernel::huge::apply(&mapping, backing.fd.as_fd(), options.huge_pages);
-        Ok(Self::assemble(backing, mapping, plan, huge))
+        Ok(Self::assemble(backing, mapping, layout, huge))
     }
 
-    pub(super) fn assemble(
-        backing: Backing,
-        mapping: Mapping,
-        plan: Plan,
-        note: Option<String>,
-    ) -> Self {
-        let hash = plan.key_hash();
-        let arena = Inner::arena(&plan, &mapping, &hash);
+    pub(super) fn assemble(backing: Backing, mapping: Mapping, layout: Layout, note: Option<String>) -> Self {
+        let hash = layout.key_hash();
+        let arena = Inner::arena(&layout, &mapping, &hash);
         let profile = profile::from_environment().map(str::to_owned);
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
         let presence = SetOnce::new();
@@ -150,7 +144,7 @@ impl Store {
             arena,
             mapping,
             backing,
-            plan,
+            layout,
             notes,
             presence,
             machine,
@@ -199,7 +193,7 @@ impl Store {
 
     /// Returns the sizes the store was created with.
     pub fn geometry(&self) -> Geometry {
-        self.inner.plan.geometry
+        self.inner.layout.geometry
     }
 
     /// Hashes `key` as this store does to place it: with its seed, so that another store has another hash.
@@ -240,7 +234,7 @@ impl Store {
 
     /// Returns the length of the arena in bytes. Pages are taken only as they are used.
     pub fn arena_len(&self) -> u64 {
-        self.inner.plan.arena_len
+        self.inner.layout.arena_len
     }
 
     /// Returns the address at which the arena is mapped here, for code that hands addresses in it to others,
@@ -313,16 +307,18 @@ impl Inner {
         Present::new(self.presence.get().unwrap_or(&NONE), &self.backing)
     }
 
-    /// Has lanes be free again whose owners are in no open store.
+    /// Has writer ids be free again whose owners are in no open store.
     pub(crate) fn correct_owners(&self) {
         let present = self.present();
-        let lanes = 0..self.plan.geometry.lanes;
-        lanes.filter_map(|lane| self.arena.ownership(lane)).for_each(|lane| lane.correct(&present));
+        let max_writers = 0..self.layout.geometry.max_writers;
+        max_writers
+            .filter_map(|writer_id| self.arena.ownership(writer_id))
+            .for_each(|writer_id| writer_id.correct(&present));
     }
 
-    /// Opens a window on the page that has a lane's owner.
-    pub(crate) fn window(&self, lane: u32) -> io::Result<Window> {
-        Window::new(&self.mapping, self.backing.fd.writable(), self.plan.owner_page(lane) as usize)
+    /// Opens a window on the page that has a writer id's owner.
+    pub(crate) fn window(&self, writer_id: u32) -> io::Result<WordPages> {
+        WordPages::new(&self.mapping, self.backing.fd.writable(), self.layout.owner_page(writer_id) as usize)
     }
 
     /// Says why a writer could not be registered.
@@ -331,9 +327,9 @@ impl Inner {
     }
 
     #[allow(unsafe_code, reason = "the arena borrows from the mapping it is stored beside")]
-    pub(super) fn arena(plan: &Plan, mapping: &Mapping, hash: &Arc<KeyHash>) -> Arena<'static> {
+    pub(super) fn arena(layout: &Layout, mapping: &Mapping, hash: &Arc<KeyHash>) -> Arena<'static> {
         // SAFETY: the caller either drops the arena at once or stores it beside the mapping and the hash, whose
         // addresses do not change; the plan was checked against the mapping's length.
-        unsafe { plan.arena(mapping, hash) }
+        unsafe { layout.arena(mapping, hash) }
     }
 }

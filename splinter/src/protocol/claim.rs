@@ -1,34 +1,34 @@
 //! Claims on slots: how one is won for a key, for a free slot or from a dead writer, and how it is
 //! published and given back.
 
-use super::{Claimant, Contender, Window};
+use super::{Claimant, Contender, OptimisticRead};
 use crate::arena::key::{Key, KeyRef};
-use crate::arena::layout::{FLAG_FULL, FLAG_WATCHED, Slot};
-use crate::arena::state::{Attention, Meta, State};
+use crate::arena::records::{FLAG_FULL, FLAG_WATCHED, Slot};
+use crate::arena::state::{Descriptor, NotifyFlags, State};
 use crate::arena::version::Version;
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, fence, fence_after_exchange};
 
 /// A slot held at an odd epoch: its owner alone writes the record, the buffers that the current meta
-/// word does not point to, and the meta word. Dropping it unpublished gives the slot back as it was.
+/// word does not point to, and the descriptor. Dropping it unpublished gives the slot back as it was.
 pub(super) struct Claim<'a> {
     pub(super) number: u32,
     pub(super) slot: &'a Slot,
     pub(super) state: State,
-    /// The meta word when the claim was won.
-    pub(super) meta: Meta,
-    /// The groups that hear of the change whatever the slot is routed to by then.
+    /// The descriptor when the claim was won.
+    pub(super) descriptor: Descriptor,
+    /// The groups that hear of the change whatever the slot is subscribed to by then.
     pub(super) groups: u64,
 }
 
 impl<'a> Claim<'a> {
-    fn new(number: u32, slot: &'a Slot, state: State, meta: Meta) -> Self {
-        mutant!("claim-unfenced", return Self { number, slot, state, meta, groups: 0 });
+    fn new(number: u32, slot: &'a Slot, state: State, descriptor: Descriptor) -> Self {
+        mutant!("claim-unfenced", return Self { number, slot, state, descriptor, groups: 0 });
         // Whoever sees a byte written under the claim sees the claim: this fence and the readers'
         // acquire fence before they look at the state again. And whoever has just begun to watch the
         // whole store sees the claim, or is seen when the claimant looks at the flags.
         fence_after_exchange();
-        Self { number, slot, state, meta, groups: 0 }
+        Self { number, slot, state, descriptor, groups: 0 }
     }
 }
 
@@ -57,14 +57,14 @@ impl<'a> Claimant<'a> {
     /// never repeat: the slot holds that key still.
     #[inline(always)]
     pub(super) fn claim_at_once(&self, key: &KeyRef<'_>) -> Option<Claim<'a>> {
-        let number = self.arena.guess(key)?;
+        let number = self.arena.find_fast(key)?;
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_number.first_acquire());
-        let meta = Meta(slot.meta.load(Relaxed));
-        if state.is_claimed() | !meta.is_present() || !key.is_in(slot) {
+        let descriptor = Descriptor(slot.descriptor.load(Relaxed));
+        if state.is_claimed() | !descriptor.is_present() || !key.is_in(slot) {
             return None;
         }
-        self.win(number, slot, state, meta)
+        self.win(number, slot, state, descriptor)
     }
 
     /// Claims the slot of `key`, which must be present.
@@ -76,7 +76,7 @@ impl<'a> Claimant<'a> {
     pub(super) fn claim_checked(
         &mut self,
         key: &KeyRef<'_>,
-        check: impl Fn(&Window<'a>) -> Result<(), Error>,
+        check: impl Fn(&OptimisticRead<'a>) -> Result<(), Error>,
     ) -> Result<Claim<'a>, Error> {
         let arena = self.arena;
         let wanted = |slot: &Slot| key.is_in(slot);
@@ -97,51 +97,51 @@ impl<'a> Claimant<'a> {
         &mut self,
         number: u32,
         wanted: impl Fn(&Slot) -> bool,
-        check: impl Fn(&Window<'a>) -> Result<(), Error>,
+        check: impl Fn(&OptimisticRead<'a>) -> Result<(), Error>,
     ) -> Option<Result<Claim<'a>, Error>> {
         let slot = self.arena.slot(number)?;
         for _ in 0..Self::ROUNDS {
-            let window = self.arena.open(number, slot);
+            let read = self.arena.open(number, slot);
             if !wanted(slot) {
                 return None;
             }
-            if window.state.is_claimed() {
-                if self.is_held(number, slot, window.state) {
+            if read.state.is_claimed() {
+                if self.is_held(number, slot, read.state) {
                     mutant!("busy-diverted", return None);
                     return Some(Err(Error::Again));
                 }
                 continue;
             }
-            if !window.meta.is_present() {
+            if !read.descriptor.is_present() {
                 return None;
             }
-            if let Err(error) = check(&window)
-                && window.holds()
+            if let Err(error) = check(&read)
+                && read.validate()
             {
                 return Some(Err(error));
             }
-            if let Some(claim) = self.win(number, slot, window.state, window.meta) {
+            if let Some(claim) = self.win(number, slot, read.state, read.descriptor) {
                 return Some(Ok(claim));
             }
         }
         Some(Err(Error::Again))
     }
 
-    /// Claims the slot if its state is still `state`, with which `meta` was read.
+    /// Claims the slot if its state is still `state`, with which `descriptor` was read.
     #[inline(always)]
-    fn win(&self, number: u32, slot: &'a Slot, state: State, meta: Meta) -> Option<Claim<'a>> {
+    fn win(&self, number: u32, slot: &'a Slot, state: State, descriptor: Descriptor) -> Option<Claim<'a>> {
         self.intend(number);
-        let claimed = state.claimed(self.lane, self.told.is_some());
+        let claimed = state.claimed(self.writer_id, self.notified.is_some());
         let won = slot.state_number.exchange_first(state.0, claimed.0);
-        won.then(|| Claim::new(number, slot, claimed, meta))
+        won.then(|| Claim::new(number, slot, claimed, descriptor))
     }
 
     /// Whether the claim in `state` is still held by a living writer; a dead one's is taken over.
     #[cold]
     pub(super) fn is_held(&mut self, number: u32, slot: &Slot, state: State) -> bool {
-        let met = self.outwait(state.0, state.lane(), || slot.state_number.first_relaxed());
+        let met = self.wait_or_recover(state.0, state.writer_id(), || slot.state_number.first_relaxed());
         if matches!(met, Contender::Dead) {
-            self.take_over(number, state);
+            self.recover_claim(number, state);
         }
         matches!(met, Contender::Alive)
     }
@@ -150,9 +150,9 @@ impl<'a> Claimant<'a> {
     /// Until the claim is published, the key is still missing.
     fn insert(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
         let home = self.arena.home(key.hash);
-        let chunk = self.claim_chunk(home)?;
-        self.loose.push((home, false));
-        // Nobody else inserts this key now, but somebody may have while the chunk was being claimed.
+        let bucket = self.claim_bucket(home)?;
+        self.to_compact.push((home, false));
+        // Nobody else inserts this key now, but somebody may have while the bucket was being claimed.
         match self.claim(key) {
             Err(Error::NotFound) => {}
             result => return result,
@@ -165,8 +165,8 @@ impl<'a> Claimant<'a> {
         match self.arena.add_entry(home, key.hash, claim.number) {
             Ok(()) => Ok(claim),
             Err(error) => {
-                drop(chunk);
-                self.vacate(claim, key.hash);
+                drop(bucket);
+                self.remove(claim, key.hash);
                 Err(error)
             }
         }
@@ -194,9 +194,9 @@ impl<'a> Claimant<'a> {
                     }
                     let Some(slot) = arena.slot(number) else { continue };
                     let state = State(slot.state_number.first_acquire());
-                    let vacant = !Meta(slot.meta.load(Relaxed)).is_present();
+                    let vacant = !Descriptor(slot.descriptor.load(Relaxed)).is_present();
                     // Free by now, or perhaps soon: who holds it may give it back.
-                    let free = if state.is_claimed() { state.lane() != self.lane } else { vacant };
+                    let free = if state.is_claimed() { state.writer_id() != self.writer_id } else { vacant };
                     error = if ask && free { Error::Again } else { error };
                 }
             }
@@ -208,21 +208,21 @@ impl<'a> Claimant<'a> {
     pub(super) fn claim_vacant(&mut self, number: u32, ask: bool) -> Option<Claim<'a>> {
         let slot = self.arena.slot(number)?;
         let mut state = State(slot.state_number.first_acquire());
-        if state.is_claimed() && ask && !self.is_alive(state.lane()) {
-            self.take_over(number, state);
+        if state.is_claimed() && ask && !self.is_alive(state.writer_id()) {
+            self.recover_claim(number, state);
             state = State(slot.state_number.first_acquire());
         }
-        let meta = Meta(slot.meta.load(Relaxed));
-        if state.is_claimed() || meta.is_present() {
+        let descriptor = Descriptor(slot.descriptor.load(Relaxed));
+        if state.is_claimed() || descriptor.is_present() {
             return None;
         }
         let (word, bit) = self.arena.bit(number);
         if word.touched.load(Relaxed) & bit == 0 {
-            // Takes the memory of the route, which whoever takes the slot's claim over looks at.
-            self.arena.routes[number as usize].load(Relaxed);
+            // Takes the memory of the subscription, which whoever takes the slot's claim over looks at.
+            self.arena.subscriptions[number as usize].load(Relaxed);
             word.touched.fetch_or(bit, Relaxed);
         }
-        self.win(number, slot, state, meta)
+        self.win(number, slot, state, descriptor)
     }
 
     /// Marks the slot as holding a key or not. A slot that is not marked is one that [`Self::claim_free`]
@@ -236,101 +236,101 @@ impl<'a> Claimant<'a> {
         };
     }
 
-    /// Publishes `meta` as the slot's new content and gives the claim back.
+    /// Publishes `descriptor` as the slot's new content and gives the claim back.
     #[inline(always)]
-    pub(super) fn publish(&mut self, mut claim: Claim<'a>, meta: Meta) -> Version {
-        mutant!("publish-relaxed", claim.slot.meta.store(meta.0, Relaxed));
-        mutant!("signal-early", self.announce(&claim));
+    pub(super) fn publish(&mut self, mut claim: Claim<'a>, descriptor: Descriptor) -> Version {
+        mutant!("publish-relaxed", claim.slot.descriptor.store(descriptor.0, Relaxed));
+        mutant!("signal-early", self.publish_event(&claim));
         // Release: whoever reads this word sees the buffer that it points to.
-        claim.slot.meta.store(meta.0, Release);
-        if !claim.meta.is_present() {
+        claim.slot.descriptor.store(descriptor.0, Release);
+        if !claim.descriptor.is_present() {
             self.mark(claim.number, true);
         }
         let flags = self.arena.header.flags.load(Relaxed);
         mutant!("retired-unscrubbed", let flags = flags & !FLAG_FULL);
         if flags & FLAG_FULL != 0 {
-            claim.state = self.wipe_retired(claim.number, claim.slot, claim.state, meta);
+            claim.state = self.wipe_retired(claim.number, claim.slot, claim.state, descriptor);
         }
         self.record.count_write();
-        let attention = Attention(claim.slot.attention.load(Relaxed));
-        let watched = flags & FLAG_WATCHED != 0 || claim.groups != 0 || attention.is_routed();
+        let notify_flags = NotifyFlags(claim.slot.notify_flags.load(Relaxed));
+        let watched = flags & FLAG_WATCHED != 0 || claim.groups != 0 || notify_flags.is_subscribed();
         let version = Version::of(claim.number, claim.state);
         if watched || claim.state.is_polled() {
-            self.release_aloud(claim);
+            self.release_and_notify(claim);
         }
         version
     }
 
-    /// Leaves nothing of what `meta` does not need, once nobody can still be reading it. Returns the state
+    /// Leaves nothing of what `descriptor` does not need, once nobody can still be reading it. Returns the state
     /// that the claim has then: nothing is passed by address, so that claims stay in registers.
     #[cold]
-    fn wipe_retired(&self, number: u32, slot: &Slot, state: State, meta: Meta) -> State {
+    fn wipe_retired(&self, number: u32, slot: &Slot, state: State, descriptor: Descriptor) -> State {
         let state = advance(slot, state);
-        let wiped = self.arena.wipe(number, slot, meta);
-        slot.meta.store(wiped.0, Release);
+        let wiped = self.arena.wipe(number, slot, descriptor);
+        slot.descriptor.store(wiped.0, Release);
         state
     }
 
     /// Removes the key of a claimed slot: the slot is vacant, the index no longer leads to it, and its
-    /// bytes are scrubbed. What that leaves to do in the index, [`Self::settle`] does once no claim is held.
-    pub(super) fn vacate(&mut self, mut claim: Claim<'a>, hash: u64) -> Version {
+    /// bytes are scrubbed. What that leaves to do in the index, [`Self::compact_deferred`] does once no claim is held.
+    pub(super) fn remove(&mut self, mut claim: Claim<'a>, hash: u64) -> Version {
         let arena = self.arena;
         self.mark(claim.number, false);
         // The next new key finds the slot at once, and its lines in cache.
         self.hint = claim.number as usize / 64;
-        let vacant = claim.meta.vacant();
-        claim.slot.meta.store(vacant.0, Release);
-        if claim.meta.is_present() {
+        let vacant = claim.descriptor.vacant();
+        claim.slot.descriptor.store(vacant.0, Release);
+        if claim.descriptor.is_present() {
             self.record.count_write();
             // While the slot still knows its groups, whoever finishes this for a dead writer.
-            self.announce(&claim);
+            self.publish_event(&claim);
         }
-        self.forget(hash, claim.number, false);
+        self.unindex(hash, claim.number, false);
         claim.state = advance(claim.slot, claim.state);
-        claim.slot.meta.store(arena.wipe_vacant(claim.number, claim.slot, vacant).0, Release);
-        arena.attend(claim.number, claim.slot, false);
-        mutant!("epoch-restarted", claim.state = State(0).claimed(self.lane, false));
+        claim.slot.descriptor.store(arena.wipe_vacant(claim.number, claim.slot, vacant).0, Release);
+        arena.update_notify_flags(claim.number, claim.slot, false);
+        mutant!("epoch-restarted", claim.state = State(0).claimed(self.writer_id, false));
         let version = Version::of(claim.number, claim.state);
         self.release(claim);
         version
     }
 
-    /// Takes the claim in `seen` over from its dead owner, puts in force what it had committed and
+    /// Takes the claim in `seen` over from its dead owner, puts current what it had committed and
     /// undoes what it had not. Does nothing if the slot has moved on.
     #[cold]
-    pub(super) fn take_over(&mut self, number: u32, seen: State) {
+    pub(super) fn recover_claim(&mut self, number: u32, seen: State) {
         let arena = self.arena;
         let Some(slot) = arena.slot(number) else { return };
         let committed = arena.is_committed(seen);
         mutant!("tandem-undone", let committed = false);
-        self.record.takeover_intent.store(u64::from(number) + 1, Relaxed);
-        let state = seen.taken_over(self.lane, committed);
+        self.record.recovery_intent.store(u64::from(number) + 1, Relaxed);
+        let state = seen.recovered(self.writer_id, committed);
         mutant!("takeover-unraised", let state = state.unraised());
         if !slot.state_number.exchange_first(seen.0, state.0) {
             return;
         }
-        let meta = Meta(if committed { &slot.pending } else { &slot.meta }.load(Acquire));
-        let mut claim = Claim::new(number, slot, state, meta);
+        let descriptor = Descriptor(if committed { &slot.prepared } else { &slot.descriptor }.load(Acquire));
+        let mut claim = Claim::new(number, slot, state, descriptor);
         mutant!("takeover-idle", return self.release(claim));
         claim.groups = arena.groups_before(slot, seen);
-        slot.meta.store(meta.0, Release);
+        slot.descriptor.store(descriptor.0, Release);
         // It may have published, and told nobody; perhaps labels whose groups nobody was led to yet.
-        arena.attend(number, slot, true);
+        arena.update_notify_flags(number, slot, true);
         // A quiet writer says aloud what the dead one did, since nobody knows whether that one was quiet.
         let quiet = std::mem::take(&mut self.wakes.quiet);
-        self.announce(&claim);
+        self.publish_event(&claim);
         self.wakes.quiet = quiet;
-        self.mark(number, meta.is_present());
+        self.mark(number, descriptor.is_present());
         // The key was written before an entry led to it, and is wiped only after none does. Half a key leads anywhere.
         let hash = arena.hash.of(Key::read_from(slot).as_ref());
-        let home = &arena.chunks[arena.home(hash)];
-        if meta.is_present() || arena.is_used(home, &*self.host) {
-            self.forget(hash, number, meta.is_present());
+        let home = &arena.buckets[arena.home(hash)];
+        if descriptor.is_present() || arena.is_used(home, &*self.os) {
+            self.unindex(hash, number, descriptor.is_present());
         }
-        let wiped = arena.wipe_behind(number, slot, meta, &*self.host);
-        slot.meta.store(wiped.0, Release);
-        arena.header.takeovers.fetch_add(1, Relaxed);
-        arena.attend(number, slot, meta.is_present());
+        let wiped = arena.wipe_behind(number, slot, descriptor, &*self.os);
+        slot.descriptor.store(wiped.0, Release);
+        arena.header.recoveries.fetch_add(1, Relaxed);
+        arena.update_notify_flags(number, slot, descriptor.is_present());
         self.release(claim);
     }
 }

@@ -5,8 +5,8 @@
 use super::Claimant;
 use crate::arena::integer::{IntegerOp, Parse, number_in_slot};
 use crate::arena::key::KeyRef;
-use crate::arena::layout::Slot;
-use crate::arena::state::{KIND_BIGUINT, Meta, State};
+use crate::arena::records::Slot;
+use crate::arena::state::{Descriptor, KIND_BIGUINT, State};
 use crate::error::Error;
 use crate::sync::{Relaxed, fence_after_exchange};
 
@@ -24,39 +24,33 @@ impl<'a> Claimant<'a> {
     /// the whole of nearly every operation.
     #[inline(always)]
     fn integer_at_once(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Option<u64> {
-        let number = self.arena.guess(key)?;
+        let number = self.arena.find_fast(key)?;
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_number.first_acquire());
-        let meta = Meta(slot.meta.load(Relaxed));
-        let ready = state.is_at_rest() & meta.is_present() & meta.is_number();
-        if !ready || self.arena.is_heard(slot) || self.arena.holds_stale(meta) || !key.is_in(slot) {
+        let descriptor = Descriptor(slot.descriptor.load(Relaxed));
+        let ready = state.is_at_rest() & descriptor.is_present() & descriptor.is_number();
+        if !ready || self.arena.is_heard(slot) || self.arena.holds_stale(descriptor) || !key.is_in(slot) {
             return None;
         }
         let new = self.exchange(number, slot, state, |old| op.apply(old))?;
         if self.arena.is_watched() {
             // Only since a moment ago.
-            self.tell(number, slot, false);
+            self.notify(number, slot, false);
         }
         Some(new)
     }
 
-    /// Exchanges state and number if the slot is still in `state`, under which key and meta word were
+    /// Exchanges state and number if the slot is still in `state`, under which key and descriptor were
     /// read.
     #[inline(always)]
-    fn exchange(
-        &self,
-        number: u32,
-        slot: &Slot,
-        state: State,
-        change: impl Fn(u64) -> u64,
-    ) -> Option<u64> {
-        // Were this writer killed before it tells of the change, the lane's next owner would.
+    fn exchange(&self, number: u32, slot: &Slot, state: State, change: impl Fn(u64) -> u64) -> Option<u64> {
+        // Were this writer killed before it tells of the change, the writer id's next owner would.
         self.intend(number);
         let old = slot.state_number.second();
         let new = change(old);
         mutant!("number-load-store", let state = State(slot.state_number.first_acquire()));
         mutant!("number-load-store", let old = slot.state_number.second());
-        let (owned, next) = (state.claimed(self.lane, false).0, state.advanced().unpolled());
+        let (owned, next) = (state.claimed(self.writer_id, false).0, state.advanced().unpolled());
         let done = slot.state_number.exchange((state.0, old), (next.0, new), owned);
         if done {
             fence_after_exchange();
@@ -68,11 +62,7 @@ impl<'a> Claimant<'a> {
     /// Exchanges the number of `key` for what `change` makes of it.
     #[cold]
     #[inline(never)]
-    fn change_number(
-        &mut self,
-        key: &KeyRef<'_>,
-        change: impl Fn(u64) -> u64,
-    ) -> Result<u64, Error> {
+    fn change_number(&mut self, key: &KeyRef<'_>, change: impl Fn(u64) -> u64) -> Result<u64, Error> {
         let arena = self.arena;
         let changed = arena.probe(key, |number, _, _| self.change_number_in(number, key, &change));
         changed.unwrap_or(Err(Error::NotFound))
@@ -92,21 +82,21 @@ impl<'a> Claimant<'a> {
             if !key.is_in(slot) {
                 return None;
             }
-            let meta = Meta(slot.meta.load(Relaxed));
+            let descriptor = Descriptor(slot.descriptor.load(Relaxed));
             if state.is_claimed() {
                 if self.is_held(number, slot, state) {
                     return Some(Err(Error::Again));
                 }
-            } else if !meta.is_present() {
+            } else if !descriptor.is_present() {
                 return None;
-            } else if !meta.is_number() || self.arena.holds_stale(meta) {
+            } else if !descriptor.is_number() || self.arena.holds_stale(descriptor) {
                 // This very slot: damage may have put the key into another as well.
                 if let Err(error) = self.prepare(&key.within(number)) {
                     return Some(Err(error));
                 }
             } else {
                 if let Some(new) = self.exchange(number, slot, state, &change) {
-                    self.tell(number, slot, state.is_polled());
+                    self.notify(number, slot, state.is_polled());
                     return Some(Ok(new));
                 }
                 crate::tuning::back_off(failures);
@@ -119,15 +109,15 @@ impl<'a> Claimant<'a> {
     /// number word, drops the vector, and lets publishing wipe what is stale.
     fn prepare(&mut self, key: &KeyRef<'_>) -> Result<(), Error> {
         let arena = self.arena;
-        let claim = self.claim_checked(key, |window| {
-            let number = window.payload(&arena).number(number_in_slot);
-            let fits = number.is_some() && window.meta.kind() == KIND_BIGUINT;
+        let claim = self.claim_checked(key, |read| {
+            let number = read.payload(&arena).number(number_in_slot);
+            let fits = number.is_some() && read.descriptor.kind() == KIND_BIGUINT;
             if fits { Ok(()) } else { Err(Error::WrongType) }
         })?;
-        let payload = arena.payload(claim.number, claim.slot, claim.meta);
+        let payload = arena.payload(claim.number, claim.slot, claim.descriptor);
         claim.slot.state_number.store_second(payload.number(number_in_slot).unwrap_or_default());
-        let meta = arena.holding_number(claim.slot, claim.meta).with_has_vector(0);
-        self.publish(claim, meta);
+        let descriptor = arena.holding_number(claim.slot, claim.descriptor).with_has_vector(0);
+        self.publish(claim, descriptor);
         Ok(())
     }
 
@@ -139,12 +129,12 @@ impl<'a> Claimant<'a> {
                 result => return result.map(drop),
             }
             let claim = self.claim_or_insert(key)?;
-            // A number word that is in force changes only together with the state.
-            if !claim.meta.is_number() {
+            // A number word that is current changes only together with the state.
+            if !claim.descriptor.is_number() {
                 claim.slot.state_number.store_second(value);
-                let meta = self.arena.holding_number(claim.slot, claim.meta).with_has_vector(0);
-                self.publish(claim, meta);
-                self.settle_for(key);
+                let descriptor = self.arena.holding_number(claim.slot, claim.descriptor).with_has_vector(0);
+                self.publish(claim, descriptor);
+                self.compact_for(key);
                 return Ok(());
             }
         }
@@ -160,24 +150,24 @@ impl<'a> Claimant<'a> {
         parse: Parse,
     ) -> Result<(), Error> {
         let arena = self.arena;
-        let claim = self.claim_checked(key, |window| {
-            let number = window.payload(&arena).number(parse);
+        let claim = self.claim_checked(key, |read| {
+            let number = read.payload(&arena).number(parse);
             if kind != KIND_BIGUINT || number.is_some() { Ok(()) } else { Err(Error::WrongType) }
         })?;
-        let mut meta = claim.meta;
+        let mut descriptor = claim.descriptor;
         if kind == KIND_BIGUINT {
-            let payload = arena.payload(claim.number, claim.slot, meta);
+            let payload = arena.payload(claim.number, claim.slot, descriptor);
             claim.slot.state_number.store_second(payload.number(parse).unwrap_or_default());
-            meta = arena.holding_number(claim.slot, claim.meta);
-        } else if meta.is_number() {
+            descriptor = arena.holding_number(claim.slot, claim.descriptor);
+        } else if descriptor.is_number() {
             let value = claim.slot.state_number.second();
             let (digits, bytes) = (value.to_string(), value.to_le_bytes());
             let bytes = if is_text { digits.as_bytes() } else { &bytes };
             self.check_len(bytes.len())?;
-            meta = self.write_value::<false>(&claim, bytes).with_has_vector(meta.has_vector());
+            descriptor = self.write_value::<false>(&claim, bytes).with_has_vector(descriptor.has_vector());
         }
-        self.publish(claim, meta.with_kind(kind));
-        self.settle_for(key);
+        self.publish(claim, descriptor.with_kind(kind));
+        self.compact_for(key);
         Ok(())
     }
 }

@@ -3,31 +3,31 @@
 
 use crate::arena::Arena;
 use crate::arena::key::KeyRef;
-use crate::arena::layout::Slot;
 use crate::arena::payload::Payload;
-use crate::arena::state::{Meta, State};
+use crate::arena::records::Slot;
+use crate::arena::state::{Descriptor, State};
 use crate::error::Error;
 use crate::sync::{Acquire, fence, load_acquire, spin_loop};
 
 /// A slot as it was found for a key: what may be read, and what must still be so afterwards.
 #[derive(Clone, Copy)]
-pub(crate) struct Window<'a> {
+pub(crate) struct OptimisticRead<'a> {
     pub(crate) number: u32,
     pub(crate) slot: &'a Slot,
     pub(super) state: State,
-    pub(crate) meta: Meta,
-    /// The meta word is one that a tandem has committed and not yet published: it holds as long as the
+    pub(crate) descriptor: Descriptor,
+    /// The descriptor is one that a tandem has committed and not yet published: it holds as long as the
     /// claim does.
     pinned: bool,
 }
 
-impl<'a> Window<'a> {
+impl<'a> OptimisticRead<'a> {
     /// Whether everything read since the window was opened is one published version of the key.
     ///
     /// The fence pairs with the release fence that follows every claim: if a copied byte was written
     /// under a later claim, that claim is seen here.
     #[inline(always)]
-    pub(crate) fn holds(&self) -> bool {
+    pub(crate) fn validate(&self) -> bool {
         mutant!("window-unchecked", return true);
         mutant!("window-unfenced", return self.slot.state_number.first_relaxed() == self.state.0);
         fence(Acquire);
@@ -38,7 +38,7 @@ impl<'a> Window<'a> {
     /// Borrows the value that the window looks at.
     #[inline(always)]
     pub(crate) fn payload(&self, arena: &Arena<'a>) -> Payload<'a> {
-        arena.payload(self.number, self.slot, self.meta)
+        arena.payload(self.number, self.slot, self.descriptor)
     }
 
     /// Returns the last even epoch at the time the window was opened.
@@ -48,10 +48,10 @@ impl<'a> Window<'a> {
 
     /// Whether the slot has not changed at all since the window was opened.
     fn is_unmoved(&self, arena: &Arena<'a>) -> bool {
-        mutant!("tandem-unchecked", return self.holds());
+        mutant!("tandem-unchecked", return self.validate());
         fence(Acquire);
         let now = arena.open(self.number, self.slot);
-        now.state == self.state && now.meta == self.meta
+        now.state == self.state && now.descriptor == self.descriptor
     }
 }
 
@@ -62,54 +62,60 @@ impl<'a> Arena<'a> {
     /// Opens a window on slot `number` if it holds `key`.
     ///
     /// While a key is present its slot's key words do not change, so words that differ prove that the
-    /// key is not there; words that agree are trusted only once [`Window::holds`].
+    /// key is not there; words that agree are trusted only once [`OptimisticRead::validate`].
     #[inline(always)]
-    pub(crate) fn window(&self, number: u32, key: &KeyRef<'_>) -> Option<Window<'a>> {
+    pub(crate) fn begin_read(&self, number: u32, key: &KeyRef<'_>) -> Option<OptimisticRead<'a>> {
         let slot = self.slot(number)?;
         mutant!("key-outside-window", let slot = Some(slot).filter(|slot| key.is_in(slot))?);
-        let window = self.open(number, slot);
-        mutant!("key-outside-window", return window.meta.is_present().then_some(window));
-        (window.meta.is_present() && key.is_in(slot)).then_some(window)
+        let read = self.open(number, slot);
+        mutant!("key-outside-window", return read.descriptor.is_present().then_some(read));
+        (read.descriptor.is_present() && key.is_in(slot)).then_some(read)
     }
 
-    /// Opens a window as [`Self::window`] does if there is nothing special about the slot: no tandem holds
+    /// Opens a window as [`Self::begin_read`] does if there is nothing special about the slot: no tandem holds
     /// it, and its value is in a buffer.
     #[inline(always)]
-    pub(crate) fn plain_window(&self, number: u32, key: &KeyRef<'_>) -> Option<Window<'a>> {
+    pub(crate) fn begin_plain_read(&self, number: u32, key: &KeyRef<'_>) -> Option<OptimisticRead<'a>> {
         mutant!("key-outside-window", return None);
         let slot = self.slot(number)?;
         let state = State(slot.state_number.first_acquire());
-        let meta = Meta(load_acquire(&slot.meta));
-        let plain = !state.is_of_tandem() & meta.is_buffered();
-        (plain && key.is_in(slot)).then_some(Window { number, slot, state, meta, pinned: false })
+        let descriptor = Descriptor(load_acquire(&slot.descriptor));
+        let plain = !state.is_of_tandem() & descriptor.is_buffered();
+        (plain && key.is_in(slot)).then_some(OptimisticRead {
+            number,
+            slot,
+            state,
+            descriptor,
+            pinned: false,
+        })
     }
 
     /// Opens a window on a slot whatever it holds.
     #[inline(always)]
-    pub(crate) fn open(&self, number: u32, slot: &'a Slot) -> Window<'a> {
+    pub(crate) fn open(&self, number: u32, slot: &'a Slot) -> OptimisticRead<'a> {
         loop {
             let state = State(slot.state_number.first_acquire());
-            // The state is read before the meta word: what is in force may only get newer in between.
+            // The state is read before the descriptor: what is current may only get newer in between.
             let pinned = state.is_of_tandem() && self.is_committed(state);
-            let meta = Meta(load_acquire(if pinned { &slot.pending } else { &slot.meta }));
-            let window = Window { number, slot, state, meta, pinned };
-            mutant!("pending-believed", return window);
-            // The pending word is the claim's only while the claim lasts. Afterwards it may be anything, and the
+            let descriptor = Descriptor(load_acquire(if pinned { &slot.prepared } else { &slot.descriptor }));
+            let read = OptimisticRead { number, slot, state, descriptor, pinned };
+            mutant!("pending-believed", return read);
+            // The prepared word is the claim's only while the claim lasts. Afterwards it may be anything, and the
             // commit that was seen another tandem's; no key must seem missing for that.
-            if !pinned || window.holds() {
-                return window;
+            if !pinned || read.validate() {
+                return read;
             }
         }
     }
 
-    /// Whether a tandem's claim has its pending word in force, by its lane's word or its own.
+    /// Whether a tandem's claim has its prepared word current, by its writer id's word or its own.
     #[cold]
     #[inline(never)]
     pub(super) fn is_committed(&self, state: State) -> bool {
         mutant!("tandem-one-by-one", return false);
-        let lane = self.lanes.get(state.lane() as usize);
-        let by_lane = || lane.is_some_and(|lane| load_acquire(&lane.committed) != 0);
-        state.is_settled() || state.is_tandem() && by_lane()
+        let writer_id = self.writer_table.get(state.writer_id() as usize);
+        let by_entry = || writer_id.is_some_and(|writer_id| load_acquire(&writer_id.committed) != 0);
+        state.is_settled() || state.is_tandem() && by_entry()
     }
 
     /// Reads `key` by `body`, which may see torn bytes: only what it returned from a window that held
@@ -121,13 +127,13 @@ impl<'a> Arena<'a> {
     pub(crate) fn read<R>(
         &self,
         key: &KeyRef<'_>,
-        mut body: impl FnMut(&Window<'a>) -> Result<R, Error>,
+        mut body: impl FnMut(&OptimisticRead<'a>) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let mut number = self.guess(key).ok_or(Error::NotFound)?;
+        let mut number = self.find_fast(key).ok_or(Error::NotFound)?;
         for _ in 0..Self::READ_ROUNDS {
-            if let Some(window) = self.window(number, key) {
-                let result = body(&window);
-                if window.holds() {
+            if let Some(read) = self.begin_read(number, key) {
+                let result = body(&read);
+                if read.validate() {
                     return result;
                 }
                 spin_loop();
@@ -141,7 +147,7 @@ impl<'a> Arena<'a> {
     #[cold]
     #[inline(never)]
     pub(crate) fn locate(&self, key: &KeyRef<'_>) -> Option<u32> {
-        self.probe(key, |number, _, _| self.window(number, key).map(|window| window.number))
+        self.probe(key, |number, _, _| self.begin_read(number, key).map(|read| read.number))
     }
 
     /// Reads all `keys` as they were at one moment: between the last window's opening and the first
@@ -152,18 +158,18 @@ impl<'a> Arena<'a> {
     pub(crate) fn read_tandem(
         &self,
         keys: &[KeyRef<'_>],
-        mut body: impl FnMut(usize, &Window<'a>) -> Result<(), Error>,
+        mut body: impl FnMut(usize, &OptimisticRead<'a>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut windows = Vec::with_capacity(keys.len());
+        let mut reads = Vec::with_capacity(keys.len());
         for _ in 0..Self::READ_ROUNDS {
-            windows.clear();
+            reads.clear();
             for key in keys {
                 let number = self.locate(key).ok_or(Error::NotFound)?;
-                windows.extend(self.window(number, key));
+                reads.extend(self.begin_read(number, key));
             }
-            let complete = windows.len() == keys.len();
-            let copied = windows.iter().enumerate().try_for_each(|(order, w)| body(order, w));
-            if complete && windows.iter().all(|window| window.is_unmoved(self)) {
+            let complete = reads.len() == keys.len();
+            let copied = reads.iter().enumerate().try_for_each(|(order, w)| body(order, w));
+            if complete && reads.iter().all(|read| read.is_unmoved(self)) {
                 return copied;
             }
             spin_loop();

@@ -18,8 +18,8 @@ impl Claimant<'_> {
             // Its key may have been removed between the two.
             match claim.or_else(|| self.claim_vacant(number, true).map(Ok)) {
                 Some(Ok(claim)) => {
-                    let meta = self.arena.wipe(number, claim.slot, claim.meta);
-                    claim.slot.meta.store(meta.0, Release);
+                    let descriptor = self.arena.wipe(number, claim.slot, claim.descriptor);
+                    claim.slot.descriptor.store(descriptor.0, Release);
                     wiped += 1;
                 }
                 // It is held, or changed hands at each look.

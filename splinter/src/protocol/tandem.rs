@@ -1,31 +1,26 @@
 //! Tandems: several keys written as one generation.
 //!
-//! All slots are claimed with the tandem flag, each new meta word is put in its slot's pending word, and
-//! one store to the lane's commit word puts all of them in force at once. Publishing slot by slot
+//! All slots are claimed with the tandem flag, each new descriptor is put in its slot's prepared word, and
+//! one store to the writer id's commit word puts all of them current at once. Publishing slot by slot
 //! afterwards only makes permanent what readers of a claimed slot see already, so a writer that stops
 //! or dies anywhere leaves all orders old or all orders new.
 
 use super::Claimant;
 use super::claim::Claim;
 use crate::arena::key::KeyRef;
-use crate::arena::layout::EVERY_SLOT;
-use crate::arena::state::Meta;
+use crate::arena::records::EVERY_SLOT;
+use crate::arena::state::Descriptor;
 use crate::error::Error;
 use crate::sync::{Relaxed, Release};
 
 impl<'a> Claimant<'a> {
     /// Sets all `keys` to `values` as one generation, creating those that are missing.
-    pub(crate) fn set_tandem(
-        &mut self,
-        keys: &[KeyRef<'_>],
-        values: &[&[u8]],
-    ) -> Result<(), Error> {
+    pub(crate) fn set_tandem(&mut self, keys: &[KeyRef<'_>], values: &[&[u8]]) -> Result<(), Error> {
         for value in values {
             self.check_len(value.len())?;
         }
         // A number word has no second buffer; an integer operation makes a number of it again.
-        let write =
-            |this: &Self, at: usize, claim: &_| this.write_value::<false>(claim, values[at]);
+        let write = |this: &Self, at: usize, claim: &_| this.write_value::<false>(claim, values[at]);
         self.publish_together(keys, Self::claim_or_insert, write).map(drop)
     }
 
@@ -33,28 +28,28 @@ impl<'a> Claimant<'a> {
     pub(crate) fn unset_tandem(&mut self, keys: &[KeyRef<'_>]) -> Result<usize, Error> {
         self.publish_together(keys, Self::claim, |this, _, claim| {
             this.mark(claim.number, false);
-            claim.meta.vacant()
+            claim.descriptor.vacant()
         })
     }
 
-    /// Claims `keys`, has `content` say what is to be in force of each, and puts it in force.
+    /// Claims `keys`, has `content` say what is to be current of each, and puts it current.
     fn publish_together(
         &mut self,
         keys: &[KeyRef<'_>],
         claim: impl Fn(&mut Self, &KeyRef<'_>) -> Result<Claim<'a>, Error>,
-        content: impl Fn(&Self, usize, &Claim<'a>) -> Meta,
+        content: impl Fn(&Self, usize, &Claim<'a>) -> Descriptor,
     ) -> Result<usize, Error> {
-        // From here until the last claim is given back, the next owner of this lane looks everywhere.
+        // From here until the last claim is given back, the next owner of this writer id looks everywhere.
         self.record.slot_intent.store(EVERY_SLOT, Release);
-        self.told = Some(0);
+        self.notified = Some(0);
         let result = self.claim_all(keys, claim).map(|mut claims| {
             // Groups of watchers hear of the first order that they have.
             claims.sort_unstable_by_key(|(index, _)| *index);
             for (index, claim) in &claims {
-                claim.slot.pending.store(content(self, *index, claim).0, Relaxed);
+                claim.slot.prepared.store(content(self, *index, claim).0, Relaxed);
             }
             let count = claims.len();
-            // Release: whoever sees the commit sees every pending word and what they point to.
+            // Release: whoever sees the commit sees every prepared word and what they point to.
             self.record.committed.store(1, Release);
             for (index, claim) in claims {
                 self.make_permanent(claim, keys[index].hash);
@@ -63,10 +58,10 @@ impl<'a> Claimant<'a> {
             self.record.committed.store(0, Release);
             count
         });
-        self.told = None;
-        self.arena.ring_bell(&mut self.wakes, &*self.host);
+        self.notified = None;
+        self.arena.wake_groups(&mut self.wakes, &*self.os);
         self.record.rest();
-        self.settle();
+        self.compact_deferred();
         result
     }
 
@@ -100,8 +95,8 @@ impl<'a> Claimant<'a> {
         let Some(error) = failure else { return Ok(claims) };
         for (index, claim) in claims {
             // A slot that was claimed for a new key is free again.
-            if !claim.meta.is_present() {
-                self.vacate(claim, keys[index].hash);
+            if !claim.descriptor.is_present() {
+                self.remove(claim, keys[index].hash);
             }
         }
         Err(error)
@@ -109,11 +104,11 @@ impl<'a> Claimant<'a> {
 
     /// Publishes what a committed claim has pending.
     fn make_permanent(&mut self, claim: Claim<'a>, hash: u64) {
-        let meta = Meta(claim.slot.pending.load(Relaxed));
-        if meta.is_present() {
-            self.publish(claim, meta);
+        let descriptor = Descriptor(claim.slot.prepared.load(Relaxed));
+        if descriptor.is_present() {
+            self.publish(claim, descriptor);
         } else {
-            self.vacate(claim, hash);
+            self.remove(claim, hash);
         }
     }
 }

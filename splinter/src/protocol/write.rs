@@ -1,12 +1,12 @@
-//! Every change to one key, but for integers and tandems: claim, write what is not in force, publish,
+//! Every change to one key, but for integers and tandems: claim, write what is not current, publish,
 //! give back.
 
 use super::Claimant;
 use super::claim::Claim;
 use crate::arena::key::KeyRef;
-use crate::arena::layout::Slot;
 use crate::arena::payload::Payload;
-use crate::arena::state::Meta;
+use crate::arena::records::Slot;
+use crate::arena::state::Descriptor;
 use crate::arena::version::{Version, Versioned};
 use crate::error::Error;
 use crate::sync::Relaxed;
@@ -16,27 +16,27 @@ impl<'a> Claimant<'a> {
     #[inline(always)]
     pub(crate) fn set(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
         self.check_len(value.len())?;
-        let Some(claim) = self.claim_at_once(key) else { return self.set_patiently(key, value) };
-        if !self.arena.is_covered(claim.slot, 1 - claim.meta.current(), value.len()) {
+        let Some(claim) = self.claim_at_once(key) else { return self.set_slow(key, value) };
+        if !self.arena.is_covered(claim.slot, 1 - claim.descriptor.current(), value.len()) {
             return Ok(self.set_claimed(claim, value));
         }
-        let meta = self.write_value::<true>(&claim, value);
-        Ok(self.publish(claim, meta))
+        let descriptor = self.write_value::<true>(&claim, value);
+        Ok(self.publish(claim, descriptor))
     }
 
     #[cold]
     #[inline(never)]
-    fn set_patiently(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
+    fn set_slow(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
         let version = self.claim_or_insert(key).map(|claim| self.set_claimed(claim, value));
-        self.settle_for(key);
+        self.compact_for(key);
         version
     }
 
     #[cold]
     #[inline(never)]
     fn set_claimed(&mut self, claim: Claim<'a>, value: &[u8]) -> Version {
-        let meta = self.write_value::<false>(&claim, value);
-        self.publish(claim, meta)
+        let descriptor = self.write_value::<false>(&claim, value);
+        self.publish(claim, descriptor)
     }
 
     #[inline(always)]
@@ -46,65 +46,68 @@ impl<'a> Claimant<'a> {
         if len > max { Err(Error::ValueTooLong) } else { Ok(()) }
     }
 
-    /// Writes `value` to the buffer that is not in force, whose extent covers it if it is `COVERED`. Returns the meta
-    /// word that puts it in force.
+    /// Writes `value` to the buffer that is not current, whose extent covers it if it is `COVERED`. Returns the meta
+    /// word that puts it current.
     #[inline(always)]
-    pub(super) fn write_value<const COVERED: bool>(&self, claim: &Claim<'a>, value: &[u8]) -> Meta {
-        let which = 1 - claim.meta.current();
-        mutant!("buffer-in-force", let which = claim.meta.current());
+    pub(super) fn write_value<const COVERED: bool>(&self, claim: &Claim<'a>, value: &[u8]) -> Descriptor {
+        let which = 1 - claim.descriptor.current();
+        mutant!("buffer-in-force", let which = claim.descriptor.current());
         mutant!("value-truncated", let value = &value[..value.len().min(self.arena.shape.value_words * 8)]);
-        mutant!("publish-early", claim.slot.meta.store(claim.meta.with_current(which).0, Relaxed));
+        mutant!(
+            "publish-early",
+            claim.slot.descriptor.store(claim.descriptor.with_current(which).0, Relaxed)
+        );
         self.arena.write_value::<COVERED>(claim.number, claim.slot, which, value);
-        mutant!("vector-kept", return claim.meta.holding_bytes(which, value.len()));
-        claim.meta.holding_bytes(which, value.len()).with_has_vector(0)
+        mutant!("vector-kept", return claim.descriptor.holding_bytes(which, value.len()));
+        claim.descriptor.holding_bytes(which, value.len()).with_has_vector(0)
     }
 
     /// Appends `tail` to the value of `key`. Returns the new length.
     ///
-    /// Only the new bytes are written, behind those in force: no reader copies them before the new
+    /// Only the new bytes are written, behind those current: no reader copies them before the new
     /// length is published.
     pub(crate) fn append(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Versioned<usize> {
         let (arena, max) = (self.arena, self.arena.shape.max_value_len as usize);
-        let claim = self.claim_checked(key, |window| match window.payload(&arena) {
+        let claim = self.claim_checked(key, |read| match read.payload(&arena) {
             Payload::Number(_) => Err(Error::WrongType),
             Payload::Bytes(_, len) if tail.len() + len > max => Err(Error::ValueTooLong),
             Payload::Bytes(..) => Ok(()),
         })?;
-        let old = arena.len_of(claim.meta);
+        let old = arena.len_of(claim.descriptor);
         let len = old + tail.len();
         mutant!("append-unwritten", let tail = &tail[..0]);
-        arena.append(claim.number, claim.slot, claim.meta.current(), old, tail);
-        let meta = claim.meta.with_len(len as u64).with_has_vector(0);
-        let version = self.publish(claim, meta);
-        self.settle_for(key);
+        arena.append(claim.number, claim.slot, claim.descriptor.current(), old, tail);
+        let descriptor = claim.descriptor.with_len(len as u64).with_has_vector(0);
+        let version = self.publish(claim, descriptor);
+        self.compact_for(key);
         Ok((len, version))
     }
 
     /// Removes `key`. Returns the length its value had.
     pub(crate) fn unset(&mut self, key: &KeyRef<'_>) -> Versioned<usize> {
         let claim = self.claim(key)?;
-        let len = self.arena.len_of(claim.meta);
-        let version = self.vacate(claim, key.hash);
-        self.settle();
+        let len = self.arena.len_of(claim.descriptor);
+        let version = self.remove(claim, key.hash);
+        self.compact_deferred();
         Ok((len, version))
     }
 
-    /// Publishes `key` with the meta word that `change` makes of the one in force; `change` may also
+    /// Publishes `key` with the descriptor that `change` makes of the one current; `change` may also
     /// write the record's other words.
     pub(crate) fn amend(
         &mut self,
         key: &KeyRef<'_>,
-        change: impl FnOnce(&Slot, Meta) -> Meta,
-    ) -> Result<Meta, Error> {
+        change: impl FnOnce(&Slot, Descriptor) -> Descriptor,
+    ) -> Result<Descriptor, Error> {
         let (arena, mut claim) = (self.arena, self.claim(key)?);
         // Who heard of the labels that go hears of it, even if this writer dies.
         claim.groups = arena.groups_of(claim.number, claim.slot);
-        claim.slot.pending.store(claim.groups, Relaxed);
-        let meta = change(claim.slot, claim.meta);
-        arena.attend(claim.number, claim.slot, true);
-        self.publish(claim, meta);
-        self.settle_for(key);
-        Ok(meta)
+        claim.slot.prepared.store(claim.groups, Relaxed);
+        let descriptor = change(claim.slot, claim.descriptor);
+        arena.update_notify_flags(claim.number, claim.slot, true);
+        self.publish(claim, descriptor);
+        self.compact_for(key);
+        Ok(descriptor)
     }
 
     /// Sets the vector of `key`. The value stays.
@@ -114,9 +117,9 @@ impl<'a> Claimant<'a> {
             return Err(Error::WrongDimension);
         }
         let claim = self.claim(key)?;
-        let meta = self.arena.write_vector(claim.number, claim.slot, claim.meta, vector);
-        self.publish(claim, meta);
-        self.settle_for(key);
+        let descriptor = self.arena.write_vector(claim.number, claim.slot, claim.descriptor, vector);
+        self.publish(claim, descriptor);
+        self.compact_for(key);
         Ok(())
     }
 }

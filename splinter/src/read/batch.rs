@@ -3,7 +3,7 @@
 //! ordinary read or write, and finds its lines in cache.
 
 use crate::arena::key::KeyRef;
-use crate::arena::state::Meta;
+use crate::arena::state::Descriptor;
 use crate::arena::{Arena, prefetch};
 use crate::error::Error;
 use crate::sync::Relaxed;
@@ -47,18 +47,18 @@ impl<'k> Batch<'k> {
     #[inline(always)]
     pub(crate) fn fetch<const WRITE: bool>(&self, arena: &Arena<'_>) {
         for (_, key) in self.keys() {
-            prefetch::<false, _>(arena.chunk(arena.home(key.hash), 0));
+            prefetch::<false, _>(arena.bucket(arena.home(key.hash), 0));
         }
         let mut likely = [None; BATCH];
         for ((_, key), likely) in self.keys().iter().zip(&mut likely) {
-            let number = arena.guess(key);
+            let number = arena.find_fast(key);
             *likely = number.and_then(|number| Some((number, arena.slot(number)?)));
             if let Some((_, slot)) = *likely {
                 prefetch::<WRITE, _>(slot);
             }
         }
         for (number, slot) in likely.into_iter().flatten() {
-            let current = Meta(slot.meta.load(Relaxed)).current();
+            let current = Descriptor(slot.descriptor.load(Relaxed)).current();
             let which = if WRITE { 1 - current } else { current };
             if let Some(word) = arena.value(number, which).first() {
                 prefetch::<WRITE, _>(word);

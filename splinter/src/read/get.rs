@@ -7,7 +7,7 @@ use crate::arena::key::{Key, KeyRef, Resolved};
 use crate::arena::orders;
 use crate::error::Error;
 use crate::open::Store;
-use crate::protocol::Window;
+use crate::protocol::OptimisticRead;
 use crate::read::Batch;
 use crate::read::{Handle, View};
 use crate::settings::Type;
@@ -23,8 +23,8 @@ impl Store {
     #[inline]
     #[doc(alias("read", "fetch", "lookup"))]
     pub fn get(&self, key: impl AsRef<[u8]>, buf: &mut [u8]) -> Result<usize, Error> {
-        burden!("get-grown", crate::mutants::toil(6));
-        burden!(
+        slowdown!("get-grown", crate::mutants::work_for_nothing(6));
+        slowdown!(
             "get-slowed",
             if crate::mutants::is_turn(3) {
                 self.get_again(key.as_ref(), buf)
@@ -57,12 +57,12 @@ impl Store {
     #[inline(always)]
     fn get_key(&self, key: &KeyRef<'_>, buf: &mut [u8], error: &mut Error) -> u64 {
         let arena = self.arena();
-        let Some(number) = arena.guess(key) else {
+        let Some(number) = arena.find_fast(key) else {
             return or_failed(Err(Error::NotFound), error);
         };
-        if let Some(window) = arena.plain_window(number, key)
-            && let Ok(len) = arena.buffered(window.number, window.meta).copy_to(buf)
-            && window.holds()
+        if let Some(read) = arena.begin_plain_read(number, key)
+            && let Ok(len) = arena.buffered(read.number, read.descriptor).copy_to(buf)
+            && read.validate()
         {
             return len as u64;
         }
@@ -73,7 +73,7 @@ impl Store {
     #[inline(never)]
     fn get_patiently(&self, key: &KeyRef<'_>, buf: &mut [u8], error: &mut Error) -> u64 {
         let arena = self.arena();
-        or_failed(arena.read(key, |window| window.payload(arena).copy_to(buf)), error)
+        or_failed(arena.read(key, |read| read.payload(arena).copy_to(buf)), error)
     }
 
     /// Returns the length of the value of `key` in bytes.
@@ -81,7 +81,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn value_len(&self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
-        self.read_bytes(key.as_ref(), |arena, window| Ok(window.payload(arena).len()))
+        self.read_bytes(key.as_ref(), |arena, read| Ok(read.payload(arena).len()))
     }
 
     /// Returns the value of `key` as a new vector.
@@ -90,8 +90,8 @@ impl Store {
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn get_vec(&self, key: impl AsRef<[u8]>) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
-        self.read_bytes(key.as_ref(), |arena, window| {
-            let payload = window.payload(arena);
+        self.read_bytes(key.as_ref(), |arena, read| {
+            let payload = read.payload(arena);
             bytes.resize(payload.len(), 0);
             payload.copy_to(&mut bytes)
         })?;
@@ -104,10 +104,10 @@ impl Store {
     /// [`Error::WrongType`] when the value is neither a number nor, in a `BIGUINT` slot, eight bytes or
     /// decimal digits; [`Error::NotFound`], [`Error::Again`].
     pub fn get_u64(&self, key: impl AsRef<[u8]>) -> Result<u64, Error> {
-        self.read_bytes(key.as_ref(), |arena, window| {
-            let is_number = window.meta.kind() == Type::BigUint.kind();
+        self.read_bytes(key.as_ref(), |arena, read| {
+            let is_number = read.descriptor.kind() == Type::BigUint.kind();
             let parse = |bytes: &[u8]| number_in_slot(bytes).filter(|_| is_number);
-            window.payload(arena).number(parse).ok_or(Error::WrongType)
+            read.payload(arena).number(parse).ok_or(Error::WrongType)
         })
     }
 
@@ -130,7 +130,7 @@ impl Store {
         key: impl AsRef<[u8]>,
         mut body: impl FnMut(&View<'_>) -> R,
     ) -> Result<R, Error> {
-        self.read_bytes(key.as_ref(), |arena, window| Ok(body(&View::new(arena, *window))))
+        self.read_bytes(key.as_ref(), |arena, read| Ok(body(&View::new(arena, *read))))
     }
 
     /// Returns a view of the value of `key` where it lies, without copying it.
@@ -139,7 +139,7 @@ impl Store {
     /// [`Error::NotFound`], [`Error::Again`].
     #[doc(alias("borrow", "zero_copy"))]
     pub fn view(&self, key: impl AsRef<[u8]>) -> Result<View<'_>, Error> {
-        self.read_bytes(key.as_ref(), |arena, window| Ok(View::new(arena, *window)))
+        self.read_bytes(key.as_ref(), |arena, read| Ok(View::new(arena, *read)))
     }
 
     /// Tells whether the store holds `key`.
@@ -161,7 +161,7 @@ impl Store {
     /// [`Error::NotFound`], [`Error::Again`].
     #[doc(alias = "version")]
     pub fn epoch(&self, key: impl AsRef<[u8]>) -> Result<u64, Error> {
-        self.read_bytes(key.as_ref(), |_, window| Ok(window.stable_epoch()))
+        self.read_bytes(key.as_ref(), |_, read| Ok(read.stable_epoch()))
     }
 
     /// Copies the vector of `key`.
@@ -175,12 +175,12 @@ impl Store {
         if dim == 0 || out.len() != dim {
             return Err(Error::WrongDimension);
         }
-        self.read_bytes(key.as_ref(), |arena, window| {
-            let meta = window.meta;
-            if meta.has_vector() == 0 {
+        self.read_bytes(key.as_ref(), |arena, read| {
+            let descriptor = read.descriptor;
+            if descriptor.has_vector() == 0 {
                 return Err(Error::NotFound);
             }
-            copy_vector_out(arena.vector(window.number, meta.vector_current()), out);
+            copy_vector_out(arena.vector(read.number, descriptor.vector_current()), out);
             Ok(())
         })
     }
@@ -221,8 +221,7 @@ impl Store {
             for (place, key) in batch.keys() {
                 let at = (first + place) * stride;
                 let out = &mut bufs[at..at + stride];
-                results[first + place] =
-                    arena.read(key, |window| window.payload(arena).copy_to(out));
+                results[first + place] = arena.read(key, |read| read.payload(arena).copy_to(out));
             }
         }
     }
@@ -233,7 +232,7 @@ impl Store {
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn resolve(&self, key: impl AsRef<[u8]>) -> Result<Handle, Error> {
         let key = self.arena().key(key.as_ref())?;
-        let number = self.arena().read(&key, |window| Ok(window.number))?;
+        let number = self.arena().read(&key, |read| Ok(read.number))?;
         Ok(Handle(Resolved::new(number, key)))
     }
 
@@ -257,8 +256,8 @@ impl Store {
     pub fn len(&self) -> u64 {
         let arena = self.arena();
         let slots = arena.marked(|word| word.touched.load(Relaxed));
-        let windows = slots.filter_map(|number| Some(arena.open(number, arena.slot(number)?)));
-        windows.filter(|window| window.meta.is_present()).count() as u64
+        let reads = slots.filter_map(|number| Some(arena.open(number, arena.slot(number)?)));
+        reads.filter(|read| read.descriptor.is_present()).count() as u64
     }
 
     /// Tells whether the store holds no key.
@@ -279,16 +278,16 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn for_each_label(&self, mask: u64, mut body: impl FnMut(&Key, u64)) {
-        for (key, window) in self.present() {
-            let labels = window.slot.labels.load(Relaxed);
-            if labels & mask == mask && window.holds() {
-                body(&key, window.stable_epoch());
+        for (key, read) in self.present() {
+            let labels = read.slot.labels.load(Relaxed);
+            if labels & mask == mask && read.validate() {
+                body(&key, read.stable_epoch());
             }
         }
     }
 
     /// Visits every slot that holds a key, with a window that held when the key was read.
-    pub(crate) fn present(&self) -> impl Iterator<Item = (Key, Window<'_>)> + '_ {
+    pub(crate) fn present(&self) -> impl Iterator<Item = (Key, OptimisticRead<'_>)> + '_ {
         let arena = self.arena();
         // All that were ever used: one that a writer died on may hold a key and not be marked as used.
         arena.marked(|word| word.touched.load(Relaxed)).filter_map(|number| {
@@ -296,10 +295,10 @@ impl Store {
             // A slot that changes faster than it can be read is looked at until it stands still long
             // enough: a key's words change only when the slot changes hands.
             for _ in 0..1 << 16 {
-                let window = arena.open(number, slot);
+                let read = arena.open(number, slot);
                 let key = Key::read_from(slot);
-                if window.holds() {
-                    return window.meta.is_present().then_some((key, window));
+                if read.validate() {
+                    return read.descriptor.is_present().then_some((key, read));
                 }
             }
             None
@@ -324,8 +323,8 @@ impl Store {
         let names = orders::names(base.as_ref(), values.len())?;
         let keys = orders::keys(self.arena(), &names)?;
         let arena = self.arena();
-        arena.read_tandem(&keys, |order, window| {
-            let payload = window.payload(arena);
+        arena.read_tandem(&keys, |order, read| {
+            let payload = read.payload(arena);
             values[order].resize(payload.len(), 0);
             payload.copy_to(&mut values[order]).map(drop)
         })
@@ -334,11 +333,11 @@ impl Store {
     fn read_bytes<'s, R>(
         &'s self,
         key: &[u8],
-        mut body: impl FnMut(&'s Arena<'s>, &Window<'s>) -> Result<R, Error>,
+        mut body: impl FnMut(&'s Arena<'s>, &OptimisticRead<'s>) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let key = self.arena().key(key)?;
         let arena = self.arena();
-        arena.read(&key, |window| body(arena, window))
+        arena.read(&key, |read| body(arena, read))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::arena::Arena;
 use crate::arena::copy::copy_out;
 use crate::arena::key::{Key, Resolved};
 use crate::arena::payload::Payload;
-use crate::protocol::Window;
+use crate::protocol::OptimisticRead;
 use crate::sync::{Relaxed, Word};
 use std::fmt;
 
@@ -43,19 +43,19 @@ use std::fmt;
 /// ```
 #[derive(Clone, Copy)]
 pub struct View<'s> {
-    window: Window<'s>,
+    read: OptimisticRead<'s>,
     payload: Payload<'s>,
 }
 
 impl<'s> View<'s> {
-    pub(crate) fn new(arena: &Arena<'s>, window: Window<'s>) -> Self {
-        Self { window, payload: window.payload(arena) }
+    pub(crate) fn new(arena: &Arena<'s>, read: OptimisticRead<'s>) -> Self {
+        Self { read, payload: read.payload(arena) }
     }
 
     /// Tells whether all that was read through the view so far is the value that was published.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        self.window.holds()
+        self.read.validate()
     }
 
     /// Returns the value's length in bytes.
@@ -73,7 +73,7 @@ impl<'s> View<'s> {
     /// Returns the epoch the value was published with.
     #[must_use]
     pub fn epoch(&self) -> u64 {
-        self.window.stable_epoch()
+        self.read.stable_epoch()
     }
 
     /// Copies the value to the beginning of `out`, at most `out.len()` bytes. Returns how many.
@@ -88,9 +88,7 @@ impl<'s> View<'s> {
 
     /// Iterates over the value's bytes.
     pub fn bytes(&self) -> impl Iterator<Item = u8> + '_ {
-        (0..self.len().div_ceil(8))
-            .flat_map(|index| self.word(index).to_le_bytes())
-            .take(self.len())
+        (0..self.len().div_ceil(8)).flat_map(|index| self.word(index).to_le_bytes()).take(self.len())
     }
 
     /// Reads the `index`-th eight bytes as a little-endian word; bytes past the value are zero.
@@ -112,7 +110,7 @@ impl<'s> View<'s> {
     #[must_use]
     pub fn as_ptr(&self) -> *const u8 {
         match self.payload {
-            Payload::Number(_) => self.window.slot.state_number.second_address(),
+            Payload::Number(_) => self.read.slot.state_number.second_address(),
             Payload::Bytes(words, _) => words.as_ptr().cast::<Word>().cast(),
         }
     }

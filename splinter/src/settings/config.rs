@@ -20,13 +20,13 @@ pub struct Geometry {
     /// Components of a vector, or 0 for a store without vectors; at most 2^20.
     pub vector_dim: u32,
     /// How many writers can be registered at once: 1 to 1,023.
-    pub lanes: u32,
+    pub max_writers: u32,
 }
 
 impl Default for Geometry {
     /// 1,024 slots of 4,096 bytes, 768-component vectors, 64 lanes.
     fn default() -> Self {
-        Self { slots: 1024, max_value_len: 4096, vector_dim: 768, lanes: 64 }
+        Self { slots: 1024, max_value_len: 4096, vector_dim: 768, max_writers: 64 }
     }
 }
 
@@ -52,23 +52,24 @@ pub struct Config {
     pub hash_seed: Option<u64>,
 }
 
-/// How much of a store's memory is taken when it is created, beside that of header and lanes, which is in any case. A
-/// store that does not fit is refused then; the rest is taken as it is touched, and touching what is not to be had,
-/// because `/dev/shm` or the disk is full, is a fatal signal.
+/// How much of a store's memory is taken when it is created, beside that of its header and writer table, which always is.
+///
+/// A store that does not fit is refused then. All other memory is taken when it is first touched, and the process gets a
+/// fatal signal if there is none left in `/dev/shm` or on the disk.
 ///
 /// ```
 /// use splinter::{Config, Reserve, Store};
 ///
-/// let store = Store::anonymous(&Config { reserve: Reserve::Small, ..Config::default() })?;
+/// let store = Store::anonymous(&Config { reserve: Reserve::All, ..Config::default() })?;
 /// # Ok::<(), splinter::StoreError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reserve {
     /// Nothing.
-    #[default]
     Nothing,
     /// All of a store of at most 64 MiB that asks for no huge pages, where the file system can do that. A larger one may
     /// be meant to be sparse, and filling it would take its time.
+    #[default]
     Small,
     /// All. Where the file system cannot do that, no store is created.
     All,
@@ -211,11 +212,7 @@ impl fmt::Display for UnknownName {
 
 impl std::error::Error for UnknownName {}
 
-fn by_name<T: Copy + fmt::Display>(
-    all: &[T],
-    name: &str,
-    known: &'static str,
-) -> Result<T, UnknownName> {
+fn by_name<T: Copy + fmt::Display>(all: &[T], name: &str, known: &'static str) -> Result<T, UnknownName> {
     let found = all.iter().find(|one| one.to_string().eq_ignore_ascii_case(name));
     found.copied().ok_or_else(|| UnknownName { name: name.to_owned(), known })
 }

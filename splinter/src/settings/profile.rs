@@ -114,13 +114,11 @@ impl Profile {
                 self.scrub = Some(text(value)?.parse().map_err(|why| format!("{why}"))?);
             }
             ("store", "huge_pages") => {
-                let all =
-                    [HugePages::Off, HugePages::Advise, HugePages::Collapse, HugePages::Hugetlb];
+                let all = [HugePages::Off, HugePages::Advise, HugePages::Collapse, HugePages::Hugetlb];
                 let wanted = text(value)?;
                 let found = all.into_iter().find(|how| how.to_string() == wanted);
                 let known = "off, advise, collapse or hugetlb";
-                self.huge_pages =
-                    Some(found.ok_or_else(|| format!("\"{wanted}\" is not one of {known}"))?);
+                self.huge_pages = Some(found.ok_or_else(|| format!("\"{wanted}\" is not one of {known}"))?);
             }
             ("store", "memory") => {
                 let wanted = text(value)?;
@@ -130,9 +128,7 @@ impl Profile {
                     ("interleave", _) => Placement::Interleave(Vec::new()),
                     (_, Some(node)) => Placement::Bind(node),
                     _ => {
-                        return Err(format!(
-                            "\"{wanted}\" is not one of local, node:N or interleave"
-                        ));
+                        return Err(format!("\"{wanted}\" is not one of local, node:N or interleave"));
                     }
                 });
             }

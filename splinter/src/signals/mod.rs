@@ -1,4 +1,4 @@
-//! Who hears of a change: the groups that a slot's key and labels are routed to, and the rings by which
+//! Who hears of a change: the groups that a slot's key and labels are subscribed to, and the rings by which
 //! they hear of it. It knows bytes, as `arena` does; who publishes what when is the business of
 //! `protocol`, which calls this, and sleeping and waking that of those above.
 //!
@@ -7,12 +7,12 @@
 
 mod ring;
 
-pub(crate) use self::ring::{Cursor, Glance};
+pub(crate) use self::ring::{Cursor, Peek};
 
 use crate::arena::Arena;
-use crate::arena::layout::{FLAG_WATCHED, GROUPS, Slot, WHOLE_STORE};
 use crate::arena::os::Os;
-use crate::arena::state::{Attention, State};
+use crate::arena::records::{FLAG_WATCHED, GROUPS, Slot, WHOLE_STORE};
+use crate::arena::state::{NotifyFlags, State};
 use crate::sync::{AcqRel, Acquire, Relaxed, Word, fence_after_exchange, load_acquire};
 
 /// Returns the bit by which those who sleep for `group` are woken: a futex tells 32 apart.
@@ -25,7 +25,7 @@ pub(crate) fn group_bit(group: u8) -> Option<u64> {
     (usize::from(group) < GROUPS).then(|| 1 << group)
 }
 
-/// How many groups' departures a change remembers; of any more, the next change wakes once more.
+/// How many groups' served tickets a change remembers; of any more, the next change wakes once more.
 const REMEMBERED: usize = 4;
 
 /// Whom to wake once a change has been signalled and its slot is free again.
@@ -36,18 +36,18 @@ pub(crate) struct Wakes {
     /// The wake bits of the groups for which somebody may sleep.
     bits: u32,
     /// Groups whose sleepers up to that arrival need no waking after this.
-    departures: [(usize, u64); REMEMBERED],
+    served: [(usize, u64); REMEMBERED],
     count: usize,
 }
 
 impl Wakes {
-    fn add(&mut self, group: usize, arrivals: u64) {
+    fn add(&mut self, group: usize, tickets: u64) {
         self.bits |= wake_bit(group);
-        if self.departures[..self.count].iter().any(|(known, _)| *known == group) {
+        if self.served[..self.count].iter().any(|(known, _)| *known == group) {
             return;
         }
-        if let Some(place) = self.departures.get_mut(self.count) {
-            *place = (group, arrivals);
+        if let Some(place) = self.served.get_mut(self.count) {
+            *place = (group, tickets);
             self.count += 1;
         }
     }
@@ -55,26 +55,26 @@ impl Wakes {
 
 /// What somebody finds who is about to sleep until a slot changes.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Bed {
+pub(crate) enum PreparedWait {
     /// It has changed: the last even epoch.
     Changed(u64),
     /// A writer holds it, or was quicker: look again in a moment.
     Claimed(u64),
     /// Nobody publishes a change without waking who sleeps while the state word reads this.
-    Made(u64),
+    Ready(u64),
 }
 
 impl<'a> Arena<'a> {
     /// Returns the groups that hear of changes to the slot, one bit each.
     pub(crate) fn groups_of(&self, number: u32, slot: &Slot) -> u64 {
-        if !Attention(slot.attention.load(Relaxed)).is_routed() {
+        if !NotifyFlags(slot.notify_flags.load(Relaxed)).is_subscribed() {
             return 0;
         }
-        let mut groups = self.routes[number as usize].load(Relaxed);
+        let mut groups = self.subscriptions[number as usize].load(Relaxed);
         let mut labels = slot.labels.load(Relaxed);
         while labels != 0 {
-            let route = self.header.label_routes.get(labels.trailing_zeros() as usize);
-            groups |= route.map_or(0, |groups| groups.load(Relaxed));
+            let subscription = self.header.label_subscriptions.get(labels.trailing_zeros() as usize);
+            groups |= subscription.map_or(0, |groups| groups.load(Relaxed));
             labels &= labels - 1;
         }
         groups
@@ -83,23 +83,23 @@ impl<'a> Arena<'a> {
     /// Returns the groups that labels led to which the dead owner of the claim in `seen` may have taken away.
     /// After a tandem it may return others: they hear of a change that does not concern them.
     pub(crate) fn groups_before(&self, slot: &Slot, seen: State) -> u64 {
-        if seen.is_of_tandem() { 0 } else { slot.pending.load(Relaxed) }
+        if seen.is_of_tandem() { 0 } else { slot.prepared.load(Relaxed) }
     }
 
-    /// Brings the slot's attention word in line with its routes and labels; without a key it has neither.
+    /// Brings the slot's notify flags in line with its subscriptions and labels; without a key it has neither.
     /// The caller holds the slot.
-    pub(crate) fn attend(&self, number: u32, slot: &Slot, is_present: bool) {
-        let old = Attention(slot.attention.load(Relaxed));
-        let (mut routes, mut labels) = (0, 0);
+    pub(crate) fn update_notify_flags(&self, number: u32, slot: &Slot, is_present: bool) {
+        let old = NotifyFlags(slot.notify_flags.load(Relaxed));
+        let (mut subscriptions, mut labels) = (0, 0);
         if is_present {
-            routes = self.routes[number as usize].load(Relaxed);
+            subscriptions = self.subscriptions[number as usize].load(Relaxed);
             labels = slot.labels.load(Relaxed);
-        } else if old.is_routed() {
-            self.routes[number as usize].store(0, Relaxed);
+        } else if old.is_subscribed() {
+            self.subscriptions[number as usize].store(0, Relaxed);
         }
-        let new = old.with_groups(routes, labels);
+        let new = old.with_groups(subscriptions, labels);
         if new != old {
-            slot.attention.store(new.0, Relaxed);
+            slot.notify_flags.store(new.0, Relaxed);
         }
     }
 
@@ -118,21 +118,21 @@ impl<'a> Arena<'a> {
     }
 
     fn signal_group(&self, group: usize, number: u32, wakes: &mut Wakes) {
-        mutant!("sleepers-first", self.stir(group, wakes, |_| ()));
+        mutant!("sleepers-first", self.step_and_find_sleepers(group, wakes, |_| ()));
         mutant!("sleepers-first", let wakes = &mut Wakes::default());
-        self.stir(group, wakes, |count| self.ring(group).push(count, number));
+        self.step_and_find_sleepers(group, wakes, |count| self.ring(group).push(count, number));
     }
 
     /// Does to a group's count, and what goes with it, what those who sleep are to find, and notes whether
     /// anybody does sleep. `step` ends with an exchange.
-    fn stir(&self, group: usize, wakes: &mut Wakes, step: impl FnOnce(&Word)) {
+    fn step_and_find_sleepers(&self, group: usize, wakes: &mut Wakes, step: impl FnOnce(&Word)) {
         let Some(record) = self.header.groups.get(group) else { return };
         // Before the step: who arrives later finds it done.
-        let arrivals = record.arrivals.load(Acquire);
+        let tickets = record.tickets.load(Acquire);
         step(&record.count);
         fence_after_exchange();
-        if record.arrivals.load(Relaxed) != record.departures.load(Relaxed) {
-            wakes.add(group, arrivals);
+        if record.tickets.load(Relaxed) != record.served.load(Relaxed) {
+            wakes.add(group, tickets);
         }
     }
 
@@ -144,7 +144,7 @@ impl<'a> Arena<'a> {
         let len = i64::from(self.shape.ring_len);
         if unread as i64 > len + len / 4 {
             // Somebody may have begun to watch, and gone to sleep, since that was found out.
-            self.stir(WHOLE_STORE, wakes, |_| {
+            self.step_and_find_sleepers(WHOLE_STORE, wakes, |_| {
                 self.header.flags.fetch_and(!FLAG_WATCHED, AcqRel);
             });
         }
@@ -197,47 +197,46 @@ impl<'a> Arena<'a> {
     }
 
     /// Signals each group of the slot once, though nothing changed, and wakes who sleeps for one of them.
-    pub(crate) fn pulse(&self, number: u32, slot: &Slot, host: &dyn Os) {
+    pub(crate) fn pulse(&self, number: u32, slot: &Slot, os: &dyn Os) {
         let (mut wakes, mut groups) = (Wakes::default(), self.groups_of(number, slot));
         while groups != 0 {
             self.signal_group(groups.trailing_zeros() as usize, number, &mut wakes);
             groups &= groups - 1;
         }
-        self.ring_bell(&mut wakes, host);
+        self.wake_groups(&mut wakes, os);
     }
 
-    /// Takes what `wakes` holds, and rings the bell if anybody may sleep for it.
-    pub(crate) fn ring_bell(&self, wakes: &mut Wakes, host: &dyn Os) {
+    /// Takes what `wakes` holds, and rings the wake word if anybody may sleep for it.
+    pub(crate) fn wake_groups(&self, wakes: &mut Wakes, os: &dyn Os) {
         mutant!("bell-silent", return);
         if wakes.bits == 0 {
             return;
         }
         let quiet = wakes.quiet;
-        let Wakes { bits, departures, count, .. } =
-            std::mem::replace(wakes, Wakes { quiet, ..Wakes::default() });
-        // Release: who sees the bell moved sees the signals.
-        self.header.bell.fetch_add(1, AcqRel);
-        host.wake_bell(&self.header.bell, bits);
+        let Wakes { bits, served, count, .. } = std::mem::replace(wakes, Wakes { quiet, ..Wakes::default() });
+        // Release: who sees the wake word moved sees the signals.
+        self.header.wake_word.fetch_add(1, AcqRel);
+        os.wake_groups(&self.header.wake_word, bits);
         // Only now: were this writer stopped before, others would have to wake them.
-        for (group, arrivals) in &departures[..count] {
-            self.header.groups[*group].departures.store(*arrivals, Relaxed);
+        for (group, tickets) in &served[..count] {
+            self.header.groups[*group].served.store(*tickets, Relaxed);
         }
     }
 
-    /// Rings the bell for all groups.
-    pub(crate) fn ring_for_all(&self, host: &dyn Os) {
-        self.header.bell.fetch_add(1, AcqRel);
-        host.wake_bell(&self.header.bell, u32::MAX);
+    /// Rings the wake word for all groups.
+    pub(crate) fn wake_all_groups(&self, os: &dyn Os) {
+        self.header.wake_word.fetch_add(1, AcqRel);
+        os.wake_groups(&self.header.wake_word, u32::MAX);
     }
 
-    /// Says that somebody is about to sleep until one of the groups is signalled. Returns what the bell
+    /// Says that somebody is about to sleep until one of the groups is signalled. Returns what the wake word
     /// reads: sleep on that, unless a look at the rings shows a signal now.
-    pub(crate) fn arrive(&self, cursors: &[Cursor]) -> u64 {
+    pub(crate) fn take_tickets(&self, cursors: &[Cursor]) -> u64 {
         for cursor in cursors {
-            self.header.groups[cursor.group].arrivals.fetch_add(1, AcqRel);
+            self.header.groups[cursor.group].tickets.fetch_add(1, AcqRel);
         }
         fence_after_exchange();
-        self.header.bell.load(Acquire)
+        self.header.wake_word.load(Acquire)
     }
 
     /// Returns the slot's last even epoch, unless it is `epoch` still.
@@ -248,14 +247,14 @@ impl<'a> Arena<'a> {
     /// Says that somebody is about to sleep until the slot has another epoch than `epoch`.
     ///
     /// That is said in the state word itself: whoever changes the slot exchanges that, and so finds it.
-    pub(crate) fn make_bed(&self, slot: &Slot, epoch: u64) -> Bed {
+    pub(crate) fn prepare_wait(&self, slot: &Slot, epoch: u64) -> PreparedWait {
         let state = State(slot.state_number.first_acquire());
         let polled = state.polled();
         if let Some(epoch) = state.moved_from(epoch) {
-            return Bed::Changed(epoch);
+            return PreparedWait::Changed(epoch);
         }
-        let made = !state.is_claimed()
-            && (state.is_polled() || slot.state_number.exchange_first(state.0, polled.0));
-        if made { Bed::Made(polled.0) } else { Bed::Claimed(state.0) }
+        let ready =
+            !state.is_claimed() && (state.is_polled() || slot.state_number.exchange_first(state.0, polled.0));
+        if ready { PreparedWait::Ready(polled.0) } else { PreparedWait::Claimed(state.0) }
     }
 }

@@ -3,7 +3,7 @@
 //! leaves a gap, and none waits for another. Where the count is moved on by more than a ring, everybody lags.
 
 use crate::arena::Arena;
-use crate::arena::layout::Group;
+use crate::arena::records::Group;
 use crate::arena::state::Signal;
 use crate::sync::{AcqRel, Acquire, Relaxed, Word, load_acquire};
 
@@ -12,7 +12,7 @@ pub(super) struct Ring<'a>(&'a [Word]);
 
 /// What a look at a ring shows.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Glance {
+pub(crate) enum Peek {
     /// Nothing that was not seen before.
     Nothing,
     /// The next slot that changed.
@@ -80,24 +80,24 @@ impl<'a> Arena<'a> {
 
     /// Looks for the next signal, without taking it.
     #[inline]
-    pub(crate) fn glance(&self, cursor: Cursor) -> Glance {
+    pub(crate) fn peek(&self, cursor: Cursor) -> Peek {
         let ring = self.ring(cursor.group);
         let look = || Signal(load_acquire(ring.place(cursor.position)));
         let signal = look();
         if signal.is_at(cursor.position, ring.len()) {
-            return Glance::Changed(signal.slot());
+            return Peek::Changed(signal.slot());
         }
         let count = load_acquire(&self.group(cursor.group).count);
         let ahead = count.wrapping_sub(cursor.position);
         if ahead as i64 <= 0 {
-            return Glance::Nothing;
+            return Peek::Nothing;
         }
         // It was counted, so it came just now, or was overwritten since, or never put: then all lag.
         let signal = look();
         if signal.is_at(cursor.position, ring.len()) {
-            Glance::Changed(signal.slot())
+            Peek::Changed(signal.slot())
         } else {
-            Glance::Lagged(ahead)
+            Peek::Lagged(ahead)
         }
     }
 
@@ -111,14 +111,14 @@ impl<'a> Arena<'a> {
     }
 
     /// Takes the next signal.
-    pub(crate) fn take(&self, cursor: &mut Cursor) -> Glance {
-        let glance = self.glance(*cursor);
-        cursor.position = match glance {
-            Glance::Nothing => cursor.position,
-            Glance::Changed(_) => cursor.position.wrapping_add(1),
-            Glance::Lagged(missed) => cursor.position.wrapping_add(missed),
+    pub(crate) fn take(&self, cursor: &mut Cursor) -> Peek {
+        let peek = self.peek(*cursor);
+        cursor.position = match peek {
+            Peek::Nothing => cursor.position,
+            Peek::Changed(_) => cursor.position.wrapping_add(1),
+            Peek::Lagged(missed) => cursor.position.wrapping_add(missed),
         };
-        glance
+        peek
     }
 
     fn group(&self, group: usize) -> &'a Group {

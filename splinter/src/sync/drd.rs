@@ -55,12 +55,7 @@ impl Word {
 
     /// Accesses the word behind DRD's back, and tells what that orders: what it `stores` is a release or
     /// not, what it `loads` an acquire or not.
-    fn access<T>(
-        &self,
-        stores: Option<Ordering>,
-        loads: Option<Ordering>,
-        access: impl FnOnce() -> T,
-    ) -> T {
+    fn access<T>(&self, stores: Option<Ordering>, loads: Option<Ordering>, access: impl FnOnce() -> T) -> T {
         use Ordering::{AcqRel, Acquire, Release, SeqCst};
         let word = (&raw const self.0).cast();
         if let Some(Release | AcqRel | SeqCst) = stores {

@@ -102,11 +102,7 @@ impl Word {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
-        if mortal::may_store() {
-            self.next().compare_exchange(old, new, success, failure)
-        } else {
-            Err(!old)
-        }
+        if mortal::may_store() { self.next().compare_exchange(old, new, success, failure) } else { Err(!old) }
     }
 }
 
@@ -194,6 +190,8 @@ pub(crate) fn load_acquire(word: &Word) -> u64 {
 pub(crate) fn fence_after_exchange() {
     if cfg!(all(target_arch = "x86_64", not(loom))) {
         fence(Release);
+        // Sequentially consistent, as elsewhere: the processor does its part at the exchange, so this binds the compiler.
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
     } else {
         fence(Ordering::SeqCst);
     }
@@ -261,10 +259,7 @@ impl Pair {
     /// `owned` is what the first word reads while a machine without a 16-byte exchange does it in
     /// three steps; it names the caller as the owner, so that a crash between them is found.
     #[inline(always)]
-    #[cfg_attr(
-        all(target_arch = "x86_64", not(splinter_sanitize)),
-        allow(unsafe_code, unused_variables)
-    )]
+    #[cfg_attr(all(target_arch = "x86_64", not(splinter_sanitize)), allow(unsafe_code, unused_variables))]
     pub(crate) fn exchange(&self, old: (u64, u64), new: (u64, u64), owned: u64) -> bool {
         #[cfg(all(target_arch = "x86_64", not(splinter_sanitize)))]
         {

@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use crate::open::Store;
-use crate::signals::Bed;
-use crate::wait::spin::{Naps, Spin};
+use crate::signals::PreparedWait;
+use crate::wait::spin::{Backoff, Spin};
 use std::time::Instant;
 
 impl Store {
@@ -59,17 +59,12 @@ impl Store {
         self.poll_key(key.as_ref(), Some(epoch), deadline)
     }
 
-    fn poll_key(
-        &self,
-        key: &[u8],
-        epoch: Option<u64>,
-        deadline: Option<Instant>,
-    ) -> Result<u64, Error> {
+    fn poll_key(&self, key: &[u8], epoch: Option<u64>, deadline: Option<Instant>) -> Result<u64, Error> {
         let arena = self.arena();
         let key = arena.key(key)?;
         let number = arena.locate(&key).ok_or(Error::NotFound)?;
-        let window = arena.window(number, &key).ok_or(Error::NotFound)?;
-        let (slot, epoch) = (window.slot, epoch.unwrap_or(window.stable_epoch()));
+        let read = arena.begin_read(number, &key).ok_or(Error::NotFound)?;
+        let (slot, epoch) = (read.slot, epoch.unwrap_or(read.stable_epoch()));
         let mut spin = Spin::default();
         loop {
             if let Some(now) = arena.moved_from(slot, epoch) {
@@ -79,24 +74,24 @@ impl Store {
                 break;
             }
         }
-        let (mut naps, mut patience) = (Naps::new(self, deadline), Spin::default());
+        let (mut backoff, mut patience) = (Backoff::new(self, deadline), Spin::default());
         let state = slot.state_number.first_word();
         loop {
             if self.is_read_only() {
                 match arena.moved_from(slot, epoch) {
                     Some(now) => return Ok(now),
-                    None => naps.nap(),
+                    None => backoff.back_off(),
                 }
             } else {
-                match arena.make_bed(slot, epoch) {
-                    Bed::Changed(now) => return Ok(now),
-                    Bed::Made(expected) => naps.sleep(state, expected, u32::MAX),
+                match arena.prepare_wait(slot, epoch) {
+                    PreparedWait::Changed(now) => return Ok(now),
+                    PreparedWait::Ready(expected) => backoff.sleep(state, expected, u32::MAX),
                     // Nearly always for so short a time that there is no sense in sleeping.
-                    Bed::Claimed(_) if patience.goes_on() => {}
-                    Bed::Claimed(_) => naps.nap(),
+                    PreparedWait::Claimed(_) if patience.goes_on() => {}
+                    PreparedWait::Claimed(_) => backoff.back_off(),
                 }
             }
-            if naps.is_over() && arena.moved_from(slot, epoch).is_none() {
+            if backoff.is_over() && arena.moved_from(slot, epoch).is_none() {
                 return Err(Error::TimedOut);
             }
         }

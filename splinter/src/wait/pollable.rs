@@ -1,7 +1,7 @@
 //! A watcher for event loops: a descriptor that is readable when there may be a change to take.
 
 use crate::error::StoreError;
-use crate::kernel::{Bell, Idle, Notifier, Pollable};
+use crate::kernel::{Idle, Notifier, Pollable, WakeWord};
 use crate::open::RECOVERY_INTERVAL;
 use crate::sync::Relaxed;
 use crate::wait::{Change, Lagged, Watcher};
@@ -99,7 +99,7 @@ impl PollableWatcher {
         let store = watcher.store.clone();
         store.check_writable()?;
         let arena = store.inner.arena;
-        let bell = Bell::new(&arena.header.bell, watcher.bits, Arc::clone(&store.inner) as _);
+        let wake_word = WakeWord::new(&arena.header.wake_word, watcher.bits, Arc::clone(&store.inner) as _);
         let subject = store.location().to_string();
         let operation = match prefer {
             Some(Notifier::IoUring) => "wait by io_uring for changes of",
@@ -108,9 +108,9 @@ impl PollableWatcher {
         let failed = |error| StoreError::os(operation, subject.as_str(), error);
         let look_after = move || store.look_after();
         let idle = Idle { every: RECOVERY_INTERVAL, call: Arc::new(look_after) };
-        let mut pollable = Pollable::new(bell, idle, prefer).map_err(failed)?;
+        let mut pollable = Pollable::new(wake_word, idle, prefer).map_err(failed)?;
         // Readable at first, for what was signalled since the watch began.
-        let reading = arena.header.bell.load(Relaxed);
+        let reading = arena.header.wake_word.load(Relaxed);
         pollable.arm(!reading as u32).map_err(failed)?;
         Ok(Self { watcher, pollable })
     }
@@ -131,13 +131,13 @@ impl PollableWatcher {
         self.watcher.store.look_after();
         self.pollable.drain();
         let store = &self.watcher.store;
-        let bell = store.arena().arrive(&self.watcher.cursors);
+        let wake_word = store.arena().take_tickets(&self.watcher.cursors);
         if !self.watcher.has_nothing() {
             // Readable at once, whatever comes of the look below.
-            self.pollable.arm(!bell as u32).map_err(WatchError::Descriptor)?;
+            self.pollable.arm(!wake_word as u32).map_err(WatchError::Descriptor)?;
             return self.watcher.try_next().map_err(WatchError::Lagged);
         }
-        self.pollable.arm(bell as u32).map_err(WatchError::Descriptor)?;
+        self.pollable.arm(wake_word as u32).map_err(WatchError::Descriptor)?;
         Ok(None)
     }
 

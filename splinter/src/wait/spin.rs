@@ -8,7 +8,7 @@ use crate::tuning;
 use std::time::{Duration, Instant};
 
 /// How long somebody naps who can count on nobody to wake it: this long first, and up to that.
-const NAPS: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(1)];
+const BACKOFF: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(1)];
 
 /// Looks again and again for a while before going to sleep.
 pub(crate) struct Spin {
@@ -52,16 +52,16 @@ impl Spin {
 }
 
 /// Sleeping until a deadline, but never for so long that a death goes unnoticed.
-pub(crate) struct Naps<'s> {
+pub(crate) struct Backoff<'s> {
     store: &'s Store,
     deadline: Option<Instant>,
-    nap: Duration,
+    back_off: Duration,
 }
 
-impl<'s> Naps<'s> {
+impl<'s> Backoff<'s> {
     pub(crate) fn new(store: &'s Store, deadline: Option<Instant>) -> Self {
         store.look_after();
-        Self { store, deadline, nap: NAPS[0] }
+        Self { store, deadline, back_off: BACKOFF[0] }
     }
 
     /// Sleeps until woken by one of `bits`, while `word` reads `expected`.
@@ -73,10 +73,10 @@ impl<'s> Naps<'s> {
     }
 
     /// Sleeps for a moment, every time for longer.
-    pub(crate) fn nap(&mut self) {
+    pub(crate) fn back_off(&mut self) {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        std::thread::sleep(left.map_or(self.nap, |left| left.min(self.nap)));
-        self.nap = (self.nap * 2).min(NAPS[1]);
+        std::thread::sleep(left.map_or(self.back_off, |left| left.min(self.back_off)));
+        self.back_off = (self.back_off * 2).min(BACKOFF[1]);
         self.store.look_after();
     }
 

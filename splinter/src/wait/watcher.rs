@@ -1,13 +1,13 @@
 //! Watching groups of keys, or the whole store: which slots changed, in order, asleep until then.
 
-use super::spin::{Naps, Spin};
+use super::spin::{Backoff, Spin};
 use crate::arena::key::Key;
-use crate::arena::layout::{GROUPS, WHOLE_STORE};
 use crate::arena::prefetch;
+use crate::arena::records::{GROUPS, WHOLE_STORE};
 use crate::arena::state::State;
 use crate::error::StoreError;
 use crate::open::Store;
-use crate::signals::{Cursor, Glance, group_bit, wake_bit};
+use crate::signals::{Cursor, Peek, group_bit, wake_bit};
 use crate::sync::{Relaxed, Word, fence_after_exchange, load_acquire};
 use crate::tuning;
 use std::fmt;
@@ -153,18 +153,18 @@ impl Store {
     }
 
     /// Routes the labels in `mask` to `group`: changes of keys that carry one of them signal it. A label may
-    /// be routed to any number of groups.
+    /// be subscribed to any number of groups.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`], [`StoreError::NoSuchGroup`].
     pub fn register_labels(&self, mask: u64, group: u8) -> Result<(), StoreError> {
-        self.reroute_labels(mask, group, |route, bit| route.fetch_or(bit, Relaxed))
+        self.reroute_labels(mask, group, |subscription, bit| subscription.fetch_or(bit, Relaxed))
     }
 
-    /// Returns the groups that the label of a bit, 0 to 63, is routed to, a bit each; none for another bit.
+    /// Returns the groups that the label of a bit, 0 to 63, is subscribed to, a bit each; none for another bit.
     pub fn label_groups(&self, label: u8) -> u64 {
-        let routes = &self.arena().header.label_routes;
-        routes.get(usize::from(label)).map_or(0, |groups| groups.load(Relaxed))
+        let subscriptions = &self.arena().header.label_subscriptions;
+        subscriptions.get(usize::from(label)).map_or(0, |groups| groups.load(Relaxed))
     }
 
     /// Takes back what [`Self::register_labels`] did for the labels in `mask`.
@@ -172,7 +172,7 @@ impl Store {
     /// # Errors
     /// As there.
     pub fn unregister_labels(&self, mask: u64, group: u8) -> Result<(), StoreError> {
-        self.reroute_labels(mask, group, |route, bit| route.fetch_and(!bit, Relaxed))
+        self.reroute_labels(mask, group, |subscription, bit| subscription.fetch_and(!bit, Relaxed))
     }
 
     fn reroute_labels(
@@ -183,9 +183,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.check_writable()?;
         let bit = group_bit(group).ok_or(StoreError::NoSuchGroup(group))?;
-        for (label, route) in self.arena().header.label_routes.iter().enumerate() {
+        for (label, subscription) in self.arena().header.label_subscriptions.iter().enumerate() {
             if mask >> label & 1 != 0 {
-                change(route, bit);
+                change(subscription, bit);
             }
         }
         Ok(())
@@ -213,16 +213,16 @@ impl Watcher {
     pub fn try_next(&mut self) -> Result<Option<Change>, Lagged> {
         for _ in 0..self.cursors.len() {
             let cursor = &mut self.cursors[self.turn];
-            let glance = self.store.inner.arena.take(cursor);
+            let peek = self.store.inner.arena.take(cursor);
             let Cursor { group, position } = *cursor;
             self.turn = (self.turn + 1) % self.cursors.len();
-            match glance {
-                Glance::Changed(slot) => {
+            match peek {
+                Peek::Changed(slot) => {
                     self.keep_watch(position);
                     return Ok(Some(self.change(slot, Some(group))));
                 }
-                Glance::Lagged(missed) => return Err(self.begin_anew(missed)),
-                Glance::Nothing => {}
+                Peek::Lagged(missed) => return Err(self.begin_anew(missed)),
+                Peek::Nothing => {}
             }
         }
         if self.is_expired() {
@@ -246,18 +246,18 @@ impl Watcher {
             }
         }
         let store = self.store.clone();
-        let mut naps = Naps::new(&store, deadline);
+        let mut backoff = Backoff::new(&store, deadline);
         loop {
             if store.is_read_only() || !self.held.is_empty() {
-                naps.nap();
+                backoff.back_off();
             } else {
-                let bell = store.arena().arrive(&self.cursors);
+                let wake_word = store.arena().take_tickets(&self.cursors);
                 if self.has_nothing() {
-                    naps.sleep(&store.arena().header.bell, bell, self.bits);
+                    backoff.sleep(&store.arena().header.wake_word, wake_word, self.bits);
                 }
             }
             match self.try_next() {
-                Ok(None) if naps.is_over() => return Ok(None),
+                Ok(None) if backoff.is_over() => return Ok(None),
                 Ok(None) => {}
                 found => return found,
             }
@@ -304,10 +304,10 @@ impl Watcher {
         let mut spin = Spin::default();
         loop {
             let is_free = !State(slot.state_number.first_acquire()).is_claimed();
-            let window = arena.open(number, slot);
-            let key = window.meta.is_present().then(|| Key::read_from(slot));
-            if is_free && window.holds() || !spin.goes_on() {
-                let (epoch, held) = (window.stable_epoch(), !is_free);
+            let read = arena.open(number, slot);
+            let key = read.descriptor.is_present().then(|| Key::read_from(slot));
+            if is_free && read.validate() || !spin.goes_on() {
+                let (epoch, held) = (read.stable_epoch(), !is_free);
                 return Change { slot: number, key, epoch, held, group };
             }
         }
@@ -335,7 +335,7 @@ impl Watcher {
     /// Whether no ring has anything for this watcher, and the writers still put it there.
     pub(crate) fn has_nothing(&self) -> bool {
         let arena = self.store.arena();
-        let nothing = |cursor: &Cursor| arena.glance(*cursor) == Glance::Nothing;
+        let nothing = |cursor: &Cursor| arena.peek(*cursor) == Peek::Nothing;
         self.cursors.iter().all(nothing) && !self.is_expired()
     }
 

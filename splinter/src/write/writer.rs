@@ -1,9 +1,9 @@
-//! Changing keys: a registered writer, which holds a lane of the store.
+//! Changing keys: a registered writer, which holds a writer id of the store.
 
 use crate::arena::integer::{IntegerOp, Parse, number_in_slot, number_to_be};
-use crate::arena::layout::Slot;
 use crate::arena::orders;
-use crate::arena::state::Meta;
+use crate::arena::records::Slot;
+use crate::arena::state::Descriptor;
 use crate::arena::version::Version;
 use crate::error::{Error, StoreError};
 use crate::open::Store;
@@ -24,7 +24,7 @@ use std::ops::Deref;
 /// and the same call can be made again at once. A key held by a writer that died is taken over by
 /// whoever wants it next.
 ///
-/// Dropping the writer gives its lane back; so does the end of its process, however it comes.
+/// Dropping the writer gives its writer id back; so does the end of its process, however it comes.
 ///
 /// ```
 /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
@@ -41,11 +41,11 @@ pub struct Writer {
 }
 
 impl Store {
-    /// Registers a writer: takes a lane that no living writer holds. It belongs to the thread that last used the writer,
+    /// Registers a writer: takes a writer id that no living writer holds. It belongs to the thread that last used the writer,
     /// and is free again if that thread ends.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`]; [`StoreError::NoLane`] when all are taken; [`StoreError::Os`] when the
+    /// [`StoreError::ReadOnly`]; [`StoreError::TooManyWriters`] when all are taken; [`StoreError::Os`] when the
     /// kernel keeps no list of this thread's robust futexes, or has no memory; [`StoreError::NotAStore`] when the file was
     /// cut short.
     pub fn writer(&self) -> Result<Writer, StoreError> {
@@ -73,7 +73,7 @@ impl Deref for Writer {
 
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("lane", &self.lane()).field("store", &self.store).finish()
+        f.debug_struct("Writer").field("id", &self.id()).field("store", &self.store).finish()
     }
 }
 
@@ -107,12 +107,12 @@ impl Writer {
         change(quiet.0)
     }
 
-    /// Returns the number of the lane this writer holds.
-    pub fn lane(&self) -> u32 {
-        self.claimant.lane
+    /// Returns the number of the writer id this writer holds.
+    pub fn id(&self) -> u32 {
+        self.claimant.writer_id
     }
 
-    /// Returns what changes the arena, once the lane is the calling thread's. It is not, if the writer was used by another
+    /// Returns what changes the arena, once the writer id is the calling thread's. It is not, if the writer was used by another
     /// thread before, or in the parent process.
     #[inline(always)]
     fn claimant(&mut self) -> Result<&mut Claimant<'static>, Error> {
@@ -124,7 +124,7 @@ impl Writer {
         match self.registration.move_here(&self.store.inner) {
             Ok(Moved::Here) => {}
             Ok(Moved::Inherited) => return Err(Error::Forked),
-            // The thread that had the lane ended, and somebody took it: any other will do.
+            // The thread that had the writer id ended, and somebody took it: any other will do.
             Ok(Moved::Lost) => {
                 let registration = self.store.register().map_err(|_| Error::Unregistered)?;
                 let quiet = self.claimant.wakes.quiet;
@@ -263,7 +263,7 @@ impl Writer {
     /// [`Error::NotFound`], [`Error::Again`].
     #[doc(alias = "touch")]
     pub fn bump(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
-        self.amend(key.as_ref(), |_, meta| meta).map(drop)
+        self.amend(key.as_ref(), |_, descriptor| descriptor).map(drop)
     }
 
     /// Applies `op` to the number in a `BIGUINT` slot. Returns the new number. No update is ever lost,
@@ -373,7 +373,7 @@ impl Writer {
     /// [`Error::NoSuchGroup`], [`Error::NotFound`], [`Error::Again`].
     #[doc(alias("subscribe", "route"))]
     pub fn register(&mut self, key: impl AsRef<[u8]>, group: u8) -> Result<(), Error> {
-        self.reroute(key.as_ref(), group, true)
+        self.subscribe(key.as_ref(), group, true)
     }
 
     /// Takes `key` out of a signal group. Its labels may still lead there.
@@ -381,13 +381,13 @@ impl Writer {
     /// # Errors
     /// As [`Self::register`].
     pub fn unregister(&mut self, key: impl AsRef<[u8]>, group: u8) -> Result<(), Error> {
-        self.reroute(key.as_ref(), group, false)
+        self.subscribe(key.as_ref(), group, false)
     }
 
-    fn reroute(&mut self, key: &[u8], group: u8, on: bool) -> Result<(), Error> {
+    fn subscribe(&mut self, key: &[u8], group: u8, on: bool) -> Result<(), Error> {
         let bit = group_bit(group).ok_or(Error::NoSuchGroup)?;
         let key = self.claimant.arena.key(key)?;
-        self.claimant()?.reroute(&key, bit, on)
+        self.claimant()?.subscribe(&key, bit, on)
     }
 
     /// Signals each group of `key` once, though nothing changed.
@@ -398,9 +398,9 @@ impl Writer {
     pub fn pulse(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
         let key = self.claimant.arena.key(key.as_ref())?;
         let arena = self.claimant()?.arena;
-        let window = arena.locate(&key).and_then(|number| arena.window(number, &key));
-        let window = window.ok_or(Error::NotFound)?;
-        arena.pulse(window.number, window.slot, &*self.store.inner.machine);
+        let read = arena.locate(&key).and_then(|number| arena.begin_read(number, &key));
+        let read = read.ok_or(Error::NotFound)?;
+        arena.pulse(read.number, read.slot, &*self.store.inner.machine);
         Ok(())
     }
 
@@ -409,7 +409,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn set_slot_flags(&mut self, key: impl AsRef<[u8]>, mask: u16) -> Result<u16, Error> {
-        self.amend(key.as_ref(), |_, meta| meta.with_flags(meta.flags() | u64::from(mask)))
+        self.amend(key.as_ref(), |_, descriptor| descriptor.with_flags(descriptor.flags() | u64::from(mask)))
     }
 
     /// Clears the user flags in `mask` on `key`. Returns all of them as they are then.
@@ -417,7 +417,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn clear_slot_flags(&mut self, key: impl AsRef<[u8]>, mask: u16) -> Result<u16, Error> {
-        self.amend(key.as_ref(), |_, meta| meta.with_flags(meta.flags() & !u64::from(mask)))
+        self.amend(key.as_ref(), |_, descriptor| descriptor.with_flags(descriptor.flags() & !u64::from(mask)))
     }
 
     /// Records when the value of `key` was made: `time` less `processing`, what handling it took, both
@@ -425,12 +425,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn set_ctime(
-        &mut self,
-        key: impl AsRef<[u8]>,
-        time: u64,
-        processing: u64,
-    ) -> Result<(), Error> {
+    pub fn set_ctime(&mut self, key: impl AsRef<[u8]>, time: u64, processing: u64) -> Result<(), Error> {
         self.amend_word(key.as_ref(), |slot| &slot.ctime, |_| time.saturating_sub(processing))
     }
 
@@ -438,12 +433,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn set_atime(
-        &mut self,
-        key: impl AsRef<[u8]>,
-        time: u64,
-        processing: u64,
-    ) -> Result<(), Error> {
+    pub fn set_atime(&mut self, key: impl AsRef<[u8]>, time: u64, processing: u64) -> Result<(), Error> {
         self.amend_word(key.as_ref(), |slot| &slot.atime, |_| time.saturating_sub(processing))
     }
 
@@ -462,12 +452,12 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn clear_vector(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
-        self.amend(key.as_ref(), |_, meta| meta.with_has_vector(0)).map(drop)
+        self.amend(key.as_ref(), |_, descriptor| descriptor.with_has_vector(0)).map(drop)
     }
 
     /// Sets all orders of the tandem `base` as one generation: `base` itself to `values[0]`, `base.n` to
     /// `values[n]`. Readers of the tandem see all of them or none; so does everybody if this process
-    /// dies meanwhile. A signal group hears of it once, for the first of the orders that is routed to it.
+    /// dies meanwhile. A signal group hears of it once, for the first of the orders that is subscribed to it.
     ///
     /// # Errors
     /// [`Error::BadOrders`]; [`Error::KeyTooLong`] when the longest name would not fit;
@@ -502,10 +492,10 @@ impl Writer {
     fn amend(
         &mut self,
         key: &[u8],
-        change: impl FnOnce(&Slot, Meta) -> Meta,
+        change: impl FnOnce(&Slot, Descriptor) -> Descriptor,
     ) -> Result<u16, Error> {
         let key = self.claimant.arena.key(key)?;
-        self.claimant()?.amend(&key, change).map(|meta| meta.flags() as u16)
+        self.claimant()?.amend(&key, change).map(|descriptor| descriptor.flags() as u16)
     }
 
     fn amend_word(
@@ -514,10 +504,10 @@ impl Writer {
         word: impl FnOnce(&Slot) -> &Word,
         change: impl FnOnce(u64) -> u64,
     ) -> Result<(), Error> {
-        self.amend(key, |slot, meta| {
+        self.amend(key, |slot, descriptor| {
             let word = word(slot);
             word.store(change(word.load(Relaxed)), Relaxed);
-            meta
+            descriptor
         })
         .map(drop)
     }

@@ -10,7 +10,7 @@ pub(crate) mod told;
 pub(crate) mod trace;
 pub(crate) mod valgrind;
 
-use splinter::{Config, Error, Geometry, Location, Scrub, Store, hash_key};
+use splinter::{Config, Error, Geometry, Location, Reserve, Scrub, Store, hash_key};
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -30,13 +30,13 @@ pub(crate) fn skipped(why: &str) {
 }
 
 /// Builds a geometry.
-pub(crate) fn geometry(slots: u64, max_value_len: u64, vector_dim: u32, lanes: u32) -> Geometry {
-    Geometry { slots, max_value_len, vector_dim, lanes }
+pub(crate) fn geometry(slots: u64, max_value_len: u64, vector_dim: u32, max_writers: u32) -> Geometry {
+    Geometry { slots, max_value_len, vector_dim, max_writers }
 }
 
 /// Builds a configuration. The seed is given, so that each run has its keys in the same places.
 pub(crate) fn config(geometry: Geometry, scrub: Scrub) -> Config {
-    Config { geometry, scrub, hash_seed: Some(0), ..Config::default() }
+    Config { geometry, scrub, hash_seed: Some(0), reserve: Reserve::Nothing, ..Config::default() }
 }
 
 /// Creates an anonymous store at the default scrub level.

@@ -91,11 +91,7 @@ impl Forked {
     pub(crate) fn kill(mut self) {
         self.signal(libc::SIGKILL);
         let status = self.reap(0);
-        assert_eq!(
-            status.signal(),
-            Some(libc::SIGKILL),
-            "a child ended with {status} before it was killed"
-        );
+        assert_eq!(status.signal(), Some(libc::SIGKILL), "a child ended with {status} before it was killed");
     }
 
     /// Stops the child, and returns once it stands still.

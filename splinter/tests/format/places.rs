@@ -31,28 +31,14 @@ const PARTS: &[Part] = &[
         1536,
         64,
         "bid",
-        &[
-            (0, "version"),
-            (8, "subject"),
-            (16, "terms"),
-            (24, "claimed_at"),
-            (32, "duration"),
-            (40, "zero"),
-        ],
+        &[(0, "version"), (8, "subject"), (16, "terms"), (24, "claimed_at"), (32, "duration"), (40, "zero")],
     ),
     part(3584, 512, "after the bids", ZERO),
     part(
         4096,
         64,
         "group",
-        &[
-            (0, "count"),
-            (8, "arrivals"),
-            (16, "departures"),
-            (24, "read_to"),
-            (32, "mark"),
-            (40, "zero"),
-        ],
+        &[(0, "count"), (8, "arrivals"), (16, "departures"), (24, "read_to"), (32, "mark"), (40, "zero")],
     ),
     part(8256, 64, "after the groups", ZERO),
     part(
@@ -148,8 +134,7 @@ pub(crate) fn name(at: usize) -> String {
     let end = PARTS.get(behind).map_or(ARENA_LEN, |next| next.at);
     let (number, within) = ((at - part.at) / part.stride, (at - part.at) % part.stride);
     let is_only = end - part.at == part.stride;
-    let record =
-        part.record.to_owned() + &if is_only { String::new() } else { format!(" {number}") };
+    let record = part.record.to_owned() + &if is_only { String::new() } else { format!(" {number}") };
     let (from, field) = part.fields.iter().rfind(|(from, _)| *from <= within).expect("one at 0");
     match within - from {
         0 => format!("{record}: {field}"),

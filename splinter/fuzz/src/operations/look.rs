@@ -128,7 +128,7 @@ impl Run {
             (header.user_flags, header.parse_failures),
             (model.user_flags, model.parse_failures)
         );
-        assert_eq!((header.takeovers, header.epoch), (0, self.store_epoch));
+        assert_eq!((header.recoveries, header.epoch), (0, self.store_epoch));
         for (slot, level) in &self.vacated {
             check_vacant(&self.raw, *slot, *level);
         }

@@ -12,7 +12,7 @@ use crate::kernel::sys;
 
 /// What is waited for: a word, and the groups whose rings count.
 #[derive(Clone)]
-pub(crate) struct Bell {
+pub(crate) struct WakeWord {
     /// Its lower half is the futex.
     pub(super) word: &'static AtomicU64,
     pub(super) mask: u32,
@@ -20,13 +20,9 @@ pub(crate) struct Bell {
     _keep: Arc<dyn Any + Send + Sync>,
 }
 
-impl Bell {
+impl WakeWord {
     /// Names the word, which stays mapped for as long as `keep` lives, and at least one group.
-    pub(crate) fn new(
-        word: &'static AtomicU64,
-        mask: u32,
-        keep: Arc<dyn Any + Send + Sync>,
-    ) -> Self {
+    pub(crate) fn new(word: &'static AtomicU64, mask: u32, keep: Arc<dyn Any + Send + Sync>) -> Self {
         Self { word, mask, _keep: keep }
     }
 

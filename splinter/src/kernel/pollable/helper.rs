@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::event::{Bell, Idle, Ready};
+use super::event::{Idle, Ready, WakeWord};
 use crate::kernel::futex::{self, Outcome};
 use crate::kernel::process;
 
@@ -34,7 +34,7 @@ struct Shared {
     /// The order to the thread: [`ARMED`], [`CLOSING`], and in the low half what the bell is
     /// expected to read.
     order: AtomicU64,
-    bell: Bell,
+    wake_word: WakeWord,
     idle: Idle,
     ready: Arc<Ready>,
 }
@@ -48,8 +48,8 @@ pub(super) struct Helper {
 }
 
 impl Helper {
-    pub(super) fn new(bell: Bell, idle: Idle, ready: Arc<Ready>) -> io::Result<Self> {
-        let shared = Arc::new(Shared { order: AtomicU64::new(0), bell, idle, ready });
+    pub(super) fn new(wake_word: WakeWord, idle: Idle, ready: Arc<Ready>) -> io::Result<Self> {
+        let shared = Arc::new(Shared { order: AtomicU64::new(0), wake_word, idle, ready });
         let served = Arc::clone(&shared);
         let builder = thread::Builder::new().name("splinter-watch".to_owned());
         let thread = without_signals(|| builder.spawn(move || served.serve()))?;
@@ -81,7 +81,7 @@ impl Drop for Helper {
         // It may have read its order and be about to fall asleep, where no wake reaches it yet.
         // Others who sleep with these groups are woken too, and look in vain.
         while !thread.is_finished() {
-            futex::wake(self.shared.bell.word, self.shared.bell.mask);
+            futex::wake(self.shared.wake_word.word, self.shared.wake_word.mask);
             thread::sleep(NAP);
         }
         let _ = thread.join();
@@ -91,7 +91,7 @@ impl Drop for Helper {
 impl Shared {
     /// What the thread does.
     fn serve(&self) {
-        let Bell { word, mask, .. } = self.bell;
+        let WakeWord { word, mask, .. } = self.wake_word;
         while let Some(expected) = self.next_order() {
             let mut expected = expected;
             loop {
@@ -100,7 +100,7 @@ impl Shared {
                 // Read before the order is taken. If it was given by then, it is carried out. If
                 // not, the bell is compared after it was given, by who gave it: a ring before that
                 // is seen there, and a ring after it finds the word moved on from what is read here.
-                let reading = self.bell.reading();
+                let reading = self.wake_word.reading();
                 let order = match outcome {
                     Outcome::TimedOut => self.order.load(Ordering::Acquire),
                     _ => self.order.fetch_and(!ARMED, Ordering::AcqRel),

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use self::event::Ready;
-pub(crate) use self::event::{Bell, Idle};
+pub(crate) use self::event::{Idle, WakeWord};
 use self::helper::Helper;
 use self::uring::Ring;
 use super::process::process;
@@ -45,7 +45,7 @@ enum Way {
 /// poll, [`drain`](Self::drain), and begin again. Readable means that it is time to look, and no
 /// more: a moving thread, a signal and a neighbour's end may make it readable as well.
 pub(crate) struct Pollable {
-    bell: Bell,
+    wake_word: WakeWord,
     idle: Idle,
     ready: Arc<Ready>,
     way: Way,
@@ -63,21 +63,18 @@ impl Pollable {
     ///
     /// The kernel's, when `prefer` asks for a way that does not work here, or when there is no
     /// descriptor or thread to be had. `InvalidInput` for a mask of no groups.
-    pub(crate) fn new(bell: Bell, idle: Idle, prefer: Option<Notifier>) -> io::Result<Self> {
-        if bell.mask == 0 {
+    pub(crate) fn new(wake_word: WakeWord, idle: Idle, prefer: Option<Notifier>) -> io::Result<Self> {
+        if wake_word.mask == 0 {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let ready = Arc::new(Ready::new()?);
-        let helper =
-            || Helper::new(bell.clone(), idle.clone(), Arc::clone(&ready)).map(Way::Helper);
+        let helper = || Helper::new(wake_word.clone(), idle.clone(), Arc::clone(&ready)).map(Way::Helper);
         let way = match prefer {
             Some(Notifier::IoUring) => Way::Ring(Box::new(Ring::new(&ready)?)),
             Some(Notifier::HelperThread) => helper()?,
-            None => {
-                Ring::new(&ready).map(|ring| Way::Ring(Box::new(ring))).or_else(|_| helper())?
-            }
+            None => Ring::new(&ready).map(|ring| Way::Ring(Box::new(ring))).or_else(|_| helper())?,
         };
-        Ok(Self { bell, idle, ready, way, armed: false, moves_left: MOVES, process: process() })
+        Ok(Self { wake_word, idle, ready, way, armed: false, moves_left: MOVES, process: process() })
     }
 
     /// Has the descriptor become readable as soon as the bell is rung for one of the groups; at
@@ -96,7 +93,7 @@ impl Pollable {
         self.armed = true;
         // A wait that was under way already did not compare the bell with this `expected`. It has
         // been under way since before this reading, so a ring that is not seen here ends it.
-        if self.bell.reading() != expected {
+        if self.wake_word.reading() != expected {
             self.ready.raise();
         }
         Ok(())
@@ -132,11 +129,11 @@ impl Pollable {
                     **ring = moved;
                 }
             }
-            if ring.is_of_this_thread() && ring.arm(&self.bell, expected, &self.ready).is_ok() {
+            if ring.is_of_this_thread() && ring.arm(&self.wake_word, expected, &self.ready).is_ok() {
                 return Ok(());
             }
-            let (bell, idle) = (self.bell.clone(), self.idle.clone());
-            self.way = Way::Helper(Helper::new(bell, idle, Arc::clone(&self.ready))?);
+            let (wake_word, idle) = (self.wake_word.clone(), self.idle.clone());
+            self.way = Way::Helper(Helper::new(wake_word, idle, Arc::clone(&self.ready))?);
         }
         match &self.way {
             Way::Helper(helper) => helper.arm(expected),

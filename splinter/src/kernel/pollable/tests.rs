@@ -20,7 +20,7 @@ fn never() -> Idle {
 }
 
 fn pollable(shared: &SharedWord, mask: u32, by: Notifier) -> Pollable {
-    Pollable::new(shared.bell(mask), never(), Some(by)).unwrap()
+    Pollable::new(shared.wake_word(mask), never(), Some(by)).unwrap()
 }
 
 fn ring(shared: &SharedWord, mask: u32) -> u32 {
@@ -94,7 +94,7 @@ fn a_bell_that_moved_makes_it_readable_at_once() {
 #[test]
 fn a_mask_of_no_groups_is_refused() {
     let shared = SharedWord::new();
-    let refused = Pollable::new(shared.bell(0), never(), None);
+    let refused = Pollable::new(shared.wake_word(0), never(), None);
     assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidInput);
 }
 
@@ -304,7 +304,7 @@ fn a_helper_that_waits_in_vain_calls_what_it_was_given() {
         panic!("a panic here does not end the thread");
     });
     let idle = Idle { every: Duration::from_millis(1), call };
-    let mut pollable = Pollable::new(shared.bell(1), idle, Some(Notifier::HelperThread)).unwrap();
+    let mut pollable = Pollable::new(shared.wake_word(1), idle, Some(Notifier::HelperThread)).unwrap();
     pollable.arm(0).unwrap();
     while calls.load(Ordering::Relaxed) < 3 {
         std::thread::yield_now();
@@ -320,10 +320,10 @@ fn where_io_uring_is_denied_a_thread_takes_its_place() {
     for call in [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register] {
         let child = Forked::new(|| {
             // One that was made before the sandbox was, and one that was made within.
-            let mut before = Pollable::new(shared.bell(1), never(), None).unwrap();
+            let mut before = Pollable::new(shared.wake_word(1), never(), None).unwrap();
             testing::deny(call);
-            let mut within = Pollable::new(shared.bell(1), never(), None).unwrap();
-            let refused = Pollable::new(shared.bell(1), never(), Some(Notifier::IoUring));
+            let mut within = Pollable::new(shared.wake_word(1), never(), None).unwrap();
+            let refused = Pollable::new(shared.wake_word(1), never(), Some(Notifier::IoUring));
             let reading = shared.word().load(Ordering::Acquire) as u32;
             before.arm(reading).unwrap();
             within.arm(reading).unwrap();

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use io_uring::{IoUring, opcode};
 
-use super::event::{Bell, Ready};
+use super::event::{Ready, WakeWord};
 use crate::kernel::futex;
 
 /// The futex is of 32 bits, and without `FUTEX2_PRIVATE` it is shared; `linux/futex.h`.
@@ -72,11 +72,7 @@ impl Ring {
         let woken = futex::wake(&word, 1);
         let raised = ready.lower();
         ring.settle(ready)?;
-        if woken == 1 && raised && !ring.waiting {
-            Ok(ring)
-        } else {
-            Err(io::ErrorKind::Unsupported.into())
-        }
+        if woken == 1 && raised && !ring.waiting { Ok(ring) } else { Err(io::ErrorKind::Unsupported.into()) }
     }
 
     /// Tells whether this thread made the ring, and so may use it.
@@ -85,11 +81,11 @@ impl Ring {
     }
 
     /// Has the kernel wait, unless it does so already.
-    pub(super) fn arm(&mut self, bell: &Bell, expected: u32, ready: &Ready) -> io::Result<()> {
+    pub(super) fn arm(&mut self, wake_word: &WakeWord, expected: u32, ready: &Ready) -> io::Result<()> {
         if self.waiting {
             self.settle(ready)?;
         }
-        if self.waiting { Ok(()) } else { self.submit(bell.word, bell.mask, expected, ready) }
+        if self.waiting { Ok(()) } else { self.submit(wake_word.word, wake_word.mask, expected, ready) }
     }
 
     /// Takes note of a wait that ended.
@@ -118,16 +114,9 @@ impl Ring {
     }
 
     /// Submits a wait, and raises `ready` if there was nothing to wait for.
-    fn submit(
-        &mut self,
-        word: &AtomicU64,
-        mask: u32,
-        expected: u32,
-        ready: &Ready,
-    ) -> io::Result<()> {
+    fn submit(&mut self, word: &AtomicU64, mask: u32, expected: u32, ready: &Ready) -> io::Result<()> {
         let address = futex::lower_half(word);
-        let wait =
-            opcode::FutexWait::new(address, expected.into(), mask.into(), FUTEX2_SIZE_U32).build();
+        let wait = opcode::FutexWait::new(address, expected.into(), mask.into(), FUTEX2_SIZE_U32).build();
         // SAFETY: the kernel reads the word while the entry is submitted, which is below, where the
         // word is borrowed still; once it waits, it refers to no memory of ours.
         let pushed = unsafe { self.ring.submission().push(&wait) };

@@ -47,7 +47,7 @@ pub(super) fn deeds() -> [Deed; 16] {
         is_tandem: true,
         ..base
     };
-    let unset = |writer: &mut Claimant<'_>| writer.remove(&letter(0)).map(drop);
+    let unset = |writer: &mut Claimant<'_>| writer.unset_only(&letter(0)).map(drop);
     [
         base,
         Deed { name: "full set", scrub: Scrub::Full, ..base },
@@ -79,9 +79,9 @@ pub(super) fn deeds() -> [Deed; 16] {
         Deed {
             name: "label",
             act: |writer| {
-                let label = |slot: &Slot, meta| {
+                let label = |slot: &Slot, descriptor| {
                     slot.labels.store(1, Relaxed);
-                    meta
+                    descriptor
                 };
                 writer.amend(&letter(0), label).map(drop)
             },
@@ -95,9 +95,7 @@ pub(super) fn deeds() -> [Deed; 16] {
         },
         Deed {
             name: "purge",
-            prepare: |writer| {
-                [A, B].into_iter().try_for_each(|value| writer.put(&letter(0), value))
-            },
+            prepare: |writer| [A, B].into_iter().try_for_each(|value| writer.put(&letter(0), value)),
             act: |writer| writer.purge().map(drop),
             before: Some(B),
             ..base
@@ -128,13 +126,13 @@ impl Deed {
 
     /// Builds a store of two slots in which this can be done.
     pub(super) fn prepared(self) -> Arc<Tiny> {
-        let size = Size { slots: 2, lanes: 4, dim: self.dim, ..Size::default() };
+        let size = Size { slots: 2, max_writers: 4, dim: self.dim, ..Size::default() };
         let tiny = size.scrubbed(self.scrub).build(&[]);
         (self.prepare)(&mut tiny.claimant(3)).unwrap();
         tiny
     }
 
-    /// Builds a store of two slots in which the owner of lane 0 did this up to store number `stores`,
+    /// Builds a store of two slots in which the owner of writer id 0 did this up to store number `stores`,
     /// and died. Returns whether it got through.
     pub(super) fn done(self, stores: u32) -> (Arc<Tiny>, bool) {
         let tiny = self.prepared();
@@ -170,8 +168,8 @@ fn whatever_a_writer_died_of_the_value_stays_readable_and_the_key_writable() {
             let read = reader.join().unwrap();
             tiny.check_at_rest();
             assert_eq!(tiny.held(&letter(0)), Some(3));
-            let told = deed.allows(&read) || read == Ok(value(3)) || read == Err(Error::Again);
-            assert!(told, "{} {stores}: {read:?}", deed.name);
+            let notified = deed.allows(&read) || read == Ok(value(3)) || read == Err(Error::Again);
+            assert!(notified, "{} {stores}: {read:?}", deed.name);
             tiny.check_usable();
             (lived, ())
         });
@@ -183,8 +181,8 @@ fn of_two_who_find_a_dead_claim_one_takes_it_over() {
     for deed in deeds().into_iter().filter(Deed::is_brief) {
         explore_deaths(move |stores| {
             let (tiny, lived) = deed.done(stores);
-            let takers = [(1, 3), (2, 4)].map(|(lane, byte)| {
-                tiny.writer(lane, move |writer| writer.put(&letter(0), &value(byte)))
+            let takers = [(1, 3), (2, 4)].map(|(writer_id, byte)| {
+                tiny.writer(writer_id, move |writer| writer.put(&letter(0), &value(byte)))
             });
             let results = takers.map(|taker| taker.join().unwrap());
             tiny.check_at_rest();
@@ -232,8 +230,8 @@ fn a_writer_that_dies_beside_a_reader_shows_it_the_old_value_or_the_new() {
             let reader = tiny.reader(letter(0));
             let lived = heir.join().unwrap();
             let read = reader.join().unwrap();
-            let told = deed.allows(&read) || read == Err(Error::Again);
-            assert!(told, "{} {stores}: {read:?}", deed.name);
+            let notified = deed.allows(&read) || read == Err(Error::Again);
+            assert!(notified, "{} {stores}: {read:?}", deed.name);
             (lived, ())
         });
     }

@@ -1,19 +1,18 @@
-//! The index beyond the home chunk: keys that were pushed on, and the reach that leads to them.
+//! The index beyond the home bucket: keys that were pushed on, and the maximum distance that leads to them.
 
 use super::*;
 
-const TWO_CHUNKS: Size =
-    Size { slots: 3, chunks: 2, lanes: 4, words: 2, dim: 0, scrub: Scrub::None };
+const TWO_CHUNKS: Size = Size { slots: 3, buckets: 2, max_writers: 4, words: 2, dim: 0, scrub: Scrub::None };
 
 /// An entry, at its home, of a key that has none of the models' letters.
 const OTHERS: Entry = Entry::new(1000, Entry::label(0, 0));
 
-/// Builds a store of two chunks whose chunk 0 has `free` free entries, the others being those of other keys of
+/// Builds a store of two buckets whose bucket 0 has `free` free entries, the others being those of other keys of
 /// that home in slots that are not modelled; then sets the first `present` keys of home 0. Returns it
 /// and the first three keys of that home.
 fn crowded(free: usize, present: usize) -> (Arc<Tiny>, [KeyRef<'static>; 3]) {
     let tiny = TWO_CHUNKS.build(&[]);
-    for word in &tiny.chunks[0].entries[free..] {
+    for word in &tiny.buckets[0].entries[free..] {
         word.store(OTHERS.0, Relaxed);
     }
     let keys = [0, 1, 2].map(|index| tiny.key_at_home(0, index));
@@ -44,9 +43,9 @@ fn an_insert_beyond_the_home_chunk_hides_no_present_key() {
 #[test]
 fn a_removal_beyond_the_home_chunk_hides_no_present_key() {
     let seen = explore(|| {
-        // The farthest key goes, so the reach is computed anew from the one that stays.
+        // The farthest key goes, so the maximum distance is computed anew from the one that stays.
         let (tiny, [stays, goes, _]) = crowded(0, 2);
-        let writer = tiny.writer(0, move |writer| writer.remove(&goes));
+        let writer = tiny.writer(0, move |writer| writer.unset_only(&goes));
         let reader = tiny.spawn(move |tiny| [stays, goes].map(|key| tiny.get(&key)));
         assert_eq!(writer.join().unwrap(), Ok(16));
         let reads = reader.join().unwrap();
@@ -62,7 +61,7 @@ fn a_removal_beyond_the_home_chunk_hides_no_present_key() {
 fn an_insert_and_a_removal_beyond_the_home_chunk_keep_the_reach_right() {
     let seen = explore(|| {
         let (tiny, [goes, new, _]) = crowded(0, 1);
-        let remover = tiny.writer(0, move |writer| writer.remove(&goes));
+        let remover = tiny.writer(0, move |writer| writer.unset_only(&goes));
         let inserter = tiny.writer(1, move |writer| writer.put(&new, &value(2)));
         let results = (remover.join().unwrap(), inserter.join().unwrap());
         tiny.check_at_rest();
@@ -77,10 +76,10 @@ fn an_insert_and_a_removal_beyond_the_home_chunk_keep_the_reach_right() {
 #[test]
 fn two_homes_that_fill_one_chunk_share_no_entry() {
     let seen = explore(|| {
-        // Chunk 0 is full, chunk 1 has one free entry, so that one of the two finds none.
+        // Chunk 0 is full, bucket 1 has one free entry, so that one of the two finds none.
         let (tiny, [pushed, ..]) = crowded(0, 0);
         let at_home = tiny.key_at_home(1, 0);
-        for word in &tiny.chunks[1].entries[1..] {
+        for word in &tiny.buckets[1].entries[1..] {
             word.store(OTHERS.0, Relaxed);
         }
         let one = tiny.writer(0, move |writer| writer.put(&pushed, &value(2)));
@@ -98,15 +97,15 @@ fn two_homes_that_fill_one_chunk_share_no_entry() {
 #[test]
 fn an_entry_that_comes_nearer_to_its_home_is_never_missed() {
     let seen = explore(|| {
-        // The key at home goes, and that in the next chunk comes back to its place.
+        // The key at home goes, and that in the next bucket comes back to its place.
         let (tiny, [goes, comes, _]) = crowded(1, 2);
-        let writer = tiny.writer(0, move |writer| writer.remove(&goes));
+        let writer = tiny.writer(0, move |writer| writer.unset_only(&goes));
         let reader = tiny.reader(comes);
         assert_eq!(writer.join().unwrap(), Ok(16));
         let read = reader.join().unwrap();
         tiny.check_at_rest();
         assert_eq!((tiny.held(&goes), tiny.held(&comes)), (None, Some(1)));
-        assert_eq!(tiny.arena().control(0).reach(), 0, "it is at home");
+        assert_eq!(tiny.arena().control(0).max_distance(), 0, "it is at home");
         read
     });
     assert_eq!(seen, HashSet::from([Ok(value(1))]));
@@ -116,7 +115,7 @@ fn an_entry_that_comes_nearer_to_its_home_is_never_missed() {
 fn an_entry_comes_nearer_to_its_home_whoever_writes_its_key() {
     let seen = explore(|| {
         let (tiny, [goes, comes, _]) = crowded(1, 2);
-        let remover = tiny.writer(0, move |writer| writer.remove(&goes));
+        let remover = tiny.writer(0, move |writer| writer.unset_only(&goes));
         let writer = tiny.writer(1, move |writer| writer.put(&comes, &value(2)));
         let results = (remover.join().unwrap(), writer.join().unwrap());
         tiny.check_at_rest();

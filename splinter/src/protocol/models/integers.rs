@@ -22,9 +22,9 @@ fn number(tiny: &Tiny) -> u64 {
 fn integer_operations_lose_no_update() {
     let seen = explore(|| {
         let tiny = seven(1);
-        let writers = [0, 1].map(|lane| {
-            tiny.writer(lane, move |writer| {
-                let by = 1 + u64::from(lane) * 9;
+        let writers = [0, 1].map(|writer_id| {
+            tiny.writer(writer_id, move |writer| {
+                let by = 1 + u64::from(writer_id) * 9;
                 [0, 0].map(|_| writer.integer(&letter(0), IntegerOp::Inc(by)).unwrap())
             })
         });
@@ -99,10 +99,10 @@ fn two_operations_that_both_find_text_promote_it_once() {
         let tiny = Size::default().build(&[]);
         let mut claimant = tiny.claimant(2);
         claimant.put(&letter(0), b"41").unwrap();
-        claimant.amend(&letter(0), |_, meta| meta.with_kind(KIND_BIGUINT)).unwrap();
+        claimant.amend(&letter(0), |_, descriptor| descriptor.with_kind(KIND_BIGUINT)).unwrap();
         drop(claimant);
         let adders = [0, 1]
-            .map(|lane| tiny.writer(lane, |writer| writer.integer(&letter(0), IntegerOp::Inc(1))));
+            .map(|writer_id| tiny.writer(writer_id, |writer| writer.integer(&letter(0), IntegerOp::Inc(1))));
         let results = adders.map(|adder| adder.join().unwrap());
         tiny.check_at_rest();
         let done = results.iter().filter(|result| result.is_ok()).count() as u64;
@@ -120,8 +120,7 @@ fn a_change_of_type_beside_a_set_judges_a_whole_value() {
         let tiny = Size::default().build(&[]);
         tiny.claimant(2).put(&letter(0), b"41").unwrap();
         let writer = tiny.writer(0, |writer| writer.put(&letter(0), b"1001"));
-        let other = tiny
-            .writer(1, |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be));
+        let other = tiny.writer(1, |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be));
         let results = (writer.join().unwrap(), other.join().unwrap());
         tiny.check_at_rest();
         results
@@ -134,7 +133,7 @@ fn a_change_of_type_beside_a_set_judges_a_whole_value() {
 fn an_integer_operation_beside_a_removal_of_its_key_brings_it_not_back() {
     let seen = explore(|| {
         let tiny = seven(1);
-        let remover = tiny.writer(0, |writer| writer.remove(&letter(0)));
+        let remover = tiny.writer(0, |writer| writer.unset_only(&letter(0)));
         let adder = tiny.writer(1, |writer| writer.integer(&letter(0), IntegerOp::Inc(1)));
         let results = (remover.join().unwrap(), adder.join().unwrap());
         tiny.check_at_rest();

@@ -24,7 +24,7 @@ mod writes;
 
 use super::{Claimant, Os};
 use crate::arena::key::{Key, KeyHash, KeyRef};
-use crate::arena::layout::{Chunk, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Lane, MapWord, Slot};
+use crate::arena::records::{Bucket, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, MapWord, Slot, WriterEntry};
 use crate::arena::state::{Control, Entry, State};
 use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
@@ -55,13 +55,13 @@ struct Kernel {
     dead: Vec<loom::sync::atomic::AtomicBool>,
     /// Where one sleeps until the state of a slot moves.
     states: Futex,
-    /// Where one sleeps until the bell rings.
-    bell: Futex,
+    /// Where one sleeps until the wake word rings.
+    wake_word: Futex,
 }
 
 impl Os for Kernel {
-    fn is_alive(&self, lane: u32) -> bool {
-        !self.dead[lane as usize].load(Acquire)
+    fn is_alive(&self, writer_id: u32) -> bool {
+        !self.dead[writer_id as usize].load(Acquire)
     }
 
     fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
@@ -72,8 +72,8 @@ impl Os for Kernel {
         self.states.wake(std::ptr::from_ref(slot).addr(), u32::MAX);
     }
 
-    fn wake_bell(&self, bell: &Word, bits: u32) {
-        self.bell.wake(std::ptr::from_ref(bell).addr(), bits);
+    fn wake_groups(&self, wake_word: &Word, bits: u32) {
+        self.wake_word.wake(std::ptr::from_ref(wake_word).addr(), bits);
     }
 }
 
@@ -83,7 +83,7 @@ impl Os for Kernel {
 #[derive(Default)]
 struct Futex {
     /// Where each sleeper lies, and by which bits it can be woken: by none once it was.
-    beds: loom::sync::Mutex<Vec<(usize, u32)>>,
+    sleepers: loom::sync::Mutex<Vec<(usize, u32)>>,
     woken: loom::sync::Condvar,
 }
 
@@ -91,14 +91,14 @@ impl Futex {
     /// Sleeps at `place` until woken by one of `bits`, unless `read` returns something other than
     /// `expected`. Returns whether it slept.
     fn wait(&self, place: usize, bits: u32, read: impl FnOnce() -> u64, expected: u64) -> bool {
-        let mut beds = self.beds.lock().unwrap();
+        let mut sleepers = self.sleepers.lock().unwrap();
         if read() != expected {
             return false;
         }
-        let mine = beds.len();
-        beds.push((place, bits));
-        while beds[mine].1 != 0 {
-            beds = self.woken.wait(beds).unwrap();
+        let mine = sleepers.len();
+        sleepers.push((place, bits));
+        while sleepers[mine].1 != 0 {
+            sleepers = self.woken.wait(sleepers).unwrap();
         }
         true
     }
@@ -108,9 +108,9 @@ impl Futex {
         if !mortal::may_store() {
             return;
         }
-        let mut beds = self.beds.lock().unwrap();
-        for bed in beds.iter_mut().filter(|bed| bed.0 == place && bed.1 & bits != 0) {
-            bed.1 = 0;
+        let mut sleepers = self.sleepers.lock().unwrap();
+        for sleeper in sleepers.iter_mut().filter(|sleeper| sleeper.0 == place && sleeper.1 & bits != 0) {
+            sleeper.1 = 0;
             self.woken.notify_all();
         }
     }
@@ -126,7 +126,7 @@ impl Claimant<'_> {
         self.append(key, tail).map(|(len, _)| len)
     }
 
-    fn remove(&mut self, key: &KeyRef<'_>) -> Result<usize, Error> {
+    fn unset_only(&mut self, key: &KeyRef<'_>) -> Result<usize, Error> {
         self.unset(key).map(|(len, _)| len)
     }
 }
@@ -134,11 +134,11 @@ impl Claimant<'_> {
 /// A store with as little in it as a model needs.
 struct Tiny {
     header: Header,
-    lanes: Vec<Lane>,
+    writer_table: Vec<WriterEntry>,
     map: Vec<MapWord>,
-    chunks: Vec<Chunk>,
+    buckets: Vec<Bucket>,
     slots: Vec<Slot>,
-    routes: Vec<Word>,
+    subscriptions: Vec<Word>,
     rings: Vec<Word>,
     words: Vec<Word>,
     shape: Shape,
@@ -150,8 +150,8 @@ struct Tiny {
 #[derive(Clone, Copy)]
 struct Size {
     slots: usize,
-    chunks: usize,
-    lanes: usize,
+    buckets: usize,
+    max_writers: usize,
     /// Words of a value buffer.
     words: usize,
     dim: usize,
@@ -160,7 +160,7 @@ struct Size {
 
 impl Default for Size {
     fn default() -> Self {
-        Self { slots: 1, chunks: 1, lanes: 3, words: 2, dim: 0, scrub: Scrub::None }
+        Self { slots: 1, buckets: 1, max_writers: 3, words: 2, dim: 0, scrub: Scrub::None }
     }
 }
 
@@ -171,7 +171,7 @@ impl Size {
         Self { scrub, words, ..self }
     }
 
-    /// Builds the store, empty but for `keys`, which the last lane sets to [`value`] 1.
+    /// Builds the store, empty but for `keys`, which the last writer id sets to [`value`] 1.
     fn build(self, keys: &[KeyRef<'_>]) -> Arc<Tiny> {
         fn some<T: Default>(count: usize) -> Vec<T> {
             (0..count).map(|_| T::default()).collect()
@@ -180,11 +180,11 @@ impl Size {
         let values = self.slots * 2 * self.words;
         let tiny = Tiny {
             header: Header::default(),
-            lanes: some(self.lanes),
+            writer_table: some(self.max_writers),
             map: some(1),
-            chunks: some(self.chunks),
+            buckets: some(self.buckets),
             slots: some(self.slots),
-            routes: some(self.slots),
+            subscriptions: some(self.slots),
             rings: some((GROUPS + 1) * RING_LEN),
             words: some(values + self.slots * 2 * vector_words),
             shape: Shape {
@@ -201,9 +201,9 @@ impl Size {
             },
             hash: hash(),
             kernel: Arc::new(Kernel {
-                dead: some(self.lanes),
+                dead: some(self.max_writers),
                 states: Futex::default(),
-                bell: Futex::default(),
+                wake_word: Futex::default(),
             }),
         };
         let flags = match self.scrub {
@@ -212,7 +212,7 @@ impl Size {
             Scrub::Full => FLAG_FULL,
         };
         tiny.header.flags.store(flags, Relaxed);
-        let mut claimant = tiny.claimant(self.lanes as u32 - 1);
+        let mut claimant = tiny.claimant(self.max_writers as u32 - 1);
         for key in keys {
             claimant.put(key, &value(1)).unwrap();
         }
@@ -224,13 +224,13 @@ impl Tiny {
     fn arena(&self) -> Arena<'_> {
         Arena {
             header: &self.header,
-            lanes: &self.lanes,
+            writer_table: &self.writer_table,
             // Who lives is the kernel's to say in these models; `owners` has those of the words.
             owners: &[],
             map: &self.map,
-            chunks: &self.chunks,
+            buckets: &self.buckets,
             slots: &self.slots,
-            routes: &self.routes,
+            subscriptions: &self.subscriptions,
             rings: &self.rings,
             words: &self.words,
             shape: self.shape,
@@ -238,10 +238,10 @@ impl Tiny {
         }
     }
 
-    /// Registers the owner of `lane`, as a process does that locked its byte.
-    fn claimant(&self, lane: u32) -> Claimant<'_> {
-        self.kernel.dead[lane as usize].store(false, Release);
-        Claimant::new(self.arena(), lane, Arc::clone(&self.kernel) as _)
+    /// Registers the owner of `writer_id`, as a process does that locked its byte.
+    fn claimant(&self, writer_id: u32) -> Claimant<'_> {
+        self.kernel.dead[writer_id as usize].store(false, Release);
+        Claimant::new(self.arena(), writer_id, Arc::clone(&self.kernel) as _)
     }
 
     /// Runs `work` on a thread of its own.
@@ -260,30 +260,25 @@ impl Tiny {
         self.spawn(move |tiny| tiny.get(&key))
     }
 
-    /// Runs `work` on a thread of its own, by the owner of `lane`.
+    /// Runs `work` on a thread of its own, by the owner of `writer_id`.
     fn writer<R: 'static>(
         self: &Arc<Self>,
-        lane: u32,
+        writer_id: u32,
         work: impl FnOnce(&mut Claimant<'_>) -> R + 'static,
     ) -> loom::thread::JoinHandle<R> {
-        self.spawn(move |tiny| work(&mut tiny.claimant(lane)))
+        self.spawn(move |tiny| work(&mut tiny.claimant(writer_id)))
     }
 
-    /// Has the owner of `lane` do `work` and die before its store number `stores`. Returns whether it
+    /// Has the owner of `writer_id` do `work` and die before its store number `stores`. Returns whether it
     /// got through instead; it is gone either way.
-    fn die<R>(
-        &self,
-        lane: u32,
-        stores: u32,
-        work: impl FnOnce(&mut Claimant<'_>) -> R,
-    ) -> Option<R> {
-        let mut claimant = self.claimant(lane);
+    fn die<R>(&self, writer_id: u32, stores: u32, work: impl FnOnce(&mut Claimant<'_>) -> R) -> Option<R> {
+        let mut claimant = self.claimant(writer_id);
         let end = mortal::live(stores, || work(&mut claimant));
-        self.kernel.dead[lane as usize].store(true, Release);
+        self.kernel.dead[writer_id as usize].store(true, Release);
         end
     }
 
-    /// Returns the `index`-th letter's key whose home is chunk `home`.
+    /// Returns the `index`-th letter's key whose home is bucket `home`.
     fn key_at_home(&self, home: usize, index: usize) -> KeyRef<'static> {
         let at_home = |key: &KeyRef<'_>| self.arena().home(key.hash) == home;
         (0..LETTERS.len()).map(letter).filter(at_home).nth(index).unwrap()
@@ -292,7 +287,7 @@ impl Tiny {
     fn get(&self, key: &KeyRef<'_>) -> Read {
         let arena = self.arena();
         let mut out = [0; 64];
-        let len = arena.read(key, |window| window.payload(&arena).copy_to(&mut out))?;
+        let len = arena.read(key, |read| read.payload(&arena).copy_to(&mut out))?;
         Ok(out[..len].to_vec())
     }
 
@@ -316,58 +311,59 @@ impl Tiny {
     fn is_first(&self, name: &'static str) -> bool {
         static CHECKED: LazyLock<Mutex<HashSet<(&str, Vec<u64>)>>> = LazyLock::new(Mutex::default);
         let mut words = vec![&self.header.flags];
-        words.extend(self.lanes.iter().flat_map(Lane::intents));
-        words.extend(self.lanes.iter().map(|lane| &lane.committed));
+        words.extend(self.writer_table.iter().flat_map(WriterEntry::intents));
+        words.extend(self.writer_table.iter().map(|writer_id| &writer_id.committed));
         words.extend(self.map.iter().flat_map(|map| [&map.used, &map.touched]));
-        words.extend(self.chunks.iter().flat_map(|chunk| &chunk.entries));
-        words.extend(self.chunks.iter().map(|chunk| &chunk.control));
+        words.extend(self.buckets.iter().flat_map(|bucket| &bucket.entries));
+        words.extend(self.buckets.iter().map(|bucket| &bucket.control));
         words.extend(self.slots.iter().flat_map(|slot| &slot.key));
         words.extend(self.slots.iter().flat_map(|slot| {
-            [&slot.meta, &slot.attention, &slot.pending, &slot.labels, &slot.ctime, &slot.atime]
+            [&slot.descriptor, &slot.notify_flags, &slot.prepared, &slot.labels, &slot.ctime, &slot.atime]
         }));
-        words.extend(self.routes.iter().chain(&self.words));
+        words.extend(self.subscriptions.iter().chain(&self.words));
         let mut values: Vec<u64> = words.into_iter().map(Word::at_rest).collect();
         values.extend(self.slots.iter().map(|slot| slot.state_number.at_rest()));
-        values
-            .extend((0..self.lanes.len()).map(|lane| u64::from(self.kernel.is_alive(lane as u32))));
         values.extend(
-            [self.lanes.len(), self.slots.len(), self.shape.value_words].map(|count| count as u64),
+            (0..self.writer_table.len()).map(|writer_id| u64::from(self.kernel.is_alive(writer_id as u32))),
+        );
+        values.extend(
+            [self.writer_table.len(), self.slots.len(), self.shape.value_words].map(|count| count as u64),
         );
         CHECKED.lock().unwrap().insert((name, values))
     }
 
-    /// Checks that every slot can be used: each is given a key, and all keys can go again. The last lane
+    /// Checks that every slot can be used: each is given a key, and all keys can go again. The last writer id
     /// does it, by itself.
     fn check_usable(&self) {
         if !self.is_first("usable") {
             return;
         }
-        let mut claimant = self.claimant(self.lanes.len() as u32 - 1);
+        let mut claimant = self.claimant(self.writer_table.len() as u32 - 1);
         let keys: Vec<_> = (0..self.slots.len()).map(letter).collect();
         let others = (self.slots.len()..LETTERS.len()).map(letter);
         for key in others.filter(|key| self.held(key).is_some()) {
-            assert!(claimant.remove(&key).is_ok());
+            assert!(claimant.unset_only(&key).is_ok());
         }
         for key in &keys {
             assert_eq!(claimant.put(key, &value(9)), Ok(()), "a slot can be used");
         }
         self.check_at_rest();
         for key in &keys {
-            assert_eq!(claimant.remove(key), Ok(16));
+            assert_eq!(claimant.unset_only(key), Ok(16));
         }
         self.check_at_rest();
     }
 
     /// Returns how many entries lead to slot `number`.
     fn entries_to(&self, number: u32) -> usize {
-        let entries = self.chunks.iter().flat_map(|chunk| &chunk.entries);
+        let entries = self.buckets.iter().flat_map(|bucket| &bucket.entries);
         entries.filter(|word| Entry(word.load(Relaxed)).slot() == number).count()
     }
 
     /// Returns how many bytes "key" holds, none if it is missing.
     fn held_len(&self, key: &KeyRef<'_>) -> usize {
         let arena = self.arena();
-        arena.read(key, |window| Ok(window.payload(&arena).len())).unwrap_or(0)
+        arena.read(key, |read| Ok(read.payload(&arena).len())).unwrap_or(0)
     }
 
     /// Checks what must hold whenever and wherever a writer dies: what the extents and the marks of stale vectors do not
@@ -375,13 +371,13 @@ impl Tiny {
     fn check_extents(&self) {
         let arena = self.arena();
         for (number, slot) in (0..).zip(&self.slots) {
-            let meta = arena.open(number, slot).meta;
+            let descriptor = arena.open(number, slot).descriptor;
             for which in 0..2 {
                 let (value, vector) = (arena.value(number, which), arena.vector(number, which));
                 let extent = arena.extent(slot, which);
-                assert!(arena.live(meta, which) <= extent, "an extent covers the value");
+                assert!(arena.live(descriptor, which) <= extent, "an extent covers the value");
                 let beyond = &value[extent.div_ceil(8)..];
-                let vector = if meta.vector_stale() >> which & 1 != 0 { &[] } else { vector };
+                let vector = if descriptor.vector_stale() >> which & 1 != 0 { &[] } else { vector };
                 let zero = beyond.iter().chain(vector).all(|word| word.load(Relaxed) == 0);
                 assert!(zero, "slot {number} holds bytes in buffers {which} that nobody knows of");
             }
@@ -396,16 +392,16 @@ impl Tiny {
         }
         self.check_extents();
         let arena = self.arena();
-        let is_dead = |lane: u32| !self.kernel.is_alive(lane);
+        let is_dead = |writer_id: u32| !self.kernel.is_alive(writer_id);
         let mut keys = HashSet::new();
         for (number, slot) in (0..).zip(&self.slots) {
-            let window = arena.open(number, slot);
+            let read = arena.open(number, slot);
             let state = State(slot.state_number.first_acquire());
-            assert!(!state.is_claimed() || is_dead(state.lane()), "a claim left");
+            assert!(!state.is_claimed() || is_dead(state.writer_id()), "a claim left");
             let bits = &self.map[0];
             let entries = self.entries_to(number);
             let used = bits.used.load(Relaxed) >> number & 1 != 0;
-            if window.meta.is_present() {
+            if read.descriptor.is_present() {
                 let key = Key::read_from(slot);
                 assert!(keys.insert(key), "{key} has two slots");
                 let found = arena.locate(&arena.key(key.as_ref()).unwrap());
@@ -418,13 +414,13 @@ impl Tiny {
                 assert!(entries == 0 || state.is_claimed(), "no entry leads nowhere");
             }
         }
-        let no_writer_died = !(0..self.lanes.len() as u32).any(is_dead);
-        for (home, chunk) in self.chunks.iter().enumerate() {
-            let control = Control(chunk.control.load(Relaxed));
-            assert!(!control.is_claimed() || is_dead(control.lane()), "a claimed chunk is left");
+        let no_writer_died = !(0..self.writer_table.len() as u32).any(is_dead);
+        for (home, bucket) in self.buckets.iter().enumerate() {
+            let control = Control(bucket.control.load(Relaxed));
+            assert!(!control.is_claimed() || is_dead(control.writer_id()), "a claimed chunk is left");
             if no_writer_died {
                 let farthest = arena.last_entry(home, u64::MAX).map_or(0, Entry::distance);
-                assert_eq!(control.reach(), farthest, "searches go as far as they have to");
+                assert_eq!(control.max_distance(), farthest, "searches go as far as they have to");
                 assert!(!arena.passed_over(home, |_| true), "an entry lies too far from its home");
             }
         }

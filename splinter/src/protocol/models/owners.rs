@@ -1,4 +1,4 @@
-//! Lanes that change hands: by threads that take them, pass them on, give them back, and by the kernel, which marks the
+//! Writer ids that change hands: by threads that take them, pass them on, give them back, and by the kernel, which marks the
 //! end of a thread. And what tells an owner that is there from one that a copied file speaks of.
 
 use super::explore;
@@ -11,9 +11,9 @@ const DIED: u64 = 1 << 30;
 /// How many stores the models' kernel knows, numbered from 0.
 const STORES: usize = 4;
 
-/// A lane's words, one that its owner writes, and what the kernel knows of open stores.
+/// A writer id's words, one that its owner writes, and what the kernel knows of open stores.
 #[derive(Default)]
-struct Lane {
+struct WriterEntry {
     owner: Word,
     keeper: Word,
     work: Word,
@@ -22,7 +22,7 @@ struct Lane {
 }
 
 /// The stores as the one with this number sees them.
-struct Seen<'a>(&'a Lane, u32);
+struct Seen<'a>(&'a WriterEntry, u32);
 
 impl Stores for Seen<'_> {
     fn own(&self) -> u32 {
@@ -34,20 +34,20 @@ impl Stores for Seen<'_> {
     }
 }
 
-impl Lane {
-    /// A lane with an owner that is not there: the file was copied while store 0 had it.
+impl WriterEntry {
+    /// A writer id with an owner that is not there: the file was copied while store 0 had it.
     fn copied() -> Arc<Self> {
-        let lane = Self::default();
-        lane.owner.store(5 << 32 | 9, Relaxed);
-        lane.keeper.store(5 << 32, Relaxed);
-        Arc::new(lane)
+        let writer_id = Self::default();
+        writer_id.owner.store(5 << 32 | 9, Relaxed);
+        writer_id.keeper.store(5 << 32, Relaxed);
+        Arc::new(writer_id)
     }
 
     fn words(&self) -> Ownership<'_> {
         Ownership { owner: &self.owner, keeper: &self.keeper }
     }
 
-    /// Takes the lane for a thread of the store that goes by the thread's number.
+    /// Takes the writer id for a thread of the store that goes by the thread's number.
     fn take(&self, thread: u32) -> Option<Owner> {
         self.words().take(thread, &Seen(self, thread))
     }
@@ -77,24 +77,24 @@ impl Lane {
 }
 
 fn spawn<R: 'static>(
-    lane: &Arc<Lane>,
-    work: impl FnOnce(&Lane) -> R + 'static,
+    writer_id: &Arc<WriterEntry>,
+    work: impl FnOnce(&WriterEntry) -> R + 'static,
 ) -> loom::thread::JoinHandle<R> {
-    let lane = Arc::clone(lane);
-    loom::thread::spawn(move || work(&lane))
+    let writer_id = Arc::clone(writer_id);
+    loom::thread::spawn(move || work(&writer_id))
 }
 
 #[test]
 fn a_dead_owners_lane_goes_to_one_who_sees_all_that_it_did() {
     let seen = explore(|| {
-        let lane = Arc::new(Lane::default());
-        lane.take(1).unwrap();
-        let dying = spawn(&lane, |lane| {
-            lane.work.store(7, Relaxed);
-            lane.end(1);
+        let writer_id = Arc::new(WriterEntry::default());
+        writer_id.take(1).unwrap();
+        let dying = spawn(&writer_id, |writer_id| {
+            writer_id.work.store(7, Relaxed);
+            writer_id.end(1);
         });
         let takers = [2, 3].map(|thread| {
-            spawn(&lane, move |lane| lane.take(thread).map(|_| lane.work.load(Relaxed)))
+            spawn(&writer_id, move |writer_id| writer_id.take(thread).map(|_| writer_id.work.load(Relaxed)))
         });
         dying.join().unwrap();
         let took = takers.map(|taker| taker.join().unwrap());
@@ -107,21 +107,22 @@ fn a_dead_owners_lane_goes_to_one_who_sees_all_that_it_did() {
 
 #[test]
 fn a_lane_is_passed_on_or_taken_and_never_both() {
-    // A thread ended whose writer another one of its process uses now, while a stranger looks for a lane.
+    // A thread ended whose writer another one of its process uses now, while a stranger looks for a writer id.
     let seen = explore(|| {
-        let lane = Arc::new(Lane::default());
-        lane.enter(1);
-        lane.enter(3);
-        let first = lane.take(1).unwrap();
-        let ending = spawn(&lane, |lane| lane.end(1));
-        let passed = spawn(&lane, move |lane| lane.words().pass_on(first, 2, &Seen(lane, 1)));
-        let taken = spawn(&lane, |lane| lane.take(3));
+        let writer_id = Arc::new(WriterEntry::default());
+        writer_id.enter(1);
+        writer_id.enter(3);
+        let first = writer_id.take(1).unwrap();
+        let ending = spawn(&writer_id, |writer_id| writer_id.end(1));
+        let passed =
+            spawn(&writer_id, move |writer_id| writer_id.words().pass_on(first, 2, &Seen(writer_id, 1)));
+        let taken = spawn(&writer_id, |writer_id| writer_id.take(3));
         ending.join().unwrap();
         let (passed, taken) = (passed.join().unwrap(), taken.join().unwrap());
         assert!(passed.is_none() || taken.is_none(), "a lane has one owner");
         for owner in passed.iter().chain(&taken) {
-            lane.words().correct(&Seen(&lane, 0));
-            assert!(lane.is_owned_by(*owner), "and nobody marks it");
+            writer_id.words().correct(&Seen(&writer_id, 0));
+            assert!(writer_id.is_owned_by(*owner), "and nobody marks it");
         }
         (passed.is_some(), taken.is_some())
     });
@@ -133,15 +134,15 @@ fn a_lane_is_passed_on_or_taken_and_never_both() {
 #[test]
 fn whoever_gives_a_lane_back_late_gives_back_nobody_elses() {
     let seen = explore(|| {
-        let lane = Arc::new(Lane::default());
-        let first = lane.take(1).unwrap();
-        let ending = spawn(&lane, |lane| lane.end(1));
-        let late = spawn(&lane, move |lane| lane.words().give_back(first));
-        let taken = lane.take(3);
+        let writer_id = Arc::new(WriterEntry::default());
+        let first = writer_id.take(1).unwrap();
+        let ending = spawn(&writer_id, |writer_id| writer_id.end(1));
+        let late = spawn(&writer_id, move |writer_id| writer_id.words().give_back(first));
+        let taken = writer_id.take(3);
         ending.join().unwrap();
         late.join().unwrap();
         if let Some(owner) = taken {
-            assert!(lane.is_owned_by(owner));
+            assert!(writer_id.is_owned_by(owner));
         }
         taken.is_some()
     });
@@ -151,23 +152,23 @@ fn whoever_gives_a_lane_back_late_gives_back_nobody_elses() {
 #[test]
 fn of_those_who_open_a_copy_together_one_takes_the_lane_and_nobody_takes_it_back() {
     let seen = explore(|| {
-        let lane = Lane::copied();
+        let writer_id = WriterEntry::copied();
         let takers = [1, 2].map(|store| {
-            spawn(&lane, move |lane| {
-                lane.enter(store);
-                let taken = lane.take(store);
+            spawn(&writer_id, move |writer_id| {
+                writer_id.enter(store);
+                let taken = writer_id.take(store);
                 if taken.is_none() {
-                    lane.close(store);
+                    writer_id.close(store);
                 }
                 taken
             })
         });
-        lane.enter(3);
+        writer_id.enter(3);
         let took = takers.map(|taker| taker.join().unwrap());
         assert!(took.iter().flatten().count() <= 1, "one takes it");
-        lane.enter(3);
+        writer_id.enter(3);
         for owner in took.iter().flatten() {
-            assert!(lane.is_owned_by(*owner), "and it stays the owner's");
+            assert!(writer_id.is_owned_by(*owner), "and it stays the owner's");
         }
         took.iter().flatten().count()
     });
@@ -177,22 +178,22 @@ fn of_those_who_open_a_copy_together_one_takes_the_lane_and_nobody_takes_it_back
 #[test]
 fn a_lane_that_was_given_back_is_the_next_owners_whoever_opens_the_store() {
     let seen = explore(|| {
-        let lane = Arc::new(Lane::default());
-        lane.enter(1);
-        let first = lane.take(1).unwrap();
-        let leaving = spawn(&lane, move |lane| {
-            lane.words().give_back(first);
-            lane.close(1);
+        let writer_id = Arc::new(WriterEntry::default());
+        writer_id.enter(1);
+        let first = writer_id.take(1).unwrap();
+        let leaving = spawn(&writer_id, move |writer_id| {
+            writer_id.words().give_back(first);
+            writer_id.close(1);
         });
-        let taken = spawn(&lane, |lane| {
-            lane.enter(2);
-            lane.take(2)
+        let taken = spawn(&writer_id, |writer_id| {
+            writer_id.enter(2);
+            writer_id.take(2)
         });
-        lane.enter(3);
+        writer_id.enter(3);
         leaving.join().unwrap();
         let taken = taken.join().unwrap();
         if let Some(owner) = taken {
-            assert!(lane.is_owned_by(owner));
+            assert!(writer_id.is_owned_by(owner));
         }
         taken.is_some()
     });
@@ -203,22 +204,22 @@ fn a_lane_that_was_given_back_is_the_next_owners_whoever_opens_the_store() {
 fn one_that_dies_anywhere_while_it_takes_a_copys_lane_leaves_it_to_the_next() {
     for stores in 0..6 {
         explore(move || {
-            let lane = Lane::copied();
-            let dying = spawn(&lane, move |lane| {
+            let writer_id = WriterEntry::copied();
+            let dying = spawn(&writer_id, move |writer_id| {
                 mortal::live(stores, || {
-                    lane.enter(1);
-                    lane.take(1)
+                    writer_id.enter(1);
+                    writer_id.take(1)
                 });
                 // The kernel marks the word before it lets go of the lock.
-                lane.end(1);
-                lane.close(1);
+                writer_id.end(1);
+                writer_id.close(1);
             });
-            lane.enter(2);
-            let early = lane.take(2);
+            writer_id.enter(2);
+            let early = writer_id.take(2);
             dying.join().unwrap();
-            let owner = early.or_else(|| lane.take(2)).expect("a lane that nobody owns is free");
-            lane.words().correct(&Seen(&lane, 3));
-            assert!(lane.is_owned_by(owner));
+            let owner = early.or_else(|| writer_id.take(2)).expect("a lane that nobody owns is free");
+            writer_id.words().correct(&Seen(&writer_id, 3));
+            assert!(writer_id.is_owned_by(owner));
         });
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::IntegerOp;
 use crate::arena::copy::copy_vector_out;
 use crate::arena::integer::number_to_be;
-use crate::arena::state::{Attention, KIND_BIGUINT};
+use crate::arena::state::{KIND_BIGUINT, NotifyFlags};
 
 /// What an operation answers: a length, a number, a count, or nothing.
 type Answer = Result<u64, Error>;
@@ -23,7 +23,7 @@ type Sight = (Read, u64, Option<[u8; 2]>, u64, u64);
 const ACTS: [Act; 12] = [
     Act { name: "set", run: |writer| writer.put(&letter(0), b"1234").map(|()| 0) },
     Act { name: "append", run: |writer| writer.extend(&letter(0), b"9").map(|len| len as u64) },
-    Act { name: "unset", run: |writer| writer.remove(&letter(0)).map(|len| len as u64) },
+    Act { name: "unset", run: |writer| writer.unset_only(&letter(0)).map(|len| len as u64) },
     Act { name: "integer", run: |writer| writer.integer(&letter(0), IntegerOp::Inc(5)) },
     Act { name: "set number", run: |writer| writer.set_number(&letter(0), 70).map(|()| 0) },
     Act {
@@ -33,15 +33,15 @@ const ACTS: [Act; 12] = [
     Act {
         name: "label",
         run: |writer| {
-            let label = |slot: &Slot, meta| {
+            let label = |slot: &Slot, descriptor| {
                 slot.labels.store(slot.labels.load(Relaxed) + 1, Relaxed);
-                meta
+                descriptor
             };
             writer.amend(&letter(0), label).map(|_| 0)
         },
     },
     Act { name: "vector", run: |writer| writer.set_vector(&letter(0), &[2.0; 2]).map(|()| 0) },
-    Act { name: "register", run: |writer| writer.reroute(&letter(0), 2, true).map(|()| 0) },
+    Act { name: "register", run: |writer| writer.subscribe(&letter(0), 2, true).map(|()| 0) },
     Act { name: "purge", run: |writer| writer.purge() },
     Act {
         name: "tandem",
@@ -55,7 +55,7 @@ const ACTS: [Act; 12] = [
 
 /// Builds a store in which "a" is `digits` or the number that they are, and "b" is text.
 fn prepared(number: bool, scrub: Scrub) -> Arc<Tiny> {
-    let size = Size { slots: 3, lanes: 3, dim: 2, ..Size::default() };
+    let size = Size { slots: 3, max_writers: 3, dim: 2, ..Size::default() };
     let tiny = size.scrubbed(scrub).build(&[]);
     let mut writer = tiny.claimant(2);
     writer.put(&letter(0), b"41").unwrap();
@@ -70,16 +70,16 @@ fn prepared(number: bool, scrub: Scrub) -> Arc<Tiny> {
 /// Looks at a key while nobody writes.
 fn look(tiny: &Tiny, key: &KeyRef<'_>) -> Sight {
     let arena = tiny.arena();
-    let seen = arena.read(key, |window| {
-        let meta = window.meta;
+    let seen = arena.read(key, |read| {
+        let descriptor = read.descriptor;
         let mut vector = [0.0; 2];
-        copy_vector_out(arena.vector(window.number, meta.vector_current()), &mut vector);
-        let vector = (meta.has_vector() != 0).then(|| vector.map(|part| part as u8));
-        let labels = window.slot.labels.load(Relaxed);
-        let groups = arena.routes[window.number as usize].load(Relaxed);
-        let attention = Attention(window.slot.attention.load(Relaxed));
-        assert_eq!(attention.is_routed(), labels != 0 || groups != 0, "writers look at it");
-        Ok((labels, vector, meta.kind(), groups))
+        copy_vector_out(arena.vector(read.number, descriptor.vector_current()), &mut vector);
+        let vector = (descriptor.has_vector() != 0).then(|| vector.map(|part| part as u8));
+        let labels = read.slot.labels.load(Relaxed);
+        let groups = arena.subscriptions[read.number as usize].load(Relaxed);
+        let notify_flags = NotifyFlags(read.slot.notify_flags.load(Relaxed));
+        assert_eq!(notify_flags.is_subscribed(), labels != 0 || groups != 0, "writers look at it");
+        Ok((labels, vector, descriptor.kind(), groups))
     });
     let (labels, vector, kind, groups) = seen.unwrap_or_default();
     (tiny.get(key), labels, vector, kind, groups)
@@ -95,8 +95,7 @@ fn in_order(number: bool, scrub: Scrub, acts: &[Act]) -> (Vec<Answer>, [Sight; 2
     let acts = acts.to_vec();
     let seen = explore_within(0, move || {
         let tiny = prepared(number, scrub);
-        let answers: Vec<Answer> =
-            acts.iter().map(|act| (act.run)(&mut tiny.claimant(0))).collect();
+        let answers: Vec<Answer> = acts.iter().map(|act| (act.run)(&mut tiny.claimant(0))).collect();
         (answers, look_at_both(&tiny))
     });
     seen.into_iter().next().unwrap()
@@ -120,7 +119,7 @@ fn run_pairs(number: bool, scrub: Scrub, is_wanted: impl Fn(&str, &str) -> bool)
             let seen = explore_within(1, move || {
                 let tiny = prepared(number, scrub);
                 let threads = [(0, one), (1, other)]
-                    .map(|(lane, act)| tiny.writer(lane, move |writer| (act.run)(writer)));
+                    .map(|(writer_id, act)| tiny.writer(writer_id, move |writer| (act.run)(writer)));
                 let answers = threads.map(|thread| thread.join().unwrap());
                 (answers, look_at_both(&tiny))
             });

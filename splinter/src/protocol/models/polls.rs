@@ -4,11 +4,11 @@
 use super::deaths::{Deed, deeds};
 use super::*;
 use crate::arena::integer::IntegerOp;
-use crate::signals::Bed;
+use crate::signals::PreparedWait;
 use crate::sync::spin_loop;
 
 /// Two slots, so that a tandem fits.
-const TWO: Size = Size { slots: 2, chunks: 1, lanes: 4, words: 2, dim: 0, scrub: Scrub::None };
+const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 4, words: 2, dim: 0, scrub: Scrub::None };
 
 /// An operation on "a".
 type Act = fn(&mut Claimant<'_>) -> Result<(), Error>;
@@ -21,14 +21,14 @@ impl Tiny {
         let state = || slot.state_number.first_relaxed();
         let mut slept = false;
         loop {
-            match arena.make_bed(slot, epoch) {
-                Bed::Changed(now) => return (now, slept),
-                Bed::Made(expected) => {
+            match arena.prepare_wait(slot, epoch) {
+                PreparedWait::Changed(now) => return (now, slept),
+                PreparedWait::Ready(expected) => {
                     let place = std::ptr::from_ref(slot).addr();
                     slept |= self.kernel.states.wait(place, u32::MAX, state, expected);
                 }
                 // A nap ends by itself; nothing is learnt from one that ends before the claim does.
-                Bed::Claimed(claimed) => {
+                PreparedWait::Claimed(claimed) => {
                     while state() == claimed {
                         spin_loop();
                     }
@@ -99,7 +99,7 @@ fn who_waits_for_a_key_always_hears_of_an_integer_operation() {
 
 #[test]
 fn who_waits_for_a_key_always_hears_of_its_removal() {
-    check_heard(|writer| writer.remove(&letter(0)).map(drop), &Err(Error::NotFound));
+    check_heard(|writer| writer.unset_only(&letter(0)).map(drop), &Err(Error::NotFound));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn who_waits_for_a_key_always_hears_of_a_tandem() {
 
 #[test]
 fn who_waits_for_a_key_always_hears_of_a_change_of_its_record() {
-    check_heard(|writer| writer.amend(&letter(0), |_, meta| meta).map(drop), &number(7));
+    check_heard(|writer| writer.amend(&letter(0), |_, descriptor| descriptor).map(drop), &number(7));
 }
 
 #[test]
@@ -129,10 +129,7 @@ fn one_change_wakes_all_who_wait_for_it() {
 
 /// Checks that who has heard of one change and waits for the next hears of that as well, when `work` has
 /// them made.
-fn check_heard_twice(
-    preemptions: usize,
-    work: fn(&Arc<Tiny>) -> Vec<loom::thread::JoinHandle<()>>,
-) {
+fn check_heard_twice(preemptions: usize, work: fn(&Arc<Tiny>) -> Vec<loom::thread::JoinHandle<()>>) {
     let seen = explore_within(preemptions, move || {
         let tiny = seven();
         let first = tiny.epoch();
@@ -167,7 +164,7 @@ fn who_was_woken_by_one_change_hears_of_the_next() {
 #[test]
 fn a_writer_that_comes_late_to_wake_takes_no_waker_from_the_change_after_its_own() {
     check_heard_twice(2, |tiny| {
-        [0, 1].map(|lane| tiny.writer(lane, |writer| add(writer).unwrap())).into()
+        [0, 1].map(|writer_id| tiny.writer(writer_id, |writer| add(writer).unwrap())).into()
     });
 }
 
@@ -176,24 +173,23 @@ fn a_change_of_routes_loses_nobody_who_sets_out_to_sleep() {
     let seen = explore_within(1, || {
         let tiny = seven();
         let poller = tiny.poller();
-        let router = tiny.writer(0, |writer| writer.reroute(&letter(0), 1, true));
+        let router = tiny.writer(0, |writer| writer.subscribe(&letter(0), 1, true));
         let adder = tiny.writer(1, |writer| {
             while add(writer) == Err(Error::Again) {
                 spin_loop();
             }
         });
         adder.join().unwrap();
-        let routed = router.join().unwrap();
-        (routed.is_ok(), poller.join().unwrap().1)
+        let subscribed = router.join().unwrap();
+        (subscribed.is_ok(), poller.join().unwrap().1)
     });
     assert!(seen.is_superset(&HashSet::from([(true, false), (true, true)])), "{seen:?}");
 }
 
 #[test]
 fn who_waits_hears_of_the_change_of_a_writer_that_died_once_its_lane_is_recovered() {
-    // What changes nothing that is in force, or takes too long here, and says nothing new.
-    let tells =
-        |deed: &Deed| !["insert", "purge", "full tandem", "tandem insert"].contains(&deed.name);
+    // What changes nothing that is current, or takes too long here, and says nothing new.
+    let tells = |deed: &Deed| !["insert", "purge", "full tandem", "tandem insert"].contains(&deed.name);
     for deed in deeds().into_iter().filter(tells) {
         let seen = explore_deaths(move |stores| {
             let tiny = deed.prepared();

@@ -71,7 +71,7 @@ fn who_sees_a_write_sees_every_earlier_one_of_its_writer() {
 fn a_read_beside_a_removal_returns_the_value_whole_or_that_it_is_missing() {
     for scrub in [Scrub::None, Scrub::Hybrid, Scrub::Full] {
         let seen = read_beside(Size::default().scrubbed(scrub), |writer| {
-            writer.remove(&letter(0)).unwrap();
+            writer.unset_only(&letter(0)).unwrap();
         });
         let allowed = HashSet::from([Ok(value(1)), Err(Error::NotFound)]);
         assert_eq!(seen, allowed, "{scrub:?}");
@@ -132,16 +132,15 @@ fn a_label_change_disturbs_no_reader_and_is_seen_with_its_epoch() {
         let key = letter(0);
         let tiny = Size::default().build(&[key]);
         let writer = tiny.writer(0, move |writer| {
-            let change = writer.amend(&key, |slot, meta| {
+            let change = writer.amend(&key, |slot, descriptor| {
                 slot.labels.store(5, Relaxed);
-                meta
+                descriptor
             });
             assert!(change.is_ok());
         });
         let reader = tiny.spawn(move |tiny| {
-            let labelled = tiny
-                .arena()
-                .read(&key, |window| Ok((window.stable_epoch(), window.slot.labels.load(Relaxed))));
+            let labelled =
+                tiny.arena().read(&key, |read| Ok((read.stable_epoch(), read.slot.labels.load(Relaxed))));
             (labelled.unwrap(), tiny.get(&key))
         });
         writer.join().unwrap();
@@ -171,11 +170,11 @@ fn a_vector_is_read_whole_or_not_at_all() {
         });
         let reader = tiny.spawn(move |tiny| {
             let arena = tiny.arena();
-            arena.read(&key, |window| {
-                let meta = window.meta;
+            arena.read(&key, |read| {
+                let descriptor = read.descriptor;
                 let mut out = [0.0; 4];
-                copy_vector_out(arena.vector(window.number, meta.vector_current()), &mut out);
-                Ok((meta.has_vector() != 0).then(|| out.map(|part| part as u8)))
+                copy_vector_out(arena.vector(read.number, descriptor.vector_current()), &mut out);
+                Ok((descriptor.has_vector() != 0).then(|| out.map(|part| part as u8)))
             })
         });
         writer.join().unwrap();
@@ -192,20 +191,17 @@ fn a_vector_is_read_whole_or_not_at_all() {
 /// Reads "a" as `Store::get` does at first: in a straight line, from the likeliest slot.
 fn get_at_once(tiny: &Tiny) -> Option<Vec<u8>> {
     let (arena, key) = (tiny.arena(), letter(0));
-    let window = arena.plain_window(arena.guess(&key)?, &key)?;
+    let read = arena.begin_plain_read(arena.find_fast(&key)?, &key)?;
     let mut out = [0; 64];
-    let len = arena.buffered(window.number, window.meta).copy_to(&mut out).ok()?;
-    window.holds().then(|| out[..len].to_vec())
+    let len = arena.buffered(read.number, read.descriptor).copy_to(&mut out).ok()?;
+    read.validate().then(|| out[..len].to_vec())
 }
 
 #[test]
 fn a_read_in_a_straight_line_returns_what_some_write_published_or_nothing() {
     type Write = fn(&mut Claimant<'_>) -> Result<(), Error>;
     let writes: [(Write, &[u8]); 4] = [
-        (
-            |writer| [2, 3].into_iter().try_for_each(|byte| writer.put(&letter(0), &value(byte))),
-            &[2, 3],
-        ),
+        (|writer| [2, 3].into_iter().try_for_each(|byte| writer.put(&letter(0), &value(byte))), &[2, 3]),
         (
             |writer| {
                 writer.set_tandem(&[letter(0), letter(1)], &[&value(2), &value(2)])?;
@@ -216,9 +212,9 @@ fn a_read_in_a_straight_line_returns_what_some_write_published_or_nothing() {
         // The slot changes hands, and the key comes back in it.
         (
             |writer| {
-                writer.remove(&letter(0))?;
+                writer.unset_only(&letter(0))?;
                 writer.put(&letter(2), &value(9))?;
-                writer.remove(&letter(2))?;
+                writer.unset_only(&letter(2))?;
                 writer.put(&letter(0), &value(2))
             },
             &[2],
@@ -248,14 +244,13 @@ fn the_epoch_of_a_window_and_those_of_versions_tell_which_version_was_read() {
             let key = letter(0);
             let tiny = Size::default().scrubbed(scrub).build(&[key]);
             let first = tiny.claimant(2).set(&key, &value(2)).unwrap().epoch;
-            let writer = tiny.writer(0, move |writer| {
-                [3, 4].map(|byte| writer.set(&key, &value(byte)).unwrap().epoch)
-            });
+            let writer = tiny
+                .writer(0, move |writer| [3, 4].map(|byte| writer.set(&key, &value(byte)).unwrap().epoch));
             let reader = tiny.spawn(move |tiny| {
                 let (arena, mut out) = (tiny.arena(), [0; 64]);
-                arena.read(&key, |window| {
-                    let len = window.payload(&arena).copy_to(&mut out)?;
-                    Ok((window.stable_epoch(), out[..len].to_vec()))
+                arena.read(&key, |read| {
+                    let len = read.payload(&arena).copy_to(&mut out)?;
+                    Ok((read.stable_epoch(), out[..len].to_vec()))
                 })
             });
             let [second, third] = writer.join().unwrap();
@@ -264,10 +259,7 @@ fn the_epoch_of_a_window_and_those_of_versions_tell_which_version_was_read() {
             let epochs = [0, first, second, third, u64::MAX];
             let at = usize::from(read[0]) - 1;
             // Later than the version before, and before the claim of the version after.
-            assert!(
-                epochs[at - 1] <= epoch && epoch <= epochs[at + 1] - 2,
-                "{epochs:?} {epoch} {at}"
-            );
+            assert!(epochs[at - 1] <= epoch && epoch <= epochs[at + 1] - 2, "{epochs:?} {epoch} {at}");
             Some(read[0])
         });
         assert!([2, 3, 4].iter().all(|byte| seen.contains(&Some(*byte))), "{seen:?}");

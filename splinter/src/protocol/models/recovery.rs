@@ -1,5 +1,5 @@
 //! Deaths upon deaths: a writer dies anywhere, and so does the one that takes its claim over or inherits
-//! its lane. Nothing runs beside anything here, so every pair of stores can be tried.
+//! its writer id. Nothing runs beside anything here, so every pair of stores can be tried.
 
 use super::deaths::deeds;
 use super::*;
@@ -13,8 +13,8 @@ fn die_twice(second: fn(&Tiny, u32) -> bool) {
                 let (tiny, first_lived) = deed.done(first);
                 let second_lived = second(&tiny, stores);
                 let read = tiny.get(&letter(0));
-                let told = deed.allows(&read) || read == Ok(value(3));
-                assert!(told, "{} {first} {stores}: {read:?}", deed.name);
+                let notified = deed.allows(&read) || read == Ok(value(3));
+                assert!(notified, "{} {first} {stores}: {read:?}", deed.name);
                 deed.check_tandem(&tiny, &read);
                 tiny.check_at_rest();
                 let set = tiny.claimant(2).put(&letter(0), &value(4));
@@ -33,15 +33,13 @@ fn die_twice(second: fn(&Tiny, u32) -> bool) {
 
 #[test]
 fn who_dies_taking_a_claim_over_is_taken_over_in_turn() {
-    die_twice(|tiny, stores| {
-        tiny.die(1, stores, |writer| writer.put(&letter(0), &value(3))).is_some()
-    });
+    die_twice(|tiny, stores| tiny.die(1, stores, |writer| writer.put(&letter(0), &value(3))).is_some());
 }
 
 #[test]
 fn who_dies_removing_what_a_dead_writer_left_is_taken_over_in_turn() {
     die_twice(|tiny, stores| {
-        let lived = tiny.die(1, stores, |writer| writer.remove(&letter(0)));
+        let lived = tiny.die(1, stores, |writer| writer.unset_only(&letter(0)));
         // A removal that got anywhere is made up for, so that all seconds may be judged alike.
         if tiny.get(&letter(0)) == Err(Error::NotFound) {
             assert_eq!(tiny.claimant(2).put(&letter(0), &value(3)), Ok(()));

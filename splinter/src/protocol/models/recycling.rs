@@ -7,7 +7,7 @@ use crate::arena::key::Resolved;
 
 /// Removes "a" and gives its slot, the only one, to "b".
 fn recycle(writer: &mut Claimant<'_>) {
-    assert!(writer.remove(&letter(0)).is_ok());
+    assert!(writer.unset_only(&letter(0)).is_ok());
     assert_eq!(writer.put(&letter(1), &value(2)), Ok(()));
 }
 
@@ -28,11 +28,8 @@ fn a_recycled_slot_never_answers_for_its_old_key() {
         (old, new)
     });
     let missing = Err(Error::NotFound);
-    let expected = [
-        (Ok(value(1)), missing.clone()),
-        (missing.clone(), missing.clone()),
-        (missing, Ok(value(2))),
-    ];
+    let expected =
+        [(Ok(value(1)), missing.clone()), (missing.clone(), missing.clone()), (missing, Ok(value(2)))];
     assert_eq!(seen, HashSet::from(expected));
 }
 
@@ -59,8 +56,7 @@ fn a_handle_on_a_recycled_slot_reads_its_key_or_nothing() {
         let reader = tiny.spawn(|tiny| {
             let (arena, mut out) = (tiny.arena(), [0; 16]);
             let handle = handle();
-            let len =
-                arena.read(&handle.key_ref(), |window| window.payload(&arena).copy_to(&mut out))?;
+            let len = arena.read(&handle.key_ref(), |read| read.payload(&arena).copy_to(&mut out))?;
             Ok(out[..len].to_vec())
         });
         writer.join().unwrap();
@@ -77,7 +73,7 @@ fn a_handle_on_a_recycled_slot_writes_its_key_or_nothing() {
     let seen = explore(|| {
         let tiny = Size::default().build(&[letter(0)]);
         let recycler = tiny.writer(0, |writer| {
-            let gone = writer.remove(&letter(0));
+            let gone = writer.unset_only(&letter(0));
             (gone, writer.put(&letter(1), &value(2)))
         });
         let writer = tiny.writer(1, |writer| {
@@ -104,7 +100,7 @@ fn a_handle_on_a_recycled_number_changes_its_key_or_nothing() {
         let tiny = Size::default().build(&[]);
         tiny.claimant(2).set_number(&letter(0), 7).unwrap();
         let recycler = tiny.writer(0, |writer| {
-            writer.remove(&letter(0)).and_then(|_| writer.set_number(&letter(1), 70))
+            writer.unset_only(&letter(0)).and_then(|_| writer.set_number(&letter(1), 70))
         });
         let writer = tiny.writer(1, |writer| {
             let handle = handle();

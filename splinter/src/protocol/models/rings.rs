@@ -2,7 +2,7 @@
 //! beside a watcher that is too slow.
 
 use super::*;
-use crate::signals::{Cursor, Glance, Wakes};
+use crate::signals::{Cursor, Peek, Wakes};
 
 /// Signals that slot `number` changed to group 0, and wakes nobody.
 fn push(tiny: &Tiny, number: u32) {
@@ -21,9 +21,9 @@ fn take(tiny: &Tiny, cursor: &mut Cursor, looks: usize) -> (Vec<(u64, u32)>, u64
     for _ in 0..looks {
         let position = cursor.position;
         match tiny.arena().take(cursor) {
-            Glance::Nothing => assert_eq!(cursor.position, position),
-            Glance::Changed(slot) => taken.push((position, slot)),
-            Glance::Lagged(more) => {
+            Peek::Nothing => assert_eq!(cursor.position, position),
+            Peek::Changed(slot) => taken.push((position, slot)),
+            Peek::Lagged(more) => {
                 assert!(more > 0, "nothing is never missed");
                 missed += more;
             }
@@ -124,9 +124,7 @@ fn a_slow_watcher_beside_two_writers_takes_what_each_put_in_order() {
         }
         (slots, missed)
     });
-    assert!(
-        seen.contains(&(vec![10, 11, 20, 21], 0)) && seen.iter().any(|(_, missed)| *missed > 0)
-    );
+    assert!(seen.contains(&(vec![10, 11, 20, 21], 0)) && seen.iter().any(|(_, missed)| *missed > 0));
 }
 
 #[test]

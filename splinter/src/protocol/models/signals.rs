@@ -4,13 +4,13 @@
 use super::deaths::{Deed, deeds};
 use super::*;
 use crate::arena::integer::IntegerOp;
-use crate::arena::layout::WHOLE_STORE;
-use crate::arena::state::Meta;
-use crate::signals::{Cursor, Glance, wake_bit};
+use crate::arena::records::WHOLE_STORE;
+use crate::arena::state::Descriptor;
+use crate::signals::{Cursor, Peek, wake_bit};
 use crate::sync::{fence_after_exchange, spin_loop};
 
-/// Two slots, one chunk.
-const TWO: Size = Size { slots: 2, chunks: 1, lanes: 4, words: 1, dim: 0, scrub: Scrub::None };
+/// Two slots, one bucket.
+const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 4, words: 1, dim: 0, scrub: Scrub::None };
 
 /// One who watches groups as `Watcher` does.
 struct Ears {
@@ -31,33 +31,33 @@ impl Tiny {
     }
 
     /// Returns what decides how slot 0 reads, in few accesses.
-    fn sight(&self) -> (Meta, u64) {
-        let meta = Meta(self.slots[0].meta.load(Acquire));
-        (meta.with_values_stale(0).with_vector_stale(0), self.slots[0].state_number.second())
+    fn sight(&self) -> (Descriptor, u64) {
+        let descriptor = Descriptor(self.slots[0].descriptor.load(Acquire));
+        (descriptor.with_values_stale(0).with_vector_stale(0), self.slots[0].state_number.second())
     }
 
-    /// Has the owner of `lane` do `act`, however often others are in the way.
-    fn insist(&self, lane: u32, act: Act) {
-        let mut claimant = self.claimant(lane);
+    /// Has the owner of `writer_id` do `act`, however often others are in the way.
+    fn insist(&self, writer_id: u32, act: Act) {
+        let mut claimant = self.claimant(writer_id);
         while let Err(error) = act(&mut claimant) {
             assert_eq!(error, Error::Again);
             spin_loop();
         }
-        self.lanes[lane as usize].rest();
+        self.writer_table[writer_id as usize].rest();
     }
 }
 
 impl Ears {
     /// Returns the next signal and its group, if there is one.
-    fn look(&mut self, tiny: &Tiny) -> Option<(usize, Glance)> {
+    fn look(&mut self, tiny: &Tiny) -> Option<(usize, Peek)> {
         self.cursors.iter_mut().find_map(|cursor| match tiny.arena().take(cursor) {
-            Glance::Nothing => None,
-            glance => Some((cursor.group, glance)),
+            Peek::Nothing => None,
+            peek => Some((cursor.group, peek)),
         })
     }
 
     /// Waits for the next signal; for the whole store's watch, also until it has expired.
-    fn next(&mut self, tiny: &Tiny) -> Option<(usize, Glance)> {
+    fn next(&mut self, tiny: &Tiny) -> Option<(usize, Peek)> {
         let arena = tiny.arena();
         loop {
             let found = self.look(tiny);
@@ -65,20 +65,20 @@ impl Ears {
             if found.is_some() || expired() {
                 return found;
             }
-            let bell = arena.arrive(&self.cursors);
-            let nothing = |cursor: &Cursor| arena.glance(*cursor) == Glance::Nothing;
+            let wake_word = arena.take_tickets(&self.cursors);
+            let nothing = |cursor: &Cursor| arena.peek(*cursor) == Peek::Nothing;
             if self.cursors.iter().all(nothing) && !expired() {
-                let word = &arena.header.bell;
+                let word = &arena.header.wake_word;
                 let place = std::ptr::from_ref(word).addr();
-                self.slept |= tiny.kernel.bell.wait(place, self.bits, || word.load(Relaxed), bell);
+                self.slept |= tiny.kernel.wake_word.wait(place, self.bits, || word.load(Relaxed), wake_word);
             }
         }
     }
 
     /// Waits for so many signals, none of which may be missed.
     fn hear(&mut self, tiny: &Tiny, count: usize) -> Vec<(usize, u32)> {
-        let slot = |(group, glance)| match glance {
-            Glance::Changed(slot) => (group, slot),
+        let slot = |(group, peek)| match peek {
+            Peek::Changed(slot) => (group, slot),
             other => panic!("{other:?}"),
         };
         (0..count).map(|_| slot(self.next(tiny).unwrap())).collect()
@@ -100,17 +100,17 @@ fn add_to_a(writer: &mut Claimant<'_>) -> Result<(), Error> {
 }
 
 fn unset_a(writer: &mut Claimant<'_>) -> Result<(), Error> {
-    writer.remove(&letter(0)).map(drop)
+    writer.unset_only(&letter(0)).map(drop)
 }
 
-/// Builds a store with the numbers "a" and "b", 1 each, whose changes the groups in `routes` hear of.
-fn routed(routes: [u64; 2]) -> Arc<Tiny> {
+/// Builds a store with the numbers "a" and "b", 1 each, whose changes the groups in `subscriptions` hear of.
+fn subscribed(subscriptions: [u64; 2]) -> Arc<Tiny> {
     let tiny = TWO.build(&[]);
     let mut claimant = tiny.claimant(3);
-    for (index, groups) in routes.into_iter().enumerate() {
+    for (index, groups) in subscriptions.into_iter().enumerate() {
         claimant.set_number(&letter(index), 1).unwrap();
         if groups != 0 {
-            claimant.reroute(&letter(index), groups, true).unwrap();
+            claimant.subscribe(&letter(index), groups, true).unwrap();
         }
     }
     drop(claimant);
@@ -121,7 +121,7 @@ fn routed(routes: [u64; 2]) -> Arc<Tiny> {
 fn who_watches_a_group_always_hears_of_a_change() {
     for act in [set_a, add_to_a, unset_a] {
         let seen = explore(move || {
-            let tiny = routed([1, 0]);
+            let tiny = subscribed([1, 0]);
             let before = tiny.get(&letter(0));
             let mut ears = tiny.listen(&[0]);
             let watcher = tiny.spawn(move |tiny| {
@@ -142,7 +142,7 @@ fn who_watches_a_group_always_hears_of_a_change() {
 #[test]
 fn who_watches_a_group_hears_of_every_change_of_two_writers_in_the_rings_order() {
     let seen = explore_within(1, || {
-        let tiny = routed([1, 1]);
+        let tiny = subscribed([1, 1]);
         let mut ears = tiny.listen(&[0]);
         let watcher = tiny.spawn(move |tiny| (ears.hear(tiny, 2), ears.look(tiny), ears.slept));
         let writers = [tiny.writer(0, add_to_a), tiny.writer(1, set_b)];
@@ -159,7 +159,7 @@ fn who_watches_a_group_hears_of_every_change_of_two_writers_in_the_rings_order()
 #[test]
 fn who_watches_two_groups_hears_of_the_changes_in_both() {
     let seen = explore_within(1, || {
-        let tiny = routed([1, 2]);
+        let tiny = subscribed([1, 2]);
         let mut ears = tiny.listen(&[0, 1]);
         let watcher = tiny.spawn(move |tiny| (ears.hear(tiny, 2), ears.slept));
         let writers = [tiny.writer(0, add_to_a), tiny.writer(1, set_b)];
@@ -176,7 +176,7 @@ fn who_watches_two_groups_hears_of_the_changes_in_both() {
 #[test]
 fn each_who_watches_one_of_two_groups_is_woken_for_its_own() {
     let seen = explore_within(1, || {
-        let tiny = routed([1, 2]);
+        let tiny = subscribed([1, 2]);
         let watchers = [0, 1].map(|group| {
             let mut ears = tiny.listen(&[group]);
             tiny.spawn(move |tiny| (ears.hear(tiny, 1), ears.slept))
@@ -193,7 +193,7 @@ fn each_who_watches_one_of_two_groups_is_woken_for_its_own() {
 #[test]
 fn who_was_woken_by_one_change_hears_of_the_next() {
     let seen = explore(|| {
-        let tiny = routed([1, 0]);
+        let tiny = subscribed([1, 0]);
         let mut ears = tiny.listen(&[0]);
         let watcher = tiny.spawn(move |tiny| {
             let first = (ears.hear(tiny, 1), ears.slept);
@@ -211,10 +211,10 @@ fn who_was_woken_by_one_change_hears_of_the_next() {
 #[test]
 fn a_writer_that_comes_late_to_wake_keeps_no_other_from_waking() {
     let seen = explore_deaths(|stores| {
-        let tiny = routed([1, 1]);
+        let tiny = subscribed([1, 1]);
         let mut ears = tiny.listen(&[0]);
         let watcher = tiny.spawn(move |tiny| {
-            while ears.next(tiny) != Some((0, Glance::Changed(1))) {}
+            while ears.next(tiny) != Some((0, Peek::Changed(1))) {}
             ears.slept
         });
         let lived = tiny.die(0, stores, add_to_a).is_some();
@@ -228,8 +228,8 @@ fn a_writer_that_comes_late_to_wake_keeps_no_other_from_waking() {
 /// was set beside that, or hears of it. `join` says how many signals it sent itself.
 fn check_joining(join: fn(&Tiny) -> usize, leave: fn(&Tiny)) {
     let seen = explore_within(1, move || {
-        let tiny = routed([0, 0]);
-        tiny.header.label_routes[0].store(1, Relaxed);
+        let tiny = subscribed([0, 0]);
+        tiny.header.label_subscriptions[0].store(1, Relaxed);
         let watcher = tiny.spawn(move |tiny| {
             let mut ears = tiny.listen(&[0]);
             let own = join(tiny);
@@ -260,19 +260,19 @@ fn check_joining(join: fn(&Tiny) -> usize, leave: fn(&Tiny)) {
 fn who_registers_a_key_beside_a_change_reads_it_or_hears_of_it() {
     check_joining(
         |tiny| {
-            tiny.insist(1, |writer| writer.reroute(&letter(0), 1, true));
+            tiny.insist(1, |writer| writer.subscribe(&letter(0), 1, true));
             0
         },
-        |tiny| tiny.insist(1, |writer| writer.reroute(&letter(0), 1, false)),
+        |tiny| tiny.insist(1, |writer| writer.subscribe(&letter(0), 1, false)),
     );
 }
 
 #[test]
 fn who_labels_a_key_beside_a_change_reads_it_or_hears_of_it() {
     fn label(writer: &mut Claimant<'_>, labels: u64) -> Result<(), Error> {
-        let change = |slot: &Slot, meta| {
+        let change = |slot: &Slot, descriptor| {
             slot.labels.store(labels, Relaxed);
-            meta
+            descriptor
         };
         writer.amend(&letter(0), change).map(drop)
     }
@@ -299,17 +299,17 @@ fn resync(tiny: &Tiny) -> Read {
 #[test]
 fn who_routes_a_label_beside_a_change_reads_it_or_hears_of_it() {
     let seen = explore(|| {
-        let tiny = routed([0, 0]);
+        let tiny = subscribed([0, 0]);
         let mut claimant = tiny.claimant(3);
-        let label = |slot: &Slot, meta| {
+        let label = |slot: &Slot, descriptor| {
             slot.labels.store(1, Relaxed);
-            meta
+            descriptor
         };
         claimant.amend(&letter(0), label).unwrap();
         drop(claimant);
         let watcher = tiny.spawn(|tiny| {
             let mut ears = tiny.listen(&[0]);
-            tiny.header.label_routes[0].fetch_or(1, Relaxed);
+            tiny.header.label_subscriptions[0].fetch_or(1, Relaxed);
             let read = resync(tiny) == Ok(vec![2; 8]);
             if !read {
                 ears.hear(tiny, 1);
@@ -327,7 +327,7 @@ fn who_routes_a_label_beside_a_change_reads_it_or_hears_of_it() {
 fn who_sets_out_to_watch_the_whole_store_beside_a_change_reads_it_or_hears_of_it() {
     for act in [set_a, add_to_a, unset_a] {
         let seen = explore(move || {
-            let tiny = routed([0, 0]);
+            let tiny = subscribed([0, 0]);
             let before = tiny.get(&letter(0));
             let watcher = tiny.spawn(move |tiny| {
                 tiny.arena().begin_watch();
@@ -353,7 +353,7 @@ fn a_new_key_in_the_slot_of_a_removed_one_inherits_no_routes_and_no_labels() {
         let tiny = Size { slots: 1, ..TWO }.build(&[]);
         let mut claimant = tiny.claimant(3);
         claimant.put(&letter(0), &[1; 8]).unwrap();
-        claimant.reroute(&letter(0), 1, true).unwrap();
+        claimant.subscribe(&letter(0), 1, true).unwrap();
         drop(claimant);
         let remover = tiny.writer(0, unset_a);
         let setter = tiny.writer(1, set_b);
@@ -375,7 +375,7 @@ fn a_tandem_signals_each_of_its_groups_once_and_when_all_of_it_can_be_read() {
     let unset: Act = |writer| writer.unset_tandem(&[letter(0), letter(1)]).map(drop);
     for act in [set, unset] {
         let seen = explore_within(1, move || {
-            let tiny = routed([1, 3]);
+            let tiny = subscribed([1, 3]);
             let before = tiny.get(&letter(0));
             let mut ears = tiny.listen(&[0, 1]);
             let watcher = tiny.spawn(move |tiny| {
@@ -398,7 +398,7 @@ fn a_tandem_signals_each_of_its_groups_once_and_when_all_of_it_can_be_read() {
 #[test]
 fn a_tandem_that_takes_a_dead_claim_over_still_signals_its_own_change() {
     explore_deaths(|stores| {
-        let tiny = routed([1, 1]);
+        let tiny = subscribed([1, 1]);
         let lived = tiny.die(0, stores, set_a).is_some();
         let mut ears = tiny.listen(&[0]);
         let watcher = tiny.spawn(move |tiny| {
@@ -406,16 +406,14 @@ fn a_tandem_that_takes_a_dead_claim_over_still_signals_its_own_change() {
                 ears.next(tiny);
             }
         });
-        let set = |writer: &mut Claimant<'_>| {
-            writer.set_tandem(&[letter(0), letter(1)], &[&[3; 8], &[3; 8]])
-        };
+        let set = |writer: &mut Claimant<'_>| writer.set_tandem(&[letter(0), letter(1)], &[&[3; 8], &[3; 8]]);
         assert_eq!(tiny.writer(1, set).join().unwrap(), Ok(()));
         watcher.join().unwrap();
         (lived, ())
     });
 }
 
-/// Has whoever watches `group` wait for a change of "a" that is cut short, and is recovered by the lane's
+/// Has whoever watches `group` wait for a change of "a" that is cut short, and is recovered by the writer id's
 /// next owner, or first taken over by another writer that `takes_over`.
 fn check_heard_after_death(group: usize, takes_over: bool, deaths: &[&str]) {
     for deed in deeds().into_iter().filter(|deed| deaths.contains(&deed.name)) {
@@ -423,7 +421,7 @@ fn check_heard_after_death(group: usize, takes_over: bool, deaths: &[&str]) {
             let tiny = deed.prepared();
             match group {
                 WHOLE_STORE => drop(tiny.arena().begin_watch()),
-                _ => tiny.claimant(3).reroute(&letter(0), 1 << group, true).unwrap(),
+                _ => tiny.claimant(3).subscribe(&letter(0), 1 << group, true).unwrap(),
             }
             let before = tiny.sight();
             let mut ears = tiny.listen(&[group]);
@@ -438,7 +436,7 @@ fn check_heard_after_death(group: usize, takes_over: bool, deaths: &[&str]) {
             let lived = tiny.die(0, stores, deed.act).is_some();
             if takes_over {
                 // It changes nothing, but finds the claim.
-                let _ = tiny.claimant(1).reroute(&letter(0), 0, true);
+                let _ = tiny.claimant(1).subscribe(&letter(0), 0, true);
             }
             drop(tiny.claimant(0));
             let changed = tiny.sight() != before;
@@ -474,18 +472,18 @@ fn the_change_of_one_that_died_is_signalled_though_its_taker_died_as_well() {
         for first in 0..200 {
             let seen = explore_deaths(move |stores| {
                 let tiny = deed.prepared();
-                tiny.claimant(3).reroute(&letter(0), 1, true).unwrap();
+                tiny.claimant(3).subscribe(&letter(0), 1, true).unwrap();
                 let before = tiny.get(&letter(0));
                 let first_lived = tiny.die(0, first, deed.act).is_some();
-                let take = |writer: &mut Claimant<'_>| writer.reroute(&letter(0), 0, true);
+                let take = |writer: &mut Claimant<'_>| writer.subscribe(&letter(0), 0, true);
                 let lived = tiny.die(1, stores, take).is_some();
-                [0, 1].map(|lane| drop(tiny.claimant(lane)));
+                [0, 1].map(|writer_id| drop(tiny.claimant(writer_id)));
                 let changed = tiny.get(&letter(0)) != before;
                 assert!(!changed || tiny.count(0) > 0, "{} {first} {stores}", deed.name);
-                // No route outlives its key.
+                // No subscription outlives its key.
                 let is_gone = tiny.get(&letter(0)) == Err(Error::NotFound);
-                let is_routed = tiny.routes[0].load(Relaxed) != 0;
-                assert_ne!(is_routed, is_gone, "{} {first} {stores}", deed.name);
+                let is_subscribed = tiny.subscriptions[0].load(Relaxed) != 0;
+                assert_ne!(is_subscribed, is_gone, "{} {first} {stores}", deed.name);
                 (lived, first_lived)
             });
             if seen == HashSet::from([true]) {
@@ -498,20 +496,20 @@ fn the_change_of_one_that_died_is_signalled_though_its_taker_died_as_well() {
 #[test]
 fn the_watch_of_the_whole_store_is_heard_or_has_expired_but_never_neither() {
     let seen = explore_within(1, || {
-        let tiny = routed([0, 0]);
+        let tiny = subscribed([0, 0]);
         tiny.arena().begin_watch();
         let watcher = tiny.spawn(|tiny| {
             let mut ears = tiny.listen(&[WHOLE_STORE]);
-            let (mut told, mut taken) = (false, 0);
+            let (mut notified, mut taken) = (false, 0);
             // Five changes of one, of which it must know the last.
             while resync(tiny) != Ok(6_u64.to_le_bytes().to_vec()) {
                 match ears.next(tiny) {
-                    Some((_, Glance::Changed(_))) => taken += 1,
-                    _ => (ears.cursors[0], told) = (tiny.arena().begin_watch(), true),
+                    Some((_, Peek::Changed(_))) => taken += 1,
+                    _ => (ears.cursors[0], notified) = (tiny.arena().begin_watch(), true),
                 }
                 tiny.arena().keep_watch(ears.cursors[0].position);
             }
-            (told, taken)
+            (notified, taken)
         });
         let writer = tiny.writer(0, |writer| (0..5).for_each(|_| add_to_a(writer).unwrap()));
         writer.join().unwrap();
@@ -523,7 +521,7 @@ fn the_watch_of_the_whole_store_is_heard_or_has_expired_but_never_neither() {
 #[test]
 fn who_caught_up_with_a_watch_that_expired_is_told_though_another_has_renewed_it() {
     let seen = explore_within(1, || {
-        let tiny = routed([0, 0]);
+        let tiny = subscribed([0, 0]);
         let start = tiny.arena().begin_watch();
         let writer = tiny.writer(0, |writer| (0..4).for_each(|_| add_to_a(writer).unwrap()));
         let watcher = tiny.spawn(move |tiny| {
@@ -536,7 +534,7 @@ fn who_caught_up_with_a_watch_that_expired_is_told_though_another_has_renewed_it
         let (mut ears, mut heard): (Ears, Vec<_>) = watcher.join().unwrap();
         tiny.arena().begin_watch();
         heard.extend(std::iter::from_fn(|| ears.look(&tiny)));
-        let changed = heard.iter().filter(|heard| heard.1 == Glance::Changed(0)).count();
+        let changed = heard.iter().filter(|heard| heard.1 == Peek::Changed(0)).count();
         assert!(changed < heard.len() || changed == 4, "{heard:?}");
         changed
     });

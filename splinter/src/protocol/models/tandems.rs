@@ -1,9 +1,9 @@
 //! Tandems beside readers of all orders, beside writers of one of its keys, and beside each other.
 
 use super::*;
-use crate::arena::layout::EVERY_SLOT;
+use crate::arena::records::EVERY_SLOT;
 
-const TWO: Size = Size { slots: 2, chunks: 1, lanes: 3, words: 1, dim: 0, scrub: Scrub::None };
+const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 3, words: 1, dim: 0, scrub: Scrub::None };
 
 /// Writes both keys as one generation.
 fn write(writer: &mut Claimant<'_>, byte: u8) -> Result<(), Error> {
@@ -21,9 +21,9 @@ fn generation_one() -> Arc<Tiny> {
 pub(super) fn read(tiny: &Tiny) -> Result<[u8; 2], Error> {
     let arena = tiny.arena();
     let mut bytes = [0; 2];
-    arena.read_tandem(&[letter(0), letter(1)], |order, window| {
+    arena.read_tandem(&[letter(0), letter(1)], |order, read| {
         let mut out = [0; 8];
-        let len = window.payload(&arena).copy_to(&mut out)?;
+        let len = read.payload(&arena).copy_to(&mut out)?;
         bytes[order] = if out == [out[0]; 8] { out[0] } else { 0 };
         assert!(len == 8 || bytes[order] == 0);
         Ok(())
@@ -75,7 +75,7 @@ fn a_read_of_one_order_beside_a_tandem_write_goes_not_back() {
         let tiny = generation_one();
         let writer = tiny.writer(0, |writer| write(writer, 2).unwrap());
         let reader = tiny.spawn(|tiny| {
-            // The new generation of one order was seen: the other's is in force, too.
+            // The new generation of one order was seen: the other's is current, too.
             [1, 0].map(|index| tiny.get(&letter(index)).unwrap()[0])
         });
         writer.join().unwrap();
@@ -110,8 +110,7 @@ fn tandem_writes_that_overlap_are_whole_or_change_nothing() {
         let tiny = generation_one();
         let one = tiny.writer(0, |writer| write(writer, 2));
         // Named the other way round: claims are made in the order of addresses all the same.
-        let other = tiny
-            .writer(1, |writer| writer.set_tandem(&[letter(1), letter(0)], &[&[3; 8], &[3; 8]]));
+        let other = tiny.writer(1, |writer| writer.set_tandem(&[letter(1), letter(0)], &[&[3; 8], &[3; 8]]));
         let results = (one.join().unwrap(), other.join().unwrap());
         tiny.check_at_rest();
         (results, each(&tiny))
@@ -151,7 +150,7 @@ fn a_tandem_writer_that_dies_anywhere_leaves_one_generation_and_every_order_writ
         assert_eq!(taker.join().unwrap(), Ok(()));
         let seen = reader.join().unwrap();
         tiny.check_at_rest();
-        // What the dead writer had committed of the other order is in force, or nothing is.
+        // What the dead writer had committed of the other order is current, or nothing is.
         let left = tiny.get(&letter(0)).unwrap()[0];
         assert_eq!(tiny.get(&letter(1)).unwrap(), [3; 8]);
         (lived, (left, seen))
@@ -169,8 +168,7 @@ fn a_tandem_writer_that_dies_anywhere_leaves_one_generation_and_every_order_writ
 fn a_tandem_writer_that_dies_beside_a_tandem_read_leaves_one_generation() {
     let seen = explore_deaths(|stores| {
         let tiny = generation_one();
-        let victim =
-            tiny.spawn(move |tiny| tiny.die(0, stores, |writer| write(writer, 2)).is_some());
+        let victim = tiny.spawn(move |tiny| tiny.die(0, stores, |writer| write(writer, 2)).is_some());
         let reader = tiny.spawn(read);
         let lived = victim.join().unwrap();
         (lived, reader.join().unwrap())
@@ -184,18 +182,18 @@ fn a_tandem_writer_that_dies_beside_a_tandem_read_leaves_one_generation() {
 #[test]
 fn no_key_is_missing_for_a_commit_that_is_not_its_claims() {
     // Invariants 2 and 3. Who looks for a key sees the claim of a tandem that came to nothing, and then the commit
-    // of the lane's next one; by then the pending word of the slot is not that claim's any more.
+    // of the writer id's next one; by then the prepared word of the slot is not that claim's any more.
     let size = Size { words: 2, ..TWO };
     let seen = explore(move || {
         let tiny = size.build(&[letter(0), letter(1)]);
         let mut dying = tiny.claimant(0);
         dying.record.slot_intent.store(EVERY_SLOT, Release);
-        dying.told = Some(0);
+        dying.notified = Some(0);
         std::mem::forget(dying.claim(&letter(0)).unwrap());
         drop(dying);
         tiny.kernel.dead[0].store(true, Release);
         let writer = tiny.writer(0, |heir| {
-            heir.amend(&letter(0), |_, meta| meta).unwrap();
+            heir.amend(&letter(0), |_, descriptor| descriptor).unwrap();
             heir.set_tandem(&[letter(1)], &[&value(2)]).unwrap();
         });
         // One look: a read that finds nothing where it guessed looks again.

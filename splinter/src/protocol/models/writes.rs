@@ -1,4 +1,4 @@
-//! Writers beside writers: on one key, on a new key, and on keys that share a home chunk.
+//! Writers beside writers: on one key, on a new key, and on keys that share a home bucket.
 
 use super::*;
 
@@ -27,7 +27,7 @@ where
     })
 }
 
-const TWO: Size = Size { slots: 2, chunks: 1, lanes: 3, words: 2, dim: 0, scrub: Scrub::None };
+const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 3, words: 2, dim: 0, scrub: Scrub::None };
 
 #[test]
 fn of_two_writers_of_a_key_one_wins_and_the_other_is_told() {
@@ -103,10 +103,10 @@ fn an_insert_beside_the_removal_of_a_neighbour_disturbs_neither() {
     let seen = write_beside(
         TWO,
         &[0],
-        |writer| writer.remove(&letter(0)),
+        |writer| writer.unset_only(&letter(0)),
         |writer| writer.put(&letter(1), &value(3)),
     );
-    // A removal needs no claim on its home chunk, so nothing is in the way of the insert.
+    // A removal needs no claim on its home bucket, so nothing is in the way of the insert.
     assert_eq!(seen, HashSet::from([(Ok(16), Ok(()), [None, Some(3)])]));
 }
 
@@ -115,7 +115,7 @@ fn an_insert_beside_the_removal_that_frees_its_slot_gets_it_whole_or_not() {
     let seen = write_beside(
         Size::default(),
         &[0],
-        |writer| writer.remove(&letter(0)),
+        |writer| writer.unset_only(&letter(0)),
         |writer| writer.put(&letter(1), &value(3)),
     );
     let refused = |error| (Ok(16), Err(error), [None, None]);
@@ -129,7 +129,7 @@ fn a_set_beside_a_removal_of_its_key_comes_before_or_after_it() {
     let seen = write_beside(
         TWO,
         &[0],
-        |writer| writer.remove(&letter(0)),
+        |writer| writer.unset_only(&letter(0)),
         |writer| writer.put(&letter(0), &value(3)),
     );
     let expected = [
@@ -146,8 +146,8 @@ fn of_two_removals_of_a_key_one_removes_it() {
     let seen = write_beside(
         Size::default().scrubbed(Scrub::Hybrid),
         &[0],
-        |writer| writer.remove(&letter(0)),
-        |writer| writer.remove(&letter(0)),
+        |writer| writer.unset_only(&letter(0)),
+        |writer| writer.unset_only(&letter(0)),
     );
     for (one, other, held) in &seen {
         assert_eq!(*held, [None, None]);
@@ -177,7 +177,7 @@ fn a_purge_beside_a_set_loses_nothing() {
 fn an_insert_beside_a_purge_never_finds_the_store_full() {
     let seen = explore(|| {
         let tiny = Size::default().build(&[letter(0)]);
-        tiny.claimant(2).remove(&letter(0)).unwrap();
+        tiny.claimant(2).unset_only(&letter(0)).unwrap();
         let purger = tiny.writer(0, |writer| writer.purge());
         let inserter = tiny.writer(1, |writer| writer.put(&letter(1), &value(3)));
         let results = (purger.join().unwrap(), inserter.join().unwrap());
@@ -194,7 +194,7 @@ fn two_appends_lose_no_acknowledged_tail() {
         let tiny = Size::default().build(&[]);
         tiny.claimant(2).put(&key, &[1; 6]).unwrap();
         let tails = [(0, 2), (1, 3)]
-            .map(|(lane, byte)| tiny.writer(lane, move |writer| writer.extend(&key, &[byte; 4])));
+            .map(|(writer_id, byte)| tiny.writer(writer_id, move |writer| writer.extend(&key, &[byte; 4])));
         let ends = tails.map(|tail| tail.join().unwrap());
         tiny.check_at_rest();
         (ends, tiny.get(&key).unwrap())

@@ -9,10 +9,10 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::backing::Backing;
-use super::hiding::{Hiding, Temporary};
 use super::location::{Location, temporary_beside};
 use super::map::{self, HUGE_PAGE_BYTES};
 use super::sys;
+use super::unlinked::{Temporary, UnlinkedFile};
 use crate::error::StoreError;
 
 /// The environment variable that widens the mode of new stores: octal, as in `022`.
@@ -26,14 +26,14 @@ const MODE_DEFAULT: u32 = 0o600;
 ///
 /// Dropping it instead of publishing leaves nothing behind.
 #[derive(Debug)]
-pub(crate) struct Staged {
+pub(crate) struct NewFile {
     file: File,
     location: Location,
     note: Option<String>,
-    hiding: Hiding,
+    unlinked: UnlinkedFile,
 }
 
-impl Staged {
+impl NewFile {
     /// Makes a region of `len` bytes of zeroes for `location`, taking no memory yet.
     ///
     /// `mode` is what the file's mode will be, exactly, whatever the process's umask; without one it
@@ -63,18 +63,18 @@ impl Staged {
         hugetlb: bool,
     ) -> Result<Self, StoreError> {
         let mode = mode_for(mode, std::env::var_os(UMASK_VARIABLE).as_deref())?;
-        let mut staged = match location {
+        let mut new_file = match location {
             Location::Anonymous => anonymous(len, hugetlb)?,
             _ => {
-                let mut staged = named(location)?;
+                let mut new_file = named(location)?;
                 if hugetlb {
-                    staged.note = Some("reserved huge pages are for anonymous stores only".into());
+                    new_file.note = Some("reserved huge pages are for anonymous stores only".into());
                 }
-                staged
+                new_file
             }
         };
-        staged.prepare(len, mode)?;
-        Ok(staged)
+        new_file.prepare(len, mode)?;
+        Ok(new_file)
     }
 
     /// Gives the descriptor, to map and to fill.
@@ -90,9 +90,7 @@ impl Staged {
     /// [`StoreError::Os`] when there is not as much.
     pub(crate) fn reserve(&self, len: u64) -> Result<bool, StoreError> {
         match sys::allocate(self.fd(), len) {
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => {
-                Ok(false)
-            }
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => Ok(false),
             taken => taken
                 .map(|()| true)
                 .map_err(|e| StoreError::os("reserve the memory of", self.location.to_string(), e)),
@@ -112,8 +110,8 @@ impl Staged {
     /// [`StoreError::Exists`] when somebody else took the name meanwhile.
     #[cfg(test)]
     pub(crate) fn publish(self) -> Result<Backing, StoreError> {
-        let (backing, hiding) = self.hidden()?;
-        hiding.reveal(&backing, super::hiding::IfTaken::Refuse)?;
+        let (backing, unlinked) = self.hidden()?;
+        unlinked.reveal(&backing, super::unlinked::IfTaken::Refuse)?;
         Ok(backing)
     }
 
@@ -122,9 +120,9 @@ impl Staged {
     /// # Errors
     ///
     /// [`StoreError::Os`] when the kernel does not tell which file it is.
-    pub(crate) fn hidden(self) -> Result<(Backing, Hiding), StoreError> {
-        let Self { file, location, note, hiding } = self;
-        Ok((Backing::new(OwnedFd::from(file), location, note)?, hiding))
+    pub(crate) fn hidden(self) -> Result<(Backing, UnlinkedFile), StoreError> {
+        let Self { file, location, note, unlinked } = self;
+        Ok((Backing::new(OwnedFd::from(file), location, note)?, unlinked))
     }
 
     fn prepare(&mut self, len: u64, mode: u32) -> Result<(), StoreError> {
@@ -136,7 +134,7 @@ impl Staged {
 }
 
 /// Makes a memory file, or named shared memory where the kernel denies memory files.
-fn anonymous(len: u64, hugetlb: bool) -> Result<Staged, StoreError> {
+fn anonymous(len: u64, hugetlb: bool) -> Result<NewFile, StoreError> {
     let mut note = None;
     if hugetlb {
         match reserved_huge_pages(len) {
@@ -147,20 +145,20 @@ fn anonymous(len: u64, hugetlb: bool) -> Result<Staged, StoreError> {
     match sys::memory_file(c"splinter", 0) {
         Ok(fd) => Ok(nameless(File::from(fd), note)),
         Err(e) if denied(&e) => {
-            let mut staged = generated()?;
-            let fallback = format!("memfd_create was denied ({e}); using {}", staged.location);
-            staged.note = Some(match note {
+            let mut new_file = generated()?;
+            let fallback = format!("memfd_create was denied ({e}); using {}", new_file.location);
+            new_file.note = Some(match note {
                 Some(note) => format!("{note}; {fallback}"),
                 None => fallback,
             });
-            Ok(staged)
+            Ok(new_file)
         }
         Err(e) => Err(StoreError::os("create", Location::Anonymous.to_string(), e)),
     }
 }
 
-fn nameless(file: File, note: Option<String>) -> Staged {
-    Staged { file, location: Location::Anonymous, note, hiding: Hiding::Nameless }
+fn nameless(file: File, note: Option<String>) -> NewFile {
+    NewFile { file, location: Location::Anonymous, note, unlinked: UnlinkedFile::Nameless }
 }
 
 fn denied(e: &io::Error) -> bool {
@@ -172,8 +170,8 @@ fn reserved_huge_pages(len: u64) -> Result<File, String> {
     if len == 0 || !len.is_multiple_of(HUGE_PAGE_BYTES as u64) {
         return Err("the length is no multiple of 2 MiB".into());
     }
-    let fd = sys::memory_file(c"splinter", libc::MFD_HUGETLB | libc::MFD_HUGE_2MB)
-        .map_err(|e| e.to_string())?;
+    let fd =
+        sys::memory_file(c"splinter", libc::MFD_HUGETLB | libc::MFD_HUGE_2MB).map_err(|e| e.to_string())?;
     let file = File::from(fd);
     file.set_len(len).map_err(|e| e.to_string())?;
     // Mapping is what reserves the pages, and the reservation stays with the file; a file without
@@ -183,7 +181,7 @@ fn reserved_huge_pages(len: u64) -> Result<File, String> {
 }
 
 /// Makes named shared memory under a name that nobody has.
-fn generated() -> Result<Staged, StoreError> {
+fn generated() -> Result<NewFile, StoreError> {
     loop {
         let location = Location::generated();
         match refuse_taken(&location) {
@@ -201,11 +199,11 @@ fn refuse_taken(location: &Location) -> Result<(), StoreError> {
     if is_taken { Err(StoreError::Exists(location.to_string())) } else { Ok(()) }
 }
 
-fn named(location: &Location) -> Result<Staged, StoreError> {
+fn named(location: &Location) -> Result<NewFile, StoreError> {
     let target = location.path()?;
     if let Some(file) = unnamed_beside(&target) {
-        let hiding = Hiding::Unnamed { target };
-        return Ok(Staged { file, location: location.clone(), note: None, hiding });
+        let unlinked = UnlinkedFile::Unnamed { target };
+        return Ok(NewFile { file, location: location.clone(), note: None, unlinked });
     }
     hidden_by_name(location, target)
 }
@@ -230,7 +228,7 @@ fn unnamed_beside(target: &Path) -> Option<File> {
 }
 
 /// Makes a file with a temporary name beside `target`.
-fn hidden_by_name(location: &Location, target: PathBuf) -> Result<Staged, StoreError> {
+fn hidden_by_name(location: &Location, target: PathBuf) -> Result<NewFile, StoreError> {
     loop {
         let path = temporary_beside(&target);
         let opened = OpenOptions::new()
@@ -242,8 +240,8 @@ fn hidden_by_name(location: &Location, target: PathBuf) -> Result<Staged, StoreE
             .open(&path);
         match opened {
             Ok(file) => {
-                let hiding = Hiding::Temporary { temporary: Temporary(path), target };
-                return Ok(Staged { file, location: location.clone(), note: None, hiding });
+                let unlinked = UnlinkedFile::Temporary { temporary: Temporary(path), target };
+                return Ok(NewFile { file, location: location.clone(), note: None, unlinked });
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(StoreError::os("create", location.to_string(), e)),
@@ -268,9 +266,7 @@ fn mode_for(asked: Option<u32>, umask: Option<&OsStr>) -> Result<u32, StoreError
                 !text.is_empty() && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit())
             });
             match octal.and_then(|text| u32::from_str_radix(text, 8).ok()) {
-                Some(umask) if umask <= 0o777 && umask & MODE_DEFAULT == 0 => {
-                    Ok(MODE_BITS & !umask)
-                }
+                Some(umask) if umask <= 0o777 && umask & MODE_DEFAULT == 0 => Ok(MODE_BITS & !umask),
                 umask => {
                     let subject = format!("{UMASK_VARIABLE}={}", text.display());
                     let why = match umask {
@@ -293,18 +289,18 @@ mod tests {
 
     use super::*;
     use crate::kernel::backing;
-    use crate::kernel::hiding::IfTaken;
     use crate::kernel::testing::{Directory, Named, deny, own_umask};
+    use crate::kernel::unlinked::IfTaken;
 
-    fn create(location: &Location) -> Result<Staged, StoreError> {
-        Staged::create(location, 8192, None, false)
+    fn create(location: &Location) -> Result<NewFile, StoreError> {
+        NewFile::create(location, 8192, None, false)
     }
 
     /// Makes a region by the way taken where files without a name are not supported.
-    fn create_by_name(location: &Location) -> Staged {
-        let mut staged = hidden_by_name(location, location.path().unwrap()).unwrap();
-        staged.prepare(8192, MODE_DEFAULT).unwrap();
-        staged
+    fn create_by_name(location: &Location) -> NewFile {
+        let mut new_file = hidden_by_name(location, location.path().unwrap()).unwrap();
+        new_file.prepare(8192, MODE_DEFAULT).unwrap();
+        new_file
     }
 
     fn mode_of(backing: &Backing) -> u32 {
@@ -315,10 +311,10 @@ mod tests {
     fn a_region_is_invisible_until_published() {
         // Section 8, 15.
         let named = Named::new();
-        let staged = create(&named.0).unwrap();
+        let new_file = create(&named.0).unwrap();
         assert_eq!(named.traces(), Vec::<String>::new());
         assert!(matches!(backing::open(&named.0, false), Err(StoreError::Missing(_))));
-        let published = staged.publish().unwrap();
+        let published = new_file.publish().unwrap();
         assert_eq!(published.location, named.0);
         assert_eq!(published.note, None);
         assert_eq!(named.traces().len(), 1);
@@ -330,9 +326,9 @@ mod tests {
         // Section 8, 15.
         let directory = Directory::new();
         let location = Location::file(directory.join("store"));
-        let staged = create_by_name(&location);
+        let new_file = create_by_name(&location);
         assert!(matches!(backing::open(&location, false), Err(StoreError::Missing(_))));
-        let published = staged.publish().unwrap();
+        let published = new_file.publish().unwrap();
         assert_eq!(directory.names(), ["store"]);
         assert_eq!(sys::metadata(published.fd.as_fd()).unwrap().nlink(), 1);
     }
@@ -353,8 +349,8 @@ mod tests {
         let late = [create(&location).unwrap(), create_by_name(&location)];
         create(&location).unwrap().publish().unwrap();
         assert!(matches!(create(&location), Err(StoreError::Exists(_))));
-        for staged in late {
-            assert!(matches!(staged.publish(), Err(StoreError::Exists(_))));
+        for new_file in late {
+            assert!(matches!(new_file.publish(), Err(StoreError::Exists(_))));
         }
         assert_eq!(directory.names(), ["store"]);
     }
@@ -365,9 +361,9 @@ mod tests {
         let location = Location::file(directory.join("store"));
         std::fs::write(directory.join("store"), "old").unwrap();
         for create in [create_over, create_by_name] {
-            let (region, hiding) = create(&location).hidden().unwrap();
+            let (region, unlinked) = create(&location).hidden().unwrap();
             assert_ne!(inode(&backing::open(&location, false).unwrap()), inode(&region));
-            hiding.reveal(&region, IfTaken::Replace).unwrap();
+            unlinked.reveal(&region, IfTaken::Replace).unwrap();
             assert_eq!(inode(&backing::open(&location, false).unwrap()), inode(&region));
             assert_eq!(directory.names(), ["store"]);
         }
@@ -375,15 +371,15 @@ mod tests {
         std::fs::create_dir(directory.join("folder")).unwrap();
         let location = Location::file(directory.join("folder"));
         for create in [create_over, create_by_name] {
-            let (region, hiding) = create(&location).hidden().unwrap();
-            let refused = hiding.reveal(&region, IfTaken::Replace);
+            let (region, unlinked) = create(&location).hidden().unwrap();
+            let refused = unlinked.reveal(&region, IfTaken::Replace);
             assert!(matches!(refused, Err(StoreError::Os { .. })), "{refused:?}");
             assert_eq!(directory.names().len(), 2);
         }
     }
 
-    fn create_over(location: &Location) -> Staged {
-        Staged::create_over(location, 8192, None, false).unwrap()
+    fn create_over(location: &Location) -> NewFile {
+        NewFile::create_over(location, 8192, None, false).unwrap()
     }
 
     fn inode(region: &Backing) -> u64 {
@@ -407,8 +403,8 @@ mod tests {
             let barrier = Barrier::new(8);
             let create_and_publish = || {
                 barrier.wait();
-                let staged = if by_name { create_by_name(&named.0) } else { create(&named.0)? };
-                staged.publish().map(drop)
+                let new_file = if by_name { create_by_name(&named.0) } else { create(&named.0)? };
+                new_file.publish().map(drop)
             };
             let answers: Vec<Result<(), StoreError>> = std::thread::scope(|scope| {
                 let threads: Vec<_> = (0..8).map(|_| scope.spawn(create_and_publish)).collect();
@@ -429,8 +425,8 @@ mod tests {
                     own_umask(umask);
                     let named = Named::new();
                     for location in [&named.0, &Location::Anonymous] {
-                        let staged = Staged::create(location, 4096, Some(mode), false).unwrap();
-                        assert_eq!(mode_of(&staged.publish().unwrap()), mode, "{location}");
+                        let new_file = NewFile::create(location, 4096, Some(mode), false).unwrap();
+                        assert_eq!(mode_of(&new_file.publish().unwrap()), mode, "{location}");
                     }
                 });
             });
@@ -476,13 +472,11 @@ mod tests {
         let thread = std::thread::spawn(|| {
             deny(libc::SYS_memfd_create);
             for hugetlb in [false, true] {
-                let staged = Staged::create(&Location::Anonymous, 2 << 20, None, hugetlb).unwrap();
-                assert!(staged.note().is_some_and(|note| note.contains("memfd_create was denied")));
-                let published = staged.publish().unwrap();
+                let new_file = NewFile::create(&Location::Anonymous, 2 << 20, None, hugetlb).unwrap();
+                assert!(new_file.note().is_some_and(|note| note.contains("memfd_create was denied")));
+                let published = new_file.publish().unwrap();
                 let named = Named(published.location.clone());
-                assert!(
-                    matches!(&named.0, Location::Shared(name) if name.starts_with("splinter-"))
-                );
+                assert!(matches!(&named.0, Location::Shared(name) if name.starts_with("splinter-")));
                 assert!(published.note.is_some_and(|note| note.contains(&named.0.to_string())));
                 assert_eq!(backing::open(&named.0, true).unwrap().len().unwrap(), 2 << 20);
             }
@@ -494,8 +488,8 @@ mod tests {
     fn huge_regions_take_no_memory() {
         let named = Named::new();
         for location in [&named.0, &Location::Anonymous] {
-            let staged = Staged::create(location, 1 << 40, None, false).unwrap();
-            let metadata = sys::metadata(staged.fd()).unwrap();
+            let new_file = NewFile::create(location, 1 << 40, None, false).unwrap();
+            let metadata = sys::metadata(new_file.fd()).unwrap();
             assert_eq!((metadata.len(), metadata.blocks()), (1 << 40, 0));
         }
     }
@@ -504,7 +498,7 @@ mod tests {
     fn an_impossible_length_is_refused_and_leaves_nothing() {
         let directory = Directory::new();
         for location in [Location::Anonymous, Location::file(directory.join("store"))] {
-            let refused = Staged::create(&location, u64::MAX, None, false);
+            let refused = NewFile::create(&location, u64::MAX, None, false);
             assert!(matches!(refused, Err(StoreError::Os { operation: "size", .. })));
         }
         assert_eq!(directory.names(), Vec::<String>::new());
@@ -520,14 +514,14 @@ mod tests {
     #[test]
     fn reserved_huge_pages_are_had_or_the_lack_is_told() {
         for len in [4 << 20, (4 << 20) + 4096] {
-            let staged = Staged::create(&Location::Anonymous, len, None, true).unwrap();
-            let huge = sys::hugetlb_page_bytes(staged.fd()).unwrap().is_some();
-            assert_eq!(huge, staged.note().is_none());
+            let new_file = NewFile::create(&Location::Anonymous, len, None, true).unwrap();
+            let huge = sys::hugetlb_page_bytes(new_file.fd()).unwrap().is_some();
+            assert_eq!(huge, new_file.note().is_none());
             assert!(!huge || len % (2 << 20) == 0);
-            assert_eq!(staged.publish().unwrap().len().unwrap(), len);
+            assert_eq!(new_file.publish().unwrap().len().unwrap(), len);
         }
         let named = Named::new();
-        let staged = Staged::create(&named.0, 4 << 20, None, true).unwrap();
-        assert!(staged.note().is_some());
+        let new_file = NewFile::create(&named.0, 4 << 20, None, true).unwrap();
+        assert!(new_file.note().is_some());
     }
 }

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 
 /// How a staged region is kept from sight. Dropping it instead of revealing the region removes what name it has.
 #[derive(Debug)]
-pub(crate) enum Hiding {
+pub(crate) enum UnlinkedFile {
     /// It is a memory file, and never gets a name.
     Nameless,
     /// It is an unnamed file of the directory its name will be in.
@@ -41,7 +41,7 @@ impl Drop for Temporary {
     }
 }
 
-impl Hiding {
+impl UnlinkedFile {
     /// Tells the temporary name that the region has, if it has one.
     pub(crate) fn temporary(&self) -> Option<&Path> {
         match self {
@@ -63,18 +63,14 @@ impl Hiding {
                 let sealed = sys::add_seals(fd, fixed);
                 return sealed.map_err(|e| StoreError::os("seal", region.location.to_string(), e));
             }
-            (Self::Unnamed { target }, IfTaken::Refuse) => {
-                sys::link_descriptor(fd, &c_path(target)?)
-            }
+            (Self::Unnamed { target }, IfTaken::Refuse) => sys::link_descriptor(fd, &c_path(target)?),
             // No link replaces a name, and no rename takes a file that has none.
             (Self::Unnamed { target }, IfTaken::Replace) => {
                 let temporary = Temporary(temporary_beside(target));
                 sys::link_descriptor(fd, &c_path(&temporary.0)?)
                     .and_then(|()| std::fs::rename(&temporary.0, target))
             }
-            (Self::Temporary { temporary, target }, IfTaken::Refuse) => {
-                name_new(&temporary.0, target)?
-            }
+            (Self::Temporary { temporary, target }, IfTaken::Refuse) => name_new(&temporary.0, target)?,
             (Self::Temporary { temporary, target }, IfTaken::Replace) => {
                 std::fs::rename(&temporary.0, target)
             }

@@ -1,9 +1,9 @@
-//! Finding a label in a chunk: which of its seven entries carry it, without a branch for each.
+//! Finding a label in a bucket: which of its seven entries carry it, without a branch for each.
 //!
-//! A branch per entry is mispredicted about once a lookup, since where in its chunk a key lies is chance;
+//! A branch per entry is mispredicted about once a lookup, since where in its bucket a key lies is chance;
 //! measured here, that doubles the cost of a lookup in cache. Sixteen dwords are compared at once instead.
 
-use super::layout::Chunk;
+use super::records::Bucket;
 use super::state::Entry;
 use crate::sync::Relaxed;
 
@@ -25,12 +25,12 @@ impl Iterator for Matches {
     }
 }
 
-/// The dword of a chunk that holds the first entry's label; the others follow at every second one.
+/// The dword of a bucket that holds the first entry's label; the others follow at every second one.
 const FIRST: usize = 3;
-/// The dwords of a chunk that hold labels.
+/// The dwords of a bucket that hold labels.
 const LABELS: u32 = 0b1010_1010_1010_1000;
 
-impl Chunk {
+impl Bucket {
     /// Finds the entries whose upper half reads `label`. What else they hold is to be loaded afterwards.
     #[inline(always)]
     pub(crate) fn matches(&self, label: u32) -> Matches {
@@ -42,13 +42,13 @@ impl Chunk {
         self.entries.iter().any(|word| word.load(Relaxed) == Entry::FREE.0)
     }
 
-    /// Marks the dwords of the chunk that equal `value`.
+    /// Marks the dwords of the bucket that equal `value`.
     #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
     #[inline(always)]
     #[allow(unsafe_code, reason = "a racing cache line is read by assembly; see `copy`")]
     fn equal_dwords(&self, value: u32) -> u32 {
         let marks: u32;
-        // SAFETY: a chunk has 64 bytes, aligned to 64, of which this reads all and nothing else; SSE2 is
+        // SAFETY: a bucket has 64 bytes, aligned to 64, of which this reads all and nothing else; SSE2 is
         // in every x86-64 processor.
         unsafe {
             std::arch::asm!(
@@ -57,15 +57,15 @@ impl Chunk {
                 "movdqa {a}, {wanted}",
                 "movdqa {b}, {wanted}",
                 "movdqa {c}, {wanted}",
-                "pcmpeqd {a}, [{chunk}]",
-                "pcmpeqd {b}, [{chunk} + 16]",
-                "pcmpeqd {c}, [{chunk} + 32]",
-                "pcmpeqd {wanted}, [{chunk} + 48]",
+                "pcmpeqd {a}, [{bucket}]",
+                "pcmpeqd {b}, [{bucket} + 16]",
+                "pcmpeqd {c}, [{bucket} + 32]",
+                "pcmpeqd {wanted}, [{bucket} + 48]",
                 "packssdw {a}, {b}",
                 "packssdw {c}, {wanted}",
                 "packsswb {a}, {c}",
                 "pmovmskb {marks:e}, {a}",
-                chunk = in(reg) self,
+                bucket = in(reg) self,
                 value = in(reg) value,
                 marks = lateout(reg) marks,
                 wanted = out(xmm_reg) _,
@@ -83,21 +83,21 @@ impl Chunk {
     fn equal_dwords(&self, value: u32) -> u32 {
         use crate::sync::FENCED;
         let labels = self.entries.iter().map(|word| (word.load(FENCED) >> 32) as u32);
-        labels.enumerate().fold(0, |marks, (index, label)| {
-            marks | u32::from(label == value) << (FIRST + 2 * index)
-        })
+        labels
+            .enumerate()
+            .fold(0, |marks, (index, label)| marks | u32::from(label == value) << (FIRST + 2 * index))
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::arena::layout::CHUNK_ENTRIES;
+    use crate::arena::records::BUCKET_ENTRIES;
 
     #[test]
     fn exactly_the_entries_with_the_label_are_found() {
-        for pattern in 0..1_u32 << CHUNK_ENTRIES {
-            let chunk = Chunk {
+        for pattern in 0..1_u32 << BUCKET_ENTRIES {
+            let bucket = Bucket {
                 control: (0x1234_5678 << 32 | 0x1234_5678).into(),
                 entries: std::array::from_fn(|index| {
                     let label = if pattern >> index & 1 != 0 { 0x1234_5678 } else { 0x1234_5679 };
@@ -105,9 +105,9 @@ mod tests {
                     (label << 32 | 0x1234_5678_u64).into()
                 }),
             };
-            let found = chunk.matches(0x1234_5678).fold(0, |bits, index| bits | 1 << index);
+            let found = bucket.matches(0x1234_5678).fold(0, |bits, index| bits | 1 << index);
             assert_eq!(found, pattern);
-            assert!(chunk.entries.iter().all(|entry| entry.load(Relaxed) != 0));
+            assert!(bucket.entries.iter().all(|entry| entry.load(Relaxed) != 0));
         }
     }
 }

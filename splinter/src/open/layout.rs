@@ -2,9 +2,9 @@
 //! none of it: the geometry is read once, planned anew, and every recorded offset must agree.
 
 use crate::arena::key::KeyHash;
-use crate::arena::layout::{
-    Chunk, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header, HeaderGeometry, LANES_AT, Lane,
-    MAGIC, MapWord, OWNERS_A_PAGE, Owners, READY, Slot,
+use crate::arena::records::{
+    Bucket, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header, HeaderGeometry, MAGIC, MapWord,
+    OWNERS_A_PAGE, Owners, READY, Slot, WRITER_TABLE_AT, WriterEntry,
 };
 use crate::arena::{Arena, Shape};
 use crate::error::StoreError;
@@ -16,12 +16,12 @@ use std::sync::Arc;
 
 /// The offsets and strides of an arena, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
     pub(crate) arena_len: u64,
     /// Of the hash that keys are placed by.
     hash_seed: u64,
-    chunks: u64,
+    buckets: u64,
     owners_at: u64,
     map_at: u64,
     routes_at: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Plan {
     vector_stride: u64,
 }
 
-/// At most four slots a chunk of seven entries: the index is at most four sevenths full when the store is.
+/// At most four slots a bucket of seven entries: the index is at most four sevenths full when the store is.
 const SLOTS_PER_CHUNK: u64 = 4;
 /// The size of a slot's record.
 const SLOT: u64 = size_of::<Slot>() as u64;
@@ -48,11 +48,11 @@ const PAGE: u64 = size_of::<Owners>() as u64;
 /// The most bytes an arena can have: what user space can map.
 const ARENA_MAX: u64 = 1 << 47;
 
-impl Plan {
+impl Layout {
     /// Plans an arena, or says which bound the geometry breaks. Nothing that can be asked for
     /// overflows: the bounds keep every product below 2^64.
     pub(crate) fn new(geometry: Geometry, hash_seed: u64) -> Result<Self, StoreError> {
-        let Geometry { slots, max_value_len, vector_dim, lanes } = geometry;
+        let Geometry { slots, max_value_len, vector_dim, max_writers } = geometry;
         let within = |name: &str, value: u64, low: u64, high: u64| {
             if (low..=high).contains(&value) {
                 Ok(())
@@ -64,18 +64,18 @@ impl Plan {
         within("the number of slots", slots, 1, u64::from(u32::MAX) - 1)?;
         within("the longest value", max_value_len, 1, u64::from(u32::MAX) - 63)?;
         within("the vector dimension", vector_dim.into(), 0, 1 << 20)?;
-        within("the number of lanes", lanes.into(), 1, 1023)?;
-        let chunks = slots.div_ceil(SLOTS_PER_CHUNK).next_power_of_two();
-        let owners_at =
-            (LANES_AT + u64::from(lanes) * size_of::<Lane>() as u64).next_multiple_of(PAGE);
+        within("the number of writers", max_writers.into(), 1, 1023)?;
+        let buckets = slots.div_ceil(SLOTS_PER_CHUNK).next_power_of_two();
+        let owners_at = (WRITER_TABLE_AT + u64::from(max_writers) * size_of::<WriterEntry>() as u64)
+            .next_multiple_of(PAGE);
         // A page more: where no page of a process's own can be put behind the last one, its list entries lie there.
-        let map_at = owners_at + (owner_pages(lanes) + 1) * PAGE;
+        let map_at = owners_at + (owner_pages(max_writers) + 1) * PAGE;
         let routes_at = map_at + slots.div_ceil(64) * size_of::<MapWord>() as u64;
         // Who is more changes behind than there are slots looks at the slots as well as at the changes.
         let ring_len = slots.next_power_of_two().clamp(RING_LEN[0], RING_LEN[1]);
         let rings_at = (routes_at + slots * 8).next_multiple_of(PAGE);
         let chunks_at = rings_at + RINGS * ring_len * 8;
-        let slots_at = (chunks_at + chunks * LINE).next_multiple_of(PAGE);
+        let slots_at = (chunks_at + buckets * LINE).next_multiple_of(PAGE);
         let values_at = (slots_at + slots * SLOT).next_multiple_of(PAGE);
         let value_stride = spread(2 * max_value_len.next_multiple_of(LINE));
         let vectors_at = (values_at.checked_add(slots.saturating_mul(value_stride)))
@@ -97,7 +97,7 @@ impl Plan {
             geometry,
             hash_seed,
             arena_len,
-            chunks,
+            buckets,
             owners_at,
             map_at,
             routes_at,
@@ -118,11 +118,11 @@ impl Plan {
             (&header.slots, self.geometry.slots),
             (&header.max_value_len, self.geometry.max_value_len),
             (&header.vector_dim, self.geometry.vector_dim.into()),
-            (&header.lanes, self.geometry.lanes.into()),
-            (&header.chunks, self.chunks),
+            (&header.max_writers, self.geometry.max_writers.into()),
+            (&header.buckets, self.buckets),
             (&header.hash, HASH_RAPID_V3_SEEDED),
             (&header.arena_len, self.arena_len),
-            (&header.lanes_at, LANES_AT),
+            (&header.writer_table_at, WRITER_TABLE_AT),
             (&header.map_at, self.map_at),
             (&header.routes_at, self.routes_at),
             (&header.rings_at, self.rings_at),
@@ -178,22 +178,22 @@ impl Plan {
             slots: recorded.slots.load(Relaxed),
             max_value_len: recorded.max_value_len.load(Relaxed),
             vector_dim: narrow(&recorded.vector_dim),
-            lanes: narrow(&recorded.lanes),
+            max_writers: narrow(&recorded.max_writers),
         };
         // Once: another process may change it, and then every key would be missing here.
         let hash_seed = header.hash_seed.load(Relaxed);
-        let plan = Self::new(geometry, hash_seed).map_err(|error| refuse(error.to_string()))?;
+        let layout = Self::new(geometry, hash_seed).map_err(|error| refuse(error.to_string()))?;
         let differs = |(word, value): &(&Word, u64)| word.load(Relaxed) != *value;
-        if plan.fields(recorded).iter().any(differs) {
+        if layout.fields(recorded).iter().any(differs) {
             return Err(refuse("its header contradicts itself; take a copy that is whole".into()));
         }
-        if plan.arena_len > len {
-            let missing = plan.arena_len - len;
+        if layout.arena_len > len {
+            let missing = layout.arena_len - len;
             return Err(refuse(format!(
                 "it is truncated: {missing} bytes are missing; copy it anew, to its end"
             )));
         }
-        Ok(plan)
+        Ok(layout)
     }
 
     fn shape(&self) -> Shape {
@@ -227,18 +227,18 @@ impl Plan {
         // are made of atomics, for which every bit pattern is valid; the caller keeps the mapping alive.
         let header = unsafe { at(0).cast::<Header>().as_ref() };
         // SAFETY: see above.
-        let lanes = unsafe { slice::<Lane>(at(LANES_AT), self.geometry.lanes.into()) };
+        let writer_table =
+            unsafe { slice::<WriterEntry>(at(WRITER_TABLE_AT), self.geometry.max_writers.into()) };
         // SAFETY: see above.
-        let owners =
-            unsafe { slice::<Owners>(at(self.owners_at), owner_pages(self.geometry.lanes)) };
+        let owners = unsafe { slice::<Owners>(at(self.owners_at), owner_pages(self.geometry.max_writers)) };
         // SAFETY: see above.
         let map = unsafe { slice::<MapWord>(at(self.map_at), self.geometry.slots.div_ceil(64)) };
         // SAFETY: see above.
-        let routes = unsafe { slice::<Word>(at(self.routes_at), self.geometry.slots) };
+        let subscriptions = unsafe { slice::<Word>(at(self.routes_at), self.geometry.slots) };
         // SAFETY: see above.
         let rings = unsafe { slice::<Word>(at(self.rings_at), RINGS * self.ring_len) };
         // SAFETY: see above.
-        let chunks = unsafe { slice::<Chunk>(at(self.chunks_at), self.chunks) };
+        let buckets = unsafe { slice::<Bucket>(at(self.chunks_at), self.buckets) };
         // SAFETY: see above.
         let words = unsafe { slice::<Word>(at(0), self.arena_len / 8) };
         // SAFETY: see above.
@@ -246,7 +246,7 @@ impl Plan {
         // SAFETY: the caller keeps it alive, and it does not move.
         let hash = unsafe { &*Arc::as_ptr(hash) };
         let shape = self.shape();
-        Arena { header, lanes, owners, map, chunks, slots, routes, rings, words, shape, hash }
+        Arena { header, writer_table, owners, map, buckets, slots, subscriptions, rings, words, shape, hash }
     }
 
     /// Returns the hash by which the store places its keys.
@@ -254,14 +254,14 @@ impl Plan {
         Arc::new(KeyHash::new(self.hash_seed))
     }
 
-    /// Returns how many bytes the header, the lanes and their owners take.
+    /// Returns how many bytes the header, the writer ids and their owners take.
     pub(crate) fn head_len(&self) -> u64 {
         self.map_at - PAGE
     }
 
-    /// Returns where in the arena the page that has a lane's owner is, in bytes.
-    pub(crate) fn owner_page(&self, lane: u32) -> u64 {
-        self.owners_at + u64::from(lane) / OWNERS_A_PAGE as u64 * PAGE
+    /// Returns where in the arena the page that has a writer id's owner is, in bytes.
+    pub(crate) fn owner_page(&self, writer_id: u32) -> u64 {
+        self.owners_at + u64::from(writer_id) / OWNERS_A_PAGE as u64 * PAGE
     }
 
     /// Returns where in the arena a slot's number word is, in bytes.
@@ -283,9 +283,9 @@ impl Plan {
     }
 }
 
-/// How many pages the lanes' owners take.
-fn owner_pages(lanes: u32) -> u64 {
-    u64::from(lanes).div_ceil(OWNERS_A_PAGE as u64)
+/// How many pages the writer ids' owners take.
+fn owner_pages(max_writers: u32) -> u64 {
+    u64::from(max_writers).div_ceil(OWNERS_A_PAGE as u64)
 }
 
 /// Borrows `count` records at `first`.

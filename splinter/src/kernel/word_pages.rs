@@ -21,26 +21,22 @@ const WORDS_A_PAGE: usize = NODE_BEHIND_WORD / 8;
 pub(crate) const PAGE: usize = 4096;
 
 /// Words whose entries the calling process can link.
-pub(crate) struct Window {
+pub(crate) struct WordPages {
     base: NonNull<u8>,
     /// Which of the two pages are this window's own to unmap.
     own: [bool; 2],
 }
 
 // SAFETY: a window is an address range of the process, and belongs to no thread.
-unsafe impl Send for Window {}
+unsafe impl Send for WordPages {}
 
-impl Window {
+impl WordPages {
     /// Opens a window on the page at `offset` of a mapping. What lies behind that page in the mapping is not used
     /// otherwise: where the file's pages are larger ones, the entries lie there.
     ///
     /// # Errors
     /// The kernel's, when it has no memory or address space.
-    pub(crate) fn new(
-        mapping: &Mapping,
-        fd: Option<BorrowedFd<'_>>,
-        offset: usize,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(mapping: &Mapping, fd: Option<BorrowedFd<'_>>, offset: usize) -> io::Result<Self> {
         let shared = mapping.inside(offset, 2 * PAGE)?;
         if mapping.page_bytes() != PAGE {
             let base = NonNull::new(shared).ok_or(io::ErrorKind::InvalidInput)?;
@@ -51,20 +47,14 @@ impl Window {
         window.show(shared, fd, offset)?;
         // A child gets none of it: its lists are empty.
         // SAFETY: the range is this window.
-        let advised =
-            unsafe { libc::madvise(pages.as_ptr().cast(), 2 * PAGE, libc::MADV_DONTFORK) };
+        let advised = unsafe { libc::madvise(pages.as_ptr().cast(), 2 * PAGE, libc::MADV_DONTFORK) };
         sys::check(advised)?;
         Ok(window)
     }
 
     /// Maps the shared page in place of the first one: by the file's descriptor, or by the mapping, if the program
     /// closed that.
-    fn show(
-        &mut self,
-        shared: *mut u8,
-        fd: Option<BorrowedFd<'_>>,
-        offset: usize,
-    ) -> io::Result<()> {
+    fn show(&mut self, shared: *mut u8, fd: Option<BorrowedFd<'_>>, offset: usize) -> io::Result<()> {
         let at = self.base.as_ptr().cast::<libc::c_void>();
         let shown = match fd {
             Some(fd) => {
@@ -108,7 +98,7 @@ impl Window {
     }
 }
 
-impl Drop for Window {
+impl Drop for WordPages {
     fn drop(&mut self) {
         for (page, own) in self.own.into_iter().enumerate() {
             if own {

@@ -1,11 +1,11 @@
 //! Letting others hear of a change. It is signalled while the slot is still held, so that whoever takes the
 //! claim over from a dead writer does it for that one, and those who sleep are woken once the slot is free; a
-//! change without a claim, of an integer, is signalled afterwards, and the lane's intent vouches for that.
-//! Also the routes by which a key's changes get to its groups, which change under the same claim.
+//! change without a claim, of an integer, is signalled afterwards, and the writer id's intent vouches for that.
+//! Also the subscriptions by which a key's changes get to its groups, which change under the same claim.
 
 use super::{Claimant, claim::Claim};
 use crate::arena::key::KeyRef;
-use crate::arena::layout::Slot;
+use crate::arena::records::Slot;
 use crate::error::Error;
 use crate::sync::Relaxed;
 
@@ -13,9 +13,9 @@ impl<'a> Claimant<'a> {
     /// Gives the claim back after a change, of which the claim's groups hear, and whoever else wants to.
     #[cold]
     #[inline(never)]
-    pub(super) fn release_aloud(&mut self, claim: Claim<'a>) {
+    pub(super) fn release_and_notify(&mut self, claim: Claim<'a>) {
         mutant!("signal-early", return self.release(claim));
-        self.announce(&claim);
+        self.publish_event(&claim);
         self.release(claim);
     }
 
@@ -23,8 +23,8 @@ impl<'a> Claimant<'a> {
     pub(super) fn release(&mut self, mut claim: Claim<'a>) {
         let (slot, polled) = (claim.slot, claim.state.is_polled());
         if polled {
-            // Were this writer killed before it wakes anybody, the lane's next owner would.
-            self.record.takeover_intent.store(u64::from(claim.number) + 1, Relaxed);
+            // Were this writer killed before it wakes anybody, the writer id's next owner would.
+            self.record.recovery_intent.store(u64::from(claim.number) + 1, Relaxed);
             claim.state = claim.state.unpolled();
         }
         drop(claim);
@@ -34,18 +34,18 @@ impl<'a> Claimant<'a> {
 
     /// Lets others hear of a change that was made without a claim, or by somebody who died.
     #[cold]
-    pub(super) fn tell(&mut self, number: u32, slot: &Slot, polled: bool) {
+    pub(super) fn notify(&mut self, number: u32, slot: &Slot, polled: bool) {
         self.arena.signal(number, self.arena.groups_of(number, slot), &mut self.wakes);
         self.wake(slot, polled);
     }
 
-    /// Signals a change of the slot to the claim's groups, and those that the slot is routed to; of a
+    /// Signals a change of the slot to the claim's groups, and those that the slot is subscribed to; of a
     /// tandem's, only to those that have not heard of the tandem.
-    pub(super) fn announce(&mut self, claim: &Claim<'a>) {
+    pub(super) fn publish_event(&mut self, claim: &Claim<'a>) {
         let mut groups = claim.groups | self.arena.groups_of(claim.number, claim.slot);
-        if let (Some(told), true) = (&mut self.told, claim.state.is_tandem()) {
-            groups &= !*told;
-            *told |= groups;
+        if let (Some(notified), true) = (&mut self.notified, claim.state.is_tandem()) {
+            groups &= !*notified;
+            *notified |= groups;
         }
         self.arena.signal(claim.number, groups, &mut self.wakes);
     }
@@ -53,21 +53,21 @@ impl<'a> Claimant<'a> {
     /// Wakes who sleeps on the slot, if it was `polled`, and for a group that was signalled.
     fn wake(&mut self, slot: &Slot, polled: bool) {
         if polled {
-            self.host.wake_slot(slot);
+            self.os.wake_slot(slot);
         }
-        if self.told.is_none() {
-            self.arena.ring_bell(&mut self.wakes, &*self.host);
+        if self.notified.is_none() {
+            self.arena.wake_groups(&mut self.wakes, &*self.os);
         }
     }
 
     /// Adds `groups` to those that hear of changes to `key`, or takes them away. That is no change of the
     /// key itself.
-    pub(crate) fn reroute(&mut self, key: &KeyRef<'_>, groups: u64, on: bool) -> Result<(), Error> {
+    pub(crate) fn subscribe(&mut self, key: &KeyRef<'_>, groups: u64, on: bool) -> Result<(), Error> {
         let (arena, claim) = (self.arena, self.claim(key)?);
-        let route = &arena.routes[claim.number as usize];
-        let old = route.load(Relaxed);
-        route.store(if on { old | groups } else { old & !groups }, Relaxed);
-        arena.attend(claim.number, claim.slot, true);
+        let subscription = &arena.subscriptions[claim.number as usize];
+        let old = subscription.load(Relaxed);
+        subscription.store(if on { old | groups } else { old & !groups }, Relaxed);
+        arena.update_notify_flags(claim.number, claim.slot, true);
         self.release(claim);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The records of an arena, byte by byte: header, bid, group, lane, map, chunk and slot. Layouts are asserted at
+//! The records of an arena, byte by byte: header, bid, group, writer id, map, bucket and slot. Layouts are asserted at
 //! compile time and written down in `docs/design.md`; changing one raises [`FORMAT_VERSION`]. Every
 //! field is an atomic word, so that a record can be borrowed while other processes write it, and all
 //! zeroes is every record's first state, so that a sparse file is an empty arena.
@@ -20,8 +20,8 @@ type Unused = Word;
 #[cfg(loom)]
 type Unused = ();
 
-/// Entries in a chunk.
-pub(crate) const CHUNK_ENTRIES: usize = 7;
+/// Entries in a bucket.
+pub(crate) const BUCKET_ENTRIES: usize = 7;
 /// Words of a key, which has at most 63 bytes and is padded with zeroes.
 pub(crate) const KEY_WORDS: usize = 8;
 
@@ -41,11 +41,11 @@ pub(crate) struct HeaderGeometry {
     pub(crate) slots: Word,
     pub(crate) max_value_len: Word,
     pub(crate) vector_dim: Word,
-    pub(crate) lanes: Word,
-    pub(crate) chunks: Word,
+    pub(crate) max_writers: Word,
+    pub(crate) buckets: Word,
     pub(crate) hash: Word,
     pub(crate) arena_len: Word,
-    pub(crate) lanes_at: Word,
+    pub(crate) writer_table_at: Word,
     pub(crate) map_at: Word,
     pub(crate) routes_at: Word,
     pub(crate) rings_at: Word,
@@ -81,20 +81,20 @@ pub(crate) struct Header {
     pub(crate) last_failure_epoch: Word,
     diagnostics_line: [Unused; 14],
     /// Claims of dead writers that were taken over.
-    pub(crate) takeovers: Word,
+    pub(crate) recoveries: Word,
     takeovers_line: [Unused; 15],
     /// What those sleep on who wait for signals: its lower half changes before they are woken.
-    pub(crate) bell: Word,
+    pub(crate) wake_word: Word,
     bell_line: [Unused; 15],
     /// Changes whenever the table of bids does; its lower half is slept on.
     pub(crate) bid_changes: Word,
     bids_line: [Unused; 15],
     space: [Unused; 16],
     /// For each label, the groups that hear of changes to keys that carry it, one bit a group.
-    pub(crate) label_routes: [Word; LABELS],
+    pub(crate) label_subscriptions: [Word; LABELS],
     pub(crate) bids: [Bid; BIDS],
     bids_end: [Unused; if cfg!(loom) { 0 } else { 64 }],
-    /// The groups that keys and labels are routed to and, last, that of the whole store.
+    /// The groups that keys and labels are subscribed to and, last, that of the whole store.
     pub(crate) groups: [Group; GROUPS + 1],
 }
 
@@ -109,8 +109,8 @@ pub const LABELS: usize = if cfg!(loom) { 2 } else { 64 };
 pub(crate) const BIDS: usize = if cfg!(loom) { 3 } else { 32 };
 /// Where the bids begin.
 pub(crate) const BIDS_AT: u64 = 1536;
-/// Where the lanes begin.
-pub(crate) const LANES_AT: u64 = size_of::<Header>() as u64;
+/// Where the writer ids begin.
+pub(crate) const WRITER_TABLE_AT: u64 = size_of::<Header>() as u64;
 
 /// One open store's bid for advice on memory. The byte at its offset is locked for as long as the bidder
 /// lives. Whoever holds that lock writes the entry; others only ever free it, by exchanging the very
@@ -144,9 +144,9 @@ pub(crate) struct Group {
     /// Signals so far: the position in the group's ring at which the next one is put.
     pub(crate) count: Word,
     /// How often somebody set out to sleep until a signal comes.
-    pub(crate) arrivals: Word,
-    /// The arrivals that need not be woken any more. Nobody sleeps if this equals `arrivals`.
-    pub(crate) departures: Word,
+    pub(crate) tickets: Word,
+    /// The tickets that need not be woken any more. Nobody sleeps if this equals `tickets`.
+    pub(crate) served: Word,
     /// Up to where some watcher has read; kept for the group of the whole store only.
     pub(crate) read_to: Word,
     /// The count from which on whoever begins to watch later wants to hear, plus one; 0: there is none. Kept
@@ -159,50 +159,50 @@ pub(crate) struct Group {
 /// written by writes of tandems.
 #[repr(C, align(128))]
 #[cfg_attr(loom, derive(Default))]
-pub(crate) struct Lane {
-    /// How many changes this lane has published; the store's epoch is the sum over lanes.
+pub(crate) struct WriterEntry {
+    /// How many changes this writer id has published; the store's epoch is the sum over writer ids.
     pub(crate) writes: Word,
-    /// The slot this lane last set out to claim, plus one; [`EVERY_SLOT`] in a tandem's write.
+    /// The slot this writer id last set out to claim, plus one; [`EVERY_SLOT`] in a tandem's write.
     pub(crate) slot_intent: Word,
-    /// The slot this lane last set out to take over from a dead writer, or whose sleepers it set out to
+    /// The slot this writer id last set out to take over from a dead writer, or whose sleepers it set out to
     /// wake, plus one.
-    pub(crate) takeover_intent: Word,
-    /// The chunk this lane last set out to claim, plus one.
-    pub(crate) chunk_intent: Word,
+    pub(crate) recovery_intent: Word,
+    /// The bucket this writer id last set out to claim, plus one.
+    pub(crate) bucket_intent: Word,
     owner_line: [Unused; 4],
-    /// Non-zero while the pending words of this lane's tandem claims are in force.
+    /// Non-zero while the prepared words of this writer id's tandem claims are current.
     pub(crate) committed: Word,
     shared_line: [Unused; 7],
 }
 
-impl Lane {
-    /// Borrows the words that say what the lane's owner last set out to claim.
+impl WriterEntry {
+    /// Borrows the words that say what the writer id's owner last set out to claim.
     pub(crate) fn intents(&self) -> [&Word; 3] {
-        [&self.slot_intent, &self.takeover_intent, &self.chunk_intent]
+        [&self.slot_intent, &self.recovery_intent, &self.bucket_intent]
     }
 
-    /// Counts one published change. No other writer than the lane's owner stores this word.
+    /// Counts one published change. No other writer than the writer id's owner stores this word.
     #[inline(always)]
     pub(crate) fn count_write(&self) {
         self.writes.store(self.writes.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    /// Takes back what the lane says its owner set out to do. The owner holds no claim.
+    /// Takes back what the writer id says its owner set out to do. The owner holds no claim.
     pub(crate) fn rest(&self) {
         self.intents().into_iter().for_each(|intent| intent.store(0, Relaxed));
     }
 
-    /// Whether the lane's last owner left nothing to finish: it died before its first claim, or gave the
-    /// lane back.
+    /// Whether the writer id's last owner left nothing to finish: it died before its first claim, or gave the
+    /// writer id back.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.intents().into_iter().chain([&self.committed]).all(|word| word.load(Acquire) == 0)
     }
 }
 
-/// How many lanes' owners a page has.
+/// How many writer ids' owners a page has.
 pub(crate) const OWNERS_A_PAGE: usize = 4;
 
-/// Who owns four of the lanes: the two words of an [`Ownership`](super::owner::Ownership) for each, the owners at the end
+/// Who owns four of the writer ids: the two words of an [`Ownership`](super::owner::Ownership) for each, the owners at the end
 /// of the page, behind which a process can put a page of its own.
 #[repr(C, align(64))]
 #[cfg_attr(loom, derive(Default))]
@@ -212,7 +212,7 @@ pub(crate) struct Owners {
     pub(crate) owners: [Word; OWNERS_A_PAGE],
 }
 
-/// The [`Lane::slot_intent`] of a lane whose claims may be on any slots.
+/// The [`WriterEntry::slot_intent`] of a writer id whose claims may be on any slots.
 pub(crate) const EVERY_SLOT: u64 = u64::MAX;
 
 /// 64 slots' bits.
@@ -228,11 +228,11 @@ pub(crate) struct MapWord {
 /// One cache line of the index.
 #[repr(C, align(64))]
 #[cfg_attr(loom, derive(Default))]
-pub(crate) struct Chunk {
+pub(crate) struct Bucket {
     /// A [`Control`](super::state::Control).
     pub(crate) control: Word,
     /// [`Entry`](super::state::Entry) words.
-    pub(crate) entries: [Word; CHUNK_ENTRIES],
+    pub(crate) entries: [Word; BUCKET_ENTRIES],
 }
 
 /// One key's record. The first line is all that a lookup of a key of up to 31 bytes and a write need.
@@ -240,15 +240,15 @@ pub(crate) struct Chunk {
 pub(crate) struct Slot {
     /// The state word, and the number that integer operations act on.
     pub(crate) state_number: Pair,
-    /// A [`Meta`](super::state::Meta).
-    pub(crate) meta: Word,
-    /// An [`Attention`](super::state::Attention): whether changes may concern a group.
-    pub(crate) attention: Word,
+    /// A [`Descriptor`](super::state::Meta).
+    pub(crate) descriptor: Word,
+    /// An [`NotifyFlags`](super::state::Attention): whether changes may concern a group.
+    pub(crate) notify_flags: Word,
     /// The key, padded with zeroes; its 64th byte is always zero.
     pub(crate) key: [Word; KEY_WORDS],
-    /// The meta word that a tandem's write will publish; while labels change, the groups that heard of the
+    /// The descriptor that a tandem's write will publish; while labels change, the groups that heard of the
     /// old ones.
-    pub(crate) pending: Word,
+    pub(crate) prepared: Word,
     /// The 64 labels.
     pub(crate) labels: Word,
     /// When the value was made and last used, in the user's clock.
@@ -262,10 +262,10 @@ impl Default for Slot {
     fn default() -> Self {
         Self {
             state_number: Pair::new(0, 0),
-            meta: Word::default(),
-            attention: Word::default(),
+            descriptor: Word::default(),
+            notify_flags: Word::default(),
             key: Default::default(),
-            pending: Word::default(),
+            prepared: Word::default(),
             labels: Word::default(),
             ctime: Word::default(),
             atime: Word::default(),
@@ -280,19 +280,19 @@ const _: () = {
     assert!(offset_of!(Header, hash_seed) == 176);
     assert!(offset_of!(Header, flags) == 256);
     assert!(offset_of!(Header, parse_failures) == 384);
-    assert!(offset_of!(Header, takeovers) == 512);
-    assert!(offset_of!(Header, bell) == 640);
+    assert!(offset_of!(Header, recoveries) == 512);
+    assert!(offset_of!(Header, wake_word) == 640);
     assert!(offset_of!(Header, bid_changes) == 768);
-    assert!(offset_of!(Header, label_routes) == 1024);
+    assert!(offset_of!(Header, label_subscriptions) == 1024);
     assert!(offset_of!(Header, bids) == BIDS_AT as usize && size_of::<Bid>() == 64);
     assert!(offset_of!(Header, groups) == 4096 && size_of::<Group>() == 64);
-    assert!(LANES_AT == 8320);
-    assert!(size_of::<Lane>() == 128 && offset_of!(Lane, committed) == 64);
+    assert!(WRITER_TABLE_AT == 8320);
+    assert!(size_of::<WriterEntry>() == 128 && offset_of!(WriterEntry, committed) == 64);
     assert!(size_of::<Owners>() == 4096 && offset_of!(Owners, keepers) == 4032);
     assert!(offset_of!(Owners, owners) == 4064);
     assert!(size_of::<MapWord>() == 16);
-    assert!(size_of::<Chunk>() == 64 && offset_of!(Chunk, entries) == 8);
+    assert!(size_of::<Bucket>() == 64 && offset_of!(Bucket, entries) == 8);
     assert!(size_of::<Slot>() == 128);
-    assert!(offset_of!(Slot, meta) == 16 && offset_of!(Slot, key) == 32);
-    assert!(offset_of!(Slot, pending) == 96 && offset_of!(Slot, atime) == 120);
+    assert!(offset_of!(Slot, descriptor) == 16 && offset_of!(Slot, key) == 32);
+    assert!(offset_of!(Slot, prepared) == 96 && offset_of!(Slot, atime) == 120);
 };
