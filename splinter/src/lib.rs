@@ -1,9 +1,12 @@
 //! Splinter: a key-value, vector and signal store in shared memory.
 //!
-//! Processes map one region and read and write it directly: no daemon, no socket, no lock. A [`Store`]
-//! is such a region, opened; any thread may read from it, and each thread that writes registers a
-//! [`Writer`]. Keys are 1 to 63 bytes; a value is any bytes up to the store's maximum; a key also has a
-//! type, labels, an epoch that grows with every change, times, flags, and a vector of floats.
+//! Processes map one region, and read and write it directly, without a daemon, a socket or a copy. A [`Store`] is such a
+//! region, opened. Any thread may read from it, and each thread that writes registers a [`Writer`]. A key has 1 to 63
+//! bytes, a value up to the store's maximum. A key also has a type, labels, an epoch that grows with every change, times,
+//! flags, and a vector of floats.
+//!
+//! Readers store nothing and take no lock. A writer holds a key only while it changes it: others get
+//! [`Error::Again`] for that key meanwhile, which [`retry`] handles. If a writer dies, the next one recovers the key.
 //!
 //! ```
 //! use splinter::{Config, IntegerOp, Store};
@@ -28,7 +31,9 @@
 //! | fill a store before anybody sees it | [`Draft`] |
 //! | read a value | [`Store::get`], [`Store::get_vec`], without a copy [`Store::view`], many at once [`Store::get_many`] |
 //! | write, append or remove a value | [`Writer::set`], [`Writer::append`], [`Writer::unset`], many at once [`Writer::set_many`] |
-//! | skip the search for a key that is used often | [`Store::resolve`], [`Store::get_at`], [`Writer::set_at`] |
+//! | skip the search for a key that is used often | [`Store::resolve`], whose [`Handle`] is accepted as a key |
+//! | try again while a key is busy; take a missing key for `None` | [`retry`], [`OptionalExt::optional`] |
+//! | switch the scrub level; share flags | [`Store::set_scrub`], [`Store::flags`] |
 //! | count with an atomic integer | [`Writer::integer`], [`Store::get_u64`] |
 //! | change several keys as one | [`Writer::set_tandem`], [`Store::tandem`] |
 //! | store and read a vector | [`Writer::set_vector`], [`Store::vector`] |
@@ -84,11 +89,11 @@ pub use crate::{
     kernel::{
         HugePages, Location, Notifier, Placement, Residency, cycles, cycles_fenced, nodes as numa_nodes,
     },
-    open::{Draft, Store},
-    read::{Handle, View},
+    open::{Draft, Flags, Store},
+    read::{AsKey, Handle, View},
     settings::{Config, Geometry, OpenOptions, Profile, Reserve, Type, UnknownName},
     tuning::Tuning,
-    wait::{Change, Lagged, PollableWatcher, WatchError, Watcher},
+    wait::{Change, Lagged, OptionalExt, PollableWatcher, WatchError, Watcher, retry},
     write::Writer,
 };
 pub use crate::{

@@ -41,9 +41,9 @@ fn made(path: &Path) -> Store {
 /// Does one of everything that leaves something in a store.
 fn fill(store: &Store) -> Result<(), Box<dyn std::error::Error>> {
     store.set_scrub(Scrub::Hybrid)?;
-    store.set_flags(1 << 3)?;
-    store.set_user_flags(0x9003)?;
-    store.clear_user_flags(1)?;
+    store.flags().set(1 << 3)?;
+    store.flags().set_user(0x9003)?;
+    store.flags().clear_user(1)?;
     store.register_labels(0b100, 5)?;
     let mut writer = store.writer()?;
     let mut second = store.writer()?;
@@ -281,7 +281,7 @@ fn check_all(store: &Store) {
     assert_eq!((header.epoch, header.scrub, header.recoveries), (43, Scrub::Hybrid, 0));
     assert_eq!((header.parse_failures, header.last_failure_epoch), (1, 42));
     // The user's; the C library's; that the whole store was watched; level hybrid.
-    assert_eq!(store.flags(), 0x9002 << 16 | 1 << 3 | 1 << 2 | 1 << 1);
+    assert_eq!(store.flags().bits(), 0x9002 << 16 | 1 << 3 | 1 << 2 | 1 << 1);
     assert_eq!((store.label_groups(2), store.label_groups(63)), (1 << 5, 0));
     assert_eq!([0, 5, 63].map(|group| store.signal_count(group)), [0, 2, 2].map(Some));
 }

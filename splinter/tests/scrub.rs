@@ -100,7 +100,7 @@ fn the_line_of_a_level_holds_after_batches_tandems_and_handles() {
             assert_after_write(&store, &raw, key, value, level);
         }
         let handle = store.resolve("key").unwrap();
-        writer.set_at(&handle, &body(70, 4)).unwrap();
+        writer.set(&handle, &body(70, 4)).unwrap();
         assert_after_write(&store, &raw, "key", &body(70, 4), level);
         let mut results = [Ok(()); 2];
         writer.set_many(&[("key.1", body(10, 5)), ("key.2", body(65, 6))], &mut results);
@@ -226,11 +226,10 @@ fn every_level_is_reached_from_every_other_and_tells_the_truth() {
             soil(&store, &mut writer, "key");
             other.set_scrub(to).unwrap();
             for store in [&store, &other] {
-                assert_eq!((store.scrub(), store.auto_vacuum()), (to, to == Scrub::Full));
-                assert_eq!(store.header().scrub, to);
+                assert_eq!((store.scrub(), store.header().scrub), (to, to));
             }
-            store.set_user_flags(0xa5a5).unwrap();
-            assert_eq!((store.scrub(), store.user_flags()), (to, 0xa5a5));
+            store.flags().set_user(0xa5a5).unwrap();
+            assert_eq!((store.scrub(), store.flags().user()), (to, 0xa5a5));
             writer.set("key", &body(70, 9)).unwrap();
             assert_after_write(&store, &raw, "key", &body(70, 9), to);
             // Level none did not zero anything: what was there is still there.
@@ -238,10 +237,6 @@ fn every_level_is_reached_from_every_other_and_tells_the_truth() {
             assert_eq!(is_zero(&current[70..128]), to != Scrub::None);
             assert_eq!(is_zero(&current[128..MAX]), to == Scrub::Full);
         }
-    }
-    for (on, level) in [(true, Scrub::Full), (false, Scrub::None)] {
-        store.set_auto_vacuum(on).unwrap();
-        assert_eq!((store.scrub(), store.auto_vacuum()), (level, on));
     }
 }
 

@@ -174,7 +174,7 @@ fn routes_go_with_the_key() {
         let removal = drain(&mut watcher);
         assert!(removal.len() == 3 && removal.iter().all(|change| change.key.is_none()));
         writer.set(KEY, b"again").unwrap();
-        assert_eq!(store.get_at(&slot, &mut [0; 9]), Ok(5), "the very slot");
+        assert_eq!(store.get(&slot, &mut [0; 9]), Ok(5), "the very slot");
         assert_told("set", &mut writer, &[], 1, set);
         assert_eq!(drain(&mut watcher), []);
         writer.unset(KEY).unwrap();
@@ -264,7 +264,7 @@ fn what_changes_nothing_tells_nobody() {
             store.unregister_labels(LABEL, 12).unwrap();
             store.get_vec(KEY).unwrap();
             store.snapshot(KEY).unwrap();
-            store.set_user_flags(3).unwrap();
+            store.flags().set_user(3).unwrap();
             for level in Scrub::ALL {
                 store.set_scrub(level).unwrap();
                 writer.purge().unwrap();

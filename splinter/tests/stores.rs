@@ -72,9 +72,9 @@ fn a_store_opened_for_reading_refuses_every_change() {
     let read_only = |error| matches!(error, StoreError::ReadOnly);
     assert!(store.writer().is_err_and(read_only));
     assert!(store.set_scrub(Scrub::Full).is_err_and(read_only));
-    assert!(store.set_auto_vacuum(true).is_err_and(read_only));
-    assert!(store.set_user_flags(1).is_err_and(read_only));
-    assert!(store.clear_user_flags(1).is_err_and(read_only));
+    assert!(store.set_scrub(Scrub::Full).is_err_and(read_only));
+    assert!(store.flags().set_user(1).is_err_and(read_only));
+    assert!(store.flags().clear_user(1).is_err_and(read_only));
     assert!(store.report_parse_failure().is_err_and(read_only));
     store.flush().unwrap();
     // All of reading works, and sees what others write.
@@ -113,10 +113,10 @@ fn every_writer_id_is_taken_once_and_given_back() {
 fn flags_and_diagnostics_are_shared() {
     let store = store(geometry(8, 64, 0, 2));
     let other = Store::from_fd(store.fd().try_clone_to_owned().unwrap()).unwrap();
-    assert_eq!(store.set_user_flags(0x8001).unwrap(), 0x8001);
-    assert_eq!(other.set_user_flags(0x0010).unwrap(), 0x8011);
-    assert_eq!(store.clear_user_flags(0x8000).unwrap(), 0x0011);
-    assert_eq!((other.user_flags(), store.scrub()), (0x0011, Scrub::Hybrid));
+    assert_eq!(store.flags().set_user(0x8001).unwrap(), 0x8001);
+    assert_eq!(other.flags().set_user(0x0010).unwrap(), 0x8011);
+    assert_eq!(store.flags().clear_user(0x8000).unwrap(), 0x0011);
+    assert_eq!((other.flags().user(), store.scrub()), (0x0011, Scrub::Hybrid));
     let mut writer = other.writer().unwrap();
     writer.set("key", b"v").unwrap();
     store.report_parse_failure().unwrap();

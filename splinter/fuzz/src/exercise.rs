@@ -65,12 +65,12 @@ impl Exercise {
             Act::Set(body) | Act::SetAgain(body) => drop(writer.set(key, &body.bytes(max))),
             Act::SetAt(body) => {
                 for handle in &self.handles {
-                    let _ = writer.set_at(handle, &body.bytes(max));
+                    let _ = writer.set(handle, &body.bytes(max));
                 }
             }
             Act::IntegerAt(number) => {
                 for handle in &self.handles {
-                    let _ = writer.integer_at(handle, number.op());
+                    let _ = writer.integer(handle, number.op());
                 }
             }
             Act::SetMany(pairs) => {
@@ -114,8 +114,8 @@ impl Exercise {
             Act::UnrouteLabels(mask, group) => drop(store.unregister_labels(*mask, *group)),
             Act::SetScrub(number) => drop(store.set_scrub(level(*number))),
             Act::AutoVacuum(on) => drop(store.set_auto_vacuum(*on)),
-            Act::SetUserFlags(mask) => drop(store.set_user_flags(*mask)),
-            Act::ClearUserFlags(mask) => drop(store.clear_user_flags(*mask)),
+            Act::SetUserFlags(mask) => drop(store.flags().set_user(*mask)),
+            Act::ClearUserFlags(mask) => drop(store.flags().clear_user(*mask)),
             Act::ReportParseFailure => drop(store.report_parse_failure()),
             Act::Writers(count) => {
                 self.writers.truncate(usize::from(*count) % 3);
@@ -201,7 +201,7 @@ impl Exercise {
                 let keys = keys.map(|key| key.bytes());
                 store.get_many(&keys, &mut [0; 3 * 40], 40, &mut [Ok(0); 3]);
                 for handle in &self.handles {
-                    let _ = store.get_at(handle, &mut [0; 200]);
+                    let _ = store.get(handle, &mut [0; 200]);
                 }
             }
             Act::Inspect => self.look_around(),

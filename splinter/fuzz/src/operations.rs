@@ -136,7 +136,7 @@ impl Run {
                     _ if !lives => Err(Error::NotFound),
                     _ => model.set(&held, &body),
                 };
-                agree(writer.set_at(handle, &body), ours)
+                agree(writer.set(handle, &body), ours)
             }
             Act::IntegerAt(number) => {
                 let Some(handle) = self.handles.last() else { return };
@@ -145,7 +145,7 @@ impl Run {
                 let lives = self.slots.get(&held) == Some(&handle.slot());
                 let ours =
                     if lives { model.integer(&held, number.op()) } else { Err(Error::NotFound) };
-                agree(writer.integer_at(handle, number.op()), ours)
+                agree(writer.integer(handle, number.op()), ours)
             }
             Act::SetMany(pairs) => return self.set_many(step.writer, pairs),
             Act::Append(body) => {
@@ -294,11 +294,11 @@ impl Run {
             }
             Act::SetUserFlags(mask) => {
                 model.user_flags |= mask;
-                assert_eq!(store.set_user_flags(*mask).ok(), Some(model.user_flags));
+                assert_eq!(store.flags().set_user(*mask).ok(), Some(model.user_flags));
             }
             Act::ClearUserFlags(mask) => {
                 model.user_flags &= !mask;
-                assert_eq!(store.clear_user_flags(*mask).ok(), Some(model.user_flags));
+                assert_eq!(store.flags().clear_user(*mask).ok(), Some(model.user_flags));
             }
             Act::ReportParseFailure => {
                 model.parse_failures += 1;

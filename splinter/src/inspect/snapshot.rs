@@ -8,6 +8,7 @@ use crate::arena::records;
 use crate::error::Error;
 use crate::open::Store;
 use crate::protocol::OptimisticRead;
+use crate::read::{AsKey, Plain};
 use crate::settings::{Geometry, Type};
 use crate::sync::Relaxed;
 
@@ -92,7 +93,7 @@ impl Store {
             geometry: self.geometry(),
             epoch: self.arena().epoch(),
             scrub: self.scrub(),
-            user_flags: self.user_flags(),
+            user_flags: self.flags().user(),
             parse_failures: header.parse_failures.load(Relaxed),
             last_failure_epoch: header.last_failure_epoch.load(Relaxed),
             recoveries: header.recoveries.load(Relaxed),
@@ -103,8 +104,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn snapshot(&self, key: impl AsRef<[u8]>) -> Result<SlotSnapshot, Error> {
-        let key = self.arena().key(key.as_ref())?;
+    pub fn snapshot(&self, key: impl AsKey) -> Result<SlotSnapshot, Error> {
+        let key = key.plain().key_ref(self.arena())?;
         self.arena().read(&key, |read| Ok(self.snapshot_of(&key, read)))
     }
 
@@ -123,8 +124,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn content(&self, key: impl AsRef<[u8]>) -> Result<Content, Error> {
-        let key = self.arena().key(key.as_ref())?;
+    pub fn content(&self, key: impl AsKey) -> Result<Content, Error> {
+        let key = key.plain().key_ref(self.arena())?;
         let arena = self.arena();
         arena.read(&key, |read| {
             let (descriptor, payload) = (read.descriptor, read.payload(arena));

@@ -1,4 +1,4 @@
-//! The store's flags: its scrub level, and the flags of its users.
+//! What all processes of a store agree on in one word: its scrub level, and flags of its users.
 
 use super::store::Store;
 use crate::arena::Scrub;
@@ -6,8 +6,14 @@ use crate::arena::records::{FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, USER_FLAG_SHIF
 use crate::error::StoreError;
 use crate::sync::Relaxed;
 
+/// The flags of a store, from [`Store::flags`].
+#[derive(Clone, Copy, Debug)]
+pub struct Flags<'s> {
+    store: &'s Store,
+}
+
 impl Store {
-    /// Returns the scrub level current.
+    /// Returns the current scrub level.
     pub fn scrub(&self) -> Scrub {
         self.arena().scrub()
     }
@@ -17,79 +23,77 @@ impl Store {
     /// # Errors
     /// [`StoreError::ReadOnly`].
     pub fn set_scrub(&self, level: Scrub) -> Result<(), StoreError> {
-        self.change_flags(|flags| flags & !(FLAG_FULL | FLAG_HYBRID) | scrub_flags(level)).map(drop)
+        self.flags().change(|flags| flags & !(FLAG_FULL | FLAG_HYBRID) | scrub_flags(level)).map(drop)
     }
 
-    /// Tells whether the older switch for scrubbing is on: whether the level is full.
-    pub fn auto_vacuum(&self) -> bool {
-        self.scrub() == Scrub::Full
-    }
-
-    /// Turns the older switch on, which is level full, or off, which is level none.
+    /// Borrows the store's flags, to read or to change them.
     ///
-    /// # Errors
-    /// [`StoreError::ReadOnly`].
-    pub fn set_auto_vacuum(&self, on: bool) -> Result<(), StoreError> {
-        self.set_scrub(if on { Scrub::Full } else { Scrub::None })
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// store.flags().set_user(0b10)?;
+    /// store.flags().set(1 << 12)?;
+    /// assert_eq!((store.flags().user(), store.flags().bits()), (0b10, 1 << 17 | 1 << 12 | 0b10));
+    /// store.flags().clear(1 << 17 | 1 << 12 | 0b10)?;
+    /// assert_eq!((store.flags().bits(), store.scrub()), (0, splinter::Scrub::None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn flags(&self) -> Flags<'_> {
+        Flags { store: self }
     }
+}
 
-    /// Returns the store's sixteen user flags.
-    pub fn user_flags(&self) -> u16 {
-        (self.arena().header.flags.load(Relaxed) >> USER_FLAG_SHIFT) as u16
+impl Flags<'_> {
+    /// Returns the sixteen user flags.
+    pub fn user(&self) -> u16 {
+        (self.word() >> USER_FLAG_SHIFT) as u16
     }
 
     /// Sets the user flags in `mask`. Returns all of them as they are then.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`].
-    pub fn set_user_flags(&self, mask: u16) -> Result<u16, StoreError> {
-        self.change_flags(|flags| flags | u64::from(mask) << USER_FLAG_SHIFT)
+    pub fn set_user(&self, mask: u16) -> Result<u16, StoreError> {
+        self.change(|flags| flags | u64::from(mask) << USER_FLAG_SHIFT)
     }
 
     /// Clears the user flags in `mask`. Returns all of them as they are then.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`].
-    pub fn clear_user_flags(&self, mask: u16) -> Result<u16, StoreError> {
-        self.change_flags(|flags| flags & !(u64::from(mask) << USER_FLAG_SHIFT))
+    pub fn clear_user(&self, mask: u16) -> Result<u16, StoreError> {
+        self.change(|flags| flags & !(u64::from(mask) << USER_FLAG_SHIFT))
     }
 
-    /// Returns all flags in one word: the store's own in bits 0 to 15, the user's, as in [`Self::user_flags`],
-    /// in bits 16 to 31. Of the store's own, bit 0 is scrub level full, bit 1 hybrid, and bit 2 is set while
-    /// the whole store is watched; the others mean nothing to the store, and are kept for whoever uses them.
-    ///
-    /// ```
-    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
-    /// store.set_user_flags(0b10)?;
-    /// store.set_flags(1 << 12)?;
-    /// assert_eq!(store.flags(), 1 << 17 | 1 << 12 | 0b10);
-    /// store.clear_flags(1 << 17 | 1 << 12 | 0b10)?;
-    /// assert_eq!((store.flags(), store.scrub()), (0, splinter::Scrub::None));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn flags(&self) -> u32 {
-        self.arena().header.flags.load(Relaxed) as u32
+    /// Returns all flags: the store's own in bits 0 to 15, the user flags in bits 16 to 31. Of the store's own, bit 0 is
+    /// scrub level full, bit 1 is level hybrid, and bit 2 is set while the whole store is watched. The store keeps the
+    /// others for its users, and gives them no meaning.
+    pub fn bits(&self) -> u32 {
+        self.word() as u32
     }
 
-    /// Sets the flags in `mask`, but for bit 2, which only watchers set.
+    /// Sets the flags in `mask`, except for bit 2, which only watchers set.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`].
-    pub fn set_flags(&self, mask: u32) -> Result<(), StoreError> {
-        self.change_flags(|flags| flags | u64::from(mask) & !FLAG_WATCHED).map(drop)
+    pub fn set(&self, mask: u32) -> Result<(), StoreError> {
+        self.change(|flags| flags | u64::from(mask) & !FLAG_WATCHED).map(drop)
     }
 
-    /// Clears the flags in `mask`, but for bit 2, which only writers clear.
+    /// Clears the flags in `mask`, except for bit 2, which only writers clear.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`].
-    pub fn clear_flags(&self, mask: u32) -> Result<(), StoreError> {
-        self.change_flags(|flags| flags & !(u64::from(mask) & !FLAG_WATCHED)).map(drop)
+    pub fn clear(&self, mask: u32) -> Result<(), StoreError> {
+        self.change(|flags| flags & !(u64::from(mask) & !FLAG_WATCHED)).map(drop)
     }
 
-    fn change_flags(&self, change: impl Fn(u64) -> u64) -> Result<u16, StoreError> {
-        self.check_writable()?;
-        let flags = &self.arena().header.flags;
+    fn word(&self) -> u64 {
+        self.store.arena().header.flags.load(Relaxed)
+    }
+
+    fn change(&self, change: impl Fn(u64) -> u64) -> Result<u16, StoreError> {
+        self.store.check_writable()?;
+        let flags = &self.store.arena().header.flags;
         let mut old = flags.load(Relaxed);
         while let Err(now) = flags.compare_exchange_weak(old, change(old), Relaxed, Relaxed) {
             old = now;

@@ -11,4 +11,4 @@ mod timer;
 pub(crate) use self::registration::{Moved, Registration};
 pub(crate) use self::store::Inner;
 pub(crate) use self::timer::EVERY as RECOVERY_INTERVAL;
-pub use self::{create::Draft, store::Store};
+pub use self::{create::Draft, flags::Flags, store::Store};

@@ -19,15 +19,14 @@ pub(crate) struct Batch<'k> {
 }
 
 impl<'k> Batch<'k> {
-    /// Checks and hashes the keys; `refused` hears of those that cannot be one. More than [`BATCH`] are left alone.
+    /// Takes the keys that are right, and calls `refused` for the others. More than [`BATCH`] are left alone.
     pub(crate) fn new(
-        arena: &Arena<'_>,
-        keys: impl Iterator<Item = &'k [u8]>,
+        keys: impl Iterator<Item = Result<KeyRef<'k>, Error>>,
         mut refused: impl FnMut(usize, Error),
     ) -> Self {
         let mut batch = Self { keys: [(0, KeyRef::hashed(0)); BATCH], count: 0 };
         for (place, key) in keys.take(BATCH).enumerate() {
-            match arena.key(key) {
+            match key {
                 Ok(key) => {
                     batch.keys[batch.count] = (place, key);
                     batch.count += 1;

@@ -1,5 +1,9 @@
 //! Reading keys: everything here works on a read-only mapping and stores nothing shared.
 
+use super::batch::Batch;
+use super::handle::sealed::Plain;
+use super::handle::{AsKey, Handle};
+use super::view::View;
 use crate::arena::Arena;
 use crate::arena::copy::copy_vector_out;
 use crate::arena::integer::number_in_slot;
@@ -8,8 +12,6 @@ use crate::arena::orders;
 use crate::error::Error;
 use crate::open::Store;
 use crate::protocol::OptimisticRead;
-use crate::read::Batch;
-use crate::read::{Handle, View};
 use crate::settings::Type;
 use crate::sync::Relaxed;
 use crate::tuning;
@@ -22,34 +24,29 @@ impl Store {
     /// the key was rewritten all the while.
     #[inline]
     #[doc(alias("read", "fetch", "lookup"))]
-    pub fn get(&self, key: impl AsRef<[u8]>, buf: &mut [u8]) -> Result<usize, Error> {
+    pub fn get(&self, key: impl AsKey, buf: &mut [u8]) -> Result<usize, Error> {
         slowdown!("get-grown", crate::mutants::work_for_nothing(6));
         slowdown!(
             "get-slowed",
             if crate::mutants::is_turn(3) {
-                self.get_again(key.as_ref(), buf)
+                self.get_again(key.plain(), buf)
             }
         );
-        in_registers(|error| self.get_bytes(key.as_ref(), buf, error))
+        in_registers(|error| self.get_of(key.plain(), buf, error))
     }
 
     /// Does a get for nothing.
     #[cfg(splinter_mutants)]
-    fn get_again(&self, key: &[u8], buf: &mut [u8]) {
-        let _ = in_registers(|error| self.get_bytes(key, buf, error));
+    fn get_again<'k>(&self, key: impl Plain<'k>, buf: &mut [u8]) {
+        let _ = in_registers(|error| self.get_of(key, buf, error));
     }
 
     #[inline]
-    fn get_bytes(&self, key: &[u8], buf: &mut [u8], error: &mut Error) -> u64 {
-        match self.arena().key(key) {
+    fn get_of<'k>(&self, key: impl Plain<'k>, buf: &mut [u8], error: &mut Error) -> u64 {
+        match key.key_ref(self.arena()) {
             Ok(key) => self.get_key(&key, buf, error),
             Err(kind) => or_failed(Err(kind), error),
         }
-    }
-
-    #[inline]
-    fn get_resolved(&self, handle: &Handle, buf: &mut [u8], error: &mut Error) -> u64 {
-        self.get_key(&handle.0.key_ref(), buf, error)
     }
 
     /// Reads in straight line what nearly every get finds: the likeliest slot holds the key, and nobody
@@ -66,12 +63,12 @@ impl Store {
         {
             return len as u64;
         }
-        self.get_patiently(key, buf, error)
+        self.get_slow(key, buf, error)
     }
 
     #[cold]
     #[inline(never)]
-    fn get_patiently(&self, key: &KeyRef<'_>, buf: &mut [u8], error: &mut Error) -> u64 {
+    fn get_slow(&self, key: &KeyRef<'_>, buf: &mut [u8], error: &mut Error) -> u64 {
         let arena = self.arena();
         or_failed(arena.read(key, |read| read.payload(arena).copy_to(buf)), error)
     }
@@ -80,17 +77,17 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn value_len(&self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
-        self.read_bytes(key.as_ref(), |arena, read| Ok(read.payload(arena).len()))
+    pub fn value_len(&self, key: impl AsKey) -> Result<usize, Error> {
+        self.read_with(key.plain(), |arena, read| Ok(read.payload(arena).len()))
     }
 
     /// Returns the value of `key` as a new vector.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn get_vec(&self, key: impl AsRef<[u8]>) -> Result<Vec<u8>, Error> {
+    pub fn get_vec(&self, key: impl AsKey) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
-        self.read_bytes(key.as_ref(), |arena, read| {
+        self.read_with(key.plain(), |arena, read| {
             let payload = read.payload(arena);
             bytes.resize(payload.len(), 0);
             payload.copy_to(&mut bytes)
@@ -103,8 +100,8 @@ impl Store {
     /// # Errors
     /// [`Error::WrongType`] when the value is neither a number nor, in a `BIGUINT` slot, eight bytes or
     /// decimal digits; [`Error::NotFound`], [`Error::Again`].
-    pub fn get_u64(&self, key: impl AsRef<[u8]>) -> Result<u64, Error> {
-        self.read_bytes(key.as_ref(), |arena, read| {
+    pub fn get_u64(&self, key: impl AsKey) -> Result<u64, Error> {
+        self.read_with(key.plain(), |arena, read| {
             let is_number = read.descriptor.kind() == Type::BigUint.kind();
             let parse = |bytes: &[u8]| number_in_slot(bytes).filter(|_| is_number);
             read.payload(arena).number(parse).ok_or(Error::WrongType)
@@ -125,12 +122,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn get_with<R>(
-        &self,
-        key: impl AsRef<[u8]>,
-        mut body: impl FnMut(&View<'_>) -> R,
-    ) -> Result<R, Error> {
-        self.read_bytes(key.as_ref(), |arena, read| Ok(body(&View::new(arena, *read))))
+    pub fn get_with<R>(&self, key: impl AsKey, mut body: impl FnMut(&View<'_>) -> R) -> Result<R, Error> {
+        self.read_with(key.plain(), |arena, read| Ok(body(&View::new(arena, *read))))
     }
 
     /// Returns a view of the value of `key` where it lies, without copying it.
@@ -138,8 +131,8 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     #[doc(alias("borrow", "zero_copy"))]
-    pub fn view(&self, key: impl AsRef<[u8]>) -> Result<View<'_>, Error> {
-        self.read_bytes(key.as_ref(), |arena, read| Ok(View::new(arena, *read)))
+    pub fn view(&self, key: impl AsKey) -> Result<View<'_>, Error> {
+        self.read_with(key.plain(), |arena, read| Ok(View::new(arena, *read)))
     }
 
     /// Tells whether the store holds `key`.
@@ -147,8 +140,8 @@ impl Store {
     /// # Errors
     /// [`Error::Again`], and those of a key that cannot be one.
     #[doc(alias = "exists")]
-    pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool, Error> {
-        match self.read_bytes(key.as_ref(), |_, _| Ok(())) {
+    pub fn contains(&self, key: impl AsKey) -> Result<bool, Error> {
+        match self.read_with(key.plain(), |_, _| Ok(())) {
             Ok(()) => Ok(true),
             Err(Error::NotFound) => Ok(false),
             Err(error) => Err(error),
@@ -160,8 +153,8 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     #[doc(alias = "version")]
-    pub fn epoch(&self, key: impl AsRef<[u8]>) -> Result<u64, Error> {
-        self.read_bytes(key.as_ref(), |_, read| Ok(read.stable_epoch()))
+    pub fn epoch(&self, key: impl AsKey) -> Result<u64, Error> {
+        self.read_with(key.plain(), |_, read| Ok(read.stable_epoch()))
     }
 
     /// Copies the vector of `key`.
@@ -170,12 +163,12 @@ impl Store {
     /// [`Error::WrongDimension`] when `out` does not have the store's dimension; [`Error::NotFound`]
     /// when there is no such key or it has no vector; [`Error::Again`].
     #[doc(alias = "embedding")]
-    pub fn vector(&self, key: impl AsRef<[u8]>, out: &mut [f32]) -> Result<(), Error> {
+    pub fn vector(&self, key: impl AsKey, out: &mut [f32]) -> Result<(), Error> {
         let dim = self.geometry().vector_dim as usize;
         if dim == 0 || out.len() != dim {
             return Err(Error::WrongDimension);
         }
-        self.read_bytes(key.as_ref(), |arena, read| {
+        self.read_with(key.plain(), |arena, read| {
             let descriptor = read.descriptor;
             if descriptor.has_vector() == 0 {
                 return Err(Error::NotFound);
@@ -204,7 +197,7 @@ impl Store {
     /// # Panics
     /// If `bufs` or `results` is too short for `keys`.
     #[doc(alias("mget", "batch"))]
-    pub fn get_many<K: AsRef<[u8]>>(
+    pub fn get_many<K: AsKey>(
         &self,
         keys: &[K],
         bufs: &mut [u8],
@@ -215,8 +208,8 @@ impl Store {
         let arena = self.arena();
         let depth = tuning::prefetch_depth();
         for (first, keys) in (0..).step_by(depth).zip(keys.chunks(depth)) {
-            let keys = keys.iter().map(AsRef::as_ref);
-            let batch = Batch::new(arena, keys, |place, error| results[first + place] = Err(error));
+            let keys = keys.iter().map(|key| key.plain().key_ref(arena));
+            let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
             batch.fetch::<false>(arena);
             for (place, key) in batch.keys() {
                 let at = (first + place) * stride;
@@ -230,19 +223,10 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn resolve(&self, key: impl AsRef<[u8]>) -> Result<Handle, Error> {
-        let key = self.arena().key(key.as_ref())?;
+    pub fn resolve(&self, key: impl AsKey) -> Result<Handle, Error> {
+        let key = key.plain().key_ref(self.arena())?;
         let number = self.arena().read(&key, |read| Ok(read.number))?;
         Ok(Handle(Resolved::new(number, key)))
-    }
-
-    /// Copies the value of a resolved key, as [`Self::get`] does.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] once the key was removed: resolve it again. Otherwise as [`Self::get`].
-    #[inline]
-    pub fn get_at(&self, handle: &Handle, buf: &mut [u8]) -> Result<usize, Error> {
-        in_registers(|error| self.get_resolved(handle, buf, error))
     }
 
     /// Iterates over the keys in the order of their slots. Keys that are there throughout are listed;
@@ -330,14 +314,13 @@ impl Store {
         })
     }
 
-    fn read_bytes<'s, R>(
+    fn read_with<'s, 'k, R>(
         &'s self,
-        key: &[u8],
+        key: impl Plain<'k>,
         mut body: impl FnMut(&'s Arena<'s>, &OptimisticRead<'s>) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let key = self.arena().key(key)?;
         let arena = self.arena();
-        arena.read(&key, |read| body(arena, read))
+        arena.read(&key.key_ref(arena)?, |read| body(arena, read))
     }
 }
 

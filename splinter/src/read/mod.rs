@@ -2,7 +2,11 @@
 
 mod batch;
 mod get;
+mod handle;
 mod view;
 
-pub(crate) use self::batch::Batch;
-pub use self::view::{Handle, View};
+pub(crate) use self::{batch::Batch, handle::sealed::Plain};
+pub use self::{
+    handle::{AsKey, Handle},
+    view::View,
+};

@@ -1,9 +1,7 @@
-//! What a lookup leaves in the caller's hand: a view of a value where it lies, and a handle that finds
-//! a key's slot again without searching.
+//! A view of a value where it lies, without a copy.
 
 use crate::arena::Arena;
 use crate::arena::copy::copy_out;
-use crate::arena::key::{Key, Resolved};
 use crate::arena::payload::Payload;
 use crate::protocol::OptimisticRead;
 use crate::sync::{Relaxed, Word};
@@ -119,32 +117,5 @@ impl<'s> View<'s> {
 impl fmt::Debug for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("View").field("len", &self.len()).field("epoch", &self.epoch()).finish()
-    }
-}
-
-/// A key together with the slot it was found in, so that using it again needs neither hash nor search.
-///
-/// It holds no claim on the key: once the key is removed, operations through the handle answer
-/// [`Error::NotFound`](crate::Error::NotFound), whatever the slot is used for then.
-#[derive(Clone, Copy)]
-pub struct Handle(pub(crate) Resolved);
-
-impl Handle {
-    /// Returns the key.
-    #[must_use]
-    pub fn key(&self) -> Key {
-        self.0.key
-    }
-
-    /// Returns the number of the slot, as a [`Change`](crate::Change) has it.
-    #[must_use]
-    pub fn slot(&self) -> u32 {
-        self.0.number
-    }
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("key", &self.key()).field("slot", &self.0.number).finish()
     }
 }

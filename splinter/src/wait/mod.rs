@@ -2,10 +2,12 @@
 
 mod poll;
 mod pollable;
+mod retry;
 mod spin;
 mod watcher;
 
 pub use self::{
     pollable::{PollableWatcher, WatchError},
+    retry::{OptionalExt, retry},
     watcher::{Change, Lagged, Watcher},
 };

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::open::Store;
+use crate::read::{AsKey, Plain};
 use crate::signals::PreparedWait;
 use crate::wait::spin::{Backoff, Spin};
 use std::time::Instant;
@@ -36,8 +37,8 @@ impl Store {
     /// [`Error::NotFound`] when the key is missing; [`Error::TimedOut`] when `deadline` passed first;
     /// without one it waits for ever.
     #[doc(alias("wait", "subscribe"))]
-    pub fn poll(&self, key: impl AsRef<[u8]>, deadline: Option<Instant>) -> Result<u64, Error> {
-        self.poll_key(key.as_ref(), None, deadline)
+    pub fn poll(&self, key: impl AsKey, deadline: Option<Instant>) -> Result<u64, Error> {
+        self.poll_key(key.plain(), None, deadline)
     }
 
     /// Waits until the epoch of `key` is no longer `epoch`, which came with a value read earlier: no change
@@ -50,18 +51,18 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::poll`].
-    pub fn poll_after(
-        &self,
-        key: impl AsRef<[u8]>,
-        epoch: u64,
-        deadline: Option<Instant>,
-    ) -> Result<u64, Error> {
-        self.poll_key(key.as_ref(), Some(epoch), deadline)
+    pub fn poll_after(&self, key: impl AsKey, epoch: u64, deadline: Option<Instant>) -> Result<u64, Error> {
+        self.poll_key(key.plain(), Some(epoch), deadline)
     }
 
-    fn poll_key(&self, key: &[u8], epoch: Option<u64>, deadline: Option<Instant>) -> Result<u64, Error> {
+    fn poll_key<'k>(
+        &self,
+        key: impl Plain<'k>,
+        epoch: Option<u64>,
+        deadline: Option<Instant>,
+    ) -> Result<u64, Error> {
         let arena = self.arena();
-        let key = arena.key(key)?;
+        let key = key.key_ref(arena)?;
         let number = arena.locate(&key).ok_or(Error::NotFound)?;
         let read = arena.begin_read(number, &key).ok_or(Error::NotFound)?;
         let (slot, epoch) = (read.slot, epoch.unwrap_or(read.stable_epoch()));

@@ -6,11 +6,9 @@ use crate::arena::records::Slot;
 use crate::arena::state::Descriptor;
 use crate::arena::version::Version;
 use crate::error::{Error, StoreError};
-use crate::open::Store;
-use crate::open::{Moved, Registration};
+use crate::open::{Moved, Registration, Store};
 use crate::protocol::Claimant;
-use crate::read::Batch;
-use crate::read::Handle;
+use crate::read::{AsKey, Batch, Plain};
 use crate::settings::Type;
 use crate::signals::group_bit;
 use crate::sync::{Relaxed, Word};
@@ -143,24 +141,19 @@ impl Writer {
     /// [`Error::Again`], [`Error::ValueTooLong`], [`Error::Full`], and those of a key that cannot be one.
     #[inline]
     #[doc(alias("put", "insert", "upsert"))]
-    pub fn set(&mut self, key: impl AsRef<[u8]>, value: &[u8]) -> Result<(), Error> {
-        self.set_bytes(key.as_ref(), value)
+    pub fn set(&mut self, key: impl AsKey, value: &[u8]) -> Result<(), Error> {
+        self.set_plain(key.plain(), value)
     }
 
     #[inline]
-    fn set_bytes(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        let key = self.claimant.arena.key(key)?;
-        mutant!("refusal-hidden", return self.claimant()?.set(&key, value).map(drop).or(Ok(())));
+    fn set_plain<'k, P: Plain<'k>>(&mut self, key: P, value: &[u8]) -> Result<(), Error> {
+        // Which comes first decides what stays in registers.
+        if P::IS_RESOLVED {
+            let claimant = self.claimant()?;
+            return claimant.set(&key.key_ref(&claimant.arena)?, value).map(drop);
+        }
+        let key = key.key_ref(&self.claimant.arena)?;
         self.claimant()?.set(&key, value).map(drop)
-    }
-
-    /// Sets the value of a resolved key.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] once the key was removed: it is not created. Otherwise as [`Self::set`].
-    #[inline]
-    pub fn set_at(&mut self, handle: &Handle, value: &[u8]) -> Result<(), Error> {
-        self.claimant()?.set(&handle.0.key_ref(), value).map(drop)
     }
 
     /// Sets as [`Self::set`] does. Returns the version of the key that this made.
@@ -178,8 +171,8 @@ impl Writer {
     /// # Errors
     /// As [`Self::set`].
     #[inline]
-    pub fn set_versioned(&mut self, key: impl AsRef<[u8]>, value: &[u8]) -> Result<Version, Error> {
-        let key = self.claimant.arena.key(key.as_ref())?;
+    pub fn set_versioned(&mut self, key: impl AsKey, value: &[u8]) -> Result<Version, Error> {
+        let key = key.plain().key_ref(&self.claimant.arena)?;
         self.claimant()?.set(&key, value)
     }
 
@@ -189,7 +182,7 @@ impl Writer {
     /// # Panics
     /// If `results` is shorter than `pairs`.
     #[doc(alias("mset", "batch"))]
-    pub fn set_many<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+    pub fn set_many<K: AsKey, V: AsRef<[u8]>>(
         &mut self,
         pairs: &[(K, V)],
         results: &mut [Result<(), Error>],
@@ -201,8 +194,9 @@ impl Writer {
         };
         let depth = tuning::prefetch_depth();
         for (first, pairs) in (0..).step_by(depth).zip(pairs.chunks(depth)) {
-            let keys = pairs.iter().map(|(key, _)| key.as_ref());
-            let batch = Batch::new(&claimant.arena, keys, |place, error| {
+            let arena = claimant.arena;
+            let keys = pairs.iter().map(|(key, _)| key.plain().key_ref(&arena));
+            let batch = Batch::new(keys, |place, error| {
                 results[first + place] = Err(error);
             });
             batch.fetch::<true>(&claimant.arena);
@@ -219,8 +213,8 @@ impl Writer {
     /// [`Error::NotFound`] when the key is missing; [`Error::ValueTooLong`] when the whole would be;
     /// [`Error::WrongType`] when the value is a number; [`Error::Again`].
     #[doc(alias = "extend")]
-    pub fn append(&mut self, key: impl AsRef<[u8]>, tail: &[u8]) -> Result<usize, Error> {
-        let key = self.claimant.arena.key(key.as_ref())?;
+    pub fn append(&mut self, key: impl AsKey, tail: &[u8]) -> Result<usize, Error> {
+        let key = key.plain().key_ref(&self.claimant.arena)?;
         self.claimant()?.append(&key, tail).map(|(len, _)| len)
     }
 
@@ -229,8 +223,8 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     #[doc(alias("delete", "remove", "del"))]
-    pub fn unset(&mut self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
-        let key = self.claimant.arena.key(key.as_ref())?;
+    pub fn unset(&mut self, key: impl AsKey) -> Result<usize, Error> {
+        let key = key.plain().key_ref(&self.claimant.arena)?;
         self.claimant()?.unset(&key).map(|(len, _)| len)
     }
 
@@ -238,12 +232,8 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Self::append`].
-    pub fn append_versioned(
-        &mut self,
-        key: impl AsRef<[u8]>,
-        tail: &[u8],
-    ) -> Result<(usize, Version), Error> {
-        let key = self.claimant.arena.key(key.as_ref())?;
+    pub fn append_versioned(&mut self, key: impl AsKey, tail: &[u8]) -> Result<(usize, Version), Error> {
+        let key = key.plain().key_ref(&self.claimant.arena)?;
         self.claimant()?.append(&key, tail)
     }
 
@@ -252,8 +242,8 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Self::unset`].
-    pub fn unset_versioned(&mut self, key: impl AsRef<[u8]>) -> Result<(usize, Version), Error> {
-        let key = self.claimant.arena.key(key.as_ref())?;
+    pub fn unset_versioned(&mut self, key: impl AsKey) -> Result<(usize, Version), Error> {
+        let key = key.plain().key_ref(&self.claimant.arena)?;
         self.claimant()?.unset(&key)
     }
 
@@ -262,8 +252,8 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     #[doc(alias = "touch")]
-    pub fn bump(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
-        self.amend(key.as_ref(), |_, descriptor| descriptor).map(drop)
+    pub fn bump(&mut self, key: impl AsKey) -> Result<(), Error> {
+        self.amend(key.plain(), |_, descriptor| descriptor).map(drop)
     }
 
     /// Applies `op` to the number in a `BIGUINT` slot. Returns the new number. No update is ever lost,
@@ -283,33 +273,22 @@ impl Writer {
     /// up to eight bytes nor decimal digits; [`Error::NotFound`], [`Error::Again`].
     #[inline]
     #[doc(alias("incr", "increment", "decr", "fetch_add"))]
-    pub fn integer(&mut self, key: impl AsRef<[u8]>, op: IntegerOp) -> Result<u64, Error> {
-        let mut number = 0;
-        self.integer_bytes(key.as_ref(), op, &mut number).map(|()| number)
+    pub fn integer(&mut self, key: impl AsKey, op: IntegerOp) -> Result<u64, Error> {
+        self.integer_plain(key.plain(), op)
     }
 
     #[inline]
-    fn integer_bytes(&mut self, key: &[u8], op: IntegerOp, number: &mut u64) -> Result<(), Error> {
-        let key = self.claimant.arena.key(key)?;
-        *number = self.claimant()?.integer(&key, op)?;
-        Ok(())
-    }
-
-    /// Applies `op` to the number of a resolved key.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] once the key was removed. Otherwise as [`Self::integer`].
-    #[inline]
-    pub fn integer_at(&mut self, handle: &Handle, op: IntegerOp) -> Result<u64, Error> {
-        self.claimant()?.integer(&handle.0.key_ref(), op)
+    fn integer_plain<'k>(&mut self, key: impl Plain<'k>, op: IntegerOp) -> Result<u64, Error> {
+        let claimant = self.claimant()?;
+        claimant.integer(&key.key_ref(&claimant.arena)?, op)
     }
 
     /// Sets `key` to a number, making it a `BIGUINT` slot, which is created if missing.
     ///
     /// # Errors
     /// [`Error::Again`], [`Error::Full`].
-    pub fn set_u64(&mut self, key: impl AsRef<[u8]>, value: u64) -> Result<(), Error> {
-        let key = self.claimant.arena.key(key.as_ref())?;
+    pub fn set_u64(&mut self, key: impl AsKey, value: u64) -> Result<(), Error> {
+        let key = key.plain().key_ref(&self.claimant.arena)?;
         self.claimant()?.set_number(&key, value)
     }
 
@@ -320,8 +299,8 @@ impl Writer {
     /// # Errors
     /// [`Error::WrongType`] when the value is no number; [`Error::ValueTooLong`] when a number's digits
     /// or bytes exceed the store's longest value; [`Error::NotFound`], [`Error::Again`].
-    pub fn set_type(&mut self, key: impl AsRef<[u8]>, kind: Type) -> Result<(), Error> {
-        self.set_kind(key.as_ref(), kind, number_to_be)
+    pub fn set_type(&mut self, key: impl AsKey, kind: Type) -> Result<(), Error> {
+        self.set_kind(key.plain(), kind, number_to_be)
     }
 
     /// Gives `key` a type as [`Self::set_type`] does, but eight bytes are an integer whatever they look like:
@@ -339,12 +318,12 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Self::set_type`].
-    pub fn set_type_of_integer(&mut self, key: impl AsRef<[u8]>, kind: Type) -> Result<(), Error> {
-        self.set_kind(key.as_ref(), kind, number_in_slot)
+    pub fn set_type_of_integer(&mut self, key: impl AsKey, kind: Type) -> Result<(), Error> {
+        self.set_kind(key.plain(), kind, number_in_slot)
     }
 
-    fn set_kind(&mut self, key: &[u8], kind: Type, parse: Parse) -> Result<(), Error> {
-        let key = self.claimant.arena.key(key)?;
+    fn set_kind<'k>(&mut self, key: impl Plain<'k>, kind: Type, parse: Parse) -> Result<(), Error> {
+        let key = key.key_ref(&self.claimant.arena)?;
         self.claimant()?.set_kind(&key, (kind.kind(), kind.is_text()), parse)
     }
 
@@ -352,16 +331,16 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn label(&mut self, key: impl AsRef<[u8]>, mask: u64) -> Result<(), Error> {
-        self.amend_word(key.as_ref(), |slot| &slot.labels, |labels| labels | mask)
+    pub fn label(&mut self, key: impl AsKey, mask: u64) -> Result<(), Error> {
+        self.amend_word(key.plain(), |slot| &slot.labels, |labels| labels | mask)
     }
 
     /// Takes the labels in `mask` from `key`.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn unlabel(&mut self, key: impl AsRef<[u8]>, mask: u64) -> Result<(), Error> {
-        self.amend_word(key.as_ref(), |slot| &slot.labels, |labels| labels & !mask)
+    pub fn unlabel(&mut self, key: impl AsKey, mask: u64) -> Result<(), Error> {
+        self.amend_word(key.plain(), |slot| &slot.labels, |labels| labels & !mask)
     }
 
     /// Registers `key` with a signal group, numbered 0 to 63: every change of the key signals it. A key may
@@ -372,21 +351,21 @@ impl Writer {
     /// # Errors
     /// [`Error::NoSuchGroup`], [`Error::NotFound`], [`Error::Again`].
     #[doc(alias("subscribe", "route"))]
-    pub fn register(&mut self, key: impl AsRef<[u8]>, group: u8) -> Result<(), Error> {
-        self.subscribe(key.as_ref(), group, true)
+    pub fn register(&mut self, key: impl AsKey, group: u8) -> Result<(), Error> {
+        self.subscribe(key.plain(), group, true)
     }
 
     /// Takes `key` out of a signal group. Its labels may still lead there.
     ///
     /// # Errors
     /// As [`Self::register`].
-    pub fn unregister(&mut self, key: impl AsRef<[u8]>, group: u8) -> Result<(), Error> {
-        self.subscribe(key.as_ref(), group, false)
+    pub fn unregister(&mut self, key: impl AsKey, group: u8) -> Result<(), Error> {
+        self.subscribe(key.plain(), group, false)
     }
 
-    fn subscribe(&mut self, key: &[u8], group: u8, on: bool) -> Result<(), Error> {
+    fn subscribe<'k>(&mut self, key: impl Plain<'k>, group: u8, on: bool) -> Result<(), Error> {
         let bit = group_bit(group).ok_or(Error::NoSuchGroup)?;
-        let key = self.claimant.arena.key(key)?;
+        let key = key.key_ref(&self.claimant.arena)?;
         self.claimant()?.subscribe(&key, bit, on)
     }
 
@@ -395,8 +374,8 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`].
     #[doc(alias("publish", "notify"))]
-    pub fn pulse(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
-        let key = self.claimant.arena.key(key.as_ref())?;
+    pub fn pulse(&mut self, key: impl AsKey) -> Result<(), Error> {
+        let key = key.plain().key_ref(&self.claimant.arena)?;
         let arena = self.claimant()?.arena;
         let read = arena.locate(&key).and_then(|number| arena.begin_read(number, &key));
         let read = read.ok_or(Error::NotFound)?;
@@ -408,16 +387,16 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn set_slot_flags(&mut self, key: impl AsRef<[u8]>, mask: u16) -> Result<u16, Error> {
-        self.amend(key.as_ref(), |_, descriptor| descriptor.with_flags(descriptor.flags() | u64::from(mask)))
+    pub fn set_slot_flags(&mut self, key: impl AsKey, mask: u16) -> Result<u16, Error> {
+        self.amend(key.plain(), |_, descriptor| descriptor.with_flags(descriptor.flags() | u64::from(mask)))
     }
 
     /// Clears the user flags in `mask` on `key`. Returns all of them as they are then.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn clear_slot_flags(&mut self, key: impl AsRef<[u8]>, mask: u16) -> Result<u16, Error> {
-        self.amend(key.as_ref(), |_, descriptor| descriptor.with_flags(descriptor.flags() & !u64::from(mask)))
+    pub fn clear_slot_flags(&mut self, key: impl AsKey, mask: u16) -> Result<u16, Error> {
+        self.amend(key.plain(), |_, descriptor| descriptor.with_flags(descriptor.flags() & !u64::from(mask)))
     }
 
     /// Records when the value of `key` was made: `time` less `processing`, what handling it took, both
@@ -425,16 +404,16 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn set_ctime(&mut self, key: impl AsRef<[u8]>, time: u64, processing: u64) -> Result<(), Error> {
-        self.amend_word(key.as_ref(), |slot| &slot.ctime, |_| time.saturating_sub(processing))
+    pub fn set_ctime(&mut self, key: impl AsKey, time: u64, processing: u64) -> Result<(), Error> {
+        self.amend_word(key.plain(), |slot| &slot.ctime, |_| time.saturating_sub(processing))
     }
 
     /// Records when the value of `key` was last used, as [`Self::set_ctime`] does when it was made.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn set_atime(&mut self, key: impl AsRef<[u8]>, time: u64, processing: u64) -> Result<(), Error> {
-        self.amend_word(key.as_ref(), |slot| &slot.atime, |_| time.saturating_sub(processing))
+    pub fn set_atime(&mut self, key: impl AsKey, time: u64, processing: u64) -> Result<(), Error> {
+        self.amend_word(key.plain(), |slot| &slot.atime, |_| time.saturating_sub(processing))
     }
 
     /// Sets the vector of `key`, which must have the store's dimension. The value stays.
@@ -442,8 +421,8 @@ impl Writer {
     /// # Errors
     /// [`Error::WrongDimension`], [`Error::NotFound`], [`Error::Again`].
     #[doc(alias = "embedding")]
-    pub fn set_vector(&mut self, key: impl AsRef<[u8]>, vector: &[f32]) -> Result<(), Error> {
-        let key = self.claimant.arena.key(key.as_ref())?;
+    pub fn set_vector(&mut self, key: impl AsKey, vector: &[f32]) -> Result<(), Error> {
+        let key = key.plain().key_ref(&self.claimant.arena)?;
         self.claimant()?.set_vector(&key, vector)
     }
 
@@ -451,8 +430,8 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
-    pub fn clear_vector(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
-        self.amend(key.as_ref(), |_, descriptor| descriptor.with_has_vector(0)).map(drop)
+    pub fn clear_vector(&mut self, key: impl AsKey) -> Result<(), Error> {
+        self.amend(key.plain(), |_, descriptor| descriptor.with_has_vector(0)).map(drop)
     }
 
     /// Sets all orders of the tandem `base` as one generation: `base` itself to `values[0]`, `base.n` to
@@ -489,18 +468,18 @@ impl Writer {
         self.claimant()?.purge()
     }
 
-    fn amend(
+    fn amend<'k>(
         &mut self,
-        key: &[u8],
+        key: impl Plain<'k>,
         change: impl FnOnce(&Slot, Descriptor) -> Descriptor,
     ) -> Result<u16, Error> {
-        let key = self.claimant.arena.key(key)?;
+        let key = key.key_ref(&self.claimant.arena)?;
         self.claimant()?.amend(&key, change).map(|descriptor| descriptor.flags() as u16)
     }
 
-    fn amend_word(
+    fn amend_word<'k>(
         &mut self,
-        key: &[u8],
+        key: impl Plain<'k>,
         word: impl FnOnce(&Slot) -> &Word,
         change: impl FnOnce(u64) -> u64,
     ) -> Result<(), Error> {

@@ -96,7 +96,7 @@ impl Run {
             let lives = self.slots.get(key) == Some(&handle.slot());
             let expected =
                 if lives { Ok(self.model.entries[key].value.len()) } else { Err(Error::NotFound) };
-            assert_eq!(self.store.get_at(handle, &mut [0; 160]), expected);
+            assert_eq!(self.store.get(handle, &mut [0; 160]), expected);
         }
     }
 
@@ -123,7 +123,7 @@ impl Run {
         }
         let header = self.reader.header();
         assert_eq!((header.scrub, store.scrub()), (model.level, model.level));
-        assert_eq!(store.auto_vacuum(), model.level == Scrub::Full);
+        assert_eq!(store.scrub() == Scrub::Full, model.level == Scrub::Full);
         assert_eq!(
             (header.user_flags, header.parse_failures),
             (model.user_flags, model.parse_failures)
