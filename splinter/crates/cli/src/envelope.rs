@@ -2,7 +2,7 @@
 //! Also a cheaper check for values without an envelope: a fixed byte at each end. Knows neither stores nor commands.
 //! `splinter/docs/envelope.md` defines the format for other languages.
 
-use crate::bom;
+use crate::byte_order_mark;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -112,7 +112,7 @@ impl Envelope {
     /// # Errors
     /// Not one line of JSON, a missing field, or a field of the wrong type.
     pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
-        let line = bom::without(line).map_err(|why| Malformed(why.to_owned()))?;
+        let line = byte_order_mark::without(line).map_err(|why| Malformed(why.to_owned()))?;
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         if line.contains(&b'\n') {
             return Err(Malformed("it is more than one line".to_owned()));

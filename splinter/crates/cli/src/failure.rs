@@ -2,7 +2,7 @@
 //! Prints nothing except in `report`, at the very end.
 
 use crate::output::{Format, cut, json_text, shown};
-use crate::standard::print_stderr;
+use crate::stdio::print_stderr;
 use serde_json::json;
 use splinter::{BidError, Error, StoreError};
 use std::io;

@@ -1,14 +1,14 @@
 //! The state that lasts from one command to the next: the open store, the prefix, the format and the output. Opens
 //! stores and lists keys; knows no command.
 
-use crate::command::text;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::invocation::Invocation;
-use crate::labels;
+use crate::labels::LabelFile;
+use crate::options::text;
 use crate::output::{Format, cut, json_bytes, json_text, shown, write_json};
-use crate::presence::{self, Lost};
-use crate::standard;
+use crate::stdio;
+use crate::store_file::{self, Lost};
 use rustyline::history::{FileHistory, History};
 use serde_json::{Value, json};
 use splinter::{Error, Key, Location, Store, StoreError, Writer};
@@ -54,8 +54,8 @@ pub struct Session {
     pub history_file: Option<PathBuf>,
     /// The most lines of the history, if given.
     pub history_len: Option<usize>,
-    /// The file of label names, if any, and how messages call it.
-    pub label_file: Option<(PathBuf, String)>,
+    /// The file of label names.
+    pub labels: LabelFile,
     /// The lines entered at the prompt, those of earlier sessions first. None until they are needed or one is entered.
     pub entered: Option<Vec<String>>,
     /// The name of the store to open, until the first command that needs it.
@@ -79,7 +79,7 @@ struct Open {
 impl Session {
     /// Creates a session without an open store, which writes to standard output.
     pub fn new(invocation: &Invocation) -> Self {
-        let (out, at_line_start) = standard::output();
+        let (out, at_line_start) = stdio::output();
         Self {
             persistent: invocation.persistent,
             prefix: invocation.prefix.clone(),
@@ -96,7 +96,7 @@ impl Session {
                 .clone()
                 .or_else(|| invocation.home.as_ref().map(|home| home.join(HISTORY))),
             history_len: invocation.history_len,
-            label_file: labels::file(invocation),
+            labels: LabelFile::new(invocation),
             entered: None,
             wanted: invocation.use_store.clone(),
             open: OnceCell::new(),
@@ -166,11 +166,11 @@ impl Session {
     pub fn warn_if_lost(&self) {
         let Some(open) = self.open.get() else { return };
         let Some(checked) = open.checked.get() else { return };
-        if !self.is_interactive && checked.elapsed() < presence::CHECK_INTERVAL {
+        if !self.is_interactive && checked.elapsed() < store_file::CHECK_INTERVAL {
             return;
         }
         let place = open.store.location();
-        let lost = presence::lost(&open.store);
+        let lost = store_file::lost(&open.store);
         open.checked.set(lost.is_none().then(Instant::now));
         match lost {
             None => {}
@@ -198,6 +198,11 @@ impl Session {
     /// Returns the name of the open store, as the user gave it.
     pub fn store_name(&self) -> Option<&[u8]> {
         self.open.get().map(|open| open.name.as_slice())
+    }
+
+    /// Returns the name of the store to open, until a command has opened it.
+    pub fn wanted_store(&self) -> Option<&[u8]> {
+        self.wanted.as_deref()
     }
 
     /// Tells whether a store is open, or will be once a command needs it.
@@ -259,8 +264,8 @@ impl Session {
     pub fn warn(&self, warning: &str) {
         let warning = cut(warning.to_owned());
         match self.format {
-            Format::Json => standard::print_stderr(&json_text(&json!({ "warning": warning }))),
-            Format::Default | Format::Raw => standard::print_stderr(&warning),
+            Format::Json => stdio::print_stderr(&json_text(&json!({ "warning": warning }))),
+            Format::Default | Format::Raw => stdio::print_stderr(&warning),
         }
     }
 

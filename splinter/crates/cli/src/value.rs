@@ -1,11 +1,12 @@
 //! Reads the value of a command from its line, standard input or a file, and prints values. A `BIGUINT` is read and
 //! printed in decimal digits. Never reads more than a value of the store can hold.
 
-use crate::command::{Call, Kind, Opt};
+use crate::command::Call;
 use crate::failure::Failure;
+use crate::options::{Kind, Opt};
 use crate::output::{Format, json_bytes, shown, write_json, write_on_screen, write_value};
 use crate::session::Session;
-use crate::standard;
+use crate::stdio;
 use serde_json::{Value, json};
 use splinter::{Content, Error, Store, Type, Writer};
 use std::ffi::OsStr;
@@ -17,12 +18,9 @@ use std::os::unix::ffi::OsStrExt;
 pub const NUMBER_LEN: usize = size_of::<u64>();
 
 /// The option `--file`, for commands that take a value.
-pub const FILE: Opt = Opt {
-    long: "--file",
-    short: None,
-    value: Some(("FILE", Kind::File)),
-    help: "takes the value from FILE; - is standard input",
-};
+pub const FILE: Opt =
+    Opt::valued("--file", "FILE", "takes the value from FILE; - is standard input")
+        .kind(Kind::File);
 
 /// Returns the value that a call gives as `KEY VALUE`, `KEY -` or `KEY --file FILE`. A FILE of `-` is standard input,
 /// too.
@@ -38,7 +36,7 @@ pub fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
             "- is standard input, from which the commands come; give the value, or a file",
         )),
         (Some(b"-"), None) | (None, Some(b"-")) => {
-            read_all(standard::input(), "read standard input", most)
+            read_all(stdio::input(), "read standard input", most)
         }
         (None, Some(path)) => {
             let reading = format!("read {}", shown(path));

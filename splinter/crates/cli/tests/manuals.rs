@@ -50,6 +50,8 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
         ("splinterctl --pref".to_owned(), vec!["--prefix"]),
         ("splinterctl export --fo".to_owned(), vec!["--format"]),
         ("splinterctl export --format n".to_owned(), vec!["ndjson"]),
+        ("splinterctl export --format=n".to_owned(), vec!["ndjson"]),
+        ("splinterctl export --output x".to_owned(), vec![]),
         ("splinterctl send k v -e --type qu".to_owned(), vec!["query"]),
         ("splinterctl help fsc".to_owned(), vec!["fsck"]),
         ("splinterctl orders un".to_owned(), vec!["unset"]),
@@ -70,8 +72,9 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
         assert_eq!(found, wanted, "{line}");
     }
     let Some(found) = completed(&rig, "splinterctl ") else { return };
-    let mut names: Vec<_> = splinter_cli::COMMANDS.iter().map(|command| command.name).collect();
-    names.extend(splinter_cli::commands::ALIASES.iter().map(|(alias, _)| *alias));
+    let mut names: Vec<_> =
+        splinter_cli::TABLE.commands.iter().map(|command| command.name).collect();
+    names.extend(splinter_cli::TABLE.aliases.iter().map(|(alias, _)| *alias));
     names.sort_unstable();
     assert_eq!(found, names);
 }
@@ -166,7 +169,7 @@ fn pages_are_written_for_all_names_and_commands() {
     let words = ["--manual", folder.to_str().unwrap()];
     assert_eq!(good(rig.program("splinterpctl").args(words).ended()), "");
     let count = std::fs::read_dir(&folder).unwrap().count();
-    let names = splinter_cli::COMMANDS.len() + splinter_cli::commands::ALIASES.len();
+    let names = splinter_cli::TABLE.commands.len() + splinter_cli::TABLE.aliases.len();
     assert_eq!(count, 4 + names);
     for page in ["splinter_cli", "splinterctl-save", "splinterctl-export"] {
         let text = std::fs::read_to_string(folder.join(format!("{page}.1"))).unwrap();

@@ -425,7 +425,7 @@ fn help_and_versions_go_to_standard_output() {
     let told = |words: &[&str]| run(bench.command("splinterctl").args(words), b"").good();
     assert_eq!(told(&["--version"]), format!("splinterctl version {}\n", splinter_cli::BUILD));
     let help = told(&["--help"]);
-    for command in splinter_cli::COMMANDS {
+    for command in splinter_cli::TABLE.commands {
         assert!(help.contains(&format!("\n  {:<10} {}\n", command.name, command.summary)));
         let one = told(&["help", command.name]);
         assert!(one.starts_with(&format!("usage: {}", command.name)), "{one}");

@@ -1,7 +1,8 @@
 //! The command `append`: appends bytes to a key's value.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind};
 use crate::output::{json_bytes, shown};
 use crate::session::{Session, retry_busy};
 use crate::value;
@@ -16,10 +17,7 @@ pub static COMMAND: Command = Command {
     details: "\
 The key must be there. Readers see all that is appended or none of it. VALUE is
 as for set. With --json the new length is told.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
-    ],
+    args: &[Arg::one("KEY", Kind::Key), Arg::optional("VALUE", Kind::Text)],
     options: &[value::FILE],
     run,
 };

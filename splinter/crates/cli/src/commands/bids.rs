@@ -1,13 +1,14 @@
 //! The command `bids`: shows and makes bids, by which processes agree on memory advice.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, Opt, number};
 use crate::output::{Format, shown, write_json};
-use crate::presence::StoreCheck;
 use crate::session::Session;
+use crate::store_file::StoreCheck;
 use crate::table;
 use crate::time::deadline;
-use crate::waiting::{POLL_INTERVAL, is_over};
+use crate::wait::{POLL_INTERVAL, is_over};
 use serde_json::{Value, json};
 use splinter::{Advice, Bid, BidError, BidTerms, Intent, Patience, Store, cycles};
 use std::ffi::OsStr;
@@ -42,54 +43,20 @@ dontneed, and changes no byte.
 
 A SPAN is a number with us, ms, s, m or h behind it.",
     args: &[
-        Arg { name: "table", kind: Kind::Choice(ACTIONS), count: Count::Maybe },
-        Arg { name: "ID", kind: Kind::Number, count: Count::Maybe },
-        Arg { name: "ADVICE", kind: Kind::Text, count: Count::Any },
+        Arg::optional("table", Kind::Choice(ACTIONS)),
+        Arg::optional("ID", Kind::Text),
+        Arg::any("ADVICE", Kind::Text),
     ],
     options: &[
-        Opt {
-            long: "--intent",
-            short: None,
-            value: Some(("INTENT", Kind::Choice(INTENTS))),
-            help: "none, willneed, sequential, random or dontneed",
-        },
-        Opt {
-            long: "--priority",
-            short: None,
-            value: Some(("N", Kind::Number)),
-            help: "0 to 255; the higher, the sooner it is elected",
-        },
-        Opt {
-            long: "--duration",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "for how long the bid holds; without end, if not given",
-        },
-        Opt {
-            long: "--hold",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "for how long claim keeps the store open",
-        },
-        Opt { long: "--force", short: Some('f'), value: None, help: "releases another's bid" },
-        Opt {
-            long: "--wait",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "for how long advise waits to be sovereign",
-        },
-        Opt {
-            long: "--from",
-            short: None,
-            value: Some(("BYTE", Kind::Number)),
-            help: "the first byte that advise is about; 0, if not given",
-        },
-        Opt {
-            long: "--length",
-            short: None,
-            value: Some(("BYTES", Kind::Number)),
-            help: "how many it is about; to the end, if not given",
-        },
+        Opt::valued("--intent", "INTENT", "none, willneed, sequential, random or dontneed")
+            .kind(Kind::Choice(INTENTS)),
+        Opt::valued("--priority", "N", "0 to 255; the higher, the sooner it is elected"),
+        Opt::valued("--duration", "SPAN", "for how long the bid holds; without end, if not given"),
+        Opt::valued("--hold", "SPAN", "for how long claim keeps the store open"),
+        Opt::flag("--force", "releases another's bid").short('f'),
+        Opt::valued("--wait", "SPAN", "for how long advise waits to be sovereign"),
+        Opt::valued("--from", "BYTE", "the first byte that advise is about; 0, if not given"),
+        Opt::valued("--length", "BYTES", "how many it is about; to the end, if not given"),
     ],
     run,
 };

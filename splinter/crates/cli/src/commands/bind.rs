@@ -1,8 +1,8 @@
 //! The command `bind`: subscribes a signal group to the changes of a key, or of all keys with a label.
 
-use crate::command::{self, Arg, Call, Command, Count, Kind, Opt};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
-use crate::labels;
+use crate::options::{self, Arg, Kind, Opt};
 use crate::output::{Format, json_mask};
 use crate::session::{Session, retry_busy};
 use serde_json::json;
@@ -18,31 +18,18 @@ GROUP is 0 to 63. A key or label may be bound to any number of groups; watch
 of labels stay until they are taken back by --remove. A word that is no key, and
 is a mask or the name of a label (see label), is taken for labels; --bloom takes
 it so even if there is a key of that name.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::Maybe },
-        Arg { name: "GROUP", kind: Kind::Group, count: Count::Maybe },
-    ],
+    args: &[Arg::optional("KEY", Kind::Key), Arg::optional("GROUP", Kind::Group)],
     options: &[
-        Opt {
-            long: "--label",
-            short: None,
-            value: Some(("MASK", Kind::Number)),
-            help: "binds the labels in MASK, of whatever key",
-        },
-        Opt {
-            long: "--bloom",
-            short: Some('b'),
-            value: None,
-            help: "takes the first word as MASK",
-        },
-        Opt { long: "--remove", short: None, value: None, help: "takes a binding back" },
+        Opt::valued("--label", "MASK", "binds the labels in MASK, of whatever key"),
+        Opt::flag("--bloom", "takes the first word as MASK").short('b'),
+        Opt::flag("--remove", "takes a binding back"),
     ],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let is_removed = call.has("--remove");
-    let label = call.value("--label").map(|word| labels::mask(session, "--label", word));
+    let label = call.value("--label").map(|word| session.labels.mask("--label", word));
     let (word, group, mask) = match (call.arguments.as_slice(), label.transpose()?) {
         ([group], Some(mask)) => (None, group, Some(mask)),
         ([word, group], None) => (Some(*word), group, labels_meant(session, call, word)?),
@@ -51,7 +38,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             return Err(Failure::usage(format!("give a GROUP, and a KEY or --label; {how}")));
         }
     };
-    let group = command::group("GROUP", group)?;
+    let group = options::group("GROUP", group)?;
     match (word, mask) {
         (word, Some(mask)) => {
             let store = session.store()?;
@@ -83,11 +70,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 /// Returns the labels that a word means. A word that is a key means none.
 fn labels_meant(session: &Session, call: &Call<'_>, word: &[u8]) -> Result<Option<u64>, Failure> {
     if call.has("--bloom") {
-        return labels::mask(session, "MASK", word).map(Some);
+        return session.labels.mask("MASK", word).map(Some);
     }
     // The code that uses the key reports errors of its name or of the store.
     match session.store().map(|store| store.contains(session.key(word))) {
-        Ok(Ok(false)) => labels::find(session, word),
+        Ok(Ok(false)) => session.labels.find(word),
         _ => Ok(None),
     }
 }

@@ -1,7 +1,8 @@
 //! The command `bump`: raises a key's epoch and changes nothing else.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind};
 use crate::session::{Session, retry_busy};
 use serde_json::json;
 
@@ -11,7 +12,7 @@ pub static COMMAND: Command = Command {
     usage: &["KEY"],
     summary: "Raises the epoch of a key, so that all who watch it wake",
     details: "Value, type, labels and vector stay as they are.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+    args: &[Arg::one("KEY", Kind::Key)],
     options: &[],
     run,
 };

@@ -1,8 +1,8 @@
 //! The command `caps`: shows what this build, this machine and the store in use support.
 
-use crate::BUILD;
 use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::invocation::BUILD;
 use crate::output::{Format, write_json};
 use crate::session::Session;
 use serde_json::{Map, Value, json};

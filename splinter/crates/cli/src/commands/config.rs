@@ -1,7 +1,8 @@
 //! The command `config`: shows a store's sizes and settings, and sets its scrub level and flags.
 
-use crate::command::{Arg, Call, Command, Count, Kind, number};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, number};
 use crate::output::{Format, json_bytes, listed, shown, write_json};
 use crate::session::Session;
 use serde_json::json;
@@ -21,8 +22,8 @@ full and none.
 The sixteen flags mean what programs agree on. A VALUE sets those whose bits it
 has, -VALUE clears them; decimal or with 0x. Without a VALUE each is shown.",
     args: &[
-        Arg { name: "SETTING", kind: Kind::Choice(&["av", "flags"]), count: Count::Maybe },
-        Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
+        Arg::optional("SETTING", Kind::Choice(&["av", "flags"])),
+        Arg::optional("VALUE", Kind::Text),
     ],
     options: &[],
     run,

@@ -1,10 +1,11 @@
 //! The command `drop`: removes a store.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, Opt};
 use crate::output::{Format, counted, json_bytes, shown, write_json};
-use crate::presence::{self, Users};
 use crate::session::Session;
+use crate::store_file::{self, Users};
 use serde_json::json;
 use splinter::{Store, StoreError};
 
@@ -19,13 +20,8 @@ drop refuses a file that is no store. It also refuses a store that another
 process has open, as far as this user may see processes; --force removes that
 one. A process that has it open keeps its bytes until it ends. Nothing brings a
 store back: save makes a copy first.",
-    args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
-    options: &[Opt {
-        long: "--force",
-        short: Some('f'),
-        value: None,
-        help: "removes a store that others have open",
-    }],
+    args: &[Arg::one("STORE", Kind::Store)],
+    options: &[Opt::flag("--force", "removes a store that others have open").short('f')],
     run,
 };
 
@@ -54,7 +50,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
     }
     let keys = store.len();
-    if presence::lost(&store).is_some() {
+    if store_file::lost(&store).is_some() {
         return Err(Failure::new(format!("{location} is another store by now; try again")));
     }
     location.unlink()?;

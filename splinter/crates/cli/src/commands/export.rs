@@ -1,10 +1,11 @@
 //! The command `export`: writes the keys as text or JSON, with or without their values.
 
 use super::list::matching;
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
+use crate::atomic_file::AtomicFile;
+use crate::command::{Call, Command};
+use crate::entry::Entry;
 use crate::failure::Failure;
-use crate::interchange::Entry;
-use crate::newfile::NewFile;
+use crate::options::{Arg, Kind, Opt};
 use crate::output::{Format, json_bytes, json_text, quoted, shown, write_json};
 use crate::session::{Session, retry_busy};
 use serde_json::{Map, Value, json};
@@ -32,27 +33,14 @@ and --raw is text. import reads ndjson, and json with values. Each key is as it
 was at one moment; there is no one moment for all of them. What belongs to the
 store and to no key is not in it: scrub level, flags, groups of labels. FILE has
 its name once it is complete.",
-    args: &[Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe }],
+    args: &[Arg::optional("PATTERN", Kind::Text)],
     options: &[
-        Opt {
-            long: "--format",
-            short: None,
-            value: Some(("FORMAT", Kind::Choice(FORMATS))),
-            help: "json, ndjson or text",
-        },
-        Opt {
-            long: "--values",
-            short: None,
-            value: None,
-            help: "puts the values into json at a terminal, too",
-        },
-        Opt { long: "--no-values", short: None, value: None, help: "leaves them out of json" },
-        Opt {
-            long: "--output",
-            short: Some('o'),
-            value: Some(("FILE", Kind::File)),
-            help: "writes into FILE, which must not exist",
-        },
+        Opt::valued("--format", "FORMAT", "json, ndjson or text").kind(Kind::Choice(FORMATS)),
+        Opt::flag("--values", "puts the values into json at a terminal, too"),
+        Opt::flag("--no-values", "leaves them out of json"),
+        Opt::valued("--output", "FILE", "writes into FILE, which must not exist")
+            .kind(Kind::File)
+            .short('o'),
     ],
     run,
 };
@@ -94,7 +82,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         session.out = out;
         return done.map_err(|stop| stop.failure(Failure::from));
     };
-    let mut file = NewFile::create(Path::new(OsStr::from_bytes(path)), 0o666, false)?;
+    let mut file = AtomicFile::create(Path::new(OsStr::from_bytes(path)), 0o666, false)?;
     let done = write(session, form, &keys, &mut file);
     done.map_err(|stop| stop.failure(|error| file.failed(&error)))?;
     file.finish()

@@ -1,10 +1,12 @@
 //! The command `fsck`: finds damage in a store, and repairs it.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
-use crate::copying::{copy_bytes, path_of};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, Opt};
 use crate::output::{Format, counted, json_bytes, shown, write_json};
 use crate::session::Session;
+use crate::store_copy::copy_bytes;
+use crate::store_file;
 use serde_json::{Value, json};
 use splinter::{Inspection, Repair, Store, StoreError};
 use std::ffi::OsStr;
@@ -33,21 +35,12 @@ that is no store at all, or not all of one, is refused with the reason.
 
 Exits 0 if the store is sound, or is again with every key; 3 if it is damaged,
 or is so still; 4 if it was mended and keys were given up.",
-    args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::Maybe }],
+    args: &[Arg::optional("STORE", Kind::Store)],
     options: &[
-        Opt {
-            long: "--repair",
-            short: None,
-            value: None,
-            help: "mends what is wrong, as far as can be",
-        },
-        Opt {
-            long: "--copy",
-            short: None,
-            value: Some(("FILE", Kind::File)),
-            help: "keeps the damaged store in FILE, which must not exist",
-        },
-        Opt { long: "--no-copy", short: None, value: None, help: "mends without a copy" },
+        Opt::flag("--repair", "mends what is wrong, as far as can be"),
+        Opt::valued("--copy", "FILE", "keeps the damaged store in FILE, which must not exist")
+            .kind(Kind::File),
+        Opt::flag("--no-copy", "mends without a copy"),
     ],
     run,
 };
@@ -105,7 +98,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let copy = match (copy, no_copy) {
         (_, true) => None,
         (Some(file), false) => Some(PathBuf::from(OsStr::from_bytes(file))),
-        (None, false) => Some(beside(&path_of(store.location()))),
+        (None, false) => Some(beside(&store_file::path(store.location()))),
     };
     if let Some(copy) = &copy {
         copy_bytes(store, copy).map_err(|mut failure| {

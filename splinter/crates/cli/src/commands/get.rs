@@ -1,7 +1,8 @@
 //! The command `get`: prints a key's value.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind};
 use crate::session::{Session, retry_busy};
 use crate::value::Reading;
 
@@ -16,7 +17,7 @@ without a newline; at a terminal control characters are escapes, unless --raw
 is given. With --json they stand beside key and epoch, as a string, or as
 {\"base64\": \"...\"} if they are not UTF-8. The number in a BIGUINT key is
 printed in decimal digits.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+    args: &[Arg::one("KEY", Kind::Key)],
     options: &[],
     run,
 };

@@ -1,8 +1,9 @@
 //! The command `head`: shows a key's metadata, without its value.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::command::{Call, Command};
+use crate::entry::bits;
 use crate::failure::Failure;
-use crate::interchange::bits;
+use crate::options::{Arg, Kind};
 use crate::output::{Format, json_bytes, json_mask, listed, write_json};
 use crate::session::{Session, retry_busy};
 use serde_json::json;
@@ -16,7 +17,7 @@ pub static COMMAND: Command = Command {
 The epoch is even and grows with every change. Labels are 64 bits, the groups
 are those that hear of a change, by the key or by a label. ctime and atime are
 what programs wrote there, in a unit of theirs.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+    args: &[Arg::one("KEY", Kind::Key)],
     options: &[],
     run,
 };

@@ -1,7 +1,8 @@
 //! The command `hist`: lists the lines that were entered.
 
-use crate::command::{Arg, Call, Command, Count, Kind, number};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, number};
 use crate::output::{Format, listed, write_json};
 use crate::session::Session;
 use serde_json::json;
@@ -15,7 +16,7 @@ pub static COMMAND: Command = Command {
 They are kept from one session to the next, in the file that --history-file or
 SPLINTER_HISTORY_FILE names, or else in .splinter_history in the home folder. A
 line that begins with a blank is not kept.",
-    args: &[Arg { name: "COUNT", kind: Kind::Number, count: Count::Maybe }],
+    args: &[Arg::optional("COUNT", Kind::Text)],
     options: &[],
     run,
 };

@@ -1,13 +1,14 @@
 //! The command `import`: sets the keys that `export` wrote.
 
 use super::export::DUMP_VERSION;
-use crate::bom;
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
+use crate::byte_order_mark;
+use crate::command::{Call, Command};
+use crate::entry::Entry;
 use crate::failure::Failure;
-use crate::interchange::Entry;
+use crate::options::{Arg, Kind, Opt};
 use crate::output::{Format, counted, shown, write_json};
 use crate::session::{Session, retry_busy};
-use crate::standard;
+use crate::stdio;
 use serde_json::{Deserializer, Value, json};
 use splinter::{Error, Writer};
 use std::ffi::OsStr;
@@ -26,13 +27,8 @@ vector included; with --keep it stays as it is. Keys have their whole names in
 FILE: under a prefix only those that begin with it are taken. What is wrong in
 FILE ends the import, and so does the end of a FILE that was cut short; the keys
 before that are set.",
-    args: &[Arg { name: "FILE", kind: Kind::File, count: Count::One }],
-    options: &[Opt {
-        long: "--keep",
-        short: Some('k'),
-        value: None,
-        help: "leaves keys that are there as they are",
-    }],
+    args: &[Arg::one("FILE", Kind::File)],
+    options: &[Opt::flag("--keep", "leaves keys that are there as they are").short('k')],
     run,
 };
 
@@ -52,7 +48,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         b"-" if session.is_interactive || session.reads_commands => {
             return Err(Failure::usage("commands come from standard input here; give a file"));
         }
-        b"-" => (Box::new(standard::input()), "standard input".to_owned()),
+        b"-" => (Box::new(stdio::input()), "standard input".to_owned()),
         path => {
             let file = File::open(OsStr::from_bytes(path));
             let name = shown(path);
@@ -142,7 +138,7 @@ fn cut_short(name: &str) -> Failure {
 fn skip_mark(from: &mut dyn BufRead) -> io::Result<()> {
     let begin = from.fill_buf()?;
     let len = begin.len();
-    let mark = len - bom::without(begin).map_err(io::Error::other)?.len();
+    let mark = len - byte_order_mark::without(begin).map_err(io::Error::other)?.len();
     from.consume(mark);
     Ok(())
 }

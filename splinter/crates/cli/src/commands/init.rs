@@ -1,10 +1,11 @@
 //! The command `init`: creates a store.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, number, text};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, Opt, number, text};
 use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::room;
 use crate::session::Session;
+use crate::store_file;
 use serde_json::json;
 use splinter::{
     Config, Geometry, HugePages, Location, Placement, Reserve, Scrub, Store, StoreError,
@@ -26,74 +27,21 @@ once, or is not made if that is not there; a larger one, and one of huge pages,
 takes it as it is used, unless --reserve is given. One that is larger than what
 its file system, or the memory, has is made all the same, and told of: once that
 is used up, a write that needs more ends its program by SIGBUS.",
-    args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
+    args: &[Arg::one("STORE", Kind::Store)],
     options: &[
-        Opt {
-            long: "--slots",
-            short: Some('s'),
-            value: Some(("N", Kind::Number)),
-            help: "how many keys it holds at most",
-        },
-        Opt {
-            long: "--max-value",
-            short: Some('l'),
-            value: Some(("BYTES", Kind::Number)),
-            help: "the longest value",
-        },
-        Opt {
-            long: "--length",
-            short: None,
-            value: Some(("BYTES", Kind::Number)),
-            help: "another name for --max-value",
-        },
-        Opt {
-            long: "--dim",
-            short: None,
-            value: Some(("N", Kind::Number)),
-            help: "components of a vector; 0 for no vectors",
-        },
-        Opt {
-            long: "--lanes",
-            short: None,
-            value: Some(("N", Kind::Number)),
-            help: "how many can write at once",
-        },
-        Opt {
-            long: "--backing",
-            short: None,
-            value: Some(("WHERE", Kind::Choice(BACKINGS))),
-            help: "shared or file, whatever the program's name",
-        },
-        Opt {
-            long: "--huge-pages",
-            short: None,
-            value: Some(("HOW", Kind::Choice(HUGE))),
-            help: "off, advise or collapse",
-        },
-        Opt {
-            long: "--node",
-            short: None,
-            value: Some(("NODE", Kind::Text)),
-            help: "a NUMA node, several (0,1) to interleave, or all",
-        },
-        Opt {
-            long: "--mode",
-            short: None,
-            value: Some(("OCTAL", Kind::Text)),
-            help: "who may read and write it, as chmod takes it: 640",
-        },
-        Opt {
-            long: "--scrub",
-            short: None,
-            value: Some(("LEVEL", Kind::Choice(SCRUB))),
-            help: "none, hybrid or full: what becomes of stale bytes",
-        },
-        Opt {
-            long: "--reserve",
-            short: None,
-            value: None,
-            help: "takes all memory at once, or fails if it is not there",
-        },
+        Opt::valued("--slots", "N", "how many keys it holds at most").short('s'),
+        Opt::valued("--max-value", "BYTES", "the longest value").short('l'),
+        Opt::valued("--length", "BYTES", "another name for --max-value"),
+        Opt::valued("--dim", "N", "components of a vector; 0 for no vectors"),
+        Opt::valued("--lanes", "N", "how many can write at once"),
+        Opt::valued("--backing", "WHERE", "shared or file, whatever the program's name")
+            .kind(Kind::Choice(BACKINGS)),
+        Opt::valued("--huge-pages", "HOW", "off, advise or collapse").kind(Kind::Choice(HUGE)),
+        Opt::valued("--node", "NODE", "a NUMA node, several (0,1) to interleave, or all"),
+        Opt::valued("--mode", "OCTAL", "who may read and write it, as chmod takes it: 640"),
+        Opt::valued("--scrub", "LEVEL", "none, hybrid or full: what becomes of stale bytes")
+            .kind(Kind::Choice(SCRUB)),
+        Opt::flag("--reserve", "takes all memory at once, or fails if it is not there"),
     ],
     run,
 };
@@ -117,7 +65,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
         error => error.into(),
     })?;
-    for note in store.notes().iter().chain(room::warning(&store).as_ref()) {
+    for note in store.notes().iter().chain(store_file::growth_warning(&store).as_ref()) {
         session.warn(&format!("init: {note}"));
     }
     let Geometry { slots, max_value_len, vector_dim, lanes } = config.geometry;

@@ -1,9 +1,9 @@
 //! The command `label`: shows, adds or removes the 64 labels of a key.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
+use crate::command::{Call, Command};
+use crate::entry::bits;
 use crate::failure::Failure;
-use crate::interchange::bits;
-use crate::labels;
+use crate::options::{Arg, Kind, Opt};
 use crate::output::{Format, json_bytes, json_mask, write_json};
 use crate::session::{Session, retry_busy};
 use serde_json::json;
@@ -21,22 +21,14 @@ and go when it is removed.
 
 Wherever a MASK is asked for, ~/.splinterrc may give it a name. A line there is
 a name and a mask, as in WAITING 0x1; a # begins a comment.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "MASK", kind: Kind::Number, count: Count::Maybe },
-    ],
-    options: &[Opt {
-        long: "--remove",
-        short: None,
-        value: None,
-        help: "removes the labels in MASK instead",
-    }],
+    args: &[Arg::one("KEY", Kind::Key), Arg::optional("MASK", Kind::Text)],
+    options: &[Opt::flag("--remove", "removes the labels in MASK instead")],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
-    let mask = call.get(1).map(|word| labels::mask(session, "MASK", word)).transpose()?;
+    let mask = call.get(1).map(|word| session.labels.mask("MASK", word)).transpose()?;
     let Some(mask) = mask else {
         if call.has("--remove") {
             return Err(Failure::usage(format!("--remove needs a MASK; {}", call.usage())));

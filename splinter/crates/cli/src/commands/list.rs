@@ -1,8 +1,8 @@
 //! The command `list`: lists the keys, with their epochs and lengths.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
-use crate::labels;
+use crate::options::{Arg, Kind, Opt, text};
 use crate::output::{Format, json_bytes, listed, write_json};
 use crate::session::{Session, retry_busy};
 use crate::table;
@@ -22,19 +22,14 @@ listed, by their whole names. They come in the order of their slots, the last
 first: the newest first, as long as one program at a time makes keys and none
 is removed. Control characters are shown as escapes; --raw prints the names as
 they are.",
-    args: &[Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe }],
-    options: &[Opt {
-        long: "--label",
-        short: None,
-        value: Some(("MASK", Kind::Number)),
-        help: "lists the keys that carry all labels in MASK",
-    }],
+    args: &[Arg::optional("PATTERN", Kind::Text)],
+    options: &[Opt::valued("--label", "MASK", "lists the keys that carry all labels in MASK")],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let keys = matching(session, call.get(0))?;
-    let labels = call.value("--label").map(|word| labels::mask(session, "--label", word));
+    let labels = call.value("--label").map(|word| session.labels.mask("--label", word));
     let labels = labels.transpose()?.unwrap_or(0);
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {

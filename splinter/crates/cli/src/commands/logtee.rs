@@ -1,18 +1,18 @@
 //! The command `logtee`: appends the values of keys, and all their changes, to a file. Removes nothing from the store.
 
 use super::list::regex;
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
-use crate::copying::path_of;
+use crate::atomic_file::is_same;
+use crate::command::{Call, Command};
 use crate::envelope::{Envelope, Type, now_ms};
 use crate::failure::Failure;
-use crate::newfile::is_same;
+use crate::options::{Arg, Kind, Opt};
 use crate::output::{Format, json_bytes, json_text, listed, shown, write_json, write_on_screen};
-use crate::presence::StoreCheck;
 use crate::session::Session;
-use crate::standard;
+use crate::stdio;
+use crate::store_file::{self, StoreCheck};
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{TIMEOUT, is_over, next_check};
+use crate::wait::{TIMEOUT, is_over, next_check};
 use regex::bytes::Regex;
 use serde_json::{Value, json};
 use splinter::{Change, Error, Key, Store, StoreError};
@@ -39,20 +39,12 @@ and its value, as in KEY LEN:VALUE; with --json an object with key, epoch, time
 in milliseconds since 1970 and value; with --envelope an event with that in it
 (see send). That a key was removed is written, too. Of changes that follow each
 other faster than they can be written it has the last.",
-    args: &[
-        Arg { name: "FILE", kind: Kind::File, count: Count::One },
-        Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe },
-    ],
+    args: &[Arg::one("FILE", Kind::File), Arg::optional("PATTERN", Kind::Text)],
     options: &[
-        Opt { long: "--once", short: None, value: None, help: "ends when all keys are written" },
-        Opt {
-            long: "--count",
-            short: Some('n'),
-            value: Some(("N", Kind::Number)),
-            help: "ends after N lines",
-        },
+        Opt::flag("--once", "ends when all keys are written"),
+        Opt::valued("--count", "N", "ends after N lines").short('n'),
         TIMEOUT,
-        Opt { long: "--envelope", short: Some('e'), value: None, help: "writes envelopes" },
+        Opt::flag("--envelope", "writes envelopes").short('e'),
     ],
     run,
 };
@@ -68,7 +60,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         format => Form::Line(format),
     };
     let file = call.arguments[0];
-    if file != b"-" && is_same(Path::new(OsStr::from_bytes(file)), &path_of(store.location())) {
+    if file != b"-"
+        && is_same(Path::new(OsStr::from_bytes(file)), &store_file::path(store.location()))
+    {
         return Err(Failure::new(format!(
             "{} is the store itself; give another FILE",
             shown(file)
@@ -157,7 +151,7 @@ struct Log {
 /// Opens the output, and returns the operation on it for messages.
 fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
     if path == b"-" {
-        return Ok((Box::new(standard::output().0), String::new()));
+        return Ok((Box::new(stdio::output().0), String::new()));
     }
     let writing = format!("write {}", shown(path));
     let file = OpenOptions::new().append(true).create(true).open(OsStr::from_bytes(path));

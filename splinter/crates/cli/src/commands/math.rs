@@ -1,8 +1,8 @@
 //! The command `math`: atomic operations on a number in a store. None is ever lost.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
-use crate::labels;
+use crate::options::{Arg, Kind};
 use crate::output::{Format, shown};
 use crate::session::{Session, retry_busy};
 use serde_json::json;
@@ -20,9 +20,9 @@ around; the name of a label (see label) is its mask. The key must be there and
 be a BIGUINT, which type makes of decimal digits. No operation is lost, however
 many processes do them at once.",
     args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "OPERATION", kind: Kind::Choice(OPERATIONS), count: Count::One },
-        Arg { name: "NUMBER", kind: Kind::Number, count: Count::Maybe },
+        Arg::one("KEY", Kind::Key),
+        Arg::one("OPERATION", Kind::Choice(OPERATIONS)),
+        Arg::optional("NUMBER", Kind::Text),
     ],
     options: &[],
     run,
@@ -32,7 +32,7 @@ const OPERATIONS: &[&str] = &["inc", "dec", "and", "or", "xor", "not"];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
-    let operand = call.get(2).map(|word| labels::mask(session, "NUMBER", word)).transpose()?;
+    let operand = call.get(2).map(|word| session.labels.mask("NUMBER", word)).transpose()?;
     let operation = operation(call.arguments[1], operand)?;
     let mut writer = session.writer()?;
     let changed = retry_busy(|| writer.integer(&key, operation));

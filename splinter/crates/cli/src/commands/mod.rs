@@ -1,6 +1,6 @@
 //! The commands, one per file, and the table of them.
 
-use crate::command::Command;
+use crate::command::{Command, Table};
 
 pub mod append;
 pub mod bids;
@@ -42,8 +42,14 @@ pub mod use_;
 pub mod uuid;
 pub mod watch;
 
-/// All commands, in alphabetical order.
-pub static COMMANDS: &[&Command] = &[
+/// All commands.
+pub static TABLE: Table = Table {
+    commands: COMMANDS,
+    aliases: &[("cls", "clear"), ("quit", "exit")],
+    synonyms: SYNONYMS,
+};
+
+static COMMANDS: &[&Command] = &[
     &append::COMMAND,
     &bids::COMMAND,
     &bind::COMMAND,
@@ -85,11 +91,8 @@ pub static COMMANDS: &[&Command] = &[
     &watch::COMMAND,
 ];
 
-/// Aliases of commands, and the command that each stands for.
-pub static ALIASES: &[(&str, &str)] = &[("cls", "clear"), ("quit", "exit")];
-
 /// Names that other tools use, and the command to suggest for each.
-pub static SYNONYMS: &[(&str, &str)] = &[
+static SYNONYMS: &[(&str, &str)] = &[
     ("add", "set"),
     ("create", "init"),
     ("decr", "math KEY dec"),
@@ -117,17 +120,17 @@ pub static SYNONYMS: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{self, COMMON, Count, Kind};
+    use crate::options::{COMMON, Count, Kind};
 
     #[test]
     fn other_names_are_of_commands_and_of_none_themselves() {
-        for (name, ours) in ALIASES.iter().chain(SYNONYMS) {
+        for (name, ours) in TABLE.aliases.iter().chain(SYNONYMS) {
             let command = ours.split(' ').next().unwrap();
             assert!(COMMANDS.iter().any(|known| known.name == command), "{name}");
             assert!(COMMANDS.iter().all(|known| known.name != *name), "{name}");
         }
-        assert_eq!(command::find(b"cls").map(|command| command.name), Some("clear"));
-        assert!(command::find(b"del").is_none());
+        assert_eq!(TABLE.find(b"cls").map(|command| command.name), Some("clear"));
+        assert!(TABLE.find(b"del").is_none());
     }
 
     #[test]
@@ -148,7 +151,7 @@ mod tests {
                 assert!(is_said, "{name} {}", arg.name);
             }
             let rest = args.iter().rev().skip(1);
-            assert!(rest.into_iter().all(|arg| !matches!(arg.count, Count::Some | Count::Any)));
+            assert!(rest.into_iter().all(|arg| arg.count != Count::Any));
             for option in *options {
                 assert!(option.long.starts_with("--") && !option.help.is_empty(), "{name}");
                 assert!(COMMON.iter().all(|common| common.long != option.long), "{name}");

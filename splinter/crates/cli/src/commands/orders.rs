@@ -1,7 +1,8 @@
 //! The command `orders`: sets, reads and removes tandems, which are keys that change as one.
 
-use crate::command::{Arg, Call, Command, Count, Kind, number};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, number};
 use crate::output::{Format, json_bytes, listed, shown, write_json};
 use crate::session::{Session, retry_busy};
 use crate::value::{NUMBER_LEN, Reading, number_meant};
@@ -25,9 +26,9 @@ set with a number from 2 to 255, and nothing else, makes so many orders: those
 that are there keep their values, the others are empty. (One order is a key like
 others: set makes it.)",
     args: &[
-        Arg { name: "set", kind: Kind::Choice(ACTIONS), count: Count::Maybe },
-        Arg { name: "BASE", kind: Kind::Key, count: Count::Maybe },
-        Arg { name: "VALUE", kind: Kind::Text, count: Count::Any },
+        Arg::optional("set", Kind::Choice(ACTIONS)),
+        Arg::optional("BASE", Kind::Key),
+        Arg::any("VALUE", Kind::Text),
     ],
     options: &[],
     run,

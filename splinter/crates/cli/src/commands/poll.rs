@@ -1,13 +1,14 @@
 //! The command `poll`: waits for the next change of a key.
 
-use crate::command::{Arg, Call, Command, Count, Kind, number};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, number};
 use crate::output::shown;
-use crate::presence::StoreCheck;
 use crate::session::{Session, retry_busy};
+use crate::store_file::StoreCheck;
 use crate::time::{deadline, span};
 use crate::value::Reading;
-use crate::waiting::{AFTER, until_changed};
+use crate::wait::{AFTER, until_changed};
 use splinter::Error;
 use std::time::Duration;
 
@@ -21,10 +22,7 @@ Without TIMEOUT, as in 500ms or 2s, it waits until there is one; a number
 without a unit is milliseconds. That nothing changed in time, and that the key
 was removed, are failures: exit code 1. With --after nothing is missed that
 changed before the wait began.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "TIMEOUT", kind: Kind::Text, count: Count::Maybe },
-    ],
+    args: &[Arg::one("KEY", Kind::Key), Arg::optional("TIMEOUT", Kind::Text)],
     options: &[AFTER],
     run,
 };

@@ -1,15 +1,16 @@
 //! The command `recv`: prints the messages that are sent to a key, as they come.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
+use crate::command::{Call, Command};
+use crate::entry::bytes;
 use crate::envelope::{Envelope, now_ms};
 use crate::failure::Failure;
-use crate::interchange::bytes;
+use crate::options::{Arg, Kind, Opt, text};
 use crate::output::{Format, counted, json_text, shown};
-use crate::presence::StoreCheck;
 use crate::session::Session;
+use crate::store_file::StoreCheck;
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{is_over, next_check, until_changed};
+use crate::wait::{is_over, next_check, until_changed};
 use serde_json::Value;
 use splinter::{Error, Store};
 use std::collections::HashMap;
@@ -36,29 +37,14 @@ counted in the store and told of, what has expired or, with --as, is for
 somebody else is passed over, and the one that says that it is the last ends it.
 It prints the envelopes; with --raw what is in them. Gaps in the numbers of a
 sender are told of. Messages of --raw end in a newline.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+    args: &[Arg::one("KEY", Kind::Key)],
     options: &[
-        Opt {
-            long: "--count",
-            short: Some('n'),
-            value: Some(("N", Kind::Number)),
-            help: "ends after N messages; after one, if not given",
-        },
-        Opt { long: "--follow", short: Some('f'), value: None, help: "goes on and on" },
-        Opt { long: "--last", short: None, value: None, help: "begins with what is there" },
-        Opt {
-            long: "--timeout",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "gives up when this has passed, as in 500ms or 2m",
-        },
-        Opt { long: "--envelope", short: Some('e'), value: None, help: "expects envelopes" },
-        Opt {
-            long: "--as",
-            short: None,
-            value: Some(("NAME", Kind::Text)),
-            help: "takes what is for NAME or for everybody",
-        },
+        Opt::valued("--count", "N", "ends after N messages; after one, if not given").short('n'),
+        Opt::flag("--follow", "goes on and on").short('f'),
+        Opt::flag("--last", "begins with what is there"),
+        Opt::valued("--timeout", "SPAN", "gives up when this has passed, as in 500ms or 2m"),
+        Opt::flag("--envelope", "expects envelopes").short('e'),
+        Opt::valued("--as", "NAME", "takes what is for NAME or for everybody"),
     ],
     run,
 };

@@ -1,7 +1,8 @@
 //! The command `retrain`: removes a key's vector, so that the program that makes vectors makes a new one.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind};
 use crate::session::{Session, retry_busy};
 use serde_json::json;
 
@@ -11,7 +12,7 @@ pub static COMMAND: Command = Command {
     usage: &["KEY"],
     summary: "Drops the vector of a key, and tells all who watch it",
     details: "The value stays, and the epoch grows: programs that make vectors make a new one.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+    args: &[Arg::one("KEY", Kind::Key)],
     options: &[],
     run,
 };

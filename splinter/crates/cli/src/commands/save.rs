@@ -1,10 +1,11 @@
 //! The command `save`: copies the store in use into a file, while others use it.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
-use crate::copying::{Copied, copy_to};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, Opt};
 use crate::output::{Format, counted, json_bytes, shown, write_json};
 use crate::session::Session;
+use crate::store_copy::{Copied, copy_to};
 use serde_json::json;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -21,18 +22,14 @@ changes meanwhile may be in the copy or not. Epochs begin anew. FILE is a store
 like any other, for splinterpctl and for restore. It gets its name once it is
 complete and on the device; until then it has none, or a hidden one beside it
 where the file system knows no files without.",
-    args: &[Arg { name: "FILE", kind: Kind::File, count: Count::One }],
+    args: &[Arg::one("FILE", Kind::File)],
     options: &[FORCE],
     run,
 };
 
 /// The option `--force`: replaces an existing file or store.
-pub(super) const FORCE: Opt = Opt {
-    long: "--force",
-    short: Some('f'),
-    value: None,
-    help: "replaces what has that name already",
-};
+pub(super) const FORCE: Opt =
+    Opt::flag("--force", "replaces what has that name already").short('f');
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let file = call.arguments[0];

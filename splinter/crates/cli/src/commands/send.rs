@@ -1,13 +1,14 @@
 //! The command `send`: sends a message, by setting a key; in an envelope, if asked.
 
-use crate::bom;
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
+use crate::byte_order_mark;
+use crate::command::{Call, Command};
 use crate::envelope::{Envelope, Type};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, Opt, text};
 use crate::output::{json_bytes, shown};
-use crate::presence::StoreCheck;
 use crate::session::{Session, retry_busy};
-use crate::standard;
+use crate::stdio;
+use crate::store_file::StoreCheck;
 use crate::value::{self, FILE, given, refused};
 use serde_json::{Value, json};
 use splinter::Writer;
@@ -29,63 +30,21 @@ wraps a message in a line of JSON that says who sent it, when, and what it is;
 --lines numbers them in it, so that a receiver sees what it missed, and with
 --eof sends one more at the end that says so. In an envelope a VALUE is a
 string, or with --parse the JSON that it is.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
-    ],
+    args: &[Arg::one("KEY", Kind::Key), Arg::optional("VALUE", Kind::Text)],
     options: &[
         FILE,
-        Opt {
-            long: "--lines",
-            short: None,
-            value: None,
-            help: "sends standard input line by line",
-        },
-        Opt {
-            long: "--pace",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "how long to wait between lines, as in 10ms",
-        },
-        Opt { long: "--envelope", short: Some('e'), value: None, help: "wraps it in an envelope" },
-        Opt {
-            long: "--type",
-            short: None,
-            value: Some(("TYPE", Kind::Choice(Type::NAMES))),
-            help: "query, response, event (if not given), error or heartbeat",
-        },
-        Opt {
-            long: "--from",
-            short: None,
-            value: Some(("NAME", Kind::Text)),
-            help: "who sends it; the process, if not given",
-        },
-        Opt {
-            long: "--to",
-            short: None,
-            value: Some(("NAME", Kind::Text)),
-            help: "whom it is for",
-        },
-        Opt {
-            long: "--ttl",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "for how long it is worth reading, as in 5s",
-        },
-        Opt {
-            long: "--trace",
-            short: None,
-            value: Some(("ID", Kind::Text)),
-            help: "what it belongs to",
-        },
-        Opt {
-            long: "--seq",
-            short: None,
-            value: Some(("N", Kind::Number)),
-            help: "its place in a sequence; the first one's, with --lines",
-        },
-        Opt { long: "--eof", short: None, value: None, help: "says that it is the last" },
-        Opt { long: "--parse", short: None, value: None, help: "takes VALUE as JSON" },
+        Opt::flag("--lines", "sends standard input line by line"),
+        Opt::valued("--pace", "SPAN", "how long to wait between lines, as in 10ms"),
+        Opt::flag("--envelope", "wraps it in an envelope").short('e'),
+        Opt::valued("--type", "TYPE", "query, response, event (if not given), error or heartbeat")
+            .kind(Kind::Choice(Type::NAMES)),
+        Opt::valued("--from", "NAME", "who sends it; the process, if not given"),
+        Opt::valued("--to", "NAME", "whom it is for"),
+        Opt::valued("--ttl", "SPAN", "for how long it is worth reading, as in 5s"),
+        Opt::valued("--trace", "ID", "what it belongs to"),
+        Opt::valued("--seq", "N", "its place in a sequence; the first one's, with --lines"),
+        Opt::flag("--eof", "says that it is the last"),
+        Opt::flag("--parse", "takes VALUE as JSON"),
     ],
     run,
 };
@@ -134,7 +93,7 @@ fn send_lines(
     let mut messages = 0;
     let seq = |messages: u64| Some(first.wrapping_add(messages));
     let mut store_check = StoreCheck::new();
-    for line in standard::input().split(b'\n') {
+    for line in stdio::input().split(b'\n') {
         let line = line.map_err(|error| Failure::io("read standard input", &error))?;
         let message = match wrapper {
             None => line,
@@ -221,7 +180,7 @@ impl Wrapper {
             let wrong = |why: &str| {
                 Failure::usage(format!("--parse: {} is no JSON: {why}", shown(message)))
             };
-            let text = bom::without(message).map_err(wrong)?;
+            let text = byte_order_mark::without(message).map_err(wrong)?;
             serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?
         } else {
             json_bytes(message)

@@ -1,7 +1,8 @@
 //! The command `set`: sets a key's value, from the line, standard input or a file.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind};
 use crate::output::json_bytes;
 use crate::session::{Session, retry_busy};
 use crate::value;
@@ -17,10 +18,7 @@ VALUE is one word: put quotes around one that holds blanks. A VALUE of - takes
 what is on standard input, to its end. The type and labels of a key stay, its
 vector goes. A BIGUINT key takes a number: decimal digits, or eight bytes that
 are no text.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
-    ],
+    args: &[Arg::one("KEY", Kind::Key), Arg::optional("VALUE", Kind::Text)],
     options: &[value::FILE],
     run,
 };

@@ -1,11 +1,12 @@
 //! The command `shard`: as `bids`, with its words in the order of libsplinter's own command line.
 
 use super::bids;
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, Opt, number};
 use crate::output::shown;
 use crate::session::Session;
-use crate::waiting::next_check;
+use crate::wait::next_check;
 use splinter::{BidError, BidTerms, Patience};
 
 /// The entry of the command table.
@@ -26,18 +27,13 @@ TICKS, of the processor's counter, is how long a bid holds. advise is about the
 whole store, and waits until the bid is elected; with nowait it gives up at once
 if another one is.",
     args: &[
-        Arg { name: "table", kind: Kind::Choice(bids::ACTIONS), count: Count::Maybe },
-        Arg { name: "ID", kind: Kind::Number, count: Count::Maybe },
-        Arg { name: "INTENT", kind: Kind::Choice(bids::INTENTS), count: Count::Maybe },
-        Arg { name: "PRIORITY", kind: Kind::Number, count: Count::Maybe },
-        Arg { name: "TICKS", kind: Kind::Number, count: Count::Maybe },
+        Arg::optional("table", Kind::Choice(bids::ACTIONS)),
+        Arg::optional("ID", Kind::Text),
+        Arg::optional("INTENT", Kind::Choice(bids::INTENTS)),
+        Arg::optional("PRIORITY", Kind::Text),
+        Arg::optional("TICKS", Kind::Text),
     ],
-    options: &[Opt {
-        long: "--hold",
-        short: None,
-        value: Some(("SPAN", Kind::Text)),
-        help: "for how long claim keeps the store open",
-    }],
+    options: &[Opt::valued("--hold", "SPAN", "for how long claim keeps the store open")],
     run,
 };
 

@@ -1,10 +1,11 @@
 //! The command `stores`: lists the stores.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind};
 use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::presence::Users;
 use crate::session::Session;
+use crate::store_file::Users;
 use crate::table;
 use nix::sys::stat::fstat;
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ those in files there, or in the current folder. Stores that this user may not
 read are left out. Bytes is the size that a store can grow to, Memory what it
 has taken so far. Processes counts those that have it open, as far as this user
 may see processes. drop removes a store.",
-    args: &[Arg { name: "FOLDER", kind: Kind::File, count: Count::Maybe }],
+    args: &[Arg::optional("FOLDER", Kind::File)],
     options: &[],
     run,
 };

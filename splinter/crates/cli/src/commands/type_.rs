@@ -1,7 +1,8 @@
 //! The command `type`: shows or sets the type of a key.
 
-use crate::command::{Arg, Call, Command, Count, Kind, text};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, text};
 use crate::output::{Format, json_bytes, shown, write_json};
 use crate::session::{Session, retry_busy};
 use serde_json::json;
@@ -17,10 +18,7 @@ TYPE is one of VOID, BIGINT, BIGUINT, JSON, BINARY, IMGDATA, AUDIO, VARTEXT and
 VIDEO, in large or small letters. Types inform, and are not enforced; but a
 BIGUINT holds a number, on which math acts: what becomes one must be decimal
 digits, or one to eight bytes that are no text, the lowest first.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "TYPE", kind: Kind::Choice(TYPES), count: Count::Maybe },
-    ],
+    args: &[Arg::one("KEY", Kind::Key), Arg::optional("TYPE", Kind::Choice(TYPES))],
     options: &[],
     run,
 };

@@ -1,8 +1,9 @@
 //! The command `unset`: removes keys, by name or by pattern.
 
 use super::{list, orders};
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind, Opt};
 use crate::output::{Format, counted, json_bytes, write_json};
 use crate::session::{Session, retry_busy};
 use serde_json::{Value, json};
@@ -19,20 +20,10 @@ the prefix that matches PATTERN, as list takes it: list PATTERN shows what
 would go. That none matches is no failure. With --tandem the orders of each KEY
 go with it, all at once: KEY.1, KEY.2 and so on, as many as there are in a row.
 What becomes of the bytes is up to the scrub level: see config.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Any }],
+    args: &[Arg::any("KEY", Kind::Key)],
     options: &[
-        Opt {
-            long: "--regex",
-            short: None,
-            value: Some(("PATTERN", Kind::Text)),
-            help: "removes the keys that match PATTERN",
-        },
-        Opt {
-            long: "--tandem",
-            short: Some('r'),
-            value: None,
-            help: "removes the orders of a tandem, too",
-        },
+        Opt::valued("--regex", "PATTERN", "removes the keys that match PATTERN"),
+        Opt::flag("--tandem", "removes the orders of a tandem, too").short('r'),
     ],
     run,
 };

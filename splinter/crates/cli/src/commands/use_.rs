@@ -1,7 +1,8 @@
 //! The command `use`: opens the store for the following commands.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind};
 use crate::output::{Format, json_bytes, listed, write_json};
 use crate::session::Session;
 use serde_json::json;
@@ -15,7 +16,7 @@ pub static COMMAND: Command = Command {
 STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path. A
 store that may only be read is opened for reading. If it cannot be opened, the
 one in use stays.",
-    args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
+    args: &[Arg::one("STORE", Kind::Store)],
     options: &[],
     run,
 };

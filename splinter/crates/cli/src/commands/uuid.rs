@@ -1,7 +1,8 @@
 //! The command `uuid`: prints a random UUID, and can store it in a key.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{Arg, Kind};
 use crate::output::{Format, write_json};
 use crate::session::{Session, retry_busy};
 use crate::value;
@@ -17,7 +18,7 @@ pub static COMMAND: Command = Command {
     details: "\
 It is of version 4 (RFC 9562), from the kernel's random numbers. Without KEY it
 is only printed, and no store is needed.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Maybe }],
+    args: &[Arg::optional("KEY", Kind::Key)],
     options: &[],
     run,
 };

@@ -1,13 +1,14 @@
 //! The command `watch`: prints changes as they happen: of one key, of the keys of some groups, or of all keys.
 
-use crate::command::{self, Arg, Call, Command, Count, Kind, Opt};
+use crate::command::{Call, Command};
 use crate::failure::Failure;
+use crate::options::{self, Arg, Kind, Opt};
 use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::presence::StoreCheck;
 use crate::session::Session;
+use crate::store_file::StoreCheck;
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{AFTER, TIMEOUT, is_over, next_check, until_changed};
+use crate::wait::{AFTER, TIMEOUT, is_over, next_check, until_changed};
 use serde_json::json;
 use splinter::{Change, Error, Key, Store, Watcher};
 use std::collections::HashMap;
@@ -36,30 +37,21 @@ the first change, with --count until there were N. --timeout ends it when that
 time has passed: exit code 1 if fewer changes came than --oneshot or --count
 asked for. If the store is removed, or removed and made again, the watch notices
 within two seconds, and ends with exit code 1.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Maybe }],
+    args: &[Arg::optional("KEY", Kind::Key)],
     options: &[
-        Opt { long: "--oneshot", short: None, value: None, help: "ends after the first change" },
-        Opt {
-            long: "--count",
-            short: Some('n'),
-            value: Some(("N", Kind::Number)),
-            help: "ends after N changes",
-        },
+        Opt::flag("--oneshot", "ends after the first change"),
+        Opt::valued("--count", "N", "ends after N changes").short('n'),
         TIMEOUT,
-        Opt {
-            long: "--group",
-            short: None,
-            value: Some(("GROUP", Kind::Group)),
-            help: "watches the keys and labels bound to GROUP, 0 to 63",
-        },
+        Opt::valued("--group", "GROUP", "watches the keys and labels bound to GROUP, 0 to 63")
+            .kind(Kind::Group),
         AFTER,
-        Opt { long: "--all", short: None, value: None, help: "watches every key in the store" },
+        Opt::flag("--all", "watches every key in the store"),
     ],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let groups = call.values("--group").map(|group| command::group("--group", group));
+    let groups = call.values("--group").map(|group| options::group("--group", group));
     let groups = groups.collect::<Result<Vec<u8>, _>>()?;
     let until = Until::of(call)?;
     let is_after = call.has(AFTER.long);
