@@ -79,9 +79,9 @@ pub enum Task {
 /// The environment variables that the program reads, and what each means.
 pub const ENVIRONMENT: [(&str, &str); 6] = [
     (DEFAULT_STORE, "the store to open first"),
-    (NS_PREFIX, "what is put in front of every key"),
+    (NS_PREFIX, "the prefix of every key"),
     (HISTORY_FILE, "where the prompt keeps its history"),
-    (HISTORY_LEN, "how many lines of it are kept"),
+    (HISTORY_LEN, "how many lines of it to keep"),
     (
         "SPLINTER_HASH_SEED",
         "the seed by which new stores place their keys; a random one without it",

@@ -95,7 +95,7 @@ const EXIT: &str = ".SH EXIT STATUS\n\
     .TP\n.B 0\ndone\n\
     .TP\n.B 1\nthe store could not: no such key, a busy key, no store\n\
     .TP\n.B 2\ncalled wrongly\n\
-    .TP\n.B 3, 4\nof fsck: the store is damaged; it was repaired, and keys were given up\n";
+    .TP\n.B 3, 4\nof fsck: the store is damaged; it was repaired without some keys\n";
 
 /// Returns the page of a command.
 fn one(command: &Command) -> String {

@@ -158,7 +158,7 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
                 if editor.helper().is_some_and(|helper| helper.is_typed.get()) => {}
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                print_stderr("the line is not UTF-8; write \\xHH for a byte that is no text");
+                print_stderr("the line is not UTF-8; write \\xHH for a byte that is not text");
             }
             Err(error) => return Err(terminal(error)),
         }

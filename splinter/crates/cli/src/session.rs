@@ -227,7 +227,7 @@ impl Session {
         Ok(&self.open.get_or_init(|| open).store)
     }
 
-    /// Registers a writer of the store in use, for one command. The writer holds a writer id (a lane) no longer than
+    /// Registers a writer of the store in use, for one command. The writer holds a writer id no longer than
     /// the command runs. In a script the next line gets the same writer, which knows where free slots are. A new writer
     /// would search from the first slot.
     ///

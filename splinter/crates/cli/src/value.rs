@@ -116,7 +116,7 @@ impl Reading {
 /// Sets the value of `key`. Returns the new epoch. A `BIGUINT` key takes a number only.
 ///
 /// # Errors
-/// As [`Writer::set`]; [`Error::WrongType`] if `key` is a `BIGUINT` and `value` is no number.
+/// As [`Writer::set`]; [`Error::WrongType`] if `key` is a `BIGUINT` and `value` is not a number.
 pub fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<u64, Error> {
     match number_meant(writer, key, value)? {
         Some(number) => writer.set_u64(key, number).and_then(|()| writer.epoch(key)),
@@ -153,7 +153,7 @@ pub fn refused(session: &Session, key: &[u8], value: &[u8], error: Error) -> Fai
             too_long(value.len() as u64, store.geometry().max_value_len)
         }
         (Error::WrongType, _) => Failure::new(format!(
-            "{} is a BIGUINT, and {} is no number from 0 to 2^64 - 1; type gives it another type",
+            "{} is a BIGUINT, and {} is not a number from 0 to 2^64 - 1; type gives it another type",
             shown(key),
             shown(value)
         )),

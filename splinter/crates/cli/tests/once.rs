@@ -49,9 +49,10 @@ fn what_the_store_cannot_do_is_one_line_and_exit_code_1() {
     // The first of the two keys existed, and was removed.
     bench.ctl(&store, &["get", "text"]).failed(1, "splinterctl: get: there is no key \"text\"");
     bench.good(&store, &["set", "text", "abc"]);
-    bench
-        .ctl(&store, &["math", "text", "inc"])
-        .failed(1, "splinterctl: math: \"text\" is no BIGUINT; type makes one of decimal digits");
+    bench.ctl(&store, &["math", "text", "inc"]).failed(
+        1,
+        "splinterctl: math: \"text\" is not a BIGUINT; type makes one of decimal digits",
+    );
     run(bench.command("splinterctl").arg("list"), b"").failed(
         1,
         "splinterctl: list: no store is in use; say which by --use, SPLINTER_DEFAULT_STORE or the command use",
@@ -295,10 +296,10 @@ fn labels_groups_and_flags_are_kept_and_shown() {
 fn stores_are_made_as_asked_for() {
     let bench = Bench::new();
     let store = bench.store("made");
-    let words = ["--slots", "100", "--max-value=300", "--dim", "8", "--lanes", "3"];
+    let words = ["--slots", "100", "--max-value=300", "--dim", "8", "--writers", "3"];
     let more = ["--scrub", "full", "--mode", "640", "--huge-pages", "off", "--reserve"];
     let made = run(bench.command("splinterctl").args(["init", &store]).args(words).args(more), b"");
-    let said = "with 100 slots of 300 bytes, vectors of 8, 3 lanes.";
+    let said = "with 100 slots of 300 bytes, vectors of 8, 3 writers.";
     assert_eq!(made.good(), format!("Creating '{store}' {said}\n"));
     let geometry = open(&store).geometry();
     assert_eq!((geometry.slots, geometry.max_value_len), (100, 300));
@@ -572,7 +573,7 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
     let told = full("splinterctl init a; ls /dev/shm");
     assert!(told.err.starts_with("splinterctl: init: cannot reserve the memory of"), "{told:?}");
     assert!(told.err.lines().count() == 1 && told.out.is_empty(), "{told:?}");
-    let told = full("splinterctl init a --lanes 1000");
+    let told = full("splinterctl init a --writers 1000");
     let line = "splinterctl: init: cannot reserve the memory of /dev/shm/a: No space left on device (os error 28); \
                 free some room there, or make the store smaller\n";
     assert_eq!((told.code, told.err.as_str()), (Some(1), line));

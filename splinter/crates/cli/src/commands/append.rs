@@ -15,8 +15,8 @@ pub static COMMAND: Command = Command {
     usage: &["KEY VALUE", "KEY -", "KEY --file FILE"],
     summary: "Appends to the value of a key",
     details: "\
-The key must be there. Readers see all that is appended or none of it. VALUE is
-as for set. With --json the new length is told.",
+The key must exist. A reader sees all that is appended or none of it. VALUE is
+as for set. The answer of --json has the new length.",
     args: &[Arg::one("KEY", Kind::Key), Arg::optional("VALUE", Kind::Text)],
     options: &[value::FILE],
     run,

@@ -29,19 +29,21 @@ pub static COMMAND: Command = Command {
         "advise ID ADVICE [OPTION]...",
     ],
     summary: "Shows and makes bids for advice on the store's memory",
-    details: "Processes agree by bids on whose advice on memory the kernel gets. Of the bids
-that hold, who lists the sovereign one: of the highest priority, of several the
-earliest; dontneed is never elected while somebody needs the memory.
+    details: "\
+Processes agree by bids on whose memory advice the kernel gets. One of the
+current bids is sovereign: the one with the highest priority, and of several the
+earliest. who prints it. A dontneed bid is never elected while another process
+needs the memory.
 
 A bid lives as long as the open store that made it. At the prompt and in a
-script that is until release, use, or the end. splinterctl bids claim holds it
-for --hold, or for as long as a COMMAND runs, and exits as that does. release
---force takes another's bid away. advise takes a bid of its own for a moment if
-there is none; it is refused while another bid is sovereign, unless --wait says
-for how long to wait. ADVICE is normal, random, sequential, willneed or
+script it lives until release, use, or the end. splinterctl bids claim holds it
+for --hold, or while a COMMAND runs, and then exits with the COMMAND's code.
+release --force takes away another process's bid. advise makes a bid of its own
+for a moment if there is none. It fails while another bid is sovereign, unless
+--wait says how long to wait. ADVICE is normal, random, sequential, willneed or
 dontneed, and changes no byte.
 
-A SPAN is a number with us, ms, s, m or h behind it.",
+A SPAN is a number followed by us, ms, s, m or h.",
     args: &[
         Arg::optional("table", Kind::Choice(ACTIONS)),
         Arg::optional("ID", Kind::Text),
@@ -280,7 +282,7 @@ pub(super) fn who(session: &mut Session) -> Result<(), Failure> {
     let out = &mut session.out;
     match (elected, session.format) {
         (None, Format::Json) => write_json(out, &Value::Null)?,
-        (None, _) => return Err(Failure::new("nobody bids")),
+        (None, _) => return Err(Failure::new("there is no bid")),
         (Some(bid), Format::Json) => write_json(out, &json(&bid, None))?,
         (Some(bid), Format::Raw) => writeln!(out, "{}", bid.id)?,
         (Some(bid), Format::Default) => writeln!(out, "{} of process {}", bid.id, bid.pid)?,

@@ -14,15 +14,15 @@ pub static COMMAND: Command = Command {
     summary: "Has changes of a key, or of all keys with a label, signalled to a group",
     details: "\
 GROUP is 0 to 63. A key or label may be bound to any number of groups; watch
---group tells of their changes. A key's own groups go when it is removed; those
-of labels stay until they are taken back by --remove. A word that is no key, and
-is a mask or the name of a label (see label), is taken for labels; --bloom takes
-it so even if there is a key of that name.",
+--group prints their changes. A key loses its own groups when it is removed;
+labels keep theirs until --remove. If a word is not a key, but a mask or the
+name of a label (see label), it means labels. With --bloom it means labels even
+if a key has that name.",
     args: &[Arg::optional("KEY", Kind::Key), Arg::optional("GROUP", Kind::Group)],
     options: &[
-        Opt::valued("--label", "MASK", "binds the labels in MASK, of whatever key"),
+        Opt::valued("--label", "MASK", "binds the labels in MASK, of any key"),
         Opt::flag("--bloom", "takes the first word as MASK").short('b'),
-        Opt::flag("--remove", "takes a binding back"),
+        Opt::flag("--remove", "removes a binding"),
     ],
     run,
 };

@@ -10,8 +10,9 @@ use serde_json::json;
 pub static COMMAND: Command = Command {
     name: "bump",
     usage: &["KEY"],
-    summary: "Raises the epoch of a key, so that all who watch it wake",
-    details: "Value, type, labels and vector stay as they are.",
+    summary: "Raises the epoch of a key, which wakes all processes that watch it",
+    details: "\
+The value, type, labels and vector stay as they are.",
     args: &[Arg::one("KEY", Kind::Key)],
     options: &[],
     run,

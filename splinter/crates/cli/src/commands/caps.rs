@@ -14,9 +14,9 @@ pub static COMMAND: Command = Command {
     usage: &[""],
     summary: "Shows what this build, this machine and the store in use can do",
     details: "\
-Of NUMA nodes, their count and numbers are shown. What concerns a store is shown
-when one is in use: its limits, whether this process may write to it, whether
-its length is fixed for good, and how much of it is in huge pages. config has
+It prints the number of NUMA nodes, and their numbers. If a store is in use, it
+also prints the store's limits, whether this process may write to it, whether
+its length is fixed for good, and how much of it is in huge pages. config prints
 the rest.",
     args: &[],
     options: &[],

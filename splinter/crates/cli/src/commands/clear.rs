@@ -10,7 +10,8 @@ pub static COMMAND: Command = Command {
     name: "clear",
     usage: &[""],
     summary: "Clears the screen",
-    details: "Nothing is printed where there is no terminal.",
+    details: "\
+Without a terminal, it prints nothing.",
     args: &[],
     options: &[],
     run,

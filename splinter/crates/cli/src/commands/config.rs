@@ -14,13 +14,14 @@ pub static COMMAND: Command = Command {
     usage: &["", "av [VALUE]", "flags [VALUE]"],
     summary: "Shows the store's sizes and settings, or changes its scrub level or flags",
     details: "\
-av is what becomes of stale bytes, from the next write on and in every process:
-0 or none leaves them, 1 or hybrid zeroes the rest of the last 64 bytes written
-and what is removed, 2 or full zeroes all. on and off, the older switch, are
+av is the scrub level: what later writes, in every process, do to stale bytes.
+0 or none leaves them. 1 or hybrid zeroes the rest of the last 64 bytes written,
+and removed values. 2 or full zeroes all. on and off, the older switch, mean
 full and none.
 
-The sixteen flags mean what programs agree on. A VALUE sets those whose bits it
-has, -VALUE clears them; decimal or with 0x. Without a VALUE each is shown.",
+Programs agree on what the sixteen flags mean. VALUE sets the flags whose bits
+it has, and -VALUE clears them; it is decimal or begins with 0x. Without VALUE,
+the command prints the setting.",
     args: &[
         Arg::optional("SETTING", Kind::Choice(&["av", "flags"])),
         Arg::optional("VALUE", Kind::Text),
@@ -97,7 +98,7 @@ fn show(session: &mut Session) -> Result<(), Failure> {
             "store": json_bytes(&name), "location": store.location().to_string(),
             "format": header.version, "slots": geometry.slots, "keys": keys,
             "max_value_length": geometry.max_value_len, "vector_dim": geometry.vector_dim,
-            "lanes": geometry.lanes, "arena_bytes": store.arena_len(), "epoch": header.epoch,
+            "max_writers": geometry.lanes, "arena_bytes": store.arena_len(), "epoch": header.epoch,
             "scrub": header.scrub.to_string(), "flags": header.user_flags,
             "parse_failures": header.parse_failures,
             "last_failure_epoch": header.last_failure_epoch, "takeovers": header.takeovers,
@@ -115,7 +116,7 @@ fn show(session: &mut Session) -> Result<(), Failure> {
         ("keys", keys.to_string()),
         ("max_value_length", geometry.max_value_len.to_string()),
         ("vector_dim", geometry.vector_dim.to_string()),
-        ("lanes", geometry.lanes.to_string()),
+        ("max_writers", geometry.lanes.to_string()),
         ("arena_bytes", store.arena_len().to_string()),
         ("epoch", header.epoch.to_string()),
         ("scrub", header.scrub.to_string()),

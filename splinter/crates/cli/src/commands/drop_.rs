@@ -16,10 +16,10 @@ pub static COMMAND: Command = Command {
     summary: "Removes a store, with all its keys",
     details: "\
 STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path.
-drop refuses a file that is no store. It also refuses a store that another
-process has open, as far as this user may see processes; --force removes that
-one. A process that has it open keeps its bytes until it ends. Nothing brings a
-store back: save makes a copy first.",
+drop refuses a file that is not a store. It also refuses a store that another
+process has open, as far as this user may see processes; --force removes it all
+the same. A process that has it open keeps its bytes until it ends. A removed
+store cannot be restored: save makes a copy first.",
     args: &[Arg::one("STORE", Kind::Store)],
     options: &[Opt::flag("--force", "removes a store that others have open").short('f')],
     run,
@@ -41,7 +41,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     if !call.has("--force") {
         let shown = shown(name);
         let Some(users) = Users::now() else {
-            let why = "without /proc nobody can tell who has";
+            let why = "without /proc it is unknown which processes have";
             return Err(Failure::new(format!("{why} {shown} open; mount it, or give --force")));
         };
         if let [process, ..] = users.of(&store)[..] {

@@ -9,7 +9,8 @@ pub static COMMAND: Command = Command {
     name: "exit",
     usage: &[""],
     summary: "Ends the prompt or the script",
-    details: "The lines behind it in a script are not read. quit does the same.",
+    details: "\
+The later lines of a script are not read. quit does the same.",
     args: &[],
     options: &[],
     run,

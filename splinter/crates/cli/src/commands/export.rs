@@ -19,20 +19,21 @@ use std::path::Path;
 pub static COMMAND: Command = Command {
     name: "export",
     usage: &["[PATTERN] [--format json|ndjson|text] [--values|--no-values] [--output FILE]"],
-    summary: "Writes the keys as JSON or text, with their values if asked",
-    details: "PATTERN is as for list; keys have their whole names. The formats:
+    summary: "Writes the keys as JSON or text, on request with their values",
+    details: "\
+PATTERN is as for list; keys have their whole names. The formats:
 
-  json    one document, with all there is; at a terminal, and with --no-values,
+  json    one document with all fields; at a terminal, and with --no-values,
           only the keys with their epochs and lengths, unless --values is given
-  ndjson  a line of JSON for the store, one for each key, with all there is, and
-          one that says that these were all
+  ndjson  a line of JSON for the store, one for each key with all fields, and
+          one that marks the end
   text    a line for each key: its name, type, length and value in quotes
 
-What is not UTF-8 is {\"base64\": \"...\"} in JSON. --json is json on one line,
-and --raw is text. import reads ndjson, and json with values. Each key is as it
-was at one moment; there is no one moment for all of them. What belongs to the
-store and to no key is not in it: scrub level, flags, groups of labels. FILE has
-its name once it is complete.",
+JSON has bytes that are not UTF-8 as {\"base64\": \"...\"}. --json is json on one
+line, and --raw is text. import reads ndjson, and json with values. Each key is
+exported as it was at one moment, but the moments differ. The export lacks the
+store's own settings: scrub level, flags, and groups of labels. FILE gets its
+name once it is complete.",
     args: &[Arg::optional("PATTERN", Kind::Text)],
     options: &[
         Opt::valued("--format", "FORMAT", "json, ndjson or text").kind(Kind::Choice(FORMATS)),
@@ -122,7 +123,7 @@ fn write(session: &Session, form: Form, keys: &[Key], out: &mut dyn Write) -> Re
     if form == Form::Ndjson {
         let head = json!({
             "splinter": "export", "slots": geometry.slots, "max_value_length": geometry.max_value_len,
-            "vector_dim": geometry.vector_dim, "lanes": geometry.lanes, "version": DUMP_VERSION,
+            "vector_dim": geometry.vector_dim, "max_writers": geometry.lanes, "version": DUMP_VERSION,
         });
         write_json(out, &head)?;
     }

@@ -11,8 +11,10 @@ pub static COMMAND: Command = Command {
     name: "flush",
     usage: &[""],
     summary: "Writes a store in a file to its device",
-    details: "What was set before survives a power cut from then on; it survives the death of
-any process anyway. A store in shared memory has no device: nothing is done.",
+    details: "\
+A value that was set before then survives a power cut. (It survives the death of
+any process without flush.) A store in shared memory has no device, and the
+command does nothing.",
     args: &[],
     options: &[],
     run,

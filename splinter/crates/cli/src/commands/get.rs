@@ -12,11 +12,10 @@ pub static COMMAND: Command = Command {
     usage: &["KEY"],
     summary: "Prints the value of a key",
     details: "\
-The length comes first: 3:bar. With --raw the bytes are printed as they are,
-without a newline; at a terminal control characters are escapes, unless --raw
-is given. With --json they stand beside key and epoch, as a string, or as
-{\"base64\": \"...\"} if they are not UTF-8. The number in a BIGUINT key is
-printed in decimal digits.",
+The length comes first: 3:bar. --raw prints the bytes alone, without a newline.
+At a terminal, control characters are escapes, except with --raw. --json prints
+the key, the epoch and the value, which is a string, or {\"base64\": \"...\"} if it
+is not UTF-8. The number in a BIGUINT key is printed in decimal digits.",
     args: &[Arg::one("KEY", Kind::Key)],
     options: &[],
     run,

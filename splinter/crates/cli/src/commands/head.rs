@@ -12,11 +12,11 @@ use serde_json::json;
 pub static COMMAND: Command = Command {
     name: "head",
     usage: &["KEY"],
-    summary: "Shows what the store knows of a key, without its value",
+    summary: "Shows the metadata of a key, without its value",
     details: "\
-The epoch is even and grows with every change. Labels are 64 bits, the groups
-are those that hear of a change, by the key or by a label. ctime and atime are
-what programs wrote there, in a unit of theirs.",
+The epoch is even and grows with every change. Labels are 64 bits. The groups
+are those that a change signals, through the key or through a label. ctime and
+atime are numbers that programs wrote, in a unit of their choice.",
     args: &[Arg::one("KEY", Kind::Key)],
     options: &[],
     run,

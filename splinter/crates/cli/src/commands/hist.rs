@@ -13,8 +13,8 @@ pub static COMMAND: Command = Command {
     usage: &["[COUNT]"],
     summary: "Lists the lines entered at the prompt, the last COUNT or all",
     details: "\
-They are kept from one session to the next, in the file that --history-file or
-SPLINTER_HISTORY_FILE names, or else in .splinter_history in the home folder. A
+The file that --history-file or SPLINTER_HISTORY_FILE names keeps them from one
+session to the next; by default, it is .splinter_history in the home folder. A
 line that begins with a blank is not kept.",
     args: &[Arg::optional("COUNT", Kind::Text)],
     options: &[],

@@ -21,14 +21,15 @@ pub static COMMAND: Command = Command {
     name: "import",
     usage: &["FILE [--keep]"],
     summary: "Sets the keys that export wrote",
-    details: "FILE is what export wrote as ndjson, or as json with values; - is standard
-input. A key that is there already is set to what FILE has, labels, groups and
-vector included; with --keep it stays as it is. Keys have their whole names in
-FILE: under a prefix only those that begin with it are taken. What is wrong in
-FILE ends the import, and so does the end of a FILE that was cut short; the keys
-before that are set.",
+    details: "\
+FILE is an export as ndjson, or as json with values; - is standard input. The
+command sets a key that exists to the entry in FILE, with its labels, groups and
+vector; with --keep the key stays as it is. Keys have their whole names in FILE;
+under a prefix, the command imports only the keys that begin with it. It stops
+at the first error in FILE, also at the end of a FILE that was cut short. It has
+then set the keys before that.",
     args: &[Arg::one("FILE", Kind::File)],
-    options: &[Opt::flag("--keep", "leaves keys that are there as they are").short('k')],
+    options: &[Opt::flag("--keep", "leaves existing keys as they are").short('k')],
     run,
 };
 
@@ -90,7 +91,7 @@ fn import(
     for (number, value) in (1_u64..).zip(Deserializer::from_reader(from).into_iter::<Value>()) {
         let value = value.map_err(|error| match error.io_error_kind() {
             Some(_) => not_read(name, &error.into()),
-            None => Failure::new(format!("{name} is no export: {error}{HOW}")),
+            None => Failure::new(format!("{name} is not an export: {error}{HOW}")),
         })?;
         is_empty = false;
         let mut take = |value: &Value| one(session, &mut writer, value, call, counts);

@@ -17,29 +17,30 @@ use std::os::unix::ffi::OsStrExt;
 pub static COMMAND: Command = Command {
     name: "init",
     usage: &["STORE [OPTION]..."],
-    summary: "Makes a store",
+    summary: "Creates a store",
     details: "\
 STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path.
-It must not exist yet. Its sizes are fixed from then on: 1,024 keys with values
-of 4,096 bytes and vectors of 768 components, written by 64 writers at once,
-unless said otherwise. A store of up to about 64 MiB takes all its memory at
-once, or is not made if that is not there; a larger one, and one of huge pages,
-takes it as it is used, unless --reserve is given. One that is larger than what
-its file system, or the memory, has is made all the same, and told of: once that
-is used up, a write that needs more ends its program by SIGBUS.",
+It must not exist yet. Its sizes are fixed from then on: by default, 1,024 keys
+with values of 4,096 bytes and vectors of 768 components, and 64 writers at
+once. A store of up to about 64 MiB takes all its memory at once, or is not
+created if there is too little. A larger one, and one of huge pages, takes its
+memory as it is used, unless --reserve is given. The command creates a store
+that is larger than its file system or the memory, and warns: once the room is
+used up, a write that needs more ends its program by SIGBUS.",
     args: &[Arg::one("STORE", Kind::Store)],
     options: &[
         Opt::valued("--slots", "N", "how many keys it holds at most").short('s'),
         Opt::valued("--max-value", "BYTES", "the longest value").short('l'),
         Opt::valued("--length", "BYTES", "another name for --max-value"),
         Opt::valued("--dim", "N", "components of a vector; 0 for no vectors"),
-        Opt::valued("--lanes", "N", "how many can write at once"),
-        Opt::valued("--backing", "WHERE", "shared or file, whatever the program's name")
+        Opt::valued("--writers", "N", "how many can write at once"),
+        Opt::valued("--lanes", "N", "another name for --writers"),
+        Opt::valued("--backing", "WHERE", "shared or file, under any of the program's names")
             .kind(Kind::Choice(BACKINGS)),
         Opt::valued("--huge-pages", "HOW", "off, advise or collapse").kind(Kind::Choice(HUGE)),
         Opt::valued("--node", "NODE", "a NUMA node, several (0,1) to interleave, or all"),
-        Opt::valued("--mode", "OCTAL", "who may read and write it, as chmod takes it: 640"),
-        Opt::valued("--scrub", "LEVEL", "none, hybrid or full: what becomes of stale bytes")
+        Opt::valued("--mode", "OCTAL", "its permissions, as chmod takes them: 640"),
+        Opt::valued("--scrub", "LEVEL", "none, hybrid or full: which stale bytes are zeroed")
             .kind(Kind::Choice(SCRUB)),
         Opt::flag("--reserve", "takes all memory at once, or fails if it is not there"),
     ],
@@ -78,14 +79,14 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             } else {
                 writeln!(
                     session.out,
-                    "' with {slots} slots of {max_value_len} bytes, vectors of {vector_dim}, {lanes} lanes."
+                    "' with {slots} slots of {max_value_len} bytes, vectors of {vector_dim}, {lanes} writers."
                 )?;
             }
         }
         Format::Json => {
             let made = json!({
                 "store": json_bytes(name), "location": location.to_string(), "slots": slots,
-                "max_value_length": max_value_len, "vector_dim": vector_dim, "lanes": lanes,
+                "max_value_length": max_value_len, "vector_dim": vector_dim, "max_writers": lanes,
             });
             write_json(&mut session.out, &made)?;
         }
@@ -97,15 +98,13 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 /// Builds the configuration from the options.
 fn config(call: &Call<'_>) -> Result<Config, Failure> {
     let usual = Geometry::default();
-    let max_value_len = match call.number("--max-value")? {
-        None => call.number("--length")?,
-        given => given,
-    };
+    let max_value_len = call.number("--max-value")?.or(call.number("--length")?);
+    let writers = call.number("--writers")?.or(call.number("--lanes")?);
     let geometry = Geometry {
         slots: call.number("--slots")?.unwrap_or(usual.slots),
         max_value_len: max_value_len.unwrap_or(usual.max_value_len),
         vector_dim: call.number("--dim")?.unwrap_or(usual.vector_dim),
-        lanes: call.number("--lanes")?.unwrap_or(usual.lanes),
+        lanes: writers.unwrap_or(usual.lanes),
     };
     let huge_pages = match call.value("--huge-pages") {
         None | Some(b"off") => HugePages::Off,

@@ -14,13 +14,13 @@ pub static COMMAND: Command = Command {
     usage: &["KEY", "KEY MASK", "KEY MASK --remove"],
     summary: "Shows, adds or removes labels of a key",
     details: "\
-A label is one of 64 bits; MASK has a bit for each that is meant, decimal or
-with 0x. list --label MASK finds the keys that carry all of them, bind --label
-has their changes signalled to a group. Labels stay with a key when it is set,
-and go when it is removed.
+A label is one of 64 bits. MASK has a bit for each label, and is decimal or
+begins with 0x. list --label MASK finds the keys that have all of them; bind
+--label signals changes of such keys to a group. A key keeps its labels when it
+is set, and loses them when it is removed.
 
-Wherever a MASK is asked for, ~/.splinterrc may give it a name. A line there is
-a name and a mask, as in WAITING 0x1; a # begins a comment.",
+Wherever a command takes a MASK, it also takes a name from ~/.splinterrc. A line
+of that file is a name and a mask, as in WAITING 0x1; # begins a comment.",
     args: &[Arg::one("KEY", Kind::Key), Arg::optional("MASK", Kind::Text)],
     options: &[Opt::flag("--remove", "removes the labels in MASK instead")],
     run,

@@ -16,14 +16,14 @@ pub static COMMAND: Command = Command {
     usage: &["[PATTERN] [--label MASK]"],
     summary: "Lists the keys",
     details: "\
-PATTERN is a regular expression, which the key, without the prefix, is to match
-somewhere: ^user: for what begins so. Under a prefix only the keys under it are
-listed, by their whole names. They come in the order of their slots, the last
-first: the newest first, as long as one program at a time makes keys and none
-is removed. Control characters are shown as escapes; --raw prints the names as
-they are.",
+PATTERN is a regular expression, which must match somewhere in the key without
+the prefix: ^user: finds the keys that begin with user:. Under a prefix, the
+command lists only the keys under it, by their whole names. Keys come in the
+order of their slots, the last first. That is the newest first, as long as one
+program at a time creates keys and none is removed. Control characters are
+escapes; --raw prints the names unchanged.",
     args: &[Arg::optional("PATTERN", Kind::Text)],
-    options: &[Opt::valued("--label", "MASK", "lists the keys that carry all labels in MASK")],
+    options: &[Opt::valued("--label", "MASK", "lists the keys that have all labels in MASK")],
     run,
 };
 
@@ -85,6 +85,6 @@ pub(super) fn regex(pattern: &[u8]) -> Result<Regex, Failure> {
         // The last line of the error names the mistake. The others draw its place.
         let error = error.to_string();
         let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        Failure::usage(format!("{pattern:?} is no regular expression: {why}"))
+        Failure::usage(format!("{pattern:?} is not a regular expression: {why}"))
     })
 }

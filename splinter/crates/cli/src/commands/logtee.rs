@@ -30,15 +30,15 @@ use std::time::Duration;
 pub static COMMAND: Command = Command {
     name: "logtee",
     usage: &["FILE [PATTERN] [--once] [--count N] [--timeout SPAN] [--envelope]"],
-    summary: "Drains keys into a file, and takes nothing away",
+    summary: "Writes keys and their changes into a file, and removes none",
     details: "\
-Writes a line behind FILE for each key that matches PATTERN, as for list, and
-then one for each change of theirs, until it is ended; --once ends it after the
-first. FILE is made if it is missing; - is standard output. A line is the key
-and its value, as in KEY LEN:VALUE; with --json an object with key, epoch, time
-in milliseconds since 1970 and value; with --envelope an event with that in it
-(see send). That a key was removed is written, too. Of changes that follow each
-other faster than they can be written it has the last.",
+It appends to FILE a line for each key that matches PATTERN, as for list, and
+then a line for each change of these keys, until it is ended. --once ends it
+after the first part. It creates FILE if it is missing; - is standard output. A
+line is the key and its value, as in KEY LEN:VALUE. With --json it is an object
+with key, epoch, time in milliseconds since 1970, and value; with --envelope, an
+event with that object (see send). Removed keys get a line, too. If changes
+follow each other faster than it can write, it writes the last one.",
     args: &[Arg::one("FILE", Kind::File), Arg::optional("PATTERN", Kind::Text)],
     options: &[
         Opt::flag("--once", "ends when all keys are written"),

@@ -14,11 +14,11 @@ pub static COMMAND: Command = Command {
     usage: &["KEY OPERATION [NUMBER]"],
     summary: "Changes the number in a BIGUINT key, and prints it",
     details: "\
-OPERATION is inc or dec, by 1 if no NUMBER is given; and, or, or xor, with a
-NUMBER; or not. Numbers are from 0 to 2^64 - 1, decimal or with 0x, and wrap
-around; the name of a label (see label) is its mask. The key must be there and
-be a BIGUINT, which type makes of decimal digits. No operation is lost, however
-many processes do them at once.",
+OPERATION is inc or dec, by 1 without a NUMBER; and, or, or xor, with a NUMBER;
+or not. A NUMBER is 0 to 2^64 - 1, decimal or with 0x, and results wrap around.
+The name of a label (see label) stands for its mask. The key must exist and be a
+BIGUINT; type makes one of decimal digits. No operation is lost, however many
+processes run them at once.",
     args: &[
         Arg::one("KEY", Kind::Key),
         Arg::one("OPERATION", Kind::Choice(OPERATIONS)),
@@ -39,7 +39,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let now = changed.map_err(|error| match error {
         Error::WrongType => {
             let key = shown(&key);
-            Failure::new(format!("{key} is no BIGUINT; type makes one of decimal digits"))
+            Failure::new(format!("{key} is not a BIGUINT; type makes one of decimal digits"))
         }
         error => Failure::key(&key, error),
     })?;

@@ -11,9 +11,10 @@ pub static COMMAND: Command = Command {
     name: "numa",
     usage: &[""],
     summary: "Tells on which memory nodes the store is",
-    details: "Counts the pages of the store that hold data, by the node that each is on, and
-those that nobody has touched yet, which take no memory. What the kernel cannot
-tell, being swapped out or only on disk, is unknown. Also says how much of it
+    details: "\
+It counts the store's pages that hold data, by NUMA node, and the untouched
+pages, which take no memory. A page is unknown if the kernel cannot say where it
+is, because it is swapped out or only on disk. The last line has the bytes that
 this process reaches through huge pages. init --node places a store.",
     args: &[],
     options: &[],

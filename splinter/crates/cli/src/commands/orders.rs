@@ -15,16 +15,17 @@ pub static COMMAND: Command = Command {
     name: "orders",
     usage: &["set BASE VALUE...", "set BASE COUNT", "get BASE [COUNT]", "unset BASE [COUNT]"],
     summary: "Sets, prints or removes the orders of a tandem as one",
-    details: "A tandem is the keys BASE, BASE.1, BASE.2 and so on, up to 255 of them, which
-are set as one: who reads them by get has all of one generation, even if a
-writer dies in the middle. get and unset take the first COUNT; without it, as
-many as there are in a row. get prints a line for each order; --raw prints the
-values a line each, without lengths. unset prints how many there were. A BIGUINT
-among them is a number in decimal digits, as for set and get.
+    details: "\
+A tandem is the keys BASE, BASE.1, BASE.2 and so on, up to 255 of them, which
+change together. get returns all of one generation, even if a writer dies in the
+middle of a set. get and unset take the first COUNT orders; without COUNT, all
+that exist in a row. get prints a line for each order, and --raw only the
+values. unset prints how many orders it removed. A BIGUINT among them is a
+number in decimal digits, as for set and get.
 
-set with a number from 2 to 255, and nothing else, makes so many orders: those
-that are there keep their values, the others are empty. (One order is a key like
-others: set makes it.)",
+set with one number from 2 to 255, and no other value, creates that many orders:
+existing ones keep their values, and new ones are empty. (One order is an
+ordinary key: set creates it.)",
     args: &[
         Arg::optional("set", Kind::Choice(ACTIONS)),
         Arg::optional("BASE", Kind::Key),
@@ -71,7 +72,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             set.map_err(|error| match error {
                 Error::WrongType => {
                     let base = shown(&base);
-                    let why = "of its orders that are a BIGUINT one is set to what is no number";
+                    let why = "an order that is a BIGUINT is set to a value that is not a number";
                     Failure::new(format!("{base}: {why}; type gives an order another type"))
                 }
                 error => failed(&base, error),
@@ -123,7 +124,7 @@ fn asked(count: &[&[u8]]) -> Result<Option<usize>, Failure> {
     match number::<u64>("COUNT", word)? {
         count @ 1..=255 => Ok(Some(count as usize)),
         count => Err(Failure::usage(format!(
-            "COUNT: {count} is no number of orders; they are 1 to {MAX_ORDERS}"
+            "COUNT: {count} is not a number of orders from 1 to {MAX_ORDERS}"
         ))),
     }
 }

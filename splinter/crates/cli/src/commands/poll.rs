@@ -18,10 +18,10 @@ pub static COMMAND: Command = Command {
     usage: &["KEY [TIMEOUT] [--after EPOCH]"],
     summary: "Waits for the next change of a key, and prints its value",
     details: "\
-Without TIMEOUT, as in 500ms or 2s, it waits until there is one; a number
-without a unit is milliseconds. That nothing changed in time, and that the key
-was removed, are failures: exit code 1. With --after nothing is missed that
-changed before the wait began.",
+TIMEOUT is a time, as in 500ms or 2s; a number without a unit is milliseconds.
+Without TIMEOUT, it waits until there is a change. If nothing changes in time,
+or the key is removed, the exit code is 1. With --after, it also notices a
+change before it began to wait.",
     args: &[Arg::one("KEY", Kind::Key), Arg::optional("TIMEOUT", Kind::Text)],
     options: &[AFTER],
     run,

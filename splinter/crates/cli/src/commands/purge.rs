@@ -13,8 +13,8 @@ pub static COMMAND: Command = Command {
     usage: &[""],
     summary: "Zeroes every stale byte in the store",
     details: "\
-Of values that were overwritten or removed nothing is left then, whatever the
-scrub level was. Keys and their values stay. The prefix does not matter here.",
+Afterwards nothing is left of overwritten and removed values, whatever the scrub
+level was. Keys and their values stay. The prefix has no effect.",
     args: &[],
     options: &[],
     run,

@@ -23,28 +23,28 @@ pub static COMMAND: Command = Command {
     usage: &["KEY [--count N | --follow] [--last] [--timeout SPAN] [--envelope [--as NAME]]"],
     summary: "Receives the messages that are sent to a key",
     details: "\
-Prints the next message that comes, and ends; with --count it goes on until it
-has N of them, with --follow until it is ended. --last takes what KEY holds
-already for the first one. KEY need not be there yet. Nothing is taken from the
-store: others receive the same. Of messages that follow each other faster than
-they can be received it has the last, and says on standard error how many it
-missed; any change of KEY counts as a message, one that changes no value too.
-Of a key that is not there yet, or goes, it is not known how many came before
-the next one that is received.
+It prints the next message and ends. With --count it goes on until it has
+printed N messages, with --follow until it is ended. With --last, the present
+value of KEY is the first message. KEY need not exist yet. Receiving removes
+nothing from the store: other receivers get the same messages. If messages
+follow each other too fast, it prints the last one, and reports on standard
+error how many it missed. Every change of KEY counts as a message, also one that
+leaves the value as it is. It cannot count messages that came while KEY did not
+exist.
 
-With --envelope, messages have to be envelopes (see send): what is none is
-counted in the store and told of, what has expired or, with --as, is for
-somebody else is passed over, and the one that says that it is the last ends it.
-It prints the envelopes; with --raw what is in them. Gaps in the numbers of a
-sender are told of. Messages of --raw end in a newline.",
+With --envelope, it prints envelopes (see send), or with --raw their content. It
+counts each message that is not an envelope in the store, and reports it. It
+skips envelopes that have expired and, with --as, those for other receivers. The
+envelope that is marked as the last ends it. It reports gaps in the numbers of a
+sender. With --raw, each message ends in a newline.",
     args: &[Arg::one("KEY", Kind::Key)],
     options: &[
         Opt::valued("--count", "N", "ends after N messages; after one, if not given").short('n'),
-        Opt::flag("--follow", "goes on and on").short('f'),
-        Opt::flag("--last", "begins with what is there"),
-        Opt::valued("--timeout", "SPAN", "gives up when this has passed, as in 500ms or 2m"),
+        Opt::flag("--follow", "goes on until it is ended").short('f'),
+        Opt::flag("--last", "begins with the present value"),
+        Opt::valued("--timeout", "SPAN", "gives up after this time, as in 500ms or 2m"),
         Opt::flag("--envelope", "expects envelopes").short('e'),
-        Opt::valued("--as", "NAME", "takes what is for NAME or for everybody"),
+        Opt::valued("--as", "NAME", "takes messages for NAME or for all receivers"),
     ],
     run,
 };

@@ -17,11 +17,12 @@ use std::path::Path;
 pub static COMMAND: Command = Command {
     name: "restore",
     usage: &["FILE STORE [--force]"],
-    summary: "Makes a store of a file that save, cp or dd made",
-    details: "FILE is a store in a file, which is only read. STORE is made with its sizes,
-keys and all that belongs to them, and has its name once it is complete. With
---force it takes the place of a store of that name: who has that open keeps the
-old one, and has to open the new one.",
+    summary: "Creates a store from a file that save, cp or dd made",
+    details: "\
+FILE is a store in a file, and is only read. STORE gets its sizes, its keys and
+all their fields, and has its name once it is complete. With --force, it takes
+the place of a store of that name. Processes that have the old store open keep
+it, and must open the new one.",
     args: &[Arg::one("FILE", Kind::File), Arg::one("STORE", Kind::Store)],
     options: &[FORCE],
     run,

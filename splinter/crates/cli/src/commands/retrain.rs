@@ -10,8 +10,10 @@ use serde_json::json;
 pub static COMMAND: Command = Command {
     name: "retrain",
     usage: &["KEY"],
-    summary: "Drops the vector of a key, and tells all who watch it",
-    details: "The value stays, and the epoch grows: programs that make vectors make a new one.",
+    summary: "Removes the vector of a key, which wakes all processes that watch it",
+    details: "\
+The value stays, and the epoch grows. A program that makes vectors can then make
+a new one.",
     args: &[Arg::one("KEY", Kind::Key)],
     options: &[],
     run,

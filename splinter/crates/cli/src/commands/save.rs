@@ -16,12 +16,13 @@ pub static COMMAND: Command = Command {
     name: "save",
     usage: &["FILE [--force]"],
     summary: "Copies the store into a file, while others use it",
-    details: "Every key is copied whole, as it was at one moment: its value, type, labels,
-groups, flags, times and vector. There is no one moment for all of them: what
-changes meanwhile may be in the copy or not. Epochs begin anew. FILE is a store
-like any other, for splinterpctl and for restore. It gets its name once it is
-complete and on the device; until then it has none, or a hidden one beside it
-where the file system knows no files without.",
+    details: "\
+It copies each key as it was at one moment, with its value, type, labels,
+groups, flags, times and vector. The moments differ: a change during the copy
+may be in it or not. Epochs start again. FILE is a store like any other, for
+splinterpctl and for restore. It gets its name once it is complete and on the
+device. Until then it has no name, or a hidden one beside it if the file system
+has no unnamed files.",
     args: &[Arg::one("FILE", Kind::File)],
     options: &[FORCE],
     run,
@@ -29,7 +30,7 @@ where the file system knows no files without.",
 
 /// The option `--force`: replaces an existing file or store.
 pub(super) const FORCE: Opt =
-    Opt::flag("--force", "replaces what has that name already").short('f');
+    Opt::flag("--force", "replaces a file or store of that name").short('f');
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let file = call.arguments[0];

@@ -19,17 +19,17 @@ use std::time::Duration;
 pub static COMMAND: Command = Command {
     name: "send",
     usage: &["KEY VALUE [OPTION]...", "KEY - [OPTION]...", "KEY --lines [OPTION]..."],
-    summary: "Sends a message to whoever receives at a key",
+    summary: "Sends a message to all receivers of a key",
     details: "\
-The message becomes the value of KEY, which is made if it is missing; recv, at
-the other end, prints it. A key holds one message: of two that follow each other
+The message becomes the value of KEY, which is created if it is missing. recv
+prints it at the other end. A key holds one message: if two follow each other
 faster than they are received, the receiver finds the second.
 
---lines sends each line of standard input as a message of its own. --envelope
-wraps a message in a line of JSON that says who sent it, when, and what it is;
---lines numbers them in it, so that a receiver sees what it missed, and with
---eof sends one more at the end that says so. In an envelope a VALUE is a
-string, or with --parse the JSON that it is.",
+--lines sends each line of standard input as a message. --envelope wraps a
+message in a line of JSON with its sender, time and type. With --lines it
+numbers the messages, so that a receiver can see gaps, and with --eof it sends
+one more message that marks the end. In an envelope, VALUE is a string, or JSON
+with --parse.",
     args: &[Arg::one("KEY", Kind::Key), Arg::optional("VALUE", Kind::Text)],
     options: &[
         FILE,
@@ -38,12 +38,12 @@ string, or with --parse the JSON that it is.",
         Opt::flag("--envelope", "wraps it in an envelope").short('e'),
         Opt::valued("--type", "TYPE", "query, response, event (if not given), error or heartbeat")
             .kind(Kind::Choice(Type::NAMES)),
-        Opt::valued("--from", "NAME", "who sends it; the process, if not given"),
-        Opt::valued("--to", "NAME", "whom it is for"),
-        Opt::valued("--ttl", "SPAN", "for how long it is worth reading, as in 5s"),
-        Opt::valued("--trace", "ID", "what it belongs to"),
-        Opt::valued("--seq", "N", "its place in a sequence; the first one's, with --lines"),
-        Opt::flag("--eof", "says that it is the last"),
+        Opt::valued("--from", "NAME", "the sender; by default, the process"),
+        Opt::valued("--to", "NAME", "the receiver"),
+        Opt::valued("--ttl", "SPAN", "after which time it expires, as in 5s"),
+        Opt::valued("--trace", "ID", "the id of what it belongs to"),
+        Opt::valued("--seq", "N", "its number in a sequence; the first one's, with --lines"),
+        Opt::flag("--eof", "marks it as the last"),
         Opt::flag("--parse", "takes VALUE as JSON"),
     ],
     run,
@@ -178,7 +178,7 @@ impl Wrapper {
     fn wrap(&self, message: &[u8], seq: Option<u64>, eof: bool) -> Result<Vec<u8>, Failure> {
         let payload = if self.parse {
             let wrong = |why: &str| {
-                Failure::usage(format!("--parse: {} is no JSON: {why}", shown(message)))
+                Failure::usage(format!("--parse: {} is not JSON: {why}", shown(message)))
             };
             let text = byte_order_mark::without(message).map_err(wrong)?;
             serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?

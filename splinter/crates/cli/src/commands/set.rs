@@ -12,12 +12,11 @@ use serde_json::json;
 pub static COMMAND: Command = Command {
     name: "set",
     usage: &["KEY VALUE", "KEY -", "KEY --file FILE"],
-    summary: "Sets the value of a key, which is made if it is missing",
+    summary: "Sets the value of a key, and creates the key if it is missing",
     details: "\
-VALUE is one word: put quotes around one that holds blanks. A VALUE of - takes
-what is on standard input, to its end. The type and labels of a key stay, its
-vector goes. A BIGUINT key takes a number: decimal digits, or eight bytes that
-are no text.",
+VALUE is one word: put quotes around a value with blanks. A VALUE of - is all of
+standard input. The key keeps its type and labels, and loses its vector. A
+BIGUINT key takes a number: decimal digits, or eight bytes that are not text.",
     args: &[Arg::one("KEY", Kind::Key), Arg::optional("VALUE", Kind::Text)],
     options: &[value::FILE],
     run,

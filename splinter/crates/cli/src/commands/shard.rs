@@ -22,10 +22,10 @@ pub static COMMAND: Command = Command {
     ],
     summary: "Shows and makes bids as libsplinter's command of that name does",
     details: "\
-As bids, which explains what a bid is, with the words in the original's order.
-TICKS, of the processor's counter, is how long a bid holds. advise is about the
-whole store, and waits until the bid is elected; with nowait it gives up at once
-if another one is.",
+It works as bids, which explains bids, with the words in the original's order. A
+bid holds for TICKS of the processor's counter. advise is about the whole store,
+and waits until the bid is elected. With nowait it fails at once if another bid
+is sovereign.",
     args: &[
         Arg::optional("table", Kind::Choice(bids::ACTIONS)),
         Arg::optional("ID", Kind::Text),

@@ -15,9 +15,9 @@ pub static COMMAND: Command = Command {
     summary: "Shows or sets the type of a key",
     details: "\
 TYPE is one of VOID, BIGINT, BIGUINT, JSON, BINARY, IMGDATA, AUDIO, VARTEXT and
-VIDEO, in large or small letters. Types inform, and are not enforced; but a
-BIGUINT holds a number, on which math acts: what becomes one must be decimal
-digits, or one to eight bytes that are no text, the lowest first.",
+VIDEO, in upper or lower case. Types are information, and not enforced. Only a
+BIGUINT holds a number, which math changes: a value that becomes a BIGUINT must
+be decimal digits, or one to eight bytes that are not text, the lowest first.",
     args: &[Arg::one("KEY", Kind::Key), Arg::optional("TYPE", Kind::Choice(TYPES))],
     options: &[],
     run,

@@ -15,11 +15,12 @@ pub static COMMAND: Command = Command {
     usage: &["KEY...", "--tandem KEY...", "--regex PATTERN"],
     summary: "Removes keys",
     details: "\
-By name, in order, up to the first that is missing or busy; or every key under
-the prefix that matches PATTERN, as list takes it: list PATTERN shows what
-would go. That none matches is no failure. With --tandem the orders of each KEY
-go with it, all at once: KEY.1, KEY.2 and so on, as many as there are in a row.
-What becomes of the bytes is up to the scrub level: see config.",
+It removes the named keys in order, up to the first that is missing or busy. Or
+it removes every key under the prefix that matches PATTERN, as for list: list
+PATTERN shows them first. If no key matches, that is not a failure. With
+--tandem it removes the orders of each KEY as well, all at once: KEY.1, KEY.2
+and so on, as many as exist in a row. The scrub level decides whether the bytes
+are zeroed: see config.",
     args: &[Arg::any("KEY", Kind::Key)],
     options: &[
         Opt::valued("--regex", "PATTERN", "removes the keys that match PATTERN"),

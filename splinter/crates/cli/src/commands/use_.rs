@@ -14,8 +14,8 @@ pub static COMMAND: Command = Command {
     summary: "Opens a store for the commands that follow",
     details: "\
 STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path. A
-store that may only be read is opened for reading. If it cannot be opened, the
-one in use stays.",
+store that this user may only read is opened read-only. If STORE cannot be
+opened, the store in use stays.",
     args: &[Arg::one("STORE", Kind::Store)],
     options: &[],
     run,

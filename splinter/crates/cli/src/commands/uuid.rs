@@ -16,8 +16,8 @@ pub static COMMAND: Command = Command {
     usage: &["[KEY]"],
     summary: "Prints a random UUID, and sets a key to it if one is given",
     details: "\
-It is of version 4 (RFC 9562), from the kernel's random numbers. Without KEY it
-is only printed, and no store is needed.",
+It has version 4 (RFC 9562) and comes from the kernel's random numbers. Without
+KEY it is only printed, and no store is needed.",
     args: &[Arg::optional("KEY", Kind::Key)],
     options: &[],
     run,

@@ -25,18 +25,17 @@ pub static COMMAND: Command = Command {
     ],
     summary: "Prints the value of a key, or of a group's keys, whenever it changes",
     details: "\
-The new value is printed after each change; of changes that follow each other
-faster than they can be printed, the last. With --group, which may be given
-more than once, and --all, the key stands in front of the value, and a key that
-was removed is told of. With --raw every value ends in a newline. With --after
-nothing is missed that changed before the watch began. A key that is busy is
-waited for.
+It prints the new value after each change. If changes follow each other faster
+than it can print, it prints the last one. With --group, which may be given more
+than once, and with --all, the key comes before the value, and a removed key is
+reported. With --raw every value ends in a newline. With --after it also prints
+a change before the watch began. It waits for a key that is busy.
 
-It goes on until Ctrl-C is pressed, or the key is removed; with --oneshot until
-the first change, with --count until there were N. --timeout ends it when that
-time has passed: exit code 1 if fewer changes came than --oneshot or --count
-asked for. If the store is removed, or removed and made again, the watch notices
-within two seconds, and ends with exit code 1.",
+It goes on until Ctrl-C is pressed, or the key is removed. --oneshot ends it
+after the first change, --count after N changes, and --timeout after a time: the
+exit code is 1 if fewer changes came than --oneshot or --count asked for. If the
+store is removed, or removed and created again, the watch ends within two
+seconds, with exit code 1.",
     args: &[Arg::optional("KEY", Kind::Key)],
     options: &[
         Opt::flag("--oneshot", "ends after the first change"),
