@@ -1,7 +1,7 @@
 //! Defines what a command is, and parses a call of one. Names no command: it works on any [`Table`].
 
 use crate::failure::Failure;
-use crate::options::{Arg, COMMON, Count, Item, Items, Opt, closest, number};
+use crate::options::{Arg, COMMON, Count, Item, Items, Opt, closest, not_one_of, number};
 use crate::output::{Format, shown};
 use crate::session::Session;
 use crate::time;
@@ -118,6 +118,35 @@ impl<'a> Call<'a> {
     /// Makes the failure for a missing argument.
     pub fn missing(&self, name: &str) -> Failure {
         Failure::usage(format!("{name} is missing; {}", self.usage()))
+    }
+
+    /// Returns the first argument, which is one of the actions `known`, and the words after it. `takes` tells for an
+    /// action the names of the words that it needs, and how many words it takes at most.
+    ///
+    /// # Errors
+    /// No action, an unknown one, too few or too many words: exit code 2.
+    pub fn action<'s>(
+        &'s self,
+        known: &'static [&'static str],
+        takes: impl FnOnce(&str) -> (&'static [&'static str], usize),
+    ) -> Result<(&'static str, &'s [&'a [u8]]), Failure> {
+        let Some((word, words)) = self.arguments.split_first() else {
+            let (known, name) = (known.join(", "), self.command.name);
+            let why = format!("say what to do: {known}; help {name} explains them");
+            return Err(Failure::usage(why));
+        };
+        let action = known.iter().find(|action| action.as_bytes() == *word);
+        let action = *action.ok_or_else(|| not_one_of(word, known))?;
+        let (needed, most) = takes(action);
+        let usage = || self.usage_of(word);
+        if let Some(missing) = needed.get(words.len()) {
+            return Err(Failure::usage(format!("{missing} is missing; {}", usage())));
+        }
+        if let Some(extra) = words.get(most) {
+            let extra = shown(extra);
+            return Err(Failure::usage(format!("{extra} is one word too many; {}", usage())));
+        }
+        Ok((action, words))
     }
 
     /// Returns the usage of the command, as part of a message.

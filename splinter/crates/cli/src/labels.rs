@@ -72,7 +72,7 @@ impl LabelFile {
                     Ok(mask) if label == word => return Ok(Some(mask)),
                     Ok(_) => {}
                     Err(_) => {
-                        mistake = mistake.or(Some((at, format!("{} is not a mask", shown(mask)))))
+                        mistake = mistake.or(Some((at, format!("{} is not a mask", shown(mask)))));
                     }
                 },
                 _ => mistake = mistake.or(Some((at, format!("{} is not a label", shown(line))))),

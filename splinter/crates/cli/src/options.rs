@@ -4,6 +4,9 @@
 use crate::failure::Failure;
 use crate::output::shown;
 use splinter::{GROUPS, units};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// An argument of a command.
 #[derive(Clone, Copy, Debug)]
@@ -216,6 +219,21 @@ pub fn closest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&
         _ => None,
     });
     close.min_by_key(|(wrong, _)| *wrong).map(|(_, name)| name)
+}
+
+/// Returns what a word stands for in a list of names and values.
+///
+/// # Errors
+/// No such name: exit code 2.
+pub fn choice<T: Copy>(word: &[u8], known: &[(&str, T)]) -> Result<T, Failure> {
+    let found = known.iter().find(|(name, _)| name.as_bytes() == word);
+    let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+    found.map(|(_, value)| *value).ok_or_else(|| not_one_of(word, &names()))
+}
+
+/// Returns a word as the path of a file.
+pub fn path(word: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(word))
 }
 
 /// Makes the failure for a word that is not one of a few.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use splinter::{Error, Key, Location, Store, StoreError, Writer};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::OsStr;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::ffi::OsStrExt;
@@ -24,6 +25,9 @@ use std::time::{Duration, Instant};
 
 /// How long to retry if a key is busy, or if all writer ids of a store are taken.
 pub const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// How long to sleep before the next try.
+pub const BUSY_PAUSE: Duration = Duration::from_micros(100);
 
 /// The name of the history file in the home folder.
 const HISTORY: &str = ".splinter_history";
@@ -269,6 +273,49 @@ impl Session {
         }
     }
 
+    /// Prints what a command found: `text` on a line, or `json`.
+    ///
+    /// # Errors
+    /// The errors of the output.
+    pub fn print(&mut self, text: impl fmt::Display, json: &Value) -> Result<(), Failure> {
+        match self.format {
+            Format::Default | Format::Raw => writeln!(self.out, "{text}")?,
+            Format::Json => write_json(&mut self.out, json)?,
+        }
+        Ok(())
+    }
+
+    /// Prints what a command has done: `text` on a line, `json`, or nothing with `--raw`.
+    ///
+    /// # Errors
+    /// The errors of the output.
+    pub fn report(&mut self, text: impl AsRef<[u8]>, json: &Value) -> Result<(), Failure> {
+        if self.format == Format::Default {
+            self.out.write_all(&[text.as_ref(), b"\n"].concat())?;
+        }
+        self.answer(json)
+    }
+
+    /// Prints a list of names and values, a line each, or `json`.
+    ///
+    /// # Errors
+    /// The errors of the output.
+    pub fn print_rows(
+        &mut self,
+        rows: impl IntoIterator<Item = (&'static str, String)>,
+        json: &Value,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => write_json(&mut self.out, json)?,
+            Format::Default | Format::Raw => {
+                for (name, value) in rows {
+                    writeln!(self.out, "{name}: {value}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Prints `answer` if the format is JSON, and nothing otherwise.
     ///
     /// # Errors
@@ -385,6 +432,27 @@ pub fn retry_busy<T>(attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Err
     retry_while(attempt, |error| *error == Error::Again)
 }
 
+/// As [`retry_busy`], with the error as a failure about `key`.
+///
+/// # Errors
+/// As [`Failure::key`].
+pub fn retry_key<T>(key: &[u8], attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Failure> {
+    retry_busy(attempt).map_err(|error| Failure::key(key, error))
+}
+
+/// Retries `attempt` for as long as the key is busy.
+///
+/// # Errors
+/// The errors of `attempt`, except [`Error::Again`].
+pub fn retry_forever<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    loop {
+        match attempt() {
+            Err(Error::Again) => thread::sleep(BUSY_PAUSE),
+            done => return done,
+        }
+    }
+}
+
 /// Retries `attempt` while `is_busy` holds for its error, for [`BUSY_TIMEOUT`] at most.
 fn retry_while<T, E>(
     mut attempt: impl FnMut() -> Result<T, E>,
@@ -397,7 +465,7 @@ fn retry_while<T, E>(
                 if begun.get_or_insert_with(Instant::now).elapsed() >= BUSY_TIMEOUT {
                     return Err(error);
                 }
-                thread::sleep(Duration::from_micros(100));
+                thread::sleep(BUSY_PAUSE);
             }
             result => return result,
         }

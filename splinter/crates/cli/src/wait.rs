@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::options::Opt;
-use crate::session::Session;
+use crate::session::{BUSY_PAUSE, Session};
 use crate::store_file::{self, StoreCheck};
 use splinter::{Error, Store};
 use std::thread;
@@ -40,7 +40,7 @@ pub fn until_changed(
         match store.poll_after(key, epoch, Some(next_check(session, deadline))) {
             Ok(now) => return Ok(Ok(Some(now))),
             Err(Error::TimedOut) if !is_over(deadline) => {}
-            Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
+            Err(Error::Again) => thread::sleep(BUSY_PAUSE),
             Err(error) => return Ok(Err(error)),
         }
     }

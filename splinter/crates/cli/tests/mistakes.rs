@@ -65,10 +65,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["orders", "bad"], "orders: \"bad\" is not one of set, get, unset"),
         (&["orders", "get"], "orders: BASE is missing; use: orders get BASE [COUNT]"),
         (&["orders", "set", "b"], "orders: VALUE is missing; use: orders set BASE VALUE..."),
-        (
-            &["orders", "get", "b", "0"],
-            "orders: COUNT: 0 is not a number of orders from 1 to 255",
-        ),
+        (&["orders", "get", "b", "0"], "orders: COUNT: 0 is not a number of orders from 1 to 255"),
         (&["list", "a["], "list: \"a[\" is not a regular expression: unclosed character class"),
         (
             &["config", "av", "3"],

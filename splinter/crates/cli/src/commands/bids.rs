@@ -2,7 +2,7 @@
 
 use crate::command::{Call, Command};
 use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt, number};
+use crate::options::{Arg, Kind, Opt, choice, not_one_of, number};
 use crate::output::{Format, shown, write_json};
 use crate::session::Session;
 use crate::store_file::StoreCheck;
@@ -87,47 +87,27 @@ const ADVICE: [(&str, Advice); 5] = [
 ];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let Some((action, words)) = call.arguments.split_first() else {
-        let known = ACTIONS.join(", ");
-        return Err(Failure::usage(format!("say what to do: {known}; help bids explains them")));
-    };
-    // How many words an action takes. Those of claim include a COMMAND.
-    let takes = match *action {
-        b"table" | b"who" => 0..=0,
-        b"rebid" | b"release" => 1..=1,
-        b"claim" => 1..=usize::MAX,
-        b"advise" => 2..=2,
-        other => {
-            let message = format!("{} is not one of {}", shown(other), ACTIONS.join(", "));
-            return Err(Failure::usage(message));
-        }
-    };
-    if words.len() < *takes.start() {
-        let missing = if words.is_empty() { "ID" } else { "ADVICE" };
-        return Err(Failure::usage(format!("{missing} is missing; {}", call.usage_of(action))));
-    }
-    if words.len() > *takes.end() {
-        let extra = shown(words[*takes.end()]);
-        return Err(Failure::usage(format!(
-            "{extra} is one word too many; {}",
-            call.usage_of(action)
-        )));
-    }
+    let (action, words) = call.action(ACTIONS, |action| match action {
+        "claim" => (&["ID"], usize::MAX),
+        "rebid" | "release" => (&["ID"], 1),
+        "advise" => (&["ID", "ADVICE"], 2),
+        _ => (&[], 0),
+    })?;
     for (option, actions) in OF_ACTIONS {
-        if call.has(option) && !actions.iter().any(|known| known.as_bytes() == *action) {
+        if call.has(option) && !actions.contains(&action) {
             return Err(Failure::usage(format!("{option} goes with {}", actions.join(", "))));
         }
     }
     let id = words.first().map_or(Ok(0), |word| number("ID", word))?;
-    match *action {
-        b"table" => table(session),
-        b"who" => who(session),
-        b"claim" => claim(session, call, id),
-        b"rebid" => {
+    match action {
+        "table" => table(session),
+        "who" => who(session),
+        "claim" => claim(session, call, id),
+        "rebid" => {
             session.store()?.rebid(id, terms(call)?)?;
             print_done(session, "renewed", id)
         }
-        b"release" => {
+        "release" => {
             let store = session.store()?;
             let release = if call.has("--force") {
                 Store::release_bid_as_supervisor
@@ -143,11 +123,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 
 /// Prints what was done with a bid.
 pub(super) fn print_done(session: &mut Session, done: &str, id: u32) -> Result<(), Failure> {
-    match session.format {
-        Format::Default => writeln!(session.out, "{done} {id}")?,
-        Format::Json => write_json(&mut session.out, &json!({ done: id }))?,
-        Format::Raw => {}
-    }
+    session.report(format!("{done} {id}"), &json!({ done: id }))?;
     Ok(session.out.flush()?)
 }
 
@@ -168,10 +144,8 @@ fn terms(call: &Call<'_>) -> Result<BidTerms, Failure> {
 /// Parses an intent.
 pub(super) fn intent(what: &str, word: &[u8]) -> Result<Intent, Failure> {
     let place = INTENTS.iter().position(|name| name.as_bytes() == word);
-    place.and_then(|place| Intent::from_number(place as u8)).ok_or_else(|| {
-        let known = INTENTS.join(", ");
-        Failure::usage(format!("{what}: {} is not one of {known}", shown(word)))
-    })
+    let intent = place.and_then(|place| Intent::from_number(place as u8));
+    intent.ok_or_else(|| not_one_of(word, INTENTS).with_context(what))
 }
 
 /// Measures the frequency of the counter by which bids expire, in ticks per second.
@@ -243,12 +217,7 @@ fn run_program(program: &[u8], words: &[&[u8]]) -> Result<(), Failure> {
 
 /// Parses an advice.
 pub(super) fn advice(what: &str, word: &[u8]) -> Result<Advice, Failure> {
-    let advice = ADVICE.into_iter().find(|(name, _)| name.as_bytes() == word);
-    let (_, advice) = advice.ok_or_else(|| {
-        let known = ADVICE.map(|(name, _)| name).join(", ");
-        Failure::usage(format!("{what}: {} is not one of {known}", shown(word)))
-    })?;
-    Ok(advice)
+    choice(word, &ADVICE).map_err(|failure| failure.with_context(what))
 }
 
 fn advise(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{self, Arg, Kind, Opt};
 use crate::output::{Format, json_mask};
-use crate::session::{Session, retry_busy};
+use crate::session::{Session, retry_key};
 use serde_json::json;
 
 /// The entry of the command table.
@@ -57,11 +57,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (word, None) => {
             let key = session.key(word.unwrap_or_default());
             let mut writer = session.writer()?;
-            let bound = retry_busy(|| match is_removed {
+            retry_key(&key, || match is_removed {
                 true => writer.unregister(&key, group),
                 false => writer.register(&key, group),
-            });
-            bound.map_err(|error| Failure::key(&key, error))?;
+            })?;
             session.answer_of(&writer, &key, json!({ "group": group, "bound": !is_removed }))
         }
     }

@@ -3,7 +3,7 @@
 use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind};
-use crate::session::{Session, retry_busy};
+use crate::session::{Session, retry_key};
 use serde_json::json;
 
 /// The entry of the command table.
@@ -21,6 +21,6 @@ The value, type, labels and vector stay as they are.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let mut writer = session.writer()?;
-    retry_busy(|| writer.bump(&key)).map_err(|error| Failure::key(&key, error))?;
+    retry_key(&key, || writer.bump(&key))?;
     session.answer_of(&writer, &key, json!({ "bumped": true }))
 }

@@ -3,7 +3,7 @@
 use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt};
-use crate::output::{Format, counted, json_bytes, shown, write_json};
+use crate::output::{counted, json_bytes, shown};
 use crate::session::Session;
 use crate::store_file::{self, Users};
 use serde_json::json;
@@ -55,15 +55,6 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
     location.unlink()?;
     session.leave(&location);
-    match session.format {
-        Format::Default => {
-            let (name, keys) = (shown(name), counted(keys, "key"));
-            writeln!(session.out, "dropped {name} with {keys}")?;
-        }
-        Format::Json => {
-            write_json(&mut session.out, &json!({ "dropped": json_bytes(name), "keys": keys }))?;
-        }
-        Format::Raw => {}
-    }
-    Ok(())
+    let text = format!("dropped {} with {}", shown(name), counted(keys, "key"));
+    session.report(text, &json!({ "dropped": json_bytes(name), "keys": keys }))
 }

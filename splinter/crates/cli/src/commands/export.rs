@@ -5,15 +5,12 @@ use crate::atomic_file::AtomicFile;
 use crate::command::{Call, Command};
 use crate::entry::Entry;
 use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt};
-use crate::output::{Format, json_bytes, json_text, quoted, shown, write_json};
+use crate::options::{self, Arg, Kind, Opt, not_one_of};
+use crate::output::{Format, json_bytes, json_text, quoted, write_json};
 use crate::session::{Session, retry_busy};
 use serde_json::{Map, Value, json};
 use splinter::{Content, Error, Key};
-use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// The entry of the command table.
 pub static COMMAND: Command = Command {
@@ -70,11 +67,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (Some(b"json"), _) | (None, Format::Default) => Form::Json { pretty: true, values },
         (Some(b"ndjson"), _) => Form::Ndjson,
         (Some(b"text"), _) | (None, Format::Raw) => Form::Text,
-        (Some(other), _) => {
-            let known = FORMATS.join(", ");
-            let message = format!("--format: {} is not one of {known}", shown(other));
-            return Err(Failure::usage(message));
-        }
+        (Some(other), _) => return Err(not_one_of(other, FORMATS).with_context("--format")),
     };
     let keys = matching(session, call.get(0))?;
     let Some(path) = call.value("--output") else {
@@ -83,7 +76,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         session.out = out;
         return done.map_err(|stop| stop.failure(Failure::from));
     };
-    let mut file = AtomicFile::create(Path::new(OsStr::from_bytes(path)), 0o666, false)?;
+    let mut file = AtomicFile::create(options::path(path), 0o666, false)?;
     let done = write(session, form, &keys, &mut file);
     done.map_err(|stop| stop.failure(|error| file.failed(&error)))?;
     file.finish()

@@ -2,7 +2,6 @@
 
 use crate::command::{Call, Command};
 use crate::failure::Failure;
-use crate::output::{Format, write_json};
 use crate::session::Session;
 use serde_json::json;
 
@@ -22,8 +21,5 @@ command does nothing.",
 
 fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
     session.store()?.flush()?;
-    if session.format == Format::Json {
-        write_json(&mut session.out, &json!({ "flushed": true }))?;
-    }
-    Ok(())
+    session.answer(&json!({ "flushed": true }))
 }

@@ -3,7 +3,7 @@
 use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind};
-use crate::session::{Session, retry_busy};
+use crate::session::{Session, retry_key};
 use crate::value::Reading;
 
 /// The entry of the command table.
@@ -24,7 +24,6 @@ is not UTF-8. The number in a BIGUINT key is printed in decimal digits.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let store = session.store()?;
-    let value =
-        retry_busy(|| Reading::of(store, &key)).map_err(|error| Failure::key(&key, error))?;
+    let value = retry_key(&key, || Reading::of(store, &key))?;
     Ok(value.answer(session, &key)?)
 }

@@ -4,8 +4,8 @@ use crate::command::{Call, Command};
 use crate::entry::bits;
 use crate::failure::Failure;
 use crate::options::{Arg, Kind};
-use crate::output::{Format, json_bytes, json_mask, listed, write_json};
-use crate::session::{Session, retry_busy};
+use crate::output::{Format, json_bytes, json_mask, listed};
+use crate::session::{Session, retry_key};
 use serde_json::json;
 
 /// The entry of the command table.
@@ -25,18 +25,15 @@ atime are numbers that programs wrote, in a unit of their choice.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let store = session.store()?;
-    let slot = retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
+    let slot = retry_key(&key, || store.snapshot(&key))?;
     let groups: Vec<u8> = bits(slot.groups).collect();
-    if session.format == Format::Json {
-        let head = json!({
-            "key": json_bytes(&key), "hash": format!("{:#018x}", slot.hash), "epoch": slot.epoch,
-            "value_length": slot.value_len, "value_offset": slot.value_offset,
-            "type": slot.kind.to_string(), "labels": json_mask(slot.labels), "groups": groups,
-            "user_flags": slot.user_flags, "ctime": slot.ctime, "atime": slot.atime,
-            "has_vector": slot.has_vector,
-        });
-        return Ok(write_json(&mut session.out, &head)?);
-    }
+    let head = json!({
+        "key": json_bytes(&key), "hash": format!("{:#018x}", slot.hash), "epoch": slot.epoch,
+        "value_length": slot.value_len, "value_offset": slot.value_offset,
+        "type": slot.kind.to_string(), "labels": json_mask(slot.labels), "groups": groups,
+        "user_flags": slot.user_flags, "ctime": slot.ctime, "atime": slot.atime,
+        "has_vector": slot.has_vector,
+    });
     let numbers = groups.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
     let rows = [
         ("hash", format!("{:#018x}", slot.hash)),
@@ -51,11 +48,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         ("atime", slot.atime.to_string()),
         ("vector", if slot.has_vector { "yes" } else { "no" }.into()),
     ];
-    session.out.write_all(b"key: ")?;
-    session.out.write_all(&listed(&key))?;
-    session.out.write_all(b"\n")?;
-    for (name, value) in rows {
-        writeln!(session.out, "{name}: {value}")?;
+    if session.format != Format::Json {
+        session.out.write_all(&[b"key: ", &*listed(&key), b"\n"].concat())?;
     }
-    Ok(())
+    session.print_rows(rows, &head)
 }

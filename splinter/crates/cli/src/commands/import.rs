@@ -6,7 +6,7 @@ use crate::command::{Call, Command};
 use crate::entry::Entry;
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt};
-use crate::output::{Format, counted, shown, write_json};
+use crate::output::{counted, shown};
 use crate::session::{Session, retry_busy};
 use crate::stdio;
 use serde_json::{Deserializer, Value, json};
@@ -64,15 +64,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         failure.message = format!("{}; {} imported", failure.message, counted(imported, "key"));
         failure
     })?;
-    match session.format {
-        Format::Default => writeln!(session.out, "imported {}", counted(imported, "key"))?,
-        Format::Json => {
-            let told = json!({ "imported": imported, "kept": kept, "elsewhere": elsewhere });
-            write_json(&mut session.out, &told)?;
-        }
-        Format::Raw => {}
-    }
-    Ok(())
+    session.report(
+        format!("imported {}", counted(imported, "key")),
+        &json!({ "imported": imported, "kept": kept, "elsewhere": elsewhere }),
+    )
 }
 
 /// Imports every entry of a file, and checks that the file is complete.

@@ -2,16 +2,14 @@
 
 use crate::command::{Call, Command};
 use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt, number, text};
-use crate::output::{Format, json_bytes, listed, shown, write_json};
+use crate::options::{self, Arg, Kind, Opt, not_one_of, number, text};
+use crate::output::{json_bytes, listed, shown};
 use crate::session::Session;
 use crate::store_file;
 use serde_json::json;
 use splinter::{
     Config, Geometry, HugePages, Location, Placement, Reserve, Scrub, Store, StoreError,
 };
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 
 /// The entry of the command table.
 pub static COMMAND: Command = Command {
@@ -56,8 +54,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let location = match call.value("--backing") {
         None => session.location(name)?,
         Some(b"shared") => Location::shared(text("STORE", name)?)?,
-        Some(b"file") => Location::file(OsStr::from_bytes(name)),
-        Some(other) => return Err(not_one_of("--backing", other, BACKINGS)),
+        Some(b"file") => Location::file(options::path(name)),
+        Some(other) => return Err(not_one_of(other, BACKINGS).with_context("--backing")),
     };
     let config = config(call)?;
     let store = Store::create(&location, &config).map_err(|error| match error {
@@ -70,29 +68,19 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         session.warn(&format!("init: {note}"));
     }
     let Geometry { slots, max_value_len, vector_dim, lanes } = config.geometry;
-    match session.format {
-        Format::Default => {
-            session.out.write_all(b"Creating '")?;
-            session.out.write_all(&listed(name))?;
-            if config.geometry == Geometry::default() {
-                session.out.write_all(b"' with default geometry.\n")?;
-            } else {
-                writeln!(
-                    session.out,
-                    "' with {slots} slots of {max_value_len} bytes, vectors of {vector_dim}, {lanes} writers."
-                )?;
-            }
-        }
-        Format::Json => {
-            let made = json!({
-                "store": json_bytes(name), "location": location.to_string(), "slots": slots,
-                "max_value_length": max_value_len, "vector_dim": vector_dim, "max_writers": lanes,
-            });
-            write_json(&mut session.out, &made)?;
-        }
-        Format::Raw => {}
-    }
-    Ok(())
+    let sizes = match config.geometry == Geometry::default() {
+        true => "default geometry".to_owned(),
+        false => format!(
+            "{slots} slots of {max_value_len} bytes, vectors of {vector_dim}, {lanes} writers"
+        ),
+    };
+    session.report(
+        [b"Creating '", &*listed(name), b"' with ", sizes.as_bytes(), b"."].concat(),
+        &json!({
+            "store": json_bytes(name), "location": location.to_string(), "slots": slots,
+            "max_value_length": max_value_len, "vector_dim": vector_dim, "max_writers": lanes,
+        }),
+    )
 }
 
 /// Builds the configuration from the options.
@@ -110,7 +98,7 @@ fn config(call: &Call<'_>) -> Result<Config, Failure> {
         None | Some(b"off") => HugePages::Off,
         Some(b"advise") => HugePages::Advise,
         Some(b"collapse") => HugePages::Collapse,
-        Some(other) => return Err(not_one_of("--huge-pages", other, HUGE)),
+        Some(other) => return Err(not_one_of(other, HUGE).with_context("--huge-pages")),
     };
     let scrub = match call.value("--scrub") {
         None => Scrub::default(),
@@ -151,8 +139,4 @@ fn mode(digits: &[u8]) -> Result<u32, Failure> {
             "--mode: {digits} is not octal; give reading and writing bits (0666), as 640 does"
         ))
     })
-}
-
-fn not_one_of(what: &str, word: &[u8], known: &[&str]) -> Failure {
-    Failure::usage(format!("{what}: {} is not one of {}", shown(word), known.join(", ")))
 }

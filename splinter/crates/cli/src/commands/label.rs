@@ -4,8 +4,8 @@ use crate::command::{Call, Command};
 use crate::entry::bits;
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt};
-use crate::output::{Format, json_bytes, json_mask, write_json};
-use crate::session::{Session, retry_busy};
+use crate::output::{json_bytes, json_mask};
+use crate::session::{Session, retry_key};
 use serde_json::json;
 
 /// The entry of the command table.
@@ -34,27 +34,18 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             return Err(Failure::usage(format!("--remove needs a MASK; {}", call.usage())));
         }
         let store = session.store()?;
-        let slot =
-            retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
-        match session.format {
-            Format::Default | Format::Raw => writeln!(session.out, "{:#x}", slot.labels)?,
-            Format::Json => {
-                let numbers: Vec<u8> = bits(slot.labels).collect();
-                let labels = json!({
-                    "key": json_bytes(&key), "epoch": slot.epoch,
-                    "labels": json_mask(slot.labels), "numbers": numbers,
-                });
-                write_json(&mut session.out, &labels)?;
-            }
-        }
-        return Ok(());
+        let slot = retry_key(&key, || store.snapshot(&key))?;
+        let labels = json!({
+            "key": json_bytes(&key), "epoch": slot.epoch, "labels": json_mask(slot.labels),
+            "numbers": bits(slot.labels).collect::<Vec<_>>(),
+        });
+        return session.print(format_args!("{:#x}", slot.labels), &labels);
     };
     let mut writer = session.writer()?;
-    let done = retry_busy(|| match call.has("--remove") {
+    retry_key(&key, || match call.has("--remove") {
         true => writer.unlabel(&key, mask),
         false => writer.label(&key, mask),
-    });
-    done.map_err(|error| Failure::key(&key, error))?;
+    })?;
     let what = if call.has("--remove") { "removed" } else { "added" };
     session.answer_of(&writer, &key, json!({ what: json_mask(mask) }))
 }

@@ -7,7 +7,7 @@ use crate::envelope::{Envelope, Type, now_ms};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt};
 use crate::output::{Format, json_bytes, json_text, listed, shown, write_json, write_on_screen};
-use crate::session::Session;
+use crate::session::{Session, retry_forever};
 use crate::stdio;
 use crate::store_file::{self, StoreCheck};
 use crate::time::deadline;
@@ -23,8 +23,6 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 /// The entry of the command table.
 pub static COMMAND: Command = Command {
@@ -206,17 +204,12 @@ impl Log {
         if !bare.is_some_and(fits) {
             return Ok(());
         }
-        loop {
-            match Reading::of(&self.store, key.as_ref()) {
-                Ok(value) if self.logged.insert(key, value.epoch) == Some(value.epoch) => {
-                    return Ok(());
-                }
-                Ok(value) => return self.write(key, Some(&value)),
-                // It was removed meanwhile. A change that reports this will come.
-                Err(Error::NotFound) => return Ok(()),
-                Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
-                Err(error) => return Err(Failure::key(key.as_ref(), error)),
-            }
+        match retry_forever(|| Reading::of(&self.store, key.as_ref())) {
+            Ok(value) if self.logged.insert(key, value.epoch) == Some(value.epoch) => Ok(()),
+            Ok(value) => self.write(key, Some(&value)),
+            // It was removed meanwhile. A change that reports this will come.
+            Err(Error::NotFound) => Ok(()),
+            Err(error) => Err(Failure::key(key.as_ref(), error)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::command::{Call, Command};
 use crate::failure::Failure;
-use crate::options::{Arg, Kind};
+use crate::options::{Arg, Kind, not_one_of};
 use crate::output::{Format, shown};
 use crate::session::{Session, retry_busy};
 use serde_json::json;
@@ -61,10 +61,7 @@ fn operation(name: &[u8], operand: Option<u64>) -> Result<IntegerOp, Failure> {
         b"xor" => IntegerOp::Xor(needed()?),
         b"not" if operand.is_some() => return Err(Failure::usage("not takes no NUMBER")),
         b"not" => IntegerOp::Not,
-        _ => {
-            let known = OPERATIONS.join(", ");
-            return Err(Failure::usage(format!("{} is not one of {known}", shown(name))));
-        }
+        _ => return Err(not_one_of(name, OPERATIONS)),
     })
 }
 

@@ -38,25 +38,17 @@ ordinary key: set creates it.)",
 const ACTIONS: &[&str] = &["set", "get", "unset"];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let Some((action, words)) = call.arguments.split_first() else {
-        let known = ACTIONS.join(", ");
-        return Err(Failure::usage(format!("say what to do: {known}; help orders explains them")));
-    };
-    if !ACTIONS.iter().any(|known| known.as_bytes() == *action) {
-        let known = ACTIONS.join(", ");
-        return Err(Failure::usage(format!("{} is not one of {known}", shown(action))));
-    }
-    let usage = || call.usage_of(action);
-    let Some((base, words)) = words.split_first() else {
-        return Err(Failure::usage(format!("BASE is missing; {}", usage())));
-    };
+    let (action, words) = call.action(ACTIONS, |action| match action {
+        "set" => (&["BASE", "VALUE"], usize::MAX),
+        _ => (&["BASE"], 2),
+    })?;
+    let (base, words) = (words[0], &words[1..]);
     let base = session.key(base);
-    match (*action, words) {
-        (b"set", []) => Err(Failure::usage(format!("VALUE is missing; {}", usage()))),
-        (b"set", [word]) if count_meant(word).is_some() => {
+    match (action, words) {
+        ("set", [word]) if count_meant(word).is_some() => {
             make(session, &base, count_meant(word).unwrap_or_default())
         }
-        (b"set", values) => {
+        ("set", values) => {
             let mut writer = session.writer()?;
             let set = retry_busy(|| {
                 let values = (0..).zip(values).map(|(order, value)| {
@@ -81,10 +73,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             let (base, orders) = (json_bytes(&base), values.len());
             session.answer(&json!({ "base": base, "epoch": epoch, "orders": orders }))
         }
-        (_, [_, extra, ..]) => {
-            Err(Failure::usage(format!("{} is one word too many; {}", shown(extra), usage())))
-        }
-        (b"get", count) => get(session, &base, asked(count)?),
+        ("get", count) => get(session, &base, asked(count)?),
         (_, count) => unset(session, &base, asked(count)?),
     }
 }
@@ -192,15 +181,10 @@ fn unset(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(),
         let count = asked.map_or_else(|| present(&writer, base), Ok)?;
         writer.unset_tandem(base, count)
     });
-    match (removed.map_err(|error| failed(base, error))?, session.format) {
-        (0, _) => return Err(Failure::key(base, Error::NotFound)),
-        (removed, Format::Json) => {
-            let told = json!({ "base": json_bytes(base), "removed": removed });
-            write_json(&mut session.out, &told)?;
-        }
-        (removed, _) => writeln!(session.out, "{removed}")?,
+    match removed.map_err(|error| failed(base, error))? {
+        0 => Err(Failure::key(base, Error::NotFound)),
+        removed => session.print(removed, &json!({ "base": json_bytes(base), "removed": removed })),
     }
-    Ok(())
 }
 
 /// Returns the key of an order.

@@ -4,7 +4,7 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, number};
 use crate::output::shown;
-use crate::session::{Session, retry_busy};
+use crate::session::{Session, retry_busy, retry_key};
 use crate::store_file::StoreCheck;
 use crate::time::{deadline, span};
 use crate::value::Reading;
@@ -42,7 +42,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let (timeout, said) = timeout.transpose()?.unzip();
     let deadline = deadline(timeout);
     let store = session.store()?.clone();
-    let epoch = retry_busy(|| store.epoch(&key)).map_err(|error| Failure::key(&key, error))?;
+    let epoch = retry_key(&key, || store.epoch(&key))?;
     let epoch = call.number(AFTER.long)?.unwrap_or(epoch);
     let changed = until_changed(session, &store, &key, epoch, deadline, &mut StoreCheck::new())?;
     let removed = || Failure::new(format!("{} was removed", shown(&key)));

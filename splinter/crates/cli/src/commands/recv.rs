@@ -6,7 +6,7 @@ use crate::envelope::{Envelope, now_ms};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt, text};
 use crate::output::{Format, counted, json_text, shown};
-use crate::session::Session;
+use crate::session::{BUSY_PAUSE, Session, retry_forever};
 use crate::store_file::StoreCheck;
 use crate::time::deadline;
 use crate::value::Reading;
@@ -101,13 +101,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 const LATE: &str = "nothing came in time";
 
 fn epoch(store: &Store, key: &[u8]) -> Result<Option<u64>, Failure> {
-    loop {
-        match store.epoch(key) {
-            Ok(epoch) => return Ok(Some(epoch)),
-            Err(Error::NotFound) => return Ok(None),
-            Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
-            Err(error) => return Err(Failure::key(key, error)),
-        }
+    match retry_forever(|| store.epoch(key)) {
+        Ok(epoch) => Ok(Some(epoch)),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(Failure::key(key, error)),
     }
 }
 
@@ -140,7 +137,7 @@ fn next(
             Ok(None) => return Ok(None),
             Err(Error::NotFound) => *epoch = None,
             // It changed during every attempt. The next one reads it.
-            Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
+            Err(Error::Again) => thread::sleep(BUSY_PAUSE),
             Err(Error::TimedOut) => return Err(Failure::new(LATE)),
             Err(error) => return Err(Failure::key(key, error)),
         }

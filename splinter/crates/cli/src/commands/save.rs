@@ -3,7 +3,7 @@
 use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt};
-use crate::output::{Format, counted, json_bytes, shown, write_json};
+use crate::output::{counted, json_bytes, shown};
 use crate::session::Session;
 use crate::store_copy::{Copied, copy_to};
 use serde_json::json;
@@ -48,16 +48,8 @@ pub(super) fn print_copied(
     name: &[u8],
 ) -> Result<(), Failure> {
     let Copied { keys, vanished } = copied;
-    match session.format {
-        Format::Default => {
-            let keys = counted(keys, "key");
-            writeln!(session.out, "{done} {keys} {preposition} {}", shown(name))?;
-        }
-        Format::Json => {
-            let told = json!({ done: json_bytes(name), "keys": keys, "vanished": vanished });
-            write_json(&mut session.out, &told)?;
-        }
-        Format::Raw => {}
-    }
-    Ok(())
+    session.report(
+        format!("{done} {} {preposition} {}", counted(keys, "key"), shown(name)),
+        &json!({ done: json_bytes(name), "keys": keys, "vanished": vanished }),
+    )
 }

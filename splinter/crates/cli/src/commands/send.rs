@@ -4,7 +4,7 @@ use crate::byte_order_mark;
 use crate::command::{Call, Command};
 use crate::envelope::{Envelope, Type};
 use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt, text};
+use crate::options::{Arg, Kind, Opt, not_one_of, text};
 use crate::output::{json_bytes, shown};
 use crate::session::{Session, retry_busy};
 use crate::stdio;
@@ -145,10 +145,8 @@ impl Wrapper {
         };
         let kind = match named("--type")? {
             None => Type::Event,
-            Some(name) => Type::from_name(&name).ok_or_else(|| {
-                let known = Type::NAMES.join(", ");
-                Failure::usage(format!("--type: {} is not one of {known}", shown(name.as_bytes())))
-            })?,
+            Some(name) => Type::from_name(&name)
+                .ok_or_else(|| not_one_of(name.as_bytes(), Type::NAMES).with_context("--type"))?,
         };
         let from = named("--from")?;
         if from.as_ref().is_some_and(String::is_empty) {

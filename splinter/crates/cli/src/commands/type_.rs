@@ -3,8 +3,8 @@
 use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, text};
-use crate::output::{Format, json_bytes, shown, write_json};
-use crate::session::{Session, retry_busy};
+use crate::output::{json_bytes, shown};
+use crate::session::{Session, retry_busy, retry_key};
 use serde_json::json;
 use splinter::{Error, Type};
 
@@ -30,17 +30,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let Some(word) = call.get(1) else {
         let store = session.store()?;
-        let slot =
-            retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
-        match session.format {
-            Format::Default | Format::Raw => writeln!(session.out, "{}", slot.kind)?,
-            Format::Json => {
-                let kind = slot.kind.to_string();
-                let told = json!({ "key": json_bytes(&key), "epoch": slot.epoch, "type": kind });
-                write_json(&mut session.out, &told)?;
-            }
-        }
-        return Ok(());
+        let slot = retry_key(&key, || store.snapshot(&key))?;
+        let kind = slot.kind.to_string();
+        let told = json!({ "key": json_bytes(&key), "epoch": slot.epoch, "type": kind });
+        return session.print(kind, &told);
     };
     let kind: Type =
         text("TYPE", word)?.parse().map_err(|error| Failure::usage(format!("{error}")))?;

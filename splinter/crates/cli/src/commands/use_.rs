@@ -3,7 +3,7 @@
 use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind};
-use crate::output::{Format, json_bytes, listed, write_json};
+use crate::output::{json_bytes, listed};
 use crate::session::Session;
 use serde_json::json;
 
@@ -24,14 +24,6 @@ opened, the store in use stays.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let name = call.arguments[0];
     session.use_store(name)?;
-    match session.format {
-        Format::Default => {
-            session.out.write_all(b"use: now connected to ")?;
-            session.out.write_all(&listed(name))?;
-            session.out.write_all(b"\n")?;
-        }
-        Format::Json => write_json(&mut session.out, &json!({ "store": json_bytes(name) }))?,
-        Format::Raw => {}
-    }
-    Ok(())
+    let text = [b"use: now connected to ", &*listed(name)].concat();
+    session.report(text, &json!({ "store": json_bytes(name) }))
 }

@@ -3,7 +3,7 @@
 use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind};
-use crate::output::{Format, write_json};
+use crate::output::Format;
 use crate::session::{Session, retry_busy};
 use crate::value;
 use serde_json::json;
@@ -34,11 +34,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             return session.answer_of(&writer, &key, json!({ "uuid": uuid }));
         }
     }
-    match session.format {
-        Format::Default | Format::Raw => writeln!(session.out, "{uuid}")?,
-        Format::Json => write_json(&mut session.out, &json!({ "uuid": uuid }))?,
-    }
-    Ok(())
+    session.print(&uuid, &json!({ "uuid": uuid }))
 }
 
 fn random() -> Result<[u8; 16], Failure> {

@@ -4,7 +4,7 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{self, Arg, Kind, Opt};
 use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::session::Session;
+use crate::session::{Session, retry_forever};
 use crate::store_file::StoreCheck;
 use crate::time::deadline;
 use crate::value::Reading;
@@ -12,8 +12,7 @@ use crate::wait::{AFTER, TIMEOUT, is_over, next_check, until_changed};
 use serde_json::json;
 use splinter::{Change, Error, Key, Store, Watcher};
 use std::collections::HashMap;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The entry of the command table.
 pub static COMMAND: Command = Command {
@@ -119,7 +118,8 @@ fn watch_key(
     mut until: Until,
     after: Option<u64>,
 ) -> Result<(), Failure> {
-    let now = read(store, key).map_err(|error| Failure::key(key, error))?.epoch;
+    let now =
+        retry_forever(|| Reading::of(store, key)).map_err(|error| Failure::key(key, error))?.epoch;
     let mut epoch = after.unwrap_or(now);
     let mut store_check = StoreCheck::new();
     let removed = |error| match error {
@@ -133,7 +133,7 @@ fn watch_key(
             Err(Error::TimedOut) => return until.time_is_up(),
             Err(error) => return Err(removed(error)),
         }
-        let value = read(store, key).map_err(removed)?;
+        let value = retry_forever(|| Reading::of(store, key)).map_err(removed)?;
         epoch = value.epoch;
         write_change(session, key, false, &value)?;
         if until.is_last() {
@@ -199,7 +199,7 @@ fn report_change(
     let Some(key) = change.key.filter(|key| key.as_ref().starts_with(&session.prefix)) else {
         return Ok(gone.is_some());
     };
-    match read(store, key.as_ref()) {
+    match retry_forever(|| Reading::of(store, key.as_ref())) {
         Ok(value) => write_change(session, key.as_ref(), true, &value).map(|()| true),
         // It was removed meanwhile. A change that reports this will come.
         Err(Error::NotFound) => Ok(gone.is_some()),
@@ -239,14 +239,4 @@ fn write_removal(session: &mut Session, key: &[u8], epoch: u64) -> Result<(), Fa
         Format::Raw => {}
     }
     Ok(out.flush()?)
-}
-
-/// Reads the value of `key`. Retries for as long as it changes.
-fn read(store: &Store, key: &[u8]) -> Result<Reading, Error> {
-    loop {
-        match Reading::of(store, key) {
-            Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
-            read => return read,
-        }
-    }
 }
