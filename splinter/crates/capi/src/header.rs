@@ -2,49 +2,13 @@
 //! for tests only. A test compares the committed header with the generated one, and first writes it if
 //! `SPLINTER_HEADER=write` is set.
 
+use crate::declarations::{Function, Shape};
 use crate::shapes::{
     BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, Operation, SLOT, SLOT_SNAPSHOT,
     SPLINTER_KEY_MAX, name_of_intent,
 };
 use splinter::Intent;
 use std::fmt::Write;
-
-/// A section of the header: functions that belong together.
-pub(crate) struct Section {
-    pub(crate) title: &'static str,
-    /// The macro that a program must define to see the functions; empty: none.
-    pub(crate) guard: &'static str,
-    pub(crate) functions: &'static [Function],
-}
-
-/// An exported function, with its Rust types.
-pub(crate) struct Function {
-    pub(crate) notes: &'static [&'static str],
-    pub(crate) name: &'static str,
-    /// The name of the function that does the same on the store of a handle; empty: there is none.
-    pub(crate) twin: &'static str,
-    pub(crate) parameters: &'static [(&'static str, &'static str)],
-    pub(crate) returns: &'static str,
-}
-
-/// A structure, with its Rust types.
-pub(crate) struct Shape {
-    pub(crate) notes: &'static [&'static str],
-    pub(crate) name: &'static str,
-    /// The alignment in bytes; 0: what the members need.
-    pub(crate) align: usize,
-    pub(crate) fields: &'static [Field],
-}
-
-/// A member of a structure: documentation, name, type.
-type Field = (&'static [&'static str], &'static str, &'static str);
-
-/// A constant.
-pub(crate) struct Constant {
-    pub(crate) notes: &'static [&'static str],
-    pub(crate) name: &'static str,
-    pub(crate) value: u64,
-}
 
 /// The values of `errno` after a failure, and what they mean.
 pub(crate) const ERRORS: [(&str, &str); 14] = [

@@ -12,7 +12,7 @@ use libc::{c_char, c_int, c_uint, c_ushort, c_void};
 
 /// The sections of the header, in order.
 #[cfg(test)]
-pub(crate) const SECTIONS: [crate::header::Section; 11] =
+pub(crate) const SECTIONS: [crate::declarations::Section; 11] =
     [OPENING, PATHS, VALUES, SLOTS, VECTORS, SETTINGS, TANDEMS, SIGNALS, BUS, SHARDS, CLOCK];
 
 interface! { OPENING = "Opening and closing", uncancelled;

@@ -3,6 +3,10 @@
 //! generate `include/splinter.h` and the manual pages from it. The other modules implement the functions, by subject.
 //! No module knows the protocol or the layout of a store.
 //!
+//! A module uses only modules that are listed before its own line: `declarations`, `errno`, `fork`, `thread_cache`; then
+//! `shapes`, `args`, `boundary`, `names`, `pool`, `descriptors`; then `handles`; then the functions by subject; then
+//! `interface`, whose macro is in `export`; then `header` and `manual`.
+//!
 //! One source gives two libraries. A plain name means a store in `/dev/shm` in `libsplinter`, and a path in
 //! `libsplinter_p` (`splinter_persistent`, set by `build.rs`).
 //!
@@ -11,13 +15,17 @@
 //! number, not an address, so a closed or invented handle is an error (`handles`).
 
 #[macro_use]
-mod boundary;
+mod export;
 #[macro_use]
 mod shapes;
 
 mod args;
 mod bids;
+mod boundary;
 mod bus;
+#[cfg(test)]
+mod declarations;
+mod descriptors;
 mod errno;
 mod fork;
 mod handles;

@@ -2,7 +2,8 @@
 //! section of the header, with the name of its first function. `scripts/install` adds a page for each other function,
 //! which refers to that page. As with the header, a test compares the committed pages with the generated ones.
 
-use crate::header::{ABOUT, ERRORS, Function, MACROS, Section, compare, structure};
+use crate::declarations::{Function, Section};
+use crate::header::{ABOUT, ERRORS, MACROS, compare, structure};
 use crate::interface::SECTIONS;
 use crate::shapes::{BID_SNAPSHOT, HEADER_SNAPSHOT, SLOT, SLOT_SNAPSHOT};
 use std::fmt::Write;

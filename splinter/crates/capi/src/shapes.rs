@@ -18,7 +18,7 @@ macro_rules! shape {
         }
 
         #[cfg(test)]
-        pub(crate) const $about: $crate::header::Shape = $crate::header::Shape {
+        pub(crate) const $about: $crate::declarations::Shape = $crate::declarations::Shape {
             notes: &[$($doc),+],
             name: $c_name,
             align: { #[allow(unused_mut, unused_assignments)] { let mut align = 0; $(align = $align;)? align } },
@@ -34,7 +34,7 @@ macro_rules! constants {
 
         /// The constants of the header, in order.
         #[cfg(test)]
-        pub(crate) const CONSTANTS: &[$crate::header::Constant] = &[$($crate::header::Constant {
+        pub(crate) const CONSTANTS: &[$crate::declarations::Constant] = &[$($crate::declarations::Constant {
             notes: &[$($doc),*],
             name: stringify!($name),
             value: $value as u64,
