@@ -3,9 +3,13 @@
 //! generate `include/splinter.h` and the manual pages from it. The other modules implement the functions, by subject.
 //! No module knows the protocol or the layout of a store.
 //!
-//! A module uses only modules that are listed before its own line: `declarations`, `errno`, `fork`, `thread_cache`; then
-//! `shapes`, `args`, `boundary`, `names`, `pool`, `descriptors`; then `handles`; then the functions by subject; then
-//! `interface`, whose macro is in `export`; then `header` and `manual`.
+//! A module uses only modules of earlier layers, or ones before it in its own:
+//!
+//! 1. `declarations`, `errno`, `fork`, `thread_cache`
+//! 2. `shapes`, `args`, `boundary`, `names`, `pool`, `descriptors`
+//! 3. `handles`
+//! 4. `opening`, `values`, `slots`, `vectors`, `settings`, `signals`, `bus`, `bids`; `export`, the macro
+//! 5. `interface`, then `header` and `manual`
 //!
 //! One source gives two libraries. A plain name means a store in `/dev/shm` in `libsplinter`, and a path in
 //! `libsplinter_p` (`splinter_persistent`, set by `build.rs`).

@@ -1,6 +1,6 @@
 //! Completion in shells. The scripts for bash, zsh and fish ask the program, by `--complete` and the words so far, what
-//! can follow. The answer is `files`, since a shell knows best how paths are quoted, or `words` and then a line for each
-//! candidate: the word, a tab and what it means.
+//! can follow. The answer is `files`, since a shell knows best how paths are quoted; or it is `words`, and then a line
+//! for each candidate: the word, a tab and what it means.
 
 use crate::command::Table;
 use crate::complete::{Expected, StoreSource};

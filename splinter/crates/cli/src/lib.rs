@@ -2,8 +2,8 @@
 //! `splinterctl` and `splinterpctl` run one command. The names with a `p` use stores in files, the others named stores
 //! in shared memory.
 //!
-//! The table [`TABLE`] lists all commands. The prompt, the one-shot form, help, hints, completion and man pages read it.
-//! A module uses only modules that are listed above its own:
+//! The table [`TABLE`] lists all commands. The prompt, the one-shot form, help, hints, completion and man pages read
+//! it. A module uses only modules of earlier layers, or ones before it in its own:
 //!
 //! 1. Bytes and the system, without stores or commands: [`words`] splits a line, [`output`] and [`table`] format
 //!    answers, [`stdio`], [`failure`], [`time`], [`byte_order_mark`], [`envelope`], [`interrupt`], `fatal_signals`,
