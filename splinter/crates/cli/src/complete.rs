@@ -71,8 +71,8 @@ pub enum Expected {
 pub type Candidate = (Vec<u8>, String);
 
 impl Expected {
-    /// Returns what `last` can be, in front of which a command has `given` arguments and perhaps an option that waits
-    /// for its value. Also returns how many bytes of `last` are an option to which its value is joined.
+    /// Returns the words that `last` can become: the value of the option `pending`, one of `options`, or an argument of
+    /// the kind `argument`. Also returns how many bytes of `last` are an option to which its value is joined.
     pub fn at(
         options: [&'static [Opt]; 2],
         pending: Option<&Opt>,

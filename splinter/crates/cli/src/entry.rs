@@ -2,7 +2,7 @@
 //! writes them into a store. `export`, `import` and copies of stores use it. Knows no command.
 
 use crate::output::json_bytes;
-use crate::session::retry_busy;
+use crate::retry::retry_busy;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};

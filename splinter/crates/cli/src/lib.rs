@@ -7,7 +7,7 @@
 //!
 //! 1. Bytes and the system, without stores or commands: [`words`] splits a line, [`output`] and [`table`] format
 //!    answers, [`stdio`], [`failure`], [`time`], [`byte_order_mark`], [`envelope`], [`interrupt`], `fatal_signals`,
-//!    [`atomic_file`].
+//!    [`atomic_file`], [`retry`].
 //! 2. Parsing, which opens and prints nothing: [`options`], [`invocation`], [`labels`].
 //! 3. Stores: [`store_file`], [`session`] (what lasts between commands), [`entry`], [`store_copy`], [`wait`].
 //! 4. [`command`], which says what a command is; [`value`], [`help`], [`execute`].
@@ -33,6 +33,7 @@ pub mod manual;
 pub mod options;
 pub mod output;
 pub mod repl;
+pub mod retry;
 pub mod session;
 pub mod stdio;
 pub mod store_copy;

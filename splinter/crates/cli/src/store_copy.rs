@@ -6,7 +6,7 @@ use crate::entry::{Entry, bits};
 use crate::failure::Failure;
 use crate::fatal_signals;
 use crate::output::shown;
-use crate::session::retry_busy;
+use crate::retry::retry_busy;
 use crate::store_file;
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
@@ -37,7 +37,7 @@ pub struct Copied {
 pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure> {
     if is_same(&store_file::path(from.location()), path) {
         let name = shown(path.as_os_str().as_bytes());
-        return Err(Failure::new(format!("{name} is what is to be copied; give another name")));
+        return Err(Failure::new(format!("{name} is the store itself; give another name")));
     }
     let config = Config { geometry: from.geometry(), scrub: from.scrub(), ..Config::default() };
     let make = if force { Draft::replacing } else { Draft::new };

@@ -81,7 +81,7 @@ impl StoreCheck {
             None => Ok(()),
             Some(lost @ Lost::Removed) => Err(Failure::new(format!("the store {place} {lost}"))),
             Some(lost @ Lost::Replaced) => Err(Failure::new(format!(
-                "the store {place} {lost}: this was waiting at the old one; begin again"
+                "the store {place} {lost}: this command waited for the old one; run it again"
             ))),
         }
     }
@@ -168,7 +168,7 @@ pub fn growth_warning(store: &Store) -> Option<String> {
         let memory = with_unit(memory);
         format!(
             "{place} can grow to {grown}, and this machine has {memory} of memory and swap: once that is used up, the \
-             kernel ends programs to have some back"
+             kernel ends programs to get some back"
         )
     })
 }

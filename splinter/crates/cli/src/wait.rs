@@ -2,7 +2,8 @@
 
 use crate::failure::Failure;
 use crate::options::Opt;
-use crate::session::{BUSY_PAUSE, Session};
+use crate::retry::BUSY_PAUSE;
+use crate::session::Session;
 use crate::store_file::{self, StoreCheck};
 use splinter::{Error, Store};
 use std::thread;

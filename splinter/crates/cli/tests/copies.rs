@@ -356,7 +356,7 @@ fn what_cannot_be_imported_is_told_with_its_place() {
         ("[1]", "it is not a JSON object"),
         (
             "{\"key\":\"k\",\"value\":\"v\",\"vector\":[1]}",
-            "\"k\": a vector of 1, and this store's have 3",
+            "\"k\": a vector of 1 component; this store's have 3",
         ),
     ];
     cases.push((
@@ -484,7 +484,7 @@ fn a_copy_that_finds_no_room_leaves_nothing_behind() {
         let output = command.ended();
         let (out, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
         assert_eq!(String::from_utf8_lossy(&out), "1\n", "{error}");
-        assert!(error.starts_with("splinterctl: the store's memory cannot be had: "), "{error}");
+        assert!(error.starts_with("splinterctl: the store's memory is missing: "), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
 }

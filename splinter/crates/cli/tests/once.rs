@@ -550,7 +550,7 @@ fn memory_that_cannot_be_had_is_one_line_and_no_crash() {
     std::fs::File::options().write(true).open(path).unwrap().set_len(0).unwrap();
     stdin.write_all(b"get k\n").unwrap();
     let told = told(finish(script));
-    let said = "splinterp_cli: the store's memory cannot be had: ";
+    let said = "splinterp_cli: the store's memory is missing: ";
     assert!(told.code == Some(1) && told.err.starts_with(said), "{told:?}");
 }
 
@@ -585,7 +585,7 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
     let told = full(fill);
     let (warned, said) = told.err.split_once('\n').expect("two lines");
     assert!(warned.starts_with("init: /dev/shm/a can grow to 134.3 MB, and "), "{told:?}");
-    let why = "splinterctl: the store's memory cannot be had: /dev/shm or the disk is full";
+    let why = "splinterctl: the store's memory is missing: /dev/shm or the disk is full";
     assert!(said.starts_with(why) && said.lines().count() == 1, "{told:?}");
     // Earlier values can be read.
     assert!(told.out.ends_with(b"4096\n"), "{told:?}");

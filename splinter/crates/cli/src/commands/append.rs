@@ -4,13 +4,13 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind};
 use crate::output::{json_bytes, shown};
-use crate::session::{Session, retry_busy};
+use crate::retry::retry_busy;
+use crate::session::Session;
 use crate::value;
 use serde_json::json;
 use splinter::Error;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "append",
     usage: &["KEY VALUE", "KEY -", "KEY --file FILE"],
     summary: "Appends to the value of a key",

@@ -17,8 +17,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process;
 use std::time::{Duration, Instant};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "bids",
     usage: &[
         "table",

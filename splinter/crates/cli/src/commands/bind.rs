@@ -4,11 +4,11 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{self, Arg, Kind, Opt};
 use crate::output::{Format, json_mask};
-use crate::session::{Session, retry_key};
+use crate::retry::retry_key;
+use crate::session::Session;
 use serde_json::json;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "bind",
     usage: &["KEY GROUP", "MASK GROUP", "--label MASK GROUP"],
     summary: "Has changes of a key, or of all keys with a label, signalled to a group",

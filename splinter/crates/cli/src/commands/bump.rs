@@ -3,11 +3,11 @@
 use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind};
-use crate::session::{Session, retry_key};
+use crate::retry::retry_key;
+use crate::session::Session;
 use serde_json::json;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "bump",
     usage: &["KEY"],
     summary: "Raises the epoch of a key, which wakes all processes that watch it",

@@ -8,8 +8,7 @@ use crate::session::Session;
 use serde_json::{Map, Value, json};
 use splinter::{GROUPS, KEY_MAX, LABELS, MAX_ORDERS, numa_nodes};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "caps",
     usage: &[""],
     summary: "Shows what this build, this machine and the store in use can do",

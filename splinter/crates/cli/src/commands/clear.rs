@@ -5,8 +5,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use std::io::{self, IsTerminal};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "clear",
     usage: &[""],
     summary: "Clears the screen",

@@ -8,8 +8,7 @@ use crate::session::Session;
 use serde_json::json;
 use splinter::Scrub;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "config",
     usage: &["", "av [VALUE]", "flags [VALUE]"],
     summary: "Shows the store's sizes and settings, or changes its scrub level or flags",

@@ -9,8 +9,7 @@ use crate::store_file::{self, Users};
 use serde_json::json;
 use splinter::{Store, StoreError};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "drop",
     usage: &["STORE [--force]"],
     summary: "Removes a store, with all its keys",

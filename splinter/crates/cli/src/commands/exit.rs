@@ -4,8 +4,7 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::session::Session;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "exit",
     usage: &[""],
     summary: "Ends the prompt or the script",

@@ -7,13 +7,13 @@ use crate::entry::Entry;
 use crate::failure::Failure;
 use crate::options::{self, Arg, Kind, Opt, not_one_of};
 use crate::output::{Format, json_bytes, json_text, quoted, write_json};
-use crate::session::{Session, retry_busy};
+use crate::retry::retry_busy;
+use crate::session::Session;
 use serde_json::{Map, Value, json};
 use splinter::{Content, Error, Key};
 use std::io::{self, Write};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "export",
     usage: &["[PATTERN] [--format json|ndjson|text] [--values|--no-values] [--output FILE]"],
     summary: "Writes the keys as JSON or text, on request with their values",

@@ -5,8 +5,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use serde_json::json;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "flush",
     usage: &[""],
     summary: "Writes a store in a file to its device",

@@ -15,8 +15,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "fsck",
     usage: &["[STORE] [--repair [--copy FILE | --no-copy]]"],
     summary: "Looks for damage in a store, and repairs it",

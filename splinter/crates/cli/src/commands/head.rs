@@ -5,11 +5,11 @@ use crate::entry::bits;
 use crate::failure::Failure;
 use crate::options::{Arg, Kind};
 use crate::output::{Format, json_bytes, json_mask, listed};
-use crate::session::{Session, retry_key};
+use crate::retry::retry_key;
+use crate::session::Session;
 use serde_json::json;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "head",
     usage: &["KEY"],
     summary: "Shows the metadata of a key, without its value",

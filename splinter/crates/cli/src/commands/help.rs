@@ -6,8 +6,7 @@ use crate::help;
 use crate::options::{Arg, Kind};
 use crate::session::Session;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "help",
     usage: &["[COMMAND]"],
     summary: "Lists the commands, or explains one",

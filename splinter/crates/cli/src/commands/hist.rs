@@ -7,8 +7,7 @@ use crate::output::{Format, listed, write_json};
 use crate::session::Session;
 use serde_json::json;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "hist",
     usage: &["[COUNT]"],
     summary: "Lists the lines entered at the prompt, the last COUNT or all",

@@ -7,7 +7,8 @@ use crate::entry::Entry;
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt};
 use crate::output::{counted, shown};
-use crate::session::{Session, retry_busy};
+use crate::retry::retry_busy;
+use crate::session::Session;
 use crate::stdio;
 use serde_json::{Deserializer, Value, json};
 use splinter::{Error, Writer};
@@ -16,8 +17,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "import",
     usage: &["FILE [--keep]"],
     summary: "Sets the keys that export wrote",
@@ -169,8 +169,8 @@ fn one(
     entry.put(writer).map_err(|error| match error {
         Error::WrongDimension => {
             let dim = writer.geometry().vector_dim;
-            let (key, has) = (shown(&entry.key), entry.vector.len());
-            Failure::new(format!("{key}: a vector of {has}, and this store's have {dim}"))
+            let (key, has) = (shown(&entry.key), counted(entry.vector.len() as u64, "component"));
+            Failure::new(format!("{key}: a vector of {has}; this store's have {dim}"))
         }
         Error::WrongType => {
             let key = shown(&entry.key);

@@ -11,8 +11,7 @@ use splinter::{
     Config, Geometry, HugePages, Location, Placement, Reserve, Scrub, Store, StoreError,
 };
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "init",
     usage: &["STORE [OPTION]..."],
     summary: "Creates a store",

@@ -5,11 +5,11 @@ use crate::entry::bits;
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt};
 use crate::output::{json_bytes, json_mask};
-use crate::session::{Session, retry_key};
+use crate::retry::retry_key;
+use crate::session::Session;
 use serde_json::json;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "label",
     usage: &["KEY", "KEY MASK", "KEY MASK --remove"],
     summary: "Shows, adds or removes labels of a key",

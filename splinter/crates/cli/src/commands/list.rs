@@ -4,14 +4,14 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt, text};
 use crate::output::{Format, json_bytes, listed, write_json};
-use crate::session::{Session, retry_busy};
+use crate::retry::retry_busy;
+use crate::session::Session;
 use crate::table;
 use regex::bytes::Regex;
 use serde_json::{Value, json};
 use splinter::{Error, Key};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "list",
     usage: &["[PATTERN] [--label MASK]"],
     summary: "Lists the keys",

@@ -7,7 +7,8 @@ use crate::envelope::{Envelope, Type, now_ms};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt};
 use crate::output::{Format, json_bytes, json_text, listed, shown, write_json, write_on_screen};
-use crate::session::{Session, retry_forever};
+use crate::retry::retry_forever;
+use crate::session::Session;
 use crate::stdio;
 use crate::store_file::{self, StoreCheck};
 use crate::time::deadline;
@@ -24,8 +25,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "logtee",
     usage: &["FILE [PATTERN] [--once] [--count N] [--timeout SPAN] [--envelope]"],
     summary: "Writes keys and their changes into a file, and removes none",

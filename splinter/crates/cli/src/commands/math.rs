@@ -4,12 +4,12 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, not_one_of};
 use crate::output::{Format, shown};
-use crate::session::{Session, retry_busy};
+use crate::retry::retry_busy;
+use crate::session::Session;
 use serde_json::json;
 use splinter::{Error, IntegerOp};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "math",
     usage: &["KEY OPERATION [NUMBER]"],
     summary: "Changes the number in a BIGUINT key, and prints it",

@@ -1,46 +1,46 @@
-//! The commands, one per file, and the table of them.
+//! The commands, one per file, and the table of them. The static `COMMAND` of each file is its entry in the table.
 
 use crate::command::{Command, Table};
 
-pub mod append;
-pub mod bids;
-pub mod bind;
-pub mod bump;
-pub mod caps;
-pub mod clear;
-pub mod config;
-pub mod drop_;
-pub mod exit;
-pub mod export;
-pub mod flush;
-pub mod fsck;
-pub mod get;
-pub mod head;
-pub mod help;
-pub mod hist;
-pub mod import;
-pub mod init;
-pub mod label;
-pub mod list;
-pub mod logtee;
-pub mod math;
-pub mod numa;
-pub mod orders;
-pub mod poll;
-pub mod purge;
-pub mod recv;
-pub mod restore;
-pub mod retrain;
-pub mod save;
-pub mod send;
-pub mod set;
-pub mod shard;
-pub mod stores;
-pub mod type_;
-pub mod unset;
-pub mod use_;
-pub mod uuid;
-pub mod watch;
+mod append;
+mod bids;
+mod bind;
+mod bump;
+mod caps;
+mod clear;
+mod config;
+mod drop_;
+mod exit;
+mod export;
+mod flush;
+mod fsck;
+mod get;
+mod head;
+mod help;
+mod hist;
+mod import;
+mod init;
+mod label;
+mod list;
+mod logtee;
+mod math;
+mod numa;
+mod orders;
+mod poll;
+mod purge;
+mod recv;
+mod restore;
+mod retrain;
+mod save;
+mod send;
+mod set;
+mod shard;
+mod stores;
+mod type_;
+mod unset;
+mod use_;
+mod uuid;
+mod watch;
 
 /// All commands.
 pub static TABLE: Table = Table {

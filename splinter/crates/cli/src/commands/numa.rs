@@ -6,8 +6,7 @@ use crate::output::{Format, write_json};
 use crate::session::Session;
 use serde_json::json;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "numa",
     usage: &[""],
     summary: "Tells on which memory nodes the store is",

@@ -4,14 +4,14 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, number};
 use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::session::{Session, retry_busy};
+use crate::retry::retry_busy;
+use crate::session::Session;
 use crate::value::{NUMBER_LEN, Reading, number_meant};
 use serde_json::json;
 use splinter::{Error, MAX_ORDERS, Store};
 use std::borrow::Cow;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "orders",
     usage: &["set BASE VALUE...", "set BASE COUNT", "get BASE [COUNT]", "unset BASE [COUNT]"],
     summary: "Sets, prints or removes the orders of a tandem as one",

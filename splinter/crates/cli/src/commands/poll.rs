@@ -4,7 +4,8 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, number};
 use crate::output::shown;
-use crate::session::{Session, retry_busy, retry_key};
+use crate::retry::{retry_busy, retry_key};
+use crate::session::Session;
 use crate::store_file::StoreCheck;
 use crate::time::{deadline, span};
 use crate::value::Reading;
@@ -12,8 +13,7 @@ use crate::wait::{AFTER, until_changed};
 use splinter::Error;
 use std::time::Duration;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "poll",
     usage: &["KEY [TIMEOUT] [--after EPOCH]"],
     summary: "Waits for the next change of a key, and prints its value",

@@ -6,7 +6,8 @@ use crate::envelope::{Envelope, now_ms};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt, text};
 use crate::output::{Format, counted, json_text, shown};
-use crate::session::{BUSY_PAUSE, Session, retry_forever};
+use crate::retry::{BUSY_PAUSE, retry_forever};
+use crate::session::Session;
 use crate::store_file::StoreCheck;
 use crate::time::deadline;
 use crate::value::Reading;
@@ -17,8 +18,7 @@ use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "recv",
     usage: &["KEY [--count N | --follow] [--last] [--timeout SPAN] [--envelope [--as NAME]]"],
     summary: "Receives the messages that are sent to a key",

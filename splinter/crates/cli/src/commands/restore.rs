@@ -13,8 +13,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "restore",
     usage: &["FILE STORE [--force]"],
     summary: "Creates a store from a file that save, cp or dd made",

@@ -11,8 +11,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "save",
     usage: &["FILE [--force]"],
     summary: "Copies the store into a file, while others use it",

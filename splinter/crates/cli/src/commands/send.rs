@@ -6,7 +6,8 @@ use crate::envelope::{Envelope, Type};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt, not_one_of, text};
 use crate::output::{json_bytes, shown};
-use crate::session::{Session, retry_busy};
+use crate::retry::retry_busy;
+use crate::session::Session;
 use crate::stdio;
 use crate::store_file::StoreCheck;
 use crate::value::{self, FILE, given, refused};
@@ -15,8 +16,7 @@ use splinter::Writer;
 use std::io::BufRead;
 use std::time::Duration;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "send",
     usage: &["KEY VALUE [OPTION]...", "KEY - [OPTION]...", "KEY --lines [OPTION]..."],
     summary: "Sends a message to all receivers of a key",

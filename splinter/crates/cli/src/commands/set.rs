@@ -4,12 +4,12 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind};
 use crate::output::json_bytes;
-use crate::session::{Session, retry_busy};
+use crate::retry::retry_busy;
+use crate::session::Session;
 use crate::value;
 use serde_json::json;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "set",
     usage: &["KEY VALUE", "KEY -", "KEY --file FILE"],
     summary: "Sets the value of a key, and creates the key if it is missing",

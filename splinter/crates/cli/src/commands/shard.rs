@@ -9,8 +9,7 @@ use crate::session::Session;
 use crate::wait::next_check;
 use splinter::{BidError, BidTerms, Patience};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "shard",
     usage: &[
         "table",

@@ -4,12 +4,12 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, text};
 use crate::output::{json_bytes, shown};
-use crate::session::{Session, retry_busy, retry_key};
+use crate::retry::{retry_busy, retry_key};
+use crate::session::Session;
 use serde_json::json;
 use splinter::{Error, Type};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "type",
     usage: &["KEY [TYPE]"],
     summary: "Shows or sets the type of a key",

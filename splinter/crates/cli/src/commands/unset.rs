@@ -5,12 +5,12 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind, Opt};
 use crate::output::{Format, counted, json_bytes, write_json};
-use crate::session::{Session, retry_busy};
+use crate::retry::retry_busy;
+use crate::session::Session;
 use serde_json::{Value, json};
 use splinter::Error;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "unset",
     usage: &["KEY...", "--tandem KEY...", "--regex PATTERN"],
     summary: "Removes keys",

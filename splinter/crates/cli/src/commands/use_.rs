@@ -7,8 +7,7 @@ use crate::output::{json_bytes, listed};
 use crate::session::Session;
 use serde_json::json;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "use",
     usage: &["STORE"],
     summary: "Opens a store for the commands that follow",

@@ -4,14 +4,14 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{Arg, Kind};
 use crate::output::Format;
-use crate::session::{Session, retry_busy};
+use crate::retry::retry_busy;
+use crate::session::Session;
 use crate::value;
 use serde_json::json;
 use std::fs::File;
 use std::io::Read;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "uuid",
     usage: &["[KEY]"],
     summary: "Prints a random UUID, and sets a key to it if one is given",

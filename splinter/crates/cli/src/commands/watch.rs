@@ -4,7 +4,8 @@ use crate::command::{Call, Command};
 use crate::failure::Failure;
 use crate::options::{self, Arg, Kind, Opt};
 use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::session::{Session, retry_forever};
+use crate::retry::retry_forever;
+use crate::session::Session;
 use crate::store_file::StoreCheck;
 use crate::time::deadline;
 use crate::value::Reading;
@@ -14,8 +15,7 @@ use splinter::{Change, Error, Key, Store, Watcher};
 use std::collections::HashMap;
 use std::time::Instant;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "watch",
     usage: &[
         "KEY [--after EPOCH] [OPTION]...",
