@@ -1,13 +1,9 @@
 //! The command `append`: appends bytes to a key's value.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind};
+use super::prelude::*;
 use crate::output::{json_bytes, shown};
 use crate::retry::retry_busy;
-use crate::session::Session;
 use crate::value;
-use serde_json::json;
 use splinter::Error;
 
 pub(super) static COMMAND: Command = Command {

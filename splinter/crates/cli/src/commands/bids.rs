@@ -1,15 +1,13 @@
 //! The command `bids`: shows and makes bids, by which processes agree on memory advice.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt, choice, not_one_of, number};
-use crate::output::{Format, shown, write_json};
-use crate::session::Session;
+use super::prelude::*;
+use crate::options::{choice, not_one_of, number};
+use crate::output::{shown, write_json};
 use crate::store_file::StoreCheck;
 use crate::table;
 use crate::time::deadline;
 use crate::wait::{POLL_INTERVAL, is_over};
-use serde_json::{Value, json};
+use serde_json::Value;
 use splinter::{Advice, Bid, BidError, BidTerms, Intent, Patience, Store, cycles};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

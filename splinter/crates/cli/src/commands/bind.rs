@@ -1,12 +1,9 @@
 //! The command `bind`: subscribes a signal group to the changes of a key, or of all keys with a label.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{self, Arg, Kind, Opt};
-use crate::output::{Format, json_mask};
+use super::prelude::*;
+use crate::options;
+use crate::output::json_mask;
 use crate::retry::retry_key;
-use crate::session::Session;
-use serde_json::json;
 
 pub(super) static COMMAND: Command = Command {
     name: "bind",

@@ -1,11 +1,7 @@
 //! The command `bump`: raises a key's epoch and changes nothing else.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind};
+use super::prelude::*;
 use crate::retry::retry_key;
-use crate::session::Session;
-use serde_json::json;
 
 pub(super) static COMMAND: Command = Command {
     name: "bump",

@@ -1,11 +1,9 @@
 //! The command `caps`: shows what this build, this machine and the store in use support.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
+use super::prelude::*;
 use crate::invocation::BUILD;
-use crate::output::{Format, write_json};
-use crate::session::Session;
-use serde_json::{Map, Value, json};
+use crate::output::write_json;
+use serde_json::{Map, Value};
 use splinter::{GROUPS, KEY_MAX, LABELS, MAX_ORDERS, numa_nodes};
 
 pub(super) static COMMAND: Command = Command {

@@ -1,8 +1,6 @@
 //! The command `clear`: clears the screen.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::session::Session;
+use super::prelude::*;
 use std::io::{self, IsTerminal};
 
 pub(super) static COMMAND: Command = Command {

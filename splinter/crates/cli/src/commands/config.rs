@@ -1,11 +1,8 @@
 //! The command `config`: shows a store's sizes and settings, and sets its scrub level and flags.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, choice, not_one_of, number};
-use crate::output::{Format, json_bytes, listed, write_json};
-use crate::session::Session;
-use serde_json::json;
+use super::prelude::*;
+use crate::options::{choice, not_one_of, number};
+use crate::output::{json_bytes, listed, write_json};
 use splinter::Scrub;
 
 pub(super) static COMMAND: Command = Command {

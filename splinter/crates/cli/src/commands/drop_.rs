@@ -1,12 +1,8 @@
 //! The command `drop`: removes a store.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt};
+use super::prelude::*;
 use crate::output::{counted, json_bytes, shown};
-use crate::session::Session;
 use crate::store_file::{self, Users};
-use serde_json::json;
 use splinter::{Store, StoreError};
 
 pub(super) static COMMAND: Command = Command {

@@ -1,8 +1,6 @@
 //! The command `exit`: ends a prompt or a script.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::session::Session;
+use super::prelude::*;
 
 pub(super) static COMMAND: Command = Command {
     name: "exit",

@@ -1,15 +1,13 @@
 //! The command `export`: writes the keys as text or JSON, with or without their values.
 
 use super::list::matching;
+use super::prelude::*;
 use crate::atomic_file::AtomicFile;
-use crate::command::{Call, Command};
 use crate::entry::Entry;
-use crate::failure::Failure;
-use crate::options::{self, Arg, Kind, Opt, not_one_of};
-use crate::output::{Format, json_bytes, json_text, quoted, write_json};
+use crate::options::{self, not_one_of};
+use crate::output::{json_bytes, json_text, quoted, write_json};
 use crate::retry::retry_busy;
-use crate::session::Session;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use splinter::{Content, Error, Key};
 use std::io::{self, Write};
 

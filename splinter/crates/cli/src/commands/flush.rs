@@ -1,9 +1,6 @@
 //! The command `flush`: writes what was published to the device.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::session::Session;
-use serde_json::json;
+use super::prelude::*;
 
 pub(super) static COMMAND: Command = Command {
     name: "flush",

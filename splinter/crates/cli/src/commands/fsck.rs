@@ -1,13 +1,10 @@
 //! The command `fsck`: finds damage in a store, and repairs it.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt};
-use crate::output::{Format, counted, json_bytes, shown, write_json};
-use crate::session::Session;
+use super::prelude::*;
+use crate::output::{counted, json_bytes, shown, write_json};
 use crate::store_copy::copy_bytes;
 use crate::store_file;
-use serde_json::{Value, json};
+use serde_json::Value;
 use splinter::{Inspection, Repair, Store, StoreError};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -1,10 +1,7 @@
 //! The command `get`: prints a key's value.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind};
+use super::prelude::*;
 use crate::retry::retry_key;
-use crate::session::Session;
 use crate::value::Reading;
 
 pub(super) static COMMAND: Command = Command {

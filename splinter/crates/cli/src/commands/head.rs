@@ -1,13 +1,9 @@
 //! The command `head`: shows a key's metadata, without its value.
 
-use crate::command::{Call, Command};
+use super::prelude::*;
 use crate::entry::bits;
-use crate::failure::Failure;
-use crate::options::{Arg, Kind};
-use crate::output::{Format, json_bytes, json_mask, listed};
+use crate::output::{json_bytes, json_mask, listed};
 use crate::retry::retry_key;
-use crate::session::Session;
-use serde_json::json;
 
 pub(super) static COMMAND: Command = Command {
     name: "head",

@@ -1,10 +1,7 @@
 //! The command `help`: lists the commands, or explains one, from the table.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
+use super::prelude::*;
 use crate::help;
-use crate::options::{Arg, Kind};
-use crate::session::Session;
 
 pub(super) static COMMAND: Command = Command {
     name: "help",

@@ -1,11 +1,8 @@
 //! The command `hist`: lists the lines that were entered.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, number};
-use crate::output::{Format, listed, write_json};
-use crate::session::Session;
-use serde_json::json;
+use super::prelude::*;
+use crate::options::number;
+use crate::output::{listed, write_json};
 
 pub(super) static COMMAND: Command = Command {
     name: "hist",

@@ -1,16 +1,13 @@
 //! The command `import`: sets the keys that `export` wrote.
 
 use super::export::DUMP_VERSION;
+use super::prelude::*;
 use crate::byte_order_mark;
-use crate::command::{Call, Command};
 use crate::entry::Entry;
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt};
 use crate::output::{counted, shown};
 use crate::retry::retry_busy;
-use crate::session::Session;
 use crate::stdio;
-use serde_json::{Deserializer, Value, json};
+use serde_json::{Deserializer, Value};
 use splinter::{Error, Writer};
 use std::ffi::OsStr;
 use std::fs::File;

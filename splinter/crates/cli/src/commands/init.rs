@@ -1,12 +1,9 @@
 //! The command `init`: creates a store.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{self, Arg, Kind, Opt, not_one_of, number, text};
+use super::prelude::*;
+use crate::options::{self, not_one_of, number, text};
 use crate::output::{json_bytes, listed, shown};
-use crate::session::Session;
 use crate::store_file;
-use serde_json::json;
 use splinter::{
     Config, Geometry, HugePages, Location, Placement, Reserve, Scrub, Store, StoreError,
 };

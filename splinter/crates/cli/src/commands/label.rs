@@ -1,13 +1,9 @@
 //! The command `label`: shows, adds or removes the 64 labels of a key.
 
-use crate::command::{Call, Command};
+use super::prelude::*;
 use crate::entry::bits;
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt};
 use crate::output::{json_bytes, json_mask};
 use crate::retry::retry_key;
-use crate::session::Session;
-use serde_json::json;
 
 pub(super) static COMMAND: Command = Command {
     name: "label",

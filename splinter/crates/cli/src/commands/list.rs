@@ -1,14 +1,12 @@
 //! The command `list`: lists the keys, with their epochs and lengths.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt, text};
-use crate::output::{Format, json_bytes, listed, write_json};
+use super::prelude::*;
+use crate::options::text;
+use crate::output::{json_bytes, listed, write_json};
 use crate::retry::retry_busy;
-use crate::session::Session;
 use crate::table;
 use regex::bytes::Regex;
-use serde_json::{Value, json};
+use serde_json::Value;
 use splinter::{Error, Key};
 
 pub(super) static COMMAND: Command = Command {

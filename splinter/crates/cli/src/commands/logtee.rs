@@ -1,21 +1,18 @@
 //! The command `logtee`: appends the values of keys, and all their changes, to a file. Removes nothing from the store.
 
 use super::list::regex;
+use super::prelude::*;
 use crate::atomic_file::is_same;
-use crate::command::{Call, Command};
 use crate::envelope::{Envelope, Type, now_ms};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt};
-use crate::output::{Format, json_bytes, json_text, listed, shown, write_json, write_on_screen};
+use crate::output::{json_bytes, json_text, listed, shown, write_json, write_on_screen};
 use crate::retry::retry_forever;
-use crate::session::Session;
 use crate::stdio;
 use crate::store_file::{self, StoreCheck};
 use crate::time::deadline;
 use crate::value::Reading;
 use crate::wait::{TIMEOUT, is_over, next_check};
 use regex::bytes::Regex;
-use serde_json::{Value, json};
+use serde_json::Value;
 use splinter::{Change, Error, Key, Store, StoreError};
 use std::collections::HashMap;
 use std::ffi::OsStr;

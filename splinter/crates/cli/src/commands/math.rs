@@ -1,12 +1,9 @@
 //! The command `math`: atomic operations on a number in a store. None is ever lost.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, not_one_of};
-use crate::output::{Format, shown};
+use super::prelude::*;
+use crate::options::not_one_of;
+use crate::output::shown;
 use crate::retry::retry_busy;
-use crate::session::Session;
-use serde_json::json;
 use splinter::{Error, IntegerOp};
 
 pub(super) static COMMAND: Command = Command {

@@ -27,6 +27,7 @@ mod math;
 mod numa;
 mod orders;
 mod poll;
+mod prelude;
 mod purge;
 mod recv;
 mod restore;

@@ -1,10 +1,7 @@
 //! The command `numa`: shows which NUMA nodes hold a store's memory.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::output::{Format, write_json};
-use crate::session::Session;
-use serde_json::json;
+use super::prelude::*;
+use crate::output::write_json;
 
 pub(super) static COMMAND: Command = Command {
     name: "numa",

@@ -1,13 +1,10 @@
 //! The command `orders`: sets, reads and removes tandems, which are keys that change as one.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, number};
-use crate::output::{Format, json_bytes, listed, shown, write_json};
+use super::prelude::*;
+use crate::options::number;
+use crate::output::{json_bytes, listed, shown, write_json};
 use crate::retry::retry_busy;
-use crate::session::Session;
 use crate::value::{NUMBER_LEN, Reading, number_meant};
-use serde_json::json;
 use splinter::{Error, MAX_ORDERS, Store};
 use std::borrow::Cow;
 

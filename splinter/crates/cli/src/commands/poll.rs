@@ -1,11 +1,9 @@
 //! The command `poll`: waits for the next change of a key.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, number};
+use super::prelude::*;
+use crate::options::number;
 use crate::output::shown;
 use crate::retry::{retry_busy, retry_key};
-use crate::session::Session;
 use crate::store_file::StoreCheck;
 use crate::time::{deadline, span};
 use crate::value::Reading;

@@ -1,11 +1,8 @@
 //! The command `purge`: zeroes all stale bytes.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::output::{Format, write_json};
+use super::prelude::*;
+use crate::output::write_json;
 use crate::retry::retry_busy;
-use crate::session::Session;
-use serde_json::json;
 use splinter::Error;
 
 pub(super) static COMMAND: Command = Command {

@@ -1,13 +1,11 @@
 //! The command `recv`: prints the messages that are sent to a key, as they come.
 
-use crate::command::{Call, Command};
+use super::prelude::*;
 use crate::entry::bytes;
 use crate::envelope::{Envelope, now_ms};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt, text};
-use crate::output::{Format, counted, json_text, shown};
+use crate::options::text;
+use crate::output::{counted, json_text, shown};
 use crate::retry::{BUSY_PAUSE, retry_forever};
-use crate::session::Session;
 use crate::store_file::StoreCheck;
 use crate::time::deadline;
 use crate::value::Reading;

@@ -1,11 +1,8 @@
 //! The command `restore`: creates a store from a saved one.
 
+use super::prelude::*;
 use super::save::{FORCE, print_copied};
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind};
 use crate::output::shown;
-use crate::session::Session;
 use crate::store_copy::copy_to;
 use crate::store_file;
 use splinter::{Location, Store, StoreError};

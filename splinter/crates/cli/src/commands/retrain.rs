@@ -1,11 +1,7 @@
 //! The command `retrain`: removes a key's vector, so that the program that makes vectors makes a new one.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind};
+use super::prelude::*;
 use crate::retry::retry_key;
-use crate::session::Session;
-use serde_json::json;
 
 pub(super) static COMMAND: Command = Command {
     name: "retrain",

@@ -1,12 +1,8 @@
 //! The command `save`: copies the store in use into a file, while others use it.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt};
+use super::prelude::*;
 use crate::output::{counted, json_bytes, shown};
-use crate::session::Session;
 use crate::store_copy::{Copied, copy_to};
-use serde_json::json;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;

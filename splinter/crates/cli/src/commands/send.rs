@@ -1,17 +1,15 @@
 //! The command `send`: sends a message, by setting a key; in an envelope, if asked.
 
+use super::prelude::*;
 use crate::byte_order_mark;
-use crate::command::{Call, Command};
 use crate::envelope::{Envelope, Type};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt, not_one_of, text};
+use crate::options::{not_one_of, text};
 use crate::output::{json_bytes, shown};
 use crate::retry::retry_busy;
-use crate::session::Session;
 use crate::stdio;
 use crate::store_file::StoreCheck;
 use crate::value::{self, FILE, given, refused};
-use serde_json::{Value, json};
+use serde_json::Value;
 use splinter::Writer;
 use std::io::BufRead;
 use std::time::Duration;

@@ -1,13 +1,9 @@
 //! The command `set`: sets a key's value, from the line, standard input or a file.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind};
+use super::prelude::*;
 use crate::output::json_bytes;
 use crate::retry::retry_busy;
-use crate::session::Session;
 use crate::value;
-use serde_json::json;
 
 pub(super) static COMMAND: Command = Command {
     name: "set",

@@ -1,11 +1,9 @@
 //! The command `shard`: as `bids`, with its words in the order of libsplinter's own command line.
 
 use super::bids;
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt, number};
+use super::prelude::*;
+use crate::options::number;
 use crate::output::shown;
-use crate::session::Session;
 use crate::wait::next_check;
 use splinter::{BidError, BidTerms, Patience};
 

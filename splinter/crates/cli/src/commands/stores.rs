@@ -1,14 +1,11 @@
 //! The command `stores`: lists the stores.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind};
-use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::session::Session;
+use super::prelude::*;
+use crate::output::{json_bytes, listed, shown, write_json};
 use crate::store_file::Users;
 use crate::table;
 use nix::sys::stat::fstat;
-use serde_json::{Value, json};
+use serde_json::Value;
 use splinter::{Location, Store};
 use std::ffi::OsStr;
 use std::fs;

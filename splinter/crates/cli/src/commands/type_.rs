@@ -1,12 +1,9 @@
 //! The command `type`: shows or sets the type of a key.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, text};
+use super::prelude::*;
+use crate::options::text;
 use crate::output::{json_bytes, shown};
 use crate::retry::{retry_busy, retry_key};
-use crate::session::Session;
-use serde_json::json;
 use splinter::{Error, Type};
 
 pub(super) static COMMAND: Command = Command {

@@ -1,13 +1,10 @@
 //! The command `unset`: removes keys, by name or by pattern.
 
+use super::prelude::*;
 use super::{list, orders};
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind, Opt};
-use crate::output::{Format, counted, json_bytes, write_json};
+use crate::output::{counted, json_bytes, write_json};
 use crate::retry::retry_busy;
-use crate::session::Session;
-use serde_json::{Value, json};
+use serde_json::Value;
 use splinter::Error;
 
 pub(super) static COMMAND: Command = Command {

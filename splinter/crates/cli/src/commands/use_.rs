@@ -1,11 +1,7 @@
 //! The command `use`: opens the store for the following commands.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind};
+use super::prelude::*;
 use crate::output::{json_bytes, listed};
-use crate::session::Session;
-use serde_json::json;
 
 pub(super) static COMMAND: Command = Command {
     name: "use",

@@ -1,13 +1,8 @@
 //! The command `uuid`: prints a random UUID, and can store it in a key.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{Arg, Kind};
-use crate::output::Format;
+use super::prelude::*;
 use crate::retry::retry_busy;
-use crate::session::Session;
 use crate::value;
-use serde_json::json;
 use std::fs::File;
 use std::io::Read;
 

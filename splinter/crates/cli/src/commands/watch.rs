@@ -1,16 +1,13 @@
 //! The command `watch`: prints changes as they happen: of one key, of the keys of some groups, or of all keys.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::options::{self, Arg, Kind, Opt};
-use crate::output::{Format, json_bytes, listed, shown, write_json};
+use super::prelude::*;
+use crate::options;
+use crate::output::{json_bytes, listed, shown, write_json};
 use crate::retry::retry_forever;
-use crate::session::Session;
 use crate::store_file::StoreCheck;
 use crate::time::deadline;
 use crate::value::Reading;
 use crate::wait::{AFTER, TIMEOUT, is_over, next_check, until_changed};
-use serde_json::json;
 use splinter::{Change, Error, Key, Store, Watcher};
 use std::collections::HashMap;
 use std::time::Instant;
