@@ -95,3 +95,54 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
     }
     Ok(session.out.flush()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// Lists the modules in the order of the layers in this file's documentation.
+    fn layers() -> Vec<&'static str> {
+        let lines = include_str!("lib.rs").lines().skip_while(|line| !line.starts_with("//! 1."));
+        let lines = lines.take_while(|line| line.starts_with("//!"));
+        lines.flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
+    }
+
+    /// Returns the modules of this crate that a file uses outside its tests.
+    fn used(file: &Path) -> Vec<String> {
+        let text = fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code = code.collect::<Vec<_>>().join("\n");
+        let name = |text: &str| {
+            text.split(|char: char| !char.is_alphanumeric() && char != '_')
+                .next()
+                .map(str::to_owned)
+        };
+        code.split("crate::").skip(1).filter_map(name).collect()
+    }
+
+    #[test]
+    fn a_module_uses_only_modules_of_earlier_layers() {
+        let layers = layers();
+        let place = |module: &str| layers.iter().position(|known| *known == module);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let names =
+            |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        for file in
+            names(&source).chain(names(&source.join("commands"))).filter(|path| path.is_file())
+        {
+            let mut module = file.file_stem().unwrap().to_str().unwrap();
+            if file.parent() != Some(&source) {
+                module = "commands";
+            } else if ["lib", "main"].contains(&module) {
+                continue;
+            }
+            let own = place(module).unwrap_or_else(|| panic!("{module} is in no layer"));
+            for other in used(&file) {
+                let is_earlier = place(&other).is_some_and(|place| place < own);
+                assert!(is_earlier, "{} uses {other}", file.display());
+            }
+        }
+    }
+}

@@ -93,6 +93,8 @@ fn single(store: &str) -> Vec<(String, &'static str)> {
         line("splinterctl orders un", "unset"),
         line("splinterctl -u STORE get o", "other"),
         line("splinterctl --use=STORE get o", "other"),
+        line("splinterctl import wanted-f", "wanted-file"),
+        line("splinterpctl fsck wanted-f", "wanted-file"),
         // A key with the name of a command is not a command.
         line("splinterctl watch set --one", "--oneshot"),
     ]
@@ -103,6 +105,7 @@ fn fish_completes_what_bash_completes() {
     let rig = Rig::new();
     let mut writer = rig.store(small()).writer().unwrap();
     writer.set("other", b"").unwrap();
+    std::fs::write(rig.path("wanted-file"), "").unwrap();
     let script = good(rig.program("splinter_cli").args(["--completions", "fish"]).ended());
     std::fs::write(rig.path("script"), script).unwrap();
     if !is_there("fish") {
@@ -124,6 +127,7 @@ fn zsh_completes_what_bash_completes() {
     let rig = Rig::new();
     let mut writer = rig.store(small()).writer().unwrap();
     writer.set("other", b"").unwrap();
+    std::fs::write(rig.path("wanted-file"), "").unwrap();
     let script = good(rig.program("splinter_cli").args(["--completions", "zsh"]).ended());
     std::fs::write(rig.path("_splinter_cli"), script).unwrap();
     if !is_there("zsh") {
