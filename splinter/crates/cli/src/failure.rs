@@ -8,7 +8,7 @@ use splinter::{BidError, Error, StoreError};
 use std::io;
 use std::process::ExitCode;
 
-/// The exit code if the store could not do it: no such key, a busy key, no store.
+/// The exit code of a failure, such as no key, a busy key or no store.
 const FAILED: u8 = 1;
 /// The exit code for a command that cannot be understood.
 const USAGE: u8 = 2;

@@ -24,8 +24,8 @@ pub fn write_program(out: &mut dyn Write, name: &str, table: &Table) -> io::Resu
     writeln!(out, "\nsizes and times: {}", UNITS.replace(". ", ".\n"))?;
     writeln!(
         out,
-        "\nexit codes: 0 done; 1 the store could not (no key, busy, no store); 2 called wrongly;\n\
-         of fsck also 3 damaged, 4 repaired without some keys"
+        "\nexit codes: 0 success; 1 failure, such as no key, a busy key or no store; 2 wrong call;\n\
+         fsck also has 3 damaged, 4 repaired without some keys"
     )
 }
 

@@ -92,10 +92,10 @@ fn program(table: &Table) -> String {
 }
 
 const EXIT: &str = ".SH EXIT STATUS\n\
-    .TP\n.B 0\ndone\n\
-    .TP\n.B 1\nthe store could not: no such key, a busy key, no store\n\
-    .TP\n.B 2\ncalled wrongly\n\
-    .TP\n.B 3, 4\nof fsck: the store is damaged; it was repaired without some keys\n";
+    .TP\n.B 0\nsuccess\n\
+    .TP\n.B 1\nfailure, such as no key, a busy key or no store\n\
+    .TP\n.B 2\nwrong call\n\
+    .TP\n.B 3, 4\nof fsck: the store is damaged (3), or was repaired without some keys (4)\n";
 
 /// Returns the page of a command.
 fn one(command: &Command) -> String {
