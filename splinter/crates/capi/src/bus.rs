@@ -4,21 +4,20 @@
 //! A watcher reports all changes since the bus was armed. In the process that armed it, that is the moment when it did.
 //! In any other process, it is the mark that arming leaves in the store.
 
-// Opts in for duplicating, closing and examining descriptors.
+// Opts in for duplicating descriptors.
 #![allow(unsafe_code)]
 
 use crate::args::Out;
+use crate::descriptors::{Bus, Descriptor, MAX_CHANGES};
 use crate::errno::Failure;
-use crate::fork::{self, ForkMutex, ForkMutexGuard};
+use crate::fork::{self, ForkMutexGuard};
 use crate::handles::Entry;
 use crate::shapes::SPLINTER_EVENT_BUS_MASK_WORDS;
 use crate::values::deadline;
 use libc::c_int;
-use splinter::{PollableWatcher, WatchError, Watcher};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// The flag of the store that says that the bus is armed.
@@ -26,93 +25,6 @@ const ARMED: u32 = 1 << 3;
 /// The longest sleep of a wait before it checks again. A check finds a change whose writer died before it notified any
 /// watcher, and a descriptor or store that was closed.
 const MAX_SLEEP: Duration = Duration::from_millis(200);
-/// How many changes one call takes at most. If changes are left, the program calls again.
-const MAX_CHANGES: usize = 1 << 16;
-
-/// What this process has of a store's bus.
-#[derive(Default)]
-pub(crate) struct Bus {
-    /// The process that made the watchers and descriptors, which are of no use to any other process.
-    generation: u64,
-    /// A watcher at the change where this process armed the bus. It stays there: only its clones take changes.
-    start: Option<Watcher>,
-    /// The watcher of [`get_dirty`].
-    dirty: Option<Watcher>,
-    descriptors: Vec<Arc<Descriptor>>,
-}
-
-/// A descriptor that the program opened.
-struct Descriptor {
-    /// The program's number: a duplicate of the watcher's own descriptor.
-    fd: RawFd,
-    /// The file that `fd` was when it was opened.
-    file: Option<FileId>,
-    watcher: ForkMutex<Option<PollableWatcher>>,
-    closed: AtomicBool,
-}
-
-impl Bus {
-    /// Closes all descriptors, and drops the watchers.
-    pub(crate) fn close(&mut self) {
-        if self.generation == fork::generation() {
-            (self.start, self.dirty) = (None, None);
-            self.descriptors.drain(..).for_each(|descriptor| descriptor.close());
-        }
-    }
-
-    /// Returns a watcher that reports all changes since the bus was armed.
-    fn watcher(&self, store: &Entry) -> Watcher {
-        self.start.clone().unwrap_or_else(|| store.store.watch_all_from_mark())
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-/// The device and inode of an open file. All anonymous descriptors of the kernel, such as eventfds, share one.
-type FileId = (libc::dev_t, libc::ino_t);
-
-/// Returns the file that a descriptor refers to.
-fn file_id(fd: RawFd) -> Option<FileId> {
-    let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: there is room for one record, and the room outlives the call.
-    if unsafe { libc::fstat(fd, stat.as_mut_ptr()) } != 0 {
-        return None;
-    }
-    // SAFETY: the call filled the record.
-    let stat = unsafe { stat.assume_init() };
-    Some((stat.st_dev, stat.st_ino))
-}
-
-impl Descriptor {
-    /// Closes the descriptor, unless the program closed it by close(2): the number may then belong to another file.
-    fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-        if file_id(self.fd) == self.file {
-            // SAFETY: the number is a duplicate made for the program, which gives it back by this call.
-            unsafe { libc::close(self.fd) };
-        }
-    }
-
-    /// Takes all changes, so that the descriptor is unreadable until the next change.
-    fn drain(&self) -> Result<(), Failure> {
-        let mut watcher = self.watcher.lock();
-        // Without a watcher there is nothing to take.
-        let Some(watcher) = watcher.as_mut() else { return Ok(()) };
-        for _ in 0..MAX_CHANGES {
-            match watcher.try_next() {
-                Ok(Some(_)) | Err(WatchError::Lagged(_)) => {}
-                Ok(None) => break,
-                Err(_) => return Err(Failure::of(libc::EOPNOTSUPP)),
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Locks this process's part of an open store's bus. A child replaces the bus that it inherited by an empty one: it
 /// leaks the inherited descriptors and watchers, and never uses them.
 fn bus_of(store: &Entry) -> Result<ForkMutexGuard<'_, Bus>, Failure> {
@@ -147,7 +59,7 @@ pub(crate) fn init(store: &Entry) -> Result<c_int, Failure> {
 pub(crate) fn open(store: &Entry) -> Result<c_int, Failure> {
     check_armed(store)?;
     let mut bus = bus_of(store)?;
-    let watcher = bus.watcher(store).pollable()?;
+    let watcher = bus.watcher(&store.store).pollable()?;
     // SAFETY: the descriptor is the watcher's, which lives; the call takes no address.
     let fd = unsafe { libc::fcntl(watcher.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
     if fd < 0 {
@@ -155,16 +67,9 @@ pub(crate) fn open(store: &Entry) -> Result<c_int, Failure> {
             std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO),
         ));
     }
-    let descriptor = Descriptor {
-        fd,
-        file: file_id(fd),
-        watcher: ForkMutex::default(),
-        closed: AtomicBool::new(false),
-    };
-    *descriptor.watcher.lock() = Some(watcher);
     // If the number is in the list already, the program closed it by close(2).
     bus.descriptors.retain(|known| known.fd != fd);
-    bus.descriptors.push(Arc::new(descriptor));
+    bus.descriptors.push(Arc::new(Descriptor::new(fd, watcher)));
     Ok(fd)
 }
 
@@ -212,7 +117,7 @@ pub(crate) fn get_dirty(store: &Entry, mask: Out<'_, u64>, words: usize) -> Resu
             mask.put_all(bits.into_iter().take(words))?;
             return Err(failure);
         }
-        bus.dirty = Some(bus.watcher(store));
+        bus.dirty = Some(bus.watcher(&store.store));
     }
     let watcher = bus.dirty.as_mut().ok_or(Failure::PANIC)?;
     for _ in 0..MAX_CHANGES {

@@ -11,7 +11,7 @@
 // Opts in for the cached store, which is found by its address.
 #![allow(unsafe_code)]
 
-use crate::bus::Bus;
+use crate::descriptors::Bus;
 use crate::errno::{Failure, preserving_errno};
 use crate::fork::{CopyOnWrite, ForkMutex};
 use crate::names::Names;
@@ -253,7 +253,7 @@ pub(crate) unsafe fn cached<'call>(serial: u64) -> Option<&'call Entry> {
     }
     // SAFETY: this thread's `ThreadState` holds the entry until the thread clears its cache. The thread does not clear
     // it during the call that borrows the entry here.
-    let entry = unsafe { &*entry };
+    let entry = unsafe { &*entry.cast::<Entry>() };
     (!entry.is_closed()).then_some(entry)
 }
 
@@ -269,7 +269,7 @@ pub(crate) fn find(serial: u64) -> Result<Arc<Entry>, Failure> {
         if !state.entries.iter().any(|known| Arc::ptr_eq(known, entry)) {
             state.entries.push(Arc::clone(entry));
         }
-        thread_cache::set(serial, Arc::as_ptr(entry));
+        thread_cache::set(serial, Arc::as_ptr(entry).cast());
     });
     found.filter(|entry| !entry.is_closed()).ok_or(Failure::CALLER)
 }

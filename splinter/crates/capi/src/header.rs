@@ -2,6 +2,7 @@
 //! for tests only. A test compares the committed header with the generated one, and first writes it if
 //! `SPLINTER_HEADER=write` is set.
 
+use crate::declarations::{Function, Shape};
 use crate::shapes::{
     BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, Operation, SLOT, SLOT_SNAPSHOT,
     SPLINTER_KEY_MAX, name_of_intent,
@@ -9,92 +10,54 @@ use crate::shapes::{
 use splinter::Intent;
 use std::fmt::Write;
 
-/// A section of the header: functions that belong together.
-pub(crate) struct Section {
-    pub(crate) title: &'static str,
-    /// The macro that a program must define to see the functions; empty: none.
-    pub(crate) guard: &'static str,
-    pub(crate) functions: &'static [Function],
-}
-
-/// An exported function, with its Rust types.
-pub(crate) struct Function {
-    pub(crate) notes: &'static [&'static str],
-    pub(crate) name: &'static str,
-    /// The name of the function that does the same on the store of a handle; empty: there is none.
-    pub(crate) twin: &'static str,
-    pub(crate) parameters: &'static [(&'static str, &'static str)],
-    pub(crate) returns: &'static str,
-}
-
-/// A structure, with its Rust types.
-pub(crate) struct Shape {
-    pub(crate) notes: &'static [&'static str],
-    pub(crate) name: &'static str,
-    /// The alignment in bytes; 0: what the members need.
-    pub(crate) align: usize,
-    pub(crate) fields: &'static [Field],
-}
-
-/// A member of a structure: documentation, name, type.
-type Field = (&'static [&'static str], &'static str, &'static str);
-
-/// A constant.
-pub(crate) struct Constant {
-    pub(crate) notes: &'static [&'static str],
-    pub(crate) name: &'static str,
-    pub(crate) value: u64,
-}
-
 /// The values of `errno` after a failure, and what they mean.
 pub(crate) const ERRORS: [(&str, &str); 14] = [
-    ("EAGAIN", "another writes the key, or it kept changing while it was read: try again"),
+    ("EAGAIN", "another thread writes the key, or it changed during every try: try again"),
     ("ENOENT", "no such key, store or bid"),
-    ("EEXIST", "there is one already"),
+    ("EEXIST", "the name or id exists already"),
     ("EMSGSIZE", "a buffer is too small, or a value too long"),
     ("ENAMETOOLONG", "a key has more than 63 bytes"),
     ("ENOSPC", "the store, a table or memory is full"),
     ("EPROTOTYPE", "the key is of another type"),
-    ("ETIMEDOUT", "it took too long"),
+    ("ETIMEDOUT", "the time ran out"),
     ("EINVAL", "an argument is out of bounds"),
     ("ENODEV", "the event bus is not armed"),
     ("EOPNOTSUPP", "this store or this process cannot do that"),
-    ("EPERM", "the bid is another's"),
-    ("EROFS", "the store is open for reading only"),
-    ("ENOTRECOVERABLE", "the library is at fault"),
+    ("EPERM", "the bid belongs to another process"),
+    ("EROFS", "the store is open read-only"),
+    ("ENOTRECOVERABLE", "an error in the library itself"),
 ];
 
 /// The general documentation, in paragraphs: results, with the list of errors after it; errors of the kernel; the rest.
 pub(crate) const ABOUT: [&str; 6] = [
-    "Functions return 0 or what they were asked for. Otherwise they set errno and return -1, or -2 where the call itself is
-wrong: NULL where there must be something, or no open store. Those that return no int return 0 or NULL instead. A
-function that does its work leaves errno as it was.",
-    "Functions that open or create a store may set errno to whatever the kernel refused it for.",
-    "A process has one store of its own, which functions without a handle mean. Those with splinter_store_ before their
-names take a handle, and do the same on any number of stores. Any thread may call any of them at any time, a forked
-child, too; handles of closed stores are errors. What must not be: a pointer that leads nowhere, or to less than is
-said; calling any of them from a signal handler; and leaving a function that one of them calls otherwise than by
-returning. No call is a cancellation point: a thread that is cancelled in one ends behind it.",
-    "A store of at most 64 MiB takes all its memory when it is created: ENOSPC is the answer then if there is not as much.
-A larger one, and one on a file system that cannot reserve, takes memory as it is touched: when /dev/shm or the disk is
+    "Functions return 0, or the number that is asked for. On failure they set errno and return -1, or -2 if the call itself
+is wrong: a NULL pointer that must not be NULL, or no open store. Functions that return no int return 0 or NULL on
+failure. A function that succeeds leaves errno as it was.",
+    "Functions that open or create a store may also set errno to an error of the kernel.",
+    "A process has one default store, which functions without a handle use. Functions whose names begin with splinter_store_
+take a handle, and do the same on any number of stores. Any thread may call any function at any time, and so may a
+forked child. The handle of a closed store is an error. Programs must not pass pointers to too little memory, call
+functions from a signal handler, or leave a function that the library calls other than by returning. No call is a
+cancellation point: a thread that is cancelled during a call ends after it.",
+    "A store of at most 64 MiB takes all its memory when it is created, which fails with ENOSPC if there is too little. A
+larger store, and one on a file system that cannot reserve memory, takes it as it is used. If /dev/shm or the disk is
 full then, the process gets SIGBUS.",
-    "Each thread that writes has a writer of its own until it ends, up to a quarter of the writers that the store has room
-for (256 if it was created by these functions): more threads of one process take turns, and so does a thread for which
-the process has no descriptor or memory left. Where all that there is room for are other processes', writing fails with
-ENOSPC.",
-    "A signal group hears of splinter_set, splinter_append, splinter_client_set_tandem, splinter_bump_slot and
-splinter_retrain_slot, and of a pulse. It does not hear of splinter_unset, of integers, types, vectors, labels, times and
-flags: so a program that waits for a group may note on a key that it has dealt with it. Who polls a key or waits on the
-event bus hears of every change.",
+    "Each thread that writes has its own writer until it ends. One process can have a quarter of the store's writers (of 256
+in a store that these functions created). If a process has more threads, or no descriptor or memory left, its threads
+take turns. If all writers belong to other processes, writing fails with ENOSPC.",
+    "These functions signal the groups of a key: splinter_set, splinter_append, splinter_client_set_tandem,
+splinter_bump_slot, splinter_retrain_slot, and those that pulse. Removing a key and changing integers, types, vectors,
+labels, times and flags signal no group. So a program that waits for a group can mark a key as done without waking
+itself. Polling a key and the event bus report every change.",
 ];
 
 /// The macros that a program may define, and their effects.
 pub(crate) const MACROS: [(&str, &str); 2] = [
+    ("SPLINTER_PERSISTENT", "names are paths with either library, as in libsplinter_p"),
     (
-        "SPLINTER_PERSISTENT",
-        "names are paths, as in libsplinter_p, whichever library the program is linked with",
+        "SPLINTER_EMBEDDINGS",
+        "declares the functions for vectors, and adds vectors to slot snapshots",
     ),
-    ("SPLINTER_EMBEDDINGS", "declares vectors, and has slot snapshots take them in"),
 ];
 
 /// Returns the beginning of the header: the general documentation and the include guard.
@@ -102,7 +65,7 @@ fn preamble() -> String {
     let mut comment = vec![
         "The C interface of splinter: a key-value, vector and signal store in shared memory.".to_owned(),
         String::new(),
-        "Generated from splinter/crates/capi/src; SPLINTER_HEADER=write cargo test -p splinter-capi --lib writes it anew.".to_owned(),
+        "Generated from splinter/crates/capi/src; SPLINTER_HEADER=write cargo test -p splinter-capi --lib writes it.".to_owned(),
         String::new(),
         "    cc program.c -lsplinter -lpthread".to_owned(),
     ];
@@ -134,7 +97,7 @@ extern "C" {
 }
 
 const TYPES: &str = "
-/* Every store begins with one. It is known by its address, and nothing is to be read from it. */
+/* The header of a store. Programs pass its address, and must not read from it. */
 struct splinter_header;
 typedef struct splinter_header splinter_header_t;
 typedef struct splinter_header splinter_bus_header_t;
@@ -150,7 +113,7 @@ typedef struct splinter_store splinter_store_t;
 ";
 
 const REDIRECTS: &str = "
-/* How a program is compiled decides which function it calls. */
+/* These macros, which the program defines, select the functions that it calls. */
 #ifdef SPLINTER_PERSISTENT
 ";
 
@@ -180,7 +143,7 @@ fn generate() -> String {
         };
         define(&mut out, constant.name, &value);
     }
-    out.push_str("\n/* What stands between the name of a tandem and the number of an order. */\n");
+    out.push_str("\n/* The text between the name of a tandem and the number of an order. */\n");
     define(&mut out, "SPL_ORDER_ACCESSOR", "\".\"");
     flags(&mut out);
     let operations = Operation::ALL.map(Operation::name).into_iter().zip(0..);
@@ -191,7 +154,7 @@ fn generate() -> String {
         "splinter_integer_op_t",
     );
     let intents = (0..).map_while(Intent::from_number).map(|one| (name_of_intent(one), one as u32));
-    let note = "What a bidder intends to do with the store's memory.";
+    let note = "The use that a bidder intends for the store's memory.";
     enumeration(&mut out, note, intents, "splinter_intent_t");
     out.push_str("\n#ifdef SPLINTER_EMBEDDINGS\n");
     out.push_str("/* The dimension of vectors. */\n");

@@ -12,27 +12,28 @@ use libc::{c_char, c_int, c_uint, c_ushort, c_void};
 
 /// The sections of the header, in order.
 #[cfg(test)]
-pub(crate) const SECTIONS: [crate::header::Section; 11] =
+pub(crate) const SECTIONS: [crate::declarations::Section; 11] =
     [OPENING, PATHS, VALUES, SLOTS, VECTORS, SETTINGS, TANDEMS, SIGNALS, BUS, SHARDS, CLOCK];
 
 interface! { OPENING = "Opening and closing", uncancelled;
-    /// Creates a store and makes it the process's own. A name is a store in /dev/shm; in the persistent library, and in
-    /// programs compiled with SPLINTER_PERSISTENT, it is a path.
-    /// Fails with EEXIST if there is one, EINVAL for a name or sizes that cannot be, ENOSPC if there is no memory for it.
+    /// Creates a store and makes it the process's default store. A name is a store in /dev/shm; in the persistent library,
+    /// and in programs compiled with SPLINTER_PERSISTENT, it is a path.
+    /// Fails with EEXIST if the name exists, EINVAL for an invalid name or size, ENOSPC if there is too little memory.
     function splinter_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::open_default(Create, Plain, name, slots, len);
-    /// Opens a store and makes it the process's own, in place of the one before it, which is closed.
-    /// Fails with ENOENT if there is none, EINVAL if it is not a store. A store that may only be read is opened for reading,
-    /// as by all functions that open one, but on a node: what writes, bids or arms the event bus fails with EROFS then.
+    /// Opens a store and makes it the process's default store. Closes the previous default store.
+    /// Fails with ENOENT if there is no store, EINVAL if the file is not a store. If the caller may only read the store, this
+    /// function, like all that open one except those with _numa, opens it read-only: writing, bidding and arming the event
+    /// bus then fail with EROFS.
     function splinter_open(name: Text<'_>) -> c_int = |name| opening::open_default(Open, Plain, name, 0, 0);
     /// Opens a store, or creates it if there is none.
     function splinter_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::open_default(OpenOrCreate, Plain, name, slots, len);
     /// Creates a store, or opens it if there is one.
     function splinter_create_or_open(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::open_default(CreateOrOpen, Plain, name, slots, len);
-    /// Opens a store with its memory on a NUMA node and makes it the process's own. Returns the store's address, which
-    /// is that of its header, or NULL.
+    /// Opens a store with its memory on a NUMA node, and makes it the process's default store. Returns the address of the
+    /// store, which is that of its header, or NULL.
     function splinter_open_numa(name: Text<'_>, node: c_int) -> *mut c_void = |name, node| opening::open_default_on_node(Plain, name, node);
-    /// Closes the process's own store. Its name stays, until it is unlinked. Who waits for something of the store in
-    /// another thread is told within a moment: -2.
+    /// Closes the default store. Its name stays until it is unlinked. A call of another thread that waits for the store soon
+    /// returns -2.
     function splinter_close() -> () = opening::close_default;
     /// Creates a store. Returns a handle, or NULL.
     function splinter_store_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::open_handle(Create, Plain, name, slots, len);
@@ -49,203 +50,206 @@ interface! { OPENING = "Opening and closing", uncancelled;
 }
 
 interface! { PATHS = "The same by path, in either library", uncancelled;
-    /// Does what the function without _path does, on a file.
+    /// Does the same as the function without _path, on a file.
     function splinter_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::open_default(Create, Path, path, slots, len);
-    /// Does what the function without _path does, on a file.
+    /// Does the same as the function without _path, on a file.
     function splinter_open_path(path: Text<'_>) -> c_int = |path| opening::open_default(Open, Path, path, 0, 0);
-    /// Does what the function without _path does, on a file.
+    /// Does the same as the function without _path, on a file.
     function splinter_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::open_default(OpenOrCreate, Path, path, slots, len);
-    /// Does what the function without _path does, on a file.
+    /// Does the same as the function without _path, on a file.
     function splinter_create_or_open_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::open_default(CreateOrOpen, Path, path, slots, len);
-    /// Does what the function without _path does, on a file.
+    /// Does the same as the function without _path, on a file.
     function splinter_open_numa_path(path: Text<'_>, node: c_int) -> *mut c_void = |path, node| opening::open_default_on_node(Path, path, node);
-    /// Does what the function without _path does, on a file.
+    /// Does the same as the function without _path, on a file.
     function splinter_store_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::open_handle(Create, Path, path, slots, len);
-    /// Does what the function without _path does, on a file.
+    /// Does the same as the function without _path, on a file.
     function splinter_store_open_path(path: Text<'_>) -> Handle = |path| opening::open_handle(Open, Path, path, 0, 0);
-    /// Does what the function without _path does, on a file.
+    /// Does the same as the function without _path, on a file.
     function splinter_store_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::open_handle(OpenOrCreate, Path, path, slots, len);
-    /// Does what the function without _path does, on a file.
+    /// Does the same as the function without _path, on a file.
     function splinter_store_create_or_open_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::open_handle(CreateOrOpen, Path, path, slots, len);
-    /// Does what the function without _path does, on a file.
+    /// Does the same as the function without _path, on a file.
     function splinter_store_open_numa_path(path: Text<'_>, node: c_int) -> Handle = |path, node| opening::open_handle_on_node(Path, path, node);
 }
 
 interface! { VALUES = "Keys and values";
-    /// Sets the value of a key, which is created if missing; its type, labels and flags stay.
-    /// Fails with EAGAIN while another writes the key, EMSGSIZE for a value too long, ENOSPC if the store is full.
+    /// Sets the value of a key, and creates the key if it is missing. Its type, labels and flags stay.
+    /// Fails with EAGAIN while another thread writes the key, EMSGSIZE if the value is too long, ENOSPC if the store is full.
     pair splinter_set, splinter_store_set(key: Text<'_>, bytes: In<'_, c_void>, len: usize) -> c_int = values::set;
-    /// Copies the value of a key to a buffer of cap bytes, and its length to *len, which may be NULL. With a NULL buffer
-    /// the length is all. Fails with ENOENT, and with EMSGSIZE if the buffer is too small; then *len is what it takes.
+    /// Copies the value of a key to a buffer of cap bytes, and its length to *len, which may be NULL. With a NULL buffer it
+    /// only returns the length. Fails with ENOENT, and with EMSGSIZE if the buffer is too small; *len is then the size needed.
     pair splinter_get, splinter_store_get(key: Text<'_>, buf: Out<'_, c_void>, cap: usize, len: Out<'_, usize>) -> c_int = values::get;
-    /// Removes a key. Returns the length its value had.
+    /// Removes a key. Returns the length that its value had.
     pair splinter_unset, splinter_store_unset(key: Text<'_>) -> c_int = values::unset;
-    /// Appends to the value of a key that is there, as a whole or not at all. *new_len, which may be NULL, is the length then.
+    /// Appends to the value of an existing key, all bytes or none. Puts the new length in *new_len, which may be NULL.
     pair splinter_append, splinter_store_append(key: Text<'_>, bytes: In<'_, c_void>, len: usize, new_len: Out<'_, usize>) -> c_int = values::append;
-    /// Fills an array with pointers to at most max keys, and *count with how many there are in it. The strings can be read
-    /// until the store is closed, by any thread. That of a key which was removed may come to name another, once as many
-    /// new keys were listed as the store can hold.
+    /// Fills an array with pointers to at most max keys, and puts their number in *count. Any thread may read the strings
+    /// until the store is closed. The string of a removed key may later hold another key, once as many new keys were listed
+    /// as the store can hold.
     pair splinter_list, splinter_store_list(keys: Out<'_, *mut c_char>, max: usize, count: Out<'_, usize>) -> c_int = values::list;
-    /// Waits until a key changes, for ever with UINT64_MAX. Fails with ETIMEDOUT, and with ENOENT if there is no such key.
+    /// Waits until a key changes, forever with UINT64_MAX. Fails with ETIMEDOUT, and with ENOENT if the key does not exist.
     pair splinter_poll, splinter_store_poll(key: Text<'_>, timeout_ms: u64) -> c_int = values::poll;
-    /// Waits until a key has another epoch than the one given, which splinter_get_epoch or an earlier wait returned: no
-    /// change in between is missed. Puts the new one in *new_epoch, which may be NULL. Fails as splinter_poll does.
+    /// Waits until the epoch of a key differs from the given one, which splinter_get_epoch or an earlier wait returned. So it
+    /// misses no change in between. Puts the new epoch in *new_epoch, which may be NULL. Fails as splinter_poll does.
     pair splinter_poll_after, splinter_store_poll_after(key: Text<'_>, epoch: u64, timeout_ms: u64, new_epoch: Out<'_, u64>) -> c_int = values::poll_after;
-    /// Returns where the value of a key lies, or NULL. The bytes are whole while the key's epoch is *epoch or the one
-    /// change after it is made; whoever uses them looks at the epoch afterwards. The address lasts until the store is closed.
+    /// Returns the address of the value of a key, or NULL. The bytes are consistent while the epoch of the key is *epoch or
+    /// the next one: the caller compares the epoch after it has used the bytes. The address is valid until the store is
+    /// closed.
     pair splinter_get_raw_ptr, splinter_store_get_raw_ptr(key: Text<'_>, len: Out<'_, usize>, epoch: Out<'_, u64>) -> *const c_void = values::raw_ptr;
-    /// Returns the epoch of a key: even, and higher after every change. 0: there is no such key.
+    /// Returns the epoch of a key, which is even and grows with every change; 0 if the key does not exist.
     pair splinter_get_epoch, splinter_store_get_epoch(key: Text<'_>) -> u64 = values::epoch;
 }
 
-interface! { SLOTS = "What a key has beside its value";
+interface! { SLOTS = "Metadata of a key";
     /// Raises the epoch of a key, and changes nothing else.
     pair splinter_bump_slot, splinter_store_bump_slot(key: Text<'_>) -> c_int = slots::bump;
-    /// Clears the vector of a key, and publishes the key anew, so that whoever makes vectors makes it another: its groups
-    /// hear of it.
+    /// Clears the vector of a key, raises its epoch, and signals its groups. A program that makes vectors can then make a
+    /// new one.
     pair splinter_retrain_slot, splinter_store_retrain_slot(key: Text<'_>) -> c_int = slots::retrain;
-    /// Gives a key a type, one of SPL_SLOT_TYPE_*. For BIGUINT the value must be a number: eight bytes are a uint64_t,
-    /// whatever they look like; decimal digits are what they say; fewer bytes that are no text are a shorter unsigned
-    /// integer. Its length is 8 then. Fails with EPROTOTYPE if it is to be BIGUINT and is no number.
+    /// Gives a key a type, one of SPL_SLOT_TYPE_*. For BIGUINT the value must be a number: eight bytes of any content are a
+    /// uint64_t, decimal digits are the number that they spell, and fewer bytes that are not text are a shorter unsigned
+    /// integer. The value then has eight bytes. Fails with EPROTOTYPE if the type is BIGUINT and the value is not a number.
     pair splinter_set_named_type, splinter_store_set_named_type(key: Text<'_>, kind: u16) -> c_int = slots::set_named_type;
     /// Records a time of a key: epoch less offset, in any unit.
     pair splinter_set_slot_time, splinter_store_set_slot_time(key: Text<'_>, which: c_ushort, epoch: u64, offset: usize) -> c_int = slots::set_slot_time;
-    /// Makes a key a scratchpad: its type is BINARY, its value as long as the store allows, with zeroes behind what it was,
-    /// and SPL_SLOT_SYSTEM is among its flags. After EAGAIN some of that may be done; call again.
+    /// Makes a key a scratchpad: sets its type to BINARY, extends its value with zeroes to the longest that the store allows,
+    /// and sets its flag SPL_SLOT_SYSTEM. After EAGAIN a part may be done; call again.
     pair splinter_set_as_system, splinter_store_set_as_system(key: Text<'_>) -> c_int = slots::set_as_system;
-    /// Changes the number of a BIGUINT key by an operation, SPL_OP_*, and the uint64_t at mask; NOT takes none.
-    /// Fails with EPROTOTYPE if the key is of another type.
+    /// Changes the number of a BIGUINT key by an operation, SPL_OP_*, with the uint64_t at mask as its operand, which NOT
+    /// ignores. Fails with EPROTOTYPE if the key has another type.
     pair splinter_integer_op, splinter_store_integer_op(key: Text<'_>, op: c_int, mask: In<'_, c_void>) -> c_int = slots::integer_op;
-    /// Does what splinter_integer_op does, and puts the new number in *result.
+    /// Does the same as splinter_integer_op, and puts the new number in *result.
     pair splinter_integer_op_fetch, splinter_store_integer_op_fetch(key: Text<'_>, op: c_int, mask: In<'_, c_void>, result: Out<'_, u64>) -> c_int = slots::integer_op_fetch;
     /// Adds labels to a key.
     pair splinter_set_label, splinter_store_set_label(key: Text<'_>, mask: u64) -> c_int = slots::set_label;
-    /// Takes labels from a key.
+    /// Removes labels from a key.
     pair splinter_unset_label, splinter_store_unset_label(key: Text<'_>, mask: u64) -> c_int = slots::unset_label;
-    /// Calls a function for each key that carries all labels of mask. It may call anything here; the strings it gets can be
-    /// read for as long as those of splinter_list.
+    /// Calls a function for each key that has all labels in mask. The function may call any function of this library. It may
+    /// read the key's string for as long as one from splinter_list.
     function splinter_enumerate_matches(mask: u64, visit: Visit, data: *mut c_void) -> () = |mask, visit, data| slots::visit(crate::handles::default_serial(), mask, visit, data);
-    /// Does what splinter_enumerate_matches does, on the store of a handle.
+    /// Does the same as splinter_enumerate_matches, on the store of a handle.
     function splinter_store_enumerate_matches(store: Handle, mask: u64, visit: Visit, data: *mut c_void) -> () = |store: Handle, mask, visit, data| slots::visit(store.serial(), mask, visit, data);
-    /// Takes a snapshot of what a slot says of its key; with SPLINTER_EMBEDDINGS the vector, too, zero if it has none.
+    /// Copies the metadata of a key; with SPLINTER_EMBEDDINGS also its vector, which is zero if the key has none.
     pair splinter_get_slot_snapshot, splinter_store_get_slot_snapshot(key: Text<'_>, snapshot: Out<'_, SlotSnapshot>) -> c_int = slots::snapshot;
     /// Fills a struct splinter_slot for a key.
     pair splinter_get_slot, splinter_store_get_slot(key: Text<'_>, slot: SlotPtr<'_>) -> c_int = slots::slot;
-    /// Sets flags of the key that a slot was filled for, and in the slot; in one that was not, there alone.
+    /// Sets flags in a slot, and in the key for which splinter_get_slot filled the slot, if it did.
     function splinter_slot_usr_set(slot: SlotPtr<'_>, mask: u16) -> () = slots::usr_set;
     /// Clears flags as splinter_slot_usr_set sets them.
     function splinter_slot_usr_clear(slot: SlotPtr<'_>, mask: u16) -> () = slots::usr_clear;
-    /// Tells whether any flag of mask is set: 1, or 0.
+    /// Returns 1 if any flag of mask is set, otherwise 0.
     function splinter_slot_usr_test(slot: SlotConst<'_>, mask: u16) -> c_int = slots::usr_test;
     /// Returns the flags.
     function splinter_slot_usr_snapshot(slot: SlotConst<'_>) -> u16 = slots::usr_snapshot;
 }
 
 interface! { VECTORS = "Vectors" if "SPLINTER_EMBEDDINGS";
-    /// Sets the vector of a key that is there. Fails with EINVAL in a store of another dimension, EOPNOTSUPP in one without.
+    /// Sets the vector of an existing key. Fails with EINVAL if the store has vectors of another dimension, and with
+    /// EOPNOTSUPP if it has none.
     pair splinter_set_embedding, splinter_store_set_embedding(key: Text<'_>, vector: In<'_, f32>) -> c_int = vectors::set;
     /// Copies the vector of a key. Fails with ENOENT if it has none.
     pair splinter_get_embedding, splinter_store_get_embedding(key: Text<'_>, vector: Out<'_, f32>) -> c_int = vectors::get;
-    /// What splinter_get_slot_snapshot is in a program compiled with SPLINTER_EMBEDDINGS.
+    /// The function that splinter_get_slot_snapshot stands for in a program compiled with SPLINTER_EMBEDDINGS.
     pair splinter_get_slot_snapshot_embedding, splinter_store_get_slot_snapshot_embedding(key: Text<'_>, snapshot: Out<'_, SlotSnapshotWithVector>) -> c_int = vectors::snapshot;
 }
 
 interface! { SETTINGS = "The store as a whole";
-    /// Sets the scrub level: 0 none, 1 hybrid, which new stores have, 2 full.
+    /// Sets the scrub level: 0 none, 1 hybrid (the default of new stores), 2 full.
     pair splinter_set_mop, splinter_store_set_mop(mode: c_uint) -> c_int = settings::set_mop;
     /// Returns the scrub level.
     pair splinter_get_mop, splinter_store_get_mop() -> c_int = settings::get_mop;
-    /// Sets the scrub level to full, with 1, or none, with 0.
+    /// Sets the scrub level to full for 1, and to none for 0.
     pair splinter_set_av, splinter_store_set_av(mode: c_uint) -> c_int = settings::set_av;
-    /// Tells whether the scrub level is full: 1, or 0.
+    /// Returns 1 if the scrub level is full, otherwise 0.
     pair splinter_get_av, splinter_store_get_av() -> c_int = settings::get_av;
-    /// Zeroes every stale byte of the store, whatever the scrub level is.
+    /// Zeroes every stale byte of the store, at any scrub level.
     pair splinter_purge, splinter_store_purge() -> () = settings::purge;
     /// Takes a snapshot of the store's header.
     pair splinter_get_header_snapshot, splinter_store_get_header_snapshot(snapshot: Out<'_, HeaderSnapshot>) -> c_int = settings::header_snapshot;
-    /// Returns the store's header, to be handed to the functions below: an address that nothing is to be read from.
+    /// Returns the address of the store's header, as an argument for the functions below. Programs must not read from it.
     pair splinter_get_header, splinter_store_get_header() -> HeaderPtr = opening::header;
     /// Sets bits of SPL_SYS_* and SPL_SUSR*.
     function splinter_config_set(header: HeaderPtr, mask: u8) -> () = |header, mask| with_header(header, |store| settings::config_set(store, mask));
     /// Clears bits of SPL_SYS_* and SPL_SUSR*.
     function splinter_config_clear(header: HeaderPtr, mask: u8) -> () = |header, mask| with_header(header, |store| settings::config_clear(store, mask));
-    /// Tells whether any bit of mask is set: 1, or 0.
+    /// Returns 1 if any bit of mask is set, otherwise 0.
     function splinter_config_test(header: HeaderConst, mask: u8) -> c_int = |header, mask| with_header(header, |store| settings::config_test(store, mask));
     /// Returns all these bits.
     function splinter_config_snapshot(header: HeaderConst) -> u8 = |header| with_header(header, settings::config_snapshot);
-    /// Sets flags of the store: SPL_FLAG_*. Flag 2 is the store's, and stays.
+    /// Sets flags of the store: SPL_FLAG_*. The store itself owns flag 2, which does not change.
     function splinter_flag_set(header: HeaderPtr, mask: u32) -> () = |header, mask| with_header(header, |store| settings::flag_set(store, mask));
     /// Clears flags of the store.
     function splinter_flag_clear(header: HeaderPtr, mask: u32) -> () = |header, mask| with_header(header, |store| settings::flag_clear(store, mask));
-    /// Tells whether any flag of mask is set: 1, or 0.
+    /// Returns 1 if any flag of mask is set, otherwise 0.
     function splinter_flag_test(header: HeaderConst, mask: u32) -> c_int = |header, mask| with_header(header, |store| settings::flag_test(store, mask));
     /// Returns all flags of the store.
     function splinter_flag_snapshot(header: HeaderConst) -> u32 = |header| with_header(header, settings::flag_snapshot);
 }
 
 interface! { TANDEMS = "Tandems: keys published as one, named base, base.1, base.2 and so on";
-    /// Sets all orders of a tandem: readers of it see all of them or none.
+    /// Sets all orders of a tandem. Readers of the tandem see all new values or none.
     pair splinter_client_set_tandem, splinter_store_client_set_tandem(base: Text<'_>, values: In<'_, *const c_void>, lens: In<'_, usize>, orders: u8) -> c_int = signals::set_tandem;
     /// Removes all orders of a tandem.
     pair splinter_client_unset_tandem, splinter_store_client_unset_tandem(base: Text<'_>, orders: u8) -> () = signals::unset_tandem;
 }
 
 interface! { SIGNALS = "Signals";
-    /// Has changes of a key signal a group. Fails with EINVAL if there is no such group.
+    /// Makes changes of a key signal a group. Fails with EINVAL if the group does not exist.
     pair splinter_watch_register, splinter_store_watch_register(key: Text<'_>, group: u8) -> c_int = signals::watch_register;
-    /// Takes a key out of a group.
+    /// Stops changes of a key from signalling a group.
     pair splinter_watch_unregister, splinter_store_watch_unregister(key: Text<'_>, group: u8) -> c_int = signals::watch_unregister;
-    /// Has changes of keys that carry a label of mask signal a group.
+    /// Makes changes of all keys that have a label in mask signal a group.
     pair splinter_watch_label_register, splinter_store_watch_label_register(mask: u64, group: u8) -> c_int = signals::watch_label_register;
-    /// Signals the groups of the key that a slot was filled for, each once.
+    /// Signals each group of the key for which splinter_get_slot filled the slot, once.
     function splinter_pulse_watchers(slot: SlotPtr<'_>) -> () = signals::pulse_watchers;
-    /// Signals the groups of a key, each once.
+    /// Signals each group of a key once.
     pair splinter_pulse_keygroup, splinter_store_pulse_keygroup(key: Text<'_>) -> c_int = signals::pulse_keygroup;
-    /// Returns how often a group was signalled.
+    /// Returns how many times a group was signalled.
     pair splinter_get_signal_count, splinter_store_get_signal_count(group: u8) -> u64 = signals::signal_count;
 }
 
 interface! { BUS = "The event bus: all changes of a store", uncancelled;
-    /// Arms the bus, for all processes and for good. Descriptors that are opened later hear of all since: since this
-    /// process armed it, or, in one that did not, since the first did.
+    /// Arms the bus, for all processes and for good. Descriptors that are opened later report all changes since this process
+    /// armed the bus, or, in a process that did not, since the first one did.
     pair splinter_event_bus_init, splinter_store_event_bus_init() -> c_int = bus::init;
-    /// Returns a descriptor that is readable when something changed since the bus was armed, or since the last wait on it,
-    /// for poll and its kin; nothing is to be read from it. Fails with ENODEV if the bus is not armed. A forked child opens one of its own.
+    /// Returns a descriptor for poll(2) and similar calls. It is readable when something changed since the bus was armed, or
+    /// since the last wait on the descriptor. Programs must not read from it. Fails with ENODEV if the bus is not armed. A
+    /// forked child must open its own.
     pair splinter_event_bus_open, splinter_store_event_bus_open() -> c_int = bus::open;
-    /// Waits until something changed since the last wait on this descriptor, for ever with UINT64_MAX. Of several threads
-    /// that wait, all return.
-    /// Fails with ETIMEDOUT, ENODEV if the bus is not armed, EINVAL for a descriptor that is not its.
+    /// Waits until something changed since the last wait on this descriptor, forever with UINT64_MAX. If several threads
+    /// wait, all of them return.
+    /// Fails with ETIMEDOUT, ENODEV if the bus is not armed, EINVAL if the descriptor is not one of the bus.
     pair splinter_event_bus_wait, splinter_store_event_bus_wait(fd: c_int, timeout_ms: u64) -> c_int = bus::wait;
-    /// Closes a descriptor; so does closing the store. It is closed by these alone: after a close(2) the number may be
-    /// another's, which these would close. The library notices where that is a file, a pipe or a socket, not else.
+    /// Closes a descriptor. Closing the store does so, too. Do not close it with close(2): its number may then belong to
+    /// another file, which this function would close. The library notices that for files, pipes and sockets only.
     pair splinter_event_bus_close, splinter_store_event_bus_close(fd: c_int) -> () = bus::close;
-    /// Fills a mask with a bit for each slot that changed since this was last asked on this open store, or at first since
-    /// the bus was armed, and forgets them. Slot n has bit n modulo the number of bits. Where too many changed to know which,
-    /// all bits are set. Sets errno to ENODEV, and no bit, if the bus is not armed.
+    /// Fills a mask with a bit for each slot that changed since the last call for this open store, or, in the first call,
+    /// since the bus was armed. Slot n has bit n modulo the number of bits. If there were too many changes to know the slots,
+    /// all bits are set. If the bus is not armed, errno is ENODEV and no bit is set.
     pair splinter_event_bus_get_dirty, splinter_store_event_bus_get_dirty(mask: Out<'_, u64>, words: usize) -> () = bus::get_dirty;
 }
 
 interface! { SHARDS = "Bids for advice on the store's memory", uncancelled;
-    /// Bids under an id of the caller's choice, not 0, for so many ticks of splinter_now; UINT64_MAX: without end.
-    /// The bid goes with the process and with the store's closing. One's own bid for the id is refreshed. Fails with EEXIST
-    /// if the id is another's, ENOSPC if the table is full.
+    /// Makes a bid with an id of the caller's choice, not 0, for a number of ticks of splinter_now; UINT64_MAX is without end.
+    /// The bid ends with the process, and when the store is closed. If this process has a bid with the id, it is renewed.
+    /// Fails with EEXIST if the id is another process's, ENOSPC if the table is full.
     pair splinter_shard_claim, splinter_store_shard_claim(id: u32, intent: u8, priority: u8, duration_ticks: u64) -> c_int = bids::claim;
-    /// Bids on behalf of a process, as of a time.
+    /// Makes a bid for the process pid, as if it was made at the time claimed_at.
     pair splinter_shard_claim_ex, splinter_store_shard_claim_ex(id: u32, pid: u32, intent: u8, priority: u8, duration_ticks: u64, claimed_at: u64) -> c_int = bids::claim_ex;
-    /// Renews this process's bid with other terms. Fails with ENOENT if there is none, EPERM if it is another's.
+    /// Renews this process's bid with other terms. Fails with ENOENT if there is no such bid, EPERM if it is another's.
     pair splinter_shard_rebid, splinter_store_shard_rebid(id: u32, intent: u8, priority: u8, duration_ticks: u64) -> c_int = bids::rebid;
     /// Releases this process's bid.
     pair splinter_shard_release, splinter_store_shard_release(id: u32) -> c_int = bids::release;
-    /// Returns the id of the bid that is elected, or 0, and puts its intent in *intent, which may be NULL.
+    /// Returns the id of the elected bid, or 0, and puts its intent in *intent, which may be NULL.
     pair splinter_shard_election, splinter_store_shard_election(intent: Out<'_, u8>) -> u32 = bids::election;
-    /// Tells whether the bid for an id is elected: 1, or 0.
+    /// Returns 1 if the bid with this id is elected, otherwise 0.
     pair splinter_shard_is_sovereign, splinter_store_shard_is_sovereign(id: u32) -> c_int = bids::is_sovereign;
-    /// Fills an array of max entries, of which SPLINTER_MAX_SHARDS are used at most, and returns how many it filled: bids
-    /// first, then entries without one, whose shard_id is 0 and which are expired.
+    /// Fills an array of max entries, at most SPLINTER_MAX_SHARDS, and returns the number of entries. Bids come first, then
+    /// entries without a bid, which have the shard_id 0 and are expired.
     pair splinter_shard_table_snapshot, splinter_store_shard_table_snapshot(bids: Out<'_, BidSnapshot>, max: usize) -> c_int = bids::table_snapshot;
-    /// Advises the kernel on len bytes of the store at an address, or with NULL on all of it, once the caller's bid for
-    /// id is elected; advice is madvise's MADV_*. Fails with EAGAIN if another is and the timeout is 0, with ETIMEDOUT if
-    /// it was not elected for so many ticks.
+    /// Advises the kernel on len bytes of the store at an address, or with NULL on all of it, once the caller's bid with the
+    /// id is elected. advice is one of MADV_* of madvise(2). Fails with EAGAIN if another bid is elected and the timeout is
+    /// 0, and with ETIMEDOUT if the bid was not elected within timeout_ticks.
     pair splinter_madvise, splinter_store_madvise(id: u32, address: *mut c_void, len: usize, advice: c_int, timeout_ticks: u64) -> c_int = bids::madvise;
 }
 

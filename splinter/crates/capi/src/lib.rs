@@ -3,6 +3,14 @@
 //! generate `include/splinter.h` and the manual pages from it. The other modules implement the functions, by subject.
 //! No module knows the protocol or the layout of a store.
 //!
+//! A module uses only modules of earlier layers, or ones before it in its own:
+//!
+//! 1. `declarations`, `errno`, `fork`, `thread_cache`
+//! 2. `shapes`, `args`, `boundary`, `names`, `pool`, `descriptors`
+//! 3. `handles`
+//! 4. `opening`, `values`, `slots`, `vectors`, `settings`, `signals`, `bus`, `bids`; `export`, the macro
+//! 5. `interface`, then `header` and `manual`
+//!
 //! One source gives two libraries. A plain name means a store in `/dev/shm` in `libsplinter`, and a path in
 //! `libsplinter_p` (`splinter_persistent`, set by `build.rs`).
 //!
@@ -11,13 +19,17 @@
 //! number, not an address, so a closed or invented handle is an error (`handles`).
 
 #[macro_use]
-mod boundary;
+mod export;
 #[macro_use]
 mod shapes;
 
 mod args;
 mod bids;
+mod boundary;
 mod bus;
+#[cfg(test)]
+mod declarations;
+mod descriptors;
 mod errno;
 mod fork;
 mod handles;

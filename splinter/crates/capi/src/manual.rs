@@ -2,7 +2,8 @@
 //! section of the header, with the name of its first function. `scripts/install` adds a page for each other function,
 //! which refers to that page. As with the header, a test compares the committed pages with the generated ones.
 
-use crate::header::{ABOUT, ERRORS, Function, MACROS, Section, compare, structure};
+use crate::declarations::{Function, Section};
+use crate::header::{ABOUT, ERRORS, MACROS, compare, structure};
 use crate::interface::SECTIONS;
 use crate::shapes::{BID_SNAPSHOT, HEADER_SNAPSHOT, SLOT, SLOT_SNAPSHOT};
 use std::fmt::Write;
@@ -126,8 +127,8 @@ fn section_page(section: &Section) -> String {
     }
     page.push_str(".fi\n.SH DESCRIPTION\n");
     if section.functions.iter().any(|function| !function.twin.is_empty()) {
-        page.push_str("Functions whose names begin with splinter_store_ do on the store of a handle what the others do\n");
-        page.push_str("on the process\\(aqs own.\n");
+        page.push_str("Functions whose names begin with splinter_store_ do the same on the store of a handle as the others\n");
+        page.push_str("on the default store.\n");
     }
     for function in section.functions {
         writeln!(page, ".TP\n.BR {} ()", function.name).unwrap();
@@ -139,7 +140,7 @@ fn section_page(section: &Section) -> String {
     let notes: String =
         section.functions.iter().flat_map(|function| function.notes).copied().collect();
     errors(&mut page, ERRORS.iter().filter(|(name, _)| notes.contains(name)));
-    page.push_str(".PP\nWhat else errno may be is in\n.BR splinter (3).\n");
+    page.push_str(".PP\nAll values of errno are in\n.BR splinter (3).\n");
     page.push_str(".SH SEE ALSO\n.BR splinter (3)\n");
     page
 }

@@ -1,6 +1,6 @@
-//! A pool of writers for each open store. A writer holds one of the store's lanes and serves one thread at a time; C
-//! programs see neither. Each thread that writes gets a writer of its own, which is dropped when the thread ends. If a
-//! process has more threads than its share of the lanes, threads take turns.
+//! A pool of writers for each open store. A writer holds one of the store's writer ids and serves one thread at a time;
+//! C programs see neither. Each thread that writes gets a writer of its own, which is dropped when the thread ends. If a
+//! process has more threads than its share of the writer ids, threads take turns.
 
 use crate::boundary::uncancelled;
 use crate::errno::Failure;
@@ -16,22 +16,22 @@ struct Place(ForkMutex<Option<Box<Writer>>>);
 /// A place that a thread holds.
 type Held<'p> = ForkMutexGuard<'p, Option<Box<Writer>>>;
 
-/// One open store takes at most this part of the lanes, a quarter: threads that wrote once and then sleep keep their
-/// writers, and must not keep all other processes from writing.
+/// One open store takes at most this part of the writer ids, a quarter: threads that wrote once and then sleep keep
+/// their writers, and must not keep all other processes from writing.
 const SHARE: u32 = 4;
 
 /// The writers of one open store.
 pub(crate) struct WriterPool {
-    /// One for each lane of the share. A thread looks first at the place with its own number.
+    /// One for each writer id of the share. A thread looks first at the place with its own number.
     places: Box<[Place]>,
     closed: AtomicBool,
 }
 
 impl WriterPool {
-    /// Makes an empty pool for a store with `lanes` lanes.
-    pub(crate) fn new(lanes: u32) -> Self {
+    /// Makes an empty pool for a store with `max_writers` writer ids.
+    pub(crate) fn new(max_writers: u32) -> Self {
         Self {
-            places: (0..(lanes / SHARE).max(1)).map(|_| Place::default()).collect(),
+            places: (0..(max_writers / SHARE).max(1)).map(|_| Place::default()).collect(),
             closed: AtomicBool::new(false),
         }
     }
@@ -67,8 +67,8 @@ impl WriterPool {
     }
 
     /// Takes the first free place, beginning with the thread's own, and registers a writer if it has none. If that
-    /// fails because the store, the process or the kernel has no more of something, such as lanes or memory, waits for
-    /// a turn with an existing writer.
+    /// fails because the store, the process or the kernel has no more of something, such as writer ids or memory, waits
+    /// for a turn with an existing writer.
     #[cold]
     fn find_place(
         &self,
@@ -112,7 +112,7 @@ impl WriterPool {
         }
     }
 
-    /// Drops the writer of a thread that ends, which gives back its lane.
+    /// Drops the writer of a thread that ends, which gives back its writer id.
     pub(crate) fn drop_writer(&self, thread: usize) {
         if let Some(place) = self.places.get(thread)
             && let Some(mut place) = place.0.try_lock()
@@ -121,8 +121,8 @@ impl WriterPool {
         }
     }
 
-    /// Drops all writers, each when the call that uses it has ended, which gives back their lanes. Registers no writer
-    /// any more.
+    /// Drops all writers, each when the call that uses it has ended, which gives back their writer ids. Registers no
+    /// writer any more.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         for place in &self.places {
@@ -215,7 +215,7 @@ mod tests {
         let writers = WriterPool::new(8);
         let set = |thread| writers.with(&store, thread, |writer| writer.set("key", b"value"));
         assert!((0..6).all(|thread| set(thread).is_ok()));
-        // The pool has two lanes: other processes get all other lanes, and the pool keeps its own.
+        // The pool has two writer ids: other processes get all other writer ids, and the pool keeps its own.
         let mut others: Vec<_> = (0..6).map(|_| store.writer().unwrap()).collect();
         assert!(matches!(store.writer(), Err(StoreError::NoLane { .. })));
         assert!(set(5).is_ok());

@@ -18,7 +18,7 @@ macro_rules! shape {
         }
 
         #[cfg(test)]
-        pub(crate) const $about: $crate::header::Shape = $crate::header::Shape {
+        pub(crate) const $about: $crate::declarations::Shape = $crate::declarations::Shape {
             notes: &[$($doc),+],
             name: $c_name,
             align: { #[allow(unused_mut, unused_assignments)] { let mut align = 0; $(align = $align;)? align } },
@@ -34,7 +34,7 @@ macro_rules! constants {
 
         /// The constants of the header, in order.
         #[cfg(test)]
-        pub(crate) const CONSTANTS: &[$crate::header::Constant] = &[$($crate::header::Constant {
+        pub(crate) const CONSTANTS: &[$crate::declarations::Constant] = &[$($crate::declarations::Constant {
             notes: &[$($doc),*],
             name: stringify!($name),
             value: $value as u64,
@@ -43,37 +43,37 @@ macro_rules! constants {
 }
 
 constants! {
-    /// What every store begins with.
+    /// The first four bytes of every store.
     SPLINTER_MAGIC: u32 = 0x534C_4E54;
     /// The version of the layout of stores.
     SPLINTER_VER: u32 = 3;
-    /// Room for a key, with the NUL at its end.
+    /// The size of a key in bytes, with the NUL at its end.
     SPLINTER_KEY_MAX: usize = KEY_MAX + 1;
-    /// Signal groups, numbered from 0.
+    /// The number of signal groups; the first is 0.
     SPLINTER_MAX_GROUPS: usize = 64;
-    /// Bids that a store's table holds.
+    /// The most bids in a store's table.
     SPLINTER_MAX_SHARDS: usize = 32;
-    /// Bits of the mask that splinter_event_bus_get_dirty fills. A store may have more slots.
+    /// The bits of the mask that splinter_event_bus_get_dirty fills. A store may have more slots.
     SPLINTER_MAX_SLOTS: usize = 1024;
-    /// Words of the mask that splinter_event_bus_get_dirty fills: a bit for a slot, of which others may share it.
+    /// The words of the mask that splinter_event_bus_get_dirty fills. Slots may share a bit.
     SPLINTER_EVENT_BUS_MASK_WORDS: usize = SPLINTER_MAX_SLOTS / 64;
     /// Nanoseconds in a millisecond.
     NS_PER_MS: u64 = 1_000_000;
 
-    /// Bits of splinter_config_*: the scrub level is full with the first alone, hybrid with both, as it mostly is, or with
-    /// the second alone, and none with neither.
+    /// Bits of splinter_config_*. The first alone sets the scrub level to full, the second sets it to hybrid (the default),
+    /// and without both it is none.
     SPL_SYS_AUTO_SCRUB: u8 = 1;
     SPL_SYS_HYBRID_SCRUB: u8 = 2;
-    /// Bits of splinter_config_* that mean nothing yet.
+    /// Unused bits of splinter_config_*.
     SPL_SYS_RESERVED_2: u8 = 4;
     SPL_SYS_RESERVED_3: u8 = 8;
-    /// Bits of splinter_config_* that are the program's; they are SPL_FLAG_USR1 to 4, too.
+    /// Bits of splinter_config_* for programs; they are SPL_FLAG_USR1 to 4, too.
     SPL_SUSR1: u8 = 1 << 4;
     SPL_SUSR2: u8 = 1 << 5;
     SPL_SUSR3: u8 = 1 << 6;
     SPL_SUSR4: u8 = 1 << 7;
 
-    /// Bits of splinter_slot_usr_*: the program's.
+    /// Bits of splinter_slot_usr_* for programs.
     SPL_FUSR1: u16 = 1;
     SPL_FUSR2: u16 = 1 << 1;
     SPL_FUSR3: u16 = 1 << 2;
@@ -95,7 +95,7 @@ constants! {
     SPL_SLOT_TYPE_AUDIO: u16 = 64;
     SPL_SLOT_TYPE_VARTEXT: u16 = 128;
     SPL_SLOT_TYPE_VIDEO: u16 = 256;
-    /// The type of a key that nobody has given one.
+    /// The type of a key to which no program gave a type.
     SPL_SLOT_DEFAULT_TYPE: u16 = SPL_SLOT_TYPE_VOID;
 
     /// Which time splinter_set_slot_time sets.
@@ -185,50 +185,50 @@ pub(crate) const EMBED_DIM: usize = 768;
 
 shape! {
     HEADER_SNAPSHOT,
-    /// What a store's header says.
+    /// The fields of a store's header.
     struct HeaderSnapshot as "splinter_header_snapshot" {
         /// SPLINTER_MAGIC.
         magic: u32,
         /// SPLINTER_VER.
         version: u32,
-        /// How many keys the store holds at most.
+        /// The most keys that the store can hold.
         slots: u32,
         /// The longest value, in bytes.
         max_val_sz: u32,
-        /// Changes published so far.
+        /// The number of changes so far.
         epoch: u64,
-        /// What splinter_config_snapshot returns.
+        /// The result of splinter_config_snapshot.
         core_flags: u8,
         /// Zero.
         reserved: u8,
-        /// The upper half of what splinter_flag_snapshot returns.
+        /// The upper half of the result of splinter_flag_snapshot.
         user_flags: u16,
-        /// Values that programs reported they could not make sense of.
+        /// The number of values that programs reported as malformed.
         parse_failures: u64,
-        /// The store's epoch when the last of them was reported.
+        /// The store's epoch at the last such report.
         last_failure_epoch: u64,
     }
 }
 
 shape! {
     SLOT_SNAPSHOT,
-    /// What a slot says of its key.
+    /// The metadata of a key.
     struct SlotSnapshot as "splinter_slot_snapshot" {
         /// The hash by which the key is placed.
         hash: u64,
         /// Even, and higher after every change.
         epoch: u64,
-        /// Where in the store its value begins, in bytes.
+        /// The offset of its value in the store, in bytes.
         val_off: u64,
         /// Its value's length in bytes.
         val_len: u32,
         /// Its type: one of SPL_SLOT_TYPE_*.
         type_flag: u16,
-        /// Its flags: SPL_FUSR* and what else splinter_slot_usr_set has set.
+        /// Its flags: SPL_FUSR* and other bits that splinter_slot_usr_set has set.
         user_flag: u16,
-        /// When the value was made, as splinter_set_slot_time said.
+        /// When the value was made, as splinter_set_slot_time recorded.
         ctime: u64,
-        /// When the value was last used, as splinter_set_slot_time said.
+        /// When the value was last used, as splinter_set_slot_time recorded.
         atime: u64,
         /// Its labels.
         bloom: u64,
@@ -251,13 +251,13 @@ const _: () =
 
 shape! {
     SLOT,
-    /// A slot as a program has it: a description, which names the key of an open store that splinter_get_slot filled
-    /// it for. One that was never filled, all zero, is the program's own, and nothing but its user_flag is used.
+    /// A slot that belongs to the program. splinter_get_slot fills it for a key of an open store. In a slot that was never
+    /// filled, and is all zero, functions use only user_flag.
     #[align = 64]
     struct Slot as "splinter_slot" {
         /// The store's number in this process; 0: none.
         store: u64,
-        /// As in struct splinter_slot_snapshot, when it was filled; so are those that follow.
+        /// This field and the next ones are as in struct splinter_slot_snapshot, when the slot was filled.
         hash: u64,
         /// Even, and higher after every change.
         epoch: u64,
@@ -284,21 +284,21 @@ shape! {
     BID_SNAPSHOT,
     /// A bid for advice on a store's memory.
     struct BidSnapshot as "splinter_shard_bid_snapshot" {
-        /// What is bid for.
+        /// The id of the bid.
         shard_id: u32,
-        /// The process the bid is said to be for.
+        /// The process for which the bid was made.
         pid: u32,
         /// One of SPL_INTENT_*.
         intent: u8,
         /// The higher, the sooner it is elected.
         priority: u8,
-        /// 1: it no longer holds.
+        /// 1 if the bid has expired.
         expired: u8,
-        /// 1: it is elected.
+        /// 1 if the bid is elected.
         sovereign: u8,
         /// Zero.
         reserved: u32,
-        /// For how many ticks of splinter_now it holds; UINT64_MAX: without end.
+        /// How many ticks of splinter_now the bid holds; UINT64_MAX is without end.
         duration_tsc: u64,
         /// When it was made or last renewed, by splinter_now.
         claimed_at: u64,

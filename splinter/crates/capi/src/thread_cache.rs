@@ -8,7 +8,7 @@
 // Opts in for the assembly, and for a thread-local variable that is found by its address.
 #![allow(unsafe_code)]
 
-use crate::handles::Entry;
+use libc::c_void;
 use std::cell::Cell;
 use std::ptr;
 
@@ -18,7 +18,7 @@ pub(crate) struct ThreadCache {
     /// The serial number of the cached store; 0: none.
     serial: Cell<u64>,
     /// The store with that serial number.
-    entry: Cell<*const Entry>,
+    entry: Cell<*const c_void>,
     /// The thread's number plus one; 0: it has none.
     thread: Cell<usize>,
 }
@@ -77,12 +77,12 @@ fn with<R>(act: impl FnOnce(&ThreadCache) -> R) -> R {
 
 /// Returns the cached store: its serial number, 0 for none, and its address.
 #[inline(always)]
-pub(crate) fn store() -> (u64, *const Entry) {
+pub(crate) fn store() -> (u64, *const c_void) {
     with(|cache| (cache.serial.get(), cache.entry.get()))
 }
 
 /// Caches a store.
-pub(crate) fn set(serial: u64, entry: *const Entry) {
+pub(crate) fn set(serial: u64, entry: *const c_void) {
     with(|cache| {
         cache.entry.set(entry);
         cache.serial.set(serial);

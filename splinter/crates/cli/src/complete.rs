@@ -1,9 +1,14 @@
 //! Completes the last word of a line (commands, options, keys, stores, files and so on), and hints at the arguments
 //! that are missing. Reads the table of commands, and gets keys, stores and files through one trait.
 
-use crate::command::{self, Arg, COMMON, Command, Count, Kind};
+use crate::command::{Command, Table};
+use crate::options::{self, Arg, COMMON, Count, Item, Items, Kind, Opt};
 use crate::words::{self, Partial};
-use splinter::GROUPS;
+use splinter::{GROUPS, Store};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 /// Lists the keys, stores and files to complete from.
 pub trait Source {
@@ -15,75 +20,140 @@ pub trait Source {
     fn files(&self, start: &[u8]) -> Vec<Vec<u8>>;
 }
 
-/// Completes the last word of `line`. Returns the offset where it begins, in bytes, and the candidates, quoted as the
-/// prompt reads them.
-pub fn complete(line: &str, source: &dyn Source) -> (usize, Vec<String>) {
-    let Partial { words, start, last } = words::split_partial(line.as_bytes());
-    let candidates = match words.split_first() {
-        None => command_names(),
-        Some((name, rest)) => match command::find(name) {
-            Some(command) => of_command(command, rest, &last, source),
-            None => Vec::new(),
-        },
-    };
-    let mut candidates: Vec<_> =
-        candidates.into_iter().filter(|candidate| candidate.starts_with(&last)).collect();
-    candidates.sort_unstable();
-    candidates.dedup();
-    let written = candidates.iter().map(|candidate| words::quoted(candidate));
-    (start, written.filter_map(|word| String::from_utf8(word).ok()).collect())
+/// The keys of a store, and what this machine has.
+#[derive(Default)]
+pub struct StoreSource {
+    /// The store, if there is one.
+    pub store: Option<Store>,
+    /// The prefix of every key.
+    pub prefix: Vec<u8>,
+    /// Whether stores are files.
+    pub persistent: bool,
 }
 
-fn command_names() -> Vec<Vec<u8>> {
-    command::names().map(Into::into).collect()
-}
+impl Source for StoreSource {
+    fn keys(&self) -> Vec<Vec<u8>> {
+        let keys = self.store.iter().flat_map(Store::keys);
+        let bare = |key: splinter::Key| key.as_ref().strip_prefix(&self.prefix[..]).map(Vec::from);
+        keys.filter_map(bare).collect()
+    }
 
-fn of_command(
-    command: &Command,
-    rest: &[Vec<u8>],
-    last: &[u8],
-    source: &dyn Source,
-) -> Vec<Vec<u8>> {
-    let (given, pending) = count_arguments(command, rest);
-    let kind = match pending {
-        Some(kind) => kind,
-        None if last.starts_with(b"-") => {
-            let options = command.options.iter().chain(COMMON);
-            return options.map(|opt| opt.long.into()).collect();
-        }
-        None => match argument(command, given) {
-            Some(arg) => arg.kind,
-            None => return Vec::new(),
-        },
-    };
-    match kind {
-        Kind::Key => source.keys(),
-        Kind::Store => source.stores(),
-        Kind::File => source.files(last),
-        Kind::Group => (0..GROUPS).map(|group| group.to_string().into_bytes()).collect(),
-        Kind::Command => command_names(),
-        Kind::Choice(words) => words.iter().map(|word| word.as_bytes().to_vec()).collect(),
-        Kind::Number | Kind::Text => Vec::new(),
+    fn stores(&self) -> Vec<Vec<u8>> {
+        if self.persistent { self.files(b"") } else { entries(Path::new("/dev/shm")) }
+    }
+
+    fn files(&self, start: &[u8]) -> Vec<Vec<u8>> {
+        let folder_len = start.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+        let folder = &start[..folder_len];
+        let path = if folder.is_empty() { b"." } else { folder };
+        let names = entries(Path::new(OsStr::from_bytes(path)));
+        names.into_iter().map(|name| [folder, &name].concat()).collect()
     }
 }
 
-/// Counts the arguments among `words`. Also returns the kind of the next word, if the last of them is an option that
-/// needs a value.
-fn count_arguments(command: &Command, words: &[Vec<u8>]) -> (usize, Option<Kind>) {
-    let (mut given, mut pending, mut is_ended) = (0, None, false);
-    for word in words {
-        if pending.take().is_some() {
-            continue;
+/// Lists the names in a folder, except hidden ones.
+fn entries(folder: &Path) -> Vec<Vec<u8>> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().into_vec());
+    names.filter(|name| !name.starts_with(b".")).collect()
+}
+
+/// What the last word of a line can be.
+#[derive(Clone, Copy, Debug)]
+pub enum Expected {
+    /// A word of a kind, or nothing that can be listed.
+    Word(Kind),
+    /// An option in one of these tables.
+    Option([&'static [Opt]; 2]),
+}
+
+/// A word that completes a line, and what it means; empty if there is nothing to say.
+pub type Candidate = (Vec<u8>, String);
+
+impl Expected {
+    /// Returns the words that `last` can become: the value of the option `pending`, one of `options`, or an argument of
+    /// the kind `argument`. Also returns how many bytes of `last` are an option to which its value is joined.
+    pub fn at(
+        options: [&'static [Opt]; 2],
+        pending: Option<&Opt>,
+        last: &[u8],
+        argument: Kind,
+    ) -> (Self, usize) {
+        if let Some((_, kind)) = pending.and_then(|opt| opt.value) {
+            return (Self::Word(kind), 0);
         }
-        if !is_ended && word == b"--" {
-            is_ended = true;
-        } else if !is_ended && command::is_option(word) {
-            let options = || command.options.iter().chain(COMMON);
-            if let Ok((opt, None)) = command::find_option(options, word) {
-                pending = opt.value.map(|(_, kind)| kind);
+        if !last.starts_with(b"-") {
+            return (Self::Word(argument), 0);
+        }
+        match options::find_option(&options, last) {
+            Ok((Opt { value: Some((_, kind)), .. }, Some(joined))) => {
+                (Self::Word(*kind), last.len() - joined.len())
             }
-        } else {
-            given += 1;
+            _ => (Self::Option(options), 0),
+        }
+    }
+
+    /// Returns what the last word of a command's line can be, after the words `before`.
+    pub fn of_command(command: &Command, before: &[Vec<u8>], last: &[u8]) -> (Self, usize) {
+        let (given, pending) = count_arguments(command, before);
+        let argument = argument(command, given).map_or(Kind::Text, |arg| arg.kind);
+        Self::at([command.options, COMMON], pending, last, argument)
+    }
+
+    /// Lists the words that begin with `last`, in order.
+    pub fn candidates(self, table: &Table, last: &[u8], source: &dyn Source) -> Vec<Candidate> {
+        let bare = |words: Vec<Vec<u8>>| -> Vec<Candidate> {
+            words.into_iter().map(|word| (word, String::new())).collect()
+        };
+        let mut all = match self {
+            Self::Option(options) => {
+                let options = options.into_iter().flatten();
+                options.map(|opt| (opt.long.into(), opt.help.to_owned())).collect()
+            }
+            Self::Word(Kind::Command) => {
+                table.names().map(|(name, summary)| (name.into(), summary)).collect()
+            }
+            Self::Word(Kind::Key) => bare(source.keys()),
+            Self::Word(Kind::Store) => bare(source.stores()),
+            Self::Word(Kind::File) => bare(source.files(last)),
+            Self::Word(Kind::Group) => bare((0..GROUPS).map(|n| n.to_string().into()).collect()),
+            Self::Word(Kind::Choice(words)) => {
+                bare(words.iter().map(|word| (*word).into()).collect())
+            }
+            Self::Word(Kind::Text) => Vec::new(),
+        };
+        all.retain(|(word, _)| word.starts_with(last));
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+/// Completes the last word of `line`. Returns the offset where it begins, in bytes, and the candidates, quoted as the
+/// prompt reads them.
+pub fn complete(table: &Table, line: &str, source: &dyn Source) -> (usize, Vec<String>) {
+    let Partial { words, start, last } = words::split_partial(line.as_bytes());
+    let (expected, joint) = match words.split_first() {
+        None => (Expected::Word(Kind::Command), 0),
+        Some((name, before)) => match table.find(name) {
+            Some(command) => Expected::of_command(command, before, &last),
+            None => return (start, Vec::new()),
+        },
+    };
+    let (option, value) = last.split_at(joint);
+    let candidates = expected.candidates(table, value, source).into_iter();
+    let written = candidates.map(|(word, _)| words::quoted(&[option, &word].concat()));
+    (start, written.filter_map(|word| String::from_utf8(word).ok()).collect())
+}
+
+/// Counts the arguments among `words`. Also returns the last of them, if it is an option that needs a value.
+fn count_arguments(command: &Command, words: &[Vec<u8>]) -> (usize, Option<&'static Opt>) {
+    let (mut given, mut pending) = (0, None);
+    for item in Items::new(words.iter().map(Vec::as_slice), [command.options, COMMON]) {
+        match item {
+            Ok(Item::Argument(_)) => given += 1,
+            Ok(Item::Incomplete(opt)) => pending = Some(opt),
+            Ok(Item::Option(..)) | Err(_) => {}
         }
     }
     (given, pending)
@@ -91,15 +161,15 @@ fn count_arguments(command: &Command, words: &[Vec<u8>]) -> (usize, Option<Kind>
 
 /// Returns the argument at an index; the last one if it may be any number.
 fn argument(command: &Command, at: usize) -> Option<&Arg> {
-    let open = |arg: &&Arg| matches!(arg.count, Count::Some | Count::Any);
-    command.args.get(at).or_else(|| command.args.last().filter(open))
+    let last = command.args.last().filter(|arg| arg.count == Count::Any);
+    command.args.get(at).or(last)
 }
 
 /// Returns the hint for `line` if it ends in a blank: the arguments that are missing.
-pub fn hint(line: &str) -> Option<String> {
+pub fn hint(table: &Table, line: &str) -> Option<String> {
     let Partial { words, last, .. } = words::split_partial(line.as_bytes());
     let (name, rest) = words.split_first()?;
-    let command = command::find(name)?;
+    let command = table.find(name)?;
     if !last.is_empty() || !line.ends_with(char::is_whitespace) {
         return None;
     }
@@ -108,9 +178,7 @@ pub fn hint(line: &str) -> Option<String> {
         return command.usage.first().filter(|usage| !usage.is_empty()).map(ToString::to_string);
     }
     let (given, pending) = count_arguments(command, rest);
-    if pending.is_some() {
-        let options = || command.options.iter().chain(COMMON);
-        let (opt, _) = command::find_option(options, rest.last()?).ok()?;
+    if let Some(opt) = pending {
         return opt.value.map(|(name, _)| name.to_owned());
     }
     let names: Vec<_> = command.args.iter().skip(given).map(|arg| arg.name).collect();
@@ -120,6 +188,7 @@ pub fn hint(line: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::TABLE;
 
     struct Fixed;
 
@@ -139,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_word_under_the_cursor_becomes_what_it_can_be() {
-        let cases: [(&str, usize, &[&str]); 12] = [
+        let cases: [(&str, usize, &[&str]); 13] = [
             ("un", 0, &["unset"]),
             ("  ret", 2, &["retrain"]),
             ("use ", 4, &["splinter_test"]),
@@ -148,13 +217,14 @@ mod tests {
             ("unset other t", 12, &["test_one", "test_two", "\"two words\""]),
             ("set k --fi", 6, &["--file"]),
             ("set k --file a", 13, &["afile"]),
+            ("export --format=nd", 7, &["--format=ndjson"]),
             ("math k x", 7, &["xor"]),
             ("help cl", 5, &["clear", "cls"]),
             ("bind other 6", 11, &["6", "60", "61", "62", "63"]),
             ("frob x", 5, &[]),
         ];
         for (line, start, words) in cases {
-            let (at, found) = complete(line, &Fixed);
+            let (at, found) = complete(&TABLE, line, &Fixed);
             assert_eq!(
                 (at, found.as_slice()),
                 (start, &words.iter().map(ToString::to_string).collect::<Vec<_>>()[..]),
@@ -175,7 +245,7 @@ mod tests {
             ("frob ", None),
             ("", None),
         ] {
-            assert_eq!(hint(line).as_deref(), said, "{line:?}");
+            assert_eq!(hint(&TABLE, line).as_deref(), said, "{line:?}");
         }
     }
 }

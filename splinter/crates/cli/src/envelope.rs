@@ -2,7 +2,7 @@
 //! Also a cheaper check for values without an envelope: a fixed byte at each end. Knows neither stores nor commands.
 //! `splinter/docs/envelope.md` defines the format for other languages.
 
-use crate::bom;
+use crate::byte_order_mark;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -112,14 +112,14 @@ impl Envelope {
     /// # Errors
     /// Not one line of JSON, a missing field, or a field of the wrong type.
     pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
-        let line = bom::without(line).map_err(|why| Malformed(why.to_owned()))?;
+        let line = byte_order_mark::without(line).map_err(|why| Malformed(why.to_owned()))?;
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         if line.contains(&b'\n') {
             return Err(Malformed("it is more than one line".to_owned()));
         }
         let value = serde_json::from_slice(line).map_err(|error| Malformed(error.to_string()))?;
         let Value::Object(mut fields) = value else {
-            return Err(Malformed("it is no JSON object".to_owned()));
+            return Err(Malformed("it is not a JSON object".to_owned()));
         };
         let kind = string(&mut fields, "type")?;
         let kind = kind.ok_or_else(|| missing("type"))?;
@@ -192,14 +192,14 @@ fn string(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>,
     match fields.remove(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Malformed(format!("{name} is no string"))),
+        Some(_) => Err(Malformed(format!("{name} is not a string"))),
     }
 }
 
 fn number(fields: &mut Map<String, Value>, name: &str) -> Result<Option<u64>, Malformed> {
     let whole = |value: Value| {
         let number = value.as_u64();
-        number.ok_or_else(|| Malformed(format!("{name} is no whole number from 0 to 2^64 - 1")))
+        number.ok_or_else(|| Malformed(format!("{name} is not a whole number from 0 to 2^64 - 1")))
     };
     fields.remove(name).map(whole).transpose()
 }
@@ -292,19 +292,19 @@ mod tests {
     fn what_is_no_envelope_is_refused_by_what_is_wrong() {
         let with = |from: &str, to: &str| LEAST.replace(from, to);
         for (line, why) in [
-            ("[]".to_owned(), "it is no JSON object"),
+            ("[]".to_owned(), "it is not a JSON object"),
             (format!("{LEAST}\n{LEAST}"), "it is more than one line"),
             (with("\"id\":\"i\",", ""), "id is missing"),
             (with("\"i\"", "\"\""), "id is empty"),
-            (with("\"i\"", "7"), "id is no string"),
+            (with("\"i\"", "7"), "id is not a string"),
             (with("\"ts\":5,", ""), "ts is missing"),
-            (with("5", "-5"), "ts is no whole number from 0 to 2^64 - 1"),
-            (with("5", "5.5"), "ts is no whole number from 0 to 2^64 - 1"),
+            (with("5", "-5"), "ts is not a whole number from 0 to 2^64 - 1"),
+            (with("5", "5.5"), "ts is not a whole number from 0 to 2^64 - 1"),
             (with("\"from\":\"f\",", ""), "from is missing"),
             (with("\"type\":\"event\",", ""), "type is missing"),
             (with("\"payload\":null", "\"x\":1"), "payload is missing"),
             (with("null}", "1,\"eof\":1}"), "eof is not true or false"),
-            (with("null}", "1,\"to\":null}"), "to is no string"),
+            (with("null}", "1,\"to\":null}"), "to is not a string"),
             (
                 with("event", "gossip"),
                 "type is \"gossip\", and must be one of query, response, event, error, heartbeat",

@@ -2,13 +2,13 @@
 //! Prints nothing except in `report`, at the very end.
 
 use crate::output::{Format, cut, json_text, shown};
-use crate::standard::print_stderr;
+use crate::stdio::print_stderr;
 use serde_json::json;
 use splinter::{BidError, Error, StoreError};
 use std::io;
 use std::process::ExitCode;
 
-/// The exit code if the store could not do it: no such key, a busy key, no store.
+/// The exit code of a failure, such as no key, a busy key or no store.
 const FAILED: u8 = 1;
 /// The exit code for a command that cannot be understood.
 const USAGE: u8 = 2;

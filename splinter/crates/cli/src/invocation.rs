@@ -1,14 +1,19 @@
-//! Parses the program's arguments and environment. Opens and prints nothing.
+//! Parses the program's arguments and environment. Opens and prints nothing, and names no command.
 
-use crate::command::{self, COMMON, Kind, Opt};
-use crate::completions::SHELLS;
 use crate::failure::Failure;
+use crate::options::{COMMON, Item, Items, Kind, Opt, number};
 use crate::output::Format;
 use crate::words::Word;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+
+/// The version and build, as the banner and `--version` print them.
+pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " build ", env!("SPLINTER_BUILD"));
+/// The program's four names.
+pub const NAMES: [&str; 4] = ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"];
+/// The shells that have a completion script.
+pub const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 
 /// The variable that names the store to open, if `--use` does not.
 pub const DEFAULT_STORE: &str = "SPLINTER_DEFAULT_STORE";
@@ -67,14 +72,16 @@ pub enum Task {
     Manual(PathBuf),
     /// Print the completion script for a shell.
     Completions(Word),
+    /// Print what may follow on a line, for such a script. The last word is the one to complete.
+    Complete(Vec<Word>),
 }
 
 /// The environment variables that the program reads, and what each means.
 pub const ENVIRONMENT: [(&str, &str); 6] = [
     (DEFAULT_STORE, "the store to open first"),
-    (NS_PREFIX, "what is put in front of every key"),
+    (NS_PREFIX, "the prefix of every key"),
     (HISTORY_FILE, "where the prompt keeps its history"),
-    (HISTORY_LEN, "how many lines of it are kept"),
+    (HISTORY_LEN, "how many lines of it to keep"),
     (
         "SPLINTER_HASH_SEED",
         "the seed by which new stores place their keys; a random one without it",
@@ -84,63 +91,27 @@ pub const ENVIRONMENT: [(&str, &str); 6] = [
 
 /// The options that stand before the command.
 pub static OPTIONS: &[Opt] = &[
-    Opt {
-        long: "--use",
-        short: Some('u'),
-        value: Some(("STORE", Kind::Store)),
-        help: "opens STORE first",
-    },
-    Opt {
-        long: "--prefix",
-        short: Some('p'),
-        value: Some(("PREFIX", Kind::Text)),
-        help: "puts PREFIX in front of every key",
-    },
-    Opt {
-        long: "--rcfile",
-        short: None,
-        value: Some(("FILE", Kind::File)),
-        help: "runs the commands in FILE first",
-    },
-    Opt {
-        long: "--rc-file",
-        short: Some('r'),
-        value: Some(("FILE", Kind::File)),
-        help: "takes names of labels from FILE, not ~/.splinterrc",
-    },
-    Opt {
-        long: "--history-file",
-        short: Some('H'),
-        value: Some(("FILE", Kind::File)),
-        help: "keeps the prompt's history in FILE",
-    },
-    Opt {
-        long: "--history-len",
-        short: Some('l'),
-        value: Some(("N", Kind::Number)),
-        help: "keeps N lines of it; 100, if not given",
-    },
-    Opt {
-        long: "--no-repl",
-        short: Some('n'),
-        value: None,
-        help: "runs one command, and never shows a prompt",
-    },
-    Opt { long: "--list-modules", short: Some('L'), value: None, help: "lists the commands" },
-    Opt {
-        long: "--manual",
-        short: None,
-        value: Some(("FOLDER", Kind::File)),
-        help: "writes pages for man into FOLDER",
-    },
-    Opt {
-        long: "--completions",
-        short: None,
-        value: Some(("SHELL", Kind::Choice(SHELLS))),
-        help: "prints completion for bash, zsh or fish",
-    },
-    Opt { long: "--version", short: Some('V'), value: None, help: "prints the version; -v, too" },
+    Opt::valued("--use", "STORE", "opens STORE first").kind(Kind::Store).short('u'),
+    Opt::valued("--prefix", "PREFIX", "puts PREFIX in front of every key").short('p'),
+    Opt::valued("--rcfile", "FILE", "runs the commands in FILE first").kind(Kind::File),
+    Opt::valued("--rc-file", "FILE", "takes names of labels from FILE, not ~/.splinterrc")
+        .kind(Kind::File)
+        .short('r'),
+    Opt::valued("--history-file", "FILE", "keeps the prompt's history in FILE")
+        .kind(Kind::File)
+        .short('H'),
+    Opt::valued("--history-len", "N", "keeps N lines of it; 100, if not given").short('l'),
+    Opt::flag("--no-repl", "runs one command, and never shows a prompt").short('n'),
+    Opt::flag("--list-modules", "lists the commands").short('L'),
+    Opt::valued("--manual", "FOLDER", "writes pages for man into FOLDER").kind(Kind::File),
+    Opt::valued("--completions", "SHELL", "prints completion for bash, zsh or fish")
+        .kind(Kind::Choice(SHELLS)),
+    Opt::flag("--version", "prints the version; -v, too").short('V'),
 ];
+
+/// Options that the help does not list: libsplinter's letter for `--version`, and the one that the completion scripts
+/// use, which takes all words after it.
+pub static HIDDEN: &[Opt] = &[Opt::flag("--version", "").short('v'), Opt::flag("--complete", "")];
 
 impl Invocation {
     /// Parses the program's arguments, its name first. `variable` looks up environment variables.
@@ -167,48 +138,43 @@ impl Invocation {
             task: Task::Repl,
             name,
         };
-        let mut words = args.iter().skip(1).map(|word| word.as_bytes());
+        let words = args.iter().skip(1).map(|word| word.as_bytes());
+        let mut items = Items::new(words, [OPTIONS, COMMON, HIDDEN]);
         let mut history_len = variable(HISTORY_LEN).map(|len| (HISTORY_LEN, len.into_vec()));
         let mut task = None;
-        while let Some(word) = words.next() {
-            if word == b"--" || !command::is_option(word) {
-                let first = Some(word).filter(|word| *word != b"--");
-                let command: Vec<Word> =
-                    first.into_iter().chain(words.by_ref()).map(Vec::from).collect();
-                if !command.is_empty() {
-                    task = task.or(Some(Task::Once(command)));
+        while let Some(item) = items.next() {
+            let (long, value) = match item? {
+                Item::Option(opt, value) => (opt.long, value.unwrap_or_default()),
+                Item::Incomplete(opt) => return Err(opt.lacks_value()),
+                Item::Argument(first) => {
+                    let words = std::iter::once(first).chain(items.rest());
+                    task = task.or(Some(Task::Once(words.map(Vec::from).collect())));
+                    break;
                 }
-                break;
-            }
-            // libsplinter's program takes this letter.
-            let word = if word == b"-v" { b"-V" } else { word };
-            let (opt, joined) = command::find_option(|| OPTIONS.iter().chain(COMMON), word)?;
-            if opt.value.is_none() && joined.is_some() {
-                return Err(Failure::usage(format!("{} takes no value", opt.long)));
-            }
-            let mut value = || match (opt.value, joined) {
-                (Some(_), None) => words.next().ok_or_else(|| opt.lacks_value()),
-                (_, joined) => Ok(joined.unwrap_or_default()),
             };
-            let path = |word: &[u8]| Some(PathBuf::from(OsStr::from_bytes(word)));
-            match opt.long {
-                "--use" => invocation.use_store = Some(value()?.to_vec()),
-                "--prefix" => invocation.prefix = value()?.to_vec(),
-                "--rcfile" => invocation.rcfile = path(value()?),
-                "--rc-file" => invocation.rc_file = path(value()?),
-                "--history-len" => history_len = Some(("--history-len", value()?.to_vec())),
+            let path = || PathBuf::from(OsStr::from_bytes(value));
+            match long {
+                "--use" => invocation.use_store = Some(value.to_vec()),
+                "--prefix" => invocation.prefix = value.to_vec(),
+                "--rcfile" => invocation.rcfile = Some(path()),
+                "--rc-file" => invocation.rc_file = Some(path()),
+                "--history-file" => invocation.history_file = Some(path()),
+                "--history-len" => history_len = Some(("--history-len", value.to_vec())),
                 "--no-repl" => is_once = true,
-                "--list-modules" => task = Some(Task::List),
-                "--history-file" => invocation.history_file = path(value()?),
                 "--json" => invocation.format = Format::Json,
                 "--raw" => invocation.format = Format::Raw,
-                "--manual" => task = path(value()?).map(Task::Manual),
-                "--completions" => task = Some(Task::Completions(value()?.to_vec())),
+                "--list-modules" => task = Some(Task::List),
+                "--manual" => task = Some(Task::Manual(path())),
+                "--completions" => task = Some(Task::Completions(value.to_vec())),
                 "--version" => task = Some(Task::Version),
+                "--complete" => {
+                    task = Some(Task::Complete(items.rest().map(Vec::from).collect()));
+                    break;
+                }
                 _ => task = Some(Task::Help),
             }
         }
-        let history_len = history_len.map(|(what, len)| command::number(what, &len));
+        let history_len = history_len.map(|(what, len)| number(what, &len));
         invocation.history_len = history_len.transpose()?;
         invocation.task = match task {
             Some(task) => task,
@@ -225,30 +191,6 @@ impl Invocation {
 pub fn program_name(args: &[OsString]) -> String {
     let name = args.first().map(Path::new).and_then(Path::file_name);
     name.map_or_else(|| "splinter_cli".to_owned(), |name| name.to_string_lossy().into_owned())
-}
-
-/// Writes the help of the program.
-///
-/// # Errors
-/// The errors of `out`.
-pub fn write_help(name: &str, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "usage: {name} [OPTION]... [COMMAND [WORD]...]\n")?;
-    writeln!(out, "splinter_cli and splinterp_cli read commands from a prompt, or from a pipe;")?;
-    writeln!(out, "splinterctl and splinterpctl run one. Stores are named shared memory;")?;
-    writeln!(out, "for splinterp_cli and splinterpctl, files.\n\noptions:")?;
-    crate::commands::help::write_options(out, OPTIONS.iter().chain(COMMON))?;
-    writeln!(out, "\ncommands:")?;
-    crate::commands::help::write_commands(out)?;
-    writeln!(out, "\nenvironment:")?;
-    for (variable, what) in ENVIRONMENT {
-        writeln!(out, "  {variable:<24} {what}")?;
-    }
-    writeln!(out, "\nsizes and times: {}", UNITS.replace(". ", ".\n"))?;
-    writeln!(
-        out,
-        "\nexit codes: 0 done; 1 the store could not (no key, busy, no store); 2 called wrongly;\n\
-         of fsck also 3 damaged, 4 mended without some keys"
-    )
 }
 
 #[cfg(test)]

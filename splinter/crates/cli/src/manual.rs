@@ -1,12 +1,11 @@
 //! Generates the man pages from the table of commands: one for the program, one for each command. Only [`write_pages`]
 //! writes files.
 
-use crate::COMMANDS;
-use crate::command::{COMMON, Command, Opt};
-use crate::commands::ALIASES;
+use crate::atomic_file::AtomicFile;
+use crate::command::{Command, Table};
 use crate::failure::Failure;
-use crate::invocation::{ENVIRONMENT, OPTIONS, UNITS};
-use crate::newfile::NewFile;
+use crate::invocation::{ENVIRONMENT, NAMES, OPTIONS, UNITS};
+use crate::options::{COMMON, Opt};
 use crate::output::shown;
 use std::fmt::Write;
 use std::fs;
@@ -14,21 +13,18 @@ use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The program's four names.
-pub const NAMES: [&str; 4] = ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"];
-
 /// Writes all pages into a folder, which it creates if it is missing.
 ///
 /// # Errors
 /// The error of the system, with the path.
-pub fn write_pages(folder: &Path) -> Result<(), Failure> {
+pub fn write_pages(folder: &Path, table: &Table) -> Result<(), Failure> {
     let failed = |path: &Path, error| {
         Failure::io(&format!("write {}", shown(path.as_os_str().as_bytes())), &error)
     };
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-    for (name, page) in pages() {
+    for (name, page) in pages(table) {
         let path = folder.join(name);
-        let mut file = NewFile::create(&path, 0o666, true)?;
+        let mut file = AtomicFile::create(&path, 0o666, true)?;
         file.write_all(page.as_bytes()).map_err(|error| file.failed(&error))?;
         file.finish()?;
     }
@@ -36,21 +32,21 @@ pub fn write_pages(folder: &Path) -> Result<(), Failure> {
 }
 
 /// Returns all pages: the names of their files, and their text.
-pub fn pages() -> Vec<(String, String)> {
-    let mut pages = vec![("splinter_cli.1".to_owned(), program())];
+fn pages(table: &Table) -> Vec<(String, String)> {
+    let mut pages = vec![("splinter_cli.1".to_owned(), program(table))];
     let others = NAMES.iter().skip(1);
     pages.extend(others.map(|name| (format!("{name}.1"), ".so man1/splinter_cli.1\n".to_owned())));
-    pages
-        .extend(COMMANDS.iter().map(|command| (format!("{}.1", page_name(command)), one(command))));
-    pages.extend(ALIASES.iter().map(|(alias, name)| {
+    let commands = table.commands.iter();
+    pages.extend(commands.map(|command| (format!("{}.1", page_name(command.name)), one(command))));
+    pages.extend(table.aliases.iter().map(|(alias, name)| {
         (format!("splinterctl-{alias}.1"), format!(".so man1/splinterctl-{name}.1\n"))
     }));
     pages
 }
 
 /// Returns the name of a command's page, as `man` takes it.
-fn page_name(command: &Command) -> String {
-    format!("splinterctl-{}", command.name)
+fn page_name(command: &str) -> String {
+    format!("splinterctl-{command}")
 }
 
 fn head(page: &mut String, name: &str, what: &str) {
@@ -62,7 +58,7 @@ fn head(page: &mut String, name: &str, what: &str) {
 }
 
 /// Returns the page of the program.
-fn program() -> String {
+fn program(table: &Table) -> String {
     let mut page = String::new();
     head(&mut page, &NAMES.join(", "), "look into, change and watch splinter stores");
     page.push_str(".SH SYNOPSIS\n");
@@ -81,12 +77,9 @@ fn program() -> String {
     page.push_str(".SH OPTIONS\n");
     options(&mut page, OPTIONS.iter().chain(COMMON));
     page.push_str(".SH COMMANDS\n");
-    for command in COMMANDS {
-        let (name, summary) = (escaped(&page_name(command)), escaped(command.summary));
+    for (name, summary) in table.names() {
+        let (name, summary) = (escaped(&page_name(name)), escaped(&summary));
         let _ = writeln!(page, ".TP\n.BR {name} (1)\n{summary}.");
-    }
-    for (alias, name) in ALIASES {
-        let _ = writeln!(page, ".TP\n.BR splinterctl\\-{alias} (1)\nAnother name for {name}.");
     }
     page.push_str(".SH SIZES AND TIMES\n");
     page.push_str(&text(UNITS));
@@ -99,15 +92,15 @@ fn program() -> String {
 }
 
 const EXIT: &str = ".SH EXIT STATUS\n\
-    .TP\n.B 0\ndone\n\
-    .TP\n.B 1\nthe store could not: no such key, a busy key, no store\n\
-    .TP\n.B 2\ncalled wrongly\n\
-    .TP\n.B 3, 4\nof fsck: the store is damaged; it was mended, and keys were given up\n";
+    .TP\n.B 0\nsuccess\n\
+    .TP\n.B 1\nfailure, such as no key, a busy key or no store\n\
+    .TP\n.B 2\nwrong call\n\
+    .TP\n.B 3, 4\nof fsck: the store is damaged (3), or was repaired without some keys (4)\n";
 
 /// Returns the page of a command.
 fn one(command: &Command) -> String {
     let mut page = String::new();
-    let name = page_name(command);
+    let name = page_name(command.name);
     let mut what = command.summary.to_owned();
     what[..1].make_ascii_lowercase();
     head(&mut page, &name, &what);
@@ -153,15 +146,16 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::TABLE;
 
     #[test]
     fn every_name_and_command_has_a_page_with_all_its_words() {
-        let pages = pages();
+        let pages = pages(&TABLE);
         for name in NAMES {
             assert!(pages.iter().any(|(file, _)| *file == format!("{name}.1")), "{name}");
         }
         let (_, program) = &pages[0];
-        for command in COMMANDS {
+        for command in TABLE.commands {
             let file = format!("splinterctl-{}.1", command.name);
             let page = &pages.iter().find(|(name, _)| *name == file).unwrap().1;
             assert!(program.contains(&format!(".BR splinterctl\\-{} (1)", escaped(command.name))));
@@ -186,7 +180,7 @@ mod tests {
             text("one\n.two\n\n  a table\n\nthree\n"),
             "one\n\\&.two\n.PP\n.nf\n  a table\n.fi\n.PP\nthree\n"
         );
-        for (name, page) in pages() {
+        for (name, page) in pages(&TABLE) {
             for line in page.lines().filter(|line| line.starts_with(['.', '\''])) {
                 let request = line.split(' ').next().unwrap();
                 let known = [".TH", ".SH", ".TP", ".B", ".BR", ".PP", ".nf", ".fi", ".br", ".so"];

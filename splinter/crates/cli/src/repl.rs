@@ -1,13 +1,15 @@
 //! Reads commands from a prompt or a script, passes their words on, and prints failures. Knows no command.
 
-use crate::complete::{self, Source};
+use crate::byte_order_mark;
+use crate::commands::TABLE;
+use crate::complete::{self, StoreSource};
+use crate::execute::execute;
 use crate::failure::Failure;
-use crate::invocation::Invocation;
+use crate::invocation::{BUILD, Invocation};
 use crate::output::shown;
 use crate::session::Session;
-use crate::standard::{self, print_stderr};
+use crate::stdio::{self, print_stderr};
 use crate::words::{self, Unfinished};
-use crate::{BUILD, bom, command};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -15,13 +17,12 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
-use splinter::Store;
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// The prompt without a store.
 const NO_STORE: &str = "no-conn";
@@ -37,7 +38,7 @@ pub fn run(session: &mut Session, invocation: &Invocation) -> Result<(), Failure
         return prompt(session, invocation);
     }
     startup(session, invocation)?;
-    script(session, standard::input())
+    script(session, stdio::input())
 }
 
 /// Runs the commands in the start-up file, if there is one.
@@ -82,10 +83,10 @@ fn run_lines(session: &mut Session, mut lines: BufReader<impl Read>) -> Result<(
         }
         let failed = |failure: Failure| failure.with_context(&format!("line {number}"));
         let line = match number {
-            1 => bom::without(&line).map_err(|why| failed(Failure::usage(why)))?,
+            1 => byte_order_mark::without(&line).map_err(|why| failed(Failure::usage(why)))?,
             _ => &line,
         };
-        execute(session, without_end(line)).map_err(failed)?;
+        run_line(session, without_end(line)).map_err(failed)?;
         if session.is_over {
             break;
         }
@@ -99,11 +100,11 @@ fn without_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-fn execute(session: &mut Session, line: &[u8]) -> Result<(), Failure> {
+fn run_line(session: &mut Session, line: &[u8]) -> Result<(), Failure> {
     let unfinished =
         |unfinished: Unfinished| Failure::usage(unfinished.to_string()).in_format(session.format);
     let words = words::split(line).map_err(unfinished)?;
-    command::execute(session, &words)
+    execute(&TABLE, session, &words)
 }
 
 /// Reads commands from a terminal, and prints failures.
@@ -132,8 +133,8 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
             helper.refresh(session);
         }
         let name = session.store_name().map_or(NO_STORE.into(), String::from_utf8_lossy);
-        standard::set_blocking(io::stdin());
-        standard::set_blocking(io::stdout());
+        stdio::set_blocking(io::stdin());
+        stdio::set_blocking(io::stdout());
         session.interrupt.leave();
         let line = editor.readline(&format!("{} # ", printable(&name)));
         session.interrupt.listen();
@@ -142,7 +143,7 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
             Ok(lines) => {
                 for line in lines.split('\n') {
                     history_file.keep(line, session, &mut editor);
-                    print_failure(execute(session, line.as_bytes()))?;
+                    print_failure(run_line(session, line.as_bytes()))?;
                     session.end_line()?;
                     if session.is_over {
                         return Ok(());
@@ -157,7 +158,7 @@ fn prompt(session: &mut Session, invocation: &Invocation) -> Result<(), Failure>
                 if editor.helper().is_some_and(|helper| helper.is_typed.get()) => {}
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                print_stderr("the line is not UTF-8; write \\xHH for a byte that is no text");
+                print_stderr("the line is not UTF-8; write \\xHH for a byte that is not text");
             }
             Err(error) => return Err(terminal(error)),
         }
@@ -226,9 +227,7 @@ impl HistoryFile {
 /// Completes and hints for the line editor, from the table and the open store.
 #[derive(Default)]
 struct LineHelper {
-    store: Option<Store>,
-    prefix: Vec<u8>,
-    persistent: bool,
+    source: StoreSource,
     /// Whether the line has text.
     is_typed: Cell<bool>,
 }
@@ -236,38 +235,11 @@ struct LineHelper {
 impl LineHelper {
     /// Copies what the session has changed since the last line.
     fn refresh(&mut self, session: &Session) {
-        self.store = session.store().ok().cloned();
-        self.prefix.clone_from(&session.prefix);
-        self.persistent = session.persistent;
+        self.source.store = session.store().ok().cloned();
+        self.source.prefix.clone_from(&session.prefix);
+        self.source.persistent = session.persistent;
         self.is_typed.set(false);
     }
-}
-
-impl Source for LineHelper {
-    fn keys(&self) -> Vec<Vec<u8>> {
-        let keys = self.store.iter().flat_map(Store::keys);
-        let bare = |key: splinter::Key| key.as_ref().strip_prefix(&self.prefix[..]).map(Vec::from);
-        keys.filter_map(bare).collect()
-    }
-
-    fn stores(&self) -> Vec<Vec<u8>> {
-        if self.persistent { self.files(b"") } else { entries(Path::new("/dev/shm")) }
-    }
-
-    fn files(&self, start: &[u8]) -> Vec<Vec<u8>> {
-        let folder_len = start.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
-        let folder = &start[..folder_len];
-        let path = if folder.is_empty() { b"." } else { folder };
-        let names = entries(Path::new(std::ffi::OsStr::from_bytes(path)));
-        names.into_iter().map(|name| [folder, &name].concat()).collect()
-    }
-}
-
-/// Lists the names in a folder, except hidden ones.
-fn entries(folder: &Path) -> Vec<Vec<u8>> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.map(|entry| entry.file_name().into_vec());
-    names.filter(|name| !name.starts_with(b".")).collect()
 }
 
 impl Completer for LineHelper {
@@ -279,7 +251,7 @@ impl Completer for LineHelper {
         cursor: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let (start, words) = complete::complete(&line[..cursor], self);
+        let (start, words) = complete::complete(&TABLE, &line[..cursor], &self.source);
         let pair = |word: String| Pair { display: word.clone(), replacement: word };
         let mut pairs: Vec<Pair> = words.into_iter().map(pair).collect();
         if let [only] = pairs.as_mut_slice()
@@ -297,7 +269,7 @@ impl Hinter for LineHelper {
     /// The editor calls this with every change of the line, so it also records whether the line has text.
     fn hint(&self, line: &str, cursor: usize, _: &Context<'_>) -> Option<String> {
         self.is_typed.set(!line.is_empty());
-        (cursor == line.len()).then(|| complete::hint(line)).flatten()
+        (cursor == line.len()).then(|| complete::hint(&TABLE, line)).flatten()
     }
 }
 

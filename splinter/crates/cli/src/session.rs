@@ -1,29 +1,27 @@
 //! The state that lasts from one command to the next: the open store, the prefix, the format and the output. Opens
 //! stores and lists keys; knows no command.
 
-use crate::command::text;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::invocation::Invocation;
-use crate::labels;
+use crate::labels::LabelFile;
+use crate::options::text;
 use crate::output::{Format, cut, json_bytes, json_text, shown, write_json};
-use crate::presence::{self, Lost};
-use crate::standard;
+use crate::retry::{retry_busy, retry_while};
+use crate::stdio;
+use crate::store_file::{self, Lost};
 use rustyline::history::{FileHistory, History};
 use serde_json::{Value, json};
-use splinter::{Error, Key, Location, Store, StoreError, Writer};
+use splinter::{Key, Location, Store, StoreError, Writer};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::OsStr;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::thread;
-use std::time::{Duration, Instant};
-
-/// How long to retry if a key is busy, or if all writer ids of a store are taken.
-pub const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
+use std::time::Instant;
 
 /// The name of the history file in the home folder.
 const HISTORY: &str = ".splinter_history";
@@ -54,8 +52,8 @@ pub struct Session {
     pub history_file: Option<PathBuf>,
     /// The most lines of the history, if given.
     pub history_len: Option<usize>,
-    /// The file of label names, if any, and how messages call it.
-    pub label_file: Option<(PathBuf, String)>,
+    /// The file of label names.
+    pub labels: LabelFile,
     /// The lines entered at the prompt, those of earlier sessions first. None until they are needed or one is entered.
     pub entered: Option<Vec<String>>,
     /// The name of the store to open, until the first command that needs it.
@@ -79,7 +77,7 @@ struct Open {
 impl Session {
     /// Creates a session without an open store, which writes to standard output.
     pub fn new(invocation: &Invocation) -> Self {
-        let (out, at_line_start) = standard::output();
+        let (out, at_line_start) = stdio::output();
         Self {
             persistent: invocation.persistent,
             prefix: invocation.prefix.clone(),
@@ -96,7 +94,7 @@ impl Session {
                 .clone()
                 .or_else(|| invocation.home.as_ref().map(|home| home.join(HISTORY))),
             history_len: invocation.history_len,
-            label_file: labels::file(invocation),
+            labels: LabelFile::new(invocation),
             entered: None,
             wanted: invocation.use_store.clone(),
             open: OnceCell::new(),
@@ -166,11 +164,11 @@ impl Session {
     pub fn warn_if_lost(&self) {
         let Some(open) = self.open.get() else { return };
         let Some(checked) = open.checked.get() else { return };
-        if !self.is_interactive && checked.elapsed() < presence::CHECK_INTERVAL {
+        if !self.is_interactive && checked.elapsed() < store_file::CHECK_INTERVAL {
             return;
         }
         let place = open.store.location();
-        let lost = presence::lost(&open.store);
+        let lost = store_file::lost(&open.store);
         open.checked.set(lost.is_none().then(Instant::now));
         match lost {
             None => {}
@@ -200,6 +198,11 @@ impl Session {
         self.open.get().map(|open| open.name.as_slice())
     }
 
+    /// Returns the name of the store to open, until a command has opened it.
+    pub fn wanted_store(&self) -> Option<&[u8]> {
+        self.wanted.as_deref()
+    }
+
     /// Tells whether a store is open, or will be once a command needs it.
     pub fn has_store(&self) -> bool {
         self.open.get().is_some() || self.wanted.is_some()
@@ -222,12 +225,12 @@ impl Session {
         Ok(&self.open.get_or_init(|| open).store)
     }
 
-    /// Registers a writer of the store in use, for one command. The writer holds a writer id (a lane) no longer than
+    /// Registers a writer of the store in use, for one command. The writer holds a writer id no longer than
     /// the command runs. In a script the next line gets the same writer, which knows where free slots are. A new writer
     /// would search from the first slot.
     ///
     /// # Errors
-    /// There is no store; it is open read-only; or all its writer ids are taken for longer than [`BUSY_TIMEOUT`].
+    /// There is no store; it is open read-only; or all its writer ids are taken for longer than 100 ms.
     pub fn writer(&self) -> Result<WriterGuard, Failure> {
         let return_to = self.keeps_writer.then(|| Rc::clone(&self.kept));
         if let Some(writer) = self.kept.take() {
@@ -259,9 +262,52 @@ impl Session {
     pub fn warn(&self, warning: &str) {
         let warning = cut(warning.to_owned());
         match self.format {
-            Format::Json => standard::print_stderr(&json_text(&json!({ "warning": warning }))),
-            Format::Default | Format::Raw => standard::print_stderr(&warning),
+            Format::Json => stdio::print_stderr(&json_text(&json!({ "warning": warning }))),
+            Format::Default | Format::Raw => stdio::print_stderr(&warning),
         }
+    }
+
+    /// Prints what a command found: `text` on a line, or `json`.
+    ///
+    /// # Errors
+    /// The errors of the output.
+    pub fn print(&mut self, text: impl fmt::Display, json: &Value) -> Result<(), Failure> {
+        match self.format {
+            Format::Default | Format::Raw => writeln!(self.out, "{text}")?,
+            Format::Json => write_json(&mut self.out, json)?,
+        }
+        Ok(())
+    }
+
+    /// Prints what a command has done: `text` on a line, `json`, or nothing with `--raw`.
+    ///
+    /// # Errors
+    /// The errors of the output.
+    pub fn report(&mut self, text: impl AsRef<[u8]>, json: &Value) -> Result<(), Failure> {
+        if self.format == Format::Default {
+            self.out.write_all(&[text.as_ref(), b"\n"].concat())?;
+        }
+        self.answer(json)
+    }
+
+    /// Prints a list of names and values, a line each, or `json`.
+    ///
+    /// # Errors
+    /// The errors of the output.
+    pub fn print_rows(
+        &mut self,
+        rows: impl IntoIterator<Item = (&'static str, String)>,
+        json: &Value,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => write_json(&mut self.out, json)?,
+            Format::Default | Format::Raw => {
+                for (name, value) in rows {
+                    writeln!(self.out, "{name}: {value}")?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Prints `answer` if the format is JSON, and nothing otherwise.
@@ -372,33 +418,6 @@ fn not_opened(name: &[u8], error: StoreError) -> Failure {
     }
 }
 
-/// Retries `attempt` while the key is busy, for [`BUSY_TIMEOUT`] at most.
-///
-/// # Errors
-/// The errors of `attempt`; [`Error::Again`] after the timeout.
-pub fn retry_busy<T>(attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    retry_while(attempt, |error| *error == Error::Again)
-}
-
-/// Retries `attempt` while `is_busy` holds for its error, for [`BUSY_TIMEOUT`] at most.
-fn retry_while<T, E>(
-    mut attempt: impl FnMut() -> Result<T, E>,
-    is_busy: impl Fn(&E) -> bool,
-) -> Result<T, E> {
-    let mut begun = None;
-    loop {
-        match attempt() {
-            Err(error) if is_busy(&error) => {
-                if begun.get_or_insert_with(Instant::now).elapsed() >= BUSY_TIMEOUT {
-                    return Err(error);
-                }
-                thread::sleep(Duration::from_micros(100));
-            }
-            result => return result,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -440,17 +459,5 @@ mod tests {
         session.keeps_writer = false;
         drop(session.writer().unwrap());
         assert!(store.writer().is_ok(), "outside a script no writer id is kept");
-    }
-
-    #[test]
-    fn a_busy_key_is_tried_again_and_not_for_ever() {
-        let mut left = 3;
-        let done = retry_busy(|| {
-            left -= 1;
-            if left > 0 { Err(Error::Again) } else { Ok(()) }
-        });
-        assert_eq!((done, left), (Ok(()), 0));
-        assert_eq!(retry_busy(|| Err::<(), _>(Error::Again)), Err(Error::Again));
-        assert_eq!(retry_busy(|| Err::<(), _>(Error::Full)), Err(Error::Full));
     }
 }

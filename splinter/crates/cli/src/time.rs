@@ -20,7 +20,7 @@ pub fn span(what: &str, word: &[u8]) -> Result<Duration, Failure> {
     let span = std::str::from_utf8(word).ok().and_then(units::span);
     span.ok_or_else(|| {
         let word = shown(word);
-        Failure::usage(format!("{what}: {word} is no span of time, as in 500ms, 2s or 1m"))
+        Failure::usage(format!("{what}: {word} is not a span of time, as in 500ms, 2s or 1m"))
     })
 }
 

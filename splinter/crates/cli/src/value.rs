@@ -1,11 +1,12 @@
 //! Reads the value of a command from its line, standard input or a file, and prints values. A `BIGUINT` is read and
 //! printed in decimal digits. Never reads more than a value of the store can hold.
 
-use crate::command::{Call, Kind, Opt};
+use crate::command::Call;
 use crate::failure::Failure;
+use crate::options::{Kind, Opt};
 use crate::output::{Format, json_bytes, shown, write_json, write_on_screen, write_value};
 use crate::session::Session;
-use crate::standard;
+use crate::stdio;
 use serde_json::{Value, json};
 use splinter::{Content, Error, Store, Type, Writer};
 use std::ffi::OsStr;
@@ -17,12 +18,9 @@ use std::os::unix::ffi::OsStrExt;
 pub const NUMBER_LEN: usize = size_of::<u64>();
 
 /// The option `--file`, for commands that take a value.
-pub const FILE: Opt = Opt {
-    long: "--file",
-    short: None,
-    value: Some(("FILE", Kind::File)),
-    help: "takes the value from FILE; - is standard input",
-};
+pub const FILE: Opt =
+    Opt::valued("--file", "FILE", "takes the value from FILE; - is standard input")
+        .kind(Kind::File);
 
 /// Returns the value that a call gives as `KEY VALUE`, `KEY -` or `KEY --file FILE`. A FILE of `-` is standard input,
 /// too.
@@ -38,7 +36,7 @@ pub fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
             "- is standard input, from which the commands come; give the value, or a file",
         )),
         (Some(b"-"), None) | (None, Some(b"-")) => {
-            read_all(standard::input(), "read standard input", most)
+            read_all(stdio::input(), "read standard input", most)
         }
         (None, Some(path)) => {
             let reading = format!("read {}", shown(path));
@@ -118,7 +116,7 @@ impl Reading {
 /// Sets the value of `key`. Returns the new epoch. A `BIGUINT` key takes a number only.
 ///
 /// # Errors
-/// As [`Writer::set`]; [`Error::WrongType`] if `key` is a `BIGUINT` and `value` is no number.
+/// As [`Writer::set`]; [`Error::WrongType`] if `key` is a `BIGUINT` and `value` is not a number.
 pub fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<u64, Error> {
     match number_meant(writer, key, value)? {
         Some(number) => writer.set_u64(key, number).and_then(|()| writer.epoch(key)),
@@ -155,7 +153,7 @@ pub fn refused(session: &Session, key: &[u8], value: &[u8], error: Error) -> Fai
             too_long(value.len() as u64, store.geometry().max_value_len)
         }
         (Error::WrongType, _) => Failure::new(format!(
-            "{} is a BIGUINT, and {} is no number from 0 to 2^64 - 1; type gives it another type",
+            "{} is a BIGUINT, and {} is not a number from 0 to 2^64 - 1; type gives it another type",
             shown(key),
             shown(value)
         )),

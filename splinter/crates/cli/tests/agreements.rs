@@ -61,7 +61,7 @@ fn what_orders_cannot_do_is_said_in_a_line() {
         (&["orders", "sett", "b", "v"], 2, "\"sett\" is not one of set, get, unset"),
         (&["orders", "get"], 2, "BASE is missing; use: orders get BASE [COUNT]"),
         (&["orders", "set", "b"], 2, "VALUE is missing; use: orders set BASE VALUE..."),
-        (&["orders", "get", "b", "0"], 2, "COUNT: 0 is no number of orders; they are 1 to 255"),
+        (&["orders", "get", "b", "0"], 2, "COUNT: 0 is not a number of orders from 1 to 255"),
         (&["orders", "get", "b", "1", "x"], 2, "\"x\" is one word too many"),
         (&["orders", "set", &"b".repeat(63), "1", "2"], 2, "the key is too long"),
         (&["orders", "get", &"b".repeat(63), "2"], 2, "the key is too long"),
@@ -80,7 +80,7 @@ fn what_orders_cannot_do_is_said_in_a_line() {
 fn a_bid_lasts_as_long_as_it_is_held_and_is_seen_by_others() {
     let rig = Rig::new();
     let store = rig.store(small());
-    assert_eq!(rig.bad(1, &["bids", "who"]), "splinterctl: bids: nobody bids");
+    assert_eq!(rig.bad(1, &["bids", "who"]), "splinterctl: bids: there is no bid");
     assert_eq!(rig.good(&["--json", "bids", "who"]), "null\n");
     let mut words = vec!["bids", "claim", "7", "--hold", "60s", "--priority", "9"];
     words.extend(["--intent", "willneed", "--duration", "1h"]);
@@ -167,7 +167,10 @@ fn what_bids_cannot_do_is_said_in_a_line() {
         (&["bids"], "say what to do: table, who, claim, "),
         (&["bids", "rebid"], "ID is missing; use: bids rebid ID [OPTION]..."),
         (&["bids", "claim", "0", "--hold", "1s"], "0 is no id"),
-        (&["bids", "claim", "5", "--hold", "5"], "--hold: \"5\" is no span of time, as in 500ms"),
+        (
+            &["bids", "claim", "5", "--hold", "5"],
+            "--hold: \"5\" is not a span of time, as in 500ms",
+        ),
         (&["bids", "claim", "5", "--hold", "1s", "ls"], "give --hold or a COMMAND, not both"),
         (
             &["bids", "claim", "5", "--hold", "1s", "--intent", "sell"],

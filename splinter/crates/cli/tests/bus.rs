@@ -80,7 +80,7 @@ fn envelopes_say_who_when_and_what() {
     rig.good(&["send", "bus", "stale", "-e", "--ttl", "0s"]);
     std::thread::sleep(std::time::Duration::from_millis(2));
     assert!(rig.bad(1, &["recv", "bus", "--last", "-e", "--timeout", "10ms"]).ends_with("in time"));
-    // Bytes that are no text.
+    // Bytes that are not text.
     good(rig.fed(&["send", "bus", "-", "-e"], b"\xff\0"));
     let output = rig.ctl(&["--raw", "recv", "bus", "--last", "-e"]).ended();
     assert_eq!(output.stdout, b"\xff\0\n");
@@ -149,14 +149,14 @@ fn what_cannot_be_sent_or_received_is_said_in_a_line() {
         (&["send", "k", "v", "--lines"], "--lines takes standard input, and no VALUE or --file"),
         (&["send", "k", "v", "--pace", "1s"], "--pace goes with --lines"),
         (&["send", "k", "v", "-e", "--type", "gossip"], "--type: \"gossip\" is not one of query, "),
-        (&["send", "k", "v", "-e", "--parse"], "--parse: \"v\" is no JSON: expected value"),
+        (&["send", "k", "v", "-e", "--parse"], "--parse: \"v\" is not JSON: expected value"),
         (&["send", "k", "v", "-e", "--from", ""], "--from: the name is empty"),
-        (&["send", "k", "v", "-e", "--ttl", "5"], "--ttl: \"5\" is no span of time"),
+        (&["send", "k", "v", "-e", "--ttl", "5"], "--ttl: \"5\" is not a span of time"),
         (&["recv", "k", "--count", "2", "-f"], "give --count or --follow, not both"),
         (&["recv", "k", "--as", "me"], "--as goes with --envelope"),
         (&["recv", "", "--last"], "the key is empty"),
         (&["logtee"], "FILE is missing"),
-        (&["logtee", "f", "("], "is no regular expression"),
+        (&["logtee", "f", "("], "is not a regular expression"),
     ] {
         let error = rig.bad(2, words);
         assert!(error.starts_with("splinterctl: ") && error.contains(why), "{error}");

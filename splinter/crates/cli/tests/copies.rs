@@ -308,7 +308,7 @@ fn an_export_is_the_document_of_the_documentation() {
     assert_eq!(rig.good(&["--raw", "export"]), text);
     assert_eq!(rig.good(&["export", "^test_one$", "--format", "text"]).lines().count(), 1);
     let lines = rig.good(&["export", "one", "--format", "ndjson"]);
-    let head = "{\"lanes\":4,\"max_value_length\":256,\"slots\":1024,\"splinter\":\"export\",\"vector_dim\":3,\"version\":2}";
+    let head = "{\"max_value_length\":256,\"max_writers\":4,\"slots\":1024,\"splinter\":\"export\",\"vector_dim\":3,\"version\":2}";
     let row = "{\"epoch\":2,\"key\":\"test_one\",\"value\":\"Hello, world!\",\"value_length\":13}";
     let end = "{\"keys\":1,\"splinter\":\"end\"}";
     assert_eq!(lines, format!("{head}\n{row}\n{end}\n"));
@@ -343,7 +343,7 @@ fn what_cannot_be_imported_is_told_with_its_place() {
     let mut cases = vec![
         (
             "{\"key\":\"k\",\"value\":\"v\"}\n{\"key\":\"k\"",
-            "standard input is no export: EOF while parsing",
+            "standard input is not an export: EOF while parsing",
         ),
         (
             "{\"key\":\"k\",\"epoch\":2}",
@@ -353,10 +353,10 @@ fn what_cannot_be_imported_is_told_with_its_place() {
             "{\"key\":\"k\",\"value\":\"v\"} {\"value\":1}",
             "entry 2 of standard input: it has no key; 1 key imported",
         ),
-        ("[1]", "it is no JSON object"),
+        ("[1]", "it is not a JSON object"),
         (
             "{\"key\":\"k\",\"value\":\"v\",\"vector\":[1]}",
-            "\"k\": a vector of 1, and this store's have 3",
+            "\"k\": a vector of 1 component; this store's have 3",
         ),
     ];
     cases.push((
@@ -484,7 +484,7 @@ fn a_copy_that_finds_no_room_leaves_nothing_behind() {
         let output = command.ended();
         let (out, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
         assert_eq!(String::from_utf8_lossy(&out), "1\n", "{error}");
-        assert!(error.starts_with("splinterctl: the store's memory cannot be had: "), "{error}");
+        assert!(error.starts_with("splinterctl: the store's memory is missing: "), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
 }

@@ -83,7 +83,7 @@ fn a_store_in_use_is_not_taken_for_damaged() {
 }
 
 #[test]
-fn what_is_damaged_is_told_and_mended() {
+fn damage_is_reported_and_repaired() {
     let rig = Rig::new();
     let store = filled(&rig);
     Words::of(&rig).lose_index();
@@ -92,26 +92,29 @@ fn what_is_damaged_is_told_and_mended() {
     let place = format!("/dev/shm/{}", rig.name);
     let found = format!("keys that the index does not lead to: 10\n{place}: 10 keys, damaged\n");
     assert_eq!(String::from_utf8_lossy(&output.stdout), found);
-    assert_eq!(bad(3, output), format!("splinterctl: fsck: {place} is damaged; --repair mends it"));
-    let mended = format!(
-        "keys that the index does not lead to: 10, mended\nas it was: \"{place}.before-repair\"\n\
+    assert_eq!(
+        bad(3, output),
+        format!("splinterctl: fsck: {place} is damaged; --repair repairs it")
+    );
+    let repaired = format!(
+        "keys that the index does not lead to: 10, repaired\nas it was: \"{place}.before-repair\"\n\
          {place}: 10 keys, sound\n"
     );
-    assert_eq!(rig.good(&["fsck", "--repair"]), mended);
+    assert_eq!(rig.good(&["fsck", "--repair"]), repaired);
     assert_eq!(rig.good(&["get", "key3"]), "5:value\n");
     // A process that had it open all the time finds every key, too.
     assert!((0..10).all(|n| store.get_vec(format!("key{n}")).unwrap() == b"value"));
 }
 
 #[test]
-fn beside_another_writer_the_index_is_not_mended() {
+fn beside_another_writer_the_index_is_not_repaired() {
     let rig = Rig::new();
     let store = filled(&rig);
     let writer = store.writer().unwrap();
     Words::of(&rig).lose_index();
     let error = rig.bad(3, &["fsck", "--repair"]);
     assert!(error.ends_with(
-        "is damaged still, and others may be writing (1 writer); end them, and try again"
+        "is still damaged, and others may be writing (1 writer); end them, and try again"
     ));
     drop(writer);
     let told = rig.good(&["--json", "fsck", "--repair"]);
@@ -143,14 +146,14 @@ fn a_repair_that_costs_keys_names_them_keeps_a_copy_first_and_says_so_by_its_exi
     // If the copy cannot be made, nothing is repaired.
     std::fs::write(rig.path("there"), "precious").unwrap();
     let error = rig.bad(1, &["fsck", "--repair", "--copy", "there"]);
-    let why = "cannot make \"there\": it exists already; nothing was mended; --copy puts the copy \
+    let why = "cannot make \"there\": it exists already; nothing was repaired; --copy puts the copy \
                elsewhere, --no-copy goes without";
     assert_eq!(error, format!("splinterctl: fsck: {why}"));
     assert_eq!(std::fs::read(rig.path("there")).unwrap(), b"precious");
     assert!(damaged == std::fs::read(format!("/dev/shm/{}", rig.name)).unwrap());
     let output = rig.ctl(&["fsck", "--repair", "--copy", "copy"]).ended();
     let told = String::from_utf8(output.stdout.clone()).unwrap();
-    assert!(told.contains("second slots of a key: 1, mended\n"), "{told}");
+    assert!(told.contains("second slots of a key: 1, repaired\n"), "{told}");
     assert!(told.contains("given up: \"key0\"\ngiven up: "), "{told}");
     assert!(told.contains("as it was: \"copy\"\n") && told.ends_with("8 keys, sound\n"), "{told}");
     let place = format!("/dev/shm/{}", rig.name);

@@ -32,11 +32,11 @@ fn sizes_and_times_are_written_alike_everywhere() {
     }
     bench.ctl(&store, &["poll", "n", "soon"]).failed(
         2,
-        "splinterctl: poll: TIMEOUT: \"soon\" is no span of time, as in 500ms, 2s or 1m",
+        "splinterctl: poll: TIMEOUT: \"soon\" is not a span of time, as in 500ms, 2s or 1m",
     );
     bench
         .ctl(&store, &["init", "x", "--slots", "1e3"])
-        .failed(2, "splinterctl: init: --slots: \"1e3\" is no number from 0 to 2^64 - 1");
+        .failed(2, "splinterctl: init: --slots: \"1e3\" is not a number from 0 to 2^64 - 1");
     for program in ["splinterctl", "splinter_cli"] {
         let help = run(bench.command(program).arg("--help"), b"").good();
         assert!(help.contains("\nsizes and times: "), "{help}");
@@ -199,7 +199,7 @@ fn options_of_the_original_program_are_taken() {
     assert_eq!(run(&mut command, b"").good(), "three\n");
     cli(&["-l", "many", "hist"], "").failed(
         2,
-        &format!("splinter_cli: --history-len: \"many\" is no number from 0 to {}", "2^64 - 1"),
+        &format!("splinter_cli: --history-len: \"many\" is not a number from 0 to {}", "2^64 - 1"),
     );
     // The prompt keeps no more lines than that.
     let mut command = bench.command("splinter_cli");
@@ -316,7 +316,7 @@ fn labels_have_the_names_that_the_users_file_gives_them() {
     assert_eq!(bench.good(&store, &["math", "n", "or", "both"]), "17\n");
     bench.ctl(&store, &["label", "a", "SLEEPING"]).failed(
         2,
-        "splinterctl: label: MASK: \"SLEEPING\" is no label in ~/.splinterrc, and no number from 0 to 2^64 - 1",
+        "splinterctl: label: MASK: \"SLEEPING\" is not a label in ~/.splinterrc, and not a number from 0 to 2^64 - 1",
     );
     // Another file, and one that cannot be parsed.
     let other = file(&bench.folder, "other", "LATE 0x8000\n");
@@ -330,6 +330,6 @@ fn labels_have_the_names_that_the_users_file_gives_them() {
     bench.good(&store, &["label", "a", "0x2"]);
     bench.ctl(&store, &["label", "a", "LATE"]).failed(
         1,
-        "splinterctl: label: ~/.splinterrc, line 2: \"soon\" is no mask: a line is a name and a number, as in WAITING 0x1",
+        "splinterctl: label: ~/.splinterrc, line 2: \"soon\" is not a mask: a line is a name and a number, as in WAITING 0x1",
     );
 }

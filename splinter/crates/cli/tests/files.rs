@@ -116,8 +116,8 @@ fn a_store_is_not_written_over_by_what_is_read_from_it() {
     let before = std::fs::read(rig.path("s")).unwrap();
     for name in ["s", "./s", "link", "hard"] {
         for (words, why) in [
-            (vec!["save", name, "--force"], "is what is to be copied; give another name"),
-            (vec!["restore", "s", name, "--force"], "is what is to be copied; give another name"),
+            (vec!["save", name, "--force"], "is the store itself; give another name"),
+            (vec!["restore", "s", name, "--force"], "is the store itself; give another name"),
             (vec!["logtee", name, "--once"], "is the store itself; give another FILE"),
         ] {
             let mut command = rig.program("splinterpctl");

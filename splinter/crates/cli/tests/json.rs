@@ -67,7 +67,7 @@ fn memory_that_cannot_be_had_is_told_in_json_too() {
     let cut = "bids claim 7 --json -- truncate -s 0 s\nget k\n";
     let told = run(bench.command("splinterp_cli").args(["-u", "s", "--json"]), cut.as_bytes());
     assert!(
-        error(&told).as_str().unwrap().starts_with("the store's memory cannot be had: "),
+        error(&told).as_str().unwrap().starts_with("the store's memory is missing: "),
         "{told:?}"
     );
 }

@@ -50,6 +50,8 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
         ("splinterctl --pref".to_owned(), vec!["--prefix"]),
         ("splinterctl export --fo".to_owned(), vec!["--format"]),
         ("splinterctl export --format n".to_owned(), vec!["ndjson"]),
+        ("splinterctl export --format=n".to_owned(), vec!["ndjson"]),
+        ("splinterctl export --output x".to_owned(), vec![]),
         ("splinterctl send k v -e --type qu".to_owned(), vec!["query"]),
         ("splinterctl help fsc".to_owned(), vec!["fsck"]),
         ("splinterctl orders un".to_owned(), vec!["unset"]),
@@ -70,8 +72,9 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
         assert_eq!(found, wanted, "{line}");
     }
     let Some(found) = completed(&rig, "splinterctl ") else { return };
-    let mut names: Vec<_> = splinter_cli::COMMANDS.iter().map(|command| command.name).collect();
-    names.extend(splinter_cli::commands::ALIASES.iter().map(|(alias, _)| *alias));
+    let mut names: Vec<_> =
+        splinter_cli::TABLE.commands.iter().map(|command| command.name).collect();
+    names.extend(splinter_cli::TABLE.aliases.iter().map(|(alias, _)| *alias));
     names.sort_unstable();
     assert_eq!(found, names);
 }
@@ -90,6 +93,8 @@ fn single(store: &str) -> Vec<(String, &'static str)> {
         line("splinterctl orders un", "unset"),
         line("splinterctl -u STORE get o", "other"),
         line("splinterctl --use=STORE get o", "other"),
+        line("splinterctl import wanted-f", "wanted-file"),
+        line("splinterpctl fsck wanted-f", "wanted-file"),
         // A key with the name of a command is not a command.
         line("splinterctl watch set --one", "--oneshot"),
     ]
@@ -100,6 +105,7 @@ fn fish_completes_what_bash_completes() {
     let rig = Rig::new();
     let mut writer = rig.store(small()).writer().unwrap();
     writer.set("other", b"").unwrap();
+    std::fs::write(rig.path("wanted-file"), "").unwrap();
     let script = good(rig.program("splinter_cli").args(["--completions", "fish"]).ended());
     std::fs::write(rig.path("script"), script).unwrap();
     if !is_there("fish") {
@@ -121,6 +127,7 @@ fn zsh_completes_what_bash_completes() {
     let rig = Rig::new();
     let mut writer = rig.store(small()).writer().unwrap();
     writer.set("other", b"").unwrap();
+    std::fs::write(rig.path("wanted-file"), "").unwrap();
     let script = good(rig.program("splinter_cli").args(["--completions", "zsh"]).ended());
     std::fs::write(rig.path("_splinter_cli"), script).unwrap();
     if !is_there("zsh") {
@@ -166,7 +173,7 @@ fn pages_are_written_for_all_names_and_commands() {
     let words = ["--manual", folder.to_str().unwrap()];
     assert_eq!(good(rig.program("splinterpctl").args(words).ended()), "");
     let count = std::fs::read_dir(&folder).unwrap().count();
-    let names = splinter_cli::COMMANDS.len() + splinter_cli::commands::ALIASES.len();
+    let names = splinter_cli::TABLE.commands.len() + splinter_cli::TABLE.aliases.len();
     assert_eq!(count, 4 + names);
     for page in ["splinter_cli", "splinterctl-save", "splinterctl-export"] {
         let text = std::fs::read_to_string(folder.join(format!("{page}.1"))).unwrap();

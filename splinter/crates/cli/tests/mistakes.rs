@@ -23,16 +23,19 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["set", "k", "v", "--file", "x"], "set: give a VALUE or --file, not both"),
         (&["math", "k", "add"], "math: \"add\" is not one of inc, dec, and, or, xor, not"),
         (&["math", "k", "and"], "math: and needs a NUMBER after it"),
-        (&["bind", "k", "256"], "bind: GROUP: \"256\" is no signal group; they are 0 to 63"),
-        (&["bind", "k", "64"], "bind: GROUP: \"64\" is no signal group; they are 0 to 63"),
-        (&["watch", "--group", "x"], "watch: --group: \"x\" is no signal group; they are 0 to 63"),
+        (&["bind", "k", "256"], "bind: GROUP: \"256\" is not a signal group; they are 0 to 63"),
+        (&["bind", "k", "64"], "bind: GROUP: \"64\" is not a signal group; they are 0 to 63"),
+        (
+            &["watch", "--group", "x"],
+            "watch: --group: \"x\" is not a signal group; they are 0 to 63",
+        ),
         (
             &["bids", "claim", "7", "--priority", "256"],
             "bids: --priority: 256 is too large; 255 is the most",
         ),
-        (&["bids", "claim", "x"], "bids: ID: \"x\" is no number from 0 to 4294967295"),
-        (&["config", "flags", "x"], "config: MASK: \"x\" is no number from 0 to 65535"),
-        (&["list", "--label", "x"], "list: --label: \"x\" is no number from 0 to 2^64 - 1"),
+        (&["bids", "claim", "x"], "bids: ID: \"x\" is not a number from 0 to 4294967295"),
+        (&["config", "flags", "x"], "config: MASK: \"x\" is not a number from 0 to 65535"),
+        (&["list", "--label", "x"], "list: --label: \"x\" is not a number from 0 to 2^64 - 1"),
         (&["init", "x", "--slots"], "init: --slots needs an N after it"),
         (&["bids", "claim", "7", "--intent"], "bids: --intent needs an INTENT after it"),
         (
@@ -62,11 +65,8 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["orders", "bad"], "orders: \"bad\" is not one of set, get, unset"),
         (&["orders", "get"], "orders: BASE is missing; use: orders get BASE [COUNT]"),
         (&["orders", "set", "b"], "orders: VALUE is missing; use: orders set BASE VALUE..."),
-        (
-            &["orders", "get", "b", "0"],
-            "orders: COUNT: 0 is no number of orders; they are 1 to 255",
-        ),
-        (&["list", "a["], "list: \"a[\" is no regular expression: unclosed character class"),
+        (&["orders", "get", "b", "0"], "orders: COUNT: 0 is not a number of orders from 1 to 255"),
+        (&["list", "a["], "list: \"a[\" is not a regular expression: unclosed character class"),
         (
             &["config", "av", "3"],
             "config: LEVEL: \"3\" is not one of 0, 1, 2, none, hybrid, full, on, off",
@@ -111,7 +111,7 @@ fn what_a_number_is_set_to_must_be_one() {
     number();
     let refused = |value: &str| {
         format!(
-            "\"n\" is a BIGUINT, and {value:?} is no number from 0 to 2^64 - 1; type gives it \
+            "\"n\" is a BIGUINT, and {value:?} is not a number from 0 to 2^64 - 1; type gives it \
              another type"
         )
     };
@@ -122,8 +122,8 @@ fn what_a_number_is_set_to_must_be_one() {
         }
         assert_eq!(bench.good(&store, &["math", "n", "or", "0"]), "41\n", "{value:?}");
     }
-    let why = "of its orders that are a BIGUINT one is set to what is no number; type gives an \
-               order another type";
+    let why = "an order that is a BIGUINT is set to a value that is not a number; type gives an order \
+               another type";
     bench
         .ctl(&store, &["orders", "set", "n", "abc"])
         .failed(1, &format!("splinterctl: orders: \"n\": {why}"));

@@ -49,9 +49,10 @@ fn what_the_store_cannot_do_is_one_line_and_exit_code_1() {
     // The first of the two keys existed, and was removed.
     bench.ctl(&store, &["get", "text"]).failed(1, "splinterctl: get: there is no key \"text\"");
     bench.good(&store, &["set", "text", "abc"]);
-    bench
-        .ctl(&store, &["math", "text", "inc"])
-        .failed(1, "splinterctl: math: \"text\" is no BIGUINT; type makes one of decimal digits");
+    bench.ctl(&store, &["math", "text", "inc"]).failed(
+        1,
+        "splinterctl: math: \"text\" is not a BIGUINT; type makes one of decimal digits",
+    );
     run(bench.command("splinterctl").arg("list"), b"").failed(
         1,
         "splinterctl: list: no store is in use; say which by --use, SPLINTER_DEFAULT_STORE or the command use",
@@ -295,10 +296,10 @@ fn labels_groups_and_flags_are_kept_and_shown() {
 fn stores_are_made_as_asked_for() {
     let bench = Bench::new();
     let store = bench.store("made");
-    let words = ["--slots", "100", "--max-value=300", "--dim", "8", "--lanes", "3"];
+    let words = ["--slots", "100", "--max-value=300", "--dim", "8", "--writers", "3"];
     let more = ["--scrub", "full", "--mode", "640", "--huge-pages", "off", "--reserve"];
     let made = run(bench.command("splinterctl").args(["init", &store]).args(words).args(more), b"");
-    let said = "with 100 slots of 300 bytes, vectors of 8, 3 lanes.";
+    let said = "with 100 slots of 300 bytes, vectors of 8, 3 writers.";
     assert_eq!(made.good(), format!("Creating '{store}' {said}\n"));
     let geometry = open(&store).geometry();
     assert_eq!((geometry.slots, geometry.max_value_len), (100, 300));
@@ -425,7 +426,7 @@ fn help_and_versions_go_to_standard_output() {
     let told = |words: &[&str]| run(bench.command("splinterctl").args(words), b"").good();
     assert_eq!(told(&["--version"]), format!("splinterctl version {}\n", splinter_cli::BUILD));
     let help = told(&["--help"]);
-    for command in splinter_cli::COMMANDS {
+    for command in splinter_cli::TABLE.commands {
         assert!(help.contains(&format!("\n  {:<10} {}\n", command.name, command.summary)));
         let one = told(&["help", command.name]);
         assert!(one.starts_with(&format!("usage: {}", command.name)), "{one}");
@@ -549,7 +550,7 @@ fn memory_that_cannot_be_had_is_one_line_and_no_crash() {
     std::fs::File::options().write(true).open(path).unwrap().set_len(0).unwrap();
     stdin.write_all(b"get k\n").unwrap();
     let told = told(finish(script));
-    let said = "splinterp_cli: the store's memory cannot be had: ";
+    let said = "splinterp_cli: the store's memory is missing: ";
     assert!(told.code == Some(1) && told.err.starts_with(said), "{told:?}");
 }
 
@@ -572,7 +573,7 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
     let told = full("splinterctl init a; ls /dev/shm");
     assert!(told.err.starts_with("splinterctl: init: cannot reserve the memory of"), "{told:?}");
     assert!(told.err.lines().count() == 1 && told.out.is_empty(), "{told:?}");
-    let told = full("splinterctl init a --lanes 1000");
+    let told = full("splinterctl init a --writers 1000");
     let line = "splinterctl: init: cannot reserve the memory of /dev/shm/a: No space left on device (os error 28); \
                 free some room there, or make the store smaller\n";
     assert_eq!((told.code, told.err.as_str()), (Some(1), line));
@@ -584,7 +585,7 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
     let told = full(fill);
     let (warned, said) = told.err.split_once('\n').expect("two lines");
     assert!(warned.starts_with("init: /dev/shm/a can grow to 134.3 MB, and "), "{told:?}");
-    let why = "splinterctl: the store's memory cannot be had: /dev/shm or the disk is full";
+    let why = "splinterctl: the store's memory is missing: /dev/shm or the disk is full";
     assert!(said.starts_with(why) && said.lines().count() == 1, "{told:?}");
     // Earlier values can be read.
     assert!(told.out.ends_with(b"4096\n"), "{told:?}");

@@ -283,7 +283,7 @@ fn a_prompt_tells_of_a_store_that_cannot_be_opened_and_goes_on() {
     terminal.type_in("get \"open\n");
     terminal.find("a \" is not closed; write \\\" to mean one\nno-conn # ");
     terminal.type_in(b"get \xff\n");
-    terminal.find("the line is not UTF-8; write \\xHH for a byte that is no text\nno-conn # ");
+    terminal.find("the line is not UTF-8; write \\xHH for a byte that is not text\nno-conn # ");
     terminal.type_in("get \\xff\n");
     terminal.find("get: no store is in use; ");
     terminal.find("no-conn # ");

@@ -145,7 +145,7 @@ fn what_is_wrong_with_megabytes_of_a_line_is_a_short_line() {
         (
             format!("math k inc {long}"),
             2,
-            format!("math: NUMBER: {cut} is no number from 0 to 2^64 - 1"),
+            format!("math: NUMBER: {cut} is not a number from 0 to 2^64 - 1"),
         ),
     ] {
         let mut command = bench.command("splinter_cli");

@@ -23,7 +23,7 @@ fn replace(rig: &Rig, is_made_again: bool) {
 fn commands_that_wait_notice_that_the_store_was_removed_or_made_again() {
     for (is_made_again, what) in [
         (false, "was removed"),
-        (true, "was removed and made again: this was waiting at the old one; begin again"),
+        (true, "was removed and made again: this command waited for the old one; run it again"),
     ] {
         let waits: [&[&str]; 7] = [
             &["watch", "k"],

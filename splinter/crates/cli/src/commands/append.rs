@@ -1,25 +1,19 @@
 //! The command `append`: appends bytes to a key's value.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::failure::Failure;
+use super::prelude::*;
 use crate::output::{json_bytes, shown};
-use crate::session::{Session, retry_busy};
+use crate::retry::retry_busy;
 use crate::value;
-use serde_json::json;
 use splinter::Error;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "append",
     usage: &["KEY VALUE", "KEY -", "KEY --file FILE"],
     summary: "Appends to the value of a key",
     details: "\
-The key must be there. Readers see all that is appended or none of it. VALUE is
-as for set. With --json the new length is told.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
-    ],
+The key must exist. A reader sees all that is appended or none of it. VALUE is
+as for set. The answer of --json has the new length.",
+    args: &[Arg::one("KEY", Kind::Key), Arg::optional("VALUE", Kind::Text)],
     options: &[value::FILE],
     run,
 };

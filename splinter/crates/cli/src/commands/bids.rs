@@ -1,14 +1,13 @@
 //! The command `bids`: shows and makes bids, by which processes agree on memory advice.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
-use crate::failure::Failure;
-use crate::output::{Format, shown, write_json};
-use crate::presence::StoreCheck;
-use crate::session::Session;
+use super::prelude::*;
+use crate::options::{choice, not_one_of, number};
+use crate::output::{shown, write_json};
+use crate::store_file::StoreCheck;
 use crate::table;
 use crate::time::deadline;
-use crate::waiting::{POLL_INTERVAL, is_over};
-use serde_json::{Value, json};
+use crate::wait::{POLL_INTERVAL, is_over};
+use serde_json::Value;
 use splinter::{Advice, Bid, BidError, BidTerms, Intent, Patience, Store, cycles};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -16,8 +15,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process;
 use std::time::{Duration, Instant};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "bids",
     usage: &[
         "table",
@@ -28,68 +26,36 @@ pub static COMMAND: Command = Command {
         "advise ID ADVICE [OPTION]...",
     ],
     summary: "Shows and makes bids for advice on the store's memory",
-    details: "Processes agree by bids on whose advice on memory the kernel gets. Of the bids
-that hold, who lists the sovereign one: of the highest priority, of several the
-earliest; dontneed is never elected while somebody needs the memory.
+    details: "\
+Processes agree by bids on whose memory advice the kernel gets. One of the
+current bids is sovereign: the one with the highest priority, and of several the
+earliest. who prints it. A dontneed bid is never elected while another process
+needs the memory.
 
 A bid lives as long as the open store that made it. At the prompt and in a
-script that is until release, use, or the end. splinterctl bids claim holds it
-for --hold, or for as long as a COMMAND runs, and exits as that does. release
---force takes another's bid away. advise takes a bid of its own for a moment if
-there is none; it is refused while another bid is sovereign, unless --wait says
-for how long to wait. ADVICE is normal, random, sequential, willneed or
+script it lives until release, use, or the end. splinterctl bids claim holds it
+for --hold, or while a COMMAND runs, and then exits with the COMMAND's code.
+release --force takes away another process's bid. advise makes a bid of its own
+for a moment if there is none. It fails while another bid is sovereign, unless
+--wait says how long to wait. ADVICE is normal, random, sequential, willneed or
 dontneed, and changes no byte.
 
-A SPAN is a number with us, ms, s, m or h behind it.",
+A SPAN is a number followed by us, ms, s, m or h.",
     args: &[
-        Arg { name: "table", kind: Kind::Choice(ACTIONS), count: Count::Maybe },
-        Arg { name: "ID", kind: Kind::Number, count: Count::Maybe },
-        Arg { name: "ADVICE", kind: Kind::Text, count: Count::Any },
+        Arg::optional("table", Kind::Choice(ACTIONS)),
+        Arg::optional("ID", Kind::Text),
+        Arg::any("ADVICE", Kind::Text),
     ],
     options: &[
-        Opt {
-            long: "--intent",
-            short: None,
-            value: Some(("INTENT", Kind::Choice(INTENTS))),
-            help: "none, willneed, sequential, random or dontneed",
-        },
-        Opt {
-            long: "--priority",
-            short: None,
-            value: Some(("N", Kind::Number)),
-            help: "0 to 255; the higher, the sooner it is elected",
-        },
-        Opt {
-            long: "--duration",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "for how long the bid holds; without end, if not given",
-        },
-        Opt {
-            long: "--hold",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "for how long claim keeps the store open",
-        },
-        Opt { long: "--force", short: Some('f'), value: None, help: "releases another's bid" },
-        Opt {
-            long: "--wait",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "for how long advise waits to be sovereign",
-        },
-        Opt {
-            long: "--from",
-            short: None,
-            value: Some(("BYTE", Kind::Number)),
-            help: "the first byte that advise is about; 0, if not given",
-        },
-        Opt {
-            long: "--length",
-            short: None,
-            value: Some(("BYTES", Kind::Number)),
-            help: "how many it is about; to the end, if not given",
-        },
+        Opt::valued("--intent", "INTENT", "none, willneed, sequential, random or dontneed")
+            .kind(Kind::Choice(INTENTS)),
+        Opt::valued("--priority", "N", "0 to 255; the higher, the sooner it is elected"),
+        Opt::valued("--duration", "SPAN", "for how long the bid holds; without end, if not given"),
+        Opt::valued("--hold", "SPAN", "for how long claim keeps the store open"),
+        Opt::flag("--force", "releases another's bid").short('f'),
+        Opt::valued("--wait", "SPAN", "for how long advise waits to be sovereign"),
+        Opt::valued("--from", "BYTE", "the first byte that advise is about; 0, if not given"),
+        Opt::valued("--length", "BYTES", "how many it is about; to the end, if not given"),
     ],
     run,
 };
@@ -118,47 +84,27 @@ const ADVICE: [(&str, Advice); 5] = [
 ];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let Some((action, words)) = call.arguments.split_first() else {
-        let known = ACTIONS.join(", ");
-        return Err(Failure::usage(format!("say what to do: {known}; help bids explains them")));
-    };
-    // How many words an action takes. Those of claim include a COMMAND.
-    let takes = match *action {
-        b"table" | b"who" => 0..=0,
-        b"rebid" | b"release" => 1..=1,
-        b"claim" => 1..=usize::MAX,
-        b"advise" => 2..=2,
-        other => {
-            let message = format!("{} is not one of {}", shown(other), ACTIONS.join(", "));
-            return Err(Failure::usage(message));
-        }
-    };
-    if words.len() < *takes.start() {
-        let missing = if words.is_empty() { "ID" } else { "ADVICE" };
-        return Err(Failure::usage(format!("{missing} is missing; {}", call.usage_of(action))));
-    }
-    if words.len() > *takes.end() {
-        let extra = shown(words[*takes.end()]);
-        return Err(Failure::usage(format!(
-            "{extra} is one word too many; {}",
-            call.usage_of(action)
-        )));
-    }
+    let (action, words) = call.action(ACTIONS, |action| match action {
+        "claim" => (&["ID"], usize::MAX),
+        "rebid" | "release" => (&["ID"], 1),
+        "advise" => (&["ID", "ADVICE"], 2),
+        _ => (&[], 0),
+    })?;
     for (option, actions) in OF_ACTIONS {
-        if call.has(option) && !actions.iter().any(|known| known.as_bytes() == *action) {
+        if call.has(option) && !actions.contains(&action) {
             return Err(Failure::usage(format!("{option} goes with {}", actions.join(", "))));
         }
     }
     let id = words.first().map_or(Ok(0), |word| number("ID", word))?;
-    match *action {
-        b"table" => table(session),
-        b"who" => who(session),
-        b"claim" => claim(session, call, id),
-        b"rebid" => {
+    match action {
+        "table" => table(session),
+        "who" => who(session),
+        "claim" => claim(session, call, id),
+        "rebid" => {
             session.store()?.rebid(id, terms(call)?)?;
             print_done(session, "renewed", id)
         }
-        b"release" => {
+        "release" => {
             let store = session.store()?;
             let release = if call.has("--force") {
                 Store::release_bid_as_supervisor
@@ -174,11 +120,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 
 /// Prints what was done with a bid.
 pub(super) fn print_done(session: &mut Session, done: &str, id: u32) -> Result<(), Failure> {
-    match session.format {
-        Format::Default => writeln!(session.out, "{done} {id}")?,
-        Format::Json => write_json(&mut session.out, &json!({ done: id }))?,
-        Format::Raw => {}
-    }
+    session.report(format!("{done} {id}"), &json!({ done: id }))?;
     Ok(session.out.flush()?)
 }
 
@@ -199,10 +141,8 @@ fn terms(call: &Call<'_>) -> Result<BidTerms, Failure> {
 /// Parses an intent.
 pub(super) fn intent(what: &str, word: &[u8]) -> Result<Intent, Failure> {
     let place = INTENTS.iter().position(|name| name.as_bytes() == word);
-    place.and_then(|place| Intent::from_number(place as u8)).ok_or_else(|| {
-        let known = INTENTS.join(", ");
-        Failure::usage(format!("{what}: {} is not one of {known}", shown(word)))
-    })
+    let intent = place.and_then(|place| Intent::from_number(place as u8));
+    intent.ok_or_else(|| not_one_of(word, INTENTS).with_context(what))
 }
 
 /// Measures the frequency of the counter by which bids expire, in ticks per second.
@@ -274,12 +214,7 @@ fn run_program(program: &[u8], words: &[&[u8]]) -> Result<(), Failure> {
 
 /// Parses an advice.
 pub(super) fn advice(what: &str, word: &[u8]) -> Result<Advice, Failure> {
-    let advice = ADVICE.into_iter().find(|(name, _)| name.as_bytes() == word);
-    let (_, advice) = advice.ok_or_else(|| {
-        let known = ADVICE.map(|(name, _)| name).join(", ");
-        Failure::usage(format!("{what}: {} is not one of {known}", shown(word)))
-    })?;
-    Ok(advice)
+    choice(word, &ADVICE).map_err(|failure| failure.with_context(what))
 }
 
 fn advise(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure> {
@@ -313,7 +248,7 @@ pub(super) fn who(session: &mut Session) -> Result<(), Failure> {
     let out = &mut session.out;
     match (elected, session.format) {
         (None, Format::Json) => write_json(out, &Value::Null)?,
-        (None, _) => return Err(Failure::new("nobody bids")),
+        (None, _) => return Err(Failure::new("there is no bid")),
         (Some(bid), Format::Json) => write_json(out, &json(&bid, None))?,
         (Some(bid), Format::Raw) => writeln!(out, "{}", bid.id)?,
         (Some(bid), Format::Default) => writeln!(out, "{} of process {}", bid.id, bid.pid)?,

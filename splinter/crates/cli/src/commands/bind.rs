@@ -1,48 +1,32 @@
 //! The command `bind`: subscribes a signal group to the changes of a key, or of all keys with a label.
 
-use crate::command::{self, Arg, Call, Command, Count, Kind, Opt};
-use crate::failure::Failure;
-use crate::labels;
-use crate::output::{Format, json_mask};
-use crate::session::{Session, retry_busy};
-use serde_json::json;
+use super::prelude::*;
+use crate::options;
+use crate::output::json_mask;
+use crate::retry::retry_key;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "bind",
     usage: &["KEY GROUP", "MASK GROUP", "--label MASK GROUP"],
     summary: "Has changes of a key, or of all keys with a label, signalled to a group",
     details: "\
 GROUP is 0 to 63. A key or label may be bound to any number of groups; watch
---group tells of their changes. A key's own groups go when it is removed; those
-of labels stay until they are taken back by --remove. A word that is no key, and
-is a mask or the name of a label (see label), is taken for labels; --bloom takes
-it so even if there is a key of that name.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::Maybe },
-        Arg { name: "GROUP", kind: Kind::Group, count: Count::Maybe },
-    ],
+--group prints their changes. A key loses its own groups when it is removed;
+labels keep theirs until --remove. If a word is not a key, but a mask or the
+name of a label (see label), it means labels. With --bloom it means labels even
+if a key has that name.",
+    args: &[Arg::optional("KEY", Kind::Key), Arg::optional("GROUP", Kind::Group)],
     options: &[
-        Opt {
-            long: "--label",
-            short: None,
-            value: Some(("MASK", Kind::Number)),
-            help: "binds the labels in MASK, of whatever key",
-        },
-        Opt {
-            long: "--bloom",
-            short: Some('b'),
-            value: None,
-            help: "takes the first word as MASK",
-        },
-        Opt { long: "--remove", short: None, value: None, help: "takes a binding back" },
+        Opt::valued("--label", "MASK", "binds the labels in MASK, of any key"),
+        Opt::flag("--bloom", "takes the first word as MASK").short('b'),
+        Opt::flag("--remove", "removes a binding"),
     ],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let is_removed = call.has("--remove");
-    let label = call.value("--label").map(|word| labels::mask(session, "--label", word));
+    let label = call.value("--label").map(|word| session.labels.mask("--label", word));
     let (word, group, mask) = match (call.arguments.as_slice(), label.transpose()?) {
         ([group], Some(mask)) => (None, group, Some(mask)),
         ([word, group], None) => (Some(*word), group, labels_meant(session, call, word)?),
@@ -51,7 +35,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             return Err(Failure::usage(format!("give a GROUP, and a KEY or --label; {how}")));
         }
     };
-    let group = command::group("GROUP", group)?;
+    let group = options::group("GROUP", group)?;
     match (word, mask) {
         (word, Some(mask)) => {
             let store = session.store()?;
@@ -70,11 +54,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (word, None) => {
             let key = session.key(word.unwrap_or_default());
             let mut writer = session.writer()?;
-            let bound = retry_busy(|| match is_removed {
+            retry_key(&key, || match is_removed {
                 true => writer.unregister(&key, group),
                 false => writer.register(&key, group),
-            });
-            bound.map_err(|error| Failure::key(&key, error))?;
+            })?;
             session.answer_of(&writer, &key, json!({ "group": group, "bound": !is_removed }))
         }
     }
@@ -83,11 +66,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 /// Returns the labels that a word means. A word that is a key means none.
 fn labels_meant(session: &Session, call: &Call<'_>, word: &[u8]) -> Result<Option<u64>, Failure> {
     if call.has("--bloom") {
-        return labels::mask(session, "MASK", word).map(Some);
+        return session.labels.mask("MASK", word).map(Some);
     }
     // The code that uses the key reports errors of its name or of the store.
     match session.store().map(|store| store.contains(session.key(word))) {
-        Ok(Ok(false)) => labels::find(session, word),
+        Ok(Ok(false)) => session.labels.find(word),
         _ => Ok(None),
     }
 }

@@ -1,17 +1,15 @@
 //! The command `bump`: raises a key's epoch and changes nothing else.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::failure::Failure;
-use crate::session::{Session, retry_busy};
-use serde_json::json;
+use super::prelude::*;
+use crate::retry::retry_key;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "bump",
     usage: &["KEY"],
-    summary: "Raises the epoch of a key, so that all who watch it wake",
-    details: "Value, type, labels and vector stay as they are.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+    summary: "Raises the epoch of a key, which wakes all processes that watch it",
+    details: "\
+The value, type, labels and vector stay as they are.",
+    args: &[Arg::one("KEY", Kind::Key)],
     options: &[],
     run,
 };
@@ -19,6 +17,6 @@ pub static COMMAND: Command = Command {
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let mut writer = session.writer()?;
-    retry_busy(|| writer.bump(&key)).map_err(|error| Failure::key(&key, error))?;
+    retry_key(&key, || writer.bump(&key))?;
     session.answer_of(&writer, &key, json!({ "bumped": true }))
 }

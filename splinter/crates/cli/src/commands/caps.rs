@@ -1,22 +1,19 @@
 //! The command `caps`: shows what this build, this machine and the store in use support.
 
-use crate::BUILD;
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::output::{Format, write_json};
-use crate::session::Session;
-use serde_json::{Map, Value, json};
+use super::prelude::*;
+use crate::invocation::BUILD;
+use crate::output::write_json;
+use serde_json::{Map, Value};
 use splinter::{GROUPS, KEY_MAX, LABELS, MAX_ORDERS, numa_nodes};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "caps",
     usage: &[""],
     summary: "Shows what this build, this machine and the store in use can do",
     details: "\
-Of NUMA nodes, their count and numbers are shown. What concerns a store is shown
-when one is in use: its limits, whether this process may write to it, whether
-its length is fixed for good, and how much of it is in huge pages. config has
+It prints the number of NUMA nodes, and their numbers. If a store is in use, it
+also prints the store's limits, whether this process may write to it, whether
+its length is fixed for good, and how much of it is in huge pages. config prints
 the rest.",
     args: &[],
     options: &[],

@@ -1,16 +1,14 @@
 //! The command `clear`: clears the screen.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::session::Session;
+use super::prelude::*;
 use std::io::{self, IsTerminal};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "clear",
     usage: &[""],
     summary: "Clears the screen",
-    details: "Nothing is printed where there is no terminal.",
+    details: "\
+Without a terminal, it prints nothing.",
     args: &[],
     options: &[],
     run,

@@ -1,36 +1,33 @@
 //! The command `config`: shows a store's sizes and settings, and sets its scrub level and flags.
 
-use crate::command::{Arg, Call, Command, Count, Kind, number};
-use crate::failure::Failure;
-use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::session::Session;
-use serde_json::json;
+use super::prelude::*;
+use crate::options::{choice, not_one_of, number};
+use crate::output::{json_bytes, listed, write_json};
 use splinter::Scrub;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "config",
     usage: &["", "av [VALUE]", "flags [VALUE]"],
     summary: "Shows the store's sizes and settings, or changes its scrub level or flags",
     details: "\
-av is what becomes of stale bytes, from the next write on and in every process:
-0 or none leaves them, 1 or hybrid zeroes the rest of the last 64 bytes written
-and what is removed, 2 or full zeroes all. on and off, the older switch, are
+av is the scrub level: what later writes, in every process, do to stale bytes.
+0 or none leaves them. 1 or hybrid zeroes the rest of the last 64 bytes written,
+and removed values. 2 or full zeroes all. on and off, the older switch, mean
 full and none.
 
-The sixteen flags mean what programs agree on. A VALUE sets those whose bits it
-has, -VALUE clears them; decimal or with 0x. Without a VALUE each is shown.",
-    args: &[
-        Arg { name: "SETTING", kind: Kind::Choice(&["av", "flags"]), count: Count::Maybe },
-        Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
-    ],
+Programs agree on what the sixteen flags mean. VALUE sets the flags whose bits
+it has, and -VALUE clears them; it is decimal or begins with 0x. Without VALUE,
+the command prints the setting.",
+    args: &[Arg::optional("SETTING", Kind::Choice(SETTINGS)), Arg::optional("VALUE", Kind::Text)],
     options: &[],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    if let Some(other) = call.get(0).filter(|word| !SETTINGS.contains(word)) {
-        return Err(Failure::usage(format!("{} is not one of av, flags", shown(other))));
+    if let Some(other) =
+        call.get(0).filter(|word| !SETTINGS.iter().any(|known| known.as_bytes() == *word))
+    {
+        return Err(not_one_of(other, SETTINGS));
     }
     let store = session.store()?.clone();
     match (call.get(0), call.get(1)) {
@@ -54,11 +51,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
         (Some(b"flags"), None) => {
             let flags = store.user_flags();
-            match session.format {
-                Format::Default | Format::Raw => writeln!(session.out, "{flags:#x}")?,
-                Format::Json => write_json(&mut session.out, &json!({ "flags": flags }))?,
-            }
-            Ok(())
+            session.print(format_args!("{flags:#x}"), &json!({ "flags": flags }))
         }
         (Some(b"flags"), Some([b'-', mask @ ..])) => {
             store.clear_user_flags(number("MASK", mask)?)?;
@@ -72,18 +65,20 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
 }
 
-const SETTINGS: [&[u8]; 2] = [b"av", b"flags"];
+const SETTINGS: &[&str] = &["av", "flags"];
 
 fn level(word: &[u8]) -> Result<Scrub, Failure> {
-    Ok(match word {
-        b"0" | b"none" | b"off" => Scrub::None,
-        b"1" | b"hybrid" => Scrub::Hybrid,
-        b"2" | b"full" | b"on" => Scrub::Full,
-        _ => {
-            let known = "0, 1, 2, none, hybrid, full, on, off";
-            return Err(Failure::usage(format!("LEVEL: {} is not one of {known}", shown(word))));
-        }
-    })
+    let known = [
+        ("0", Scrub::None),
+        ("1", Scrub::Hybrid),
+        ("2", Scrub::Full),
+        ("none", Scrub::None),
+        ("hybrid", Scrub::Hybrid),
+        ("full", Scrub::Full),
+        ("on", Scrub::Full),
+        ("off", Scrub::None),
+    ];
+    choice(word, &known).map_err(|failure| failure.with_context("LEVEL"))
 }
 
 fn show(session: &mut Session) -> Result<(), Failure> {
@@ -91,22 +86,16 @@ fn show(session: &mut Session) -> Result<(), Failure> {
     let (header, name) = (store.header(), session.store_name().unwrap_or_default().to_vec());
     let geometry = header.geometry;
     let keys = store.len();
-    if session.format == Format::Json {
-        let config = json!({
-            "store": json_bytes(&name), "location": store.location().to_string(),
-            "format": header.version, "slots": geometry.slots, "keys": keys,
-            "max_value_length": geometry.max_value_len, "vector_dim": geometry.vector_dim,
-            "lanes": geometry.lanes, "arena_bytes": store.arena_len(), "epoch": header.epoch,
-            "scrub": header.scrub.to_string(), "flags": header.user_flags,
-            "parse_failures": header.parse_failures,
-            "last_failure_epoch": header.last_failure_epoch, "takeovers": header.takeovers,
-            "read_only": store.is_read_only(),
-        });
-        return Ok(write_json(&mut session.out, &config)?);
-    }
-    session.out.write_all(b"store: ")?;
-    session.out.write_all(&listed(&name))?;
-    session.out.write_all(b"\n")?;
+    let config = json!({
+        "store": json_bytes(&name), "location": store.location().to_string(),
+        "format": header.version, "slots": geometry.slots, "keys": keys,
+        "max_value_length": geometry.max_value_len, "vector_dim": geometry.vector_dim,
+        "max_writers": geometry.lanes, "arena_bytes": store.arena_len(), "epoch": header.epoch,
+        "scrub": header.scrub.to_string(), "flags": header.user_flags,
+        "parse_failures": header.parse_failures,
+        "last_failure_epoch": header.last_failure_epoch, "takeovers": header.takeovers,
+        "read_only": store.is_read_only(),
+    });
     let rows = [
         ("location", store.location().to_string()),
         ("format", header.version.to_string()),
@@ -114,7 +103,7 @@ fn show(session: &mut Session) -> Result<(), Failure> {
         ("keys", keys.to_string()),
         ("max_value_length", geometry.max_value_len.to_string()),
         ("vector_dim", geometry.vector_dim.to_string()),
-        ("lanes", geometry.lanes.to_string()),
+        ("max_writers", geometry.lanes.to_string()),
         ("arena_bytes", store.arena_len().to_string()),
         ("epoch", header.epoch.to_string()),
         ("scrub", header.scrub.to_string()),
@@ -124,10 +113,10 @@ fn show(session: &mut Session) -> Result<(), Failure> {
         ("takeovers", header.takeovers.to_string()),
         ("read_only", if store.is_read_only() { "yes" } else { "no" }.into()),
     ];
-    for (name, value) in rows {
-        writeln!(session.out, "{name}: {value}")?;
+    if session.format != Format::Json {
+        session.out.write_all(&[b"store: ", &*listed(&name), b"\n"].concat())?;
     }
-    Ok(())
+    session.print_rows(rows, &config)
 }
 
 #[cfg(test)]

@@ -1,31 +1,22 @@
 //! The command `drop`: removes a store.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
-use crate::failure::Failure;
-use crate::output::{Format, counted, json_bytes, shown, write_json};
-use crate::presence::{self, Users};
-use crate::session::Session;
-use serde_json::json;
+use super::prelude::*;
+use crate::output::{counted, json_bytes, shown};
+use crate::store_file::{self, Users};
 use splinter::{Store, StoreError};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "drop",
     usage: &["STORE [--force]"],
     summary: "Removes a store, with all its keys",
     details: "\
 STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path.
-drop refuses a file that is no store. It also refuses a store that another
-process has open, as far as this user may see processes; --force removes that
-one. A process that has it open keeps its bytes until it ends. Nothing brings a
-store back: save makes a copy first.",
-    args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
-    options: &[Opt {
-        long: "--force",
-        short: Some('f'),
-        value: None,
-        help: "removes a store that others have open",
-    }],
+drop refuses a file that is not a store. It also refuses a store that another
+process has open, as far as this user may see processes; --force removes it all
+the same. A process that has it open keeps its bytes until it ends. A removed
+store cannot be restored: save makes a copy first.",
+    args: &[Arg::one("STORE", Kind::Store)],
+    options: &[Opt::flag("--force", "removes a store that others have open").short('f')],
     run,
 };
 
@@ -45,7 +36,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     if !call.has("--force") {
         let shown = shown(name);
         let Some(users) = Users::now() else {
-            let why = "without /proc nobody can tell who has";
+            let why = "without /proc it is unknown which processes have";
             return Err(Failure::new(format!("{why} {shown} open; mount it, or give --force")));
         };
         if let [process, ..] = users.of(&store)[..] {
@@ -54,20 +45,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
     }
     let keys = store.len();
-    if presence::lost(&store).is_some() {
+    if store_file::lost(&store).is_some() {
         return Err(Failure::new(format!("{location} is another store by now; try again")));
     }
     location.unlink()?;
     session.leave(&location);
-    match session.format {
-        Format::Default => {
-            let (name, keys) = (shown(name), counted(keys, "key"));
-            writeln!(session.out, "dropped {name} with {keys}")?;
-        }
-        Format::Json => {
-            write_json(&mut session.out, &json!({ "dropped": json_bytes(name), "keys": keys }))?;
-        }
-        Format::Raw => {}
-    }
-    Ok(())
+    let text = format!("dropped {} with {}", shown(name), counted(keys, "key"));
+    session.report(text, &json!({ "dropped": json_bytes(name), "keys": keys }))
 }

@@ -1,15 +1,13 @@
 //! The command `exit`: ends a prompt or a script.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::session::Session;
+use super::prelude::*;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "exit",
     usage: &[""],
     summary: "Ends the prompt or the script",
-    details: "The lines behind it in a script are not read. quit does the same.",
+    details: "\
+The later lines of a script are not read. quit does the same.",
     args: &[],
     options: &[],
     run,

@@ -1,58 +1,42 @@
 //! The command `export`: writes the keys as text or JSON, with or without their values.
 
 use super::list::matching;
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
-use crate::failure::Failure;
-use crate::interchange::Entry;
-use crate::newfile::NewFile;
-use crate::output::{Format, json_bytes, json_text, quoted, shown, write_json};
-use crate::session::{Session, retry_busy};
-use serde_json::{Map, Value, json};
+use super::prelude::*;
+use crate::atomic_file::AtomicFile;
+use crate::entry::Entry;
+use crate::options::{self, not_one_of};
+use crate::output::{json_bytes, json_text, quoted, write_json};
+use crate::retry::retry_busy;
+use serde_json::{Map, Value};
 use splinter::{Content, Error, Key};
-use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "export",
     usage: &["[PATTERN] [--format json|ndjson|text] [--values|--no-values] [--output FILE]"],
-    summary: "Writes the keys as JSON or text, with their values if asked",
-    details: "PATTERN is as for list; keys have their whole names. The formats:
+    summary: "Writes the keys as JSON or text, on request with their values",
+    details: "\
+PATTERN is as for list; keys have their whole names. The formats:
 
-  json    one document, with all there is; at a terminal, and with --no-values,
+  json    one document with all fields; at a terminal, and with --no-values,
           only the keys with their epochs and lengths, unless --values is given
-  ndjson  a line of JSON for the store, one for each key, with all there is, and
-          one that says that these were all
+  ndjson  a line of JSON for the store, one for each key with all fields, and
+          one that marks the end
   text    a line for each key: its name, type, length and value in quotes
 
-What is not UTF-8 is {\"base64\": \"...\"} in JSON. --json is json on one line,
-and --raw is text. import reads ndjson, and json with values. Each key is as it
-was at one moment; there is no one moment for all of them. What belongs to the
-store and to no key is not in it: scrub level, flags, groups of labels. FILE has
-its name once it is complete.",
-    args: &[Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe }],
+JSON has bytes that are not UTF-8 as {\"base64\": \"...\"}. --json is json on one
+line, and --raw is text. import reads ndjson, and json with values. Each key is
+exported as it was at one moment, but the moments differ. The export lacks the
+store's own settings: scrub level, flags, and groups of labels. FILE gets its
+name once it is complete.",
+    args: &[Arg::optional("PATTERN", Kind::Text)],
     options: &[
-        Opt {
-            long: "--format",
-            short: None,
-            value: Some(("FORMAT", Kind::Choice(FORMATS))),
-            help: "json, ndjson or text",
-        },
-        Opt {
-            long: "--values",
-            short: None,
-            value: None,
-            help: "puts the values into json at a terminal, too",
-        },
-        Opt { long: "--no-values", short: None, value: None, help: "leaves them out of json" },
-        Opt {
-            long: "--output",
-            short: Some('o'),
-            value: Some(("FILE", Kind::File)),
-            help: "writes into FILE, which must not exist",
-        },
+        Opt::valued("--format", "FORMAT", "json, ndjson or text").kind(Kind::Choice(FORMATS)),
+        Opt::flag("--values", "puts the values into json at a terminal, too"),
+        Opt::flag("--no-values", "leaves them out of json"),
+        Opt::valued("--output", "FILE", "writes into FILE, which must not exist")
+            .kind(Kind::File)
+            .short('o'),
     ],
     run,
 };
@@ -81,11 +65,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (Some(b"json"), _) | (None, Format::Default) => Form::Json { pretty: true, values },
         (Some(b"ndjson"), _) => Form::Ndjson,
         (Some(b"text"), _) | (None, Format::Raw) => Form::Text,
-        (Some(other), _) => {
-            let known = FORMATS.join(", ");
-            let message = format!("--format: {} is not one of {known}", shown(other));
-            return Err(Failure::usage(message));
-        }
+        (Some(other), _) => return Err(not_one_of(other, FORMATS).with_context("--format")),
     };
     let keys = matching(session, call.get(0))?;
     let Some(path) = call.value("--output") else {
@@ -94,7 +74,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         session.out = out;
         return done.map_err(|stop| stop.failure(Failure::from));
     };
-    let mut file = NewFile::create(Path::new(OsStr::from_bytes(path)), 0o666, false)?;
+    let mut file = AtomicFile::create(options::path(path), 0o666, false)?;
     let done = write(session, form, &keys, &mut file);
     done.map_err(|stop| stop.failure(|error| file.failed(&error)))?;
     file.finish()
@@ -134,7 +114,7 @@ fn write(session: &Session, form: Form, keys: &[Key], out: &mut dyn Write) -> Re
     if form == Form::Ndjson {
         let head = json!({
             "splinter": "export", "slots": geometry.slots, "max_value_length": geometry.max_value_len,
-            "vector_dim": geometry.vector_dim, "lanes": geometry.lanes, "version": DUMP_VERSION,
+            "vector_dim": geometry.vector_dim, "max_writers": geometry.lanes, "version": DUMP_VERSION,
         });
         write_json(out, &head)?;
     }

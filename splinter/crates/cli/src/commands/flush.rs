@@ -1,18 +1,15 @@
 //! The command `flush`: writes what was published to the device.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::output::{Format, write_json};
-use crate::session::Session;
-use serde_json::json;
+use super::prelude::*;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "flush",
     usage: &[""],
     summary: "Writes a store in a file to its device",
-    details: "What was set before survives a power cut from then on; it survives the death of
-any process anyway. A store in shared memory has no device: nothing is done.",
+    details: "\
+A value that was set before then survives a power cut. (It survives the death of
+any process without flush.) A store in shared memory has no device, and the
+command does nothing.",
     args: &[],
     options: &[],
     run,
@@ -20,8 +17,5 @@ any process anyway. A store in shared memory has no device: nothing is done.",
 
 fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
     session.store()?.flush()?;
-    if session.format == Format::Json {
-        write_json(&mut session.out, &json!({ "flushed": true }))?;
-    }
-    Ok(())
+    session.answer(&json!({ "flushed": true }))
 }

@@ -1,11 +1,10 @@
 //! The command `fsck`: finds damage in a store, and repairs it.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
-use crate::copying::{copy_bytes, path_of};
-use crate::failure::Failure;
-use crate::output::{Format, counted, json_bytes, shown, write_json};
-use crate::session::Session;
-use serde_json::{Value, json};
+use super::prelude::*;
+use crate::output::{counted, json_bytes, shown, write_json};
+use crate::store_copy::copy_bytes;
+use crate::store_file;
+use serde_json::Value;
 use splinter::{Inspection, Repair, Store, StoreError};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,41 +12,33 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "fsck",
     usage: &["[STORE] [--repair [--copy FILE | --no-copy]]"],
-    summary: "Looks for damage in a store, and mends it",
-    details: "Counts claims of writers that died, keys that several slots hold, keys that the
-index does not lead to, slots that are marked wrongly, entries that lead to no
-key, slots that signal wrongly, and bytes where the scrub level promises
-zeroes. What is seen at each of several looks counts.
+    summary: "Looks for damage in a store, and repairs it",
+    details: "\
+It counts claims of writers that died, keys in several slots, keys that the
+index does not lead to, slots that are marked wrongly, index entries that lead
+to no key, slots that signal wrongly, and bytes that the scrub level promises to
+zero. It looks several times, and counts only what it sees each time.
 
 --repair first copies the damaged store, byte by byte, into FILE, or beside it
-as STORE.before-repair. Then it takes over what dead writers left. If nobody
-else is registered as a writer it mends the rest as well, while readers go on:
-of a key's slots the one that readers find stays, slots with what cannot be a
-key are freed, and index and marks are made anew. The keys of all slots that it
-gives up are named. Values are taken as they are: there are no checksums. A file
-that is no store at all, or not all of one, is refused with the reason.
+as STORE.before-repair. Then it recovers the claims of dead writers. If no other
+writer is registered, it also repairs the rest, while readers continue: of a
+key's slots, it keeps the one that readers find; it frees slots whose content
+cannot be a key; and it makes the index and the marks again. It prints the keys
+of all slots that it gives up. It does not check values, which have no
+checksums. It refuses a file that is not a complete store, and says why.
 
-Exits 0 if the store is sound, or is again with every key; 3 if it is damaged,
-or is so still; 4 if it was mended and keys were given up.",
-    args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::Maybe }],
+The exit code is 0 if the store is sound, or was repaired with every key; 3 if
+it is damaged, or still is after a repair; 4 if it was repaired without some
+keys.",
+    args: &[Arg::optional("STORE", Kind::Store)],
     options: &[
-        Opt {
-            long: "--repair",
-            short: None,
-            value: None,
-            help: "mends what is wrong, as far as can be",
-        },
-        Opt {
-            long: "--copy",
-            short: None,
-            value: Some(("FILE", Kind::File)),
-            help: "keeps the damaged store in FILE, which must not exist",
-        },
-        Opt { long: "--no-copy", short: None, value: None, help: "mends without a copy" },
+        Opt::flag("--repair", "repairs the damage as far as possible"),
+        Opt::valued("--copy", "FILE", "keeps the damaged store in FILE, which must not exist")
+            .kind(Kind::File),
+        Opt::flag("--no-copy", "repairs without a copy"),
     ],
     run,
 };
@@ -95,7 +86,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             true => Ok(()),
             false => Err(Failure::with_exit_code(
                 DAMAGED,
-                format!("{name} is damaged; --repair mends it"),
+                format!("{name} is damaged; --repair repairs it"),
             )),
         };
     }
@@ -105,11 +96,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let copy = match (copy, no_copy) {
         (_, true) => None,
         (Some(file), false) => Some(PathBuf::from(OsStr::from_bytes(file))),
-        (None, false) => Some(beside(&path_of(store.location()))),
+        (None, false) => Some(beside(&store_file::path(store.location()))),
     };
     if let Some(copy) = &copy {
         copy_bytes(store, copy).map_err(|mut failure| {
-            failure.message += "; nothing was mended; --copy puts the copy elsewhere, --no-copy goes \
+            failure.message += "; nothing was repaired; --copy puts the copy elsewhere, --no-copy goes \
                                 without";
             failure
         })?;
@@ -125,14 +116,14 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (false, 0) => Err(Failure::with_exit_code(
             DAMAGED,
             format!(
-                "{name} is damaged still: it changed meanwhile, or cannot be mended; export its \
+                "{name} is still damaged: it changed meanwhile, or cannot be repaired; export its \
                  keys and import them into a new store"
             ),
         )),
         (false, others) => Err(Failure::with_exit_code(
             DAMAGED,
             format!(
-                "{name} is damaged still, and others may be writing ({}); end them, and try again",
+                "{name} is still damaged, and others may be writing ({}); end them, and try again",
                 counted(others.into(), "writer")
             ),
         )),
@@ -214,7 +205,7 @@ fn write(
                 let (found, left) = (count(found), count(now));
                 match (found, left) {
                     (0, 0) => {}
-                    (_, 0) => writeln!(out, "{what}: {found}, mended")?,
+                    (_, 0) => writeln!(out, "{what}: {found}, repaired")?,
                     _ if repaired.is_none() => writeln!(out, "{what}: {found}")?,
                     _ => {
                         writeln!(out, "{what}: {found}, of which {left} are left")?;

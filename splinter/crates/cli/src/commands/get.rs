@@ -1,22 +1,19 @@
 //! The command `get`: prints a key's value.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::failure::Failure;
-use crate::session::{Session, retry_busy};
+use super::prelude::*;
+use crate::retry::retry_key;
 use crate::value::Reading;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "get",
     usage: &["KEY"],
     summary: "Prints the value of a key",
     details: "\
-The length comes first: 3:bar. With --raw the bytes are printed as they are,
-without a newline; at a terminal control characters are escapes, unless --raw
-is given. With --json they stand beside key and epoch, as a string, or as
-{\"base64\": \"...\"} if they are not UTF-8. The number in a BIGUINT key is
-printed in decimal digits.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+The length comes first: 3:bar. --raw prints the bytes alone, without a newline.
+At a terminal, control characters are escapes, except with --raw. --json prints
+the key, the epoch and the value, which is a string, or {\"base64\": \"...\"} if it
+is not UTF-8. The number in a BIGUINT key is printed in decimal digits.",
+    args: &[Arg::one("KEY", Kind::Key)],
     options: &[],
     run,
 };
@@ -24,7 +21,6 @@ printed in decimal digits.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let store = session.store()?;
-    let value =
-        retry_busy(|| Reading::of(store, &key)).map_err(|error| Failure::key(&key, error))?;
+    let value = retry_key(&key, || Reading::of(store, &key))?;
     Ok(value.answer(session, &key)?)
 }

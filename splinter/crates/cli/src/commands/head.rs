@@ -1,22 +1,19 @@
 //! The command `head`: shows a key's metadata, without its value.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::failure::Failure;
-use crate::interchange::bits;
-use crate::output::{Format, json_bytes, json_mask, listed, write_json};
-use crate::session::{Session, retry_busy};
-use serde_json::json;
+use super::prelude::*;
+use crate::entry::bits;
+use crate::output::{json_bytes, json_mask, listed};
+use crate::retry::retry_key;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "head",
     usage: &["KEY"],
-    summary: "Shows what the store knows of a key, without its value",
+    summary: "Shows the metadata of a key, without its value",
     details: "\
-The epoch is even and grows with every change. Labels are 64 bits, the groups
-are those that hear of a change, by the key or by a label. ctime and atime are
-what programs wrote there, in a unit of theirs.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+The epoch is even and grows with every change. Labels are 64 bits. The groups
+are those that a change signals, through the key or through a label. ctime and
+atime are numbers that programs wrote, in a unit of their choice.",
+    args: &[Arg::one("KEY", Kind::Key)],
     options: &[],
     run,
 };
@@ -24,18 +21,15 @@ what programs wrote there, in a unit of theirs.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let store = session.store()?;
-    let slot = retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
+    let slot = retry_key(&key, || store.snapshot(&key))?;
     let groups: Vec<u8> = bits(slot.groups).collect();
-    if session.format == Format::Json {
-        let head = json!({
-            "key": json_bytes(&key), "hash": format!("{:#018x}", slot.hash), "epoch": slot.epoch,
-            "value_length": slot.value_len, "value_offset": slot.value_offset,
-            "type": slot.kind.to_string(), "labels": json_mask(slot.labels), "groups": groups,
-            "user_flags": slot.user_flags, "ctime": slot.ctime, "atime": slot.atime,
-            "has_vector": slot.has_vector,
-        });
-        return Ok(write_json(&mut session.out, &head)?);
-    }
+    let head = json!({
+        "key": json_bytes(&key), "hash": format!("{:#018x}", slot.hash), "epoch": slot.epoch,
+        "value_length": slot.value_len, "value_offset": slot.value_offset,
+        "type": slot.kind.to_string(), "labels": json_mask(slot.labels), "groups": groups,
+        "user_flags": slot.user_flags, "ctime": slot.ctime, "atime": slot.atime,
+        "has_vector": slot.has_vector,
+    });
     let numbers = groups.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
     let rows = [
         ("hash", format!("{:#018x}", slot.hash)),
@@ -50,11 +44,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         ("atime", slot.atime.to_string()),
         ("vector", if slot.has_vector { "yes" } else { "no" }.into()),
     ];
-    session.out.write_all(b"key: ")?;
-    session.out.write_all(&listed(&key))?;
-    session.out.write_all(b"\n")?;
-    for (name, value) in rows {
-        writeln!(session.out, "{name}: {value}")?;
+    if session.format != Format::Json {
+        session.out.write_all(&[b"key: ", &*listed(&key), b"\n"].concat())?;
     }
-    Ok(())
+    session.print_rows(rows, &head)
 }

@@ -1,21 +1,18 @@
 //! The command `hist`: lists the lines that were entered.
 
-use crate::command::{Arg, Call, Command, Count, Kind, number};
-use crate::failure::Failure;
-use crate::output::{Format, listed, write_json};
-use crate::session::Session;
-use serde_json::json;
+use super::prelude::*;
+use crate::options::number;
+use crate::output::{listed, write_json};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "hist",
     usage: &["[COUNT]"],
     summary: "Lists the lines entered at the prompt, the last COUNT or all",
     details: "\
-They are kept from one session to the next, in the file that --history-file or
-SPLINTER_HISTORY_FILE names, or else in .splinter_history in the home folder. A
+The file that --history-file or SPLINTER_HISTORY_FILE names keeps them from one
+session to the next; by default, it is .splinter_history in the home folder. A
 line that begins with a blank is not kept.",
-    args: &[Arg { name: "COUNT", kind: Kind::Number, count: Count::Maybe }],
+    args: &[Arg::optional("COUNT", Kind::Text)],
     options: &[],
     run,
 };

@@ -1,38 +1,32 @@
 //! The command `import`: sets the keys that `export` wrote.
 
 use super::export::DUMP_VERSION;
-use crate::bom;
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
-use crate::failure::Failure;
-use crate::interchange::Entry;
-use crate::output::{Format, counted, shown, write_json};
-use crate::session::{Session, retry_busy};
-use crate::standard;
-use serde_json::{Deserializer, Value, json};
+use super::prelude::*;
+use crate::byte_order_mark;
+use crate::entry::Entry;
+use crate::output::{counted, shown};
+use crate::retry::retry_busy;
+use crate::stdio;
+use serde_json::{Deserializer, Value};
 use splinter::{Error, Writer};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "import",
     usage: &["FILE [--keep]"],
     summary: "Sets the keys that export wrote",
-    details: "FILE is what export wrote as ndjson, or as json with values; - is standard
-input. A key that is there already is set to what FILE has, labels, groups and
-vector included; with --keep it stays as it is. Keys have their whole names in
-FILE: under a prefix only those that begin with it are taken. What is wrong in
-FILE ends the import, and so does the end of a FILE that was cut short; the keys
-before that are set.",
-    args: &[Arg { name: "FILE", kind: Kind::File, count: Count::One }],
-    options: &[Opt {
-        long: "--keep",
-        short: Some('k'),
-        value: None,
-        help: "leaves keys that are there as they are",
-    }],
+    details: "\
+FILE is an export as ndjson, or as json with values; - is standard input. The
+command sets a key that exists to the entry in FILE, with its labels, groups and
+vector; with --keep the key stays as it is. Keys have their whole names in FILE;
+under a prefix, the command imports only the keys that begin with it. It stops
+at the first error in FILE, also at the end of a FILE that was cut short. It has
+then set the keys before that.",
+    args: &[Arg::one("FILE", Kind::File)],
+    options: &[Opt::flag("--keep", "leaves existing keys as they are").short('k')],
     run,
 };
 
@@ -52,7 +46,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         b"-" if session.is_interactive || session.reads_commands => {
             return Err(Failure::usage("commands come from standard input here; give a file"));
         }
-        b"-" => (Box::new(standard::input()), "standard input".to_owned()),
+        b"-" => (Box::new(stdio::input()), "standard input".to_owned()),
         path => {
             let file = File::open(OsStr::from_bytes(path));
             let name = shown(path);
@@ -67,15 +61,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         failure.message = format!("{}; {} imported", failure.message, counted(imported, "key"));
         failure
     })?;
-    match session.format {
-        Format::Default => writeln!(session.out, "imported {}", counted(imported, "key"))?,
-        Format::Json => {
-            let told = json!({ "imported": imported, "kept": kept, "elsewhere": elsewhere });
-            write_json(&mut session.out, &told)?;
-        }
-        Format::Raw => {}
-    }
-    Ok(())
+    session.report(
+        format!("imported {}", counted(imported, "key")),
+        &json!({ "imported": imported, "kept": kept, "elsewhere": elsewhere }),
+    )
 }
 
 /// Imports every entry of a file, and checks that the file is complete.
@@ -94,7 +83,7 @@ fn import(
     for (number, value) in (1_u64..).zip(Deserializer::from_reader(from).into_iter::<Value>()) {
         let value = value.map_err(|error| match error.io_error_kind() {
             Some(_) => not_read(name, &error.into()),
-            None => Failure::new(format!("{name} is no export: {error}{HOW}")),
+            None => Failure::new(format!("{name} is not an export: {error}{HOW}")),
         })?;
         is_empty = false;
         let mut take = |value: &Value| one(session, &mut writer, value, call, counts);
@@ -142,7 +131,7 @@ fn cut_short(name: &str) -> Failure {
 fn skip_mark(from: &mut dyn BufRead) -> io::Result<()> {
     let begin = from.fill_buf()?;
     let len = begin.len();
-    let mark = len - bom::without(begin).map_err(io::Error::other)?.len();
+    let mark = len - byte_order_mark::without(begin).map_err(io::Error::other)?.len();
     from.consume(mark);
     Ok(())
 }
@@ -177,8 +166,8 @@ fn one(
     entry.put(writer).map_err(|error| match error {
         Error::WrongDimension => {
             let dim = writer.geometry().vector_dim;
-            let (key, has) = (shown(&entry.key), entry.vector.len());
-            Failure::new(format!("{key}: a vector of {has}, and this store's have {dim}"))
+            let (key, has) = (shown(&entry.key), counted(entry.vector.len() as u64, "component"));
+            Failure::new(format!("{key}: a vector of {has}; this store's have {dim}"))
         }
         Error::WrongType => {
             let key = shown(&entry.key);

@@ -1,99 +1,42 @@
 //! The command `init`: creates a store.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, number, text};
-use crate::failure::Failure;
-use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::room;
-use crate::session::Session;
-use serde_json::json;
+use super::prelude::*;
+use crate::options::{self, not_one_of, number, text};
+use crate::output::{json_bytes, listed, shown};
+use crate::store_file;
 use splinter::{
     Config, Geometry, HugePages, Location, Placement, Reserve, Scrub, Store, StoreError,
 };
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "init",
     usage: &["STORE [OPTION]..."],
-    summary: "Makes a store",
+    summary: "Creates a store",
     details: "\
 STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path.
-It must not exist yet. Its sizes are fixed from then on: 1,024 keys with values
-of 4,096 bytes and vectors of 768 components, written by 64 writers at once,
-unless said otherwise. A store of up to about 64 MiB takes all its memory at
-once, or is not made if that is not there; a larger one, and one of huge pages,
-takes it as it is used, unless --reserve is given. One that is larger than what
-its file system, or the memory, has is made all the same, and told of: once that
-is used up, a write that needs more ends its program by SIGBUS.",
-    args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
+It must not exist yet. Its sizes are fixed from then on: by default, 1,024 keys
+with values of 4,096 bytes and vectors of 768 components, and 64 writers at
+once. A store of up to about 64 MiB takes all its memory at once, or is not
+created if there is too little. A larger one, and one of huge pages, takes its
+memory as it is used, unless --reserve is given. The command creates a store
+that is larger than its file system or the memory, and warns: once the room is
+used up, a write that needs more ends its program by SIGBUS.",
+    args: &[Arg::one("STORE", Kind::Store)],
     options: &[
-        Opt {
-            long: "--slots",
-            short: Some('s'),
-            value: Some(("N", Kind::Number)),
-            help: "how many keys it holds at most",
-        },
-        Opt {
-            long: "--max-value",
-            short: Some('l'),
-            value: Some(("BYTES", Kind::Number)),
-            help: "the longest value",
-        },
-        Opt {
-            long: "--length",
-            short: None,
-            value: Some(("BYTES", Kind::Number)),
-            help: "another name for --max-value",
-        },
-        Opt {
-            long: "--dim",
-            short: None,
-            value: Some(("N", Kind::Number)),
-            help: "components of a vector; 0 for no vectors",
-        },
-        Opt {
-            long: "--lanes",
-            short: None,
-            value: Some(("N", Kind::Number)),
-            help: "how many can write at once",
-        },
-        Opt {
-            long: "--backing",
-            short: None,
-            value: Some(("WHERE", Kind::Choice(BACKINGS))),
-            help: "shared or file, whatever the program's name",
-        },
-        Opt {
-            long: "--huge-pages",
-            short: None,
-            value: Some(("HOW", Kind::Choice(HUGE))),
-            help: "off, advise or collapse",
-        },
-        Opt {
-            long: "--node",
-            short: None,
-            value: Some(("NODE", Kind::Text)),
-            help: "a NUMA node, several (0,1) to interleave, or all",
-        },
-        Opt {
-            long: "--mode",
-            short: None,
-            value: Some(("OCTAL", Kind::Text)),
-            help: "who may read and write it, as chmod takes it: 640",
-        },
-        Opt {
-            long: "--scrub",
-            short: None,
-            value: Some(("LEVEL", Kind::Choice(SCRUB))),
-            help: "none, hybrid or full: what becomes of stale bytes",
-        },
-        Opt {
-            long: "--reserve",
-            short: None,
-            value: None,
-            help: "takes all memory at once, or fails if it is not there",
-        },
+        Opt::valued("--slots", "N", "how many keys it holds at most").short('s'),
+        Opt::valued("--max-value", "BYTES", "the longest value").short('l'),
+        Opt::valued("--length", "BYTES", "another name for --max-value"),
+        Opt::valued("--dim", "N", "components of a vector; 0 for no vectors"),
+        Opt::valued("--writers", "N", "how many can write at once"),
+        Opt::valued("--lanes", "N", "another name for --writers"),
+        Opt::valued("--backing", "WHERE", "shared or file, under any of the program's names")
+            .kind(Kind::Choice(BACKINGS)),
+        Opt::valued("--huge-pages", "HOW", "off, advise or collapse").kind(Kind::Choice(HUGE)),
+        Opt::valued("--node", "NODE", "a NUMA node, several (0,1) to interleave, or all"),
+        Opt::valued("--mode", "OCTAL", "its permissions, as chmod takes them: 640"),
+        Opt::valued("--scrub", "LEVEL", "none, hybrid or full: which stale bytes are zeroed")
+            .kind(Kind::Choice(SCRUB)),
+        Opt::flag("--reserve", "takes all memory at once, or fails if it is not there"),
     ],
     run,
 };
@@ -107,8 +50,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let location = match call.value("--backing") {
         None => session.location(name)?,
         Some(b"shared") => Location::shared(text("STORE", name)?)?,
-        Some(b"file") => Location::file(OsStr::from_bytes(name)),
-        Some(other) => return Err(not_one_of("--backing", other, BACKINGS)),
+        Some(b"file") => Location::file(options::path(name)),
+        Some(other) => return Err(not_one_of(other, BACKINGS).with_context("--backing")),
     };
     let config = config(call)?;
     let store = Store::create(&location, &config).map_err(|error| match error {
@@ -117,53 +60,41 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
         error => error.into(),
     })?;
-    for note in store.notes().iter().chain(room::warning(&store).as_ref()) {
+    for note in store.notes().iter().chain(store_file::growth_warning(&store).as_ref()) {
         session.warn(&format!("init: {note}"));
     }
     let Geometry { slots, max_value_len, vector_dim, lanes } = config.geometry;
-    match session.format {
-        Format::Default => {
-            session.out.write_all(b"Creating '")?;
-            session.out.write_all(&listed(name))?;
-            if config.geometry == Geometry::default() {
-                session.out.write_all(b"' with default geometry.\n")?;
-            } else {
-                writeln!(
-                    session.out,
-                    "' with {slots} slots of {max_value_len} bytes, vectors of {vector_dim}, {lanes} lanes."
-                )?;
-            }
-        }
-        Format::Json => {
-            let made = json!({
-                "store": json_bytes(name), "location": location.to_string(), "slots": slots,
-                "max_value_length": max_value_len, "vector_dim": vector_dim, "lanes": lanes,
-            });
-            write_json(&mut session.out, &made)?;
-        }
-        Format::Raw => {}
-    }
-    Ok(())
+    let sizes = match config.geometry == Geometry::default() {
+        true => "default geometry".to_owned(),
+        false => format!(
+            "{slots} slots of {max_value_len} bytes, vectors of {vector_dim}, {lanes} writers"
+        ),
+    };
+    session.report(
+        [b"Creating '", &*listed(name), b"' with ", sizes.as_bytes(), b"."].concat(),
+        &json!({
+            "store": json_bytes(name), "location": location.to_string(), "slots": slots,
+            "max_value_length": max_value_len, "vector_dim": vector_dim, "max_writers": lanes,
+        }),
+    )
 }
 
 /// Builds the configuration from the options.
 fn config(call: &Call<'_>) -> Result<Config, Failure> {
     let usual = Geometry::default();
-    let max_value_len = match call.number("--max-value")? {
-        None => call.number("--length")?,
-        given => given,
-    };
+    let max_value_len = call.number("--max-value")?.or(call.number("--length")?);
+    let writers = call.number("--writers")?.or(call.number("--lanes")?);
     let geometry = Geometry {
         slots: call.number("--slots")?.unwrap_or(usual.slots),
         max_value_len: max_value_len.unwrap_or(usual.max_value_len),
         vector_dim: call.number("--dim")?.unwrap_or(usual.vector_dim),
-        lanes: call.number("--lanes")?.unwrap_or(usual.lanes),
+        lanes: writers.unwrap_or(usual.lanes),
     };
     let huge_pages = match call.value("--huge-pages") {
         None | Some(b"off") => HugePages::Off,
         Some(b"advise") => HugePages::Advise,
         Some(b"collapse") => HugePages::Collapse,
-        Some(other) => return Err(not_one_of("--huge-pages", other, HUGE)),
+        Some(other) => return Err(not_one_of(other, HUGE).with_context("--huge-pages")),
     };
     let scrub = match call.value("--scrub") {
         None => Scrub::default(),
@@ -204,8 +135,4 @@ fn mode(digits: &[u8]) -> Result<u32, Failure> {
             "--mode: {digits} is not octal; give reading and writing bits (0666), as 640 does"
         ))
     })
-}
-
-fn not_one_of(what: &str, word: &[u8], known: &[&str]) -> Failure {
-    Failure::usage(format!("{what}: {} is not one of {}", shown(word), known.join(", ")))
 }

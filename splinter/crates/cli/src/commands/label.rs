@@ -1,68 +1,47 @@
 //! The command `label`: shows, adds or removes the 64 labels of a key.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
-use crate::failure::Failure;
-use crate::interchange::bits;
-use crate::labels;
-use crate::output::{Format, json_bytes, json_mask, write_json};
-use crate::session::{Session, retry_busy};
-use serde_json::json;
+use super::prelude::*;
+use crate::entry::bits;
+use crate::output::{json_bytes, json_mask};
+use crate::retry::retry_key;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "label",
     usage: &["KEY", "KEY MASK", "KEY MASK --remove"],
     summary: "Shows, adds or removes labels of a key",
     details: "\
-A label is one of 64 bits; MASK has a bit for each that is meant, decimal or
-with 0x. list --label MASK finds the keys that carry all of them, bind --label
-has their changes signalled to a group. Labels stay with a key when it is set,
-and go when it is removed.
+A label is one of 64 bits. MASK has a bit for each label, and is decimal or
+begins with 0x. list --label MASK finds the keys that have all of them; bind
+--label signals changes of such keys to a group. A key keeps its labels when it
+is set, and loses them when it is removed.
 
-Wherever a MASK is asked for, ~/.splinterrc may give it a name. A line there is
-a name and a mask, as in WAITING 0x1; a # begins a comment.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "MASK", kind: Kind::Number, count: Count::Maybe },
-    ],
-    options: &[Opt {
-        long: "--remove",
-        short: None,
-        value: None,
-        help: "removes the labels in MASK instead",
-    }],
+Wherever a command takes a MASK, it also takes a name from ~/.splinterrc. A line
+of that file is a name and a mask, as in WAITING 0x1; # begins a comment.",
+    args: &[Arg::one("KEY", Kind::Key), Arg::optional("MASK", Kind::Text)],
+    options: &[Opt::flag("--remove", "removes the labels in MASK instead")],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
-    let mask = call.get(1).map(|word| labels::mask(session, "MASK", word)).transpose()?;
+    let mask = call.get(1).map(|word| session.labels.mask("MASK", word)).transpose()?;
     let Some(mask) = mask else {
         if call.has("--remove") {
             return Err(Failure::usage(format!("--remove needs a MASK; {}", call.usage())));
         }
         let store = session.store()?;
-        let slot =
-            retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
-        match session.format {
-            Format::Default | Format::Raw => writeln!(session.out, "{:#x}", slot.labels)?,
-            Format::Json => {
-                let numbers: Vec<u8> = bits(slot.labels).collect();
-                let labels = json!({
-                    "key": json_bytes(&key), "epoch": slot.epoch,
-                    "labels": json_mask(slot.labels), "numbers": numbers,
-                });
-                write_json(&mut session.out, &labels)?;
-            }
-        }
-        return Ok(());
+        let slot = retry_key(&key, || store.snapshot(&key))?;
+        let labels = json!({
+            "key": json_bytes(&key), "epoch": slot.epoch, "labels": json_mask(slot.labels),
+            "numbers": bits(slot.labels).collect::<Vec<_>>(),
+        });
+        return session.print(format_args!("{:#x}", slot.labels), &labels);
     };
     let mut writer = session.writer()?;
-    let done = retry_busy(|| match call.has("--remove") {
+    retry_key(&key, || match call.has("--remove") {
         true => writer.unlabel(&key, mask),
         false => writer.label(&key, mask),
-    });
-    done.map_err(|error| Failure::key(&key, error))?;
+    })?;
     let what = if call.has("--remove") { "removed" } else { "added" };
     session.answer_of(&writer, &key, json!({ what: json_mask(mask) }))
 }

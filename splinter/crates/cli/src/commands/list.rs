@@ -1,40 +1,33 @@
 //! The command `list`: lists the keys, with their epochs and lengths.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
-use crate::failure::Failure;
-use crate::labels;
-use crate::output::{Format, json_bytes, listed, write_json};
-use crate::session::{Session, retry_busy};
+use super::prelude::*;
+use crate::options::text;
+use crate::output::{json_bytes, listed, write_json};
+use crate::retry::retry_busy;
 use crate::table;
 use regex::bytes::Regex;
-use serde_json::{Value, json};
+use serde_json::Value;
 use splinter::{Error, Key};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "list",
     usage: &["[PATTERN] [--label MASK]"],
     summary: "Lists the keys",
     details: "\
-PATTERN is a regular expression, which the key, without the prefix, is to match
-somewhere: ^user: for what begins so. Under a prefix only the keys under it are
-listed, by their whole names. They come in the order of their slots, the last
-first: the newest first, as long as one program at a time makes keys and none
-is removed. Control characters are shown as escapes; --raw prints the names as
-they are.",
-    args: &[Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe }],
-    options: &[Opt {
-        long: "--label",
-        short: None,
-        value: Some(("MASK", Kind::Number)),
-        help: "lists the keys that carry all labels in MASK",
-    }],
+PATTERN is a regular expression, which must match somewhere in the key without
+the prefix: ^user: finds the keys that begin with user:. Under a prefix, the
+command lists only the keys under it, by their whole names. Keys come in the
+order of their slots, the last first. That is the newest first, as long as one
+program at a time creates keys and none is removed. Control characters are
+escapes; --raw prints the names unchanged.",
+    args: &[Arg::optional("PATTERN", Kind::Text)],
+    options: &[Opt::valued("--label", "MASK", "lists the keys that have all labels in MASK")],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let keys = matching(session, call.get(0))?;
-    let labels = call.value("--label").map(|word| labels::mask(session, "--label", word));
+    let labels = call.value("--label").map(|word| session.labels.mask("--label", word));
     let labels = labels.transpose()?.unwrap_or(0);
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
@@ -90,6 +83,6 @@ pub(super) fn regex(pattern: &[u8]) -> Result<Regex, Failure> {
         // The last line of the error names the mistake. The others draw its place.
         let error = error.to_string();
         let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        Failure::usage(format!("{pattern:?} is no regular expression: {why}"))
+        Failure::usage(format!("{pattern:?} is not a regular expression: {why}"))
     })
 }

@@ -1,20 +1,18 @@
 //! The command `logtee`: appends the values of keys, and all their changes, to a file. Removes nothing from the store.
 
 use super::list::regex;
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
-use crate::copying::path_of;
+use super::prelude::*;
+use crate::atomic_file::is_same;
 use crate::envelope::{Envelope, Type, now_ms};
-use crate::failure::Failure;
-use crate::newfile::is_same;
-use crate::output::{Format, json_bytes, json_text, listed, shown, write_json, write_on_screen};
-use crate::presence::StoreCheck;
-use crate::session::Session;
-use crate::standard;
+use crate::output::{json_bytes, json_text, listed, shown, write_json, write_on_screen};
+use crate::retry::retry_forever;
+use crate::stdio;
+use crate::store_file::{self, StoreCheck};
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{TIMEOUT, is_over, next_check};
+use crate::wait::{TIMEOUT, is_over, next_check};
 use regex::bytes::Regex;
-use serde_json::{Value, json};
+use serde_json::Value;
 use splinter::{Change, Error, Key, Store, StoreError};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -23,36 +21,25 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "logtee",
     usage: &["FILE [PATTERN] [--once] [--count N] [--timeout SPAN] [--envelope]"],
-    summary: "Drains keys into a file, and takes nothing away",
+    summary: "Writes keys and their changes into a file, and removes none",
     details: "\
-Writes a line behind FILE for each key that matches PATTERN, as for list, and
-then one for each change of theirs, until it is ended; --once ends it after the
-first. FILE is made if it is missing; - is standard output. A line is the key
-and its value, as in KEY LEN:VALUE; with --json an object with key, epoch, time
-in milliseconds since 1970 and value; with --envelope an event with that in it
-(see send). That a key was removed is written, too. Of changes that follow each
-other faster than they can be written it has the last.",
-    args: &[
-        Arg { name: "FILE", kind: Kind::File, count: Count::One },
-        Arg { name: "PATTERN", kind: Kind::Text, count: Count::Maybe },
-    ],
+It appends to FILE a line for each key that matches PATTERN, as for list, and
+then a line for each change of these keys, until it is ended. --once ends it
+after the first part. It creates FILE if it is missing; - is standard output. A
+line is the key and its value, as in KEY LEN:VALUE. With --json it is an object
+with key, epoch, time in milliseconds since 1970, and value; with --envelope, an
+event with that object (see send). Removed keys get a line, too. If changes
+follow each other faster than it can write, it writes the last one.",
+    args: &[Arg::one("FILE", Kind::File), Arg::optional("PATTERN", Kind::Text)],
     options: &[
-        Opt { long: "--once", short: None, value: None, help: "ends when all keys are written" },
-        Opt {
-            long: "--count",
-            short: Some('n'),
-            value: Some(("N", Kind::Number)),
-            help: "ends after N lines",
-        },
+        Opt::flag("--once", "ends when all keys are written"),
+        Opt::valued("--count", "N", "ends after N lines").short('n'),
         TIMEOUT,
-        Opt { long: "--envelope", short: Some('e'), value: None, help: "writes envelopes" },
+        Opt::flag("--envelope", "writes envelopes").short('e'),
     ],
     run,
 };
@@ -68,7 +55,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         format => Form::Line(format),
     };
     let file = call.arguments[0];
-    if file != b"-" && is_same(Path::new(OsStr::from_bytes(file)), &path_of(store.location())) {
+    if file != b"-"
+        && is_same(Path::new(OsStr::from_bytes(file)), &store_file::path(store.location()))
+    {
         return Err(Failure::new(format!(
             "{} is the store itself; give another FILE",
             shown(file)
@@ -157,7 +146,7 @@ struct Log {
 /// Opens the output, and returns the operation on it for messages.
 fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
     if path == b"-" {
-        return Ok((Box::new(standard::output().0), String::new()));
+        return Ok((Box::new(stdio::output().0), String::new()));
     }
     let writing = format!("write {}", shown(path));
     let file = OpenOptions::new().append(true).create(true).open(OsStr::from_bytes(path));
@@ -212,17 +201,12 @@ impl Log {
         if !bare.is_some_and(fits) {
             return Ok(());
         }
-        loop {
-            match Reading::of(&self.store, key.as_ref()) {
-                Ok(value) if self.logged.insert(key, value.epoch) == Some(value.epoch) => {
-                    return Ok(());
-                }
-                Ok(value) => return self.write(key, Some(&value)),
-                // It was removed meanwhile. A change that reports this will come.
-                Err(Error::NotFound) => return Ok(()),
-                Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
-                Err(error) => return Err(Failure::key(key.as_ref(), error)),
-            }
+        match retry_forever(|| Reading::of(&self.store, key.as_ref())) {
+            Ok(value) if self.logged.insert(key, value.epoch) == Some(value.epoch) => Ok(()),
+            Ok(value) => self.write(key, Some(&value)),
+            // It was removed meanwhile. A change that reports this will come.
+            Err(Error::NotFound) => Ok(()),
+            Err(error) => Err(Failure::key(key.as_ref(), error)),
         }
     }
 

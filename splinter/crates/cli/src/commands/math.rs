@@ -1,28 +1,25 @@
 //! The command `math`: atomic operations on a number in a store. None is ever lost.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::failure::Failure;
-use crate::labels;
-use crate::output::{Format, shown};
-use crate::session::{Session, retry_busy};
-use serde_json::json;
+use super::prelude::*;
+use crate::options::not_one_of;
+use crate::output::shown;
+use crate::retry::retry_busy;
 use splinter::{Error, IntegerOp};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "math",
     usage: &["KEY OPERATION [NUMBER]"],
     summary: "Changes the number in a BIGUINT key, and prints it",
     details: "\
-OPERATION is inc or dec, by 1 if no NUMBER is given; and, or, or xor, with a
-NUMBER; or not. Numbers are from 0 to 2^64 - 1, decimal or with 0x, and wrap
-around; the name of a label (see label) is its mask. The key must be there and
-be a BIGUINT, which type makes of decimal digits. No operation is lost, however
-many processes do them at once.",
+OPERATION is inc or dec, by 1 without a NUMBER; and, or, or xor, with a NUMBER;
+or not. A NUMBER is 0 to 2^64 - 1, decimal or with 0x, and results wrap around.
+The name of a label (see label) stands for its mask. The key must exist and be a
+BIGUINT; type makes one of decimal digits. No operation is lost, however many
+processes run them at once.",
     args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "OPERATION", kind: Kind::Choice(OPERATIONS), count: Count::One },
-        Arg { name: "NUMBER", kind: Kind::Number, count: Count::Maybe },
+        Arg::one("KEY", Kind::Key),
+        Arg::one("OPERATION", Kind::Choice(OPERATIONS)),
+        Arg::optional("NUMBER", Kind::Text),
     ],
     options: &[],
     run,
@@ -32,14 +29,14 @@ const OPERATIONS: &[&str] = &["inc", "dec", "and", "or", "xor", "not"];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
-    let operand = call.get(2).map(|word| labels::mask(session, "NUMBER", word)).transpose()?;
+    let operand = call.get(2).map(|word| session.labels.mask("NUMBER", word)).transpose()?;
     let operation = operation(call.arguments[1], operand)?;
     let mut writer = session.writer()?;
     let changed = retry_busy(|| writer.integer(&key, operation));
     let now = changed.map_err(|error| match error {
         Error::WrongType => {
             let key = shown(&key);
-            Failure::new(format!("{key} is no BIGUINT; type makes one of decimal digits"))
+            Failure::new(format!("{key} is not a BIGUINT; type makes one of decimal digits"))
         }
         error => Failure::key(&key, error),
     })?;
@@ -61,10 +58,7 @@ fn operation(name: &[u8], operand: Option<u64>) -> Result<IntegerOp, Failure> {
         b"xor" => IntegerOp::Xor(needed()?),
         b"not" if operand.is_some() => return Err(Failure::usage("not takes no NUMBER")),
         b"not" => IntegerOp::Not,
-        _ => {
-            let known = OPERATIONS.join(", ");
-            return Err(Failure::usage(format!("{} is not one of {known}", shown(name))));
-        }
+        _ => return Err(not_one_of(name, OPERATIONS)),
     })
 }
 

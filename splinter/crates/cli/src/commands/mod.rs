@@ -1,49 +1,56 @@
-//! The commands, one per file, and the table of them.
+//! The commands, one per file, and the table of them. The static `COMMAND` of each file is its entry in the table.
 
-use crate::command::Command;
+use crate::command::{Command, Table};
 
-pub mod append;
-pub mod bids;
-pub mod bind;
-pub mod bump;
-pub mod caps;
-pub mod clear;
-pub mod config;
-pub mod drop_;
-pub mod exit;
-pub mod export;
-pub mod flush;
-pub mod fsck;
-pub mod get;
-pub mod head;
-pub mod help;
-pub mod hist;
-pub mod import;
-pub mod init;
-pub mod label;
-pub mod list;
-pub mod logtee;
-pub mod math;
-pub mod numa;
-pub mod orders;
-pub mod poll;
-pub mod purge;
-pub mod recv;
-pub mod restore;
-pub mod retrain;
-pub mod save;
-pub mod send;
-pub mod set;
-pub mod shard;
-pub mod stores;
-pub mod type_;
-pub mod unset;
-pub mod use_;
-pub mod uuid;
-pub mod watch;
+mod append;
+mod bids;
+mod bind;
+mod bump;
+mod caps;
+mod clear;
+mod config;
+mod drop_;
+mod exit;
+mod export;
+mod flush;
+mod fsck;
+mod get;
+mod head;
+mod help;
+mod hist;
+mod import;
+mod init;
+mod label;
+mod list;
+mod logtee;
+mod math;
+mod numa;
+mod orders;
+mod poll;
+mod prelude;
+mod purge;
+mod recv;
+mod restore;
+mod retrain;
+mod save;
+mod send;
+mod set;
+mod shard;
+mod stores;
+mod type_;
+mod unset;
+mod use_;
+mod uuid;
+mod watch;
 
-/// All commands, in alphabetical order.
-pub static COMMANDS: &[&Command] = &[
+/// All commands.
+pub static TABLE: Table = Table {
+    commands: COMMANDS,
+    aliases: &[("cls", "clear"), ("quit", "exit")],
+    synonyms: SYNONYMS,
+};
+
+static COMMANDS: &[&Command] = &[
     &append::COMMAND,
     &bids::COMMAND,
     &bind::COMMAND,
@@ -85,11 +92,8 @@ pub static COMMANDS: &[&Command] = &[
     &watch::COMMAND,
 ];
 
-/// Aliases of commands, and the command that each stands for.
-pub static ALIASES: &[(&str, &str)] = &[("cls", "clear"), ("quit", "exit")];
-
 /// Names that other tools use, and the command to suggest for each.
-pub static SYNONYMS: &[(&str, &str)] = &[
+static SYNONYMS: &[(&str, &str)] = &[
     ("add", "set"),
     ("create", "init"),
     ("decr", "math KEY dec"),
@@ -117,17 +121,17 @@ pub static SYNONYMS: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{self, COMMON, Count, Kind};
+    use crate::options::{COMMON, Count, Kind};
 
     #[test]
     fn other_names_are_of_commands_and_of_none_themselves() {
-        for (name, ours) in ALIASES.iter().chain(SYNONYMS) {
+        for (name, ours) in TABLE.aliases.iter().chain(SYNONYMS) {
             let command = ours.split(' ').next().unwrap();
             assert!(COMMANDS.iter().any(|known| known.name == command), "{name}");
             assert!(COMMANDS.iter().all(|known| known.name != *name), "{name}");
         }
-        assert_eq!(command::find(b"cls").map(|command| command.name), Some("clear"));
-        assert!(command::find(b"del").is_none());
+        assert_eq!(TABLE.find(b"cls").map(|command| command.name), Some("clear"));
+        assert!(TABLE.find(b"del").is_none());
     }
 
     #[test]
@@ -148,7 +152,7 @@ mod tests {
                 assert!(is_said, "{name} {}", arg.name);
             }
             let rest = args.iter().rev().skip(1);
-            assert!(rest.into_iter().all(|arg| !matches!(arg.count, Count::Some | Count::Any)));
+            assert!(rest.into_iter().all(|arg| arg.count != Count::Any));
             for option in *options {
                 assert!(option.long.starts_with("--") && !option.help.is_empty(), "{name}");
                 assert!(COMMON.iter().all(|common| common.long != option.long), "{name}");

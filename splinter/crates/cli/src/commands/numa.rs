@@ -1,19 +1,16 @@
 //! The command `numa`: shows which NUMA nodes hold a store's memory.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::output::{Format, write_json};
-use crate::session::Session;
-use serde_json::json;
+use super::prelude::*;
+use crate::output::write_json;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "numa",
     usage: &[""],
     summary: "Tells on which memory nodes the store is",
-    details: "Counts the pages of the store that hold data, by the node that each is on, and
-those that nobody has touched yet, which take no memory. What the kernel cannot
-tell, being swapped out or only on disk, is unknown. Also says how much of it
+    details: "\
+It counts the store's pages that hold data, by NUMA node, and the untouched
+pages, which take no memory. A page is unknown if the kernel cannot say where it
+is, because it is swapped out or only on disk. The last line has the bytes that
 this process reaches through huge pages. init --node places a store.",
     args: &[],
     options: &[],

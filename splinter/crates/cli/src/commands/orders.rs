@@ -1,33 +1,32 @@
 //! The command `orders`: sets, reads and removes tandems, which are keys that change as one.
 
-use crate::command::{Arg, Call, Command, Count, Kind, number};
-use crate::failure::Failure;
-use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::session::{Session, retry_busy};
+use super::prelude::*;
+use crate::options::number;
+use crate::output::{json_bytes, listed, shown, write_json};
+use crate::retry::retry_busy;
 use crate::value::{NUMBER_LEN, Reading, number_meant};
-use serde_json::json;
 use splinter::{Error, MAX_ORDERS, Store};
 use std::borrow::Cow;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "orders",
     usage: &["set BASE VALUE...", "set BASE COUNT", "get BASE [COUNT]", "unset BASE [COUNT]"],
     summary: "Sets, prints or removes the orders of a tandem as one",
-    details: "A tandem is the keys BASE, BASE.1, BASE.2 and so on, up to 255 of them, which
-are set as one: who reads them by get has all of one generation, even if a
-writer dies in the middle. get and unset take the first COUNT; without it, as
-many as there are in a row. get prints a line for each order; --raw prints the
-values a line each, without lengths. unset prints how many there were. A BIGUINT
-among them is a number in decimal digits, as for set and get.
+    details: "\
+A tandem is the keys BASE, BASE.1, BASE.2 and so on, up to 255 of them, which
+change together. get returns all of one generation, even if a writer dies in the
+middle of a set. get and unset take the first COUNT orders; without COUNT, all
+that exist in a row. get prints a line for each order, and --raw only the
+values. unset prints how many orders it removed. A BIGUINT among them is a
+number in decimal digits, as for set and get.
 
-set with a number from 2 to 255, and nothing else, makes so many orders: those
-that are there keep their values, the others are empty. (One order is a key like
-others: set makes it.)",
+set with one number from 2 to 255, and no other value, creates that many orders:
+existing ones keep their values, and new ones are empty. (One order is an
+ordinary key: set creates it.)",
     args: &[
-        Arg { name: "set", kind: Kind::Choice(ACTIONS), count: Count::Maybe },
-        Arg { name: "BASE", kind: Kind::Key, count: Count::Maybe },
-        Arg { name: "VALUE", kind: Kind::Text, count: Count::Any },
+        Arg::optional("set", Kind::Choice(ACTIONS)),
+        Arg::optional("BASE", Kind::Key),
+        Arg::any("VALUE", Kind::Text),
     ],
     options: &[],
     run,
@@ -36,25 +35,17 @@ others: set makes it.)",
 const ACTIONS: &[&str] = &["set", "get", "unset"];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let Some((action, words)) = call.arguments.split_first() else {
-        let known = ACTIONS.join(", ");
-        return Err(Failure::usage(format!("say what to do: {known}; help orders explains them")));
-    };
-    if !ACTIONS.iter().any(|known| known.as_bytes() == *action) {
-        let known = ACTIONS.join(", ");
-        return Err(Failure::usage(format!("{} is not one of {known}", shown(action))));
-    }
-    let usage = || call.usage_of(action);
-    let Some((base, words)) = words.split_first() else {
-        return Err(Failure::usage(format!("BASE is missing; {}", usage())));
-    };
+    let (action, words) = call.action(ACTIONS, |action| match action {
+        "set" => (&["BASE", "VALUE"], usize::MAX),
+        _ => (&["BASE"], 2),
+    })?;
+    let (base, words) = (words[0], &words[1..]);
     let base = session.key(base);
-    match (*action, words) {
-        (b"set", []) => Err(Failure::usage(format!("VALUE is missing; {}", usage()))),
-        (b"set", [word]) if count_meant(word).is_some() => {
+    match (action, words) {
+        ("set", [word]) if count_meant(word).is_some() => {
             make(session, &base, count_meant(word).unwrap_or_default())
         }
-        (b"set", values) => {
+        ("set", values) => {
             let mut writer = session.writer()?;
             let set = retry_busy(|| {
                 let values = (0..).zip(values).map(|(order, value)| {
@@ -70,7 +61,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             set.map_err(|error| match error {
                 Error::WrongType => {
                     let base = shown(&base);
-                    let why = "of its orders that are a BIGUINT one is set to what is no number";
+                    let why = "an order that is a BIGUINT is set to a value that is not a number";
                     Failure::new(format!("{base}: {why}; type gives an order another type"))
                 }
                 error => failed(&base, error),
@@ -79,10 +70,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             let (base, orders) = (json_bytes(&base), values.len());
             session.answer(&json!({ "base": base, "epoch": epoch, "orders": orders }))
         }
-        (_, [_, extra, ..]) => {
-            Err(Failure::usage(format!("{} is one word too many; {}", shown(extra), usage())))
-        }
-        (b"get", count) => get(session, &base, asked(count)?),
+        ("get", count) => get(session, &base, asked(count)?),
         (_, count) => unset(session, &base, asked(count)?),
     }
 }
@@ -122,7 +110,7 @@ fn asked(count: &[&[u8]]) -> Result<Option<usize>, Failure> {
     match number::<u64>("COUNT", word)? {
         count @ 1..=255 => Ok(Some(count as usize)),
         count => Err(Failure::usage(format!(
-            "COUNT: {count} is no number of orders; they are 1 to {MAX_ORDERS}"
+            "COUNT: {count} is not a number of orders from 1 to {MAX_ORDERS}"
         ))),
     }
 }
@@ -190,15 +178,10 @@ fn unset(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(),
         let count = asked.map_or_else(|| present(&writer, base), Ok)?;
         writer.unset_tandem(base, count)
     });
-    match (removed.map_err(|error| failed(base, error))?, session.format) {
-        (0, _) => return Err(Failure::key(base, Error::NotFound)),
-        (removed, Format::Json) => {
-            let told = json!({ "base": json_bytes(base), "removed": removed });
-            write_json(&mut session.out, &told)?;
-        }
-        (removed, _) => writeln!(session.out, "{removed}")?,
+    match removed.map_err(|error| failed(base, error))? {
+        0 => Err(Failure::key(base, Error::NotFound)),
+        removed => session.print(removed, &json!({ "base": json_bytes(base), "removed": removed })),
     }
-    Ok(())
 }
 
 /// Returns the key of an order.

@@ -1,30 +1,26 @@
 //! The command `poll`: waits for the next change of a key.
 
-use crate::command::{Arg, Call, Command, Count, Kind, number};
-use crate::failure::Failure;
+use super::prelude::*;
+use crate::options::number;
 use crate::output::shown;
-use crate::presence::StoreCheck;
-use crate::session::{Session, retry_busy};
+use crate::retry::{retry_busy, retry_key};
+use crate::store_file::StoreCheck;
 use crate::time::{deadline, span};
 use crate::value::Reading;
-use crate::waiting::{AFTER, until_changed};
+use crate::wait::{AFTER, until_changed};
 use splinter::Error;
 use std::time::Duration;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "poll",
     usage: &["KEY [TIMEOUT] [--after EPOCH]"],
     summary: "Waits for the next change of a key, and prints its value",
     details: "\
-Without TIMEOUT, as in 500ms or 2s, it waits until there is one; a number
-without a unit is milliseconds. That nothing changed in time, and that the key
-was removed, are failures: exit code 1. With --after nothing is missed that
-changed before the wait began.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "TIMEOUT", kind: Kind::Text, count: Count::Maybe },
-    ],
+TIMEOUT is a time, as in 500ms or 2s; a number without a unit is milliseconds.
+Without TIMEOUT, it waits until there is a change. If nothing changes in time,
+or the key is removed, the exit code is 1. With --after, it also notices a
+change before it began to wait.",
+    args: &[Arg::one("KEY", Kind::Key), Arg::optional("TIMEOUT", Kind::Text)],
     options: &[AFTER],
     run,
 };
@@ -44,7 +40,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let (timeout, said) = timeout.transpose()?.unzip();
     let deadline = deadline(timeout);
     let store = session.store()?.clone();
-    let epoch = retry_busy(|| store.epoch(&key)).map_err(|error| Failure::key(&key, error))?;
+    let epoch = retry_key(&key, || store.epoch(&key))?;
     let epoch = call.number(AFTER.long)?.unwrap_or(epoch);
     let changed = until_changed(session, &store, &key, epoch, deadline, &mut StoreCheck::new())?;
     let removed = || Failure::new(format!("{} was removed", shown(&key)));

@@ -1,20 +1,17 @@
 //! The command `purge`: zeroes all stale bytes.
 
-use crate::command::{Call, Command};
-use crate::failure::Failure;
-use crate::output::{Format, write_json};
-use crate::session::{Session, retry_busy};
-use serde_json::json;
+use super::prelude::*;
+use crate::output::write_json;
+use crate::retry::retry_busy;
 use splinter::Error;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "purge",
     usage: &[""],
     summary: "Zeroes every stale byte in the store",
     details: "\
-Of values that were overwritten or removed nothing is left then, whatever the
-scrub level was. Keys and their values stay. The prefix does not matter here.",
+Afterwards nothing is left of overwritten and removed values, whatever the scrub
+level was. Keys and their values stay. The prefix has no effect.",
     args: &[],
     options: &[],
     run,
@@ -23,7 +20,7 @@ scrub level was. Keys and their values stay. The prefix does not matter here.",
 fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
     let mut writer = session.writer()?;
     let slots = retry_busy(|| writer.purge()).map_err(|error| match error {
-        Error::Again => Failure::new("another writer holds a key all the while; the rest is clean"),
+        Error::Again => Failure::new("another writer kept a key busy; the other slots are clean"),
         error => Failure::new(error.to_string()),
     })?;
     match session.format {

@@ -1,64 +1,48 @@
 //! The command `recv`: prints the messages that are sent to a key, as they come.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
+use super::prelude::*;
+use crate::entry::bytes;
 use crate::envelope::{Envelope, now_ms};
-use crate::failure::Failure;
-use crate::interchange::bytes;
-use crate::output::{Format, counted, json_text, shown};
-use crate::presence::StoreCheck;
-use crate::session::Session;
+use crate::options::text;
+use crate::output::{counted, json_text, shown};
+use crate::retry::{BUSY_PAUSE, retry_forever};
+use crate::store_file::StoreCheck;
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{is_over, next_check, until_changed};
+use crate::wait::{is_over, next_check, until_changed};
 use serde_json::Value;
 use splinter::{Error, Store};
 use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "recv",
     usage: &["KEY [--count N | --follow] [--last] [--timeout SPAN] [--envelope [--as NAME]]"],
     summary: "Receives the messages that are sent to a key",
     details: "\
-Prints the next message that comes, and ends; with --count it goes on until it
-has N of them, with --follow until it is ended. --last takes what KEY holds
-already for the first one. KEY need not be there yet. Nothing is taken from the
-store: others receive the same. Of messages that follow each other faster than
-they can be received it has the last, and says on standard error how many it
-missed; any change of KEY counts as a message, one that changes no value too.
-Of a key that is not there yet, or goes, it is not known how many came before
-the next one that is received.
+It prints the next message and ends. With --count it goes on until it has
+printed N messages, with --follow until it is ended. With --last, the present
+value of KEY is the first message. KEY need not exist yet. Receiving removes
+nothing from the store: other receivers get the same messages. If messages
+follow each other too fast, it prints the last one, and reports on standard
+error how many it missed. Every change of KEY counts as a message, also one that
+leaves the value as it is. It cannot count messages that came while KEY did not
+exist.
 
-With --envelope, messages have to be envelopes (see send): what is none is
-counted in the store and told of, what has expired or, with --as, is for
-somebody else is passed over, and the one that says that it is the last ends it.
-It prints the envelopes; with --raw what is in them. Gaps in the numbers of a
-sender are told of. Messages of --raw end in a newline.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+With --envelope, it prints envelopes (see send), or with --raw their content. It
+counts each message that is not an envelope in the store, and reports it. It
+skips envelopes that have expired and, with --as, those for other receivers. The
+envelope that is marked as the last ends it. It reports gaps in the numbers of a
+sender. With --raw, each message ends in a newline.",
+    args: &[Arg::one("KEY", Kind::Key)],
     options: &[
-        Opt {
-            long: "--count",
-            short: Some('n'),
-            value: Some(("N", Kind::Number)),
-            help: "ends after N messages; after one, if not given",
-        },
-        Opt { long: "--follow", short: Some('f'), value: None, help: "goes on and on" },
-        Opt { long: "--last", short: None, value: None, help: "begins with what is there" },
-        Opt {
-            long: "--timeout",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "gives up when this has passed, as in 500ms or 2m",
-        },
-        Opt { long: "--envelope", short: Some('e'), value: None, help: "expects envelopes" },
-        Opt {
-            long: "--as",
-            short: None,
-            value: Some(("NAME", Kind::Text)),
-            help: "takes what is for NAME or for everybody",
-        },
+        Opt::valued("--count", "N", "ends after N messages; after one, if not given").short('n'),
+        Opt::flag("--follow", "goes on until it is ended").short('f'),
+        Opt::flag("--last", "begins with the present value"),
+        Opt::valued("--timeout", "SPAN", "gives up after this time, as in 500ms or 2m"),
+        Opt::flag("--envelope", "expects envelopes").short('e'),
+        Opt::valued("--as", "NAME", "takes messages for NAME or for all receivers"),
     ],
     run,
 };
@@ -115,13 +99,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 const LATE: &str = "nothing came in time";
 
 fn epoch(store: &Store, key: &[u8]) -> Result<Option<u64>, Failure> {
-    loop {
-        match store.epoch(key) {
-            Ok(epoch) => return Ok(Some(epoch)),
-            Err(Error::NotFound) => return Ok(None),
-            Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
-            Err(error) => return Err(Failure::key(key, error)),
-        }
+    match retry_forever(|| store.epoch(key)) {
+        Ok(epoch) => Ok(Some(epoch)),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(Failure::key(key, error)),
     }
 }
 
@@ -154,7 +135,7 @@ fn next(
             Ok(None) => return Ok(None),
             Err(Error::NotFound) => *epoch = None,
             // It changed during every attempt. The next one reads it.
-            Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
+            Err(Error::Again) => thread::sleep(BUSY_PAUSE),
             Err(Error::TimedOut) => return Err(Failure::new(LATE)),
             Err(error) => return Err(Failure::key(key, error)),
         }

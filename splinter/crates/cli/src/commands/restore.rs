@@ -1,30 +1,25 @@
 //! The command `restore`: creates a store from a saved one.
 
+use super::prelude::*;
 use super::save::{FORCE, print_copied};
-use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::copying::{copy_to, path_of};
-use crate::failure::Failure;
 use crate::output::shown;
-use crate::room;
-use crate::session::Session;
+use crate::store_copy::copy_to;
+use crate::store_file;
 use splinter::{Location, Store, StoreError};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "restore",
     usage: &["FILE STORE [--force]"],
-    summary: "Makes a store of a file that save, cp or dd made",
-    details: "FILE is a store in a file, which is only read. STORE is made with its sizes,
-keys and all that belongs to them, and has its name once it is complete. With
---force it takes the place of a store of that name: who has that open keeps the
-old one, and has to open the new one.",
-    args: &[
-        Arg { name: "FILE", kind: Kind::File, count: Count::One },
-        Arg { name: "STORE", kind: Kind::Store, count: Count::One },
-    ],
+    summary: "Creates a store from a file that save, cp or dd made",
+    details: "\
+FILE is a store in a file, and is only read. STORE gets its sizes, its keys and
+all their fields, and has its name once it is complete. With --force, it takes
+the place of a store of that name. Processes that have the old store open keep
+it, and must open the new one.",
+    args: &[Arg::one("FILE", Kind::File), Arg::one("STORE", Kind::Store)],
     options: &[FORCE],
     run,
 };
@@ -32,7 +27,7 @@ old one, and has to open the new one.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let from = Location::file(Path::new(OsStr::from_bytes(call.arguments[0])));
     let name = call.arguments[1];
-    let path = path_of(&session.location(name)?);
+    let path = store_file::path(&session.location(name)?);
     let from = Store::open_read_only(&from).map_err(|error| match error {
         StoreError::Missing(_) => {
             let file = shown(call.arguments[0]);
@@ -43,7 +38,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let copied = copy_to(&from, &path, call.has("--force"))?;
     let restored = session.location(name).map(|location| Store::open_read_only(&location));
     if let Ok(Ok(restored)) = restored
-        && let Some(warning) = room::warning(&restored)
+        && let Some(warning) = store_file::growth_warning(&restored)
     {
         session.warn(&format!("restore: {warning}"));
     }

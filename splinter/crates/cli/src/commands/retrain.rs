@@ -1,17 +1,16 @@
 //! The command `retrain`: removes a key's vector, so that the program that makes vectors makes a new one.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::failure::Failure;
-use crate::session::{Session, retry_busy};
-use serde_json::json;
+use super::prelude::*;
+use crate::retry::retry_key;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "retrain",
     usage: &["KEY"],
-    summary: "Drops the vector of a key, and tells all who watch it",
-    details: "The value stays, and the epoch grows: programs that make vectors make a new one.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::One }],
+    summary: "Removes the vector of a key, which wakes all processes that watch it",
+    details: "\
+The value stays, and the epoch grows. A program that makes vectors can then make
+a new one.",
+    args: &[Arg::one("KEY", Kind::Key)],
     options: &[],
     run,
 };
@@ -19,6 +18,6 @@ pub static COMMAND: Command = Command {
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let mut writer = session.writer()?;
-    retry_busy(|| writer.clear_vector(&key)).map_err(|error| Failure::key(&key, error))?;
+    retry_key(&key, || writer.clear_vector(&key))?;
     session.answer_of(&writer, &key, json!({ "retrained": true }))
 }

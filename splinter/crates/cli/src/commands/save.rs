@@ -1,38 +1,31 @@
 //! The command `save`: copies the store in use into a file, while others use it.
 
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
-use crate::copying::{Copied, copy_to};
-use crate::failure::Failure;
-use crate::output::{Format, counted, json_bytes, shown, write_json};
-use crate::session::Session;
-use serde_json::json;
+use super::prelude::*;
+use crate::output::{counted, json_bytes, shown};
+use crate::store_copy::{Copied, copy_to};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "save",
     usage: &["FILE [--force]"],
     summary: "Copies the store into a file, while others use it",
-    details: "Every key is copied whole, as it was at one moment: its value, type, labels,
-groups, flags, times and vector. There is no one moment for all of them: what
-changes meanwhile may be in the copy or not. Epochs begin anew. FILE is a store
-like any other, for splinterpctl and for restore. It gets its name once it is
-complete and on the device; until then it has none, or a hidden one beside it
-where the file system knows no files without.",
-    args: &[Arg { name: "FILE", kind: Kind::File, count: Count::One }],
+    details: "\
+It copies each key as it was at one moment, with its value, type, labels,
+groups, flags, times and vector. The moments differ: a change during the copy
+may be in it or not. Epochs start again. FILE is a store like any other, for
+splinterpctl and for restore. It gets its name once it is complete and on the
+device. Until then it has no name, or a hidden one beside it if the file system
+has no unnamed files.",
+    args: &[Arg::one("FILE", Kind::File)],
     options: &[FORCE],
     run,
 };
 
 /// The option `--force`: replaces an existing file or store.
-pub(super) const FORCE: Opt = Opt {
-    long: "--force",
-    short: Some('f'),
-    value: None,
-    help: "replaces what has that name already",
-};
+pub(super) const FORCE: Opt =
+    Opt::flag("--force", "replaces a file or store of that name").short('f');
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let file = call.arguments[0];
@@ -50,16 +43,8 @@ pub(super) fn print_copied(
     name: &[u8],
 ) -> Result<(), Failure> {
     let Copied { keys, vanished } = copied;
-    match session.format {
-        Format::Default => {
-            let keys = counted(keys, "key");
-            writeln!(session.out, "{done} {keys} {preposition} {}", shown(name))?;
-        }
-        Format::Json => {
-            let told = json!({ done: json_bytes(name), "keys": keys, "vanished": vanished });
-            write_json(&mut session.out, &told)?;
-        }
-        Format::Raw => {}
-    }
-    Ok(())
+    session.report(
+        format!("{done} {} {preposition} {}", counted(keys, "key"), shown(name)),
+        &json!({ done: json_bytes(name), "keys": keys, "vanished": vanished }),
+    )
 }

@@ -1,91 +1,48 @@
 //! The command `send`: sends a message, by setting a key; in an envelope, if asked.
 
-use crate::bom;
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, text};
+use super::prelude::*;
+use crate::byte_order_mark;
 use crate::envelope::{Envelope, Type};
-use crate::failure::Failure;
+use crate::options::{not_one_of, text};
 use crate::output::{json_bytes, shown};
-use crate::presence::StoreCheck;
-use crate::session::{Session, retry_busy};
-use crate::standard;
+use crate::retry::retry_busy;
+use crate::stdio;
+use crate::store_file::StoreCheck;
 use crate::value::{self, FILE, given, refused};
-use serde_json::{Value, json};
+use serde_json::Value;
 use splinter::Writer;
 use std::io::BufRead;
 use std::time::Duration;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "send",
     usage: &["KEY VALUE [OPTION]...", "KEY - [OPTION]...", "KEY --lines [OPTION]..."],
-    summary: "Sends a message to whoever receives at a key",
+    summary: "Sends a message to all receivers of a key",
     details: "\
-The message becomes the value of KEY, which is made if it is missing; recv, at
-the other end, prints it. A key holds one message: of two that follow each other
+The message becomes the value of KEY, which is created if it is missing. recv
+prints it at the other end. A key holds one message: if two follow each other
 faster than they are received, the receiver finds the second.
 
---lines sends each line of standard input as a message of its own. --envelope
-wraps a message in a line of JSON that says who sent it, when, and what it is;
---lines numbers them in it, so that a receiver sees what it missed, and with
---eof sends one more at the end that says so. In an envelope a VALUE is a
-string, or with --parse the JSON that it is.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
-    ],
+--lines sends each line of standard input as a message. --envelope wraps a
+message in a line of JSON with its sender, time and type. With --lines it
+numbers the messages, so that a receiver can see gaps, and with --eof it sends
+one more message that marks the end. In an envelope, VALUE is a string, or JSON
+with --parse.",
+    args: &[Arg::one("KEY", Kind::Key), Arg::optional("VALUE", Kind::Text)],
     options: &[
         FILE,
-        Opt {
-            long: "--lines",
-            short: None,
-            value: None,
-            help: "sends standard input line by line",
-        },
-        Opt {
-            long: "--pace",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "how long to wait between lines, as in 10ms",
-        },
-        Opt { long: "--envelope", short: Some('e'), value: None, help: "wraps it in an envelope" },
-        Opt {
-            long: "--type",
-            short: None,
-            value: Some(("TYPE", Kind::Choice(Type::NAMES))),
-            help: "query, response, event (if not given), error or heartbeat",
-        },
-        Opt {
-            long: "--from",
-            short: None,
-            value: Some(("NAME", Kind::Text)),
-            help: "who sends it; the process, if not given",
-        },
-        Opt {
-            long: "--to",
-            short: None,
-            value: Some(("NAME", Kind::Text)),
-            help: "whom it is for",
-        },
-        Opt {
-            long: "--ttl",
-            short: None,
-            value: Some(("SPAN", Kind::Text)),
-            help: "for how long it is worth reading, as in 5s",
-        },
-        Opt {
-            long: "--trace",
-            short: None,
-            value: Some(("ID", Kind::Text)),
-            help: "what it belongs to",
-        },
-        Opt {
-            long: "--seq",
-            short: None,
-            value: Some(("N", Kind::Number)),
-            help: "its place in a sequence; the first one's, with --lines",
-        },
-        Opt { long: "--eof", short: None, value: None, help: "says that it is the last" },
-        Opt { long: "--parse", short: None, value: None, help: "takes VALUE as JSON" },
+        Opt::flag("--lines", "sends standard input line by line"),
+        Opt::valued("--pace", "SPAN", "how long to wait between lines, as in 10ms"),
+        Opt::flag("--envelope", "wraps it in an envelope").short('e'),
+        Opt::valued("--type", "TYPE", "query, response, event (if not given), error or heartbeat")
+            .kind(Kind::Choice(Type::NAMES)),
+        Opt::valued("--from", "NAME", "the sender; by default, the process"),
+        Opt::valued("--to", "NAME", "the receiver"),
+        Opt::valued("--ttl", "SPAN", "after which time it expires, as in 5s"),
+        Opt::valued("--trace", "ID", "the id of what it belongs to"),
+        Opt::valued("--seq", "N", "its number in a sequence; the first one's, with --lines"),
+        Opt::flag("--eof", "marks it as the last"),
+        Opt::flag("--parse", "takes VALUE as JSON"),
     ],
     run,
 };
@@ -134,7 +91,7 @@ fn send_lines(
     let mut messages = 0;
     let seq = |messages: u64| Some(first.wrapping_add(messages));
     let mut store_check = StoreCheck::new();
-    for line in standard::input().split(b'\n') {
+    for line in stdio::input().split(b'\n') {
         let line = line.map_err(|error| Failure::io("read standard input", &error))?;
         let message = match wrapper {
             None => line,
@@ -186,10 +143,8 @@ impl Wrapper {
         };
         let kind = match named("--type")? {
             None => Type::Event,
-            Some(name) => Type::from_name(&name).ok_or_else(|| {
-                let known = Type::NAMES.join(", ");
-                Failure::usage(format!("--type: {} is not one of {known}", shown(name.as_bytes())))
-            })?,
+            Some(name) => Type::from_name(&name)
+                .ok_or_else(|| not_one_of(name.as_bytes(), Type::NAMES).with_context("--type"))?,
         };
         let from = named("--from")?;
         if from.as_ref().is_some_and(String::is_empty) {
@@ -219,9 +174,9 @@ impl Wrapper {
     fn wrap(&self, message: &[u8], seq: Option<u64>, eof: bool) -> Result<Vec<u8>, Failure> {
         let payload = if self.parse {
             let wrong = |why: &str| {
-                Failure::usage(format!("--parse: {} is no JSON: {why}", shown(message)))
+                Failure::usage(format!("--parse: {} is not JSON: {why}", shown(message)))
             };
-            let text = bom::without(message).map_err(wrong)?;
+            let text = byte_order_mark::without(message).map_err(wrong)?;
             serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?
         } else {
             json_bytes(message)

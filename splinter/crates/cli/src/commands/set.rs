@@ -1,26 +1,19 @@
 //! The command `set`: sets a key's value, from the line, standard input or a file.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::failure::Failure;
+use super::prelude::*;
 use crate::output::json_bytes;
-use crate::session::{Session, retry_busy};
+use crate::retry::retry_busy;
 use crate::value;
-use serde_json::json;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "set",
     usage: &["KEY VALUE", "KEY -", "KEY --file FILE"],
-    summary: "Sets the value of a key, which is made if it is missing",
+    summary: "Sets the value of a key, and creates the key if it is missing",
     details: "\
-VALUE is one word: put quotes around one that holds blanks. A VALUE of - takes
-what is on standard input, to its end. The type and labels of a key stay, its
-vector goes. A BIGUINT key takes a number: decimal digits, or eight bytes that
-are no text.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "VALUE", kind: Kind::Text, count: Count::Maybe },
-    ],
+VALUE is one word: put quotes around a value with blanks. A VALUE of - is all of
+standard input. The key keeps its type and labels, and loses its vector. A
+BIGUINT key takes a number: decimal digits, or eight bytes that are not text.",
+    args: &[Arg::one("KEY", Kind::Key), Arg::optional("VALUE", Kind::Text)],
     options: &[value::FILE],
     run,
 };

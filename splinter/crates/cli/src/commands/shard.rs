@@ -1,15 +1,13 @@
 //! The command `shard`: as `bids`, with its words in the order of libsplinter's own command line.
 
 use super::bids;
-use crate::command::{Arg, Call, Command, Count, Kind, Opt, number};
-use crate::failure::Failure;
+use super::prelude::*;
+use crate::options::number;
 use crate::output::shown;
-use crate::session::Session;
-use crate::waiting::next_check;
+use crate::wait::next_check;
 use splinter::{BidError, BidTerms, Patience};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "shard",
     usage: &[
         "table",
@@ -21,66 +19,47 @@ pub static COMMAND: Command = Command {
     ],
     summary: "Shows and makes bids as libsplinter's command of that name does",
     details: "\
-As bids, which explains what a bid is, with the words in the original's order.
-TICKS, of the processor's counter, is how long a bid holds. advise is about the
-whole store, and waits until the bid is elected; with nowait it gives up at once
-if another one is.",
+It works as bids, which explains bids, with the words in the original's order. A
+bid holds for TICKS of the processor's counter. advise is about the whole store,
+and waits until the bid is elected. With nowait it fails at once if another bid
+is sovereign.",
     args: &[
-        Arg { name: "table", kind: Kind::Choice(bids::ACTIONS), count: Count::Maybe },
-        Arg { name: "ID", kind: Kind::Number, count: Count::Maybe },
-        Arg { name: "INTENT", kind: Kind::Choice(bids::INTENTS), count: Count::Maybe },
-        Arg { name: "PRIORITY", kind: Kind::Number, count: Count::Maybe },
-        Arg { name: "TICKS", kind: Kind::Number, count: Count::Maybe },
+        Arg::optional("table", Kind::Choice(bids::ACTIONS)),
+        Arg::optional("ID", Kind::Text),
+        Arg::optional("INTENT", Kind::Choice(bids::INTENTS)),
+        Arg::optional("PRIORITY", Kind::Text),
+        Arg::optional("TICKS", Kind::Text),
     ],
-    options: &[Opt {
-        long: "--hold",
-        short: None,
-        value: Some(("SPAN", Kind::Text)),
-        help: "for how long claim keeps the store open",
-    }],
+    options: &[Opt::valued("--hold", "SPAN", "for how long claim keeps the store open")],
     run,
 };
 
-/// The words after an action, in order.
-const WORDS: [&str; 4] = ["ID", "INTENT", "PRIORITY", "TICKS"];
-
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let Some((action, words)) = call.arguments.split_first() else {
-        let known = bids::ACTIONS.join(", ");
-        return Err(Failure::usage(format!("say what to do: {known}; help shard explains them")));
-    };
-    let takes = match *action {
-        b"table" | b"who" => 0..=0,
-        b"claim" | b"rebid" => 4..=4,
-        b"release" => 1..=1,
-        b"advise" => 2..=3,
-        other => {
-            let known = bids::ACTIONS.join(", ");
-            return Err(Failure::usage(format!("{} is not one of {known}", shown(other))));
-        }
-    };
-    let usage = || call.usage_of(action);
-    if let Some(missing) = WORDS[..*takes.start()].get(words.len()) {
-        return Err(Failure::usage(format!("{missing} is missing; {}", usage())));
-    }
-    if let Some(extra) = words.get(*takes.end()) {
-        return Err(Failure::usage(format!("{} is one word too many; {}", shown(extra), usage())));
-    }
+    let (action, words) = call.action(bids::ACTIONS, |action| match action {
+        "claim" | "rebid" => (&["ID", "INTENT", "PRIORITY", "TICKS"], 4),
+        "release" => (&["ID"], 1),
+        "advise" => (&["ID", "INTENT"], 3),
+        _ => (&[], 0),
+    })?;
     let hold = call.span("--hold")?;
-    if hold.is_some() && *action != b"claim" {
+    if hold.is_some() && action != "claim" {
         return Err(Failure::usage("--hold goes with claim"));
     }
     let id = words.first().map_or(Ok(0), |word| number("ID", word))?;
-    match (*action, words) {
-        (b"table", _) => bids::table(session),
-        (b"who", _) => bids::who(session),
-        (b"release", _) => {
+    match (action, words) {
+        ("table", _) => bids::table(session),
+        ("who", _) => bids::who(session),
+        ("release", _) => {
             session.store()?.release_bid(id)?;
             bids::print_done(session, "released", id)
         }
-        (b"advise", [_, intent, rest @ ..]) => {
+        ("advise", [_, intent, rest @ ..]) => {
             if let Some(other) = rest.first().filter(|word| **word != b"nowait") {
-                return Err(Failure::usage(format!("{} is not nowait; {}", shown(other), usage())));
+                return Err(Failure::usage(format!(
+                    "{} is not nowait; {}",
+                    shown(other),
+                    call.usage_of(b"advise")
+                )));
             }
             advise(session, id, intent, rest.is_empty())
         }
@@ -90,7 +69,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 priority: number("PRIORITY", priority)?,
                 duration: number("TICKS", ticks)?,
             };
-            if action == b"claim" {
+            if action == "claim" {
                 return bids::hold(session, id, terms, hold, "give --hold SPAN");
             }
             session.store()?.rebid(id, terms)?;

@@ -1,30 +1,27 @@
 //! The command `stores`: lists the stores.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::failure::Failure;
-use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::presence::Users;
-use crate::session::Session;
+use super::prelude::*;
+use crate::output::{json_bytes, listed, shown, write_json};
+use crate::store_file::Users;
 use crate::table;
 use nix::sys::stat::fstat;
-use serde_json::{Value, json};
+use serde_json::Value;
 use splinter::{Location, Store};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "stores",
     usage: &["[FOLDER]"],
-    summary: "Lists the stores that are at hand",
+    summary: "Lists the stores",
     details: "\
-Those in shared memory; with FOLDER, and for splinterp_cli and splinterpctl,
-those in files there, or in the current folder. Stores that this user may not
-read are left out. Bytes is the size that a store can grow to, Memory what it
-has taken so far. Processes counts those that have it open, as far as this user
-may see processes. drop removes a store.",
-    args: &[Arg { name: "FOLDER", kind: Kind::File, count: Count::Maybe }],
+It lists the stores in shared memory; with FOLDER, and for splinterp_cli and
+splinterpctl, the stores in files there, or in the current folder. It leaves out
+stores that this user may not read. Bytes is the size to which a store can grow,
+Memory what it takes so far. Processes is the number of processes that have it
+open, as far as this user may see processes. drop removes a store.",
+    args: &[Arg::optional("FOLDER", Kind::File)],
     options: &[],
     run,
 };

@@ -1,26 +1,21 @@
 //! The command `type`: shows or sets the type of a key.
 
-use crate::command::{Arg, Call, Command, Count, Kind, text};
-use crate::failure::Failure;
-use crate::output::{Format, json_bytes, shown, write_json};
-use crate::session::{Session, retry_busy};
-use serde_json::json;
+use super::prelude::*;
+use crate::options::text;
+use crate::output::{json_bytes, shown};
+use crate::retry::{retry_busy, retry_key};
 use splinter::{Error, Type};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "type",
     usage: &["KEY [TYPE]"],
     summary: "Shows or sets the type of a key",
     details: "\
 TYPE is one of VOID, BIGINT, BIGUINT, JSON, BINARY, IMGDATA, AUDIO, VARTEXT and
-VIDEO, in large or small letters. Types inform, and are not enforced; but a
-BIGUINT holds a number, on which math acts: what becomes one must be decimal
-digits, or one to eight bytes that are no text, the lowest first.",
-    args: &[
-        Arg { name: "KEY", kind: Kind::Key, count: Count::One },
-        Arg { name: "TYPE", kind: Kind::Choice(TYPES), count: Count::Maybe },
-    ],
+VIDEO, in upper or lower case. Types are information, and not enforced. Only a
+BIGUINT holds a number, which math changes: a value that becomes a BIGUINT must
+be decimal digits, or one to eight bytes that are not text, the lowest first.",
+    args: &[Arg::one("KEY", Kind::Key), Arg::optional("TYPE", Kind::Choice(TYPES))],
     options: &[],
     run,
 };
@@ -32,17 +27,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let Some(word) = call.get(1) else {
         let store = session.store()?;
-        let slot =
-            retry_busy(|| store.snapshot(&key)).map_err(|error| Failure::key(&key, error))?;
-        match session.format {
-            Format::Default | Format::Raw => writeln!(session.out, "{}", slot.kind)?,
-            Format::Json => {
-                let kind = slot.kind.to_string();
-                let told = json!({ "key": json_bytes(&key), "epoch": slot.epoch, "type": kind });
-                write_json(&mut session.out, &told)?;
-            }
-        }
-        return Ok(());
+        let slot = retry_key(&key, || store.snapshot(&key))?;
+        let kind = slot.kind.to_string();
+        let told = json!({ "key": json_bytes(&key), "epoch": slot.epoch, "type": kind });
+        return session.print(kind, &told);
     };
     let kind: Type =
         text("TYPE", word)?.parse().map_err(|error| Failure::usage(format!("{error}")))?;

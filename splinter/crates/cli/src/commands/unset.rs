@@ -1,38 +1,27 @@
 //! The command `unset`: removes keys, by name or by pattern.
 
+use super::prelude::*;
 use super::{list, orders};
-use crate::command::{Arg, Call, Command, Count, Kind, Opt};
-use crate::failure::Failure;
-use crate::output::{Format, counted, json_bytes, write_json};
-use crate::session::{Session, retry_busy};
-use serde_json::{Value, json};
+use crate::output::{counted, json_bytes, write_json};
+use crate::retry::retry_busy;
+use serde_json::Value;
 use splinter::Error;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "unset",
     usage: &["KEY...", "--tandem KEY...", "--regex PATTERN"],
     summary: "Removes keys",
     details: "\
-By name, in order, up to the first that is missing or busy; or every key under
-the prefix that matches PATTERN, as list takes it: list PATTERN shows what
-would go. That none matches is no failure. With --tandem the orders of each KEY
-go with it, all at once: KEY.1, KEY.2 and so on, as many as there are in a row.
-What becomes of the bytes is up to the scrub level: see config.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Any }],
+It removes the named keys in order, up to the first that is missing or busy. Or
+it removes every key under the prefix that matches PATTERN, as for list: list
+PATTERN shows them first. If no key matches, that is not a failure. With
+--tandem it removes the orders of each KEY as well, all at once: KEY.1, KEY.2
+and so on, as many as exist in a row. The scrub level decides whether the bytes
+are zeroed: see config.",
+    args: &[Arg::any("KEY", Kind::Key)],
     options: &[
-        Opt {
-            long: "--regex",
-            short: None,
-            value: Some(("PATTERN", Kind::Text)),
-            help: "removes the keys that match PATTERN",
-        },
-        Opt {
-            long: "--tandem",
-            short: Some('r'),
-            value: None,
-            help: "removes the orders of a tandem, too",
-        },
+        Opt::valued("--regex", "PATTERN", "removes the keys that match PATTERN"),
+        Opt::flag("--tandem", "removes the orders of a tandem, too").short('r'),
     ],
     run,
 };

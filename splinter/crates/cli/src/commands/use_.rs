@@ -1,21 +1,17 @@
 //! The command `use`: opens the store for the following commands.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::failure::Failure;
-use crate::output::{Format, json_bytes, listed, write_json};
-use crate::session::Session;
-use serde_json::json;
+use super::prelude::*;
+use crate::output::{json_bytes, listed};
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "use",
     usage: &["STORE"],
     summary: "Opens a store for the commands that follow",
     details: "\
 STORE is a name in shared memory; for splinterp_cli and splinterpctl, a path. A
-store that may only be read is opened for reading. If it cannot be opened, the
-one in use stays.",
-    args: &[Arg { name: "STORE", kind: Kind::Store, count: Count::One }],
+store that this user may only read is opened read-only. If STORE cannot be
+opened, the store in use stays.",
+    args: &[Arg::one("STORE", Kind::Store)],
     options: &[],
     run,
 };
@@ -23,14 +19,6 @@ one in use stays.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let name = call.arguments[0];
     session.use_store(name)?;
-    match session.format {
-        Format::Default => {
-            session.out.write_all(b"use: now connected to ")?;
-            session.out.write_all(&listed(name))?;
-            session.out.write_all(b"\n")?;
-        }
-        Format::Json => write_json(&mut session.out, &json!({ "store": json_bytes(name) }))?,
-        Format::Raw => {}
-    }
-    Ok(())
+    let text = [b"use: now connected to ", &*listed(name)].concat();
+    session.report(text, &json!({ "store": json_bytes(name) }))
 }

@@ -1,23 +1,19 @@
 //! The command `uuid`: prints a random UUID, and can store it in a key.
 
-use crate::command::{Arg, Call, Command, Count, Kind};
-use crate::failure::Failure;
-use crate::output::{Format, write_json};
-use crate::session::{Session, retry_busy};
+use super::prelude::*;
+use crate::retry::retry_busy;
 use crate::value;
-use serde_json::json;
 use std::fs::File;
 use std::io::Read;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "uuid",
     usage: &["[KEY]"],
     summary: "Prints a random UUID, and sets a key to it if one is given",
     details: "\
-It is of version 4 (RFC 9562), from the kernel's random numbers. Without KEY it
-is only printed, and no store is needed.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Maybe }],
+It has version 4 (RFC 9562) and comes from the kernel's random numbers. Without
+KEY it is only printed, and no store is needed.",
+    args: &[Arg::optional("KEY", Kind::Key)],
     options: &[],
     run,
 };
@@ -33,11 +29,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             return session.answer_of(&writer, &key, json!({ "uuid": uuid }));
         }
     }
-    match session.format {
-        Format::Default | Format::Raw => writeln!(session.out, "{uuid}")?,
-        Format::Json => write_json(&mut session.out, &json!({ "uuid": uuid }))?,
-    }
-    Ok(())
+    session.print(&uuid, &json!({ "uuid": uuid }))
 }
 
 fn random() -> Result<[u8; 16], Failure> {

@@ -1,21 +1,18 @@
 //! The command `watch`: prints changes as they happen: of one key, of the keys of some groups, or of all keys.
 
-use crate::command::{self, Arg, Call, Command, Count, Kind, Opt};
-use crate::failure::Failure;
-use crate::output::{Format, json_bytes, listed, shown, write_json};
-use crate::presence::StoreCheck;
-use crate::session::Session;
+use super::prelude::*;
+use crate::options;
+use crate::output::{json_bytes, listed, shown, write_json};
+use crate::retry::retry_forever;
+use crate::store_file::StoreCheck;
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::waiting::{AFTER, TIMEOUT, is_over, next_check, until_changed};
-use serde_json::json;
+use crate::wait::{AFTER, TIMEOUT, is_over, next_check, until_changed};
 use splinter::{Change, Error, Key, Store, Watcher};
 use std::collections::HashMap;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// The entry of the command table.
-pub static COMMAND: Command = Command {
+pub(super) static COMMAND: Command = Command {
     name: "watch",
     usage: &[
         "KEY [--after EPOCH] [OPTION]...",
@@ -24,42 +21,32 @@ pub static COMMAND: Command = Command {
     ],
     summary: "Prints the value of a key, or of a group's keys, whenever it changes",
     details: "\
-The new value is printed after each change; of changes that follow each other
-faster than they can be printed, the last. With --group, which may be given
-more than once, and --all, the key stands in front of the value, and a key that
-was removed is told of. With --raw every value ends in a newline. With --after
-nothing is missed that changed before the watch began. A key that is busy is
-waited for.
+It prints the new value after each change. If changes follow each other faster
+than it can print, it prints the last one. With --group, which may be given more
+than once, and with --all, the key comes before the value, and a removed key is
+reported. With --raw every value ends in a newline. With --after it also prints
+a change before the watch began. It waits for a key that is busy.
 
-It goes on until Ctrl-C is pressed, or the key is removed; with --oneshot until
-the first change, with --count until there were N. --timeout ends it when that
-time has passed: exit code 1 if fewer changes came than --oneshot or --count
-asked for. If the store is removed, or removed and made again, the watch notices
-within two seconds, and ends with exit code 1.",
-    args: &[Arg { name: "KEY", kind: Kind::Key, count: Count::Maybe }],
+It goes on until Ctrl-C is pressed, or the key is removed. --oneshot ends it
+after the first change, --count after N changes, and --timeout after a time: the
+exit code is 1 if fewer changes came than --oneshot or --count asked for. If the
+store is removed, or removed and created again, the watch ends within two
+seconds, with exit code 1.",
+    args: &[Arg::optional("KEY", Kind::Key)],
     options: &[
-        Opt { long: "--oneshot", short: None, value: None, help: "ends after the first change" },
-        Opt {
-            long: "--count",
-            short: Some('n'),
-            value: Some(("N", Kind::Number)),
-            help: "ends after N changes",
-        },
+        Opt::flag("--oneshot", "ends after the first change"),
+        Opt::valued("--count", "N", "ends after N changes").short('n'),
         TIMEOUT,
-        Opt {
-            long: "--group",
-            short: None,
-            value: Some(("GROUP", Kind::Group)),
-            help: "watches the keys and labels bound to GROUP, 0 to 63",
-        },
+        Opt::valued("--group", "GROUP", "watches the keys and labels bound to GROUP, 0 to 63")
+            .kind(Kind::Group),
         AFTER,
-        Opt { long: "--all", short: None, value: None, help: "watches every key in the store" },
+        Opt::flag("--all", "watches every key in the store"),
     ],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let groups = call.values("--group").map(|group| command::group("--group", group));
+    let groups = call.values("--group").map(|group| options::group("--group", group));
     let groups = groups.collect::<Result<Vec<u8>, _>>()?;
     let until = Until::of(call)?;
     let is_after = call.has(AFTER.long);
@@ -128,7 +115,8 @@ fn watch_key(
     mut until: Until,
     after: Option<u64>,
 ) -> Result<(), Failure> {
-    let now = read(store, key).map_err(|error| Failure::key(key, error))?.epoch;
+    let now =
+        retry_forever(|| Reading::of(store, key)).map_err(|error| Failure::key(key, error))?.epoch;
     let mut epoch = after.unwrap_or(now);
     let mut store_check = StoreCheck::new();
     let removed = |error| match error {
@@ -142,7 +130,7 @@ fn watch_key(
             Err(Error::TimedOut) => return until.time_is_up(),
             Err(error) => return Err(removed(error)),
         }
-        let value = read(store, key).map_err(removed)?;
+        let value = retry_forever(|| Reading::of(store, key)).map_err(removed)?;
         epoch = value.epoch;
         write_change(session, key, false, &value)?;
         if until.is_last() {
@@ -208,7 +196,7 @@ fn report_change(
     let Some(key) = change.key.filter(|key| key.as_ref().starts_with(&session.prefix)) else {
         return Ok(gone.is_some());
     };
-    match read(store, key.as_ref()) {
+    match retry_forever(|| Reading::of(store, key.as_ref())) {
         Ok(value) => write_change(session, key.as_ref(), true, &value).map(|()| true),
         // It was removed meanwhile. A change that reports this will come.
         Err(Error::NotFound) => Ok(gone.is_some()),
@@ -248,14 +236,4 @@ fn write_removal(session: &mut Session, key: &[u8], epoch: u64) -> Result<(), Fa
         Format::Raw => {}
     }
     Ok(out.flush()?)
-}
-
-/// Reads the value of `key`. Retries for as long as it changes.
-fn read(store: &Store, key: &[u8]) -> Result<Reading, Error> {
-    loop {
-        match Reading::of(store, key) {
-            Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
-            read => return read,
-        }
-    }
 }

@@ -4,14 +4,15 @@
 
 pub(crate) mod denied;
 
-use crate::common::{Bench, TIMEOUT};
+pub(crate) use crate::common::wait_until;
+
+use crate::common::Bench;
 use splinter::{Config, Geometry, Location, Store};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 /// A [`Bench`] with the name of one store, and shortcuts for both.
 pub(crate) struct Rig {
@@ -140,14 +141,6 @@ impl Drop for Running {
             let _ = child.kill();
             let _ = child.wait();
         }
-    }
-}
-
-pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + TIMEOUT;
-    while !is_so() {
-        assert!(Instant::now() < end, "timed out: {what}");
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

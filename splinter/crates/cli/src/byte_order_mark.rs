@@ -6,9 +6,9 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 /// Returns text without the mark in front of it.
 ///
 /// ```
-/// assert_eq!(splinter_cli::bom::without(b"\xef\xbb\xbfset a 1"), Ok(&b"set a 1"[..]));
-/// assert_eq!(splinter_cli::bom::without(b"set a 1"), Ok(&b"set a 1"[..]));
-/// assert!(splinter_cli::bom::without(b"\xff\xfes\0e\0t\0").is_err());
+/// assert_eq!(splinter_cli::byte_order_mark::without(b"\xef\xbb\xbfset a 1"), Ok(&b"set a 1"[..]));
+/// assert_eq!(splinter_cli::byte_order_mark::without(b"set a 1"), Ok(&b"set a 1"[..]));
+/// assert!(splinter_cli::byte_order_mark::without(b"\xff\xfes\0e\0t\0").is_err());
 /// ```
 ///
 /// # Errors

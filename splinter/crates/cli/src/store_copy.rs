@@ -1,12 +1,13 @@
 //! Copies a store key by key, while other processes use it: each key as it was at one moment, never half a key. Also
 //! copies a damaged store byte by byte. A copy gets its name once it is complete. Knows no command.
 
+use crate::atomic_file::{AtomicFile, is_same};
+use crate::entry::{Entry, bits};
 use crate::failure::Failure;
-use crate::fatal;
-use crate::interchange::{Entry, bits};
-use crate::newfile::{NewFile, is_same};
+use crate::fatal_signals;
 use crate::output::shown;
-use crate::session::retry_busy;
+use crate::retry::retry_busy;
+use crate::store_file;
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 use splinter::{Config, Draft, Error, LABELS, Location, Store, StoreError};
@@ -15,7 +16,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The result of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,9 +35,9 @@ pub struct Copied {
 /// # Errors
 /// The file is the store itself; the name exists and `force` is not given; no room; a key that stays busy.
 pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure> {
-    if is_same(&path_of(from.location()), path) {
+    if is_same(&store_file::path(from.location()), path) {
         let name = shown(path.as_os_str().as_bytes());
-        return Err(Failure::new(format!("{name} is what is to be copied; give another name")));
+        return Err(Failure::new(format!("{name} is the store itself; give another name")));
     }
     let config = Config { geometry: from.geometry(), scrub: from.scrub(), ..Config::default() };
     let make = if force { Draft::replacing } else { Draft::new };
@@ -60,7 +61,7 @@ pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure
 pub fn copy_bytes(from: &Store, path: &Path) -> Result<(), Failure> {
     let reading = |error: &io::Error| Failure::io(&format!("read {}", from.location()), error);
     let file = from.fd().try_clone_to_owned().map_err(|error| reading(&error))?;
-    let (file, to) = (File::from(file), NewFile::create(path, 0o600, false)?);
+    let (file, to) = (File::from(file), AtomicFile::create(path, 0o600, false)?);
     let len = file.metadata().map_err(|error| reading(&error))?.len();
     to.file().set_len(len).map_err(|error| to.failed(&error))?;
     let mut buffer = vec![0; 1 << 20];
@@ -109,14 +110,6 @@ fn refused(path: &Path, error: StoreError) -> Failure {
     }
 }
 
-/// Returns the path of a store's file.
-pub fn path_of(location: &Location) -> PathBuf {
-    match location {
-        Location::File(path) => path.clone(),
-        shared => shared.to_string().into(),
-    }
-}
-
 /// Copies the settings of a store, and every key.
 fn copy_keys(from: &Store, to: &Store) -> Result<Copied, Failure> {
     to.set_user_flags(from.user_flags())?;
@@ -144,13 +137,13 @@ struct RemoveOnSigbus;
 
 impl RemoveOnSigbus {
     fn new(path: &Path) -> Self {
-        fatal::remove_on_sigbus(path);
+        fatal_signals::remove_on_sigbus(path);
         Self
     }
 }
 
 impl Drop for RemoveOnSigbus {
     fn drop(&mut self) {
-        fatal::keep_file();
+        fatal_signals::keep_file();
     }
 }

@@ -1,9 +1,10 @@
 //! Waits for changes of a key. Ctrl-C at the prompt ends a wait; a busy key never does.
 
-use crate::command::{Kind, Opt};
 use crate::failure::Failure;
-use crate::presence::{self, StoreCheck};
+use crate::options::Opt;
+use crate::retry::BUSY_PAUSE;
 use crate::session::Session;
+use crate::store_file::{self, StoreCheck};
 use splinter::{Error, Store};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,20 +13,12 @@ use std::time::{Duration, Instant};
 pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The option `--after`: the epoch from which a change counts.
-pub const AFTER: Opt = Opt {
-    long: "--after",
-    short: None,
-    value: Some(("EPOCH", Kind::Number)),
-    help: "counts every change since EPOCH, which list and head show",
-};
+pub const AFTER: Opt =
+    Opt::valued("--after", "EPOCH", "counts every change since EPOCH, which list and head show");
 
 /// The option `--timeout`: ends a command after some time.
-pub const TIMEOUT: Opt = Opt {
-    long: "--timeout",
-    short: None,
-    value: Some(("SPAN", Kind::Text)),
-    help: "ends when this has passed, as in 500ms or 2m",
-};
+pub const TIMEOUT: Opt =
+    Opt::valued("--timeout", "SPAN", "ends after this time, as in 500ms or 2m");
 
 /// Waits until the epoch of `key` is no longer `epoch`. Returns the new epoch, or none if Ctrl-C was pressed, or the
 /// store's error: [`Error::NotFound`] or [`Error::TimedOut`].
@@ -48,7 +41,7 @@ pub fn until_changed(
         match store.poll_after(key, epoch, Some(next_check(session, deadline))) {
             Ok(now) => return Ok(Ok(Some(now))),
             Err(Error::TimedOut) if !is_over(deadline) => {}
-            Err(Error::Again) => thread::sleep(Duration::from_micros(100)),
+            Err(Error::Again) => thread::sleep(BUSY_PAUSE),
             Err(error) => return Ok(Err(error)),
         }
     }
@@ -58,7 +51,7 @@ pub fn until_changed(
 /// Ctrl-C. Gives back the session's writer id, since a command that waits keeps none.
 pub fn next_check(session: &Session, deadline: Option<Instant>) -> Instant {
     session.release_writer();
-    let interval = if session.is_interactive { POLL_INTERVAL } else { presence::CHECK_INTERVAL };
+    let interval = if session.is_interactive { POLL_INTERVAL } else { store_file::CHECK_INTERVAL };
     let next = Instant::now() + interval;
     deadline.map_or(next, |deadline| deadline.min(next))
 }

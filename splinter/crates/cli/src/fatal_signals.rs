@@ -17,8 +17,8 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-const MESSAGE: &str = "the store's memory cannot be had: /dev/shm or the disk is full, or the file was cut short; free some \
-room there, or use a copy that is whole";
+const MESSAGE: &str = "the store's memory is missing: /dev/shm or the disk is full, or the file was cut short; free some \
+room there, or use a complete copy";
 
 /// The line to print, with the name of the program. It is formatted in advance: a signal handler cannot allocate.
 static LINE: OnceLock<String> = OnceLock::new();

@@ -2,7 +2,7 @@
 //! hidden one beside the target, and the file that had the name before stays whole. Knows nothing of the content.
 
 use crate::failure::Failure;
-use crate::fatal;
+use crate::fatal_signals;
 use crate::output::shown;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::libc;
@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A file that is being written. Dropping it before [`Self::finish`] leaves nothing behind.
 #[derive(Debug)]
-pub struct NewFile {
+pub struct AtomicFile {
     file: BufWriter<File>,
     target: PathBuf,
     /// Its temporary name, if the file system has no unlinked files.
@@ -26,7 +26,7 @@ pub struct NewFile {
     replaces: bool,
 }
 
-impl NewFile {
+impl AtomicFile {
     /// Creates a file that will get the name `target`, with `mode` less the umask. Unless `replaces` is set, it is an
     /// error if the name exists.
     ///
@@ -48,7 +48,7 @@ impl NewFile {
                 let name = hidden_beside(&target);
                 let file = options.create_new(true).open(&name);
                 let file = file.map_err(|error| failed(&target, &error))?;
-                fatal::remove_on_sigbus(&name);
+                fatal_signals::remove_on_sigbus(&name);
                 (file, Some(name))
             }
         };
@@ -94,7 +94,7 @@ impl NewFile {
     }
 }
 
-impl Write for NewFile {
+impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
     }
@@ -104,10 +104,10 @@ impl Write for NewFile {
     }
 }
 
-impl Drop for NewFile {
+impl Drop for AtomicFile {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
-            fatal::keep_file();
+            fatal_signals::keep_file();
             // After a rename there is nothing to remove.
             let _ = fs::remove_file(temporary);
         }

@@ -1,7 +1,9 @@
-//! Checks whether an open store's name still refers to that store, and lists the processes that have a store open.
+//! The file behind a store: its path, whether its name still refers to it, which processes have it open, and whether it
+//! has room to grow. Asks the kernel only what any program may ask about a file.
 
 use crate::failure::Failure;
 use nix::sys::stat::{FileStat, fstat, major, minor};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use splinter::{Location, Store};
 use std::collections::HashMap;
 use std::fmt;
@@ -79,7 +81,7 @@ impl StoreCheck {
             None => Ok(()),
             Some(lost @ Lost::Removed) => Err(Failure::new(format!("the store {place} {lost}"))),
             Some(lost @ Lost::Replaced) => Err(Failure::new(format!(
-                "the store {place} {lost}: this was waiting at the old one; begin again"
+                "the store {place} {lost}: this command waited for the old one; run it again"
             ))),
         }
     }
@@ -134,6 +136,63 @@ impl Users {
     }
 }
 
+/// Returns the bytes of memory, or of the disk, that a store takes so far.
+pub fn memory_bytes(store: &Store) -> u64 {
+    fstat(store.fd()).map_or(0, |file| file.st_blocks.unsigned_abs() * 512)
+}
+
+/// Returns a warning if a store can grow larger than its file system or the memory; none if it fits. A store takes its
+/// memory as it is used, so it can be created larger than what there is.
+pub fn growth_warning(store: &Store) -> Option<String> {
+    let place = store.location();
+    let (size, grown) = (store.arena_len(), with_unit(store.arena_len()));
+    let files = fstatfs(store.fd()).ok()?;
+    let block = files.block_size() as u64;
+    // Pages that the store already has are not counted as free.
+    let taken = memory_bytes(store);
+    let free = files.blocks_available() * block;
+    if size.saturating_sub(taken) > free {
+        let files_at = match place {
+            Location::Shared(_) => "/dev/shm",
+            _ => "the file system there",
+        };
+        let (free, all) = (with_unit(free), with_unit(files.blocks() * block));
+        return Some(format!(
+            "{place} can grow to {grown}, and {files_at} has {free} of {all} free: once that is used up, a write that \
+             needs more ends its program by SIGBUS; --reserve takes all of it now, or makes no store"
+        ));
+    }
+    let memory = memory()?;
+    let is_in_memory = files.filesystem_type() == TMPFS_MAGIC;
+    (is_in_memory && size > memory).then(|| {
+        let memory = with_unit(memory);
+        format!(
+            "{place} can grow to {grown}, and this machine has {memory} of memory and swap: once that is used up, the \
+             kernel ends programs to get some back"
+        )
+    })
+}
+
+/// Returns the size of memory and swap, in bytes.
+fn memory() -> Option<u64> {
+    let info = fs::read_to_string("/proc/meminfo").ok()?;
+    let of = |name: &str| -> Option<u64> {
+        let line = info.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim_end_matches("kB").trim().parse().ok()
+    };
+    Some((of("MemTotal:")? + of("SwapTotal:").unwrap_or(0)) * 1024)
+}
+
+/// Formats a number of bytes with a unit, as in "1.3 TB".
+fn with_unit(bytes: u64) -> String {
+    let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
+    let bytes = bytes as f64;
+    match units.into_iter().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) => format!("{:.1} {name}", bytes / unit),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,5 +207,18 @@ mod tests {
         users.add(9, "");
         let device = || "00:1a".to_owned();
         assert_eq!(users.0, HashMap::from([(42, vec![(device(), 7), (device(), 8)])]));
+    }
+
+    #[test]
+    fn sizes_are_written_with_the_largest_unit_that_fits() {
+        for (bytes, text) in [
+            (999, "999 bytes"),
+            (1000, "1.0 kB"),
+            (1_340_000_000_000, "1.3 TB"),
+            (24 << 30, "25.8 GB"),
+        ] {
+            assert_eq!(with_unit(bytes), text);
+        }
+        assert!(memory().unwrap() > 1 << 20);
     }
 }

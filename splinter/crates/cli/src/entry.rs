@@ -2,7 +2,7 @@
 //! writes them into a store. `export`, `import` and copies of stores use it. Knows no command.
 
 use crate::output::json_bytes;
-use crate::session::retry_busy;
+use crate::retry::retry_busy;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -92,18 +92,18 @@ impl Entry {
     /// # Errors
     /// What field is missing or has the wrong type, as part of a message.
     pub fn parse(value: &Value) -> Result<Self, String> {
-        let fields = value.as_object().ok_or("it is no JSON object")?;
+        let fields = value.as_object().ok_or("it is not a JSON object")?;
         let key = bytes("key", fields.get("key").ok_or("it has no key")?)?;
         let kind = match fields.get("type") {
             None => None,
             Some(Value::String(name)) => {
                 Some(name.parse::<Type>().map_err(|error| format!("type: {error}"))?)
             }
-            Some(_) => return Err("type is no string".to_owned()),
+            Some(_) => return Err("type is not a string".to_owned()),
         };
         let held = match fields.get("value").ok_or("it has no value")? {
             Value::Number(number) => {
-                let number = number.as_u64().ok_or("value is no number from 0 to 2^64 - 1")?;
+                let number = number.as_u64().ok_or("value is not a number from 0 to 2^64 - 1")?;
                 Held::Number(number)
             }
             other => Held::Bytes(bytes("value", other)?),
@@ -262,7 +262,7 @@ pub fn bytes(what: &str, value: &Value) -> Result<Vec<u8>, String> {
         Value::String(text) => Ok(text.clone().into_bytes()),
         Value::Object(fields) if fields.len() == 1 => {
             let text = fields.get("base64").and_then(Value::as_str).ok_or_else(wrong)?;
-            STANDARD.decode(text).map_err(|error| format!("{what} is no base64: {error}"))
+            STANDARD.decode(text).map_err(|error| format!("{what} is not base64: {error}"))
         }
         _ => Err(wrong()),
     }
@@ -270,7 +270,7 @@ pub fn bytes(what: &str, value: &Value) -> Result<Vec<u8>, String> {
 
 /// Parses a list of numbers below `count` as a mask.
 fn mask(fields: &Map<String, Value>, name: &str, count: usize) -> Result<u64, String> {
-    let wrong = || format!("{name} is no list of numbers from 0 to {}", count - 1);
+    let wrong = || format!("{name} is not a list of numbers from 0 to {}", count - 1);
     let Some(list) = fields.get(name) else { return Ok(0) };
     let bit = |bit: &Value| bit.as_u64().filter(|bit| *bit < count as u64).map(|bit| 1 << bit);
     let list = list.as_array().ok_or_else(wrong)?;
@@ -280,7 +280,7 @@ fn mask(fields: &Map<String, Value>, name: &str, count: usize) -> Result<u64, St
 fn number<T: TryFrom<u64> + Default>(fields: &Map<String, Value>, name: &str) -> Result<T, String> {
     let Some(value) = fields.get(name) else { return Ok(T::default()) };
     let number = value.as_u64().and_then(|number| T::try_from(number).ok());
-    number.ok_or_else(|| format!("{name} is no number from 0 to 2^{} - 1", size_of::<T>() * 8))
+    number.ok_or_else(|| format!("{name} is not a number from 0 to 2^{} - 1", size_of::<T>() * 8))
 }
 
 #[cfg(test)]
@@ -421,25 +421,25 @@ mod tests {
     #[test]
     fn what_is_no_entry_is_refused_by_what_is_wrong() {
         for (json, why) in [
-            (json!([]), "it is no JSON object"),
+            (json!([]), "it is not a JSON object"),
             (json!({ "value": "v" }), "it has no key"),
             (json!({ "key": "k" }), "it has no value"),
             (
                 json!({ "key": 1, "value": "v" }),
                 "key is neither a string nor {\"base64\": \"...\"}",
             ),
-            (json!({ "key": "k", "value": -1 }), "value is no number from 0 to 2^64 - 1"),
+            (json!({ "key": "k", "value": -1 }), "value is not a number from 0 to 2^64 - 1"),
             (
                 json!({ "key": "k", "value": 1, "type": "JSON" }),
                 "value is a number, and type is JSON",
             ),
             (
                 json!({ "key": "k", "value": "v", "labels": [64] }),
-                "labels is no list of numbers from 0 to 63",
+                "labels is not a list of numbers from 0 to 63",
             ),
             (
                 json!({ "key": "k", "value": "v", "flags": 65536 }),
-                "flags is no number from 0 to 2^16 - 1",
+                "flags is not a number from 0 to 2^16 - 1",
             ),
             (
                 json!({ "key": "k", "value": "v", "vector": ["1"] }),
@@ -449,7 +449,7 @@ mod tests {
             assert_eq!(Entry::parse(&json), Err(why.to_owned()));
         }
         let bad = Entry::parse(&json!({ "key": "k", "value": { "base64": "?" } })).unwrap_err();
-        assert!(bad.starts_with("value is no base64: "), "{bad}");
+        assert!(bad.starts_with("value is not base64: "), "{bad}");
         let bad = Entry::parse(&json!({ "key": "k", "value": "v", "type": "TEXT" })).unwrap_err();
         assert!(bad.starts_with("type: \"TEXT\" is not one of VOID"), "{bad}");
     }
