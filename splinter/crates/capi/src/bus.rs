@@ -41,7 +41,7 @@ fn bus_of(store: &Entry) -> Result<ForkMutexGuard<'_, Bus>, Failure> {
 }
 
 fn check_armed(store: &Entry) -> Result<(), Failure> {
-    if store.store.flags() & ARMED == 0 { Err(Failure::of(libc::ENODEV)) } else { Ok(()) }
+    if store.store.flags().bits() & ARMED == 0 { Err(Failure::of(libc::ENODEV)) } else { Ok(()) }
 }
 
 pub(crate) fn init(store: &Entry) -> Result<c_int, Failure> {
@@ -52,7 +52,7 @@ pub(crate) fn init(store: &Entry) -> Result<c_int, Failure> {
         bus.start = Some(start);
     }
     store.store.mark_watch()?;
-    store.store.set_flags(ARMED)?;
+    store.store.flags().set(ARMED)?;
     Ok(0)
 }
 

@@ -85,7 +85,7 @@ impl From<StoreError> for Failure {
             StoreError::Os { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
             StoreError::Exists(_) => libc::EEXIST,
             StoreError::Missing(_) => libc::ENOENT,
-            StoreError::NoLane { .. } => libc::ENOSPC,
+            StoreError::TooManyWriters { .. } => libc::ENOSPC,
             StoreError::ReadOnly => libc::EROFS,
             // An impossible geometry or name, a file that is not a store, or a node or group that does not exist.
             _ => libc::EINVAL,

@@ -177,7 +177,7 @@ fn number_thread() -> usize {
 /// Adds a store to the table. Returns its serial number.
 pub(crate) fn add(store: Store) -> u64 {
     let serial = LAST_SERIAL.fetch_add(1, Ordering::Relaxed) + 1;
-    let writers = WriterPool::new(store.geometry().lanes);
+    let writers = WriterPool::new(store.geometry().max_writers);
     let entry = Arc::new(Entry {
         serial,
         store,

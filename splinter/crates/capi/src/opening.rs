@@ -42,7 +42,7 @@ fn config(slots: usize, max_value_len: usize) -> Config {
     let geometry = Geometry {
         slots: slots as u64,
         max_value_len: max_value_len as u64,
-        lanes: MAX_WRITERS,
+        max_writers: MAX_WRITERS,
         ..Geometry::default()
     };
     Config { geometry, reserve: Reserve::Small, ..Config::default() }

@@ -92,7 +92,7 @@ impl WriterPool {
                 if place.is_none() && refused.is_none() {
                     match register() {
                         Ok(writer) => *place = Some(Box::new(writer)),
-                        Err(error @ (StoreError::NoLane { .. } | StoreError::Os { .. })) => {
+                        Err(error @ (StoreError::TooManyWriters { .. } | StoreError::Os { .. })) => {
                             refused = Some(error);
                         }
                         // Another writer would fail, too.
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_thread_for_which_the_process_has_nothing_left_takes_turns() {
-        let geometry = Geometry { slots: 8, lanes: 16, ..Geometry::default() };
+        let geometry = Geometry { slots: 8, max_writers: 16, ..Geometry::default() };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
         let writers = WriterPool::new(16);
         let refuse = |errno| {
@@ -210,14 +210,14 @@ mod tests {
 
     #[test]
     fn more_threads_than_a_share_of_the_lanes_take_turns_and_a_store_without_a_lane_refuses() {
-        let geometry = Geometry { slots: 8, lanes: 8, ..Geometry::default() };
+        let geometry = Geometry { slots: 8, max_writers: 8, ..Geometry::default() };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
         let writers = WriterPool::new(8);
         let set = |thread| writers.with(&store, thread, |writer| writer.set("key", b"value"));
         assert!((0..6).all(|thread| set(thread).is_ok()));
         // The pool has two writer ids: other processes get all other writer ids, and the pool keeps its own.
         let mut others: Vec<_> = (0..6).map(|_| store.writer().unwrap()).collect();
-        assert!(matches!(store.writer(), Err(StoreError::NoLane { .. })));
+        assert!(matches!(store.writer(), Err(StoreError::TooManyWriters { .. })));
         assert!(set(5).is_ok());
         writers.drop_writer(0);
         writers.drop_writer(1);

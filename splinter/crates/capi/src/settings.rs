@@ -41,7 +41,7 @@ pub(crate) fn set_av(store: &Entry, mode: c_uint) -> Result<c_int, Failure> {
 }
 
 pub(crate) fn get_av(store: &Entry) -> Result<c_int, Failure> {
-    Ok(c_int::from(store.store.auto_vacuum()))
+    Ok(c_int::from(store.store.scrub() == Scrub::Full))
 }
 
 pub(crate) fn purge(store: &Entry) -> Result<(), Failure> {
@@ -73,8 +73,8 @@ fn config_of(level: Scrub, flags: u32) -> u8 {
 /// Sets the scrub level, and the flag [`HYBRID_ALONE`].
 fn set_level(store: &Entry, level: Scrub, hybrid_alone: bool) -> Result<(), Failure> {
     match hybrid_alone {
-        true => store.store.set_flags(HYBRID_ALONE)?,
-        false => store.store.clear_flags(HYBRID_ALONE)?,
+        true => store.store.flags().set(HYBRID_ALONE)?,
+        false => store.store.flags().clear(HYBRID_ALONE)?,
     }
     Ok(store.store.set_scrub(level)?)
 }
@@ -102,17 +102,17 @@ pub(crate) fn with_header<R>(
 }
 
 pub(crate) fn config_set(store: &Entry, mask: u8) -> Result<(), Failure> {
-    store.store.set_flags(flags_of(mask))?;
+    store.store.flags().set(flags_of(mask))?;
     set_level_of(store, mask, config_snapshot(store)? | mask)
 }
 
 pub(crate) fn config_clear(store: &Entry, mask: u8) -> Result<(), Failure> {
-    store.store.clear_flags(flags_of(mask))?;
+    store.store.flags().clear(flags_of(mask))?;
     set_level_of(store, mask, config_snapshot(store)? & !mask)
 }
 
 pub(crate) fn config_snapshot(store: &Entry) -> Result<u8, Failure> {
-    Ok(config_of(store.store.scrub(), store.store.flags()))
+    Ok(config_of(store.store.scrub(), store.store.flags().bits()))
 }
 
 pub(crate) fn config_test(store: &Entry, mask: u8) -> Result<c_int, Failure> {
@@ -120,19 +120,19 @@ pub(crate) fn config_test(store: &Entry, mask: u8) -> Result<c_int, Failure> {
 }
 
 pub(crate) fn flag_set(store: &Entry, mask: u32) -> Result<(), Failure> {
-    Ok(store.store.set_flags(mask)?)
+    Ok(store.store.flags().set(mask)?)
 }
 
 pub(crate) fn flag_clear(store: &Entry, mask: u32) -> Result<(), Failure> {
-    Ok(store.store.clear_flags(mask)?)
+    Ok(store.store.flags().clear(mask)?)
 }
 
 pub(crate) fn flag_snapshot(store: &Entry) -> Result<u32, Failure> {
-    Ok(store.store.flags())
+    Ok(store.store.flags().bits())
 }
 
 pub(crate) fn flag_test(store: &Entry, mask: u32) -> Result<c_int, Failure> {
-    Ok(c_int::from(store.store.flags() & mask != 0))
+    Ok(c_int::from(store.store.flags().bits() & mask != 0))
 }
 
 /// Returns a store's epoch as C programs know it: a new store has 1.
@@ -144,7 +144,7 @@ pub(crate) fn header_snapshot(
     store: &Entry,
     out: Out<'_, HeaderSnapshot>,
 ) -> Result<c_int, Failure> {
-    let (out, seen, flags) = (out.required()?, store.store.header(), store.store.flags());
+    let (out, seen, flags) = (out.required()?, store.store.header(), store.store.flags().bits());
     out.put(HeaderSnapshot {
         magic: seen.magic,
         version: seen.version,

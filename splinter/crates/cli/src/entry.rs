@@ -48,7 +48,7 @@ impl From<Content> for Entry {
             held: number.map_or(Held::Bytes(value), Held::Number),
             kind: slot.kind,
             labels: slot.labels,
-            groups: slot.routes,
+            groups: slot.registered,
             flags: slot.user_flags,
             ctime: slot.ctime,
             atime: slot.atime,
@@ -165,10 +165,10 @@ impl Entry {
         if self.atime != now.atime {
             retry_busy(|| writer.set_atime(key, self.atime, 0))?;
         }
-        for group in bits(self.groups & !now.routes) {
+        for group in bits(self.groups & !now.registered) {
             retry_busy(|| writer.register(key, group))?;
         }
-        for group in bits(now.routes & !self.groups) {
+        for group in bits(now.registered & !self.groups) {
             retry_busy(|| writer.unregister(key, group))?;
         }
         if !self.vector.is_empty() {
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_is_put_into_a_store_is_read_from_there_whatever_was_there_before() {
-        let geometry = Geometry { slots: 4, max_value_len: 16, vector_dim: 2, lanes: 1 };
+        let geometry = Geometry { slots: 4, max_value_len: 16, vector_dim: 2, max_writers: 1 };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
         let mut writer = store.writer().unwrap();
         for before in [None].into_iter().chain(all().iter().map(Some)) {
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn readers_see_the_value_before_or_the_one_after_and_nothing_else() {
-        let geometry = Geometry { slots: 4, max_value_len: 16, vector_dim: 2, lanes: 1 };
+        let geometry = Geometry { slots: 4, max_value_len: 16, vector_dim: 2, max_writers: 1 };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
         let with = |held, kind| Entry { vector: vec![], ..entry(held, kind) };
         let bytes = |bytes: &[u8]| Held::Bytes(bytes.to_vec());
@@ -408,7 +408,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_changes_nothing() {
-        let geometry = Geometry { slots: 4, max_value_len: 3, vector_dim: 3, lanes: 1 };
+        let geometry = Geometry { slots: 4, max_value_len: 3, vector_dim: 3, max_writers: 1 };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
         let mut writer = store.writer().unwrap();
         let mut entry = entry(Held::Bytes(b"long".to_vec()), Type::Json);

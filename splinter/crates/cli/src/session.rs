@@ -237,7 +237,7 @@ impl Session {
             return Ok(WriterGuard { writer: Some(writer), return_to });
         }
         let store = self.store()?;
-        let is_busy = |error: &StoreError| matches!(error, StoreError::NoLane { .. });
+        let is_busy = |error: &StoreError| matches!(error, StoreError::TooManyWriters { .. });
         let writer = retry_while(|| store.writer(), is_busy)?;
         Ok(WriterGuard { writer: Some(writer), return_to })
     }
@@ -437,7 +437,7 @@ mod tests {
     fn in_a_script_the_next_line_gets_the_same_writer_which_begins_where_there_was_room() {
         let name = Named(format!("splinter-cli-kept-{}", std::process::id()));
         let location = Location::shared(&*name.0).unwrap();
-        let geometry = Geometry { slots: 256, max_value_len: 64, vector_dim: 0, lanes: 2 };
+        let geometry = Geometry { slots: 256, max_value_len: 64, vector_dim: 0, max_writers: 2 };
         let store = Store::create(&location, &Config { geometry, ..Config::default() }).unwrap();
         let args = ["splinter_cli", "--use", &name.0].map(OsString::from);
         let mut session = Session::new(&Invocation::parse(&args, |_| None).unwrap());
@@ -446,7 +446,7 @@ mod tests {
         let place = |key: &str| store.keys().position(|found| found.as_ref() == key.as_bytes());
         (0..128).for_each(|key| set(&key.to_string()));
         let mut other = store.writer().unwrap();
-        assert!(matches!(store.writer(), Err(StoreError::NoLane { .. })), "the writer id is kept");
+        assert!(matches!(store.writer(), Err(StoreError::TooManyWriters { .. })), "the writer id is kept");
         // The first slot is free now. Only a new writer finds it; the kept one does not look there.
         other.unset("0").unwrap();
         set("behind");

@@ -112,7 +112,7 @@ fn refused(path: &Path, error: StoreError) -> Failure {
 
 /// Copies the settings of a store, and every key.
 fn copy_keys(from: &Store, to: &Store) -> Result<Copied, Failure> {
-    to.set_user_flags(from.user_flags())?;
+    to.flags().set_user(from.flags().user())?;
     for label in 0..LABELS as u8 {
         for group in bits(from.label_groups(label)) {
             to.register_labels(1 << label, group)?;

@@ -25,7 +25,7 @@ fn fill(store: &Store) {
     writer.set_ctime("labelled", 5, 1).unwrap();
     writer.set_atime("labelled", 9, 0).unwrap();
     store.register_labels(1, 3).unwrap();
-    store.set_user_flags(0x55).unwrap();
+    store.flags().set_user(0x55).unwrap();
     store.set_scrub(Scrub::Full).unwrap();
 }
 
@@ -47,7 +47,7 @@ fn picture(store: &Store) -> Vec<String> {
 
 fn settings(store: &Store) -> impl PartialEq + std::fmt::Debug {
     let routes: Vec<_> = (0..64).map(|label| store.label_groups(label)).collect();
-    (store.geometry(), store.scrub(), store.user_flags(), routes)
+    (store.geometry(), store.scrub(), store.flags().user(), routes)
 }
 
 #[test]

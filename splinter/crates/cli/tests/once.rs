@@ -284,7 +284,7 @@ fn labels_groups_and_flags_are_kept_and_shown() {
     assert_eq!(bench.good(&store, &["config", "av"]), "1 (hybrid)\n");
     bench.good(&store, &["config", "av", "2"]);
     assert_eq!(bench.good(&store, &["config", "av"]), "2 (full)\n");
-    assert!(open(&store).auto_vacuum());
+    assert!(open(&store).scrub() == Scrub::Full);
     bench.good(&store, &["config", "flags", "0x11"]);
     bench.good(&store, &["config", "flags", "-1"]);
     assert_eq!(bench.good(&store, &["config", "flags"]), "0x10\n");
@@ -303,7 +303,7 @@ fn stores_are_made_as_asked_for() {
     assert_eq!(made.good(), format!("Creating '{store}' {said}\n"));
     let geometry = open(&store).geometry();
     assert_eq!((geometry.slots, geometry.max_value_len), (100, 300));
-    assert_eq!((geometry.vector_dim, geometry.lanes), (8, 3));
+    assert_eq!((geometry.vector_dim, geometry.max_writers), (8, 3));
     assert_eq!(open(&store).scrub(), splinter::Scrub::Full);
     let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&format!("/dev/shm/{store}")), 0o640);

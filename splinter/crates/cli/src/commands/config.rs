@@ -50,16 +50,16 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             session.answer(&json!({ "scrub": level.to_string() }))
         }
         (Some(b"flags"), None) => {
-            let flags = store.user_flags();
+            let flags = store.flags().user();
             session.print(format_args!("{flags:#x}"), &json!({ "flags": flags }))
         }
         (Some(b"flags"), Some([b'-', mask @ ..])) => {
-            store.clear_user_flags(number("MASK", mask)?)?;
-            session.answer(&json!({ "flags": store.user_flags() }))
+            store.flags().clear_user(number("MASK", mask)?)?;
+            session.answer(&json!({ "flags": store.flags().user() }))
         }
         (Some(b"flags"), Some(mask)) => {
-            store.set_user_flags(number("MASK", mask)?)?;
-            session.answer(&json!({ "flags": store.user_flags() }))
+            store.flags().set_user(number("MASK", mask)?)?;
+            session.answer(&json!({ "flags": store.flags().user() }))
         }
         _ => show(session),
     }
@@ -90,10 +90,10 @@ fn show(session: &mut Session) -> Result<(), Failure> {
         "store": json_bytes(&name), "location": store.location().to_string(),
         "format": header.version, "slots": geometry.slots, "keys": keys,
         "max_value_length": geometry.max_value_len, "vector_dim": geometry.vector_dim,
-        "max_writers": geometry.lanes, "arena_bytes": store.arena_len(), "epoch": header.epoch,
+        "max_writers": geometry.max_writers, "arena_bytes": store.arena_len(), "epoch": header.epoch,
         "scrub": header.scrub.to_string(), "flags": header.user_flags,
         "parse_failures": header.parse_failures,
-        "last_failure_epoch": header.last_failure_epoch, "takeovers": header.takeovers,
+        "last_failure_epoch": header.last_failure_epoch, "takeovers": header.recoveries,
         "read_only": store.is_read_only(),
     });
     let rows = [
@@ -103,14 +103,14 @@ fn show(session: &mut Session) -> Result<(), Failure> {
         ("keys", keys.to_string()),
         ("max_value_length", geometry.max_value_len.to_string()),
         ("vector_dim", geometry.vector_dim.to_string()),
-        ("max_writers", geometry.lanes.to_string()),
+        ("max_writers", geometry.max_writers.to_string()),
         ("arena_bytes", store.arena_len().to_string()),
         ("epoch", header.epoch.to_string()),
         ("scrub", header.scrub.to_string()),
         ("flags", format!("{:#x}", header.user_flags)),
         ("parse_failures", header.parse_failures.to_string()),
         ("last_failure_epoch", header.last_failure_epoch.to_string()),
-        ("takeovers", header.takeovers.to_string()),
+        ("takeovers", header.recoveries.to_string()),
         ("read_only", if store.is_read_only() { "yes" } else { "no" }.into()),
     ];
     if session.format != Format::Json {

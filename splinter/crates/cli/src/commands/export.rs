@@ -114,7 +114,7 @@ fn write(session: &Session, form: Form, keys: &[Key], out: &mut dyn Write) -> Re
     if form == Form::Ndjson {
         let head = json!({
             "splinter": "export", "slots": geometry.slots, "max_value_length": geometry.max_value_len,
-            "vector_dim": geometry.vector_dim, "max_writers": geometry.lanes, "version": DUMP_VERSION,
+            "vector_dim": geometry.vector_dim, "max_writers": geometry.max_writers, "version": DUMP_VERSION,
         });
         write_json(out, &head)?;
     }

@@ -63,18 +63,18 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     for note in store.notes().iter().chain(store_file::growth_warning(&store).as_ref()) {
         session.warn(&format!("init: {note}"));
     }
-    let Geometry { slots, max_value_len, vector_dim, lanes } = config.geometry;
+    let Geometry { slots, max_value_len, vector_dim, max_writers } = config.geometry;
     let sizes = match config.geometry == Geometry::default() {
         true => "default geometry".to_owned(),
         false => format!(
-            "{slots} slots of {max_value_len} bytes, vectors of {vector_dim}, {lanes} writers"
+            "{slots} slots of {max_value_len} bytes, vectors of {vector_dim}, {max_writers} writers"
         ),
     };
     session.report(
         [b"Creating '", &*listed(name), b"' with ", sizes.as_bytes(), b"."].concat(),
         &json!({
             "store": json_bytes(name), "location": location.to_string(), "slots": slots,
-            "max_value_length": max_value_len, "vector_dim": vector_dim, "max_writers": lanes,
+            "max_value_length": max_value_len, "vector_dim": vector_dim, "max_writers": max_writers,
         }),
     )
 }
@@ -88,7 +88,7 @@ fn config(call: &Call<'_>) -> Result<Config, Failure> {
         slots: call.number("--slots")?.unwrap_or(usual.slots),
         max_value_len: max_value_len.unwrap_or(usual.max_value_len),
         vector_dim: call.number("--dim")?.unwrap_or(usual.vector_dim),
-        lanes: writers.unwrap_or(usual.lanes),
+        max_writers: writers.unwrap_or(usual.max_writers),
     };
     let huge_pages = match call.value("--huge-pages") {
         None | Some(b"off") => HugePages::Off,

@@ -150,5 +150,5 @@ pub(crate) fn open_file(path: &Path) -> Store {
 }
 
 pub(crate) fn small() -> Geometry {
-    Geometry { slots: 64, max_value_len: 256, vector_dim: 3, lanes: 4 }
+    Geometry { slots: 64, max_value_len: 256, vector_dim: 3, max_writers: 4 }
 }
