@@ -26,10 +26,10 @@ macro_rules! mutant {
 /// Carries the burden `name`, a statement that breaks no promise and costs time, if that is the one current: for the
 /// gate of `splinter-perf` to find, as `ci/plants` has it do.
 macro_rules! slowdown {
-    ($name:literal, $work_for_nothing:expr) => {
+    ($name:literal, $extra_work:expr) => {
         #[cfg(splinter_mutants)]
         if $crate::mutants::is_made(const { $crate::mutants::index_of($name) }) {
-            $work_for_nothing;
+            $extra_work;
         }
     };
 }
@@ -46,19 +46,19 @@ mod made {
     /// `ci/mutants` reads as well.
     #[rustfmt::skip]
     const MISTAKES: [(&str, &str, &str); 42] = [
-        ("window-unchecked", "1", "a copy is handed on without a second look at the state"),
-        ("window-unfenced", "1", "the second look at the state is not ordered behind the copy"),
+        ("read-unvalidated", "1", "a copy is handed on without a second look at the state"),
+        ("validation-unfenced", "1", "the second look at the state is not ordered behind the copy"),
         ("claim-unfenced", "1", "what is written under a claim is not ordered behind the claim"),
-        ("key-outside-window", "1", "the key is compared before the window is opened"),
+        ("key-outside-read", "1", "the key is compared before the window is opened"),
         ("publish-relaxed", "1", "the meta word is stored without release ordering"),
         ("publish-early", "1 7", "the other buffer is put in force before it is written"),
-        ("buffer-in-force", "1 7", "a value is written to the buffer that is in force"),
+        ("buffer-current", "1 7", "a value is written to the buffer that is in force"),
         ("refusal-hidden", "4 13", "a set that is refused, as by Again, is reported as done"),
         ("value-truncated", "13", "a value that is too long is cut"),
         ("append-unwritten", "1 4", "an append raises the length and writes nothing"),
         ("vector-kept", "1", "the vector of an overwritten value stays"),
         ("busy-diverted", "3 5", "a key whose slot is held goes to another slot"),
-        ("living-robbed", "1 5", "a claim is taken over without asking whether its owner lives"),
+        ("living-recovered", "1 5", "a claim is taken over without asking whether its owner lives"),
         ("keeper-overruled", "1 5", "a lane is taken though another store's writer is about to: the kernel is asked about the wrong store then, once that has the lane"),
         ("number-load-store", "10", "an integer operation overwrites what came since it read the number"),
         ("epoch-restarted", "6", "the epoch of a removed key's slot starts over"),
@@ -67,25 +67,25 @@ mod made {
         ("retired-unscrubbed", "12", "level full leaves the retired copy"),
         ("removal-unscrubbed", "12", "nothing is zeroed when a key is removed"),
         ("extent-late", "12", "an extent is raised after the bytes that it is to cover were written"),
-        ("chunk-unclaimed", "3", "a key is entered into the index without a claim on its home chunk"),
-        ("reach-unraised", "2 9", "an entry behind the home chunk does not raise the reach"),
-        ("reach-unlowered", "9", "the reach is never lowered: misses become slow"),
+        ("bucket-unclaimed", "3", "a key is entered into the index without a claim on its home chunk"),
+        ("distance-unraised", "2 9", "an entry behind the home chunk does not raise the reach"),
+        ("distance-unlowered", "9", "the reach is never lowered: misses become slow"),
         ("secrets-public", "9", "keys are placed by secrets that everybody knows: chosen keys make searches slow"),
         ("gap-unfilled", "9", "entries that were pushed away do not come back once there is room"),
-        ("loose-unmarked", "9", "what a claim is in the way of is left undone: searches stay slow"),
+        ("compact-unmarked", "9", "what a claim is in the way of is left undone: searches stay slow"),
         ("move-unversioned", "2", "an entry is moved to where a search has looked already, and nothing tells"),
         ("entry-kept", "9", "a removed key's entry stays in the index"),
-        ("chunk-abandoned", "7", "a dead writer's claim on a chunk is never taken over"),
-        ("takeover-idle", "7 11", "a dead writer's claim is given back without finishing or undoing its work"),
-        ("takeover-unraised", "1 12", "a dead writer's claim is taken over without raising the epoch, so that readers accept what is wiped"),
+        ("bucket-abandoned", "7", "a dead writer's claim on a chunk is never taken over"),
+        ("recovery-idle", "7 11", "a dead writer's claim is given back without finishing or undoing its work"),
+        ("recovery-unraised", "1 12", "a dead writer's claim is taken over without raising the epoch, so that readers accept what is wiped"),
         ("tandem-undone", "7 11", "a committed tandem is undone, slot by slot, when its writer died"),
         ("intent-unnoted", "7", "a writer does not note which slot it is about to claim"),
         ("tandem-one-by-one", "11", "a tandem's commit counts for nothing: its orders come into force one by one"),
         ("tandem-unchecked", "11", "a tandem is read as a number of single keys"),
-        ("pending-believed", "2", "the pending word of a tandem's claim is believed after the claim has ended"),
+        ("prepared-believed", "2", "the pending word of a tandem's claim is believed after the claim has ended"),
         ("signal-early", "14", "a change is signalled before it is published"),
         ("sleepers-first", "14", "a writer looks for sleepers before it signals"),
-        ("bell-silent", "14", "nobody who sleeps for a group is woken"),
+        ("wake-omitted", "14", "nobody who sleeps for a group is woken"),
         ("poller-unwoken", "6 14", "nobody who waits for one key is woken"),
         ("ring-overwritten", "14", "a writer that comes late puts its signal over a newer one"),
     ];
@@ -93,7 +93,7 @@ mod made {
     /// Every burden. With `none` a build is as if one were current, so that it compares with those that have one;
     /// `get-grown`: a get takes a few instructions more, about 3 %; `get-slowed`: of twenty gets three are done twice, 15 % more
     /// of them.
-    const BURDENS: [&str; 3] = ["none", "get-grown", "get-slowed"];
+    const SLOWDOWNS: [&str; 3] = ["none", "get-grown", "get-slowed"];
 
     /// Works for nothing: some instructions a round.
     #[inline(always)]
@@ -123,8 +123,8 @@ mod made {
             index += 1;
         }
         let mut slowdown = 0;
-        while slowdown < BURDENS.len() {
-            if is_same(BURDENS[slowdown].as_bytes(), name.as_bytes()) {
+        while slowdown < SLOWDOWNS.len() {
+            if is_same(SLOWDOWNS[slowdown].as_bytes(), name.as_bytes()) {
                 return MISTAKES.len() + slowdown;
             }
             slowdown += 1;
@@ -145,15 +145,15 @@ mod made {
     pub(crate) fn is_made(index: usize) -> bool {
         // Not a word of the models: which mistake is made is no part of what they explore.
         static MADE: OnceLock<Option<usize>> = OnceLock::new();
-        *MADE.get_or_init(asked_for) == Some(index)
+        *MADE.get_or_init(requested) == Some(index)
     }
 
     /// Reads which mistake is to be made. A check that ran without the mistake it is to find would seem to
     /// have missed it, so a name that is not known ends the process.
     #[cold]
-    fn asked_for() -> Option<usize> {
+    fn requested() -> Option<usize> {
         let name = std::env::var_os("SPLINTER_MUTANT")?;
-        let names = || MISTAKES.iter().map(|(known, ..)| *known).chain(BURDENS);
+        let names = || MISTAKES.iter().map(|(known, ..)| *known).chain(SLOWDOWNS);
         let index = names().position(|known| name == *known);
         if index.is_none() {
             let names = names().collect::<Vec<&str>>().join(", ");

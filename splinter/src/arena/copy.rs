@@ -145,9 +145,9 @@ pub(crate) fn copy_vector_out(words: &[Word], out: &mut [f32]) {
 /// Copies out by relaxed words.
 #[inline(never)]
 fn out_by_words(words: &[Word], out: &mut [u8]) {
-    for (bucket, word) in out.chunks_mut(8).zip(words) {
+    for (part, word) in out.chunks_mut(8).zip(words) {
         let bytes = word.load(Relaxed).to_le_bytes();
-        bucket.copy_from_slice(&bytes[..bucket.len()]);
+        part.copy_from_slice(&bytes[..part.len()]);
     }
 }
 

@@ -12,7 +12,7 @@ impl<'a> Arena<'a> {
     /// none that can be.
     pub(crate) fn add_entry(&self, home: usize, hash: u64, slot: u32) -> Result<(), Error> {
         let entry = Entry::new(slot, Entry::label(hash, 0));
-        let Some(mut entry) = self.enter(home, entry, self.farthest() + 1) else {
+        let Some(mut entry) = self.insert_nearest(home, entry, self.farthest() + 1) else {
             // It may go too far now.
             self.mark(home, Control::COMPACT);
             return Err(Error::Full);
@@ -27,7 +27,7 @@ impl<'a> Arena<'a> {
     }
 
     /// Adds `entry` as near to `home` as there is a free one, and nearer than `limit`.
-    fn enter(&self, home: usize, entry: Entry, limit: u64) -> Option<Entry> {
+    fn insert_nearest(&self, home: usize, entry: Entry, limit: u64) -> Option<Entry> {
         for distance in 0..limit {
             for word in &self.bucket(home, distance).entries {
                 if word.load(Relaxed) != Entry::FREE.0 {
@@ -51,7 +51,7 @@ impl<'a> Arena<'a> {
     pub(crate) fn move_entry(&self, home: usize, entry: Entry) -> Option<Entry> {
         let mut entries = self.bucket(home, entry.distance()).entries.iter();
         let word = entries.find(|word| word.load(Relaxed) == entry.0)?;
-        let nearer = self.enter(home, entry, entry.distance())?;
+        let nearer = self.insert_nearest(home, entry, entry.distance())?;
         mutant!("move-unversioned", return Some(nearer).inspect(|_| word.store(0, Release)));
         // In between: a search that was too early for the one and is too late for the other sees another version.
         self.bucket(home, 0).control.fetch_add(Control::MOVED, AcqRel);
@@ -77,15 +77,15 @@ impl<'a> Arena<'a> {
 
     /// Sets how far from `home` searches go. Others change other parts of the word meanwhile.
     pub(crate) fn set_max_distance(&self, home: usize, max_distance: u64) {
-        mutant!("reach-unraised", let max_distance = 0);
+        mutant!("distance-unraised", let max_distance = 0);
         let by = max_distance.wrapping_sub(self.control(home).max_distance());
         self.bucket(home, 0).control.fetch_add(by, Release);
     }
 
     /// Leaves it to somebody else to look after the entries and the maximum distance of `home`.
     pub(crate) fn mark(&self, home: usize, mark: u64) {
-        mutant!("loose-unmarked", return);
-        if !self.pushes() {
+        mutant!("compact-unmarked", return);
+        if !self.can_overflow() {
             return;
         }
         self.bucket(home, 0).control.fetch_or(mark, AcqRel);
@@ -93,13 +93,13 @@ impl<'a> Arena<'a> {
     }
 
     /// Whether an entry can lie elsewhere than in its home bucket.
-    pub(crate) fn pushes(&self) -> bool {
+    pub(crate) fn can_overflow(&self) -> bool {
         self.buckets.len() > 1
     }
 
     /// Returns how far from its home an entry can lie.
     pub(crate) fn farthest(&self) -> u64 {
-        (self.buckets.len() as u64 - 1).min(Control::REACH_MAX)
+        (self.buckets.len() as u64 - 1).min(Control::DISTANCE_MAX)
     }
 
     /// Whether some entry is free nearer to `home` than `limit`.
@@ -129,8 +129,8 @@ impl<'a> Arena<'a> {
     /// Visits the homes of entries that passed over the bucket `place` for want of room, if there is room now, until `visit`
     /// returns true, and returns whether it did: from the farthest entry on, which lies at the first bucket behind that is
     /// not full at the latest.
-    pub(crate) fn passed_over(&self, place: usize, mut visit: impl FnMut(usize) -> bool) -> bool {
-        if !self.pushes() || !self.bucket(place, 0).has_room() {
+    pub(crate) fn visit_displaced(&self, place: usize, mut visit: impl FnMut(usize) -> bool) -> bool {
+        if !self.can_overflow() || !self.bucket(place, 0).has_room() {
             return false;
         }
         let full = |step: &u64| !self.bucket(place, *step).has_room();

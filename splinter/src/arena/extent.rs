@@ -140,8 +140,8 @@ impl Arena<'_> {
 
     /// Returns how many bytes of value buffer `which` the slot's value needs.
     pub(crate) fn live(&self, descriptor: Descriptor, which: u64) -> usize {
-        let validate = descriptor.is_buffered() && descriptor.current() == which;
-        if validate { self.len_of(descriptor) } else { 0 }
+        let is_live = descriptor.is_buffered() && descriptor.current() == which;
+        if is_live { self.len_of(descriptor) } else { 0 }
     }
 
     /// Zeroes those of a buffer's `bytes` for which there is memory: all others read as zero, and would take memory.

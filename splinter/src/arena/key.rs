@@ -83,8 +83,8 @@ impl Key {
     /// Reads a slot's key words as they are, which may be while they change.
     pub(crate) fn read_from(slot: &Slot) -> Self {
         let mut bytes = [0; KEY_MAX + 1];
-        for (bucket, word) in bytes.chunks_exact_mut(8).zip(&slot.key) {
-            bucket.copy_from_slice(&word.load(Relaxed).to_le_bytes());
+        for (part, word) in bytes.chunks_exact_mut(8).zip(&slot.key) {
+            part.copy_from_slice(&word.load(Relaxed).to_le_bytes());
         }
         Self { bytes }
     }
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_key_is_refused() {
+    fn bytes_that_cannot_be_a_key_are_refused() {
         assert_eq!(Key::new(b""), Err(Error::KeyEmpty));
         assert_eq!(Key::new(&[b'x'; 64]), Err(Error::KeyTooLong));
         for len in 1..=KEY_MAX {

@@ -112,7 +112,7 @@ impl<'a> Arena<'a> {
 
     /// Whether changes to `slot` are signalled, as its notify flags and the header's flags say.
     #[inline(always)]
-    pub(crate) fn is_heard(&self, slot: &Slot) -> bool {
+    pub(crate) fn is_signalled(&self, slot: &Slot) -> bool {
         let notify_flags = NotifyFlags(slot.notify_flags.load(Relaxed));
         notify_flags.is_subscribed() || self.header.flags.load(Relaxed) & FLAG_WATCHED != 0
     }
@@ -183,7 +183,7 @@ impl<'a> Arena<'a> {
 
     /// Reads the store's epoch: the changes published by all writer ids.
     pub(crate) fn epoch(&self) -> u64 {
-        self.writer_table.iter().fold(0, |sum, writer_id| writer_id.writes.load(Relaxed).wrapping_add(sum))
+        self.writer_table.iter().fold(0, |sum, entry| entry.writes.load(Relaxed).wrapping_add(sum))
     }
 
     /// Visits the numbers of all slots whose bit is set in the words `bits` selects.

@@ -10,7 +10,7 @@ use crate::sync::{AcqRel, Acquire, Relaxed, Word};
 /// | 0–29 | the id of the owning thread in its own namespace; 0 if nobody owns the writer id |
 /// | 30 | set by the kernel, which clears the id, when that thread ended |
 /// | 31 | the kernel's, unused |
-/// | 32–63 | the turn: every owner raises it, so that no exchange takes a later owner for an earlier one |
+/// | 32–63 | the generation: every owner raises it, so that no exchange takes a later owner for an earlier one |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner(pub(crate) u64);
 
@@ -23,26 +23,26 @@ impl Owner {
         self.0 & Self::THREAD != 0 && self.0 & Self::DIED == 0
     }
 
-    const fn turn(self) -> u32 {
+    const fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// Not 0, the turn of a writer id that was never taken.
-    const fn next_turn(self) -> u32 {
-        match self.turn().wrapping_add(1) {
+    /// Not 0, the generation of a writer id that was never taken.
+    const fn next_generation(self) -> u32 {
+        match self.generation().wrapping_add(1) {
             0 => 1,
-            turn => turn,
+            generation => generation,
         }
     }
 
     /// The word of the next owner.
     const fn taken(self, thread: u32) -> Self {
-        Self((self.next_turn() as u64) << 32 | thread as u64 & Self::THREAD)
+        Self((self.next_generation() as u64) << 32 | thread as u64 & Self::THREAD)
     }
 
     /// The word once nobody owns the writer id.
     const fn released(self) -> Self {
-        Self((self.turn() as u64) << 32)
+        Self((self.generation() as u64) << 32)
     }
 }
 
@@ -51,16 +51,16 @@ impl Owner {
 /// | bits | meaning |
 /// |---|---|
 /// | 0–31 | the byte that the store keeps locked, see [`Stores`] |
-/// | 32–63 | the turn that this is about: the owner's, or the next one, which somebody is about to begin |
+/// | 32–63 | the generation that this is about: the owner's, or the next one, which somebody is about to begin |
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Keeper(u64);
 
 impl Keeper {
-    const fn new(turn: u32, store: u32) -> Self {
-        Self((turn as u64) << 32 | store as u64)
+    const fn new(generation: u32, store: u32) -> Self {
+        Self((generation as u64) << 32 | store as u64)
     }
 
-    const fn turn(self) -> u32 {
+    const fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
@@ -95,7 +95,7 @@ impl Ownership<'_> {
     /// Takes a writer id for a thread, unless a thread that lives owns it or is about to. Returns the owner word then.
     pub(crate) fn take(self, thread: u32, stores: &impl Stores) -> Option<Owner> {
         let seen = self.owner();
-        if seen.is_alive() { None } else { self.begin_turn(seen, thread, stores) }
+        if seen.is_alive() { None } else { self.begin_generation(seen, thread, stores) }
     }
 
     /// Takes a writer id whose owner word was `last` last for another thread of the same process. Its first thread may have
@@ -104,22 +104,22 @@ impl Ownership<'_> {
         // Twice: the kernel may mark the word in between, once.
         for _ in 0..2 {
             let seen = self.owner();
-            if seen.turn() != last.turn() {
+            if seen.generation() != last.generation() {
                 break;
             }
-            if let Some(taken) = self.begin_turn(seen, thread, stores) {
+            if let Some(taken) = self.begin_generation(seen, thread, stores) {
                 return Some(taken);
             }
         }
         None
     }
 
-    fn begin_turn(self, seen: Owner, thread: u32, stores: &impl Stores) -> Option<Owner> {
+    fn begin_generation(self, seen: Owner, thread: u32, stores: &impl Stores) -> Option<Owner> {
         let keeper = Keeper(self.keeper.load(Acquire));
-        let wanted = Keeper::new(seen.next_turn(), stores.own());
+        let wanted = Keeper::new(seen.next_generation(), stores.own());
         if keeper != wanted {
             // Another store's writer that stopped here keeps the writer id; one that ended does not.
-            let is_kept = keeper.turn() == wanted.turn() && stores.is_open(keeper.store());
+            let is_kept = keeper.generation() == wanted.generation() && stores.is_open(keeper.store());
             mutant!("keeper-overruled", let is_kept = false);
             if is_kept {
                 return None;
@@ -143,8 +143,8 @@ impl Ownership<'_> {
             return;
         }
         let keeper = Keeper(self.keeper.load(Acquire));
-        let is_about_it = [seen.turn(), seen.next_turn()].contains(&keeper.turn());
-        if seen.turn() == 0 || !is_about_it || !stores.is_open(keeper.store()) {
+        let is_for_owner = [seen.generation(), seen.next_generation()].contains(&keeper.generation());
+        if seen.generation() == 0 || !is_for_owner || !stores.is_open(keeper.store()) {
             self.exchange(seen, seen.released());
         }
     }

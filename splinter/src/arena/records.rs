@@ -82,10 +82,10 @@ pub(crate) struct Header {
     diagnostics_line: [Unused; 14],
     /// Claims of dead writers that were taken over.
     pub(crate) recoveries: Word,
-    takeovers_line: [Unused; 15],
+    recoveries_line: [Unused; 15],
     /// What those sleep on who wait for signals: its lower half changes before they are woken.
     pub(crate) wake_word: Word,
-    bell_line: [Unused; 15],
+    wake_word_line: [Unused; 15],
     /// Changes whenever the table of bids does; its lower half is slept on.
     pub(crate) bid_changes: Word,
     bids_line: [Unused; 15],

@@ -23,7 +23,7 @@ impl Arena<'_> {
         match bucket.matches(Entry::label(key.hash, 0)).next() {
             // Acquire: the key words were written before the entry was.
             Some(index) => Some(Entry(bucket.entries[index].load(Acquire)).slot()),
-            None if control.max_distance() == 0 => Self::surely_none(),
+            None if control.max_distance() == 0 => Self::none_found(),
             None => Some(u32::MAX),
         }
     }
@@ -64,7 +64,7 @@ impl Arena<'_> {
                 break;
             }
         }
-        Self::surely_none()
+        Self::none_found()
     }
 
     /// How often a search that finds nothing starts over because entries of the home were moved.
@@ -78,7 +78,7 @@ impl Arena<'_> {
     /// Says that there is none. The caller then sees all that was done before it was taken away: the
     /// exchange that frees an entry, and the store that lowers a reach, are releases.
     #[inline(always)]
-    fn surely_none<T>() -> Option<T> {
+    fn none_found<T>() -> Option<T> {
         fence(Acquire);
         None
     }

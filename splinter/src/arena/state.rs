@@ -25,7 +25,7 @@ macro_rules! fields {
 /// |---|---|---|
 /// | 0–9 | writer id | while the epoch is odd, the writer id that holds the claim |
 /// | 10 | tandem | the claim belongs to a tandem; the prepared word is current once the writer id commits |
-/// | 11 | settled | the prepared word is current (a committed tandem's claim, taken over) |
+/// | 11 | committed | the prepared word is current (a committed tandem's claim, taken over) |
 /// | 12 | polled | somebody may sleep until the slot changes; set while the epoch is even, and kept by claims |
 /// | 13–63 | epoch | odd while claimed, even when stable; only ever grows |
 ///
@@ -36,7 +36,7 @@ pub(crate) struct State(pub(crate) u64);
 
 impl State {
     const TANDEM: u64 = 1 << 10;
-    const SETTLED: u64 = 1 << 11;
+    const COMMITTED: u64 = 1 << 11;
     const POLLED: u64 = 1 << 12;
     const EPOCH: u64 = 1 << 13;
     /// Lane and flags of a claim.
@@ -70,14 +70,14 @@ impl State {
     }
 
     /// Whether the prepared word is current whatever any writer id says.
-    pub(crate) const fn is_settled(self) -> bool {
-        self.0 & Self::SETTLED != 0
+    pub(crate) const fn is_marked_committed(self) -> bool {
+        self.0 & Self::COMMITTED != 0
     }
 
     /// Whether the claim is a tandem's: one of the two above, perhaps.
     #[inline(always)]
     pub(crate) const fn is_of_tandem(self) -> bool {
-        self.0 & (Self::TANDEM | Self::SETTLED) != 0
+        self.0 & (Self::TANDEM | Self::COMMITTED) != 0
     }
 
     /// Whether somebody is to be woken by whoever publishes a change.
@@ -122,8 +122,8 @@ impl State {
     }
 
     /// Returns the claim in the hands of `writer_id`, two epochs on.
-    pub(crate) const fn recovered(self, writer_id: u32, settled: bool) -> Self {
-        let flag = if settled { Self::SETTLED } else { 0 };
+    pub(crate) const fn recovered(self, writer_id: u32, committed: bool) -> Self {
+        let flag = if committed { Self::COMMITTED } else { 0 };
         Self(self.advanced().0 & !Self::CLAIM | flag | writer_id as u64)
     }
 
@@ -149,7 +149,7 @@ impl State {
     /// Whether a buffer that was current when this state was read is still whole at `later`. The
     /// claim after this state writes the *other* buffer; the one after that may write this one.
     #[inline(always)]
-    pub(crate) const fn still_covers(self, later: Self) -> bool {
+    pub(crate) const fn is_intact_at(self, later: Self) -> bool {
         later.epoch().wrapping_sub(self.epoch() & !1) < 3
     }
 }
@@ -251,7 +251,7 @@ impl Descriptor {
 pub(crate) struct NotifyFlags(pub(crate) u64);
 
 impl NotifyFlags {
-    const ROUTED: u64 = 1;
+    const SUBSCRIBED: u64 = 1;
     const LABELLED: u64 = 2;
     /// The extent in the lower half.
     const EXTENT: u64 = 0xffff_ffc0;
@@ -260,15 +260,15 @@ impl NotifyFlags {
     /// Whether changes may concern a group.
     #[inline(always)]
     pub(crate) const fn is_subscribed(self) -> bool {
-        self.0 & (Self::ROUTED | Self::LABELLED) != 0
+        self.0 & (Self::SUBSCRIBED | Self::LABELLED) != 0
     }
 
     /// Returns the word of a slot with these subscriptions and labels.
     #[inline(always)]
     pub(crate) const fn with_groups(self, subscriptions: u64, labels: u64) -> Self {
-        let subscribed = if subscriptions != 0 { Self::ROUTED } else { 0 };
+        let subscribed = if subscriptions != 0 { Self::SUBSCRIBED } else { 0 };
         let labelled = if labels != 0 { Self::LABELLED } else { 0 };
-        Self(self.0 & !(Self::ROUTED | Self::LABELLED) | subscribed | labelled)
+        Self(self.0 & !(Self::SUBSCRIBED | Self::LABELLED) | subscribed | labelled)
     }
 
     /// Returns how many bytes of value buffer `which` may not be zero.
@@ -301,8 +301,8 @@ pub(crate) struct Signal(pub(crate) u64);
 impl Signal {
     /// Returns the entry for the signal at `position` of a ring of `len` entries, a power of two.
     pub(crate) const fn new(slot: u32, position: u64, len: u64) -> Self {
-        let turn = (position >> len.trailing_zeros()).wrapping_add(1) as u32;
-        Self((turn as u64) << 32 | slot as u64)
+        let lap = (position >> len.trailing_zeros()).wrapping_add(1) as u32;
+        Self((lap as u64) << 32 | slot as u64)
     }
 
     pub(crate) const fn slot(self) -> u32 {
@@ -311,8 +311,8 @@ impl Signal {
 
     /// Whether this is the entry of the signal at `position` or of a later one in its place.
     pub(crate) const fn reaches(self, position: u64, len: u64) -> bool {
-        let turn = Self::new(0, position, len).0 >> 32;
-        ((self.0 >> 32) as u32).wrapping_sub(turn as u32) as i32 >= 0
+        let lap = Self::new(0, position, len).0 >> 32;
+        ((self.0 >> 32) as u32).wrapping_sub(lap as u32) as i32 >= 0
     }
 
     /// Whether this is the entry of the signal at `position`, whichever slot it names.
@@ -343,7 +343,7 @@ impl Control {
     }
 
     /// The farthest that a reach goes.
-    pub(crate) const REACH_MAX: u64 = 0xffff;
+    pub(crate) const DISTANCE_MAX: u64 = 0xffff;
     /// What is set in a loose home's word, for whoever holds or claims it.
     pub(crate) const COMPACT: u64 = 1 << 27;
     /// What is set there for whoever holds the slot of an entry that could not be moved for that.
@@ -424,29 +424,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_is_odd_names_its_lane_and_is_followed_by_the_next_even_epoch() {
+    fn a_claim_is_odd_names_its_writer_id_and_is_followed_by_the_next_even_epoch() {
         let claim = State::stable(8).claimed(1023, true);
         assert_eq!((claim.epoch(), claim.writer_id(), claim.is_tandem()), (9, 1023, true));
         assert!(claim.is_claimed() && !claim.released().is_claimed());
         assert_eq!(claim.released(), State::stable(10));
         assert_eq!(claim.advanced().released(), State::stable(12));
         assert_eq!(claim.recovered(3, true).epoch(), 11);
-        assert!(claim.recovered(3, true).is_settled() && !claim.recovered(3, true).is_tandem());
+        assert!(claim.recovered(3, true).is_marked_committed() && !claim.recovered(3, true).is_tandem());
     }
 
     #[test]
     fn a_copy_is_good_until_the_claim_after_next() {
         let seen = State::stable(8);
-        assert!(seen.still_covers(State::stable(8)));
-        assert!(seen.still_covers(seen.claimed(1, false)));
-        assert!(seen.still_covers(State::stable(10)));
-        assert!(!seen.still_covers(State::stable(10).claimed(1, false)));
-        assert!(seen.claimed(1, false).still_covers(State::stable(10)));
-        assert!(!seen.claimed(1, false).still_covers(State::stable(12)));
+        assert!(seen.is_intact_at(State::stable(8)));
+        assert!(seen.is_intact_at(seen.claimed(1, false)));
+        assert!(seen.is_intact_at(State::stable(10)));
+        assert!(!seen.is_intact_at(State::stable(10).claimed(1, false)));
+        assert!(seen.claimed(1, false).is_intact_at(State::stable(10)));
+        assert!(!seen.claimed(1, false).is_intact_at(State::stable(12)));
     }
 
     #[test]
-    fn meta_fields_do_not_overlap() {
+    fn descriptor_fields_do_not_overlap() {
         let full = Descriptor(0)
             .with_len(u64::from(u32::MAX))
             .with_flags(0xffff)
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn wiped_vectors_leave_the_one_that_is_in_force() {
+    fn wiped_vectors_leave_the_current_one() {
         let word = Descriptor(0).with_vector_stale(3).with_vector_current(1);
         assert_eq!(word.with_vectors_wiped().vector_stale(), 0);
         assert_eq!(word.with_has_vector(1).with_vectors_wiped().vector_stale(), 2);
@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_keep_slot_and_label_apart() {
+    fn entries_keep_slot_and_tag_apart() {
         let entry = Entry::new(u32::MAX - 1, Entry::label(0xabcd << 48, 7));
         assert_eq!((entry.slot(), entry.distance()), (u32::MAX - 1, 7));
         assert_eq!((entry.0 >> 32) as u32, 0xabcd_0007);

@@ -1,7 +1,7 @@
 //! Claims on slots: how one is won for a key, for a free slot or from a dead writer, and how it is
 //! published and given back.
 
-use super::{Claimant, Contender, OptimisticRead};
+use super::{ClaimStatus, Claimant, OptimisticRead};
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::records::{FLAG_FULL, FLAG_WATCHED, Slot};
 use crate::arena::state::{Descriptor, NotifyFlags, State};
@@ -51,12 +51,12 @@ impl Drop for Claim<'_> {
 impl<'a> Claimant<'a> {
     /// Claims the likeliest slot of `key` if it holds the key and nobody is in the way. This is the
     /// whole of nearly every write, and hands out a claim that was built in registers; when it does
-    /// not, ask [`Self::claim`].
+    /// not, recover_dead [`Self::claim`].
     ///
     /// The exchange succeeds only if the state is what it was before the key was compared, and epochs
     /// never repeat: the slot holds that key still.
     #[inline(always)]
-    pub(super) fn claim_at_once(&self, key: &KeyRef<'_>) -> Option<Claim<'a>> {
+    pub(super) fn claim_fast(&self, key: &KeyRef<'_>) -> Option<Claim<'a>> {
         let number = self.arena.find_fast(key)?;
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_number.first_acquire());
@@ -130,7 +130,7 @@ impl<'a> Claimant<'a> {
     /// Claims the slot if its state is still `state`, with which `descriptor` was read.
     #[inline(always)]
     fn win(&self, number: u32, slot: &'a Slot, state: State, descriptor: Descriptor) -> Option<Claim<'a>> {
-        self.intend(number);
+        self.note_intent(number);
         let claimed = state.claimed(self.writer_id, self.notified.is_some());
         let won = slot.state_number.exchange_first(state.0, claimed.0);
         won.then(|| Claim::new(number, slot, claimed, descriptor))
@@ -139,11 +139,11 @@ impl<'a> Claimant<'a> {
     /// Whether the claim in `state` is still held by a living writer; a dead one's is taken over.
     #[cold]
     pub(super) fn is_held(&mut self, number: u32, slot: &Slot, state: State) -> bool {
-        let met = self.wait_or_recover(state.0, state.writer_id(), || slot.state_number.first_relaxed());
-        if matches!(met, Contender::Dead) {
+        let status = self.wait_or_recover(state.0, state.writer_id(), || slot.state_number.first_relaxed());
+        if matches!(status, ClaimStatus::Dead) {
             self.recover_claim(number, state);
         }
-        matches!(met, Contender::Alive)
+        matches!(status, ClaimStatus::Alive)
     }
 
     /// Claims a free slot for a key that is not in the index, writes the key and leads the index to it.
@@ -181,14 +181,14 @@ impl<'a> Claimant<'a> {
     fn claim_free(&mut self) -> Result<Claim<'a>, Error> {
         let (arena, map) = (self.arena, self.arena.map);
         let mut error = Error::Full;
-        for ask in [false, true] {
+        for recover_dead in [false, true] {
             for step in 0..map.len() {
                 let index = (self.hint + step) % map.len();
                 let mut unused = !map[index].used.load(Relaxed);
                 while unused != 0 {
                     let number = index as u32 * 64 + unused.trailing_zeros();
                     unused &= unused - 1;
-                    if let Some(claim) = self.claim_vacant(number, ask) {
+                    if let Some(claim) = self.claim_vacant(number, recover_dead) {
                         self.hint = index;
                         return Ok(claim);
                     }
@@ -197,7 +197,7 @@ impl<'a> Claimant<'a> {
                     let vacant = !Descriptor(slot.descriptor.load(Relaxed)).is_present();
                     // Free by now, or perhaps soon: who holds it may give it back.
                     let free = if state.is_claimed() { state.writer_id() != self.writer_id } else { vacant };
-                    error = if ask && free { Error::Again } else { error };
+                    error = if recover_dead && free { Error::Again } else { error };
                 }
             }
         }
@@ -205,10 +205,10 @@ impl<'a> Claimant<'a> {
     }
 
     /// Claims slot `number` if it holds no key and no living writer.
-    pub(super) fn claim_vacant(&mut self, number: u32, ask: bool) -> Option<Claim<'a>> {
+    pub(super) fn claim_vacant(&mut self, number: u32, recover_dead: bool) -> Option<Claim<'a>> {
         let slot = self.arena.slot(number)?;
         let mut state = State(slot.state_number.first_acquire());
-        if state.is_claimed() && ask && !self.is_alive(state.writer_id()) {
+        if state.is_claimed() && recover_dead && !self.is_alive(state.writer_id()) {
             self.recover_claim(number, state);
             state = State(slot.state_number.first_acquire());
         }
@@ -305,13 +305,13 @@ impl<'a> Claimant<'a> {
         mutant!("tandem-undone", let committed = false);
         self.record.recovery_intent.store(u64::from(number) + 1, Relaxed);
         let state = seen.recovered(self.writer_id, committed);
-        mutant!("takeover-unraised", let state = state.unraised());
+        mutant!("recovery-unraised", let state = state.unraised());
         if !slot.state_number.exchange_first(seen.0, state.0) {
             return;
         }
         let descriptor = Descriptor(if committed { &slot.prepared } else { &slot.descriptor }.load(Acquire));
         let mut claim = Claim::new(number, slot, state, descriptor);
-        mutant!("takeover-idle", return self.release(claim));
+        mutant!("recovery-idle", return self.release(claim));
         claim.groups = arena.groups_before(slot, seen);
         slot.descriptor.store(descriptor.0, Release);
         // It may have published, and told nobody; perhaps labels whose groups nobody was led to yet.

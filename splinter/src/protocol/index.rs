@@ -9,7 +9,7 @@
 //! entries that were pushed past its place come back (backward shift deletion): an entry is moved by who
 //! holds both claims.
 
-use super::{Claimant, Contender};
+use super::{ClaimStatus, Claimant};
 use crate::arena::key::KeyRef;
 use crate::arena::state::{Control, Entry};
 use crate::error::Error;
@@ -37,11 +37,11 @@ impl<'a> Claimant<'a> {
         let word = &self.arena.buckets[home].control;
         for _ in 0..Self::ROUNDS {
             let seen = Control(word.load(Acquire));
-            let meet = || self.wait_or_recover(seen.0, seen.writer_id(), || word.load(Relaxed));
-            match seen.is_claimed().then(meet) {
-                Some(Contender::Gone) => continue,
-                Some(Contender::Alive) => return Err(Error::Again),
-                Some(Contender::Dead) | None => {}
+            let status = || self.wait_or_recover(seen.0, seen.writer_id(), || word.load(Relaxed));
+            match seen.is_claimed().then(status) {
+                Some(ClaimStatus::Released) => continue,
+                Some(ClaimStatus::Alive) => return Err(Error::Again),
+                Some(ClaimStatus::Dead) | None => {}
             }
             if let Some(claim) = self.win_bucket(home, seen) {
                 return Ok(claim);
@@ -67,10 +67,10 @@ impl<'a> Claimant<'a> {
     /// Claims `home` if its control word is still `seen`, and repairs what a dead writer left of it. The
     /// version moves even when a dead writer's own writer id, reused, takes over.
     fn win_bucket(&mut self, home: usize, seen: Control) -> Option<BucketClaim<'a>> {
-        mutant!("chunk-abandoned", (!seen.is_claimed()).then_some(())?);
+        mutant!("bucket-abandoned", (!seen.is_claimed()).then_some(())?);
         let word = &self.arena.buckets[home].control;
         self.record.bucket_intent.store(home as u64 + 1, Relaxed);
-        mutant!("chunk-unclaimed", return Some(BucketClaim(word)));
+        mutant!("bucket-unclaimed", return Some(BucketClaim(word)));
         word.compare_exchange(seen.0, seen.claimed(self.writer_id).0, AcqRel, Relaxed).ok()?;
         let claim = BucketClaim(word);
         if seen.is_claimed() {
@@ -110,10 +110,10 @@ impl<'a> Claimant<'a> {
     pub(super) fn compact_deferred(&mut self) {
         let (arena, mut budget) = (self.arena, BUDGET);
         while let Some((bucket, is_room)) = self.to_compact.pop() {
-            if arena.pushes() && arena.control(bucket).has(Control::MARKS) {
+            if arena.can_overflow() && arena.control(bucket).has(Control::MARKS) {
                 self.compact(bucket, &mut budget);
             }
-            while is_room && arena.passed_over(bucket, |home| self.compact(home, &mut budget)) {}
+            while is_room && arena.visit_displaced(bucket, |home| self.compact(home, &mut budget)) {}
         }
     }
 
@@ -131,7 +131,7 @@ impl<'a> Claimant<'a> {
     /// Has the entries of `home` come as near to it as there is room, and lowers its maximum distance to the farthest. Returns
     /// whether any did.
     fn compact(&mut self, home: usize, budget: &mut u32) -> bool {
-        mutant!("reach-unlowered", return false);
+        mutant!("distance-unlowered", return false);
         // What is left to do stays marked, for whoever claims the home next.
         *budget = budget.saturating_sub(1);
         let arena = self.arena;

@@ -28,9 +28,9 @@ use std::sync::Arc;
 pub(crate) use self::read::OptimisticRead;
 
 /// What became of a claim that stood in the way.
-enum Contender {
+enum ClaimStatus {
     /// It was given back.
-    Gone,
+    Released,
     /// Its owner lives.
     Alive,
     /// Its owner died.
@@ -73,7 +73,7 @@ impl<'a> Claimant<'a> {
 
     /// Notes which slot is about to be claimed, so that the writer id's next owner finds a dead claim.
     #[inline(always)]
-    fn intend(&self, slot: u32) {
+    fn note_intent(&self, slot: u32) {
         mutant!("intent-unnoted", return);
         if self.notified.is_none() {
             self.record.slot_intent.store(u64::from(slot) + 1, Relaxed);
@@ -81,21 +81,21 @@ impl<'a> Claimant<'a> {
     }
 
     pub(crate) fn is_alive(&self, writer_id: u32) -> bool {
-        mutant!("living-robbed", return writer_id == self.writer_id);
+        mutant!("living-recovered", return writer_id == self.writer_id);
         writer_id == self.writer_id || self.os.is_alive(writer_id)
     }
 
     /// Waits a moment for the claim in `word` to be given back, then finds out whether its owner lives: by a load, so
     /// that there is no reason to ask seldom.
     #[cold]
-    fn wait_or_recover(&self, word: u64, writer_id: u32, reload: impl Fn() -> u64) -> Contender {
+    fn wait_or_recover(&self, word: u64, writer_id: u32, reload: impl Fn() -> u64) -> ClaimStatus {
         for _ in 0..=tuning::claim_patience() {
             if reload() != word {
-                return Contender::Gone;
+                return ClaimStatus::Released;
             }
             spin_loop();
         }
-        if self.is_alive(writer_id) { Contender::Alive } else { Contender::Dead }
+        if self.is_alive(writer_id) { ClaimStatus::Alive } else { ClaimStatus::Dead }
     }
 
     /// Finishes or undoes the claims that this writer id's former owner held when it died: slots first, so

@@ -14,7 +14,7 @@ impl<'a> Claimant<'a> {
     /// Applies `op` to the number of `key`. Returns the new number.
     #[inline(always)]
     pub(crate) fn integer(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Result<u64, Error> {
-        match self.integer_at_once(key, op) {
+        match self.integer_fast(key, op) {
             Some(new) => Ok(new),
             None => self.change_number(key, |old| op.apply(old)),
         }
@@ -23,13 +23,13 @@ impl<'a> Claimant<'a> {
     /// Applies `op` if the likeliest slot holds `key` and its number, and nobody is in the way. This is
     /// the whole of nearly every operation.
     #[inline(always)]
-    fn integer_at_once(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Option<u64> {
+    fn integer_fast(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Option<u64> {
         let number = self.arena.find_fast(key)?;
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_number.first_acquire());
         let descriptor = Descriptor(slot.descriptor.load(Relaxed));
         let ready = state.is_at_rest() & descriptor.is_present() & descriptor.is_number();
-        if !ready || self.arena.is_heard(slot) || self.arena.holds_stale(descriptor) || !key.is_in(slot) {
+        if !ready || self.arena.is_signalled(slot) || self.arena.holds_stale(descriptor) || !key.is_in(slot) {
             return None;
         }
         let new = self.exchange(number, slot, state, |old| op.apply(old))?;
@@ -45,7 +45,7 @@ impl<'a> Claimant<'a> {
     #[inline(always)]
     fn exchange(&self, number: u32, slot: &Slot, state: State, change: impl Fn(u64) -> u64) -> Option<u64> {
         // Were this writer killed before it tells of the change, the writer id's next owner would.
-        self.intend(number);
+        self.note_intent(number);
         let old = slot.state_number.second();
         let new = change(old);
         mutant!("number-load-store", let state = State(slot.state_number.first_acquire()));
@@ -91,7 +91,7 @@ impl<'a> Claimant<'a> {
                 return None;
             } else if !descriptor.is_number() || self.arena.holds_stale(descriptor) {
                 // This very slot: damage may have put the key into another as well.
-                if let Err(error) = self.prepare(&key.within(number)) {
+                if let Err(error) = self.promote(&key.within(number)) {
                     return Some(Err(error));
                 }
             } else {
@@ -107,7 +107,7 @@ impl<'a> Claimant<'a> {
 
     /// Makes the slot that `key` names ready for exchanges: moves a value that was set as bytes into the
     /// number word, drops the vector, and lets publishing wipe what is stale.
-    fn prepare(&mut self, key: &KeyRef<'_>) -> Result<(), Error> {
+    fn promote(&mut self, key: &KeyRef<'_>) -> Result<(), Error> {
         let arena = self.arena;
         let claim = self.claim_checked(key, |read| {
             let number = read.payload(&arena).number(number_in_slot);

@@ -28,11 +28,11 @@ impl<'a> OptimisticRead<'a> {
     /// under a later claim, that claim is seen here.
     #[inline(always)]
     pub(crate) fn validate(&self) -> bool {
-        mutant!("window-unchecked", return true);
-        mutant!("window-unfenced", return self.slot.state_number.first_relaxed() == self.state.0);
+        mutant!("read-unvalidated", return true);
+        mutant!("validation-unfenced", return self.slot.state_number.first_relaxed() == self.state.0);
         fence(Acquire);
         let later = State(self.slot.state_number.first_relaxed());
-        if self.pinned { later == self.state } else { self.state.still_covers(later) }
+        if self.pinned { later == self.state } else { self.state.is_intact_at(later) }
     }
 
     /// Borrows the value that the window looks at.
@@ -47,7 +47,7 @@ impl<'a> OptimisticRead<'a> {
     }
 
     /// Whether the slot has not changed at all since the window was opened.
-    fn is_unmoved(&self, arena: &Arena<'a>) -> bool {
+    fn is_unchanged(&self, arena: &Arena<'a>) -> bool {
         mutant!("tandem-unchecked", return self.validate());
         fence(Acquire);
         let now = arena.open(self.number, self.slot);
@@ -66,9 +66,9 @@ impl<'a> Arena<'a> {
     #[inline(always)]
     pub(crate) fn begin_read(&self, number: u32, key: &KeyRef<'_>) -> Option<OptimisticRead<'a>> {
         let slot = self.slot(number)?;
-        mutant!("key-outside-window", let slot = Some(slot).filter(|slot| key.is_in(slot))?);
+        mutant!("key-outside-read", let slot = Some(slot).filter(|slot| key.is_in(slot))?);
         let read = self.open(number, slot);
-        mutant!("key-outside-window", return read.descriptor.is_present().then_some(read));
+        mutant!("key-outside-read", return read.descriptor.is_present().then_some(read));
         (read.descriptor.is_present() && key.is_in(slot)).then_some(read)
     }
 
@@ -76,7 +76,7 @@ impl<'a> Arena<'a> {
     /// it, and its value is in a buffer.
     #[inline(always)]
     pub(crate) fn begin_plain_read(&self, number: u32, key: &KeyRef<'_>) -> Option<OptimisticRead<'a>> {
-        mutant!("key-outside-window", return None);
+        mutant!("key-outside-read", return None);
         let slot = self.slot(number)?;
         let state = State(slot.state_number.first_acquire());
         let descriptor = Descriptor(load_acquire(&slot.descriptor));
@@ -99,7 +99,7 @@ impl<'a> Arena<'a> {
             let pinned = state.is_of_tandem() && self.is_committed(state);
             let descriptor = Descriptor(load_acquire(if pinned { &slot.prepared } else { &slot.descriptor }));
             let read = OptimisticRead { number, slot, state, descriptor, pinned };
-            mutant!("pending-believed", return read);
+            mutant!("prepared-believed", return read);
             // The prepared word is the claim's only while the claim lasts. Afterwards it may be anything, and the
             // commit that was seen another tandem's; no key must seem missing for that.
             if !pinned || read.validate() {
@@ -113,9 +113,9 @@ impl<'a> Arena<'a> {
     #[inline(never)]
     pub(super) fn is_committed(&self, state: State) -> bool {
         mutant!("tandem-one-by-one", return false);
-        let writer_id = self.writer_table.get(state.writer_id() as usize);
-        let by_entry = || writer_id.is_some_and(|writer_id| load_acquire(&writer_id.committed) != 0);
-        state.is_settled() || state.is_tandem() && by_entry()
+        let entry = self.writer_table.get(state.writer_id() as usize);
+        let by_entry = || entry.is_some_and(|entry| load_acquire(&entry.committed) != 0);
+        state.is_marked_committed() || state.is_tandem() && by_entry()
     }
 
     /// Reads `key` by `body`, which may see torn bytes: only what it returned from a window that held
@@ -169,7 +169,7 @@ impl<'a> Arena<'a> {
             }
             let complete = reads.len() == keys.len();
             let copied = reads.iter().enumerate().try_for_each(|(order, w)| body(order, w));
-            if complete && reads.iter().all(|read| read.is_unmoved(self)) {
+            if complete && reads.iter().all(|read| read.is_unchanged(self)) {
                 return copied;
             }
             spin_loop();

@@ -16,7 +16,7 @@ impl<'a> Claimant<'a> {
     #[inline(always)]
     pub(crate) fn set(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
         self.check_len(value.len())?;
-        let Some(claim) = self.claim_at_once(key) else { return self.set_slow(key, value) };
+        let Some(claim) = self.claim_fast(key) else { return self.set_slow(key, value) };
         if !self.arena.is_covered(claim.slot, 1 - claim.descriptor.current(), value.len()) {
             return Ok(self.set_claimed(claim, value));
         }
@@ -51,7 +51,7 @@ impl<'a> Claimant<'a> {
     #[inline(always)]
     pub(super) fn write_value<const COVERED: bool>(&self, claim: &Claim<'a>, value: &[u8]) -> Descriptor {
         let which = 1 - claim.descriptor.current();
-        mutant!("buffer-in-force", let which = claim.descriptor.current());
+        mutant!("buffer-current", let which = claim.descriptor.current());
         mutant!("value-truncated", let value = &value[..value.len().min(self.arena.shape.value_words * 8)]);
         mutant!(
             "publish-early",

@@ -208,7 +208,7 @@ impl<'a> Arena<'a> {
 
     /// Takes what `wakes` holds, and rings the wake word if anybody may sleep for it.
     pub(crate) fn wake_groups(&self, wakes: &mut Wakes, os: &dyn Os) {
-        mutant!("bell-silent", return);
+        mutant!("wake-omitted", return);
         if wakes.bits == 0 {
             return;
         }

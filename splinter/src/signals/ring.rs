@@ -47,7 +47,7 @@ impl Ring<'_> {
             let position = count.load(Acquire);
             let place = self.place(position);
             let old = place.load(Acquire);
-            // Exchanging `old` is right only if it is what the last turn left. It is if the position is
+            // Exchanging `old` is right only if it is what the last lap left. It is if the position is
             // still not counted: whoever counts it has seen this place filled.
             if count.load(Acquire) != position {
                 continue;

@@ -22,8 +22,8 @@ fn check_written(tiny: &Tiny, open: usize) {
 
 #[test]
 fn a_writer_that_dies_anywhere_leaves_nothing_beyond_its_extents() {
-    type Act = fn(&mut Claimant<'_>) -> Result<(), Error>;
-    let acts: [Act; 6] = [
+    type Op = fn(&mut Claimant<'_>) -> Result<(), Error>;
+    let ops: [Op; 6] = [
         |writer| writer.put(&letter(0), &[2; 8 * WORDS]),
         |writer| writer.extend(&letter(0), &[2; 8 * WORDS - 16]).map(drop),
         |writer| writer.put(&letter(1), &[2; 8 * WORDS]),
@@ -32,11 +32,11 @@ fn a_writer_that_dies_anywhere_leaves_nothing_beyond_its_extents() {
         |writer| writer.unset_only(&letter(0)).map(drop),
     ];
     for scrub in [Scrub::None, Scrub::Hybrid, Scrub::Full] {
-        for (number, act) in acts.into_iter().enumerate() {
+        for (number, op) in ops.into_iter().enumerate() {
             let seen = explore_deaths(move |stores| {
                 let size = Size { slots: 2, words: WORDS, dim: 4, scrub, ..Size::default() };
                 let tiny = size.build(&[letter(0)]);
-                let lived = tiny.die(0, stores, act).is_some();
+                let lived = tiny.die(0, stores, op).is_some();
                 tiny.check_extents();
                 // A removal zeroes before it lowers.
                 let is_written = scrub == Scrub::None && number < 5;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const TWO_CHUNKS: Size = Size { slots: 3, buckets: 2, max_writers: 4, words: 2, dim: 0, scrub: Scrub::None };
+const TWO_BUCKETS: Size = Size { slots: 3, buckets: 2, max_writers: 4, words: 2, dim: 0, scrub: Scrub::None };
 
 /// An entry, at its home, of a key that has none of the models' letters.
 const OTHERS: Entry = Entry::new(1000, Entry::label(0, 0));
@@ -11,7 +11,7 @@ const OTHERS: Entry = Entry::new(1000, Entry::label(0, 0));
 /// that home in slots that are not modelled; then sets the first `present` keys of home 0. Returns it
 /// and the first three keys of that home.
 fn crowded(free: usize, present: usize) -> (Arc<Tiny>, [KeyRef<'static>; 3]) {
-    let tiny = TWO_CHUNKS.build(&[]);
+    let tiny = TWO_BUCKETS.build(&[]);
     for word in &tiny.buckets[0].entries[free..] {
         word.store(OTHERS.0, Relaxed);
     }
@@ -24,7 +24,7 @@ fn crowded(free: usize, present: usize) -> (Arc<Tiny>, [KeyRef<'static>; 3]) {
 }
 
 #[test]
-fn an_insert_beyond_the_home_chunk_hides_no_present_key() {
+fn an_insert_beyond_the_home_bucket_hides_no_present_key() {
     let seen = explore(|| {
         let (tiny, [near, new, absent]) = crowded(1, 1);
         let writer = tiny.writer(0, move |writer| writer.put(&new, &value(2)));
@@ -41,7 +41,7 @@ fn an_insert_beyond_the_home_chunk_hides_no_present_key() {
 }
 
 #[test]
-fn a_removal_beyond_the_home_chunk_hides_no_present_key() {
+fn a_removal_beyond_the_home_bucket_hides_no_present_key() {
     let seen = explore(|| {
         // The farthest key goes, so the maximum distance is computed anew from the one that stays.
         let (tiny, [stays, goes, _]) = crowded(0, 2);
@@ -58,7 +58,7 @@ fn a_removal_beyond_the_home_chunk_hides_no_present_key() {
 }
 
 #[test]
-fn an_insert_and_a_removal_beyond_the_home_chunk_keep_the_reach_right() {
+fn an_insert_and_a_removal_beyond_the_home_bucket_keep_the_max_distance_right() {
     let seen = explore(|| {
         let (tiny, [goes, new, _]) = crowded(0, 1);
         let remover = tiny.writer(0, move |writer| writer.unset_only(&goes));
@@ -74,7 +74,7 @@ fn an_insert_and_a_removal_beyond_the_home_chunk_keep_the_reach_right() {
 }
 
 #[test]
-fn two_homes_that_fill_one_chunk_share_no_entry() {
+fn two_homes_that_fill_one_bucket_share_no_entry() {
     let seen = explore(|| {
         // Chunk 0 is full, bucket 1 has one free entry, so that one of the two finds none.
         let (tiny, [pushed, ..]) = crowded(0, 0);
@@ -112,7 +112,7 @@ fn an_entry_that_comes_nearer_to_its_home_is_never_missed() {
 }
 
 #[test]
-fn an_entry_comes_nearer_to_its_home_whoever_writes_its_key() {
+fn an_entry_comes_nearer_to_its_home_while_its_key_is_written() {
     let seen = explore(|| {
         let (tiny, [goes, comes, _]) = crowded(1, 2);
         let remover = tiny.writer(0, move |writer| writer.unset_only(&goes));

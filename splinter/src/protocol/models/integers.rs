@@ -130,7 +130,7 @@ fn a_change_of_type_beside_a_set_judges_a_whole_value() {
 }
 
 #[test]
-fn an_integer_operation_beside_a_removal_of_its_key_brings_it_not_back() {
+fn an_integer_operation_beside_a_removal_of_its_key_does_not_bring_it_back() {
     let seen = explore(|| {
         let tiny = seven(1);
         let remover = tiny.writer(0, |writer| writer.unset_only(&letter(0)));

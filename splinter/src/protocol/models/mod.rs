@@ -312,7 +312,7 @@ impl Tiny {
         static CHECKED: LazyLock<Mutex<HashSet<(&str, Vec<u64>)>>> = LazyLock::new(Mutex::default);
         let mut words = vec![&self.header.flags];
         words.extend(self.writer_table.iter().flat_map(WriterEntry::intents));
-        words.extend(self.writer_table.iter().map(|writer_id| &writer_id.committed));
+        words.extend(self.writer_table.iter().map(|entry| &entry.committed));
         words.extend(self.map.iter().flat_map(|map| [&map.used, &map.touched]));
         words.extend(self.buckets.iter().flat_map(|bucket| &bucket.entries));
         words.extend(self.buckets.iter().map(|bucket| &bucket.control));
@@ -417,11 +417,11 @@ impl Tiny {
         let no_writer_died = !(0..self.writer_table.len() as u32).any(is_dead);
         for (home, bucket) in self.buckets.iter().enumerate() {
             let control = Control(bucket.control.load(Relaxed));
-            assert!(!control.is_claimed() || is_dead(control.writer_id()), "a claimed chunk is left");
+            assert!(!control.is_claimed() || is_dead(control.writer_id()), "a claimed bucket is left");
             if no_writer_died {
                 let farthest = arena.last_entry(home, u64::MAX).map_or(0, Entry::distance);
                 assert_eq!(control.max_distance(), farthest, "searches go as far as they have to");
-                assert!(!arena.passed_over(home, |_| true), "an entry lies too far from its home");
+                assert!(!arena.visit_displaced(home, |_| true), "an entry lies too far from its home");
             }
         }
     }

@@ -48,7 +48,7 @@ fn reads_beside_a_write_never_go_back() {
 }
 
 #[test]
-fn who_sees_a_write_sees_every_earlier_one_of_its_writer() {
+fn a_reader_that_sees_a_write_sees_every_earlier_one_of_its_writer() {
     let seen = explore(|| {
         let (first, second) = (letter(0), letter(1));
         let size = Size { slots: 2, ..Size::default() };
@@ -189,7 +189,7 @@ fn a_vector_is_read_whole_or_not_at_all() {
 }
 
 /// Reads "a" as `Store::get` does at first: in a straight line, from the likeliest slot.
-fn get_at_once(tiny: &Tiny) -> Option<Vec<u8>> {
+fn get_fast(tiny: &Tiny) -> Option<Vec<u8>> {
     let (arena, key) = (tiny.arena(), letter(0));
     let read = arena.begin_plain_read(arena.find_fast(&key)?, &key)?;
     let mut out = [0; 64];
@@ -198,7 +198,7 @@ fn get_at_once(tiny: &Tiny) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn a_read_in_a_straight_line_returns_what_some_write_published_or_nothing() {
+fn a_fast_read_returns_what_some_write_published_or_nothing() {
     type Write = fn(&mut Claimant<'_>) -> Result<(), Error>;
     let writes: [(Write, &[u8]); 4] = [
         (|writer| [2, 3].into_iter().try_for_each(|byte| writer.put(&letter(0), &value(byte))), &[2, 3]),
@@ -226,7 +226,7 @@ fn a_read_in_a_straight_line_returns_what_some_write_published_or_nothing() {
             let keys: &[_] = if at == 1 { &[letter(0), letter(1)] } else { &[letter(0)] };
             let tiny = Size { slots: keys.len(), ..Size::default() }.build(keys);
             let writer = tiny.writer(0, move |writer| write(writer).unwrap());
-            let reader = tiny.spawn(get_at_once);
+            let reader = tiny.spawn(get_fast);
             writer.join().unwrap();
             reader.join().unwrap()
         });
@@ -238,7 +238,7 @@ fn a_read_in_a_straight_line_returns_what_some_write_published_or_nothing() {
 }
 
 #[test]
-fn the_epoch_of_a_window_and_those_of_versions_tell_which_version_was_read() {
+fn the_epoch_of_a_read_and_those_of_versions_tell_which_version_was_read() {
     for scrub in [Scrub::None, Scrub::Full] {
         let seen = explore_within(1, move || {
             let key = letter(0);

@@ -70,7 +70,7 @@ fn a_tandem_read_beside_two_tandem_writes_never_mixes_generations() {
 }
 
 #[test]
-fn a_read_of_one_order_beside_a_tandem_write_goes_not_back() {
+fn a_read_of_one_order_beside_a_tandem_write_never_goes_back() {
     let seen = explore(|| {
         let tiny = generation_one();
         let writer = tiny.writer(0, |writer| write(writer, 2).unwrap());
@@ -145,9 +145,9 @@ fn a_tandem_writer_that_dies_anywhere_leaves_one_generation_and_every_order_writ
     let seen = explore_deaths(|stores| {
         let tiny = generation_one();
         let lived = tiny.die(0, stores, |writer| write(writer, 2)).is_some();
-        let taker = tiny.writer(1, |writer| writer.put(&letter(1), &[3; 8]));
+        let recoverer = tiny.writer(1, |writer| writer.put(&letter(1), &[3; 8]));
         let reader = tiny.spawn(read);
-        assert_eq!(taker.join().unwrap(), Ok(()));
+        assert_eq!(recoverer.join().unwrap(), Ok(()));
         let seen = reader.join().unwrap();
         tiny.check_at_rest();
         // What the dead writer had committed of the other order is current, or nothing is.
@@ -192,14 +192,14 @@ fn no_key_is_missing_for_a_commit_that_is_not_its_claims() {
         std::mem::forget(dying.claim(&letter(0)).unwrap());
         drop(dying);
         tiny.kernel.dead[0].store(true, Release);
-        let writer = tiny.writer(0, |heir| {
-            heir.amend(&letter(0), |_, descriptor| descriptor).unwrap();
-            heir.set_tandem(&[letter(1)], &[&value(2)]).unwrap();
+        let writer = tiny.writer(0, |next_owner| {
+            next_owner.amend(&letter(0), |_, descriptor| descriptor).unwrap();
+            next_owner.set_tandem(&[letter(1)], &[&value(2)]).unwrap();
         });
         // One look: a read that finds nothing where it guessed looks again.
-        let looker = tiny.spawn(|tiny| tiny.arena().locate(&letter(0)).is_some());
+        let reader = tiny.spawn(|tiny| tiny.arena().locate(&letter(0)).is_some());
         writer.join().unwrap();
-        looker.join().unwrap()
+        reader.join().unwrap()
     });
     assert_eq!(seen, HashSet::from([true]));
 }
