@@ -1,13 +1,14 @@
-//! Finding a tag in a bucket: which of its seven entries carry it, without a branch for each.
+//! Tag matching within a bucket, as in a Swiss table: finds which of its seven entries carry a tag, without a branch
+//! for each.
 //!
-//! A branch per entry is mispredicted about once a lookup, since where in its bucket a key lies is chance;
-//! measured here, that doubles the cost of a lookup in cache. Sixteen dwords are compared at once instead.
+//! Where in its bucket a key lies is chance, so a branch per entry is mispredicted about once a lookup. Measured here,
+//! that doubles the cost of a lookup in cache. Instead, four SIMD instructions compare all sixteen dwords.
 
 use super::records::Bucket;
 use super::state::Entry;
 use crate::sync::Relaxed;
 
-/// The entries that carried a tag, as a set of indices.
+/// The entries that carry a tag, as a set of indices.
 #[derive(Clone, Copy)]
 pub(crate) struct Matches(u32);
 
@@ -25,13 +26,13 @@ impl Iterator for Matches {
     }
 }
 
-/// The dword of a bucket that holds the first entry's tag; the others follow at every second one.
+/// The dword of a bucket that holds the first entry's tag. The others follow at every second dword.
 const FIRST: usize = 3;
 /// The dwords of a bucket that hold tags.
 const TAGS: u32 = 0b1010_1010_1010_1000;
 
 impl Bucket {
-    /// Finds the entries whose upper half reads `tag`. What else they hold is to be loaded afterwards.
+    /// Finds the entries whose upper half reads `tag`. The caller loads the rest of each entry afterwards.
     #[inline(always)]
     pub(crate) fn matches(&self, tag: u32) -> Matches {
         Matches(self.equal_dwords(tag) & TAGS)
@@ -42,7 +43,7 @@ impl Bucket {
         self.entries.iter().any(|word| word.load(Relaxed) == Entry::FREE.0)
     }
 
-    /// Marks the dwords of the bucket that equal `value`.
+    /// Returns a bit for each dword of the bucket that equals `value`.
     #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
     #[inline(always)]
     #[allow(unsafe_code, reason = "a racing cache line is read by assembly; see `copy`")]
@@ -78,7 +79,7 @@ impl Bucket {
         marks
     }
 
-    /// Marks the entries' tags that equal `value`, where the dwords would be.
+    /// Returns a bit for each entry whose tag equals `value`, where its dword's bit would be.
     #[cfg(not(all(target_arch = "x86_64", not(any(loom, splinter_sanitize)))))]
     fn equal_dwords(&self, value: u32) -> u32 {
         use crate::sync::FENCED;
@@ -99,7 +100,7 @@ mod tests {
                 control: (0x1234_5678 << 32 | 0x1234_5678).into(),
                 entries: std::array::from_fn(|index| {
                     let tag = if pattern >> index & 1 != 0 { 0x1234_5678 } else { 0x1234_5679 };
-                    // The slot half holds the tag, too: it must not count.
+                    // The slot half holds the tag as well, and must not count.
                     (tag << 32 | 0x1234_5678_u64).into()
                 }),
             };

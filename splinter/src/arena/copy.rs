@@ -1,20 +1,20 @@
-//! Moves bytes between private memory and arena words that others may be reading or writing.
+//! Copies bytes between private memory and arena words that other threads may be reading or writing: the data side of
+//! the sequence lock.
 //!
-//! Rust gives a meaning to racing accesses only when they are atomic, so no plain copy may touch an
-//! arena. Two ways are used. Up to 15 bytes, and everything off x86-64 or under loom, go by relaxed
-//! atomic words. Larger blocks on x86-64 go by inline assembly, 16 bytes at a time: to the compiler
-//! that is opaque code that reads or writes the words it is given, as relaxed atomic accesses would,
-//! and the processor tears a 16-byte access at most into aligned words, which is all that the
-//! protocol's validation assumes. Measured here, a loop of relaxed words costs 1.5 to 3 times as much.
+//! Rust defines racing accesses only if they are atomic, so no plain copy may touch an arena. Up to 15 bytes, and
+//! everything off x86-64 or under loom, go by relaxed atomic words. Larger blocks on x86-64 go by inline assembly, 16
+//! bytes at a time. To the compiler that is opaque code that reads or writes the words it is given, as relaxed atomic
+//! accesses would. The processor tears a 16-byte access at most into aligned words, and the protocol's validation
+//! assumes no more. Measured here, a loop of relaxed words costs 1.5 to 3 times as much.
 //!
-//! Order comes from the callers' fences alone. Reads may cover whole words past `len`; what was read
-//! there is not handed out.
+//! Ordering comes from the callers' fences alone. Reads may cover whole words past `len`; those bytes are never
+//! returned.
 
 #![allow(unsafe_code, reason = "racing memory is copied by assembly; see above")]
 
 use crate::sync::{Relaxed, Word};
 
-/// From how many bytes on a copy is worth asking for wider registers.
+/// From how many bytes on a copy is worth the test for wider registers.
 #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
 const LARGE: usize = 256;
 
@@ -151,8 +151,8 @@ fn out_by_words(words: &[Word], out: &mut [u8]) {
     }
 }
 
-/// Copies in by relaxed words from byte `at` on. A word of which only a part is written keeps the
-/// rest: the caller's claim makes it the only writer of these words.
+/// Copies in by relaxed words from byte `at` on. A word that is written in part keeps its other bytes: the caller's
+/// claim makes it the only writer of these words.
 #[inline(never)]
 fn in_by_words(words: &[Word], at: usize, bytes: &[u8]) {
     let mut done = 0;
@@ -167,8 +167,8 @@ fn in_by_words(words: &[Word], at: usize, bytes: &[u8]) {
     }
 }
 
-/// The accesses to racing memory in blocks. Each is one piece of assembly, whose private side is given
-/// as values, so that the compiler knows all that it touches but the racing bytes.
+/// Block accesses to racing memory. Each is one piece of assembly, whose private side is passed as values. So the
+/// compiler sees all memory that it touches except the racing bytes.
 #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
 mod block {
     use std::arch::asm;

@@ -1,23 +1,23 @@
-//! Writers that die at any store of any operation, and the living who meet what they left.
+//! Crashes: writers that die at any store of any operation, and living writers and readers that meet what they left.
 
 use super::*;
 use crate::IntegerOp;
 use crate::arena::integer::number_to_be;
 use crate::arena::state::KIND_BIGUINT;
 
-/// An operation on "a" that is cut short, with what the store held before.
+/// An operation on "a" that is interrupted, and what the store held before.
 #[derive(Clone, Copy)]
 pub(super) struct Op {
     pub(super) name: &'static str,
     scrub: Scrub,
     setup: fn(&mut Claimant<'_>) -> Result<(), Error>,
     pub(super) run: fn(&mut Claimant<'_>) -> Result<(), Error>,
-    /// What "a" may read as afterwards; nothing for missing.
+    /// What "a" may read as afterwards; `None` if it is missing.
     before: Option<&'static [u8]>,
     after: Option<&'static [u8]>,
     /// Components of a vector, if the store has any.
     dim: usize,
-    /// Whether the operation changes "b" together with "a", from the same value to the same.
+    /// Whether the operation changes "b" together with "a", from and to the same values.
     is_tandem: bool,
 }
 
@@ -113,8 +113,8 @@ pub(super) fn ops() -> [Op; 16] {
 }
 
 impl Op {
-    /// Whether two who meet what this left have few enough orders. Not so those that make or remove two keys, or wipe
-    /// one that is made again meanwhile: for them there is one who meets it.
+    /// Whether two writers that meet the dead claim have few enough orders. Operations that make or remove two keys, or
+    /// wipe one that is made again meanwhile, have too many. For them a model with one such writer suffices.
     fn is_brief(&self) -> bool {
         let changes = self.before.is_some() && self.after.is_some();
         changes || !self.is_tandem && self.scrub == Scrub::None
@@ -124,7 +124,7 @@ impl Op {
         Self { after: Some(value), ..self }
     }
 
-    /// Builds a store of two slots in which this can be done.
+    /// Builds a store of two slots in which this operation is possible.
     pub(super) fn set_up(self) -> Arc<Tiny> {
         let size = Size { slots: 2, max_writers: 4, dim: self.dim, ..Size::default() };
         let tiny = size.scrubbed(self.scrub).build(&[]);
@@ -132,8 +132,8 @@ impl Op {
         tiny
     }
 
-    /// Builds a store of two slots in which the owner of writer id 0 did this up to store number `stores`,
-    /// and died. Returns whether it got through.
+    /// Builds a store of two slots in which the owner of writer id 0 did this operation up to store number `stores`,
+    /// and died. Returns whether it finished.
     pub(super) fn done(self, stores: u32) -> (Arc<Tiny>, bool) {
         let tiny = self.set_up();
         let lived = tiny.die(0, stores, self.run);
@@ -141,14 +141,14 @@ impl Op {
         (tiny, lived.is_some())
     }
 
-    /// Checks that "b" is of the generation that `read`, the value of "a", is of.
+    /// Checks that "b" is of the same generation as `read`, the value of "a".
     pub(super) fn check_tandem(self, tiny: &Tiny, read: &Read) {
         if self.is_tandem && self.allows(read) {
             assert_eq!(tiny.get(&letter(1)), *read, "{}: both or none", self.name);
         }
     }
 
-    /// Whether "a" may be read as `read`, by those who wrote nothing.
+    /// Whether a reader may read "a" as `read`, if nobody else wrote.
     pub(super) fn allows(self, read: &Read) -> bool {
         [self.before, self.after].iter().any(|value| match value {
             Some(value) => read.as_deref() == Ok(*value),
@@ -208,7 +208,7 @@ fn a_claim_is_recovered_by_another_writer_or_by_its_next_owner_but_not_both() {
             let read = tiny.get(&letter(0));
             match recovered {
                 Ok(()) => assert_eq!(read, Ok(value(3)), "{} {stores}", op.name),
-                // Both slots may be in the next_owner's hands.
+                // The next owner may hold both slots.
                 Err(other) => {
                     assert!(matches!(other, Error::Again | Error::Full));
                     assert!(op.allows(&read), "{} {stores}: {read:?}", op.name);

@@ -1,5 +1,5 @@
-//! Writer ids that change hands: by threads that take them, pass them on, give them back, and by the kernel, which marks the
-//! end of a thread. And what tells an owner that is there from one that a copied file speaks of.
+//! Writer ids whose owner changes: threads take them, pass them on and give them back, and the kernel marks the end of
+//! a thread. Also copied files, which mention owners that are not present.
 
 use super::explore;
 use crate::arena::owner::{Owner, Ownership, Stores};
@@ -11,7 +11,7 @@ const DIED: u64 = 1 << 30;
 /// How many stores the models' kernel knows, numbered from 0.
 const STORES: usize = 4;
 
-/// A writer id's words, one that its owner writes, and what the kernel knows of open stores.
+/// A writer id's owner words, a word that its owner writes, and the open stores as the kernel knows them.
 #[derive(Default)]
 struct WriterEntry {
     owner: Word,
@@ -21,7 +21,7 @@ struct WriterEntry {
     open: [Word; STORES],
 }
 
-/// The stores as the one with this number sees them.
+/// The kernel's answers to the store with this number.
 struct Seen<'a>(&'a WriterEntry, u32);
 
 impl Stores for Seen<'_> {
@@ -35,7 +35,7 @@ impl Stores for Seen<'_> {
 }
 
 impl WriterEntry {
-    /// A writer id with an owner that is not there: the file was copied while store 0 had it.
+    /// Returns a writer id whose owner is not present: the file was copied while store 0 had it.
     fn copied() -> Arc<Self> {
         let entry = Self::default();
         entry.owner.store(5 << 32 | 9, Relaxed);
@@ -47,12 +47,12 @@ impl WriterEntry {
         Ownership { owner: &self.owner, keeper: &self.keeper }
     }
 
-    /// Takes the writer id for a thread of the store that goes by the thread's number.
+    /// Takes the writer id for a thread, through the store with the thread's number.
     fn take(&self, thread: u32) -> Option<Owner> {
         self.words().take(thread, &Seen(self, thread))
     }
 
-    /// Does what opening the store with this number does.
+    /// Opens the store with this number.
     fn enter(&self, store: u32) {
         self.open[store as usize].store(1, Release);
         self.words().correct(&Seen(self, store));
@@ -62,7 +62,7 @@ impl WriterEntry {
         self.open[store as usize].store(0, Release);
     }
 
-    /// Does what the kernel does at the end of a thread whose list has the word.
+    /// Ends a thread as the kernel does, if the word is on its robust list.
     fn end(&self, thread: u32) {
         let seen = self.owner.load(Acquire);
         if seen as u32 == thread {
@@ -97,8 +97,8 @@ fn a_dead_owners_writer_id_goes_to_one_thread_that_sees_all_that_it_did() {
             .map(|thread| spawn(&entry, move |entry| entry.take(thread).map(|_| entry.work.load(Relaxed))));
         dying.join().unwrap();
         let took = takers.map(|taker| taker.join().unwrap());
-        assert!(took.iter().flatten().all(|work| *work == 7), "it sees what the dead one did");
-        assert!(took.iter().flatten().count() <= 1, "one takes it");
+        assert!(took.iter().flatten().all(|work| *work == 7), "the taker sees what the dead owner did");
+        assert!(took.iter().flatten().count() <= 1, "at most one thread takes it");
         took.iter().flatten().count()
     });
     assert_eq!(seen, HashSet::from([0, 1]));
@@ -106,7 +106,8 @@ fn a_dead_owners_writer_id_goes_to_one_thread_that_sees_all_that_it_did() {
 
 #[test]
 fn a_writer_id_is_passed_on_or_taken_and_never_both() {
-    // A thread ended whose writer another one of its process uses now, while a stranger looks for a writer id.
+    // A thread ends whose writer another thread of its process goes on to use, while a thread of another process looks
+    // for a writer id.
     let seen = explore(|| {
         let entry = Arc::new(WriterEntry::default());
         entry.enter(1);
@@ -120,7 +121,7 @@ fn a_writer_id_is_passed_on_or_taken_and_never_both() {
         assert!(passed.is_none() || taken.is_none(), "a writer id has one owner");
         for owner in passed.iter().chain(&taken) {
             entry.words().correct(&Seen(&entry, 0));
-            assert!(entry.is_owned_by(*owner), "and nobody marks it");
+            assert!(entry.is_owned_by(*owner), "the new owner keeps it");
         }
         (passed.is_some(), taken.is_some())
     });
@@ -163,10 +164,10 @@ fn of_stores_that_open_a_copy_together_one_takes_the_writer_id_and_keeps_it() {
         });
         entry.enter(3);
         let took = takers.map(|taker| taker.join().unwrap());
-        assert!(took.iter().flatten().count() <= 1, "one takes it");
+        assert!(took.iter().flatten().count() <= 1, "at most one thread takes it");
         entry.enter(3);
         for owner in took.iter().flatten() {
-            assert!(entry.is_owned_by(*owner), "and it stays the owner's");
+            assert!(entry.is_owned_by(*owner), "the owner keeps it");
         }
         took.iter().flatten().count()
     });
@@ -208,7 +209,7 @@ fn a_thread_that_dies_while_it_takes_a_copys_writer_id_leaves_it_to_the_next() {
                     entry.enter(1);
                     entry.take(1)
                 });
-                // The kernel marks the word before it lets go of the lock.
+                // The kernel marks the word before it releases the lock.
                 entry.end(1);
                 entry.close(1);
             });

@@ -1,5 +1,5 @@
-//! Every operation beside every other on one key: whatever the order of their accesses, both answer, and leave the store,
-//! as if one had come after the other, or one was told to try again and the other was alone.
+//! Every operation beside every other on one key is linearizable. In whatever order their accesses take effect, both
+//! return and leave what they would one after the other. Or one returns `Again` and the other was alone.
 
 use super::*;
 use crate::IntegerOp;
@@ -7,7 +7,7 @@ use crate::arena::copy::copy_vector_out;
 use crate::arena::integer::number_to_be;
 use crate::arena::state::{KIND_BIGUINT, NotifyFlags};
 
-/// What an operation answers: a length, a number, a count, or nothing.
+/// The result of an operation: a length, a number, a count, or 0.
 type Answer = Result<u64, Error>;
 
 /// An operation on "a", or on "a" and "b".
@@ -17,7 +17,7 @@ struct Op {
     run: fn(&mut Claimant<'_>) -> Answer,
 }
 
-/// All that can be known of a key: its value, labels, vector, type and flags, and the groups that hear of it.
+/// The whole content of a key: its value, labels, vector, type and flags, and its subscribed groups.
 type Snapshot = (Read, u64, Option<[u8; 2]>, u64, u64);
 
 const OPS: [Op; 12] = [
@@ -53,7 +53,7 @@ const OPS: [Op; 12] = [
     },
 ];
 
-/// Builds a store in which "a" is `digits` or the number that they are, and "b" is text.
+/// Builds a store in which "a" is digits or, if `number`, the number that they are; "b" is text.
 fn set_up(number: bool, scrub: Scrub) -> Arc<Tiny> {
     let size = Size { slots: 3, max_writers: 3, dim: 2, ..Size::default() };
     let tiny = size.scrubbed(scrub).build(&[]);
@@ -67,7 +67,7 @@ fn set_up(number: bool, scrub: Scrub) -> Arc<Tiny> {
     tiny
 }
 
-/// Looks at a key while nobody writes.
+/// Reads all of a key's content while no thread writes.
 fn snapshot(tiny: &Tiny, key: &KeyRef<'_>) -> Snapshot {
     let arena = tiny.arena();
     let seen = arena.read(key, |read| {
@@ -78,7 +78,7 @@ fn snapshot(tiny: &Tiny, key: &KeyRef<'_>) -> Snapshot {
         let labels = read.slot.labels.load(Relaxed);
         let groups = arena.subscriptions[read.number as usize].load(Relaxed);
         let notify_flags = NotifyFlags(read.slot.notify_flags.load(Relaxed));
-        assert_eq!(notify_flags.is_subscribed(), labels != 0 || groups != 0, "writers snapshot at it");
+        assert_eq!(notify_flags.is_subscribed(), labels != 0 || groups != 0, "the notify flags agree");
         Ok((labels, vector, descriptor.kind(), groups))
     });
     let (labels, vector, kind, groups) = seen.unwrap_or_default();
@@ -90,7 +90,7 @@ fn snapshots_of_both(tiny: &Tiny) -> [Snapshot; 2] {
     [0, 1].map(|index| snapshot(tiny, &letter(index)))
 }
 
-/// Runs operations one after the other; returns what they answered and left.
+/// Runs operations one after the other. Returns their answers, and the content that they left.
 fn in_order(number: bool, scrub: Scrub, ops: &[Op]) -> (Vec<Answer>, [Snapshot; 2]) {
     let ops = ops.to_vec();
     let seen = explore_within(0, move || {
@@ -101,7 +101,7 @@ fn in_order(number: bool, scrub: Scrub, ops: &[Op]) -> (Vec<Answer>, [Snapshot; 
     seen.into_iter().next().unwrap()
 }
 
-/// Runs each operation in `one` beside itself and all in `others`.
+/// Runs each pair of operations that `is_wanted` beside each other.
 fn run_pairs(number: bool, scrub: Scrub, is_wanted: impl Fn(&str, &str) -> bool) {
     let mut unexpected = Vec::new();
     for (at, one) in OPS.iter().enumerate() {
@@ -132,7 +132,8 @@ fn run_pairs(number: bool, scrub: Scrub, is_wanted: impl Fn(&str, &str) -> bool)
 
 #[test]
 fn every_change_of_a_value_beside_every_other_comes_before_or_after_it() {
-    // One that creates beside one that removes two has most orders by far; with a set they are tried.
+    // An operation that creates beside one that removes two has by far the most orders. That removal is tried with a
+    // set.
     let is_longest = |one: &str, other: &str| one == "set number" && other == "tandem unset";
     run_pairs(false, Scrub::None, |one, other| !is_longest(one, other));
 }

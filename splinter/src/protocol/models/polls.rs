@@ -1,5 +1,5 @@
-//! Waiting for one key to change, beside everything that changes it. Whoever is never woken is a deadlock,
-//! so a model that ends at all has lost no wake.
+//! Waiting for one key to change, beside everything that changes it. A waiter that nobody wakes is a deadlock, so a
+//! model that ends has lost no wake.
 
 use super::deaths::{Op, ops};
 use super::*;
@@ -27,7 +27,7 @@ impl Tiny {
                     let place = std::ptr::from_ref(slot).addr();
                     slept |= self.kernel.states.wait(place, u32::MAX, state, expected);
                 }
-                // A nap ends by itself; nothing is learnt from one that ends before the claim does.
+                // A real wait here ends by itself. The model needs none that ends before the claim does.
                 PreparedWait::Claimed(claimed) => {
                     while state() == claimed {
                         spin_loop();
@@ -37,8 +37,8 @@ impl Tiny {
         }
     }
 
-    /// Has a thread of its own wait for a change of "a", which lies in slot 0, and read it then. Returns what
-    /// it read and whether it slept.
+    /// Waits on a thread of its own for a change of "a", which lies in slot 0, and then reads it. Returns the read, and
+    /// whether it slept.
     fn poller(self: &Arc<Self>) -> loom::thread::JoinHandle<(Read, bool)> {
         let epoch = self.epoch();
         self.spawn(move |tiny| {
@@ -73,7 +73,7 @@ fn number(value: u8) -> Read {
     Ok(vec![value, 0, 0, 0, 0, 0, 0, 0])
 }
 
-/// Checks that whoever waits for a change of "a", the number 7, always hears of `change` and reads `after`.
+/// Checks that a waiter for a change of "a", the number 7, always sees `change` and reads `after`.
 fn check_woken(change: Change, after: &Read) {
     let seen = explore(move || {
         let tiny = seven();
@@ -127,8 +127,8 @@ fn one_change_wakes_all_its_waiters() {
     }
 }
 
-/// Checks that who has woken of one change and waits for the next hears of that as well, when `work` has
-/// them made.
+/// Checks that a waiter that has seen one change and waits for the next sees that as well. The writers that `work`
+/// starts make both.
 fn check_woken_twice(preemptions: usize, work: fn(&Arc<Tiny>) -> Vec<loom::thread::JoinHandle<()>>) {
     let seen = explore_within(preemptions, move || {
         let tiny = seven();
@@ -188,9 +188,9 @@ fn a_change_of_subscriptions_loses_no_thread_that_is_about_to_sleep() {
 
 #[test]
 fn a_waiter_sees_a_dead_writers_change_once_its_writer_id_is_recovered() {
-    // What changes nothing that is current, or takes too long here, and says nothing new.
-    let is_fit = |op: &Op| !["insert", "purge", "full tandem", "tandem insert"].contains(&op.name);
-    for op in ops().into_iter().filter(is_fit) {
+    // Without operations that change nothing current, or take too long here and test nothing new.
+    let is_tested = |op: &Op| !["insert", "purge", "full tandem", "tandem insert"].contains(&op.name);
+    for op in ops().into_iter().filter(is_tested) {
         let seen = explore_deaths(move |stores| {
             let tiny = op.set_up();
             let epoch = tiny.epoch();
@@ -199,12 +199,12 @@ fn a_waiter_sees_a_dead_writers_change_once_its_writer_id_is_recovered() {
             drop(tiny.claimant(0));
             let changed = tiny.epoch() > epoch;
             if op.name == "integer" {
-                // An exchange that nobody was seen to wait for leaves no word of itself: whoever set out
-                // to sleep meanwhile finds it by looking again, as all do after a second.
+                // An exchange that found no polled bit leaves no trace of itself. A waiter that was about to sleep
+                // meanwhile sees the change when it looks again, as all do after a second.
                 tiny.wake_slot();
             }
             if !changed {
-                // Nobody need hear of what did not happen.
+                // No waiter has to see a change that did not happen.
                 tiny.claimant(1).put(&letter(0), &value(3)).unwrap();
             }
             (lived, (changed, poller.join().unwrap()))

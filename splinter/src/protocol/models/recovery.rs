@@ -1,11 +1,11 @@
-//! Deaths upon deaths: a writer dies anywhere, and so does the one that takes its claim over or inherits
-//! its writer id. Nothing runs beside anything here, so every pair of stores can be tried.
+//! Crashes during recovery: a writer dies anywhere, and so does the writer that recovers its claim, or the next owner
+//! of its writer id. Nothing else runs meanwhile, so every pair of stores can be tried.
 
 use super::deaths::ops;
 use super::*;
 
-/// Has `second` die at any store after each of the ops died at any of its own, and checks that a third
-/// writer finds a store that is whole.
+/// Makes `second` die at any store after each of the operations died at any of its own. Checks that a third writer
+/// finds a store that is whole.
 fn die_twice(second: fn(&Tiny, u32) -> bool) {
     for op in ops() {
         for first in 0..200 {
@@ -40,7 +40,7 @@ fn a_writer_that_dies_recovering_a_claim_is_recovered_in_turn() {
 fn a_writer_that_dies_removing_what_a_dead_one_left_is_recovered_in_turn() {
     die_twice(|tiny, stores| {
         let lived = tiny.die(1, stores, |writer| writer.unset_only(&letter(0)));
-        // A removal that got anywhere is made up for, so that all seconds may be judged alike.
+        // Undoes a removal that took effect, so that all seconds are judged alike.
         if tiny.get(&letter(0)) == Err(Error::NotFound) {
             assert_eq!(tiny.claimant(2).put(&letter(0), &value(3)), Ok(()));
         }
@@ -62,7 +62,7 @@ fn a_writer_id_whose_owners_die_recovering_it_is_recovered_in_the_end() {
     for op in ops() {
         explore_deaths(move |first| {
             let (tiny, lived) = op.done(first);
-            // Each heir gets a little further than the one before it.
+            // Each owner gets a little further than the one before it.
             for stores in 0..40 {
                 let _ = mortal::live(stores, || drop(tiny.claimant(0)));
             }

@@ -1,5 +1,5 @@
-//! Watching groups, and the whole store: who publishes, who goes to sleep, and how keys and labels come to
-//! their groups. Whoever is never woken is a deadlock, so a model that ends at all has lost no wake.
+//! Watching groups, and the whole store: signals, sleeping watchers, and subscriptions of keys and labels. A watcher
+//! that nobody wakes is a deadlock, so a model that ends has lost no wake.
 
 use super::deaths::{Op, ops};
 use super::*;
@@ -12,7 +12,7 @@ use crate::sync::{fence_after_exchange, spin_loop};
 /// Two slots, one bucket.
 const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 4, words: 1, dim: 0, scrub: Scrub::None };
 
-/// One who watches groups as `Watcher` does.
+/// A watcher of groups, as `Watcher` is.
 struct Listener {
     cursors: Vec<Cursor>,
     bits: u32,
@@ -30,13 +30,13 @@ impl Tiny {
         self.header.groups[group].count.load(Acquire)
     }
 
-    /// Returns what decides how slot 0 reads, in few accesses.
+    /// Returns the words that decide how slot 0 reads, by few accesses.
     fn content(&self) -> (Descriptor, u64) {
         let descriptor = Descriptor(self.slots[0].descriptor.load(Acquire));
         (descriptor.with_values_stale(0).with_vector_stale(0), self.slots[0].state_number.second())
     }
 
-    /// Has the owner of `writer_id` do `change`, however often others are in the way.
+    /// Makes the owner of `writer_id` do `change`, and again while other writers are in the way.
     fn retry_until_done(&self, writer_id: u32, change: Change) {
         let mut claimant = self.claimant(writer_id);
         while let Err(error) = change(&mut claimant) {
@@ -75,7 +75,7 @@ impl Listener {
         }
     }
 
-    /// Waits for so many signals, none of which may be missed.
+    /// Waits for `count` signals, none of which may be missed.
     fn receive(&mut self, tiny: &Tiny, count: usize) -> Vec<(usize, u32)> {
         let slot = |(group, peek)| match peek {
             Peek::Changed(slot) => (group, slot),
@@ -103,7 +103,7 @@ fn unset_a(writer: &mut Claimant<'_>) -> Result<(), Error> {
     writer.unset_only(&letter(0)).map(drop)
 }
 
-/// Builds a store with the numbers "a" and "b", 1 each, whose changes the groups in `subscriptions` receive of.
+/// Builds a store with the numbers "a" and "b", 1 each, to whose changes the groups in `subscriptions` are subscribed.
 fn subscribed(subscriptions: [u64; 2]) -> Arc<Tiny> {
     let tiny = TWO.build(&[]);
     let mut claimant = tiny.claimant(3);
@@ -134,7 +134,7 @@ fn a_watcher_of_a_group_always_sees_a_change() {
             tiny.check_at_rest();
             received
         });
-        // It hears only of what can be read.
+        // It is signalled only what can be read.
         assert_eq!(seen, HashSet::from([(false, true), (true, true)]));
     }
 }
@@ -225,8 +225,8 @@ fn a_writer_that_comes_late_to_wake_keeps_no_other_from_waking() {
     assert_eq!(seen, HashSet::from([false, true]));
 }
 
-/// Checks that whoever watches group 0 and then has changes of "a" sent there, by `join`, either reads what
-/// was set beside that, or hears of it. `join` says how many signals it sent itself.
+/// Checks a watcher of group 0 that has changes of "a" signalled there by `join`: it reads the value that is set
+/// meanwhile, or gets a signal. `join` returns how many signals it caused itself.
 fn check_joining(join: fn(&Tiny) -> usize, leave: fn(&Tiny)) {
     let seen = explore_within(1, move || {
         let tiny = subscribed([0, 0]);
@@ -240,7 +240,7 @@ fn check_joining(join: fn(&Tiny) -> usize, leave: fn(&Tiny)) {
                 assert_eq!(tiny.get(&letter(0)), Ok(vec![2; 8]));
             }
             leave(tiny);
-            // Nothing that begins from here on is signalled.
+            // Nothing that begins after this is signalled.
             let count = tiny.count(0);
             (read, count, own)
         });
@@ -250,7 +250,7 @@ fn check_joining(join: fn(&Tiny) -> usize, leave: fn(&Tiny)) {
         let count = tiny.count(0);
         tiny.retry_until_done(1, set_a);
         assert_eq!(tiny.count(0), count);
-        // Whatever signals on its own when it joins does so when it leaves.
+        // A change that signals when the watcher joins does so when it leaves.
         (read, count - 2 * own as u64)
     });
     assert!(seen.is_superset(&HashSet::from([(false, 1), (true, 0)])), "{seen:?}");
@@ -286,7 +286,7 @@ fn a_watcher_that_labels_a_key_beside_a_change_reads_it_or_is_signalled() {
     );
 }
 
-/// Reads "a" as a resync does: if a writer holds it, waits until that one lets go.
+/// Reads "a" as a resync does: if a writer holds the slot, waits until it is released.
 fn resync(tiny: &Tiny) -> Read {
     fence_after_exchange();
     let state = || tiny.slots[0].state_number.first_acquire();
@@ -341,7 +341,7 @@ fn a_watch_of_the_whole_store_begun_beside_a_change_reads_it_or_is_signalled() {
                 read
             });
             assert_eq!(tiny.writer(0, change).join().unwrap(), Ok(()));
-            // The watch begins a ring and one behind where the count was.
+            // The watch begins a ring and one beyond the count.
             (watcher.join().unwrap(), tiny.count(WHOLE_STORE) - RING_LEN as u64 - 1)
         });
         assert_eq!(seen, HashSet::from([(false, 1), (true, 0), (true, 1)]));
@@ -414,8 +414,8 @@ fn a_tandem_that_recovers_a_dead_claim_still_signals_its_own_change() {
     });
 }
 
-/// Has whoever watches `group` wait for a change of "a" that is cut short, and is recovered by the writer id's
-/// next owner, or first taken over by another writer that `is_recovered`.
+/// Makes a watcher of `group` wait for a change of "a" that is interrupted. The writer id's next owner recovers it or,
+/// if `is_recovered`, another writer does so first.
 fn check_signalled_after_death(group: usize, is_recovered: bool, deaths: &[&str]) {
     for op in ops().into_iter().filter(|op| deaths.contains(&op.name)) {
         let seen = explore_deaths(move |stores| {
@@ -436,13 +436,13 @@ fn check_signalled_after_death(group: usize, is_recovered: bool, deaths: &[&str]
             });
             let lived = tiny.die(0, stores, op.run).is_some();
             if is_recovered {
-                // It changes nothing, but finds the claim.
+                // It changes nothing, but meets the claim.
                 let _ = tiny.claimant(1).subscribe(&letter(0), 0, true);
             }
             drop(tiny.claimant(0));
             let changed = tiny.content() != before;
             if !changed {
-                // Nobody need receive of what did not happen.
+                // No watcher has to see a change that did not happen.
                 tiny.claimant(1).put(&letter(0), &value(3)).unwrap();
             }
             (lived, (changed, watcher.join().unwrap()))
@@ -468,8 +468,8 @@ fn a_watcher_of_the_whole_store_sees_a_dead_writers_change() {
 
 #[test]
 fn a_dead_writers_change_is_signalled_though_the_recovering_writer_died_as_well() {
-    let is_fit = |op: &Op| !["insert", "tandem insert", "purge"].contains(&op.name);
-    for op in ops().into_iter().filter(is_fit) {
+    let is_tested = |op: &Op| !["insert", "tandem insert", "purge"].contains(&op.name);
+    for op in ops().into_iter().filter(is_tested) {
         for first in 0..200 {
             let seen = explore_deaths(move |stores| {
                 let tiny = op.set_up();
@@ -502,7 +502,7 @@ fn a_watch_of_the_whole_store_sees_every_change_or_has_expired() {
         let watcher = tiny.spawn(|tiny| {
             let mut listener = tiny.listen(&[WHOLE_STORE]);
             let (mut expired, mut taken) = (false, 0);
-            // Five changes of one, of which it must know the last.
+            // Five changes of one number, of which the watcher must see the last.
             while resync(tiny) != Ok(6_u64.to_le_bytes().to_vec()) {
                 match listener.next(tiny) {
                     Some((_, Peek::Changed(_))) => taken += 1,

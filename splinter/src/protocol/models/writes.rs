@@ -1,9 +1,9 @@
-//! Writers beside writers: on one key, on a new key, and on keys that share a home bucket.
+//! Writers beside writers: of one key, of a new key, and of keys that share a home bucket.
 
 use super::*;
 
-/// Runs `one` and `other` beside each other in a store that holds "a". Returns what they returned, and
-/// afterwards what "a" and "b" hold.
+/// Runs `one` and `other` beside each other in a store that holds `keys`. Returns their results, and what "a" and "b"
+/// hold afterwards.
 fn write_beside<R, S>(
     size: Size,
     keys: &'static [usize],
@@ -120,7 +120,7 @@ fn an_insert_beside_the_removal_that_frees_its_slot_gets_it_whole_or_not() {
     );
     let refused = |error| (Ok(16), Err(error), [None, None]);
     let done = (Ok(16), Ok(()), [None, Some(3)]);
-    // While the slot is being emptied it is held, not free.
+    // While the slot is being emptied it is claimed, not free.
     assert_eq!(seen, HashSet::from([done, refused(Error::Full), refused(Error::Again)]));
 }
 
