@@ -50,16 +50,14 @@ impl<'a> Claimant<'a> {
     /// that makes it current.
     #[inline(always)]
     pub(super) fn write_value<const COVERED: bool>(&self, claim: &Claim<'a>, value: &[u8]) -> Descriptor {
-        let which = 1 - claim.descriptor.current();
-        mutant!("buffer-current", let which = claim.descriptor.current());
+        let old = claim.descriptor;
+        let which = 1 - old.current();
+        mutant!("buffer-current", let which = old.current());
         mutant!("value-truncated", let value = &value[..value.len().min(self.arena.shape.value_words * 8)]);
-        mutant!(
-            "publish-early",
-            claim.slot.descriptor.store(claim.descriptor.with_current(which).0, Relaxed)
-        );
+        mutant!("publish-early", claim.slot.descriptor.store(old.with_current(which).0, Relaxed));
         self.arena.write_value::<COVERED>(claim.number, claim.slot, which, value);
-        mutant!("vector-kept", return claim.descriptor.holding_bytes(which, value.len()));
-        claim.descriptor.holding_bytes(which, value.len()).with_has_vector(0)
+        mutant!("vector-kept", return old.holding_bytes(which, value.len()));
+        old.holding_bytes(which, value.len()).with_has_vector(0)
     }
 
     /// Appends `tail` to the value of `key`. Returns the new length.
