@@ -180,7 +180,7 @@ mod block {
     /// That many bytes lie within both, one of which is private, and the processor has AVX.
     #[inline(always)]
     pub(super) unsafe fn large(source: *const u8, target: *mut u8, len: usize) {
-        // SAFETY: the caller says that the bytes are there and the instructions known.
+        // SAFETY: the caller guarantees that the bytes are there and the processor knows the instructions.
         unsafe {
             asm!("2:",
                  "vmovdqu ymm0, [{source} + {at}]",
@@ -208,12 +208,12 @@ mod block {
     #[inline(always)]
     pub(super) unsafe fn out_16(source: *const u8, target: *mut u8, at: usize) {
         let value: __m128i;
-        // SAFETY: the caller says that the bytes are readable; nothing else is touched.
+        // SAFETY: the caller guarantees that the bytes are readable; nothing else is touched.
         unsafe {
             asm!("movups {v}, [{p}]", v = lateout(xmm_reg) value, p = in(reg) source.wrapping_add(at),
                  options(nostack, preserves_flags, readonly));
         }
-        // SAFETY: the caller says that the bytes are writable, and nobody else's.
+        // SAFETY: the caller guarantees that the bytes are writable, and nobody else's.
         unsafe { _mm_storeu_si128(target.wrapping_add(at).cast(), value) };
     }
 
@@ -224,7 +224,7 @@ mod block {
     #[inline(always)]
     pub(super) unsafe fn out_64(source: *const u8, target: *mut u8, at: usize) {
         let (a, b, c, d): (__m128i, __m128i, __m128i, __m128i);
-        // SAFETY: the caller says that the bytes are readable; nothing else is touched.
+        // SAFETY: the caller guarantees that the bytes are readable; nothing else is touched.
         unsafe {
             asm!("movups {a}, [{p}]", "movups {b}, [{p} + 16]",
                  "movups {c}, [{p} + 32]", "movups {d}, [{p} + 48]",
@@ -233,7 +233,7 @@ mod block {
                  options(nostack, preserves_flags, readonly));
         }
         for (quarter, value) in [a, b, c, d].into_iter().enumerate() {
-            // SAFETY: the caller says that the bytes are writable, and nobody else's.
+            // SAFETY: the caller guarantees that the bytes are writable, and nobody else's.
             unsafe { _mm_storeu_si128(target.wrapping_add(at + quarter * 16).cast(), value) };
         }
     }
@@ -244,9 +244,9 @@ mod block {
     /// Bytes `at..at + 16` lie within both; `source` is private.
     #[inline(always)]
     pub(super) unsafe fn in_16(target: *mut u8, source: *const u8, at: usize) {
-        // SAFETY: the caller says that the bytes are readable, and nobody else's.
+        // SAFETY: the caller guarantees that the bytes are readable, and nobody else's.
         let value = unsafe { _mm_loadu_si128(source.wrapping_add(at).cast()) };
-        // SAFETY: the caller says that the bytes are writable; nothing else is touched.
+        // SAFETY: the caller guarantees that the bytes are writable; nothing else is touched.
         unsafe {
             asm!("movups [{p}], {v}", v = in(xmm_reg) value, p = in(reg) target.wrapping_add(at),
                  options(nostack, preserves_flags));
@@ -260,10 +260,10 @@ mod block {
     #[inline(always)]
     pub(super) unsafe fn in_64(target: *mut u8, source: *const u8, at: usize) {
         let [a, b, c, d] = [0, 16, 32, 48].map(|quarter| {
-            // SAFETY: the caller says that the bytes are readable, and nobody else's.
+            // SAFETY: the caller guarantees that the bytes are readable, and nobody else's.
             unsafe { _mm_loadu_si128(source.wrapping_add(at + quarter).cast()) }
         });
-        // SAFETY: the caller says that the bytes are writable; nothing else is touched.
+        // SAFETY: the caller guarantees that the bytes are writable; nothing else is touched.
         unsafe {
             asm!("movups [{p}], {a}", "movups [{p} + 16], {b}",
                  "movups [{p} + 32], {c}", "movups [{p} + 48], {d}",

@@ -27,7 +27,7 @@ impl Tiny {
                     let place = std::ptr::from_ref(slot).addr();
                     slept |= self.kernel.states.wait(place, u32::MAX, state, expected);
                 }
-                // A real wait here ends by itself. The model needs none that ends before the claim does.
+                // A real wait has a time limit here. One that ends before the claim does would show nothing new.
                 PreparedWait::Claimed(claimed) => {
                     while state() == claimed {
                         spin_loop();
