@@ -225,8 +225,8 @@ impl<'a> Claimant<'a> {
         self.win(number, slot, state, descriptor)
     }
 
-    /// Sets or clears the slot's used bit. [`Self::claim_free`] finds every slot whose bit is clear. So it also finds the
-    /// claim of a writer that died before it set the bit of a new key, or after it cleared the bit of a removed one.
+    /// Sets or clears the slot's used bit. [`Self::claim_free`] finds every slot whose bit is clear, also the
+    /// claim of a writer that died before it set a new key's bit, or after it cleared a removed key's.
     pub(super) fn set_used(&self, number: u32, used: bool) {
         let (word, bit) = self.arena.bit(number);
         if used {
