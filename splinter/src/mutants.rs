@@ -1,11 +1,10 @@
-//! Mistakes that are made on purpose, to show that the checks find them: a test of the tests. A build with
-//! `--cfg splinter_mutants` has all of them, and `SPLINTER_MUTANT=NAME` in a process's environment has it make
-//! one; without the cfg nothing of them is in the program. `ci/mutants` says which check finds which. Burdens are of
-//! the same kind, cost time alone, and are for a gate to find. Nothing here knows what it spoils: each mistake
-//! stands where it is made.
+//! Mutation testing: planted mistakes that show that the checks find mistakes. A build with `--cfg splinter_mutants`
+//! contains all of them, and `SPLINTER_MUTANT=NAME` in a process's environment makes one happen. Other builds contain
+//! nothing of them. `ci/mutants` knows which check finds which mistake. A slowdown is of the same kind, costs time
+//! alone, and is for a gate to find. Each mistake stands at its place in the source; this file only has the list.
 
-/// Makes the mistake `name`, a statement, if that is the one current; or, of `let x = wrong`, has `x` be
-/// something else from here on.
+/// Makes the mistake `name` if the process asks for it: executes a statement or, with `let x = wrong`, replaces `x`
+/// from here on.
 macro_rules! mutant {
     ($name:literal, let $right:ident = $wrong:expr) => {
         #[cfg(splinter_mutants)]
@@ -23,13 +22,13 @@ macro_rules! mutant {
     };
 }
 
-/// Carries the burden `name`, a statement that breaks no promise and costs time, if that is the one current: for the
-/// gate of `splinter-perf` to find, as `ci/plants` has it do.
+/// Executes the slowdown `name`, a statement that breaks no promise and costs time, if the process asks for it.
+/// `ci/plants` shows that the gate of `splinter-perf` finds it.
 macro_rules! slowdown {
-    ($name:literal, $work_for_nothing:expr) => {
+    ($name:literal, $extra_work:expr) => {
         #[cfg(splinter_mutants)]
         if $crate::mutants::is_made(const { $crate::mutants::index_of($name) }) {
-            $work_for_nothing;
+            $extra_work;
         }
     };
 }
@@ -42,60 +41,59 @@ mod made {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-    /// Every mistake by its name, with the invariants that it breaks and what it is. One line each, which
-    /// `ci/mutants` reads as well.
+    /// Every mistake: its name, the numbers of the invariants that it breaks (`docs/protocol.md`), and what it does.
+    /// One line each, which `ci/mutants` reads as well.
     #[rustfmt::skip]
     const MISTAKES: [(&str, &str, &str); 42] = [
-        ("window-unchecked", "1", "a copy is handed on without a second look at the state"),
-        ("window-unfenced", "1", "the second look at the state is not ordered behind the copy"),
-        ("claim-unfenced", "1", "what is written under a claim is not ordered behind the claim"),
-        ("key-outside-window", "1", "the key is compared before the window is opened"),
-        ("publish-relaxed", "1", "the meta word is stored without release ordering"),
-        ("publish-early", "1 7", "the other buffer is put in force before it is written"),
-        ("buffer-in-force", "1 7", "a value is written to the buffer that is in force"),
+        ("read-unvalidated", "1", "a read returns its copy without a second look at the state"),
+        ("validation-unfenced", "1", "a read's second look at the state is not ordered behind its copy"),
+        ("claim-unfenced", "1", "writes under a claim are not ordered behind the claim"),
+        ("key-outside-read", "1", "a reader compares the key before its optimistic read begins"),
+        ("publish-relaxed", "1", "the descriptor is stored without release ordering"),
+        ("publish-early", "1 7", "a writer makes the other buffer current before it has written it"),
+        ("buffer-current", "1 7", "a writer writes a value to the buffer that is current"),
         ("refusal-hidden", "4 13", "a set that is refused, as by Again, is reported as done"),
         ("value-truncated", "13", "a value that is too long is cut"),
         ("append-unwritten", "1 4", "an append raises the length and writes nothing"),
         ("vector-kept", "1", "the vector of an overwritten value stays"),
         ("busy-diverted", "3 5", "a key whose slot is held goes to another slot"),
-        ("living-robbed", "1 5", "a claim is taken over without asking whether its owner lives"),
-        ("keeper-overruled", "1 5", "a lane is taken though another store's writer is about to: the kernel is asked about the wrong store then, once that has the lane"),
-        ("number-load-store", "10", "an integer operation overwrites what came since it read the number"),
+        ("living-recovered", "1 5", "a writer recovers a claim without asking whether its owner lives"),
+        ("keeper-overruled", "1 5", "a thread takes a writer id that another store's writer is about to take, so that the kernel is later asked about the wrong store"),
+        ("number-load-store", "10", "an integer operation overwrites changes made since it read the number"),
         ("epoch-restarted", "6", "the epoch of a removed key's slot starts over"),
-        ("epoch-unraised", "1", "bytes are wiped though readers may still be copying them"),
+        ("epoch-unraised", "1", "a writer wipes bytes that readers may still be copying"),
         ("tail-unscrubbed", "12", "nothing is zeroed behind a value"),
         ("retired-unscrubbed", "12", "level full leaves the retired copy"),
         ("removal-unscrubbed", "12", "nothing is zeroed when a key is removed"),
-        ("extent-late", "12", "an extent is raised after the bytes that it is to cover were written"),
-        ("chunk-unclaimed", "3", "a key is entered into the index without a claim on its home chunk"),
-        ("reach-unraised", "2 9", "an entry behind the home chunk does not raise the reach"),
-        ("reach-unlowered", "9", "the reach is never lowered: misses become slow"),
-        ("secrets-public", "9", "keys are placed by secrets that everybody knows: chosen keys make searches slow"),
-        ("gap-unfilled", "9", "entries that were pushed away do not come back once there is room"),
-        ("loose-unmarked", "9", "what a claim is in the way of is left undone: searches stay slow"),
-        ("move-unversioned", "2", "an entry is moved to where a search has looked already, and nothing tells"),
+        ("extent-late", "12", "a writer raises an extent after it has written the bytes"),
+        ("bucket-unclaimed", "3", "a writer adds a key to the index without a claim on its home bucket"),
+        ("distance-unraised", "2 9", "an entry outside its home bucket does not raise the maximum distance"),
+        ("distance-unlowered", "9", "the maximum distance is never lowered: misses become slow"),
+        ("secrets-public", "9", "the hash has well-known secrets: chosen keys make searches slow"),
+        ("gap-unfilled", "9", "entries that were displaced do not come back once there is room"),
+        ("compact-unmarked", "9", "a writer marks no home for the holder of a claim that was in its way: searches stay slow"),
+        ("move-unversioned", "2", "a writer moves an entry to where a search has looked already, and does not raise the version"),
         ("entry-kept", "9", "a removed key's entry stays in the index"),
-        ("chunk-abandoned", "7", "a dead writer's claim on a chunk is never taken over"),
-        ("takeover-idle", "7 11", "a dead writer's claim is given back without finishing or undoing its work"),
-        ("takeover-unraised", "1 12", "a dead writer's claim is taken over without raising the epoch, so that readers accept what is wiped"),
-        ("tandem-undone", "7 11", "a committed tandem is undone, slot by slot, when its writer died"),
+        ("bucket-abandoned", "7", "a dead writer's claim on a bucket is never recovered"),
+        ("recovery-idle", "7 11", "a dead writer's claim is released without finishing or undoing its work"),
+        ("recovery-unraised", "1 12", "a dead writer's claim is recovered without raising the epoch, so that readers accept bytes that are wiped"),
+        ("tandem-undone", "7 11", "a committed tandem is undone, slot by slot, if its writer died"),
         ("intent-unnoted", "7", "a writer does not note which slot it is about to claim"),
-        ("tandem-one-by-one", "11", "a tandem's commit counts for nothing: its orders come into force one by one"),
+        ("tandem-one-by-one", "11", "readers ignore a tandem's commit: its orders become current one by one"),
         ("tandem-unchecked", "11", "a tandem is read as a number of single keys"),
-        ("pending-believed", "2", "the pending word of a tandem's claim is believed after the claim has ended"),
+        ("prepared-believed", "2", "a reader uses the prepared word of a tandem's claim after the claim has ended"),
         ("signal-early", "14", "a change is signalled before it is published"),
         ("sleepers-first", "14", "a writer looks for sleepers before it signals"),
-        ("bell-silent", "14", "nobody who sleeps for a group is woken"),
-        ("poller-unwoken", "6 14", "nobody who waits for one key is woken"),
+        ("wake-omitted", "14", "a writer does not wake the sleepers of a group"),
+        ("poller-unwoken", "6 14", "a writer does not wake the waiters for one key"),
         ("ring-overwritten", "14", "a writer that comes late puts its signal over a newer one"),
     ];
 
-    /// Every burden. With `none` a build is as if one were current, so that it compares with those that have one;
-    /// `get-grown`: a get takes a few instructions more, about 3 %; `get-slowed`: of twenty gets three are done twice, 15 % more
-    /// of them.
-    const BURDENS: [&str; 3] = ["none", "get-grown", "get-slowed"];
+    /// Every slowdown. `none` does nothing, so that a build with it compares with the others. `get-grown`: a get takes
+    /// a few instructions more, about 3 %. `get-slowed`: three of twenty gets are done twice, 15 % more of them.
+    const SLOWDOWNS: [&str; 3] = ["none", "get-grown", "get-slowed"];
 
-    /// Works for nothing: some instructions a round.
+    /// Executes some extra instructions a round.
     #[inline(always)]
     pub(crate) fn work_for_nothing(rounds: u32) {
         for round in 0..rounds {
@@ -103,17 +101,17 @@ mod made {
         }
     }
 
-    /// Whether it is the turn of this call: of each twenty calls, all threads together, so many.
+    /// Whether this call is selected: so many of each twenty calls, counted over all threads.
     #[inline]
     pub(crate) fn is_turn(of_twenty: u32) -> bool {
         static CALLS: AtomicU32 = AtomicU32::new(0);
-        // Threads that count at the same time may count once: it need not be exact.
+        // Threads that count at the same time may count once, which is exact enough.
         let call = CALLS.load(Relaxed);
         CALLS.store(if call == 19 { 0 } else { call + 1 }, Relaxed);
         call < of_twenty
     }
 
-    /// Finds a mistake or a burden that the source names, while it is compiled.
+    /// Returns the index of a mistake or slowdown that the source names, at compile time.
     pub(crate) const fn index_of(name: &str) -> usize {
         let mut index = 0;
         while index < MISTAKES.len() {
@@ -123,13 +121,13 @@ mod made {
             index += 1;
         }
         let mut slowdown = 0;
-        while slowdown < BURDENS.len() {
-            if is_same(BURDENS[slowdown].as_bytes(), name.as_bytes()) {
+        while slowdown < SLOWDOWNS.len() {
+            if is_same(SLOWDOWNS[slowdown].as_bytes(), name.as_bytes()) {
                 return MISTAKES.len() + slowdown;
             }
             slowdown += 1;
         }
-        panic!("a mistake that is not listed");
+        panic!("the mistake is not listed");
     }
 
     const fn is_same(one: &[u8], other: &[u8]) -> bool {
@@ -143,17 +141,17 @@ mod made {
     /// Whether this process is to make a mistake.
     #[inline]
     pub(crate) fn is_made(index: usize) -> bool {
-        // Not a word of the models: which mistake is made is no part of what they explore.
+        // Not a word of the models: they do not explore which mistake is made.
         static MADE: OnceLock<Option<usize>> = OnceLock::new();
-        *MADE.get_or_init(asked_for) == Some(index)
+        *MADE.get_or_init(requested) == Some(index)
     }
 
-    /// Reads which mistake is to be made. A check that ran without the mistake it is to find would seem to
-    /// have missed it, so a name that is not known ends the process.
+    /// Reads which mistake the process asks for. A check that ran without its mistake would seem to have missed it, so
+    /// an unknown name ends the process.
     #[cold]
-    fn asked_for() -> Option<usize> {
+    fn requested() -> Option<usize> {
         let name = std::env::var_os("SPLINTER_MUTANT")?;
-        let names = || MISTAKES.iter().map(|(known, ..)| *known).chain(BURDENS);
+        let names = || MISTAKES.iter().map(|(known, ..)| *known).chain(SLOWDOWNS);
         let index = names().position(|known| name == *known);
         if index.is_none() {
             let names = names().collect::<Vec<&str>>().join(", ");

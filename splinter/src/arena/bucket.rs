@@ -1,13 +1,14 @@
-//! Finding a label in a bucket: which of its seven entries carry it, without a branch for each.
+//! Tag matching within a bucket, as in a Swiss table: finds which of its seven entries carry a tag, without a branch
+//! for each.
 //!
-//! A branch per entry is mispredicted about once a lookup, since where in its bucket a key lies is chance;
-//! measured here, that doubles the cost of a lookup in cache. Sixteen dwords are compared at once instead.
+//! Where in its bucket a key lies is chance, so a branch per entry is mispredicted about once a lookup. Measured here,
+//! that doubles the cost of a lookup in cache. Instead, four SIMD instructions compare all sixteen dwords.
 
 use super::records::Bucket;
 use super::state::Entry;
 use crate::sync::Relaxed;
 
-/// The entries that carried a label, as a set of indices.
+/// The entries that carry a tag, as a set of indices.
 #[derive(Clone, Copy)]
 pub(crate) struct Matches(u32);
 
@@ -25,16 +26,16 @@ impl Iterator for Matches {
     }
 }
 
-/// The dword of a bucket that holds the first entry's label; the others follow at every second one.
+/// The dword of a bucket that holds the first entry's tag. The others follow at every second dword.
 const FIRST: usize = 3;
-/// The dwords of a bucket that hold labels.
-const LABELS: u32 = 0b1010_1010_1010_1000;
+/// The dwords of a bucket that hold tags.
+const TAGS: u32 = 0b1010_1010_1010_1000;
 
 impl Bucket {
-    /// Finds the entries whose upper half reads `label`. What else they hold is to be loaded afterwards.
+    /// Finds the entries whose upper half reads `tag`. The caller loads the rest of each entry afterwards.
     #[inline(always)]
-    pub(crate) fn matches(&self, label: u32) -> Matches {
-        Matches(self.equal_dwords(label) & LABELS)
+    pub(crate) fn matches(&self, tag: u32) -> Matches {
+        Matches(self.equal_dwords(tag) & TAGS)
     }
 
     /// Whether some entry is free.
@@ -42,7 +43,7 @@ impl Bucket {
         self.entries.iter().any(|word| word.load(Relaxed) == Entry::FREE.0)
     }
 
-    /// Marks the dwords of the bucket that equal `value`.
+    /// Returns a bit for each dword of the bucket that equals `value`.
     #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
     #[inline(always)]
     #[allow(unsafe_code, reason = "a racing cache line is read by assembly; see `copy`")]
@@ -78,14 +79,12 @@ impl Bucket {
         marks
     }
 
-    /// Marks the entries' labels that equal `value`, where the dwords would be.
+    /// Returns a bit for each entry whose tag equals `value`, where its dword's bit would be.
     #[cfg(not(all(target_arch = "x86_64", not(any(loom, splinter_sanitize)))))]
     fn equal_dwords(&self, value: u32) -> u32 {
         use crate::sync::FENCED;
-        let labels = self.entries.iter().map(|word| (word.load(FENCED) >> 32) as u32);
-        labels
-            .enumerate()
-            .fold(0, |marks, (index, label)| marks | u32::from(label == value) << (FIRST + 2 * index))
+        let tags = self.entries.iter().map(|word| (word.load(FENCED) >> 32) as u32);
+        tags.enumerate().fold(0, |marks, (index, tag)| marks | u32::from(tag == value) << (FIRST + 2 * index))
     }
 }
 
@@ -95,14 +94,14 @@ mod tests {
     use crate::arena::records::BUCKET_ENTRIES;
 
     #[test]
-    fn exactly_the_entries_with_the_label_are_found() {
+    fn exactly_the_entries_with_the_tag_are_found() {
         for pattern in 0..1_u32 << BUCKET_ENTRIES {
             let bucket = Bucket {
                 control: (0x1234_5678 << 32 | 0x1234_5678).into(),
                 entries: std::array::from_fn(|index| {
-                    let label = if pattern >> index & 1 != 0 { 0x1234_5678 } else { 0x1234_5679 };
-                    // The slot half holds the label, too: it must not count.
-                    (label << 32 | 0x1234_5678_u64).into()
+                    let tag = if pattern >> index & 1 != 0 { 0x1234_5678 } else { 0x1234_5679 };
+                    // The slot half holds the tag as well, and must not count.
+                    (tag << 32 | 0x1234_5678_u64).into()
                 }),
             };
             let found = bucket.matches(0x1234_5678).fold(0, |bits, index| bits | 1 << index);

@@ -1,20 +1,20 @@
-//! Moves bytes between private memory and arena words that others may be reading or writing.
+//! Copies bytes between private memory and arena words that other threads may be reading or writing: the data side of
+//! the sequence lock.
 //!
-//! Rust gives a meaning to racing accesses only when they are atomic, so no plain copy may touch an
-//! arena. Two ways are used. Up to 15 bytes, and everything off x86-64 or under loom, go by relaxed
-//! atomic words. Larger blocks on x86-64 go by inline assembly, 16 bytes at a time: to the compiler
-//! that is opaque code that reads or writes the words it is given, as relaxed atomic accesses would,
-//! and the processor tears a 16-byte access at most into aligned words, which is all that the
-//! protocol's validation assumes. Measured here, a loop of relaxed words costs 1.5 to 3 times as much.
+//! Rust defines racing accesses only if they are atomic, so no plain copy may touch an arena. Up to 15 bytes, and
+//! everything off x86-64 or under loom, go by relaxed atomic words. Larger blocks on x86-64 go by inline assembly, 16
+//! bytes at a time. To the compiler that is opaque code that reads or writes the words it is given, as relaxed atomic
+//! accesses would. The processor tears a 16-byte access at most into aligned words, and the protocol's validation
+//! assumes no more. Measured here, a loop of relaxed words costs 1.5 to 3 times as much.
 //!
-//! Order comes from the callers' fences alone. Reads may cover whole words past `len`; what was read
-//! there is not handed out.
+//! Ordering comes from the callers' fences alone. Reads may cover whole words past `len`; those bytes are never
+//! returned.
 
 #![allow(unsafe_code, reason = "racing memory is copied by assembly; see above")]
 
 use crate::sync::{Relaxed, Word};
 
-/// From how many bytes on a copy is worth asking for wider registers.
+/// From how many bytes on a copy is worth the test for wider registers.
 #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
 const LARGE: usize = 256;
 
@@ -145,14 +145,14 @@ pub(crate) fn copy_vector_out(words: &[Word], out: &mut [f32]) {
 /// Copies out by relaxed words.
 #[inline(never)]
 fn out_by_words(words: &[Word], out: &mut [u8]) {
-    for (bucket, word) in out.chunks_mut(8).zip(words) {
+    for (part, word) in out.chunks_mut(8).zip(words) {
         let bytes = word.load(Relaxed).to_le_bytes();
-        bucket.copy_from_slice(&bytes[..bucket.len()]);
+        part.copy_from_slice(&bytes[..part.len()]);
     }
 }
 
-/// Copies in by relaxed words from byte `at` on. A word of which only a part is written keeps the
-/// rest: the caller's claim makes it the only writer of these words.
+/// Copies in by relaxed words from byte `at` on. A word that is written in part keeps its other bytes: the caller's
+/// claim makes it the only writer of these words.
 #[inline(never)]
 fn in_by_words(words: &[Word], at: usize, bytes: &[u8]) {
     let mut done = 0;
@@ -167,8 +167,8 @@ fn in_by_words(words: &[Word], at: usize, bytes: &[u8]) {
     }
 }
 
-/// The accesses to racing memory in blocks. Each is one piece of assembly, whose private side is given
-/// as values, so that the compiler knows all that it touches but the racing bytes.
+/// Block accesses to racing memory. Each is one piece of assembly, whose private side is passed as values. So the
+/// compiler sees all memory that it touches except the racing bytes.
 #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
 mod block {
     use std::arch::asm;
@@ -180,7 +180,7 @@ mod block {
     /// That many bytes lie within both, one of which is private, and the processor has AVX.
     #[inline(always)]
     pub(super) unsafe fn large(source: *const u8, target: *mut u8, len: usize) {
-        // SAFETY: the caller says that the bytes are there and the instructions known.
+        // SAFETY: the caller guarantees that the bytes are there and the processor knows the instructions.
         unsafe {
             asm!("2:",
                  "vmovdqu ymm0, [{source} + {at}]",
@@ -208,12 +208,12 @@ mod block {
     #[inline(always)]
     pub(super) unsafe fn out_16(source: *const u8, target: *mut u8, at: usize) {
         let value: __m128i;
-        // SAFETY: the caller says that the bytes are readable; nothing else is touched.
+        // SAFETY: the caller guarantees that the bytes are readable; nothing else is touched.
         unsafe {
             asm!("movups {v}, [{p}]", v = lateout(xmm_reg) value, p = in(reg) source.wrapping_add(at),
                  options(nostack, preserves_flags, readonly));
         }
-        // SAFETY: the caller says that the bytes are writable, and nobody else's.
+        // SAFETY: the caller guarantees that the bytes are writable, and nobody else's.
         unsafe { _mm_storeu_si128(target.wrapping_add(at).cast(), value) };
     }
 
@@ -224,7 +224,7 @@ mod block {
     #[inline(always)]
     pub(super) unsafe fn out_64(source: *const u8, target: *mut u8, at: usize) {
         let (a, b, c, d): (__m128i, __m128i, __m128i, __m128i);
-        // SAFETY: the caller says that the bytes are readable; nothing else is touched.
+        // SAFETY: the caller guarantees that the bytes are readable; nothing else is touched.
         unsafe {
             asm!("movups {a}, [{p}]", "movups {b}, [{p} + 16]",
                  "movups {c}, [{p} + 32]", "movups {d}, [{p} + 48]",
@@ -233,7 +233,7 @@ mod block {
                  options(nostack, preserves_flags, readonly));
         }
         for (quarter, value) in [a, b, c, d].into_iter().enumerate() {
-            // SAFETY: the caller says that the bytes are writable, and nobody else's.
+            // SAFETY: the caller guarantees that the bytes are writable, and nobody else's.
             unsafe { _mm_storeu_si128(target.wrapping_add(at + quarter * 16).cast(), value) };
         }
     }
@@ -244,9 +244,9 @@ mod block {
     /// Bytes `at..at + 16` lie within both; `source` is private.
     #[inline(always)]
     pub(super) unsafe fn in_16(target: *mut u8, source: *const u8, at: usize) {
-        // SAFETY: the caller says that the bytes are readable, and nobody else's.
+        // SAFETY: the caller guarantees that the bytes are readable, and nobody else's.
         let value = unsafe { _mm_loadu_si128(source.wrapping_add(at).cast()) };
-        // SAFETY: the caller says that the bytes are writable; nothing else is touched.
+        // SAFETY: the caller guarantees that the bytes are writable; nothing else is touched.
         unsafe {
             asm!("movups [{p}], {v}", v = in(xmm_reg) value, p = in(reg) target.wrapping_add(at),
                  options(nostack, preserves_flags));
@@ -260,10 +260,10 @@ mod block {
     #[inline(always)]
     pub(super) unsafe fn in_64(target: *mut u8, source: *const u8, at: usize) {
         let [a, b, c, d] = [0, 16, 32, 48].map(|quarter| {
-            // SAFETY: the caller says that the bytes are readable, and nobody else's.
+            // SAFETY: the caller guarantees that the bytes are readable, and nobody else's.
             unsafe { _mm_loadu_si128(source.wrapping_add(at + quarter).cast()) }
         });
-        // SAFETY: the caller says that the bytes are writable; nothing else is touched.
+        // SAFETY: the caller guarantees that the bytes are writable; nothing else is touched.
         unsafe {
             asm!("movups [{p}], {a}", "movups [{p} + 16], {b}",
                  "movups [{p} + 32], {c}", "movups [{p} + 48], {d}",

@@ -1,9 +1,9 @@
-//! Extents: how far into each of a slot's value buffers anything was written since all of it was zero. A writer raises
-//! an extent before it writes beyond it, and whoever wipes goes by it. So wiping costs what was written, and touches no page
-//! that was never used. Everything here acts on a slot that the caller has claimed.
+//! Extents: how far from its beginning a value buffer may have bytes that are not zero. A writer raises an extent
+//! before it writes beyond it, and wiping goes no farther. So wiping costs what was written, and touches no page that
+//! was never used. The caller of everything here has claimed the slot.
 //!
-//! *Of a slot that nobody has claimed, every page that an extent reaches has been written.* A writer that died may have
-//! raised an extent to where there is no memory, but by one step only: that is what [`Arena::trim`] takes back.
+//! *Every page that an extent of an unclaimed slot reaches has been written.* A writer that died may have raised an
+//! extent to where there is no memory, but by one step only. [`Arena::trim`] takes that step back.
 
 use super::Arena;
 use super::copy::{copy_in, copy_in_at, copy_vector_in, zero};
@@ -13,22 +13,22 @@ use crate::arena::os::Os;
 use crate::sync::{Relaxed, Release, Word, fence};
 use std::ops::Range;
 
-/// By how many bytes an extent is raised at most before they are written: a page, of which the models have small ones.
+/// By how many bytes a writer raises an extent at most before it writes them: a page, and less in the models.
 pub(crate) const STEP: usize = if cfg!(loom) { 64 } else { 4096 };
 
 impl Arena<'_> {
-    /// Returns how many bytes of value buffer `which` may not be zero, at most all of them.
+    /// Returns how many bytes of value buffer `which`, from its beginning on, may not be zero. Clamped to the buffer.
     pub(crate) fn extent(&self, slot: &Slot, which: u64) -> usize {
         NotifyFlags(slot.notify_flags.load(Relaxed)).extent(which).min(self.shape.value_words * 8)
     }
 
-    /// Has the extent of value buffer `which` cover the first `end` bytes, which are written afterwards.
+    /// Raises the extent of value buffer `which` to the first `end` bytes, which the caller writes afterwards.
     #[inline(always)]
     pub(crate) fn raise_extent(&self, slot: &Slot, which: u64, end: usize) {
         let old = NotifyFlags(slot.notify_flags.load(Relaxed));
         if old.extent(which) < end {
             slot.notify_flags.store(old.with_extent(which, end).0, Relaxed);
-            // The extent before the bytes: were this writer killed between the two, nobody would know of them.
+            // The extent before the bytes: if this writer were killed between the two, nobody would know of the bytes.
             fence(Release);
         }
     }
@@ -39,8 +39,8 @@ impl Arena<'_> {
         end <= NotifyFlags(slot.notify_flags.load(Relaxed)).extent(which)
     }
 
-    /// Writes `value` to the beginning of value buffer `which`, whose extent covers it if it is `COVERED`, and zeroes behind it as
-    /// the level asks.
+    /// Writes `value` to the beginning of value buffer `which`, whose extent covers it if `COVERED`. Zeroes behind it
+    /// as the level asks.
     #[inline(always)]
     pub(crate) fn write_value<const COVERED: bool>(
         &self,
@@ -62,7 +62,7 @@ impl Arena<'_> {
         copy_in(buffer, value, tail);
     }
 
-    /// Returns the descriptor that puts the slot's number current.
+    /// Returns the descriptor that makes the slot's number current.
     pub(crate) fn holding_number(&self, slot: &Slot, old: Descriptor) -> Descriptor {
         let written = NotifyFlags(slot.notify_flags.load(Relaxed)).is_written();
         old.holding_number().with_values_stale(written.into())
@@ -80,10 +80,9 @@ impl Arena<'_> {
         zero(buffer, end, end + usize::from(self.tail(end)));
     }
 
-    /// Writes `bytes` to a value buffer from byte `at` on, and has the extent cover them.
+    /// Writes `bytes` to a value buffer from byte `at` on, and raises the extent with them, step by step.
     ///
-    /// That goes step by step with the writing: a page that is not to be had ends the process, and then the extent reaches
-    /// no other such page.
+    /// A page that the kernel cannot provide ends the process. So the extent reaches at most one such page.
     #[cold]
     #[inline(never)]
     fn write_beyond(&self, buffer: &[Word], slot: &Slot, which: u64, mut at: usize, bytes: &[u8]) {
@@ -95,7 +94,7 @@ impl Arena<'_> {
         }
     }
 
-    /// Writes `vector` to the vector buffer that is not current. Returns the descriptor that puts it current.
+    /// Writes `vector` to the vector buffer that is not current. Returns the descriptor that makes it current.
     pub(crate) fn write_vector(
         &self,
         number: u32,
@@ -114,9 +113,9 @@ impl Arena<'_> {
         descriptor.with_has_vector(1).with_vector_current(which)
     }
 
-    /// Takes back what a dead owner of the claim may have reached without having the memory for it: the last step of
-    /// each extent, and a vector buffer that is not current. They are zeroed as far as there is memory for them, and no
-    /// memory is taken. Returns the descriptor that says so.
+    /// Takes back the bytes for which a dead owner may have had no memory: the last step of each extent, and a vector
+    /// buffer that is not current. Zeroes those of them that have memory, and takes no memory. Returns the descriptor
+    /// that records it.
     pub(crate) fn trim(&self, number: u32, slot: &Slot, descriptor: Descriptor, os: &dyn Os) -> Descriptor {
         let mut notify_flags = NotifyFlags(slot.notify_flags.load(Relaxed));
         for which in 0..2 {
@@ -125,7 +124,7 @@ impl Arena<'_> {
             self.zero_used(self.value(number, which), from..end, os);
             notify_flags = notify_flags.with_extent(which, from);
         }
-        // Release: whoever finds the extents lowered finds the bytes zero.
+        // Release: a thread that sees the lowered extents sees the zeroes.
         slot.notify_flags.store(notify_flags.0, Release);
         let descriptor =
             descriptor.with_values_stale(descriptor.number() & u64::from(notify_flags.is_written()));
@@ -138,13 +137,14 @@ impl Arena<'_> {
         descriptor.with_vectors_wiped()
     }
 
-    /// Returns how many bytes of value buffer `which` the slot's value needs.
+    /// Returns how many bytes of value buffer `which` the slot's value takes.
     pub(crate) fn live(&self, descriptor: Descriptor, which: u64) -> usize {
-        let validate = descriptor.is_buffered() && descriptor.current() == which;
-        if validate { self.len_of(descriptor) } else { 0 }
+        let is_live = descriptor.is_buffered() && descriptor.current() == which;
+        if is_live { self.len_of(descriptor) } else { 0 }
     }
 
-    /// Zeroes those of a buffer's `bytes` for which there is memory: all others read as zero, and would take memory.
+    /// Zeroes those of a buffer's `bytes` that have memory. The others read as zero, and writing them would take
+    /// memory.
     fn zero_used(&self, buffer: &[Word], bytes: Range<usize>, os: &dyn Os) {
         if bytes.is_empty() {
             return;
@@ -155,13 +155,13 @@ impl Arena<'_> {
         }
     }
 
-    /// Whether there is memory for a record. Looking at one for which there is none would take some.
+    /// Whether a record has memory. Reading one that has none would take some.
     pub(crate) fn is_used<T>(&self, record: &T, os: &dyn Os) -> bool {
         let at = self.offset_of(std::slice::from_ref(record));
         !os.used(at..at + size_of::<T>()).is_empty()
     }
 
-    /// Returns where in the arena something lies that was borrowed from it, in bytes.
+    /// Returns the offset in the arena, in bytes, of something that was borrowed from it.
     pub(crate) fn offset_of<T>(&self, records: &[T]) -> usize {
         records.as_ptr().addr().wrapping_sub(self.words.as_ptr().addr())
     }

@@ -1,4 +1,4 @@
-//! Integers as values: the operations on them, and what bytes read as one.
+//! Integers as values: the integer operations, and parsing of bytes as a number.
 
 /// An operation on a `BIGUINT` slot. Arithmetic wraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +31,17 @@ impl IntegerOp {
     }
 }
 
-/// How the bytes of a value are read as a number.
+/// A parser of a value's bytes as a number.
 pub(crate) type Parse = fn(&[u8]) -> Option<u64>;
 
-/// Reads what a `BIGUINT` slot was set to as a number: eight bytes are the number itself, as a program's
+/// Reads the bytes that a `BIGUINT` slot was set to as a number. Eight bytes are the number itself, as a program's
 /// integer lies in memory. Any other length is decimal text, or a shorter integer.
 pub(crate) fn number_in_slot(bytes: &[u8]) -> Option<u64> {
     if bytes.len() == 8 { integer(bytes) } else { number_to_be(bytes) }
 }
 
-/// Reads a value that becomes a number: decimal text, or up to eight bytes that are no text at all, an integer
-/// as it lies in memory.
+/// Reads a value that becomes a number: decimal text, or up to eight bytes that are no text, an integer as it lies in
+/// memory.
 pub(crate) fn number_to_be(bytes: &[u8]) -> Option<u64> {
     parse_decimal(bytes).or_else(|| integer(bytes).filter(|_| !is_text(bytes)))
 }
@@ -53,14 +53,14 @@ fn integer(bytes: &[u8]) -> Option<u64> {
     (!bytes.is_empty()).then_some(u64::from_le_bytes(whole))
 }
 
-/// Whether the bytes are what people write: no control characters, and more than white space.
+/// Whether the bytes are readable text: UTF-8 without control characters, and not only white space.
 fn is_text(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let is_shown = |char: char| char.is_whitespace() || !char.is_control();
     text.chars().all(is_shown) && !text.trim().is_empty()
 }
 
-/// Reads decimal digits, nothing else, as a number below 2^64.
+/// Reads decimal digits, and nothing else, as a number below 2^64.
 fn parse_decimal(bytes: &[u8]) -> Option<u64> {
     if bytes.is_empty() {
         return None;

@@ -10,7 +10,7 @@ use std::fmt;
 pub const KEY_MAX: usize = 63;
 
 /// Hashes bytes, with the same result on every machine: rapidhash, version 3, seed 0
-/// (<https://github.com/Nicoshev/rapidhash>). A store does not place its keys by this, but by
+/// (<https://github.com/Nicoshev/rapidhash>). A store places its keys by another hash,
 /// [`Store::hash_key`](crate::Store::hash_key), which has a seed.
 ///
 /// ```
@@ -22,8 +22,8 @@ pub fn hash_key(key: &[u8]) -> u64 {
     rapidhash::v3::rapidhash_v3(key)
 }
 
-/// Hashes a key as a store with `seed` does to place it, for those who choose keys by their places in a store that is not
-/// there yet; see [`Config::hash_seed`](crate::Config).
+/// Hashes a key as a store with `seed` does to place it. For programs that choose keys by their places before the store
+/// exists; see [`Config::hash_seed`](crate::Config).
 ///
 /// ```
 /// use splinter::{Config, Store, hash_key_seeded};
@@ -37,9 +37,9 @@ pub fn hash_key_seeded(seed: u64, key: &[u8]) -> u64 {
     KeyHash::new(seed).of(key)
 }
 
-/// The hash by which one store places its keys: rapidhash, version 3, with all of its secrets made of the store's
-/// seed. A seed alone would not do: with the secrets that everybody knows, whole families of keys have one hash
-/// whatever the seed. It is part of the file format.
+/// The hash by which a store places its keys: rapidhash, version 3, with all secrets made of the store's seed. A seed
+/// alone would not suffice: with the well-known secrets, whole families of keys collide whatever the seed. The hash is
+/// part of the file format.
 #[derive(Clone, Copy)]
 pub(crate) struct KeyHash(RapidSecrets);
 
@@ -69,7 +69,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Builds a key, or says why the bytes cannot be one.
+    /// Builds a key, or returns why the bytes cannot be one.
     ///
     /// # Errors
     /// [`Error::KeyEmpty`], [`Error::KeyTooLong`], [`Error::KeyHasNul`].
@@ -80,11 +80,11 @@ impl Key {
         Ok(Self { bytes })
     }
 
-    /// Reads a slot's key words as they are, which may be while they change.
+    /// Reads a slot's key words as they are, perhaps while a writer changes them.
     pub(crate) fn read_from(slot: &Slot) -> Self {
         let mut bytes = [0; KEY_MAX + 1];
-        for (bucket, word) in bytes.chunks_exact_mut(8).zip(&slot.key) {
-            bucket.copy_from_slice(&word.load(Relaxed).to_le_bytes());
+        for (part, word) in bytes.chunks_exact_mut(8).zip(&slot.key) {
+            part.copy_from_slice(&word.load(Relaxed).to_le_bytes());
         }
         Self { bytes }
     }
@@ -117,27 +117,26 @@ impl fmt::Debug for Key {
     }
 }
 
-/// A checked key on its way into the protocol: its first two words, which are all of a key of up to 15
-/// bytes, and the caller's bytes for the rest. Words copied aside would stall on their way back into
-/// registers.
+/// A checked key for the protocol. Its first two words are all of a key of up to 15 bytes; the rest stays in the
+/// caller's bytes. Words copied aside would stall on their way back into registers.
 #[derive(Clone, Copy)]
 pub(crate) struct KeyRef<'k> {
     first: u64,
     second: u64,
-    /// By the store that the key is looked for in. Nothing asks for that of a key that was resolved.
+    /// The hash in the store that the key is looked up in. Unused for a handle's key.
     pub(crate) hash: u64,
     bytes: &'k [u8],
-    /// The only slot to look in, for a key that was resolved.
+    /// The only slot to look in, for a handle's key.
     pub(crate) slot: Option<u32>,
 }
 
 impl<'k> KeyRef<'k> {
-    /// The same key, to be looked for in one slot only.
+    /// Returns the same key, to be looked up in one slot only.
     pub(crate) fn within(self, slot: u32) -> Self {
         Self { slot: Some(slot), ..self }
     }
 
-    /// Stands for a key of which only the hash is known, which leads to its home.
+    /// Returns a key that has only a hash, which leads to its home.
     pub(crate) const fn hashed(hash: u64) -> Self {
         Self { first: 0, second: 0, hash, bytes: &[], slot: None }
     }
@@ -178,11 +177,11 @@ impl<'k> KeyRef<'k> {
     }
 }
 
-/// A key with its slot's number, kept by a handle. It has no hash: that is another in another store.
+/// A key with its slot's number, as a handle keeps it. It has no hash, because each store has its own.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Resolved {
-    // What an operation on a short key needs lies together, in half a cache line.
+    // The fields for an operation on a short key lie together, in half a cache line.
     pub(crate) number: u32,
     len: u32,
     pub(crate) key: Key,
@@ -201,13 +200,13 @@ impl Resolved {
     }
 }
 
-/// Returns the first two words of a key, or says why the bytes cannot be one.
+/// Returns the first two words of a key, or why the bytes cannot be one.
 #[inline(always)]
 fn first_words(bytes: &[u8]) -> Result<[u64; 2], Error> {
     let len = bytes.len();
     let (first, second, zeroes) = match len {
         8..=15 => {
-            // The two loads overlap, and together are the whole key and nothing else.
+            // The two loads overlap. Together they cover exactly the key.
             let (first, last) = (word_at(bytes, 0), word_at(bytes, len - 8));
             (first, last >> (127 - len * 8) >> 1, zero_bytes(first) | zero_bytes(last))
         }
@@ -267,7 +266,7 @@ mod tests {
         }
     }
 
-    /// Worked out by another implementation, of the description in `docs/design.md`.
+    /// Computed by another implementation of the description in `docs/format.md`.
     #[test]
     fn the_hash_is_that_of_the_file_format() {
         for (seed, key, hash) in [
@@ -285,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_key_is_refused() {
+    fn bytes_that_cannot_be_a_key_are_refused() {
         assert_eq!(Key::new(b""), Err(Error::KeyEmpty));
         assert_eq!(Key::new(&[b'x'; 64]), Err(Error::KeyTooLong));
         for len in 1..=KEY_MAX {

@@ -1,8 +1,8 @@
-//! What the bytes of an arena mean, and how racing bytes are read and written. An [`Arena`] is borrowed
-//! records and a copy of the geometry that nobody else can change; every index and length that comes
-//! from shared memory is checked or clamped here, so that no bytes can lead outside the borrowed memory.
+//! The meaning of an arena's bytes, and copies to and from memory that other processes change meanwhile. An [`Arena`]
+//! is borrowed records and a private copy of the geometry. This layer checks or clamps every index and length that
+//! comes from shared memory, so that no bytes can lead outside the borrowed memory.
 //!
-//! It decides nothing: who may change which word when is the business of `protocol`, above it.
+//! It decides nothing: `protocol`, above it, decides which writer changes which word, and when.
 
 pub(crate) mod bucket;
 pub(crate) mod copy;
@@ -29,7 +29,7 @@ use self::state::{Descriptor, NotifyFlags};
 use crate::error::Error;
 use crate::sync::{Relaxed, Word};
 
-/// The three scrub levels: what becomes of stale bytes.
+/// The three scrub levels: which stale bytes a store zeroes.
 ///
 /// ```
 /// use splinter::Scrub;
@@ -43,21 +43,20 @@ pub enum Scrub {
     /// Zeroes up to the next 64-byte boundary behind a value, and the value region on removal.
     #[default]
     Hybrid,
-    /// Leaves no byte behind a value and nothing of a retired or removed one.
+    /// Leaves no stale byte behind a value, and none of an overwritten or removed one.
     Full,
 }
 
 /// The granularity to which the hybrid level zeroes, in bytes.
 pub(crate) const HYBRID_LINE: usize = 64;
 
-/// The private copy of the geometry that all arithmetic uses.
+/// The private copy of the geometry, which all arithmetic uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) slots: u32,
     pub(crate) max_value_len: u32,
     pub(crate) vector_dim: u32,
-    /// First word of slot 0's value buffers within the arena, and the distance between slots, in
-    /// words.
+    /// First word of slot 0's value buffers within the arena, and the distance between slots, in words.
     pub(crate) values_at: usize,
     pub(crate) value_stride: usize,
     /// Words of one value buffer.
@@ -75,24 +74,24 @@ pub(crate) struct Shape {
 pub(crate) struct Arena<'a> {
     pub(crate) header: &'a Header,
     pub(crate) writer_table: &'a [WriterEntry],
-    /// Who owns them, four to a page.
+    /// The owners of the writer ids, four to a page.
     pub(crate) owners: &'a [Owners],
     pub(crate) map: &'a [MapWord],
     pub(crate) buckets: &'a [Bucket],
     pub(crate) slots: &'a [Slot],
-    /// For each slot, the groups that its key was registered to, one bit a group.
+    /// For each slot, the groups that are subscribed to its key, one bit a group.
     pub(crate) subscriptions: &'a [Word],
     /// The groups' rings, one behind the other.
     pub(crate) rings: &'a [Word],
-    /// Every word of the arena: values and vectors lie at the places the shape gives.
+    /// Every word of the arena. The shape tells where values and vectors lie.
     pub(crate) words: &'a [Word],
     pub(crate) shape: Shape,
-    /// By which keys are placed: made of the store's seed, which was read once.
+    /// The hash that places keys, made of the store's seed, which was read once.
     pub(crate) hash: &'a KeyHash,
 }
 
 impl<'a> Arena<'a> {
-    /// Checks and hashes a key, to be looked for in this store.
+    /// Checks a key and hashes it for this store.
     #[inline(always)]
     pub(crate) fn key<'k>(&self, bytes: &'k [u8]) -> Result<KeyRef<'k>, Error> {
         KeyRef::new(bytes, self.hash)
@@ -110,21 +109,21 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Whether changes to `slot` are signalled, as its notify flags and the header's flags say.
+    /// Whether changes to `slot` are signalled, by its notify flags and the header's flags.
     #[inline(always)]
-    pub(crate) fn is_heard(&self, slot: &Slot) -> bool {
+    pub(crate) fn is_signalled(&self, slot: &Slot) -> bool {
         let notify_flags = NotifyFlags(slot.notify_flags.load(Relaxed));
         notify_flags.is_subscribed() || self.header.flags.load(Relaxed) & FLAG_WATCHED != 0
     }
 
-    /// Borrows the words that say who owns a writer id, if there is one of that number.
+    /// Borrows the owner words of a writer id, if the store has that id.
     pub(crate) fn ownership(&self, writer_id: u32) -> Option<Ownership<'a>> {
         let page = self.owners.get(writer_id as usize / OWNERS_A_PAGE)?;
         let index = writer_id as usize % OWNERS_A_PAGE;
         Some(Ownership { owner: &page.owners[index], keeper: &page.keepers[index] })
     }
 
-    /// Borrows the record of a slot, if there is one of that number.
+    /// Borrows the record of slot `number`, if the store has that slot.
     #[inline(always)]
     pub(crate) fn slot(&self, number: u32) -> Option<&'a Slot> {
         self.slots.get(number as usize)
@@ -170,23 +169,23 @@ impl<'a> Arena<'a> {
         &self.buckets[self.place(home, distance)]
     }
 
-    /// Returns the number of that bucket.
+    /// Returns the index of the bucket `distance` after `home`, once round at most.
     #[inline(always)]
     pub(crate) fn place(&self, home: usize, distance: u64) -> usize {
         (home + distance as usize) & (self.buckets.len() - 1)
     }
 
-    /// Borrows the word of the map that has slot `number`'s bit.
+    /// Borrows the word of the map that holds slot `number`'s bit, and returns the bit.
     pub(crate) fn bit(&self, number: u32) -> (&'a MapWord, u64) {
         (&self.map[number as usize / 64], 1 << (number % 64))
     }
 
-    /// Reads the store's epoch: the changes published by all writer ids.
+    /// Reads the store's epoch: how many changes all writer ids have published.
     pub(crate) fn epoch(&self) -> u64 {
-        self.writer_table.iter().fold(0, |sum, writer_id| writer_id.writes.load(Relaxed).wrapping_add(sum))
+        self.writer_table.iter().fold(0, |sum, entry| entry.writes.load(Relaxed).wrapping_add(sum))
     }
 
-    /// Visits the numbers of all slots whose bit is set in the words `bits` selects.
+    /// Visits the numbers of all slots whose bit is set in the word that `bits` selects.
     pub(crate) fn marked<F>(&self, bits: F) -> impl Iterator<Item = u32> + use<'a, F>
     where
         F: Fn(&MapWord) -> u64,
@@ -207,7 +206,7 @@ impl<'a> Arena<'a> {
     }
 }
 
-/// Asks for the cache line at `address`, to be read or, if `WRITE`, written.
+/// Prefetches the cache line at `address`, to be read or, if `WRITE`, written.
 #[inline(always)]
 pub(crate) fn prefetch<const WRITE: bool, T>(address: &T) {
     #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]

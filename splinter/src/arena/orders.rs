@@ -1,4 +1,4 @@
-//! The names of a tandem's orders: `base`, `base.1`, `base.2` …
+//! The key names of a tandem's orders: `base`, `base.1`, `base.2` …
 
 use crate::arena::Arena;
 use crate::arena::key::{Key, KeyRef};
@@ -19,7 +19,7 @@ pub(crate) fn names(base: &[u8], orders: usize) -> Result<Vec<Key>, Error> {
     (0..orders).map(order).collect()
 }
 
-/// Readies names for the protocol.
+/// Checks and hashes the names for the protocol.
 pub(crate) fn keys<'k>(arena: &Arena<'_>, names: &'k [Key]) -> Result<Vec<KeyRef<'k>>, Error> {
     names.iter().map(|name| arena.key(name.as_ref())).collect()
 }

@@ -1,21 +1,21 @@
-//! What the lock-free layers ask of the machine that they run on: the only line from them to the outside.
+//! The interface to the operating system: everything that the lock-free layers ask of the kernel.
 
 use crate::arena::records::Slot;
 use crate::sync::Word;
 use std::ops::Range;
 
-/// A machine with processes that end, and that sleep.
+/// The kernel's services: liveness of writers, allocation of pages, futex wakes.
 pub(crate) trait Os: Send + Sync {
-    /// Whether the writer that holds a writer id still lives. When that cannot be known, it lives.
+    /// Whether the owner of a writer id lives. If that cannot be known, it lives.
     fn is_alive(&self, writer_id: u32) -> bool;
 
-    /// Lists the parts of a range of the arena's bytes for which there is memory, in ascending order. All other bytes of the
-    /// range are zero, and touching one would take memory, or be the end where there is none.
+    /// Lists the parts of a range of the arena's bytes that have memory, in ascending order. All other bytes of the
+    /// range are zero. Touching one would take memory, or end the process if there is none.
     fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>>;
 
-    /// Wakes all who sleep on the slot's state.
+    /// Wakes all threads that sleep on the slot's state.
     fn wake_slot(&self, slot: &Slot);
 
-    /// Wakes all who sleep on the wake word for any of the groups with these wake bits.
+    /// Wakes all threads that sleep on the wake word for any group with these wake bits.
     fn wake_groups(&self, wake_word: &Word, bits: u32);
 }

@@ -1,16 +1,17 @@
-//! Who owns a writer id, and how that changes: by exchanges of one word, in which the kernel marks a thread's end. A second word
-//! tells an owner that is there from one that a copied file, or the file of a machine that was switched off, only speaks of.
+//! Ownership of a writer id: which thread owns it, as one word that threads exchange and in which the kernel marks a
+//! thread's end (a robust futex). A second word names the open store of the owner. It tells a present owner from one
+//! that a copied file, or a file from before a power cut, only mentions.
 
 use crate::sync::{AcqRel, Acquire, Relaxed, Word};
 
-/// Who owns a writer id: a thread's id where the kernel's robust futexes have it, and how often the writer id changed hands.
+/// The owner word of a writer id: a thread's id where the kernel's robust futexes have it, and a count of owners.
 ///
 /// | bits | meaning |
 /// |---|---|
 /// | 0–29 | the id of the owning thread in its own namespace; 0 if nobody owns the writer id |
 /// | 30 | set by the kernel, which clears the id, when that thread ended |
 /// | 31 | the kernel's, unused |
-/// | 32–63 | the turn: every owner raises it, so that no exchange takes a later owner for an earlier one |
+/// | 32–63 | the generation: every owner raises it, so that no exchange takes a later owner for an earlier one |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner(pub(crate) u64);
 
@@ -18,49 +19,49 @@ impl Owner {
     const THREAD: u64 = (1 << 30) - 1;
     const DIED: u64 = 1 << 30;
 
-    /// Whether a thread that lives owns the writer id.
+    /// Whether a living thread owns the writer id.
     pub(crate) const fn is_alive(self) -> bool {
         self.0 & Self::THREAD != 0 && self.0 & Self::DIED == 0
     }
 
-    const fn turn(self) -> u32 {
+    const fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// Not 0, the turn of a writer id that was never taken.
-    const fn next_turn(self) -> u32 {
-        match self.turn().wrapping_add(1) {
+    /// Returns the next owner's generation. It is never 0, the generation of a writer id that nobody ever took.
+    const fn next_generation(self) -> u32 {
+        match self.generation().wrapping_add(1) {
             0 => 1,
-            turn => turn,
+            generation => generation,
         }
     }
 
-    /// The word of the next owner.
+    /// Returns the word of the next owner.
     const fn taken(self, thread: u32) -> Self {
-        Self((self.next_turn() as u64) << 32 | thread as u64 & Self::THREAD)
+        Self((self.next_generation() as u64) << 32 | thread as u64 & Self::THREAD)
     }
 
-    /// The word once nobody owns the writer id.
+    /// Returns the word of a writer id that nobody owns any more.
     const fn released(self) -> Self {
-        Self((self.turn() as u64) << 32)
+        Self((self.generation() as u64) << 32)
     }
 }
 
-/// Which open store an owner came by.
+/// The keeper word of a writer id: the open store through which its owner took it.
 ///
 /// | bits | meaning |
 /// |---|---|
 /// | 0–31 | the byte that the store keeps locked, see [`Stores`] |
-/// | 32–63 | the turn that this is about: the owner's, or the next one, which somebody is about to begin |
+/// | 32–63 | the generation that this is about: the owner's, or the next one, which some thread is about to begin |
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Keeper(u64);
 
 impl Keeper {
-    const fn new(turn: u32, store: u32) -> Self {
-        Self((turn as u64) << 32 | store as u64)
+    const fn new(generation: u32, store: u32) -> Self {
+        Self((generation as u64) << 32 | store as u64)
     }
 
-    const fn turn(self) -> u32 {
+    const fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
@@ -69,21 +70,21 @@ impl Keeper {
     }
 }
 
-/// The open stores of a file, as the kernel knows them: each keeps a byte of its own locked, by whose number it goes.
+/// The open stores of a file, as the kernel knows them. Each is known by the number of a byte that it keeps locked.
 pub(crate) trait Stores {
-    /// The one that asks.
+    /// Returns the number of the store that asks.
     fn own(&self) -> u32;
 
-    /// Whether a store is open, as far as can be known: one that has left once never comes back.
+    /// Whether a store is open, as far as can be known. One that was closed never opens again.
     fn is_open(&self, store: u32) -> bool;
 }
 
-/// What says who owns a writer id.
+/// The two words that tell who owns a writer id.
 #[derive(Clone, Copy)]
 pub(crate) struct Ownership<'a> {
     /// An [`Owner`].
     pub(crate) owner: &'a Word,
-    /// Changes before the owner does, so that the kernel can be asked about every owner.
+    /// A [`Keeper`]. It changes before the owner does, so that the kernel can be asked about every owner.
     pub(crate) keeper: &'a Word,
 }
 
@@ -92,34 +93,34 @@ impl Ownership<'_> {
         Owner(self.owner.load(Acquire))
     }
 
-    /// Takes a writer id for a thread, unless a thread that lives owns it or is about to. Returns the owner word then.
+    /// Takes a writer id for a thread, unless a living thread owns it or is about to. Returns the new owner word.
     pub(crate) fn take(self, thread: u32, stores: &impl Stores) -> Option<Owner> {
         let seen = self.owner();
-        if seen.is_alive() { None } else { self.begin_turn(seen, thread, stores) }
+        if seen.is_alive() { None } else { self.begin_generation(seen, thread, stores) }
     }
 
-    /// Takes a writer id whose owner word was `last` last for another thread of the same process. Its first thread may have
-    /// ended, which the kernel marked; but nobody must have taken the writer id since.
+    /// Passes a writer id, whose owner word was `last`, on to another thread of the same process. The kernel may have
+    /// marked that its first thread ended, but nobody may have taken the writer id since.
     pub(crate) fn pass_on(self, last: Owner, thread: u32, stores: &impl Stores) -> Option<Owner> {
         // Twice: the kernel may mark the word in between, once.
         for _ in 0..2 {
             let seen = self.owner();
-            if seen.turn() != last.turn() {
+            if seen.generation() != last.generation() {
                 break;
             }
-            if let Some(taken) = self.begin_turn(seen, thread, stores) {
+            if let Some(taken) = self.begin_generation(seen, thread, stores) {
                 return Some(taken);
             }
         }
         None
     }
 
-    fn begin_turn(self, seen: Owner, thread: u32, stores: &impl Stores) -> Option<Owner> {
+    fn begin_generation(self, seen: Owner, thread: u32, stores: &impl Stores) -> Option<Owner> {
         let keeper = Keeper(self.keeper.load(Acquire));
-        let wanted = Keeper::new(seen.next_turn(), stores.own());
+        let wanted = Keeper::new(seen.next_generation(), stores.own());
         if keeper != wanted {
-            // Another store's writer that stopped here keeps the writer id; one that ended does not.
-            let is_kept = keeper.turn() == wanted.turn() && stores.is_open(keeper.store());
+            // A writer of another store that stopped here keeps the writer id; one whose store is closed does not.
+            let is_kept = keeper.generation() == wanted.generation() && stores.is_open(keeper.store());
             mutant!("keeper-overruled", let is_kept = false);
             if is_kept {
                 return None;
@@ -129,27 +130,27 @@ impl Ownership<'_> {
         self.exchange(seen, seen.taken(thread))
     }
 
-    /// Gives a writer id back whose owner word was `last` last; does nothing if the kernel has marked it, or somebody took it.
+    /// Gives back a writer id whose owner word was `last`. Does nothing if the kernel has marked it or another thread
+    /// has taken it.
     pub(crate) fn give_back(self, last: Owner) {
         self.exchange(last, last.released());
     }
 
-    /// Has nobody own a writer id whose owner came by a store that is not open: the file is a copy, or its machine was
-    /// switched off, and the kernel marked nothing. Nor one that was never taken, or whose words do not fit together:
-    /// they are damaged.
+    /// Frees a writer id whose owner's store is not open: the file is a copy, or the machine was switched off, and the
+    /// kernel marked nothing. Also frees one whose words are damaged: it was never taken, or they do not fit together.
     pub(crate) fn correct(self, stores: &impl Stores) {
         let seen = self.owner();
         if !seen.is_alive() {
             return;
         }
         let keeper = Keeper(self.keeper.load(Acquire));
-        let is_about_it = [seen.turn(), seen.next_turn()].contains(&keeper.turn());
-        if seen.turn() == 0 || !is_about_it || !stores.is_open(keeper.store()) {
+        let is_for_owner = [seen.generation(), seen.next_generation()].contains(&keeper.generation());
+        if seen.generation() == 0 || !is_for_owner || !stores.is_open(keeper.store()) {
             self.exchange(seen, seen.released());
         }
     }
 
-    /// Acquire and release: who takes a writer id sees all that its last owner did.
+    /// Acquire and release: a thread that takes a writer id sees everything that its last owner did.
     fn exchange(self, from: Owner, to: Owner) -> Option<Owner> {
         self.owner.compare_exchange(from.0, to.0, AcqRel, Relaxed).is_ok().then_some(to)
     }

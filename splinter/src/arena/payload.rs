@@ -1,4 +1,4 @@
-//! A value where it lies: in a slot's number word or in one of its buffers.
+//! A value in place: in a slot's number word or in one of its buffers.
 
 use super::Arena;
 use super::copy::copy_out;
@@ -7,7 +7,7 @@ use super::state::Descriptor;
 use crate::error::Error;
 use crate::sync::Word;
 
-/// Where a value's bytes are.
+/// The place of a value's bytes.
 #[derive(Clone, Copy)]
 pub(crate) enum Payload<'a> {
     /// The number word's value, already read.
@@ -37,8 +37,8 @@ impl Payload<'_> {
         Ok(needed)
     }
 
-    /// Reads the value as a number: the number word's, or what `parse` makes of at most 20 bytes, which
-    /// is what the longest number has in digits.
+    /// Reads the value as a number: the number word, or what `parse` makes of at most 20 bytes, the digits of the
+    /// longest number.
     pub(crate) fn number(&self, parse: impl Fn(&[u8]) -> Option<u64>) -> Option<u64> {
         if let Self::Number(number) = self {
             return Some(*number);
@@ -64,7 +64,7 @@ impl<'a> Arena<'a> {
     #[inline(always)]
     pub(crate) fn buffered(&self, number: u32, descriptor: Descriptor) -> Payload<'a> {
         let words = self.value(number, descriptor.current());
-        // Clamped to the longest value, whatever a hostile process wrote: a buffer may hold more.
+        // Clamped to the longest value, whatever a hostile process wrote; a buffer may be longer.
         Payload::Bytes(words, (descriptor.len() as usize).min(self.shape.max_value_len as usize))
     }
 }

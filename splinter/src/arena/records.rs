@@ -1,7 +1,9 @@
-//! The records of an arena, byte by byte: header, bid, group, writer id, map, bucket and slot. Layouts are asserted at
-//! compile time and written down in `docs/design.md`; changing one raises [`FORMAT_VERSION`]. Every
-//! field is an atomic word, so that a record can be borrowed while other processes write it, and all
-//! zeroes is every record's first state, so that a sparse file is an empty arena.
+//! The file format: the records of an arena, byte by byte (header, bid, group, writer table entry, owners, map, bucket,
+//! slot). Layouts are asserted at compile time and described in `docs/format.md`; a change to one raises
+//! [`FORMAT_VERSION`].
+//!
+//! Every field is an atomic word, so that a record can be borrowed while other processes write it. All zeroes is every
+//! record's first state, so a sparse file is an empty arena.
 
 use crate::sync::{Acquire, Pair, Relaxed, Word};
 
@@ -9,12 +11,12 @@ use crate::sync::{Acquire, Pair, Relaxed, Word};
 pub(crate) const MAGIC: u64 = 0x534c_4e54;
 /// The version of the layout in this file.
 pub(crate) const FORMAT_VERSION: u64 = 3;
-/// The number of the hash function that keys are placed by: rapidhash, version 3, with secrets made of the store's seed.
+/// The number of the hash function that places keys: rapidhash, version 3, with secrets made of the store's seed.
 pub(crate) const HASH_RAPID_V3_SEEDED: u64 = 2;
 /// The header's state once the arena is complete.
 pub(crate) const READY: u64 = 0x5245_4144_5921;
 
-/// A word that fills a place. The models, to which every word is a burden, have none of them.
+/// A word of padding. The models, in which every word costs time, have none.
 #[cfg(not(loom))]
 type Unused = Word;
 #[cfg(loom)]
@@ -29,7 +31,7 @@ pub(crate) const KEY_WORDS: usize = 8;
 pub(crate) const FLAG_FULL: u64 = 1;
 /// See [`FLAG_FULL`].
 pub(crate) const FLAG_HYBRID: u64 = 2;
-/// The header flag that is set while somebody may watch the whole store.
+/// The header flag that is set while a thread may watch the whole store.
 pub(crate) const FLAG_WATCHED: u64 = 4;
 /// Where the user's sixteen flags begin in the header's flag word.
 pub(crate) const USER_FLAG_SHIFT: u32 = 16;
@@ -60,46 +62,46 @@ pub(crate) struct HeaderGeometry {
     pub(crate) owners_at: Word,
 }
 
-/// The start of every arena. Lines that are written are kept apart from those that are only read.
+/// The start of every arena. Cache lines that are written are kept apart from those that are only read.
 #[repr(C, align(128))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct Header {
-    /// [`MAGIC`] below, [`FORMAT_VERSION`] above.
+    /// [`MAGIC`] in the lower half, [`FORMAT_VERSION`] in the upper.
     pub(crate) magic: Word,
-    /// Zero while being created, then [`READY`].
+    /// Zero while the store is being created, then [`READY`].
     pub(crate) state: Word,
     pub(crate) geometry: HeaderGeometry,
-    /// Of the hash that keys are placed by: drawn when the store is created, and read once by whoever opens it.
+    /// The seed of the hash that places keys: drawn when the store is created, read once by each process that opens it.
     pub(crate) hash_seed: Word,
     reserved: [Unused; 9],
     /// Scrub level and the user's flags: read by every write.
     pub(crate) flags: Word,
     flags_line: [Unused; 15],
-    /// Failures to parse a value, as reported by the programs that read it.
+    /// Failures to parse a value, as programs that read it reported them.
     pub(crate) parse_failures: Word,
     /// The store's epoch when the last of them was reported.
     pub(crate) last_failure_epoch: Word,
     diagnostics_line: [Unused; 14],
-    /// Claims of dead writers that were taken over.
+    /// How many claims of dead writers other writers have recovered.
     pub(crate) recoveries: Word,
-    takeovers_line: [Unused; 15],
-    /// What those sleep on who wait for signals: its lower half changes before they are woken.
+    recoveries_line: [Unused; 15],
+    /// The word that watchers sleep on: a writer changes its lower half before it wakes them.
     pub(crate) wake_word: Word,
-    bell_line: [Unused; 15],
-    /// Changes whenever the table of bids does; its lower half is slept on.
+    wake_word_line: [Unused; 15],
+    /// Changes whenever the table of bids does. Bidders sleep on its lower half.
     pub(crate) bid_changes: Word,
     bids_line: [Unused; 15],
     space: [Unused; 16],
-    /// For each label, the groups that hear of changes to keys that carry it, one bit a group.
+    /// For each label, the groups that are subscribed to keys with it, one bit a group.
     pub(crate) label_subscriptions: [Word; LABELS],
     pub(crate) bids: [Bid; BIDS],
     bids_end: [Unused; if cfg!(loom) { 0 } else { 64 }],
-    /// The groups that keys and labels are subscribed to and, last, that of the whole store.
+    /// The groups that subscribe to keys and labels and, last, that of the whole store.
     pub(crate) groups: [Group; GROUPS + 1],
 }
 
-/// How many signal groups a store has, numbered from 0: a bit each in a mask of groups. That of the whole store is none of
-/// them. The models make do with two.
+/// How many signal groups a store has, numbered from 0: a bit each in a mask of groups. The group of the whole store
+/// comes in addition. The models make do with two.
 pub const GROUPS: usize = if cfg!(loom) { 2 } else { 64 };
 /// The group of the whole store.
 pub(crate) const WHOLE_STORE: usize = GROUPS;
@@ -107,20 +109,20 @@ pub(crate) const WHOLE_STORE: usize = GROUPS;
 pub const LABELS: usize = if cfg!(loom) { 2 } else { 64 };
 /// Entries in the table of bids.
 pub(crate) const BIDS: usize = if cfg!(loom) { 3 } else { 32 };
-/// Where the bids begin.
+/// Offset of the bids, in bytes.
 pub(crate) const BIDS_AT: u64 = 1536;
-/// Where the writer ids begin.
+/// Offset of the writer table, in bytes.
 pub(crate) const WRITER_TABLE_AT: u64 = size_of::<Header>() as u64;
 
-/// One open store's bid for advice on memory. The byte at its offset is locked for as long as the bidder
-/// lives. Whoever holds that lock writes the entry; others only ever free it, by exchanging the very
-/// subject word they have seen.
+/// One open store's bid for advice on memory. The bidder keeps the byte at the bid's offset locked as long as it lives.
+/// Only the holder of that lock writes the entry. Other processes only free it, by exchanging the very subject word
+/// that they have seen.
 #[repr(C, align(64))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct Bid {
     /// Odd while the three words behind `subject` are being written.
     pub(crate) version: Word,
-    /// What is bid for, and how far the bid has come.
+    /// The id that is bid for, and the bid's stage.
     ///
     /// | bits | meaning |
     /// |---|---|
@@ -128,46 +130,46 @@ pub(crate) struct Bid {
     /// | 32–33 | the stage: 0 free, 1 proposed, 2 settled, 3 renewing |
     /// | 34–63 | the serial number, which every bid in this entry raises |
     pub(crate) subject: Word,
-    /// Bits 0–7 the intent, 8–15 the priority, 32–63 the process the bid is said to be for.
+    /// Bits 0–7 the intent, 8–15 the priority, 32–63 the process that the bid is said to be for.
     pub(crate) terms: Word,
     /// When the bid was made or last renewed, in cycles.
     pub(crate) claimed_at: Word,
-    /// For how many cycles from then it holds; all ones: without end.
+    /// How long it holds from then on, in cycles; all ones: without end.
     pub(crate) duration: Word,
     rest: [Unused; 3],
 }
 
-/// A signal group: how often it was signalled, and who waits for it.
+/// A signal group: how many signals it has had, and the tickets of its waiters (an eventcount).
 #[repr(C, align(64))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct Group {
-    /// Signals so far: the position in the group's ring at which the next one is put.
+    /// Signals so far: the position in the group's ring of the next one.
     pub(crate) count: Word,
-    /// How often somebody set out to sleep until a signal comes.
+    /// How many times a thread has announced that it will sleep until a signal comes.
     pub(crate) tickets: Word,
-    /// The tickets that need not be woken any more. Nobody sleeps if this equals `tickets`.
+    /// Tickets whose waiters need no wake any more. Nobody sleeps if this equals `tickets`.
     pub(crate) served: Word,
-    /// Up to where some watcher has read; kept for the group of the whole store only.
+    /// Up to which position some watcher has read; used for the group of the whole store only.
     pub(crate) read_to: Word,
-    /// The count from which on whoever begins to watch later wants to hear, plus one; 0: there is none. Kept
-    /// for the group of the whole store only.
+    /// The position, plus one, from which a watcher that begins later wants to read; 0: none. Used for the group of the
+    /// whole store only.
     pub(crate) mark: Word,
     rest: [Unused; 3],
 }
 
-/// A registered writer. The first line is its owner's alone; the second is read by others, and only
-/// written by writes of tandems.
+/// A writer table entry. Only the owner uses its first line. Other writers and readers read the second line, which only
+/// tandems write.
 #[repr(C, align(128))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct WriterEntry {
-    /// How many changes this writer id has published; the store's epoch is the sum over writer ids.
+    /// How many changes this writer id has published. The store's epoch is the sum over all writer ids.
     pub(crate) writes: Word,
-    /// The slot this writer id last set out to claim, plus one; [`EVERY_SLOT`] in a tandem's write.
+    /// The slot, plus one, that the owner was last about to claim; [`EVERY_SLOT`] in a tandem's write.
     pub(crate) slot_intent: Word,
-    /// The slot this writer id last set out to take over from a dead writer, or whose sleepers it set out to
-    /// wake, plus one.
+    /// The slot, plus one, that the owner was last about to recover from a dead writer, or whose sleepers it was about
+    /// to wake.
     pub(crate) recovery_intent: Word,
-    /// The bucket this writer id last set out to claim, plus one.
+    /// The bucket, plus one, that the owner was last about to claim.
     pub(crate) bucket_intent: Word,
     owner_line: [Unused; 4],
     /// Non-zero while the prepared words of this writer id's tandem claims are current.
@@ -176,34 +178,33 @@ pub(crate) struct WriterEntry {
 }
 
 impl WriterEntry {
-    /// Borrows the words that say what the writer id's owner last set out to claim.
+    /// Borrows the words that note which slots and bucket the owner was last about to claim.
     pub(crate) fn intents(&self) -> [&Word; 3] {
         [&self.slot_intent, &self.recovery_intent, &self.bucket_intent]
     }
 
-    /// Counts one published change. No other writer than the writer id's owner stores this word.
+    /// Counts one published change. Only the owner stores this word.
     #[inline(always)]
     pub(crate) fn count_write(&self) {
         self.writes.store(self.writes.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    /// Takes back what the writer id says its owner set out to do. The owner holds no claim.
+    /// Clears the intents. The owner holds no claim.
     pub(crate) fn rest(&self) {
         self.intents().into_iter().for_each(|intent| intent.store(0, Relaxed));
     }
 
-    /// Whether the writer id's last owner left nothing to finish: it died before its first claim, or gave the
-    /// writer id back.
+    /// Whether the last owner left nothing to finish: it died before its first claim, or gave the writer id back.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.intents().into_iter().chain([&self.committed]).all(|word| word.load(Acquire) == 0)
     }
 }
 
-/// How many writer ids' owners a page has.
+/// For how many writer ids a page holds the owners.
 pub(crate) const OWNERS_A_PAGE: usize = 4;
 
-/// Who owns four of the writer ids: the two words of an [`Ownership`](super::owner::Ownership) for each, the owners at the end
-/// of the page, behind which a process can put a page of its own.
+/// The owner words of four writer ids: an [`Ownership`](super::owner::Ownership) each. The owners lie at the end of the
+/// page, so that a process can map a page of its own behind them.
 #[repr(C, align(64))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct Owners {
@@ -212,20 +213,20 @@ pub(crate) struct Owners {
     pub(crate) owners: [Word; OWNERS_A_PAGE],
 }
 
-/// The [`WriterEntry::slot_intent`] of a writer id whose claims may be on any slots.
+/// The [`WriterEntry::slot_intent`] of an owner whose claims may be on any slots.
 pub(crate) const EVERY_SLOT: u64 = u64::MAX;
 
-/// 64 slots' bits.
+/// The used and touched bits of 64 slots.
 #[repr(C, align(16))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct MapWord {
-    /// Set while the slot holds a key; a slot whose bit is clear may be claimed for a new one.
+    /// Set while the slot holds a key. A writer may claim a slot whose bit is clear for a new key.
     pub(crate) used: Word,
-    /// Set before the slot is first used, never cleared: all others have never been written.
+    /// Set before the slot is first used, and never cleared. All other slots have never been written.
     pub(crate) touched: Word,
 }
 
-/// One cache line of the index.
+/// One bucket of the index, a cache line.
 #[repr(C, align(64))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct Bucket {
@@ -235,25 +236,24 @@ pub(crate) struct Bucket {
     pub(crate) entries: [Word; BUCKET_ENTRIES],
 }
 
-/// One key's record. The first line is all that a lookup of a key of up to 31 bytes and a write need.
+/// One key's record. A lookup of a key of up to 31 bytes and a write need only its first line.
 #[repr(C, align(128))]
 pub(crate) struct Slot {
     /// The state word, and the number that integer operations act on.
     pub(crate) state_number: Pair,
-    /// A [`Descriptor`](super::state::Meta).
+    /// A [`Descriptor`](super::state::Descriptor).
     pub(crate) descriptor: Word,
-    /// An [`NotifyFlags`](super::state::Attention): whether changes may concern a group.
+    /// [`NotifyFlags`](super::state::NotifyFlags): whether changes may concern a group, and the extents.
     pub(crate) notify_flags: Word,
     /// The key, padded with zeroes; its 64th byte is always zero.
     pub(crate) key: [Word; KEY_WORDS],
-    /// The descriptor that a tandem's write will publish; while labels change, the groups that heard of the
-    /// old ones.
+    /// The descriptor that a tandem's write will publish; while labels change, the groups of the old labels.
     pub(crate) prepared: Word,
     /// The 64 labels.
     pub(crate) labels: Word,
-    /// When the value was made and last used, in the user's clock.
+    /// When the value was made, in the user's clock.
     pub(crate) ctime: Word,
-    /// See `ctime`.
+    /// When the value was last used, in the user's clock.
     pub(crate) atime: Word,
 }
 

@@ -1,5 +1,5 @@
-//! Scrubbing: which bytes of a slot a level wants zero. Everything here acts on a slot that the caller has
-//! claimed, and on bytes that no reader whose copy could still be accepted reads.
+//! Scrubbing: zeroes the stale bytes of a slot that its level asks for. The caller of everything here has claimed the
+//! slot. No reader whose copy could still validate reads the bytes that are zeroed.
 
 use super::copy::zero;
 use super::records::Slot;
@@ -9,16 +9,16 @@ use crate::arena::os::Os;
 use crate::sync::{Relaxed, Release};
 
 impl Arena<'_> {
-    /// Whether a number's slot holds what no write may leave: a vector, which goes with the value it was
-    /// made for, or stale bytes at level full.
+    /// Whether a number's slot holds something that no write may leave: the vector of an older value, or stale bytes at
+    /// level full.
     #[inline(always)]
     pub(crate) fn holds_stale(&self, descriptor: Descriptor) -> bool {
         let stale = descriptor.values_stale() != 0 || descriptor.vector_stale() != 0;
         descriptor.has_vector() != 0 || stale && self.scrub() == Scrub::Full
     }
 
-    /// Zeroes every byte of the slot that `descriptor` does not need; of a vacant slot, everything. Returns
-    /// the descriptor that says so. Bytes that were never written are not touched.
+    /// Zeroes every byte of the slot that `descriptor` does not need; of a vacant slot, everything. Touches no bytes
+    /// that were never written. Returns the descriptor that records it.
     pub(crate) fn wipe(&self, number: u32, slot: &Slot, descriptor: Descriptor) -> Descriptor {
         self.wipe_values(number, slot, descriptor);
         for which in 0..2 {
@@ -36,7 +36,7 @@ impl Arena<'_> {
         descriptor.with_values_stale(0).with_vectors_wiped()
     }
 
-    /// Zeroes the value bytes that `descriptor` does not need, as far as the extents reach, and lowers these.
+    /// Zeroes the value bytes that `descriptor` does not need, up to the extents, and lowers the extents.
     fn wipe_values(&self, number: u32, slot: &Slot, descriptor: Descriptor) {
         let mut notify_flags = NotifyFlags(slot.notify_flags.load(Relaxed));
         for which in 0..2 {
@@ -46,14 +46,14 @@ impl Arena<'_> {
                 notify_flags = notify_flags.with_extent(which, live);
             }
         }
-        // Release: whoever finds the extents lowered finds the bytes zero.
+        // Release: a thread that sees the lowered extents sees the zeroes.
         slot.notify_flags.store(notify_flags.0, Release);
         if !descriptor.is_number() {
             slot.state_number.store_second(0);
         }
     }
 
-    /// Zeroes what the level asks for when a slot has lost its key.
+    /// Zeroes what the level asks for in a slot that has lost its key.
     pub(crate) fn wipe_vacant(&self, number: u32, slot: &Slot, descriptor: Descriptor) -> Descriptor {
         mutant!("removal-unscrubbed", return descriptor);
         match self.scrub() {
@@ -64,8 +64,8 @@ impl Arena<'_> {
         descriptor
     }
 
-    /// Zeroes what the level asks for in a slot that a dead writer held, and at any level what it may have had no memory
-    /// for. Returns the descriptor that says so.
+    /// Zeroes what the level asks for in a slot that a dead writer held. At any level takes back the bytes for which
+    /// that writer may have had no memory. Returns the descriptor that records it.
     pub(crate) fn wipe_behind(
         &self,
         number: u32,
@@ -84,7 +84,7 @@ impl Arena<'_> {
         descriptor
     }
 
-    /// Computes how many bytes behind a value of `len` bytes are zeroed while it is written.
+    /// Returns how many bytes behind a value of `len` bytes a write zeroes.
     #[inline(always)]
     pub(crate) fn tail(&self, len: usize) -> u8 {
         mutant!("tail-unscrubbed", return 0);

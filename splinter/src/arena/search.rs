@@ -1,5 +1,5 @@
-//! Searching the index: which slots an entry for a key leads to. Whether one of them holds the key, the
-//! slot is asked, within a window.
+//! Searching the index: finds the slots that a key's entries lead to. An optimistic read of the slot then tells whether
+//! it holds the key.
 
 use super::Arena;
 use super::key::KeyRef;
@@ -7,33 +7,34 @@ use super::state::{Control, Entry};
 use crate::sync::{Acquire, fence, load_acquire};
 
 impl Arena<'_> {
-    /// Finds the slot that most likely holds `key`; none when surely none does. When the guess is wrong,
-    /// and only then, [`Self::probe`] has to be asked.
+    /// Finds the slot that most likely holds `key`: the lookup fast path. Returns none if no slot does. If the slot
+    /// does not hold the key, and only then, call [`Self::probe`].
     ///
-    /// This is the whole of nearly every lookup. It hands out a number and nothing else, so that it
-    /// inlines into registers.
+    /// Nearly every lookup needs only this. It returns nothing but a slot number, so that it inlines into registers.
     #[inline(always)]
     pub(crate) fn find_fast(&self, key: &KeyRef<'_>) -> Option<u32> {
         if key.slot.is_some() {
             return key.slot;
         }
         let bucket = self.bucket(self.home(key.hash), 0);
-        // Before the entries: one that comes nearer to its home is there before the maximum distance is lowered.
+        // Before the entries: an entry that is moved nearer to its home is in place before the maximum distance is
+        // lowered.
         let control = Control(load_acquire(&bucket.control));
         match bucket.matches(Entry::label(key.hash, 0)).next() {
             // Acquire: the key words were written before the entry was.
             Some(index) => Some(Entry(bucket.entries[index].load(Acquire)).slot()),
-            None if control.max_distance() == 0 => Self::surely_none(),
+            None if control.max_distance() == 0 => Self::none_found(),
             None => Some(u32::MAX),
         }
     }
 
-    /// Visits the slots that may hold `key`, with the place of the entry that leads there, until `visit`
-    /// returns something: those that its home bucket leads to, and behind it as far as its control word says, though no farther than once round.
+    /// Visits the slots that may hold `key`, with the place of the entry that leads there, until `visit` returns
+    /// something: the lookup slow path. Probes from the home bucket as far as its maximum distance, though not more
+    /// than once round.
     ///
-    /// A key that is present throughout is visited: its entry and its maximum distance were in place before it
-    /// was published, and neither is taken back before it is removed. Its entry may come nearer to its home
-    /// behind the back of the search; the version of the home tells, and the search starts over.
+    /// Visits a key that is present throughout. Its entry and maximum distance were in place before it was published,
+    /// and both stay until it is removed. A writer may move its entry nearer to its home, past the search. Then the
+    /// home's version has changed, and the search starts over.
     #[cold]
     pub(crate) fn probe<T>(
         &self,
@@ -45,7 +46,7 @@ impl Arena<'_> {
         }
         let home = self.home(key.hash);
         let mut control = self.control(home);
-        // Each pass is another change of the home; only who writes damage makes so many.
+        // Each pass means that the home has changed again; only damage changes it so often.
         for _ in 0..Self::SEARCHES {
             let mut distances = 0..=control.max_distance().min(self.farthest());
             let found = distances.find_map(|distance| {
@@ -64,10 +65,10 @@ impl Arena<'_> {
                 break;
             }
         }
-        Self::surely_none()
+        Self::none_found()
     }
 
-    /// How often a search that finds nothing starts over because entries of the home were moved.
+    /// How often a search that finds nothing starts over because a writer moved entries of the home.
     const SEARCHES: usize = if cfg!(loom) { 3 } else { 1 << 10 };
 
     /// Returns the control word of `home`.
@@ -75,10 +76,10 @@ impl Arena<'_> {
         Control(load_acquire(&self.bucket(home, 0).control))
     }
 
-    /// Says that there is none. The caller then sees all that was done before it was taken away: the
-    /// exchange that frees an entry, and the store that lowers a reach, are releases.
+    /// Returns none. The fence makes the caller see everything that was done before the key was removed: the exchange
+    /// that frees an entry, and the addition that lowers a maximum distance, are releases.
     #[inline(always)]
-    fn surely_none<T>() -> Option<T> {
+    fn none_found<T>() -> Option<T> {
         fence(Acquire);
         None
     }

@@ -1,6 +1,6 @@
-//! The encodings of the words that decide everything: a slot's state and descriptors, a bucket's
-//! control word and its entries. Pure arithmetic; nothing here touches memory. Every value decodes to
-//! something, whatever bytes a hostile process wrote.
+//! The bit fields of the words that decide everything: a slot's state (a sequence lock's counter and its owner), its
+//! descriptor and notify flags, a bucket's control word and entries. Pure arithmetic: nothing here touches memory.
+//! Every value decodes to something, whatever bytes a hostile process wrote.
 
 /// Decodes and builds the bit fields of one word.
 macro_rules! fields {
@@ -19,27 +19,26 @@ macro_rules! fields {
     )*};
 }
 
-/// A slot's state word.
+/// A slot's state word: the sequence lock.
 ///
 /// | bits | field | meaning |
 /// |---|---|---|
 /// | 0–9 | writer id | while the epoch is odd, the writer id that holds the claim |
 /// | 10 | tandem | the claim belongs to a tandem; the prepared word is current once the writer id commits |
-/// | 11 | settled | the prepared word is current (a committed tandem's claim, taken over) |
-/// | 12 | polled | somebody may sleep until the slot changes; set while the epoch is even, and kept by claims |
+/// | 11 | committed | the prepared word is current (a committed tandem's claim that was recovered) |
+/// | 12 | polled | a thread may sleep until the slot changes; set while the epoch is even, and kept by claims |
 /// | 13–63 | epoch | odd while claimed, even when stable; only ever grows |
 ///
-/// Bits 0–11 are zero while the epoch is even. At 50 million writes a second to one slot, the epoch
-/// lasts 8 months.
+/// Bits 0–11 are zero while the epoch is even. At 50 million writes a second to one slot, the epoch lasts 8 months.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct State(pub(crate) u64);
 
 impl State {
     const TANDEM: u64 = 1 << 10;
-    const SETTLED: u64 = 1 << 11;
+    const COMMITTED: u64 = 1 << 11;
     const POLLED: u64 = 1 << 12;
     const EPOCH: u64 = 1 << 13;
-    /// Lane and flags of a claim.
+    /// Writer id and flags of a claim.
     const CLAIM: u64 = 0xfff;
 
     pub(crate) const fn epoch(self) -> u64 {
@@ -54,33 +53,33 @@ impl State {
         (self.0 & 0x3ff) as u32
     }
 
-    /// Whether nobody holds the slot, and yet there is what only claims have: something that no writer leaves.
+    /// Whether the slot is unclaimed and yet has a writer id or flags of a claim, which only damage leaves.
     pub(crate) const fn is_stray(self) -> bool {
         !self.is_claimed() && self.0 & Self::CLAIM != 0
     }
 
-    /// Returns the state without what only claims have.
+    /// Returns the state without a claim's writer id and flags.
     pub(crate) const fn swept(self) -> Self {
         Self(self.0 & !Self::CLAIM)
     }
 
-    /// Whether the claim belongs to a tandem whose writer id decides if it is committed.
+    /// Whether the claim belongs to a tandem whose writer id's commit word decides.
     pub(crate) const fn is_tandem(self) -> bool {
         self.0 & Self::TANDEM != 0
     }
 
-    /// Whether the prepared word is current whatever any writer id says.
-    pub(crate) const fn is_settled(self) -> bool {
-        self.0 & Self::SETTLED != 0
+    /// Whether the claim itself tells that the prepared word is current.
+    pub(crate) const fn is_marked_committed(self) -> bool {
+        self.0 & Self::COMMITTED != 0
     }
 
-    /// Whether the claim is a tandem's: one of the two above, perhaps.
+    /// Whether the claim is a tandem's, committed for good or not.
     #[inline(always)]
     pub(crate) const fn is_of_tandem(self) -> bool {
-        self.0 & (Self::TANDEM | Self::SETTLED) != 0
+        self.0 & (Self::TANDEM | Self::COMMITTED) != 0
     }
 
-    /// Whether somebody is to be woken by whoever publishes a change.
+    /// Whether the writer that publishes a change has to wake sleepers.
     #[inline(always)]
     pub(crate) const fn is_polled(self) -> bool {
         self.0 & Self::POLLED != 0
@@ -92,12 +91,12 @@ impl State {
         self.0 & (Self::EPOCH | Self::POLLED) == 0
     }
 
-    /// Returns the state with somebody asleep on it.
+    /// Returns the state with the polled bit: a thread may sleep on it.
     pub(crate) const fn polled(self) -> Self {
         Self(self.0 | Self::POLLED)
     }
 
-    /// Returns the state with nobody left to be woken.
+    /// Returns the state without the polled bit.
     pub(crate) const fn unpolled(self) -> Self {
         Self(self.0 & !Self::POLLED)
     }
@@ -115,41 +114,41 @@ impl State {
         Self(self.0.wrapping_add(Self::EPOCH) | flag | writer_id as u64)
     }
 
-    /// Returns the state two epochs on: a change made in one step, or a claim that is still held and has
-    /// told the readers of what it retired.
+    /// Returns the state two epochs on: after a change made in one step, or of a claim that tells readers that what it
+    /// retired is about to be overwritten.
     pub(crate) const fn advanced(self) -> Self {
         Self(self.0.wrapping_add(2 * Self::EPOCH))
     }
 
-    /// Returns the claim in the hands of `writer_id`, two epochs on.
-    pub(crate) const fn recovered(self, writer_id: u32, settled: bool) -> Self {
-        let flag = if settled { Self::SETTLED } else { 0 };
+    /// Returns the claim as `writer_id` recovers it, two epochs on.
+    pub(crate) const fn recovered(self, writer_id: u32, committed: bool) -> Self {
+        let flag = if committed { Self::COMMITTED } else { 0 };
         Self(self.advanced().0 & !Self::CLAIM | flag | writer_id as u64)
     }
 
-    /// Returns the state two epochs before, for a mistake.
+    /// Returns the state two epochs before, for a planted mistake.
     #[cfg(splinter_mutants)]
     pub(crate) const fn unraised(self) -> Self {
         Self(self.0 - 2 * Self::EPOCH)
     }
 
-    /// Returns the stable state that follows the claim, with whoever sleeps still asleep.
+    /// Returns the stable state that follows the claim. The polled bit stays.
     #[inline(always)]
     pub(crate) const fn released(self) -> Self {
         Self((self.0 & !Self::CLAIM).wrapping_add(Self::EPOCH))
     }
 
-    /// Returns the last even epoch, unless it is `epoch`. Mostly it is later then; not where the epoch was
-    /// that of another slot, which held the key before.
+    /// Returns the last even epoch, unless it is `epoch`. It may be earlier than `epoch` if that was another slot's,
+    /// which held the key before.
     pub(crate) fn moved_from(self, epoch: u64) -> Option<u64> {
         let now = self.epoch() & !1;
         (now != epoch).then_some(now)
     }
 
-    /// Whether a buffer that was current when this state was read is still whole at `later`. The
-    /// claim after this state writes the *other* buffer; the one after that may write this one.
+    /// Whether a buffer that was current in this state is still whole at `later`. The claim after this state writes the
+    /// *other* buffer; the one after that may write this one.
     #[inline(always)]
-    pub(crate) const fn still_covers(self, later: Self) -> bool {
+    pub(crate) const fn is_intact_at(self, later: Self) -> bool {
         later.epoch().wrapping_sub(self.epoch() & !1) < 3
     }
 }
@@ -157,7 +156,7 @@ impl State {
 /// The type name's number of `BIGUINT` slots.
 pub(crate) const KIND_BIGUINT: u64 = 2;
 
-/// A slot's descriptor: what publishing swaps.
+/// A slot's descriptor, the word that a writer publishes: which buffer, length, type (double buffering).
 ///
 /// | bits | field | meaning |
 /// |---|---|---|
@@ -206,19 +205,19 @@ impl Descriptor {
         self.0 & MASK == Descriptor(0).with_present(1).0
     }
 
-    /// Returns the word of a slot whose value is its number word.
+    /// Returns the descriptor of a slot whose value is its number word.
     pub(crate) const fn holding_number(self) -> Self {
         self.with_present(1).with_number(1).with_len(8).with_kind(KIND_BIGUINT)
     }
 
-    /// Returns the word of a slot whose value is in buffer `which`.
+    /// Returns the descriptor of a slot whose value is in buffer `which`.
     #[inline(always)]
     pub(crate) const fn holding_bytes(self, which: u64, len: usize) -> Self {
         let word = self.with_present(1).with_number(0).with_values_stale(0);
         word.with_current(which).with_len(len as u64)
     }
 
-    /// Returns the word of a slot that holds no key: only what says which vector buffers may be stale.
+    /// Returns the descriptor of a slot that holds no key. It keeps only which vector buffers may be stale.
     pub(crate) const fn vacant(self) -> Self {
         Self(0).with_vector_stale(self.vector_stale())
     }
@@ -228,21 +227,21 @@ impl Descriptor {
         self.has_vector() != 0 && self.vector_current() == which
     }
 
-    /// Returns the word once no vector buffer is stale but the one that holds the slot's vector.
+    /// Returns the descriptor once all vector buffers are zero except the current one.
     pub(crate) const fn with_vectors_wiped(self) -> Self {
         self.with_vector_stale(self.has_vector() << self.vector_current())
     }
 }
 
-/// A slot's notify flags: what a writer looks at to see whether changes concern a group, and how far the value
-/// buffers were written. It changes under the slot's claim.
+/// A slot's notify flags, which tell a writer whether changes may concern a group, and the extents of the value
+/// buffers. They change under the slot's claim.
 ///
 /// | bits | field | meaning |
 /// |---|---|---|
-/// | 0 | routed | the slot's subscription is not zero |
+/// | 0 | subscribed | the slot's subscription is not zero |
 /// | 1 | labelled | the key has labels |
 /// | 2–5 | | zero |
-/// | 6–31 | extent 0 | how many lines of 64 bytes of value buffer 0, from its beginning on, may have a byte that is not zero |
+/// | 6–31 | extent 0 | how many 64-byte lines at the start of value buffer 0 may have a byte that is not zero |
 /// | 32–37 | | zero |
 /// | 38–63 | extent 1 | the same of value buffer 1 |
 ///
@@ -251,7 +250,7 @@ impl Descriptor {
 pub(crate) struct NotifyFlags(pub(crate) u64);
 
 impl NotifyFlags {
-    const ROUTED: u64 = 1;
+    const SUBSCRIBED: u64 = 1;
     const LABELLED: u64 = 2;
     /// The extent in the lower half.
     const EXTENT: u64 = 0xffff_ffc0;
@@ -260,26 +259,26 @@ impl NotifyFlags {
     /// Whether changes may concern a group.
     #[inline(always)]
     pub(crate) const fn is_subscribed(self) -> bool {
-        self.0 & (Self::ROUTED | Self::LABELLED) != 0
+        self.0 & (Self::SUBSCRIBED | Self::LABELLED) != 0
     }
 
     /// Returns the word of a slot with these subscriptions and labels.
     #[inline(always)]
     pub(crate) const fn with_groups(self, subscriptions: u64, labels: u64) -> Self {
-        let subscribed = if subscriptions != 0 { Self::ROUTED } else { 0 };
+        let subscribed = if subscriptions != 0 { Self::SUBSCRIBED } else { 0 };
         let labelled = if labels != 0 { Self::LABELLED } else { 0 };
-        Self(self.0 & !(Self::ROUTED | Self::LABELLED) | subscribed | labelled)
+        Self(self.0 & !(Self::SUBSCRIBED | Self::LABELLED) | subscribed | labelled)
     }
 
     /// Returns how many bytes of value buffer `which` may not be zero.
     #[inline(always)]
     pub(crate) const fn extent(self, which: u64) -> usize {
-        // A choice takes fewer instructions than a shift by a number that is not known.
+        // A choice takes fewer instructions than a shift by a variable.
         let half = if which & 1 == 0 { self.0 } else { self.0 >> 32 };
         (half & Self::EXTENT) as usize
     }
 
-    /// Returns the word with another extent of buffer `which`, in bytes, which are rounded up to lines.
+    /// Returns the word with another extent of buffer `which`, in bytes, rounded up to lines.
     pub(crate) const fn with_extent(self, which: u64, bytes: usize) -> Self {
         let shift = 32 * (which & 1);
         let extent = (bytes as u64).next_multiple_of(Self::LINE) & Self::EXTENT;
@@ -293,16 +292,16 @@ impl NotifyFlags {
     }
 }
 
-/// A ring's entry: bits 0–31 the number of the slot that changed, 32–63 which time round the ring it
-/// is. Zero is one that was never written.
+/// A ring's entry: bits 0–31 the number of the slot that changed, 32–63 the lap, plus one, of its position round the
+/// ring. Zero is an entry that was never written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Signal(pub(crate) u64);
 
 impl Signal {
     /// Returns the entry for the signal at `position` of a ring of `len` entries, a power of two.
     pub(crate) const fn new(slot: u32, position: u64, len: u64) -> Self {
-        let turn = (position >> len.trailing_zeros()).wrapping_add(1) as u32;
-        Self((turn as u64) << 32 | slot as u64)
+        let lap = (position >> len.trailing_zeros()).wrapping_add(1) as u32;
+        Self((lap as u64) << 32 | slot as u64)
     }
 
     pub(crate) const fn slot(self) -> u32 {
@@ -311,8 +310,8 @@ impl Signal {
 
     /// Whether this is the entry of the signal at `position` or of a later one in its place.
     pub(crate) const fn reaches(self, position: u64, len: u64) -> bool {
-        let turn = Self::new(0, position, len).0 >> 32;
-        ((self.0 >> 32) as u32).wrapping_sub(turn as u32) as i32 >= 0
+        let lap = Self::new(0, position, len).0 >> 32;
+        ((self.0 >> 32) as u32).wrapping_sub(lap as u32) as i32 >= 0
     }
 
     /// Whether this is the entry of the signal at `position`, whichever slot it names.
@@ -321,15 +320,15 @@ impl Signal {
     }
 }
 
-/// A bucket's control word.
+/// A bucket's control word. A bucket is home to the keys whose hash leads there.
 ///
 /// | bits | field | meaning |
 /// |---|---|---|
-/// | 0–15 | reach | how many buckets further on the farthest key homed here lies |
+/// | 0–15 | max_distance | maximum probe distance: how many buckets further on the farthest entry of this home lies |
 /// | 16–25 | writer id | while claimed, the writer id that holds the claim |
-/// | 26 | claimed | entries for keys homed here are being added, moved, or the maximum distance changed |
-/// | 27 | loose | entries of keys homed here may lie, or the maximum distance go, farther than need be: left to who holds the claim |
-/// | 28 | awaited | the same, left to who holds an entry's slot |
+/// | 26 | claimed | a writer is adding or moving entries of this home, or changing its maximum distance |
+/// | 27 | compact | its entries or maximum distance may be farther than need be; the claim's holder compacts it |
+/// | 28 | awaited | the same, for the holder of an entry's slot |
 /// | 29–63 | version | counts claims, so that no two are alike, and entries that were moved |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Control(pub(crate) u64);
@@ -342,24 +341,24 @@ impl Control {
         version, with_version: 29, 35;
     }
 
-    /// The farthest that a reach goes.
-    pub(crate) const REACH_MAX: u64 = 0xffff;
-    /// What is set in a loose home's word, for whoever holds or claims it.
+    /// The largest maximum distance.
+    pub(crate) const DISTANCE_MAX: u64 = 0xffff;
+    /// The mark on a home that its claim's holder, or the next one, has to compact.
     pub(crate) const COMPACT: u64 = 1 << 27;
-    /// What is set there for whoever holds the slot of an entry that could not be moved for that.
+    /// The mark on a home that waits for the holder of an entry's slot to compact it.
     pub(crate) const AWAITED: u64 = 1 << 28;
-    /// Both.
+    /// Both marks.
     pub(crate) const MARKS: u64 = Self::COMPACT | Self::AWAITED;
-    /// What is added for each entry that is moved.
+    /// Added to the word for each entry that is moved.
     pub(crate) const MOVED: u64 = 1 << 29;
-    /// What only claimed words have.
+    /// Writer id and flag of a claim.
     pub(crate) const CLAIM: u64 = 0x7ff << 16;
 
     pub(crate) const fn is_claimed(self) -> bool {
         self.claimed_bit() != 0
     }
 
-    /// Whether it carries one of these marks.
+    /// Whether the word has one of these marks.
     pub(crate) const fn has(self, marks: u64) -> bool {
         self.0 & marks != 0
     }
@@ -380,8 +379,13 @@ impl Control {
     }
 }
 
-/// A bucket's entry: bits 0–31 the slot's number plus one, 32–47 the distance from the key's home
-/// bucket, 48–63 the key's tag. Zero is free.
+/// A bucket's entry. The upper half is its tag. Zero is free.
+///
+/// | bits | meaning |
+/// |---|---|
+/// | 0–31 | the slot's number plus one |
+/// | 32–47 | the distance from the key's home bucket |
+/// | 48–63 | the highest bits of the key's hash, which do not choose the home |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Entry(pub(crate) u64);
 
@@ -392,8 +396,7 @@ impl Entry {
         Self((label as u64) << 32 | (slot as u64 + 1))
     }
 
-    /// Returns what an entry's upper half reads for a key with `hash` whose home is `distance` back. The
-    /// tag is made of the hash's highest bits, which the choice of the home does not use.
+    /// Returns the tag of an entry for a key with `hash` whose home is `distance` buckets back.
     #[inline(always)]
     pub(crate) const fn label(hash: u64, distance: u64) -> u32 {
         (hash >> 48 << 16) as u32 | distance as u32 & 0xffff
@@ -412,7 +415,7 @@ impl Entry {
         self.0 & 0xffff_ffff == 0
     }
 
-    /// Returns the slot's number; of a free entry, one that no store has.
+    /// Returns the slot's number; for a free entry, one that no store has.
     #[inline(always)]
     pub(crate) const fn slot(self) -> u32 {
         (self.0 as u32).wrapping_sub(1)
@@ -424,29 +427,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_is_odd_names_its_lane_and_is_followed_by_the_next_even_epoch() {
+    fn a_claim_is_odd_names_its_writer_id_and_is_followed_by_the_next_even_epoch() {
         let claim = State::stable(8).claimed(1023, true);
         assert_eq!((claim.epoch(), claim.writer_id(), claim.is_tandem()), (9, 1023, true));
         assert!(claim.is_claimed() && !claim.released().is_claimed());
         assert_eq!(claim.released(), State::stable(10));
         assert_eq!(claim.advanced().released(), State::stable(12));
         assert_eq!(claim.recovered(3, true).epoch(), 11);
-        assert!(claim.recovered(3, true).is_settled() && !claim.recovered(3, true).is_tandem());
+        assert!(claim.recovered(3, true).is_marked_committed() && !claim.recovered(3, true).is_tandem());
     }
 
     #[test]
     fn a_copy_is_good_until_the_claim_after_next() {
         let seen = State::stable(8);
-        assert!(seen.still_covers(State::stable(8)));
-        assert!(seen.still_covers(seen.claimed(1, false)));
-        assert!(seen.still_covers(State::stable(10)));
-        assert!(!seen.still_covers(State::stable(10).claimed(1, false)));
-        assert!(seen.claimed(1, false).still_covers(State::stable(10)));
-        assert!(!seen.claimed(1, false).still_covers(State::stable(12)));
+        assert!(seen.is_intact_at(State::stable(8)));
+        assert!(seen.is_intact_at(seen.claimed(1, false)));
+        assert!(seen.is_intact_at(State::stable(10)));
+        assert!(!seen.is_intact_at(State::stable(10).claimed(1, false)));
+        assert!(seen.claimed(1, false).is_intact_at(State::stable(10)));
+        assert!(!seen.claimed(1, false).is_intact_at(State::stable(12)));
     }
 
     #[test]
-    fn meta_fields_do_not_overlap() {
+    fn descriptor_fields_do_not_overlap() {
         let full = Descriptor(0)
             .with_len(u64::from(u32::MAX))
             .with_flags(0xffff)
@@ -479,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn wiped_vectors_leave_the_one_that_is_in_force() {
+    fn wiped_vectors_leave_the_current_one() {
         let word = Descriptor(0).with_vector_stale(3).with_vector_current(1);
         assert_eq!(word.with_vectors_wiped().vector_stale(), 0);
         assert_eq!(word.with_has_vector(1).with_vectors_wiped().vector_stale(), 2);
@@ -487,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_keep_slot_and_label_apart() {
+    fn entries_keep_slot_and_tag_apart() {
         let entry = Entry::new(u32::MAX - 1, Entry::label(0xabcd << 48, 7));
         assert_eq!((entry.slot(), entry.distance()), (u32::MAX - 1, 7));
         assert_eq!((entry.0 >> 32) as u32, 0xabcd_0007);

@@ -1,7 +1,7 @@
-//! Claims on slots: how one is won for a key, for a free slot or from a dead writer, and how it is
-//! published and given back.
+//! Claims on slots: the write lock of the sequence lock. A writer claims the slot of a key, a free slot, or one that a
+//! dead writer held; it publishes a new descriptor and releases the slot.
 
-use super::{Claimant, Contender, OptimisticRead};
+use super::{ClaimStatus, Claimant, OptimisticRead};
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::records::{FLAG_FULL, FLAG_WATCHED, Slot};
 use crate::arena::state::{Descriptor, NotifyFlags, State};
@@ -9,30 +9,30 @@ use crate::arena::version::Version;
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, fence, fence_after_exchange};
 
-/// A slot held at an odd epoch: its owner alone writes the record, the buffers that the current meta
-/// word does not point to, and the descriptor. Dropping it unpublished gives the slot back as it was.
+/// A slot held at an odd epoch. Only the owner writes the record, the descriptor, and the buffers that the current
+/// descriptor does not name. Dropping an unpublished claim releases the slot unchanged.
 pub(super) struct Claim<'a> {
     pub(super) number: u32,
     pub(super) slot: &'a Slot,
     pub(super) state: State,
     /// The descriptor when the claim was won.
     pub(super) descriptor: Descriptor,
-    /// The groups that hear of the change whatever the slot is subscribed to by then.
+    /// Groups to signal in addition to those that the slot is subscribed to when it is released.
     pub(super) groups: u64,
 }
 
 impl<'a> Claim<'a> {
     fn new(number: u32, slot: &'a Slot, state: State, descriptor: Descriptor) -> Self {
         mutant!("claim-unfenced", return Self { number, slot, state, descriptor, groups: 0 });
-        // Whoever sees a byte written under the claim sees the claim: this fence and the readers'
-        // acquire fence before they look at the state again. And whoever has just begun to watch the
-        // whole store sees the claim, or is seen when the claimant looks at the flags.
+        // A thread that sees a byte written under the claim must see the claim. This fence pairs with the readers'
+        // acquire fence before their second look at the state. A thread that has just begun to watch the whole store
+        // also sees the claim, or the claimant sees the flag that the thread set.
         fence_after_exchange();
         Self { number, slot, state, descriptor, groups: 0 }
     }
 }
 
-/// Moves a claim two epochs on, so that nobody still reads what was current before.
+/// Moves a claim two epochs on, so that no reader accepts what was current before.
 fn advance(slot: &Slot, claimed: State) -> State {
     mutant!("epoch-unraised", return claimed);
     let state = claimed.advanced();
@@ -49,14 +49,13 @@ impl Drop for Claim<'_> {
 }
 
 impl<'a> Claimant<'a> {
-    /// Claims the likeliest slot of `key` if it holds the key and nobody is in the way. This is the
-    /// whole of nearly every write, and hands out a claim that was built in registers; when it does
-    /// not, ask [`Self::claim`].
+    /// Claims the likeliest slot of `key` if it holds the key and nobody is in the way: the fast path of nearly every
+    /// write. It returns a claim built in registers. If it returns none, call [`Self::claim`].
     ///
-    /// The exchange succeeds only if the state is what it was before the key was compared, and epochs
-    /// never repeat: the slot holds that key still.
+    /// The exchange succeeds only if the state is what it was before the key was compared. Epochs never repeat, so the
+    /// slot still holds that key.
     #[inline(always)]
-    pub(super) fn claim_at_once(&self, key: &KeyRef<'_>) -> Option<Claim<'a>> {
+    pub(super) fn claim_fast(&self, key: &KeyRef<'_>) -> Option<Claim<'a>> {
         let number = self.arena.find_fast(key)?;
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_number.first_acquire());
@@ -84,7 +83,7 @@ impl<'a> Claimant<'a> {
         claim.unwrap_or(Err(Error::NotFound))
     }
 
-    /// Claims the slot of `key`, or a free slot that the index then leads to from `key`.
+    /// Claims the slot of `key`, or inserts the key: claims a free slot and adds an entry that leads there.
     pub(super) fn claim_or_insert(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
         match self.claim(key) {
             Err(Error::NotFound) if key.slot.is_none() => self.insert(key),
@@ -130,29 +129,29 @@ impl<'a> Claimant<'a> {
     /// Claims the slot if its state is still `state`, with which `descriptor` was read.
     #[inline(always)]
     fn win(&self, number: u32, slot: &'a Slot, state: State, descriptor: Descriptor) -> Option<Claim<'a>> {
-        self.intend(number);
+        self.note_intent(number);
         let claimed = state.claimed(self.writer_id, self.notified.is_some());
         let won = slot.state_number.exchange_first(state.0, claimed.0);
         won.then(|| Claim::new(number, slot, claimed, descriptor))
     }
 
-    /// Whether the claim in `state` is still held by a living writer; a dead one's is taken over.
+    /// Whether a living writer holds the claim in `state`. Recovers the claim if its owner is dead.
     #[cold]
     pub(super) fn is_held(&mut self, number: u32, slot: &Slot, state: State) -> bool {
-        let met = self.wait_or_recover(state.0, state.writer_id(), || slot.state_number.first_relaxed());
-        if matches!(met, Contender::Dead) {
+        let status = self.wait_or_recover(state.0, state.writer_id(), || slot.state_number.first_relaxed());
+        if matches!(status, ClaimStatus::Dead) {
             self.recover_claim(number, state);
         }
-        matches!(met, Contender::Alive)
+        matches!(status, ClaimStatus::Alive)
     }
 
-    /// Claims a free slot for a key that is not in the index, writes the key and leads the index to it.
-    /// Until the claim is published, the key is still missing.
+    /// Claims a free slot for a key that is not in the index, writes the key and adds its entry. Until the claim is
+    /// published, the key is still missing.
     fn insert(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
         let home = self.arena.home(key.hash);
         let bucket = self.claim_bucket(home)?;
         self.to_compact.push((home, false));
-        // Nobody else inserts this key now, but somebody may have while the bucket was being claimed.
+        // Nobody else inserts this key now, but another writer may have before this one claimed the bucket.
         match self.claim(key) {
             Err(Error::NotFound) => {}
             result => return result,
@@ -172,43 +171,44 @@ impl<'a> Claimant<'a> {
         }
     }
 
-    /// Claims a free slot, first among those near the last one found. Slots that dead writers hold are
-    /// asked for only when there is no other.
+    /// Claims a free slot, first among those near the last one found. Recovers slots of dead writers only when there is
+    /// no other.
     ///
     /// # Errors
-    /// [`Error::Full`] when every slot holds a key or a new one of this very tandem; [`Error::Again`] when
-    /// others hold one that may come free.
+    /// [`Error::Full`] when every slot holds a key or a new one of this very tandem; [`Error::Again`] when other
+    /// writers hold one that may come free.
     fn claim_free(&mut self) -> Result<Claim<'a>, Error> {
         let (arena, map) = (self.arena, self.arena.map);
         let mut error = Error::Full;
-        for ask in [false, true] {
+        for recover_dead in [false, true] {
             for step in 0..map.len() {
                 let index = (self.hint + step) % map.len();
                 let mut unused = !map[index].used.load(Relaxed);
                 while unused != 0 {
                     let number = index as u32 * 64 + unused.trailing_zeros();
                     unused &= unused - 1;
-                    if let Some(claim) = self.claim_vacant(number, ask) {
+                    if let Some(claim) = self.claim_vacant(number, recover_dead) {
                         self.hint = index;
                         return Ok(claim);
                     }
                     let Some(slot) = arena.slot(number) else { continue };
                     let state = State(slot.state_number.first_acquire());
                     let vacant = !Descriptor(slot.descriptor.load(Relaxed)).is_present();
-                    // Free by now, or perhaps soon: who holds it may give it back.
+                    // It is free by now, or may be soon: its owner may release it without a key.
                     let free = if state.is_claimed() { state.writer_id() != self.writer_id } else { vacant };
-                    error = if ask && free { Error::Again } else { error };
+                    error = if recover_dead && free { Error::Again } else { error };
                 }
             }
         }
         Err(error)
     }
 
-    /// Claims slot `number` if it holds no key and no living writer.
-    pub(super) fn claim_vacant(&mut self, number: u32, ask: bool) -> Option<Claim<'a>> {
+    /// Claims slot `number` if it holds no key and no living writer. Asks whether an owner lives only if
+    /// `recover_dead`.
+    pub(super) fn claim_vacant(&mut self, number: u32, recover_dead: bool) -> Option<Claim<'a>> {
         let slot = self.arena.slot(number)?;
         let mut state = State(slot.state_number.first_acquire());
-        if state.is_claimed() && ask && !self.is_alive(state.writer_id()) {
+        if state.is_claimed() && recover_dead && !self.is_alive(state.writer_id()) {
             self.recover_claim(number, state);
             state = State(slot.state_number.first_acquire());
         }
@@ -218,16 +218,16 @@ impl<'a> Claimant<'a> {
         }
         let (word, bit) = self.arena.bit(number);
         if word.touched.load(Relaxed) & bit == 0 {
-            // Takes the memory of the subscription, which whoever takes the slot's claim over looks at.
+            // Touches the memory of the subscription, because a writer that recovers the claim reads it.
             self.arena.subscriptions[number as usize].load(Relaxed);
             word.touched.fetch_or(bit, Relaxed);
         }
         self.win(number, slot, state, descriptor)
     }
 
-    /// Marks the slot as holding a key or not. A slot that is not marked is one that [`Self::claim_free`]
-    /// finds, so a claim that dies anywhere between "no key" and "marked" is found, too.
-    pub(super) fn mark(&self, number: u32, used: bool) {
+    /// Sets or clears the slot's used bit. [`Self::claim_free`] finds every slot whose bit is clear, also the
+    /// claim of a writer that died before it set a new key's bit, or after it cleared a removed key's.
+    pub(super) fn set_used(&self, number: u32, used: bool) {
         let (word, bit) = self.arena.bit(number);
         if used {
             word.used.fetch_or(bit, Relaxed)
@@ -236,15 +236,15 @@ impl<'a> Claimant<'a> {
         };
     }
 
-    /// Publishes `descriptor` as the slot's new content and gives the claim back.
+    /// Publishes `descriptor` as the slot's new content and releases the claim.
     #[inline(always)]
     pub(super) fn publish(&mut self, mut claim: Claim<'a>, descriptor: Descriptor) -> Version {
         mutant!("publish-relaxed", claim.slot.descriptor.store(descriptor.0, Relaxed));
         mutant!("signal-early", self.publish_event(&claim));
-        // Release: whoever reads this word sees the buffer that it points to.
+        // Release: a reader that sees this word sees the buffer that it names.
         claim.slot.descriptor.store(descriptor.0, Release);
         if !claim.descriptor.is_present() {
-            self.mark(claim.number, true);
+            self.set_used(claim.number, true);
         }
         let flags = self.arena.header.flags.load(Relaxed);
         mutant!("retired-unscrubbed", let flags = flags & !FLAG_FULL);
@@ -261,8 +261,8 @@ impl<'a> Claimant<'a> {
         version
     }
 
-    /// Leaves nothing of what `descriptor` does not need, once nobody can still be reading it. Returns the state
-    /// that the claim has then: nothing is passed by address, so that claims stay in registers.
+    /// Zeroes everything that `descriptor` does not need, once no reader can still accept it. Returns the claim's state
+    /// then. Nothing is passed by address, so that claims stay in registers.
     #[cold]
     fn wipe_retired(&self, number: u32, slot: &Slot, state: State, descriptor: Descriptor) -> State {
         let state = advance(slot, state);
@@ -271,18 +271,18 @@ impl<'a> Claimant<'a> {
         state
     }
 
-    /// Removes the key of a claimed slot: the slot is vacant, the index no longer leads to it, and its
-    /// bytes are scrubbed. What that leaves to do in the index, [`Self::compact_deferred`] does once no claim is held.
+    /// Removes the key of a claimed slot: makes the slot vacant, frees the entries that lead to it, and scrubs its
+    /// bytes. [`Self::compact_deferred`] does the remaining work in the index once no claim is held.
     pub(super) fn remove(&mut self, mut claim: Claim<'a>, hash: u64) -> Version {
         let arena = self.arena;
-        self.mark(claim.number, false);
-        // The next new key finds the slot at once, and its lines in cache.
+        self.set_used(claim.number, false);
+        // The next new key finds this slot at once, and its lines in cache.
         self.hint = claim.number as usize / 64;
         let vacant = claim.descriptor.vacant();
         claim.slot.descriptor.store(vacant.0, Release);
         if claim.descriptor.is_present() {
             self.record.count_write();
-            // While the slot still knows its groups, whoever finishes this for a dead writer.
+            // While the slot still knows its groups, so that a writer that recovers the claim can do it as well.
             self.publish_event(&claim);
         }
         self.unindex(hash, claim.number, false);
@@ -295,8 +295,8 @@ impl<'a> Claimant<'a> {
         version
     }
 
-    /// Takes the claim in `seen` over from its dead owner, puts current what it had committed and
-    /// undoes what it had not. Does nothing if the slot has moved on.
+    /// Recovers the claim in `seen` from its dead owner: makes current what the owner had committed and undoes the
+    /// rest. Does nothing if the slot has moved on.
     #[cold]
     pub(super) fn recover_claim(&mut self, number: u32, seen: State) {
         let arena = self.arena;
@@ -305,23 +305,24 @@ impl<'a> Claimant<'a> {
         mutant!("tandem-undone", let committed = false);
         self.record.recovery_intent.store(u64::from(number) + 1, Relaxed);
         let state = seen.recovered(self.writer_id, committed);
-        mutant!("takeover-unraised", let state = state.unraised());
+        mutant!("recovery-unraised", let state = state.unraised());
         if !slot.state_number.exchange_first(seen.0, state.0) {
             return;
         }
         let descriptor = Descriptor(if committed { &slot.prepared } else { &slot.descriptor }.load(Acquire));
         let mut claim = Claim::new(number, slot, state, descriptor);
-        mutant!("takeover-idle", return self.release(claim));
+        mutant!("recovery-idle", return self.release(claim));
         claim.groups = arena.groups_before(slot, seen);
         slot.descriptor.store(descriptor.0, Release);
-        // It may have published, and told nobody; perhaps labels whose groups nobody was led to yet.
+        // The dead writer may have published without signalling; or changed labels without updating the notify flags.
         arena.update_notify_flags(number, slot, true);
-        // A quiet writer says aloud what the dead one did, since nobody knows whether that one was quiet.
+        // A quiet writer signals the dead writer's change all the same: nobody knows whether that writer was quiet.
         let quiet = std::mem::take(&mut self.wakes.quiet);
         self.publish_event(&claim);
         self.wakes.quiet = quiet;
-        self.mark(number, descriptor.is_present());
-        // The key was written before an entry led to it, and is wiped only after none does. Half a key leads anywhere.
+        self.set_used(number, descriptor.is_present());
+        // A key is complete before an entry leads to it, and is wiped after the last entry is freed. So no entry
+        // belongs to a half-written key, and its hash may be any.
         let hash = arena.hash.of(Key::read_from(slot).as_ref());
         let home = &arena.buckets[arena.home(hash)];
         if descriptor.is_present() || arena.is_used(home, &*self.os) {

@@ -1,47 +1,45 @@
-//! The index: which slot holds a key. Chunks of one cache line, filled from a key's home bucket onwards.
+//! The index: which slot holds a key. It is an open-addressing hash table of one-cache-line buckets with Swiss-table
+//! style tags; a key goes into the first bucket with room from its home bucket onwards.
 //!
-//! A home bucket's control word records how far its own keys were pushed (`max_distance`), so a search ends at
-//! the home bucket unless that bucket overflowed. After a crash it can be rebuilt from the entries alone.
-//! There are no tombstones.
+//! A home bucket's control word records the maximum probe distance of its own keys, so a search ends at the home bucket
+//! unless that bucket overflowed. Entries alone suffice to rebuild it after a crash. There are no tombstones: a writer
+//! that removes a key moves displaced entries back towards their homes (backward-shift deletion).
 //!
-//! An entry leads to a slot that holds its key or is claimed. Only the holder of the home's claim adds
-//! one; only the holder of the slot's claim, once the slot is vacant, takes it away. Who removes a key has
-//! entries that were pushed past its place come back (backward shift deletion): an entry is moved by who
-//! holds both claims.
+//! *An entry leads to a slot that holds its key or is claimed.* Only the holder of the home's claim adds an entry. Only
+//! the holder of the slot's claim frees it, once the slot is vacant. The holder of both claims may move it.
 
-use super::{Claimant, Contender};
+use super::{ClaimStatus, Claimant};
 use crate::arena::key::KeyRef;
 use crate::arena::state::{Control, Entry};
 use crate::error::Error;
 use crate::sync::{AcqRel, Acquire, Relaxed, SeqCst, Word, fence};
 
-/// How many entries a change has come nearer to their homes at most, and how many homes it looks after: in damage there is
-/// no end to it.
+/// How many entries one change moves, and how many homes it compacts, at most: damaged words could make it endless.
 const BUDGET: u32 = if cfg!(loom) { 8 } else { 1 << 14 };
 
-/// A claim on a home bucket: the right to add entries for its keys, to move them, and to change its maximum distance. Dropping it
-/// gives the claim back.
+/// A claim on a home bucket: the right to add and move entries of its keys, and to change its maximum distance.
+/// Dropping it releases the bucket.
 pub(super) struct BucketClaim<'a>(&'a Word);
 
 impl Drop for BucketClaim<'_> {
     fn drop(&mut self) {
-        // Releases every entry and the maximum distance to the next claimant's acquiring exchange.
+        // Release: the next claimant's acquiring exchange sees every entry and the maximum distance.
         self.0.fetch_and(!Control::CLAIM, AcqRel);
     }
 }
 
 impl<'a> Claimant<'a> {
-    /// Claims the bucket `home`, taking the claim over from a dead writer if need be. What others leave to its holder is
-    /// done by [`Self::compact_deferred`].
+    /// Claims the bucket `home`, from a dead writer if need be. [`Self::compact_deferred`] does what other writers left
+    /// to the claim's holder.
     pub(super) fn claim_bucket(&mut self, home: usize) -> Result<BucketClaim<'a>, Error> {
         let word = &self.arena.buckets[home].control;
         for _ in 0..Self::ROUNDS {
             let seen = Control(word.load(Acquire));
-            let meet = || self.wait_or_recover(seen.0, seen.writer_id(), || word.load(Relaxed));
-            match seen.is_claimed().then(meet) {
-                Some(Contender::Gone) => continue,
-                Some(Contender::Alive) => return Err(Error::Again),
-                Some(Contender::Dead) | None => {}
+            let status = || self.wait_or_recover(seen.0, seen.writer_id(), || word.load(Relaxed));
+            match seen.is_claimed().then(status) {
+                Some(ClaimStatus::Released) => continue,
+                Some(ClaimStatus::Alive) => return Err(Error::Again),
+                Some(ClaimStatus::Dead) | None => {}
             }
             if let Some(claim) = self.win_bucket(home, seen) {
                 return Ok(claim);
@@ -50,10 +48,10 @@ impl<'a> Claimant<'a> {
         Err(Error::Again)
     }
 
-    /// Takes over the claim on `home` that this writer id's former owner died with, if it did.
+    /// Recovers the claim on `home` that this writer id's former owner died with, if it did.
     pub(super) fn recover_bucket(&mut self, home: usize) {
         let Some(bucket) = self.arena.buckets.get(home) else { return };
-        // Others mark the word, and count moves in it, whoever has the claim.
+        // Other writers set marks and count moves in the word, whoever holds the claim.
         for _ in 0..BUDGET {
             let seen = Control(bucket.control.load(Acquire));
             if !seen.is_claimed() || seen.writer_id() != self.writer_id {
@@ -64,18 +62,18 @@ impl<'a> Claimant<'a> {
         }
     }
 
-    /// Claims `home` if its control word is still `seen`, and repairs what a dead writer left of it. The
-    /// version moves even when a dead writer's own writer id, reused, takes over.
+    /// Claims `home` if its control word is still `seen`, and repairs what a dead writer left of it. The version
+    /// changes even when the dead owner's own writer id, taken again, recovers the claim.
     fn win_bucket(&mut self, home: usize, seen: Control) -> Option<BucketClaim<'a>> {
-        mutant!("chunk-abandoned", (!seen.is_claimed()).then_some(())?);
+        mutant!("bucket-abandoned", (!seen.is_claimed()).then_some(())?);
         let word = &self.arena.buckets[home].control;
         self.record.bucket_intent.store(home as u64 + 1, Relaxed);
-        mutant!("chunk-unclaimed", return Some(BucketClaim(word)));
+        mutant!("bucket-unclaimed", return Some(BucketClaim(word)));
         word.compare_exchange(seen.0, seen.claimed(self.writer_id).0, AcqRel, Relaxed).ok()?;
         let claim = BucketClaim(word);
         if seen.is_claimed() {
             self.arena.header.recoveries.fetch_add(1, Relaxed);
-            self.arena.mark(home, Control::COMPACT);
+            self.arena.mark_home(home, Control::COMPACT);
             for entry in self.arena.entries_of(home) {
                 self.recover_claim_if(entry.slot(), |this, writer_id| !this.is_alive(writer_id));
             }
@@ -83,9 +81,11 @@ impl<'a> Claimant<'a> {
         Some(claim)
     }
 
-    /// Frees the entries that lead from keys with `hash` to slot `number`, which the caller has claimed
-    /// and which holds no key: so nobody adds one meanwhile, and each is freed as it was found. If it holds one, the
-    /// nearest entry is `kept`, and a second is what a writer left that died while it moved it.
+    /// Frees the entries that lead from keys with `hash` to slot `number`, which the caller has claimed. No other
+    /// writer adds one meanwhile, so each is freed as it was found.
+    ///
+    /// If the slot holds a key (`kept`), its nearest entry stays. A second one is left of a writer that died while it
+    /// moved the entry.
     pub(super) fn unindex(&mut self, hash: u64, number: u32, kept: bool) {
         mutant!("entry-kept", return);
         let (arena, home, to_compact) = (self.arena, self.arena.home(hash), &mut self.to_compact);
@@ -104,20 +104,21 @@ impl<'a> Claimant<'a> {
         });
     }
 
-    /// Lowers the max distances of homes, and has entries come nearer to them, as far as this writer made room, or was left to
-    /// do it. It holds no claim now.
+    /// Compacts the homes of this writer's list: moves entries nearer to their homes where there is room now, and
+    /// lowers maximum distances. The caller holds no claim.
     #[cold]
     pub(super) fn compact_deferred(&mut self) {
         let (arena, mut budget) = (self.arena, BUDGET);
         while let Some((bucket, is_room)) = self.to_compact.pop() {
-            if arena.pushes() && arena.control(bucket).has(Control::MARKS) {
+            if arena.can_overflow() && arena.control(bucket).has(Control::MARKS) {
                 self.compact(bucket, &mut budget);
             }
-            while is_room && arena.passed_over(bucket, |home| self.compact(home, &mut budget)) {}
+            while is_room && arena.visit_displaced(bucket, |home| self.compact(home, &mut budget)) {}
         }
     }
 
-    /// Settles after a change of `key`, whose entry another may have wanted to move while the slot was held.
+    /// Compacts the home of `key` after a change: another writer may have wanted to move its entry while this one held
+    /// the slot. Then does what was deferred.
     pub(super) fn compact_for(&mut self, key: &KeyRef<'_>) {
         if key.slot.is_none() && self.arena.control(self.arena.home(key.hash)).max_distance() > 0 {
             fence(SeqCst);
@@ -128,15 +129,15 @@ impl<'a> Claimant<'a> {
         }
     }
 
-    /// Has the entries of `home` come as near to it as there is room, and lowers its maximum distance to the farthest. Returns
-    /// whether any did.
+    /// Moves the entries of `home` as near to it as there is room, and lowers its maximum distance to the farthest.
+    /// Returns whether it moved any.
     fn compact(&mut self, home: usize, budget: &mut u32) -> bool {
-        mutant!("reach-unlowered", return false);
-        // What is left to do stays marked, for whoever claims the home next.
+        mutant!("distance-unlowered", return false);
+        // A writer that runs out of budget leaves the marks for the next claimant of the home.
         *budget = budget.saturating_sub(1);
         let arena = self.arena;
-        // First: who holds the home now sees that afterwards.
-        arena.mark(home, Control::COMPACT);
+        // Before the claim: if another writer holds the home, it sees the mark after its release.
+        arena.mark_home(home, Control::COMPACT);
         let claim = if *budget == 0 { Err(Error::Again) } else { self.claim_bucket(home) };
         let Ok(bucket) = claim else { return false };
         let (mut limit, mut moved) = (arena.control(home).max_distance(), false);
@@ -149,8 +150,8 @@ impl<'a> Claimant<'a> {
             mutant!("gap-unfilled", break);
             let mut claim = self.claim_if(entry.slot(), |_| true, |_| Ok(()));
             if let Some(Err(_)) = claim {
-                // Its writer looks for the mark when it is done, or is done by now.
-                arena.mark(home, Control::AWAITED);
+                // The slot's owner looks for this mark after its release, or has released it by now.
+                arena.mark_home(home, Control::AWAITED);
                 claim = self.claim_if(entry.slot(), |_| true, |_| Ok(()));
             }
             match claim {
@@ -164,7 +165,8 @@ impl<'a> Claimant<'a> {
         let farthest = arena.last_entry(home, arena.control(home).max_distance());
         arena.set_max_distance(home, farthest.map_or(0, Entry::distance));
         drop(bucket);
-        // Entries that were moved left room: whoever entered behind it sees that, or is seen by whoever looks there next.
+        // Entries that were moved left room. A writer that added an entry behind it sees the room, or the next look
+        // here sees that entry.
         fence(SeqCst);
         if arena.control(home).has(Control::COMPACT) && *budget > 0 {
             self.to_compact.push((home, false));

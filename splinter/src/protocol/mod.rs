@@ -1,9 +1,14 @@
-//! The lock-free protocol over a borrowed arena: no system call, and no allocation on a hot path.
+//! The lock-free protocol over a borrowed arena. It makes no system call, and a read or write of one key allocates
+//! nothing.
 //!
-//! It knows nothing of files, mappings or processes; whether a writer still lives is asked, and who sleeps
-//! is woken, through [`Os`]. What the words mean is in `arena`, and every atomic comes from `sync`, so that the
-//! models in `models` run this very code. `docs/design.md` has the argument why it holds. The folder
-//! stays below 1,000 lines of code, which CI counts.
+//! Each slot is a sequence lock over two value buffers (double buffering), so readers store nothing and see the old
+//! value until a writer publishes. Writers claim a slot by one exchange of its state word. Other writers finish or undo
+//! the claim of a writer that died, as with a robust futex. Tandems commit by two-phase commit.
+//!
+//! The protocol knows nothing of files, mappings or processes. It asks [`Os`] whether a writer lives, and to wake
+//! sleepers. `arena` has the meaning of the words. Every atomic comes from `sync`, so that `models` runs this very code
+//! under loom. `docs/protocol.md` has the argument why it is right. The folder stays below 1,000 lines of code, which
+//! CI counts.
 
 mod claim;
 mod index;
@@ -28,9 +33,9 @@ use std::sync::Arc;
 pub(crate) use self::read::OptimisticRead;
 
 /// What became of a claim that stood in the way.
-enum Contender {
-    /// It was given back.
-    Gone,
+enum ClaimStatus {
+    /// Its owner released it.
+    Released,
     /// Its owner lives.
     Alive,
     /// Its owner died.
@@ -41,16 +46,17 @@ enum Contender {
 pub(crate) struct Claimant<'a> {
     pub(crate) arena: Arena<'a>,
     pub(crate) writer_id: u32,
-    /// This writer id's own record.
+    /// The writer table entry of `writer_id`.
     record: &'a WriterEntry,
     os: Arc<dyn Os>,
-    /// The word of the map where the last free slot was found.
+    /// The word of the map where this writer last found a free slot.
     hint: usize,
-    /// While claims are made for a tandem, the groups that have heard of it: each does so once.
+    /// While this writer claims slots for a tandem: the groups that it has signalled. Each is signalled once.
     notified: Option<u64>,
-    /// Whom to wake for what was signalled so far.
+    /// The sleepers to wake for what was signalled so far.
     pub(crate) wakes: Wakes,
-    /// Chunks that [`Self::compact_deferred`] is to look after, and whether entries may come back to the bucket from behind it.
+    /// Buckets that [`Self::compact_deferred`] looks after. The flag tells that the bucket has room, so that entries
+    /// displaced past it may come back.
     to_compact: Vec<(usize, bool)>,
 }
 
@@ -62,7 +68,7 @@ impl<'a> Claimant<'a> {
     pub(crate) fn new(arena: Arena<'a>, writer_id: u32, os: Arc<dyn Os>) -> Self {
         let record = &arena.writer_table[writer_id as usize];
         let (hint, notified, wakes) = (0, None, Wakes::default());
-        // No removal of a key allocates, but one in a store that somebody chose the keys of.
+        // Removing a key allocates only in a store whose keys were chosen to collide.
         let to_compact = Vec::with_capacity(8);
         let mut claimant = Self { arena, writer_id, record, os, hint, notified, wakes, to_compact };
         if !record.is_at_rest() {
@@ -71,9 +77,9 @@ impl<'a> Claimant<'a> {
         claimant
     }
 
-    /// Notes which slot is about to be claimed, so that the writer id's next owner finds a dead claim.
+    /// Notes which slot this writer is about to claim, so that the writer id's next owner finds a dead claim.
     #[inline(always)]
-    fn intend(&self, slot: u32) {
+    fn note_intent(&self, slot: u32) {
         mutant!("intent-unnoted", return);
         if self.notified.is_none() {
             self.record.slot_intent.store(u64::from(slot) + 1, Relaxed);
@@ -81,25 +87,25 @@ impl<'a> Claimant<'a> {
     }
 
     pub(crate) fn is_alive(&self, writer_id: u32) -> bool {
-        mutant!("living-robbed", return writer_id == self.writer_id);
+        mutant!("living-recovered", return writer_id == self.writer_id);
         writer_id == self.writer_id || self.os.is_alive(writer_id)
     }
 
-    /// Waits a moment for the claim in `word` to be given back, then finds out whether its owner lives: by a load, so
-    /// that there is no reason to ask seldom.
+    /// Waits a moment for the owner to release the claim in `word`, then asks whether the owner lives. That costs one
+    /// load, so there is no reason to ask seldom.
     #[cold]
-    fn wait_or_recover(&self, word: u64, writer_id: u32, reload: impl Fn() -> u64) -> Contender {
+    fn wait_or_recover(&self, word: u64, writer_id: u32, reload: impl Fn() -> u64) -> ClaimStatus {
         for _ in 0..=tuning::claim_patience() {
             if reload() != word {
-                return Contender::Gone;
+                return ClaimStatus::Released;
             }
             spin_loop();
         }
-        if self.is_alive(writer_id) { Contender::Alive } else { Contender::Dead }
+        if self.is_alive(writer_id) { ClaimStatus::Alive } else { ClaimStatus::Dead }
     }
 
-    /// Finishes or undoes the claims that this writer id's former owner held when it died: slots first, so
-    /// that the bucket's entries can be judged by them. What it may not have told anybody is told again.
+    /// Finishes or undoes the claims that this writer id's former owner held when it died. Slots come first, so that
+    /// the bucket's entries can be judged by them. Signals again what the dead owner may not have signalled.
     fn recover_writer(&mut self) {
         let record = self.record;
         let last = |intent: &Word| (intent.load(Acquire) as u32).wrapping_sub(1);
@@ -112,22 +118,22 @@ impl<'a> Claimant<'a> {
             self.recover_slot(last(&record.slot_intent));
         }
         self.recover_bucket(last(&record.bucket_intent) as usize);
-        // Only now that no tandem claim of this writer id is left may its prepared words lose force.
+        // The prepared words must stay current until no tandem claim of this writer id is left.
         record.committed.store(0, Release);
         self.arena.wake_all_groups(&*self.os);
         self.compact_deferred();
         record.rest();
     }
 
-    /// Takes over the claim on slot `number` if this writer id's former owner died with it, and tells of a change
-    /// that it may have told nobody of.
+    /// Recovers the claim on slot `number` if this writer id's former owner died with it. Signals a change that the
+    /// owner may not have signalled.
     fn recover_slot(&mut self, number: u32) {
         let Some(slot) = self.arena.slot(number) else { return };
         self.recover_claim_if(number, |this, writer_id| writer_id == this.writer_id);
         self.notify(number, slot, true);
     }
 
-    /// Takes over the claim on slot `number`, if there is one and its writer id's owner is dead.
+    /// Recovers the claim on slot `number`, if there is one and its owner is dead.
     pub(crate) fn recover_claim_if(&mut self, number: u32, is_dead: impl Fn(&Self, u32) -> bool) {
         let Some(slot) = self.arena.slot(number) else { return };
         let state = State(slot.state_number.first_acquire());

@@ -1,7 +1,8 @@
-//! Letting others hear of a change. It is signalled while the slot is still held, so that whoever takes the
-//! claim over from a dead writer does it for that one, and those who sleep are woken once the slot is free; a
-//! change without a claim, of an integer, is signalled afterwards, and the writer id's intent vouches for that.
-//! Also the subscriptions by which a key's changes get to its groups, which change under the same claim.
+//! Signalling changes to watchers and pollers, and the subscriptions that lead from a key to its groups.
+//!
+//! A writer signals while it still holds the slot, so a writer that recovers the claim can signal in its place. It
+//! wakes sleepers after it has released the slot. An integer operation has no claim: it signals afterwards, and the
+//! slot intent makes the writer id's next owner repeat that. Subscriptions change under the slot's claim.
 
 use super::{Claimant, claim::Claim};
 use crate::arena::key::KeyRef;
@@ -10,7 +11,7 @@ use crate::error::Error;
 use crate::sync::Relaxed;
 
 impl<'a> Claimant<'a> {
-    /// Gives the claim back after a change, of which the claim's groups hear, and whoever else wants to.
+    /// Signals a change to all groups that the claim and the slot name, then releases the claim.
     #[cold]
     #[inline(never)]
     pub(super) fn release_and_notify(&mut self, claim: Claim<'a>) {
@@ -19,11 +20,11 @@ impl<'a> Claimant<'a> {
         self.release(claim);
     }
 
-    /// Gives the claim back, and wakes whom that concerns.
+    /// Releases the claim, and wakes the sleepers that it concerns.
     pub(super) fn release(&mut self, mut claim: Claim<'a>) {
         let (slot, polled) = (claim.slot, claim.state.is_polled());
         if polled {
-            // Were this writer killed before it wakes anybody, the writer id's next owner would.
+            // If this writer is killed before it wakes them, the writer id's next owner does.
             self.record.recovery_intent.store(u64::from(claim.number) + 1, Relaxed);
             claim.state = claim.state.unpolled();
         }
@@ -32,15 +33,15 @@ impl<'a> Claimant<'a> {
         self.wake(slot, polled);
     }
 
-    /// Lets others hear of a change that was made without a claim, or by somebody who died.
+    /// Signals a change that was made without a claim, or by a writer that died, and wakes the sleepers.
     #[cold]
     pub(super) fn notify(&mut self, number: u32, slot: &Slot, polled: bool) {
         self.arena.signal(number, self.arena.groups_of(number, slot), &mut self.wakes);
         self.wake(slot, polled);
     }
 
-    /// Signals a change of the slot to the claim's groups, and those that the slot is subscribed to; of a
-    /// tandem's, only to those that have not heard of the tandem.
+    /// Signals a change of the slot to the claim's groups and to the slot's. For a tandem, skips the groups that it has
+    /// signalled.
     pub(super) fn publish_event(&mut self, claim: &Claim<'a>) {
         let mut groups = claim.groups | self.arena.groups_of(claim.number, claim.slot);
         if let (Some(notified), true) = (&mut self.notified, claim.state.is_tandem()) {
@@ -50,7 +51,8 @@ impl<'a> Claimant<'a> {
         self.arena.signal(claim.number, groups, &mut self.wakes);
     }
 
-    /// Wakes who sleeps on the slot, if it was `polled`, and for a group that was signalled.
+    /// Wakes the sleepers on the slot, if it was `polled`, and those of every group that was signalled. A tandem wakes
+    /// the groups at its end.
     fn wake(&mut self, slot: &Slot, polled: bool) {
         if polled {
             self.os.wake_slot(slot);
@@ -60,8 +62,7 @@ impl<'a> Claimant<'a> {
         }
     }
 
-    /// Adds `groups` to those that hear of changes to `key`, or takes them away. That is no change of the
-    /// key itself.
+    /// Subscribes `groups` to changes of `key`, or unsubscribes them. Neither changes the key itself.
     pub(crate) fn subscribe(&mut self, key: &KeyRef<'_>, groups: u64, on: bool) -> Result<(), Error> {
         let (arena, claim) = (self.arena, self.claim(key)?);
         let subscription = &arena.subscriptions[claim.number as usize];

@@ -1,6 +1,6 @@
-//! Integers: slots whose value is one 64-bit word beside the state word. An operation exchanges state
-//! and number in one 16-byte step, so it is either done or not whenever its process dies, no operation
-//! waits for another, and a state that moved for any other reason makes it start over.
+//! Integers: slots whose value is one 64-bit word beside the state word. An operation exchanges state and number by one
+//! 16-byte compare-and-swap. So a crash leaves no half, and no operation waits for another. It starts over if the state
+//! changed for any other reason.
 
 use super::Claimant;
 use crate::arena::integer::{IntegerOp, Parse, number_in_slot};
@@ -14,38 +14,37 @@ impl<'a> Claimant<'a> {
     /// Applies `op` to the number of `key`. Returns the new number.
     #[inline(always)]
     pub(crate) fn integer(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Result<u64, Error> {
-        match self.integer_at_once(key, op) {
+        match self.integer_fast(key, op) {
             Some(new) => Ok(new),
             None => self.change_number(key, |old| op.apply(old)),
         }
     }
 
-    /// Applies `op` if the likeliest slot holds `key` and its number, and nobody is in the way. This is
-    /// the whole of nearly every operation.
+    /// Applies `op` if the likeliest slot holds `key` and a number, and nobody is in the way: the fast path of nearly
+    /// every operation.
     #[inline(always)]
-    fn integer_at_once(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Option<u64> {
+    fn integer_fast(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Option<u64> {
         let number = self.arena.find_fast(key)?;
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_number.first_acquire());
         let descriptor = Descriptor(slot.descriptor.load(Relaxed));
         let ready = state.is_at_rest() & descriptor.is_present() & descriptor.is_number();
-        if !ready || self.arena.is_heard(slot) || self.arena.holds_stale(descriptor) || !key.is_in(slot) {
+        if !ready || self.arena.is_signalled(slot) || self.arena.holds_stale(descriptor) || !key.is_in(slot) {
             return None;
         }
         let new = self.exchange(number, slot, state, |old| op.apply(old))?;
         if self.arena.is_watched() {
-            // Only since a moment ago.
+            // A watch began after the look at the flags.
             self.notify(number, slot, false);
         }
         Some(new)
     }
 
-    /// Exchanges state and number if the slot is still in `state`, under which key and descriptor were
-    /// read.
+    /// Exchanges state and number if the slot is still in `state`, under which key and descriptor were read.
     #[inline(always)]
     fn exchange(&self, number: u32, slot: &Slot, state: State, change: impl Fn(u64) -> u64) -> Option<u64> {
-        // Were this writer killed before it tells of the change, the writer id's next owner would.
-        self.intend(number);
+        // If this writer is killed before it signals the change, the writer id's next owner does.
+        self.note_intent(number);
         let old = slot.state_number.second();
         let new = change(old);
         mutant!("number-load-store", let state = State(slot.state_number.first_acquire()));
@@ -68,7 +67,7 @@ impl<'a> Claimant<'a> {
         changed.unwrap_or(Err(Error::NotFound))
     }
 
-    /// Exchanges the number in slot `number`, if the slot holds `key`, as often as others come first.
+    /// Exchanges the number in slot `number`, if the slot holds `key`, and tries again while other writers come first.
     fn change_number_in(
         &mut self,
         number: u32,
@@ -76,7 +75,7 @@ impl<'a> Claimant<'a> {
         change: impl Fn(u64) -> u64,
     ) -> Option<Result<u64, Error>> {
         let slot = self.arena.slot(number)?;
-        // Others come first a few times; only what damaged bytes do never comes to an end.
+        // Other writers come first a few times; only damage never comes to an end.
         for failures in 0..1_u32 << 16 {
             let state = State(slot.state_number.first_acquire());
             if !key.is_in(slot) {
@@ -91,7 +90,7 @@ impl<'a> Claimant<'a> {
                 return None;
             } else if !descriptor.is_number() || self.arena.holds_stale(descriptor) {
                 // This very slot: damage may have put the key into another as well.
-                if let Err(error) = self.prepare(&key.within(number)) {
+                if let Err(error) = self.promote(&key.within(number)) {
                     return Some(Err(error));
                 }
             } else {
@@ -105,9 +104,9 @@ impl<'a> Claimant<'a> {
         Some(Err(Error::Again))
     }
 
-    /// Makes the slot that `key` names ready for exchanges: moves a value that was set as bytes into the
-    /// number word, drops the vector, and lets publishing wipe what is stale.
-    fn prepare(&mut self, key: &KeyRef<'_>) -> Result<(), Error> {
+    /// Makes the slot of `key` ready for exchanges: moves a value that was set as bytes into the number word, and drops
+    /// the vector. Publishing wipes what is stale.
+    fn promote(&mut self, key: &KeyRef<'_>) -> Result<(), Error> {
         let arena = self.arena;
         let claim = self.claim_checked(key, |read| {
             let number = read.payload(&arena).number(number_in_slot);
@@ -129,7 +128,7 @@ impl<'a> Claimant<'a> {
                 result => return result.map(drop),
             }
             let claim = self.claim_or_insert(key)?;
-            // A number word that is current changes only together with the state.
+            // A current number word changes only together with the state.
             if !claim.descriptor.is_number() {
                 claim.slot.state_number.store_second(value);
                 let descriptor = self.arena.holding_number(claim.slot, claim.descriptor).with_has_vector(0);
@@ -141,8 +140,8 @@ impl<'a> Claimant<'a> {
         Err(Error::Again)
     }
 
-    /// Gives `key` the type numbered `kind`. The value of a slot that becomes `BIGUINT` must be a number to
-    /// `parse`; that of one that was and becomes text turns into decimal digits, otherwise 8 bytes.
+    /// Gives `key` the type numbered `kind`. If that is `BIGUINT`, `parse` must read the value as a number. The number
+    /// of a slot that was one becomes decimal digits if the new type is text, and otherwise 8 bytes.
     pub(crate) fn set_kind(
         &mut self,
         key: &KeyRef<'_>,

@@ -1,4 +1,4 @@
-//! Reading: a window is opened on a slot, its bytes are copied, and only then is it known whether they
+//! Optimistic reads, the readers' side of the sequence lock: load the state, copy the bytes, then validate that they
 //! are one published value. Readers store nothing.
 
 use crate::arena::Arena;
@@ -9,45 +9,44 @@ use crate::arena::state::{Descriptor, State};
 use crate::error::Error;
 use crate::sync::{Acquire, fence, load_acquire, spin_loop};
 
-/// A slot as it was found for a key: what may be read, and what must still be so afterwards.
+/// An optimistic read of a slot: what it may copy, and the state that [`Self::validate`] compares.
 #[derive(Clone, Copy)]
 pub(crate) struct OptimisticRead<'a> {
     pub(crate) number: u32,
     pub(crate) slot: &'a Slot,
     pub(super) state: State,
     pub(crate) descriptor: Descriptor,
-    /// The descriptor is one that a tandem has committed and not yet published: it holds as long as the
-    /// claim does.
+    /// The descriptor is a tandem's, committed and not yet published: it is valid as long as the claim lasts.
     pinned: bool,
 }
 
 impl<'a> OptimisticRead<'a> {
-    /// Whether everything read since the window was opened is one published version of the key.
+    /// Whether everything read since the read began is one published version of the key.
     ///
-    /// The fence pairs with the release fence that follows every claim: if a copied byte was written
-    /// under a later claim, that claim is seen here.
+    /// The fence pairs with the release fence that follows every claim. If a copied byte was written under a later
+    /// claim, this second look sees that claim.
     #[inline(always)]
     pub(crate) fn validate(&self) -> bool {
-        mutant!("window-unchecked", return true);
-        mutant!("window-unfenced", return self.slot.state_number.first_relaxed() == self.state.0);
+        mutant!("read-unvalidated", return true);
+        mutant!("validation-unfenced", return self.slot.state_number.first_relaxed() == self.state.0);
         fence(Acquire);
         let later = State(self.slot.state_number.first_relaxed());
-        if self.pinned { later == self.state } else { self.state.still_covers(later) }
+        if self.pinned { later == self.state } else { self.state.is_intact_at(later) }
     }
 
-    /// Borrows the value that the window looks at.
+    /// Borrows the value that the descriptor names.
     #[inline(always)]
     pub(crate) fn payload(&self, arena: &Arena<'a>) -> Payload<'a> {
         arena.payload(self.number, self.slot, self.descriptor)
     }
 
-    /// Returns the last even epoch at the time the window was opened.
+    /// Returns the last even epoch when the read began.
     pub(crate) fn stable_epoch(&self) -> u64 {
         self.state.epoch() & !1
     }
 
-    /// Whether the slot has not changed at all since the window was opened.
-    fn is_unmoved(&self, arena: &Arena<'a>) -> bool {
+    /// Whether the slot has not changed at all since the read began.
+    fn is_unchanged(&self, arena: &Arena<'a>) -> bool {
         mutant!("tandem-unchecked", return self.validate());
         fence(Acquire);
         let now = arena.open(self.number, self.slot);
@@ -56,27 +55,26 @@ impl<'a> OptimisticRead<'a> {
 }
 
 impl<'a> Arena<'a> {
-    /// How often a read starts over when its slot is being rewritten.
+    /// How often a read starts over when writers change its slot.
     const READ_ROUNDS: usize = if cfg!(loom) { 2 } else { 128 };
 
-    /// Opens a window on slot `number` if it holds `key`.
+    /// Begins a read of slot `number` if the slot holds `key`.
     ///
-    /// While a key is present its slot's key words do not change, so words that differ prove that the
-    /// key is not there; words that agree are trusted only once [`OptimisticRead::validate`].
+    /// While a key is present its slot's key words do not change. So words that differ prove that the key is not there.
+    /// Words that agree count only after [`OptimisticRead::validate`].
     #[inline(always)]
     pub(crate) fn begin_read(&self, number: u32, key: &KeyRef<'_>) -> Option<OptimisticRead<'a>> {
         let slot = self.slot(number)?;
-        mutant!("key-outside-window", let slot = Some(slot).filter(|slot| key.is_in(slot))?);
+        mutant!("key-outside-read", let slot = Some(slot).filter(|slot| key.is_in(slot))?);
         let read = self.open(number, slot);
-        mutant!("key-outside-window", return read.descriptor.is_present().then_some(read));
+        mutant!("key-outside-read", return read.descriptor.is_present().then_some(read));
         (read.descriptor.is_present() && key.is_in(slot)).then_some(read)
     }
 
-    /// Opens a window as [`Self::begin_read`] does if there is nothing special about the slot: no tandem holds
-    /// it, and its value is in a buffer.
+    /// Begins a read as [`Self::begin_read`] does, if no tandem holds the slot and its value is in a buffer.
     #[inline(always)]
     pub(crate) fn begin_plain_read(&self, number: u32, key: &KeyRef<'_>) -> Option<OptimisticRead<'a>> {
-        mutant!("key-outside-window", return None);
+        mutant!("key-outside-read", return None);
         let slot = self.slot(number)?;
         let state = State(slot.state_number.first_acquire());
         let descriptor = Descriptor(load_acquire(&slot.descriptor));
@@ -90,39 +88,38 @@ impl<'a> Arena<'a> {
         })
     }
 
-    /// Opens a window on a slot whatever it holds.
+    /// Begins a read of a slot, whatever it holds.
     #[inline(always)]
     pub(crate) fn open(&self, number: u32, slot: &'a Slot) -> OptimisticRead<'a> {
         loop {
             let state = State(slot.state_number.first_acquire());
-            // The state is read before the descriptor: what is current may only get newer in between.
+            // The state before the descriptor: what is current can only get newer in between.
             let pinned = state.is_of_tandem() && self.is_committed(state);
             let descriptor = Descriptor(load_acquire(if pinned { &slot.prepared } else { &slot.descriptor }));
             let read = OptimisticRead { number, slot, state, descriptor, pinned };
-            mutant!("pending-believed", return read);
-            // The prepared word is the claim's only while the claim lasts. Afterwards it may be anything, and the
-            // commit that was seen another tandem's; no key must seem missing for that.
+            mutant!("prepared-believed", return read);
+            // The prepared word is this claim's only while the claim lasts. Afterwards it may be anything, and the
+            // commit that was seen may be another tandem's. Neither may make a key seem missing.
             if !pinned || read.validate() {
                 return read;
             }
         }
     }
 
-    /// Whether a tandem's claim has its prepared word current, by its writer id's word or its own.
+    /// Whether a tandem's claim has its prepared word current: by the commit word of its writer id, or by its own mark.
     #[cold]
     #[inline(never)]
     pub(super) fn is_committed(&self, state: State) -> bool {
         mutant!("tandem-one-by-one", return false);
-        let writer_id = self.writer_table.get(state.writer_id() as usize);
-        let by_entry = || writer_id.is_some_and(|writer_id| load_acquire(&writer_id.committed) != 0);
-        state.is_settled() || state.is_tandem() && by_entry()
+        let entry = self.writer_table.get(state.writer_id() as usize);
+        let by_entry = || entry.is_some_and(|entry| load_acquire(&entry.committed) != 0);
+        state.is_marked_committed() || state.is_tandem() && by_entry()
     }
 
-    /// Reads `key` by `body`, which may see torn bytes: only what it returned from a window that held
-    /// is handed on.
+    /// Reads `key` by `body`, which may see torn bytes. Returns only what `body` made of a read that validated.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Again`] when the key was rewritten all the while.
+    /// [`Error::NotFound`]; [`Error::Again`] when writers changed the key all the while.
     #[inline(always)]
     pub(crate) fn read<R>(
         &self,
@@ -150,8 +147,8 @@ impl<'a> Arena<'a> {
         self.probe(key, |number, _, _| self.begin_read(number, key).map(|read| read.number))
     }
 
-    /// Reads all `keys` as they were at one moment: between the last window's opening and the first
-    /// one's check nothing moved, a tandem's commit included.
+    /// Reads all `keys` as they were at one moment. Nothing changed between the beginning of the last read and the
+    /// first validation, not even by a tandem's commit.
     ///
     /// # Errors
     /// [`Error::NotFound`] when any is missing; [`Error::Again`] when they kept changing.
@@ -169,7 +166,7 @@ impl<'a> Arena<'a> {
             }
             let complete = reads.len() == keys.len();
             let copied = reads.iter().enumerate().try_for_each(|(order, w)| body(order, w));
-            if complete && reads.iter().all(|read| read.is_unmoved(self)) {
+            if complete && reads.iter().all(|read| read.is_unchanged(self)) {
                 return copied;
             }
             spin_loop();

@@ -1,9 +1,9 @@
-//! Tandems: several keys written as one generation.
+//! Tandems: atomic writes of several keys as one generation, by two-phase commit.
 //!
-//! All slots are claimed with the tandem flag, each new descriptor is put in its slot's prepared word, and
-//! one store to the writer id's commit word puts all of them current at once. Publishing slot by slot
-//! afterwards only makes permanent what readers of a claimed slot see already, so a writer that stops
-//! or dies anywhere leaves all orders old or all orders new.
+//! A writer claims all slots with the tandem flag and puts each new descriptor into its slot's prepared word. One store
+//! to the commit word of its writer table entry makes all of them current at once. Publishing slot by slot afterwards
+//! only makes permanent what readers of a claimed slot already see. So a writer that stops or dies anywhere leaves all
+//! orders old or all orders new.
 
 use super::Claimant;
 use super::claim::Claim;
@@ -19,7 +19,8 @@ impl<'a> Claimant<'a> {
         for value in values {
             self.check_len(value.len())?;
         }
-        // A number word has no second buffer; an integer operation makes a number of it again.
+        // A number word has no second buffer, so numbers become bytes; an integer operation makes a number of them
+        // again.
         let write = |this: &Self, at: usize, claim: &_| this.write_value::<false>(claim, values[at]);
         self.publish_together(keys, Self::claim_or_insert, write).map(drop)
     }
@@ -27,34 +28,34 @@ impl<'a> Claimant<'a> {
     /// Removes those of `keys` that are present, all at once. Returns how many were.
     pub(crate) fn unset_tandem(&mut self, keys: &[KeyRef<'_>]) -> Result<usize, Error> {
         self.publish_together(keys, Self::claim, |this, _, claim| {
-            this.mark(claim.number, false);
+            this.set_used(claim.number, false);
             claim.descriptor.vacant()
         })
     }
 
-    /// Claims `keys`, has `content` say what is to be current of each, and puts it current.
+    /// Claims `keys`, lets `content` prepare the new descriptor of each, commits and publishes them.
     fn publish_together(
         &mut self,
         keys: &[KeyRef<'_>],
         claim: impl Fn(&mut Self, &KeyRef<'_>) -> Result<Claim<'a>, Error>,
         content: impl Fn(&Self, usize, &Claim<'a>) -> Descriptor,
     ) -> Result<usize, Error> {
-        // From here until the last claim is given back, the next owner of this writer id looks everywhere.
+        // Until the last claim is released, the next owner of this writer id has to look at every slot.
         self.record.slot_intent.store(EVERY_SLOT, Release);
         self.notified = Some(0);
         let result = self.claim_all(keys, claim).map(|mut claims| {
-            // Groups of watchers hear of the first order that they have.
+            // A group is signalled for the first order that it is subscribed to.
             claims.sort_unstable_by_key(|(index, _)| *index);
             for (index, claim) in &claims {
                 claim.slot.prepared.store(content(self, *index, claim).0, Relaxed);
             }
             let count = claims.len();
-            // Release: whoever sees the commit sees every prepared word and what they point to.
+            // Release: a reader that sees the commit sees every prepared word, and the buffers that these name.
             self.record.committed.store(1, Release);
             for (index, claim) in claims {
                 self.make_permanent(claim, keys[index].hash);
             }
-            // All claims were given back: nobody reads this word for them any more.
+            // All claims are released: nobody reads this word for them any more.
             self.record.committed.store(0, Release);
             count
         });
@@ -65,9 +66,8 @@ impl<'a> Claimant<'a> {
         result
     }
 
-    /// Claims the slots of `keys`, but for those that are missing throughout, in the order of their
-    /// addresses, so that tandems that overlap meet at the first slot they share. On any failure the
-    /// claims are given back.
+    /// Claims the slots of `keys` in the order of their numbers, so that overlapping tandems meet at the first slot
+    /// they share. Passes over keys that are missing throughout. On any failure releases all claims.
     fn claim_all(
         &mut self,
         keys: &[KeyRef<'_>],
@@ -88,13 +88,13 @@ impl<'a> Claimant<'a> {
                 }
             }
         }
-        // One that has come since came with a tandem of which the others were claimed too late.
+        // A key that has come since came with a tandem, and the others were claimed too late for that.
         if missing.into_iter().any(|key| arena.locate(key).is_some()) {
             failure = Some(Error::Again);
         }
         let Some(error) = failure else { return Ok(claims) };
         for (index, claim) in claims {
-            // A slot that was claimed for a new key is free again.
+            // A slot that was claimed for a new key becomes free again.
             if !claim.descriptor.is_present() {
                 self.remove(claim, keys[index].hash);
             }
@@ -102,7 +102,7 @@ impl<'a> Claimant<'a> {
         Err(error)
     }
 
-    /// Publishes what a committed claim has pending.
+    /// Publishes what a committed claim has prepared.
     fn make_permanent(&mut self, claim: Claim<'a>, hash: u64) {
         let descriptor = Descriptor(claim.slot.prepared.load(Relaxed));
         if descriptor.is_present() {

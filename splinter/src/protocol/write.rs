@@ -1,5 +1,5 @@
-//! Every change to one key, but for integers and tandems: claim, write what is not current, publish,
-//! give back.
+//! Every change to one key except integers and tandems: claim the slot, write the buffer that is not current, publish
+//! the descriptor, release.
 
 use super::Claimant;
 use super::claim::Claim;
@@ -12,11 +12,11 @@ use crate::error::Error;
 use crate::sync::Relaxed;
 
 impl<'a> Claimant<'a> {
-    /// Sets the value of `key`, which is created if missing, unless it was resolved.
+    /// Sets the value of `key`. Inserts a missing key, unless it is a handle's.
     #[inline(always)]
     pub(crate) fn set(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
         self.check_len(value.len())?;
-        let Some(claim) = self.claim_at_once(key) else { return self.set_slow(key, value) };
+        let Some(claim) = self.claim_fast(key) else { return self.set_slow(key, value) };
         if !self.arena.is_covered(claim.slot, 1 - claim.descriptor.current(), value.len()) {
             return Ok(self.set_claimed(claim, value));
         }
@@ -46,26 +46,23 @@ impl<'a> Claimant<'a> {
         if len > max { Err(Error::ValueTooLong) } else { Ok(()) }
     }
 
-    /// Writes `value` to the buffer that is not current, whose extent covers it if it is `COVERED`. Returns the meta
-    /// word that puts it current.
+    /// Writes `value` to the buffer that is not current, whose extent covers it if `COVERED`. Returns the descriptor
+    /// that makes it current.
     #[inline(always)]
     pub(super) fn write_value<const COVERED: bool>(&self, claim: &Claim<'a>, value: &[u8]) -> Descriptor {
-        let which = 1 - claim.descriptor.current();
-        mutant!("buffer-in-force", let which = claim.descriptor.current());
+        let old = claim.descriptor;
+        let which = 1 - old.current();
+        mutant!("buffer-current", let which = old.current());
         mutant!("value-truncated", let value = &value[..value.len().min(self.arena.shape.value_words * 8)]);
-        mutant!(
-            "publish-early",
-            claim.slot.descriptor.store(claim.descriptor.with_current(which).0, Relaxed)
-        );
+        mutant!("publish-early", claim.slot.descriptor.store(old.with_current(which).0, Relaxed));
         self.arena.write_value::<COVERED>(claim.number, claim.slot, which, value);
-        mutant!("vector-kept", return claim.descriptor.holding_bytes(which, value.len()));
-        claim.descriptor.holding_bytes(which, value.len()).with_has_vector(0)
+        mutant!("vector-kept", return old.holding_bytes(which, value.len()));
+        old.holding_bytes(which, value.len()).with_has_vector(0)
     }
 
     /// Appends `tail` to the value of `key`. Returns the new length.
     ///
-    /// Only the new bytes are written, behind those current: no reader copies them before the new
-    /// length is published.
+    /// Writes only the new bytes, behind the current ones. No reader copies them before the new length is published.
     pub(crate) fn append(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Versioned<usize> {
         let (arena, max) = (self.arena, self.arena.shape.max_value_len as usize);
         let claim = self.claim_checked(key, |read| match read.payload(&arena) {
@@ -92,15 +89,15 @@ impl<'a> Claimant<'a> {
         Ok((len, version))
     }
 
-    /// Publishes `key` with the descriptor that `change` makes of the one current; `change` may also
-    /// write the record's other words.
+    /// Publishes `key` with the descriptor that `change` makes of the current one; `change` may also write the record's
+    /// other words.
     pub(crate) fn amend(
         &mut self,
         key: &KeyRef<'_>,
         change: impl FnOnce(&Slot, Descriptor) -> Descriptor,
     ) -> Result<Descriptor, Error> {
         let (arena, mut claim) = (self.arena, self.claim(key)?);
-        // Who heard of the labels that go hears of it, even if this writer dies.
+        // The groups of labels that are dropped learn of it, even if this writer dies.
         claim.groups = arena.groups_of(claim.number, claim.slot);
         claim.slot.prepared.store(claim.groups, Relaxed);
         let descriptor = change(claim.slot, claim.descriptor);

@@ -1,9 +1,11 @@
-//! Who hears of a change: the groups that a slot's key and labels are subscribed to, and the rings by which
-//! they hear of it. It knows bytes, as `arena` does; who publishes what when is the business of
-//! `protocol`, which calls this, and sleeping and waking that of those above.
+//! Subscriptions and signals: which groups a slot's key and labels notify, and the rings that carry the signals. An
+//! eventcount keeps wakes from being lost.
 //!
-//! Whoever publishes puts the slot's number into the ring of each group and then looks whether anybody
-//! sleeps; whoever sleeps says so first and then looks at the rings once more. One of the two sees the other.
+//! A writer puts the slot's number into the ring of each group, and then looks whether any thread sleeps. A thread that
+//! wants to sleep takes a ticket first, and then looks at the rings once more. So one of the two sees the other.
+//!
+//! This layer knows bytes, as `arena` does. `protocol`, which calls it, decides what to signal and when; the layers
+//! above sleep and wake.
 
 mod ring;
 
@@ -15,7 +17,7 @@ use crate::arena::records::{FLAG_WATCHED, GROUPS, Slot, WHOLE_STORE};
 use crate::arena::state::{NotifyFlags, State};
 use crate::sync::{AcqRel, Acquire, Relaxed, Word, fence_after_exchange, load_acquire};
 
-/// Returns the bit by which those who sleep for `group` are woken: a futex tells 32 apart.
+/// Returns the bit that wakes the sleepers of `group`: a futex has 32.
 pub(crate) const fn wake_bit(group: usize) -> u32 {
     1 << (group % 32)
 }
@@ -25,17 +27,18 @@ pub(crate) fn group_bit(group: u8) -> Option<u64> {
     (usize::from(group) < GROUPS).then(|| 1 << group)
 }
 
-/// How many groups' served tickets a change remembers; of any more, the next change wakes once more.
+/// For how many groups a change notes the served tickets. Sleepers of further groups are woken once more by the next
+/// change.
 const REMEMBERED: usize = 4;
 
-/// Whom to wake once a change has been signalled and its slot is free again.
+/// The sleepers to wake once a change has been signalled and its slot is released.
 #[derive(Default)]
 pub(crate) struct Wakes {
-    /// Whether groups hear of nothing that is signalled; who watches the whole store does.
+    /// Whether to skip the groups. Watchers of the whole store are signalled all the same.
     pub(crate) quiet: bool,
-    /// The wake bits of the groups for which somebody may sleep.
+    /// The wake bits of the groups for which a thread may sleep.
     bits: u32,
-    /// Groups whose sleepers up to that arrival need no waking after this.
+    /// Groups, each with the tickets that need no wake after this one.
     served: [(usize, u64); REMEMBERED],
     count: usize,
 }
@@ -53,19 +56,19 @@ impl Wakes {
     }
 }
 
-/// What somebody finds who is about to sleep until a slot changes.
+/// How a wait for a change of a slot may begin.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PreparedWait {
-    /// It has changed: the last even epoch.
+    /// The slot has changed already: its last even epoch.
     Changed(u64),
-    /// A writer holds it, or was quicker: look again in a moment.
+    /// A writer holds the slot, or was quicker: look again in a moment. The state word.
     Claimed(u64),
-    /// Nobody publishes a change without waking who sleeps while the state word reads this.
+    /// The caller may sleep while the state word reads this. Every writer that publishes a change wakes it.
     Ready(u64),
 }
 
 impl<'a> Arena<'a> {
-    /// Returns the groups that hear of changes to the slot, one bit each.
+    /// Returns the groups that are subscribed to the slot's key or labels, one bit each.
     pub(crate) fn groups_of(&self, number: u32, slot: &Slot) -> u64 {
         if !NotifyFlags(slot.notify_flags.load(Relaxed)).is_subscribed() {
             return 0;
@@ -80,14 +83,14 @@ impl<'a> Arena<'a> {
         groups
     }
 
-    /// Returns the groups that labels led to which the dead owner of the claim in `seen` may have taken away.
-    /// After a tandem it may return others: they hear of a change that does not concern them.
+    /// Returns the groups of labels that the dead owner of the claim in `seen` may have taken away. After a tandem it
+    /// may return others, which then get a signal that does not concern them.
     pub(crate) fn groups_before(&self, slot: &Slot, seen: State) -> u64 {
         if seen.is_of_tandem() { 0 } else { slot.prepared.load(Relaxed) }
     }
 
-    /// Brings the slot's notify flags in line with its subscriptions and labels; without a key it has neither.
-    /// The caller holds the slot.
+    /// Updates the slot's notify flags from its subscriptions and labels; without a key it has neither. The caller
+    /// holds the slot.
     pub(crate) fn update_notify_flags(&self, number: u32, slot: &Slot, is_present: bool) {
         let old = NotifyFlags(slot.notify_flags.load(Relaxed));
         let (mut subscriptions, mut labels) = (0, 0);
@@ -103,8 +106,8 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Signals `groups`, unless `wakes` is quiet, and who watches the whole store, that slot `number` changed.
-    /// Whom that leaves to be woken is added to `wakes`.
+    /// Signals to `groups`, unless `wakes` is quiet, and to watchers of the whole store, that slot `number` changed.
+    /// Adds the sleepers to `wakes`.
     pub(crate) fn signal(&self, number: u32, groups: u64, wakes: &mut Wakes) {
         let mut left = if wakes.quiet { 0 } else { groups };
         while left != 0 {
@@ -123,11 +126,11 @@ impl<'a> Arena<'a> {
         self.step_and_find_sleepers(group, wakes, |count| self.ring(group).push(count, number));
     }
 
-    /// Does to a group's count, and what goes with it, what those who sleep are to find, and notes whether
-    /// anybody does sleep. `step` ends with an exchange.
+    /// Runs `step`, the change to a group that its sleepers have to see, and notes whether any thread sleeps. `step`
+    /// ends with an exchange.
     fn step_and_find_sleepers(&self, group: usize, wakes: &mut Wakes, step: impl FnOnce(&Word)) {
         let Some(record) = self.header.groups.get(group) else { return };
-        // Before the step: who arrives later finds it done.
+        // Before the step: a thread that takes a ticket later sees the step done.
         let tickets = record.tickets.load(Acquire);
         step(&record.count);
         fence_after_exchange();
@@ -136,26 +139,26 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Ends the watch of the whole store when everybody who watches has fallen a ring behind, and is told so
-    /// when it looks again. A quarter more, since only so often do they say how far they have read.
+    /// Ends the watch of the whole store when all its watchers have fallen behind by more than a ring, so that they lag
+    /// anyway. By a quarter more than a ring, since watchers record only that often how far they have read.
     fn expire_watch(&self, wakes: &mut Wakes) {
         let whole = &self.header.groups[WHOLE_STORE];
         let unread = whole.count.load(Relaxed).wrapping_sub(whole.read_to.load(Relaxed));
         let len = i64::from(self.shape.ring_len);
         if unread as i64 > len + len / 4 {
-            // Somebody may have begun to watch, and gone to sleep, since that was found out.
+            // A thread may have begun to watch, and gone to sleep, since this writer looked.
             self.step_and_find_sleepers(WHOLE_STORE, wakes, |_| {
                 self.header.flags.fetch_and(!FLAG_WATCHED, AcqRel);
             });
         }
     }
 
-    /// Has changes to any slot signalled. Returns a cursor that misses none from here on.
+    /// Switches on signals for changes to any slot. Returns a cursor that misses none from here on.
     pub(crate) fn begin_watch(&self) -> Cursor {
         let whole = &self.header.groups[WHOLE_STORE];
         if !self.is_watched() {
-            // What changed since the last watch ended was not signalled, so whoever still reads lags, and
-            // finds out by the count even if it looks only after the flag is set again.
+            // Changes since the last watch ended were not signalled. So a watcher that still reads must lag, and learns
+            // that by the count even if it looks only after the flag is set again.
             let gap = u64::from(self.shape.ring_len) + 1;
             self.keep_watch(whole.count.fetch_add(gap, AcqRel).wrapping_add(gap));
             self.header.flags.fetch_or(FLAG_WATCHED, AcqRel);
@@ -165,8 +168,8 @@ impl<'a> Arena<'a> {
         cursor
     }
 
-    /// Returns a cursor that misses none from the mark on; from here on, if there is no mark. Who may only look
-    /// has nothing signalled, and finds what is signalled for others.
+    /// Returns a cursor that misses none from the mark on, or from here on if there is no mark. A caller that may
+    /// `only_look` switches nothing on, and finds the signals that others asked for.
     pub(crate) fn watch_from_mark(&self, only_look: bool) -> Cursor {
         let cursor = if only_look { self.cursor(WHOLE_STORE) } else { self.begin_watch() };
         match self.header.groups[WHOLE_STORE].mark.load(Acquire) {
@@ -175,15 +178,15 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Marks where the watch of the whole store is by now, unless a mark is there.
+    /// Marks the current position of the watch of the whole store, unless it has a mark.
     pub(crate) fn mark_watch(&self) {
         let mark = self.begin_watch().position.wrapping_add(1);
-        // Release: who sees the mark sees that the store is watched.
+        // Release: a thread that sees the mark sees that the store is watched.
         let _ = self.header.groups[WHOLE_STORE].mark.compare_exchange(0, mark, AcqRel, Relaxed);
     }
 
-    /// Says that somebody has read up to `position` of what there is of the whole store. Does not revive a
-    /// watch that has ended. Of two who say so at once the slower may win: then the watch ends early.
+    /// Records that a watcher has read the signals of the whole store up to `position`. Does not revive a watch that
+    /// has ended. Of two watchers that record at once, the slower may win; then the watch ends early.
     pub(crate) fn keep_watch(&self, position: u64) {
         let read_to = &self.header.groups[WHOLE_STORE].read_to;
         if position.wrapping_sub(read_to.load(Relaxed)) as i64 > 0 {
@@ -196,7 +199,7 @@ impl<'a> Arena<'a> {
         load_acquire(&self.header.flags) & FLAG_WATCHED != 0
     }
 
-    /// Signals each group of the slot once, though nothing changed, and wakes who sleeps for one of them.
+    /// Signals each group of the slot once, though nothing changed, and wakes their sleepers.
     pub(crate) fn pulse(&self, number: u32, slot: &Slot, os: &dyn Os) {
         let (mut wakes, mut groups) = (Wakes::default(), self.groups_of(number, slot));
         while groups != 0 {
@@ -206,31 +209,31 @@ impl<'a> Arena<'a> {
         self.wake_groups(&mut wakes, os);
     }
 
-    /// Takes what `wakes` holds, and rings the wake word if anybody may sleep for it.
+    /// Takes the sleepers from `wakes`, and wakes them if there may be any.
     pub(crate) fn wake_groups(&self, wakes: &mut Wakes, os: &dyn Os) {
-        mutant!("bell-silent", return);
+        mutant!("wake-omitted", return);
         if wakes.bits == 0 {
             return;
         }
         let quiet = wakes.quiet;
         let Wakes { bits, served, count, .. } = std::mem::replace(wakes, Wakes { quiet, ..Wakes::default() });
-        // Release: who sees the wake word moved sees the signals.
+        // Release: a thread that sees the wake word changed sees the signals.
         self.header.wake_word.fetch_add(1, AcqRel);
         os.wake_groups(&self.header.wake_word, bits);
-        // Only now: were this writer stopped before, others would have to wake them.
+        // Only now: if this writer were stopped before the wake, another would have to do it.
         for (group, tickets) in &served[..count] {
             self.header.groups[*group].served.store(*tickets, Relaxed);
         }
     }
 
-    /// Rings the wake word for all groups.
+    /// Wakes the sleepers of all groups.
     pub(crate) fn wake_all_groups(&self, os: &dyn Os) {
         self.header.wake_word.fetch_add(1, AcqRel);
         os.wake_groups(&self.header.wake_word, u32::MAX);
     }
 
-    /// Says that somebody is about to sleep until one of the groups is signalled. Returns what the wake word
-    /// reads: sleep on that, unless a look at the rings shows a signal now.
+    /// Takes a ticket in each group for a thread that is about to sleep until one of them is signalled. Returns the
+    /// wake word. Sleep on that value, unless another look at the rings shows a signal.
     pub(crate) fn take_tickets(&self, cursors: &[Cursor]) -> u64 {
         for cursor in cursors {
             self.header.groups[cursor.group].tickets.fetch_add(1, AcqRel);
@@ -244,9 +247,10 @@ impl<'a> Arena<'a> {
         State(slot.state_number.first_acquire()).moved_from(epoch)
     }
 
-    /// Says that somebody is about to sleep until the slot has another epoch than `epoch`.
+    /// Prepares to sleep until the slot's epoch is no longer `epoch`.
     ///
-    /// That is said in the state word itself: whoever changes the slot exchanges that, and so finds it.
+    /// Sets the polled bit in the state word itself. Every writer that changes the slot exchanges that word, and so
+    /// sees the bit.
     pub(crate) fn prepare_wait(&self, slot: &Slot, epoch: u64) -> PreparedWait {
         let state = State(slot.state_number.first_acquire());
         let polled = state.polled();

@@ -1,6 +1,8 @@
-//! A group's ring: the slots that changed last, in order. Its writers put an entry first and count it
-//! afterwards, and any of them counts for one that did not get so far; so no writer that stops or dies
-//! leaves a gap, and none waits for another. Where the count is moved on by more than a ring, everybody lags.
+//! A group's ring: a lossy lock-free queue of the slots that changed last, in order.
+//!
+//! A writer puts an entry first and counts it afterwards. Any writer counts an entry for one that has not done so. So a
+//! writer that stops or dies leaves no gap, and none waits for another. If the count is moved on by more than a ring,
+//! all readers lag.
 
 use crate::arena::Arena;
 use crate::arena::records::Group;
@@ -10,10 +12,10 @@ use crate::sync::{AcqRel, Acquire, Relaxed, Word, load_acquire};
 /// A borrowed ring.
 pub(super) struct Ring<'a>(&'a [Word]);
 
-/// What a look at a ring shows.
+/// The result of a look at a ring.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Peek {
-    /// Nothing that was not seen before.
+    /// No signal that was not seen before.
     Nothing,
     /// The next slot that changed.
     Changed(u32),
@@ -21,7 +23,7 @@ pub(crate) enum Peek {
     Lagged(u64),
 }
 
-/// How far somebody has read in a group's ring.
+/// How far a reader has read in a group's ring.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor {
     pub(crate) group: usize,
@@ -29,8 +31,8 @@ pub(crate) struct Cursor {
 }
 
 impl Ring<'_> {
-    /// How often a signal is tried before whoever watches is told to look for itself. Failing once takes
-    /// another writer's success, so this is only for memory that somebody scribbles on.
+    /// How often a writer tries to put a signal before it makes the watchers look for themselves. It fails only if
+    /// another writer succeeds, so this limit is for damaged memory only.
     const ROUNDS: usize = if cfg!(loom) { 8 } else { 1 << 20 };
 
     fn len(&self) -> u64 {
@@ -47,8 +49,8 @@ impl Ring<'_> {
             let position = count.load(Acquire);
             let place = self.place(position);
             let old = place.load(Acquire);
-            // Exchanging `old` is right only if it is what the last turn left. It is if the position is
-            // still not counted: whoever counts it has seen this place filled.
+            // The exchange of `old` is right only if `old` is from the last lap. It is if the position is still not
+            // counted: a writer that counts it has seen this place filled.
             if count.load(Acquire) != position {
                 continue;
             }
@@ -62,7 +64,7 @@ impl Ring<'_> {
                 return;
             }
         }
-        // Everybody lags from here on, which is true: this one they will not see.
+        // All readers lag from here on, and rightly: they will not see this signal.
         count.fetch_add(self.len() + 1, AcqRel);
     }
 }
@@ -78,7 +80,7 @@ impl<'a> Arena<'a> {
         Cursor { group, position: load_acquire(&self.group(group).count) }
     }
 
-    /// Looks for the next signal, without taking it.
+    /// Looks at the next signal without taking it.
     #[inline]
     pub(crate) fn peek(&self, cursor: Cursor) -> Peek {
         let ring = self.ring(cursor.group);
@@ -92,7 +94,7 @@ impl<'a> Arena<'a> {
         if ahead as i64 <= 0 {
             return Peek::Nothing;
         }
-        // It was counted, so it came just now, or was overwritten since, or never put: then all lag.
+        // It was counted. So it came just now, or was overwritten since, or was never put: then all readers lag.
         let signal = look();
         if signal.is_at(cursor.position, ring.len()) {
             Peek::Changed(signal.slot())
@@ -101,8 +103,8 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Whether the place of the next signal has been written: all that who spins looks at each time, so that
-    /// the line which writers count on stays theirs.
+    /// Whether the place of the next signal has been written. A spinning watcher looks only at this, so that writers
+    /// keep the cache line that they count on.
     #[inline]
     pub(crate) fn stirs(&self, cursor: Cursor) -> bool {
         let ring = self.ring(cursor.group);

@@ -1,11 +1,11 @@
-//! A word as Valgrind's DRD is to see it, under `--cfg splinter_drd`. DRD watches plain loads and stores
-//! and knows nothing of atomic ones: to it every word is a race, and orders nothing. So each access is
-//! kept from its record, and says what it orders. What words protect, DRD watches as ever: private
-//! memory that one thread leaves to another through the arena must be ordered by a word, or is reported.
+//! A word whose accesses are annotated for Valgrind's DRD, under `--cfg splinter_drd`. DRD follows plain loads and
+//! stores and knows nothing of atomic ones: to it every word is a race, and orders nothing. So DRD ignores each access
+//! here, and is told which ordering it makes. It checks the data that the words protect: private memory that one thread
+//! leaves to another through the arena must be ordered by a word.
 //!
-//! A release is told before the store and an acquire after the load, so that the reader who sees a value
-//! sees what was told before it. One who is told of a release whose store it did not see yet is thought
-//! to be ordered after it too: a race that hangs on that may be missed, and none is made up.
+//! A release is announced before the store and an acquire after the load. So a reader that sees a value sees what was
+//! announced before it. A reader that learns of a release before it sees the store counts as ordered as well. DRD may
+//! miss a race that depends on that, and invents none.
 
 use crabgrind::drd::{annotate_ignore_reads, annotate_ignore_writes};
 use crabgrind::helgrind::{annotate_happens_after, annotate_happens_before};
@@ -53,8 +53,8 @@ impl Word {
         self.access(Some(success), Some(success), exchange)
     }
 
-    /// Accesses the word behind DRD's back, and tells what that orders: what it `stores` is a release or
-    /// not, what it `loads` an acquire or not.
+    /// Accesses the word without DRD's notice, and tells DRD the ordering: of what it `stores`, if that is a release,
+    /// and of what it `loads`, if that is an acquire.
     fn access<T>(&self, stores: Option<Ordering>, loads: Option<Ordering>, access: impl FnOnce() -> T) -> T {
         use Ordering::{AcqRel, Acquire, Release, SeqCst};
         let word = (&raw const self.0).cast();
@@ -79,7 +79,7 @@ impl From<u64> for Word {
     }
 }
 
-/// For the kernel, which is given words to sleep on.
+/// For the kernel, which gets words to sleep on.
 impl Deref for Word {
     type Target = AtomicU64;
 

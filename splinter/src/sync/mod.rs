@@ -1,9 +1,9 @@
-//! The one place every atomic comes from, so that the models can replace them all: `std`'s in a
-//! build, loom's under `--cfg loom`. Nothing here knows what the words mean.
+//! The only source of atomics, so that the models can replace them all: `std`'s in a build, loom's under `--cfg loom`.
+//! Nothing here knows the meaning of the words.
 //!
-//! `--cfg splinter_sanitize` chooses what a sanitizer can follow: no assembly here or in `arena`, where
-//! every machine but x86-64 has none either, and loads that order by themselves where there would be a
-//! fence. `--cfg splinter_drd` beside it makes every access known to Valgrind's DRD.
+//! `--cfg splinter_sanitize` chooses code that sanitizers can follow: no assembly here or in `arena`, as on every
+//! machine but x86-64, and ordering loads instead of fences. `--cfg splinter_drd` beside it reports every access to
+//! Valgrind's DRD.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -27,13 +27,12 @@ pub(crate) use self::drd::Word;
 #[cfg(not(any(loom, splinter_drd)))]
 pub(crate) type Word = std::sync::atomic::AtomicU64;
 
-/// The models' word: loom's, but a thread that [`mortal`] runs dies at one of its stores.
+/// The models' word: loom's, except that a thread run by [`mortal`] dies at one of its stores.
 ///
-/// Loom remembers only the last access to a word. When a thread loads it, another loads it and then
-/// stores to it, the order in which the store comes first is not always tried. With
-/// `SPLINTER_MODELS_THOROUGH` set, every access is accompanied by one that changes nothing but
-/// depends on all others of the word, so that no order is missed; models take some twenty times as
-/// long.
+/// Loom remembers only the last access to a word. If one thread loads it, and another loads it and then stores to it,
+/// loom does not always try the order in which the store comes first. With `SPLINTER_MODELS_THOROUGH` set, every access
+/// is accompanied by one that changes nothing but depends on all others of the word. Then no order is missed, and
+/// models take some twenty times as long.
 #[cfg(loom)]
 #[derive(Debug)]
 pub(crate) struct Word(loom::sync::atomic::AtomicU64, Option<loom::sync::atomic::AtomicU64>);
@@ -54,7 +53,7 @@ impl Word {
         Self(word(value), THOROUGH.then(|| word(0)))
     }
 
-    /// Borrows the word for an access that follows.
+    /// Borrows the word for the access that follows.
     fn next(&self) -> &loom::sync::atomic::AtomicU64 {
         if let Some(order) = &self.1 {
             // It fails, so that it synchronises with nothing.
@@ -63,7 +62,7 @@ impl Word {
         &self.0
     }
 
-    /// Reads the word once all threads that wrote it have ended: nothing is explored.
+    /// Reads the word after all threads that wrote it have ended. Loom explores nothing here.
     #[allow(unsafe_code, reason = "loom itself checks that nobody writes meanwhile")]
     pub(crate) fn at_rest(&self) -> u64 {
         // SAFETY: it is loom's word, which is read in the process that made it.
@@ -106,26 +105,26 @@ impl Word {
     }
 }
 
-/// Death in a model: a thread is given so many stores, and ends before the next one. What it unwinds
-/// through on its way out, the drops of its claims above all, no longer reaches the arena, so that the
-/// words are left as a process leaves them that is killed at that instruction.
+/// Simulated crashes in a model: a thread may make a given number of stores, and dies before the next one. What it does
+/// while it unwinds, above all dropping its claims, no longer reaches the arena. So the words are left as by a process
+/// that is killed at that instruction.
 #[cfg(loom)]
 pub(crate) mod mortal {
     use loom::thread::{ThreadId, current};
     use std::cell::RefCell;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-    /// What a dying thread unwinds with.
+    /// The panic payload of a dying thread.
     struct Death;
 
     thread_local! {
-        /// The threads of the model that runs on this thread of the process and are to die, with the
-        /// stores they have left; none once dead.
+        /// The threads that are to die, of the model that runs on this thread of the process, with the stores that they
+        /// have left; none once dead.
         static MORTALS: RefCell<Vec<(ThreadId, Option<u32>)>> = const { RefCell::new(Vec::new()) };
     }
 
-    /// Runs `life`, which ends before its store number `stores`, the first being number 0. Returns
-    /// what it returned if it ended by itself.
+    /// Runs `life`, which dies before its store number `stores`, counted from 0. Returns its result if it ended by
+    /// itself.
     pub(crate) fn live<R>(stores: u32, life: impl FnOnce() -> R) -> Option<R> {
         let me = current().id();
         MORTALS.with_borrow_mut(|mortals| mortals.push((me, Some(stores))));
@@ -138,7 +137,7 @@ pub(crate) mod mortal {
         }
     }
 
-    /// Calls `with` with what this thread has left, if it is mortal.
+    /// Calls `with` on the stores that this thread has left, if it is one that may die.
     fn mine<R>(with: impl FnOnce(&mut Option<u32>) -> R) -> Option<R> {
         MORTALS.with_borrow_mut(|mortals| {
             if mortals.is_empty() {
@@ -155,7 +154,7 @@ pub(crate) mod mortal {
         mine(|left| left.is_none()).unwrap_or(false)
     }
 
-    /// Counts a store. Does not return when it is the one that this thread dies at; false afterwards.
+    /// Counts a store. Does not return if the thread dies at this store; returns false once it is dead.
     pub(crate) fn may_store() -> bool {
         let dies = mine(|left| {
             let dies = *left == Some(0);
@@ -170,13 +169,13 @@ pub(crate) mod mortal {
     }
 }
 
-/// The order of a load that an acquire fence follows later, before anything is made of what was loaded.
-/// Sanitizers know nothing of fences: for them the load orders by itself.
+/// The ordering of a load that an acquire fence follows before its value is used. Sanitizers do not follow fences: for
+/// them the load itself acquires.
 pub(crate) const FENCED: Ordering = if cfg!(splinter_sanitize) { Acquire } else { Relaxed };
 
-/// Loads a word so that everything its writer did before releasing it is seen. A relaxed load and a
-/// fence rather than an acquire load: the mapping may be read-only, where Rust defines only relaxed
-/// loads (`std::sync::atomic`, "Atomic accesses to read-only memory"). On x86-64 both are one `mov`.
+/// Loads a word with acquire ordering, by a relaxed load and a fence. An acquire load would not do: the mapping may be
+/// read-only, where Rust defines only relaxed loads (`std::sync::atomic`, "Atomic accesses to read-only memory"). On
+/// x86-64 both are one `mov`.
 #[inline(always)]
 pub(crate) fn load_acquire(word: &Word) -> u64 {
     let value = word.load(FENCED);
@@ -184,20 +183,21 @@ pub(crate) fn load_acquire(word: &Word) -> u64 {
     value
 }
 
-/// Keeps loads that follow an exchange, or any other step that loads and stores at once, behind it, for
-/// whoever sets one word and then looks at another. On x86-64 such a step has done so by itself.
+/// Orders an exchange, or any other read-modify-write, before the loads that follow: for a thread that sets one word
+/// and then looks at another. On x86-64 the instruction itself has done so.
 #[inline(always)]
 pub(crate) fn fence_after_exchange() {
     if cfg!(all(target_arch = "x86_64", not(loom))) {
         fence(Release);
-        // Sequentially consistent, as elsewhere: the processor does its part at the exchange, so this binds the compiler.
+        // Sequentially consistent, as elsewhere: the processor does its part at the exchange, so this binds the
+        // compiler.
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
     } else {
         fence(Ordering::SeqCst);
     }
 }
 
-/// Two adjacent words, the second of which can be changed together with the first in one step.
+/// Two adjacent words, which one 16-byte exchange can change together.
 #[cfg(not(loom))]
 #[repr(C, align(16))]
 pub(crate) struct Pair {
@@ -219,7 +219,7 @@ impl Pair {
         self.first.load(Relaxed)
     }
 
-    /// Borrows the first word, to sleep on or to wake who sleeps on it.
+    /// Borrows the first word, to sleep on or to wake its sleepers.
     pub(crate) fn first_word(&self) -> &Word {
         &self.first
     }
@@ -230,34 +230,35 @@ impl Pair {
         self.first.compare_exchange(old, new, AcqRel, Relaxed).is_ok()
     }
 
-    /// Stores the first word with release ordering. Only for the one who owns the pair.
+    /// Stores the first word with release ordering. Only the pair's owner may call this.
     #[inline(always)]
     pub(crate) fn store_first(&self, value: u64) {
         self.first.store(value, Release);
     }
 
-    /// Loads the second word without ordering: whoever makes something of it looks at the first again, behind a fence.
+    /// Loads the second word without ordering. A caller that uses it looks at the first word again, behind a fence.
     #[inline(always)]
     pub(crate) fn second(&self) -> u64 {
         self.second.load(FENCED)
     }
 
-    /// Returns where the second word lies.
+    /// Returns the address of the second word.
     #[inline(always)]
     pub(crate) fn second_address(&self) -> *const u8 {
         (&raw const self.second).cast()
     }
 
-    /// Stores the second word without ordering. Only for the one who owns the pair.
+    /// Stores the second word without ordering. Only the pair's owner may call this.
     #[inline(always)]
     pub(crate) fn store_second(&self, value: u64) {
         self.second.store(value, Relaxed);
     }
 
-    /// Changes both words in one step from `old` to `new`, or does nothing and returns false.
+    /// Changes both words in one step from `old` to `new` (a double-width compare-and-swap), or does nothing and
+    /// returns false.
     ///
-    /// `owned` is what the first word reads while a machine without a 16-byte exchange does it in
-    /// three steps; it names the caller as the owner, so that a crash between them is found.
+    /// A machine without a 16-byte exchange does it in three steps. The first word reads `owned` meanwhile, which names
+    /// the caller as the owner, so that a crash between the steps is found.
     #[inline(always)]
     #[cfg_attr(all(target_arch = "x86_64", not(splinter_sanitize)), allow(unsafe_code, unused_variables))]
     pub(crate) fn exchange(&self, old: (u64, u64), new: (u64, u64), owned: u64) -> bool {
@@ -289,10 +290,10 @@ impl Pair {
             if !self.exchange_first(old.0, owned) {
                 return false;
             }
-            // Only an owner stores the second word, and the first has not moved since `old` was
-            // read, so `old.1` is what it still holds.
+            // Only an owner stores the second word, and the first has not changed since `old` was read. So the second
+            // word is still `old.1`.
             fence(Release);
-            // Sanitizers know nothing of fences: for them the store orders by itself.
+            // Sanitizers do not follow fences: for them the store itself releases.
             self.second.store(new.1, if cfg!(splinter_sanitize) { Release } else { Relaxed });
             self.store_first(new.0);
             true
@@ -300,9 +301,9 @@ impl Pair {
     }
 }
 
-/// The models' pair: both words, cut to 32 bits, in one loom atomic, which makes the exchange of both
-/// exactly as atomic as the instruction is. An owner's store of one half writes back the other half
-/// as it read it, which nobody else may change meanwhile.
+/// The models' pair: both words, cut to 32 bits, in one loom atomic. That makes the exchange of both exactly as atomic
+/// as the instruction is. An owner that stores one half writes back the other half as it read it; nobody else may
+/// change that meanwhile.
 #[cfg(loom)]
 pub(crate) struct Pair(Word);
 
@@ -329,7 +330,7 @@ impl Pair {
         self.0.load(Relaxed) >> 32
     }
 
-    /// Fails only when the first word differs: a second word that moved meanwhile is tried again.
+    /// Fails only if the first word differs. Tries again if the second word changed meanwhile.
     pub(crate) fn exchange_first(&self, old: u64, new: u64) -> bool {
         let mut second = self.second();
         loop {

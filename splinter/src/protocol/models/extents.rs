@@ -1,5 +1,5 @@
-//! How far a writer had come that died: nothing that it wrote lies beyond the extents, and all of an extent but its last step
-//! was written, so that there is memory for it.
+//! Extents of a writer that died: nothing that it wrote lies beyond them. All of an extent but its last step was
+//! written, so that it has memory.
 
 use super::*;
 use crate::arena::extent::STEP;
@@ -7,8 +7,7 @@ use crate::arena::extent::STEP;
 /// Value buffers of three steps.
 const WORDS: usize = 3 * STEP / 8;
 
-/// Checks that something was written to every step of slot 0's extents, but for the last `open` of each, by somebody who
-/// writes no zeroes.
+/// Checks that every step of slot 0's extents was written, except the last `open` of each. The writers write no zeroes.
 fn check_written(tiny: &Tiny, open: usize) {
     let arena = tiny.arena();
     for which in 0..2 {
@@ -22,8 +21,8 @@ fn check_written(tiny: &Tiny, open: usize) {
 
 #[test]
 fn a_writer_that_dies_anywhere_leaves_nothing_beyond_its_extents() {
-    type Act = fn(&mut Claimant<'_>) -> Result<(), Error>;
-    let acts: [Act; 6] = [
+    type Op = fn(&mut Claimant<'_>) -> Result<(), Error>;
+    let ops: [Op; 6] = [
         |writer| writer.put(&letter(0), &[2; 8 * WORDS]),
         |writer| writer.extend(&letter(0), &[2; 8 * WORDS - 16]).map(drop),
         |writer| writer.put(&letter(1), &[2; 8 * WORDS]),
@@ -32,13 +31,13 @@ fn a_writer_that_dies_anywhere_leaves_nothing_beyond_its_extents() {
         |writer| writer.unset_only(&letter(0)).map(drop),
     ];
     for scrub in [Scrub::None, Scrub::Hybrid, Scrub::Full] {
-        for (number, act) in acts.into_iter().enumerate() {
+        for (number, op) in ops.into_iter().enumerate() {
             let seen = explore_deaths(move |stores| {
                 let size = Size { slots: 2, words: WORDS, dim: 4, scrub, ..Size::default() };
                 let tiny = size.build(&[letter(0)]);
-                let lived = tiny.die(0, stores, act).is_some();
+                let lived = tiny.die(0, stores, op).is_some();
                 tiny.check_extents();
-                // A removal zeroes before it lowers.
+                // A removal zeroes the bytes before it lowers the extents.
                 let is_written = scrub == Scrub::None && number < 5;
                 if is_written {
                     check_written(&tiny, 1);
@@ -54,14 +53,14 @@ fn a_writer_that_dies_anywhere_leaves_nothing_beyond_its_extents() {
                 assert_eq!(tiny.claimant(1).put(&letter(0), &value(3)), Ok(()));
                 assert_eq!(tiny.claimant(1).purge().map(drop), Ok(()));
                 tiny.check_at_rest();
-                // Nothing is left that the value does not need.
+                // No byte is left that the value does not need.
                 let words = tiny.words.iter().filter(|word| word.load(Relaxed) != 0).count();
                 let other = tiny.held_len(&letter(1)).div_ceil(8);
                 assert_eq!(words, 2 + other, "{scrub:?} {number} {stores}");
                 (lived, left)
             });
-            // The deaths left more than one extent, and not those of a whole value alone, where nothing is wiped but what
-            // may have no memory.
+            // The deaths left more than one extent. Removals may not, nor whole values alone, where only bytes without
+            // memory are wiped.
             let is_wiped = scrub == Scrub::Full || scrub == Scrub::Hybrid && number == 2;
             assert!(number > 3 || is_wiped || seen.len() > 2, "{scrub:?} {number}: {seen:?}");
         }

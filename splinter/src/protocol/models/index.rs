@@ -1,17 +1,17 @@
-//! The index beyond the home bucket: keys that were pushed on, and the maximum distance that leads to them.
+//! The index beyond the home bucket: displaced keys, and the maximum distance that leads to them.
 
 use super::*;
 
-const TWO_CHUNKS: Size = Size { slots: 3, buckets: 2, max_writers: 4, words: 2, dim: 0, scrub: Scrub::None };
+const TWO_BUCKETS: Size = Size { slots: 3, buckets: 2, max_writers: 4, words: 2, dim: 0, scrub: Scrub::None };
 
-/// An entry, at its home, of a key that has none of the models' letters.
+/// An entry, at its home, of a key that is none of the models' letters.
 const OTHERS: Entry = Entry::new(1000, Entry::label(0, 0));
 
-/// Builds a store of two buckets whose bucket 0 has `free` free entries, the others being those of other keys of
-/// that home in slots that are not modelled; then sets the first `present` keys of home 0. Returns it
-/// and the first three keys of that home.
+/// Builds a store of two buckets whose bucket 0 has `free` free entries. The others belong to other keys of that home
+/// in slots that are not modelled. Then sets the first `present` keys of home 0. Returns the store and the first three
+/// keys of that home.
 fn crowded(free: usize, present: usize) -> (Arc<Tiny>, [KeyRef<'static>; 3]) {
-    let tiny = TWO_CHUNKS.build(&[]);
+    let tiny = TWO_BUCKETS.build(&[]);
     for word in &tiny.buckets[0].entries[free..] {
         word.store(OTHERS.0, Relaxed);
     }
@@ -24,7 +24,7 @@ fn crowded(free: usize, present: usize) -> (Arc<Tiny>, [KeyRef<'static>; 3]) {
 }
 
 #[test]
-fn an_insert_beyond_the_home_chunk_hides_no_present_key() {
+fn an_insert_beyond_the_home_bucket_hides_no_present_key() {
     let seen = explore(|| {
         let (tiny, [near, new, absent]) = crowded(1, 1);
         let writer = tiny.writer(0, move |writer| writer.put(&new, &value(2)));
@@ -41,9 +41,9 @@ fn an_insert_beyond_the_home_chunk_hides_no_present_key() {
 }
 
 #[test]
-fn a_removal_beyond_the_home_chunk_hides_no_present_key() {
+fn a_removal_beyond_the_home_bucket_hides_no_present_key() {
     let seen = explore(|| {
-        // The farthest key goes, so the maximum distance is computed anew from the one that stays.
+        // The farthest key is removed, so the maximum distance is computed from the one that stays.
         let (tiny, [stays, goes, _]) = crowded(0, 2);
         let writer = tiny.writer(0, move |writer| writer.unset_only(&goes));
         let reader = tiny.spawn(move |tiny| [stays, goes].map(|key| tiny.get(&key)));
@@ -58,7 +58,7 @@ fn a_removal_beyond_the_home_chunk_hides_no_present_key() {
 }
 
 #[test]
-fn an_insert_and_a_removal_beyond_the_home_chunk_keep_the_reach_right() {
+fn an_insert_and_a_removal_beyond_the_home_bucket_keep_the_max_distance_right() {
     let seen = explore(|| {
         let (tiny, [goes, new, _]) = crowded(0, 1);
         let remover = tiny.writer(0, move |writer| writer.unset_only(&goes));
@@ -74,9 +74,9 @@ fn an_insert_and_a_removal_beyond_the_home_chunk_keep_the_reach_right() {
 }
 
 #[test]
-fn two_homes_that_fill_one_chunk_share_no_entry() {
+fn two_homes_that_fill_one_bucket_share_no_entry() {
     let seen = explore(|| {
-        // Chunk 0 is full, bucket 1 has one free entry, so that one of the two finds none.
+        // Bucket 0 is full and bucket 1 has one free entry, so that one of the two inserts finds none.
         let (tiny, [pushed, ..]) = crowded(0, 0);
         let at_home = tiny.key_at_home(1, 0);
         for word in &tiny.buckets[1].entries[1..] {
@@ -97,7 +97,7 @@ fn two_homes_that_fill_one_chunk_share_no_entry() {
 #[test]
 fn an_entry_that_comes_nearer_to_its_home_is_never_missed() {
     let seen = explore(|| {
-        // The key at home goes, and that in the next bucket comes back to its place.
+        // The key in its home bucket is removed, and the key in the next bucket comes back to its place.
         let (tiny, [goes, comes, _]) = crowded(1, 2);
         let writer = tiny.writer(0, move |writer| writer.unset_only(&goes));
         let reader = tiny.reader(comes);
@@ -105,14 +105,14 @@ fn an_entry_that_comes_nearer_to_its_home_is_never_missed() {
         let read = reader.join().unwrap();
         tiny.check_at_rest();
         assert_eq!((tiny.held(&goes), tiny.held(&comes)), (None, Some(1)));
-        assert_eq!(tiny.arena().control(0).max_distance(), 0, "it is at home");
+        assert_eq!(tiny.arena().control(0).max_distance(), 0, "the entry is in its home bucket");
         read
     });
     assert_eq!(seen, HashSet::from([Ok(value(1))]));
 }
 
 #[test]
-fn an_entry_comes_nearer_to_its_home_whoever_writes_its_key() {
+fn an_entry_comes_nearer_to_its_home_while_its_key_is_written() {
     let seen = explore(|| {
         let (tiny, [goes, comes, _]) = crowded(1, 2);
         let remover = tiny.writer(0, move |writer| writer.unset_only(&goes));

@@ -33,7 +33,7 @@ fn integer_operations_lose_no_update() {
         assert_eq!(number(&tiny), 7 + 2 + 20);
         results.concat()
     });
-    // Every operation returned what it made of the one before it.
+    // Every operation returned what it made of the number that the one before it left.
     for results in &seen {
         assert_eq!(results.iter().max(), Some(&29));
         assert_eq!(results.iter().collect::<HashSet<_>>().len(), 4);
@@ -87,7 +87,7 @@ fn an_integer_operation_beside_a_set_as_bytes_comes_before_or_after_it() {
         (Ok(()), Ok(101), 101_u64.to_le_bytes().to_vec()),
         (Ok(()), Err(Error::Again), b"100".to_vec()),
         (Err(Error::Again), Ok(8), 8_u64.to_le_bytes().to_vec()),
-        // The set lost its claim to the operation that came between its look and its exchange.
+        // The set lost its claim to the operation that came between its load and its exchange.
     ];
     assert!(seen.iter().all(|outcome| expected.contains(outcome)), "{seen:?}");
     assert!(expected[..3].iter().all(|outcome| seen.contains(outcome)), "{seen:?}");
@@ -130,7 +130,7 @@ fn a_change_of_type_beside_a_set_judges_a_whole_value() {
 }
 
 #[test]
-fn an_integer_operation_beside_a_removal_of_its_key_brings_it_not_back() {
+fn an_integer_operation_beside_a_removal_of_its_key_does_not_bring_it_back() {
     let seen = explore(|| {
         let tiny = seven(1);
         let remover = tiny.writer(0, |writer| writer.unset_only(&letter(0)));

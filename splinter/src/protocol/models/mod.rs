@@ -1,11 +1,10 @@
-//! Models of the protocol: loom runs each of them once for every order in which its threads' accesses
-//! can take effect, weak memory included, with at most two preemptions, in some one, unless
-//! `LOOM_MAX_PREEMPTIONS` says otherwise. This file has the store they share, which is as small as can be and lies on the
-//! heap; the claims are in the files beside it. Run them by
-//! `RUSTFLAGS="--cfg loom" cargo test --release -p splinter --lib models`.
+//! Models of the protocol: loom runs each once for every order in which its threads' accesses can take effect, weak
+//! memory included. It allows two preemptions at most, in some models one, unless `LOOM_MAX_PREEMPTIONS` says
+//! otherwise. This file has the store that the models share, as small as possible and on the heap. The files beside it
+//! have the claims. Run them by `RUSTFLAGS="--cfg loom" cargo test --release -p splinter --lib models`.
 //!
-//! A writer dies in a model by [`mortal::live`]: none of its accesses takes effect from one store on.
-//! The models of death run once for every store of the operation that is cut short.
+//! A writer dies in a model by [`mortal::live`]: from one store on, none of its accesses takes effect. The models of
+//! death run once for every store of the interrupted operation.
 
 mod deaths;
 mod extents;
@@ -38,7 +37,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 /// The keys of the models, one letter each.
 const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
 
-/// Returns the hash by which the models' stores place their keys.
+/// Returns the hash with which the models' stores place their keys.
 fn hash() -> KeyHash {
     KeyHash::new(0)
 }
@@ -46,16 +45,16 @@ fn hash() -> KeyHash {
 /// Entries of a ring: so few that they are soon overwritten.
 const RING_LEN: usize = 2;
 
-/// What a read returns.
+/// The result of a read.
 type Read = Result<Vec<u8>, Error>;
 
-/// What the kernel does for a store: it knows who is dead, and lets threads sleep.
+/// The kernel of a model: it knows which writers are dead, and lets threads sleep.
 struct Kernel {
-    /// Loom's own booleans: whoever learns of a death from the kernel sees all that the dead writer did.
+    /// Loom's own booleans: a thread that learns of a death from the kernel sees everything that the dead writer did.
     dead: Vec<loom::sync::atomic::AtomicBool>,
-    /// Where one sleeps until the state of a slot moves.
+    /// Where threads sleep until the state of a slot changes.
     states: Futex,
-    /// Where one sleeps until the wake word rings.
+    /// Where threads sleep on the wake word.
     wake_word: Futex,
 }
 
@@ -77,12 +76,11 @@ impl Os for Kernel {
     }
 }
 
-/// Sleeping on words, as the kernel promises it: whoever wakes either comes before the comparison, which
-/// then sees all that was stored before, or finds the sleeper there. One whom nobody wakes is a deadlock,
-/// which loom reports.
+/// A futex with the kernel's guarantee: a waker either comes before the sleeper's comparison, which then sees
+/// everything stored before, or finds the sleeper. A sleeper that nobody wakes is a deadlock, which loom reports.
 #[derive(Default)]
 struct Futex {
-    /// Where each sleeper lies, and by which bits it can be woken: by none once it was.
+    /// The address of each sleeper, and the bits that can wake it; none once it was woken.
     sleepers: loom::sync::Mutex<Vec<(usize, u32)>>,
     woken: loom::sync::Condvar,
 }
@@ -103,7 +101,7 @@ impl Futex {
         true
     }
 
-    /// Wakes who sleeps at `place` for any of `bits`. A writer may die before, as before a store.
+    /// Wakes the sleepers at `place` for any of `bits`. A writer may die before it, as before a store.
     fn wake(&self, place: usize, bits: u32) {
         if !mortal::may_store() {
             return;
@@ -116,7 +114,7 @@ impl Futex {
     }
 }
 
-/// Changes without the versions that they make.
+/// Changes without the versions that they return.
 impl Claimant<'_> {
     fn put(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<(), Error> {
         self.set(key, value).map(drop)
@@ -165,7 +163,7 @@ impl Default for Size {
 }
 
 impl Size {
-    /// Enlarges the value buffers to the line that the levels but `None` zero by.
+    /// Enlarges the value buffers to the 64-byte line to which the levels but `None` zero.
     fn scrubbed(self, scrub: Scrub) -> Self {
         let words = if scrub == Scrub::None { 2 } else { 8 };
         Self { scrub, words, ..self }
@@ -225,7 +223,7 @@ impl Tiny {
         Arena {
             header: &self.header,
             writer_table: &self.writer_table,
-            // Who lives is the kernel's to say in these models; `owners` has those of the words.
+            // The models' kernel knows which writers live. The model `owners` has the owner words.
             owners: &[],
             map: &self.map,
             buckets: &self.buckets,
@@ -238,7 +236,7 @@ impl Tiny {
         }
     }
 
-    /// Registers the owner of `writer_id`, as a process does that locked its byte.
+    /// Registers the owner of `writer_id`, as a process does that has locked its byte.
     fn claimant(&self, writer_id: u32) -> Claimant<'_> {
         self.kernel.dead[writer_id as usize].store(false, Release);
         Claimant::new(self.arena(), writer_id, Arc::clone(&self.kernel) as _)
@@ -253,9 +251,8 @@ impl Tiny {
         loom::thread::spawn(move || work(&tiny))
     }
 
-    /// Has a thread of its own read `key`. To be called once all writers run: loom lets the loads of
-    /// a thread that runs later return every older value that they may, but does not always run a
-    /// thread earlier that only loads.
+    /// Reads `key` on a thread of its own. Call it once all writers run. Loom lets a later thread's loads return every
+    /// older value that they may, but does not always run a thread earlier that only loads.
     fn reader(self: &Arc<Self>, key: KeyRef<'static>) -> loom::thread::JoinHandle<Read> {
         self.spawn(move |tiny| tiny.get(&key))
     }
@@ -269,8 +266,8 @@ impl Tiny {
         self.spawn(move |tiny| work(&mut tiny.claimant(writer_id)))
     }
 
-    /// Has the owner of `writer_id` do `work` and die before its store number `stores`. Returns whether it
-    /// got through instead; it is gone either way.
+    /// Makes the owner of `writer_id` do `work` and die before its store number `stores`. Returns the result if it
+    /// finished first; the owner is dead either way.
     fn die<R>(&self, writer_id: u32, stores: u32, work: impl FnOnce(&mut Claimant<'_>) -> R) -> Option<R> {
         let mut claimant = self.claimant(writer_id);
         let end = mortal::live(stores, || work(&mut claimant));
@@ -291,7 +288,7 @@ impl Tiny {
         Ok(out[..len].to_vec())
     }
 
-    /// Returns the byte that the value of `key` is made of, if it is present. Nobody writes meanwhile.
+    /// Returns the byte that the value of `key` consists of, if the key is present. No thread writes meanwhile.
     fn held(&self, key: &KeyRef<'_>) -> Option<u8> {
         match self.get(key) {
             Ok(bytes) => {
@@ -305,14 +302,14 @@ impl Tiny {
         }
     }
 
-    /// Whether this is the first time that the check called `name` is to be made of a store with just these words. Nothing
-    /// else decides what it finds, and most orders end alike. All threads have ended: loom counts on it that a model
-    /// does the same again as long as there is any choice to come.
+    /// Whether this is the first call of the check `name` on a store with exactly these words. Nothing else decides the
+    /// outcome, and most orders end alike. Call it after all threads have ended: loom relies on a model to repeat
+    /// itself as long as it has choices to make.
     fn is_first(&self, name: &'static str) -> bool {
         static CHECKED: LazyLock<Mutex<HashSet<(&str, Vec<u64>)>>> = LazyLock::new(Mutex::default);
         let mut words = vec![&self.header.flags];
         words.extend(self.writer_table.iter().flat_map(WriterEntry::intents));
-        words.extend(self.writer_table.iter().map(|writer_id| &writer_id.committed));
+        words.extend(self.writer_table.iter().map(|entry| &entry.committed));
         words.extend(self.map.iter().flat_map(|map| [&map.used, &map.touched]));
         words.extend(self.buckets.iter().flat_map(|bucket| &bucket.entries));
         words.extend(self.buckets.iter().map(|bucket| &bucket.control));
@@ -332,8 +329,7 @@ impl Tiny {
         CHECKED.lock().unwrap().insert((name, values))
     }
 
-    /// Checks that every slot can be used: each is given a key, and all keys can go again. The last writer id
-    /// does it, by itself.
+    /// Checks that every slot can be used: the last writer id, alone, gives each a key, and then removes all.
     fn check_usable(&self) {
         if !self.is_first("usable") {
             return;
@@ -360,14 +356,14 @@ impl Tiny {
         entries.filter(|word| Entry(word.load(Relaxed)).slot() == number).count()
     }
 
-    /// Returns how many bytes "key" holds, none if it is missing.
+    /// Returns how many bytes the value of `key` has, 0 if it is missing.
     fn held_len(&self, key: &KeyRef<'_>) -> usize {
         let arena = self.arena();
         arena.read(key, |read| Ok(read.payload(&arena).len())).unwrap_or(0)
     }
 
-    /// Checks what must hold whenever and wherever a writer dies: what the extents and the marks of stale vectors do not
-    /// cover is zero.
+    /// Checks what must hold whenever and wherever a writer dies: all bytes that neither the extents nor the stale bits
+    /// of vectors cover are zero.
     fn check_extents(&self) {
         let arena = self.arena();
         for (number, slot) in (0..).zip(&self.slots) {
@@ -379,13 +375,13 @@ impl Tiny {
                 let beyond = &value[extent.div_ceil(8)..];
                 let vector = if descriptor.vector_stale() >> which & 1 != 0 { &[] } else { vector };
                 let zero = beyond.iter().chain(vector).all(|word| word.load(Relaxed) == 0);
-                assert!(zero, "slot {number} holds bytes in buffers {which} that nobody knows of");
+                assert!(zero, "slot {number} holds bytes in buffers {which} that no extent covers");
             }
         }
     }
 
-    /// Checks what must hold once nobody writes any more: no claim is left but those of the dead, a
-    /// key has one slot, one entry of the index leads to it, the map agrees, and what was never written is zero.
+    /// Checks what must hold once no thread writes. Only dead writers have left claims. A key has one slot, and one
+    /// entry leads to it. The map agrees, and bytes that were never written are zero.
     fn check_at_rest(&self) {
         if !self.is_first("at rest") {
             return;
@@ -397,7 +393,7 @@ impl Tiny {
         for (number, slot) in (0..).zip(&self.slots) {
             let read = arena.open(number, slot);
             let state = State(slot.state_number.first_acquire());
-            assert!(!state.is_claimed() || is_dead(state.writer_id()), "a claim left");
+            assert!(!state.is_claimed() || is_dead(state.writer_id()), "a claim is left");
             let bits = &self.map[0];
             let entries = self.entries_to(number);
             let used = bits.used.load(Relaxed) >> number & 1 != 0;
@@ -406,22 +402,22 @@ impl Tiny {
                 assert!(keys.insert(key), "{key} has two slots");
                 let found = arena.locate(&arena.key(key.as_ref()).unwrap());
                 assert_eq!(found, Some(number), "the index leads to {key}");
-                assert!(used || state.is_claimed(), "{key} is marked");
+                assert!(used || state.is_claimed(), "{key} is marked as used");
                 assert_eq!(entries, 1, "one entry leads to {key}");
                 assert!(bits.touched.load(Relaxed) >> number & 1 != 0);
             } else {
-                assert!(!used, "a vacant slot is not marked");
-                assert!(entries == 0 || state.is_claimed(), "no entry leads nowhere");
+                assert!(!used, "a vacant slot is not marked as used");
+                assert!(entries == 0 || state.is_claimed(), "an entry leads to a slot without a key");
             }
         }
         let no_writer_died = !(0..self.writer_table.len() as u32).any(is_dead);
         for (home, bucket) in self.buckets.iter().enumerate() {
             let control = Control(bucket.control.load(Relaxed));
-            assert!(!control.is_claimed() || is_dead(control.writer_id()), "a claimed chunk is left");
+            assert!(!control.is_claimed() || is_dead(control.writer_id()), "a claimed bucket is left");
             if no_writer_died {
                 let farthest = arena.last_entry(home, u64::MAX).map_or(0, Entry::distance);
-                assert_eq!(control.max_distance(), farthest, "searches go as far as they have to");
-                assert!(!arena.passed_over(home, |_| true), "an entry lies too far from its home");
+                assert_eq!(control.max_distance(), farthest, "the maximum distance is exact");
+                assert!(!arena.visit_displaced(home, |_| true), "an entry lies too far from its home");
             }
         }
     }
@@ -432,20 +428,20 @@ fn letter(index: usize) -> KeyRef<'static> {
     KeyRef::new(&LETTERS[index..=index], &hash()).unwrap()
 }
 
-/// Returns two words of the same byte: a value that shows when it is torn, and is never zero.
+/// Returns two words of the same byte: a value that is never zero and in which tearing shows.
 fn value(byte: u8) -> Vec<u8> {
     vec![byte; 16]
 }
 
-/// Runs `model` for every order of its accesses. Returns the different results it had, so that a
-/// claim about all of them can be seen not to be vacuous.
+/// Runs `model` for every order of its accesses. Returns its different results, so that a test can check that its claim
+/// about all of them is not vacuous.
 pub(crate) fn explore<O: Eq + Hash + Debug + Send + 'static>(
     model: impl Fn() -> O + Send + Sync + 'static,
 ) -> HashSet<O> {
     explore_within(2, model)
 }
 
-/// Does what [`explore`] does with another bound of preemptions, for models that are long.
+/// Does what [`explore`] does with another bound of preemptions, for long models.
 pub(crate) fn explore_within<O: Eq + Hash + Debug + Send + 'static>(
     preemptions: usize,
     model: impl Fn() -> O + Send + Sync + 'static,
@@ -468,8 +464,8 @@ pub(crate) fn explore_within<O: Eq + Hash + Debug + Send + 'static>(
     std::mem::take(&mut outcomes.1)
 }
 
-/// Runs `model` for every store that its victim may die before, up to none. The model says first
-/// whether its victim got through.
+/// Runs `model` for each number of stores after which its victim may die, up to none. The model first returns whether
+/// its victim finished.
 pub(crate) fn explore_deaths<O: Eq + Hash + Debug + Send + 'static>(
     model: impl Fn(u32) -> (bool, O) + Send + Sync + Copy + 'static,
 ) -> HashSet<O> {
@@ -482,5 +478,5 @@ pub(crate) fn explore_deaths<O: Eq + Hash + Debug + Send + 'static>(
             return outcomes;
         }
     }
-    panic!("the victim does not come to an end");
+    panic!("the victim never ends");
 }

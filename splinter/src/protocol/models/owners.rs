@@ -1,5 +1,5 @@
-//! Writer ids that change hands: by threads that take them, pass them on, give them back, and by the kernel, which marks the
-//! end of a thread. And what tells an owner that is there from one that a copied file speaks of.
+//! Writer ids whose owner changes: threads take them, pass them on and give them back, and the kernel marks the end of
+//! a thread. Also copied files, which mention owners that are not present.
 
 use super::explore;
 use crate::arena::owner::{Owner, Ownership, Stores};
@@ -11,7 +11,7 @@ const DIED: u64 = 1 << 30;
 /// How many stores the models' kernel knows, numbered from 0.
 const STORES: usize = 4;
 
-/// A writer id's words, one that its owner writes, and what the kernel knows of open stores.
+/// A writer id's owner words, a word that its owner writes, and the open stores as the kernel knows them.
 #[derive(Default)]
 struct WriterEntry {
     owner: Word,
@@ -21,7 +21,7 @@ struct WriterEntry {
     open: [Word; STORES],
 }
 
-/// The stores as the one with this number sees them.
+/// The kernel's answers to the store with this number.
 struct Seen<'a>(&'a WriterEntry, u32);
 
 impl Stores for Seen<'_> {
@@ -35,24 +35,24 @@ impl Stores for Seen<'_> {
 }
 
 impl WriterEntry {
-    /// A writer id with an owner that is not there: the file was copied while store 0 had it.
+    /// Returns a writer id whose owner is not present: the file was copied while store 0 had it.
     fn copied() -> Arc<Self> {
-        let writer_id = Self::default();
-        writer_id.owner.store(5 << 32 | 9, Relaxed);
-        writer_id.keeper.store(5 << 32, Relaxed);
-        Arc::new(writer_id)
+        let entry = Self::default();
+        entry.owner.store(5 << 32 | 9, Relaxed);
+        entry.keeper.store(5 << 32, Relaxed);
+        Arc::new(entry)
     }
 
     fn words(&self) -> Ownership<'_> {
         Ownership { owner: &self.owner, keeper: &self.keeper }
     }
 
-    /// Takes the writer id for a thread of the store that goes by the thread's number.
+    /// Takes the writer id for a thread, through the store with the thread's number.
     fn take(&self, thread: u32) -> Option<Owner> {
         self.words().take(thread, &Seen(self, thread))
     }
 
-    /// Does what opening the store with this number does.
+    /// Opens the store with this number.
     fn enter(&self, store: u32) {
         self.open[store as usize].store(1, Release);
         self.words().correct(&Seen(self, store));
@@ -62,7 +62,7 @@ impl WriterEntry {
         self.open[store as usize].store(0, Release);
     }
 
-    /// Does what the kernel does at the end of a thread whose list has the word.
+    /// Ends a thread as the kernel does, if the word is on its robust list.
     fn end(&self, thread: u32) {
         let seen = self.owner.load(Acquire);
         if seen as u32 == thread {
@@ -77,52 +77,51 @@ impl WriterEntry {
 }
 
 fn spawn<R: 'static>(
-    writer_id: &Arc<WriterEntry>,
+    entry: &Arc<WriterEntry>,
     work: impl FnOnce(&WriterEntry) -> R + 'static,
 ) -> loom::thread::JoinHandle<R> {
-    let writer_id = Arc::clone(writer_id);
-    loom::thread::spawn(move || work(&writer_id))
+    let entry = Arc::clone(entry);
+    loom::thread::spawn(move || work(&entry))
 }
 
 #[test]
-fn a_dead_owners_lane_goes_to_one_who_sees_all_that_it_did() {
+fn a_dead_owners_writer_id_goes_to_one_thread_that_sees_all_that_it_did() {
     let seen = explore(|| {
-        let writer_id = Arc::new(WriterEntry::default());
-        writer_id.take(1).unwrap();
-        let dying = spawn(&writer_id, |writer_id| {
-            writer_id.work.store(7, Relaxed);
-            writer_id.end(1);
+        let entry = Arc::new(WriterEntry::default());
+        entry.take(1).unwrap();
+        let dying = spawn(&entry, |entry| {
+            entry.work.store(7, Relaxed);
+            entry.end(1);
         });
-        let takers = [2, 3].map(|thread| {
-            spawn(&writer_id, move |writer_id| writer_id.take(thread).map(|_| writer_id.work.load(Relaxed)))
-        });
+        let takers = [2, 3]
+            .map(|thread| spawn(&entry, move |entry| entry.take(thread).map(|_| entry.work.load(Relaxed))));
         dying.join().unwrap();
         let took = takers.map(|taker| taker.join().unwrap());
-        assert!(took.iter().flatten().all(|work| *work == 7), "it sees what the dead one did");
-        assert!(took.iter().flatten().count() <= 1, "one takes it");
+        assert!(took.iter().flatten().all(|work| *work == 7), "the taker sees what the dead owner did");
+        assert!(took.iter().flatten().count() <= 1, "at most one thread takes it");
         took.iter().flatten().count()
     });
     assert_eq!(seen, HashSet::from([0, 1]));
 }
 
 #[test]
-fn a_lane_is_passed_on_or_taken_and_never_both() {
-    // A thread ended whose writer another one of its process uses now, while a stranger looks for a writer id.
+fn a_writer_id_is_passed_on_or_taken_and_never_both() {
+    // A thread ends whose writer another thread of its process goes on to use, while a thread of another process looks
+    // for a writer id.
     let seen = explore(|| {
-        let writer_id = Arc::new(WriterEntry::default());
-        writer_id.enter(1);
-        writer_id.enter(3);
-        let first = writer_id.take(1).unwrap();
-        let ending = spawn(&writer_id, |writer_id| writer_id.end(1));
-        let passed =
-            spawn(&writer_id, move |writer_id| writer_id.words().pass_on(first, 2, &Seen(writer_id, 1)));
-        let taken = spawn(&writer_id, |writer_id| writer_id.take(3));
+        let entry = Arc::new(WriterEntry::default());
+        entry.enter(1);
+        entry.enter(3);
+        let first = entry.take(1).unwrap();
+        let ending = spawn(&entry, |entry| entry.end(1));
+        let passed = spawn(&entry, move |entry| entry.words().pass_on(first, 2, &Seen(entry, 1)));
+        let taken = spawn(&entry, |entry| entry.take(3));
         ending.join().unwrap();
         let (passed, taken) = (passed.join().unwrap(), taken.join().unwrap());
-        assert!(passed.is_none() || taken.is_none(), "a lane has one owner");
+        assert!(passed.is_none() || taken.is_none(), "a writer id has one owner");
         for owner in passed.iter().chain(&taken) {
-            writer_id.words().correct(&Seen(&writer_id, 0));
-            assert!(writer_id.is_owned_by(*owner), "and nobody marks it");
+            entry.words().correct(&Seen(&entry, 0));
+            assert!(entry.is_owned_by(*owner), "the new owner keeps it");
         }
         (passed.is_some(), taken.is_some())
     });
@@ -132,17 +131,17 @@ fn a_lane_is_passed_on_or_taken_and_never_both() {
 }
 
 #[test]
-fn whoever_gives_a_lane_back_late_gives_back_nobody_elses() {
+fn an_owner_that_gives_its_writer_id_back_late_gives_back_nobody_elses() {
     let seen = explore(|| {
-        let writer_id = Arc::new(WriterEntry::default());
-        let first = writer_id.take(1).unwrap();
-        let ending = spawn(&writer_id, |writer_id| writer_id.end(1));
-        let late = spawn(&writer_id, move |writer_id| writer_id.words().give_back(first));
-        let taken = writer_id.take(3);
+        let entry = Arc::new(WriterEntry::default());
+        let first = entry.take(1).unwrap();
+        let ending = spawn(&entry, |entry| entry.end(1));
+        let late = spawn(&entry, move |entry| entry.words().give_back(first));
+        let taken = entry.take(3);
         ending.join().unwrap();
         late.join().unwrap();
         if let Some(owner) = taken {
-            assert!(writer_id.is_owned_by(owner));
+            assert!(entry.is_owned_by(owner));
         }
         taken.is_some()
     });
@@ -150,25 +149,25 @@ fn whoever_gives_a_lane_back_late_gives_back_nobody_elses() {
 }
 
 #[test]
-fn of_those_who_open_a_copy_together_one_takes_the_lane_and_nobody_takes_it_back() {
+fn of_stores_that_open_a_copy_together_one_takes_the_writer_id_and_keeps_it() {
     let seen = explore(|| {
-        let writer_id = WriterEntry::copied();
+        let entry = WriterEntry::copied();
         let takers = [1, 2].map(|store| {
-            spawn(&writer_id, move |writer_id| {
-                writer_id.enter(store);
-                let taken = writer_id.take(store);
+            spawn(&entry, move |entry| {
+                entry.enter(store);
+                let taken = entry.take(store);
                 if taken.is_none() {
-                    writer_id.close(store);
+                    entry.close(store);
                 }
                 taken
             })
         });
-        writer_id.enter(3);
+        entry.enter(3);
         let took = takers.map(|taker| taker.join().unwrap());
-        assert!(took.iter().flatten().count() <= 1, "one takes it");
-        writer_id.enter(3);
+        assert!(took.iter().flatten().count() <= 1, "at most one thread takes it");
+        entry.enter(3);
         for owner in took.iter().flatten() {
-            assert!(writer_id.is_owned_by(*owner), "and it stays the owner's");
+            assert!(entry.is_owned_by(*owner), "the owner keeps it");
         }
         took.iter().flatten().count()
     });
@@ -176,24 +175,24 @@ fn of_those_who_open_a_copy_together_one_takes_the_lane_and_nobody_takes_it_back
 }
 
 #[test]
-fn a_lane_that_was_given_back_is_the_next_owners_whoever_opens_the_store() {
+fn a_writer_id_that_was_given_back_stays_its_next_owners_while_others_open_the_store() {
     let seen = explore(|| {
-        let writer_id = Arc::new(WriterEntry::default());
-        writer_id.enter(1);
-        let first = writer_id.take(1).unwrap();
-        let leaving = spawn(&writer_id, move |writer_id| {
-            writer_id.words().give_back(first);
-            writer_id.close(1);
+        let entry = Arc::new(WriterEntry::default());
+        entry.enter(1);
+        let first = entry.take(1).unwrap();
+        let leaving = spawn(&entry, move |entry| {
+            entry.words().give_back(first);
+            entry.close(1);
         });
-        let taken = spawn(&writer_id, |writer_id| {
-            writer_id.enter(2);
-            writer_id.take(2)
+        let taken = spawn(&entry, |entry| {
+            entry.enter(2);
+            entry.take(2)
         });
-        writer_id.enter(3);
+        entry.enter(3);
         leaving.join().unwrap();
         let taken = taken.join().unwrap();
         if let Some(owner) = taken {
-            assert!(writer_id.is_owned_by(owner));
+            assert!(entry.is_owned_by(owner));
         }
         taken.is_some()
     });
@@ -201,25 +200,25 @@ fn a_lane_that_was_given_back_is_the_next_owners_whoever_opens_the_store() {
 }
 
 #[test]
-fn one_that_dies_anywhere_while_it_takes_a_copys_lane_leaves_it_to_the_next() {
+fn a_thread_that_dies_while_it_takes_a_copys_writer_id_leaves_it_to_the_next() {
     for stores in 0..6 {
         explore(move || {
-            let writer_id = WriterEntry::copied();
-            let dying = spawn(&writer_id, move |writer_id| {
+            let entry = WriterEntry::copied();
+            let dying = spawn(&entry, move |entry| {
                 mortal::live(stores, || {
-                    writer_id.enter(1);
-                    writer_id.take(1)
+                    entry.enter(1);
+                    entry.take(1)
                 });
-                // The kernel marks the word before it lets go of the lock.
-                writer_id.end(1);
-                writer_id.close(1);
+                // The kernel marks the word before it releases the lock.
+                entry.end(1);
+                entry.close(1);
             });
-            writer_id.enter(2);
-            let early = writer_id.take(2);
+            entry.enter(2);
+            let early = entry.take(2);
             dying.join().unwrap();
-            let owner = early.or_else(|| writer_id.take(2)).expect("a lane that nobody owns is free");
-            writer_id.words().correct(&Seen(&writer_id, 3));
-            assert!(writer_id.is_owned_by(owner));
+            let owner = early.or_else(|| entry.take(2)).expect("a writer id that nobody owns is free");
+            entry.words().correct(&Seen(&entry, 3));
+            assert!(entry.is_owned_by(owner));
         });
     }
 }

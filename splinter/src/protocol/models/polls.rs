@@ -1,7 +1,7 @@
-//! Waiting for one key to change, beside everything that changes it. Whoever is never woken is a deadlock,
-//! so a model that ends at all has lost no wake.
+//! Waiting for one key to change, beside everything that changes it. A waiter that nobody wakes is a deadlock, so a
+//! model that ends has lost no wake.
 
-use super::deaths::{Deed, deeds};
+use super::deaths::{Op, ops};
 use super::*;
 use crate::arena::integer::IntegerOp;
 use crate::signals::PreparedWait;
@@ -11,7 +11,7 @@ use crate::sync::spin_loop;
 const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 4, words: 2, dim: 0, scrub: Scrub::None };
 
 /// An operation on "a".
-type Act = fn(&mut Claimant<'_>) -> Result<(), Error>;
+type Change = fn(&mut Claimant<'_>) -> Result<(), Error>;
 
 impl Tiny {
     /// Waits as `Store::poll_after` does until slot 0 has a later epoch than `epoch`. Returns the epoch then,
@@ -27,7 +27,7 @@ impl Tiny {
                     let place = std::ptr::from_ref(slot).addr();
                     slept |= self.kernel.states.wait(place, u32::MAX, state, expected);
                 }
-                // A nap ends by itself; nothing is learnt from one that ends before the claim does.
+                // A real wait has a time limit here. One that ends before the claim does would show nothing new.
                 PreparedWait::Claimed(claimed) => {
                     while state() == claimed {
                         spin_loop();
@@ -37,8 +37,8 @@ impl Tiny {
         }
     }
 
-    /// Has a thread of its own wait for a change of "a", which lies in slot 0, and read it then. Returns what
-    /// it read and whether it slept.
+    /// Waits on a thread of its own for a change of "a", which lies in slot 0, and then reads it. Returns the read, and
+    /// whether it slept.
     fn poller(self: &Arc<Self>) -> loom::thread::JoinHandle<(Read, bool)> {
         let epoch = self.epoch();
         self.spawn(move |tiny| {
@@ -73,53 +73,53 @@ fn number(value: u8) -> Read {
     Ok(vec![value, 0, 0, 0, 0, 0, 0, 0])
 }
 
-/// Checks that whoever waits for a change of "a", the number 7, always hears of `act` and reads `after`.
-fn check_heard(act: Act, after: &Read) {
+/// Checks that a waiter for a change of "a", the number 7, always sees `change` and reads `after`.
+fn check_woken(change: Change, after: &Read) {
     let seen = explore(move || {
         let tiny = seven();
         let poller = tiny.poller();
-        let writer = tiny.writer(0, act);
+        let writer = tiny.writer(0, change);
         assert_eq!(writer.join().unwrap(), Ok(()));
-        let heard = poller.join().unwrap();
+        let woken = poller.join().unwrap();
         tiny.check_at_rest();
-        heard
+        woken
     });
     assert_eq!(seen, HashSet::from([(after.clone(), false), (after.clone(), true)]));
 }
 
 #[test]
-fn who_waits_for_a_key_always_hears_of_a_set() {
-    check_heard(|writer| writer.put(&letter(0), &value(2)), &Ok(value(2)));
+fn a_waiter_for_a_key_always_sees_a_set() {
+    check_woken(|writer| writer.put(&letter(0), &value(2)), &Ok(value(2)));
 }
 
 #[test]
-fn who_waits_for_a_key_always_hears_of_an_integer_operation() {
-    check_heard(add, &number(8));
+fn a_waiter_for_a_key_always_sees_an_integer_operation() {
+    check_woken(add, &number(8));
 }
 
 #[test]
-fn who_waits_for_a_key_always_hears_of_its_removal() {
-    check_heard(|writer| writer.unset_only(&letter(0)).map(drop), &Err(Error::NotFound));
+fn a_waiter_for_a_key_always_sees_its_removal() {
+    check_woken(|writer| writer.unset_only(&letter(0)).map(drop), &Err(Error::NotFound));
 }
 
 #[test]
-fn who_waits_for_a_key_always_hears_of_a_tandem() {
-    let act: Act = |writer| writer.set_tandem(&[letter(0), letter(1)], &[&value(2), &value(2)]);
-    check_heard(act, &Ok(value(2)));
+fn a_waiter_for_a_key_always_sees_a_tandem() {
+    let change: Change = |writer| writer.set_tandem(&[letter(0), letter(1)], &[&value(2), &value(2)]);
+    check_woken(change, &Ok(value(2)));
 }
 
 #[test]
-fn who_waits_for_a_key_always_hears_of_a_change_of_its_record() {
-    check_heard(|writer| writer.amend(&letter(0), |_, descriptor| descriptor).map(drop), &number(7));
+fn a_waiter_for_a_key_always_sees_a_change_of_its_record() {
+    check_woken(|writer| writer.amend(&letter(0), |_, descriptor| descriptor).map(drop), &number(7));
 }
 
 #[test]
-fn one_change_wakes_all_who_wait_for_it() {
-    for act in [add, |writer: &mut Claimant<'_>| writer.put(&letter(0), &value(2))] {
+fn one_change_wakes_all_its_waiters() {
+    for change in [add, |writer: &mut Claimant<'_>| writer.put(&letter(0), &value(2))] {
         let seen = explore_within(1, move || {
             let tiny = seven();
             let pollers = [(); 2].map(|()| tiny.poller());
-            assert_eq!(tiny.writer(0, act).join().unwrap(), Ok(()));
+            assert_eq!(tiny.writer(0, change).join().unwrap(), Ok(()));
             pollers.map(|poller| poller.join().unwrap().1)
         });
         let all = [[false, false], [false, true], [true, false], [true, true]];
@@ -127,9 +127,9 @@ fn one_change_wakes_all_who_wait_for_it() {
     }
 }
 
-/// Checks that who has heard of one change and waits for the next hears of that as well, when `work` has
-/// them made.
-fn check_heard_twice(preemptions: usize, work: fn(&Arc<Tiny>) -> Vec<loom::thread::JoinHandle<()>>) {
+/// Checks that a waiter that has seen one change and waits for the next sees that as well. The writers that `work`
+/// starts make both.
+fn check_woken_twice(preemptions: usize, work: fn(&Arc<Tiny>) -> Vec<loom::thread::JoinHandle<()>>) {
     let seen = explore_within(preemptions, move || {
         let tiny = seven();
         let first = tiny.epoch();
@@ -151,11 +151,11 @@ fn check_heard_twice(preemptions: usize, work: fn(&Arc<Tiny>) -> Vec<loom::threa
 }
 
 #[test]
-fn who_was_woken_by_one_change_hears_of_the_next() {
-    check_heard_twice(2, |tiny| {
+fn a_waiter_woken_by_one_change_sees_the_next() {
+    check_woken_twice(2, |tiny| {
         vec![tiny.writer(0, |writer| [(); 2].iter().for_each(|()| add(writer).unwrap()))]
     });
-    check_heard_twice(2, |tiny| {
+    check_woken_twice(2, |tiny| {
         let set = |writer: &mut Claimant<'_>, byte| writer.put(&letter(0), &value(byte)).unwrap();
         vec![tiny.writer(0, move |writer| [2, 3].iter().for_each(|byte| set(writer, *byte)))]
     });
@@ -163,53 +163,53 @@ fn who_was_woken_by_one_change_hears_of_the_next() {
 
 #[test]
 fn a_writer_that_comes_late_to_wake_takes_no_waker_from_the_change_after_its_own() {
-    check_heard_twice(2, |tiny| {
+    check_woken_twice(2, |tiny| {
         [0, 1].map(|writer_id| tiny.writer(writer_id, |writer| add(writer).unwrap())).into()
     });
 }
 
 #[test]
-fn a_change_of_routes_loses_nobody_who_sets_out_to_sleep() {
+fn a_change_of_subscriptions_loses_no_thread_that_is_about_to_sleep() {
     let seen = explore_within(1, || {
         let tiny = seven();
         let poller = tiny.poller();
-        let router = tiny.writer(0, |writer| writer.subscribe(&letter(0), 1, true));
+        let subscriber = tiny.writer(0, |writer| writer.subscribe(&letter(0), 1, true));
         let adder = tiny.writer(1, |writer| {
             while add(writer) == Err(Error::Again) {
                 spin_loop();
             }
         });
         adder.join().unwrap();
-        let subscribed = router.join().unwrap();
+        let subscribed = subscriber.join().unwrap();
         (subscribed.is_ok(), poller.join().unwrap().1)
     });
     assert!(seen.is_superset(&HashSet::from([(true, false), (true, true)])), "{seen:?}");
 }
 
 #[test]
-fn who_waits_hears_of_the_change_of_a_writer_that_died_once_its_lane_is_recovered() {
-    // What changes nothing that is current, or takes too long here, and says nothing new.
-    let tells = |deed: &Deed| !["insert", "purge", "full tandem", "tandem insert"].contains(&deed.name);
-    for deed in deeds().into_iter().filter(tells) {
+fn a_waiter_sees_a_dead_writers_change_once_its_writer_id_is_recovered() {
+    // Without operations that change nothing current, or take too long here and test nothing new.
+    let is_tested = |op: &Op| !["insert", "purge", "full tandem", "tandem insert"].contains(&op.name);
+    for op in ops().into_iter().filter(is_tested) {
         let seen = explore_deaths(move |stores| {
-            let tiny = deed.prepared();
+            let tiny = op.set_up();
             let epoch = tiny.epoch();
             let poller = tiny.spawn(move |tiny| tiny.poll(epoch).1);
-            let lived = tiny.die(0, stores, deed.act).is_some();
+            let lived = tiny.die(0, stores, op.run).is_some();
             drop(tiny.claimant(0));
             let changed = tiny.epoch() > epoch;
-            if deed.name == "integer" {
-                // An exchange that nobody was seen to wait for leaves no word of itself: whoever set out
-                // to sleep meanwhile finds it by looking again, as all do after a second.
+            if op.name == "integer" {
+                // An exchange that found no polled bit leaves no trace of itself. A waiter that was about to sleep
+                // meanwhile sees the change when it looks again, as all do after a second.
                 tiny.wake_slot();
             }
             if !changed {
-                // Nobody need hear of what did not happen.
+                // No waiter has to see a change that did not happen.
                 tiny.claimant(1).put(&letter(0), &value(3)).unwrap();
             }
             (lived, (changed, poller.join().unwrap()))
         });
         let all = [(false, false), (false, true), (true, false), (true, true)];
-        assert_eq!(seen, HashSet::from(all), "{}", deed.name);
+        assert_eq!(seen, HashSet::from(all), "{}", op.name);
     }
 }

@@ -1,9 +1,9 @@
-//! Reading beside everything that can happen to the slot meanwhile.
+//! Reads beside every change of the slot.
 
 use super::*;
 use crate::arena::copy::copy_vector_out;
 
-/// Runs `write` beside a reader of "a", which holds [`value`] 1 before. Returns what the reader saw.
+/// Runs `write` beside a reader of "a", which holds [`value`] 1 before. Returns the reader's results.
 fn read_beside(
     size: Size,
     write: impl Fn(&mut Claimant<'_>) + Copy + Send + Sync + 'static,
@@ -26,7 +26,7 @@ fn a_read_beside_writes_returns_one_of_their_values_whole() {
         writer.put(&letter(0), &value(2)).unwrap();
         writer.put(&letter(0), &value(3)).unwrap();
     });
-    // Loom's reader sees the claims of both and may run out of rounds; a missing key it never is.
+    // Loom's reader may see the claims of both and run out of rounds, but never misses the key.
     let allowed = [1, 2, 3].map(|byte| Ok(value(byte)));
     assert!(allowed.iter().all(|read| seen.contains(read)), "{seen:?}");
     let others = |read: &&Read| !allowed.contains(read) && **read != Err(Error::Again);
@@ -48,7 +48,7 @@ fn reads_beside_a_write_never_go_back() {
 }
 
 #[test]
-fn who_sees_a_write_sees_every_earlier_one_of_its_writer() {
+fn a_reader_that_sees_a_write_sees_every_earlier_one_of_its_writer() {
     let seen = explore(|| {
         let (first, second) = (letter(0), letter(1));
         let size = Size { slots: 2, ..Size::default() };
@@ -188,8 +188,8 @@ fn a_vector_is_read_whole_or_not_at_all() {
     assert_eq!(seen.iter().find(others), None);
 }
 
-/// Reads "a" as `Store::get` does at first: in a straight line, from the likeliest slot.
-fn get_at_once(tiny: &Tiny) -> Option<Vec<u8>> {
+/// Reads "a" by the fast path of `Store::get`: from the likeliest slot, without a loop.
+fn get_fast(tiny: &Tiny) -> Option<Vec<u8>> {
     let (arena, key) = (tiny.arena(), letter(0));
     let read = arena.begin_plain_read(arena.find_fast(&key)?, &key)?;
     let mut out = [0; 64];
@@ -198,7 +198,7 @@ fn get_at_once(tiny: &Tiny) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn a_read_in_a_straight_line_returns_what_some_write_published_or_nothing() {
+fn a_fast_read_returns_what_some_write_published_or_nothing() {
     type Write = fn(&mut Claimant<'_>) -> Result<(), Error>;
     let writes: [(Write, &[u8]); 4] = [
         (|writer| [2, 3].into_iter().try_for_each(|byte| writer.put(&letter(0), &value(byte))), &[2, 3]),
@@ -209,7 +209,7 @@ fn a_read_in_a_straight_line_returns_what_some_write_published_or_nothing() {
             },
             &[2, 3],
         ),
-        // The slot changes hands, and the key comes back in it.
+        // Another key takes the slot, and then this key comes back in it.
         (
             |writer| {
                 writer.unset_only(&letter(0))?;
@@ -226,7 +226,7 @@ fn a_read_in_a_straight_line_returns_what_some_write_published_or_nothing() {
             let keys: &[_] = if at == 1 { &[letter(0), letter(1)] } else { &[letter(0)] };
             let tiny = Size { slots: keys.len(), ..Size::default() }.build(keys);
             let writer = tiny.writer(0, move |writer| write(writer).unwrap());
-            let reader = tiny.spawn(get_at_once);
+            let reader = tiny.spawn(get_fast);
             writer.join().unwrap();
             reader.join().unwrap()
         });
@@ -238,7 +238,7 @@ fn a_read_in_a_straight_line_returns_what_some_write_published_or_nothing() {
 }
 
 #[test]
-fn the_epoch_of_a_window_and_those_of_versions_tell_which_version_was_read() {
+fn the_epoch_of_a_read_and_those_of_versions_tell_which_version_was_read() {
     for scrub in [Scrub::None, Scrub::Full] {
         let seen = explore_within(1, move || {
             let key = letter(0);
@@ -279,7 +279,7 @@ fn a_switch_to_level_full_beside_a_write_tears_no_read_and_holds_for_the_next_wr
         let read = reader.join().unwrap();
         tiny.claimant(1).put(&key, &value(3)[..8]).unwrap();
         let left: u64 = tiny.words.iter().map(|word| u64::from(word.load(Relaxed) != 0)).sum();
-        assert_eq!(left, 1, "of both buffers, only the value");
+        assert_eq!(left, 1, "only the value is left in the two buffers");
         read
     });
     let allowed = HashSet::from([Ok(value(1)), Ok(value(2)), Err(Error::Again)]);

@@ -1,5 +1,5 @@
-//! Slots that change hands: the old key is removed and a new one takes its slot while somebody is still
-//! busy with the old one, through the index or through a handle.
+//! Recycled slots: a writer removes a key and another key takes its slot, while a thread still uses the old key through
+//! the index or a handle.
 
 use super::*;
 use crate::arena::integer::IntegerOp;

@@ -1,5 +1,4 @@
-//! The ring of a group by itself: those who put signals there beside each other, beside one that dies, and
-//! beside a watcher that is too slow.
+//! A group's ring by itself: writers beside each other, beside one that dies, and beside a watcher that is too slow.
 
 use super::*;
 use crate::signals::{Cursor, Peek, Wakes};
@@ -14,8 +13,7 @@ fn count(tiny: &Tiny) -> u64 {
     tiny.header.groups[0].count.load(Acquire)
 }
 
-/// Takes `looks` times, or until `enough` signals were taken or missed. Returns the slots, each with its
-/// position, and how many were missed.
+/// Takes up to `looks` signals. Returns the slots, each with its position, and how many signals were missed.
 fn take(tiny: &Tiny, cursor: &mut Cursor, looks: usize) -> (Vec<(u64, u32)>, u64) {
     let (mut taken, mut missed) = (vec![], 0);
     for _ in 0..looks {
@@ -24,7 +22,7 @@ fn take(tiny: &Tiny, cursor: &mut Cursor, looks: usize) -> (Vec<(u64, u32)>, u64
             Peek::Nothing => assert_eq!(cursor.position, position),
             Peek::Changed(slot) => taken.push((position, slot)),
             Peek::Lagged(more) => {
-                assert!(more > 0, "nothing is never missed");
+                assert!(more > 0, "a lag is never empty");
                 missed += more;
             }
         }
@@ -57,7 +55,7 @@ fn a_writer_that_comes_late_puts_its_signal_over_no_newer_one() {
         let late = tiny.spawn(|tiny| push(tiny, 20));
         [fast, late].into_iter().for_each(|writer| writer.join().unwrap());
         assert_eq!(count(&tiny), 4);
-        // The last two of the four are there still.
+        // The ring still has the last two of the four.
         let (taken, missed) = take(&tiny, &mut behind(2), 3);
         assert_eq!((taken.len(), missed), (2, 0));
         taken
@@ -78,12 +76,12 @@ fn a_slow_watcher_takes_signals_in_order_or_is_told_how_many_it_missed() {
         writer.join().unwrap();
         let ((mut taken, mut missed), position) = watcher.join().unwrap();
         assert_eq!(taken.len() as u64 + missed, position);
-        // What is left is taken now.
+        // Takes the rest.
         let rest = take(&tiny, &mut behind(position), 4);
         taken.extend(rest.0);
         missed += rest.1;
         assert_eq!(count(&tiny), 4);
-        assert_eq!(taken.len() as u64 + missed, 4, "each was taken or missed, and once");
+        assert_eq!(taken.len() as u64 + missed, 4, "each was taken or missed, once");
         assert!(taken.is_sorted());
         assert!(taken.iter().all(|(position, slot)| *slot == 10 + *position as u32), "{taken:?}");
         (taken.len(), missed)
@@ -107,17 +105,17 @@ fn a_slow_watcher_beside_two_writers_takes_what_each_put_in_order() {
         });
         writers.into_iter().for_each(|writer| writer.join().unwrap());
         let ((mut taken, mut missed), position) = watcher.join().unwrap();
-        // Another has been looking on and on: what is in the ring last, nobody else may dispute.
+        // A watcher that never stopped looking took these: no other watcher may see anything else in their positions.
         let last = take(&tiny, &mut behind(2), 2).0;
         let rest = take(&tiny, &mut behind(position), 4);
         taken.extend(rest.0);
         missed += rest.1;
         assert_eq!(count(&tiny), 4);
-        assert_eq!(taken.len() as u64 + missed, 4, "each was taken or missed, and once");
+        assert_eq!(taken.len() as u64 + missed, 4, "each was taken or missed, once");
         assert!(taken.is_sorted());
         assert!(taken.iter().all(|seen| seen.0 < 2 || last.contains(seen)), "{taken:?} {last:?}");
         let slots: Vec<_> = taken.iter().map(|(_, slot)| *slot).collect();
-        assert_eq!(slots.iter().collect::<HashSet<_>>().len(), slots.len(), "none comes twice");
+        assert_eq!(slots.iter().collect::<HashSet<_>>().len(), slots.len(), "none is taken twice");
         for first in [10, 20] {
             let mine = slots.iter().filter(|slot| **slot / 10 * 10 == first);
             assert!(mine.is_sorted(), "{slots:?}");
@@ -139,7 +137,7 @@ fn a_writer_that_dies_while_it_signals_leaves_no_gap_and_stops_nobody() {
                 Some(other) => other.join().unwrap(),
                 None => push(&tiny, 20),
             }
-            // One signal that is not counted shows all the same, and is counted by the next.
+            // One signal that is not counted shows all the same, and the next writer counts it.
             let first = take(&tiny, &mut behind(0), 3).0;
             push(&tiny, 30);
             let slots = take(&tiny, &mut behind(count(&tiny) - 2), 3).0;

@@ -1,7 +1,7 @@
-//! Watching groups, and the whole store: who publishes, who goes to sleep, and how keys and labels come to
-//! their groups. Whoever is never woken is a deadlock, so a model that ends at all has lost no wake.
+//! Watching groups, and the whole store: signals, sleeping watchers, and subscriptions of keys and labels. A watcher
+//! that nobody wakes is a deadlock, so a model that ends has lost no wake.
 
-use super::deaths::{Deed, deeds};
+use super::deaths::{Op, ops};
 use super::*;
 use crate::arena::integer::IntegerOp;
 use crate::arena::records::WHOLE_STORE;
@@ -12,34 +12,34 @@ use crate::sync::{fence_after_exchange, spin_loop};
 /// Two slots, one bucket.
 const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 4, words: 1, dim: 0, scrub: Scrub::None };
 
-/// One who watches groups as `Watcher` does.
-struct Ears {
+/// A watcher of groups, as `Watcher` is.
+struct Listener {
     cursors: Vec<Cursor>,
     bits: u32,
     slept: bool,
 }
 
 impl Tiny {
-    fn listen(&self, groups: &[usize]) -> Ears {
+    fn listen(&self, groups: &[usize]) -> Listener {
         let cursors = groups.iter().map(|group| self.arena().cursor(*group)).collect();
         let bits = groups.iter().fold(0, |bits, group| bits | wake_bit(*group));
-        Ears { cursors, bits, slept: false }
+        Listener { cursors, bits, slept: false }
     }
 
     fn count(&self, group: usize) -> u64 {
         self.header.groups[group].count.load(Acquire)
     }
 
-    /// Returns what decides how slot 0 reads, in few accesses.
-    fn sight(&self) -> (Descriptor, u64) {
+    /// Returns the words that decide how slot 0 reads, by few accesses.
+    fn content(&self) -> (Descriptor, u64) {
         let descriptor = Descriptor(self.slots[0].descriptor.load(Acquire));
         (descriptor.with_values_stale(0).with_vector_stale(0), self.slots[0].state_number.second())
     }
 
-    /// Has the owner of `writer_id` do `act`, however often others are in the way.
-    fn insist(&self, writer_id: u32, act: Act) {
+    /// Makes the owner of `writer_id` do `change`, and again while other writers are in the way.
+    fn retry_until_done(&self, writer_id: u32, change: Change) {
         let mut claimant = self.claimant(writer_id);
-        while let Err(error) = act(&mut claimant) {
+        while let Err(error) = change(&mut claimant) {
             assert_eq!(error, Error::Again);
             spin_loop();
         }
@@ -47,7 +47,7 @@ impl Tiny {
     }
 }
 
-impl Ears {
+impl Listener {
     /// Returns the next signal and its group, if there is one.
     fn look(&mut self, tiny: &Tiny) -> Option<(usize, Peek)> {
         self.cursors.iter_mut().find_map(|cursor| match tiny.arena().take(cursor) {
@@ -75,8 +75,8 @@ impl Ears {
         }
     }
 
-    /// Waits for so many signals, none of which may be missed.
-    fn hear(&mut self, tiny: &Tiny, count: usize) -> Vec<(usize, u32)> {
+    /// Waits for `count` signals, none of which may be missed.
+    fn receive(&mut self, tiny: &Tiny, count: usize) -> Vec<(usize, u32)> {
         let slot = |(group, peek)| match peek {
             Peek::Changed(slot) => (group, slot),
             other => panic!("{other:?}"),
@@ -85,7 +85,7 @@ impl Ears {
     }
 }
 
-type Act = fn(&mut Claimant<'_>) -> Result<(), Error>;
+type Change = fn(&mut Claimant<'_>) -> Result<(), Error>;
 
 fn set_a(writer: &mut Claimant<'_>) -> Result<(), Error> {
     writer.put(&letter(0), &[2; 8])
@@ -103,7 +103,7 @@ fn unset_a(writer: &mut Claimant<'_>) -> Result<(), Error> {
     writer.unset_only(&letter(0)).map(drop)
 }
 
-/// Builds a store with the numbers "a" and "b", 1 each, whose changes the groups in `subscriptions` hear of.
+/// Builds a store with the numbers "a" and "b", 1 each, to whose changes the groups in `subscriptions` are subscribed.
 fn subscribed(subscriptions: [u64; 2]) -> Arc<Tiny> {
     let tiny = TWO.build(&[]);
     let mut claimant = tiny.claimant(3);
@@ -118,88 +118,89 @@ fn subscribed(subscriptions: [u64; 2]) -> Arc<Tiny> {
 }
 
 #[test]
-fn who_watches_a_group_always_hears_of_a_change() {
-    for act in [set_a, add_to_a, unset_a] {
+fn a_watcher_of_a_group_always_sees_a_change() {
+    for change in [set_a, add_to_a, unset_a] {
         let seen = explore(move || {
             let tiny = subscribed([1, 0]);
             let before = tiny.get(&letter(0));
-            let mut ears = tiny.listen(&[0]);
+            let mut listener = tiny.listen(&[0]);
             let watcher = tiny.spawn(move |tiny| {
-                assert_eq!(ears.hear(tiny, 1), [(0, 0)]);
-                (ears.slept, tiny.get(&letter(0)) != before)
+                assert_eq!(listener.receive(tiny, 1), [(0, 0)]);
+                (listener.slept, tiny.get(&letter(0)) != before)
             });
-            assert_eq!(tiny.writer(0, act).join().unwrap(), Ok(()));
-            let heard = watcher.join().unwrap();
+            assert_eq!(tiny.writer(0, change).join().unwrap(), Ok(()));
+            let received = watcher.join().unwrap();
             assert_eq!(tiny.count(0), 1);
             tiny.check_at_rest();
-            heard
+            received
         });
-        // It hears only of what can be read.
+        // It is signalled only what can be read.
         assert_eq!(seen, HashSet::from([(false, true), (true, true)]));
     }
 }
 
 #[test]
-fn who_watches_a_group_hears_of_every_change_of_two_writers_in_the_rings_order() {
+fn a_watcher_of_a_group_sees_every_change_of_two_writers_in_the_rings_order() {
     let seen = explore_within(1, || {
         let tiny = subscribed([1, 1]);
-        let mut ears = tiny.listen(&[0]);
-        let watcher = tiny.spawn(move |tiny| (ears.hear(tiny, 2), ears.look(tiny), ears.slept));
+        let mut listener = tiny.listen(&[0]);
+        let watcher =
+            tiny.spawn(move |tiny| (listener.receive(tiny, 2), listener.look(tiny), listener.slept));
         let writers = [tiny.writer(0, add_to_a), tiny.writer(1, set_b)];
         writers.into_iter().for_each(|writer| writer.join().unwrap().unwrap());
-        let (heard, more, slept) = watcher.join().unwrap();
-        let mut late = Ears { cursors: vec![Cursor { group: 0, position: 0 }], bits: 1, slept };
-        assert_eq!(late.hear(&tiny, 2), heard);
+        let (received, more, slept) = watcher.join().unwrap();
+        let mut late = Listener { cursors: vec![Cursor { group: 0, position: 0 }], bits: 1, slept };
+        assert_eq!(late.receive(&tiny, 2), received);
         assert_eq!((more, tiny.count(0)), (None, 2));
-        (heard[0].1, slept)
+        (received[0].1, slept)
     });
     assert_eq!(seen, HashSet::from([(0, false), (0, true), (1, false), (1, true)]));
 }
 
 #[test]
-fn who_watches_two_groups_hears_of_the_changes_in_both() {
+fn a_watcher_of_two_groups_sees_the_changes_in_both() {
     let seen = explore_within(1, || {
         let tiny = subscribed([1, 2]);
-        let mut ears = tiny.listen(&[0, 1]);
-        let watcher = tiny.spawn(move |tiny| (ears.hear(tiny, 2), ears.slept));
+        let mut listener = tiny.listen(&[0, 1]);
+        let watcher = tiny.spawn(move |tiny| (listener.receive(tiny, 2), listener.slept));
         let writers = [tiny.writer(0, add_to_a), tiny.writer(1, set_b)];
         writers.into_iter().for_each(|writer| writer.join().unwrap().unwrap());
-        let (mut heard, slept) = watcher.join().unwrap();
-        let first = heard[0].0;
-        heard.sort_unstable();
-        assert_eq!(heard, [(0, 0), (1, 1)]);
+        let (mut received, slept) = watcher.join().unwrap();
+        let first = received[0].0;
+        received.sort_unstable();
+        assert_eq!(received, [(0, 0), (1, 1)]);
         (first, slept)
     });
     assert_eq!(seen, HashSet::from([(0, false), (0, true), (1, false), (1, true)]));
 }
 
 #[test]
-fn each_who_watches_one_of_two_groups_is_woken_for_its_own() {
+fn each_watcher_of_one_of_two_groups_is_woken_for_its_own() {
     let seen = explore_within(1, || {
         let tiny = subscribed([1, 2]);
         let watchers = [0, 1].map(|group| {
-            let mut ears = tiny.listen(&[group]);
-            tiny.spawn(move |tiny| (ears.hear(tiny, 1), ears.slept))
+            let mut listener = tiny.listen(&[group]);
+            tiny.spawn(move |tiny| (listener.receive(tiny, 1), listener.slept))
         });
         let writer = tiny.writer(0, |writer| add_to_a(writer).and_then(|()| set_b(writer)));
         assert_eq!(writer.join().unwrap(), Ok(()));
-        let heard = watchers.map(|watcher| watcher.join().unwrap());
-        assert_eq!(heard.clone().map(|(heard, _)| heard), [vec![(0, 0)], vec![(1, 1)]]);
-        heard.map(|(_, slept)| slept)
+        let received = watchers.map(|watcher| watcher.join().unwrap());
+        assert_eq!(received.clone().map(|(received, _)| received), [vec![(0, 0)], vec![(1, 1)]]);
+        received.map(|(_, slept)| slept)
     });
     assert_eq!(seen.len(), 4);
 }
 
 #[test]
-fn who_was_woken_by_one_change_hears_of_the_next() {
+fn a_watcher_woken_by_one_change_sees_the_next() {
     let seen = explore(|| {
         let tiny = subscribed([1, 0]);
-        let mut ears = tiny.listen(&[0]);
+        let mut listener = tiny.listen(&[0]);
         let watcher = tiny.spawn(move |tiny| {
-            let first = (ears.hear(tiny, 1), ears.slept);
-            ears.slept = false;
-            assert_eq!(ears.hear(tiny, 1), first.0);
-            [first.1, ears.slept]
+            let first = (listener.receive(tiny, 1), listener.slept);
+            listener.slept = false;
+            assert_eq!(listener.receive(tiny, 1), first.0);
+            [first.1, listener.slept]
         });
         let writer = tiny.writer(0, |writer| add_to_a(writer).and_then(|()| add_to_a(writer)));
         assert_eq!(writer.join().unwrap(), Ok(()));
@@ -212,10 +213,10 @@ fn who_was_woken_by_one_change_hears_of_the_next() {
 fn a_writer_that_comes_late_to_wake_keeps_no_other_from_waking() {
     let seen = explore_deaths(|stores| {
         let tiny = subscribed([1, 1]);
-        let mut ears = tiny.listen(&[0]);
+        let mut listener = tiny.listen(&[0]);
         let watcher = tiny.spawn(move |tiny| {
-            while ears.next(tiny) != Some((0, Peek::Changed(1))) {}
-            ears.slept
+            while listener.next(tiny) != Some((0, Peek::Changed(1))) {}
+            listener.slept
         });
         let lived = tiny.die(0, stores, add_to_a).is_some();
         assert_eq!(set_b(&mut tiny.claimant(1)), Ok(()));
@@ -224,32 +225,32 @@ fn a_writer_that_comes_late_to_wake_keeps_no_other_from_waking() {
     assert_eq!(seen, HashSet::from([false, true]));
 }
 
-/// Checks that whoever watches group 0 and then has changes of "a" sent there, by `join`, either reads what
-/// was set beside that, or hears of it. `join` says how many signals it sent itself.
+/// Checks a watcher of group 0 that has changes of "a" signalled there by `join`: it reads the value that is set
+/// meanwhile, or gets a signal. `join` returns how many signals it caused itself.
 fn check_joining(join: fn(&Tiny) -> usize, leave: fn(&Tiny)) {
     let seen = explore_within(1, move || {
         let tiny = subscribed([0, 0]);
         tiny.header.label_subscriptions[0].store(1, Relaxed);
         let watcher = tiny.spawn(move |tiny| {
-            let mut ears = tiny.listen(&[0]);
+            let mut listener = tiny.listen(&[0]);
             let own = join(tiny);
             let read = tiny.get(&letter(0)) == Ok(vec![2; 8]);
             if !read {
-                ears.hear(tiny, own + 1);
+                listener.receive(tiny, own + 1);
                 assert_eq!(tiny.get(&letter(0)), Ok(vec![2; 8]));
             }
             leave(tiny);
-            // Nothing that begins from here on is signalled.
+            // Nothing that begins after this is signalled.
             let count = tiny.count(0);
             (read, count, own)
         });
-        let writer = tiny.spawn(|tiny| tiny.insist(0, set_a));
+        let writer = tiny.spawn(|tiny| tiny.retry_until_done(0, set_a));
         writer.join().unwrap();
         let (read, _, own) = watcher.join().unwrap();
         let count = tiny.count(0);
-        tiny.insist(1, set_a);
+        tiny.retry_until_done(1, set_a);
         assert_eq!(tiny.count(0), count);
-        // Whatever signals on its own when it joins does so when it leaves.
+        // A change that signals when the watcher joins does so when it leaves.
         (read, count - 2 * own as u64)
     });
     assert!(seen.is_superset(&HashSet::from([(false, 1), (true, 0)])), "{seen:?}");
@@ -257,18 +258,18 @@ fn check_joining(join: fn(&Tiny) -> usize, leave: fn(&Tiny)) {
 }
 
 #[test]
-fn who_registers_a_key_beside_a_change_reads_it_or_hears_of_it() {
+fn a_watcher_that_subscribes_to_a_key_beside_a_change_reads_it_or_is_signalled() {
     check_joining(
         |tiny| {
-            tiny.insist(1, |writer| writer.subscribe(&letter(0), 1, true));
+            tiny.retry_until_done(1, |writer| writer.subscribe(&letter(0), 1, true));
             0
         },
-        |tiny| tiny.insist(1, |writer| writer.subscribe(&letter(0), 1, false)),
+        |tiny| tiny.retry_until_done(1, |writer| writer.subscribe(&letter(0), 1, false)),
     );
 }
 
 #[test]
-fn who_labels_a_key_beside_a_change_reads_it_or_hears_of_it() {
+fn a_watcher_that_labels_a_key_beside_a_change_reads_it_or_is_signalled() {
     fn label(writer: &mut Claimant<'_>, labels: u64) -> Result<(), Error> {
         let change = |slot: &Slot, descriptor| {
             slot.labels.store(labels, Relaxed);
@@ -278,14 +279,14 @@ fn who_labels_a_key_beside_a_change_reads_it_or_hears_of_it() {
     }
     check_joining(
         |tiny| {
-            tiny.insist(1, |writer| label(writer, 1));
+            tiny.retry_until_done(1, |writer| label(writer, 1));
             1
         },
-        |tiny| tiny.insist(1, |writer| label(writer, 0)),
+        |tiny| tiny.retry_until_done(1, |writer| label(writer, 0)),
     );
 }
 
-/// Reads "a" as a resync does: if a writer holds it, waits until that one lets go.
+/// Reads "a" as a resync does: if a writer holds the slot, waits until it is released.
 fn resync(tiny: &Tiny) -> Read {
     fence_after_exchange();
     let state = || tiny.slots[0].state_number.first_acquire();
@@ -297,7 +298,7 @@ fn resync(tiny: &Tiny) -> Read {
 }
 
 #[test]
-fn who_routes_a_label_beside_a_change_reads_it_or_hears_of_it() {
+fn a_watcher_that_subscribes_to_a_label_beside_a_change_reads_it_or_is_signalled() {
     let seen = explore(|| {
         let tiny = subscribed([0, 0]);
         let mut claimant = tiny.claimant(3);
@@ -308,11 +309,11 @@ fn who_routes_a_label_beside_a_change_reads_it_or_hears_of_it() {
         claimant.amend(&letter(0), label).unwrap();
         drop(claimant);
         let watcher = tiny.spawn(|tiny| {
-            let mut ears = tiny.listen(&[0]);
+            let mut listener = tiny.listen(&[0]);
             tiny.header.label_subscriptions[0].fetch_or(1, Relaxed);
             let read = resync(tiny) == Ok(vec![2; 8]);
             if !read {
-                ears.hear(tiny, 1);
+                listener.receive(tiny, 1);
                 assert_eq!(tiny.get(&letter(0)), Ok(vec![2; 8]));
             }
             read
@@ -324,23 +325,23 @@ fn who_routes_a_label_beside_a_change_reads_it_or_hears_of_it() {
 }
 
 #[test]
-fn who_sets_out_to_watch_the_whole_store_beside_a_change_reads_it_or_hears_of_it() {
-    for act in [set_a, add_to_a, unset_a] {
+fn a_watch_of_the_whole_store_begun_beside_a_change_reads_it_or_is_signalled() {
+    for change in [set_a, add_to_a, unset_a] {
         let seen = explore(move || {
             let tiny = subscribed([0, 0]);
             let before = tiny.get(&letter(0));
             let watcher = tiny.spawn(move |tiny| {
                 tiny.arena().begin_watch();
-                let mut ears = tiny.listen(&[WHOLE_STORE]);
+                let mut listener = tiny.listen(&[WHOLE_STORE]);
                 let read = resync(tiny) != before;
                 if !read {
-                    assert_eq!(ears.hear(tiny, 1), [(WHOLE_STORE, 0)]);
+                    assert_eq!(listener.receive(tiny, 1), [(WHOLE_STORE, 0)]);
                     assert_ne!(tiny.get(&letter(0)), before);
                 }
                 read
             });
-            assert_eq!(tiny.writer(0, act).join().unwrap(), Ok(()));
-            // The watch begins a ring and one behind where the count was.
+            assert_eq!(tiny.writer(0, change).join().unwrap(), Ok(()));
+            // The watch begins a ring and one beyond the count.
             (watcher.join().unwrap(), tiny.count(WHOLE_STORE) - RING_LEN as u64 - 1)
         });
         assert_eq!(seen, HashSet::from([(false, 1), (true, 0), (true, 1)]));
@@ -348,7 +349,7 @@ fn who_sets_out_to_watch_the_whole_store_beside_a_change_reads_it_or_hears_of_it
 }
 
 #[test]
-fn a_new_key_in_the_slot_of_a_removed_one_inherits_no_routes_and_no_labels() {
+fn a_new_key_in_the_slot_of_a_removed_one_inherits_no_subscriptions_and_no_labels() {
     let seen = explore_within(1, || {
         let tiny = Size { slots: 1, ..TWO }.build(&[]);
         let mut claimant = tiny.claimant(3);
@@ -371,23 +372,23 @@ fn a_new_key_in_the_slot_of_a_removed_one_inherits_no_routes_and_no_labels() {
 
 #[test]
 fn a_tandem_signals_each_of_its_groups_once_and_when_all_of_it_can_be_read() {
-    let set: Act = |writer| writer.set_tandem(&[letter(0), letter(1)], &[&[2; 8], &[2; 8]]);
-    let unset: Act = |writer| writer.unset_tandem(&[letter(0), letter(1)]).map(drop);
-    for act in [set, unset] {
+    let set: Change = |writer| writer.set_tandem(&[letter(0), letter(1)], &[&[2; 8], &[2; 8]]);
+    let unset: Change = |writer| writer.unset_tandem(&[letter(0), letter(1)]).map(drop);
+    for change in [set, unset] {
         let seen = explore_within(1, move || {
             let tiny = subscribed([1, 3]);
             let before = tiny.get(&letter(0));
-            let mut ears = tiny.listen(&[0, 1]);
+            let mut listener = tiny.listen(&[0, 1]);
             let watcher = tiny.spawn(move |tiny| {
-                let first = ears.hear(tiny, 1);
+                let first = listener.receive(tiny, 1);
                 let reads = [0, 1].map(|index| tiny.get(&letter(index)));
                 assert!(!reads.contains(&before), "{first:?}");
-                let mut heard = [first, ears.hear(tiny, 1)].concat();
-                heard.sort_unstable();
-                assert_eq!(heard, [(0, 0), (1, 1)]);
-                ears.slept
+                let mut received = [first, listener.receive(tiny, 1)].concat();
+                received.sort_unstable();
+                assert_eq!(received, [(0, 0), (1, 1)]);
+                listener.slept
             });
-            assert_eq!(tiny.writer(0, act).join().unwrap(), Ok(()));
+            assert_eq!(tiny.writer(0, change).join().unwrap(), Ok(()));
             assert_eq!([0, 1].map(|group| tiny.count(group)), [1, 1]);
             watcher.join().unwrap()
         });
@@ -396,14 +397,14 @@ fn a_tandem_signals_each_of_its_groups_once_and_when_all_of_it_can_be_read() {
 }
 
 #[test]
-fn a_tandem_that_takes_a_dead_claim_over_still_signals_its_own_change() {
+fn a_tandem_that_recovers_a_dead_claim_still_signals_its_own_change() {
     explore_deaths(|stores| {
         let tiny = subscribed([1, 1]);
         let lived = tiny.die(0, stores, set_a).is_some();
-        let mut ears = tiny.listen(&[0]);
+        let mut listener = tiny.listen(&[0]);
         let watcher = tiny.spawn(move |tiny| {
             while tiny.get(&letter(1)) != Ok(vec![3; 8]) {
-                ears.next(tiny);
+                listener.next(tiny);
             }
         });
         let set = |writer: &mut Claimant<'_>| writer.set_tandem(&[letter(0), letter(1)], &[&[3; 8], &[3; 8]]);
@@ -413,77 +414,77 @@ fn a_tandem_that_takes_a_dead_claim_over_still_signals_its_own_change() {
     });
 }
 
-/// Has whoever watches `group` wait for a change of "a" that is cut short, and is recovered by the writer id's
-/// next owner, or first taken over by another writer that `takes_over`.
-fn check_heard_after_death(group: usize, takes_over: bool, deaths: &[&str]) {
-    for deed in deeds().into_iter().filter(|deed| deaths.contains(&deed.name)) {
+/// Makes a watcher of `group` wait for a change of "a" that is interrupted. The writer id's next owner recovers it or,
+/// if `is_recovered`, another writer does so first.
+fn check_signalled_after_death(group: usize, is_recovered: bool, deaths: &[&str]) {
+    for op in ops().into_iter().filter(|op| deaths.contains(&op.name)) {
         let seen = explore_deaths(move |stores| {
-            let tiny = deed.prepared();
+            let tiny = op.set_up();
             match group {
                 WHOLE_STORE => drop(tiny.arena().begin_watch()),
                 _ => tiny.claimant(3).subscribe(&letter(0), 1 << group, true).unwrap(),
             }
-            let before = tiny.sight();
-            let mut ears = tiny.listen(&[group]);
+            let before = tiny.content();
+            let mut listener = tiny.listen(&[group]);
             let watcher = tiny.spawn(move |tiny| {
-                while tiny.sight() == before {
-                    if ears.next(tiny).is_none() {
-                        ears.cursors[0] = tiny.arena().begin_watch();
+                while tiny.content() == before {
+                    if listener.next(tiny).is_none() {
+                        listener.cursors[0] = tiny.arena().begin_watch();
                     }
                 }
-                ears.slept
+                listener.slept
             });
-            let lived = tiny.die(0, stores, deed.act).is_some();
-            if takes_over {
-                // It changes nothing, but finds the claim.
+            let lived = tiny.die(0, stores, op.run).is_some();
+            if is_recovered {
+                // It changes nothing, but meets the claim.
                 let _ = tiny.claimant(1).subscribe(&letter(0), 0, true);
             }
             drop(tiny.claimant(0));
-            let changed = tiny.sight() != before;
+            let changed = tiny.content() != before;
             if !changed {
-                // Nobody need hear of what did not happen.
+                // No watcher has to see a change that did not happen.
                 tiny.claimant(1).put(&letter(0), &value(3)).unwrap();
             }
             (lived, (changed, watcher.join().unwrap()))
         });
-        assert_eq!(seen.len(), 4, "{}", deed.name);
+        assert_eq!(seen.len(), 4, "{}", op.name);
     }
 }
 
 #[test]
-fn who_watches_a_group_hears_of_the_change_of_a_writer_that_died_once_its_lane_is_recovered() {
-    check_heard_after_death(0, false, &["set", "integer", "unset", "tandem"]);
+fn a_watcher_of_a_group_sees_a_dead_writers_change_once_its_writer_id_is_recovered() {
+    check_signalled_after_death(0, false, &["set", "integer", "unset", "tandem"]);
 }
 
 #[test]
-fn who_watches_a_group_hears_of_the_change_of_a_writer_that_died_once_it_is_taken_over() {
-    check_heard_after_death(0, true, &["set", "unset"]);
+fn a_watcher_of_a_group_sees_a_dead_writers_change_once_another_writer_recovers_it() {
+    check_signalled_after_death(0, true, &["set", "unset"]);
 }
 
 #[test]
-fn who_watches_the_whole_store_hears_of_the_change_of_a_writer_that_died() {
-    check_heard_after_death(WHOLE_STORE, false, &["set", "integer"]);
+fn a_watcher_of_the_whole_store_sees_a_dead_writers_change() {
+    check_signalled_after_death(WHOLE_STORE, false, &["set", "integer"]);
 }
 
 #[test]
-fn the_change_of_one_that_died_is_signalled_though_its_taker_died_as_well() {
-    let tells = |deed: &Deed| !["insert", "tandem insert", "purge"].contains(&deed.name);
-    for deed in deeds().into_iter().filter(tells) {
+fn a_dead_writers_change_is_signalled_though_the_recovering_writer_died_as_well() {
+    let is_tested = |op: &Op| !["insert", "tandem insert", "purge"].contains(&op.name);
+    for op in ops().into_iter().filter(is_tested) {
         for first in 0..200 {
             let seen = explore_deaths(move |stores| {
-                let tiny = deed.prepared();
+                let tiny = op.set_up();
                 tiny.claimant(3).subscribe(&letter(0), 1, true).unwrap();
                 let before = tiny.get(&letter(0));
-                let first_lived = tiny.die(0, first, deed.act).is_some();
-                let take = |writer: &mut Claimant<'_>| writer.subscribe(&letter(0), 0, true);
-                let lived = tiny.die(1, stores, take).is_some();
+                let first_lived = tiny.die(0, first, op.run).is_some();
+                let recover = |writer: &mut Claimant<'_>| writer.subscribe(&letter(0), 0, true);
+                let lived = tiny.die(1, stores, recover).is_some();
                 [0, 1].map(|writer_id| drop(tiny.claimant(writer_id)));
                 let changed = tiny.get(&letter(0)) != before;
-                assert!(!changed || tiny.count(0) > 0, "{} {first} {stores}", deed.name);
+                assert!(!changed || tiny.count(0) > 0, "{} {first} {stores}", op.name);
                 // No subscription outlives its key.
                 let is_gone = tiny.get(&letter(0)) == Err(Error::NotFound);
                 let is_subscribed = tiny.subscriptions[0].load(Relaxed) != 0;
-                assert_ne!(is_subscribed, is_gone, "{} {first} {stores}", deed.name);
+                assert_ne!(is_subscribed, is_gone, "{} {first} {stores}", op.name);
                 (lived, first_lived)
             });
             if seen == HashSet::from([true]) {
@@ -494,22 +495,22 @@ fn the_change_of_one_that_died_is_signalled_though_its_taker_died_as_well() {
 }
 
 #[test]
-fn the_watch_of_the_whole_store_is_heard_or_has_expired_but_never_neither() {
+fn a_watch_of_the_whole_store_sees_every_change_or_has_expired() {
     let seen = explore_within(1, || {
         let tiny = subscribed([0, 0]);
         tiny.arena().begin_watch();
         let watcher = tiny.spawn(|tiny| {
-            let mut ears = tiny.listen(&[WHOLE_STORE]);
-            let (mut notified, mut taken) = (false, 0);
-            // Five changes of one, of which it must know the last.
+            let mut listener = tiny.listen(&[WHOLE_STORE]);
+            let (mut expired, mut taken) = (false, 0);
+            // Five changes of one number, of which the watcher must see the last.
             while resync(tiny) != Ok(6_u64.to_le_bytes().to_vec()) {
-                match ears.next(tiny) {
+                match listener.next(tiny) {
                     Some((_, Peek::Changed(_))) => taken += 1,
-                    _ => (ears.cursors[0], notified) = (tiny.arena().begin_watch(), true),
+                    _ => (listener.cursors[0], expired) = (tiny.arena().begin_watch(), true),
                 }
-                tiny.arena().keep_watch(ears.cursors[0].position);
+                tiny.arena().keep_watch(listener.cursors[0].position);
             }
-            (notified, taken)
+            (expired, taken)
         });
         let writer = tiny.writer(0, |writer| (0..5).for_each(|_| add_to_a(writer).unwrap()));
         writer.join().unwrap();
@@ -519,23 +520,23 @@ fn the_watch_of_the_whole_store_is_heard_or_has_expired_but_never_neither() {
 }
 
 #[test]
-fn who_caught_up_with_a_watch_that_expired_is_told_though_another_has_renewed_it() {
+fn a_watcher_of_an_expired_watch_learns_of_it_though_another_has_renewed_it() {
     let seen = explore_within(1, || {
         let tiny = subscribed([0, 0]);
         let start = tiny.arena().begin_watch();
         let writer = tiny.writer(0, |writer| (0..4).for_each(|_| add_to_a(writer).unwrap()));
         let watcher = tiny.spawn(move |tiny| {
-            let mut ears = tiny.listen(&[WHOLE_STORE]);
-            ears.cursors[0] = start;
-            let heard = (0..4).filter_map(|_| ears.look(tiny)).collect();
-            (ears, heard)
+            let mut listener = tiny.listen(&[WHOLE_STORE]);
+            listener.cursors[0] = start;
+            let received = (0..4).filter_map(|_| listener.look(tiny)).collect();
+            (listener, received)
         });
         writer.join().unwrap();
-        let (mut ears, mut heard): (Ears, Vec<_>) = watcher.join().unwrap();
+        let (mut listener, mut received): (Listener, Vec<_>) = watcher.join().unwrap();
         tiny.arena().begin_watch();
-        heard.extend(std::iter::from_fn(|| ears.look(&tiny)));
-        let changed = heard.iter().filter(|heard| heard.1 == Peek::Changed(0)).count();
-        assert!(changed < heard.len() || changed == 4, "{heard:?}");
+        received.extend(std::iter::from_fn(|| listener.look(&tiny)));
+        let changed = received.iter().filter(|received| received.1 == Peek::Changed(0)).count();
+        assert!(changed < received.len() || changed == 4, "{received:?}");
         changed
     });
     assert!(seen.is_superset(&HashSet::from([0, 3])), "{seen:?}");

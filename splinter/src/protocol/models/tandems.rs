@@ -1,4 +1,4 @@
-//! Tandems beside readers of all orders, beside writers of one of its keys, and beside each other.
+//! Tandems beside readers of all orders, beside writers of one of their keys, and beside each other.
 
 use super::*;
 use crate::arena::records::EVERY_SLOT;
@@ -31,7 +31,7 @@ pub(super) fn read(tiny: &Tiny) -> Result<[u8; 2], Error> {
     Ok(bytes)
 }
 
-/// Reads each key by itself once nobody writes.
+/// Reads each key by itself, once no thread writes.
 fn each(tiny: &Tiny) -> [Option<u8>; 2] {
     [0, 1].map(|index| tiny.get(&letter(index)).ok().map(|bytes| bytes[0]))
 }
@@ -70,12 +70,12 @@ fn a_tandem_read_beside_two_tandem_writes_never_mixes_generations() {
 }
 
 #[test]
-fn a_read_of_one_order_beside_a_tandem_write_goes_not_back() {
+fn a_read_of_one_order_beside_a_tandem_write_never_goes_back() {
     let seen = explore(|| {
         let tiny = generation_one();
         let writer = tiny.writer(0, |writer| write(writer, 2).unwrap());
         let reader = tiny.spawn(|tiny| {
-            // The new generation of one order was seen: the other's is current, too.
+            // If the new generation of one order was seen, the other's is current, too.
             [1, 0].map(|index| tiny.get(&letter(index)).unwrap()[0])
         });
         writer.join().unwrap();
@@ -109,7 +109,7 @@ fn tandem_writes_that_overlap_are_whole_or_change_nothing() {
     let seen = explore(|| {
         let tiny = generation_one();
         let one = tiny.writer(0, |writer| write(writer, 2));
-        // Named the other way round: claims are made in the order of addresses all the same.
+        // In the other order: claims are made in the order of slot numbers all the same.
         let other = tiny.writer(1, |writer| writer.set_tandem(&[letter(1), letter(0)], &[&[3; 8], &[3; 8]]));
         let results = (one.join().unwrap(), other.join().unwrap());
         tiny.check_at_rest();
@@ -145,12 +145,12 @@ fn a_tandem_writer_that_dies_anywhere_leaves_one_generation_and_every_order_writ
     let seen = explore_deaths(|stores| {
         let tiny = generation_one();
         let lived = tiny.die(0, stores, |writer| write(writer, 2)).is_some();
-        let taker = tiny.writer(1, |writer| writer.put(&letter(1), &[3; 8]));
+        let recoverer = tiny.writer(1, |writer| writer.put(&letter(1), &[3; 8]));
         let reader = tiny.spawn(read);
-        assert_eq!(taker.join().unwrap(), Ok(()));
+        assert_eq!(recoverer.join().unwrap(), Ok(()));
         let seen = reader.join().unwrap();
         tiny.check_at_rest();
-        // What the dead writer had committed of the other order is current, or nothing is.
+        // The value of the other order that the dead writer had committed is current, or neither is.
         let left = tiny.get(&letter(0)).unwrap()[0];
         assert_eq!(tiny.get(&letter(1)).unwrap(), [3; 8]);
         (lived, (left, seen))
@@ -181,8 +181,8 @@ fn a_tandem_writer_that_dies_beside_a_tandem_read_leaves_one_generation() {
 
 #[test]
 fn no_key_is_missing_for_a_commit_that_is_not_its_claims() {
-    // Invariants 2 and 3. Who looks for a key sees the claim of a tandem that came to nothing, and then the commit
-    // of the writer id's next one; by then the prepared word of the slot is not that claim's any more.
+    // Invariants 2 and 3. A reader that looks for a key sees the claim of a tandem that came to nothing, and then the
+    // commit of the writer id's next tandem. By then the slot's prepared word is no longer that claim's.
     let size = Size { words: 2, ..TWO };
     let seen = explore(move || {
         let tiny = size.build(&[letter(0), letter(1)]);
@@ -192,14 +192,14 @@ fn no_key_is_missing_for_a_commit_that_is_not_its_claims() {
         std::mem::forget(dying.claim(&letter(0)).unwrap());
         drop(dying);
         tiny.kernel.dead[0].store(true, Release);
-        let writer = tiny.writer(0, |heir| {
-            heir.amend(&letter(0), |_, descriptor| descriptor).unwrap();
-            heir.set_tandem(&[letter(1)], &[&value(2)]).unwrap();
+        let writer = tiny.writer(0, |next_owner| {
+            next_owner.amend(&letter(0), |_, descriptor| descriptor).unwrap();
+            next_owner.set_tandem(&[letter(1)], &[&value(2)]).unwrap();
         });
-        // One look: a read that finds nothing where it guessed looks again.
-        let looker = tiny.spawn(|tiny| tiny.arena().locate(&letter(0)).is_some());
+        // One look: a read that finds nothing in the likeliest slot would look again.
+        let reader = tiny.spawn(|tiny| tiny.arena().locate(&letter(0)).is_some());
         writer.join().unwrap();
-        looker.join().unwrap()
+        reader.join().unwrap()
     });
     assert_eq!(seen, HashSet::from([true]));
 }

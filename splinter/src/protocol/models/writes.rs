@@ -1,9 +1,9 @@
-//! Writers beside writers: on one key, on a new key, and on keys that share a home bucket.
+//! Writers beside writers: of one key, of a new key, and of keys that share a home bucket.
 
 use super::*;
 
-/// Runs `one` and `other` beside each other in a store that holds "a". Returns what they returned, and
-/// afterwards what "a" and "b" hold.
+/// Runs `one` and `other` beside each other in a store that holds `keys`. Returns their results, and what "a" and "b"
+/// hold afterwards.
 fn write_beside<R, S>(
     size: Size,
     keys: &'static [usize],
@@ -30,7 +30,7 @@ where
 const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 3, words: 2, dim: 0, scrub: Scrub::None };
 
 #[test]
-fn of_two_writers_of_a_key_one_wins_and_the_other_is_told() {
+fn of_two_writers_of_a_key_one_wins_and_the_other_gets_again() {
     let seen = write_beside(
         Size::default(),
         &[0],
@@ -120,7 +120,7 @@ fn an_insert_beside_the_removal_that_frees_its_slot_gets_it_whole_or_not() {
     );
     let refused = |error| (Ok(16), Err(error), [None, None]);
     let done = (Ok(16), Ok(()), [None, Some(3)]);
-    // While the slot is being emptied it is held, not free.
+    // While the slot is being emptied it is claimed, not free.
     assert_eq!(seen, HashSet::from([done, refused(Error::Full), refused(Error::Again)]));
 }
 
