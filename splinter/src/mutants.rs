@@ -34,7 +34,7 @@ macro_rules! slowdown {
 }
 
 #[cfg(splinter_mutants)]
-pub(crate) use self::made::{index_of, is_made, is_turn, work_for_nothing};
+pub(crate) use self::made::{do_extra_work, index_of, is_made, is_selected};
 
 #[cfg(splinter_mutants)]
 mod made {
@@ -95,7 +95,7 @@ mod made {
 
     /// Executes some extra instructions a round.
     #[inline(always)]
-    pub(crate) fn work_for_nothing(rounds: u32) {
+    pub(crate) fn do_extra_work(rounds: u32) {
         for round in 0..rounds {
             std::hint::black_box(round);
         }
@@ -103,7 +103,7 @@ mod made {
 
     /// Whether this call is selected: so many of each twenty calls, counted over all threads.
     #[inline]
-    pub(crate) fn is_turn(of_twenty: u32) -> bool {
+    pub(crate) fn is_selected(of_twenty: u32) -> bool {
         static CALLS: AtomicU32 = AtomicU32::new(0);
         // Threads that count at the same time may count once, which is exact enough.
         let call = CALLS.load(Relaxed);

@@ -13,7 +13,7 @@ impl<'a> Arena<'a> {
     /// Makes a free entry lead to `slot`, as near to `home` as possible. If there is none, changes nothing but the
     /// maximum distance.
     pub(crate) fn add_entry(&self, home: usize, hash: u64, slot: u32) -> Result<(), Error> {
-        let entry = Entry::new(slot, Entry::label(hash, 0));
+        let entry = Entry::new(slot, Entry::tag(hash, 0));
         let Some(mut entry) = self.insert_nearest(home, entry, self.farthest() + 1) else {
             // The maximum distance may be too large now.
             self.mark_home(home, Control::COMPACT);

@@ -20,7 +20,7 @@ impl Arena<'_> {
         // Before the entries: an entry that is moved nearer to its home is in place before the maximum distance is
         // lowered.
         let control = Control(load_acquire(&bucket.control));
-        match bucket.matches(Entry::label(key.hash, 0)).next() {
+        match bucket.matches(Entry::tag(key.hash, 0)).next() {
             // Acquire: the key words were written before the entry was.
             Some(index) => Some(Entry(bucket.entries[index].load(Acquire)).slot()),
             None if control.max_distance() == 0 => Self::none_found(),
@@ -51,7 +51,7 @@ impl Arena<'_> {
             let mut distances = 0..=control.max_distance().min(self.farthest());
             let found = distances.find_map(|distance| {
                 let bucket = self.bucket(home, distance);
-                bucket.matches(Entry::label(key.hash, distance)).find_map(|index| {
+                bucket.matches(Entry::tag(key.hash, distance)).find_map(|index| {
                     let entry = Entry(bucket.entries[index].load(Acquire));
                     visit(entry.slot(), distance, index)
                 })

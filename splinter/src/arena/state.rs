@@ -54,12 +54,12 @@ impl State {
     }
 
     /// Whether the slot is unclaimed and yet has a writer id or flags of a claim, which only damage leaves.
-    pub(crate) const fn is_stray(self) -> bool {
+    pub(crate) const fn has_leftover_claim(self) -> bool {
         !self.is_claimed() && self.0 & Self::CLAIM != 0
     }
 
     /// Returns the state without a claim's writer id and flags.
-    pub(crate) const fn swept(self) -> Self {
+    pub(crate) const fn without_claim(self) -> Self {
         Self(self.0 & !Self::CLAIM)
     }
 
@@ -392,13 +392,13 @@ pub(crate) struct Entry(pub(crate) u64);
 impl Entry {
     pub(crate) const FREE: Self = Self(0);
 
-    pub(crate) const fn new(slot: u32, label: u32) -> Self {
-        Self((label as u64) << 32 | (slot as u64 + 1))
+    pub(crate) const fn new(slot: u32, tag: u32) -> Self {
+        Self((tag as u64) << 32 | (slot as u64 + 1))
     }
 
     /// Returns the tag of an entry for a key with `hash` whose home is `distance` buckets back.
     #[inline(always)]
-    pub(crate) const fn label(hash: u64, distance: u64) -> u32 {
+    pub(crate) const fn tag(hash: u64, distance: u64) -> u32 {
         (hash >> 48 << 16) as u32 | distance as u32 & 0xffff
     }
 
@@ -491,7 +491,7 @@ mod tests {
 
     #[test]
     fn entries_keep_slot_and_tag_apart() {
-        let entry = Entry::new(u32::MAX - 1, Entry::label(0xabcd << 48, 7));
+        let entry = Entry::new(u32::MAX - 1, Entry::tag(0xabcd << 48, 7));
         assert_eq!((entry.slot(), entry.distance()), (u32::MAX - 1, 7));
         assert_eq!((entry.0 >> 32) as u32, 0xabcd_0007);
         assert!(!entry.is_free() && Entry::FREE.is_free());

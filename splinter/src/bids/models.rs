@@ -8,7 +8,7 @@ use super::terms::BidTerms;
 use crate::arena::records::{BIDS, Bid as Record};
 use crate::error::StoreError;
 use crate::protocol::models::{explore, explore_deaths, explore_within};
-use crate::sync::{AcqRel, Acquire, mortal};
+use crate::sync::{AcqRel, Acquire, crash};
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicUsize;
 use std::collections::HashSet;
@@ -231,7 +231,7 @@ fn a_bid_claim_that_dies_anywhere_beside_another_leaves_one_owner_and_the_id_fre
     let seen = explore_deaths(|stores| {
         let room = Arc::new(Room::default());
         let victim = spawn(&room, move |room| {
-            let end = mortal::live(stores, || room.claim(1, 100, u64::MAX));
+            let end = crash::run(stores, || room.claim(1, 100, u64::MAX));
             assert!(end != Some(Answer::Won) || matches!(room.holder(100), Some(1)));
             room.end(1);
             end
@@ -254,7 +254,7 @@ fn a_bid_renewal_that_dies_anywhere_leaves_its_id_free_to_claim() {
         let room = Arc::new(Room::default());
         assert_eq!(room.claim(1, 50, 50), Answer::Won);
         let victim = spawn(&room, move |room| {
-            let end = mortal::live(stores, || room.renew(1, 99));
+            let end = crash::run(stores, || room.renew(1, 99));
             room.end(1);
             end
         });

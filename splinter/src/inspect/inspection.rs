@@ -74,7 +74,7 @@ impl Store {
             if state.is_claimed() {
                 claim(&mut found, state.writer_id());
             } else {
-                found.stuck_claims += u64::from(state.is_stray());
+                found.stuck_claims += u64::from(state.has_leftover_claim());
                 let word = arena.map[number as usize / 64].used.load(Relaxed);
                 found.leaked_slots += u64::from((word >> (number % 64) & 1 != 0) != descriptor.is_present());
                 found.misrouted_slots += u64::from(arena.is_misrouted(number, slot, descriptor));

@@ -121,7 +121,7 @@ impl Rebuild<'_, '_> {
         // No writer id's owner is in the middle of anything: whatever is claimed was left.
         self.finish_all(|_, _| true);
         for number in self.touched() {
-            if open(&self.arena, number).is_some_and(|(_, state, _)| state.is_stray()) {
+            if open(&self.arena, number).is_some_and(|(_, state, _)| state.has_leftover_claim()) {
                 self.retake(number, |descriptor| descriptor);
             }
         }
@@ -203,7 +203,7 @@ impl Rebuild<'_, '_> {
         self.arena.writer_table[self.claimant.writer_id as usize]
             .slot_intent
             .store(u64::from(number) + 1, Relaxed);
-        let claim = |state: State| state.swept().claimed(self.claimant.writer_id, false);
+        let claim = |state: State| state.without_claim().claimed(self.claimant.writer_id, false);
         // Somebody may set out to sleep on the slot between the two; nobody claims it.
         for _ in 0..64 {
             if state.is_claimed() || slot.state_number.exchange_first(state.0, claim(state).0) {
@@ -233,7 +233,7 @@ impl Rebuild<'_, '_> {
                 let entry = Entry(word.load(Relaxed));
                 let (number, distance) = (entry.slot(), entry.distance());
                 let leads = home_of(number).filter(|(home, hash)| {
-                    entry == Entry::new(number, Entry::label(*hash, distance))
+                    entry == Entry::new(number, Entry::tag(*hash, distance))
                         && distance < buckets as u64
                         && (home + distance as usize) & (buckets - 1) == place
                         && entered[number as usize / 64] >> (number % 64) & 1 == 0
@@ -267,7 +267,7 @@ impl Rebuild<'_, '_> {
                     let control = &arena.buckets[home].control;
                     let seen = Control(control.load(Relaxed));
                     control.store(seen.with_max_distance(seen.max_distance().max(distance)).0, Release);
-                    let entry = Entry::new(number, Entry::label(hash, distance));
+                    let entry = Entry::new(number, Entry::tag(hash, distance));
                     return word.store(entry.0, Release);
                 }
             }

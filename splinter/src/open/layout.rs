@@ -24,10 +24,10 @@ pub(crate) struct Layout {
     buckets: u64,
     owners_at: u64,
     map_at: u64,
-    routes_at: u64,
+    subscriptions_at: u64,
     rings_at: u64,
     ring_len: u64,
-    chunks_at: u64,
+    buckets_at: u64,
     slots_at: u64,
     values_at: u64,
     value_stride: u64,
@@ -70,12 +70,12 @@ impl Layout {
             .next_multiple_of(PAGE);
         // A page more: where no page of a process's own can be put behind the last one, its list entries lie there.
         let map_at = owners_at + (owner_pages(max_writers) + 1) * PAGE;
-        let routes_at = map_at + slots.div_ceil(64) * size_of::<MapWord>() as u64;
+        let subscriptions_at = map_at + slots.div_ceil(64) * size_of::<MapWord>() as u64;
         // Who is more changes behind than there are slots looks at the slots as well as at the changes.
         let ring_len = slots.next_power_of_two().clamp(RING_LEN[0], RING_LEN[1]);
-        let rings_at = (routes_at + slots * 8).next_multiple_of(PAGE);
-        let chunks_at = rings_at + RINGS * ring_len * 8;
-        let slots_at = (chunks_at + buckets * LINE).next_multiple_of(PAGE);
+        let rings_at = (subscriptions_at + slots * 8).next_multiple_of(PAGE);
+        let buckets_at = rings_at + RINGS * ring_len * 8;
+        let slots_at = (buckets_at + buckets * LINE).next_multiple_of(PAGE);
         let values_at = (slots_at + slots * SLOT).next_multiple_of(PAGE);
         let value_stride = spread(2 * max_value_len.next_multiple_of(LINE));
         let vectors_at = (values_at.checked_add(slots.saturating_mul(value_stride)))
@@ -100,10 +100,10 @@ impl Layout {
             buckets,
             owners_at,
             map_at,
-            routes_at,
+            subscriptions_at,
             rings_at,
             ring_len,
-            chunks_at,
+            buckets_at,
             slots_at,
             values_at,
             value_stride,
@@ -124,10 +124,10 @@ impl Layout {
             (&header.arena_len, self.arena_len),
             (&header.writer_table_at, WRITER_TABLE_AT),
             (&header.map_at, self.map_at),
-            (&header.routes_at, self.routes_at),
+            (&header.subscriptions_at, self.subscriptions_at),
             (&header.rings_at, self.rings_at),
             (&header.ring_len, self.ring_len),
-            (&header.chunks_at, self.chunks_at),
+            (&header.buckets_at, self.buckets_at),
             (&header.slots_at, self.slots_at),
             (&header.slot_stride, SLOT),
             (&header.values_at, self.values_at),
@@ -234,11 +234,11 @@ impl Layout {
         // SAFETY: see above.
         let map = unsafe { slice::<MapWord>(at(self.map_at), self.geometry.slots.div_ceil(64)) };
         // SAFETY: see above.
-        let subscriptions = unsafe { slice::<Word>(at(self.routes_at), self.geometry.slots) };
+        let subscriptions = unsafe { slice::<Word>(at(self.subscriptions_at), self.geometry.slots) };
         // SAFETY: see above.
         let rings = unsafe { slice::<Word>(at(self.rings_at), RINGS * self.ring_len) };
         // SAFETY: see above.
-        let buckets = unsafe { slice::<Bucket>(at(self.chunks_at), self.buckets) };
+        let buckets = unsafe { slice::<Bucket>(at(self.buckets_at), self.buckets) };
         // SAFETY: see above.
         let words = unsafe { slice::<Word>(at(0), self.arena_len / 8) };
         // SAFETY: see above.

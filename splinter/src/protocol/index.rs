@@ -92,7 +92,7 @@ impl<'a> Claimant<'a> {
         let mut nearest = None;
         arena.probe(&KeyRef::hashed(hash), |found, distance, index| {
             let word = &arena.bucket(home, distance).entries[index];
-            let entry = Entry::new(number, Entry::label(hash, distance));
+            let entry = Entry::new(number, Entry::tag(hash, distance));
             if found != number || kept && *nearest.get_or_insert(distance) == distance {
                 return None;
             }

@@ -25,10 +25,10 @@ impl Store {
     #[inline]
     #[doc(alias("read", "fetch", "lookup"))]
     pub fn get(&self, key: impl AsKey, buf: &mut [u8]) -> Result<usize, Error> {
-        slowdown!("get-grown", crate::mutants::work_for_nothing(6));
+        slowdown!("get-grown", crate::mutants::do_extra_work(6));
         slowdown!(
             "get-slowed",
-            if crate::mutants::is_turn(3) {
+            if crate::mutants::is_selected(3) {
                 self.get_again(key.plain(), buf)
             }
         );

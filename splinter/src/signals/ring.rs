@@ -106,7 +106,7 @@ impl<'a> Arena<'a> {
     /// Whether the place of the next signal has been written. A spinning watcher looks only at this, so that writers
     /// keep the cache line that they count on.
     #[inline]
-    pub(crate) fn stirs(&self, cursor: Cursor) -> bool {
+    pub(crate) fn may_have_signal(&self, cursor: Cursor) -> bool {
         let ring = self.ring(cursor.group);
         let signal = Signal(load_acquire(ring.place(cursor.position)));
         signal.reaches(cursor.position, ring.len())

@@ -27,7 +27,7 @@ pub(crate) use self::drd::Word;
 #[cfg(not(any(loom, splinter_drd)))]
 pub(crate) type Word = std::sync::atomic::AtomicU64;
 
-/// The models' word: loom's, except that a thread run by [`mortal`] dies at one of its stores.
+/// The models' word: loom's, except that a thread run by [`crash`] dies at one of its stores.
 ///
 /// Loom remembers only the last access to a word. If one thread loads it, and another loads it and then stores to it,
 /// loom does not always try the order in which the store comes first. With `SPLINTER_MODELS_THOROUGH` set, every access
@@ -70,28 +70,28 @@ impl Word {
     }
 
     pub(crate) fn load(&self, order: Ordering) -> u64 {
-        if mortal::is_dead() {
+        if crash::is_dead() {
             return 0;
         }
         self.next().load(order)
     }
 
     pub(crate) fn store(&self, value: u64, order: Ordering) {
-        if mortal::may_store() {
+        if crash::may_store() {
             self.next().store(value, order);
         }
     }
 
     pub(crate) fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
-        if mortal::may_store() { self.next().fetch_or(bits, order) } else { 0 }
+        if crash::may_store() { self.next().fetch_or(bits, order) } else { 0 }
     }
 
     pub(crate) fn fetch_and(&self, bits: u64, order: Ordering) -> u64 {
-        if mortal::may_store() { self.next().fetch_and(bits, order) } else { 0 }
+        if crash::may_store() { self.next().fetch_and(bits, order) } else { 0 }
     }
 
     pub(crate) fn fetch_add(&self, by: u64, order: Ordering) -> u64 {
-        if mortal::may_store() { self.next().fetch_add(by, order) } else { 0 }
+        if crash::may_store() { self.next().fetch_add(by, order) } else { 0 }
     }
 
     pub(crate) fn compare_exchange(
@@ -101,7 +101,7 @@ impl Word {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
-        if mortal::may_store() { self.next().compare_exchange(old, new, success, failure) } else { Err(!old) }
+        if crash::may_store() { self.next().compare_exchange(old, new, success, failure) } else { Err(!old) }
     }
 }
 
@@ -109,7 +109,7 @@ impl Word {
 /// while it unwinds, above all dropping its claims, no longer reaches the arena. So the words are left as by a process
 /// that is killed at that instruction.
 #[cfg(loom)]
-pub(crate) mod mortal {
+pub(crate) mod crash {
     use loom::thread::{ThreadId, current};
     use std::cell::RefCell;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -125,7 +125,7 @@ pub(crate) mod mortal {
 
     /// Runs `life`, which dies before its store number `stores`, counted from 0. Returns its result if it ended by
     /// itself.
-    pub(crate) fn live<R>(stores: u32, life: impl FnOnce() -> R) -> Option<R> {
+    pub(crate) fn run<R>(stores: u32, life: impl FnOnce() -> R) -> Option<R> {
         let me = current().id();
         MORTALS.with_borrow_mut(|mortals| mortals.push((me, Some(stores))));
         let end = catch_unwind(AssertUnwindSafe(life));

@@ -317,7 +317,7 @@ impl Watcher {
     fn stirs_within(&self, spin: &mut Spin) -> bool {
         let arena = self.store.arena();
         loop {
-            if self.cursors.iter().any(|cursor| arena.stirs(*cursor)) {
+            if self.cursors.iter().any(|cursor| arena.may_have_signal(*cursor)) {
                 return true;
             }
             if !spin.goes_on() {

@@ -284,7 +284,7 @@ fn labels_groups_and_flags_are_kept_and_shown() {
     assert_eq!(bench.good(&store, &["config", "av"]), "1 (hybrid)\n");
     bench.good(&store, &["config", "av", "2"]);
     assert_eq!(bench.good(&store, &["config", "av"]), "2 (full)\n");
-    assert!(open(&store).scrub() == Scrub::Full);
+    assert!(open(&store).scrub() == splinter::Scrub::Full);
     bench.good(&store, &["config", "flags", "0x11"]);
     bench.good(&store, &["config", "flags", "-1"]);
     assert_eq!(bench.good(&store, &["config", "flags"]), "0x10\n");

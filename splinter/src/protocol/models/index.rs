@@ -5,7 +5,7 @@ use super::*;
 const TWO_BUCKETS: Size = Size { slots: 3, buckets: 2, max_writers: 4, words: 2, dim: 0, scrub: Scrub::None };
 
 /// An entry, at its home, of a key that is none of the models' letters.
-const OTHERS: Entry = Entry::new(1000, Entry::label(0, 0));
+const OTHERS: Entry = Entry::new(1000, Entry::tag(0, 0));
 
 /// Builds a store of two buckets whose bucket 0 has `free` free entries. The others belong to other keys of that home
 /// in slots that are not modelled. Then sets the first `present` keys of home 0. Returns the store and the first three

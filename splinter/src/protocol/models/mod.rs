@@ -3,7 +3,7 @@
 //! otherwise. This file has the store that the models share, as small as possible and on the heap. The files beside it
 //! have the claims. Run them by `RUSTFLAGS="--cfg loom" cargo test --release -p splinter --lib models`.
 //!
-//! A writer dies in a model by [`mortal::live`]: from one store on, none of its accesses takes effect. The models of
+//! A writer dies in a model by [`crash::run`]: from one store on, none of its accesses takes effect. The models of
 //! death run once for every store of the interrupted operation.
 
 mod deaths;
@@ -27,7 +27,7 @@ use crate::arena::records::{Bucket, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, MapW
 use crate::arena::state::{Control, Entry, State};
 use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
-use crate::sync::{Acquire, Relaxed, Release, Word, mortal};
+use crate::sync::{Acquire, Relaxed, Release, Word, crash};
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -103,7 +103,7 @@ impl Futex {
 
     /// Wakes the sleepers at `place` for any of `bits`. A writer may die before it, as before a store.
     fn wake(&self, place: usize, bits: u32) {
-        if !mortal::may_store() {
+        if !crash::may_store() {
             return;
         }
         let mut sleepers = self.sleepers.lock().unwrap();
@@ -270,7 +270,7 @@ impl Tiny {
     /// finished first; the owner is dead either way.
     fn die<R>(&self, writer_id: u32, stores: u32, work: impl FnOnce(&mut Claimant<'_>) -> R) -> Option<R> {
         let mut claimant = self.claimant(writer_id);
-        let end = mortal::live(stores, || work(&mut claimant));
+        let end = crash::run(stores, || work(&mut claimant));
         self.kernel.dead[writer_id as usize].store(true, Release);
         end
     }

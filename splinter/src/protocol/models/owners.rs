@@ -3,7 +3,7 @@
 
 use super::explore;
 use crate::arena::owner::{Owner, Ownership, Stores};
-use crate::sync::{AcqRel, Acquire, Relaxed, Release, Word, mortal};
+use crate::sync::{AcqRel, Acquire, Relaxed, Release, Word, crash};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -205,7 +205,7 @@ fn a_thread_that_dies_while_it_takes_a_copys_writer_id_leaves_it_to_the_next() {
         explore(move || {
             let entry = WriterEntry::copied();
             let dying = spawn(&entry, move |entry| {
-                mortal::live(stores, || {
+                crash::run(stores, || {
                     entry.enter(1);
                     entry.take(1)
                 });

@@ -51,7 +51,7 @@ fn a_writer_that_dies_removing_what_a_dead_one_left_is_recovered_in_turn() {
 #[test]
 fn an_owner_that_dies_recovering_its_writer_id_leaves_it_to_the_next() {
     die_twice(|tiny, stores| {
-        let born = mortal::live(stores, || drop(tiny.claimant(0)));
+        let born = crash::run(stores, || drop(tiny.claimant(0)));
         tiny.kernel.dead[0].store(true, Release);
         born.is_some()
     });
@@ -64,7 +64,7 @@ fn a_writer_id_whose_owners_die_recovering_it_is_recovered_in_the_end() {
             let (tiny, lived) = op.done(first);
             // Each owner gets a little further than the one before it.
             for stores in 0..40 {
-                let _ = mortal::live(stores, || drop(tiny.claimant(0)));
+                let _ = crash::run(stores, || drop(tiny.claimant(0)));
             }
             let read = tiny.get(&letter(0));
             assert!(op.allows(&read), "{} {first}: {read:?}", op.name);

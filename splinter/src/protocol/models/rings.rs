@@ -130,7 +130,7 @@ fn a_writer_that_dies_while_it_signals_leaves_no_gap_and_stops_nobody() {
     for dead_first in [true, false] {
         let seen = explore_deaths(move |stores| {
             let tiny = Size::default().build(&[]);
-            let die = move |tiny: &Tiny| mortal::live(stores, || push(tiny, 10)).is_some();
+            let die = move |tiny: &Tiny| crash::run(stores, || push(tiny, 10)).is_some();
             let other = dead_first.then(|| tiny.spawn(|tiny| push(tiny, 20)));
             let lived = tiny.spawn(die).join().unwrap();
             match other {
