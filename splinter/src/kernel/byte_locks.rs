@@ -40,7 +40,7 @@ impl ByteLocks {
     /// # Errors
     /// [`StoreError::ReadOnly`] when the file may not be written, [`StoreError::Os`] when the kernel cannot lock or the
     /// file cannot be opened once more.
-    pub(crate) fn try_hold(&self, backing: &Backing, byte: usize) -> Result<bool, StoreError> {
+    pub(crate) fn try_lock(&self, backing: &Backing, byte: usize) -> Result<bool, StoreError> {
         let failed = |e| StoreError::os("lock a byte of", backing.location.to_string(), e);
         let mut held = self.held();
         if held.iter().any(|(other, _)| *other == byte) {
@@ -63,7 +63,7 @@ impl ByteLocks {
     }
 
     /// Gives a lock back. Does nothing for one that is not held here.
-    pub(crate) fn let_go(&self, byte: usize) {
+    pub(crate) fn unlock(&self, byte: usize) {
         self.held().retain(|(other, _)| *other != byte);
     }
 
@@ -73,7 +73,7 @@ impl ByteLocks {
     }
 
     /// Tells whether anybody holds a lock. When that cannot be known, somebody does.
-    pub(crate) fn is_held(&self, backing: &Backing, byte: usize) -> bool {
+    pub(crate) fn is_locked(&self, backing: &Backing, byte: usize) -> bool {
         if self.holds(byte) {
             return true;
         }
