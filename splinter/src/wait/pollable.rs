@@ -1,7 +1,7 @@
 //! A watcher for event loops: a descriptor that is readable when there may be a change to take.
 
 use crate::error::StoreError;
-use crate::kernel::{Idle, Notifier, Pollable, WakeWord};
+use crate::kernel::{IdleCall, Notifier, Pollable, WakeWord};
 use crate::open::RECOVERY_INTERVAL;
 use crate::sync::Relaxed;
 use crate::wait::{Change, Lagged, Watcher};
@@ -107,7 +107,7 @@ impl PollableWatcher {
         };
         let failed = |error| StoreError::os(operation, subject.as_str(), error);
         let look_after = move || store.look_after();
-        let idle = Idle { every: RECOVERY_INTERVAL, call: Arc::new(look_after) };
+        let idle = IdleCall { every: RECOVERY_INTERVAL, call: Arc::new(look_after) };
         let mut pollable = Pollable::new(wake_word, idle, prefer).map_err(failed)?;
         // Readable at first, for what was signalled since the watch began.
         let reading = arena.header.wake_word.load(Relaxed);
