@@ -266,10 +266,8 @@ impl<B: Environment> Table<'_, B> {
             Competitor::Contender(_) => return Err(Failure::Yield),
             Competitor::None => {}
         }
-        let entry = match self.take_entry().map_err(Failure::Refused)? {
-            Some(entry) => entry,
-            None => return Err(Failure::Refused(Refusal::Full)),
-        };
+        let found = self.take_entry().and_then(|found| found.ok_or(Refusal::Full));
+        let entry = found.map_err(Failure::Refused)?;
         let record = &self.records[entry];
         let last = Subject(record.subject.load(Relaxed));
         // The entry is free, unless it changed hands between `free_dead_entry` and our lock. The terms follow the free

@@ -2,7 +2,6 @@
 //! regular file. Other modules judge the contents.
 
 use std::fs::OpenOptions;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
@@ -124,8 +123,7 @@ fn location_of(fd: BorrowedFd<'_>) -> Location {
 const NOT_REGULAR: &str = "it is not a regular file";
 
 fn refuse_irregular(fd: BorrowedFd<'_>, subject: &str) -> Result<(), StoreError> {
-    let metadata: io::Result<_> = sys::metadata(fd);
-    match metadata {
+    match sys::metadata(fd) {
         Ok(metadata) if metadata.is_file() => Ok(()),
         Ok(_) => Err(not_a_store(subject, NOT_REGULAR)),
         Err(e) => Err(StoreError::os("inspect", subject, e)),

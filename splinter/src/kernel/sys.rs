@@ -221,18 +221,12 @@ pub(super) fn open_existing(path: &CStr, flags: libc::c_int) -> io::Result<Owned
 pub(super) fn keeps_descriptions(fd: BorrowedFd<'_>) -> bool {
     /// `linux/magic.h`: overlayfs and FUSE.
     const PASSING: [u64; 2] = [0x794c_7630, 0x6573_5546];
-    // SAFETY: the numbers of a `statfs` may be zero.
-    let mut found = unsafe { std::mem::zeroed::<libc::statfs>() };
-    // SAFETY: the pointer is to a whole `statfs` that lives through the call.
-    let answer = check(unsafe { libc::fstatfs(fd.as_raw_fd(), &raw mut found) });
-    answer.is_ok() && !PASSING.contains(&(found.f_type as u64))
+    filesystem(fd).is_ok_and(|found| !PASSING.contains(&(found.f_type as u64)))
 }
 
 /// Tells whether a descriptor is open for reading and writing.
 pub(super) fn is_read_write(fd: BorrowedFd<'_>) -> bool {
-    // SAFETY: F_GETFL takes no pointer.
-    let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
-    flags >= 0 && flags & libc::O_ACCMODE == libc::O_RDWR
+    status_flags(fd).is_ok_and(|flags| flags & libc::O_ACCMODE == libc::O_RDWR)
 }
 
 /// The kind of a byte lock.

@@ -76,7 +76,10 @@ impl UnlinkedFile {
                 std::fs::rename(&temporary.0, target)
             }
         };
-        named.map_err(|e| taken_or("name", region.location.to_string(), e))
+        let subject = || region.location.to_string();
+        named.map_err(|e| {
+            if is_taken(&e) { StoreError::Exists(subject()) } else { StoreError::os("name", subject(), e) }
+        })
     }
 }
 
@@ -95,10 +98,6 @@ fn name_new(temporary: &Path, target: &Path) -> Result<io::Result<()>, StoreErro
 
 fn is_taken(e: &io::Error) -> bool {
     e.raw_os_error() == Some(libc::EEXIST)
-}
-
-fn taken_or(operation: &'static str, subject: String, e: io::Error) -> StoreError {
-    if is_taken(&e) { StoreError::Exists(subject) } else { StoreError::os(operation, subject, e) }
 }
 
 #[cfg(test)]
