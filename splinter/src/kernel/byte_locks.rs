@@ -48,10 +48,10 @@ impl ByteLocks {
         }
         let offset = self.offset(byte).map_err(failed)?;
         let own = reopen(backing).map_err(failed)?;
-        let kept = MappedDescription::locked(backing, own, offset, ByteLock::Alone);
-        match kept.and_then(MappedDescription::for_this_process) {
-            Ok(kept) => {
-                held.push((byte, kept));
+        let description = MappedDescription::locked(backing, own, offset, ByteLock::Alone);
+        match description.and_then(MappedDescription::for_this_process) {
+            Ok(description) => {
+                held.push((byte, description));
                 Ok(true)
             }
             Err(e) => match e.raw_os_error() {

@@ -74,13 +74,13 @@ impl MappedDescription {
         if !sys::keeps_descriptions(own.as_fd()) {
             return Err(unsupported());
         }
-        let kept = Self::new(own.as_fd())?;
+        let mapped = Self::new(own.as_fd())?;
         sys::lock_byte(own.as_fd(), offset, how)?;
         drop(own);
         if sys::is_lockable(reopen(backing)?.as_fd(), offset, ByteLock::Alone)? {
             return Err(unsupported());
         }
-        Ok(kept)
+        Ok(mapped)
     }
 
     /// Excludes the mapping from children, so that they hold no lock.

@@ -104,7 +104,7 @@ mod tests {
     const ALL: u32 = !0;
 
     /// Wakes until at least one thread slept there, and returns how many were woken.
-    fn wake_somebody(word: &AtomicU64, mask: u32) -> u32 {
+    fn wake_at_least_one(word: &AtomicU64, mask: u32) -> u32 {
         loop {
             match wake(word, mask) {
                 0 => std::thread::yield_now(),
@@ -122,7 +122,7 @@ mod tests {
                 let own = SharedWord::of(shared.file().as_fd(), writable);
                 i32::from(wait(own.word(), 0, ALL, None) != Outcome::Woken)
             });
-            assert_eq!(wake_somebody(shared.word(), ALL), 1);
+            assert_eq!(wake_at_least_one(shared.word(), ALL), 1);
             assert_eq!(child.wait().code(), Some(0));
         }
     }
@@ -139,10 +139,10 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(1));
                 stranger.fetch_or(wake(shared.word(), 0b1000) != 0, Ordering::Relaxed);
             }
-            assert_eq!(wake_somebody(shared.word(), 0b1010), 1);
+            assert_eq!(wake_at_least_one(shared.word(), 0b1010), 1);
             assert_eq!(second.join().unwrap(), Outcome::Woken);
             assert!(!first.is_finished());
-            assert_eq!(wake_somebody(shared.word(), ALL), 1);
+            assert_eq!(wake_at_least_one(shared.word(), ALL), 1);
             assert_eq!(first.join().unwrap(), Outcome::Woken);
         });
         assert!(!stranger.load(Ordering::Relaxed));
@@ -180,7 +180,7 @@ mod tests {
             let until = Instant::now() + Duration::from_secs(secs);
             std::thread::scope(|scope| {
                 let sleeper = scope.spawn(|| wait(shared.word(), 0, ALL, Some(until)));
-                assert_eq!(wake_somebody(shared.word(), ALL), 1);
+                assert_eq!(wake_at_least_one(shared.word(), ALL), 1);
                 assert_eq!(sleeper.join().unwrap(), Outcome::Woken);
             });
         }

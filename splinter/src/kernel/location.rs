@@ -116,9 +116,9 @@ impl fmt::Display for Location {
 /// Makes up a hidden name beside `path`, for the file until it is complete.
 pub(super) fn temporary_beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or(OsStr::new("store")).as_bytes();
-    let kept = &name[..name.len().min(SHARED_NAME_MAX)];
+    let prefix = &name[..name.len().min(SHARED_NAME_MAX)];
     let mut temporary = vec![b'.'];
-    temporary.extend_from_slice(kept);
+    temporary.extend_from_slice(prefix);
     temporary.extend_from_slice(format!(".{}.{:016x}", std::process::id(), sys::random()).as_bytes());
     path.with_file_name(OsString::from_vec(temporary))
 }

@@ -199,7 +199,7 @@ fn named(location: &Location) -> Result<NewFile, StoreError> {
         let unlinked = UnlinkedFile::Unnamed { target };
         return Ok(NewFile { file, location: location.clone(), note: None, unlinked });
     }
-    hidden_by_name(location, target)
+    with_temporary_name(location, target)
 }
 
 /// Makes an unnamed file in the directory of `target`, if the file system supports that and /proc is there to name the
@@ -224,7 +224,7 @@ fn for_reading_and_writing() -> OpenOptions {
 }
 
 /// Makes a file with a temporary name beside `target`.
-fn hidden_by_name(location: &Location, target: PathBuf) -> Result<NewFile, StoreError> {
+fn with_temporary_name(location: &Location, target: PathBuf) -> Result<NewFile, StoreError> {
     loop {
         let path = temporary_beside(&target);
         let opened = for_reading_and_writing().create_new(true).custom_flags(libc::O_NOFOLLOW).open(&path);
@@ -278,7 +278,7 @@ mod tests {
 
     /// Makes a file in the way for file systems without unnamed files.
     fn create_by_name(location: &Location) -> NewFile {
-        let mut new_file = hidden_by_name(location, location.path().unwrap()).unwrap();
+        let mut new_file = with_temporary_name(location, location.path().unwrap()).unwrap();
         new_file.prepare(8192, MODE_DEFAULT).unwrap();
         new_file
     }

@@ -254,11 +254,11 @@ fn nodes_of(mapping: &Mapping, offsets: &[usize]) -> io::Result<Vec<Option<u32>>
         offsets.iter().map(|&offset| mapping.inside(offset, 1)).collect::<io::Result<_>>()?;
     let mut status = vec![-1 as libc::c_int; addresses.len()];
     let none = std::ptr::null::<libc::c_int>();
-    let (asked, told) = (addresses.as_ptr(), status.as_mut_ptr());
+    let (pages, nodes_out) = (addresses.as_ptr(), status.as_mut_ptr());
     let count = addresses.len() as libc::c_ulong;
-    // SAFETY: `asked` and `told` point to `count` entries each that live through the call. Without target nodes, the
-    // kernel moves no page.
-    let answer = unsafe { libc::syscall(libc::SYS_move_pages, 0, count, asked, none, told, 0) };
+    // SAFETY: `pages` and `nodes_out` point to `count` entries each that live through the call. Without target nodes,
+    // the kernel moves no page.
+    let answer = unsafe { libc::syscall(libc::SYS_move_pages, 0, count, pages, none, nodes_out, 0) };
     if answer < 0 {
         let e = io::Error::last_os_error();
         let here = nodes();

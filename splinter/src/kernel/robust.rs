@@ -183,8 +183,8 @@ pub(crate) fn pass_on(
 ) -> io::Result<bool> {
     let mut threads = threads();
     threads.this_thread()?;
-    // Unlink first: a thread that still had the entry would mark the word when it ends, even if a thread with the same
-    // id in another PID namespace owns the word by then.
+    // Unlink first: a thread that still had the entry would mark the word when it ends. By then a thread with the same
+    // id in another PID namespace may own the word.
     threads.unlink(link);
     let Some(passed) = threads.link_word(pages, index, exchange)? else { return Ok(false) };
     *link = passed;
