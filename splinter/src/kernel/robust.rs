@@ -161,7 +161,7 @@ fn threads() -> MutexGuard<'static, Threads> {
 /// # Errors
 /// The kernel's error, when it keeps no list for this thread or has no memory. An error in words, when the thread owns
 /// too many.
-pub(crate) fn hold(
+pub(crate) fn link(
     pages: WordPages,
     index: usize,
     exchange: impl FnOnce(u32) -> bool,
@@ -174,8 +174,8 @@ pub(crate) fn hold(
 /// word, and so does this function.
 ///
 /// # Errors
-/// As [`hold`].
-pub(crate) fn pass_on(
+/// As [`link`].
+pub(crate) fn relink(
     link: &mut RobustLink,
     pages: WordPages,
     index: usize,
@@ -186,13 +186,13 @@ pub(crate) fn pass_on(
     // Unlink first: a thread that still had the entry would mark the word when it ends. By then a thread with the same
     // id in another PID namespace may own the word.
     threads.unlink(link);
-    let Some(passed) = threads.link_word(pages, index, exchange)? else { return Ok(false) };
-    *link = passed;
+    let Some(moved) = threads.link_word(pages, index, exchange)? else { return Ok(false) };
+    *link = moved;
     Ok(true)
 }
 
 /// Unlinks the word. `exchange` takes the owner's id out of it, if it is still there. In a child this does nothing.
-pub(crate) fn let_go(link: &RobustLink, exchange: impl FnOnce()) {
+pub(crate) fn unlink(link: &RobustLink, exchange: impl FnOnce()) {
     if link.is_inherited() {
         return;
     }
