@@ -200,10 +200,7 @@ impl<B: Environment> Table<'_, B> {
     pub(super) fn revoke(&self, id: u32) -> Result<(), Refusal> {
         let subjects = self.records.each_ref().map(|record| Subject(load_acquire(&record.subject)));
         let mut answer = Err(Refusal::Unknown);
-        for (entry, subject) in subjects.into_iter().enumerate() {
-            if subject.id() != id {
-                continue;
-            }
+        for (entry, subject) in subjects.into_iter().enumerate().filter(|(_, subject)| subject.id() == id) {
             match self.revoke_one(entry, subject) {
                 Ok(()) => answer = Ok(()),
                 Err(Refusal::Unknown) => {}

@@ -29,6 +29,7 @@ const MODE_DEFAULT: u32 = 0o600;
 pub(crate) struct NewFile {
     file: File,
     location: Location,
+    /// Which fallback was taken, in words.
     note: Option<String>,
     unlinked: UnlinkedFile,
 }
@@ -38,7 +39,7 @@ impl NewFile {
     ///
     /// `mode` is the exact mode of the file, whatever the process's umask. Without it the mode is 0600, or what
     /// `SPLINTER_DEFAULT_UMASK` leaves of 0666. `hugetlb` asks for pages of the kernel's reserved pool. Only an
-    /// anonymous file whose length is a multiple of 2 MiB can have them; [`note`](Self::note) tells when it did not get
+    /// anonymous file whose length is a multiple of 2 MiB can have them; the note tells when it did not get
     /// them.
     ///
     /// # Errors
@@ -92,12 +93,6 @@ impl NewFile {
                 .map(|()| true)
                 .map_err(|e| StoreError::os("reserve the memory of", self.location.to_string(), e)),
         }
-    }
-
-    /// Tells in words which fallback was taken.
-    #[cfg(test)]
-    pub(crate) fn note(&self) -> Option<&str> {
-        self.note.as_deref()
     }
 
     /// Gives the file its name, or seals its length if it is anonymous.
@@ -283,6 +278,12 @@ mod tests {
         new_file
     }
 
+    fn in_directory() -> (Directory, Location) {
+        let directory = Directory::new();
+        let location = Location::file(directory.join("store"));
+        (directory, location)
+    }
+
     fn mode_of(backing: &Backing) -> u32 {
         sys::metadata(backing.fd.as_fd()).unwrap().mode() & 0o7777
     }
@@ -304,8 +305,7 @@ mod tests {
     #[test]
     fn a_region_with_a_temporary_name_is_invisible_until_published() {
         // Invariant 15 of docs/protocol.md.
-        let directory = Directory::new();
-        let location = Location::file(directory.join("store"));
+        let (directory, location) = in_directory();
         let new_file = create_by_name(&location);
         assert!(matches!(backing::open(&location, false), Err(StoreError::Missing(_))));
         let published = new_file.publish().unwrap();
@@ -315,8 +315,7 @@ mod tests {
 
     #[test]
     fn dropping_instead_of_publishing_leaves_nothing() {
-        let directory = Directory::new();
-        let location = Location::file(directory.join("store"));
+        let (directory, location) = in_directory();
         drop(create(&location).unwrap());
         drop(create_by_name(&location));
         assert_eq!(directory.names(), Vec::<String>::new());
@@ -324,8 +323,7 @@ mod tests {
 
     #[test]
     fn a_taken_name_is_refused_early_and_late() {
-        let directory = Directory::new();
-        let location = Location::file(directory.join("store"));
+        let (directory, location) = in_directory();
         let late = [create(&location).unwrap(), create_by_name(&location)];
         create(&location).unwrap().publish().unwrap();
         assert!(matches!(create(&location), Err(StoreError::Exists(_))));
@@ -337,8 +335,7 @@ mod tests {
 
     #[test]
     fn a_taken_name_is_replaced_if_that_is_asked_for_and_nothing_else_is_left() {
-        let directory = Directory::new();
-        let location = Location::file(directory.join("store"));
+        let (directory, location) = in_directory();
         std::fs::write(directory.join("store"), "old").unwrap();
         for create in [create_over, create_by_name] {
             let (region, unlinked) = create(&location).hidden().unwrap();
@@ -453,7 +450,7 @@ mod tests {
             deny(libc::SYS_memfd_create);
             for hugetlb in [false, true] {
                 let new_file = NewFile::create(&Location::Anonymous, 2 << 20, None, hugetlb).unwrap();
-                assert!(new_file.note().is_some_and(|note| note.contains("memfd_create was denied")));
+                assert!(new_file.note.as_ref().is_some_and(|note| note.contains("memfd_create was denied")));
                 let published = new_file.publish().unwrap();
                 let named = Named(published.location.clone());
                 assert!(matches!(&named.0, Location::Shared(name) if name.starts_with("splinter-")));
@@ -496,12 +493,12 @@ mod tests {
         for len in [4 << 20, (4 << 20) + 4096] {
             let new_file = NewFile::create(&Location::Anonymous, len, None, true).unwrap();
             let huge = sys::hugetlb_page_bytes(new_file.fd()).unwrap().is_some();
-            assert_eq!(huge, new_file.note().is_none());
+            assert_eq!(huge, new_file.note.is_none());
             assert!(!huge || len % (2 << 20) == 0);
             assert_eq!(new_file.publish().unwrap().len().unwrap(), len);
         }
         let named = Named::new();
         let new_file = NewFile::create(&named.0, 4 << 20, None, true).unwrap();
-        assert!(new_file.note().is_some());
+        assert!(new_file.note.is_some());
     }
 }
