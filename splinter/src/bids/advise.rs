@@ -1,4 +1,4 @@
-//! Advice to the kernel in the name of a bid, and waiting until that bid is sovereign.
+//! Advises the kernel on a store's memory (`madvise`) on behalf of a bid, and waits until that bid is sovereign.
 
 use super::election::{Offer, elect};
 use super::error::BidError;
@@ -10,20 +10,19 @@ use crate::sync::Acquire;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// What the kernel is told of a range of a store's memory (`madvise`, section 2 of the Linux manual).
-/// None of it changes a byte.
+/// Advice to the kernel on a range of a store's memory, as in `madvise(2)`. No advice changes a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Advice {
-    /// To read ahead as ever.
+    /// Read ahead as usual.
     Normal,
-    /// To read nothing ahead.
+    /// Do not read ahead.
     Random,
-    /// To read far ahead.
+    /// Read far ahead.
     Sequential,
-    /// To bring the range into memory.
+    /// Bring the range into memory.
     WillNeed,
-    /// To drop the range from this process's page table. A store is a shared mapping, so its bytes stay
-    /// where they are, in memory too; the next touch of each page enters it again.
+    /// Drop the range from this process's page table. A store is a shared mapping, so its bytes stay where they are,
+    /// in memory too. The next touch of each page maps it again.
     DontNeed,
 }
 
@@ -32,7 +31,7 @@ pub enum Advice {
 pub enum Patience {
     /// Give up at once.
     Defer,
-    /// Wait until then.
+    /// Wait until this moment.
     Until(Instant),
     /// Wait for as long as it takes.
     Forever,
@@ -51,9 +50,10 @@ impl From<Advice> for kernel::Advice {
 }
 
 impl Store {
-    /// Advises the kernel on the pages that `range` touches, bytes from the beginning of the arena on, once
-    /// this store's bid for `id` is sovereign. The advice need not be what the bid intends. Sovereignty
-    /// may end between being found out and the kernel's being told: bids are an agreement, not a lock.
+    /// Advises the kernel on the pages that `range` touches, once this store's bid for `id` is sovereign.
+    ///
+    /// `range` is in bytes from the beginning of the arena. The advice may differ from the bid's intent. The bid may
+    /// stop being sovereign between the check and the call: bids are an agreement, not a lock.
     ///
     /// ```
     /// use splinter::{Advice, BidError, BidTerms, Config, Patience, Store};
@@ -69,9 +69,9 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// [`BidError::Deferred`] or [`BidError::TimedOut`], as `patience` says; [`BidError::OutOfRange`];
-    /// [`BidError::Expired`], [`BidError::NotOwner`] or [`BidError::Unknown`], also when the bid becomes so
-    /// during the wait; [`BidError::Store`] when the kernel refuses the advice, or the file was cut short.
+    /// [`BidError::Deferred`] or [`BidError::TimedOut`], as `patience` says. [`BidError::OutOfRange`].
+    /// [`BidError::Expired`], [`BidError::NotOwner`] or [`BidError::Unknown`], also when the bid becomes so during
+    /// the wait. [`BidError::Store`] when the kernel refuses the advice, or a program truncated the file.
     pub fn advise(
         &self,
         id: u32,
@@ -91,21 +91,21 @@ impl Store {
     }
 
     fn await_sovereignty(&self, id: u32, patience: Patience) -> Result<(), BidError> {
-        let pace = Pace::start();
+        let clock = WaitClock::start();
         let changes = &self.arena().header.bid_changes;
         loop {
-            // Before the look: a change after it leaves another number, which is not slept on.
+            // Loaded before the table is read: a later change leaves another number, on which the futex does not sleep.
             let seen = changes.load(Acquire) as u32;
             let now = cycles();
-            let (offers, mine) = self.standing_of(id)?;
+            let (offers, mine) = self.live_offers(id)?;
             if offers[mine].has_expired(now) {
                 return Err(BidError::Expired { id });
             }
-            // Ours is a valid bid, so somebody is elected; if nobody were, nobody is to be deferred to.
+            // Our bid is valid, so some bid is elected. If none were, this store would have none to defer to.
             let Some(sovereign) = elect(&offers, now).filter(|index| *index != mine) else {
                 return Ok(());
             };
-            let slice = Instant::now() + pace.until_next_expiry(&offers, now);
+            let slice = Instant::now() + clock.until_next_expiry(&offers, now);
             let until = match patience {
                 Patience::Defer => {
                     return Err(BidError::Deferred { id, to: offers[sovereign].id });
@@ -116,37 +116,37 @@ impl Store {
                 Patience::Until(end) => end.min(slice),
                 Patience::Forever => slice,
             };
-            // Whatever ended the sleep, the table is looked at again.
+            // Whatever ended the sleep, the loop reads the table again.
             futex::wait(changes, seen, u32::MAX, Some(until));
         }
     }
 
-    /// Lists what all who live bid, and says which of it is this store's bid for `id`.
-    fn standing_of(&self, id: u32) -> Result<(Vec<Offer>, usize), BidError> {
+    /// Lists the live bids, and the index of this store's bid for `id` among them.
+    fn live_offers(&self, id: u32) -> Result<(Vec<Offer>, usize), BidError> {
         let table = self.bid_table();
-        // While a thread of this store renews the bid it cannot be read.
-        let turn = self.bid_turn();
-        let standing = table.standing();
-        let own = table.find_own(&standing, id);
-        drop(turn);
+        // No read succeeds while a thread of this store renews the bid.
+        let guard = self.lock_bids();
+        let live = table.live_bids();
+        let own = table.find_own(&live, id);
+        drop(guard);
         let mine = own.map_err(|refusal: Refusal| BidError::of(id, refusal))?;
-        Ok((standing.iter().map(|seen| seen.offer).collect(), mine))
+        Ok((live.iter().map(|seen| seen.offer).collect(), mine))
     }
 }
 
-/// How long a sleep may last: the end of a bid wakes nobody, be it by expiry or by its owner's death. How fast
-/// the cycle counter goes is measured by the wait itself.
-struct Pace {
+/// Bounds one sleep. Neither the expiry of a bid nor the death of its owner wakes a sleeper. The wait itself measures
+/// the rate of the cycle counter.
+struct WaitClock {
     start: Instant,
     start_ticks: u64,
 }
 
-impl Pace {
-    /// The longest sleep, after which the dead are looked for.
+impl WaitClock {
+    /// The longest sleep, after which the loop looks for dead bidders.
     const LONGEST: Duration = Duration::from_millis(50);
-    /// The shortest.
+    /// The shortest sleep.
     const SHORTEST: Duration = Duration::from_micros(100);
-    /// The first, and how long must have passed for the measurement to be good.
+    /// The first sleep, and the time after which the measured rate is good enough.
     const FIRST: Duration = Duration::from_millis(1);
 
     fn start() -> Self {

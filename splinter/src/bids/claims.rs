@@ -1,8 +1,8 @@
-//! Claiming, renewing, releasing and looking at bids: the table as an open store offers it.
+//! Claims, renews, releases and lists bids: the bid table as methods of [`Store`].
 
 use super::election::{Offer, elect};
 use super::error::BidError;
-use super::table::{Bidder, Refusal, Table};
+use super::table::{Environment, Refusal, Table};
 use super::terms::{Bid, BidTerms};
 use crate::error::StoreError;
 use crate::kernel::{cycles, futex};
@@ -11,21 +11,21 @@ use crate::sync::Release;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
-impl Bidder for Inner {
-    fn try_hold(&self, entry: usize) -> Result<bool, StoreError> {
-        self.bid_locks.try_hold(&self.backing, entry)
+impl Environment for Inner {
+    fn try_lock(&self, entry: usize) -> Result<bool, StoreError> {
+        self.bid_locks.try_lock(&self.backing, entry)
     }
 
-    fn let_go(&self, entry: usize) {
-        self.bid_locks.let_go(entry);
+    fn unlock(&self, entry: usize) {
+        self.bid_locks.unlock(entry);
     }
 
-    fn holds(&self, entry: usize) -> bool {
+    fn holds_lock(&self, entry: usize) -> bool {
         self.bid_locks.holds(entry)
     }
 
-    fn is_held(&self, entry: usize) -> bool {
-        self.bid_locks.is_held(&self.backing, entry)
+    fn is_locked(&self, entry: usize) -> bool {
+        self.bid_locks.is_locked(&self.backing, entry)
     }
 
     fn now(&self) -> u64 {
@@ -42,9 +42,10 @@ impl Bidder for Inner {
 }
 
 impl Store {
-    /// Bids for advice on the store's memory, under an `id` of the caller's choice that nobody else bids
-    /// for. The bid lasts until it is released, or it expires, or the last clone of this store
-    /// is dropped, or the process ends. A child made by a fork has no part in it.
+    /// Claims a bid for advice on the store's memory. The caller chooses `id`; no other live bid may have it.
+    ///
+    /// The bid lasts until it is released or expires, the last clone of this store is dropped, or the process ends.
+    /// A forked child does not own it.
     ///
     /// ```
     /// use splinter::{BidTerms, Config, Intent, Store};
@@ -59,16 +60,14 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// [`BidError::Taken`] while a bid holds the id, be it the caller's; [`BidError::TableFull`];
-    /// [`BidError::Again`]; [`BidError::ZeroId`]; [`BidError::Store`] for a store that was opened for
-    /// reading only.
+    /// [`BidError::Taken`] while a bid, also one of the caller's, holds the id. [`BidError::TableFull`].
+    /// [`BidError::Again`]. [`BidError::ZeroId`]. [`BidError::Store`] for a store that was opened for reading only.
     pub fn claim_bid(&self, id: u32, terms: BidTerms) -> Result<(), BidError> {
         self.claim_bid_as(id, terms, std::process::id(), cycles())
     }
 
-    /// Bids as [`Self::claim_bid`] does, on behalf of process `pid` and as of `claimed_at`, which
-    /// [`cycles`] counts. Elections go by both; but it is this store, and no process of that
-    /// number, that owns the bid and has to live for it.
+    /// Claims a bid as [`Self::claim_bid`] does, for process `pid` and as of `claimed_at`, in ticks of [`cycles`].
+    /// Elections use both numbers. This store owns the bid, not the process `pid`: the bid ends with this store.
     ///
     /// # Errors
     /// As [`Self::claim_bid`].
@@ -77,9 +76,10 @@ impl Store {
         self.change_bids(id, |table| table.claim(&offer))
     }
 
-    /// Replaces the terms of this store's bid for `id`, which counts as made now. A bid that has expired
-    /// comes back to life, unless another was claimed for its id meanwhile. Until the new terms hold
-    /// the old ones do.
+    /// Replaces the terms of this store's bid for `id`, as if it were claimed now.
+    ///
+    /// An expired bid becomes valid again, unless another bid was claimed for its id meanwhile. The old terms hold
+    /// until the new ones do.
     ///
     /// ```
     /// use splinter::{BidTerms, Config, Store};
@@ -93,15 +93,15 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// [`BidError::NotOwner`], [`BidError::Unknown`], [`BidError::Again`]; [`BidError::Taken`] when the
-    /// bid had expired and its id went to another; otherwise as [`Self::claim_bid`].
+    /// [`BidError::NotOwner`], [`BidError::Unknown`], [`BidError::Again`]. [`BidError::Taken`] when the bid had
+    /// expired and another bid took its id. Otherwise as [`Self::claim_bid`].
     pub fn rebid(&self, id: u32, terms: BidTerms) -> Result<(), BidError> {
-        // 0: it stays with the process it is for.
+        // 0: the bid stays with its process.
         self.rebid_as(id, terms, 0, cycles())
     }
 
-    /// Renews this store's bid for `id` as [`Self::rebid`] does, on behalf of process `pid` and as of
-    /// `claimed_at`, as [`Self::claim_bid_as`] has it.
+    /// Renews this store's bid for `id` as [`Self::rebid`] does, for process `pid` and as of `claimed_at`, as in
+    /// [`Self::claim_bid_as`].
     ///
     /// # Errors
     /// As [`Self::rebid`].
@@ -118,9 +118,11 @@ impl Store {
         self.change_bids(id, |table| table.release(id))
     }
 
-    /// Releases the bid for `id` whoever made it, for those who answer for all of a store's users. The
-    /// owner finds out when it next uses the bid, which is then unknown. Until it does, or ends, the
-    /// entry is left for it to claim again, and counts as taken in the table.
+    /// Releases the bid for `id`, whichever store made it. It is for programs that are responsible for all users of a
+    /// store.
+    ///
+    /// The owner learns it when it next uses the bid, which is then unknown. Until then, or until the owner ends,
+    /// the entry counts as taken: the owner keeps it for its next claim.
     ///
     /// ```
     /// use splinter::{BidError, BidTerms, Config, Store};
@@ -140,18 +142,19 @@ impl Store {
         self.change_bids(id, |table| table.revoke(id))
     }
 
-    /// Finds the sovereign bid, if there is one. Out of the living bids that have not expired it is that of the highest
-    /// priority, of several the earliest, of several the one with the lowest process id. A bid to do without
-    /// memory ([`DontNeed`](crate::Intent::DontNeed)) is never elected while some bid needs it
-    /// ([`WillNeed`](crate::Intent::WillNeed), [`Sequential`](crate::Intent::Sequential)).
+    /// Finds the sovereign bid, if there is one.
+    ///
+    /// Among live bids that have not expired, the highest priority wins. Ties go to the earliest, then to the lowest
+    /// process id. A bid to do without memory ([`DontNeed`](crate::Intent::DontNeed)) is never elected while another
+    /// bid needs memory ([`WillNeed`](crate::Intent::WillNeed), [`Sequential`](crate::Intent::Sequential)).
     ///
     /// # Errors
-    /// [`BidError::Store`] when the kernel does not tell who lives.
+    /// [`BidError::Store`] when the kernel does not tell which owners live.
     pub fn election(&self) -> Result<Option<Bid>, BidError> {
         Ok(self.bids()?.into_iter().find(|bid| bid.sovereign))
     }
 
-    /// Tells whether the sovereign bid is that for `id`.
+    /// Tells whether the bid for `id` is sovereign.
     ///
     /// # Errors
     /// As [`Self::election`].
@@ -159,13 +162,13 @@ impl Store {
         Ok(self.election()?.is_some_and(|bid| bid.id == id))
     }
 
-    /// Lists the bids whose owners live, expired ones too. There are at most 32.
+    /// Lists the bids whose owners live, expired bids too. There are at most 32.
     ///
     /// # Errors
     /// As [`Self::election`].
     pub fn bids(&self) -> Result<Vec<Bid>, BidError> {
-        let standing = self.bid_table().standing();
-        let offers: Vec<_> = standing.iter().map(|seen| seen.offer).collect();
+        let live = self.bid_table().live_bids();
+        let offers: Vec<_> = live.iter().map(|seen| seen.offer).collect();
         let now = cycles();
         let sovereign = elect(&offers, now);
         let bids = offers.iter().enumerate();
@@ -173,15 +176,15 @@ impl Store {
     }
 
     pub(super) fn bid_table(&self) -> Table<'_, Inner> {
-        Table { records: &self.arena().header.bids, bidder: &self.inner }
+        Table { records: &self.arena().header.bids, env: &self.inner }
     }
 
-    /// Keeps other threads of this store from changing the table.
-    pub(super) fn bid_turn(&self) -> MutexGuard<'_, ()> {
+    /// Locks the table against other threads of this store.
+    pub(super) fn lock_bids(&self) -> MutexGuard<'_, ()> {
         self.inner.bid_turn.get().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the table, and wakes those who wait for it to change.
+    /// Changes the table, and wakes the threads and processes that wait for a change.
     fn change_bids(
         &self,
         id: u32,
@@ -192,11 +195,11 @@ impl Store {
             return Err(BidError::ZeroId);
         }
         let table = self.bid_table();
-        let turn = self.bid_turn();
+        let guard = self.lock_bids();
         change(&table).map_err(|refusal| BidError::of(id, refusal))?;
-        drop(turn);
+        drop(guard);
         let changes = &self.arena().header.bid_changes;
-        // Release pairs with the acquire of who waits: it sees the change that it was woken for.
+        // Release pairs with the acquire load of the waiter, which then sees the change that woke it.
         changes.fetch_add(1, Release);
         futex::wake(changes, u32::MAX);
         Ok(())
@@ -204,7 +207,7 @@ impl Store {
 }
 
 impl BidError {
-    /// Says of which id the table refused something.
+    /// Turns the table's refusal into an error about `id`.
     pub(super) fn of(id: u32, refusal: Refusal) -> Self {
         match refusal {
             Refusal::Full => Self::TableFull,

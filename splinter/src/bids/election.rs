@@ -1,9 +1,9 @@
-//! Which of several bids is sovereign. Pure: it is given the bids and the time.
+//! Elects the sovereign bid. It is pure: the caller passes the bids and the time.
 
 use super::terms::{Bid, BidTerms};
 use std::cmp::Reverse;
 
-/// What a bidder puts down.
+/// The content of a bid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Offer {
     pub(super) id: u32,
@@ -13,23 +13,23 @@ pub(super) struct Offer {
 }
 
 impl Offer {
-    /// Tells whether the bid no longer holds at `now`.
+    /// Tells whether the bid has expired at `now`.
     pub(super) fn has_expired(&self, now: u64) -> bool {
         match self.terms.duration {
-            // Said outright: another processor's clock may still be a tick behind.
+            // A separate case: the clock of another processor may still be a tick behind.
             0 => true,
             u64::MAX => false,
             duration => self.claimed_at.saturating_add(duration) <= now,
         }
     }
 
-    /// Returns for how many ticks from `now` on it holds, if it ends at all.
+    /// Returns the ticks from `now` until the bid expires, if it ever does.
     pub(super) fn ticks_left(&self, now: u64) -> Option<u64> {
         let end = self.claimed_at.saturating_add(self.terms.duration);
         (self.terms.duration != u64::MAX).then(|| end.saturating_sub(now))
     }
 
-    /// Shows the bid to the user.
+    /// Returns the bid as the public API shows it.
     pub(super) fn show(&self, now: u64, sovereign: bool) -> Bid {
         let Self { id, pid, claimed_at, terms: BidTerms { intent, priority, duration } } = *self;
         let expired = self.has_expired(now);
@@ -37,9 +37,10 @@ impl Offer {
     }
 }
 
-/// Elects one of `offers`, which all are of the living, and returns its index. Out of those that have not
-/// expired, and without those that would give up memory if any needs it: the highest priority, then the
-/// earliest, then the lowest process, and last, so that all who look agree, the lowest id.
+/// Elects one of `offers`, which are all of live owners, and returns its index.
+///
+/// Expired bids are out, and bids that give up memory are out if any bid needs it. Then the highest priority wins, then
+/// the earliest bid, then the lowest process, and last the lowest id, so that all processes agree.
 pub(super) fn elect(offers: &[Offer], now: u64) -> Option<usize> {
     let valid = |index: &usize| !offers[*index].has_expired(now);
     let intent = |index: usize| offers[index].terms.intent;
@@ -65,11 +66,11 @@ mod tests {
         Offer { id, pid: 10, claimed_at: 100, terms }
     }
 
-    /// Returns the id that is elected, whatever the order of the table.
+    /// Returns the elected id, which must not depend on the order of the table.
     fn elected(offers: &[Offer]) -> Option<u32> {
         let elect_in = |first: usize| {
-            let turned: Vec<_> = [&offers[first..], &offers[..first]].concat();
-            elect(&turned, NOW).map(|index| turned[index].id)
+            let rotated: Vec<_> = [&offers[first..], &offers[..first]].concat();
+            elect(&rotated, NOW).map(|index| rotated[index].id)
         };
         let elected = elect_in(0);
         assert!((1..offers.len()).all(|first| elect_in(first) == elected));
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_elected_from_no_bids() {
+    fn without_bids_none_is_elected() {
         assert_eq!(elected(&[]), None);
     }
 
@@ -102,7 +103,7 @@ mod tests {
         assert_eq!(elected(&[careless, offer(2, Random, 0)]), Some(1));
         for intent in [WillNeed, Sequential] {
             assert_eq!(elected(&[careless, offer(2, intent, 0)]), Some(2));
-            // It need not be the one that is elected.
+            // The bid that needs memory need not be the elected one.
             let needy = offer(2, intent, 0);
             assert_eq!(elected(&[careless, needy, offer(3, Random, 5)]), Some(3));
             let gone = Offer { terms: BidTerms { duration: 5, ..needy.terms }, ..needy };

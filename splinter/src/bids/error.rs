@@ -1,14 +1,14 @@
-//! Why a bid, or advice in its name, was refused.
+//! The errors of bids, and of advice on behalf of a bid.
 
 use crate::error::StoreError;
 use std::fmt;
 
-/// What an operation on a bid can answer instead of doing its work. Nothing was changed when one of these
-/// is returned, but that a claim for an id frees the caller's own expired bid for it.
+/// Why an operation on a bid failed. The operation then changed nothing, with one exception: a claim frees the caller's
+/// own expired bid for the id.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BidError {
-    /// An id is not 0.
+    /// The id is 0, which no bid may have.
     ZeroId,
     /// All 32 entries of the table are taken.
     TableFull,
@@ -16,10 +16,10 @@ pub enum BidError {
     Taken {
         /// The id.
         id: u32,
-        /// The process that bid is said to be for.
+        /// The process that the bid names.
         pid: u32,
     },
-    /// Others are bidding for the id this moment. Try again.
+    /// Other stores are claiming the id right now. Try again.
     Again {
         /// The id.
         id: u32,
@@ -29,11 +29,11 @@ pub enum BidError {
         /// The id.
         id: u32,
     },
-    /// The bid for the id was made by another process, or by this one through another store.
+    /// Another process made the bid for the id, or this one did through another store.
     NotOwner {
         /// The id.
         id: u32,
-        /// The process the bid is said to be for.
+        /// The process that the bid names.
         pid: u32,
     },
     /// The caller's bid for the id has expired.
@@ -45,7 +45,7 @@ pub enum BidError {
     Deferred {
         /// The caller's id.
         id: u32,
-        /// The id that is sovereign.
+        /// The id of the sovereign bid.
         to: u32,
     },
     /// The caller's bid was not elected in time.

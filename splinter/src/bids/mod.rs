@@ -1,10 +1,9 @@
-//! Bids for advice on memory. Processes that share a store disagree about what the kernel should do with
-//! it; each puts down what it intends in a table of 32 entries, and the one that is elected advises.
+//! Bids for advice on memory. Processes that share a store may disagree about what the kernel should do with
+//! it. Each writes its intent into a table of 32 entries, and the owner of the elected bid advises the kernel.
 //!
-//! `table` has the records and who may change which when, over atomics alone, so that the models run that
-//! very code. `election` decides between bids and touches no memory at all. `terms` and `error` are the
-//! words in which it is asked and answers, `claims` and `advise` the public API. The protocol of keys and
-//! values is no part of this, nor this of it.
+//! `table` has the records and says which bidder may change which word, over atomics alone, so that loom's models run
+//! that code. `election` decides between bids and touches no memory. `terms` and `error` are plain data, `claims` and
+//! `advise` the public API. The protocol of keys and values does not use this module, nor this module it.
 
 #[cfg(not(loom))]
 mod advise;

@@ -1,4 +1,4 @@
-//! What a bid says: plain data.
+//! The terms of a bid: plain data.
 
 /// What a bidder intends to do with the store's memory.
 ///
@@ -10,16 +10,16 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Intent {
-    /// Nothing in particular.
+    /// No particular intent.
     #[default]
     None = 0,
-    /// To need it soon.
+    /// The bidder needs the memory soon.
     WillNeed = 1,
-    /// To go through it once, in order.
+    /// The bidder reads the memory once, in order.
     Sequential = 2,
-    /// To touch it here and there.
+    /// The bidder touches the memory here and there.
     Random = 3,
-    /// To do without it.
+    /// The bidder can do without the memory.
     DontNeed = 4,
 }
 
@@ -27,13 +27,13 @@ impl Intent {
     /// Every intent, in the order of their numbers.
     pub const ALL: [Self; 5] = [Self::None, Self::WillNeed, Self::Sequential, Self::Random, Self::DontNeed];
 
-    /// Returns the intent of a number, if it is one.
+    /// Returns the intent with a number, if there is one.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }
 
-    /// Tells whether a bid of this intent forbids that memory is given up.
+    /// Tells whether a bid of this intent forbids giving memory up.
     pub(super) fn needs_memory(self) -> bool {
         matches!(self, Self::WillNeed | Self::Sequential)
     }
@@ -48,12 +48,12 @@ impl Intent {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BidTerms {
-    /// What the bidder intends.
+    /// What the bidder intends to do with the memory.
     pub intent: Intent,
-    /// The higher, the sooner it is elected.
+    /// The higher the priority, the sooner the bid is elected.
     pub priority: u8,
-    /// For how many ticks of [`cycles`](crate::cycles()) the bid holds: with 0 it has expired at once, with
-    /// `u64::MAX` it never does.
+    /// How long the bid is valid, in ticks of [`cycles`](crate::cycles()). With 0 it has expired at once, with
+    /// `u64::MAX` it never expires.
     pub duration: u64,
 }
 
@@ -64,23 +64,23 @@ impl Default for BidTerms {
     }
 }
 
-/// A bid as it was when the table was looked at.
+/// A bid as it was when the table was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Bid {
-    /// What is bid for; never 0.
+    /// The id, never 0.
     pub id: u32,
-    /// The process the bid is said to be for. A label: the bid lives as long as the store it was made by.
+    /// The process that the bid names. It is a label: the bid lives as long as the store that made it.
     pub pid: u32,
-    /// What the bidder intends.
+    /// What the bidder intends to do with the memory.
     pub intent: Intent,
-    /// The higher, the sooner it is elected.
+    /// The higher the priority, the sooner the bid is elected.
     pub priority: u8,
-    /// When the bid was made or last renewed, as [`cycles`](crate::cycles()) counts.
+    /// When the bid was made or last renewed, in ticks of [`cycles`](crate::cycles()).
     pub claimed_at: u64,
-    /// For how many ticks from then it holds; `u64::MAX`: without end.
+    /// How long the bid is valid from then on, in ticks; `u64::MAX` means without end.
     pub duration: u64,
-    /// Whether it no longer holds: it keeps its entry, but neither its id nor a place in elections.
+    /// Whether the bid has expired: it keeps its entry, but neither its id nor a place in elections.
     pub expired: bool,
-    /// Whether it is elected.
+    /// Whether the bid is elected.
     pub sovereign: bool,
 }

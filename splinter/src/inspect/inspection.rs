@@ -1,5 +1,5 @@
-//! Inspection: a walk through a whole arena that looks for what must not be there. It stores nothing,
-//! and is exact on a store that nobody writes meanwhile.
+//! Inspection: walks through a whole arena and counts damage. It stores nothing, and is exact on a store that no writer
+//! changes meanwhile.
 
 use crate::arena::copy::{count_non_zero, zero};
 use crate::arena::key::Key;
@@ -13,35 +13,35 @@ use crate::sync::{Relaxed, Release, Word};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// What a walk through a store found. In a sound store at rest, everything but `keys` is zero, and the
-/// stale counts are zero if the scrub level was not lowered and raised again.
+/// The findings of a walk through a store. In a sound store at rest, everything but `keys` is zero. The stale counts
+/// are zero only if the scrub level was not lowered and raised again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection {
     /// Slots that hold a key.
     pub keys: u64,
-    /// Keys that more than one slot holds, counted for each slot too many.
+    /// Keys that more than one slot holds, counted for each surplus slot.
     pub duplicate_keys: u64,
-    /// Keys that the index does not lead to.
+    /// Keys to which the index does not lead.
     pub unreachable_keys: u64,
     /// Claims on slots and buckets whose owner is dead, and states that are half a claim.
     pub stuck_claims: u64,
     /// Claims on slots and buckets whose owner lives.
     pub live_claims: u64,
-    /// Slots that are marked as used and hold no key, or hold one and are not marked.
+    /// Slots that are marked as used and hold no key, or hold a key and are not marked.
     pub leaked_slots: u64,
-    /// Index entries that lead to no key, and to no claim.
+    /// Index entries that lead to no key and to no claim.
     pub dangling_entries: u64,
-    /// Slots whose notify flags does not follow their subscriptions and labels, or that have subscriptions and no key.
+    /// Slots whose notify flags do not match their subscriptions and labels, or that have subscriptions and no key.
     pub misrouted_slots: u64,
-    /// Non-zero bytes where the scrub level current promises zeroes.
+    /// Non-zero bytes where the current scrub level promises zeroes.
     pub stale_bytes: u64,
     /// Slots that have such bytes.
     pub stale_slots: u64,
 }
 
 impl Store {
-    /// Walks through the whole store, looking for damage.
+    /// Walks through the whole store and looks for damage.
     ///
     /// ```
     /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
@@ -52,12 +52,12 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// [`StoreError::Os`] when the kernel does not tell who lives; [`StoreError::NotAStore`] when the file
-    /// was cut short.
+    /// [`StoreError::Os`] when the kernel does not tell which owners live, [`StoreError::NotAStore`] when the file was
+    /// truncated.
     pub fn inspect(&self) -> Result<Inspection, StoreError> {
         self.check_whole()?;
         let arena = self.arena();
-        // What was never used is zero, and looking at it would take memory.
+        // Memory that was never used is zero, and reading it would allocate it.
         let used = self.inner.machine.used(0..self.arena_len() as usize);
         let mut found = Inspection::default();
         let mut slots_of = HashMap::new();
@@ -87,7 +87,7 @@ impl Store {
                 found.keys += 1;
                 *slots_of.entry(key).or_insert(0_u64) += 1;
                 let leads = |number_found, _, _| (number_found == number).then_some(());
-                // What lies behind the key's end hides it from everybody.
+                // Bytes behind the key's end hide it from every reader.
                 let reachable = arena
                     .key(key.as_ref())
                     .is_ok_and(|key| key.is_in(slot) && arena.probe(&key, leads).is_some());
@@ -106,7 +106,7 @@ impl Store {
             }
             let entries = bucket.entries.iter().map(|word| Entry(word.load(Relaxed)));
             let dangles = |entry: &Entry| {
-                // One that is held may get its key, or lose its entry.
+                // A slot that a writer holds may get its key, or lose its entry.
                 let is_fit = |slot: &Slot| {
                     State(slot.state_number.first_acquire()).is_claimed()
                         || Descriptor(slot.descriptor.load(Relaxed)).is_present()
@@ -121,8 +121,8 @@ impl Store {
 }
 
 impl Arena<'_> {
-    /// Whether a writer would look in vain for who hears of a change, or not look where it should; or leave bytes of the
-    /// value where it wipes.
+    /// Tells whether the slot's notify flags are wrong: a writer would notify the wrong groups, or leave bytes of the
+    /// value when it wipes.
     fn is_misrouted(&self, number: u32, slot: &Slot, descriptor: Descriptor) -> bool {
         let subscriptions = self.subscriptions[number as usize].load(Relaxed);
         let labels = if descriptor.is_present() { slot.labels.load(Relaxed) } else { 0 };
@@ -133,8 +133,8 @@ impl Arena<'_> {
             || !is_covered
     }
 
-    /// Counts the slot's non-zero bytes where the scrub level current promises zeroes, in the `used` parts of the arena:
-    /// wherever they are, whatever the slot says of how far it was written.
+    /// Counts the slot's non-zero bytes where the current scrub level promises zeroes, in the `used` parts of the
+    /// arena. It does not trust the slot's record of how far it was written.
     pub(crate) fn stale_bytes(&self, number: u32, descriptor: Descriptor, used: &[Range<usize>]) -> u64 {
         let size = self.shape.value_words * 8;
         let len =
@@ -164,8 +164,8 @@ impl Arena<'_> {
         }
     }
 
-    /// Zeroes all that the slot does not need, in the `used` parts of the arena, whatever it says of how far it was written.
-    /// Returns the descriptor that says so.
+    /// Zeroes everything that the slot does not need, in the `used` parts of the arena. It does not trust the slot's
+    /// record of how far it was written. Returns the descriptor after that.
     pub(crate) fn wipe_used(
         &self,
         number: u32,
@@ -200,7 +200,7 @@ impl Arena<'_> {
     }
 }
 
-/// Lists the `used` parts of a range, which both are in ascending order.
+/// Lists the `used` parts within a range. Both are in ascending order.
 fn parts(used: &[Range<usize>], wanted: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let first = used.partition_point(|part| part.end <= wanted.start);
     used[first..]

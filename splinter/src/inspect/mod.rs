@@ -1,4 +1,4 @@
-//! Looking at all of a store: a copy of its records, its damage, and the repair of that.
+//! Looks at a whole store: copies its records, finds damage, and repairs it.
 
 mod inspection;
 mod repair;

@@ -1,6 +1,6 @@
-//! Repair: mends what an inspection finds, as far as it can be mended without guessing. What dead writers left is
-//! finished while others write; index, map and marks are made anew from the slots, which only somebody who writes
-//! alone may do. It knows the records and who may change them, and reads values no more than a writer does.
+//! Repair: mends what an inspection finds, as far as that needs no guess. It finishes what dead writers left while
+//! others write. It rebuilds index, map and marks from the slots only while it holds every writer id, so that no other
+//! writer exists. It knows the records and which writer may change them, and reads values no more than a writer does.
 
 use crate::arena::Arena;
 use crate::arena::key::Key;
@@ -19,20 +19,20 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repair {
-    /// What was wrong before.
+    /// The damage before the repair.
     pub before: Inspection,
-    /// What is wrong now.
+    /// The damage after the repair.
     pub after: Inspection,
-    /// How many writers are registered and live, the caller's own included. If there are any, only what dead writers
-    /// left was mended.
+    /// How many other live writers are registered, also those that the caller itself holds. If there are any, the
+    /// repair mended only what dead writers left.
     pub others: u32,
-    /// The keys of the slots whose content was given up: second slots of a key, whose first one stays, and slots that hold
-    /// what cannot be a key, as it was.
+    /// The keys of the slots whose content the repair gave up: further slots of a key, whose first one stays, and slots
+    /// whose bytes cannot be a key. The keys are as they were before the repair.
     pub given_up: Vec<Key>,
 }
 
 impl Inspection {
-    /// Tells whether nothing is wrong. A claim of a living writer is nothing wrong.
+    /// Tells whether there is no damage. A claim of a live writer is no damage.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let (keys, live_claims) = (self.keys, self.live_claims);
@@ -41,12 +41,15 @@ impl Inspection {
 }
 
 impl Store {
-    /// Mends what [`Store::inspect`] finds. Readers may go on meanwhile.
+    /// Repairs the damage that [`Store::inspect`] finds. Readers may go on meanwhile.
     ///
-    /// Claims of dead writers are taken over, as the next writer would. If nobody else is registered as a writer,
-    /// which is made sure of by taking every writer id, the rest is mended, too: of a key's several slots the one that
-    /// readers find stays; slots whose key cannot be one are freed; the index, the map of used slots and the
-    /// marks by which changes are heard are made anew; stale bytes go. Values are taken as they are.
+    /// It recovers the claims of dead writers, as the next writer would. It takes every free writer id. If that was all
+    /// of them, no other writer exists, and it repairs the rest too:
+    ///
+    /// - Of several slots with one key, the one that readers find stays.
+    /// - Slots whose bytes cannot be a key are freed.
+    /// - The index, the map of used slots and the notify flags are rebuilt.
+    /// - Stale bytes are zeroed. Values stay as they are.
     ///
     /// ```
     /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
@@ -62,7 +65,7 @@ impl Store {
     pub fn repair(&self) -> Result<Repair, StoreError> {
         let before = self.inspect()?;
         let (max_writers, mut writers) = (self.geometry().max_writers, vec![self.writer()?]);
-        // One that others damage meanwhile may hand out the same writer id again.
+        // A store that other programs damage meanwhile may hand out the same writer id again.
         while writers.len() < max_writers as usize {
             match self.writer() {
                 Ok(writer) => writers.push(writer),
@@ -71,29 +74,30 @@ impl Store {
             }
         }
         let others = max_writers - writers.len() as u32;
-        // Who keeps writer ids that it does not need keeps others from writing.
+        // Writer ids that this does not need would keep others from writing.
         writers.truncate(if others == 0 { writers.len() } else { 1 });
         let claimant = &mut writers[0].claimant;
         let mut rebuild = Rebuild { arena: claimant.arena, claimant };
         let given_up = if others == 0 {
             let used = self.inner.machine.used(0..self.arena_len() as usize);
-            rebuild.touch(used.iter().flat_map(|bytes| self.inner.layout.slots_in(bytes)));
-            rebuild.remake(&used)
+            rebuild.mark_touched(used.iter().flat_map(|bytes| self.inner.layout.slots_in(bytes)));
+            rebuild.rebuild_all(&used)
         } else {
-            rebuild.finish_all(|this, writer_id| writer_id == this.writer_id || !this.is_alive(writer_id));
+            rebuild
+                .recover_claims(|this, writer_id| writer_id == this.writer_id || !this.is_alive(writer_id));
             Vec::new()
         };
         Ok(Repair { before, after: self.inspect()?, others, given_up })
     }
 }
 
-/// A slot as a repair looks at it.
+/// Loads a slot's words for the repair.
 fn open<'a>(arena: &Arena<'a>, number: u32) -> Option<(&'a Slot, State, Descriptor)> {
     let slot = arena.slot(number)?;
     Some((slot, State(slot.state_number.first_acquire()), Descriptor(slot.descriptor.load(Relaxed))))
 }
 
-/// Repairs what only a caller that holds every writer id, and no claim, may change.
+/// A repair by a caller that holds every writer id, and no claim.
 struct Rebuild<'a, 'c> {
     arena: Arena<'a>,
     claimant: &'c mut Claimant<'a>,
@@ -105,42 +109,43 @@ impl Rebuild<'_, '_> {
         numbers.into_iter()
     }
 
-    /// Takes over every claim on a slot whose writer id `is_dead`.
-    fn finish_all(&mut self, is_dead: impl Fn(&Claimant<'_>, u32) -> bool) {
+    /// Recovers every claim on a slot whose writer id `is_dead`.
+    fn recover_claims(&mut self, is_dead: impl Fn(&Claimant<'_>, u32) -> bool) {
         for number in self.touched() {
             self.claimant.recover_claim_if(number, &is_dead);
         }
     }
 
-    /// Mends all touched slots and the index, for somebody who holds every writer id and no claim. Returns the keys
-    /// of the slots that it gave up.
+    /// Repairs all touched slots and the index. The caller holds every writer id and no claim. Returns the keys of the
+    /// slots that it gave up.
     ///
-    /// Each step leaves a store that is no worse, should it be the last: what leads to keys is put in
-    /// place before anything that leads nowhere is believed.
-    fn remake(&mut self, used: &[Range<usize>]) -> Vec<Key> {
-        // No writer id's owner is in the middle of anything: whatever is claimed was left.
-        self.finish_all(|_, _| true);
+    /// After each step the store is no worse than before, in case it is the last one. So this first adds what leads to
+    /// keys, and then removes what leads nowhere.
+    fn rebuild_all(&mut self, used: &[Range<usize>]) -> Vec<Key> {
+        // No owner of a writer id is in the middle of an operation, so every claim was abandoned.
+        self.recover_claims(|_, _| true);
         for number in self.touched() {
             if open(&self.arena, number).is_some_and(|(_, state, _)| state.has_leftover_claim()) {
-                self.retake(number, |descriptor| descriptor);
+                self.claim_and_recover(number, |descriptor| descriptor);
             }
         }
         let lost: Vec<Key> = self.touched().filter_map(|number| self.lost_key(number)).collect();
         let mut given_up = self.keep_one_slot_a_key();
-        self.remake_index();
+        self.rebuild_index();
         for number in self.touched() {
-            self.remake_marks(number, used);
+            self.rebuild_marks(number, used);
         }
-        // Another slot may hold it.
+        // Another slot may hold the key.
         let arena = self.arena;
         let is_gone = |key: &Key| arena.key(key.as_ref()).is_ok_and(|key| arena.locate(&key).is_none());
         given_up.extend(lost.into_iter().filter(is_gone));
         given_up
     }
 
-    /// Marks those of the slots as touched that were: everything else looks at touched slots only. A slot of which
-    /// the kernel holds no page was not, and is not looked at here, which would take memory.
-    fn touch(&self, candidates: impl Iterator<Item = u32>) {
+    /// Marks candidates that hold anything as touched, because all other code looks only at touched slots. The caller
+    /// leaves out slots for which the kernel holds no page: they were not touched, and reading them would allocate
+    /// memory.
+    fn mark_touched(&self, candidates: impl Iterator<Item = u32>) {
         for number in candidates {
             let Some((slot, state, descriptor)) = open(&self.arena, number) else { continue };
             let subscriptions = self.arena.subscriptions[number as usize].load(Relaxed);
@@ -152,8 +157,8 @@ impl Rebuild<'_, '_> {
         }
     }
 
-    /// Returns the key of a slot whose descriptor says that it holds none, though the index leads to it from that key: of one
-    /// that was removed, no entry is left.
+    /// Returns the key of a slot whose descriptor says that it holds none, although the index leads to it from that
+    /// key. A removed key has no entry left, so this one was lost.
     fn lost_key(&self, number: u32) -> Option<Key> {
         let (slot, ..) = open(&self.arena, number).filter(|(.., descriptor)| !descriptor.is_present())?;
         let key = Key::read_from(slot);
@@ -161,7 +166,7 @@ impl Rebuild<'_, '_> {
         self.arena.probe(&self.arena.key(key.as_ref()).ok()?, leads).map(|()| key)
     }
 
-    /// Frees the slots that hold what cannot be a key, or a key that another holds as well: the one that readers
+    /// Frees the slots whose bytes cannot be a key, and those whose key another slot holds too: the one that readers
     /// find stays. Returns their keys.
     fn keep_one_slot_a_key(&mut self) -> Vec<Key> {
         let arena = self.arena;
@@ -190,21 +195,21 @@ impl Rebuild<'_, '_> {
             }
         }
         let give_up = |(number, key)| {
-            self.retake(number, Descriptor::vacant);
+            self.claim_and_recover(number, Descriptor::vacant);
             key
         };
         surplus.into_iter().map(give_up).collect()
     }
 
-    /// Claims a slot, changes its descriptor, and has the claim taken over as if its owner had died there: which
-    /// brings everything that hangs on the slot in line with the word, and wipes what the scrub level wants gone.
-    fn retake(&mut self, number: u32, change: impl Fn(Descriptor) -> Descriptor) {
+    /// Claims a slot, changes its descriptor, and recovers the claim as if its owner had died there. The recovery makes
+    /// everything that depends on the descriptor match it, and wipes what the scrub level requires.
+    fn claim_and_recover(&mut self, number: u32, change: impl Fn(Descriptor) -> Descriptor) {
         let Some((slot, mut state, descriptor)) = open(&self.arena, number) else { return };
         self.arena.writer_table[self.claimant.writer_id as usize]
             .slot_intent
             .store(u64::from(number) + 1, Relaxed);
         let claim = |state: State| state.without_claim().claimed(self.claimant.writer_id, false);
-        // Somebody may set out to sleep on the slot between the two; nobody claims it.
+        // Another thread may prepare to sleep on the slot between the two. No other thread claims it.
         for _ in 0..64 {
             if state.is_claimed() || slot.state_number.exchange_first(state.0, claim(state).0) {
                 break;
@@ -215,9 +220,9 @@ impl Rebuild<'_, '_> {
         self.claimant.recover_claim_if(number, |_, _| true);
     }
 
-    /// Frees the entries that lead to no key or not by its label, enters the keys that no entry leads to, and sets
-    /// every home's maximum distance.
-    fn remake_index(&mut self) {
+    /// Frees the entries that lead to no key or have a wrong tag, adds entries for keys without one, and sets every
+    /// home bucket's maximum distance.
+    fn rebuild_index(&mut self) {
         let arena = self.arena;
         let buckets = arena.buckets.len();
         let home_of = |number: u32| {
@@ -227,7 +232,7 @@ impl Rebuild<'_, '_> {
             Some((arena.home(hash), hash))
         };
         let mut max_distance = vec![0_u64; buckets];
-        let mut entered = vec![0_u64; arena.map.len()];
+        let mut has_entry = vec![0_u64; arena.map.len()];
         for (place, bucket) in arena.buckets.iter().enumerate() {
             for word in &bucket.entries {
                 let entry = Entry(word.load(Relaxed));
@@ -236,29 +241,29 @@ impl Rebuild<'_, '_> {
                     entry == Entry::new(number, Entry::tag(*hash, distance))
                         && distance < buckets as u64
                         && (home + distance as usize) & (buckets - 1) == place
-                        && entered[number as usize / 64] >> (number % 64) & 1 == 0
+                        && has_entry[number as usize / 64] >> (number % 64) & 1 == 0
                 });
                 if let Some((home, _)) = leads {
-                    entered[number as usize / 64] |= 1 << (number % 64);
+                    has_entry[number as usize / 64] |= 1 << (number % 64);
                     max_distance[home] = max_distance[home].max(distance);
                 } else if entry != Entry::FREE {
                     word.store(Entry::FREE.0, Release);
                 }
             }
         }
-        // First what readers must find: a reach that is too far costs them time only.
+        // First raise the distances, so that readers find every key. A distance that is too long only costs them time.
         self.set_max_distance(|home, old| old.max(max_distance[home]));
         for number in self.touched() {
             let Some((home, hash)) = home_of(number) else { continue };
-            if entered[number as usize / 64] >> (number % 64) & 1 == 0 {
-                self.enter(number, home, hash, &mut max_distance);
+            if has_entry[number as usize / 64] >> (number % 64) & 1 == 0 {
+                self.add_entry(number, home, hash, &mut max_distance);
             }
         }
         self.set_max_distance(|home, _| max_distance[home]);
     }
 
-    /// Leads the index to a slot, from the nearest free entry.
-    fn enter(&self, number: u32, home: usize, hash: u64, max_distance: &mut [u64]) {
+    /// Adds an entry for a slot, in the nearest free place to its home bucket.
+    fn add_entry(&self, number: u32, home: usize, hash: u64, max_distance: &mut [u64]) {
         let arena = self.arena;
         for distance in 0..=(arena.buckets.len() as u64 - 1).min(0xffff) {
             for word in &arena.bucket(home, distance).entries {
@@ -274,7 +279,7 @@ impl Rebuild<'_, '_> {
         }
     }
 
-    /// Gives back every claim on a bucket, and changes reaches.
+    /// Releases every claim on a bucket, and changes the maximum distances.
     fn set_max_distance(&self, change: impl Fn(usize, u64) -> u64) {
         for (home, bucket) in self.arena.buckets.iter().enumerate() {
             let seen = Control(bucket.control.load(Relaxed));
@@ -287,14 +292,14 @@ impl Rebuild<'_, '_> {
         }
     }
 
-    /// Brings the map, the notify flags and the subscription of a slot in line with its descriptor, and wipes its stale
-    /// bytes, which are in the `used` parts of the arena.
-    fn remake_marks(&mut self, number: u32, used: &[Range<usize>]) {
+    /// Makes the map, the notify flags and the subscription of a slot match its descriptor, and wipes its stale bytes
+    /// in the `used` parts of the arena.
+    fn rebuild_marks(&mut self, number: u32, used: &[Range<usize>]) {
         let arena = self.arena;
         let Some((slot, _, descriptor)) = open(&arena, number) else { return };
         let (word, bit) = arena.bit(number);
         if arena.stale_bytes(number, descriptor, used) > 0 {
-            self.retake(number, |descriptor| arena.wipe_used(number, slot, descriptor, used));
+            self.claim_and_recover(number, |descriptor| arena.wipe_used(number, slot, descriptor, used));
         }
         for which in 0..2 {
             arena.raise_extent(slot, which, arena.live(descriptor, which));

@@ -1,4 +1,4 @@
-//! Snapshots: what a header or a slot says at one moment.
+//! Snapshots: copies of a header or a slot at one moment.
 
 use crate::arena::Scrub;
 use crate::arena::copy::copy_vector_out;
@@ -12,7 +12,7 @@ use crate::read::{AsKey, Plain};
 use crate::settings::{Geometry, Type};
 use crate::sync::Relaxed;
 
-/// What a store's header says.
+/// A copy of a store's header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeaderSnapshot {
@@ -22,33 +22,33 @@ pub struct HeaderSnapshot {
     pub version: u32,
     /// The sizes the store was created with.
     pub geometry: Geometry,
-    /// Changes published so far, by all writers together.
+    /// The number of changes published so far, by all writers together.
     pub epoch: u64,
-    /// The scrub level current.
+    /// The current scrub level.
     pub scrub: Scrub,
     /// The store's user flags.
     pub user_flags: u16,
-    /// Values that programs reported they could not make sense of.
+    /// How many values programs reported as unparseable.
     pub parse_failures: u64,
-    /// The store's epoch when the last of them was reported.
+    /// The store's epoch at the last of these reports.
     pub last_failure_epoch: u64,
-    /// Claims of dead writers that others took over.
+    /// How many claims of dead writers other writers recovered.
     pub recoveries: u64,
 }
 
-/// What a slot says of its key.
+/// A copy of a slot's record of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SlotSnapshot {
     /// The key.
     pub key: Key,
-    /// The hash by which it is placed.
+    /// The key's hash, which determines its place in the index.
     pub hash: u64,
     /// Its epoch: even, and higher after every change.
     pub epoch: u64,
-    /// Where in the arena its value begins, in bytes.
+    /// The offset of its value in the arena, in bytes.
     pub value_offset: u64,
-    /// Its value's length in bytes.
+    /// The length of its value, in bytes.
     pub value_len: usize,
     /// Its type.
     pub kind: Type,
@@ -56,9 +56,9 @@ pub struct SlotSnapshot {
     pub user_flags: u16,
     /// Its labels.
     pub labels: u64,
-    /// The signal groups that it is registered with itself, a bit each.
+    /// The signal groups with which the key itself is registered, one bit each.
     pub registered: u64,
-    /// The signal groups that hear of its changes, by the key itself or by a label: one bit each.
+    /// The signal groups that its changes signal, by the key itself or by a label, one bit each.
     pub groups: u64,
     /// When the value was made, in the writers' unit.
     pub ctime: u64,
@@ -68,13 +68,13 @@ pub struct SlotSnapshot {
     pub has_vector: bool,
 }
 
-/// All that a store holds of a key.
+/// Everything that a store holds of a key.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Content {
-    /// What its slot says.
+    /// The slot's record.
     pub slot: SlotSnapshot,
-    /// Its value; of a number, its eight bytes, the lowest first.
+    /// Its value. For a number, eight bytes, the lowest first.
     pub value: Vec<u8>,
     /// Its number, if its value is one.
     pub number: Option<u64>,
@@ -83,8 +83,7 @@ pub struct Content {
 }
 
 impl Store {
-    /// Reads the header. Counters that writers are moving are each as they were at some moment of the
-    /// call.
+    /// Reads the header. While writers change counters, each counter is as it was at some moment of the call.
     pub fn header(&self) -> HeaderSnapshot {
         let header = self.arena().header;
         HeaderSnapshot {
@@ -100,16 +99,16 @@ impl Store {
         }
     }
 
-    /// Reads all that the slot of `key` says, without its value.
+    /// Reads the slot's record of `key`, without its value.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Again`].
+    /// [`Error::NotFound`] when the key is missing, [`Error::Again`] when writers kept changing it.
     pub fn snapshot(&self, key: impl AsKey) -> Result<SlotSnapshot, Error> {
         let key = key.plain().key_ref(self.arena())?;
         self.arena().read(&key, |read| Ok(self.snapshot_of(&key, read)))
     }
 
-    /// Reads all that there is of `key`, as it was at one moment: what a copy of the store has to take along.
+    /// Reads everything that the store holds of `key`, as it was at one moment, for a copy of the store.
     ///
     /// ```
     /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
@@ -123,7 +122,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Again`].
+    /// [`Error::NotFound`] when the key is missing, [`Error::Again`] when writers kept changing it.
     pub fn content(&self, key: impl AsKey) -> Result<Content, Error> {
         let key = key.plain().key_ref(self.arena())?;
         let arena = self.arena();

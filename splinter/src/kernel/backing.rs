@@ -1,8 +1,7 @@
-//! An open region: its descriptor, where it lives, and what can be asked of it. Opening follows no
-//! symbolic link and takes nothing but a regular file; what the bytes mean is judged elsewhere.
+//! Opens the file of a store, by name or by an inherited descriptor. It follows no symbolic link and accepts only a
+//! regular file. Other modules judge the contents.
 
 use std::fs::OpenOptions;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
@@ -12,18 +11,18 @@ use super::location::Location;
 use super::sys;
 use crate::error::StoreError;
 
-/// An open region.
+/// An open file that backs a store.
 #[derive(Debug)]
 pub(crate) struct Backing {
     /// The descriptor.
     pub(crate) fd: Descriptor,
-    /// Where the region lives, which is not always where it was asked for.
+    /// Where the file is. This may differ from where the caller asked for it.
     pub(crate) location: Location,
     /// Which fallback was taken, in words.
     pub(crate) note: Option<String>,
 }
 
-/// What a memory file's owner can no longer do to it.
+/// The seals of a memory file (`F_GET_SEALS`): changes that the kernel refuses for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seals(libc::c_int);
 
@@ -41,17 +40,17 @@ impl Seals {
 }
 
 impl Backing {
-    /// Makes one of a descriptor that was opened just now.
+    /// Wraps a descriptor that was opened just now.
     pub(super) fn new(fd: OwnedFd, location: Location, note: Option<String>) -> Result<Self, StoreError> {
         let failed = |e| StoreError::os("inspect", location.to_string(), e);
         let fd = Descriptor::new(fd).map_err(failed)?;
         Ok(Self { fd, location, note })
     }
 
-    /// Tells the length, in bytes.
+    /// Returns the file's length, in bytes.
     ///
     /// # Errors
-    /// [`StoreError::Os`], with `EBADF` once the program closed the descriptor.
+    /// [`StoreError::Os`], with `EBADF` once the program has closed the descriptor.
     pub(crate) fn len(&self) -> Result<u64, StoreError> {
         let metadata = self.fd.open().and_then(sys::metadata);
         metadata
@@ -59,22 +58,22 @@ impl Backing {
             .map_err(|e| StoreError::os("measure", self.location.to_string(), e))
     }
 
-    /// Tells the seals, where the backing can have any.
+    /// Returns the seals, if the file can have any.
     pub(crate) fn seals(&self) -> Option<Seals> {
         sys::seals(self.fd.get()?).ok().map(Seals)
     }
 }
 
-/// Opens the region that `location` names.
+/// Opens the file at `location`.
 ///
 /// # Errors
 ///
-/// [`StoreError::Missing`] when there is none, [`StoreError::NotAStore`] for anything but a regular
-/// file, a symbolic link included.
+/// [`StoreError::Missing`] when there is no such file, [`StoreError::NotAStore`] for anything but a regular file, also
+/// for a symbolic link, [`StoreError::Os`] when the kernel refuses.
 pub(crate) fn open(location: &Location, writable: bool) -> Result<Backing, StoreError> {
     let path = location.path()?;
     let subject = location.to_string();
-    // O_NONBLOCK keeps a FIFO of that name from holding us up; regular files ignore it.
+    // O_NONBLOCK keeps a FIFO of that name from blocking this thread. Regular files ignore it.
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     let opened = OpenOptions::new().read(true).write(writable).custom_flags(flags).open(path);
     let file = opened.map_err(|e| match e.raw_os_error() {
@@ -90,11 +89,11 @@ pub(crate) fn open(location: &Location, writable: bool) -> Result<Backing, Store
     Backing::new(fd, location.clone(), None)
 }
 
-/// Takes a descriptor that was inherited or passed in, and tells whether it may be written through.
+/// Adopts a descriptor that was inherited or passed in. Tells as well whether its file may be written.
 ///
 /// # Errors
 ///
-/// [`StoreError::NotAStore`] for a descriptor that cannot be read, or is no regular file.
+/// [`StoreError::NotAStore`] for a descriptor that is not open for reading, or leads to no regular file.
 pub(crate) fn adopt(fd: OwnedFd) -> Result<(Backing, bool), StoreError> {
     const SUBJECT: &str = "the descriptor";
     let flags = sys::status_flags(fd.as_fd()).map_err(|e| StoreError::os("inspect", SUBJECT, e))?;
@@ -109,7 +108,7 @@ pub(crate) fn adopt(fd: OwnedFd) -> Result<(Backing, bool), StoreError> {
     Ok((backing, flags & libc::O_ACCMODE == libc::O_RDWR && !sealed))
 }
 
-/// Finds the name by which a passed descriptor's file can be opened and removed, if it has one.
+/// Finds the name by which the file of a passed descriptor can be opened and removed, if it has one.
 fn location_of(fd: BorrowedFd<'_>) -> Location {
     let link = PathBuf::from(sys::descriptor_path(fd).to_string_lossy().into_owned());
     let named = std::fs::read_link(link).ok().filter(|path| {
@@ -124,8 +123,7 @@ fn location_of(fd: BorrowedFd<'_>) -> Location {
 const NOT_REGULAR: &str = "it is not a regular file";
 
 fn refuse_irregular(fd: BorrowedFd<'_>, subject: &str) -> Result<(), StoreError> {
-    let metadata: io::Result<_> = sys::metadata(fd);
-    match metadata {
+    match sys::metadata(fd) {
         Ok(metadata) if metadata.is_file() => Ok(()),
         Ok(_) => Err(not_a_store(subject, NOT_REGULAR)),
         Err(e) => Err(StoreError::os("inspect", subject, e)),
@@ -182,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_missing() {
+    fn a_file_that_is_not_there_is_missing() {
         assert!(matches!(open(&Named::new().0, true), Err(StoreError::Missing(_))));
         assert!(matches!(open(&Location::Anonymous, true), Err(StoreError::BadName(_))));
     }
@@ -215,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn adopting_refuses_what_cannot_be_mapped() {
+    fn adopting_refuses_files_that_cannot_be_mapped() {
         let directory = Directory::new();
         let path = directory.join("file");
         let only_writing = File::create(&path).unwrap();

@@ -1,7 +1,7 @@
-//! The processor's own clock.
+//! Reads the processor's cycle counter.
 
-/// Reads the processor's cycle counter: the time-stamp counter on x86-64, which ticks at a constant rate
-/// and costs a few nanoseconds; elsewhere the nanoseconds of the monotonic clock.
+/// Returns the processor's cycle counter: on x86-64 the time-stamp counter, which ticks at a constant rate and costs a
+/// few nanoseconds. Elsewhere it returns the nanoseconds of the monotonic clock.
 ///
 /// ```
 /// let before = splinter::cycles();
@@ -25,10 +25,11 @@ pub fn cycles() -> u64 {
     }
 }
 
-/// Reads the counter between two fences: once all that comes before in the program has loaded what it
-/// loads, and before anything after it starts. This is what two ends of a measured stretch of a few
-/// nanoseconds need: [`cycles`] alone may be read early, while the processor still waits for the stretch's
-/// loads (Intel SDM, RDTSC; AMD APM, volume 3, RDTSC).
+/// Reads the cycle counter between two fences: after all earlier loads of the program, and before anything later
+/// starts.
+///
+/// Measurements of a few nanoseconds need this at both ends. The processor may execute [`cycles`] early, while it still
+/// waits for earlier loads (Intel SDM, RDTSC; AMD APM, volume 3, RDTSC).
 ///
 /// ```
 /// let before = splinter::cycles_fenced();

@@ -1,15 +1,15 @@
-//! A descriptor in a process whose program may close any: by `closefrom`, by `dup2` over it, by mistake. Its number may
-//! then be that of another file, which must not be used, and not be closed either.
+//! A descriptor in a program that may close any descriptor: by `closefrom`, by `dup2` over it, by mistake. The number
+//! may then lead to another file, which must be neither used nor closed.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use super::sys;
 
-/// A descriptor that is used and closed only while it leads to the file it was made for.
+/// A descriptor that is used and closed only while it leads to the file for which it was made.
 #[derive(Debug)]
 pub(crate) struct Descriptor {
-    /// Taken when dropped.
+    /// `None` once dropped.
     fd: Option<OwnedFd>,
     file: sys::FileId,
 }
@@ -20,33 +20,33 @@ impl Descriptor {
         Ok(Self { fd: Some(fd), file })
     }
 
-    /// Lends the descriptor, unless the program closed it.
+    /// Borrows the descriptor, unless the program closed it.
     pub(crate) fn get(&self) -> Option<BorrowedFd<'_>> {
         let fd = self.fd.as_ref()?.as_fd();
         sys::file_id(fd).is_ok_and(|file| file == self.file).then_some(fd)
     }
 
-    /// Lends the descriptor, if it leads to the file for reading and writing.
+    /// Borrows the descriptor, if it leads to the file for reading and writing.
     pub(crate) fn writable(&self) -> Option<BorrowedFd<'_>> {
         self.get().filter(|fd| sys::is_read_write(*fd))
     }
 
-    /// Lends the descriptor.
+    /// Borrows the descriptor.
     ///
     /// # Errors
-    /// `EBADF` once the program closed it.
+    /// `EBADF` once the program has closed it.
     pub(crate) fn open(&self) -> io::Result<BorrowedFd<'_>> {
         self.get().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))
     }
 
-    /// Which file it leads to.
+    /// Returns the file for which it was made.
     pub(crate) fn file(&self) -> sys::FileId {
         self.file
     }
 }
 
 impl AsFd for Descriptor {
-    /// Lends the number, whatever it leads to by now.
+    /// Borrows the number, whatever it leads to by now.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_ref().expect("it is taken when dropped").as_fd()
     }
@@ -57,7 +57,7 @@ impl Drop for Descriptor {
         if self.get().is_none()
             && let Some(fd) = self.fd.take()
         {
-            // The number is somebody else's, or nobody's.
+            // The number belongs to other code, or to none.
             let _ = fd.into_raw_fd();
         }
     }

@@ -1,5 +1,5 @@
-//! Which parts of a sparse file hold data, without touching any: what makes questions about a store
-//! of 64 GiB with one key as cheap as the one key.
+//! Finds which parts of a sparse file hold data (`SEEK_DATA`), and touches no page. So a question about a store of 64
+//! GiB with one key is as cheap as the one key.
 
 use std::io;
 use std::ops::Range;
@@ -11,11 +11,11 @@ use super::description::reopen;
 use super::map::Mapping;
 use super::sys;
 
-/// For how many pages the kernel is asked at a time whether they are in memory.
+/// How many pages one `mincore` call asks about.
 const PAGES: usize = 1 << 16;
 
-/// A mapped file that can be asked which parts of it hold data, for as long as it is mapped: the descriptor it was mapped by
-/// may have been closed by then, or lead to another file.
+/// A mapped file that tells which parts of it hold data, as long as it is mapped. The program may have closed the
+/// descriptor by which the file was mapped, or the number may lead to another file.
 #[derive(Debug)]
 pub(crate) struct Used {
     mapping: Arc<Mapping>,
@@ -23,25 +23,26 @@ pub(crate) struct Used {
 }
 
 impl Used {
-    /// Asks about the file that is mapped.
+    /// Prepares questions about the mapped file.
     pub(crate) fn new(mapping: Arc<Mapping>, backing: Arc<Backing>) -> Self {
         Self { mapping, backing }
     }
 
-    /// Lists the parts of a range of the mapped bytes that hold data, in ascending order. All others read as zero.
+    /// Lists the parts of a range of the mapped bytes that hold data, in bytes and ascending. All other bytes read as
+    /// zero.
     pub(crate) fn parts(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
-        // Without `/proc` the offset that seeking moves may be another's, too.
+        // Without `/proc`, the offset that seeking moves may belong to another holder of the descriptor, too.
         let own = reopen(&self.backing).or_else(|e| self.backing.fd.get().ok_or(e)?.try_clone_to_owned());
         let by_file =
             own.and_then(|file| Extents::within(file, bytes.clone(), self.mapping.page_bytes()).collect());
         by_file.unwrap_or_else(|_| self.in_memory(&bytes))
     }
 
-    /// Lists the parts of a range that are in memory: what is left to ask without a descriptor.
+    /// Lists the parts of a range that are in memory. Without a descriptor, this is all that the kernel can tell.
     ///
-    /// This misses what was swapped out, and of a file on a disk what was written back and dropped: a dead writer's bytes there
-    /// stay where level full would have them zero. And where the process has lost the right to write the file, the kernel
-    /// calls every page present, and a page may be touched that is not there.
+    /// It misses pages that were swapped out, and pages of a disk file that were written back and dropped. A dead
+    /// writer's bytes there survive, although scrub level full promises zeroes. If the process has lost the right to
+    /// write the file, the kernel calls every page present, and the caller may touch a page that is not there.
     fn in_memory(&self, bytes: &Range<usize>) -> Vec<Range<usize>> {
         let page = sys::page_bytes();
         let mut found: Vec<Range<usize>> = Vec::new();
@@ -78,8 +79,8 @@ pub(super) struct Extents {
 impl Extents {
     /// Walks the first `len` bytes of a file.
     pub(super) fn new(fd: BorrowedFd<'_>, len: usize, page_bytes: usize) -> io::Result<Self> {
-        // Seeking moves the offset, which belongs to the description: other holders of a passed
-        // descriptor keep theirs where it was.
+        // Seeking moves the offset, which belongs to the open file description. A description of our own leaves the
+        // offset of other holders of a passed descriptor as it was.
         let own = sys::open_existing(&sys::descriptor_path(fd), libc::O_RDONLY);
         let is_it = |own: &OwnedFd| Some(sys::file_id(own.as_fd()).ok()? == sys::file_id(fd).ok()?);
         let own = own.and_then(|own| match is_it(&own) {
@@ -90,7 +91,7 @@ impl Extents {
         Ok(Self::within(fd, 0..len, page_bytes))
     }
 
-    /// Walks some bytes of a file, by a descriptor whose offset is nobody else's business.
+    /// Walks some bytes of a file, by a descriptor whose offset no other code uses.
     fn within(fd: OwnedFd, bytes: Range<usize>, page_bytes: usize) -> Self {
         Self { fd, at: bytes.start as u64, end: bytes.end as u64, page_bytes: page_bytes as u64 }
     }
@@ -106,7 +107,7 @@ impl Extents {
         };
         let whence = i64::try_from(data).map_err(|_| io::ErrorKind::InvalidInput)?;
         let hole = sys::seek(self.fd.as_fd(), whence, libc::SEEK_HOLE)?.unwrap_or(self.end);
-        // File systems may count in smaller blocks than pages: no page is told twice.
+        // File systems may count in smaller blocks than pages. No page is listed twice.
         let start = (data / self.page_bytes * self.page_bytes).max(self.at);
         let end = hole.max(data + 1).next_multiple_of(self.page_bytes).min(self.end);
         self.at = end;
@@ -136,13 +137,13 @@ mod tests {
     use crate::kernel::testing::{self, Directory};
     use std::os::fd::AsRawFd;
 
-    /// Asserts that `used` tells the one page of a file of eight that holds data, and that asking took no memory.
+    /// Asserts that `used` lists the one page of a file of eight that holds data, and allocates no memory.
     fn assert_one_page(used: &Used, file: &File) {
         let (page, before) = (sys::page_bytes(), blocks(file));
-        let told = |bytes, part: Range<usize>| assert!(used.parts(bytes).into_iter().eq([part]));
-        told(0..8 * page, 2 * page..3 * page);
-        told(2 * page + 8..2 * page + 16, 2 * page + 8..2 * page + 16);
-        told(2 * page - 8..2 * page + 8, 2 * page..2 * page + 8);
+        let expect = |bytes, part: Range<usize>| assert!(used.parts(bytes).into_iter().eq([part]));
+        expect(0..8 * page, 2 * page..3 * page);
+        expect(2 * page + 8..2 * page + 16, 2 * page + 8..2 * page + 16);
+        expect(2 * page - 8..2 * page + 8, 2 * page..2 * page + 8);
         assert!(used.parts(3 * page..8 * page).is_empty());
         assert_eq!(blocks(file), before);
     }
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_is_told_without_a_descriptor_that_leads_to_the_file() {
+    fn parts_with_data_are_listed_without_a_descriptor_of_the_file() {
         let directory = Directory::new();
         let path = directory.join("sparse");
         let create = || File::options().read(true).write(true).create(true).truncate(true).open(&path);
@@ -174,7 +175,7 @@ mod tests {
                 (Used::new(Arc::clone(&mapping), Arc::clone(&backing)), backing)
             };
             assert_one_page(&used(&name).0, file);
-            // The number leads elsewhere; the name is another file's as well; the number was closed.
+            // The number leads elsewhere; then the name is another file's as well; then the number was closed.
             let (elsewhere, backing) = used(&name);
             testing::duplicate_over(pipe.as_fd(), backing.fd.as_fd().as_raw_fd());
             assert_one_page(&elsewhere, file);
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn only_parts_with_data_are_told_and_offsets_stay() {
+    fn only_parts_with_data_are_listed_and_offsets_stay() {
         let page = sys::page_bytes();
         let len = 64_usize << 30;
         let file = File::from(sys::memory_file(c"test", 0).unwrap());
@@ -202,7 +203,7 @@ mod tests {
         file.write_at(b"x", 5 * page as u64 + 17).unwrap();
         file.write_at(b"x", 6 * page as u64).unwrap();
         file.write_at(b"x", len as u64 - 1).unwrap();
-        // Kernels may have given the writes larger pages than asked for, never less.
+        // Kernels may give the writes larger pages than they need, never smaller ones.
         let found = all(len);
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].contains(&(5 * page)) && found[0].contains(&(7 * page - 1)));

@@ -1,9 +1,9 @@
-//! Sleeping on a word of a shared mapping, and waking whoever sleeps there, in whichever process.
-//! Knows the lower half of a 64-bit word and a mask of 32 bits; what a value or a bit means is not
-//! its business. Every futex here is a shared one: the kernel finds sleepers by file and offset, so
-//! that processes meet which map the file at different addresses.
+//! Futexes: sleeping on a word of a shared mapping, and waking the threads that sleep there, in any process.
+//!
+//! It uses the lower half of a 64-bit word and a mask of 32 bits, whose meanings it does not know. Every futex here is
+//! a shared one: the kernel finds sleepers by file and offset, so processes may map the file at different addresses.
 
-// The futex call takes addresses; keeping it here keeps the callers free of it.
+// Opts in to unsafe code for the futex call, which takes addresses.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::AtomicU64;
@@ -12,25 +12,24 @@ use std::time::Instant;
 /// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Somebody woke a group of the mask, or a signal handler ran: reason to look again, no more.
+    /// A wake for a bit of the mask, or a signal handler. The caller looks again; it learned no more than that.
     Woken,
-    /// The word did not read as expected, so there was no wait.
+    /// The word did not read as expected, so the thread did not sleep.
     Moved,
     /// The deadline passed.
     TimedOut,
 }
 
-/// Sleeps while nobody wakes one of `mask`'s groups, if the lower half of `word` reads `expected`
-/// now: the kernel compares and falls asleep in one step, so that no wake between the two is lost.
+/// Sleeps until a thread wakes one of the bits of `mask`, if the lower half of `word` reads `expected`. The kernel
+/// compares and falls asleep in one step, so no wake between the two is lost.
 ///
-/// The word may lie in a mapping that can only be read. A mask of no groups is refused by the
-/// kernel, and returns at once.
+/// The word may lie in a read-only mapping. The kernel refuses an empty mask, and the call returns at once.
 pub(crate) fn wait(word: &AtomicU64, expected: u32, mask: u32, until: Option<Instant>) -> Outcome {
-    debug_assert_ne!(mask, 0, "nobody could wake this sleeper");
+    debug_assert_ne!(mask, 0, "no thread could wake this sleeper");
     let until = until.map(on_the_kernels_clock);
     let until = until.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the word is aligned and mapped while it is borrowed, and only read, as atomics are;
-    // the deadline is null or a whole `timespec` that lives through the call.
+    // SAFETY: the word is aligned and mapped while it is borrowed, and the kernel only reads it, atomically. The
+    // deadline is null or a whole `timespec` that lives through the call.
     let answer = unsafe {
         libc::syscall(
             libc::SYS_futex,
@@ -52,9 +51,9 @@ pub(crate) fn wait(word: &AtomicU64, expected: u32, mask: u32, until: Option<Ins
     }
 }
 
-/// Wakes all who sleep on `word` with one of `mask`'s groups, and tells how many that were.
+/// Wakes all threads that sleep on `word` with one of the bits of `mask`, and returns how many they were.
 pub(crate) fn wake(word: &AtomicU64, mask: u32) -> u32 {
-    // SAFETY: the address only names the sleepers; the kernel neither reads nor writes there.
+    // SAFETY: the address only identifies the sleepers; the kernel neither reads nor writes there.
     let answer = unsafe {
         libc::syscall(
             libc::SYS_futex,
@@ -66,23 +65,23 @@ pub(crate) fn wake(word: &AtomicU64, mask: u32) -> u32 {
             mask,
         )
     };
-    // A mask of no groups is refused, and has woken nobody.
+    // The kernel refuses an empty mask, and wakes no thread.
     u32::try_from(answer).unwrap_or(0)
 }
 
-/// Gives the address of the half that holds the low 32 bits.
+/// Returns the address of the half with the low 32 bits.
 pub(super) fn lower_half(word: &AtomicU64) -> *mut u32 {
     word.as_ptr().cast::<u32>().wrapping_add(usize::from(cfg!(target_endian = "big")))
 }
 
-/// Turns a deadline into what the kernel's clock will read then: never earlier, and where it is too
-/// far away for that clock, its end.
+/// Converts a deadline to a time of the kernel's monotonic clock: never earlier than the deadline, and the clock's last
+/// time for a deadline beyond that.
 fn on_the_kernels_clock(until: Instant) -> libc::timespec {
-    // In this order: whatever passes between the two readings makes the deadline later.
+    // In this order, time that passes between the two readings makes the deadline later.
     let left = until.saturating_duration_since(Instant::now());
     let mut then = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a whole `timespec` that lives through the call, which cannot fail:
-    // every Linux has this clock.
+    // SAFETY: the pointer is to a whole `timespec` that lives through the call. Every Linux has this clock, so the call
+    // cannot fail.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut then) };
     let nanos = then.tv_nsec + libc::c_long::from(left.subsec_nanos() as i32);
     let secs = libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX);
@@ -104,8 +103,8 @@ mod tests {
 
     const ALL: u32 = !0;
 
-    /// Wakes until somebody was asleep to be woken, and tells how many were.
-    fn wake_somebody(word: &AtomicU64, mask: u32) -> u32 {
+    /// Wakes until at least one thread slept there, and returns how many were woken.
+    fn wake_at_least_one(word: &AtomicU64, mask: u32) -> u32 {
         loop {
             match wake(word, mask) {
                 0 => std::thread::yield_now(),
@@ -119,31 +118,31 @@ mod tests {
         let shared = SharedWord::new();
         for writable in [true, false] {
             let child = Forked::new(|| {
-                // Mapped anew, at an address of its own.
+                // Mapped once more, at another address.
                 let own = SharedWord::of(shared.file().as_fd(), writable);
                 i32::from(wait(own.word(), 0, ALL, None) != Outcome::Woken)
             });
-            assert_eq!(wake_somebody(shared.word(), ALL), 1);
+            assert_eq!(wake_at_least_one(shared.word(), ALL), 1);
             assert_eq!(child.wait().code(), Some(0));
         }
     }
 
     #[test]
-    fn masks_select_who_is_woken() {
+    fn masks_select_the_threads_to_wake() {
         let shared = SharedWord::new();
         let stranger = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let first = scope.spawn(|| wait(shared.word(), 0, 0b0001, None));
             let second = scope.spawn(|| wait(shared.word(), 0, 0b0110, None));
-            // Time for both to fall asleep; the masks are wrong whenever this wakes somebody.
+            // Time for both to fall asleep. If this wakes a thread, the masks are wrong.
             for _ in 0..50 {
                 std::thread::sleep(Duration::from_millis(1));
                 stranger.fetch_or(wake(shared.word(), 0b1000) != 0, Ordering::Relaxed);
             }
-            assert_eq!(wake_somebody(shared.word(), 0b1010), 1);
+            assert_eq!(wake_at_least_one(shared.word(), 0b1010), 1);
             assert_eq!(second.join().unwrap(), Outcome::Woken);
             assert!(!first.is_finished());
-            assert_eq!(wake_somebody(shared.word(), ALL), 1);
+            assert_eq!(wake_at_least_one(shared.word(), ALL), 1);
             assert_eq!(first.join().unwrap(), Outcome::Woken);
         });
         assert!(!stranger.load(Ordering::Relaxed));
@@ -181,7 +180,7 @@ mod tests {
             let until = Instant::now() + Duration::from_secs(secs);
             std::thread::scope(|scope| {
                 let sleeper = scope.spawn(|| wait(shared.word(), 0, ALL, Some(until)));
-                assert_eq!(wake_somebody(shared.word(), ALL), 1);
+                assert_eq!(wake_at_least_one(shared.word(), ALL), 1);
                 assert_eq!(sleeper.join().unwrap(), Outcome::Woken);
             });
         }

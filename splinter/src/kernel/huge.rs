@@ -1,5 +1,5 @@
-//! Huge pages: asking for them in the ways the kernel has, and telling what was obtained. Never an
-//! error: a store on small pages works as well, only slower.
+//! Huge pages: asks for them in each way that the kernel has, and tells what a mapping obtained. Nothing here is an
+//! error: a store on small pages works as well, only more slowly.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -10,19 +10,18 @@ use super::extents::Extents;
 use super::map::{Advice, HUGE_PAGE_BYTES, Mapping};
 use super::sys;
 
-/// How a store asks for huge pages. What it got is what
-/// `huge_page_bytes` says.
+/// The way in which a store asks for huge pages. `huge_page_bytes` tells what it got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HugePages {
     /// Does not ask.
     #[default]
     Off,
-    /// Advises the kernel to use them for what is touched from now on, where its settings allow.
+    /// Advises the kernel to use huge pages for what is touched from now on, where its settings allow.
     Advise,
-    /// Gathers the store into huge pages now, whatever the kernel's settings. This allocates the
-    /// whole store, if it fits into the memory there is; else only what holds data is gathered.
+    /// Gathers the store into huge pages now, whatever the kernel's settings. This allocates the whole store if the
+    /// memory suffices. Otherwise it gathers only what holds data.
     Collapse,
-    /// Takes them from the kernel's reserved pool; for new anonymous stores only.
+    /// Takes pages from the kernel's reserved pool; for new anonymous stores only.
     Hugetlb,
 }
 
@@ -37,7 +36,7 @@ impl fmt::Display for HugePages {
     }
 }
 
-/// Asks for huge pages, and tells in words where less was had than asked for.
+/// Asks for huge pages. Returns in words why the mapping got fewer than it asked for.
 pub(crate) fn apply(mapping: &Mapping, fd: BorrowedFd<'_>, how: HugePages) -> Option<String> {
     match how {
         HugePages::Off => None,
@@ -52,8 +51,8 @@ pub(crate) fn apply(mapping: &Mapping, fd: BorrowedFd<'_>, how: HugePages) -> Op
     }
 }
 
-/// Tells how many bytes of a mapping this process really reaches through huge pages, by the kernel's
-/// own account in /proc. 0 where there is none.
+/// Returns how many bytes of a mapping this process reaches through huge pages, as the kernel tells in /proc; 0 without
+/// /proc.
 pub(crate) fn obtained(mapping: &Mapping) -> u64 {
     match File::open("/proc/self/smaps") {
         Ok(file) => {
@@ -116,17 +115,17 @@ fn collapse(mapping: &Mapping, fd: BorrowedFd<'_>) -> Option<String> {
 fn collapse_block(mapping: &Mapping, block: usize) -> io::Result<()> {
     let offset = block * HUGE_PAGE_BYTES;
     let once = || mapping.advise(offset, HUGE_PAGE_BYTES, Advice::Collapse);
-    // Pages that somebody uses just now can refuse once.
+    // Pages that another thread uses now can refuse once.
     once().or_else(|e| match e.raw_os_error() {
         Some(libc::EAGAIN | libc::EBUSY) => once(),
         _ => Err(e),
     })?;
-    // The page is there now; this enters it into the page table as one.
+    // The huge page exists now. This enters it into the page table as one page.
     let _ = mapping.advise(offset, HUGE_PAGE_BYTES, Advice::PopulateRead);
     Ok(())
 }
 
-/// Lists the whole blocks of 2 MiB that hold data.
+/// Lists the whole blocks of 2 MiB that hold data, by number.
 fn blocks_with_data(mapping: &Mapping, fd: BorrowedFd<'_>) -> io::Result<Vec<usize>> {
     let whole = mapping.len() / HUGE_PAGE_BYTES;
     let mut blocks: Vec<usize> = Vec::new();
@@ -139,7 +138,7 @@ fn blocks_with_data(mapping: &Mapping, fd: BorrowedFd<'_>) -> io::Result<Vec<usi
     Ok(blocks)
 }
 
-/// Tells how much memory can be had without hurting anybody, in bytes.
+/// Returns how much memory is available without swapping, in bytes.
 fn available_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
@@ -150,7 +149,7 @@ fn kibibytes(text: &str) -> Option<u64> {
     text.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// Sums what `smaps` tells of huge pages between two addresses.
+/// Sums the huge pages between two addresses, in bytes, from the text of `smaps`.
 fn huge_bytes(smaps: impl BufRead, within: std::ops::Range<usize>) -> io::Result<u64> {
     const HUGE: [&str; 5] =
         ["AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb"];
@@ -170,7 +169,7 @@ fn huge_bytes(smaps: impl BufRead, within: std::ops::Range<usize>) -> io::Result
     Ok(sum)
 }
 
-/// Reads the first line of an entry: `7f0000000000-7f0000200000 rw-s …`.
+/// Parses the first line of an entry: `7f0000000000-7f0000200000 rw-s …`.
 fn address_range(line: &str) -> Option<std::ops::Range<usize>> {
     let (start, end) = line.split(' ').next()?.split_once('-')?;
     Some(usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?)
@@ -185,7 +184,7 @@ mod tests {
     use crate::kernel::testing::mapped;
 
     #[test]
-    fn collapsing_obtains_what_it_does_not_complain_about() {
+    fn collapsing_obtains_huge_pages_or_says_why_not() {
         let (file, mapping) = mapped(3 * HUGE_PAGE_BYTES + 4096);
         file.write_at(b"kept", HUGE_PAGE_BYTES as u64 + 5).unwrap();
         let note = apply(&mapping, file.as_fd(), HugePages::Collapse);
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_had_is_told() {
+    fn huge_pages_that_cannot_be_had_are_reported() {
         let (file, mapping) = mapped(HUGE_PAGE_BYTES - 4096);
         for how in [HugePages::Advise, HugePages::Collapse, HugePages::Hugetlb] {
             assert!(apply(&mapping, file.as_fd(), how).is_some(), "{how}");
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_that_the_kernel_will_not_heed_is_told() {
+    fn advice_that_the_kernel_will_not_follow_is_reported() {
         let (file, mapping) = mapped(2 * HUGE_PAGE_BYTES);
         let note = apply(&mapping, file.as_fd(), HugePages::Advise);
         file.write_at(b"x", 0).unwrap();
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_of_the_entries_inside() {
+    fn sums_include_only_the_entries_in_the_range() {
         let entry = |range: &str, field: &str, kib: u32| {
             format!("{range} rw-s 00000000 00:01 7 /memfd:x (deleted)\nSize: 4096 kB\n{field}: {kib} kB\n")
         };

@@ -1,5 +1,5 @@
-//! Where a store lives: nowhere by name, in named shared memory, or in a file. Knows names and
-//! paths; making, opening and mapping what they name is the business of its neighbours.
+//! The location of a store: anonymous memory, named shared memory, or a file. It checks names and paths. Other modules
+//! make, open and map the files.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
@@ -10,35 +10,35 @@ use std::path::{Path, PathBuf};
 use super::sys;
 use crate::error::StoreError;
 
-/// The directory of named shared memory, as `shm_open` uses it.
+/// The directory of named shared memory, the one that `shm_open` uses.
 const SHARED_MEMORY: &str = "/dev/shm";
 /// The longest file name Linux takes, in bytes.
 const FILE_NAME_MAX: usize = 255;
-/// What a temporary name adds at most to the name it stands in for: two dots around it, the
-/// process id, a dot, 16 hexadecimal digits.
+/// How many bytes a temporary name adds at most to the final name: two dots around it, the process id, a dot, 16
+/// hexadecimal digits.
 const TEMPORARY_ROOM: usize = 32;
 /// The longest name of a shared store, in bytes.
 const SHARED_NAME_MAX: usize = FILE_NAME_MAX - TEMPORARY_ROOM;
 
-/// Where a store lives.
+/// The location of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Location {
-    /// In memory without a name, passed on as a descriptor; gone with its last user.
+    /// Memory without a name. A program passes it on as a descriptor. It ends with its last user.
     Anonymous,
-    /// In named shared memory, `/dev/shm/NAME`; there until removed, or until the machine stops. systemd removes it when its
-    /// owner logs out for the last time, unless `RemoveIPC=no` is set or the owner is a system user.
+    /// Named shared memory, `/dev/shm/NAME`. It lasts until it is removed or the machine stops. systemd removes it when
+    /// its owner logs out for the last time, unless `RemoveIPC=no` is set or the owner is a system user.
     Shared(String),
-    /// In a file; there until removed.
+    /// A file. It lasts until it is removed.
     File(PathBuf),
 }
 
 impl Location {
-    /// Names a store in shared memory. One leading `/` is dropped, as `shm_open` has it.
+    /// Names a store in shared memory. One leading `/` is dropped, as `shm_open` does.
     ///
     /// # Errors
     ///
-    /// [`StoreError::BadName`] for a name that is empty, longer than 223 bytes, `.` or `..`, or that
-    /// holds another `/` or a NUL byte.
+    /// [`StoreError::BadName`] for a name that is empty, longer than 223 bytes, `.` or `..`, or that contains another
+    /// `/` or a NUL byte.
     pub fn shared(name: impl Into<String>) -> Result<Self, StoreError> {
         let name = name.into();
         shared_name(&name).map(|name| Self::Shared(name.to_owned()))
@@ -49,12 +49,13 @@ impl Location {
         Self::File(path.into())
     }
 
-    /// Removes the name. Who has the store open keeps it; its bytes go with the last of them.
+    /// Removes the name. Programs that have the store open keep it. The kernel frees its bytes when the last one closes
+    /// it.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Missing`] when nothing has the name, [`StoreError::BadName`] for an anonymous
-    /// store, [`StoreError::Os`] when the kernel refuses.
+    /// [`StoreError::Missing`] when no file has the name, [`StoreError::BadName`] for an anonymous store,
+    /// [`StoreError::Os`] when the kernel refuses.
     pub fn unlink(&self) -> Result<(), StoreError> {
         std::fs::remove_file(self.path()?).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => StoreError::Missing(self.to_string()),
@@ -62,12 +63,12 @@ impl Location {
         })
     }
 
-    /// Makes up a name for a store that was to be anonymous.
+    /// Makes up a name for a store that cannot be anonymous because the kernel denies memory files.
     pub(super) fn generated() -> Self {
         Self::Shared(format!("splinter-{}-{:016x}", std::process::id(), sys::random()))
     }
 
-    /// Tells the path, after checking that it can be one.
+    /// Returns the path, after checking the name.
     pub(super) fn path(&self) -> Result<PathBuf, StoreError> {
         match self {
             Self::Anonymous => Err(bad("an anonymous store has no name; pass its descriptor on")),
@@ -84,12 +85,12 @@ impl Location {
         }
     }
 
-    /// Tells the path as the kernel takes it, if there is one.
+    /// Returns the path as a C string, if there is one.
     pub(super) fn c_path(&self) -> Option<CString> {
         CString::new(self.path().ok()?.into_os_string().into_vec()).ok()
     }
 
-    /// Finds the location that a path stands for.
+    /// Returns the location of a path.
     pub(super) fn of_path(path: PathBuf) -> Self {
         let shared = path
             .strip_prefix(SHARED_MEMORY)
@@ -112,17 +113,17 @@ impl fmt::Display for Location {
     }
 }
 
-/// Makes up a hidden name beside `path`, to be used until the store is complete.
+/// Makes up a hidden name beside `path`, for the file until it is complete.
 pub(super) fn temporary_beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or(OsStr::new("store")).as_bytes();
-    let kept = &name[..name.len().min(SHARED_NAME_MAX)];
+    let prefix = &name[..name.len().min(SHARED_NAME_MAX)];
     let mut temporary = vec![b'.'];
-    temporary.extend_from_slice(kept);
+    temporary.extend_from_slice(prefix);
     temporary.extend_from_slice(format!(".{}.{:016x}", std::process::id(), sys::random()).as_bytes());
     path.with_file_name(OsString::from_vec(temporary))
 }
 
-/// Turns a path into what system calls take.
+/// Turns a path into a C string, for system calls.
 pub(super) fn c_path(path: &Path) -> Result<CString, StoreError> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| bad("a path holds no NUL byte"))
 }
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn locations_print_as_what_a_shell_would_take() {
+    fn locations_print_as_a_shell_takes_them() {
         assert_eq!(Location::Shared("/demo".into()).to_string(), "/dev/shm/demo");
         assert_eq!(Location::file("/tmp/x").to_string(), "/tmp/x");
         assert_eq!(Location::of_path("/dev/shm/demo".into()), Location::Shared("demo".into()));

@@ -1,7 +1,7 @@
-//! A shared mapping of a region, aligned for huge pages, and the calls that concern mapped memory.
-//! Knows addresses and lengths; what lies at them is not its business.
+//! Maps a file as shared memory, aligned for huge pages, and makes the calls that concern mapped memory (`madvise`,
+//! `mincore`, `msync`). It knows addresses and lengths, not what lies there.
 
-// Mapping memory is unsafe by nature; the type's bounds keep every later call inside the mapping.
+// Opts in to unsafe code for mapping memory. The type's bounds checks keep every later call inside the mapping.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -15,10 +15,9 @@ use crate::error::StoreError;
 /// The size and alignment of a huge page, in bytes.
 pub(crate) const HUGE_PAGE_BYTES: usize = 2 << 20;
 
-/// A shared mapping of a region's first bytes; its base is a multiple of 2 MiB.
+/// A shared mapping of a file's first bytes. Its base is a multiple of 2 MiB.
 ///
-/// Other threads and processes change the bytes at any time, so they may only be reached through
-/// atomics.
+/// Other threads and processes change the bytes at any time, so all access to them must be atomic.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     base: NonNull<u8>,
@@ -30,37 +29,36 @@ pub(crate) struct Mapping {
     subject: String,
 }
 
-// SAFETY: a mapping belongs to the process and not to a thread, and the type hands out no more
-// than its address.
+// SAFETY: a mapping belongs to the process and not to a thread, and the type hands out only its address.
 unsafe impl Send for Mapping {}
-// SAFETY: as above; all methods take `&self` and make calls the kernel serialises.
+// SAFETY: as above; all methods take `&self`, and the kernel serialises their calls.
 unsafe impl Sync for Mapping {}
 
-/// What the kernel may be told of a range. None of these changes a byte.
+/// Advice to the kernel on a range of a mapping (`madvise`). No advice changes a byte.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Advice {
-    /// Read ahead as ever.
+    /// Read ahead as usual.
     Normal,
-    /// Read nothing ahead.
+    /// Do not read ahead.
     Random,
-    /// Read far ahead, and expect pages to be done with once they were used.
+    /// Read far ahead, and expect that pages are not needed again after their use.
     Sequential,
     /// Bring the range into memory.
     WillNeed,
-    /// Drop the range from this process's page table. The mapping is shared, so its bytes stay, in
-    /// the page cache or the shared memory they are in; the next touch enters them again.
+    /// Drop the range from this process's page table. The mapping is shared, so its bytes stay in the page cache or the
+    /// shared memory. The next touch maps them again.
     DontNeed,
     /// Use huge pages for what is touched from now on.
     HugePages,
-    /// Gather the range into huge pages now, allocating what is not there.
+    /// Gather the range into huge pages now, and allocate what is not there.
     Collapse,
-    /// Enter the pages into this process's page table, as reading each would do.
+    /// Enter the pages into this process's page table, as reading each page would.
     PopulateRead,
 }
 
 impl Mapping {
-    /// Maps the first `len` bytes of a file. No page is touched, and no memory is set aside, so that
-    /// hundreds of gigabytes are mapped as fast as one.
+    /// Maps the first `len` bytes of a file. This touches no page and reserves no memory, so it takes as long for
+    /// hundreds of gigabytes as for one.
     ///
     /// # Errors
     ///
@@ -89,12 +87,12 @@ impl Mapping {
         Ok(Self { base, len, mapped, page_bytes, writable, subject: subject.to_owned() })
     }
 
-    /// Gives the address of the first byte, a multiple of 2 MiB.
+    /// Returns the address of the first byte, a multiple of 2 MiB.
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.base
     }
 
-    /// Tells how many bytes were asked for.
+    /// Returns the length that was asked for, in bytes.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -104,31 +102,31 @@ impl Mapping {
         self.writable
     }
 
-    /// Writes what changed to the file's storage, and returns when it is there. Shared memory has no
-    /// storage, and is done at once.
+    /// Writes changed bytes to the file's storage, and returns when they are there (`msync`). Shared memory has no
+    /// storage, so for it the call does nothing.
     pub(crate) fn flush(&self) -> io::Result<()> {
         let base = self.base.as_ptr().cast();
-        // SAFETY: the range is this mapping, whole pages of it; msync changes no byte of it.
+        // SAFETY: the range is this mapping, in whole pages, and msync changes no byte of it.
         sys::check(unsafe { libc::msync(base, self.mapped, libc::MS_SYNC) })?;
         Ok(())
     }
 
-    /// Names what is mapped, for messages.
+    /// Returns the name of the mapped file, for messages.
     pub(super) fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// Tells the size of the pages the file is made of, in bytes.
+    /// Returns the size of the file's pages, in bytes.
     pub(super) fn page_bytes(&self) -> usize {
         self.page_bytes
     }
 
-    /// Tells how many bytes are mapped: `len`, rounded up to whole pages.
+    /// Returns the number of mapped bytes: `len`, rounded up to whole pages.
     pub(super) fn mapped(&self) -> usize {
         self.mapped
     }
 
-    /// Tells the kernel something about a range.
+    /// Gives the kernel advice on a range, in bytes.
     pub(super) fn advise(&self, offset: usize, len: usize, advice: Advice) -> io::Result<()> {
         // Linux, uapi/asm-generic/mman-common.h.
         let number = match advice {
@@ -142,23 +140,23 @@ impl Mapping {
             Advice::Collapse => 25,
         };
         let start = self.inside(offset, len)?.cast();
-        // SAFETY: the range lies in this mapping, which is shared, so that none of these numbers
-        // changes a byte of it: what `DontNeed` drops is found again in the file.
+        // SAFETY: the range lies in this mapping. The mapping is shared, so none of these numbers changes a byte of it:
+        // the file still has what `DontNeed` drops.
         sys::check(unsafe { libc::madvise(start, len, number) })?;
         Ok(())
     }
 
-    /// Tells the kernel something about every page that a range touches.
+    /// Gives the kernel advice on every page that a range of bytes touches.
     pub(crate) fn advise_pages(&self, range: Range<usize>, advice: Advice) -> io::Result<()> {
         self.inside(range.start, range.len())?;
         let start = range.start - range.start % self.page_bytes;
-        // What is mapped is whole pages, so this ends inside it.
+        // Whole pages are mapped, so this ends inside the mapping.
         let end = range.end.max(start).next_multiple_of(self.page_bytes);
         self.advise(start, end - start, advice)
     }
 
-    /// Asks, for the page at `offset` and those after it, which are in memory, whoever put them
-    /// there: bit 0 of each byte. Touches none.
+    /// Asks which pages from `offset` on are in memory, whichever process put them there. Bit 0 of each byte of `pages`
+    /// is the answer for one page. This touches no page.
     pub(super) fn in_memory(&self, offset: usize, pages: &mut [u8]) -> io::Result<()> {
         let len = pages.len() * sys::page_bytes();
         let start = self.inside(offset, len)?.cast();
@@ -167,7 +165,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// Gives the address of a range, after checking that it is mapped.
+    /// Returns the address of a range, after checking that it is mapped.
     pub(super) fn inside(&self, offset: usize, len: usize) -> io::Result<*mut u8> {
         match offset.checked_add(len) {
             Some(end) if end <= self.mapped => Ok(self.base.as_ptr().wrapping_add(offset)),
@@ -178,29 +176,29 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range is this mapping, and whoever owned it keeps no reference into it.
+        // SAFETY: the range is this mapping, and its owner keeps no reference into it.
         unsafe { unmap(self.base.as_ptr(), self.mapped) };
     }
 }
 
-/// Tries whether a file can be mapped as a whole, and leaves it unmapped. For files of reserved huge
-/// pages this sets the pages aside.
+/// Checks that a whole file can be mapped, and leaves it unmapped. For files of reserved huge pages, this makes the
+/// kernel reserve the pages.
 pub(super) fn can_map(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
     let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
     let at = View { fd, len, writable: true, reserve: true }.map_anywhere()?;
-    // SAFETY: the range was mapped just now, and nobody else knows of it.
+    // SAFETY: the range was mapped just now, and no other code has its address.
     unsafe { unmap(at, len) };
     Ok(())
 }
 
-/// What to map, and how.
+/// The arguments of a mapping.
 struct View<'a> {
     fd: BorrowedFd<'a>,
     /// In bytes; whole pages.
     len: usize,
     writable: bool,
-    /// Whether all memory is to be set aside now. Reserved huge pages want it: without, touching one
-    /// that is not to be had is a fatal signal.
+    /// Whether to reserve all memory now. Reserved huge pages need it: otherwise touching a page that the kernel cannot
+    /// provide is a fatal signal.
     reserve: bool,
 }
 
@@ -216,19 +214,19 @@ impl View<'_> {
     fn map_anywhere(&self) -> io::Result<*mut u8> {
         let (protection, flags) = (self.protection(), self.flags());
         let (nowhere, fd) = (std::ptr::null_mut(), self.fd.as_raw_fd());
-        // SAFETY: without MAP_FIXED the kernel picks a free range, so no memory in use is replaced.
+        // SAFETY: without MAP_FIXED the kernel picks a free range, so the call replaces no memory in use.
         let at = unsafe { libc::mmap(nowhere, self.len, protection, flags, fd, 0) };
         mapped(at)
     }
 
     fn map_aligned(&self, alignment: usize) -> io::Result<NonNull<u8>> {
-        // Mostly this first mapping is aligned already. Otherwise it has shown that the kernel
-        // agrees to the file, the access and the length, before anything is reserved.
+        // Usually this first mapping is aligned already. Otherwise it has shown that the kernel accepts the file, the
+        // access and the length, before any address is reserved.
         let first = self.map_anywhere()?;
         if first.addr().is_multiple_of(alignment) {
             return NonNull::new(first).ok_or_else(|| io::ErrorKind::OutOfMemory.into());
         }
-        // SAFETY: the range was mapped just now, and nobody else knows of it.
+        // SAFETY: the range was mapped just now, and no other code has its address.
         unsafe { unmap(first, self.len) };
 
         let reserved = self.len.checked_add(alignment).ok_or(io::ErrorKind::OutOfMemory)?;
@@ -238,15 +236,15 @@ impl View<'_> {
         let base = start.wrapping_add(head);
         let (protection, flags) = (self.protection(), self.flags() | libc::MAP_FIXED);
         let fd = self.fd.as_raw_fd();
-        // SAFETY: the range replaced lies inside the reservation above, which is ours alone.
+        // SAFETY: the replaced range lies inside the reservation above, which only this function uses.
         let at = unsafe { libc::mmap(base.cast(), self.len, protection, flags, fd, 0) };
         let at = mapped(at);
-        // SAFETY: the head of the reservation, which nobody uses.
+        // SAFETY: the range is the head of the reservation, which no code uses.
         unsafe { unmap(start, head) };
-        // SAFETY: the tail of the reservation, which nobody uses.
+        // SAFETY: the range is the tail of the reservation, which no code uses.
         unsafe { unmap(base.wrapping_add(self.len), tail) };
-        // On failure the middle stays reserved: the kernel may have left a gap there, which another
-        // thread's mapping may fill by now, so unmapping it would not be ours to do.
+        // On failure the middle stays reserved. The kernel may have left a gap there, and another thread's mapping may
+        // fill it by now, so this function must not unmap it.
         NonNull::new(at?).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
 }
@@ -254,7 +252,7 @@ impl View<'_> {
 /// Reserves addresses, and no memory.
 fn reserve(len: usize) -> io::Result<*mut u8> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: without MAP_FIXED the kernel picks a free range, so no memory in use is replaced.
+    // SAFETY: without MAP_FIXED the kernel picks a free range, so the call replaces no memory in use.
     let at = unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0) };
     mapped(at)
 }
@@ -263,11 +261,11 @@ fn mapped(at: *mut libc::c_void) -> io::Result<*mut u8> {
     if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at.cast()) }
 }
 
-/// Unmaps a range; an empty one is left alone.
+/// Unmaps a range. Does nothing for an empty one.
 ///
 /// # Safety
 ///
-/// The range is whole pages that the caller mapped, and nothing refers to it any more.
+/// The range is whole pages that the caller mapped, and no reference to it is left.
 unsafe fn unmap(at: *mut u8, len: usize) {
     if len != 0 {
         // SAFETY: as the caller promises.
@@ -291,8 +289,8 @@ mod tests {
 
     fn word(mapping: &Mapping, offset: usize) -> &AtomicU64 {
         let at = mapping.inside(offset, 8).unwrap().cast();
-        // SAFETY: the eight bytes lie in the mapping, which outlives the reference, and are aligned;
-        // all access to them is atomic.
+        // SAFETY: the eight bytes are aligned and lie in the mapping, which outlives the reference. All access to them
+        // is atomic.
         unsafe { AtomicU64::from_ptr(at) }
     }
 
@@ -339,14 +337,14 @@ mod tests {
 
     #[test]
     fn a_file_shorter_than_the_mapping_is_refused() {
-        // Section 8, 16: a touch beyond the end would be a fatal signal.
+        // Invariant 16 of docs/protocol.md: a touch beyond the end would be a fatal signal.
         let file = sparse(4096);
         let refused = Mapping::new(file.as_fd(), 4097, true, "test");
         assert!(matches!(refused, Err(StoreError::NotAStore { .. })));
     }
 
     #[test]
-    fn refusals_name_what_was_to_be_mapped() {
+    fn refusals_name_the_file_to_map() {
         let file = sparse(4096);
         let readable = sys::open_existing(&sys::descriptor_path(file.as_fd()), libc::O_RDONLY);
         let refused = Mapping::new(readable.unwrap().as_fd(), 4096, true, "the thing").unwrap_err();

@@ -1,6 +1,5 @@
-//! Everything that asks the kernel: memory files and named shared memory, mappings, locks, sleeping
-//! and waking, NUMA placement, huge pages. The only place that maps memory. It knows files, bytes
-//! and offsets, and nothing of what a store keeps in them: no header, no slot, no key.
+//! The kernel layer: memory files and named shared memory, mappings, locks, futexes, NUMA placement, huge pages. Only
+//! this folder maps memory. It knows files, bytes and offsets, but nothing of a store: no header, no slot, no key.
 
 mod backing;
 mod byte_locks;
@@ -34,7 +33,7 @@ pub(crate) use map::{Advice, HUGE_PAGE_BYTES, Mapping};
 pub(crate) use new_file::NewFile;
 pub use numa::{Placement, Residency, nodes};
 pub use pollable::Notifier;
-pub(crate) use pollable::{Idle, Pollable, WakeWord};
+pub(crate) use pollable::{IdleCall, Pollable, WakeWord};
 pub(crate) use presence::{Presence, Present};
 pub(crate) use process::{PerProcess, SetOnce, process};
 pub(crate) use sys::secret;

@@ -1,5 +1,5 @@
-//! Making a region: it gets its length and its mode first and its name last, so that nobody ever
-//! opens one that is not complete. Knows nothing of what is written into it meanwhile.
+//! Makes the file of a new store, as an unlinked file: it gets its length and mode first and its name last, so no
+//! program ever opens an incomplete one. This module knows nothing of the file's contents.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, Permissions};
@@ -17,34 +17,35 @@ use crate::error::StoreError;
 
 /// The environment variable that widens the mode of new stores: octal, as in `022`.
 const UMASK_VARIABLE: &str = "SPLINTER_DEFAULT_UMASK";
-/// The bits a store's mode may have. A store is never run.
+/// The bits that a store's mode may have. No store is executable.
 const MODE_BITS: u32 = 0o666;
-/// The mode of a store when nobody says otherwise.
+/// The mode of a store when neither the caller nor the environment sets one.
 const MODE_DEFAULT: u32 = 0o600;
 
-/// A region being made: complete but for its contents, and visible to nobody.
+/// A new file, complete except for its contents. It is unlinked: no other program sees it yet.
 ///
-/// Dropping it instead of publishing leaves nothing behind.
+/// Dropping it instead of publishing it leaves nothing behind.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     file: File,
     location: Location,
+    /// Which fallback was taken, in words.
     note: Option<String>,
     unlinked: UnlinkedFile,
 }
 
 impl NewFile {
-    /// Makes a region of `len` bytes of zeroes for `location`, taking no memory yet.
+    /// Makes a file of `len` bytes of zeroes for `location`. It takes no memory yet.
     ///
-    /// `mode` is what the file's mode will be, exactly, whatever the process's umask; without one it
-    /// is 0600, or what `SPLINTER_DEFAULT_UMASK` leaves of 0666. `hugetlb` asks for pages of the
-    /// kernel's reserved pool, which only an anonymous region whose length is a multiple of 2 MiB
-    /// can have; [`note`](Self::note) tells when it did not get them.
+    /// `mode` is the exact mode of the file, whatever the process's umask. Without it the mode is 0600, or what
+    /// `SPLINTER_DEFAULT_UMASK` leaves of 0666. `hugetlb` asks for pages of the kernel's reserved pool. Only an
+    /// anonymous file whose length is a multiple of 2 MiB can have them; the note tells when it did not get
+    /// them.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Exists`] when the name is taken, [`StoreError::BadName`] when it cannot be one,
-    /// [`StoreError::Os`] when the kernel refuses, the length included.
+    /// [`StoreError::Exists`] when the name is taken, [`StoreError::BadName`] when it is no valid name,
+    /// [`StoreError::Os`] when the kernel refuses, also when it refuses the length.
     pub(crate) fn create(
         location: &Location,
         len: u64,
@@ -55,7 +56,7 @@ impl NewFile {
         Self::create_over(location, len, mode, hugetlb)
     }
 
-    /// As [`Self::create`], for a region that may take the place of what has the name.
+    /// Makes a file as [`Self::create`] does, which may replace the file that has the name.
     pub(crate) fn create_over(
         location: &Location,
         len: u64,
@@ -65,29 +66,26 @@ impl NewFile {
         let mode = mode_for(mode, std::env::var_os(UMASK_VARIABLE).as_deref())?;
         let mut new_file = match location {
             Location::Anonymous => anonymous(len, hugetlb)?,
-            _ => {
-                let mut new_file = named(location)?;
-                if hugetlb {
-                    new_file.note = Some("reserved huge pages are for anonymous stores only".into());
-                }
-                new_file
-            }
+            _ => named(location)?,
         };
+        if hugetlb && *location != Location::Anonymous {
+            new_file.note = Some("reserved huge pages are for anonymous stores only".into());
+        }
         new_file.prepare(len, mode)?;
         Ok(new_file)
     }
 
-    /// Gives the descriptor, to map and to fill.
+    /// Returns the descriptor, to map and to fill the file.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 
-    /// Takes the memory or the disk blocks of the first `len` bytes now, which go where the policy of the
-    /// mappings has them. Tells whether the file system knows how.
+    /// Allocates the memory or the disk blocks of the first `len` bytes now, where the policy of the mappings has them.
+    /// Returns `false` if the file system cannot.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Os`] when there is not as much.
+    /// [`StoreError::Os`] when there is too little memory or disk space.
     pub(crate) fn reserve(&self, len: u64) -> Result<bool, StoreError> {
         match sys::allocate(self.fd(), len) {
             Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => Ok(false),
@@ -97,17 +95,11 @@ impl NewFile {
         }
     }
 
-    /// Tells which fallback was taken, in words.
-    #[cfg(test)]
-    pub(crate) fn note(&self) -> Option<&str> {
-        self.note.as_deref()
-    }
-
-    /// Makes the region visible under its name, or seals its length when it has none.
+    /// Gives the file its name, or seals its length if it is anonymous.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Exists`] when somebody else took the name meanwhile.
+    /// [`StoreError::Exists`] when another program took the name meanwhile.
     #[cfg(test)]
     pub(crate) fn publish(self) -> Result<Backing, StoreError> {
         let (backing, unlinked) = self.hidden()?;
@@ -115,11 +107,11 @@ impl NewFile {
         Ok(backing)
     }
 
-    /// Gives the region to whoever fills it, and apart from it what keeps it from sight.
+    /// Splits this into the open file, to fill it, and the [`UnlinkedFile`], to name it later.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Os`] when the kernel does not tell which file it is.
+    /// [`StoreError::Os`] when the kernel does not tell the file's inode.
     pub(crate) fn hidden(self) -> Result<(Backing, UnlinkedFile), StoreError> {
         let Self { file, location, note, unlinked } = self;
         Ok((Backing::new(OwnedFd::from(file), location, note)?, unlinked))
@@ -147,10 +139,7 @@ fn anonymous(len: u64, hugetlb: bool) -> Result<NewFile, StoreError> {
         Err(e) if denied(&e) => {
             let mut new_file = generated()?;
             let fallback = format!("memfd_create was denied ({e}); using {}", new_file.location);
-            new_file.note = Some(match note {
-                Some(note) => format!("{note}; {fallback}"),
-                None => fallback,
-            });
+            new_file.note = Some(note.map_or_else(String::new, |note| format!("{note}; ")) + &fallback);
             Ok(new_file)
         }
         Err(e) => Err(StoreError::os("create", Location::Anonymous.to_string(), e)),
@@ -165,7 +154,7 @@ fn denied(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS))
 }
 
-/// Makes a memory file of reserved huge pages, and has the kernel set all of them aside.
+/// Makes a memory file of reserved huge pages, and has the kernel reserve all of them.
 fn reserved_huge_pages(len: u64) -> Result<File, String> {
     if len == 0 || !len.is_multiple_of(HUGE_PAGE_BYTES as u64) {
         return Err("the length is no multiple of 2 MiB".into());
@@ -174,19 +163,19 @@ fn reserved_huge_pages(len: u64) -> Result<File, String> {
         sys::memory_file(c"splinter", libc::MFD_HUGETLB | libc::MFD_HUGE_2MB).map_err(|e| e.to_string())?;
     let file = File::from(fd);
     file.set_len(len).map_err(|e| e.to_string())?;
-    // Mapping is what reserves the pages, and the reservation stays with the file; a file without
-    // it would kill whoever touches a page that cannot be had.
+    // The mapping makes the kernel reserve the pages, and the reservation stays with the file. Without it, a touch of a
+    // page that the kernel cannot provide would kill the process.
     map::can_map(file.as_fd(), len).map_err(|e| format!("mapping failed ({e})"))?;
     Ok(file)
 }
 
-/// Makes named shared memory under a name that nobody has.
+/// Makes named shared memory under a new name.
 fn generated() -> Result<NewFile, StoreError> {
     loop {
         let location = Location::generated();
         match refuse_taken(&location) {
             Err(StoreError::Exists(_)) => {}
-            settled => return settled.and_then(|()| named(&location)),
+            free_or_failed => return free_or_failed.and_then(|()| named(&location)),
         }
     }
 }
@@ -205,39 +194,35 @@ fn named(location: &Location) -> Result<NewFile, StoreError> {
         let unlinked = UnlinkedFile::Unnamed { target };
         return Ok(NewFile { file, location: location.clone(), note: None, unlinked });
     }
-    hidden_by_name(location, target)
+    with_temporary_name(location, target)
 }
 
-/// Makes an unnamed file in the directory of `target`, where the file system knows how and where
-/// /proc is there to name it later.
+/// Makes an unnamed file in the directory of `target`, if the file system supports that and /proc is there to name the
+/// file later.
 fn unnamed_beside(target: &Path) -> Option<File> {
     let directory = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let opened = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .mode(MODE_DEFAULT)
-        .custom_flags(libc::O_TMPFILE)
-        .open(directory);
+    let opened = for_reading_and_writing().custom_flags(libc::O_TMPFILE).open(directory);
     let file = opened.ok()?;
     let by_proc = sys::descriptor_path(file.as_fd());
     std::fs::symlink_metadata(OsStr::new(by_proc.to_str().ok()?)).ok()?;
     Some(file)
 }
 
+/// Opens files of mode 0600 for reading and writing.
+fn for_reading_and_writing() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(MODE_DEFAULT);
+    options
+}
+
 /// Makes a file with a temporary name beside `target`.
-fn hidden_by_name(location: &Location, target: PathBuf) -> Result<NewFile, StoreError> {
+fn with_temporary_name(location: &Location, target: PathBuf) -> Result<NewFile, StoreError> {
     loop {
         let path = temporary_beside(&target);
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(MODE_DEFAULT)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path);
+        let opened = for_reading_and_writing().create_new(true).custom_flags(libc::O_NOFOLLOW).open(&path);
         match opened {
             Ok(file) => {
                 let unlinked = UnlinkedFile::Temporary { temporary: Temporary(path), target };
@@ -249,37 +234,27 @@ fn hidden_by_name(location: &Location, target: PathBuf) -> Result<NewFile, Store
     }
 }
 
-/// Decides the mode of a new store.
+/// Decides the mode of a new store from the caller's wish and the environment's umask.
 fn mode_for(asked: Option<u32>, umask: Option<&OsStr>) -> Result<u32, StoreError> {
     let wrong = |operation, subject, text| {
         Err(StoreError::os(operation, subject, io::Error::new(io::ErrorKind::InvalidInput, text)))
     };
-    match (asked, umask) {
-        (Some(mode), _) if mode & !MODE_BITS != 0 => {
-            let text = "a store's mode is made of reading and writing bits (0666) only";
-            wrong("use the mode", format!("{mode:#o}"), text)
+    if let Some(mode) = asked {
+        if mode & !MODE_BITS == 0 {
+            return Ok(mode);
         }
-        (Some(mode), _) => Ok(mode),
-        (None, None) => Ok(MODE_DEFAULT),
-        (None, Some(text)) => {
-            let octal = text.to_str().filter(|text| {
-                !text.is_empty() && text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit())
-            });
-            match octal.and_then(|text| u32::from_str_radix(text, 8).ok()) {
-                Some(umask) if umask <= 0o777 && umask & MODE_DEFAULT == 0 => Ok(MODE_BITS & !umask),
-                umask => {
-                    let subject = format!("{UMASK_VARIABLE}={}", text.display());
-                    let why = match umask {
-                        Some(..=0o777) => {
-                            "it takes reading or writing from the store's owner, as 022 does not"
-                        }
-                        _ => "it is no octal mask from 000 to 777, as 022 is",
-                    };
-                    wrong("use", subject, why)
-                }
-            }
-        }
+        let text = "a store's mode is made of reading and writing bits (0666) only";
+        return wrong("use the mode", format!("{mode:#o}"), text);
     }
+    let Some(text) = umask else { return Ok(MODE_DEFAULT) };
+    let is_octal = |text: &&str| matches!(text.len(), 1..=4) && text.bytes().all(|b| b.is_ascii_digit());
+    let umask = text.to_str().filter(is_octal).and_then(|text| u32::from_str_radix(text, 8).ok());
+    let why = match umask {
+        Some(umask @ ..=0o777) if umask & MODE_DEFAULT == 0 => return Ok(MODE_BITS & !umask),
+        Some(..=0o777) => "it takes reading or writing from the store's owner, as 022 does not",
+        _ => "it is no octal mask from 000 to 777, as 022 is",
+    };
+    wrong("use", format!("{UMASK_VARIABLE}={}", text.display()), why)
 }
 
 #[cfg(test)]
@@ -296,11 +271,17 @@ mod tests {
         NewFile::create(location, 8192, None, false)
     }
 
-    /// Makes a region by the way taken where files without a name are not supported.
+    /// Makes a file in the way for file systems without unnamed files.
     fn create_by_name(location: &Location) -> NewFile {
-        let mut new_file = hidden_by_name(location, location.path().unwrap()).unwrap();
+        let mut new_file = with_temporary_name(location, location.path().unwrap()).unwrap();
         new_file.prepare(8192, MODE_DEFAULT).unwrap();
         new_file
+    }
+
+    fn in_directory() -> (Directory, Location) {
+        let directory = Directory::new();
+        let location = Location::file(directory.join("store"));
+        (directory, location)
     }
 
     fn mode_of(backing: &Backing) -> u32 {
@@ -309,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_region_is_invisible_until_published() {
-        // Section 8, 15.
+        // Invariant 15 of docs/protocol.md.
         let named = Named::new();
         let new_file = create(&named.0).unwrap();
         assert_eq!(named.traces(), Vec::<String>::new());
@@ -323,9 +304,8 @@ mod tests {
 
     #[test]
     fn a_region_with_a_temporary_name_is_invisible_until_published() {
-        // Section 8, 15.
-        let directory = Directory::new();
-        let location = Location::file(directory.join("store"));
+        // Invariant 15 of docs/protocol.md.
+        let (directory, location) = in_directory();
         let new_file = create_by_name(&location);
         assert!(matches!(backing::open(&location, false), Err(StoreError::Missing(_))));
         let published = new_file.publish().unwrap();
@@ -335,8 +315,7 @@ mod tests {
 
     #[test]
     fn dropping_instead_of_publishing_leaves_nothing() {
-        let directory = Directory::new();
-        let location = Location::file(directory.join("store"));
+        let (directory, location) = in_directory();
         drop(create(&location).unwrap());
         drop(create_by_name(&location));
         assert_eq!(directory.names(), Vec::<String>::new());
@@ -344,8 +323,7 @@ mod tests {
 
     #[test]
     fn a_taken_name_is_refused_early_and_late() {
-        let directory = Directory::new();
-        let location = Location::file(directory.join("store"));
+        let (directory, location) = in_directory();
         let late = [create(&location).unwrap(), create_by_name(&location)];
         create(&location).unwrap().publish().unwrap();
         assert!(matches!(create(&location), Err(StoreError::Exists(_))));
@@ -357,8 +335,7 @@ mod tests {
 
     #[test]
     fn a_taken_name_is_replaced_if_that_is_asked_for_and_nothing_else_is_left() {
-        let directory = Directory::new();
-        let location = Location::file(directory.join("store"));
+        let (directory, location) = in_directory();
         std::fs::write(directory.join("store"), "old").unwrap();
         for create in [create_over, create_by_name] {
             let (region, unlinked) = create(&location).hidden().unwrap();
@@ -367,7 +344,7 @@ mod tests {
             assert_eq!(inode(&backing::open(&location, false).unwrap()), inode(&region));
             assert_eq!(directory.names(), ["store"]);
         }
-        // A folder is not replaced, and what was to replace it is gone.
+        // A folder is not replaced, and the file that was to replace it is gone.
         std::fs::create_dir(directory.join("folder")).unwrap();
         let location = Location::file(directory.join("folder"));
         for create in [create_over, create_by_name] {
@@ -397,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_that_create_one_name_exactly_one_succeeds() {
+    fn of_many_threads_that_create_one_name_exactly_one_succeeds() {
         for by_name in [false, true] {
             let named = Named::new();
             let barrier = Barrier::new(8);
@@ -440,7 +417,7 @@ mod tests {
         assert_eq!(mode(None, Some("022")), Some(0o644));
         assert_eq!(mode(None, Some("0000")), Some(0o666));
         assert_eq!(mode(None, Some("177")), Some(0o600));
-        // Whose store nobody could open.
+        // Nobody could open such a store.
         for bad in ["777", "0600", "400", "277"] {
             assert_eq!(mode(None, Some(bad)), None, "{bad:?}");
         }
@@ -473,7 +450,7 @@ mod tests {
             deny(libc::SYS_memfd_create);
             for hugetlb in [false, true] {
                 let new_file = NewFile::create(&Location::Anonymous, 2 << 20, None, hugetlb).unwrap();
-                assert!(new_file.note().is_some_and(|note| note.contains("memfd_create was denied")));
+                assert!(new_file.note.as_ref().is_some_and(|note| note.contains("memfd_create was denied")));
                 let published = new_file.publish().unwrap();
                 let named = Named(published.location.clone());
                 assert!(matches!(&named.0, Location::Shared(name) if name.starts_with("splinter-")));
@@ -512,16 +489,16 @@ mod tests {
     }
 
     #[test]
-    fn reserved_huge_pages_are_had_or_the_lack_is_told() {
+    fn reserved_huge_pages_are_obtained_or_the_note_says_why_not() {
         for len in [4 << 20, (4 << 20) + 4096] {
             let new_file = NewFile::create(&Location::Anonymous, len, None, true).unwrap();
             let huge = sys::hugetlb_page_bytes(new_file.fd()).unwrap().is_some();
-            assert_eq!(huge, new_file.note().is_none());
+            assert_eq!(huge, new_file.note.is_none());
             assert!(!huge || len % (2 << 20) == 0);
             assert_eq!(new_file.publish().unwrap().len().unwrap(), len);
         }
         let named = Named::new();
         let new_file = NewFile::create(&named.0, 4 << 20, None, true).unwrap();
-        assert!(new_file.note().is_some());
+        assert!(new_file.note.is_some());
     }
 }

@@ -1,7 +1,7 @@
-//! Which node's memory a mapping takes, and which it has: `mbind` and `move_pages`, called directly.
-//! No library, and no knowledge of what the pages hold.
+//! NUMA placement: sets which node's memory a mapping takes (`mbind`), and tells on which nodes its pages are
+//! (`move_pages`). It calls the kernel directly, without a library, and does not know what the pages hold.
 
-// Opts in for two system calls that take addresses.
+// Opts in to unsafe code for two system calls that take addresses.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -22,23 +22,23 @@ const MPOL_MF_MOVE: libc::c_long = 1 << 1;
 const MPOL_MF_MOVE_ALL: libc::c_long = 1 << 2;
 /// The most nodes a kernel is built for (`CONFIG_NODES_SHIFT` is 10 at most).
 const NODES_MAX: usize = 1024;
-/// How many pages one question asks for.
+/// How many pages one call asks about.
 const BATCH: usize = 4096;
-/// Where the kernel tells of its nodes.
+/// Where the kernel describes its nodes.
 const NODES_DIR: &str = "/sys/devices/system/node";
 
-/// Which node's memory a store takes.
+/// The NUMA node or nodes from which a store takes memory.
 ///
-/// It governs memory files and named shared memory. The kernel places the pages of files on disk by
-/// the thread that reads them first, whatever is asked here; [`Residency`] shows what became of it.
+/// It governs memory files and named shared memory. For files on disk, the kernel places each page on the node of the
+/// thread that reads it first, whatever the placement. [`Residency`] shows the result.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Placement {
-    /// Leaves each page to the node of the thread that touches it first.
+    /// Takes each page from the node of the thread that touches it first.
     #[default]
     Local,
     /// Takes all memory from one node.
     Bind(u32),
-    /// Takes pages from several nodes in turn; no node named means all that have memory.
+    /// Takes pages from several nodes in turn. An empty list means all nodes that have memory.
     Interleave(Vec<u32>),
 }
 
@@ -53,28 +53,28 @@ impl fmt::Display for Placement {
     }
 }
 
-/// Where the pages of a store are.
+/// The NUMA nodes on which a store's pages are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Residency {
     /// The size of a page, in bytes.
     pub page_bytes: u64,
-    /// The nodes that hold pages, ascending, and how many pages each.
+    /// The nodes that have pages, ascending, each with its number of pages.
     pub nodes: Vec<(u32, u64)>,
-    /// Pages that hold nothing yet, and take no memory.
+    /// The number of pages that hold no data yet, and take no memory.
     pub untouched: u64,
-    /// Pages that hold data, but of which the kernel told no node: swapped out, only on disk, or
-    /// reserved huge pages that this process did not touch.
+    /// The number of pages that hold data, but for which the kernel named no node. They are swapped out, only on disk,
+    /// or are reserved huge pages that this process did not touch.
     pub unknown: u64,
 }
 
 impl Residency {
-    /// Tells how many pages hold data.
+    /// Returns the number of pages that hold data.
     pub fn touched(&self) -> u64 {
         self.nodes.iter().map(|&(_, pages)| pages).sum::<u64>() + self.unknown
     }
 
-    /// Tells which share of the pages that hold data is on `node`, from 0 to 1; 0 when none does.
+    /// Returns the share of pages on `node` among those that hold data, from 0 to 1; 0 if `node` has none.
     pub fn share(&self, node: u32) -> f64 {
         let here = self.nodes.iter().find(|&&(at, _)| at == node).map_or(0, |&(_, pages)| pages);
         if here == 0 { 0.0 } else { here as f64 / self.touched() as f64 }
@@ -100,7 +100,7 @@ impl fmt::Display for Residency {
     }
 }
 
-/// Lists the nodes that have memory, ascending. A kernel that does not tell has node 0.
+/// Lists the NUMA nodes that have memory, ascending. If the kernel does not tell, the answer is node 0.
 pub fn nodes() -> Vec<u32> {
     let read = |name: &str| {
         let text = fs::read_to_string(format!("{NODES_DIR}/{name}")).ok()?;
@@ -113,13 +113,13 @@ pub fn nodes() -> Vec<u32> {
 ///
 /// # Errors
 ///
-/// [`StoreError::Placement`] when a node is not there or may not be used.
+/// [`StoreError::Placement`] when a node does not exist, or this process may not use it.
 pub(crate) fn apply(mapping: &Mapping, placement: &Placement) -> Result<(), StoreError> {
     place(mapping, placement, &[0])
 }
 
-/// Applies a placement to all pages, and moves those that hold data: whoever has mapped them, if this
-/// process has `CAP_SYS_NICE`, and otherwise those that no other mapping holds. Reserved huge pages stay.
+/// Applies a placement to all pages, and moves those that hold data. With `CAP_SYS_NICE` it moves pages that other
+/// mappings hold too. Without it, it leaves those where they are. Reserved huge pages stay.
 ///
 /// # Errors
 ///
@@ -131,7 +131,7 @@ pub(crate) fn migrate(
 ) -> Result<(), StoreError> {
     let somewhere = *placement != Placement::Local && nodes().len() > 1;
     if somewhere && mapping.page_bytes() == sys::page_bytes() {
-        // The kernel moves what it meets in the page table, and a new mapping's is empty.
+        // The kernel moves only pages in the page table, and a new mapping's is empty.
         let failed = |e| StoreError::os("find the pages of", mapping.subject(), e);
         for batch in batches(mapping, fd).map_err(failed)? {
             batch.and_then(|range| enter(mapping, range)).map_err(failed)?;
@@ -140,7 +140,7 @@ pub(crate) fn migrate(
     place(mapping, placement, &[MPOL_MF_MOVE_ALL, MPOL_MF_MOVE])
 }
 
-/// Applies a placement by the first of these flags that this process is allowed.
+/// Applies a placement by the first of these flags that the kernel allows this process.
 fn place(mapping: &Mapping, placement: &Placement, flags: &[libc::c_long]) -> Result<(), StoreError> {
     let present = nodes();
     let Some((mode, wanted)) = policy(placement, &present)? else {
@@ -155,7 +155,7 @@ fn place(mapping: &Mapping, placement: &Placement, flags: &[libc::c_long]) -> Re
     }
     match answer {
         Ok(()) => Ok(()),
-        // With one node all memory is there already, whoever may set policies.
+        // With one node all memory is there already, even if this process may not set policies.
         Err(_) if present.len() == 1 => Ok(()),
         Err(e) => {
             let hint = match e.raw_os_error() {
@@ -169,12 +169,12 @@ fn place(mapping: &Mapping, placement: &Placement, flags: &[libc::c_long]) -> Re
     }
 }
 
-/// Asks, page by page, on which node a mapping's pages are.
+/// Asks the kernel, page by page, on which node a mapping's pages are.
 ///
-/// Asking allocates nothing and takes as long as there is data: only the parts of the file that hold
-/// data are looked at. The kernel answers for pages in this process's page table alone, so pages that
-/// other processes touched are entered there first, as reading them would; pages not in memory
-/// (swapped out, or only on disk) are left where they are, and count as unknown.
+/// This allocates nothing. It takes as long as there is data, as it looks only at the parts of the file that hold data.
+/// The kernel answers only for pages in this process's page table, so this first maps the pages that other processes
+/// touched, as reading them would. Pages that are not in memory (swapped out, or only on disk) stay so, and count as
+/// unknown.
 ///
 /// # Errors
 ///
@@ -193,7 +193,7 @@ pub(crate) fn residency(mapping: &Mapping, fd: BorrowedFd<'_>) -> Result<Residen
     Ok(found)
 }
 
-/// Cuts the parts of a file that hold data into ranges for one question each.
+/// Cuts the parts of a file that hold data into ranges for one call each.
 fn batches<'a>(
     mapping: &'a Mapping,
     fd: BorrowedFd<'a>,
@@ -210,8 +210,8 @@ fn batches<'a>(
     }))
 }
 
-/// Enters the pages of a range that are in memory into this process's page table, and tells which are:
-/// bit 0 of each byte.
+/// Enters those pages of a range that are in memory into this process's page table. Returns a byte for each page, whose
+/// bit 0 tells whether the page is in memory.
 fn enter(mapping: &Mapping, range: Range<usize>) -> io::Result<Vec<u8>> {
     let page_bytes = mapping.page_bytes();
     let mut present = vec![0_u8; range.len() / page_bytes];
@@ -219,7 +219,7 @@ fn enter(mapping: &Mapping, range: Range<usize>) -> io::Result<Vec<u8>> {
     let mut first = 0;
     for run in present.chunk_by(|a, b| a & 1 == b & 1) {
         if run[0] & 1 == 1 {
-            // A kernel before 5.14 refuses; then pages of other processes stay unknown.
+            // A kernel before 5.14 refuses. Then pages of other processes stay unknown.
             let start = range.start + first * page_bytes;
             let _ = mapping.advise(start, run.len() * page_bytes, Advice::PopulateRead);
         }
@@ -248,22 +248,22 @@ fn count_batch(mapping: &Mapping, range: Range<usize>, found: &mut Residency) ->
     Ok(())
 }
 
-/// Asks for the nodes of the pages at these offsets.
+/// Asks for the nodes of the pages at these offsets, in bytes.
 fn nodes_of(mapping: &Mapping, offsets: &[usize]) -> io::Result<Vec<Option<u32>>> {
     let addresses: Vec<*mut u8> =
         offsets.iter().map(|&offset| mapping.inside(offset, 1)).collect::<io::Result<_>>()?;
     let mut status = vec![-1 as libc::c_int; addresses.len()];
     let none = std::ptr::null::<libc::c_int>();
-    let (asked, told) = (addresses.as_ptr(), status.as_mut_ptr());
+    let (pages, nodes_out) = (addresses.as_ptr(), status.as_mut_ptr());
     let count = addresses.len() as libc::c_ulong;
-    // SAFETY: `asked` and `told` point to `count` entries each that live through the call; without
-    // nodes to go to, no page moves.
-    let answer = unsafe { libc::syscall(libc::SYS_move_pages, 0, count, asked, none, told, 0) };
+    // SAFETY: `pages` and `nodes_out` point to `count` entries each that live through the call. Without target nodes,
+    // the kernel moves no page.
+    let answer = unsafe { libc::syscall(libc::SYS_move_pages, 0, count, pages, none, nodes_out, 0) };
     if answer < 0 {
         let e = io::Error::last_os_error();
         let here = nodes();
         return match e.raw_os_error() {
-            // Sandboxes deny the call; with one node there is only one answer.
+            // Sandboxes deny the call. With one node there is only one answer.
             Some(libc::EPERM | libc::ENOSYS) if here.len() == 1 => Ok(vec![Some(here[0]); addresses.len()]),
             _ => Err(e),
         };
@@ -271,7 +271,7 @@ fn nodes_of(mapping: &Mapping, offsets: &[usize]) -> io::Result<Vec<Option<u32>>
     Ok(status.into_iter().map(|node| u32::try_from(node).ok()).collect())
 }
 
-/// Checks a placement against the nodes there are; `None` where nothing is to be done.
+/// Checks a placement against the existing nodes. Returns `None` if the kernel's default is that placement.
 fn policy(placement: &Placement, present: &[u32]) -> Result<Option<(libc::c_long, Vec<u32>)>, StoreError> {
     let (mode, wanted) = match placement {
         Placement::Local => return Ok(None),
@@ -295,15 +295,15 @@ fn mbind(mapping: &Mapping, mode: libc::c_long, nodes: &[u32], flags: libc::c_lo
         *word |= 1 << (node % 64);
     }
     let (base, len) = (mapping.base().as_ptr(), mapping.mapped() as libc::c_ulong);
-    // The kernel wants one more than the bits of the mask.
+    // The kernel wants one more than the number of bits in the mask.
     let (bits, bits_and_one) = (mask.as_ptr(), NODES_MAX as libc::c_ulong + 1);
-    // SAFETY: the range is this mapping, whose bytes mbind leaves alone; the mask has as many bits
-    // as the call reads, and lives through it.
+    // SAFETY: the range is this mapping, whose bytes mbind does not change. The mask has as many bits as the call
+    // reads, and lives through it.
     let answer = unsafe { libc::syscall(libc::SYS_mbind, base, len, mode, bits, bits_and_one, flags) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Reads a list as the kernel writes it: `0-3,8`.
+/// Parses a list as the kernel writes it: `0-3,8`.
 fn parse_list(text: &str) -> Option<Vec<u32>> {
     let mut nodes = Vec::new();
     for part in text.split(',').filter(|part| !part.is_empty()) {
@@ -366,7 +366,7 @@ mod tests {
         }
     }
 
-    /// Tells anything only where there are several nodes: `ci/numa` runs it on such a machine.
+    /// This proves something only on a machine with several nodes, where `ci/numa` runs it.
     #[test]
     fn pages_are_moved_whoever_touched_them() {
         let page = sys::page_bytes();
@@ -378,7 +378,7 @@ mod tests {
             migrate(&second, file.as_fd(), &Placement::Bind(node)).unwrap();
             let found = residency(&first, file.as_fd()).unwrap();
             assert_eq!(found.untouched, 32, "moving allocated");
-            // What another mapping holds too is moved for the privileged only.
+            // Only a privileged process moves pages that another mapping holds too.
             let moved = found.nodes == [(node, 32)];
             assert!(moved || !may_move_all(), "{found}");
         }
@@ -387,7 +387,7 @@ mod tests {
         assert_eq!(byte, [1]);
     }
 
-    /// Whether this process has `CAP_SYS_NICE`.
+    /// Tells whether this process has `CAP_SYS_NICE`.
     fn may_move_all() -> bool {
         let status = fs::read_to_string("/proc/self/status").unwrap();
         let set = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
@@ -402,7 +402,7 @@ mod tests {
             mbind(&mapping, MPOL_INTERLEAVE, &nodes(), MPOL_MF_MOVE),
         ];
         for answer in answers {
-            // Sandboxes deny the call; nothing else may go wrong with it.
+            // Sandboxes deny the call. It must not fail in another way.
             if let Err(e) = answer {
                 assert!(matches!(e.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)), "{e}");
             }

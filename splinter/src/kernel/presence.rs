@@ -1,57 +1,57 @@
-//! Whether somebody still has a file open for writing. Each keeps one byte of the file locked, far behind its end, and goes
-//! by that byte's number. So words in a file that speak of somebody can be held against the kernel: in a copy of the file,
-//! or after its machine was switched off, nobody has the byte locked.
+//! Presence: tells whether a process still has a file open for writing. Each store that opens a file locks one byte of
+//! it, far behind its end, under a random number. Words in a file that name such a number can be checked against the
+//! kernel. In a copy of the file, or after the machine was switched off, no process holds the byte.
 //!
-//! Nobody waits for anybody here, so one who is stopped is in nobody's way. The lock belongs to an open file description
-//! that a mapping keeps: it goes when the last mapping does, with the process and the children that inherited it,
-//! whatever the program closes. Where that cannot be had, there is no byte, and nothing is held against anybody.
+//! Nothing waits here, so a stopped process delays no other. The lock belongs to an open file description that a
+//! mapping keeps. So the lock ends with the last mapping, that is with the process and the children that inherited it,
+//! whatever descriptors the program closes. Where no such lock is possible, a store has no byte, and counts as present.
 
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::backing::Backing;
-use super::description::{Kept, reopen};
+use super::description::{MappedDescription, reopen};
 use super::sys::{self, ByteLock};
 
-/// Where byte 0 would be. No file that can be mapped reaches as far.
+/// The offset of byte 0. No file that can be mapped reaches so far.
 const BASE: i64 = 1 << 62;
 
 /// A locked byte, or none.
 #[derive(Debug)]
 pub(crate) struct Presence {
-    /// 0: none.
+    /// The byte's number; 0 for none.
     byte: u32,
     #[allow(dead_code, reason = "it is held, not used")]
-    kept: Option<Kept>,
+    description: Option<MappedDescription>,
 }
 
 impl Presence {
-    /// Locks a byte, drawn from so many that nobody else has it. Returns none where no mapping keeps a lock, the file
-    /// system has none, or the file can be opened neither by its descriptor nor by its name.
+    /// Locks a byte with a random number, so that no other process has it. Returns none where no mapping keeps a lock,
+    /// the file system has no locks, or neither the descriptor nor the name opens the file again.
     pub(crate) fn enter(backing: &Backing) -> Self {
         let byte = (sys::secret() as u32).max(1);
-        let by_own = |own: OwnedFd| Kept::locked(backing, own, offset(byte), ByteLock::Shared);
-        match reopen(backing).and_then(by_own) {
-            Ok(kept) => Self { byte, kept: Some(kept) },
-            Err(_) => Self::by_given(backing, byte).unwrap_or(const { Self::none() }),
+        let lock = |own: OwnedFd| MappedDescription::locked(backing, own, offset(byte), ByteLock::Shared);
+        match reopen(backing).and_then(lock) {
+            Ok(description) => Self { byte, description: Some(description) },
+            Err(_) => Self::lock_by_descriptor(backing, byte).unwrap_or(const { Self::none() }),
         }
     }
 
-    /// Locks the byte by the store's descriptor: the way of one to whom it was passed, without the right to open the file.
-    /// That one shares a description with whoever passed it, and the lock lasts until both are gone.
-    fn by_given(backing: &Backing, byte: u32) -> Option<Self> {
-        let given = backing.fd.get()?;
-        if !sys::keeps_descriptions(given) {
+    /// Locks the byte by the store's own descriptor. A process without the right to open the file uses this, if another
+    /// passed the descriptor to it. Both share the open file description, and the lock lasts until both are gone.
+    fn lock_by_descriptor(backing: &Backing, byte: u32) -> Option<Self> {
+        let fd = backing.fd.get()?;
+        if !sys::keeps_descriptions(fd) {
             return None;
         }
-        let kept = Kept::new(given).ok()?;
-        sys::lock_byte(given, offset(byte), ByteLock::Shared).ok()?;
-        Some(Self { byte, kept: Some(kept) })
+        let description = MappedDescription::new(fd).ok()?;
+        sys::lock_byte(fd, offset(byte), ByteLock::Shared).ok()?;
+        Some(Self { byte, description: Some(description) })
     }
 
-    /// Stands for one of which nobody knows.
+    /// Returns the presence of a store that holds no byte.
     pub(crate) const fn none() -> Self {
-        Self { byte: 0, kept: None }
+        Self { byte: 0, description: None }
     }
 
     pub(crate) fn is_none(&self) -> bool {
@@ -59,11 +59,11 @@ impl Presence {
     }
 }
 
-/// All who have a file open for writing, as one of them sees them.
+/// All processes that have a file open for writing, as one of them sees them.
 pub(crate) struct Present<'a> {
     own: u32,
     backing: &'a Backing,
-    /// A description to ask by, once that was needed; none if the file cannot be opened once more.
+    /// A description to ask by, opened on first use; none if the file cannot be opened again.
     asking: OnceCell<Option<OwnedFd>>,
 }
 
@@ -72,12 +72,12 @@ impl<'a> Present<'a> {
         Self { own: own.byte, backing, asking: OnceCell::new() }
     }
 
-    /// Returns the asker's own byte, 0 if it has none.
+    /// Returns this process's own byte, 0 if it has none.
     pub(crate) fn own(&self) -> u32 {
         self.own
     }
 
-    /// Tells whether somebody has the byte locked. Where that cannot be known, somebody does.
+    /// Tells whether a process has the byte locked. If that cannot be known, the answer is yes.
     pub(crate) fn has(&self, byte: u32) -> bool {
         if byte == 0 || byte == self.own {
             return true;

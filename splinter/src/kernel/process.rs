@@ -1,7 +1,7 @@
-//! Which process this is: a number that no child shares with its parent, however the child was made. A handler of
-//! `pthread_atfork` would miss `_Fork` and a raw `clone`; a page that the kernel zeroes in every child misses none.
+//! Numbers processes: no child shares its number with its parent, however it was forked. A `pthread_atfork` handler
+//! would miss `_Fork` and a raw `clone`. A page that the kernel zeroes in every child (`MADV_WIPEONFORK`) misses none.
 
-// Opts in for mapping that page.
+// Opts in to unsafe code for mapping that page.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -10,18 +10,18 @@ use std::{io, ptr};
 
 use super::sys;
 
-/// The page, once it is mapped. Its first word is this process's number.
+/// The wiped page, once it is mapped. Its first word is this process's number.
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
-/// Stands for the page, and stays zero, where the kernel cannot wipe pages or has no memory for one: the process id serves
-/// then, at the price of a system call each time.
+/// Stands for the page, and stays zero, where the kernel cannot wipe pages or has no memory for one. The process id is
+/// the number then, at the cost of a system call each time.
 static NO_PAGE: AtomicU64 = AtomicU64::new(0);
-/// The next number to give. A child has a copy, so what it draws differs from all that it inherited.
+/// The next number to draw. A child has a copy, so it draws a number that differs from all that it inherited.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Linux 4.14, `asm-generic/mman-common.h`.
 const MADV_WIPEONFORK: libc::c_int = 18;
 
-/// Returns this process's number, which is not 0. A number that was kept and has changed means: this is a child.
+/// Returns this process's number, which is never 0. If a stored number differs from it, this process is a child.
 #[inline]
 pub(crate) fn process() -> u64 {
     let page = PAGE.load(Ordering::Acquire);
@@ -32,19 +32,19 @@ pub(crate) fn process() -> u64 {
             return number;
         }
     }
-    first_asked()
+    draw_number()
 }
 
-/// Draws the number: the first who asks in a process does.
+/// Draws this process's number, on the first call in the process.
 #[cold]
-fn first_asked() -> u64 {
+fn draw_number() -> u64 {
     let mut page = PAGE.load(Ordering::Acquire);
     if page.is_null() {
         let mapped = wiped_page().unwrap_or(&raw const NO_PAGE as *mut AtomicU64);
         let first = PAGE.compare_exchange(page, mapped, Ordering::AcqRel, Ordering::Acquire);
         page = first.map_or_else(|winner| winner, |_| mapped);
         if page != mapped && !std::ptr::eq(mapped, &NO_PAGE) {
-            // SAFETY: nobody else has seen this page.
+            // SAFETY: no other thread has seen this page.
             unsafe { libc::munmap(mapped.cast(), sys::page_bytes()) };
         }
     }
@@ -60,10 +60,10 @@ fn first_asked() -> u64 {
     }
 }
 
-/// Maps a page of zeroes that every child finds zeroed, whatever was stored there.
+/// Maps a page of zeroes. The kernel zeroes it again in every child.
 ///
 /// # Errors
-/// The kernel's, when there is no memory or it is older than 4.14.
+/// The kernel's error, when it has no memory or is older than Linux 4.14.
 pub(super) fn wiped_page<T>() -> io::Result<*mut T> {
     let (len, flags) = (sys::page_bytes(), libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     let access = libc::PROT_READ | libc::PROT_WRITE;
@@ -75,18 +75,18 @@ pub(super) fn wiped_page<T>() -> io::Result<*mut T> {
     // SAFETY: the page was mapped just now, and the advice changes no byte of it.
     let wiped = sys::check(unsafe { libc::madvise(page, len, MADV_WIPEONFORK) });
     if let Err(error) = wiped {
-        // SAFETY: nobody else knows of the page.
+        // SAFETY: no other code has the page's address.
         unsafe { libc::munmap(page, len) };
         return Err(error);
     }
     Ok(page.cast())
 }
 
-/// A value that is set once, without a lock: a child could find one held. Children inherit the value.
+/// A value that is set once, without a lock, since a child could find a lock held. Children inherit the value.
 #[derive(Debug)]
 pub(crate) struct SetOnce<T>(AtomicPtr<T>);
 
-// SAFETY: a value is shared once it is set, and dropped by whoever drops this.
+// SAFETY: threads share the value once it is set, and only `drop` frees it.
 unsafe impl<T: Send + Sync> Sync for SetOnce<T> {}
 
 impl<T> SetOnce<T> {
@@ -95,7 +95,7 @@ impl<T> SetOnce<T> {
     }
 
     pub(crate) fn get(&self) -> Option<&T> {
-        // SAFETY: what was put here stays until `self` is dropped.
+        // SAFETY: a value that was put here stays until `self` is dropped.
         unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 
@@ -104,7 +104,7 @@ impl<T> SetOnce<T> {
         let made = Box::into_raw(Box::new(value));
         let none = ptr::null_mut();
         if self.0.compare_exchange(none, made, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            // SAFETY: nobody else has seen it.
+            // SAFETY: no other thread has seen it.
             drop(unsafe { Box::from_raw(made) });
         }
     }
@@ -114,14 +114,14 @@ impl<T> Drop for SetOnce<T> {
     fn drop(&mut self) {
         let value = *self.0.get_mut();
         if !value.is_null() {
-            // SAFETY: it came from a box, and nobody borrows it any more.
+            // SAFETY: it came from a box, and no reference to it is left.
             drop(unsafe { Box::from_raw(value) });
         }
     }
 }
 
-/// A value that each process has its own of: a child begins with a new one, whatever another thread of its parent was
-/// doing with the old one when it forked, such as holding its lock.
+/// A value of which each process has its own. A child begins with a new one, even if another thread of its parent held
+/// the old one's lock during the fork.
 pub(crate) struct PerProcess<T>(AtomicPtr<Owned<T>>);
 
 struct Owned<T> {
@@ -141,8 +141,8 @@ impl<T: Default> PerProcess<T> {
         let process = process();
         loop {
             let found = self.0.load(Ordering::Acquire);
-            // SAFETY: a value that was put here stays until `self` is dropped; only a child replaces one, its parent's,
-            // which it never frees.
+            // SAFETY: a value that was put here stays until `self` is dropped. Only a child replaces one, its
+            // parent's, and never frees it.
             if let Some(owned) = unsafe { found.as_ref() }
                 && owned.process == process
             {
@@ -151,9 +151,9 @@ impl<T: Default> PerProcess<T> {
             let made = Box::into_raw(Box::new(Owned { process, value: T::default() }));
             let put = self.0.compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire);
             if put.is_ok() {
-                keep(found.cast());
+                keep_reachable(found.cast());
             } else {
-                // SAFETY: nobody else has seen it.
+                // SAFETY: no other thread has seen it.
                 drop(unsafe { Box::from_raw(made) });
             }
         }
@@ -165,27 +165,27 @@ impl<T> Drop for PerProcess<T> {
         let found = *self.0.get_mut();
         // SAFETY: as in `get`.
         if unsafe { found.as_ref() }.is_some_and(|owned| owned.process == process()) {
-            // SAFETY: it was made by `Box` in this process, and nobody else can reach it any more.
+            // SAFETY: `Box` made it in this process, and no other thread can reach it any more.
             drop(unsafe { Box::from_raw(found) });
         } else {
-            keep(found.cast());
+            keep_reachable(found.cast());
         }
     }
 }
 
-/// Keeps what a child has of its parent's, and neither uses nor frees, where a tool that looks for leaks finds it.
-fn keep(inherited: *mut c_void) {
-    struct Kept {
+/// Keeps a pointer to a value that a child inherited and neither uses nor frees, so that no leak checker reports it.
+fn keep_reachable(inherited: *mut c_void) {
+    struct Node {
         _inherited: *mut c_void,
-        next: *mut Kept,
+        next: *mut Node,
     }
-    static KEPT: AtomicPtr<Kept> = AtomicPtr::new(ptr::null_mut());
+    static LIST: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
     if inherited.is_null() {
         return;
     }
-    let kept = Box::leak(Box::new(Kept { _inherited: inherited, next: ptr::null_mut() }));
-    while let Err(now) = KEPT.compare_exchange(kept.next, kept, Ordering::Release, Ordering::Relaxed) {
-        kept.next = now;
+    let node = Box::leak(Box::new(Node { _inherited: inherited, next: ptr::null_mut() }));
+    while let Err(now) = LIST.compare_exchange(node.next, node, Ordering::Release, Ordering::Relaxed) {
+        node.next = now;
     }
 }
 
@@ -195,7 +195,7 @@ impl<T> std::fmt::Debug for PerProcess<T> {
     }
 }
 
-// SAFETY: it is a value behind a pointer, shared and moved as the value itself would be.
+// SAFETY: it is a pointer to a value, and is shared and moved as the value itself would be.
 unsafe impl<T: Send + Sync> Sync for PerProcess<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Send for PerProcess<T> {}

@@ -1,7 +1,7 @@
-//! What the tests of this layer share: names that vanish afterwards, children that cannot outstay
-//! their welcome, threads that the kernel denies a call.
+//! Helpers for the tests of this folder: names that are removed afterwards, children with a watchdog, threads to which
+//! the kernel denies a call.
 
-// Opts in for fork, seccomp and the like, which tests of system calls cannot do without.
+// Opts in to unsafe code for fork, seccomp and the like, which tests of system calls need.
 #![allow(unsafe_code)]
 
 use std::fs::{self, File};
@@ -17,10 +17,10 @@ use super::map::Mapping;
 use super::pollable::WakeWord;
 use super::sys;
 
-/// After how many seconds a child is killed by its own alarm: a watchdog, not a measurement.
-const PATIENCE_S: u32 = 60;
+/// How many seconds a child may live before its own alarm kills it: a watchdog, not a measurement.
+const WATCHDOG_S: u32 = 60;
 
-/// Maps anonymous memory of a length, and returns its file as well.
+/// Maps anonymous memory of a length in bytes, and returns its file as well.
 pub(super) fn mapped(len: usize) -> (File, Mapping) {
     let file = File::from(sys::memory_file(c"test", 0).expect("a file in memory"));
     file.set_len(len as u64).expect("a length");
@@ -28,7 +28,7 @@ pub(super) fn mapped(len: usize) -> (File, Mapping) {
     (file, mapping)
 }
 
-/// A directory of its own, removed with all it holds.
+/// A new directory, removed with all its contents when dropped.
 pub(super) struct Directory(PathBuf);
 
 impl Directory {
@@ -54,7 +54,7 @@ impl Drop for Directory {
     }
 }
 
-/// A name in shared memory that nobody else has, removed in the end.
+/// A new name in shared memory, removed when dropped.
 pub(super) struct Named(pub(super) Location);
 
 impl Named {
@@ -82,14 +82,14 @@ fn names_in(directory: &Path, part: &str) -> Vec<String> {
     names.map(|name| name.expect("text")).filter(|name| name.contains(part)).collect()
 }
 
-/// A word in shared memory. Whoever sleeps on it or wakes there may map it at another address.
+/// A word in shared memory. A thread may sleep on it or wake it by a mapping at another address.
 pub(super) struct SharedWord {
     file: File,
     mapping: Arc<Mapping>,
 }
 
 impl SharedWord {
-    /// Makes one that reads zero.
+    /// Makes a word that reads zero.
     pub(super) fn new() -> Self {
         let file = File::from(sys::memory_file(c"test", 0).expect("memory"));
         file.set_len(4096).expect("a page");
@@ -107,49 +107,49 @@ impl SharedWord {
         &self.file
     }
 
-    /// Lends the word, which is mapped for as long as this lives.
+    /// Borrows the word, which stays mapped as long as `self` lives.
     pub(super) fn word(&self) -> &AtomicU64 {
-        // SAFETY: the first bytes of the mapping are aligned, and all access to them is atomic;
-        // `self` keeps them mapped.
+        // SAFETY: the first bytes of the mapping are aligned, all access to them is atomic, and `self` keeps them
+        // mapped.
         unsafe { AtomicU64::from_ptr(self.mapping.base().as_ptr().cast()) }
     }
 
-    /// Gives the word as what a pollable waits for.
+    /// Returns the word as the wake word of a pollable.
     pub(super) fn wake_word(&self, mask: u32) -> WakeWord {
-        // SAFETY: as in `word`; here it is the bell that keeps the bytes mapped.
+        // SAFETY: as in `word`, except that the wake word keeps the bytes mapped.
         let word = unsafe { AtomicU64::from_ptr(self.mapping.base().as_ptr().cast()) };
         WakeWord::new(word, mask, Arc::clone(&self.mapping) as _)
     }
 }
 
-/// A forked child, killed and waited for when dropped.
+/// A forked child, killed and reaped when dropped.
 pub(super) struct Forked(libc::pid_t);
 
 impl Forked {
-    /// Runs `body` in a child; its answer is the child's exit status.
+    /// Runs `body` in a child, whose exit status is what `body` returns.
     pub(super) fn new(body: impl FnOnce() -> i32) -> Self {
-        // SAFETY: the child runs only `body` and leaves by `_exit`; the C library in use keeps its
-        // allocator usable in a child, and the bodies use no other lock that threads share.
+        // SAFETY: the child runs only `body` and leaves by `_exit`. The C library in use keeps its allocator usable in
+        // a child, and the bodies use no other lock that threads share.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
             // SAFETY: alarm takes no pointer.
-            unsafe { libc::alarm(PATIENCE_S) };
+            unsafe { libc::alarm(WATCHDOG_S) };
             let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(101);
-            // SAFETY: _exit takes no pointer, and runs nothing of the parent's.
+            // SAFETY: _exit takes no pointer, and runs no code of the parent's.
             unsafe { libc::_exit(code) };
         }
         assert!(pid > 0, "fork failed");
         Self(pid)
     }
 
-    /// Waits for the end.
+    /// Waits for the child's end.
     pub(super) fn wait(mut self) -> ExitStatus {
         self.reap()
     }
 
     /// Stops the child, and returns when it has stopped.
     pub(super) fn stop(&self) {
-        // SAFETY: kill takes no pointer; the process is a child that was not waited for.
+        // SAFETY: kill takes no pointer, and the process is a child that was not reaped.
         unsafe { libc::kill(self.0, libc::SIGSTOP) };
         let mut status = 0;
         // SAFETY: the pointer is to an integer that lives through the call.
@@ -157,13 +157,13 @@ impl Forked {
         assert!(answer == self.0 && libc::WIFSTOPPED(status), "the child did not stop");
     }
 
-    /// Lets a stopped child go on.
+    /// Lets a stopped child continue.
     pub(super) fn resume(&self) {
-        // SAFETY: kill takes no pointer; the process is a child that was not waited for.
+        // SAFETY: kill takes no pointer, and the process is a child that was not reaped.
         unsafe { libc::kill(self.0, libc::SIGCONT) };
     }
 
-    /// Kills the child with `SIGKILL`, and waits for the end.
+    /// Kills the child with `SIGKILL`, and waits for its end.
     pub(super) fn kill(self) {
         drop(self);
     }
@@ -187,30 +187,30 @@ impl Drop for Forked {
     }
 }
 
-/// Runs `body` in a child that the C library knows nothing of, and returns its exit status.
+/// Runs `body` in a child that the C library does not know of, and returns the child's exit status.
 pub(super) fn raw_clone(body: impl FnOnce() -> i32) -> i32 {
     // SAFETY: without flags this is a fork, whose child runs only `body` and leaves by `_exit`.
     let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
     if pid == 0 {
         // SAFETY: alarm takes no pointer.
-        unsafe { libc::alarm(PATIENCE_S) };
+        unsafe { libc::alarm(WATCHDOG_S) };
         let code = body();
-        // SAFETY: _exit takes no pointer, and runs nothing of the parent's.
+        // SAFETY: _exit takes no pointer, and runs no code of the parent's.
         unsafe { libc::_exit(code) };
     }
     let child = Forked(libc::pid_t::try_from(pid).expect("a process id"));
     child.wait().code().expect("an exit status")
 }
 
-/// Has a descriptor's number lead to another file, as a program does by `dup2`.
+/// Makes a descriptor's number lead to another file, as a program does with `dup2`.
 pub(super) fn duplicate_over(fd: BorrowedFd<'_>, number: i32) {
     // SAFETY: dup2 takes no pointer.
     assert_eq!(unsafe { libc::dup2(fd.as_raw_fd(), number) }, number);
 }
 
-/// Takes a descriptor by its number, as a program does that closes what is not its own.
+/// Takes a descriptor by its number, as a program does that closes descriptors of others.
 pub(super) fn take(number: i32) -> OwnedFd {
-    // SAFETY: the number is open, and its owner finds out that it no longer has it.
+    // SAFETY: the number is open, and its owner detects that it no longer has it.
     unsafe { OwnedFd::from_raw_fd(number) }
 }
 
@@ -219,21 +219,21 @@ pub(super) fn kill(pid: libc::pid_t) {
     unsafe { libc::kill(pid, libc::SIGKILL) };
 }
 
-/// Waits until a descriptor is readable, and tells whether it was in time.
+/// Waits until a descriptor is readable. Returns `false` if that takes longer than `within_ms`.
 pub(super) fn is_readable(fd: BorrowedFd<'_>, within_ms: i32) -> bool {
     let mut asked = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: the pointer is to one whole `pollfd` that lives through the call.
     let answer = unsafe { libc::poll(&raw mut asked, 1, within_ms) };
     let why = std::io::Error::last_os_error();
-    assert!(answer >= 0, "polling was not left in peace: {why}");
+    assert!(answer >= 0, "poll failed: {why}");
     answer == 1 && asked.revents == libc::POLLIN
 }
 
-/// Has the kernel deny this thread a system call with `EPERM`, for good, as sandboxes do.
+/// Makes the kernel deny this thread a system call with `EPERM`, for good, as sandboxes do.
 pub(super) fn deny(call: libc::c_long) {
     let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut steps = [
-        // The number of the call is the first word the filter sees (`seccomp_data.nr`).
+        // The number of the call is the first word that the filter sees (`seccomp_data.nr`).
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
         step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call as u32),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
@@ -249,7 +249,7 @@ pub(super) fn deny(call: libc::c_long) {
     assert_eq!(answer, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Gives this thread, and no other, a umask.
+/// Sets the umask of this thread only.
 pub(super) fn own_umask(umask: libc::mode_t) {
     // SAFETY: unshare takes no pointer.
     let answer = unsafe { libc::unshare(libc::CLONE_FS) };

@@ -1,5 +1,5 @@
-//! How a region is kept from sight until it is complete, and how it gets its name then: as a new one, or in the place of what
-//! has it. Knows files and names; what is in them, and how they are made, is others' business.
+//! Keeps the file of a new store unlinked or under a temporary name until it is complete, and then gives it its name:
+//! a free one, or that of a file that it replaces. It knows files and names, not their contents.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,23 +10,23 @@ use super::location::{c_path, temporary_beside};
 use super::sys;
 use crate::error::StoreError;
 
-/// How a staged region is kept from sight. Dropping it instead of revealing the region removes what name it has.
+/// How a new file is kept out of sight. Dropping it instead of revealing the file removes its temporary name, if any.
 #[derive(Debug)]
 pub(crate) enum UnlinkedFile {
-    /// It is a memory file, and never gets a name.
+    /// A memory file, which never gets a name.
     Nameless,
-    /// It is an unnamed file of the directory its name will be in.
+    /// An unnamed file in the directory of its future name (`O_TMPFILE`).
     Unnamed { target: PathBuf },
-    /// It has a temporary name beside its name to be.
+    /// A file with a temporary name beside its future name.
     Temporary { temporary: Temporary, target: PathBuf },
 }
 
-/// What becomes of a file that has the name already.
+/// What happens to a file that already has the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IfTaken {
-    /// It stays, and the region does not get the name.
+    /// It stays, and the new file does not get the name.
     Refuse,
-    /// The region takes its place.
+    /// The new file replaces it.
     Replace,
 }
 
@@ -42,7 +42,7 @@ impl Drop for Temporary {
 }
 
 impl UnlinkedFile {
-    /// Tells the temporary name that the region has, if it has one.
+    /// Returns the temporary name of the file, if it has one.
     pub(crate) fn temporary(&self) -> Option<&Path> {
         match self {
             Self::Temporary { temporary, .. } => Some(&temporary.0),
@@ -50,11 +50,12 @@ impl UnlinkedFile {
         }
     }
 
-    /// Makes the region visible under its name, or seals its length when it has none.
+    /// Gives the file its name, or seals its length if it is anonymous.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Exists`] when something has the name and is not to be replaced.
+    /// [`StoreError::Exists`] when another file has the name and `if_taken` refuses, [`StoreError::Os`] when the kernel
+    /// refuses.
     pub(crate) fn reveal(self, region: &Backing, if_taken: IfTaken) -> Result<(), StoreError> {
         let fd = region.fd.as_fd();
         let named = match (&self, if_taken) {
@@ -64,7 +65,7 @@ impl UnlinkedFile {
                 return sealed.map_err(|e| StoreError::os("seal", region.location.to_string(), e));
             }
             (Self::Unnamed { target }, IfTaken::Refuse) => sys::link_descriptor(fd, &c_path(target)?),
-            // No link replaces a name, and no rename takes a file that has none.
+            // `link` replaces no name, and `rename` moves no file without a name.
             (Self::Unnamed { target }, IfTaken::Replace) => {
                 let temporary = Temporary(temporary_beside(target));
                 sys::link_descriptor(fd, &c_path(&temporary.0)?)
@@ -75,12 +76,15 @@ impl UnlinkedFile {
                 std::fs::rename(&temporary.0, target)
             }
         };
-        named.map_err(|e| taken_or("name", region.location.to_string(), e))
+        let subject = || region.location.to_string();
+        named.map_err(|e| {
+            if is_taken(&e) { StoreError::Exists(subject()) } else { StoreError::os("name", subject(), e) }
+        })
     }
 }
 
-/// Gives a file with a temporary name its own: by a second link, or, on file systems without links,
-/// by a rename that replaces nothing. The temporary name goes when its guard does.
+/// Gives a file with a temporary name its own name by a second link, or, on file systems without links, by a rename
+/// that replaces nothing. The guard removes the temporary name.
 fn name_new(temporary: &Path, target: &Path) -> Result<io::Result<()>, StoreError> {
     let linked = std::fs::hard_link(temporary, target);
     Ok(match linked {
@@ -88,16 +92,12 @@ fn name_new(temporary: &Path, target: &Path) -> Result<io::Result<()>, StoreErro
             sys::rename_new(&c_path(temporary)?, &c_path(target)?)
                 .map_err(|second| if is_taken(&second) { second } else { e })
         }
-        settled => settled,
+        named_or_taken => named_or_taken,
     })
 }
 
 fn is_taken(e: &io::Error) -> bool {
     e.raw_os_error() == Some(libc::EEXIST)
-}
-
-fn taken_or(operation: &'static str, subject: String, e: io::Error) -> StoreError {
-    if is_taken(&e) { StoreError::Exists(subject) } else { StoreError::os(operation, subject, e) }
 }
 
 #[cfg(test)]

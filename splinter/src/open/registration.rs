@@ -54,7 +54,7 @@ impl Registration {
         let present = store.present();
         let window = store.window(writer_id).map_err(|e| store.cannot_register(e))?;
         let mut owner = None;
-        let link = robust::hold(window, index(writer_id), |thread| {
+        let link = robust::link(window, index(writer_id), |thread| {
             owner = words.take(thread, &present);
             owner.is_some()
         });
@@ -80,7 +80,7 @@ impl Registration {
         let present = store.present();
         let window = store.window(self.writer_id).map_err(|e| store.cannot_register(e))?;
         let mut owner = None;
-        let moved = robust::pass_on(&mut self.link, window, index(self.writer_id), |thread| {
+        let moved = robust::relink(&mut self.link, window, index(self.writer_id), |thread| {
             owner = words.pass_on(self.owner, thread, &present);
             owner.is_some()
         });
@@ -97,7 +97,7 @@ impl Registration {
         if self.is_here() {
             arena.writer_table[self.writer_id as usize].rest();
         }
-        robust::let_go(&self.link, || {
+        robust::unlink(&self.link, || {
             if let Some(words) = arena.ownership(self.writer_id) {
                 words.give_back(self.owner);
             }

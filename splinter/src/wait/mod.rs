@@ -1,4 +1,4 @@
-//! Waiting for changes: of one key, of signal groups, or in an event loop.
+//! Waits for changes: of one key, of signal groups, or in an event loop.
 
 mod poll;
 mod pollable;

@@ -1,4 +1,4 @@
-//! Waiting for a change of one key: a look, a short spin, then sleep on the slot itself.
+//! Waits for a change of one key: looks, spins for a moment, then sleeps on the slot's futex.
 
 use crate::error::Error;
 use crate::open::Store;
@@ -8,14 +8,14 @@ use crate::wait::spin::{Backoff, Spin};
 use std::time::Instant;
 
 impl Store {
-    /// Waits until `key` changes: returns its epoch after any change that is published once this was
-    /// called: setting, appending, integers, types, labels, times, flags, vectors, bumping, removal. It may
-    /// also return for a write that was under way already, or for whatever else raises the epoch, such as
-    /// [`Writer::register`](crate::Writer::register), so look whether what you wait for is there.
+    /// Waits until `key` changes, and returns its epoch after a change that is published during this call. Changes are:
+    /// setting, appending, integers, types, labels, times, flags, vectors, bumping, removal.
     ///
-    /// Whoever waits spins for a moment, then sleeps; a writer pays for it with one system call. On a
-    /// store opened for reading only nobody can be told that somebody sleeps, so it looks again every
-    /// millisecond instead.
+    /// It may also return for a write that was under way already, or for something else that raises the epoch, such as
+    /// [`Writer::register`](crate::Writer::register). So check whether the change that you wait for is there.
+    ///
+    /// The caller spins for a moment, then sleeps. A writer pays one system call to wake it. On a store opened for
+    /// reading only, the caller cannot tell writers that it sleeps. It looks again every millisecond instead.
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -34,20 +34,18 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the key is missing; [`Error::TimedOut`] when `deadline` passed first;
-    /// without one it waits for ever.
+    /// [`Error::NotFound`] when the key is missing, [`Error::TimedOut`] when `deadline` passed first. Without a
+    /// deadline it waits for ever.
     #[doc(alias("wait", "subscribe"))]
     pub fn poll(&self, key: impl AsKey, deadline: Option<Instant>) -> Result<u64, Error> {
         self.poll_key(key.plain(), None, deadline)
     }
 
-    /// Waits until the epoch of `key` is no longer `epoch`, which came with a value read earlier: no change
-    /// between that and this call is missed. Returns the epoch then, which is the `epoch` to wait for the
-    /// next change from.
+    /// Waits until the epoch of `key` differs from `epoch`, which came with a value read earlier. It misses no change
+    /// between that read and this call. Returns the new epoch, from which to wait for the next change.
     ///
-    /// An epoch belongs to the slot that holds the key. If the key was removed meanwhile and set again, it may
-    /// be in another slot, and only by a rare chance that has the same epoch and this waits for one change
-    /// more.
+    /// An epoch belongs to the slot that holds the key. If the key was removed and set again, it may be in another
+    /// slot. In the rare case that this slot has the same epoch, the call waits for one more change.
     ///
     /// # Errors
     /// As [`Self::poll`].
@@ -71,11 +69,11 @@ impl Store {
             if let Some(now) = arena.moved_from(slot, epoch) {
                 return Ok(now);
             }
-            if !spin.goes_on() {
+            if !spin.spin_once() {
                 break;
             }
         }
-        let (mut backoff, mut patience) = (Backoff::new(self, deadline), Spin::default());
+        let (mut backoff, mut claimed_spin) = (Backoff::new(self, deadline), Spin::default());
         let state = slot.state_number.first_word();
         loop {
             if self.is_read_only() {
@@ -87,12 +85,12 @@ impl Store {
                 match arena.prepare_wait(slot, epoch) {
                     PreparedWait::Changed(now) => return Ok(now),
                     PreparedWait::Ready(expected) => backoff.sleep(state, expected, u32::MAX),
-                    // Nearly always for so short a time that there is no sense in sleeping.
-                    PreparedWait::Claimed(_) if patience.goes_on() => {}
+                    // A claim nearly always ends before a sleep would pay.
+                    PreparedWait::Claimed(_) if claimed_spin.spin_once() => {}
                     PreparedWait::Claimed(_) => backoff.back_off(),
                 }
             }
-            if backoff.is_over() && arena.moved_from(slot, epoch).is_none() {
+            if backoff.is_past_deadline() && arena.moved_from(slot, epoch).is_none() {
                 return Err(Error::TimedOut);
             }
         }

@@ -1,7 +1,7 @@
-//! A watcher for event loops: a descriptor that is readable when there may be a change to take.
+//! A watcher for event loops: its descriptor is readable when there may be a change to take.
 
 use crate::error::StoreError;
-use crate::kernel::{Idle, Notifier, Pollable, WakeWord};
+use crate::kernel::{IdleCall, Notifier, Pollable, WakeWord};
 use crate::open::RECOVERY_INTERVAL;
 use crate::sync::Relaxed;
 use crate::wait::{Change, Lagged, Watcher};
@@ -10,17 +10,17 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
-/// A [`Watcher`] with a descriptor, for `epoll`, `poll`, `select`, and what is built on them, such as tokio's
+/// A [`Watcher`] with a descriptor, for `epoll`, `poll`, `select`, and libraries on top of them, such as tokio's
 /// `AsyncFd` and mio.
 ///
-/// The descriptor is readable, by level, while there may be a change to take; [`Self::try_next`] takes them,
-/// and makes it unreadable by finding none. Being readable is a hint: another group's signal or a moving
-/// thread may cause it as well. Nothing is to be read from the descriptor itself.
+/// The descriptor is level-triggered: it is readable while there may be a change to take. [`Self::try_next`] takes
+/// changes, and makes the descriptor unreadable when it finds none. A readable descriptor is a hint: another group's
+/// signal or a moving thread may cause it as well. The program reads nothing from the descriptor.
 ///
-/// Wherever possible the kernel waits by itself, through io_uring, otherwise a thread does;
-/// [`Self::notifier`] tells. Neither can hear of a change whose writer was stopped or killed after it could be
-/// read and before anybody was told: an event loop that wants to know even of those within some time calls
-/// [`Self::try_next`] that often, as [`Watcher::wait`] does once a second.
+/// The kernel itself waits through io_uring where that works, otherwise a thread waits; [`Self::notifier`] tells which.
+/// Neither learns of a change whose writer was stopped or killed after publishing it and before waking the sleepers. An
+/// event loop that must learn of such changes within some time calls [`Self::try_next`] that often.
+/// [`Watcher::wait`] does so once a second.
 ///
 /// ```
 /// use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -48,10 +48,10 @@ pub struct PollableWatcher {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WatchError {
-    /// Changes were overwritten before they were taken.
+    /// Newer changes overwrote some that the program had not taken.
     Lagged(Lagged),
-    /// The kernel did not arm the descriptor, which is of no use then: in a forked child, whose watchers are
-    /// to be made anew, or when no thread could be started.
+    /// The kernel did not arm the descriptor, which is useless then. This happens in a forked child, which must make
+    /// new watchers, or when no thread could be started.
     Descriptor(io::Error),
 }
 
@@ -76,11 +76,11 @@ impl std::error::Error for WatchError {
 }
 
 impl Watcher {
-    /// Gives the watcher a descriptor, by the best way there is.
+    /// Gives the watcher a descriptor, by the best way that works here.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`]: writers have to be told that somebody waits. [`StoreError::Os`] when there
-    /// is no descriptor or thread left.
+    /// [`StoreError::ReadOnly`]: a watcher must tell writers that it waits. [`StoreError::Os`] when there is no
+    /// descriptor or thread left.
     pub fn pollable(self) -> Result<PollableWatcher, StoreError> {
         PollableWatcher::new(self, None)
     }
@@ -88,7 +88,7 @@ impl Watcher {
     /// Gives the watcher a descriptor by one way only.
     ///
     /// # Errors
-    /// As [`Self::pollable`]; [`StoreError::Os`] when that way does not work here.
+    /// As [`Self::pollable`], and [`StoreError::Os`] when that way does not work here.
     pub fn pollable_by(self, notifier: Notifier) -> Result<PollableWatcher, StoreError> {
         PollableWatcher::new(self, Some(notifier))
     }
@@ -107,9 +107,9 @@ impl PollableWatcher {
         };
         let failed = |error| StoreError::os(operation, subject.as_str(), error);
         let look_after = move || store.look_after();
-        let idle = Idle { every: RECOVERY_INTERVAL, call: Arc::new(look_after) };
+        let idle = IdleCall { every: RECOVERY_INTERVAL, call: Arc::new(look_after) };
         let mut pollable = Pollable::new(wake_word, idle, prefer).map_err(failed)?;
-        // Readable at first, for what was signalled since the watch began.
+        // Readable at first, for changes that were published since the watch began.
         let reading = arena.header.wake_word.load(Relaxed);
         pollable.arm(!reading as u32).map_err(failed)?;
         Ok(Self { watcher, pollable })
@@ -120,7 +120,7 @@ impl PollableWatcher {
         self.pollable.notifier()
     }
 
-    /// Takes the next change. When there is none, the descriptor is unreadable until there is.
+    /// Takes the next change. If there is none, the descriptor is unreadable until there is one.
     ///
     /// # Errors
     /// [`WatchError`].
@@ -133,7 +133,7 @@ impl PollableWatcher {
         let store = &self.watcher.store;
         let wake_word = store.arena().take_tickets(&self.watcher.cursors);
         if !self.watcher.has_nothing() {
-            // Readable at once, whatever comes of the look below.
+            // The descriptor is readable at once, whatever the look below finds.
             self.pollable.arm(!wake_word as u32).map_err(WatchError::Descriptor)?;
             return self.watcher.try_next().map_err(WatchError::Lagged);
         }
@@ -141,18 +141,18 @@ impl PollableWatcher {
         Ok(None)
     }
 
-    /// Tells of every key that is watched as it is now, as [`Watcher::resync`] does. A change of a key that a
-    /// writer holds at that moment may be found by a later [`Self::try_next`] only.
+    /// Passes every watched key to `visit`, as it is now, like [`Watcher::resync`]. If a writer holds a key at that
+    /// moment, only a later [`Self::try_next`] may find its change.
     pub fn resync(&mut self, visit: impl FnMut(Change)) {
         self.watcher.resync(visit);
     }
 
-    /// Borrows the watcher: a clone of it hears of what this one has not taken yet.
+    /// Borrows the watcher. A clone of it gets all changes that this one has not taken yet.
     pub fn watcher(&self) -> &Watcher {
         &self.watcher
     }
 
-    /// Gives the descriptor up.
+    /// Drops the descriptor and returns the watcher.
     #[must_use]
     pub fn into_watcher(self) -> Watcher {
         self.watcher

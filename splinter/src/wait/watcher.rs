@@ -1,4 +1,4 @@
-//! Watching groups of keys, or the whole store: which slots changed, in order, asleep until then.
+//! Watches groups of keys or the whole store: sleeps until slots change, and returns the changes in order.
 
 use super::spin::{Backoff, Spin};
 use crate::arena::key::Key;
@@ -13,29 +13,29 @@ use crate::tuning;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// A change of one slot, as a watcher hears of it.
+/// A change of one slot, as a watcher returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
-    /// The number of the slot, which a [`Handle`](crate::Handle) on its key has as well.
+    /// The number of the slot, which is also that of a [`Handle`](crate::Handle) on its key.
     pub slot: u32,
-    /// The key in that slot now; none when it was removed and nothing came in its place.
+    /// The key in that slot now; `None` if it was removed and no other key took the slot.
     pub key: Option<Key>,
-    /// The slot's epoch now: that of this change or of a later one, of which there is word as well. If the
-    /// slot is `held`, the epoch before that.
+    /// The slot's epoch now: that of this change or of a later one, which the watcher returns as well. If the slot is
+    /// `held`, the epoch before the writer claimed it.
     pub epoch: u64,
-    /// Whether a writer holds the slot: the one that made this change, if it was interrupted before it let
-    /// go, or the next. What can be read is this change or a later one all the same.
+    /// Whether a writer holds the slot: the writer of this change, if it was interrupted before it released the slot,
+    /// or the next one. Even so, a read finds this change or a later one.
     pub held: bool,
-    /// The group that was signalled; none when the whole store is watched.
+    /// The group that was signalled; `None` when the whole store is watched.
     pub group: Option<u8>,
 }
 
-/// A watcher fell so far behind that changes were overwritten before it heard of them. It goes on with
-/// those that come from here on; [`Watcher::resync`] tells what there is now.
+/// A watcher fell so far behind that newer changes overwrote some that it had not taken. It goes on with the changes
+/// after that. [`Watcher::resync`] lists the present state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lagged {
-    /// How many changes it missed. Where nobody counted them, this is not exact.
+    /// How many changes it missed. This is not exact if no writer counted them.
     pub missed: u64,
 }
 
@@ -47,13 +47,14 @@ impl fmt::Display for Lagged {
 
 impl std::error::Error for Lagged {}
 
-/// Hears of every change to the keys of some groups, or of the whole store.
+/// Returns every change to the keys of some groups, or of the whole store.
 ///
-/// Any number of watchers may watch a group, in any process; each hears of every change, or is told that it
-/// [`Lagged`]. Of a tandem a group hears once, for the first of its orders that is routed there; who watches
-/// the whole store hears of every order. A change is heard of once it can be read. Watchers take nothing from each other, and cost
-/// writers a store into shared memory for each change and group, and one system call while any of them
-/// sleeps.
+/// Any number of watchers may watch a group, in any process. Each gets every change, or learns that it [`Lagged`]. A
+/// group gets one change for a tandem, that of its first order that is subscribed there; a watcher of the whole store
+/// gets every order. Once a watcher gets a change, it can be read.
+///
+/// Watchers take nothing from each other. They cost a writer one store into shared memory for each change and group,
+/// and one system call while any of them sleeps.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -70,27 +71,26 @@ impl std::error::Error for Lagged {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A clone hears by itself of all that the watcher has not heard of yet.
+/// A clone gets all changes that the watcher has not taken yet.
 #[derive(Clone)]
 pub struct Watcher {
     pub(crate) store: Store,
     pub(crate) cursors: Vec<Cursor>,
-    /// The cursor to look at first: each in turn, so that no busy group hides another.
-    turn: usize,
-    /// The bits by which the groups are woken.
+    /// The cursor to check first. It advances each time, so no busy group hides another.
+    next_cursor: usize,
+    /// The wake bits of the groups.
     pub(crate) bits: u32,
-    /// Slots that a writer held when they were looked at in a resync, with the epoch they had: a change of
-    /// theirs may come without word of it.
-    held: Vec<(u32, u64)>,
+    /// Slots that a writer held during a resync, each with its epoch then. A change of theirs may come without a
+    /// signal.
+    held_slots: Vec<(u32, u64)>,
     spin: Duration,
 }
 
 impl Store {
-    /// Watches `groups`, numbered from 0 to 63. The watcher hears of every change that begins once this has
-    /// returned.
+    /// Watches `groups`, numbered from 0 to 63. The watcher gets every change that begins after this call.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchGroup`].
+    /// [`StoreError::NoSuchGroup`] for a number above 63.
     #[doc(alias("subscribe", "listen"))]
     pub fn watch(&self, groups: &[u8]) -> Result<Watcher, StoreError> {
         let check = |group: &u8| match usize::from(*group) {
@@ -103,11 +103,11 @@ impl Store {
         Ok(Watcher::new(self, &groups))
     }
 
-    /// Watches all keys. While anybody does, writers share the line that changes are counted on; when all
-    /// such watchers have gone, or fallen behind, they cease to.
+    /// Watches all keys. Meanwhile all writers share the cache line with the count of changes. They stop counting when
+    /// all such watchers are gone, or have fallen behind.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`]: writers have to be told.
+    /// [`StoreError::ReadOnly`]: a watcher must tell writers that it watches.
     #[doc(alias("subscribe", "listen"))]
     pub fn watch_all(&self) -> Result<Watcher, StoreError> {
         self.check_writable()?;
@@ -115,20 +115,22 @@ impl Store {
         Ok(Watcher::new(self, &[WHOLE_STORE]))
     }
 
-    /// Marks this moment for [`Self::watch_all_from_mark`], unless the store has a mark already. There is one
-    /// for all processes, and it stays.
+    /// Marks this moment for [`Self::watch_all_from_mark`], unless the store has a mark already. All processes share
+    /// the one mark, which stays.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`].
+    /// [`StoreError::ReadOnly`] when the store was opened for reading only.
     pub fn mark_watch(&self) -> Result<(), StoreError> {
         self.check_writable()?;
         self.arena().mark_watch();
         Ok(())
     }
 
-    /// Watches all keys as [`Self::watch_all`] does, and hears of every change since the mark as well, or is
-    /// told that it [`Lagged`]. Without a mark it hears of what comes. A store that is open for reading only
-    /// can be watched so, too: writers are not told then, so where nobody else watches, it lags at every look.
+    /// Watches all keys as [`Self::watch_all`] does, from the mark on. The watcher gets every change since the mark, or
+    /// learns that it [`Lagged`]. Without a mark it gets the changes from now on.
+    ///
+    /// This also works on a store that was opened for reading only. Writers do not learn of such a watcher. So if no
+    /// other watcher watches all keys, it lags at every look.
     ///
     /// ```
     /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
@@ -146,36 +148,39 @@ impl Store {
         Watcher { cursors: vec![cursor], ..Watcher::new(self, &[WHOLE_STORE]) }
     }
 
-    /// Returns how often `group` was signalled, or nothing if there is no group of that number.
+    /// Returns how often `group` was signalled; `None` if there is no group of that number.
     pub fn signal_count(&self, group: u8) -> Option<u64> {
         let groups = &self.arena().header.groups[..GROUPS];
         groups.get(usize::from(group)).map(|group| load_acquire(&group.count))
     }
 
-    /// Routes the labels in `mask` to `group`: changes of keys that carry one of them signal it. A label may
-    /// be subscribed to any number of groups.
+    /// Subscribes `group` to the labels in `mask`: changes of keys with one of these labels signal the group. A label
+    /// may have any number of groups.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`], [`StoreError::NoSuchGroup`].
+    /// [`StoreError::ReadOnly`] when the store was opened for reading only, [`StoreError::NoSuchGroup`] for a number
+    /// above 63.
     pub fn register_labels(&self, mask: u64, group: u8) -> Result<(), StoreError> {
-        self.reroute_labels(mask, group, |subscription, bit| subscription.fetch_or(bit, Relaxed))
+        self.change_label_subscriptions(mask, group, |subscription, bit| subscription.fetch_or(bit, Relaxed))
     }
 
-    /// Returns the groups that the label of a bit, 0 to 63, is subscribed to, a bit each; none for another bit.
+    /// Returns the groups that are subscribed to the label of bit `label`, one bit each; 0 for a label above 63.
     pub fn label_groups(&self, label: u8) -> u64 {
         let subscriptions = &self.arena().header.label_subscriptions;
         subscriptions.get(usize::from(label)).map_or(0, |groups| groups.load(Relaxed))
     }
 
-    /// Takes back what [`Self::register_labels`] did for the labels in `mask`.
+    /// Removes the subscription of `group` to the labels in `mask`.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::register_labels`].
     pub fn unregister_labels(&self, mask: u64, group: u8) -> Result<(), StoreError> {
-        self.reroute_labels(mask, group, |subscription, bit| subscription.fetch_and(!bit, Relaxed))
+        self.change_label_subscriptions(mask, group, |subscription, bit| {
+            subscription.fetch_and(!bit, Relaxed)
+        })
     }
 
-    fn reroute_labels(
+    fn change_label_subscriptions(
         &self,
         mask: u64,
         group: u8,
@@ -195,52 +200,51 @@ impl Store {
 impl Watcher {
     fn new(store: &Store, groups: &[usize]) -> Self {
         let cursors = groups.iter().map(|group| store.arena().cursor(*group)).collect();
-        // Who watches nothing sleeps as well.
+        // A watcher of no group sleeps as well.
         let bits = groups.iter().fold(0, |bits, group| bits | wake_bit(*group)).max(1);
         let spin = tuning::spin();
-        Self { store: store.clone(), cursors, turn: 0, bits, held: Vec::new(), spin }
+        Self { store: store.clone(), cursors, next_cursor: 0, bits, held_slots: Vec::new(), spin }
     }
 
-    /// Sets how long a wait spins before it sleeps: zero to sleep at once, [`Duration::MAX`] never to.
+    /// Sets how long a wait spins before it sleeps: zero to sleep at once, [`Duration::MAX`] to never sleep.
     pub fn set_spin(&mut self, spin: Duration) {
         self.spin = spin;
     }
 
-    /// Returns the next change, if there is word of one.
+    /// Takes the next change, if there is one.
     ///
     /// # Errors
-    /// [`Lagged`].
+    /// [`Lagged`] when newer changes overwrote some that the watcher had not taken.
     pub fn try_next(&mut self) -> Result<Option<Change>, Lagged> {
         for _ in 0..self.cursors.len() {
-            let cursor = &mut self.cursors[self.turn];
+            let cursor = &mut self.cursors[self.next_cursor];
             let peek = self.store.inner.arena.take(cursor);
             let Cursor { group, position } = *cursor;
-            self.turn = (self.turn + 1) % self.cursors.len();
+            self.next_cursor = (self.next_cursor + 1) % self.cursors.len();
             match peek {
                 Peek::Changed(slot) => {
-                    self.keep_watch(position);
+                    self.extend_watch(position);
                     return Ok(Some(self.change(slot, Some(group))));
                 }
-                Peek::Lagged(missed) => return Err(self.begin_anew(missed)),
+                Peek::Lagged(missed) => return Err(self.restart(missed)),
                 Peek::Nothing => {}
             }
         }
         if self.is_expired() {
-            return Err(self.begin_anew(1));
+            return Err(self.restart(1));
         }
         Ok(self.next_held())
     }
 
-    /// Waits for the next change. Returns nothing if `deadline` passed first; without one it waits for
-    /// ever.
+    /// Waits for the next change. Returns `None` if `deadline` passed first. Without a deadline it waits for ever.
     ///
     /// # Errors
-    /// [`Lagged`].
+    /// [`Lagged`] when newer changes overwrote some that the watcher had not taken.
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Option<Change>, Lagged> {
         let mut spin = Spin::new(self.spin, deadline);
-        while self.stirs_within(&mut spin) {
+        while self.spin_until_published(&mut spin) {
             match self.try_next() {
-                Ok(None) if spin.goes_on() => {}
+                Ok(None) if spin.spin_once() => {}
                 Ok(None) => break,
                 found => return found,
             }
@@ -248,7 +252,7 @@ impl Watcher {
         let store = self.store.clone();
         let mut backoff = Backoff::new(&store, deadline);
         loop {
-            if store.is_read_only() || !self.held.is_empty() {
+            if store.is_read_only() || !self.held_slots.is_empty() {
                 backoff.back_off();
             } else {
                 let wake_word = store.arena().take_tickets(&self.cursors);
@@ -257,21 +261,21 @@ impl Watcher {
                 }
             }
             match self.try_next() {
-                Ok(None) if backoff.is_over() => return Ok(None),
+                Ok(None) if backoff.is_past_deadline() => return Ok(None),
                 Ok(None) => {}
                 found => return found,
             }
         }
     }
 
-    /// Tells of every key that is watched as it is now. To be called after [`Lagged`], or at first: whatever
-    /// changes afterwards is heard of as a change.
+    /// Passes every watched key to `visit`, as it is now. Call it after [`Lagged`], or at first: the watcher gets every
+    /// later change as a change.
     pub fn resync(&mut self, mut visit: impl FnMut(Change)) {
         let arena = self.store.inner.arena;
         let groups = self.cursors.iter().filter(|cursor| cursor.group != WHOLE_STORE);
         let groups = groups.fold(0, |bits, cursor| bits | 1 << cursor.group);
-        self.held.clear();
-        // A writer that does not see what has just been routed or watched is seen here to hold its slot.
+        self.held_slots.clear();
+        // If a writer does not see a new subscription or watch, this loop sees that it holds its slot.
         fence_after_exchange();
         for number in arena.marked(|word| word.touched.load(Relaxed)) {
             let Some(slot) = arena.slot(number) else { continue };
@@ -280,7 +284,7 @@ impl Watcher {
             }
             let state = State(slot.state_number.first_acquire());
             if state.is_claimed() {
-                self.held.push((number, state.epoch() & !1));
+                self.held_slots.push((number, state.epoch() & !1));
             }
             let change = self.change(number, None);
             if change.key.is_some() {
@@ -289,15 +293,15 @@ impl Watcher {
         }
     }
 
-    /// Says what a slot holds now. Whoever published a change has still to let go of the slot when it is heard
-    /// of: that is waited for, within reason, since only then the slot has the epoch of the change.
+    /// Reads a slot as it is now. When a watcher gets a change, its writer may not have released the slot yet. This
+    /// waits for the release, within bounds, because only then the slot has the epoch of the change.
     fn change(&self, number: u32, group: Option<usize>) -> Change {
         let arena = self.store.arena();
         let group = group.filter(|group| *group != WHOLE_STORE).map(|group| group as u8);
         let Some(slot) = arena.slot(number) else {
             return Change { slot: number, key: None, epoch: 0, held: false, group };
         };
-        // Most will read the value next; which of the two it is, is not known yet.
+        // Most callers read the value next. It is not known yet in which of the two buffers it is.
         for which in 0..2 {
             prefetch::<false, _>(&arena.value(number, which)[0]);
         }
@@ -306,33 +310,33 @@ impl Watcher {
             let is_free = !State(slot.state_number.first_acquire()).is_claimed();
             let read = arena.open(number, slot);
             let key = read.descriptor.is_present().then(|| Key::read_from(slot));
-            if is_free && read.validate() || !spin.goes_on() {
+            if is_free && read.validate() || !spin.spin_once() {
                 let (epoch, held) = (read.stable_epoch(), !is_free);
                 return Change { slot: number, key, epoch, held, group };
             }
         }
     }
 
-    /// Spins until a closer look at the rings is worth it. Returns false once that took too long.
-    fn stirs_within(&self, spin: &mut Spin) -> bool {
+    /// Spins until a ring may have a change. Returns `false` if the spin ends first.
+    fn spin_until_published(&self, spin: &mut Spin) -> bool {
         let arena = self.store.arena();
         loop {
             if self.cursors.iter().any(|cursor| arena.may_have_signal(*cursor)) {
                 return true;
             }
-            if !spin.goes_on() {
+            if !spin.spin_once() {
                 return false;
             }
-            if spin.is_long() {
+            if spin.is_check_due() {
                 self.store.look_after();
-                if !self.has_nothing() || !self.held.is_empty() {
+                if !self.has_nothing() || !self.held_slots.is_empty() {
                     return true;
                 }
             }
         }
     }
 
-    /// Whether no ring has anything for this watcher, and the writers still put it there.
+    /// Tells whether no ring has a change for this watcher, and writers still put changes there.
     pub(crate) fn has_nothing(&self) -> bool {
         let arena = self.store.arena();
         let nothing = |cursor: &Cursor| arena.peek(*cursor) == Peek::Nothing;
@@ -347,9 +351,9 @@ impl Watcher {
         self.watches_all() && !self.store.arena().is_watched()
     }
 
-    /// Has the writers go on signalling changes of the whole store, if this watches it: now and then, since
-    /// it costs them.
-    fn keep_watch(&self, position: u64) {
+    /// Makes writers go on signalling changes of the whole store, if this watches it. It does so only now and then,
+    /// because it costs the writers time.
+    fn extend_watch(&self, position: u64) {
         let arena = self.store.arena();
         let is_time = position.is_multiple_of(u64::from(arena.shape.ring_len / 4));
         if is_time && self.watches_all() && !self.store.is_read_only() {
@@ -357,22 +361,22 @@ impl Watcher {
         }
     }
 
-    /// Has the writers signal changes of the whole store again, if this watches it and they have ceased to.
-    fn begin_anew(&mut self, missed: u64) -> Lagged {
+    /// Makes writers signal changes of the whole store again, if this watches it and they stopped.
+    fn restart(&mut self, missed: u64) -> Lagged {
         if self.watches_all() && !self.store.is_read_only() {
             self.cursors[0] = self.store.arena().begin_watch();
         }
         Lagged { missed }
     }
 
-    /// Returns a slot that was held during a resync, and has changed since.
+    /// Returns a slot that a writer held during a resync, and that has changed since.
     fn next_held(&mut self) -> Option<Change> {
         let arena = self.store.inner.arena;
         let moved = |(number, epoch): &(u32, u64)| {
             arena.slot(*number).is_none_or(|slot| arena.moved_from(slot, *epoch).is_some())
         };
-        let place = self.held.iter().position(moved)?;
-        let (number, _) = self.held.swap_remove(place);
+        let place = self.held_slots.iter().position(moved)?;
+        let (number, _) = self.held_slots.swap_remove(place);
         Some(self.change(number, None))
     }
 }

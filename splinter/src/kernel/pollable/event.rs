@@ -1,4 +1,4 @@
-//! What both ways to wait share: the word that is waited for, and the descriptor that is raised.
+//! The wake word that a pollable waits for, and the eventfd that it raises. Both ways to wait share them.
 
 use std::any::Any;
 use std::fs::File;
@@ -10,47 +10,47 @@ use std::time::Duration;
 
 use crate::kernel::sys;
 
-/// What is waited for: a word, and the groups whose rings count.
+/// A wake word: a futex in shared memory, and the signal groups whose wakes count.
 #[derive(Clone)]
 pub(crate) struct WakeWord {
-    /// Its lower half is the futex.
+    /// The lower half is the futex.
     pub(super) word: &'static AtomicU64,
     pub(super) mask: u32,
-    /// Not looked at: it keeps the word mapped.
+    /// Never read: it keeps the word mapped.
     _keep: Arc<dyn Any + Send + Sync>,
 }
 
 impl WakeWord {
-    /// Names the word, which stays mapped for as long as `keep` lives, and at least one group.
+    /// Takes a word that stays mapped as long as `keep` lives, and a mask of at least one group.
     pub(crate) fn new(word: &'static AtomicU64, mask: u32, keep: Arc<dyn Any + Send + Sync>) -> Self {
         Self { word, mask, _keep: keep }
     }
 
-    /// Reads the lower half, as it was at the last ring or later.
+    /// Loads the lower half.
     pub(super) fn reading(&self) -> u32 {
-        // Acquire: what the ringer did before it rang is seen by whoever sees that it rang.
+        // Acquire: a thread that sees the wake sees what the waker stored before it.
         self.word.load(Ordering::Acquire) as u32
     }
 }
 
-/// What a helper thread does when nothing happens.
+/// What a helper thread calls while no wake comes.
 #[derive(Clone)]
-pub(crate) struct Idle {
-    /// After how long without a ring.
+pub(crate) struct IdleCall {
+    /// How long it waits for a wake before each call.
     pub(crate) every: Duration,
-    /// What to call. It must not own the [`Pollable`] that calls it.
+    /// The function to call. It must not own the [`Pollable`] that calls it.
     pub(crate) call: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// The descriptor: an eventfd.
-pub(super) struct Ready(File);
+/// The eventfd of a pollable.
+pub(super) struct EventFd(File);
 
-impl Ready {
+impl EventFd {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self(File::from(sys::event_descriptor()?)))
     }
 
-    /// Makes it readable. Only a counter near 2⁶⁴ would refuse, and that one is readable already.
+    /// Makes it readable. Only a counter near 2⁶⁴ refuses, and that one is readable already.
     pub(super) fn raise(&self) {
         let _ = (&self.0).write(&1_u64.to_ne_bytes());
     }
@@ -61,7 +61,7 @@ impl Ready {
     }
 }
 
-impl AsFd for Ready {
+impl AsFd for EventFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

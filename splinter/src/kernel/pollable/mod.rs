@@ -1,8 +1,7 @@
-//! A descriptor that becomes readable when a word of shared memory is rung, for programs that wait
-//! in epoll and its kin. It is an eventfd, and two ways lead to it: [`uring`], where the
-//! kernel waits on the futex, and [`helper`], where a thread does. Either may take
-//! over from the other while the descriptor stays the same. Knows nothing of who rings, or what the
-//! word counts.
+//! A descriptor that becomes readable when a word of shared memory is woken, for programs that wait in epoll and the
+//! like. It is an eventfd. The kernel raises it ([`uring`], a futex wait through io_uring), or a thread does
+//! ([`helper`]). Either may replace the other while the descriptor stays the same. This module does not know which
+//! threads wake the word, or what it counts.
 
 mod event;
 mod helper;
@@ -12,8 +11,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use self::event::Ready;
-pub(crate) use self::event::{Idle, WakeWord};
+use self::event::EventFd;
+pub(crate) use self::event::{IdleCall, WakeWord};
 use self::helper::Helper;
 use self::uring::Ring;
 use super::process::process;
@@ -21,69 +20,69 @@ use super::process::process;
 /// What makes a watcher's descriptor readable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Notifier {
-    /// The kernel itself, which waits on the futex through io_uring: Linux 6.7 or newer, and a
-    /// sandbox that allows it. The quickest, and no thread.
+    /// The kernel itself, which waits on the futex through io_uring. This needs Linux 6.7 and a sandbox that allows it.
+    /// It is the fastest, and needs no thread.
     IoUring,
-    /// A thread that sleeps on the futex and writes to an eventfd. Works everywhere, and costs one
-    /// more change of threads each time.
+    /// A thread that sleeps on the futex and writes to an eventfd. It works everywhere, and costs one more context
+    /// switch each time.
     HelperThread,
 }
 
-/// How often a watcher's ring may be built anew because another thread arms it, before a helper
-/// thread takes over: enough for one made here and used there, and a bound for one that wanders
-/// among the threads of a pool, where each arming would cost a ring.
-const MOVES: u32 = 3;
+/// How often a watcher's ring may be made anew because another thread arms it, before a helper thread replaces it. This
+/// is enough for a watcher that one thread makes and another uses. It is a bound for one that moves between the threads
+/// of a pool, where each arming would cost a ring.
+const MOVES_MAX: u32 = 3;
 
-enum Way {
-    Ring(Box<Ring>),
+enum Backend {
+    Uring(Box<Ring>),
     Helper(Helper),
 }
 
-/// A descriptor that becomes readable when a bell is rung.
+/// A descriptor that becomes readable when a wake word is woken.
 ///
-/// To wait: read the bell, look for what was wanted, [`arm`](Self::arm) with what the bell read,
-/// poll, [`drain`](Self::drain), and begin again. Readable means that it is time to look, and no
-/// more: a moving thread, a signal and a neighbour's end may make it readable as well.
+/// To wait: load the wake word, look for a change, [`arm`](Self::arm) with the loaded value, poll,
+/// [`drain`](Self::drain), and begin again. A readable descriptor only means that it is time to look. A moving thread,
+/// a signal or another owner's end may make it readable as well.
 pub(crate) struct Pollable {
     wake_word: WakeWord,
-    idle: Idle,
-    ready: Arc<Ready>,
-    way: Way,
+    idle: IdleCall,
+    ready: Arc<EventFd>,
+    backend: Backend,
     armed: bool,
     moves_left: u32,
     process: u64,
 }
 
 impl Pollable {
-    /// Makes one that is not armed: by io_uring where that works, and otherwise by a helper thread,
-    /// which calls `idle` while it is armed and nobody rings. With io_uring nobody is there to call
-    /// it: whoever polls does so with a timeout, and looks then.
+    /// Makes a pollable that is not armed, by io_uring where that works, otherwise by a helper thread. The helper
+    /// thread calls `idle` while it is armed and no wake comes. With io_uring there is no thread to call it: the caller
+    /// polls with a timeout, and looks then.
     ///
     /// # Errors
     ///
-    /// The kernel's, when `prefer` asks for a way that does not work here, or when there is no
-    /// descriptor or thread to be had. `InvalidInput` for a mask of no groups.
-    pub(crate) fn new(wake_word: WakeWord, idle: Idle, prefer: Option<Notifier>) -> io::Result<Self> {
+    /// The kernel's error, when `prefer` asks for a way that does not work here, or when there is no descriptor or
+    /// thread left. `InvalidInput` for an empty mask.
+    pub(crate) fn new(wake_word: WakeWord, idle: IdleCall, prefer: Option<Notifier>) -> io::Result<Self> {
         if wake_word.mask == 0 {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let ready = Arc::new(Ready::new()?);
-        let helper = || Helper::new(wake_word.clone(), idle.clone(), Arc::clone(&ready)).map(Way::Helper);
-        let way = match prefer {
-            Some(Notifier::IoUring) => Way::Ring(Box::new(Ring::new(&ready)?)),
+        let ready = Arc::new(EventFd::new()?);
+        let helper = || Helper::new(wake_word.clone(), idle.clone(), Arc::clone(&ready)).map(Backend::Helper);
+        let backend = match prefer {
+            Some(Notifier::IoUring) => Backend::Uring(Box::new(Ring::new(&ready)?)),
             Some(Notifier::HelperThread) => helper()?,
-            None => Ring::new(&ready).map(|ring| Way::Ring(Box::new(ring))).or_else(|_| helper())?,
+            None => Ring::new(&ready).map(|ring| Backend::Uring(Box::new(ring))).or_else(|_| helper())?,
         };
-        Ok(Self { wake_word, idle, ready, way, armed: false, moves_left: MOVES, process: process() })
+        Ok(Self { wake_word, idle, ready, backend, armed: false, moves_left: MOVES_MAX, process: process() })
     }
 
-    /// Has the descriptor become readable as soon as the bell is rung for one of the groups; at
-    /// once, if it reads otherwise than `expected` already.
+    /// Makes the descriptor readable at the next wake for one of the groups; at once, if the wake word differs from
+    /// `expected` already.
     ///
     /// # Errors
     ///
-    /// `Unsupported` in a forked child, which has neither the thread nor the ring; the kernel's when
-    /// no thread can be started.
+    /// `Unsupported` in a forked child, which has neither the thread nor the ring. The kernel's error when it starts no
+    /// thread.
     pub(crate) fn arm(&mut self, expected: u32) -> io::Result<()> {
         if self.is_inherited() {
             let reason = "a forked child cannot wait with its parent's descriptor: make a new one";
@@ -91,20 +90,20 @@ impl Pollable {
         }
         self.wait(expected)?;
         self.armed = true;
-        // A wait that was under way already did not compare the bell with this `expected`. It has
-        // been under way since before this reading, so a ring that is not seen here ends it.
+        // A wait that was under way already did not compare the wake word with this `expected`. But it began before the
+        // load below, so a wake that the load does not see ends it.
         if self.wake_word.reading() != expected {
             self.ready.raise();
         }
         Ok(())
     }
 
-    /// Makes the descriptor unreadable. Never waits, and may be repeated.
+    /// Makes the descriptor unreadable. It never waits, and may be called repeatedly.
     ///
-    /// A wait that nobody has ended goes on, so the next ring may make it readable once although it
-    /// was not armed anew.
+    /// A wait that no wake has ended goes on. So the next wake may make the descriptor readable once, although it was
+    /// not armed again.
     pub(crate) fn drain(&mut self) {
-        // The eventfd of a child is its parent's.
+        // A child shares the eventfd with its parent.
         if self.is_inherited() {
             return;
         }
@@ -114,15 +113,15 @@ impl Pollable {
 
     /// Tells what makes the descriptor readable at present.
     pub(crate) fn notifier(&self) -> Notifier {
-        match self.way {
-            Way::Ring(_) => Notifier::IoUring,
-            Way::Helper(_) => Notifier::HelperThread,
+        match self.backend {
+            Backend::Uring(_) => Notifier::IoUring,
+            Backend::Helper(_) => Notifier::HelperThread,
         }
     }
 
-    /// Starts a wait that compares the bell with `expected`, unless one is under way.
+    /// Starts a wait that compares the wake word with `expected`, unless one is under way.
     fn wait(&mut self, expected: u32) -> io::Result<()> {
-        if let Way::Ring(ring) = &mut self.way {
+        if let Backend::Uring(ring) = &mut self.backend {
             if !ring.is_of_this_thread() && self.moves_left > 0 {
                 self.moves_left -= 1;
                 if let Ok(moved) = Ring::new(&self.ready) {
@@ -133,11 +132,11 @@ impl Pollable {
                 return Ok(());
             }
             let (wake_word, idle) = (self.wake_word.clone(), self.idle.clone());
-            self.way = Way::Helper(Helper::new(wake_word, idle, Arc::clone(&self.ready))?);
+            self.backend = Backend::Helper(Helper::new(wake_word, idle, Arc::clone(&self.ready))?);
         }
-        match &self.way {
-            Way::Helper(helper) => helper.arm(expected),
-            Way::Ring(_) => Ok(()),
+        match &self.backend {
+            Backend::Helper(helper) => helper.arm(expected),
+            Backend::Uring(_) => Ok(()),
         }
     }
 

@@ -1,22 +1,21 @@
-//! Waiting on a futex through io_uring: the kernel itself raises the eventfd, in the ringer's own
-//! wake call, and no thread stands between. Knows one ring and at most one wait in it.
+//! A futex wait through io_uring: the kernel itself raises the eventfd, within the waker's own wake call, without a
+//! thread between. This module knows one ring with at most one wait in it.
 //!
 //! Why the ring is set up as it is (measured on Linux 6.18, two processes on two processors):
 //!
-//! - With no flags, a wait's end is work for the thread that submitted it. That thread is
-//!   interrupted first, and its `epoll_wait` fails with `EINTR` at every single ring. Asking for no
-//!   interruption (`COOP_TASKRUN`) changes nothing for a thread that sleeps.
-//! - With `DEFER_TASKRUN` it is put on a list and the registered eventfd is raised at once, in the
-//!   context of whoever rang: no `EINTR`, and within a tenth of what writing the eventfd takes.
-//! - Polling the descriptor of such a ring, instead of an eventfd, slept through rings when it was
-//!   tried. Besides, it would be another descriptor after each move to another thread.
+//! - With no flags, the end of a wait is work for the thread that submitted it. The kernel first interrupts that
+//!   thread, and its `epoll_wait` fails with `EINTR` at every wake. `COOP_TASKRUN`, which asks for no interruption,
+//!   changes nothing for a thread that sleeps.
+//! - With `DEFER_TASKRUN` the kernel puts that work on a list and raises the registered eventfd at once, in the waker's
+//!   context. There is no `EINTR`, and a wake takes the time of a write to the eventfd, within 10 %.
+//! - Polling the descriptor of such a ring, instead of an eventfd, missed wakes in a trial. Besides, the
+//!   descriptor would change after each move to another thread.
 //!
-//! The price is that only the thread that made the ring may enter it, and that its waits end when
-//! the thread does; which raises the eventfd too, so that nobody sleeps on. The owner makes a new
-//! ring then. Nothing in the kernel refers to the word while it waits: a shared futex is known by
-//! its file and offset, so the mapping may go first. The tests are the owner's.
+//! The price: only the thread that made the ring may enter it, and its waits end when that thread does. This raises the
+//! eventfd too, so no poller sleeps on, and the owner makes a new ring. While the kernel waits, it refers to no memory
+//! of ours: it knows a shared futex by file and offset, so the mapping may go first. `tests.rs` tests it.
 
-// Opts in for submitting an address to the kernel.
+// Opts in to unsafe code for submitting an address to the kernel.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -26,14 +25,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use io_uring::{IoUring, opcode};
 
-use super::event::{Ready, WakeWord};
+use super::event::{EventFd, WakeWord};
 use crate::kernel::futex;
 
-/// The futex is of 32 bits, and without `FUTEX2_PRIVATE` it is shared; `linux/futex.h`.
+/// A futex of 32 bits, which is shared without `FUTEX2_PRIVATE`; `linux/futex.h`.
 const FUTEX2_SIZE_U32: u32 = 2;
 
-/// Returns a number that no other thread of the process has, has had or will have. What the standard library has
-/// for this keeps memory until the thread ends, and that of a main thread that only returns for good.
+/// Returns a number that no other thread of the process has, had or will have. The standard library's thread id
+/// allocates memory until the thread ends, and for ever in a main thread that only returns.
 fn this_thread() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     thread_local! {
@@ -47,20 +46,19 @@ fn this_thread() -> u64 {
     })
 }
 
-/// A ring of this thread, with a wait in it or none.
+/// An io_uring of this thread, with at most one futex wait in it.
 pub(super) struct Ring {
     ring: IoUring,
-    /// The thread's number.
+    /// The number of the thread that made the ring.
     maker: u64,
-    /// Whether a wait was submitted whose end was not seen yet.
+    /// Whether a wait was submitted whose end this has not seen yet.
     waiting: bool,
 }
 
 impl Ring {
-    /// Makes a ring that raises `ready`, and tries whether it does: the kernel may be too old for
-    /// rings, for this operation or for these flags, or a sandbox may be in the way, and only a wait
-    /// that was woken shows that none of it is so.
-    pub(super) fn new(ready: &Ready) -> io::Result<Self> {
+    /// Makes a ring that raises `ready`, and tests it. The kernel may be too old for rings, for this operation or for
+    /// these flags, or a sandbox may forbid them. Only a wait that a wake ended shows that all of it works.
+    pub(super) fn new(ready: &EventFd) -> io::Result<Self> {
         let mut builder = IoUring::builder();
         builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
         let ring = builder.build(1)?;
@@ -71,7 +69,7 @@ impl Ring {
         ring.submit(&word, 1, 0, ready)?;
         let woken = futex::wake(&word, 1);
         let raised = ready.lower();
-        ring.settle(ready)?;
+        ring.note_end(ready)?;
         if woken == 1 && raised && !ring.waiting { Ok(ring) } else { Err(io::ErrorKind::Unsupported.into()) }
     }
 
@@ -80,24 +78,24 @@ impl Ring {
         this_thread() == self.maker
     }
 
-    /// Has the kernel wait, unless it does so already.
-    pub(super) fn arm(&mut self, wake_word: &WakeWord, expected: u32, ready: &Ready) -> io::Result<()> {
+    /// Makes the kernel wait, unless it already does.
+    pub(super) fn arm(&mut self, wake_word: &WakeWord, expected: u32, ready: &EventFd) -> io::Result<()> {
         if self.waiting {
-            self.settle(ready)?;
+            self.note_end(ready)?;
         }
         if self.waiting { Ok(()) } else { self.submit(wake_word.word, wake_word.mask, expected, ready) }
     }
 
-    /// Takes note of a wait that ended.
-    fn settle(&mut self, ready: &Ready) -> io::Result<()> {
-        // What ended is on a list, which is run when the maker enters the kernel.
+    /// Notes the end of a wait.
+    fn note_end(&mut self, ready: &EventFd) -> io::Result<()> {
+        // The kernel processes ended waits when the maker enters it.
         if self.ring.submission().taskrun() {
             self.enter()?;
         }
         if self.ring.completion().next().is_some() {
             self.waiting = false;
-            // Running the list raises the descriptor a second time. No wait is under way now, so
-            // this hides nothing that comparing the bell, which follows, would not find.
+            // That processing raises the eventfd a second time. No wait is under way now. So this hides only wakes that
+            // the later comparison of the wake word finds.
             ready.lower();
         }
         Ok(())
@@ -113,12 +111,12 @@ impl Ring {
         }
     }
 
-    /// Submits a wait, and raises `ready` if there was nothing to wait for.
-    fn submit(&mut self, word: &AtomicU64, mask: u32, expected: u32, ready: &Ready) -> io::Result<()> {
+    /// Submits a wait, and raises `ready` if the word already differs.
+    fn submit(&mut self, word: &AtomicU64, mask: u32, expected: u32, ready: &EventFd) -> io::Result<()> {
         let address = futex::lower_half(word);
         let wait = opcode::FutexWait::new(address, expected.into(), mask.into(), FUTEX2_SIZE_U32).build();
-        // SAFETY: the kernel reads the word while the entry is submitted, which is below, where the
-        // word is borrowed still; once it waits, it refers to no memory of ours.
+        // SAFETY: the kernel reads the word only during the submission below, while it is borrowed. Once it waits, it
+        // refers to no memory of ours.
         let pushed = unsafe { self.ring.submission().push(&wait) };
         pushed.map_err(|_| io::ErrorKind::ResourceBusy)?;
         self.enter()?;
