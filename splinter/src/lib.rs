@@ -41,7 +41,8 @@
 //! | wait for one key | [`Store::poll`], [`Store::poll_after`] |
 //! | subscribe to many keys | [`Writer::register`], [`Store::watch`], [`Store::watch_all`], [`Watcher::wait`] |
 //! | wait in an event loop | [`Watcher::pollable`] |
-//! | find and mend damage | [`Store::inspect`], [`Store::repair`] |
+//! | agree with other processes on advice about memory | [`Store::bids`] |
+//! | find and repair damage | [`Store::inspect`], [`Store::repair`] |
 //!
 //! `docs/protocol.md` explains the protocol and why it holds, `docs/format.md` its bytes, and
 //! `docs/architecture.md` where the code is.
@@ -84,7 +85,7 @@ pub use crate::settings::units;
 pub use crate::{
     arena::orders::MAX_ORDERS,
     arena::version::Version,
-    bids::{Advice, Bid, BidError, BidTerms, Intent, Patience},
+    bids::{Advice, Bid, BidError, BidTerms, Bids, Intent, Patience},
     inspect::{Content, HeaderSnapshot, Inspection, Repair, SlotSnapshot},
     kernel::{
         HugePages, Location, Notifier, Placement, Residency, cycles, cycles_fenced, nodes as numa_nodes,

@@ -24,8 +24,8 @@ fn children_of_busy_parents_never_hang() {
                         match worker {
                             0 => drop(store.writer()),
                             1 => {
-                                let _ = store.claim_bid(7, BidTerms::default());
-                                let _ = store.release_bid(7);
+                                let _ = store.bids().claim(7, BidTerms::default());
+                                let _ = store.bids().release(7);
                             }
                             _ => drop(Store::open(&name.0)),
                         }
@@ -55,7 +55,7 @@ fn children_of_busy_parents_never_hang() {
 fn child_of_a_busy_parent(store: &Store, round: u32) -> bool {
     let Ok(mut writer) = store.writer() else { return false };
     let set = (0..1_000).any(|_| writer.set("child", b"v").is_ok());
-    let bid = store.claim_bid(100 + round, BidTerms::default()).is_ok();
+    let bid = store.bids().claim(100 + round, BidTerms::default()).is_ok();
     set && bid
 }
 

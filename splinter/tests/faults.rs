@@ -52,7 +52,7 @@ fn attempts<'a>(store: &'a Store, name: &'a Location, new: &'a Location) -> Vec<
         ("open_read_only", Box::new(|| Store::open_read_only(name).map(drop))),
         ("writer", Box::new(|| Store::open(name)?.writer().map(drop))),
         ("inspect", Box::new(|| Store::open(name)?.inspect().map(drop))),
-        ("bids", Box::new(|| Store::open(name)?.bids().map(drop).map_err(of_store))),
+        ("bids", Box::new(|| Store::open(name)?.bids().list().map(drop).map_err(of_store))),
         ("residency", Box::new(|| store.residency().map(drop))),
         ("helper", Box::new(pollable(Notifier::HelperThread))),
         ("ring", Box::new(pollable(Notifier::IoUring))),
@@ -348,8 +348,8 @@ fn a_full_lane_table_says_so_and_disturbs_nobody() {
         for _ in 0..100 {
             refuse(&store);
             // Bids have a table of their own.
-            store.claim_bid(1, BidTerms::default()).unwrap();
-            store.release_bid(1).unwrap();
+            store.bids().claim(1, BidTerms::default()).unwrap();
+            store.bids().release(1).unwrap();
         }
         Forked::new(|| {
             let other = Store::open(&name.0).unwrap();

@@ -94,7 +94,7 @@ fn fill(store: &Store) -> Result<(), Box<dyn std::error::Error>> {
     writer.set("void", b"watched")?;
     assert!(matches!(watcher.try_next(), Ok(Some(Change { .. }))));
     let terms = BidTerms { intent: Intent::WillNeed, priority: 3, duration: 500_000 };
-    store.claim_bid_as(7, terms, 4711, 1_000_000)?;
+    store.bids().claim_as(7, terms, 4711, 1_000_000)?;
     Ok(())
 }
 
@@ -295,7 +295,7 @@ fn the_committed_store_reads_as_it_was_written() {
     check_all(&store);
     assert_sound(&store, KNOWN.len() as u64);
     // Who made the bid is gone, and the bid with it.
-    assert_eq!(store.bids().unwrap(), []);
+    assert_eq!(store.bids().list().unwrap(), []);
     // None of this changed a byte.
     assert_eq!(std::fs::read(directory.join("committed")).unwrap(), committed(version(&store)));
 }
@@ -322,8 +322,8 @@ fn the_committed_store_can_be_written_on() {
     assert_eq!(writer.unset_tandem("pair", 2), Ok(2));
     writer.unset(BESIDE[1]).unwrap();
     writer.set(BESIDE[1], b"anew").unwrap();
-    store.claim_bid(7, BidTerms::default()).unwrap();
-    assert!(store.is_sovereign(7).unwrap());
+    store.bids().claim(7, BidTerms::default()).unwrap();
+    assert!(store.bids().is_sovereign(7).unwrap());
     assert_sound(&store, KNOWN.len() as u64 - 2);
     drop(writer);
     assert_every_slot_usable(&store, "new");

@@ -216,12 +216,12 @@ fn a_file_of_the_programs_own_is_neither_locked_nor_closed() {
         cover(&other);
         let mut writer = store.writer().unwrap();
         writer.set("k", b"v").unwrap();
-        store.claim_bid(1, BidTerms::default()).unwrap();
-        assert_eq!(store.bids().unwrap().len(), 1);
+        store.bids().claim(1, BidTerms::default()).unwrap();
+        assert_eq!(store.bids().list().unwrap().len(), 1);
         let child = Forked::new(|| {
             let mut writer = store.writer().unwrap();
             writer.set("child", b"v").unwrap();
-            store.claim_bid(2, BidTerms::default()).unwrap();
+            store.bids().claim(2, BidTerms::default()).unwrap();
             assert!(!is_locked(&path), "a child locked what is not the store's");
         });
         child.join();
@@ -517,7 +517,7 @@ fn descriptors_that_were_closed_cost_what_takes_one_and_nothing_else() {
         assert_eq!(store.inspect().unwrap().keys, 1);
         store.flush().unwrap();
         // A memory file has no name by which it could be opened again.
-        assert!(store.claim_bid(1, BidTerms::default()).is_err());
+        assert!(store.bids().claim(1, BidTerms::default()).is_err());
         let (mine, _) = std::io::pipe().unwrap();
         let number = mine.as_raw_fd();
         drop((writer, store));

@@ -66,7 +66,7 @@ fn on_an_overlay_nobody_is_robbed_and_bids_are_refused() {
         let location = Location::file(merged.join("store"));
         two_who_open_it_have_a_lane_each(&location);
         let store = Store::open(&location).unwrap();
-        assert!(store.claim_bid(7, BidTerms::default()).is_err());
+        assert!(store.bids().claim(7, BidTerms::default()).is_err());
     });
 }
 

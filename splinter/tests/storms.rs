@@ -69,10 +69,10 @@ fn creating_opening_and_registering_ends_well_in_a_storm_of_signals() {
             assert_eq!((writer.id(), second.id()), (0, 1));
             store.flush().unwrap();
             store.residency().unwrap();
-            store.claim_bid(7, BidTerms::default()).unwrap();
+            store.bids().claim(7, BidTerms::default()).unwrap();
             let range = 0..store.arena_len();
-            store.advise(7, range, Advice::WillNeed, Patience::Defer).unwrap();
-            assert_eq!(other.bids().unwrap().len(), 1);
+            store.bids().advise(7, range, Advice::WillNeed, Patience::Defer).unwrap();
+            assert_eq!(other.bids().list().unwrap().len(), 1);
             drop((writer, second));
             assert_sound(&other, 1);
             name.0.unlink().unwrap();

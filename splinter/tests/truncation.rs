@@ -102,8 +102,8 @@ fn a_writer_amid_its_work_ends_by_sigbus_and_others_of_its_stores_go_on() {
 fn whatever_asks_the_kernel_refuses_a_store_that_was_cut_short() {
     both("whatever_asks_the_kernel_refuses_a_store_that_was_cut_short", |location, path| {
         let store = fill(location);
-        store.claim_bid(7, BidTerms::default()).unwrap();
-        let advise = || store.advise(7, 0..4096, Advice::WillNeed, Patience::Defer);
+        store.bids().claim(7, BidTerms::default()).unwrap();
+        let advise = || store.bids().advise(7, 0..4096, Advice::WillNeed, Patience::Defer);
         assert!(advise().is_ok() && store.flush().is_ok());
         cut(path, store.arena_len() - 1);
         let answers = [

@@ -68,12 +68,9 @@ impl Bids {
 
     fn elected(&self) -> Option<u32> {
         let valid: Vec<_> = self.0.iter().filter(|bid| !bid.expired).collect();
-        let is_needed =
-            valid.iter().any(|bid| matches!(bid.intent, Intent::WillNeed | Intent::Sequential));
+        let is_needed = valid.iter().any(|bid| matches!(bid.intent, Intent::WillNeed | Intent::Sequential));
         let eligible = valid.iter().filter(|bid| !(is_needed && bid.intent == Intent::DontNeed));
-        eligible
-            .min_by_key(|bid| (u8::MAX - bid.priority, bid.claimed_at, bid.id))
-            .map(|bid| bid.id)
+        eligible.min_by_key(|bid| (u8::MAX - bid.priority, bid.claimed_at, bid.id)).map(|bid| bid.id)
     }
 
     /// Does one thing to the store's bids and to the list.
@@ -81,14 +78,14 @@ impl Bids {
         match step {
             BidStep::Claim { id, intent, priority, claimed_at, expired } => {
                 let (id, terms) = (u32::from(id), terms(intent, priority, expired));
-                let theirs = store.claim_bid_as(id, terms, 7, claimed_at.into());
+                let theirs = store.bids().claim_as(id, terms, 7, claimed_at.into());
                 let (intent, claimed_at) = (terms.intent, claimed_at.into());
                 let ours = self.claim(Bid { id, intent, priority, claimed_at, expired });
                 assert_eq!(refusal(theirs), ours);
             }
             BidStep::ClaimMany(first) => {
                 for id in u32::from(first)..u32::from(first) + 9 {
-                    let theirs = store.claim_bid_as(id, terms(0, 1, false), 7, 5);
+                    let theirs = store.bids().claim_as(id, terms(0, 1, false), 7, 5);
                     let (intent, priority, claimed_at) = (Intent::None, 1, 5);
                     let ours = self.claim(Bid { id, intent, priority, claimed_at, expired: false });
                     assert_eq!(refusal(theirs), ours);
@@ -96,7 +93,7 @@ impl Bids {
             }
             BidStep::Rebid { id, intent, priority, expired } => {
                 let (id, terms) = (u32::from(id), terms(intent, priority, expired));
-                let theirs = refusal(store.rebid(id, terms));
+                let theirs = refusal(store.bids().renew(id, terms));
                 let youngest = self.0.iter().map(|bid| bid.claimed_at).max().unwrap_or(0);
                 let ours = match self.0.iter_mut().find(|bid| bid.id == id) {
                     _ if id == 0 => Err(Refusal::Zero),
@@ -111,21 +108,21 @@ impl Bids {
             }
             BidStep::Release(id) => {
                 let id = u32::from(id);
-                assert_eq!(refusal(store.release_bid(id)), self.remove(id));
+                assert_eq!(refusal(store.bids().release(id)), self.remove(id));
             }
             BidStep::Revoke(id) => {
                 let id = u32::from(id);
-                assert_eq!(refusal(store.release_bid_as_supervisor(id)), self.remove(id));
+                assert_eq!(refusal(store.bids().release_as_supervisor(id)), self.remove(id));
             }
             BidStep::Elect => {}
         }
-        let elected = store.election().expect("an election").map(|bid| bid.id);
+        let elected = store.bids().election().expect("an election").map(|bid| bid.id);
         assert_eq!(elected, self.elected());
         let list = |mut bids: Vec<(u32, Intent, u8, bool)>| {
             bids.sort_unstable_by_key(|bid| bid.0);
             bids
         };
-        let theirs = store.bids().expect("the bids").into_iter();
+        let theirs = store.bids().list().expect("the bids").into_iter();
         let theirs = theirs.map(|bid| (bid.id, bid.intent, bid.priority, bid.expired)).collect();
         let ours = self.0.iter().map(|bid| (bid.id, bid.intent, bid.priority, bid.expired));
         assert_eq!(list(theirs), list(ours.collect()));

@@ -43,7 +43,7 @@ impl Shape {
         let slots = [1, 2, 3, 4, 5, 8, 11, 70][usize::from(self.slots) % 8];
         let max_value_len = [1, 7, 8, 20, 63, 64, 65, 150][usize::from(self.max_value_len) % 8];
         let vector_dim = [0, 1, 3, 17][usize::from(self.vector_dim) % 4];
-        Geometry { slots, max_value_len, vector_dim, max_writers: u32::from(self.lanes) % 3 + 1 }
+        Geometry { slots, max_value_len, vector_dim, max_writers: u32::from(self.max_writers) % 3 + 1 }
     }
 
     pub fn scrub(&self) -> Scrub {

@@ -50,7 +50,7 @@ impl Exercise {
         if let Ok(Inspection { keys, stale_slots, .. }) = store.inspect() {
             assert!(keys <= slots && stale_slots <= slots);
         }
-        let _ = (store.header(), store.bids(), store.election(), store.notes(), store.scrub());
+        let _ = (store.header(), store.bids().list(), store.bids().election(), store.notes(), store.scrub());
         let _ = (0..=64).map(|group| store.signal_count(group)).max();
     }
 
@@ -113,7 +113,7 @@ impl Exercise {
             Act::RouteLabels(mask, group) => drop(store.register_labels(*mask, *group)),
             Act::UnrouteLabels(mask, group) => drop(store.unregister_labels(*mask, *group)),
             Act::SetScrub(number) => drop(store.set_scrub(level(*number))),
-            Act::AutoVacuum(on) => drop(store.set_auto_vacuum(*on)),
+            Act::AutoVacuum(on) => drop(store.set_scrub(if *on { splinter::Scrub::Full } else { splinter::Scrub::None })),
             Act::SetUserFlags(mask) => drop(store.flags().set_user(*mask)),
             Act::ClearUserFlags(mask) => drop(store.flags().clear_user(*mask)),
             Act::ReportParseFailure => drop(store.report_parse_failure()),
@@ -216,20 +216,20 @@ fn bid(store: &Store, step: BidStep) {
     match step {
         BidStep::Claim { id, intent, priority, claimed_at, expired } => {
             let terms = terms(intent, priority, expired);
-            let _ = store.claim_bid_as(id.into(), terms, 7, claimed_at.into());
+            let _ = store.bids().claim_as(id.into(), terms, 7, claimed_at.into());
         }
         BidStep::ClaimMany(first) => {
-            let _ = store.claim_bid(first.into(), terms(0, 1, false));
+            let _ = store.bids().claim(first.into(), terms(0, 1, false));
         }
         BidStep::Rebid { id, intent, priority, expired } => {
-            let _ = store.rebid(id.into(), terms(intent, priority, expired));
+            let _ = store.bids().renew(id.into(), terms(intent, priority, expired));
         }
-        BidStep::Release(id) => drop(store.release_bid(id.into())),
-        BidStep::Revoke(id) => drop(store.release_bid_as_supervisor(id.into())),
+        BidStep::Release(id) => drop(store.bids().release(id.into())),
+        BidStep::Revoke(id) => drop(store.bids().release_as_supervisor(id.into())),
         BidStep::Elect => {
             let range = 0..store.arena_len();
-            let _ = store.advise(7, range, Advice::WillNeed, Patience::Defer);
+            let _ = store.bids().advise(7, range, Advice::WillNeed, Patience::Defer);
         }
     }
-    assert!(store.bids().map_or(0, |bids| bids.len()) <= 32);
+    assert!(store.bids().list().map_or(0, |bids| bids.len()) <= 32);
 }

@@ -47,7 +47,7 @@ fn make(geometry: &Geometry) -> Specimen {
     writer.unset(key(2)).expect("a key");
     let _watcher = store.watch_all().expect("a watcher");
     writer.set(key(3), b"heard").expect("a key");
-    store.claim_bid(7, BidTerms::default()).expect("a bid");
+    store.bids().claim(7, BidTerms::default()).expect("a bid");
     drop(writer);
     let mut bytes = vec![0; store.arena_len() as usize];
     let file = File::from(store.fd().try_clone_to_owned().expect("a descriptor"));

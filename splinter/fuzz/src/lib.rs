@@ -10,10 +10,6 @@ mod model;
 pub mod operations;
 mod stored;
 
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "shared with the store's own tests, which use all of it"
-)]
+#[allow(dead_code, unreachable_pub, reason = "shared with the store's own tests, which use all of it")]
 #[path = "../../tests/common/raw.rs"]
 mod raw;

@@ -16,7 +16,7 @@ pub struct Entry {
     pub atime: u64,
     pub vector: Option<Vec<f32>>,
     /// The groups it was registered with.
-    pub routes: u64,
+    pub registered: u64,
     /// The level whose promise its bytes keep.
     pub kept: Scrub,
 }
@@ -32,7 +32,7 @@ impl Default for Entry {
             ctime: 0,
             atime: 0,
             vector: None,
-            routes: 0,
+            registered: 0,
             kept: Scrub::None,
         }
     }
@@ -155,8 +155,7 @@ impl Model {
         let entry = self.get_mut(key)?;
         (entry.value, entry.is_number, entry.kind) = (value, is_number, kind);
         if was_number != is_number {
-            entry.kept =
-                if is_number { entry.kept.min_of(Scrub::Hybrid).max_of(level) } else { level };
+            entry.kept = if is_number { entry.kept.min_of(Scrub::Hybrid).max_of(level) } else { level };
         }
         Ok(())
     }

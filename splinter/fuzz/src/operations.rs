@@ -8,9 +8,7 @@ use crate::case::{Act, Case, Step, kind, level};
 use crate::listeners::Listener;
 use crate::model::{Entry, Model, names};
 use crate::raw::Raw;
-use splinter::{
-    Config, Error, Geometry, Handle, Location, OpenOptions, Scrub, Store, StoreError, Writer,
-};
+use splinter::{Config, Error, Geometry, Handle, Location, OpenOptions, Scrub, Store, StoreError, Writer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -143,8 +141,7 @@ impl Run {
                 let held = handle.key().as_ref().to_vec();
                 concerned = vec![(held.clone(), model.groups(&held))];
                 let lives = self.slots.get(&held) == Some(&handle.slot());
-                let ours =
-                    if lives { model.integer(&held, number.op()) } else { Err(Error::NotFound) };
+                let ours = if lives { model.integer(&held, number.op()) } else { Err(Error::NotFound) };
                 agree(writer.integer(handle, number.op()), ours)
             }
             Act::SetMany(pairs) => return self.set_many(step.writer, pairs),
@@ -158,9 +155,7 @@ impl Run {
                 agree(writer.unset(&key), ours)
             }
             Act::Bump => agree(writer.bump(&key), model.get(&key).map(|_| ())),
-            Act::SetNumber(number) => {
-                agree(writer.set_u64(&key, *number), model.set_u64(&key, *number))
-            }
+            Act::SetNumber(number) => agree(writer.set_u64(&key, *number), model.set_u64(&key, *number)),
             Act::Integer(number) => {
                 let op = number.op();
                 agree(writer.integer(&key, op), model.integer(&key, op))
@@ -204,15 +199,13 @@ impl Run {
             Act::SetVector { components, salt } => {
                 let right = model.vector_dim as usize;
                 let len = if *components < 240 { right } else { usize::from(*components) % 5 };
-                let vector: Vec<_> =
-                    (0..len).map(|at| f32::from(*salt) + at as f32 + 0.5).collect();
+                let vector: Vec<_> = (0..len).map(|at| f32::from(*salt) + at as f32 + 0.5).collect();
                 agree(writer.set_vector(&key, &vector), model.set_vector(&key, &vector))
             }
             Act::ClearVector => agree(writer.clear_vector(&key), model.clear_vector(&key)),
             Act::SetTandem(orders, bodies) => {
                 let bodies: Vec<_> = bodies.iter().map(|body| body.bytes(max)).collect();
-                let values: Vec<_> =
-                    (0..orders.count()).map(|order| &bodies[order % 3][..]).collect();
+                let values: Vec<_> = (0..orders.count()).map(|order| &bodies[order % 3][..]).collect();
                 let names = names(&key, values.len());
                 let theirs = writer.set_tandem(&key, &values);
                 let of_group = |key: &Vec<u8>| (key.clone(), model.groups(key));
@@ -290,7 +283,7 @@ impl Run {
             }
             Act::AutoVacuum(on) => {
                 model.level = if *on { Scrub::Full } else { Scrub::None };
-                store.set_auto_vacuum(*on).expect("a writable store");
+                store.set_scrub(model.level).expect("a writable store");
             }
             Act::SetUserFlags(mask) => {
                 model.user_flags |= mask;
@@ -331,9 +324,7 @@ impl Run {
                 assert_eq!(store.poll_after(key, old.unwrap_or(0), now), expected);
                 assert_eq!(store.poll(key, now).err(), epoch.err().or(Some(Error::TimedOut)));
             }
-            Act::Read(orders, keys) => {
-                self.read_several(key, orders.count(), &keys.map(|key| key.bytes()))
-            }
+            Act::Read(orders, keys) => self.read_several(key, orders.count(), &keys.map(|key| key.bytes())),
             Act::Writers(count) => self.register_writers(usize::from(*count) % 5),
             Act::Reopen => self.reopen(),
             Act::Bid(step) => self.bids.step(store, *step),
@@ -345,8 +336,7 @@ impl Run {
 
     fn set_many(&mut self, writer: u8, pairs: &[(crate::case::KeyName, crate::case::Body)]) {
         let max = self.model.max_value_len;
-        let pairs: Vec<_> =
-            pairs.iter().map(|(key, body)| (key.bytes(), body.bytes(max))).collect();
+        let pairs: Vec<_> = pairs.iter().map(|(key, body)| (key.bytes(), body.bytes(max))).collect();
         let mut results = vec![Ok(()); pairs.len()];
         let writer = usize::from(writer) % self.writers.len();
         // The same one by one, so that every change has its own epoch and its own signals to agree with.
@@ -363,9 +353,8 @@ impl Run {
             let groups = |(key, _): &(Vec<u8>, _)| (key.clone(), self.model.groups(key));
             let concerned: Concerned = pairs.iter().map(groups).collect();
             self.writers[writer].set_many(&pairs, &mut results);
-            let set = |((key, body), result): (&(Vec<u8>, Vec<u8>), _)| {
-                agree(result, self.model.set(key, body))
-            };
+            let set =
+                |((key, body), result): (&(Vec<u8>, Vec<u8>), _)| agree(result, self.model.set(key, body));
             let done: Vec<_> = pairs.iter().zip(results).map(set).collect();
             let changed = concerned.into_iter().zip(done).filter(|(_, done)| *done);
             let changed: Concerned = changed.map(|(one, _)| one).collect();
@@ -382,7 +371,7 @@ impl Run {
         }
         let ours = self.model.get_mut(key).map(|entry| {
             entry.registered =
-                if on { entry.registered | 1 << group } else { entry.routes & !(1 << group) };
+                if on { entry.registered | 1 << group } else { entry.registered & !(1 << group) };
         });
         if agree(theirs, ours) {
             let (slot, epoch) = (self.slots[key], self.store.epoch(key).expect("a present key"));

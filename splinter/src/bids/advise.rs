@@ -1,11 +1,11 @@
 //! Advises the kernel on a store's memory (`madvise`) on behalf of a bid, and waits until that bid is sovereign.
 
+use super::claims::Bids;
 use super::election::{Offer, elect};
 use super::error::BidError;
 use super::table::Refusal;
 use crate::error::StoreError;
 use crate::kernel::{self, cycles, futex};
-use crate::open::Store;
 use crate::sync::Acquire;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ impl From<Advice> for kernel::Advice {
     }
 }
 
-impl Store {
+impl Bids<'_> {
     /// Advises the kernel on the pages that `range` touches, once this store's bid for `id` is sovereign.
     ///
     /// `range` is in bytes from the beginning of the arena. The advice may differ from the bid's intent. The bid may
@@ -59,11 +59,11 @@ impl Store {
     /// use splinter::{Advice, BidError, BidTerms, Config, Patience, Store};
     ///
     /// let store = Store::anonymous(&Config::default())?;
-    /// store.claim_bid(7, BidTerms::default())?;
-    /// store.advise(7, 0..store.arena_len(), Advice::WillNeed, Patience::Defer)?;
+    /// store.bids().claim(7, BidTerms::default())?;
+    /// store.bids().advise(7, 0..store.arena_len(), Advice::WillNeed, Patience::Defer)?;
     ///
-    /// store.claim_bid(8, BidTerms { priority: 1, ..BidTerms::default() })?;
-    /// let deferred = store.advise(7, 0..4096, Advice::Random, Patience::Defer);
+    /// store.bids().claim(8, BidTerms { priority: 1, ..BidTerms::default() })?;
+    /// let deferred = store.bids().advise(7, 0..4096, Advice::Random, Patience::Defer);
     /// assert!(matches!(deferred, Err(BidError::Deferred { id: 7, to: 8 })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -79,20 +79,20 @@ impl Store {
         advice: Advice,
         patience: Patience,
     ) -> Result<(), BidError> {
-        let arena_len = self.arena_len();
+        let arena_len = self.store.arena_len();
         if range.start > range.end || range.end > arena_len {
             return Err(BidError::OutOfRange { arena_len });
         }
         self.await_sovereignty(id, patience)?;
-        self.check_whole()?;
+        self.store.check_whole()?;
         let range = range.start as usize..range.end as usize;
-        let failed = |e| StoreError::os("advise on", self.location().to_string(), e);
-        Ok(self.inner.mapping.advise_pages(range, advice.into()).map_err(failed)?)
+        let failed = |e| StoreError::os("advise on", self.store.location().to_string(), e);
+        Ok(self.store.inner.mapping.advise_pages(range, advice.into()).map_err(failed)?)
     }
 
     fn await_sovereignty(&self, id: u32, patience: Patience) -> Result<(), BidError> {
         let clock = WaitClock::start();
-        let changes = &self.arena().header.bid_changes;
+        let changes = &self.store.arena().header.bid_changes;
         loop {
             // Loaded before the table is read: a later change leaves another number, on which the futex does not sleep.
             let seen = changes.load(Acquire) as u32;
@@ -123,7 +123,7 @@ impl Store {
 
     /// Lists the live bids, and the index of this store's bid for `id` among them.
     fn live_offers(&self, id: u32) -> Result<(Vec<Offer>, usize), BidError> {
-        let table = self.bid_table();
+        let table = self.table();
         // No read succeeds while a thread of this store renews the bid.
         let guard = self.lock_bids();
         let live = table.live_bids();

@@ -42,6 +42,20 @@ impl Environment for Inner {
 }
 
 impl Store {
+    /// Borrows the store's table of bids for advice on its memory.
+    pub fn bids(&self) -> Bids<'_> {
+        Bids { store: self }
+    }
+}
+
+/// The table of bids of a store, from [`Store::bids`]. Processes that share the store agree in it on who advises the
+/// kernel on the store's memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Bids<'s> {
+    pub(super) store: &'s Store,
+}
+
+impl Bids<'_> {
     /// Claims a bid for advice on the store's memory. The caller chooses `id`; no other live bid may have it.
     ///
     /// The bid lasts until it is released or expires, the last clone of this store is dropped, or the process ends.
@@ -51,27 +65,27 @@ impl Store {
     /// use splinter::{BidTerms, Config, Intent, Store};
     ///
     /// let store = Store::anonymous(&Config::default())?;
-    /// store.claim_bid(7, BidTerms { intent: Intent::WillNeed, ..BidTerms::default() })?;
-    /// assert!(store.is_sovereign(7)?);
-    /// assert_eq!(store.bids()?[0].pid, std::process::id());
-    /// store.release_bid(7)?;
-    /// assert_eq!(store.election()?, None);
+    /// store.bids().claim(7, BidTerms { intent: Intent::WillNeed, ..BidTerms::default() })?;
+    /// assert!(store.bids().is_sovereign(7)?);
+    /// assert_eq!(store.bids().list()?[0].pid, std::process::id());
+    /// store.bids().release(7)?;
+    /// assert_eq!(store.bids().election()?, None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// [`BidError::Taken`] while a bid, also one of the caller's, holds the id. [`BidError::TableFull`].
     /// [`BidError::Again`]. [`BidError::ZeroId`]. [`BidError::Store`] for a store that was opened for reading only.
-    pub fn claim_bid(&self, id: u32, terms: BidTerms) -> Result<(), BidError> {
-        self.claim_bid_as(id, terms, std::process::id(), cycles())
+    pub fn claim(&self, id: u32, terms: BidTerms) -> Result<(), BidError> {
+        self.claim_as(id, terms, std::process::id(), cycles())
     }
 
-    /// Claims a bid as [`Self::claim_bid`] does, for process `pid` and as of `claimed_at`, in ticks of [`cycles`].
+    /// Claims a bid as [`Self::claim`] does, for process `pid` and as of `claimed_at`, in ticks of [`cycles`].
     /// Elections use both numbers. This store owns the bid, not the process `pid`: the bid ends with this store.
     ///
     /// # Errors
-    /// As [`Self::claim_bid`].
-    pub fn claim_bid_as(&self, id: u32, terms: BidTerms, pid: u32, claimed_at: u64) -> Result<(), BidError> {
+    /// As [`Self::claim`].
+    pub fn claim_as(&self, id: u32, terms: BidTerms, pid: u32, claimed_at: u64) -> Result<(), BidError> {
         let offer = Offer { id, pid, claimed_at, terms };
         self.change_bids(id, |table| table.claim(&offer))
     }
@@ -85,27 +99,27 @@ impl Store {
     /// use splinter::{BidTerms, Config, Store};
     ///
     /// let store = Store::anonymous(&Config::default())?;
-    /// store.claim_bid(7, BidTerms { duration: 0, ..BidTerms::default() })?;
-    /// assert!(!store.is_sovereign(7)?);
-    /// store.rebid(7, BidTerms::default())?;
-    /// assert!(store.is_sovereign(7)?);
+    /// store.bids().claim(7, BidTerms { duration: 0, ..BidTerms::default() })?;
+    /// assert!(!store.bids().is_sovereign(7)?);
+    /// store.bids().renew(7, BidTerms::default())?;
+    /// assert!(store.bids().is_sovereign(7)?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// [`BidError::NotOwner`], [`BidError::Unknown`], [`BidError::Again`]. [`BidError::Taken`] when the bid had
-    /// expired and another bid took its id. Otherwise as [`Self::claim_bid`].
-    pub fn rebid(&self, id: u32, terms: BidTerms) -> Result<(), BidError> {
+    /// expired and another bid took its id. Otherwise as [`Self::claim`].
+    pub fn renew(&self, id: u32, terms: BidTerms) -> Result<(), BidError> {
         // 0: the bid stays with its process.
-        self.rebid_as(id, terms, 0, cycles())
+        self.renew_as(id, terms, 0, cycles())
     }
 
-    /// Renews this store's bid for `id` as [`Self::rebid`] does, for process `pid` and as of `claimed_at`, as in
-    /// [`Self::claim_bid_as`].
+    /// Renews this store's bid for `id` as [`Self::renew`] does, for process `pid` and as of `claimed_at`, as in
+    /// [`Self::claim_as`].
     ///
     /// # Errors
-    /// As [`Self::rebid`].
-    pub fn rebid_as(&self, id: u32, terms: BidTerms, pid: u32, claimed_at: u64) -> Result<(), BidError> {
+    /// As [`Self::renew`].
+    pub fn renew_as(&self, id: u32, terms: BidTerms, pid: u32, claimed_at: u64) -> Result<(), BidError> {
         let offer = Offer { id, pid, claimed_at, terms };
         self.change_bids(id, |table| table.renew(&offer))
     }
@@ -113,8 +127,8 @@ impl Store {
     /// Releases this store's bid for `id`, expired or not.
     ///
     /// # Errors
-    /// [`BidError::NotOwner`], [`BidError::Unknown`]; otherwise as [`Self::claim_bid`].
-    pub fn release_bid(&self, id: u32) -> Result<(), BidError> {
+    /// [`BidError::NotOwner`], [`BidError::Unknown`]; otherwise as [`Self::claim`].
+    pub fn release(&self, id: u32) -> Result<(), BidError> {
         self.change_bids(id, |table| table.release(id))
     }
 
@@ -129,16 +143,16 @@ impl Store {
     ///
     /// let owner = Store::anonymous(&Config::default())?;
     /// let other = Store::from_fd(owner.fd().try_clone_to_owned()?)?;
-    /// owner.claim_bid(7, BidTerms::default())?;
-    /// assert!(matches!(other.release_bid(7), Err(BidError::NotOwner { id: 7, .. })));
-    /// other.release_bid_as_supervisor(7)?;
-    /// other.claim_bid(7, BidTerms::default())?;
+    /// owner.bids().claim(7, BidTerms::default())?;
+    /// assert!(matches!(other.bids().release(7), Err(BidError::NotOwner { id: 7, .. })));
+    /// other.bids().release_as_supervisor(7)?;
+    /// other.bids().claim(7, BidTerms::default())?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// [`BidError::Unknown`]; otherwise as [`Self::claim_bid`].
-    pub fn release_bid_as_supervisor(&self, id: u32) -> Result<(), BidError> {
+    /// [`BidError::Unknown`]; otherwise as [`Self::claim`].
+    pub fn release_as_supervisor(&self, id: u32) -> Result<(), BidError> {
         self.change_bids(id, |table| table.revoke(id))
     }
 
@@ -151,7 +165,7 @@ impl Store {
     /// # Errors
     /// [`BidError::Store`] when the kernel does not tell which owners live.
     pub fn election(&self) -> Result<Option<Bid>, BidError> {
-        Ok(self.bids()?.into_iter().find(|bid| bid.sovereign))
+        Ok(self.list()?.into_iter().find(|bid| bid.sovereign))
     }
 
     /// Tells whether the bid for `id` is sovereign.
@@ -166,8 +180,8 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::election`].
-    pub fn bids(&self) -> Result<Vec<Bid>, BidError> {
-        let live = self.bid_table().live_bids();
+    pub fn list(&self) -> Result<Vec<Bid>, BidError> {
+        let live = self.table().live_bids();
         let offers: Vec<_> = live.iter().map(|seen| seen.offer).collect();
         let now = cycles();
         let sovereign = elect(&offers, now);
@@ -175,13 +189,13 @@ impl Store {
         Ok(bids.map(|(index, offer)| offer.show(now, Some(index) == sovereign)).collect())
     }
 
-    pub(super) fn bid_table(&self) -> Table<'_, Inner> {
-        Table { records: &self.arena().header.bids, env: &self.inner }
+    pub(super) fn table(&self) -> Table<'_, Inner> {
+        Table { records: &self.store.arena().header.bids, env: &self.store.inner }
     }
 
     /// Locks the table against other threads of this store.
     pub(super) fn lock_bids(&self) -> MutexGuard<'_, ()> {
-        self.inner.bid_turn.get().lock().unwrap_or_else(PoisonError::into_inner)
+        self.store.inner.bid_turn.get().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the table, and wakes the threads and processes that wait for a change.
@@ -190,15 +204,15 @@ impl Store {
         id: u32,
         change: impl FnOnce(&Table<'_, Inner>) -> Result<(), Refusal>,
     ) -> Result<(), BidError> {
-        self.check_writable()?;
+        self.store.check_writable()?;
         if id == 0 {
             return Err(BidError::ZeroId);
         }
-        let table = self.bid_table();
+        let table = self.table();
         let guard = self.lock_bids();
         change(&table).map_err(|refusal| BidError::of(id, refusal))?;
         drop(guard);
-        let changes = &self.arena().header.bid_changes;
+        let changes = &self.store.arena().header.bid_changes;
         // Release pairs with the acquire load of the waiter, which then sees the change that woke it.
         changes.fetch_add(1, Release);
         futex::wake(changes, u32::MAX);

@@ -21,5 +21,6 @@ pub use self::terms::{Bid, BidTerms, Intent};
 #[cfg(not(loom))]
 pub use self::{
     advise::{Advice, Patience},
+    claims::Bids,
     error::BidError,
 };

@@ -25,8 +25,7 @@ const VALUE: u8 = 7;
 
 /// Builds the library in release mode, as it is installed, and loads it.
 fn load() -> *mut c_void {
-    let build =
-        ["build", "--locked", "--release", "--message-format", "json", "-p", "splinter-capi"];
+    let build = ["build", "--locked", "--release", "--message-format", "json", "-p", "splinter-capi"];
     let output = Command::new(env!("CARGO")).args(build).output().expect("cargo cannot be run");
     let messages = String::from_utf8(output.stdout).expect("cargo's messages are not UTF-8");
     let path = messages.split('"').find(|part| part.ends_with("/libsplinter_c.so"));
@@ -83,8 +82,7 @@ fn main() {
     // SAFETY: `splinter.h` declares the function with this type.
     let open: Open = unsafe { std::mem::transmute(find(library, c"splinter_open")) };
     // SAFETY: as above.
-    let store_open: StoreOpen =
-        unsafe { std::mem::transmute(find(library, c"splinter_store_open")) };
+    let store_open: StoreOpen = unsafe { std::mem::transmute(find(library, c"splinter_store_open")) };
     // SAFETY: as above.
     let get: Get = unsafe { std::mem::transmute(find(library, c"splinter_get")) };
     // SAFETY: as above.
@@ -104,8 +102,7 @@ fn main() {
         let name = format!("splinter-capi-bench-{}", std::process::id());
         let location = Location::shared(name.as_str()).expect("invalid name");
         let geometry = Geometry { slots: 8192, ..Geometry::default() };
-        let store =
-            Store::create(&location, &Config { geometry, ..Config::default() }).expect("no store");
+        let store = Store::create(&location, &Config { geometry, ..Config::default() }).expect("no store");
         let c_name = CString::new(name).expect("NUL in a name");
         assert_eq!(open(c_name.as_ptr()), 0);
         let handle = store_open(c_name.as_ptr());
@@ -131,8 +128,7 @@ fn main() {
                 by_handle - rust
             );
         };
-        let by_rust =
-            |number: usize, buf: &mut [u8]| store.get(slices[number], buf).expect("no value");
+        let by_rust = |number: usize, buf: &mut [u8]| store.get(slices[number], buf).expect("no value");
         let by_c = |number: usize, buf: &mut [u8]| {
             let mut len = 0;
             let (key, to) = (c_keys[number].as_ptr(), buf.as_mut_ptr().cast());

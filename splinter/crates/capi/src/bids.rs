@@ -38,12 +38,12 @@ pub(crate) fn claim_ex(
 ) -> Result<c_int, Failure> {
     let terms = terms(intent, priority, duration)?;
     for _ in 0..MAX_ATTEMPTS {
-        let taken = match store.store.claim_bid_as(id, terms, pid, claimed_at) {
+        let taken = match store.store.bids().claim_as(id, terms, pid, claimed_at) {
             Err(taken @ BidError::Taken { .. }) => taken,
             result => return Ok(result.map(|()| 0)?),
         };
         // The caller's own bid is refreshed in place, so that at no moment another process can take the id.
-        match store.store.rebid_as(id, terms, pid, claimed_at) {
+        match store.store.bids().renew_as(id, terms, pid, claimed_at) {
             Err(BidError::NotOwner { .. } | BidError::Taken { .. }) => return Err(taken.into()),
             // The bid was released or expired just now: claim again.
             Err(BidError::Unknown { .. }) => {}
@@ -60,23 +60,23 @@ pub(crate) fn rebid(
     priority: u8,
     duration: u64,
 ) -> Result<c_int, Failure> {
-    store.store.rebid(id, terms(intent, priority, duration)?)?;
+    store.store.bids().renew(id, terms(intent, priority, duration)?)?;
     Ok(0)
 }
 
 pub(crate) fn release(store: &Entry, id: u32) -> Result<c_int, Failure> {
-    store.store.release_bid(id)?;
+    store.store.bids().release(id)?;
     Ok(0)
 }
 
 pub(crate) fn election(store: &Entry, intent: Out<'_, u8>) -> Result<u32, Failure> {
-    let elected = store.store.election()?;
+    let elected = store.store.bids().election()?;
     intent.put(elected.map_or(Intent::None, |bid| bid.intent) as u8);
     Ok(elected.map_or(0, |bid| bid.id))
 }
 
 pub(crate) fn is_sovereign(store: &Entry, id: u32) -> Result<c_int, Failure> {
-    Ok(c_int::from(store.store.is_sovereign(id)?))
+    Ok(c_int::from(store.store.bids().is_sovereign(id)?))
 }
 
 /// Returns a bid as C has it.
@@ -107,13 +107,9 @@ const NO_BID: BidSnapshot = BidSnapshot {
     claimed_at: 0,
 };
 
-pub(crate) fn table_snapshot(
-    store: &Entry,
-    out: Out<'_, BidSnapshot>,
-    max: usize,
-) -> Result<c_int, Failure> {
+pub(crate) fn table_snapshot(store: &Entry, out: Out<'_, BidSnapshot>, max: usize) -> Result<c_int, Failure> {
     let count = max.min(SPLINTER_MAX_SHARDS);
-    let bids = store.store.bids()?.into_iter().map(bid_snapshot);
+    let bids = store.store.bids().list()?.into_iter().map(bid_snapshot);
     out.put_all(bids.chain(std::iter::repeat(NO_BID)).take(count))?;
     Ok(count as c_int)
 }
@@ -160,7 +156,7 @@ pub(crate) fn madvise(
             0 => Patience::Defer,
             _ => Patience::Until(Instant::now() + MAX_SLEEP),
         };
-        match store.store.advise(id, range.clone(), advice, patience) {
+        match store.store.bids().advise(id, range.clone(), advice, patience) {
             // Closing the store releases all bids of the process. So this bid is unknown, or it is elected because the
             // others are gone.
             _ if store.is_closed() => return Err(Failure::CALLER),

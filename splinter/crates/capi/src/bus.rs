@@ -63,9 +63,7 @@ pub(crate) fn open(store: &Entry) -> Result<c_int, Failure> {
     // SAFETY: the descriptor is the watcher's, which lives; the call takes no address.
     let fd = unsafe { libc::fcntl(watcher.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
     if fd < 0 {
-        return Err(Failure::of(
-            std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO),
-        ));
+        return Err(Failure::of(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)));
     }
     // If the number is in the list already, the program closed it by close(2).
     bus.descriptors.retain(|known| known.fd != fd);

@@ -76,12 +76,8 @@ fn file_id(fd: RawFd) -> Option<FileId> {
 impl Descriptor {
     /// Makes a descriptor of the number `fd`, which duplicates that of `watcher`.
     pub(crate) fn new(fd: RawFd, watcher: PollableWatcher) -> Self {
-        let descriptor = Self {
-            fd,
-            file: file_id(fd),
-            watcher: ForkMutex::default(),
-            closed: AtomicBool::new(false),
-        };
+        let descriptor =
+            Self { fd, file: file_id(fd), watcher: ForkMutex::default(), closed: AtomicBool::new(false) };
         *descriptor.watcher.lock() = Some(watcher);
         descriptor
     }

@@ -115,10 +115,7 @@ impl Drop for ThreadState {
 impl Entry {
     /// Calls `act` with a writer of the store.
     #[inline]
-    pub(crate) fn write<R>(
-        &self,
-        act: impl FnMut(&mut Writer) -> Result<R, Error>,
-    ) -> Result<R, Failure> {
+    pub(crate) fn write<R>(&self, act: impl FnMut(&mut Writer) -> Result<R, Error>) -> Result<R, Failure> {
         // A write may call the kernel: to learn whether another writer lives, or to wake waiters.
         preserving_errno(|| self.writers.with(&self.store, thread(), act))
     }
@@ -143,9 +140,9 @@ impl Entry {
         self.closed.store(true, Ordering::Release);
         self.writers.close();
         self.bus.lock().close();
-        for bid in self.store.bids().unwrap_or_default() {
+        for bid in self.store.bids().list().unwrap_or_default() {
             // The store refuses to release the bids of other processes.
-            let _ = self.store.release_bid(bid.id);
+            let _ = self.store.bids().release(bid.id);
         }
     }
 }
@@ -230,10 +227,7 @@ pub(crate) fn default_serial() -> u64 {
 }
 
 /// Calls `act` with a store. `act` must not call into the program, which could close the cached store.
-pub(crate) fn with<R>(
-    serial: u64,
-    act: impl FnOnce(&Entry) -> Result<R, Failure>,
-) -> Result<R, Failure> {
+pub(crate) fn with<R>(serial: u64, act: impl FnOnce(&Entry) -> Result<R, Failure>) -> Result<R, Failure> {
     // SAFETY: `act` does not call into the program.
     match unsafe { cached(serial) } {
         Some(entry) => act(entry),

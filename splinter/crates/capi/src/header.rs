@@ -4,8 +4,8 @@
 
 use crate::declarations::{Function, Shape};
 use crate::shapes::{
-    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, Operation, SLOT, SLOT_SNAPSHOT,
-    SPLINTER_KEY_MAX, name_of_intent,
+    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, Operation, SLOT, SLOT_SNAPSHOT, SPLINTER_KEY_MAX,
+    name_of_intent,
 };
 use splinter::Intent;
 use std::fmt::Write;
@@ -54,10 +54,7 @@ itself. Polling a key and the event bus report every change.",
 /// The macros that a program may define, and their effects.
 pub(crate) const MACROS: [(&str, &str); 2] = [
     ("SPLINTER_PERSISTENT", "names are paths with either library, as in libsplinter_p"),
-    (
-        "SPLINTER_EMBEDDINGS",
-        "declares the functions for vectors, and adds vectors to slot snapshots",
-    ),
+    ("SPLINTER_EMBEDDINGS", "declares the functions for vectors, and adds vectors to slot snapshots"),
 ];
 
 /// Returns the beginning of the header: the general documentation and the include guard.
@@ -147,12 +144,7 @@ fn generate() -> String {
     define(&mut out, "SPL_ORDER_ACCESSOR", "\".\"");
     flags(&mut out);
     let operations = Operation::ALL.map(Operation::name).into_iter().zip(0..);
-    enumeration(
-        &mut out,
-        "The operations of splinter_integer_op.",
-        operations,
-        "splinter_integer_op_t",
-    );
+    enumeration(&mut out, "The operations of splinter_integer_op.", operations, "splinter_integer_op_t");
     let intents = (0..).map_while(Intent::from_number).map(|one| (name_of_intent(one), one as u32));
     let note = "The use that a bidder intends for the store's memory.";
     enumeration(&mut out, note, intents, "splinter_intent_t");
@@ -193,14 +185,8 @@ fn define(out: &mut String, name: &str, value: &str) {
 }
 
 /// Writes an enumeration of names and their numbers.
-fn enumeration(
-    out: &mut String,
-    note: &str,
-    members: impl Iterator<Item = (&'static str, u32)>,
-    name: &str,
-) {
-    let members: Vec<_> =
-        members.map(|(member, number)| format!("    {member} = {number}")).collect();
+fn enumeration(out: &mut String, note: &str, members: impl Iterator<Item = (&'static str, u32)>, name: &str) {
+    let members: Vec<_> = members.map(|(member, number)| format!("    {member} = {number}")).collect();
     // No comma at the end: C++98 and -pedantic refuse one.
     write!(out, "\n/* {note} */\ntypedef enum {{\n{}\n}} {name};\n", members.join(",\n")).unwrap();
 }
@@ -208,9 +194,7 @@ fn enumeration(
 /// Writes the flags of `splinter_flag_*`: sixteen for the system, of which only the first has a name, and sixteen for
 /// programs.
 fn flags(out: &mut String) {
-    out.push_str(
-        "\n/* Flags of a store, for splinter_flag_*: the system's, and the program's. */\n",
-    );
+    out.push_str("\n/* Flags of a store, for splinter_flag_*: the system's, and the program's. */\n");
     for flag in 0..32 {
         let name = match flag {
             0 => "SPL_FLAG_AUTO_VACUUM".to_owned(),
@@ -272,9 +256,7 @@ impl Function {
     pub(crate) fn c_parameters(&self, of_twin: bool) -> Vec<(String, &'static str, &'static str)> {
         let store = of_twin.then(|| ("splinter_store_t *".to_owned(), "store", ""));
         let parameter = |(name, rust): &(&'static str, &str)| match *rust {
-            "Visit" => {
-                ("void (*".to_owned(), *name, ")(const char *key, uint64_t epoch, void *data)")
-            }
+            "Visit" => ("void (*".to_owned(), *name, ")(const char *key, uint64_t epoch, void *data)"),
             rust => (c_type(rust).to_owned(), *name, ""),
         };
         store.into_iter().chain(self.parameters.iter().map(parameter)).collect()
@@ -299,8 +281,7 @@ fn declare(out: &mut String, function: &Function) {
         let listed = match &parameters[..] {
             [] => "void".to_owned(),
             some => {
-                let words =
-                    some.iter().map(|(before, name, behind)| format!("{before}{name}{behind}"));
+                let words = some.iter().map(|(before, name, behind)| format!("{before}{name}{behind}"));
                 words.collect::<Vec<_>>().join(", ")
             }
         };

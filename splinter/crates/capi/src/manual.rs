@@ -137,8 +137,7 @@ fn section_page(section: &Section) -> String {
     page.push_str(".SH RETURN VALUE\n");
     lines(&mut page, ABOUT[0].lines());
     page.push_str(".SH ERRORS\n");
-    let notes: String =
-        section.functions.iter().flat_map(|function| function.notes).copied().collect();
+    let notes: String = section.functions.iter().flat_map(|function| function.notes).copied().collect();
     errors(&mut page, ERRORS.iter().filter(|(name, _)| notes.contains(name)));
     page.push_str(".PP\nAll values of errno are in\n.BR splinter (3).\n");
     page.push_str(".SH SEE ALSO\n.BR splinter (3)\n");
@@ -153,8 +152,7 @@ fn names(section: &Section) -> impl Iterator<Item = &'static str> {
 
 /// Generates all pages: the names of their files, and their contents.
 fn pages() -> Vec<(String, String)> {
-    let sections =
-        SECTIONS.iter().map(|section| (section.functions[0].name, section_page(section)));
+    let sections = SECTIONS.iter().map(|section| (section.functions[0].name, section_page(section)));
     let pages = [("splinter", overview())].into_iter().chain(sections);
     pages.map(|(name, page)| (format!("{name}.3"), page)).collect()
 }

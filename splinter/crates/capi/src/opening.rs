@@ -133,11 +133,7 @@ pub(crate) fn open_default_on_node(
 }
 
 /// Opens a store with its memory on a NUMA node. Returns its handle.
-pub(crate) fn open_handle_on_node(
-    naming: Naming,
-    name: Text<'_>,
-    node: c_int,
-) -> Result<Handle, Failure> {
+pub(crate) fn open_handle_on_node(naming: Naming, name: Text<'_>, node: c_int) -> Result<Handle, Failure> {
     open_on_node(naming, name, node).map(|(serial, _)| Handle::new(serial))
 }
 

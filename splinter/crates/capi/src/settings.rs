@@ -140,10 +140,7 @@ fn c_epoch(epoch: u64) -> u64 {
     epoch.wrapping_add(1)
 }
 
-pub(crate) fn header_snapshot(
-    store: &Entry,
-    out: Out<'_, HeaderSnapshot>,
-) -> Result<c_int, Failure> {
+pub(crate) fn header_snapshot(store: &Entry, out: Out<'_, HeaderSnapshot>) -> Result<c_int, Failure> {
     let (out, seen, flags) = (out.required()?, store.store.header(), store.store.flags().bits());
     out.put(HeaderSnapshot {
         magic: seen.magic,

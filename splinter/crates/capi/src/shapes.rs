@@ -115,8 +115,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::And, Self::Or, Self::Xor, Self::Not, Self::Inc, Self::Dec];
+    pub(crate) const ALL: [Self; 6] = [Self::And, Self::Or, Self::Xor, Self::Not, Self::Inc, Self::Dec];
 
     /// Returns the operation with this number.
     pub(crate) fn from_number(number: i32) -> Option<Self> {
@@ -246,8 +245,7 @@ pub(crate) struct SlotSnapshotWithVector {
 }
 
 // No padding between the two: in C the vector is one more member.
-const _: () =
-    assert!(size_of::<SlotSnapshot>() == std::mem::offset_of!(SlotSnapshotWithVector, embedding));
+const _: () = assert!(size_of::<SlotSnapshot>() == std::mem::offset_of!(SlotSnapshotWithVector, embedding));
 
 shape! {
     SLOT,

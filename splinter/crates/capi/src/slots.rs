@@ -5,8 +5,7 @@ use crate::errno::Failure;
 use crate::handles::{self, Entry};
 use crate::names::key_buffer;
 use crate::shapes::{
-    Operation, SPL_SLOT_SYSTEM, SPL_TIME_ATIME, SPL_TIME_CTIME, Slot, SlotSnapshot, bit_of_type,
-    type_of_bit,
+    Operation, SPL_SLOT_SYSTEM, SPL_TIME_ATIME, SPL_TIME_CTIME, Slot, SlotSnapshot, bit_of_type, type_of_bit,
 };
 use libc::{c_char, c_int, c_ushort, c_void};
 use splinter::{Error, Type, Writer};
@@ -51,12 +50,8 @@ pub(crate) fn set_slot_time(
     key.key()?;
     let processing = offset as u64;
     match which {
-        SPL_TIME_CTIME => {
-            change(store, key, |writer, key| writer.set_ctime(key, epoch, processing))
-        }
-        SPL_TIME_ATIME => {
-            change(store, key, |writer, key| writer.set_atime(key, epoch, processing))
-        }
+        SPL_TIME_CTIME => change(store, key, |writer, key| writer.set_ctime(key, epoch, processing)),
+        SPL_TIME_ATIME => change(store, key, |writer, key| writer.set_atime(key, epoch, processing)),
         _ => Err(Failure::ARGUMENT),
     }
 }
@@ -108,12 +103,7 @@ pub(crate) fn integer_op_fetch(
     Ok(0)
 }
 
-fn change_integer(
-    store: &Entry,
-    key: Text<'_>,
-    op: c_int,
-    mask: In<'_, c_void>,
-) -> Result<u64, Failure> {
+fn change_integer(store: &Entry, key: Text<'_>, op: c_int, mask: In<'_, c_void>) -> Result<u64, Failure> {
     let key = key.key()?;
     let operation = Operation::from_number(op).ok_or(Failure::ARGUMENT)?;
     let operand = if operation.takes_operand() { mask.integer()? } else { 0 };
@@ -133,12 +123,7 @@ pub(crate) type Visit = Option<extern "C" fn(*const c_char, u64, *mut c_void)>;
 
 /// Calls the program's callback for each key that carries all labels of `mask`. Collects the keys first, and holds a
 /// reference to the store. So the callback may call any function, even close the store.
-pub(crate) fn visit(
-    serial: u64,
-    mask: u64,
-    visit: Visit,
-    data: *mut c_void,
-) -> Result<(), Failure> {
+pub(crate) fn visit(serial: u64, mask: u64, visit: Visit, data: *mut c_void) -> Result<(), Failure> {
     let (store, visit) = (handles::find(serial)?, visit.ok_or(Failure::CALLER)?);
     let mut found = Vec::new();
     let mut names = store.names.lock();
@@ -168,11 +153,7 @@ pub(crate) fn slot_snapshot(store: &Entry, key: &[u8]) -> Result<SlotSnapshot, F
     })
 }
 
-pub(crate) fn snapshot(
-    store: &Entry,
-    key: Text<'_>,
-    out: Out<'_, SlotSnapshot>,
-) -> Result<c_int, Failure> {
+pub(crate) fn snapshot(store: &Entry, key: Text<'_>, out: Out<'_, SlotSnapshot>) -> Result<c_int, Failure> {
     let (key, out) = (key.key()?, out.required()?);
     out.put(slot_snapshot(store, key)?);
     Ok(0)
@@ -212,9 +193,7 @@ pub(crate) fn with_slot<R>(
 
 pub(crate) fn usr_set(slot: SlotPtr<'_>, mask: u16) -> Result<(), Failure> {
     let flags = slot.flags()?;
-    let now = with_slot(slot, |store, key| {
-        store.write_quietly(|writer| writer.set_slot_flags(key, mask))
-    })?;
+    let now = with_slot(slot, |store, key| store.write_quietly(|writer| writer.set_slot_flags(key, mask)))?;
     match now {
         Some(now) => flags.store(now, Ordering::Relaxed),
         None => drop(flags.fetch_or(mask, Ordering::Relaxed)),
@@ -224,9 +203,7 @@ pub(crate) fn usr_set(slot: SlotPtr<'_>, mask: u16) -> Result<(), Failure> {
 
 pub(crate) fn usr_clear(slot: SlotPtr<'_>, mask: u16) -> Result<(), Failure> {
     let flags = slot.flags()?;
-    let now = with_slot(slot, |store, key| {
-        store.write_quietly(|writer| writer.clear_slot_flags(key, mask))
-    })?;
+    let now = with_slot(slot, |store, key| store.write_quietly(|writer| writer.clear_slot_flags(key, mask)))?;
     match now {
         Some(now) => flags.store(now, Ordering::Relaxed),
         None => drop(flags.fetch_and(!mask, Ordering::Relaxed)),

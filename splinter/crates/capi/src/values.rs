@@ -20,12 +20,7 @@ fn value<'c>(store: &Store, bytes: In<'c, c_void>, len: usize) -> Result<&'c [u8
 }
 
 #[inline]
-pub(crate) fn set(
-    store: &Entry,
-    key: Text<'_>,
-    bytes: In<'_, c_void>,
-    len: usize,
-) -> Result<c_int, Failure> {
+pub(crate) fn set(store: &Entry, key: Text<'_>, bytes: In<'_, c_void>, len: usize) -> Result<c_int, Failure> {
     let (key, value) = (key.key()?, value(&store.store, bytes, len)?);
     store.write(|writer| writer.set(key, value))?;
     Ok(0)
@@ -94,8 +89,7 @@ pub(crate) fn list(
     let (keys, count) = (keys.required()?, count.required()?);
     let mut names = store.names.lock();
     names.reclaim(&store.store);
-    let listed: Vec<_> =
-        store.store.keys().take(max).map(|key| names.get(&key).cast::<c_char>()).collect();
+    let listed: Vec<_> = store.store.keys().take(max).map(|key| names.get(&key).cast::<c_char>()).collect();
     count.put(listed.len());
     keys.put_all(listed.into_iter())?;
     Ok(0)
@@ -137,12 +131,7 @@ pub(crate) fn poll_after(
 }
 
 /// Waits until a key has another epoch than `epoch`. Returns the new epoch.
-fn wait_for_change(
-    store: &Entry,
-    key: &[u8],
-    epoch: u64,
-    end: Option<Instant>,
-) -> Result<u64, Failure> {
+fn wait_for_change(store: &Entry, key: &[u8], epoch: u64, end: Option<Instant>) -> Result<u64, Failure> {
     loop {
         let next_check = Instant::now() + MAX_SLEEP;
         let is_last = end.is_some_and(|end| end <= next_check);

@@ -97,12 +97,7 @@ fn unique() -> u32 {
 impl Program {
     /// Compiles a program; a warning is an error. Returns nothing if the language is C++ and [`has_runner`] is true, or
     /// there is no compiler for it.
-    fn compile(
-        source: &str,
-        language: Language,
-        defines: &[&str],
-        library: Library,
-    ) -> Option<Self> {
+    fn compile(source: &str, language: Language, defines: &[&str], library: Library) -> Option<Self> {
         if language == Language::Cpp && has_runner() {
             return None;
         }
@@ -243,22 +238,8 @@ fn run_test(
 
 #[test]
 fn every_function_does_what_it_says_and_refuses_what_it_must() {
-    run_test(
-        "tests/c/behaviour.c",
-        Language::C,
-        &["SPLINTER_EMBEDDINGS"],
-        MEMORY,
-        &Name::shared(),
-        &[],
-    );
-    run_test(
-        "tests/c/behaviour.c",
-        Language::Cpp,
-        &["SPLINTER_EMBEDDINGS"],
-        MEMORY,
-        &Name::shared(),
-        &[],
-    );
+    run_test("tests/c/behaviour.c", Language::C, &["SPLINTER_EMBEDDINGS"], MEMORY, &Name::shared(), &[]);
+    run_test("tests/c/behaviour.c", Language::Cpp, &["SPLINTER_EMBEDDINGS"], MEMORY, &Name::shared(), &[]);
     run_test("tests/c/behaviour.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
 }
 
@@ -271,22 +252,8 @@ fn every_function_does_so_on_the_store_of_a_handle() {
 
 #[test]
 fn names_are_paths_in_the_persistent_library_and_where_a_program_says_so() {
-    run_test(
-        "tests/c/behaviour.c",
-        Language::C,
-        &["SPLINTER_EMBEDDINGS"],
-        PERSISTENT,
-        &Name::file(),
-        &[],
-    );
-    run_test(
-        "tests/c/behaviour.c",
-        Language::C,
-        &["SPLINTER_PERSISTENT"],
-        MEMORY,
-        &Name::file(),
-        &[],
-    );
+    run_test("tests/c/behaviour.c", Language::C, &["SPLINTER_EMBEDDINGS"], PERSISTENT, &Name::file(), &[]);
+    run_test("tests/c/behaviour.c", Language::C, &["SPLINTER_PERSISTENT"], MEMORY, &Name::file(), &[]);
     run_test(
         "tests/c/behaviour.c",
         Language::Cpp,
@@ -339,9 +306,7 @@ fn the_static_libraries_are_whole() {
 #[test]
 fn a_program_for_the_original_compiles_as_it_is() {
     for language in [Language::C, Language::Cpp] {
-        for defines in
-            [&[][..], &["SPLINTER_EMBEDDINGS"], &["SPLINTER_EMBEDDINGS", "SPLINTER_PERSISTENT"]]
-        {
+        for defines in [&[][..], &["SPLINTER_EMBEDDINGS"], &["SPLINTER_EMBEDDINGS", "SPLINTER_PERSISTENT"]] {
             let name = if defines.len() == 2 { Name::file() } else { Name::shared() };
             run_test("tests/c/old.c", language, defines, MEMORY, &name, &[]);
         }
@@ -407,8 +372,7 @@ fn two_processes_and_forked_children_share_a_store() {
 #[test]
 fn the_examples_say_what_they_are_told() {
     for language in [Language::C, Language::Cpp] {
-        let compile =
-            |name: &str| Program::compile(&format!("examples/{name}.c"), language, &[], MEMORY);
+        let compile = |name: &str| Program::compile(&format!("examples/{name}.c"), language, &[], MEMORY);
         let all = ["writer", "reader", "subscriber", "publisher"].map(compile);
         let [Some(writer), Some(reader), Some(subscriber), Some(publisher)] = all else { return };
         let (store, bus) = (Name::shared(), Name::shared());

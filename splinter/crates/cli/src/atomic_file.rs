@@ -123,9 +123,7 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
 fn failed(target: &Path, error: &io::Error) -> Failure {
     let name = shown(target.as_os_str().as_bytes());
     match error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            Failure::new(format!("cannot make {name}: it exists already"))
-        }
+        io::ErrorKind::AlreadyExists => Failure::new(format!("cannot make {name}: it exists already")),
         _ => Failure::io(&format!("make {name}"), error),
     }
 }

@@ -46,8 +46,7 @@ impl Table {
 
     /// Lists the names of all commands with their summaries, and the aliases.
     pub fn names(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let commands =
-            self.commands.iter().map(|command| (command.name, command.summary.to_owned()));
+        let commands = self.commands.iter().map(|command| (command.name, command.summary.to_owned()));
         let alias = |(alias, name): &(_, &str)| (*alias, format!("Another name for {name}"));
         commands.chain(self.aliases.iter().map(alias))
     }
@@ -227,8 +226,7 @@ mod tests {
     use crate::options::Kind;
     use crate::words::split;
 
-    static TABLE: Table =
-        Table { commands: &[&TRIAL], aliases: &[("try", "trial")], synonyms: &[] };
+    static TABLE: Table = Table { commands: &[&TRIAL], aliases: &[("try", "trial")], synonyms: &[] };
 
     static TRIAL: Command = Command {
         name: "trial",
@@ -236,10 +234,7 @@ mod tests {
         summary: "Tries",
         details: "",
         args: &[Arg::one("KEY", Kind::Key), Arg::optional("VALUE", Kind::Text)],
-        options: &[
-            Opt::valued("--file", "FILE", "").kind(Kind::File).short('f'),
-            Opt::flag("--oneshot", ""),
-        ],
+        options: &[Opt::valued("--file", "FILE", "").kind(Kind::File).short('f'), Opt::flag("--oneshot", "")],
         run: |_, _| Ok(()),
     };
 

@@ -117,9 +117,7 @@ impl Expected {
             Self::Word(Kind::Store) => bare(source.stores()),
             Self::Word(Kind::File) => bare(source.files(last)),
             Self::Word(Kind::Group) => bare((0..GROUPS).map(|n| n.to_string().into()).collect()),
-            Self::Word(Kind::Choice(words)) => {
-                bare(words.iter().map(|word| (*word).into()).collect())
-            }
+            Self::Word(Kind::Choice(words)) => bare(words.iter().map(|word| (*word).into()).collect()),
             Self::Word(Kind::Text) => Vec::new(),
         };
         all.retain(|(word, _)| word.starts_with(last));

@@ -424,23 +424,14 @@ mod tests {
             (json!([]), "it is not a JSON object"),
             (json!({ "value": "v" }), "it has no key"),
             (json!({ "key": "k" }), "it has no value"),
-            (
-                json!({ "key": 1, "value": "v" }),
-                "key is neither a string nor {\"base64\": \"...\"}",
-            ),
+            (json!({ "key": 1, "value": "v" }), "key is neither a string nor {\"base64\": \"...\"}"),
             (json!({ "key": "k", "value": -1 }), "value is not a number from 0 to 2^64 - 1"),
-            (
-                json!({ "key": "k", "value": 1, "type": "JSON" }),
-                "value is a number, and type is JSON",
-            ),
+            (json!({ "key": "k", "value": 1, "type": "JSON" }), "value is a number, and type is JSON"),
             (
                 json!({ "key": "k", "value": "v", "labels": [64] }),
                 "labels is not a list of numbers from 0 to 63",
             ),
-            (
-                json!({ "key": "k", "value": "v", "flags": 65536 }),
-                "flags is not a number from 0 to 2^16 - 1",
-            ),
+            (json!({ "key": "k", "value": "v", "flags": 65536 }), "flags is not a number from 0 to 2^16 - 1"),
             (
                 json!({ "key": "k", "value": "v", "vector": ["1"] }),
                 "vector is neither a list of numbers nor base64 of 32-bit floats",

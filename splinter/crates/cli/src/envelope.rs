@@ -25,8 +25,7 @@ pub enum Type {
 
 impl Type {
     /// All types.
-    pub const ALL: [Self; 5] =
-        [Self::Query, Self::Response, Self::Event, Self::Error, Self::Heartbeat];
+    pub const ALL: [Self; 5] = [Self::Query, Self::Response, Self::Event, Self::Error, Self::Heartbeat];
     /// The names of the types, in the same order.
     pub const NAMES: &[&str] = &["query", "response", "event", "error", "heartbeat"];
 

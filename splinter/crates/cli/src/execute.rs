@@ -10,11 +10,7 @@ use crate::words::Word;
 ///
 /// # Errors
 /// The command's failure, after the command's name; exit code 2 for an unknown command.
-pub fn execute(
-    table: &'static Table,
-    session: &mut Session,
-    words: &[Word],
-) -> Result<(), Failure> {
+pub fn execute(table: &'static Table, session: &mut Session, words: &[Word]) -> Result<(), Failure> {
     let Some((name, rest)) = words.split_first() else {
         return Ok(());
     };

@@ -48,9 +48,7 @@ impl Failure {
             Error::NotFound => Self::new(format!("there is no key {key}")),
             Error::Again => Self::new(format!("{key} is busy: another writer holds it; try again")),
             Error::NoSuchGroup => Self::usage(error.to_string()),
-            Error::KeyEmpty | Error::KeyTooLong | Error::KeyHasNul => {
-                Self::usage(format!("{key}: {error}"))
-            }
+            Error::KeyEmpty | Error::KeyTooLong | Error::KeyHasNul => Self::usage(format!("{key}: {error}")),
             _ => Self::new(format!("{key}: {error}")),
         }
     }
@@ -113,8 +111,7 @@ impl From<StoreError> for Failure {
             }
             // The store rejected a file mode itself, before any system call.
             StoreError::Os { source, .. }
-                if source.kind() == io::ErrorKind::InvalidInput
-                    && source.raw_os_error().is_none() =>
+                if source.kind() == io::ErrorKind::InvalidInput && source.raw_os_error().is_none() =>
             {
                 Self::usage(error.to_string())
             }

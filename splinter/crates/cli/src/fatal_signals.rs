@@ -37,8 +37,7 @@ pub(crate) fn install_handlers(program: &str, format: Format) {
     debug_assert!(set.is_ok(), "SIGBUS can be handled");
     if !is_ignored(Signal::SIGXFSZ) {
         // A handler, since programs started from here would inherit SIG_IGN.
-        let action =
-            SigAction::new(SigHandler::Handler(on_sigxfsz), SaFlags::empty(), SigSet::empty());
+        let action = SigAction::new(SigHandler::Handler(on_sigxfsz), SaFlags::empty(), SigSet::empty());
         // SAFETY: the handler does nothing.
         let set = unsafe { sigaction(Signal::SIGXFSZ, &action) };
         debug_assert!(set.is_ok(), "SIGXFSZ can be handled");

@@ -53,10 +53,7 @@ pub fn write_command(out: &mut dyn Write, command: &Command) -> io::Result<()> {
     write_options(out, command.options.iter().chain(COMMON))
 }
 
-fn write_options<'a>(
-    out: &mut dyn Write,
-    options: impl Iterator<Item = &'a Opt>,
-) -> io::Result<()> {
+fn write_options<'a>(out: &mut dyn Write, options: impl Iterator<Item = &'a Opt>) -> io::Result<()> {
     for opt in options {
         let short = opt.short.map_or("    ".to_owned(), |letter| format!("-{letter}, "));
         let value = opt.value.map_or(String::new(), |(name, _)| format!(" {name}"));

@@ -82,10 +82,7 @@ pub const ENVIRONMENT: [(&str, &str); 6] = [
     (NS_PREFIX, "the prefix of every key"),
     (HISTORY_FILE, "where the prompt keeps its history"),
     (HISTORY_LEN, "how many lines of it to keep"),
-    (
-        "SPLINTER_HASH_SEED",
-        "the seed by which new stores place their keys; a random one without it",
-    ),
+    ("SPLINTER_HASH_SEED", "the seed by which new stores place their keys; a random one without it"),
     ("SPLINTER_DEFAULT_UMASK", "the octal umask of new stores; without it they are 0600"),
 ];
 
@@ -97,9 +94,7 @@ pub static OPTIONS: &[Opt] = &[
     Opt::valued("--rc-file", "FILE", "takes names of labels from FILE, not ~/.splinterrc")
         .kind(Kind::File)
         .short('r'),
-    Opt::valued("--history-file", "FILE", "keeps the prompt's history in FILE")
-        .kind(Kind::File)
-        .short('H'),
+    Opt::valued("--history-file", "FILE", "keeps the prompt's history in FILE").kind(Kind::File).short('H'),
     Opt::valued("--history-len", "N", "keeps N lines of it; 100, if not given").short('l'),
     Opt::flag("--no-repl", "runs one command, and never shows a prompt").short('n'),
     Opt::flag("--list-modules", "lists the commands").short('L'),
@@ -118,10 +113,7 @@ impl Invocation {
     ///
     /// # Errors
     /// An unknown option, a missing option value, or a one-shot name without a command: exit code 2.
-    pub fn parse(
-        args: &[OsString],
-        variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Self, Failure> {
+    pub fn parse(args: &[OsString], variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let name = program_name(args);
         let (mut is_once, persistent) = (name.ends_with("ctl"), name.starts_with("splinterp"));
@@ -226,8 +218,7 @@ mod tests {
 
     #[test]
     fn options_go_before_the_command_and_over_the_environment() {
-        let variables =
-            [(DEFAULT_STORE, "a"), (NS_PREFIX, "p:"), (HISTORY_FILE, "h"), ("HOME", "/root")];
+        let variables = [(DEFAULT_STORE, "a"), (NS_PREFIX, "p:"), (HISTORY_FILE, "h"), ("HOME", "/root")];
         let called = parse("splinterctl list --raw", &variables).unwrap();
         assert_eq!(called.use_store.as_deref(), Some(&b"a"[..]));
         assert_eq!((called.prefix.as_slice(), called.format), (&b"p:"[..], Format::Default));

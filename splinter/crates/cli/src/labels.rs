@@ -38,12 +38,8 @@ impl LabelFile {
             (Some(mask), _) | (None, Ok(mask)) => Ok(mask),
             (None, Err(failure)) => match &self.place {
                 Some((path, name)) if path.exists() => {
-                    let why = format!(
-                        "{what}: {} is not a label in {name}, and not a number",
-                        shown(word)
-                    );
-                    let (_, most) =
-                        failure.message.split_once("is not a number").unwrap_or_default();
+                    let why = format!("{what}: {} is not a label in {name}, and not a number", shown(word));
+                    let (_, most) = failure.message.split_once("is not a number").unwrap_or_default();
                     Err(Failure::usage(format!("{why}{most}")))
                 }
                 _ => Err(failure),
@@ -58,9 +54,7 @@ impl LabelFile {
     pub fn find(&self, word: &[u8]) -> Result<Option<u64>, Failure> {
         let Some((path, name)) = &self.place else { return Ok(number("MASK", word).ok()) };
         let text = match fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && name.starts_with('~') => {
-                Vec::new()
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && name.starts_with('~') => Vec::new(),
             read => read.map_err(|error| Failure::io(&format!("read {name}"), &error))?,
         };
         let mut mistake = None;

@@ -65,9 +65,8 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     fatal_signals::install_handlers(&name, format);
     let invocation = Invocation::parse(&args, |variable| std::env::var_os(variable))
         .map_err(|failure| failure.in_format(format));
-    let done = invocation.and_then(|invocation| {
-        run(&invocation).map_err(|failure| failure.in_format(invocation.format))
-    });
+    let done = invocation
+        .and_then(|invocation| run(&invocation).map_err(|failure| failure.in_format(invocation.format)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(&name),
@@ -115,9 +114,7 @@ mod tests {
         let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
         let code = code.collect::<Vec<_>>().join("\n");
         let name = |text: &str| {
-            text.split(|char: char| !char.is_alphanumeric() && char != '_')
-                .next()
-                .map(str::to_owned)
+            text.split(|char: char| !char.is_alphanumeric() && char != '_').next().map(str::to_owned)
         };
         code.split("crate::").skip(1).filter_map(name).collect()
     }
@@ -127,11 +124,8 @@ mod tests {
         let layers = layers();
         let place = |module: &str| layers.iter().position(|known| *known == module);
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let names =
-            |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        for file in
-            names(&source).chain(names(&source.join("commands"))).filter(|path| path.is_file())
-        {
+        let names = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        for file in names(&source).chain(names(&source.join("commands"))).filter(|path| path.is_file()) {
             let mut module = file.file_stem().unwrap().to_str().unwrap();
             if file.parent() != Some(&source) {
                 module = "commands";

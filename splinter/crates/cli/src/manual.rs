@@ -18,9 +18,8 @@ use std::path::Path;
 /// # Errors
 /// The error of the system, with the path.
 pub fn write_pages(folder: &Path, table: &Table) -> Result<(), Failure> {
-    let failed = |path: &Path, error| {
-        Failure::io(&format!("write {}", shown(path.as_os_str().as_bytes())), &error)
-    };
+    let failed =
+        |path: &Path, error| Failure::io(&format!("write {}", shown(path.as_os_str().as_bytes())), &error);
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     for (name, page) in pages(table) {
         let path = folder.join(name);
@@ -38,9 +37,11 @@ fn pages(table: &Table) -> Vec<(String, String)> {
     pages.extend(others.map(|name| (format!("{name}.1"), ".so man1/splinter_cli.1\n".to_owned())));
     let commands = table.commands.iter();
     pages.extend(commands.map(|command| (format!("{}.1", page_name(command.name)), one(command))));
-    pages.extend(table.aliases.iter().map(|(alias, name)| {
-        (format!("splinterctl-{alias}.1"), format!(".so man1/splinterctl-{name}.1\n"))
-    }));
+    pages.extend(
+        table.aliases.iter().map(|(alias, name)| {
+            (format!("splinterctl-{alias}.1"), format!(".so man1/splinterctl-{name}.1\n"))
+        }),
+    );
     pages
 }
 
@@ -52,8 +53,7 @@ fn page_name(command: &str) -> String {
 fn head(page: &mut String, name: &str, what: &str) {
     let version = env!("CARGO_PKG_VERSION");
     let title = name.split(',').next().unwrap_or_default().to_uppercase();
-    let _ =
-        writeln!(page, ".TH \"{}\" 1 \"\" \"splinter {version}\" \"Splinter\"", escaped(&title));
+    let _ = writeln!(page, ".TH \"{}\" 1 \"\" \"splinter {version}\" \"Splinter\"", escaped(&title));
     let _ = writeln!(page, ".SH NAME\n{} \\- {}", escaped(name), escaped(what));
 }
 
@@ -119,11 +119,9 @@ fn one(command: &Command) -> String {
 
 fn options<'a>(page: &mut String, options: impl Iterator<Item = &'a Opt>) {
     for opt in options {
-        let names = opt
-            .short
-            .map_or_else(|| opt.long.to_owned(), |letter| format!("-{letter}, {}", opt.long));
-        let value =
-            opt.value.map_or(String::new(), |(name, _)| format!(" \\fI{}\\fR", escaped(name)));
+        let names =
+            opt.short.map_or_else(|| opt.long.to_owned(), |letter| format!("-{letter}, {}", opt.long));
+        let value = opt.value.map_or(String::new(), |(name, _)| format!(" \\fI{}\\fR", escaped(name)));
         let _ = writeln!(page, ".TP\n\\fB{}\\fR{value}\n{}", escaped(&names), escaped(opt.help));
     }
 }

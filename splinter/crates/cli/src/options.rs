@@ -110,8 +110,7 @@ impl Opt {
     pub(crate) fn lacks_value(&self) -> Failure {
         let name = self.value.map_or("value", |(name, _)| name);
         // The letter N is pronounced "en".
-        let article =
-            if name == "N" || name.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
+        let article = if name == "N" || name.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
         Failure::usage(format!("{} needs {article} {name} after it", self.long))
     }
 }
@@ -256,9 +255,8 @@ pub fn number<T: TryFrom<u64>>(what: &str, word: &[u8]) -> Result<T, Failure> {
         8.. => "2^64 - 1".to_owned(),
         bytes => ((1_u64 << (bytes * 8)) - 1).to_string(),
     };
-    let number = number.ok_or_else(|| {
-        Failure::usage(format!("{what}: {} is not a number from 0 to {most}", shown(word)))
-    })?;
+    let number = number
+        .ok_or_else(|| Failure::usage(format!("{what}: {} is not a number from 0 to {most}", shown(word))))?;
     T::try_from(number)
         .map_err(|_| Failure::usage(format!("{what}: {number} is too large; {most} is the most")))
 }
@@ -291,9 +289,7 @@ mod tests {
     #[test]
     fn near_misses_are_recognised() {
         let names = || ["get", "set", "unset", "list", "retrain"].into_iter();
-        for (word, meant) in
-            [("gte", "get"), ("lits", "list"), ("unst", "unset"), ("re", "retrain")]
-        {
+        for (word, meant) in [("gte", "get"), ("lits", "list"), ("unst", "unset"), ("re", "retrain")] {
             assert_eq!(closest(word, names()), Some(meant), "{word}");
         }
         assert_eq!(closest("frobnicate", names()), None);
@@ -304,9 +300,7 @@ mod tests {
         assert_eq!(number::<u64>("x", b"18446744073709551615"), Ok(u64::MAX));
         assert_eq!(number::<u8>("x", b"0xff"), Ok(255));
         assert_eq!((number("x", b"1MiB"), number("x", b"1k")), (Ok(1_u64 << 20), Ok(1_000_u32)));
-        for bad in
-            [&b""[..], b"-1", b"+1", b"0x", b"0x+1", b"1e3", b"\xff", b"18446744073709551616"]
-        {
+        for bad in [&b""[..], b"-1", b"+1", b"0x", b"0x+1", b"1e3", b"\xff", b"18446744073709551616"] {
             assert_eq!(number::<u64>("x", bad).unwrap_err().exit, 2, "{bad:?}");
         }
         let too_large = number::<u8>("--group", b"256").unwrap_err().message;

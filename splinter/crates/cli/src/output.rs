@@ -146,8 +146,7 @@ fn escaped<'a>(text: &'a [u8], kept: &[char]) -> Cow<'a, [u8]> {
     // A terminal that does not read UTF-8 takes these bytes for control characters.
     let is_byte_obeyed = |byte: &u8| (0x80..0xa0).contains(byte);
     let is_harmless = |chunk: Utf8Chunk<'_>| {
-        !chunk.valid().chars().any(|char| is_obeyed(&char))
-            && !chunk.invalid().iter().any(is_byte_obeyed)
+        !chunk.valid().chars().any(|char| is_obeyed(&char)) && !chunk.invalid().iter().any(is_byte_obeyed)
     };
     if text.utf8_chunks().all(is_harmless) {
         return Cow::Borrowed(text);

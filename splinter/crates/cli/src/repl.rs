@@ -196,8 +196,7 @@ impl HistoryFile {
         invocation: &Invocation,
         editor: &mut Editor<LineHelper, FileHistory>,
     ) -> Self {
-        let (file, is_asked_for) =
-            (session.history_file.clone(), invocation.history_file.is_some());
+        let (file, is_asked_for) = (session.history_file.clone(), invocation.history_file.is_some());
         if let Some(file) = &file {
             let _ = editor.load_history(file);
         }
@@ -206,12 +205,7 @@ impl HistoryFile {
     }
 
     /// Appends the line just entered to the file, so that it survives however the program ends.
-    fn keep(
-        &mut self,
-        line: &str,
-        session: &mut Session,
-        editor: &mut Editor<LineHelper, FileHistory>,
-    ) {
+    fn keep(&mut self, line: &str, session: &mut Session, editor: &mut Editor<LineHelper, FileHistory>) {
         let _ = editor.add_history_entry(line.trim_end());
         session.entered = Some(editor.history().iter().cloned().collect());
         let Some(file) = &self.file else { return };
@@ -245,12 +239,7 @@ impl LineHelper {
 impl Completer for LineHelper {
     type Candidate = Pair;
 
-    fn complete(
-        &self,
-        line: &str,
-        cursor: usize,
-        _: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+    fn complete(&self, line: &str, cursor: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let (start, words) = complete::complete(&TABLE, &line[..cursor], &self.source);
         let pair = |word: String| Pair { display: word.clone(), replacement: word };
         let mut pairs: Vec<Pair> = words.into_iter().map(pair).collect();

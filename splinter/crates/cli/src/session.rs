@@ -178,9 +178,7 @@ impl Session {
                 ));
             }
             Some(lost) => {
-                self.warn(&format!(
-                    "the store {place} {lost}: this is the old one; use opens the new one"
-                ));
+                self.warn(&format!("the store {place} {lost}: this is the old one; use opens the new one"));
             }
         }
     }
@@ -217,9 +215,7 @@ impl Session {
             return Ok(&open.store);
         }
         let name = self.wanted.as_ref().ok_or_else(|| {
-            Failure::new(
-                "no store is in use; say which by --use, SPLINTER_DEFAULT_STORE or the command use",
-            )
+            Failure::new("no store is in use; say which by --use, SPLINTER_DEFAULT_STORE or the command use")
         })?;
         let open = self.opened(name)?;
         Ok(&self.open.get_or_init(|| open).store)
@@ -325,12 +321,7 @@ impl Session {
     ///
     /// # Errors
     /// The errors of the output.
-    pub fn answer_of(
-        &mut self,
-        store: &Store,
-        key: &[u8],
-        mut answer: Value,
-    ) -> Result<(), Failure> {
+    pub fn answer_of(&mut self, store: &Store, key: &[u8], mut answer: Value) -> Result<(), Failure> {
         if self.format == Format::Json {
             answer["key"] = json_bytes(key);
             if let Ok(epoch) = retry_busy(|| store.epoch(key)) {

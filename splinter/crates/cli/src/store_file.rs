@@ -211,12 +211,9 @@ mod tests {
 
     #[test]
     fn sizes_are_written_with_the_largest_unit_that_fits() {
-        for (bytes, text) in [
-            (999, "999 bytes"),
-            (1000, "1.0 kB"),
-            (1_340_000_000_000, "1.3 TB"),
-            (24 << 30, "25.8 GB"),
-        ] {
+        for (bytes, text) in
+            [(999, "999 bytes"), (1000, "1.0 kB"), (1_340_000_000_000, "1.3 TB"), (24 << 30, "25.8 GB")]
+        {
             assert_eq!(with_unit(bytes), text);
         }
         assert!(memory().unwrap() > 1 << 20);

@@ -19,8 +19,7 @@ pub const NUMBER_LEN: usize = size_of::<u64>();
 
 /// The option `--file`, for commands that take a value.
 pub const FILE: Opt =
-    Opt::valued("--file", "FILE", "takes the value from FILE; - is standard input")
-        .kind(Kind::File);
+    Opt::valued("--file", "FILE", "takes the value from FILE; - is standard input").kind(Kind::File);
 
 /// Returns the value that a call gives as `KEY VALUE`, `KEY -` or `KEY --file FILE`. A FILE of `-` is standard input,
 /// too.
@@ -35,9 +34,7 @@ pub fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
         (Some(b"-"), None) | (None, Some(b"-")) if session.reads_commands => Err(Failure::usage(
             "- is standard input, from which the commands come; give the value, or a file",
         )),
-        (Some(b"-"), None) | (None, Some(b"-")) => {
-            read_all(stdio::input(), "read standard input", most)
-        }
+        (Some(b"-"), None) | (None, Some(b"-")) => read_all(stdio::input(), "read standard input", most),
         (None, Some(path)) => {
             let reading = format!("read {}", shown(path));
             let file = File::open(OsStr::from_bytes(path));
@@ -149,9 +146,7 @@ pub fn number_meant(store: &Store, key: &[u8], value: &[u8]) -> Result<Option<u6
 /// Turns the store's error about storing `value` at `key` into a message.
 pub fn refused(session: &Session, key: &[u8], value: &[u8], error: Error) -> Failure {
     match (error, session.store()) {
-        (Error::ValueTooLong, Ok(store)) => {
-            too_long(value.len() as u64, store.geometry().max_value_len)
-        }
+        (Error::ValueTooLong, Ok(store)) => too_long(value.len() as u64, store.geometry().max_value_len),
         (Error::WrongType, _) => Failure::new(format!(
             "{} is a BIGUINT, and {} is not a number from 0 to 2^64 - 1; type gives it another type",
             shown(key),
@@ -166,9 +161,9 @@ fn read_all(from: impl Read, reading: &str, most: u64) -> Result<Vec<u8>, Failur
     let mut value = Vec::new();
     match from.take(most.saturating_add(1)).read_to_end(&mut value) {
         Err(error) => Err(Failure::io(reading, &error)),
-        Ok(len) if len as u64 > most => Err(Failure::new(format!(
-            "the value has more than the {most} bytes that this store takes"
-        ))),
+        Ok(len) if len as u64 > most => {
+            Err(Failure::new(format!("the value has more than the {most} bytes that this store takes")))
+        }
         Ok(_) => Ok(value),
     }
 }

@@ -17,8 +17,7 @@ pub const AFTER: Opt =
     Opt::valued("--after", "EPOCH", "counts every change since EPOCH, which list and head show");
 
 /// The option `--timeout`: ends a command after some time.
-pub const TIMEOUT: Opt =
-    Opt::valued("--timeout", "SPAN", "ends after this time, as in 500ms or 2m");
+pub const TIMEOUT: Opt = Opt::valued("--timeout", "SPAN", "ends after this time, as in 500ms or 2m");
 
 /// Waits until the epoch of `key` is no longer `epoch`. Returns the new epoch, or none if Ctrl-C was pressed, or the
 /// store's error: [`Error::NotFound`] or [`Error::TimedOut`].

@@ -79,11 +79,7 @@ pub fn split_partial(line: &[u8]) -> Partial {
                 // Parse the word as if the quote ended here.
                 let closed = [b"\"", b"'"].map(|quote| take_word(&[rest, quote].concat()));
                 let last = closed.into_iter().flatten().next();
-                return Partial {
-                    words,
-                    start,
-                    last: last.map_or_else(Vec::new, |(word, _)| word),
-                };
+                return Partial { words, start, last: last.map_or_else(Vec::new, |(word, _)| word) };
             }
         }
     }

@@ -17,10 +17,7 @@ fn orders_are_set_read_and_removed_as_one() {
     let told: serde_json::Value =
         serde_json::from_str(&rig.good(&["--json", "orders", "get", "sensor", "2"])).unwrap();
     let order = |key: &str, value| serde_json::json!({ "key": key, "epoch": 2, "value": value });
-    assert_eq!(
-        told,
-        serde_json::json!([order("sensor", "position"), order("sensor.1", "velocity")])
-    );
+    assert_eq!(told, serde_json::json!([order("sensor", "position"), order("sensor.1", "velocity")]));
     let error = rig.bad(1, &["orders", "get", "sensor", "4"]);
     assert_eq!(error, "splinterctl: orders: \"sensor\" has fewer than 4 orders");
     assert_eq!(rig.good(&["orders", "unset", "sensor"]), "3\n");
@@ -42,8 +39,7 @@ fn numbers_among_orders_are_digits_as_get_and_set_have_them() {
     assert_eq!(rig.good(&["get", "a"]), "2:12\n");
     assert_eq!(rig.good(&["orders", "get", "a"]), "2:12\n8:eight by\n");
     assert_eq!(rig.good(&["orders", "get", "a", "--raw"]), "12\neight by\n");
-    let told: serde_json::Value =
-        serde_json::from_str(&rig.good(&["orders", "get", "a", "--json"])).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&rig.good(&["orders", "get", "a", "--json"])).unwrap();
     assert_eq!((&told[0]["value"], &told[1]["value"]), (&12.into(), &"eight by".into()));
     // Eight digits are a number in a BIGUINT, and bytes in any other key.
     rig.good(&["orders", "set", "a", "12345678", "12345678"]);
@@ -65,11 +61,7 @@ fn what_orders_cannot_do_is_said_in_a_line() {
         (&["orders", "get", "b", "1", "x"], 2, "\"x\" is one word too many"),
         (&["orders", "set", &"b".repeat(63), "1", "2"], 2, "the key is too long"),
         (&["orders", "get", &"b".repeat(63), "2"], 2, "the key is too long"),
-        (
-            &["orders", "set", "b", &"v".repeat(257)],
-            1,
-            "the value is longer than the store's maximum",
-        ),
+        (&["orders", "set", "b", &"v".repeat(257)], 1, "the value is longer than the store's maximum"),
     ] {
         let error = rig.bad(exit, words);
         assert!(error.starts_with("splinterctl: orders: ") && error.contains(why), "{error}");
@@ -85,41 +77,34 @@ fn a_bid_lasts_as_long_as_it_is_held_and_is_seen_by_others() {
     let mut words = vec!["bids", "claim", "7", "--hold", "60s", "--priority", "9"];
     words.extend(["--intent", "willneed", "--duration", "1h"]);
     let mut holder = Running::start(&mut rig.ctl(&words));
-    wait_until("the bid is made", || !store.bids().unwrap().is_empty());
+    wait_until("the bid is made", || !store.bids().list().unwrap().is_empty());
     let pid = holder.child().id();
-    let bid = store.bids().unwrap()[0];
+    let bid = store.bids().list().unwrap()[0];
     assert_eq!((bid.id, bid.pid, bid.intent, bid.priority), (7, pid, Intent::WillNeed, 9));
     assert_eq!(rig.good(&["bids", "who"]), format!("7 of process {pid}\n"));
     assert_eq!(rig.good(&["--raw", "bids", "table"]), "7\n");
     let table = rig.good(&["bids", "table"]);
     assert!(table.contains(&format!("\n7 | {pid} | willneed | 9 | ")), "{table}");
     assert!(table.ends_with(" s | sovereign\n"), "{table}");
-    let told: serde_json::Value =
-        serde_json::from_str(&rig.good(&["bids", "table", "--json"])).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&rig.good(&["bids", "table", "--json"])).unwrap();
     let left = told[0]["seconds_left"].as_f64().unwrap();
     assert!(told[0]["state"] == "sovereign" && left > 0.0 && left < 3700.0, "{told}");
     for (words, why) in [
-        (
-            &["bids", "claim", "7", "--hold", "1s"][..],
-            "holds the bid for 7; wait until it releases it",
-        ),
+        (&["bids", "claim", "7", "--hold", "1s"][..], "holds the bid for 7; wait until it releases it"),
         (&["bids", "release", "7"], "have that release it, or a supervisor"),
         (&["bids", "rebid", "7"], "have that release it, or a supervisor"),
         (&["bids", "advise", "8", "random"], "the bid for 8 defers to that for 7"),
-        (
-            &["bids", "advise", "8", "random", "--wait", "5ms"],
-            "the bid for 8 was not elected in time",
-        ),
+        (&["bids", "advise", "8", "random", "--wait", "5ms"], "the bid for 8 was not elected in time"),
         (&["bids", "release", "9"], "there is no bid for 9"),
     ] {
         let error = rig.bad(1, words);
         assert!(error.contains(why), "{error}");
     }
     assert_eq!(rig.good(&["bids", "release", "7", "--force"]), "released 7\n");
-    assert!(store.bids().unwrap().is_empty());
+    assert!(store.bids().list().unwrap().is_empty());
     assert_eq!(rig.good(&["bids", "advise", "8", "willneed", "--length", "4096"]), "");
     drop(holder);
-    assert!(store.bids().unwrap().is_empty());
+    assert!(store.bids().list().unwrap().is_empty());
 }
 
 #[test]
@@ -134,7 +119,7 @@ fn a_bid_held_for_a_command_ends_with_it_and_exits_as_it_does() {
     // The four names are on the path.
     let show = format!("splinterctl -u {} --raw bids table", rig.name);
     assert_eq!(rig.good(&[&claim[..], &[&*show]].concat()), "5\n");
-    assert!(store.bids().unwrap().is_empty());
+    assert!(store.bids().list().unwrap().is_empty());
     let error = rig.bad(1, &["bids", "claim", "5", "--", "/no/such/program"]);
     assert!(error.contains("cannot run \"/no/such/program\""), "{error}");
 }
@@ -144,15 +129,14 @@ fn in_a_script_a_bid_lasts_until_the_end() {
     let rig = Rig::new();
     let store = rig.store(small());
     let script = "bids claim 3\nbids rebid 3 --priority 200\n--raw\n";
-    let script =
-        script.replace("--raw\n", "bids who\nbids advise 3 normal\nbids release 3\nbids table\n");
+    let script = script.replace("--raw\n", "bids who\nbids advise 3 normal\nbids release 3\nbids table\n");
     let output = fed(rig.program("splinter_cli").args(["-u", &rig.name]), script.as_bytes());
     let told = good(output);
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines[..2], ["claimed 3", "renewed 3"]);
     assert!(lines[2].starts_with("3 of process ") && lines[3] == "released 3", "{told}");
     assert_eq!(lines.len(), 6, "the table is empty: {told}");
-    assert!(store.bids().unwrap().is_empty());
+    assert!(store.bids().list().unwrap().is_empty());
 }
 
 #[test]
@@ -160,26 +144,17 @@ fn what_bids_cannot_do_is_said_in_a_line() {
     let rig = Rig::new();
     let store = rig.store(small());
     for (words, why) in [
-        (
-            &["bids", "claim", "5"][..],
-            "the bid would end with this command; give --hold SPAN, or -- COMMAND",
-        ),
+        (&["bids", "claim", "5"][..], "the bid would end with this command; give --hold SPAN, or -- COMMAND"),
         (&["bids"], "say what to do: table, who, claim, "),
         (&["bids", "rebid"], "ID is missing; use: bids rebid ID [OPTION]..."),
         (&["bids", "claim", "0", "--hold", "1s"], "0 is no id"),
-        (
-            &["bids", "claim", "5", "--hold", "5"],
-            "--hold: \"5\" is not a span of time, as in 500ms",
-        ),
+        (&["bids", "claim", "5", "--hold", "5"], "--hold: \"5\" is not a span of time, as in 500ms"),
         (&["bids", "claim", "5", "--hold", "1s", "ls"], "give --hold or a COMMAND, not both"),
         (
             &["bids", "claim", "5", "--hold", "1s", "--intent", "sell"],
             "--intent: \"sell\" is not one of none, ",
         ),
-        (
-            &["bids", "claim", "5", "--hold", "1s", "--priority", "256"],
-            "--priority: 256 is too large",
-        ),
+        (&["bids", "claim", "5", "--hold", "1s", "--priority", "256"], "--priority: 256 is too large"),
         (&["bids", "advise", "5"], "ADVICE is missing"),
         (&["bids", "advise", "5", "sell"], "\"sell\" is not one of normal, "),
         (&["bids", "advise", "5", "normal", "--length", "0xffffffffffffffff"], "leaves the arena"),
@@ -189,8 +164,8 @@ fn what_bids_cannot_do_is_said_in_a_line() {
         let error = rig.bad(2, words);
         assert!(error.starts_with("splinterctl: bids: ") && error.contains(why), "{error}");
     }
-    assert!(store.bids().unwrap().is_empty());
-    store.claim_bid(1, BidTerms { duration: 0, ..BidTerms::default() }).unwrap();
+    assert!(store.bids().list().unwrap().is_empty());
+    store.bids().claim(1, BidTerms { duration: 0, ..BidTerms::default() }).unwrap();
     assert!(rig.good(&["bids", "table"]).ends_with("| 0.0 s | expired\n"));
 }
 
@@ -201,8 +176,7 @@ fn the_pages_of_a_store_are_counted_by_node() {
     store.writer().unwrap().set("k", b"v").unwrap();
     let told: serde_json::Value = serde_json::from_str(&rig.good(&["--json", "numa"])).unwrap();
     let pages = |value: &serde_json::Value| value.as_u64().unwrap();
-    let on_nodes: u64 =
-        told["nodes"].as_array().unwrap().iter().map(|node| pages(&node["pages"])).sum();
+    let on_nodes: u64 = told["nodes"].as_array().unwrap().iter().map(|node| pages(&node["pages"])).sum();
     let all = on_nodes + pages(&told["unknown"]) + pages(&told["untouched"]);
     assert_eq!(all * pages(&told["page_bytes"]), store.arena_len());
     assert!(on_nodes > 0 && pages(&told["untouched"]) > 0, "{told}");

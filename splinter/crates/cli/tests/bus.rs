@@ -26,8 +26,7 @@ fn what_one_process_sends_another_receives() {
         assert_eq!(good(receiver.end()), format!("5:{message}\n"));
     }
     assert_eq!(rig.good(&["recv", "news", "--last", "--raw"]), "again\n");
-    let told: Value =
-        serde_json::from_str(&rig.good(&["recv", "news", "--last", "--json"])).unwrap();
+    let told: Value = serde_json::from_str(&rig.good(&["recv", "news", "--last", "--json"])).unwrap();
     assert_eq!((&told["key"], &told["value"]), (&"news".into(), &"again".into()));
     assert!(told["epoch"].as_u64() > Some(0));
     assert_eq!(rig.good(&["get", "news"]), "5:again\n", "recv must not remove the message");
@@ -162,9 +161,7 @@ fn what_cannot_be_sent_or_received_is_said_in_a_line() {
         assert!(error.starts_with("splinterctl: ") && error.contains(why), "{error}");
     }
     let long = "v".repeat(250);
-    assert!(
-        rig.bad(1, &["send", "k", &long, "--envelope"]).contains("this store takes 256 at most")
-    );
+    assert!(rig.bad(1, &["send", "k", &long, "--envelope"]).contains("this store takes 256 at most"));
     assert!(rig.bad(1, &["logtee", "no/such/folder", "--once"]).contains("cannot write"));
     let script = fed(rig.program("splinter_cli").args(["-u", &rig.name]), b"send k --lines\n");
     assert!(bad(2, script).contains("commands come from standard input here"));
@@ -180,8 +177,7 @@ fn logtee_drains_what_is_there_and_takes_nothing_away() {
     writer.set("other", b"x").unwrap();
     let lines = |name: &str| -> Vec<Vec<u8>> {
         let bytes = std::fs::read(rig.path(name)).unwrap();
-        let mut lines: Vec<_> =
-            bytes.split_inclusive(|byte| *byte == b'\n').map(Vec::from).collect();
+        let mut lines: Vec<_> = bytes.split_inclusive(|byte| *byte == b'\n').map(Vec::from).collect();
         lines.sort();
         lines
     };
@@ -194,8 +190,7 @@ fn logtee_drains_what_is_there_and_takes_nothing_away() {
     assert_eq!(lines("cut"), [&b"log.a 3:one\n"[..], b"log.z 9:hal\n"]);
     rig.good(&["--raw", "logtee", "raw", "a", "--once"]);
     assert_eq!(lines("raw"), [b"log.a one\n"]);
-    let told: Value =
-        serde_json::from_str(&rig.good(&["--json", "logtee", "-", "b", "--once"])).unwrap();
+    let told: Value = serde_json::from_str(&rig.good(&["--json", "logtee", "-", "b", "--once"])).unwrap();
     assert_eq!((&told["key"], &told["value"]["base64"]), (&"log.b".into(), &"/w==".into()));
     assert!(told["epoch"] == 2 && told["ts"].is_u64(), "{told}");
     let told = rig.good(&["logtee", "-", "log", "--once", "--envelope"]);

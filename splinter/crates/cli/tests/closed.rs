@@ -31,8 +31,7 @@ fn who_has_something_to_print_and_nowhere_to_print_it_fails_and_says_so() {
         }
     }
     for words in ["--help", "--version", "--completions bash"] {
-        shell(&bench, &format!("splinterctl {words} >&-"))
-            .failed(1, &format!("splinterctl: {closed}"));
+        shell(&bench, &format!("splinterctl {words} >&-")).failed(1, &format!("splinterctl: {closed}"));
     }
     shell(&bench, &format!("echo get k | splinter_cli -u {store} >&-"))
         .failed(1, &format!("splinter_cli: line 1: get: {closed}"));
@@ -65,7 +64,6 @@ fn a_closed_standard_input_is_not_taken_for_an_empty_one() {
         let said = if verb == "import" { format!("{line}; 0 keys imported") } else { line };
         shell(&bench, &format!("splinterctl -u {store} {words} <&-")).failed(1, &said);
     }
-    shell(&bench, "splinter_cli <&-")
-        .failed(1, &format!("splinter_cli: cannot read the commands: {closed}"));
+    shell(&bench, "splinter_cli <&-").failed(1, &format!("splinter_cli: cannot read the commands: {closed}"));
     assert_eq!(bench.good(&store, &["list", "--raw"]), "");
 }

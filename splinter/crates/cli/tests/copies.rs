@@ -121,8 +121,7 @@ fn a_file_that_is_no_store_is_not_restored_and_leaves_nothing() {
     let rig = Rig::new();
     std::fs::write(rig.path("text"), "no store".repeat(2000)).unwrap();
     let error = rig.bad(1, &["restore", "text", &rig.name]);
-    let why =
-        "text is not a store: it does not begin with the magic number of a store; check the name";
+    let why = "text is not a store: it does not begin with the magic number of a store; check the name";
     assert_eq!(error, format!("splinterctl: restore: {why}"));
     let error = rig.bad(1, &["restore", "missing", &rig.name]);
     assert!(error.contains("there is no file \"missing\""), "{error}");
@@ -153,8 +152,7 @@ fn a_copy_under_load_has_every_key_whole() {
                 }
             }
         });
-        let saved: Vec<_> =
-            (0..5).map(|round| rig.ctl(&["save", &format!("copy{round}")]).ended()).collect();
+        let saved: Vec<_> = (0..5).map(|round| rig.ctl(&["save", &format!("copy{round}")]).ended()).collect();
         let export = rig.ctl(&["export", "--format", "ndjson"]).ended();
         done.store(true, Relaxed);
         saved.into_iter().for_each(|output| drop(good(output)));
@@ -277,8 +275,7 @@ fn a_dump_that_was_cut_short_is_not_taken_for_a_whole_one() {
 fn an_export_is_the_document_of_the_documentation() {
     let rig = Rig::new();
     let store = rig.store(Geometry { slots: 1024, ..small() });
-    let empty =
-        "{\n\"store\": {\n\"total_slots\": 1024,\n\"active_keys\": 0\n},\n\"keys\": []\n}\n";
+    let empty = "{\n\"store\": {\n\"total_slots\": 1024,\n\"active_keys\": 0\n},\n\"keys\": []\n}\n";
     assert_eq!(rig.good(&["export"]), empty);
     let mut writer = store.writer().unwrap();
     writer.set("test_one", b"Hello, world!").unwrap();
@@ -312,8 +309,7 @@ fn an_export_is_the_document_of_the_documentation() {
     let row = "{\"epoch\":2,\"key\":\"test_one\",\"value\":\"Hello, world!\",\"value_length\":13}";
     let end = "{\"keys\":1,\"splinter\":\"end\"}";
     assert_eq!(lines, format!("{head}\n{row}\n{end}\n"));
-    let document: serde_json::Value =
-        serde_json::from_str(&rig.good(&["--json", "export"])).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&rig.good(&["--json", "export"])).unwrap();
     assert_eq!(document["keys"][0]["key"], "test_two");
 }
 
@@ -345,10 +341,7 @@ fn what_cannot_be_imported_is_told_with_its_place() {
             "{\"key\":\"k\",\"value\":\"v\"}\n{\"key\":\"k\"",
             "standard input is not an export: EOF while parsing",
         ),
-        (
-            "{\"key\":\"k\",\"epoch\":2}",
-            "entry 1 of standard input: it has no value; export --values",
-        ),
+        ("{\"key\":\"k\",\"epoch\":2}", "entry 1 of standard input: it has no value; export --values"),
         (
             "{\"key\":\"k\",\"value\":\"v\"} {\"value\":1}",
             "entry 2 of standard input: it has no key; 1 key imported",
@@ -375,9 +368,7 @@ fn what_cannot_be_imported_is_told_with_its_place() {
     assert_eq!(rig.good(&["get", "k"]), "1:v\n", "a refused entry must change nothing");
     assert!(rig.bad(1, &["import", "missing"]).contains("cannot read \"missing\""));
     assert!(rig.bad(2, &["import"]).contains("FILE is missing"));
-    assert!(
-        rig.bad(2, &["export", "--format", "xml"]).contains("is not one of json, ndjson, text")
-    );
+    assert!(rig.bad(2, &["export", "--format", "xml"]).contains("is not one of json, ndjson, text"));
 }
 
 #[test]
@@ -415,9 +406,8 @@ fn a_copy_that_is_killed_leaves_nothing_behind() {
             let mut save = Running::start(&mut rig.ctl(words));
             let id = save.child().id();
             // It is copying once it has a file open in /dev/shm other than the store.
-            let is_ours = |file: std::path::PathBuf| {
-                file.starts_with("/dev/shm") && !file.ends_with(&rig.name)
-            };
+            let is_ours =
+                |file: std::path::PathBuf| file.starts_with("/dev/shm") && !file.ends_with(&rig.name);
             wait_until("the copy to begin, or to end", || {
                 let files = std::fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten();
                 let mut files = files.flatten().flat_map(|file| std::fs::read_link(file.path()));

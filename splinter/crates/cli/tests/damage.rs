@@ -92,10 +92,7 @@ fn damage_is_reported_and_repaired() {
     let place = format!("/dev/shm/{}", rig.name);
     let found = format!("keys that the index does not lead to: 10\n{place}: 10 keys, damaged\n");
     assert_eq!(String::from_utf8_lossy(&output.stdout), found);
-    assert_eq!(
-        bad(3, output),
-        format!("splinterctl: fsck: {place} is damaged; --repair repairs it")
-    );
+    assert_eq!(bad(3, output), format!("splinterctl: fsck: {place} is damaged; --repair repairs it"));
     let repaired = format!(
         "keys that the index does not lead to: 10, repaired\nas it was: \"{place}.before-repair\"\n\
          {place}: 10 keys, sound\n"
@@ -113,9 +110,9 @@ fn beside_another_writer_the_index_is_not_repaired() {
     let writer = store.writer().unwrap();
     Words::of(&rig).lose_index();
     let error = rig.bad(3, &["fsck", "--repair"]);
-    assert!(error.ends_with(
-        "is still damaged, and others may be writing (1 writer); end them, and try again"
-    ));
+    assert!(
+        error.ends_with("is still damaged, and others may be writing (1 writer); end them, and try again")
+    );
     drop(writer);
     let told = rig.good(&["--json", "fsck", "--repair"]);
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
@@ -164,10 +161,7 @@ fn a_repair_that_costs_keys_names_them_keeps_a_copy_first_and_says_so_by_its_exi
     // The copy is a store like any other, and can be repaired the same way.
     let output = rig.program("splinterpctl").args(["--json", "fsck", "copy", "--repair"]).ended();
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(
-        (&told["given_up"][0], &told["copy"]),
-        (&"key0".into(), &"copy.before-repair".into())
-    );
+    assert_eq!((&told["given_up"][0], &told["copy"]), (&"key0".into(), &"copy.before-repair".into()));
     let error: serde_json::Value = serde_json::from_str(&bad(4, output)).unwrap();
     assert_eq!(error["exit_code"], 4);
 }

@@ -30,10 +30,9 @@ fn sizes_and_times_are_written_alike_everywhere() {
             .ctl(&store, &["poll", "n", timeout])
             .failed(1, &format!("splinterctl: poll: \"n\" did not change within {said}"));
     }
-    bench.ctl(&store, &["poll", "n", "soon"]).failed(
-        2,
-        "splinterctl: poll: TIMEOUT: \"soon\" is not a span of time, as in 500ms, 2s or 1m",
-    );
+    bench
+        .ctl(&store, &["poll", "n", "soon"])
+        .failed(2, "splinterctl: poll: TIMEOUT: \"soon\" is not a span of time, as in 500ms, 2s or 1m");
     bench
         .ctl(&store, &["init", "x", "--slots", "1e3"])
         .failed(2, "splinterctl: init: --slots: \"1e3\" is not a number from 0 to 2^64 - 1");
@@ -61,8 +60,7 @@ fn a_watch_ends_after_so_many_changes_or_so_much_time() {
         watch(&["--oneshot", "--timeout", "20ms"]).failed(1, &late);
         watch(&["--count", "2", "--timeout", "20ms"]).failed(1, &late);
         watch(&["--count", "0"]).failed(2, &line("--count: 0 changes are none; give 1 or more"));
-        watch(&["--count", "2", "--oneshot"])
-            .failed(2, &line("give --oneshot or --count, not both"));
+        watch(&["--count", "2", "--oneshot"]).failed(2, &line("give --oneshot or --count, not both"));
         let mut command = bench.command("splinterctl");
         command.args(["-u", &store, "watch", "--raw", "--count", "2", "--timeout", "60s"]);
         let watch = command.args(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -178,9 +176,7 @@ fn options_of_the_original_program_are_taken() {
     let bench = Bench::new();
     let store = bench.init("s");
     bench.good(&store, &["set", "k", "v"]);
-    let cli = |words: &[&str], input: &str| {
-        run(bench.command("splinter_cli").args(words), input.as_bytes())
-    };
+    let cli = |words: &[&str], input: &str| run(bench.command("splinter_cli").args(words), input.as_bytes());
     assert_eq!(cli(&["-n", "-u", &store, "get", "k"], "").good(), "1:v\n");
     assert_eq!(cli(&["--no-repl", "-u", &store, "get", "k"], "").good(), "1:v\n");
     cli(&["-n"], "uuid\n").failed(2, "splinter_cli: no command is given; --help lists them");
@@ -272,9 +268,7 @@ fn commands_of_the_original_are_taken() {
     bench.good(&store, &["unset", "value"]);
     assert_eq!(bench.good(&store, &["unset", "-r", "car"]), "");
     assert!(open(&store).is_empty());
-    bench
-        .ctl(&store, &["unset", "-r", "car"])
-        .failed(1, "splinterctl: unset: there is no key \"car\"");
+    bench.ctl(&store, &["unset", "-r", "car"]).failed(1, "splinterctl: unset: there is no key \"car\"");
     bench
         .ctl(&store, &["unset", "-r", "--regex", "car"])
         .failed(2, "splinterctl: unset: give --tandem or --regex, not both");

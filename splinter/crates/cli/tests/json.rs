@@ -26,20 +26,14 @@ fn errors_are_json_wherever_answers_are() {
         (&["--json", "frobnicate"], 2, "there is no command \"frobnicate\"; help lists them"),
         (&["--json", "--us"], 2, "there is no option \"--us\"; did you mean --use?"),
         (&["--json"], 2, "no command is given; --help lists them"),
-        (
-            &["get", "k", "--jason", "--json"],
-            2,
-            "get: there is no option \"--jason\"; did you mean --json?",
-        ),
+        (&["get", "k", "--jason", "--json"], 2, "get: there is no option \"--jason\"; did you mean --json?"),
     ] {
         let mut command = bench.command("splinterctl");
         let told = run(command.args(words).env("SPLINTER_DEFAULT_STORE", &store), b"");
         assert_eq!((told.code, error(&told)), (Some(code), json!(line)), "{words:?}");
     }
     // The last of several options counts. Words after -- are not options.
-    bench
-        .ctl(&store, &["get", "no", "--json", "--raw"])
-        .failed(1, &format!("splinterctl: {no_key}"));
+    bench.ctl(&store, &["get", "no", "--json", "--raw"]).failed(1, &format!("splinterctl: {no_key}"));
     bench
         .ctl(&store, &["get", "no", "--", "--json"])
         .failed(2, "splinterctl: get: \"--json\" is one word too many; use: get KEY");
@@ -51,10 +45,8 @@ fn errors_are_json_wherever_answers_are() {
     let told = run(bench.command("splinter_cli").args(["-u", &store]), b"get no --json\n");
     assert_eq!(error(&told), json!(format!("line 1: {no_key}")));
     file(&bench.folder, "rc", "get no\n");
-    let told = run(
-        bench.command("splinterctl").args(["--json", "--rcfile", "rc", "-u", &store, "list"]),
-        b"",
-    );
+    let told =
+        run(bench.command("splinterctl").args(["--json", "--rcfile", "rc", "-u", &store, "list"]), b"");
     assert_eq!(error(&told), json!(format!("\"rc\": line 1: {no_key}")));
 }
 
@@ -66,10 +58,7 @@ fn memory_that_cannot_be_had_is_told_in_json_too() {
     // The program truncates the file while it has it open.
     let cut = "bids claim 7 --json -- truncate -s 0 s\nget k\n";
     let told = run(bench.command("splinterp_cli").args(["-u", "s", "--json"]), cut.as_bytes());
-    assert!(
-        error(&told).as_str().unwrap().starts_with("the store's memory is missing: "),
-        "{told:?}"
-    );
+    assert!(error(&told).as_str().unwrap().starts_with("the store's memory is missing: "), "{told:?}");
 }
 
 #[test]
@@ -100,8 +89,7 @@ fn warnings_are_json_as_well() {
     let bench = Bench::new();
     let store = bench.init("s");
     bench.good(&store, &["set", "m", "no envelope"]);
-    let told =
-        bench.ctl(&store, &["--json", "recv", "m", "--last", "--envelope", "--timeout", "1ms"]);
+    let told = bench.ctl(&store, &["--json", "recv", "m", "--last", "--envelope", "--timeout", "1ms"]);
     let mut lines = told.err.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let warning = lines.next().unwrap()["warning"].clone();
     assert!(warning.as_str().unwrap().starts_with("recv: no envelope: "), "{told:?}");
@@ -139,7 +127,6 @@ fn no_control_character_is_in_json_as_it_is() {
         let told = bench.good(&store, words);
         assert!(told.contains("k\\u009b") && !told.contains(['\u{9b}', '\u{7f}']), "{told:?}");
     }
-    let told: Value =
-        serde_json::from_str(&bench.good(&store, &["--json", "get", "k\u{9b}"])).unwrap();
+    let told: Value = serde_json::from_str(&bench.good(&store, &["--json", "get", "k\u{9b}"])).unwrap();
     assert_eq!((&told["key"], &told["value"]), (&"k\u{9b}".into(), &"v\u{9b}31m\u{7f}".into()));
 }

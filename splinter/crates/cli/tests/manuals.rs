@@ -72,8 +72,7 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
         assert_eq!(found, wanted, "{line}");
     }
     let Some(found) = completed(&rig, "splinterctl ") else { return };
-    let mut names: Vec<_> =
-        splinter_cli::TABLE.commands.iter().map(|command| command.name).collect();
+    let mut names: Vec<_> = splinter_cli::TABLE.commands.iter().map(|command| command.name).collect();
     names.extend(splinter_cli::TABLE.aliases.iter().map(|(alias, _)| *alias));
     names.sort_unstable();
     assert_eq!(found, names);
@@ -116,8 +115,7 @@ fn fish_completes_what_bash_completes() {
         let words = format!("source script; complete -C {line:?}");
         rig.prepare(fish.args(["-c", &words]).env_remove("XDG_CONFIG_HOME"));
         let told = good(fish.ended());
-        let found: Vec<_> =
-            told.lines().map(|line| line.split('\t').next().unwrap_or_default()).collect();
+        let found: Vec<_> = told.lines().map(|line| line.split('\t').next().unwrap_or_default()).collect();
         assert_eq!(found, [wanted], "{line}");
     }
 }
@@ -181,8 +179,7 @@ fn pages_are_written_for_all_names_and_commands() {
         if let Some(output) = try_program("groff", &["-man", "-Tascii", "-ww"], &text) {
             // Bold is a letter, a backspace, and the letter again.
             let printed: Vec<char> = good(output).chars().collect();
-            let is_over =
-                |at: &usize| printed.get(at + 1) == Some(&'\u{8}') || printed[*at] == '\u{8}';
+            let is_over = |at: &usize| printed.get(at + 1) == Some(&'\u{8}') || printed[*at] == '\u{8}';
             let printed: String =
                 (0..printed.len()).filter(|at| !is_over(at)).map(|at| printed[at]).collect();
             assert!(printed.contains("SYNOPSIS") && printed.contains("--"), "{printed}");

@@ -25,14 +25,8 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["math", "k", "and"], "math: and needs a NUMBER after it"),
         (&["bind", "k", "256"], "bind: GROUP: \"256\" is not a signal group; they are 0 to 63"),
         (&["bind", "k", "64"], "bind: GROUP: \"64\" is not a signal group; they are 0 to 63"),
-        (
-            &["watch", "--group", "x"],
-            "watch: --group: \"x\" is not a signal group; they are 0 to 63",
-        ),
-        (
-            &["bids", "claim", "7", "--priority", "256"],
-            "bids: --priority: 256 is too large; 255 is the most",
-        ),
+        (&["watch", "--group", "x"], "watch: --group: \"x\" is not a signal group; they are 0 to 63"),
+        (&["bids", "claim", "7", "--priority", "256"], "bids: --priority: 256 is too large; 255 is the most"),
         (&["bids", "claim", "x"], "bids: ID: \"x\" is not a number from 0 to 4294967295"),
         (&["config", "flags", "x"], "config: MASK: \"x\" is not a number from 0 to 65535"),
         (&["list", "--label", "x"], "list: --label: \"x\" is not a number from 0 to 2^64 - 1"),
@@ -47,30 +41,21 @@ fn mistakes_are_one_line_and_exit_code_2() {
             &["bids", "claim"],
             "bids: ID is missing; use: bids claim ID [OPTION]... [--hold SPAN | -- COMMAND...]",
         ),
-        (
-            &["bids", "advise", "7"],
-            "bids: ADVICE is missing; use: bids advise ID ADVICE [OPTION]...",
-        ),
+        (&["bids", "advise", "7"], "bids: ADVICE is missing; use: bids advise ID ADVICE [OPTION]..."),
         (
             &["bids", "advise", "7", "bad"],
             "bids: ADVICE: \"bad\" is not one of normal, random, sequential, willneed, dontneed",
         ),
         (&["bids", "table", "--hold", "1s"], "bids: --hold goes with claim"),
         (&["bids", "claim", "7", "--from", "5"], "bids: --from goes with advise"),
-        (
-            &["bids", "release", "7", "--duration", "1s"],
-            "bids: --duration goes with claim, rebid, advise",
-        ),
+        (&["bids", "release", "7", "--duration", "1s"], "bids: --duration goes with claim, rebid, advise"),
         (&["orders"], "orders: say what to do: set, get, unset; help orders explains them"),
         (&["orders", "bad"], "orders: \"bad\" is not one of set, get, unset"),
         (&["orders", "get"], "orders: BASE is missing; use: orders get BASE [COUNT]"),
         (&["orders", "set", "b"], "orders: VALUE is missing; use: orders set BASE VALUE..."),
         (&["orders", "get", "b", "0"], "orders: COUNT: 0 is not a number of orders from 1 to 255"),
         (&["list", "a["], "list: \"a[\" is not a regular expression: unclosed character class"),
-        (
-            &["config", "av", "3"],
-            "config: LEVEL: \"3\" is not one of 0, 1, 2, none, hybrid, full, on, off",
-        ),
+        (&["config", "av", "3"], "config: LEVEL: \"3\" is not one of 0, 1, 2, none, hybrid, full, on, off"),
         (
             &["type", "k", "text"],
             "type: \"text\" is not one of VOID, BIGINT, BIGUINT, JSON, BINARY, IMGDATA, AUDIO, VARTEXT or VIDEO",
@@ -84,12 +69,9 @@ fn mistakes_are_one_line_and_exit_code_2() {
         bench.ctl(&store, words).failed(2, &format!("splinterctl: {line}"));
     }
     // Without a store the mistake is still reported, so that one look at the line is enough.
-    for words in [
-        &["watch"][..],
-        &["watch", "--all", "--after", "1"],
-        &["config", "bad"],
-        &["bids", "table", "x"],
-    ] {
+    for words in
+        [&["watch"][..], &["watch", "--all", "--after", "1"], &["config", "bad"], &["bids", "table", "x"]]
+    {
         assert_eq!(run(bench.command("splinterctl").args(words), b"").code, Some(2), "{words:?}");
     }
     run(&mut bench.command("splinterctl"), b"")
@@ -172,8 +154,7 @@ fn what_is_wrong_with_a_new_stores_mode_is_a_mistake() {
     }
     for mode in ["9", "", "+6", "rw"] {
         let why = "is not octal; give reading and writing bits (0666), as 640 does";
-        init("022", &["--mode", mode])
-            .failed(2, &format!("splinterctl: init: --mode: {mode:?} {why}"));
+        init("022", &["--mode", mode]).failed(2, &format!("splinterctl: init: --mode: {mode:?} {why}"));
     }
     let why = "a store's mode is made of reading and writing bits (0666) only";
     for mode in ["700", "777", "1777"] {

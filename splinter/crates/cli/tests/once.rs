@@ -38,10 +38,7 @@ fn what_the_store_cannot_do_is_one_line_and_exit_code_1() {
             &["set", "k", "--file", "/nonexistent"],
             "set: cannot read \"/nonexistent\": No such file or directory (os error 2)",
         ),
-        (
-            &["init", &store],
-            &format!("init: \"{store}\" exists already (/dev/shm/{store}); use opens it"),
-        ),
+        (&["init", &store], &format!("init: \"{store}\" exists already (/dev/shm/{store}); use opens it")),
     ];
     for (words, line) in cases {
         bench.ctl(&store, words).failed(1, &format!("splinterctl: {line}"));
@@ -49,10 +46,9 @@ fn what_the_store_cannot_do_is_one_line_and_exit_code_1() {
     // The first of the two keys existed, and was removed.
     bench.ctl(&store, &["get", "text"]).failed(1, "splinterctl: get: there is no key \"text\"");
     bench.good(&store, &["set", "text", "abc"]);
-    bench.ctl(&store, &["math", "text", "inc"]).failed(
-        1,
-        "splinterctl: math: \"text\" is not a BIGUINT; type makes one of decimal digits",
-    );
+    bench
+        .ctl(&store, &["math", "text", "inc"])
+        .failed(1, "splinterctl: math: \"text\" is not a BIGUINT; type makes one of decimal digits");
     run(bench.command("splinterctl").arg("list"), b"").failed(
         1,
         "splinterctl: list: no store is in use; say which by --use, SPLINTER_DEFAULT_STORE or the command use",
@@ -60,9 +56,7 @@ fn what_the_store_cannot_do_is_one_line_and_exit_code_1() {
     let none = bench.store("none");
     bench.ctl(&none, &["list"]).failed(
         1,
-        &format!(
-            "splinterctl: list: there is no store \"{none}\" (/dev/shm/{none}); init makes one"
-        ),
+        &format!("splinterctl: list: there is no store \"{none}\" (/dev/shm/{none}); init makes one"),
     );
 }
 
@@ -142,18 +136,13 @@ fn values_are_bytes_from_the_line_from_standard_input_or_from_a_file() {
     assert_eq!(cells, [b"2", b"1"]);
     let json = bench.good(&store, &["list", "--json"]);
     assert!(json.contains(r#"{"base64":"/yBrZXkB"}"#), "{json}");
-    let missing = run(
-        bench.command("splinterctl").args(["-u", &store, "get"]).arg(OsStr::from_bytes(b"\xff")),
-        b"",
-    );
+    let missing =
+        run(bench.command("splinterctl").args(["-u", &store, "get"]).arg(OsStr::from_bytes(b"\xff")), b"");
     missing.failed(1, r#"splinterctl: get: there is no key "\xff""#);
     // The program reads no more than the store's maximum from an endless pipe.
     let mut endless = bench.command("splinterctl");
     let endless = run(endless.args(["-u", &store, "set", "k", "--file", "/dev/zero"]), b"");
-    endless.failed(
-        1,
-        "splinterctl: set: the value has more than the 4096 bytes that this store takes",
-    );
+    endless.failed(1, "splinterctl: set: the value has more than the 4096 bytes that this store takes");
 }
 
 #[test]
@@ -234,9 +223,8 @@ fn who_gives_unset_a_pattern_for_a_name_hears_how_to_give_one() {
 fn every_command_on_a_key_heeds_the_prefix() {
     let bench = Bench::new();
     let store = bench.init("s");
-    let run = |words: &[&str]| {
-        run(bench.command("splinterctl").args(["-u", &store, "-p", "p:"]).args(words), b"")
-    };
+    let run =
+        |words: &[&str]| run(bench.command("splinterctl").args(["-u", &store, "-p", "p:"]).args(words), b"");
     run(&["set", "k", "1"]).good();
     run(&["set", "n", "1"]).good();
     run(&["uuid", "u"]).good();
@@ -317,10 +305,8 @@ fn stores_are_made_as_asked_for() {
     }
     // In a file, by the program's name or by an option.
     run(bench.command("splinterpctl").args(["init", "here.store"]), b"").good();
-    run(bench.command("splinterctl").args(["init", "there.store", "--backing", "file"]), b"")
-        .good();
-    let there =
-        run(bench.command("splinterpctl").args(["-u", "there.store", "list", "--json"]), b"");
+    run(bench.command("splinterctl").args(["init", "there.store", "--backing", "file"]), b"").good();
+    let there = run(bench.command("splinterpctl").args(["-u", "there.store", "list", "--json"]), b"");
     assert_eq!(there.good(), "[]\n");
     run(bench.command("splinterctl").args(["init", "x", "--slots", "0"]), b"").failed(2, "splinterctl: init: the geometry cannot be built: the number of slots is 0, and must be 1 to 4294967294");
 }
@@ -441,8 +427,7 @@ fn help_and_versions_go_to_standard_output() {
 fn identifiers_differ_and_are_stored_on_request() {
     let bench = Bench::new();
     let store = bench.init("s");
-    let [first, second] =
-        [(); 2].map(|()| run(bench.command("splinterctl").arg("uuid"), b"").good());
+    let [first, second] = [(); 2].map(|()| run(bench.command("splinterctl").arg("uuid"), b"").good());
     assert_ne!(first, second);
     let stored = bench.good(&store, &["uuid", "id"]);
     assert_eq!(bench.good(&store, &["get", "id", "--raw"]), stored.trim_end());
@@ -451,10 +436,7 @@ fn identifiers_differ_and_are_stored_on_request() {
     assert!(caps.contains("\nwritable: yes\nsealed: no\n"), "{caps}");
     let nodes = caps.lines().find_map(|line| line.strip_prefix("numa_nodes: ")).unwrap();
     let count = |list: &str| list.trim_end_matches(')').split(' ').count().to_string();
-    assert!(
-        nodes.split_once(" (").map_or(nodes == "none", |(n, list)| n == count(list)),
-        "{nodes}"
-    );
+    assert!(nodes.split_once(" (").map_or(nodes == "none", |(n, list)| n == count(list)), "{nodes}");
 }
 
 #[test]
@@ -482,10 +464,7 @@ fn a_key_with_control_characters_is_listed_and_watched_without_them() {
     assert!(bench.good(&store, &["list"]).ends_with("\na\\x1b[2J\\nb | 2 | 1\n"));
     assert_eq!(bench.good(&store, &["list", "--raw"]), "a\x1b[2J\nb\n");
     let mut watch = bench.command("splinterctl");
-    watch
-        .args(["-u", &store, "watch", "--all", "--oneshot"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    watch.args(["-u", &store, "watch", "--all", "--oneshot"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let watch = watch.spawn().unwrap();
     wait_until_asleep(watch.id());
     bench.good(&store, &["set", "a\x1b[2J\nb", "w"]);

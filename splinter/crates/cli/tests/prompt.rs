@@ -84,8 +84,7 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
     let name = format!("{store} # ");
     // If the editor reads keys, it also reads the last Ctrl-C. Otherwise that one is a signal.
     for (kind, end) in [("dumb", None), ("xterm", Some(0)), ("xterm-256color", Some(0))] {
-        let mut terminal =
-            Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
+        let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
         terminal.find(&name);
         for command in ["watch k", "watch --all", "poll k", "recv k", "recv nobody", "logtee log"] {
             terminal.type_in(format!("{command}\n"));
@@ -134,8 +133,7 @@ fn an_interrupt_from_elsewhere_is_ctrl_c_and_leaves_the_terminal_as_it_was() {
     let by_int = [("dumb", Signal::SIGINT, None), ("xterm", Signal::SIGINT, Some(0))];
     let by_term = [("dumb", Signal::SIGTERM, None), ("xterm", Signal::SIGTERM, None)];
     for (kind, last, end) in by_int.into_iter().chain(by_term) {
-        let mut terminal =
-            Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
+        let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
         let id = Pid::from_raw(i32::try_from(terminal.process()).unwrap());
         terminal.find(&name);
         assert_eq!(terminal.is_cooked(), kind == "dumb");
@@ -202,8 +200,7 @@ fn lines_typed_ahead_or_pasted_are_commands_each() {
     let bench = Bench::new();
     let store = bench.init("s");
     for kind in ["dumb", "xterm-256color"] {
-        let mut terminal =
-            Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
+        let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
         terminal.find(" # ");
         terminal.type_in("set f 4\rset g 5\rset h 6\runset f g h\ruuid --help\r");
         terminal.find("usage: uuid");
@@ -275,9 +272,7 @@ fn a_prompt_tells_of_a_store_that_cannot_be_opened_and_goes_on() {
     let none = bench.store("none");
     let mut command = bench.command("splinter_cli");
     let mut terminal = Terminal::start(command.env("SPLINTER_DEFAULT_STORE", &none), "dumb");
-    terminal.find(&format!(
-        "there is no store \"{none}\" (/dev/shm/{none}); init makes one\nno-conn # "
-    ));
+    terminal.find(&format!("there is no store \"{none}\" (/dev/shm/{none}); init makes one\nno-conn # "));
     terminal.type_in(format!("init {none}\n"));
     terminal.find("with default geometry.\nno-conn # ");
     terminal.type_in("get \"open\n");
@@ -335,15 +330,12 @@ fn a_start_up_file_runs_first_in_every_form() {
     assert_eq!(once.good(), "1:v\n");
     let script = run(bench.command("splinter_cli").arg("--rcfile").arg(&rc), b"get k\n");
     assert_eq!(script.good(), "1:v\n");
-    let mut terminal =
-        Terminal::start(bench.command("splinter_cli").arg("--rcfile").arg(&rc), "dumb");
+    let mut terminal = Terminal::start(bench.command("splinter_cli").arg("--rcfile").arg(&rc), "dumb");
     terminal.find(&format!("\n{store} # "));
     leave(terminal);
     let wrong = file(&bench.folder, "wrong", "\nfrob\n");
     let told = run(bench.command("splinterctl").arg("--rcfile").arg(&wrong).args(["uuid"]), b"");
-    let line = format!(
-        "{:?}: line 2: there is no command \"frob\"; help lists them",
-        wrong.display().to_string()
-    );
+    let line =
+        format!("{:?}: line 2: there is no command \"frob\"; help lists them", wrong.display().to_string());
     told.failed(2, &format!("splinterctl: {line}"));
 }

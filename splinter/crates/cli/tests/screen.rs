@@ -62,11 +62,9 @@ fn a_watch_of_many_keys_gives_a_terminal_no_orders() {
     let bench = Bench::new();
     let store = bench.init("s");
     let mut command = bench.command("splinterctl");
-    let mut terminal =
-        Terminal::start(command.args(["-u", &store, "watch", "--all", "--oneshot"]), "dumb");
+    let mut terminal = Terminal::start(command.args(["-u", &store, "watch", "--all", "--oneshot"]), "dumb");
     wait_until_asleep(terminal.process());
-    let Outcome { code, .. } =
-        run(bench.command("splinterctl").args(["-u", &store, "set", "k", "-"]), EVIL);
+    let Outcome { code, .. } = run(bench.command("splinterctl").args(["-u", &store, "set", "k", "-"]), EVIL);
     assert_eq!(code, Some(0));
     terminal.find(&format!("k {}:a\\x1b[2J", EVIL.len()));
     assert!(!terminal.end().1.contains('\x1b'));

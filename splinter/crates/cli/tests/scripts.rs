@@ -43,8 +43,7 @@ fn a_script_that_waits_holds_no_lane() {
     let store = bench.store("s");
     run(bench.command("splinterctl").args(["init", &store, "--lanes", "1"]), b"").good();
     // While it runs a program.
-    let script =
-        format!("set k v\nbids claim 7 -- splinterctl -u {store} set other w\nget other\n");
+    let script = format!("set k v\nbids claim 7 -- splinterctl -u {store} set other w\nget other\n");
     let told = run(bench.command("splinter_cli").args(["-u", &store]), script.as_bytes());
     assert_eq!(told.good(), "1:w\n");
     // While it waits for a key to change, and for the next line.
@@ -67,16 +66,12 @@ fn a_byte_order_mark_in_front_of_text_is_passed_over() {
     let bench = Bench::new();
     let store = bench.init("s");
     let with = |name: &str, text: &str| file(&bench.folder, name, format!("{MARK}{text}"));
-    let told = run(
-        bench.command("splinter_cli").args(["-u", &store]),
-        format!("{MARK}set a 1\nget a\n").as_bytes(),
-    );
+    let told =
+        run(bench.command("splinter_cli").args(["-u", &store]), format!("{MARK}set a 1\nget a\n").as_bytes());
     assert_eq!(told.good(), "1:1\n");
     with("rc", "set b 2\n");
-    let told = run(
-        bench.command("splinterctl").args(["-u", &store, "--rcfile", "rc", "get", "b", "--raw"]),
-        b"",
-    );
+    let told =
+        run(bench.command("splinterctl").args(["-u", &store, "--rcfile", "rc", "get", "b", "--raw"]), b"");
     assert_eq!(told.good(), "2");
     for (name, text) in [
         ("lines", "{\"key\":\"c\",\"value\":\"3\"}\n"),
@@ -92,8 +87,7 @@ fn a_byte_order_mark_in_front_of_text_is_passed_over() {
     );
     assert_eq!(told.good(), "imported 1 key\n");
     with("message", "{\"a\":1}");
-    bench
-        .good(&store, &["send", "m", "--file", "message", "--envelope", "--parse", "--from", "me"]);
+    bench.good(&store, &["send", "m", "--file", "message", "--envelope", "--parse", "--from", "me"]);
     assert!(bench.good(&store, &["get", "m", "--raw"]).contains("\"payload\":{\"a\":1}"));
     // An envelope that another program wrote with a mark.
     let line = "{\"id\":\"1\",\"ts\":1,\"from\":\"f\",\"type\":\"event\",\"payload\":7}";
@@ -127,11 +121,7 @@ fn what_is_wrong_with_megabytes_of_a_line_is_a_short_line() {
     let cut = format!("\"{}\"... ({} bytes)", &long[..256], long.len());
     for (line, code, why) in [
         (long.clone(), 2, format!("there is no command {cut}; help lists them")),
-        (
-            format!("get {long}"),
-            2,
-            format!("get: {cut}: the key is too long; a key has 1 to 63 bytes"),
-        ),
+        (format!("get {long}"), 2, format!("get: {cut}: the key is too long; a key has 1 to 63 bytes")),
         (
             format!("get k --{}", &long),
             2,
@@ -142,11 +132,7 @@ fn what_is_wrong_with_megabytes_of_a_line_is_a_short_line() {
             ),
         ),
         (format!("get a {long}"), 2, format!("get: {cut} is one word too many; use: get KEY")),
-        (
-            format!("math k inc {long}"),
-            2,
-            format!("math: NUMBER: {cut} is not a number from 0 to 2^64 - 1"),
-        ),
+        (format!("math k inc {long}"), 2, format!("math: NUMBER: {cut} is not a number from 0 to 2^64 - 1")),
     ] {
         let mut command = bench.command("splinter_cli");
         let told = run(command.args(["-u", &store]), line.as_bytes());
@@ -165,33 +151,17 @@ fn what_is_wrong_with_megabytes_of_a_line_is_a_short_line() {
         let mut command = bench.command("splinter_cli");
         let told = run(command.args(["-u", &store]), line.as_bytes());
         let begin = format!("splinter_cli: line 1: {begin}");
-        assert!(
-            told.err.starts_with(&begin) && told.err.ends_with(&format!("{end}\n")),
-            "{}",
-            told.err
-        );
-        assert!(
-            told.err.len() < 2200 && told.err.lines().count() == 1,
-            "{begin} {}",
-            told.err.len()
-        );
+        assert!(told.err.starts_with(&begin) && told.err.ends_with(&format!("{end}\n")), "{}", told.err);
+        assert!(told.err.len() < 2200 && told.err.lines().count() == 1, "{begin} {}", told.err.len());
     }
     let mut import = bench.command("splinterctl");
     let told = run(import.args(["-u", &store, "import", "-"]), kind.as_bytes());
-    assert!(
-        told.err.len() < 2200 && told.err.ends_with("; 0 keys imported\n"),
-        "{}",
-        told.err.len()
-    );
+    assert!(told.err.len() < 2200 && told.err.ends_with("; 0 keys imported\n"), "{}", told.err.len());
     let kind = "x".repeat(4000);
     bench.good(
         &store,
         &["set", "m", &format!("{{\"id\":\"1\",\"ts\":1,\"from\":\"f\",\"type\":\"{kind}\"}}")],
     );
     let told = bench.ctl(&store, &["recv", "m", "--last", "--envelope", "--timeout", "1ms"]);
-    assert!(
-        told.err.len() < 2400 && told.err.starts_with("recv: no envelope: type is "),
-        "{}",
-        told.err
-    );
+    assert!(told.err.len() < 2400 && told.err.starts_with("recv: no envelope: type is "), "{}", told.err);
 }

@@ -148,9 +148,7 @@ fn drop_removes_a_store_and_nothing_else() {
     assert!(!std::path::Path::new("/dev/shm").join(&store).exists());
     ctl(&["drop", &store]).failed(
         1,
-        &format!(
-            "splinterctl: drop: there is no store \"{store}\" (/dev/shm/{store}); stores lists them"
-        ),
+        &format!("splinterctl: drop: there is no store \"{store}\" (/dev/shm/{store}); stores lists them"),
     );
     // A file that is no store stays, even with --force.
     for words in [&["drop", "notes"][..], &["drop", "notes", "--force"]] {
@@ -158,8 +156,7 @@ fn drop_removes_a_store_and_nothing_else() {
         let told = run(bench.command("splinterpctl").args(words), b"");
         assert_eq!(told.code, Some(1));
         assert!(
-            told.err.contains("is not a store: ")
-                && told.err.contains("drop removes nothing but stores"),
+            told.err.contains("is not a store: ") && told.err.contains("drop removes nothing but stores"),
             "{told:?}"
         );
         assert!(bench.folder.join("notes").exists());
@@ -179,9 +176,7 @@ fn drop_leaves_a_store_alone_that_others_have_open_unless_it_is_forced() {
     let name = &rig.name;
     assert_eq!(
         error,
-        format!(
-            "splinterctl: drop: process {pid} has \"{name}\" open; end it first, or give --force"
-        )
+        format!("splinterctl: drop: process {pid} has \"{name}\" open; end it first, or give --force")
     );
     assert!(Location::shared(&**name).is_ok_and(|place| Store::open(&place).is_ok()));
     let told = good(rig.program("splinterctl").args(["drop", name, "--force", "--json"]).ended());
@@ -213,9 +208,7 @@ fn a_store_larger_than_its_memory_is_made_and_told_of() {
     let place = format!("init: /dev/shm/{store} can grow to 1.3 TB, and /dev/shm has ");
     assert!(told.err.starts_with(&place), "{told:?}");
     assert!(
-        told.err.contains(
-            " free: once that is used up, a write that needs more ends its program by SIGBUS"
-        ),
+        told.err.contains(" free: once that is used up, a write that needs more ends its program by SIGBUS"),
         "{told:?}"
     );
     assert!(std::path::Path::new("/dev/shm").join(&store).exists());

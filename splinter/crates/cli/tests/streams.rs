@@ -37,9 +37,7 @@ fn output_that_is_read_slowly_is_written_to_the_end() {
     let open = Store::open(&Location::shared(&*store).unwrap()).unwrap();
     let mut writer = open.writer().unwrap();
     (0..20_000).for_each(|n| writer.set(format!("key{n}"), b"value").unwrap());
-    for (words, lines) in
-        [(&["export", "--format", "ndjson"][..], 20_002), (&["list", "--raw"], 20_000)]
-    {
+    for (words, lines) in [(&["export", "--format", "ndjson"][..], 20_002), (&["list", "--raw"], 20_000)] {
         let (mut reader, writer) = output();
         let mut command = bench.command("splinterctl");
         command.args(["-u", &store]).args(words).stdout(writer).stderr(Stdio::piped());

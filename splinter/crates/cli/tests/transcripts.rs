@@ -8,14 +8,11 @@ use common::{Bench, run, wait_until_asleep};
 
 /// Replaces the version and the stores' names in a transcript by those of this run.
 fn adapt(transcript: &str, stores: &[(&str, &str)]) -> String {
-    let mut text = transcript
-        .replace("version 0.9.0 build 4e09f5e", &format!("version {}", splinter_cli::BUILD));
+    let mut text =
+        transcript.replace("version 0.9.0 build 4e09f5e", &format!("version {}", splinter_cli::BUILD));
     for (name, store) in stores {
-        for (before, after) in
-            [("init ", "\n"), ("use ", "\n"), ("to ", "\n"), ("'", "'"), ("\n", " #")]
-        {
-            text =
-                text.replace(&format!("{before}{name}{after}"), &format!("{before}{store}{after}"));
+        for (before, after) in [("init ", "\n"), ("use ", "\n"), ("to ", "\n"), ("'", "'"), ("\n", " #")] {
+            text = text.replace(&format!("{before}{name}{after}"), &format!("{before}{store}{after}"));
         }
     }
     text

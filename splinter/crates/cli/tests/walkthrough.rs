@@ -72,8 +72,7 @@ fn every_line_of_the_walkthrough_does_what_it_says() {
                 let (_, session) = block.split_once('\n').expect("a banner line");
                 let banner = format!("splinter_cli version {}", splinter_cli::BUILD);
                 let mut prompt = bench.command("splinter_cli");
-                let mut terminal =
-                    Terminal::start(prompt.env("SPLINTER_DEFAULT_STORE", &store), "dumb");
+                let mut terminal = Terminal::start(prompt.env("SPLINTER_DEFAULT_STORE", &store), "dumb");
                 play(&mut terminal, &format!("{banner}\n{session}"), |_| ());
                 count += 1;
             }

@@ -26,11 +26,7 @@ impl Run {
                 assert_eq!(store.snapshot(key).err(), entry.err());
                 assert_eq!(
                     store.vector(key, &mut [0.0; 17][..self.model.vector_dim as usize]).err(),
-                    if self.model.vector_dim == 0 {
-                        Some(Error::WrongDimension)
-                    } else {
-                        entry.err()
-                    }
+                    if self.model.vector_dim == 0 { Some(Error::WrongDimension) } else { entry.err() }
                 );
                 continue;
             };
@@ -73,9 +69,8 @@ impl Run {
 
     pub(super) fn read_several(&self, base: &[u8], orders: usize, keys: &[Vec<u8>]) {
         let mut values = vec![Vec::new(); orders];
-        let expected = names(base, orders).and_then(|names| {
-            names.iter().map(|name| Ok(self.model.get(name)?.value.clone())).collect()
-        });
+        let expected = names(base, orders)
+            .and_then(|names| names.iter().map(|name| Ok(self.model.get(name)?.value.clone())).collect());
         let answer = self.reader.tandem(base, &mut values);
         assert_eq!(answer.map(|()| values), expected);
         let (mut bufs, mut results) = (vec![0xee; keys.len() * 40], vec![Ok(0); keys.len()]);
@@ -94,8 +89,7 @@ impl Run {
             let key = handle.key();
             let key = key.as_ref();
             let lives = self.slots.get(key) == Some(&handle.slot());
-            let expected =
-                if lives { Ok(self.model.entries[key].value.len()) } else { Err(Error::NotFound) };
+            let expected = if lives { Ok(self.model.entries[key].value.len()) } else { Err(Error::NotFound) };
             assert_eq!(self.store.get(handle, &mut [0; 160]), expected);
         }
     }
@@ -124,10 +118,7 @@ impl Run {
         let header = self.reader.header();
         assert_eq!((header.scrub, store.scrub()), (model.level, model.level));
         assert_eq!(store.scrub() == Scrub::Full, model.level == Scrub::Full);
-        assert_eq!(
-            (header.user_flags, header.parse_failures),
-            (model.user_flags, model.parse_failures)
-        );
+        assert_eq!((header.user_flags, header.parse_failures), (model.user_flags, model.parse_failures));
         assert_eq!((header.recoveries, header.epoch), (0, self.store_epoch));
         for (slot, level) in &self.vacated {
             check_vacant(&self.raw, *slot, *level);

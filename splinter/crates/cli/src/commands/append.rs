@@ -28,10 +28,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             let had = writer.value_len(&key).unwrap_or_default();
             value::too_long((had + tail.len()) as u64, writer.geometry().max_value_len)
         }
-        Error::WrongType => Failure::new(format!(
-            "{} is a number; math changes it, type makes it text",
-            shown(&key)
-        )),
+        Error::WrongType => {
+            Failure::new(format!("{} is a number; math changes it, type makes it text", shown(&key)))
+        }
         error => Failure::key(&key, error),
     })?;
     let epoch = version.epoch;

@@ -8,7 +8,7 @@ use crate::table;
 use crate::time::deadline;
 use crate::wait::{POLL_INTERVAL, is_over};
 use serde_json::Value;
-use splinter::{Advice, Bid, BidError, BidTerms, Intent, Patience, Store, cycles};
+use splinter::{Advice, Bid, BidError, BidTerms, Intent, Patience, cycles};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
@@ -101,17 +101,16 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         "who" => who(session),
         "claim" => claim(session, call, id),
         "rebid" => {
-            session.store()?.rebid(id, terms(call)?)?;
+            session.store()?.bids().renew(id, terms(call)?)?;
             print_done(session, "renewed", id)
         }
         "release" => {
-            let store = session.store()?;
-            let release = if call.has("--force") {
-                Store::release_bid_as_supervisor
+            let bids = session.store()?.bids();
+            if call.has("--force") {
+                bids.release_as_supervisor(id)?
             } else {
-                Store::release_bid
+                bids.release(id)?
             };
-            release(store, id)?;
             print_done(session, "released", id)
         }
         _ => advise(session, call, id),
@@ -162,9 +161,9 @@ fn claim(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure>
         return Err(Failure::usage("give --hold or a COMMAND, not both"));
     }
     if let [program, words @ ..] = command {
-        session.store()?.claim_bid(id, terms)?;
+        session.store()?.bids().claim(id, terms)?;
         let done = run_program(program, words);
-        session.store()?.release_bid(id)?;
+        session.store()?.bids().release(id)?;
         return done;
     }
     self::hold(session, id, terms, hold, "give --hold SPAN, or -- COMMAND")
@@ -183,7 +182,7 @@ pub(super) fn hold(
         let why = format!("the bid would end with this command; {advice}");
         return Err(Failure::usage(why));
     }
-    session.store()?.claim_bid(id, terms)?;
+    session.store()?.bids().claim(id, terms)?;
     print_done(session, "claimed", id)?;
     if let Some(hold) = hold {
         session.release_writer();
@@ -194,7 +193,7 @@ pub(super) fn hold(
             std::thread::sleep(left.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL));
             store_check.run_if_due(session.store()?)?;
         }
-        session.store()?.release_bid(id)?;
+        session.store()?.bids().release(id)?;
     }
     Ok(())
 }
@@ -231,11 +230,11 @@ fn advise(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure
         Some(wait) => deadline(Some(wait)).map_or(Patience::Forever, Patience::Until),
     };
     let terms = terms(call)?;
-    match store.advise(id, from..to, advice, patience) {
+    match store.bids().advise(id, from..to, advice, patience) {
         Err(BidError::Unknown { .. }) => {
-            store.claim_bid(id, terms)?;
-            let advised = store.advise(id, from..to, advice, patience);
-            store.release_bid(id)?;
+            store.bids().claim(id, terms)?;
+            let advised = store.bids().advise(id, from..to, advice, patience);
+            store.bids().release(id)?;
             advised?;
         }
         advised => advised?,
@@ -244,7 +243,7 @@ fn advise(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure
 }
 
 pub(super) fn who(session: &mut Session) -> Result<(), Failure> {
-    let elected = session.store()?.election()?;
+    let elected = session.store()?.bids().election()?;
     let out = &mut session.out;
     match (elected, session.format) {
         (None, Format::Json) => write_json(out, &Value::Null)?,
@@ -257,7 +256,7 @@ pub(super) fn who(session: &mut Session) -> Result<(), Failure> {
 }
 
 pub(super) fn table(session: &mut Session) -> Result<(), Failure> {
-    let bids = session.store()?.bids()?;
+    let bids = session.store()?.bids().list()?;
     let per_second = if bids.is_empty() { 1.0 } else { cycles_per_second() };
     let now = cycles();
     let out = &mut session.out;
@@ -273,10 +272,8 @@ pub(super) fn table(session: &mut Session) -> Result<(), Failure> {
                     Some(seconds) => format!("{seconds:.1} s"),
                     None => "no end".to_owned(),
                 };
-                let (id, pid, priority) =
-                    (bid.id.to_string(), bid.pid.to_string(), bid.priority.to_string());
-                let (intent, state) =
-                    (INTENTS[bid.intent as usize].to_owned(), state(bid).to_owned());
+                let (id, pid, priority) = (bid.id.to_string(), bid.pid.to_string(), bid.priority.to_string());
+                let (intent, state) = (INTENTS[bid.intent as usize].to_owned(), state(bid).to_owned());
                 let cells = [id, pid, intent, priority, left, state];
                 cells.into_iter().map(|cell| cell.into_bytes().into()).collect()
             });

@@ -48,8 +48,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 let not = if is_removed { " no longer" } else { "" };
                 writeln!(session.out, "labels {mask:#x} are{not} bound to group {group}")?;
             }
-            session
-                .answer(&json!({ "labels": json_mask(mask), "group": group, "bound": !is_removed }))
+            session.answer(&json!({ "labels": json_mask(mask), "group": group, "bound": !is_removed }))
         }
         (word, None) => {
             let key = session.key(word.unwrap_or_default());

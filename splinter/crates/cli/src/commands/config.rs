@@ -24,9 +24,7 @@ the command prints the setting.",
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    if let Some(other) =
-        call.get(0).filter(|word| !SETTINGS.iter().any(|known| known.as_bytes() == *word))
-    {
+    if let Some(other) = call.get(0).filter(|word| !SETTINGS.iter().any(|known| known.as_bytes() == *word)) {
         return Err(not_one_of(other, SETTINGS));
     }
     let store = session.store()?.clone();

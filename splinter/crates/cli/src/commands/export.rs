@@ -34,9 +34,7 @@ name once it is complete.",
         Opt::valued("--format", "FORMAT", "json, ndjson or text").kind(Kind::Choice(FORMATS)),
         Opt::flag("--values", "puts the values into json at a terminal, too"),
         Opt::flag("--no-values", "leaves them out of json"),
-        Opt::valued("--output", "FILE", "writes into FILE, which must not exist")
-            .kind(Kind::File)
-            .short('o'),
+        Opt::valued("--output", "FILE", "writes into FILE, which must not exist").kind(Kind::File).short('o'),
     ],
     run,
 };
@@ -131,8 +129,7 @@ fn write(session: &Session, form: Form, keys: &[Key], out: &mut dyn Write) -> Re
             Form::Ndjson => write_json(out, &Value::Object(row(content, true)))?,
             Form::Text => {
                 let (slot, value) = (&content.slot, &content.value);
-                let value =
-                    content.number.map_or_else(|| quoted(value), |number| number.to_string());
+                let value = content.number.map_or_else(|| quoted(value), |number| number.to_string());
                 writeln!(out, "{} {} {}:{value}", quoted(key.as_ref()), slot.kind, slot.value_len)?;
             }
         }

@@ -54,9 +54,7 @@ struct Damage(&'static str, &'static str, fn(&Inspection) -> u64);
 const KINDS: [Damage; 7] = [
     Damage("stuck_claims", "claims that dead writers left", |found| found.stuck_claims),
     Damage("duplicate_keys", "second slots of a key", |found| found.duplicate_keys),
-    Damage("unreachable_keys", "keys that the index does not lead to", |found| {
-        found.unreachable_keys
-    }),
+    Damage("unreachable_keys", "keys that the index does not lead to", |found| found.unreachable_keys),
     Damage("leaked_slots", "slots marked wrongly as used or free", |found| found.leaked_slots),
     Damage("dangling_entries", "index entries that lead to no key", |found| found.dangling_entries),
     Damage("misrouted_slots", "slots that signal wrongly", |found| found.misrouted_slots),
@@ -84,10 +82,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         write(session, &name, &found, None)?;
         return match found.is_sound() {
             true => Ok(()),
-            false => Err(Failure::with_exit_code(
-                DAMAGED,
-                format!("{name} is damaged; --repair repairs it"),
-            )),
+            false => Err(Failure::with_exit_code(DAMAGED, format!("{name} is damaged; --repair repairs it"))),
         };
     }
     if store.is_read_only() {
@@ -110,9 +105,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let given_up = counted(repair.given_up.len() as u64, "key");
     match (repair.after.is_sound(), repair.others) {
         (true, _) if repair.given_up.is_empty() => Ok(()),
-        (true, _) => {
-            Err(Failure::with_exit_code(LOST, format!("{name} is sound again, without {given_up}")))
-        }
+        (true, _) => Err(Failure::with_exit_code(LOST, format!("{name} is sound again, without {given_up}"))),
         (false, 0) => Err(Failure::with_exit_code(
             DAMAGED,
             format!(
@@ -190,8 +183,7 @@ fn write(
                 let more = [("keys", found.keys), ("live_claims", found.live_claims)];
                 counts.chain(more).map(|(name, count)| (name.to_owned(), json!(count))).collect()
             };
-            let mut told =
-                json!({ "store": name, "sound": now.is_sound(), "found": counts(found) });
+            let mut told = json!({ "store": name, "sound": now.is_sound(), "found": counts(found) });
             if let Some((repair, copy)) = repaired {
                 told["left"] = counts(&repair.after);
                 let keys = repair.given_up.iter().map(|key| json_bytes(key.as_ref()));

@@ -4,9 +4,7 @@ use super::prelude::*;
 use crate::options::{self, not_one_of, number, text};
 use crate::output::{json_bytes, listed, shown};
 use crate::store_file;
-use splinter::{
-    Config, Geometry, HugePages, Location, Placement, Reserve, Scrub, Store, StoreError,
-};
+use splinter::{Config, Geometry, HugePages, Location, Placement, Reserve, Scrub, Store, StoreError};
 
 pub(super) static COMMAND: Command = Command {
     name: "init",
@@ -66,9 +64,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let Geometry { slots, max_value_len, vector_dim, max_writers } = config.geometry;
     let sizes = match config.geometry == Geometry::default() {
         true => "default geometry".to_owned(),
-        false => format!(
-            "{slots} slots of {max_value_len} bytes, vectors of {vector_dim}, {max_writers} writers"
-        ),
+        false => {
+            format!("{slots} slots of {max_value_len} bytes, vectors of {vector_dim}, {max_writers} writers")
+        }
     };
     session.report(
         [b"Creating '", &*listed(name), b"' with ", sizes.as_bytes(), b"."].concat(),

@@ -55,13 +55,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         format => Form::Line(format),
     };
     let file = call.arguments[0];
-    if file != b"-"
-        && is_same(Path::new(OsStr::from_bytes(file)), &store_file::path(store.location()))
-    {
-        return Err(Failure::new(format!(
-            "{} is the store itself; give another FILE",
-            shown(file)
-        )));
+    if file != b"-" && is_same(Path::new(OsStr::from_bytes(file)), &store_file::path(store.location())) {
+        return Err(Failure::new(format!("{} is the store itself; give another FILE", shown(file))));
     }
     let (out, writing) = open(file)?;
     let from = String::from_utf8_lossy(session.store_name().unwrap_or_default()).into_owned();

@@ -48,8 +48,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 
 fn operation(name: &[u8], operand: Option<u64>) -> Result<IntegerOp, Failure> {
     let shown_name = String::from_utf8_lossy(name);
-    let needed =
-        || operand.ok_or_else(|| Failure::usage(format!("{shown_name} needs a NUMBER after it")));
+    let needed = || operand.ok_or_else(|| Failure::usage(format!("{shown_name} needs a NUMBER after it")));
     Ok(match name {
         b"inc" => IntegerOp::Inc(operand.unwrap_or(1)),
         b"dec" => IntegerOp::Dec(operand.unwrap_or(1)),

@@ -44,11 +44,8 @@ mod uuid;
 mod watch;
 
 /// All commands.
-pub static TABLE: Table = Table {
-    commands: COMMANDS,
-    aliases: &[("cls", "clear"), ("quit", "exit")],
-    synonyms: SYNONYMS,
-};
+pub static TABLE: Table =
+    Table { commands: COMMANDS, aliases: &[("cls", "clear"), ("quit", "exit")], synonyms: SYNONYMS };
 
 static COMMANDS: &[&Command] = &[
     &append::COMMAND,

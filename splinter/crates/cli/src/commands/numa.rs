@@ -42,9 +42,6 @@ fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
     }
     let nodes: Vec<_> = machine.iter().map(u32::to_string).collect();
     let (bytes, nodes) = (found.page_bytes, nodes.join(", "));
-    writeln!(
-        out,
-        "pages of {bytes} bytes; {huge_bytes} bytes by huge pages; this machine has node {nodes}"
-    )?;
+    writeln!(out, "pages of {bytes} bytes; {huge_bytes} bytes by huge pages; this machine has node {nodes}")?;
     Ok(())
 }

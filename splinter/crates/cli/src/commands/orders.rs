@@ -109,9 +109,9 @@ fn asked(count: &[&[u8]]) -> Result<Option<usize>, Failure> {
     let Some(word) = count.first() else { return Ok(None) };
     match number::<u64>("COUNT", word)? {
         count @ 1..=255 => Ok(Some(count as usize)),
-        count => Err(Failure::usage(format!(
-            "COUNT: {count} is not a number of orders from 1 to {MAX_ORDERS}"
-        ))),
+        count => {
+            Err(Failure::usage(format!("COUNT: {count} is not a number of orders from 1 to {MAX_ORDERS}")))
+        }
     }
 }
 

@@ -31,9 +31,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let timeout = call.get(1).map(|word| {
         let said = String::from_utf8_lossy(word);
         match word.iter().all(u8::is_ascii_digit) {
-            true => {
-                number("TIMEOUT", word).map(|ms| (Duration::from_millis(ms), format!("{said} ms")))
-            }
+            true => number("TIMEOUT", word).map(|ms| (Duration::from_millis(ms), format!("{said} ms"))),
             false => span("TIMEOUT", word).map(|span| (span, said.into_owned())),
         }
     });

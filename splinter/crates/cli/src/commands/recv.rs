@@ -117,12 +117,12 @@ fn next(
 ) -> Result<Option<Reading>, Failure> {
     loop {
         let came = match *epoch {
-            Some(epoch) => until_changed(session, store, key, epoch, end, store_check)?
-                .map(|epoch| epoch.is_some()),
+            Some(epoch) => {
+                until_changed(session, store, key, epoch, end, store_check)?.map(|epoch| epoch.is_some())
+            }
             None => until_present(session, store, key, end, store_check)?,
         };
-        match came.and_then(|came| if came { Reading::of(store, key).map(Some) } else { Ok(None) })
-        {
+        match came.and_then(|came| if came { Reading::of(store, key).map(Some) } else { Ok(None) }) {
             Ok(Some(message)) => {
                 let before = epoch.replace(message.epoch);
                 let missed = before.map_or(0, |before| between(before, message.epoch));
@@ -237,8 +237,7 @@ fn write_envelope(session: &mut Session, envelope: &Envelope) -> Result<(), Fail
         }
         (Format::Raw, Value::Null) => writeln!(session.out)?,
         (Format::Raw, payload) => {
-            let held =
-                bytes("payload", payload).unwrap_or_else(|_| payload.to_string().into_bytes());
+            let held = bytes("payload", payload).unwrap_or_else(|_| payload.to_string().into_bytes());
             session.out.write_all(&held)?;
             session.out.write_all(b"\n")?;
         }

@@ -24,8 +24,7 @@ has no unnamed files.",
 };
 
 /// The option `--force`: replaces an existing file or store.
-pub(super) const FORCE: Opt =
-    Opt::flag("--force", "replaces a file or store of that name").short('f');
+pub(super) const FORCE: Opt = Opt::flag("--force", "replaces a file or store of that name").short('f');
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let file = call.arguments[0];

@@ -48,8 +48,7 @@ with --parse.",
 };
 
 /// The options that need `--envelope`.
-const OF_ENVELOPES: [&str; 8] =
-    ["--type", "--from", "--to", "--ttl", "--trace", "--seq", "--eof", "--parse"];
+const OF_ENVELOPES: [&str; 8] = ["--type", "--from", "--to", "--ttl", "--trace", "--seq", "--eof", "--parse"];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
@@ -173,9 +172,7 @@ impl Wrapper {
     /// Puts a message into an envelope.
     fn wrap(&self, message: &[u8], seq: Option<u64>, eof: bool) -> Result<Vec<u8>, Failure> {
         let payload = if self.parse {
-            let wrong = |why: &str| {
-                Failure::usage(format!("--parse: {} is not JSON: {why}", shown(message)))
-            };
+            let wrong = |why: &str| Failure::usage(format!("--parse: {} is not JSON: {why}", shown(message)));
             let text = byte_order_mark::without(message).map_err(wrong)?;
             serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?
         } else {

@@ -50,7 +50,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         ("table", _) => bids::table(session),
         ("who", _) => bids::who(session),
         ("release", _) => {
-            session.store()?.release_bid(id)?;
+            session.store()?.bids().release(id)?;
             bids::print_done(session, "released", id)
         }
         ("advise", [_, intent, rest @ ..]) => {
@@ -72,7 +72,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             if action == "claim" {
                 return bids::hold(session, id, terms, hold, "give --hold SPAN");
             }
-            session.store()?.rebid(id, terms)?;
+            session.store()?.bids().renew(id, terms)?;
             bids::print_done(session, "renewed", id)
         }
         _ => Err(Failure::usage(call.usage())),
@@ -89,9 +89,9 @@ fn advise(session: &Session, id: u32, intent: &[u8], waits: bool) -> Result<(), 
             true => Patience::Until(next_check(session, None)),
             false => Patience::Defer,
         };
-        match store.advise(id, 0..store.arena_len(), advice, patience) {
+        match store.bids().advise(id, 0..store.arena_len(), advice, patience) {
             Err(BidError::Unknown { .. }) if !has_own => {
-                store.claim_bid(id, BidTerms::default())?;
+                store.bids().claim(id, BidTerms::default())?;
                 has_own = true;
             }
             // Each wait is short, so that Ctrl-C can end it.
@@ -100,7 +100,7 @@ fn advise(session: &Session, id: u32, intent: &[u8], waits: bool) -> Result<(), 
         }
     };
     if has_own {
-        store.release_bid(id)?;
+        store.bids().release(id)?;
     }
     Ok(advised?)
 }

@@ -37,8 +37,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let users = Users::now();
-    let memory =
-        |store: &Store| fstat(store.fd()).map_or(0, |file| file.st_blocks.unsigned_abs() * 512);
+    let memory = |store: &Store| fstat(store.fd()).map_or(0, |file| file.st_blocks.unsigned_abs() * 512);
     let out = &mut session.out;
     if session.format == Format::Json {
         let row = |(name, store): &(Vec<u8>, Store)| {
@@ -55,8 +54,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         .map(|(name, store)| {
             let numbers = [store.len(), store.geometry().slots, store.arena_len(), memory(store)];
             let numbers = numbers.map(|number| number.to_string());
-            let users =
-                users.as_ref().map_or("?".to_owned(), |users| users.of(store).len().to_string());
+            let users = users.as_ref().map_or("?".to_owned(), |users| users.of(store).len().to_string());
             let told = numbers.into_iter().chain([users]).map(|text| text.into_bytes().into());
             std::iter::once(listed(name)).chain(told).collect()
         })
@@ -72,8 +70,7 @@ fn found(session: &Session, folder: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Store
         Some(folder) => OsStr::from_bytes(folder),
         None => OsStr::new(if is_shared { "/dev/shm" } else { "." }),
     };
-    let failed =
-        |error| Failure::io(&format!("read the folder {}", shown(path.as_bytes())), &error);
+    let failed = |error| Failure::io(&format!("read the folder {}", shown(path.as_bytes())), &error);
     let mut stores = Vec::new();
     for entry in fs::read_dir(path).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name().into_vec();

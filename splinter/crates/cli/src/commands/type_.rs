@@ -32,8 +32,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         let told = json!({ "key": json_bytes(&key), "epoch": slot.epoch, "type": kind });
         return session.print(kind, &told);
     };
-    let kind: Type =
-        text("TYPE", word)?.parse().map_err(|error| Failure::usage(format!("{error}")))?;
+    let kind: Type = text("TYPE", word)?.parse().map_err(|error| Failure::usage(format!("{error}")))?;
     let mut writer = session.writer()?;
     retry_busy(|| writer.set_type(&key, kind)).map_err(|error| match error {
         Error::WrongType => Failure::new(format!(

@@ -14,11 +14,7 @@ use std::time::Instant;
 
 pub(super) static COMMAND: Command = Command {
     name: "watch",
-    usage: &[
-        "KEY [--after EPOCH] [OPTION]...",
-        "--group GROUP... [OPTION]...",
-        "--all [OPTION]...",
-    ],
+    usage: &["KEY [--after EPOCH] [OPTION]...", "--group GROUP... [OPTION]...", "--all [OPTION]..."],
     summary: "Prints the value of a key, or of a group's keys, whenever it changes",
     details: "\
 It prints the new value after each change. If changes follow each other faster
@@ -101,9 +97,7 @@ impl Until {
         match (self.count, self.seen) {
             (None, _) => Ok(()),
             (Some(_), 0) => Err(Failure::new("nothing changed in time")),
-            (Some(count), seen) => {
-                Err(Failure::new(format!("only {seen} of {count} changes came in time")))
-            }
+            (Some(count), seen) => Err(Failure::new(format!("only {seen} of {count} changes came in time"))),
         }
     }
 }
@@ -115,8 +109,7 @@ fn watch_key(
     mut until: Until,
     after: Option<u64>,
 ) -> Result<(), Failure> {
-    let now =
-        retry_forever(|| Reading::of(store, key)).map_err(|error| Failure::key(key, error))?.epoch;
+    let now = retry_forever(|| Reading::of(store, key)).map_err(|error| Failure::key(key, error))?.epoch;
     let mut epoch = after.unwrap_or(now);
     let mut store_check = StoreCheck::new();
     let removed = |error| match error {
@@ -142,11 +135,7 @@ fn watch_key(
     }
 }
 
-fn watch_many(
-    session: &mut Session,
-    mut watcher: Watcher,
-    mut until: Until,
-) -> Result<(), Failure> {
+fn watch_many(session: &mut Session, mut watcher: Watcher, mut until: Until) -> Result<(), Failure> {
     let store = session.store()?.clone();
     let mut store_check = StoreCheck::new();
     // The key of each slot: the event for a removal names the slot only.
@@ -205,12 +194,7 @@ fn report_change(
 }
 
 /// Writes a key's value, with the key if several keys are watched.
-fn write_change(
-    session: &mut Session,
-    key: &[u8],
-    is_named: bool,
-    value: &Reading,
-) -> Result<(), Failure> {
+fn write_change(session: &mut Session, key: &[u8], is_named: bool, value: &Reading) -> Result<(), Failure> {
     if session.format == Format::Default && is_named {
         session.out.write_all(&listed(key))?;
         session.out.write_all(b" ")?;

@@ -19,8 +19,7 @@ use std::time::{Duration, Instant};
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The four names of the program.
-pub(crate) const NAMES: [&str; 4] =
-    ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"];
+pub(crate) const NAMES: [&str; 4] = ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"];
 
 /// A temporary folder with the four names in `bin/`, and unique names for stores. Dropping it removes all of them.
 pub(crate) struct Bench {
@@ -152,9 +151,8 @@ pub(crate) fn finish(child: Child) -> Output {
     let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("the id fits i32"));
     let (over, is_over) = std::sync::mpsc::channel::<()>();
     let guard = thread::spawn(move || {
-        let late = is_over
-            .recv_timeout(TIMEOUT)
-            .is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Timeout);
+        let late =
+            is_over.recv_timeout(TIMEOUT).is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Timeout);
         if late {
             let _ = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGKILL);
         }
