@@ -10,7 +10,7 @@
 use crate::futex::{sleep_on, wake_sleepers};
 use crate::history::tape::{self, Tape};
 use crate::mix::Op;
-use crate::oracle::ledger::{Ledger, words_for};
+use crate::oracle::acks::{AckTable, words_for};
 use crate::pace::Tsc;
 use crate::shared::SharedWords;
 use crate::workload::Workload;
@@ -219,10 +219,10 @@ impl Block {
 
     /// Returns a writer's ledger, if the oracle is on and the worker is a writer.
     #[must_use]
-    pub(crate) fn ledger(&self, worker: u32) -> Option<Ledger<'_>> {
+    pub(crate) fn ledger(&self, worker: u32) -> Option<AckTable<'_>> {
         let start = *self.ledgers.get(worker as usize)?;
         let keys = self.workload.writer_keys(worker);
-        Some(Ledger::new(
+        Some(AckTable::new(
             &self.words()[start..start + words_for(&keys)],
             keys,
         ))

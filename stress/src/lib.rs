@@ -28,6 +28,7 @@ mod latency;
 mod length;
 mod matrix;
 mod mix;
+mod named;
 mod numa;
 mod observer;
 mod options;

@@ -9,7 +9,7 @@ use crate::history::History;
 use crate::history::collect::collect_for_tests;
 use crate::length::ValueLen;
 use crate::options::Span;
-use crate::oracle::sweep::Sweep;
+use crate::oracle::final_check::FinalCheck;
 use crate::pace::{Arrivals, Tsc};
 use crate::testing::{Broken, Fake};
 
@@ -64,7 +64,7 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
         .collect();
     let mut faults = Faults::default();
     if workload.oracle {
-        faults.merge(Sweep::new(workload, &ledgers, &vec![false; ledgers.len()]).run(&&fake));
+        faults.merge(FinalCheck::new(workload, &ledgers, &vec![false; ledgers.len()]).run(&&fake));
     }
     for report in &reports {
         faults.merge(report.faults.clone());

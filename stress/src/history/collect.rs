@@ -6,7 +6,7 @@ use super::tape::Tape;
 use super::{AFTER, Act, BEFORE, Event, History, Kind};
 use crate::block::Block;
 use crate::keys::{self, Family};
-use crate::oracle::body::{self, PREFILL};
+use crate::oracle::value::{self, PREFILL};
 use crate::oracle::vector;
 use crate::target::{Miss, Reads};
 use crate::worker::buffer_len;
@@ -165,14 +165,14 @@ fn last(
         Kind::Value => store.get(&key, &mut buffers.value).map(|len| {
             let mut stamp = None;
             let value = &buffers.value[..len];
-            let sound = body::check_pieces(value, hash, |piece| stamp = Some(piece)).is_ok();
+            let sound = value::check_pieces(value, hash, |piece| stamp = Some(piece)).is_ok();
             read(Act::Get, name(stamp.filter(|_| sound)), len)
         }),
         Kind::Counter => store
             .read_int(&key)
             .map(|number| read(Act::GetNumber, number, 0)),
         Kind::Group => store.read_tandem(&key, &mut buffers.orders).map(|()| {
-            let stamp = body::check(&buffers.orders[0], hash).ok();
+            let stamp = value::check(&buffers.orders[0], hash).ok();
             read(Act::Read, name(stamp), 0)
         }),
         Kind::Vector => store.read_vector(&key, &mut buffers.vector).map(|()| {

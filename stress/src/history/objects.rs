@@ -3,7 +3,7 @@
 use super::{Act, Event, Kind, id};
 use crate::keys::{self, Family};
 use crate::mix::Op;
-use crate::oracle::body::Stamp;
+use crate::oracle::value::Stamp;
 use crate::workload::{KeySets, Workload};
 
 /// The name of what no write wrote.

@@ -1,8 +1,8 @@
-//! What a hostile run gathers, and the record that it becomes. `results/README.md` documents every field.
+//! What a hostile run counts, and the record of it. `results/README.md` documents every field.
 
-use super::board::Board;
 use super::calls::CALLS;
-use super::scribble::Target;
+use super::fault_injection::Target;
+use super::shared_state::HostileState;
 use crate::environment::Environment;
 use crate::record::SCHEMA_VERSION;
 use crate::verdict::Verdict;
@@ -12,14 +12,14 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// What to attack.
+/// What a hostile run does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostilePlan {
-    /// Processes that use the stores.
+    /// Processes that call the stores.
     pub workers: u32,
-    /// For how long, all stores together.
+    /// Duration, all stores together.
     pub duration_ms: u64,
-    /// After what time without progress a worker hangs.
+    /// Time without progress after which a worker hangs.
     pub patience_ms: u64,
     /// Parts that are damaged.
     pub targets: Vec<Target>,
@@ -71,9 +71,9 @@ pub struct HostileRecord {
     pub environment: Environment,
 }
 
-/// What was seen so far.
+/// What was counted so far.
 #[derive(Debug, Default)]
-pub(super) struct Evidence {
+pub(super) struct Counts {
     damage: BTreeMap<String, u64>,
     operations: BTreeMap<String, u64>,
     errors: BTreeMap<String, u64>,
@@ -81,56 +81,56 @@ pub(super) struct Evidence {
     hangs: u64,
     panics: u64,
     out_of_bounds: u64,
-    /// Sides of the mappings of the stores, none of them that of a store which a worker opened later.
+    /// Guarded sides of the stores' mappings; a store that a worker opens later has none.
     pub guards: u64,
-    stories: Vec<String>,
+    findings: Vec<String>,
 }
 
-impl Evidence {
-    pub(super) fn crash(&mut self, call: &str, story: &str) {
+impl Counts {
+    pub(super) fn crash(&mut self, call: &str, finding: &str) {
         self.crashes += 1;
-        self.stories.push(format!("crash in {call}: {story}"));
+        self.findings.push(format!("crash in {call}: {finding}"));
     }
 
-    pub(super) fn hang(&mut self, call: &str, story: &str) {
+    pub(super) fn hang(&mut self, call: &str, finding: &str) {
         self.hangs += 1;
-        self.stories.push(format!("hang in {call}: {story}"));
+        self.findings.push(format!("hang in {call}: {finding}"));
     }
 
-    pub(super) fn panic(&mut self, call: &str, story: &str) {
+    pub(super) fn panic(&mut self, call: &str, finding: &str) {
         self.panics += 1;
-        self.stories.push(format!("panic in {call}: {story}"));
+        self.findings.push(format!("panic in {call}: {finding}"));
     }
 
-    /// Returns how much happened that must not.
+    /// Returns how many violations were found.
     pub(super) fn violations(&self) -> usize {
-        self.stories.len()
+        self.findings.len()
     }
 
     #[cfg(test)]
-    pub(super) fn stories(&self) -> &[String] {
-        &self.stories
+    pub(super) fn findings(&self) -> &[String] {
+        &self.findings
     }
 
-    /// Takes what the processes of one store left.
-    pub(super) fn gather(&mut self, board: &Board) {
+    /// Adds what the processes of one store left.
+    pub(super) fn add(&mut self, state: &HostileState) {
         for (call, (name, _)) in CALLS.iter().enumerate() {
-            let [attempts, errors, beyond] = board.counts(call);
+            let [attempts, errors, beyond] = state.counts(call);
             if beyond > 0 {
-                let story = format!("out of bounds in {name}: {beyond} answers");
-                self.stories.push(story);
+                let finding = format!("out of bounds in {name}: {beyond} answers");
+                self.findings.push(finding);
             }
             self.out_of_bounds += beyond;
             *self.operations.entry((*name).to_owned()).or_default() += attempts;
             *self.errors.entry((*name).to_owned()).or_default() += errors;
         }
         for target in Target::ALL {
-            let damage = board.damage(target as usize).load(Relaxed);
+            let damage = state.damage(target).load(Relaxed);
             *self.damage.entry(target.to_string()).or_default() += damage;
         }
     }
 
-    /// Says in words what was not tried, so that nothing is known of it.
+    /// Names what was not tried, so that the run proves nothing about it.
     fn gaps(&self, plan: &HostilePlan) -> Vec<String> {
         let answered = |(name, made): (&String, &u64)| {
             let errors = self.errors.get(name).copied().unwrap_or(0);
@@ -169,7 +169,7 @@ impl Evidence {
     ) -> HostileRecord {
         let broken = self.crashes + self.hangs + self.panics + self.out_of_bounds > 0;
         let gaps = self.gaps(plan);
-        let mut reasons = self.stories;
+        let mut reasons = self.findings;
         let verdict = match () {
             () if broken => Verdict::Fail,
             () if interrupted => Verdict::Inconclusive,
@@ -203,7 +203,7 @@ impl Evidence {
     }
 }
 
-/// Lists what was counted and did not happen.
+/// Lists the counters that are 0.
 fn idle(counts: &BTreeMap<String, u64>) -> Vec<String> {
     let idle = counts.iter().filter(|(_, count)| **count == 0);
     idle.map(|(name, _)| name.clone()).collect()
@@ -275,23 +275,23 @@ mod tests {
         }
     }
 
-    fn record(change: impl FnOnce(&mut Evidence)) -> HostileRecord {
-        let mut evidence = Evidence {
+    fn record(change: impl FnOnce(&mut Counts)) -> HostileRecord {
+        let mut counts = Counts {
             guards: 1,
-            ..Evidence::default()
+            ..Counts::default()
         };
-        change(&mut evidence);
-        evidence.into_record(&plan(), Environment::read(), Duration::ZERO, false)
+        change(&mut counts);
+        counts.into_record(&plan(), Environment::read(), Duration::ZERO, false)
     }
 
     #[test]
     fn anything_that_must_not_happen_fails_the_run() {
         assert_eq!(record(|_| ()).verdict, Verdict::Pass);
-        let wrongs: [fn(&mut Evidence); 4] = [
-            |evidence| evidence.crash("get", "SIGSEGV"),
-            |evidence| evidence.hang("poll", "no progress"),
-            |evidence| evidence.panic("keys", "panicked"),
-            |evidence| evidence.out_of_bounds = 1,
+        let wrongs: [fn(&mut Counts); 4] = [
+            |counts| counts.crash("get", "SIGSEGV"),
+            |counts| counts.hang("poll", "no progress"),
+            |counts| counts.panic("keys", "panicked"),
+            |counts| counts.out_of_bounds = 1,
         ];
         for wrong in wrongs {
             assert_eq!(record(wrong).verdict, Verdict::Fail);
@@ -300,14 +300,14 @@ mod tests {
 
     #[test]
     fn what_was_not_tried_is_not_passed() {
-        let never = record(|evidence| {
-            evidence.operations.insert("get".to_owned(), 0);
+        let never = record(|counts| {
+            counts.operations.insert("get".to_owned(), 0);
         });
         assert_eq!(never.verdict, Verdict::Inconclusive);
         let refused = |errors| {
-            record(|evidence| {
-                evidence.operations.insert("get".to_owned(), 5);
-                evidence.errors.insert("get".to_owned(), errors);
+            record(|counts| {
+                counts.operations.insert("get".to_owned(), 5);
+                counts.errors.insert("get".to_owned(), errors);
             })
         };
         assert_eq!(refused(5).verdict, Verdict::Inconclusive);
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn without_guards_nothing_is_known_of_what_lies_beyond() {
-        let unguarded = record(|evidence| evidence.guards = 0);
+        let unguarded = record(|counts| counts.guards = 0);
         assert_eq!(unguarded.verdict, Verdict::Inconclusive);
         assert!(unguarded.reasons[0].contains("guarded"));
     }

@@ -1,10 +1,9 @@
-//! What a storm gathers, and the record that it becomes. `results/README.md` documents every field.
+//! What a kill test counts, and the record of it. `results/README.md` documents every field.
 
-use super::board::{Board, FAULTS, Fault};
-use super::desk::Deed;
-use super::{Claimed, histograms};
+use super::ops::Op;
+use super::shared_state::{FAULTS, Fault, KillState};
 use crate::environment::Environment;
-use crate::latency::{Merged, Percentiles, encode};
+use crate::latency::{Merged, Percentiles, encode, histogram};
 use crate::record::SCHEMA_VERSION;
 use crate::verdict::Verdict;
 use hdrhistogram::Histogram;
@@ -14,12 +13,12 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
-/// What to kill.
+/// What a kill test does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KillPlan {
     /// Kills at random moments.
     pub kills: u64,
-    /// Kills beside them, of a writer that was seen to hold a claim.
+    /// Further kills, each of a writer that was seen to hold a claim.
     pub aimed: u64,
     /// Writers that live at any time.
     pub writers: u32,
@@ -38,7 +37,7 @@ impl KillPlan {
     /// One line that says which flag would put it right.
     pub(super) fn validate(&self) -> Result<(), String> {
         if self.kills + self.aimed == 0 {
-            return Err("nobody is to be killed: give --kills a number above 0".to_owned());
+            return Err("no writer is to be killed: give --kills a number above 0".to_owned());
         }
         if !(1..=64).contains(&self.writers) {
             return Err(format!("--writers is {}: give 1 to 64", self.writers));
@@ -54,7 +53,7 @@ impl KillPlan {
     }
 }
 
-/// The record of one storm.
+/// The record of one kill test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)] // Documented in results/README.md, field by field.
 pub struct KillRecord {
@@ -78,7 +77,7 @@ pub struct KillRecord {
     pub hdr_log: String,
 }
 
-/// Whom the kills hit.
+/// What the killed writers held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Kills {
@@ -91,6 +90,13 @@ pub struct Kills {
     pub holding_slots: u64,
     pub holding_several_slots: u64,
     pub holding_a_chunk: u64,
+}
+
+/// What a dead writer held.
+#[derive(Debug, Default)]
+pub(super) struct Claimed {
+    pub slots: Vec<usize>,
+    pub chunk: bool,
 }
 
 impl Kills {
@@ -118,7 +124,7 @@ impl Kills {
     }
 }
 
-/// One leg of a storm: some kills at one scrub level, in a store of their own.
+/// One round of a kill test: some kills at one scrub level, in a store of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct KillLevel {
@@ -182,12 +188,13 @@ impl KillInvariants {
     }
 }
 
-/// Of so many aimed kills or more, one in so many must fall inside a claim: one in three does where processors are scarce.
+/// From this many aimed kills on, one in [`AIMED_IN_CLAIM`] must fall inside a claim: one in three does where processors
+/// are scarce.
 const ENOUGH_AIMED: u64 = 100;
 const AIMED_IN_CLAIM: u64 = 10;
 
-/// What was seen so far.
-pub(super) struct Evidence {
+/// What was counted so far.
+pub(super) struct Counts {
     pub kills: Kills,
     pub levels: Vec<KillLevel>,
     pub detection: Histogram<u64>,
@@ -196,49 +203,48 @@ pub(super) struct Evidence {
     operations: BTreeMap<String, [u64; 2]>,
     reads: [u64; 2],
     faults: [u64; FAULTS],
-    stories: Vec<String>,
+    fault_texts: Vec<String>,
 }
 
-impl Evidence {
+impl Counts {
     pub(super) fn new() -> Self {
-        let [detection, recovery, rescue] = histograms();
         Self {
             kills: Kills::default(),
             levels: Vec::new(),
-            detection,
-            recovery,
-            rescue,
+            detection: histogram(),
+            recovery: histogram(),
+            rescue: histogram(),
             operations: BTreeMap::new(),
             reads: [0; 2],
             faults: [0; FAULTS],
-            stories: Vec::new(),
+            fault_texts: Vec::new(),
         }
     }
 
-    /// Takes what the processes of a leg left.
-    pub(super) fn gather(&mut self, board: &Board) {
-        for deed in Deed::ALL {
-            let sums = self.operations.entry(deed.name().to_owned()).or_default();
-            for seat in board.seats() {
-                for (sum, count) in sums.iter_mut().zip(seat.count(deed)) {
+    /// Adds what the processes of a round left.
+    pub(super) fn add(&mut self, state: &KillState) {
+        for op in Op::ALL {
+            let sums = self.operations.entry(op.name().to_owned()).or_default();
+            for writer in state.writers() {
+                for (sum, count) in sums.iter_mut().zip(writer.count(op)) {
                     *sum += count.load(Relaxed);
                 }
             }
         }
-        for (sum, reads) in self.reads.iter_mut().zip(board.all_reads()) {
+        for (sum, reads) in self.reads.iter_mut().zip(state.all_reads()) {
             *sum += reads;
         }
-        for (sum, faults) in self.faults.iter_mut().zip(board.faults()) {
+        for (sum, faults) in self.faults.iter_mut().zip(state.faults()) {
             *sum += faults;
         }
-        self.stories.extend(board.stories());
+        self.fault_texts.extend(state.fault_texts());
     }
 
     pub(super) fn invariants(&self) -> KillInvariants {
         KillInvariants::of(self.faults)
     }
 
-    /// Says in words what the storm came to nothing at, so that nothing is known of it.
+    /// Names what the test did not reach, so that it proves nothing about it.
     fn gaps(&self, plan: &KillPlan) -> Vec<String> {
         let kills = &self.kills;
         let mut gaps = Vec::new();
@@ -282,7 +288,7 @@ impl Evidence {
         let mut reasons: Vec<String> = broken
             .map(|(name, count)| format!("{count} {name}"))
             .collect();
-        reasons.extend(self.stories);
+        reasons.extend(self.fault_texts);
         let verdict = match (invariants.held(), interrupted) {
             (false, _) => Verdict::Fail,
             (true, true) => Verdict::Inconclusive,
@@ -463,24 +469,24 @@ mod tests {
         )
     }
 
-    /// Returns the record of a storm without a fault, of so many kills.
+    /// Returns the record of a test without a fault, of so many kills.
     fn record(kills: Kills, samples: [u64; 2], done: Done) -> KillRecord {
-        let mut evidence = Evidence::new();
-        evidence.kills = kills;
-        (evidence.operations, evidence.reads) = done;
-        for (histogram, count) in [&mut evidence.detection, &mut evidence.recovery]
+        let mut counts = Counts::new();
+        counts.kills = kills;
+        (counts.operations, counts.reads) = done;
+        for (histogram, count) in [&mut counts.detection, &mut counts.recovery]
             .into_iter()
             .zip(samples)
         {
             histogram.record_n(1000, count).unwrap();
         }
         let (environment, start) = (Environment::read(), SystemTime::UNIX_EPOCH);
-        evidence.into_record(&plan(), environment, start, Duration::ZERO, false)
+        counts.into_record(&plan(), environment, start, Duration::ZERO, false)
     }
 
     #[test]
-    fn a_storm_that_hit_too_few_claims_or_timed_nothing_is_not_passed() {
-        let storm = |aimed, aimed_in_claim| Kills {
+    fn a_test_that_hit_too_few_claims_or_timed_nothing_is_not_passed() {
+        let kills = |aimed, aimed_in_claim| Kills {
             random: 1,
             random_in_claim: 1,
             aimed,
@@ -490,11 +496,11 @@ mod tests {
         };
         for (kills, samples, gap) in [
             (Kills::default(), [1, 1], Some("no kill fell inside")),
-            (storm(100, 9), [1, 1], Some("only 9 of 100 aimed kills")),
-            (storm(100, 10), [0, 1], Some("no detection")),
-            (storm(100, 10), [1, 0], Some("no recovery")),
-            (storm(100, 10), [1, 1], None),
-            (storm(99, 0), [1, 1], None),
+            (kills(100, 9), [1, 1], Some("only 9 of 100 aimed kills")),
+            (kills(100, 10), [0, 1], Some("no detection")),
+            (kills(100, 10), [1, 0], Some("no recovery")),
+            (kills(100, 10), [1, 1], None),
+            (kills(99, 0), [1, 1], None),
         ] {
             let record = record(kills, samples, done(1, 1));
             let verdict = gap.map_or(Verdict::Pass, |_| Verdict::Inconclusive);
@@ -503,14 +509,14 @@ mod tests {
             assert!(gap.is_none_or(|gap| record.reasons[0].contains(gap)));
         }
         for (done, idle) in [(done(0, 1), "the writers"), (done(1, 0), "the readers")] {
-            let record = record(storm(100, 10), [1, 1], done);
+            let record = record(kills(100, 10), [1, 1], done);
             assert_eq!(record.verdict, Verdict::Inconclusive);
             assert_eq!(record.reasons, [format!("{idle} did nothing")]);
         }
     }
 
     #[test]
-    fn each_fault_fails_the_storm_under_its_own_name() {
+    fn each_fault_fails_the_test_under_its_own_name() {
         for fault in 0..FAULTS {
             let mut faults = [0; FAULTS];
             faults[fault] = 3;

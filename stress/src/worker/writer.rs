@@ -13,8 +13,8 @@ use crate::history::{self, Act, Event, objects::Objects};
 use crate::keys::{self, Family};
 use crate::length::ValueLen;
 use crate::mix::{Draw, Op};
-use crate::oracle::body::{self, PREFILL, Stamp};
-use crate::oracle::ledger::{Entry, Ledger};
+use crate::oracle::acks::{AckTable, KeyAcks};
+use crate::oracle::value::{self, PREFILL, Stamp};
 use crate::oracle::vector;
 use crate::rng::Rng;
 use crate::target::{Miss, Version, Writes};
@@ -33,7 +33,7 @@ pub(crate) struct WriterLoop<'a> {
     samplers: Samplers,
     objects: Objects,
     value_len: ValueLen,
-    ledger: Option<Ledger<'a>>,
+    ledger: Option<AckTable<'a>>,
     checks: Checks,
     /// Nobody else writes this writer's keys: what it reads must be what it last wrote.
     alone: bool,
@@ -171,9 +171,9 @@ impl<'a> WriterLoop<'a> {
                 let value = &mut self.value[..task.len];
                 let hash = splinter::hash_key(&task.key);
                 if self.stamps_time && task.op == Op::Set {
-                    body::fill_timed(value, hash, self.id, task.seq, splinter::cycles());
+                    value::fill_timed(value, hash, self.id, task.seq, splinter::cycles());
                 } else {
-                    body::fill(value, hash, self.id, task.seq);
+                    value::fill(value, hash, self.id, task.seq);
                 }
             }
             Op::Vector => vector::fill(
@@ -185,7 +185,7 @@ impl<'a> WriterLoop<'a> {
             Op::Tandem => {
                 for (order, value) in self.orders.iter_mut().enumerate() {
                     let hash = splinter::hash_key(keys::order_name(task.key, order).as_ref());
-                    body::fill(&mut value[..task.len], hash, self.id, task.seq);
+                    value::fill(&mut value[..task.len], hash, self.id, task.seq);
                 }
             }
             _ => {}
@@ -363,7 +363,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     #[inline(always)]
-    fn entry(&self, op: Op, index: u64) -> Option<Entry<'a>> {
+    fn entry(&self, op: Op, index: u64) -> Option<KeyAcks<'a>> {
         self.ledger
             .as_ref()
             .map(|ledger| ledger.entry(family(op), index))
