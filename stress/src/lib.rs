@@ -99,8 +99,8 @@ pub use report::{comparison, summary};
 pub use run::{RunError, run};
 pub use steady::Steadiness;
 pub use sweep::{
-    Act, Ground, How, Pair, Place, Scene, Scrubbing, SweepPlan, SweepRecord, Violation, sweep,
-    sweep_summary,
+    CodeLocation, Interruption, KeyLayout, Op as SweepOp, Pair, Scenario, ScrubLevel, SweepPlan,
+    SweepRecord, Violation, sweep, sweep_summary,
 };
 pub use verdict::{USAGE, Verdict};
 pub use wake::{FanOut, Middle, Row, Situation, WakePlan, WakeRecord, wake, wake_summary};

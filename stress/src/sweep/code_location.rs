@@ -1,12 +1,12 @@
-//! Where an instruction belongs: symbol, file and line, from the program's own line tables.
+//! From an address to symbol, file and line, by the program's own line tables.
 
 use addr2line::Loader;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// An instruction, in words.
+/// Where an instruction is in the source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct CodeLocation {
     /// Its address in the program's file, or in a library's.
     pub address: String,
     /// The function that it belongs to, the innermost of those that were inlined.
@@ -17,17 +17,17 @@ pub struct Place {
     pub within: Vec<String>,
 }
 
-/// The program as it lies in memory: the same in all processes that were forked from one.
+/// The mappings of the program, the same in all processes that were forked from one.
 #[derive(Clone, Debug)]
-pub(super) struct Image {
+pub(super) struct ProgramImage {
     /// Its instructions.
     pub(super) text: Range<u64>,
     maps: Vec<(Range<u64>, u64, String)>,
     path: String,
 }
 
-impl Image {
-    /// Finds out where this program lies.
+impl ProgramImage {
+    /// Reads the mappings of this program.
     pub(super) fn of_this() -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("cannot find this program in memory: {error}");
         let path = std::env::current_exe().map_err(failed)?;
@@ -43,34 +43,34 @@ impl Image {
         Ok(Self { text, maps, path })
     }
 
-    /// Names the place of an instruction.
-    pub(super) fn place(&self, loader: Option<&Loader>, rip: u64) -> Place {
+    /// Finds the source of an instruction.
+    pub(super) fn location(&self, loader: Option<&Loader>, rip: u64) -> CodeLocation {
         let Some((range, offset, name)) = self.maps.iter().find(|(range, ..)| range.contains(&rip))
         else {
-            return Place {
+            return CodeLocation {
                 address: format!("{rip:#x}"),
                 symbol: "unknown".to_owned(),
-                ..Place::default()
+                ..CodeLocation::default()
             };
         };
         if *name != self.path {
             let library = name.rsplit('/').next().unwrap_or(name);
-            return Place {
+            return CodeLocation {
                 address: format!("{:#x}", rip - range.start + offset),
                 symbol: library.to_owned(),
-                ..Place::default()
+                ..CodeLocation::default()
             };
         }
-        // Where the file's beginning lies: addresses in the file are counted from there.
+        // Addresses in the file are counted from where its beginning is mapped.
         let base = self
             .maps
             .iter()
             .find(|(_, offset, name)| *name == self.path && *offset == 0);
         let address = rip - base.map_or(0, |(range, ..)| range.start);
-        let mut place = Place {
+        let mut place = CodeLocation {
             address: format!("{address:#x}"),
             symbol: "unknown".to_owned(),
-            ..Place::default()
+            ..CodeLocation::default()
         };
         let Some(loader) = loader else { return place };
         let mut names = Vec::new();
@@ -92,7 +92,7 @@ impl Image {
                 names.push((name, line.unwrap_or_default()));
             }
         }
-        // Line tables alone name what was inlined; the function around it is known by its symbol.
+        // Only line tables name inlined functions; the symbol names the function around them.
         if names.is_empty() {
             names.push(Default::default());
         }
@@ -129,19 +129,19 @@ fn parse(line: &str) -> Option<(Range<u64>, u64, String)> {
     ))
 }
 
-/// Cuts a path down to what lies in the project, or to a crate.
+/// Cuts a path down to the part within the project or a crate.
 fn within_project(file: &str) -> &str {
     let starts = ["splinter/src/", "stress/src/", "library/"];
     let found = starts.iter().filter_map(|start| file.rfind(start)).min();
     found.map_or(file, |at| &file[at..])
 }
 
-/// Drops what makes names long: what generic ones are made for.
+/// Drops the generic arguments of a name.
 fn short(name: &str) -> String {
     let (mut text, mut depth, mut last) = (String::new(), 0_usize, ' ');
     for letter in name.chars() {
         match letter {
-            // A name that begins so tells a type and its trait.
+            // A name that begins with it names a type and its trait.
             '<' if !text.is_empty() || depth > 0 => depth += 1,
             '>' if depth > 0 => depth -= usize::from(last != '-'),
             _ if depth == 0 => text.push(letter),
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_without_what_they_are_made_for() {
+    fn names_are_shown_without_generic_arguments() {
         assert_eq!(
             short("publish_together<fn(u8) -> A<B>, C>"),
             "publish_together"
@@ -168,11 +168,11 @@ mod tests {
 
     #[test]
     fn a_function_of_this_program_is_found_with_its_line() {
-        let image = Image::of_this().unwrap();
+        let image = ProgramImage::of_this().unwrap();
         let loader = image.loader().unwrap();
         let at = within_project as fn(&str) -> &str as usize as u64;
-        let place = image.place(Some(&loader), at);
+        let place = image.location(Some(&loader), at);
         assert!(place.symbol.contains("within_project"), "{place:?}");
-        assert!(place.line.contains("sweep/place.rs:"), "{place:?}");
+        assert!(place.line.contains("sweep/code_location.rs:"), "{place:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! A copy of a store's bytes, in which nothing moves: the table of scrub levels, byte for byte, and epochs. Like
+//! A copy of a store's bytes at one moment: its epochs, its claims, and byte for byte what each scrub level promises. Like
 //! [`crate::raw`], which has the format's numbers, it shares no code with the store.
 
 use crate::raw::{
@@ -7,8 +7,8 @@ use crate::raw::{
 };
 use splinter::Scrub;
 
-/// A copy of an arena.
-pub(super) struct Picture<'a>(pub(super) &'a [u8]);
+/// A copy of an arena's bytes.
+pub(super) struct ArenaSnapshot<'a>(pub(super) &'a [u8]);
 
 /// One slot.
 pub(super) struct Slot<'a> {
@@ -19,7 +19,7 @@ pub(super) struct Slot<'a> {
     vectors: [&'a [u8]; 2],
 }
 
-impl<'a> Picture<'a> {
+impl<'a> ArenaSnapshot<'a> {
     fn word(&self, at: usize) -> u64 {
         let bytes = self.0[at..at + 8].try_into();
         u64::from_le_bytes(bytes.unwrap_or_default())
@@ -61,7 +61,7 @@ impl<'a> Picture<'a> {
         (0..self.slots()).find(|number| self.slot(*number).key() == Some(key.as_bytes()))
     }
 
-    /// Whether anybody holds a slot or a chunk of the index.
+    /// Tells whether any slot or chunk of the index is claimed.
     pub(super) fn is_claimed(&self) -> bool {
         let at = self.header(Field::ChunksAt);
         let controls = (0..self.header(Field::Chunks)).map(|n| self.word(at + n * CHUNK_WORDS * 8));
@@ -70,15 +70,15 @@ impl<'a> Picture<'a> {
             || slots.into_iter().any(|slot| slot.is_claimed())
     }
 
-    /// Whether anybody holds the slot of a key.
+    /// Tells whether the slot of a key is claimed.
     pub(super) fn holds(&self, key: &str) -> bool {
         let slot = self.slot_of(key);
         slot.is_some_and(|number| self.slot(number).is_claimed())
     }
 
-    /// Says what is wrong with the slots of a store in which nobody works: claims, epochs that went back
-    /// since `before` or stayed though the slot did not, and bytes that the level wants zero.
-    pub(super) fn fault(&self, before: &Picture<'_>, level: Scrub) -> Option<String> {
+    /// Returns what is wrong with the slots of a store at rest: claims, epochs that went back since `before` or stayed though
+    /// the slot changed, and bytes that the level wants zero.
+    pub(super) fn fault(&self, before: &ArenaSnapshot<'_>, level: Scrub) -> Option<String> {
         (0..self.slots()).find_map(|number| {
             let (slot, old) = (self.slot(number), before.slot(number));
             if slot.epoch() < old.epoch() {
@@ -88,7 +88,7 @@ impl<'a> Picture<'a> {
                     slot.epoch()
                 ));
             }
-            // The number and the meta word.
+            // The number and the descriptor.
             if slot.epoch() == old.epoch() && slot.record[8..24] != old.record[8..24] {
                 return Some(format!("slot {number} changed and its epoch did not"));
             }
@@ -99,7 +99,7 @@ impl<'a> Picture<'a> {
         })
     }
 
-    /// Says which bytes of a slot the level wants zero, and are not.
+    /// Returns which bytes of a slot are not zero though the level wants it.
     pub(super) fn stale(&self, number: usize, level: Scrub) -> Option<String> {
         let slot = self.slot(number);
         let what = slot.stale(level)?;
@@ -128,7 +128,7 @@ impl Slot<'_> {
         (self.meta & PRESENT != 0).then_some(&key[..len])
     }
 
-    /// Names what the level wants zero and is not, if anything.
+    /// Returns the first byte that is not zero though the level wants it.
     fn stale(&self, level: Scrub) -> Option<String> {
         let present = self.meta & PRESENT != 0;
         let current = usize::from(self.meta & CURRENT != 0);
