@@ -8,7 +8,7 @@
 //! done (release), or has ended.
 
 use crate::futex::{sleep_on, wake_sleepers};
-use crate::history::tape::{self, Tape};
+use crate::history::event_log::{self, EventLog};
 use crate::mix::Op;
 use crate::oracle::acks::{AckTable, words_for};
 use crate::pace::Tsc;
@@ -126,7 +126,7 @@ impl Block {
             }
         }
         let tapes = end + REPORT * workload.crew() as usize;
-        let each = workload.history_share().map_or(0, tape::words_for);
+        let each = workload.history_share().map_or(0, event_log::words_for);
         (
             ledgers,
             end,
@@ -230,11 +230,11 @@ impl Block {
 
     /// Returns the tape on which a worker records what it does, where there is to be a history. Watchers do nothing.
     #[must_use]
-    pub(crate) fn tape(&self, worker: u32) -> Option<Tape<'_>> {
-        let each = tape::words_for(self.workload.history_share()?);
+    pub(crate) fn tape(&self, worker: u32) -> Option<EventLog<'_>> {
+        let each = event_log::words_for(self.workload.history_share()?);
         let start = self.tapes + each * worker as usize;
         let words = self.words().get(start..start + each)?;
-        Some(Tape::new(words, worker))
+        Some(EventLog::new(words, worker))
     }
 
     /// Leaves a worker's report.

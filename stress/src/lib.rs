@@ -70,7 +70,7 @@ pub use environment::{
     resident_memory,
 };
 pub use history::record::{HistoryRecord, Shown};
-pub use history::{Act as HistoryAct, Kind as HistoryKind};
+pub use history::{ObjectKind as HistoryObject, OpKind as HistoryOp};
 pub use hostile::{HostilePlan, HostileRecord, Target, hostile};
 pub use kill::{KillInvariants, KillLevel, KillPlan, KillRecord, Kills, kill};
 pub use latency::Percentiles;

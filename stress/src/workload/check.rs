@@ -3,7 +3,7 @@
 
 use super::Workload;
 use crate::choice::{KeyChoice, MOST_ZIPF_KEYS};
-use crate::history::tape::MOST_SIZE;
+use crate::history::event_log::MAX_SIZE;
 use crate::keys::MAX_KEYS;
 use crate::mix::Op;
 use crate::options::{Memory, Pin, Span};
@@ -206,9 +206,9 @@ impl Workload {
                  more, or leave out --history"
             ));
         }
-        if u64::from(longest) > MOST_SIZE {
+        if u64::from(longest) > MAX_SIZE {
             return Err(format!(
-                "values of {longest} bytes have no room in a history: give --value-len {MOST_SIZE} or less"
+                "values of {longest} bytes have no room in a history: give --value-len {MAX_SIZE} or less"
             ));
         }
         Ok(())
