@@ -8,9 +8,10 @@ mod fault_injection;
 mod guard_pages;
 mod record;
 mod shared_state;
+mod target;
 
-pub use fault_injection::Target;
 pub use record::{HostilePlan, HostileRecord};
+pub use target::Target;
 
 pub(crate) use record::hostile_summary;
 

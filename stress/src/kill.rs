@@ -89,11 +89,11 @@ struct Round<'p> {
 /// A writer that was killed.
 struct Killed {
     writer: usize,
-    lane: Option<u32>,
-    /// Whether no other writer can have taken its lane by now.
+    id: Option<u32>,
+    /// Whether no other writer can have taken its id by now.
     looked: bool,
     killed: Instant,
-    /// Time from the kill until its lane was free.
+    /// Time from the kill until its id was free.
     detected: Option<Duration>,
 }
 
@@ -190,7 +190,7 @@ impl<'p> Round<'p> {
                 let aimed = counts.kills.aimed < (*done + 1) * self.plan.aimed / total;
                 // One in four is killed while another may still be starting.
                 if rng.below(4) > 0 {
-                    self.await_lanes();
+                    self.await_writer_ids();
                 }
                 std::thread::sleep(Duration::from_micros(rng.below(PAUSE_US)));
                 // Half of them are killed alone, the others together with some.
@@ -250,14 +250,14 @@ impl<'p> Round<'p> {
         })
     }
 
-    /// Kills writers, one shortly after the other, and waits until their lanes are free.
+    /// Kills writers, one shortly after the other, and waits until their ids are free.
     fn kill(&self, numbers: &[usize], writers: &mut [Forked], rng: &mut Rng) -> Vec<Killed> {
-        // A writer that is starting may take a freed lane at once, and recover what the dead one held.
+        // A writer that is starting may take a freed writer id at once, and recover what the dead one held.
         let others = self
             .state
             .writers()
             .filter(|writer| !numbers.contains(&writer.number));
-        let alone = others.map(WriterState::lane).all(|lane| lane.is_some());
+        let alone = others.map(WriterState::writer_id).all(|id| id.is_some());
         let mut killed: Vec<Killed> = Vec::new();
         for &number in numbers {
             if !killed.is_empty() {
@@ -271,26 +271,26 @@ impl<'p> Round<'p> {
             if let Some(end) = process.ended() {
                 self.expect_killed(end);
             }
-            let lane = self.state.writer(number).lane();
+            let id = self.state.writer(number).writer_id();
             let now = Instant::now();
             process.kill();
             killed.push(Killed {
                 writer: number,
-                lane,
-                // Of several without a lane yet, one may have taken another's.
-                looked: alone && lane.is_some(),
+                id,
+                // Of several without an id yet, one may have taken another's.
+                looked: alone && id.is_some(),
                 killed: now,
                 detected: None,
             });
         }
-        let all_had = killed.iter().all(|dead| dead.lane.is_some());
+        let all_had = killed.iter().all(|dead| dead.id.is_some());
         for dead in &mut killed {
             dead.looked &= all_had;
         }
         let waits = |dead: &Killed| dead.looked && dead.detected.is_none();
         while killed.iter().any(waits) && killed[0].killed.elapsed() < PATIENCE {
             for dead in killed.iter_mut().filter(|dead| waits(dead)) {
-                if dead.lane.is_some_and(|lane| !self.raw.is_owned(lane)) {
+                if dead.id.is_some_and(|id| !self.raw.is_owned(id)) {
                     dead.detected = Some(dead.killed.elapsed());
                 }
             }
@@ -311,15 +311,15 @@ impl<'p> Round<'p> {
     ) {
         let state = self.state.writer(dead.writer);
         let mut claimed = Claimed::default();
-        if let (Some(lane), true) = (dead.lane, dead.looked) {
+        if let (Some(id), true) = (dead.id, dead.looked) {
             match dead.detected {
                 Some(took) => record(&mut counts.detection, took),
                 None => verifier.report(
                     Fault::Stuck,
-                    &format!("lane {lane} of a dead writer stays owned"),
+                    &format!("writer id {id} of a dead writer stays owned"),
                 ),
             }
-            claimed = self.claims_of(lane);
+            claimed = self.claims_of(id);
             let attempted = Instant::now();
             if let Some(written) = self.rescue(&claimed, state, dead.killed, rescuer, verifier) {
                 record(&mut counts.recovery, written - dead.killed);
@@ -328,26 +328,29 @@ impl<'p> Round<'p> {
         }
         counts
             .kills
-            .count(aimed, dead.lane.is_some(), dead.looked, &claimed);
+            .count(aimed, dead.id.is_some(), dead.looked, &claimed);
     }
 
-    /// Waits until every writer has a lane.
-    fn await_lanes(&self) {
+    /// Waits until every writer has a writer id.
+    fn await_writer_ids(&self) {
         let start = Instant::now();
-        while self.state.writers().any(|writer| writer.lane().is_none())
+        while self
+            .state
+            .writers()
+            .any(|writer| writer.writer_id().is_none())
             && start.elapsed() < PATIENCE
         {
             std::thread::yield_now();
         }
     }
 
-    /// Lists the claims of a dead writer's lane.
-    fn claims_of(&self, lane: u32) -> Claimed {
+    /// Lists the claims of a dead writer's id.
+    fn claims_of(&self, id: u32) -> Claimed {
         let slots = 0..self.raw.slots();
-        let slots = slots.filter(|slot| self.raw.claimant(*slot) == Some(lane));
+        let slots = slots.filter(|slot| self.raw.claimant(*slot) == Some(id));
         Claimed {
             slots: slots.collect(),
-            chunk: self.raw.holds_chunk(lane),
+            bucket: self.raw.holds_bucket(id),
         }
     }
 
@@ -402,9 +405,9 @@ impl<'p> Round<'p> {
         let first = rng.index(self.raw.slots());
         while start.elapsed() < AIM {
             for slot in (0..self.raw.slots()).map(|step| (first + step) % self.raw.slots()) {
-                if let Some(lane) = self.raw.claimant(slot) {
+                if let Some(id) = self.raw.claimant(slot) {
                     let mut writers = self.state.writers();
-                    if let Some(writer) = writers.find(|writer| writer.lane() == Some(lane)) {
+                    if let Some(writer) = writers.find(|writer| writer.writer_id() == Some(id)) {
                         return Some(writer.number);
                     }
                 }
@@ -414,7 +417,7 @@ impl<'p> Round<'p> {
     }
 
     fn start_writer(&self, state: WriterState<'_>) -> Result<Forked, String> {
-        state.set_lane(None);
+        state.set_writer_id(None);
         let process = state.next_process();
         let stream = self.number << 48 | (state.number as u64) << 40 | process;
         let unexpected = |error: &str| {
@@ -426,7 +429,7 @@ impl<'p> Round<'p> {
                 Ok(writer) => writer,
                 Err(error) => return unexpected(&error),
             };
-            state.set_lane(Some(writer.lane()));
+            state.set_writer_id(Some(writer.lane()));
             let (longest, seed) = (self.plan.max_value_len, self.plan.seed);
             unexpected(&WriterLoop::new(state, longest, seed, stream).run(&mut writer))
         })
@@ -476,9 +479,9 @@ impl<'p> Round<'p> {
         self.state.faults().iter().all(|count| *count == 0)
     }
 
-    /// Takes a lane. The lane of a process that has just died is free once the kernel has closed its files.
+    /// Takes a writer id. The id of a process that has just died is free once the kernel has closed its files.
     fn writer(&self) -> Result<Writer, String> {
-        let error = |error| format!("a writer got no lane: {error}");
+        let error = |error| format!("a writer got no writer id: {error}");
         self.store.writer().map_err(error)
     }
 }

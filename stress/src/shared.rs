@@ -65,7 +65,7 @@ impl SharedWords {
     pub(crate) fn words(&self) -> &[AtomicU64] {
         let start: *const AtomicU64 = self.map.as_ptr().cast();
         // SAFETY: the mapping is page-aligned, readable and writable, `len` bytes long (a multiple
-        // of 8) and lives as long as `self`; nobody shrinks the memfd; every process accesses it
+        // of 8) and lives as long as `self`; the memfd is never shrunk; every process accesses it
         // through this function only, so all accesses are atomic.
         unsafe { std::slice::from_raw_parts(start, self.map.len() / 8) }
     }

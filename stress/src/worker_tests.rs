@@ -26,7 +26,7 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
     let sound = Fake::new(Broken::Sound, buffer_len(workload));
     // A broken store is filled soundly: what is tested is the run.
     crate::stage::fill_for_tests(workload, &mut &sound);
-    fake.take_over(sound);
+    fake.copy_from(sound);
     let block = Block::create(workload).unwrap();
     block.set_clock(Tsc {
         cycle_ns: 1.0,
@@ -45,7 +45,7 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
                 scope.spawn(move || match post.role() {
                     Role::Writer => post.write(&mut target),
                     Role::Reader => post.read(&target),
-                    Role::Watcher => post.watch(&target, &mut target.ears()),
+                    Role::Watcher => post.watch(&target, &mut target.watcher()),
                 })
             })
             .collect();

@@ -441,7 +441,7 @@ mod tests {
         let store = Store::anonymous(&config).unwrap();
         let raw = Raw::new(&store).unwrap();
         let state = HostileState::new(1, CALLS.len()).unwrap();
-        // It takes the only lane, so that the client gets no writer.
+        // It takes the only writer id, so that the client gets no writer.
         let _taken: Writer = store.writer().unwrap();
         let rng = Rng::new(1, 1);
         let mut client = Client::new(&store, &raw, &state, 0, Path::new("/nowhere/at/all"), rng);

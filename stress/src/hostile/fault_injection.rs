@@ -2,53 +2,12 @@
 //! the store after another. Now and then the first content is put back, so that later faults meet a store that works.
 
 use super::shared_state::HostileState;
-use crate::named::named_enum;
+use super::target::Target;
 use crate::raw::{Field, Raw};
 use crate::rng::Rng;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-
-named_enum! {
-    /// A part of a store.
-    #[repr(usize)]
-    pub enum Target: "part of a store" {
-        /// Magic, geometry, flags, counters and the wake words.
-        Header = "header",
-        /// The signal groups of labels and slots.
-        Routes = "routes",
-        /// The table of bids.
-        Bids = "bids",
-        /// The signal groups' counters.
-        Groups = "groups",
-        /// The lanes' records.
-        Lanes = "lanes",
-        /// The map of slots in use.
-        Map = "map",
-        /// The rings of changed slots.
-        Rings = "rings",
-        /// The chunks of the index.
-        Index = "index",
-        /// The slots' records.
-        Slots = "slots",
-        /// The values.
-        Values = "values",
-        /// The vectors.
-        Vectors = "vectors",
-    }
-}
-
-impl Target {
-    /// Words of one of its records.
-    fn record(self) -> usize {
-        match self {
-            Self::Bids | Self::Groups | Self::Index => 8,
-            Self::Lanes | Self::Slots => 16,
-            Self::Map => 2,
-            _ => 1,
-        }
-    }
-}
 
 /// Fixed ranges of the header, in bytes.
 const LABEL_ROUTES: Range<usize> = 1024..1536;
@@ -156,7 +115,7 @@ impl<'a> FaultInjector<'a> {
         let random = self.rng.next_u64();
         let at = self.start_of_record(place, target.record());
         let slots = self.raw.slots() as u64;
-        let lane = random % 8;
+        let writer = random % 8;
         let set = |offset: usize, value: u64| {
             if let Some(word) = self.raw.words()[..place.end].get(at + offset) {
                 word.store(value, Relaxed);
@@ -164,9 +123,12 @@ impl<'a> FaultInjector<'a> {
         };
         let old = |offset: usize| self.raw.words()[at + offset].load(Relaxed);
         match target {
-            // A claim of some lane, of a tandem or committed; a value of any length; another type.
+            // A claim of some writer, of a tandem or committed; a value of any length; another type.
             Target::Slots => match random >> 8 & 7 {
-                0 => set(0, old(0) & !0x3fff | 1 << 13 | random >> 16 & 0xc00 | lane),
+                0 => set(
+                    0,
+                    old(0) & !0x3fff | 1 << 13 | random >> 16 & 0xc00 | writer,
+                ),
                 1 => set(0, old(0) | 1 << 12),
                 2 => set(2, old(2) & !0xffff_ffff | 1 << 49 | random >> 32),
                 3 => set(2, old(2) ^ 0xf << 48),
@@ -175,9 +137,9 @@ impl<'a> FaultInjector<'a> {
                 6 => set(3, random & 3),
                 _ => set(4 + (random as usize >> 16) % 8, random),
             },
-            // A chunk that is claimed, or reaches farther; an entry that leads anywhere.
+            // A bucket that is claimed, or reaches farther; an entry that leads anywhere.
             Target::Index => match random >> 8 & 3 {
-                0 => set(0, old(0) | 1 << 26 | lane << 16),
+                0 => set(0, old(0) | 1 << 26 | writer << 16),
                 1 => set(0, old(0) | random >> 16 & 0xffff),
                 _ => {
                     let entry = 1 + (random as usize >> 16) % 7;
@@ -206,7 +168,7 @@ impl<'a> FaultInjector<'a> {
                 0 => set(0, old(0) | 1),
                 1 => set(
                     1,
-                    (1 + lane) | ((1 + (random >> 16) % 3) << 32) | ((random >> 32) << 34),
+                    (1 + writer) | ((1 + (random >> 16) % 3) << 32) | ((random >> 32) << 34),
                 ),
                 2 => set(2, random & 0xffff),
                 _ => set(4, u64::MAX),
@@ -266,8 +228,8 @@ fn ranges(raw: &Raw, target: Target) -> Vec<Range<usize>> {
         Target::Groups => vec![words(GROUPS)],
         Target::Lanes => one(LANES_AT / 8..raw.at(Field::MapAt)),
         Target::Map => vec![between(Field::MapAt, Field::RoutesAt)],
-        Target::Rings => vec![between(Field::RingsAt, Field::ChunksAt)],
-        Target::Index => vec![between(Field::ChunksAt, Field::SlotsAt)],
+        Target::Rings => vec![between(Field::RingsAt, Field::BucketsAt)],
+        Target::Index => vec![between(Field::BucketsAt, Field::SlotsAt)],
         Target::Slots => {
             let from = raw.at(Field::SlotsAt);
             one(from..from + raw.slots() * 16)

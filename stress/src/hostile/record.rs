@@ -1,8 +1,8 @@
 //! What a hostile run counts, and the record of it. `results/README.md` documents every field.
 
 use super::calls::CALLS;
-use super::fault_injection::Target;
 use super::shared_state::HostileState;
+use super::target::Target;
 use crate::environment::Environment;
 use crate::record::SCHEMA_VERSION;
 use crate::verdict::Verdict;

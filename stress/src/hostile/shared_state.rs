@@ -1,7 +1,7 @@
 //! What the processes of a hostile run share beside the store under attack: which call each worker is in, how many it began,
 //! and how they ended. It lies apart from the store, so that no damage reaches it.
 
-use super::fault_injection::Target;
+use super::target::Target;
 use crate::shared::{Layout, SharedState};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};

@@ -1,5 +1,5 @@
 //! Checks a store after every writer is dead: nothing lost, nothing stuck, every key writable, every slot usable. First as
-//! the dead left it, then after every lane has had a new owner.
+//! the dead left it, then after every writer id has had a new owner.
 
 use super::ops::{HOT, KEYS_PER_WRITER, MIXED, OwnKey, SHARED_KEYS, SUM, hot};
 use super::record::KillPlan;
@@ -28,21 +28,21 @@ pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) 
         Err(error) => {
             return report(
                 Fault::Stuck,
-                &format!("no lane though no writer lives: {error}"),
+                &format!("no writer id though no writer lives: {error}"),
             );
         }
     }
-    // Every lane gets a new owner once, which finishes what the last one left.
-    let lanes: Vec<_> = (0..store.geometry().lanes)
+    // Every writer id gets a new owner once, which finishes what the last one left.
+    let owners: Vec<_> = (0..store.geometry().lanes)
         .map(|_| store.writer())
         .collect();
-    if let Some(Err(error)) = lanes.iter().find(|lane| lane.is_err()) {
+    if let Some(Err(error)) = owners.iter().find(|owner| owner.is_err()) {
         report(
             Fault::Stuck,
-            &format!("a dead writer's lane cannot be had: {error}"),
+            &format!("a dead writer's id cannot be had: {error}"),
         );
     }
-    drop(lanes);
+    drop(owners);
     verifier.check_all();
     inspect(store, false, &report);
     empty_and_fill(store, plan, &report);
@@ -107,7 +107,7 @@ fn inspect(store: &Store, empty: bool, report: &impl Fn(Fault, &str)) {
 /// Removes every key, fills every slot, and removes every key again.
 fn empty_and_fill(store: &Store, plan: &KillPlan, report: &impl Fn(Fault, &str)) {
     let Ok(mut writer) = store.writer() else {
-        return report(Fault::Stuck, "no lane for the final check");
+        return report(Fault::Stuck, "no writer id for the final check");
     };
     let known = |key: &str| {
         let prefixes = ["hot", "churn", "once", "sum", "pair", "mixed", "s"];

@@ -96,13 +96,13 @@ pub struct Kills {
 #[derive(Debug, Default)]
 pub(super) struct Claimed {
     pub slots: Vec<usize>,
-    pub chunk: bool,
+    pub bucket: bool,
 }
 
 impl Kills {
     /// Counts one.
-    pub(super) fn count(&mut self, aimed: bool, had_lane: bool, looked: bool, claimed: &Claimed) {
-        let in_claim = u64::from(claimed.chunk || !claimed.slots.is_empty());
+    pub(super) fn count(&mut self, aimed: bool, had_id: bool, looked: bool, claimed: &Claimed) {
+        let in_claim = u64::from(claimed.bucket || !claimed.slots.is_empty());
         let [all, hit] = if aimed {
             [&mut self.aimed, &mut self.aimed_in_claim]
         } else {
@@ -110,11 +110,11 @@ impl Kills {
         };
         *all += 1;
         *hit += in_claim;
-        self.before_a_lane += u64::from(!had_lane);
-        self.not_looked_into += u64::from(had_lane && !looked);
+        self.before_a_lane += u64::from(!had_id);
+        self.not_looked_into += u64::from(had_id && !looked);
         self.holding_slots += u64::from(!claimed.slots.is_empty());
         self.holding_several_slots += u64::from(claimed.slots.len() > 1);
-        self.holding_a_chunk += u64::from(claimed.chunk);
+        self.holding_a_chunk += u64::from(claimed.bucket);
     }
 
     /// Returns how many fell inside a claim.
@@ -359,7 +359,7 @@ pub(crate) fn kill_summary(record: &KillRecord) -> String {
     }
     let _ = writeln!(
         text,
-        "  holding a slot {}, several {}, a chunk {}; {} before they had a lane; {} not looked into, since \
+        "  holding a slot {}, several {}, a bucket {}; {} before they had a writer id; {} not looked into, since \
          another writer was coming up\n",
         kills.holding_slots,
         kills.holding_several_slots,
@@ -370,7 +370,7 @@ pub(crate) fn kill_summary(record: &KillRecord) -> String {
     for level in &record.levels {
         let _ = writeln!(
             text,
-            "  scrub {:8} {:6} kills, {:6} inside a claim, {:6} claims taken over",
+            "  scrub {:8} {:6} kills, {:6} inside a claim, {:6} claims recovered",
             level.scrub, level.kills, level.in_claim, level.takeovers
         );
     }

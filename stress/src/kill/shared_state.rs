@@ -7,7 +7,7 @@ use crate::shared::{Layout, SharedState};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-/// What can be wrong. The order is that of the names in [`super::record::KillInvariants::named`].
+/// What can be wrong. The order is that of the invariants in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub(crate) enum Fault {
@@ -134,10 +134,10 @@ pub(crate) struct WriterState<'s> {
     words: &'s [AtomicU64],
 }
 
-/// A writer's words: its lane plus one, how many processes there were, the last stamp, additions to the sum that are begun
+/// A writer's words: its writer id plus one, how many processes there were, the last stamp, additions to the sum that are begun
 /// and acknowledged, the number of the last key that was used once; then what is begun and acknowledged of each of its own
 /// keys; then the counters of its operations.
-const LANE: usize = 0;
+const WRITER_ID: usize = 0;
 const PROCESSES: usize = 1;
 const STAMP: usize = 2;
 const SUM: usize = 3;
@@ -146,13 +146,13 @@ const STEPS: usize = 6;
 const OPS: usize = STEPS + 2 * OWN_KEYS;
 
 impl<'s> WriterState<'s> {
-    /// Notes the lane of the writer's present process, or none.
-    pub(crate) fn set_lane(self, lane: Option<u32>) {
-        self.words[LANE].store(lane.map_or(0, |lane| u64::from(lane) + 1), Release);
+    /// Notes the writer id of the present process, or none.
+    pub(crate) fn set_writer_id(self, id: Option<u32>) {
+        self.words[WRITER_ID].store(id.map_or(0, |id| u64::from(id) + 1), Release);
     }
 
-    pub(crate) fn lane(self) -> Option<u32> {
-        (self.words[LANE].load(Acquire) as u32).checked_sub(1)
+    pub(crate) fn writer_id(self) -> Option<u32> {
+        (self.words[WRITER_ID].load(Acquire) as u32).checked_sub(1)
     }
 
     /// Counts a new process of the writer, from 1.

@@ -2,12 +2,12 @@
 //! to the writers. It is exact for shared keys, too:
 //!
 //! - The first piece of a value is that of some writer's *last* acknowledged set: any earlier one
-//!   was overwritten by it. It is the prefilled one only if nobody ever set or removed the key.
+//!   was overwritten by it. It is the prefilled one only if no writer ever set or removed the key.
 //! - Each writer's pieces in a value follow each other without a gap, and end with its last
 //!   acknowledged one. On the prefilled piece all appends of all writers follow.
 //! - A key may be missing only if some writer's last operation on it was an unset.
 //! - An integer is the sum of all acknowledged additions.
-//! - Labels are the union of the acknowledged ones, where nobody removed the key or one writer
+//! - Labels are the union of the acknowledged ones, where no writer removed the key or one writer
 //!   knows all of it.
 //! - A vector is some writer's last; it is there if its only writer did nothing to the value since.
 //!

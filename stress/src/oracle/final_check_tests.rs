@@ -68,7 +68,7 @@ fn an_older_or_a_later_set_may_not_stand() {
 }
 
 #[test]
-fn the_first_value_stands_only_where_nobody_set_one() {
+fn the_first_value_stands_only_where_no_writer_set_one() {
     assert_eq!(
         final_check(&[(PREFILL, 1)], [false; 2], |_| ()),
         Faults::default()
@@ -104,7 +104,7 @@ fn appends_follow_each_other_without_a_gap_to_the_last_one() {
         final_check(&[(0, 1), (0, 2)], [false; 2], acknowledge).lost_updates,
         1
     );
-    // Nobody set the key: every append must be there.
+    // No writer set the key: every append must be there.
     let append = |acks: &[AckTable<'_>]| entry(acks, 1).note_append(1);
     assert_eq!(
         final_check(&[(PREFILL, 1), (1, 1)], [false; 2], append),

@@ -200,7 +200,7 @@ impl Checker {
             ..
         } = self.scenario;
         let inserts = second.creates() || second == Op::Tandem;
-        // The home chunks of a tandem's orders follow from their names.
+        // The home buckets of a tandem's orders follow from their names.
         let apart = layout == KeyLayout::Apart && !first.is_of_tandem() && !second.is_of_tandem();
         if first.waits() || first == Op::Get {
             return false;
@@ -212,7 +212,7 @@ impl Checker {
         how != Interruption::Kill && meets
     }
 
-    /// Tells whether the first operation may claim chunks, or slots that hold no key.
+    /// Tells whether the first operation may claim buckets, or slots that hold no key.
     fn first_may_hold_the_index(&self) -> bool {
         let first = self.scenario.first;
         first.creates() || first.is_of_tandem() || matches!(first, Op::Unset | Op::Purge)
@@ -474,7 +474,7 @@ fn read(store: &Store, key: &str) -> Result<Observed, Error> {
     })
 }
 
-/// Returns a key that is new to the store, whose home chunk is not that of the first key, if there are two.
+/// Returns a key that is new to the store, whose home bucket is not that of the first key, if there are two.
 fn unused_key(layout: KeyLayout) -> String {
     let far = |key: &String| super::scenario::home(key) == u64::from(layout == KeyLayout::Apart);
     let keys = (0..).map(|number| format!("p{number}"));

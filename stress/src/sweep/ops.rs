@@ -126,7 +126,7 @@ pub(super) fn perform(op: Op, writer: &mut Writer, arguments: &Arguments) -> Ans
     }
 }
 
-/// Opens the store again, as another process would, and takes a lane of it.
+/// Opens the store again, as another process would, and takes a writer id of it.
 fn open_again(store: &Store) -> Answer {
     let opened = store
         .fd()

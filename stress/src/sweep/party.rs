@@ -120,7 +120,7 @@ struct Resources {
 }
 
 impl Party {
-    /// Prepares the operation: takes a new lane, as a process that has just started does.
+    /// Prepares the operation: takes a new writer id, as a process that has just started does.
     fn prepare(&self, resources: &mut Resources) -> Result<(), StoreErrorKind> {
         resources.store = None;
         let Subject::Store(store) = &self.subject else {

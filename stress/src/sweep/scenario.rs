@@ -30,15 +30,15 @@ named_enum! {
 named_enum! {
     /// Which key the second operation takes, and how the index lies.
     pub enum KeyLayout: "key layout" {
-        /// The same key; a store with one index chunk.
+        /// The same key; a store with one index bucket.
         Same = "same",
-        /// Another key of the same index chunk, the only one there is.
+        /// Another key of the same index bucket, the only one there is.
         Other = "other",
-        /// Another key, whose home is another chunk.
+        /// Another key, whose home is another bucket.
         Apart = "apart",
-        /// The same key, in an index whose home chunk is full but for it.
+        /// The same key, in an index whose home bucket is full but for it.
         Spill = "spill",
-        /// Another key of such a chunk.
+        /// Another key of such a bucket.
         Crowd = "crowd",
     }
 }
@@ -49,7 +49,7 @@ impl KeyLayout {
         matches!(self, Self::Same | Self::Spill)
     }
 
-    /// Tells whether the home chunk is full.
+    /// Tells whether the home bucket is full.
     pub(super) fn is_full(self) -> bool {
         matches!(self, Self::Spill | Self::Crowd)
     }
@@ -290,7 +290,7 @@ impl Scenario {
             keys.push(second.order());
         }
         if self.layout.is_full() {
-            // Seven keys fill the home chunk; the key of the first operation comes last.
+            // Seven keys fill the home bucket; the key of the first operation comes last.
             let fillers = (0..).map(|n| format!("f{n}")).filter(|key| home(key) == 0);
             let others = keys.split_off(1);
             keys.extend(fillers.take(6));
@@ -358,18 +358,18 @@ impl Scenario {
     }
 }
 
-/// The hash seed of every store of a sweep, so that keys can be chosen by their home chunks before there is a store.
+/// The hash seed of every store of a sweep, so that keys can be chosen by their home buckets before there is a store.
 const HASH_SEED: u64 = 0;
 
-/// Returns the home chunk of a key, where there are two chunks.
+/// Returns the home bucket of a key, where there are two buckets.
 pub(super) fn home(key: &str) -> u64 {
     hash_key_seeded(HASH_SEED, key.as_bytes()) & 1
 }
 
-/// Finds a key with this home chunk.
-fn homed(name: &str, chunk: u64) -> String {
+/// Finds a key with this home bucket.
+fn homed(name: &str, bucket: u64) -> String {
     let mut keys = (0_u32..).map(|n| format!("{name}{n}"));
-    keys.find(|key| home(key) == chunk).unwrap_or_default()
+    keys.find(|key| home(key) == bucket).unwrap_or_default()
 }
 
 /// Makes a value: no byte of it is zero, and values of different tags differ in every byte.

@@ -358,10 +358,11 @@ impl<'b> StoreRun<'b> {
         answer: &Answer,
         watchers: Option<&mut Watchers>,
     ) -> Result<(), String> {
-        let take_lane = |store: &Store| store.writer().map(drop).map_err(|error| error.to_string());
+        let take_writer_id =
+            |store: &Store| store.writer().map(drop).map_err(|error| error.to_string());
         if let Some(watchers) = watchers {
-            // The next owner of the dead process's lane publishes the notifications that are missing.
-            take_lane(&self.store)?;
+            // The next owner of the dead process's writer id publishes the notifications that are missing.
+            take_writer_id(&self.store)?;
             self.bytes.copy_to(&mut self.now);
             let sure = states.iter().all(|(first, _)| *first);
             let done = [sure, self.checker.is_change(1, answer)];
@@ -369,7 +370,7 @@ impl<'b> StoreRun<'b> {
                 .check_notified(watchers, |key| self.slots_of(key), done)?;
         }
         self.checker.check_recovered(&mut self.third, states)?;
-        take_lane(&self.store)?;
+        take_writer_id(&self.store)?;
         self.check_final(states)
     }
 
