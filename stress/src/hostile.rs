@@ -15,7 +15,7 @@ pub use target::Target;
 
 pub(crate) use record::hostile_summary;
 
-use crate::environment::{Environment, Taken};
+use crate::environment::Taken;
 use crate::forked::{End, Forked, PANICKED};
 use crate::interrupt;
 use crate::progress::Progress;
@@ -28,7 +28,6 @@ use client::{Client, FILLED};
 use fault_injection::FaultInjector;
 use guard_pages::GuardPages;
 use nix::unistd::Pid;
-use record::Counts;
 use shared_state::HostileState;
 use splinter::{Config, Error, Geometry, Scrub, Store};
 use std::path::{Path, PathBuf};
@@ -36,25 +35,30 @@ use std::time::{Duration, Instant};
 
 /// The stores that are attacked, one after the other.
 const GEOMETRIES: [Geometry; 3] = [
-    Geometry {
-        slots: 24,
-        max_value_len: 300,
-        vector_dim: 5,
-        lanes: 8,
-    },
-    Geometry {
-        slots: 1,
-        max_value_len: 100,
-        vector_dim: 0,
-        lanes: 4,
-    },
-    Geometry {
-        slots: 300,
-        max_value_len: 5000,
-        vector_dim: 64,
-        lanes: 20,
-    },
+    geometry(24, 300, 5, 8),
+    geometry(1, 100, 0, 4),
+    geometry(300, 5000, 64, 20),
 ];
+
+const fn geometry(slots: u64, max_value_len: u64, vector_dim: u32, lanes: u32) -> Geometry {
+    Geometry {
+        slots,
+        max_value_len,
+        vector_dim,
+        lanes,
+    }
+}
+
+/// Makes a store for a test.
+#[cfg(test)]
+fn store(geometry: Geometry) -> Store {
+    let config = Config {
+        geometry,
+        ..Config::default()
+    };
+    Store::anonymous(&config).expect("a small store")
+}
+
 /// Time between two checks of the workers.
 const POLL: Duration = Duration::from_millis(5);
 /// Violations after which more of them tell nothing new.
@@ -68,24 +72,21 @@ const INJECTOR: u64 = u64::MAX;
 /// [`RunError`]: what kept it from running. A run that broke something is no error.
 pub fn hostile(plan: &HostilePlan, progress: &mut dyn Progress) -> Result<HostileRecord, RunError> {
     plan.validate().map_err(RunError::Usage)?;
-    let mut environment = Environment::read();
+    let mut record = HostileRecord::new(plan);
     let (clock, taken) = (Instant::now(), Taken::from_now());
     let scratch = Scratch::new().map_err(RunError::Failed)?;
-    let mut counts = Counts::default();
     let span = Duration::from_millis(plan.duration_ms) / GEOMETRIES.len() as u32;
     for (round, geometry) in GEOMETRIES.into_iter().enumerate() {
         progress.step(&format!("store {} of {}", round + 1, GEOMETRIES.len()));
         let attack = Attack::new(plan, geometry, round, &scratch.0).map_err(RunError::Failed)?;
-        attack.run(span, &mut counts).map_err(RunError::Failed)?;
-        counts.add(&attack.state);
-        if interrupt::requested() || counts.violations() >= ENOUGH {
+        attack.run(span, &mut record).map_err(RunError::Failed)?;
+        record.add(&attack.state);
+        if interrupt::requested() || record.violations() >= ENOUGH {
             break;
         }
     }
     progress.done();
-    taken.note(&mut environment);
-    let interrupted = interrupt::requested();
-    Ok(counts.into_record(plan, environment, clock.elapsed(), interrupted))
+    Ok(record.finish(&taken, clock.elapsed(), interrupt::requested()))
 }
 
 /// A folder for files, removed with its content when dropped. It lies in memory if possible: a disk that is slow for some
@@ -167,17 +168,17 @@ impl<'p> Attack<'p> {
         })
     }
 
-    fn run(&self, span: Duration, counts: &mut Counts) -> Result<(), String> {
-        counts.guards += self.guards.count();
+    fn run(&self, span: Duration, record: &mut HostileRecord) -> Result<(), String> {
+        record.guards += self.guards.count();
         let mut workers = (0..self.plan.workers as usize)
             .map(|number| self.start(number, 0))
             .collect::<Result<Vec<_>, _>>()?;
         let injector = self.start_injector()?;
         let end = Instant::now() + span;
-        while Instant::now() < end && !interrupt::requested() && counts.violations() < ENOUGH {
+        while Instant::now() < end && !interrupt::requested() && record.violations() < ENOUGH {
             std::thread::sleep(POLL);
             for worker in &mut workers {
-                if self.check(worker, counts) {
+                if self.check(worker, record) {
                     *worker = self.start(worker.number, worker.restarts + 1)?;
                 }
             }
@@ -185,25 +186,25 @@ impl<'p> Attack<'p> {
                 return Err(format!("the process that does the damage ended: {end:?}"));
             }
         }
-        self.state.stop();
+        self.state.0.stop();
         injector.wait();
-        self.join(workers, counts);
+        self.join(workers, record);
         Ok(())
     }
 
     /// Waits for the end of all workers, each for as long as a call may take.
-    fn join(&self, mut workers: Vec<Worker>, counts: &mut Counts) {
+    fn join(&self, mut workers: Vec<Worker>, record: &mut HostileRecord) {
         while !workers.is_empty() {
             std::thread::sleep(POLL);
             workers.retain_mut(|worker| {
                 let ended = worker.process.ended() == Some(End::Code(0));
-                !(ended || self.check(worker, counts))
+                !(ended || self.check(worker, record))
             });
         }
     }
 
-    /// Checks a worker, and counts a crash, hang or panic of it. Returns whether it is gone.
-    fn check(&self, worker: &mut Worker, counts: &mut Counts) -> bool {
+    /// Checks a worker, and record a crash, hang or panic of it. Returns whether it is gone.
+    fn check(&self, worker: &mut Worker, record: &mut HostileRecord) -> bool {
         let number = worker.number;
         let (call, begun) = self.state.present_call(number);
         let call = call.map_or("start", |call| CALLS[call].0);
@@ -213,18 +214,18 @@ impl<'p> Attack<'p> {
             worker.restarts
         );
         match worker.process.ended() {
-            Some(End::Code(0)) if self.state.is_stopped() => return true,
-            Some(End::Code(PANICKED)) => counts.panic(call, &format!("{seed}: panicked")),
-            Some(End::Signal(signal)) => counts.crash(call, &format!("{seed}: {signal}")),
+            Some(End::Code(0)) if self.state.0.is_stopped() => return true,
+            Some(End::Code(PANICKED)) => record.panic(call, &format!("{seed}: panicked")),
+            Some(End::Signal(signal)) => record.crash(call, &format!("{seed}: {signal}")),
             // That of a sanitizer or of Valgrind, which has reported its finding on stderr.
-            Some(End::Code(code)) => counts.crash(call, &format!("{seed}: exit code {code}")),
+            Some(End::Code(code)) => record.crash(call, &format!("{seed}: exit code {code}")),
             None if begun != worker.begun => {
                 (worker.begun, worker.since) = (begun, Instant::now());
                 return false;
             }
             None if worker.since.elapsed() > Duration::from_millis(self.plan.patience_ms) => {
                 let state = state_of(worker.process.pid());
-                counts.hang(call, &format!("{seed}: no progress, {state}"));
+                record.hang(call, &format!("{seed}: no progress, {state}"));
                 worker.process.kill();
                 worker.process.wait();
             }
@@ -332,10 +333,10 @@ mod tests {
             begun: 0,
             since: Instant::now(),
         });
-        let mut counts = Counts::default();
-        attack.join(workers.into(), &mut counts);
+        let mut record = HostileRecord::new(&plan);
+        attack.join(workers.into(), &mut record);
         let (name, _) = CALLS[call];
         let finding = format!("crash in {name}: store 1, worker 1, life 0: exit code 1");
-        assert_eq!(counts.findings(), [finding]);
+        assert_eq!(record.reasons, [finding]);
     }
 }

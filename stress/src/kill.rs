@@ -234,7 +234,7 @@ impl<'p> Round<'p> {
                 verifier.settle(self.state.writer(number));
             }
         }
-        self.state.stop();
+        self.state.shared.stop();
         for reader in &mut readers {
             self.join_reader(reader);
         }
@@ -316,7 +316,7 @@ impl<'p> Round<'p> {
                 Some(took) => record(&mut counts.detection, took),
                 None => verifier.report(
                     Fault::Stuck,
-                    &format!("writer id {id} of a dead writer stays owned"),
+                    format!("writer id {id} of a dead writer stays owned"),
                 ),
             }
             claimed = self.claims_of(id);
@@ -392,7 +392,7 @@ impl<'p> Round<'p> {
                 Err(Error::NotFound) => return None,
                 Err(error) => {
                     let text = format!("{key}: takes no write after its writer's death: {error}");
-                    verifier.report(Fault::Stuck, &text);
+                    verifier.report(Fault::Stuck, text);
                     return None;
                 }
             }
@@ -440,7 +440,7 @@ impl<'p> Round<'p> {
         Forked::new(|| {
             let mut verifier = Verifier::new(&self.store, &self.raw, &self.state, process);
             let [answered, again] = self.state.reads(reader as usize);
-            while !self.state.is_stopped() {
+            while !self.state.shared.is_stopped() {
                 let [good, busy] = verifier.check_all();
                 answered.fetch_add(good, Relaxed);
                 again.fetch_add(busy, Release);
@@ -460,13 +460,13 @@ impl<'p> Round<'p> {
             Some(end) => format!("a reader ended by itself: {end:?}"),
             None => "a reader hangs".to_owned(),
         };
-        self.verifier().report(Fault::Ended, &text);
+        self.verifier().report(Fault::Ended, text);
     }
 
     fn expect_killed(&self, end: End) {
         if end != End::Signal(nix::sys::signal::Signal::SIGKILL) {
             let text = format!("a writer ended before it was killed: {end:?}");
-            self.verifier().report(Fault::Ended, &text);
+            self.verifier().report(Fault::Ended, text);
         }
     }
 

@@ -372,7 +372,7 @@ const PASS_OVER: u64 = 15;
 
 /// Makes calls in random order until the run is stopped.
 pub(super) fn call_all(client: &mut Client<'_>) {
-    while !client.state.is_stopped() {
+    while !client.state.0.is_stopped() {
         let call = client.rng.index(CALLS.len());
         if SLOW.contains(&CALLS[call].0) && client.rng.below(PASS_OVER) > 0 {
             continue;
@@ -406,9 +406,10 @@ fn operation(word: u64) -> IntegerOp {
 mod tests {
     use super::*;
     use crate::hostile::shared_state::HostileState;
+    use crate::hostile::{geometry, store};
     use crate::raw::Raw;
     use crate::rng::Rng;
-    use splinter::{Config, Geometry, Writer};
+    use splinter::Writer;
     use std::path::Path;
 
     /// Calls that need a writer, a handle, a watcher or a file, which may be missing.
@@ -428,17 +429,7 @@ mod tests {
 
     #[test]
     fn a_call_for_which_something_is_missing_is_not_counted() {
-        let geometry = Geometry {
-            slots: 4,
-            max_value_len: 64,
-            vector_dim: 0,
-            lanes: 1,
-        };
-        let config = Config {
-            geometry,
-            ..Config::default()
-        };
-        let store = Store::anonymous(&config).unwrap();
+        let store = store(geometry(4, 64, 0, 1));
         let raw = Raw::new(&store).unwrap();
         let state = HostileState::new(1, CALLS.len()).unwrap();
         // It takes the only writer id, so that the client gets no writer.

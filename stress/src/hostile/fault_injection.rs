@@ -39,7 +39,7 @@ impl<'a> FaultInjector<'a> {
 
     /// Does damage until the run is stopped.
     pub(super) fn run(&mut self, state: &HostileState) {
-        while !state.is_stopped() {
+        while !state.0.is_stopped() {
             if self.rng.below(6) == 0 {
                 self.restore();
             }
@@ -256,21 +256,11 @@ fn one(place: Range<usize>) -> Vec<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use splinter::{Config, Geometry, Store};
+    use crate::hostile::{geometry, store};
 
     #[test]
     fn the_parts_are_where_the_format_says_and_cover_the_store() {
-        let geometry = Geometry {
-            slots: 100,
-            max_value_len: 200,
-            vector_dim: 3,
-            lanes: 4,
-        };
-        let config = Config {
-            geometry,
-            ..Config::default()
-        };
-        let store = Store::anonymous(&config).unwrap();
+        let store = store(geometry(100, 200, 3, 4));
         let mut writer = store.writer().unwrap();
         writer.set("key", &[0xa5; 150]).unwrap();
         writer.set_vector("key", &[1.0; 3]).unwrap();
@@ -302,16 +292,7 @@ mod tests {
 
     #[test]
     fn damage_stays_in_its_part_and_can_be_undone() {
-        let config = Config {
-            geometry: Geometry {
-                slots: 1000,
-                max_value_len: 100,
-                vector_dim: 3,
-                lanes: 4,
-            },
-            ..Config::default()
-        };
-        let store = Store::anonymous(&config).unwrap();
+        let store = store(geometry(1000, 100, 3, 4));
         let raw = Raw::new(&store).unwrap();
         for target in Target::ALL
             .into_iter()

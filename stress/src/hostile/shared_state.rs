@@ -15,7 +15,7 @@ const EACH: usize = 3;
 
 /// The state that the parent, the workers and the fault injector share.
 #[derive(Debug)]
-pub(super) struct HostileState(SharedState);
+pub(super) struct HostileState(pub SharedState);
 
 impl HostileState {
     /// Makes the state of so many workers, which make so many different calls.
@@ -30,15 +30,6 @@ impl HostileState {
             message_bytes: 0,
         };
         SharedState::create(layout).map(Self)
-    }
-
-    /// Tells all processes to end.
-    pub(super) fn stop(&self) {
-        self.0.stop();
-    }
-
-    pub(super) fn is_stopped(&self) -> bool {
-        self.0.is_stopped()
     }
 
     /// Returns the counter of damage done to a target.

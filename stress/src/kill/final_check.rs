@@ -13,14 +13,14 @@ const PATIENCE: usize = 200;
 
 /// Checks a store, and empties it.
 pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) {
-    let report = |fault, text: &str| state.fault(state.coordinator(), fault, text);
+    let report = |fault, text: String| state.fault(state.coordinator(), fault, &text);
     // What readers see before any writer recovered anything.
     let mut verifier = Verifier::new(store, raw, state, state.coordinator());
     let [_, busy] = verifier.check_all();
     if busy > 0 {
         report(
             Fault::Stuck,
-            &format!("{busy} keys are busy though no writer lives"),
+            format!("{busy} keys are busy though no writer lives"),
         );
     }
     match store.writer() {
@@ -28,7 +28,7 @@ pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) 
         Err(error) => {
             return report(
                 Fault::Stuck,
-                &format!("no writer id though no writer lives: {error}"),
+                format!("no writer id though no writer lives: {error}"),
             );
         }
     }
@@ -39,7 +39,7 @@ pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) 
     if let Some(Err(error)) = owners.iter().find(|owner| owner.is_err()) {
         report(
             Fault::Stuck,
-            &format!("a dead writer's id cannot be had: {error}"),
+            format!("a dead writer's id cannot be had: {error}"),
         );
     }
     drop(owners);
@@ -49,7 +49,7 @@ pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) 
 }
 
 /// Writes every key that stays, without a change of its content.
-fn write_everything(writer: &mut Writer, state: &KillState, report: &impl Fn(Fault, &str)) {
+fn write_everything(writer: &mut Writer, state: &KillState, report: &impl Fn(Fault, String)) {
     let kept = [
         OwnKey::Value,
         OwnKey::Log,
@@ -66,17 +66,17 @@ fn write_everything(writer: &mut Writer, state: &KillState, report: &impl Fn(Fau
         if answer.is_err() {
             report(
                 Fault::Stuck,
-                &format!("{key}: takes no write though no writer lives: {answer:?}"),
+                format!("{key}: takes no write though no writer lives: {answer:?}"),
             );
         }
     }
 }
 
 /// Reports what an inspection finds that must not be there.
-fn inspect(store: &Store, empty: bool, report: &impl Fn(Fault, &str)) {
+fn inspect(store: &Store, empty: bool, report: &impl Fn(Fault, String)) {
     let found = match store.inspect() {
         Ok(found) => found,
-        Err(error) => return report(Fault::Unexpected, &format!("inspection: {error}")),
+        Err(error) => return report(Fault::Unexpected, format!("inspection: {error}")),
     };
     let misplaced = [
         found.duplicate_keys,
@@ -87,27 +87,27 @@ fn inspect(store: &Store, empty: bool, report: &impl Fn(Fault, &str)) {
         found.dangling_entries,
     ];
     if misplaced != [0; 5] {
-        report(Fault::Astray, &format!("{found:?}"));
+        report(Fault::Astray, format!("{found:?}"));
     }
     if found.stuck_claims + found.live_claims > 0 {
-        report(Fault::Stuck, &format!("{found:?}"));
+        report(Fault::Stuck, format!("{found:?}"));
     }
     if found.stale_bytes > 0 && store.scrub() != Scrub::None {
-        report(Fault::Stale, &format!("{found:?}"));
+        report(Fault::Stale, format!("{found:?}"));
     }
     let keys = [found.keys, store.len(), store.keys().count() as u64];
     if keys != [found.keys; 3] || empty && found.keys > 0 {
         report(
             Fault::Astray,
-            &format!("{keys:?} keys: inspected, counted, listed"),
+            format!("{keys:?} keys: inspected, counted, listed"),
         );
     }
 }
 
 /// Removes every key, fills every slot, and removes every key again.
-fn empty_and_fill(store: &Store, plan: &KillPlan, report: &impl Fn(Fault, &str)) {
+fn empty_and_fill(store: &Store, plan: &KillPlan, report: &impl Fn(Fault, String)) {
     let Ok(mut writer) = store.writer() else {
-        return report(Fault::Stuck, "no writer id for the final check");
+        return report(Fault::Stuck, "no writer id for the final check".to_owned());
     };
     let known = |key: &str| {
         let prefixes = ["hot", "churn", "once", "sum", "pair", "mixed", "s"];
@@ -115,32 +115,32 @@ fn empty_and_fill(store: &Store, plan: &KillPlan, report: &impl Fn(Fault, &str))
     };
     let keys: Vec<String> = store.keys().map(|key| key.to_string()).collect();
     if keys.len() as u64 > SHARED_KEYS + KEYS_PER_WRITER * u64::from(plan.writers) {
-        report(Fault::Astray, &format!("too many keys: {keys:?}"));
+        report(Fault::Astray, format!("too many keys: {keys:?}"));
     }
     for key in &keys {
         if !known(key) {
-            report(Fault::Astray, &format!("{key}: no writer's key"));
+            report(Fault::Astray, format!("{key}: no writer's key"));
         }
         if let Err(error) = retry(|| writer.unset(key)) {
-            report(Fault::Stuck, &format!("{key}: cannot be removed: {error}"));
+            report(Fault::Stuck, format!("{key}: cannot be removed: {error}"));
         }
     }
     let slots = store.geometry().slots;
     let fresh = |number| format!("fresh{number}");
     for number in 0..slots {
         if let Err(error) = retry(|| writer.set(fresh(number), b"x")) {
-            return report(Fault::Astray, &format!("slot {number} of {slots}: {error}"));
+            return report(Fault::Astray, format!("slot {number} of {slots}: {error}"));
         }
     }
     let over = retry(|| writer.set(fresh(slots), b"x"));
     if over != Err(Error::Full) {
-        report(Fault::Astray, &format!("a key more than slots: {over:?}"));
+        report(Fault::Astray, format!("a key more than slots: {over:?}"));
     }
     for number in 0..slots {
         if let Err(error) = retry(|| writer.unset(fresh(number))) {
             report(
                 Fault::Stuck,
-                &format!("fresh{number}: cannot be removed: {error}"),
+                format!("fresh{number}: cannot be removed: {error}"),
             );
         }
     }

@@ -39,11 +39,10 @@ impl KillPlan {
         if self.kills + self.aimed == 0 {
             return Err("no writer is to be killed: give --kills a number above 0".to_owned());
         }
-        if !(1..=64).contains(&self.writers) {
-            return Err(format!("--writers is {}: give 1 to 64", self.writers));
-        }
-        if !(1..=64).contains(&self.readers) {
-            return Err(format!("--readers is {}: give 1 to 64", self.readers));
+        for (flag, count) in [("--writers", self.writers), ("--readers", self.readers)] {
+            if !(1..=64).contains(&count) {
+                return Err(format!("{flag} is {count}: give 1 to 64"));
+            }
         }
         if !(512..=1 << 24).contains(&self.max_value_len) {
             let given = self.max_value_len;
@@ -430,31 +429,15 @@ mod tests {
     #[test]
     fn plans_that_cannot_be_carried_out_are_refused_with_the_flag_to_change() {
         assert_eq!(plan().validate(), Ok(()));
-        let wrong = [
-            (KillPlan { kills: 0, ..plan() }, "--kills"),
-            (
-                KillPlan {
-                    writers: 0,
-                    ..plan()
-                },
-                "--writers",
-            ),
-            (
-                KillPlan {
-                    readers: 65,
-                    ..plan()
-                },
-                "--readers",
-            ),
-            (
-                KillPlan {
-                    max_value_len: 1,
-                    ..plan()
-                },
-                "--max-value-len",
-            ),
+        let wrong: [(fn(&mut KillPlan), &str); 4] = [
+            (|plan| plan.kills = 0, "--kills"),
+            (|plan| plan.writers = 0, "--writers"),
+            (|plan| plan.readers = 65, "--readers"),
+            (|plan| plan.max_value_len = 1, "--max-value-len"),
         ];
-        for (plan, flag) in wrong {
+        for (spoil, flag) in wrong {
+            let mut plan = plan();
+            spoil(&mut plan);
             assert!(plan.validate().unwrap_err().contains(flag));
         }
     }

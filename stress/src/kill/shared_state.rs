@@ -38,7 +38,8 @@ pub(crate) const FAULTS: usize = 9;
 /// readers, then the coordinator.
 #[derive(Debug)]
 pub(crate) struct KillState {
-    shared: SharedState,
+    /// The stop flag, the counters of faults, and a cell and a message of each process.
+    pub shared: SharedState,
     writers: usize,
     readers: usize,
 }
@@ -61,15 +62,6 @@ impl KillState {
             writers,
             readers,
         })
-    }
-
-    /// Tells readers to end.
-    pub(crate) fn stop(&self) {
-        self.shared.stop();
-    }
-
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.shared.is_stopped()
     }
 
     /// Counts a fault, and keeps the words of the first that this process found.

@@ -42,6 +42,8 @@ pub(crate) struct Verifier<'a> {
     /// The last stamp that was read, by key and writer.
     stamps: HashMap<(String, u16), u64>,
     sum: u64,
+    /// Reads of the present round that were answered, and those that were not.
+    counts: [u64; 2],
 }
 
 impl<'a> Verifier<'a> {
@@ -61,33 +63,34 @@ impl<'a> Verifier<'a> {
             epochs: vec![0; raw.slots()],
             stamps: HashMap::new(),
             sum: 0,
+            counts: [0; 2],
         }
     }
 
     /// Reads everything once. Returns how many reads were answered, and how many were not.
     pub(crate) fn check_all(&mut self) -> [u64; 2] {
-        let mut counts = [0, 0];
-        let mut note = |answered: bool| counts[usize::from(!answered)] += 1;
+        self.counts = [0, 0];
         let state = self.state;
         for writer in state.writers() {
             for own in OwnKey::ALL {
                 let [begun, done] = writer.steps(own);
                 let low = done.load(Acquire);
                 let observed = self.observed(writer.number, own);
-                note(self.compare(writer, own, observed, low, || begun.load(Acquire)));
+                self.counts[usize::from(observed == Ok(Observed::Busy))] += 1;
+                self.compare(writer, own, observed, low, || begun.load(Acquire));
             }
         }
         for number in 0..HOT {
-            note(self.check_shared(&hot(number), false));
+            self.check_shared(&hot(number), false);
         }
         for number in 0..CHURN {
-            note(self.check_shared(&churn(number), true));
+            self.check_shared(&churn(number), true);
         }
-        note(self.check_sum());
-        note(self.check_pair());
-        note(self.check_mixed());
+        self.check_sum();
+        self.check_pair();
+        self.check_mixed();
         self.check_epochs();
-        counts
+        self.counts
     }
 
     /// Checks all own keys of a dead writer, and notes how far it came: an unacknowledged step was taken or was not, and
@@ -104,10 +107,8 @@ impl<'a> Verifier<'a> {
         let observed = self.observed(writer.number, own);
         if observed == Ok(Observed::Busy) {
             // Only the dead writer writes it.
-            self.report(
-                Fault::Stuck,
-                &format!("{}: busy for ever", own.key(writer.number)),
-            );
+            let key = own.key(writer.number);
+            self.report(Fault::Stuck, format!("{key}: busy for ever"));
         }
         self.compare(writer, own, observed.clone(), done, || begun);
         let came = (done..=begun)
@@ -118,11 +119,11 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    pub(crate) fn report(&self, fault: Fault, text: &str) {
-        self.state.fault(self.process, fault, text);
+    pub(crate) fn report(&self, fault: Fault, text: impl AsRef<str>) {
+        self.state.fault(self.process, fault, text.as_ref());
     }
 
-    /// Compares a read with the steps from `low` to those that were begun after it. Returns whether the read was answered.
+    /// Compares a read with the steps from `low` to those that were begun after it.
     fn compare(
         &mut self,
         writer: WriterState<'_>,
@@ -130,14 +131,13 @@ impl<'a> Verifier<'a> {
         observed: Result<Observed, Wrong>,
         low: u64,
         high: impl Fn() -> u64,
-    ) -> bool {
+    ) {
         let key = own.key(writer.number);
         let observed = match observed {
-            Ok(Observed::Busy) => return false,
+            Ok(Observed::Busy) => return,
             Ok(observed) => observed,
             Err((fault, text)) => {
-                self.report(fault, &text);
-                return true;
+                return self.report(fault, text);
             }
         };
         let high = high();
@@ -153,9 +153,8 @@ impl<'a> Verifier<'a> {
             };
             let text =
                 format!("{key}: {observed:?}, of steps {low} (acknowledged) to {high} (begun)");
-            self.report(fault, &text);
+            self.report(fault, text);
         }
-        true
     }
 
     /// Reads a key that one writer writes.
@@ -230,23 +229,32 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    fn check_shared(&mut self, key: &str, may_be_gone: bool) -> bool {
+    /// Counts the answer to a read of a key that all writers share, and reports errors. Returns what was read, if anything.
+    fn expect<T>(&mut self, key: &str, answer: Result<T, Error>, may_be_gone: bool) -> Option<T> {
+        self.counts[usize::from(matches!(answer, Err(Error::Again)))] += 1;
+        match answer {
+            Ok(value) => return Some(value),
+            Err(Error::Again) => {}
+            Err(Error::NotFound) if may_be_gone => {}
+            Err(Error::NotFound) => self.report(Fault::Missing, format!("{key}: missing")),
+            Err(error) => self.report(Fault::Unexpected, format!("{key}: {error}")),
+        }
+        None
+    }
+
+    fn check_shared(&mut self, key: &str, may_be_gone: bool) {
         let answer = self.store.get(key, &mut self.bytes);
         let hash = hash_key(key.as_bytes());
-        match answer {
-            Ok(len) => match value::check(&self.bytes[..len], hash) {
-                Ok(stamp) => self.check_order(key, stamp),
-                Err(flaw) => {
-                    let description = value::describe(&self.bytes[..len], hash);
-                    self.report(Fault::Torn, &format!("{key}: {flaw:?}: {description}"));
-                }
-            },
-            Err(Error::Again) => return false,
-            Err(Error::NotFound) if may_be_gone => {}
-            Err(Error::NotFound) => self.report(Fault::Missing, &format!("{key}: missing")),
-            Err(error) => self.report(Fault::Unexpected, &format!("{key}: {error}")),
+        let Some(len) = self.expect(key, answer, may_be_gone) else {
+            return;
+        };
+        match value::check(&self.bytes[..len], hash) {
+            Ok(stamp) => self.check_order(key, stamp),
+            Err(flaw) => {
+                let description = value::describe(&self.bytes[..len], hash);
+                self.report(Fault::Torn, format!("{key}: {flaw:?}: {description}"));
+            }
         }
-        true
     }
 
     /// Checks that what one writer wrote to a key is no older than what was read of it before.
@@ -258,67 +266,52 @@ impl<'a> Verifier<'a> {
                 "{key}: writer {} at {}, after {last}",
                 stamp.writer, stamp.seq
             );
-            self.report(Fault::Backwards, &text);
+            self.report(Fault::Backwards, text);
         } else {
             *last = stamp.seq;
         }
     }
 
-    fn check_sum(&mut self) -> bool {
+    fn check_sum(&mut self) {
         let sum = |which: usize| -> u64 {
             let of = |writer: WriterState<'_>| writer.sum()[which].load(Acquire);
             self.state.writers().map(of).sum()
         };
         let done = sum(1);
-        let now = match self.store.get_u64(SUM) {
-            Ok(now) => now,
-            Err(Error::Again) => return false,
-            Err(Error::NotFound) => {
-                self.report(Fault::Missing, "sum: missing");
-                return true;
-            }
-            Err(error) => {
-                self.report(Fault::Unexpected, &format!("sum: {error}"));
-                return true;
-            }
-        };
+        let answer = self.store.get_u64(SUM);
         let begun = sum(0);
-        if !(done..=begun).contains(&now) || now < self.sum {
-            let text = format!(
-                "sum: {now} after {}, of {done} acknowledged and {begun} begun",
-                self.sum
-            );
-            self.report(Fault::Lost, &text);
+        let Some(now) = self.expect(SUM, answer, false) else {
+            return;
+        };
+        let last = std::mem::replace(&mut self.sum, now);
+        if !(done..=begun).contains(&now) || now < last {
+            let range = format!("{done} acknowledged and {begun} begun");
+            self.report(Fault::Lost, format!("sum: {now} after {last}, of {range}"));
         }
-        self.sum = now;
-        true
     }
 
-    fn check_pair(&mut self) -> bool {
-        match self.store.tandem(PAIR, &mut self.orders) {
-            Ok(()) => match generation(PAIR, &self.orders) {
+    fn check_pair(&mut self) {
+        let answer = self.store.tandem(PAIR, &mut self.orders);
+        if self.expect(PAIR, answer, true).is_some() {
+            match generation(PAIR, &self.orders) {
                 Ok(stamp) => self.check_order(PAIR, stamp),
-                Err((fault, text)) => self.report(fault, &text),
-            },
-            Err(Error::NotFound) => {}
-            Err(Error::Again) => return false,
-            Err(error) => self.report(Fault::Unexpected, &format!("{PAIR}: {error}")),
+                Err((fault, text)) => self.report(fault, text),
+            }
         }
-        true
     }
 
-    fn check_mixed(&mut self) -> bool {
-        match self.store.get(MIXED, &mut self.bytes) {
-            Ok(len) if is_mixed(&self.bytes[..len]) => {}
-            Ok(len) => {
-                let text = format!("{MIXED}: {:?}, which no writer sets", &self.bytes[..len]);
-                self.report(Fault::Torn, &text);
-            }
-            Err(Error::Again) => return false,
-            Err(Error::NotFound) => self.report(Fault::Missing, &format!("{MIXED}: missing")),
-            Err(error) => self.report(Fault::Unexpected, &format!("{MIXED}: {error}")),
+    fn check_mixed(&mut self) {
+        let answer = self.store.get(MIXED, &mut self.bytes);
+        let Some(len) = self.expect(MIXED, answer, false) else {
+            return;
+        };
+        let bytes = &self.bytes[..len];
+        if !is_mixed(bytes) {
+            self.report(
+                Fault::Torn,
+                format!("{MIXED}: {bytes:?}, which no writer sets"),
+            );
         }
-        true
     }
 
     fn check_epochs(&mut self) {
@@ -326,7 +319,7 @@ impl<'a> Verifier<'a> {
             let (last, now) = (self.epochs[slot], self.raw.epoch(slot));
             if now < last {
                 let text = format!("slot {slot}: epoch {now}, after {last}");
-                self.report(Fault::Backwards, &text);
+                self.report(Fault::Backwards, text);
             }
             self.epochs[slot] = now;
         }
@@ -386,7 +379,8 @@ mod tests {
         let mut writer = store.writer().unwrap();
         for (value, torn) in [(number_of(7), 0), (7, 1)] {
             writer.set_u64(MIXED, value).unwrap();
-            assert!(verifier.check_mixed());
+            verifier.check_mixed();
+            assert_eq!(verifier.counts[1], 0);
             assert_eq!(state.faults()[Fault::Torn as usize], torn);
         }
     }
