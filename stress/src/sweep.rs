@@ -6,6 +6,15 @@
 //! Single steps record the trace of an operation once; from then on a breakpoint brings the first process to any instruction
 //! of it. Worker processes share the scenarios, each on its own processor, since only the tracer can control a tracee.
 
+/// Returns a fault in words if a condition holds.
+macro_rules! fail_if {
+    ($fault:expr, $($text:tt)+) => {
+        if $fault {
+            return Err(format!($($text)+));
+        }
+    };
+}
+
 mod answer;
 mod checker;
 mod code_location;

@@ -122,9 +122,7 @@ impl<'a> FinalCheck<'a> {
                     }
                     continue;
                 }
-                Err(miss) => checks
-                    .faults
-                    .unexpected(Op::Get, &key, &format!("{miss:?}")),
+                Err(miss) => unexpected(checks, Op::Get, &key, &miss),
             }
             if self.workload.mix.has(Op::Label) {
                 self.labels(&key, &authors, checks, target);
@@ -154,9 +152,7 @@ impl<'a> FinalCheck<'a> {
             Ok(found) => checks.faults.lost_update(key, || {
                 format!("labels {found:#x}, acknowledged were {expected:#x}")
             }),
-            Err(miss) => checks
-                .faults
-                .unexpected(Op::Label, key, &format!("{miss:?}")),
+            Err(miss) => unexpected(checks, Op::Label, key, &miss),
         }
     }
 
@@ -193,9 +189,7 @@ impl<'a> FinalCheck<'a> {
                     });
                 }
             }
-            Err(miss) => checks
-                .faults
-                .unexpected(Op::ReadVector, key, &format!("{miss:?}")),
+            Err(miss) => unexpected(checks, Op::ReadVector, key, &miss),
         }
     }
 
@@ -213,9 +207,7 @@ impl<'a> FinalCheck<'a> {
                     format!("holds {found}, acknowledged were {expected}")
                 }),
                 Err(Miss::NotFound) => checks.faults.spurious_miss(Op::ReadInt, &key),
-                Err(miss) => checks
-                    .faults
-                    .unexpected(Op::ReadInt, &key, &format!("{miss:?}")),
+                Err(miss) => unexpected(checks, Op::ReadInt, &key, &miss),
             }
         }
     }
@@ -232,12 +224,15 @@ impl<'a> FinalCheck<'a> {
                     origin(&base, stamp, &self.authors(Family::Group, index), checks);
                 }
                 Err(Miss::NotFound) => checks.faults.spurious_miss(Op::ReadTandem, &base),
-                Err(miss) => checks
-                    .faults
-                    .unexpected(Op::ReadTandem, &base, &format!("{miss:?}")),
+                Err(miss) => unexpected(checks, Op::ReadTandem, &base, &miss),
             }
         }
     }
+}
+
+/// Reports a read that failed.
+fn unexpected(checks: &mut Checks, op: Op, key: &[u8], miss: &Miss) {
+    checks.faults.unexpected(op, key, &format!("{miss:?}"));
 }
 
 /// Compares a value with what was acknowledged to its authors.

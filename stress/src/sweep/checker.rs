@@ -103,14 +103,12 @@ impl Checker {
         after.apply(self.scenario.first, &self.arguments[0]);
         let states = vec![(false, self.before.clone()), (true, after)];
         let fit = matching(states, contents);
-        if fit.is_empty() {
-            return Err(format!(
-                "in the middle of {}, what is read is neither the state before nor that after: {} \
-                 (1, 7, 11)",
-                self.scenario.first,
-                difference(&self.before.contents(), contents)
-            ));
-        }
+        fail_if!(
+            fit.is_empty(),
+            "in the middle of {}, what is read is neither the state before nor that after: {} (1, 7, 11)",
+            self.scenario.first,
+            difference(&self.before.contents(), contents)
+        );
         Ok(fit)
     }
 
@@ -136,23 +134,21 @@ impl Checker {
                 }
             ));
         }
-        if answer.is_again() && !is_claimed() {
-            return Err(format!(
-                "{op} was answered Again, though nothing is held (5, 8)"
-            ));
-        }
-        let mut told = Vec::new();
+        fail_if!(
+            answer.is_again() && !is_claimed(),
+            "{op} was answered Again, though nothing is held (5, 8)"
+        );
+        let mut answers = Vec::new();
         let states = states.into_iter().filter_map(|(first, mut model)| {
             if answer.is_again() {
                 return Some((first, model));
             }
             let wanted = model.apply(op, arguments);
-            told.push(wanted.to_string());
+            answers.push(wanted.to_string());
             agrees(op, &wanted, answer).then_some((first, model))
         });
-        let states: PossibleStates = states.collect();
-        answered(&states, op, answer, &told)?;
-        explaining(states, contents, &format!("{op} ({answer})"))
+        let after = format!("{op} ({answer})");
+        explaining(states.collect(), (op, answer, &answers), contents, &after)
     }
 
     /// Returns the possible states after the first process continued and answered.
@@ -165,12 +161,11 @@ impl Checker {
         let (op, arguments) = (self.scenario.first, &self.arguments[0]);
         // A tandem may have found another number of orders than there is now.
         let may_give_up = op.is_of_tandem() && self.scenario.second.changes();
-        if answer.is_again() && !may_give_up {
-            return Err(format!(
-                "{op} was answered Again, though no process holds anything (5, 8)"
-            ));
-        }
-        let mut told = Vec::new();
+        fail_if!(
+            answer.is_again() && !may_give_up,
+            "{op} was answered Again, though no process holds anything (5, 8)"
+        );
+        let mut answers = Vec::new();
         let states = states.into_iter().filter_map(|(in_effect, mut model)| {
             if answer.is_again() {
                 return (!in_effect).then_some((false, model));
@@ -182,12 +177,10 @@ impl Checker {
             };
             // The first operation may have read before the second or after it.
             let early = op == Op::Get && agrees(op, &alone.apply(op, arguments), answer);
-            told.push(wanted.to_string());
+            answers.push(wanted.to_string());
             (early || agrees(op, &wanted, answer)).then_some((true, model))
         });
-        let states: PossibleStates = states.collect();
-        answered(&states, op, answer, &told)?;
-        explaining(states, contents, "both")
+        explaining(states.collect(), (op, answer, &answers), contents, "both")
     }
 
     /// Tells whether the second operation may meet a claim of the first process, which lives.
@@ -268,11 +261,10 @@ impl Checker {
         if !blocks && room && self.scenario.first != Op::Purge {
             let key = unused_key(self.scenario.layout);
             let answers = (third.set(&key, b"x"), third.unset(&key));
-            if answers != (Ok(()), Ok(1)) {
-                return Err(format!(
-                    "beside the stopped process, a new key cannot come and go: {answers:?} (8)"
-                ));
-            }
+            fail_if!(
+                answers != (Ok(()), Ok(1)),
+                "beside the stopped process, a new key cannot come and go: {answers:?} (8)"
+            );
         }
         Ok(())
     }
@@ -283,12 +275,11 @@ impl Checker {
         states: &PossibleStates,
         contents: &Contents,
     ) -> Result<(), String> {
-        if matching(states.clone(), contents).is_empty() {
-            return Err(format!(
-                "others' work beside the stopped process changed what is read: {} (1, 8)",
-                difference(&states[0].1.contents(), contents)
-            ));
-        }
+        fail_if!(
+            matching(states.clone(), contents).is_empty(),
+            "others' work beside the stopped process changed what is read: {} (1, 8)",
+            difference(&states[0].1.contents(), contents)
+        );
         Ok(())
     }
 
@@ -306,9 +297,7 @@ impl Checker {
                 Err(Error::NotFound) => !states.iter().all(here),
                 Err(_) => false,
             };
-            if !wanted {
-                return Err(format!("{key} cannot be bumped: {answer:?} (2, 7)"));
-            }
+            fail_if!(!wanted, "{key} cannot be bumped: {answer:?} (2, 7)");
         }
         self.check_unchanged(third, states)
     }
@@ -371,17 +360,17 @@ impl Checker {
                 Err(Error::Full)
             };
             let answer = retry(|| third.set(format!("x{number}"), b"y"));
-            if answer != wanted {
-                return Err(format!(
-                    "new key {number} of {room} is answered {answer:?} (9, 13)"
-                ));
-            }
+            fail_if!(
+                answer != wanted,
+                "new key {number} of {room} is answered {answer:?} (9, 13)"
+            );
         }
         for number in 0..room {
             let answer = retry(|| third.unset(format!("x{number}")));
-            if answer != Ok(1) {
-                return Err(format!("a new key cannot be removed: {answer:?} (9)"));
-            }
+            fail_if!(
+                answer != Ok(1),
+                "a new key cannot be removed: {answer:?} (9)"
+            );
         }
         Ok(())
     }
@@ -417,9 +406,7 @@ impl Checker {
         done: [bool; 2],
     ) -> Result<(), String> {
         let heard = watchers.take_all();
-        if heard.lagged {
-            return Err("a watcher lagged behind a few changes (14)".to_owned());
-        }
+        fail_if!(heard.lagged, "a watcher lagged behind a few changes (14)");
         let mut wanted: BTreeMap<&str, u32> = BTreeMap::new();
         let mut grouped = 0;
         for (arguments, done) in self.arguments.iter().zip(done) {
@@ -436,18 +423,19 @@ impl Checker {
                 .iter()
                 .filter_map(|slot| heard.slots.get(&(*slot as u32)))
                 .sum();
-            if !places.is_empty() && times < count {
-                return Err(format!(
-                    "{count} changes of {key} notified the watcher of the store {times} times (14)"
-                ));
-            }
+            fail_if!(
+                !places.is_empty() && times < count,
+                "{count} changes of {key} notified the watcher of the store {times} times (14)"
+            );
         }
-        if grouped > 0 && heard.group == 0 {
-            return Err("a change did not notify its group (14)".to_owned());
-        }
-        if self.scenario.first == Op::Label && done[0] && heard.label == 0 {
-            return Err("a change did not notify its label's group (14)".to_owned());
-        }
+        fail_if!(
+            grouped > 0 && heard.group == 0,
+            "a change did not notify its group (14)"
+        );
+        fail_if!(
+            self.scenario.first == Op::Label && done[0] && heard.label == 0,
+            "a change did not notify its label's group (14)"
+        );
         Ok(())
     }
 }
@@ -492,36 +480,31 @@ fn retry<R: PartialEq>(mut attempt: impl FnMut() -> Result<R, Error>) -> Result<
     Err(Error::Again)
 }
 
-/// Checks that an answer is right in one of the states, of which those are `left` that agree.
-fn answered(left: &PossibleStates, op: Op, answer: &Answer, told: &[String]) -> Result<(), String> {
-    if left.is_empty() {
-        let right = told.join(" or ");
-        return Err(format!(
-            "{op} answered {answer}, where {right} is right (1 to 5, 10, 13)"
-        ));
-    }
-    Ok(())
-}
-
 fn matching(states: PossibleStates, contents: &Contents) -> PossibleStates {
     let fits = |(_, model): &(bool, Model)| model.contents() == *contents;
     states.into_iter().filter(fits).collect()
 }
 
-/// Returns those of the states that explain what is read. There must be at least one state.
+/// Returns those of the states that explain what is read. `states` are those in which the answer is right, and `answers` are
+/// the right answers in words.
 fn explaining(
     states: PossibleStates,
+    (op, answer, answers): (Op, &Answer, &[String]),
     contents: &Contents,
     after: &str,
 ) -> Result<PossibleStates, String> {
-    let expected = states[0].1.contents();
-    let fit = matching(states, contents);
-    if fit.is_empty() {
-        let difference = difference(&expected, contents);
+    let Some((_, first)) = states.first() else {
+        let right = answers.join(" or ");
         return Err(format!(
-            "after {after}, what is read is explained by no order: {difference} (1 to 5, 10, 11)"
+            "{op} answered {answer}, where {right} is right (1 to 5, 10, 13)"
         ));
-    }
+    };
+    let difference = difference(&first.contents(), contents);
+    let fit = matching(states, contents);
+    fail_if!(
+        fit.is_empty(),
+        "after {after}, what is read is explained by no order: {difference} (1 to 5, 10, 11)"
+    );
     Ok(fit)
 }
 

@@ -104,9 +104,7 @@ impl<'b> CreationRun<'b> {
             Op::Open => answer == Answer::Done(0) || !existed && answer == missing,
             _ => answer == exists || !existed && answer == Answer::Done(0),
         };
-        if !right {
-            return Err(format!("{second} answered {answer} (15)"));
-        }
+        fail_if!(!right, "{second} answered {answer} (15)");
         let is_there = answer != missing;
         if is_there {
             self.check_complete()?;
@@ -119,12 +117,11 @@ impl<'b> CreationRun<'b> {
                 let own = self.channel.answer(0);
                 let lost = second == Op::Create && answer == Answer::Done(0);
                 let wanted = if lost { &exists } else { &Answer::Done(0) };
-                if own != *wanted {
-                    return Err(format!(
-                        "{} answered {own} where {second} was answered {answer} (15)",
-                        self.scenario.first
-                    ));
-                }
+                fail_if!(
+                    own != *wanted,
+                    "{} answered {own} where {second} was answered {answer} (15)",
+                    self.scenario.first
+                );
                 self.check_complete()
             }
             (_, first) => {
@@ -140,21 +137,21 @@ impl<'b> CreationRun<'b> {
     fn check_complete(&self) -> Result<(), String> {
         let failed = |error: StoreError| format!("the name leads to no usable store: {error} (15)");
         let store = Store::open(&self.location).map_err(failed)?;
-        if store.geometry() != self.config.geometry || store.scrub() != self.config.scrub {
-            return Err("the store was not made as it was asked for (15)".to_owned());
-        }
+        fail_if!(
+            store.geometry() != self.config.geometry || store.scrub() != self.config.scrub,
+            "the store was not made as it was asked for (15)"
+        );
         let kept = u64::from(self.scenario.first == Op::Open);
         let mut writer = store.writer().map_err(failed)?;
         let found = store.inspect().map_err(failed)?;
         let mut sound = splinter::Inspection::default();
         sound.keys = kept;
-        if found != sound {
-            return Err(format!("the store is not sound: {found:?} (15)"));
-        }
+        fail_if!(found != sound, "the store is not sound: {found:?} (15)");
         let answers = (writer.set("new", b"y"), writer.unset("new"));
-        if answers != (Ok(()), Ok(1)) {
-            return Err(format!("the store cannot be used: {answers:?} (15)"));
-        }
+        fail_if!(
+            answers != (Ok(()), Ok(1)),
+            "the store cannot be used: {answers:?} (15)"
+        );
         Ok(())
     }
 

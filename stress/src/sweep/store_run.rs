@@ -83,11 +83,10 @@ impl<'b> StoreRun<'b> {
             self.sleeper_server = Some((channel, fork_server));
         }
         let second = party(scenario.second, second).start_second(self.channel)?;
-        if !second.prepare() {
-            return Err(format!(
-                "{scenario}: the second process hangs before it works"
-            ));
-        }
+        fail_if!(
+            !second.prepare(),
+            "{scenario}: the second process hangs before it works"
+        );
         self.second = Some(second);
         let fork_server = party(scenario.first, first).start_fork_server(self.channel)?;
         self.fork_server = Some(fork_server);
@@ -259,9 +258,7 @@ impl<'b> StoreRun<'b> {
         let overslept = waiter
             .run_until_woken(asleep)
             .map_err(|error| format!("{op} did not end after a change: {error:?} (14)"))?;
-        if overslept {
-            return Err(format!("{op} was not woken by a change (14)"));
-        }
+        fail_if!(overslept, "{op} was not woken by a change (14)");
         let removes = |op| matches!(op, Op::Unset | Op::Untandem);
         let before = ArenaSnapshot(&self.template);
         let slot = before.slot_of(&self.checker.arguments[0].key);
