@@ -307,7 +307,8 @@ mod tests {
     #[test]
     fn plans_that_cannot_be_carried_out_are_refused_with_the_flag_to_change() {
         assert_eq!(plan().validate(), Ok(()));
-        let wrong: [(fn(&mut HostilePlan), &str); 4] = [
+        type Spoil = fn(&mut HostilePlan);
+        let wrong: [(Spoil, &str); 4] = [
             (|plan| plan.workers = 0, "--workers"),
             (|plan| plan.duration_ms = 0, "--duration"),
             (|plan| plan.patience_ms = 0, "--patience"),

@@ -429,7 +429,8 @@ mod tests {
     #[test]
     fn plans_that_cannot_be_carried_out_are_refused_with_the_flag_to_change() {
         assert_eq!(plan().validate(), Ok(()));
-        let wrong: [(fn(&mut KillPlan), &str); 4] = [
+        type Spoil = fn(&mut KillPlan);
+        let wrong: [(Spoil, &str); 4] = [
             (|plan| plan.kills = 0, "--kills"),
             (|plan| plan.writers = 0, "--writers"),
             (|plan| plan.readers = 65, "--readers"),
