@@ -14,22 +14,17 @@ const PATIENCE: usize = 200;
 /// Checks a store, and empties it.
 pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) {
     let report = |fault, text: String| state.fault(state.coordinator(), fault, &text);
+    let stuck = |text: String| report(Fault::Stuck, text);
     // What readers see before any writer recovered anything.
     let mut verifier = Verifier::new(store, raw, state, state.coordinator());
     let [_, busy] = verifier.check_all();
     if busy > 0 {
-        report(
-            Fault::Stuck,
-            format!("{busy} keys are busy though no writer lives"),
-        );
+        stuck(format!("{busy} keys are busy though no writer lives"));
     }
     match store.writer() {
-        Ok(mut writer) => write_everything(&mut writer, state, &report),
+        Ok(mut writer) => write_everything(&mut writer, state, &stuck),
         Err(error) => {
-            return report(
-                Fault::Stuck,
-                format!("no writer id though no writer lives: {error}"),
-            );
+            return stuck(format!("no writer id though no writer lives: {error}"));
         }
     }
     // Every writer id gets a new owner once, which finishes what the last one left.
@@ -37,10 +32,7 @@ pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) 
         .map(|_| store.writer())
         .collect();
     if let Some(Err(error)) = owners.iter().find(|owner| owner.is_err()) {
-        report(
-            Fault::Stuck,
-            format!("a dead writer's id cannot be had: {error}"),
-        );
+        stuck(format!("a dead writer's id cannot be had: {error}"));
     }
     drop(owners);
     verifier.check_all();
@@ -49,7 +41,7 @@ pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) 
 }
 
 /// Writes every key that stays, without a change of its content.
-fn write_everything(writer: &mut Writer, state: &KillState, report: &impl Fn(Fault, String)) {
+fn write_everything(writer: &mut Writer, state: &KillState, stuck: &impl Fn(String)) {
     let kept = [
         OwnKey::Value,
         OwnKey::Log,
@@ -64,10 +56,9 @@ fn write_everything(writer: &mut Writer, state: &KillState, report: &impl Fn(Fau
     for key in own.chain(shared) {
         let answer = retry(|| writer.bump(&key));
         if answer.is_err() {
-            report(
-                Fault::Stuck,
-                format!("{key}: takes no write though no writer lives: {answer:?}"),
-            );
+            stuck(format!(
+                "{key}: takes no write though no writer lives: {answer:?}"
+            ));
         }
     }
 }
@@ -106,8 +97,9 @@ fn inspect(store: &Store, empty: bool, report: &impl Fn(Fault, String)) {
 
 /// Removes every key, fills every slot, and removes every key again.
 fn empty_and_fill(store: &Store, plan: &KillPlan, report: &impl Fn(Fault, String)) {
+    let stuck = |text: String| report(Fault::Stuck, text);
     let Ok(mut writer) = store.writer() else {
-        return report(Fault::Stuck, "no writer id for the final check".to_owned());
+        return stuck("no writer id for the final check".to_owned());
     };
     let known = |key: &str| {
         let prefixes = ["hot", "churn", "once", "sum", "pair", "mixed", "s"];
@@ -122,7 +114,7 @@ fn empty_and_fill(store: &Store, plan: &KillPlan, report: &impl Fn(Fault, String
             report(Fault::Astray, format!("{key}: no writer's key"));
         }
         if let Err(error) = retry(|| writer.unset(key)) {
-            report(Fault::Stuck, format!("{key}: cannot be removed: {error}"));
+            stuck(format!("{key}: cannot be removed: {error}"));
         }
     }
     let slots = store.geometry().slots;
@@ -138,10 +130,7 @@ fn empty_and_fill(store: &Store, plan: &KillPlan, report: &impl Fn(Fault, String
     }
     for number in 0..slots {
         if let Err(error) = retry(|| writer.unset(fresh(number))) {
-            report(
-                Fault::Stuck,
-                format!("fresh{number}: cannot be removed: {error}"),
-            );
+            stuck(format!("fresh{number}: cannot be removed: {error}"));
         }
     }
     drop(writer);

@@ -9,6 +9,7 @@ use super::shared_state::WriterState;
 use crate::oracle::{value, vector};
 use crate::rng::{Rng, splitmix64};
 use splinter::{Error, IntegerOp, Type, Writer, hash_key};
+use std::rc::Rc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
 /// The shortest value.
@@ -18,7 +19,7 @@ const SHORTEST: u64 = value::HEADER as u64;
 pub(crate) struct WriterLoop<'b> {
     state: WriterState<'b>,
     rng: Rng,
-    names: [String; OWN_KEYS],
+    keys: [Rc<str>; OWN_KEYS],
     longest: u64,
     bytes: [Vec<u8>; ORDERS],
     vector: [f32; DIM as usize],
@@ -30,7 +31,7 @@ impl<'b> WriterLoop<'b> {
         Self {
             state,
             rng: Rng::new(seed, stream),
-            names: OwnKey::ALL.map(|own| own.key(state.number)),
+            keys: OwnKey::ALL.map(|own| own.key(state.number).into()),
             longest,
             bytes: [const { Vec::new() }; ORDERS],
             vector: [0.0; DIM as usize],
@@ -130,19 +131,7 @@ impl<'b> WriterLoop<'b> {
     }
 
     fn attempt(&mut self, writer: &mut Writer, own: OwnKey, step: u64) -> Result<(), Error> {
-        let name = std::mem::take(&mut self.names[own as usize]);
-        let answer = self.attempt_named(writer, own, &name, step);
-        self.names[own as usize] = name;
-        answer
-    }
-
-    fn attempt_named(
-        &mut self,
-        writer: &mut Writer,
-        own: OwnKey,
-        key: &str,
-        step: u64,
-    ) -> Result<(), Error> {
+        let key = &*Rc::clone(&self.keys[own as usize]);
         let (number, len) = (self.state.number, self.len(step));
         match own {
             _ if own.is_gone(step) && own == OwnKey::Group => {

@@ -45,21 +45,18 @@ impl ProgramImage {
 
     /// Finds the source of an instruction.
     pub(super) fn location(&self, loader: Option<&Loader>, rip: u64) -> CodeLocation {
+        let at = |address: u64, symbol: &str| CodeLocation {
+            address: format!("{address:#x}"),
+            symbol: symbol.to_owned(),
+            ..CodeLocation::default()
+        };
         let Some((range, offset, name)) = self.maps.iter().find(|(range, ..)| range.contains(&rip))
         else {
-            return CodeLocation {
-                address: format!("{rip:#x}"),
-                symbol: "unknown".to_owned(),
-                ..CodeLocation::default()
-            };
+            return at(rip, "unknown");
         };
         if *name != self.path {
             let library = name.rsplit('/').next().unwrap_or(name);
-            return CodeLocation {
-                address: format!("{:#x}", rip - range.start + offset),
-                symbol: library.to_owned(),
-                ..CodeLocation::default()
-            };
+            return at(rip - range.start + offset, library);
         }
         // Addresses in the file are counted from where its beginning is mapped.
         let base = self
@@ -67,12 +64,8 @@ impl ProgramImage {
             .iter()
             .find(|(_, offset, name)| *name == self.path && *offset == 0);
         let address = rip - base.map_or(0, |(range, ..)| range.start);
-        let mut place = CodeLocation {
-            address: format!("{address:#x}"),
-            symbol: "unknown".to_owned(),
-            ..CodeLocation::default()
-        };
-        let Some(loader) = loader else { return place };
+        let mut found = at(address, "unknown");
+        let Some(loader) = loader else { return found };
         let mut names = Vec::new();
         if let Ok(mut frames) = loader.find_frames(address) {
             while let Ok(Some(frame)) = frames.next() {
@@ -81,14 +74,15 @@ impl ProgramImage {
                     .as_ref()
                     .and_then(|name| name.demangle().ok());
                 let location = frame.location.as_ref();
-                if place.line.is_empty()
-                    && let Some((file, line)) = location.and_then(|at| Some((at.file?, at.line?)))
+                if found.line.is_empty()
+                    && let Some((file, line)) =
+                        location.and_then(|line| Some((line.file?, line.line?)))
                 {
-                    place.line = format!("{}:{line}", within_project(file));
+                    found.line = format!("{}:{line}", within_project(file));
                 }
                 let name = name.map_or_else(String::new, |name| short(&name));
                 let line = location
-                    .and_then(|at| Some(format!(" at {}:{}", within_project(at.file?), at.line?)));
+                    .and_then(|it| Some(format!(" at {}:{}", within_project(it.file?), it.line?)));
                 names.push((name, line.unwrap_or_default()));
             }
         }
@@ -103,10 +97,10 @@ impl ProgramImage {
         }
         let mut names = names.into_iter();
         if let Some((name, _)) = names.next().filter(|(name, _)| !name.is_empty()) {
-            place.symbol = name;
+            found.symbol = name;
         }
-        place.within = names.map(|(name, line)| name + &line).collect();
-        place
+        found.within = names.map(|(name, line)| name + &line).collect();
+        found
     }
 
     /// Opens the program's line tables.
@@ -171,8 +165,8 @@ mod tests {
         let image = ProgramImage::of_this().unwrap();
         let loader = image.loader().unwrap();
         let at = within_project as fn(&str) -> &str as usize as u64;
-        let place = image.location(Some(&loader), at);
-        assert!(place.symbol.contains("within_project"), "{place:?}");
-        assert!(place.line.contains("sweep/code_location.rs:"), "{place:?}");
+        let found = image.location(Some(&loader), at);
+        assert!(found.symbol.contains("within_project"), "{found:?}");
+        assert!(found.line.contains("sweep/code_location.rs:"), "{found:?}");
     }
 }

@@ -36,7 +36,7 @@ impl From<Errno> for TraceError {
 }
 
 /// The way to reach an instruction of a trace.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Approach {
     /// Where the breakpoint is, and how often it is passed; `None` for steps from the beginning.
     anchor: Option<(u64, u32)>,
@@ -62,18 +62,13 @@ impl Trace {
         let mut approaches: Vec<Approach> = Vec::with_capacity(rips.len());
         let mut met = std::collections::HashMap::new();
         for (at, rip) in rips.iter().enumerate() {
-            let stepped = approaches.last().map_or(
-                Approach {
-                    anchor: None,
-                    steps: 0,
-                    cost: 0,
-                },
-                |before| Approach {
+            let stepped = approaches
+                .last()
+                .map_or(Approach::default(), |before| Approach {
                     steps: before.steps + 1,
                     cost: before.cost + STEP,
                     ..*before
-                },
-            );
+                });
             // A breakpoint stops once at a repeated instruction, steps stop at each repetition.
             let repeats = at > 0 && rips[at - 1] == *rip;
             let passed = met.entry(*rip).or_insert(0_u32);
