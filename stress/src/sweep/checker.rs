@@ -10,7 +10,7 @@ use splinter::{Error, Scrub, Store, Type, Watcher, Writer};
 use std::collections::BTreeMap;
 
 /// The most times that a dead writer's claim may be met before a writer asks whether the owner lives.
-const MEETINGS: usize = 130;
+const MAX_ATTEMPTS: usize = 130;
 
 /// The states that the store may be in: whether the first operation is in effect, and what the store holds then.
 pub(super) type PossibleStates = Vec<(bool, Model)>;
@@ -51,23 +51,23 @@ impl Watchers {
 
     /// Takes all notifications.
     fn take_all(&mut self) -> Notifications {
-        let mut heard = Notifications::default();
+        let mut notified = Notifications::default();
         let mut take = |watcher: &mut Watcher, each: &mut dyn FnMut(u32)| {
             for _ in 0..64 {
                 match watcher.try_next() {
                     Ok(Some(change)) => each(change.slot),
                     Ok(None) => break,
-                    Err(_) => heard.lagged = true,
+                    Err(_) => notified.lagged = true,
                 }
             }
         };
-        let slots = &mut heard.slots;
+        let slots = &mut notified.slots;
         take(&mut self.all, &mut |slot| {
             *slots.entry(slot).or_default() += 1;
         });
-        take(&mut self.group, &mut |_| heard.group += 1);
-        take(&mut self.label, &mut |_| heard.label += 1);
-        heard
+        take(&mut self.group, &mut |_| notified.group += 1);
+        take(&mut self.label, &mut |_| notified.label += 1);
+        notified
     }
 }
 
@@ -220,7 +220,9 @@ impl Checker {
         gone: bool,
     ) -> Result<(), String> {
         let right = match (op, answer) {
-            (Op::Watch, Answer::Done(heard)) => slot.is_none_or(|(slot, _)| *heard == slot as u64),
+            (Op::Watch, Answer::Done(changed)) => {
+                slot.is_none_or(|(slot, _)| *changed == slot as u64)
+            }
             (Op::Poll, Answer::Done(epoch)) => slot.is_none_or(|(_, old)| *epoch > old),
             (Op::Poll, Answer::Refused(Error::NotFound)) => gone,
             _ => false,
@@ -232,7 +234,7 @@ impl Checker {
         }
     }
 
-    /// Checks that a stopped first process hinders writes only to its own keys, or on the key that its purge holds
+    /// Checks that a stopped first process hinders writes only to its own keys, or to the key that its purge holds
     /// (invariant 8).
     pub(super) fn beside_the_stopped(
         &self,
@@ -405,8 +407,11 @@ impl Checker {
         slots: impl Fn(&str) -> [Option<usize>; 2],
         done: [bool; 2],
     ) -> Result<(), String> {
-        let heard = watchers.take_all();
-        fail_if!(heard.lagged, "a watcher lagged behind a few changes (14)");
+        let notified = watchers.take_all();
+        fail_if!(
+            notified.lagged,
+            "a watcher lagged behind a few changes (14)"
+        );
         let mut wanted: BTreeMap<&str, u32> = BTreeMap::new();
         let mut grouped = 0;
         for (arguments, done) in self.arguments.iter().zip(done) {
@@ -421,7 +426,7 @@ impl Checker {
             places.dedup();
             let times: u32 = places
                 .iter()
-                .filter_map(|slot| heard.slots.get(&(*slot as u32)))
+                .filter_map(|slot| notified.slots.get(&(*slot as u32)))
                 .sum();
             fail_if!(
                 !places.is_empty() && times < count,
@@ -429,11 +434,11 @@ impl Checker {
             );
         }
         fail_if!(
-            grouped > 0 && heard.group == 0,
+            grouped > 0 && notified.group == 0,
             "a change did not notify its group (14)"
         );
         fail_if!(
-            self.scenario.first == Op::Label && done[0] && heard.label == 0,
+            self.scenario.first == Op::Label && done[0] && notified.label == 0,
             "a change did not notify its label's group (14)"
         );
         Ok(())
@@ -471,7 +476,7 @@ fn unused_key(layout: KeyLayout) -> String {
 
 /// Repeats an attempt while a dead owner still counts as living.
 fn retry<R: PartialEq>(mut attempt: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
-    for _ in 0..MEETINGS {
+    for _ in 0..MAX_ATTEMPTS {
         let answer = attempt();
         if answer != Err(Error::Again) {
             return answer;

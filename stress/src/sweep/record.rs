@@ -223,3 +223,24 @@ pub fn sweep_summary(record: &SweepRecord) -> String {
     );
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_keep_the_keys_that_they_always_had() {
+        let scenario: Scenario = "update,append,kill,full,64,spill".parse().unwrap();
+        let pair = serde_json::to_value(Pair::of(&scenario)).unwrap();
+        assert_eq!(pair["ground"], "spill");
+        let read: Pair = serde_json::from_value(pair).unwrap();
+        assert_eq!(read, Pair::of(&scenario));
+        let old = r#"{"scene":"a","point":1,"what":"b","address":"0x1","symbol":"c","line":"d:2","within":[],"replay":"e"}"#;
+        let violation: Violation = serde_json::from_str(old).unwrap();
+        let written = serde_json::to_value(&violation).unwrap();
+        assert_eq!(
+            written,
+            serde_json::from_str::<serde_json::Value>(old).unwrap()
+        );
+    }
+}

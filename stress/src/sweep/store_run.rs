@@ -19,8 +19,10 @@ pub(super) struct StoreRun<'b> {
     checker: Checker,
     channel: &'b Channel,
     store: Store,
+    // A writer beside the two processes.
     third: Writer,
     bytes: ArenaBytes,
+    // The bytes at first, and their last copy.
     template: Vec<u8>,
     now: Vec<u8>,
     // Dropped before its fork server.
