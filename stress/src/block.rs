@@ -8,9 +8,9 @@
 //! done (release), or has ended.
 
 use crate::futex::{sleep_on, wake_sleepers};
-use crate::history::tape::{self, Tape};
+use crate::history::event_log::{self, EventLog};
 use crate::mix::Op;
-use crate::oracle::ledger::{Ledger, words_for};
+use crate::oracle::acks::{AckTable, words_for};
 use crate::pace::Tsc;
 use crate::shared::SharedWords;
 use crate::workload::Workload;
@@ -126,7 +126,7 @@ impl Block {
             }
         }
         let tapes = end + REPORT * workload.crew() as usize;
-        let each = workload.history_share().map_or(0, tape::words_for);
+        let each = workload.history_share().map_or(0, event_log::words_for);
         (
             ledgers,
             end,
@@ -219,10 +219,10 @@ impl Block {
 
     /// Returns a writer's ledger, if the oracle is on and the worker is a writer.
     #[must_use]
-    pub(crate) fn ledger(&self, worker: u32) -> Option<Ledger<'_>> {
+    pub(crate) fn ledger(&self, worker: u32) -> Option<AckTable<'_>> {
         let start = *self.ledgers.get(worker as usize)?;
         let keys = self.workload.writer_keys(worker);
-        Some(Ledger::new(
+        Some(AckTable::new(
             &self.words()[start..start + words_for(&keys)],
             keys,
         ))
@@ -230,11 +230,11 @@ impl Block {
 
     /// Returns the tape on which a worker records what it does, where there is to be a history. Watchers do nothing.
     #[must_use]
-    pub(crate) fn tape(&self, worker: u32) -> Option<Tape<'_>> {
-        let each = tape::words_for(self.workload.history_share()?);
+    pub(crate) fn tape(&self, worker: u32) -> Option<EventLog<'_>> {
+        let each = event_log::words_for(self.workload.history_share()?);
         let start = self.tapes + each * worker as usize;
         let words = self.words().get(start..start + each)?;
-        Some(Tape::new(words, worker))
+        Some(EventLog::new(words, worker))
     }
 
     /// Leaves a worker's report.

@@ -1,6 +1,5 @@
-//! This program once more, as a process of its own that lives no longer than the one that started
-//! it, and the descriptors that it is handed.
-#![allow(unsafe_code)] // Takes over the descriptors that the parent left open for it.
+//! Child processes that run this program again and end with their parent, and the descriptors that they inherit.
+#![allow(unsafe_code)] // Takes the descriptors that the parent left open for it.
 
 use nix::sys::signal::Signal;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -47,8 +46,7 @@ fn program() -> Result<PathBuf, String> {
         })
 }
 
-/// Ties this process to the parent that started it: whatever happens to that, this one does not
-/// outlive it.
+/// Ties this process to the parent that started it: the kernel kills it when the parent ends.
 ///
 /// # Errors
 /// One line if the parent is gone, or never was.
@@ -61,10 +59,10 @@ pub(crate) fn follow(parent: u32) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes over a descriptor that the parent left open.
+/// Takes a descriptor that the parent left open.
 ///
 /// # Errors
-/// One line if it did not.
+/// One line if it is not open.
 pub(crate) fn inherited(fd: RawFd) -> Result<OwnedFd, String> {
     if fd <= 2 || nix::fcntl::fcntl(borrowed(fd), nix::fcntl::FcntlArg::F_GETFD).is_err() {
         return Err(format!("descriptor {fd} was not handed over"));

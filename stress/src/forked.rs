@@ -1,6 +1,5 @@
-//! Children that are forked, not started anew: a process that has one thread makes hundreds of them a
-//! second, each with what it needs already mapped. What they do is not this module's business; that
-//! none outlives its parent, and that a panic ends none unnoticed, is.
+//! Forked children: a process with one thread makes hundreds of them a second, with all memory mapped. No child outlives its
+//! parent, and a panic becomes an exit code.
 #![allow(unsafe_code)] // Forks, leaves without running the parent's destructors, sets the alarm.
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
@@ -15,9 +14,9 @@ pub(crate) const PANICKED: i32 = 101;
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// By its own will, with this code.
+    /// It exited, with this code.
     Code(i32),
-    /// By this signal.
+    /// This signal ended it.
     Signal(Signal),
 }
 
@@ -64,7 +63,7 @@ impl Forked {
         self.pid
     }
 
-    /// Leaves it to somebody else to end the child and to wait for it.
+    /// Gives the child up: another owner ends it and waits for it.
     pub(crate) fn release(self) {
         std::mem::forget(self);
     }
@@ -98,7 +97,7 @@ impl Forked {
         let end = match waitpid(self.pid, flags) {
             Ok(WaitStatus::Exited(_, code)) => Some(End::Code(code)),
             Ok(WaitStatus::Signaled(_, signal, _)) => Some(End::Signal(signal)),
-            // Nobody else waits for it, so whatever else comes of it, it is gone.
+            // Only this process waits for it, so it is gone.
             Err(nix::Error::ECHILD) => Some(End::Code(PANICKED)),
             _ => None,
         };
@@ -113,8 +112,8 @@ impl Drop for Forked {
     }
 }
 
-/// Ends this process with a line on stderr and `FAILED` if this is not called again within `seconds`:
-/// a call that never returns must not look like one that takes long.
+/// Ends this process with a line on stderr and `FAILED` if this is not called again within `seconds`, so that a call that
+/// never returns is reported.
 pub(crate) fn expect_progress_within(seconds: u32) {
     let action = SigAction::new(SigHandler::Handler(hang), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler makes two system calls, which is safe at any moment.

@@ -1,21 +1,21 @@
-//! The hostile run: one process does damage to every part of a store, knowing its format, while others
-//! use every operation of the public API on it, and open what is left of it. They may be refused and told
-//! what is wrong; they may not crash, hang, panic or reach beyond the store. A parent watches. The whole of
-//! a run is here, in order.
+//! The hostile run: one process injects faults into every part of a store's memory, by its format, while others call every
+//! operation of the public API on it, and open what is left of it. A call may return any error; it may not crash, hang,
+//! panic or reach beyond the store. A parent watches. The whole of a run is here, in order.
 
-mod board;
-mod caller;
 mod calls;
-mod guard;
+mod client;
+mod fault_injection;
+mod guard_pages;
 mod record;
-mod scribble;
+mod shared_state;
+mod target;
 
 pub use record::{HostilePlan, HostileRecord};
-pub use scribble::Target;
+pub use target::Target;
 
 pub(crate) use record::hostile_summary;
 
-use crate::environment::{Environment, Taken};
+use crate::environment::Taken;
 use crate::forked::{End, Forked, PANICKED};
 use crate::interrupt;
 use crate::progress::Progress;
@@ -23,44 +23,48 @@ use crate::raw::Raw;
 use crate::rng::Rng;
 use crate::run::RunError;
 use crate::task;
-use board::Board;
-use caller::{Caller, FILLED};
-use calls::call_all;
-use guard::Guards;
+use calls::{CALLS, call_all};
+use client::{Client, FILLED};
+use fault_injection::FaultInjector;
+use guard_pages::GuardPages;
 use nix::unistd::Pid;
-use record::Evidence;
-use scribble::Scribbler;
+use shared_state::HostileState;
 use splinter::{Config, Error, Geometry, Scrub, Store};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The stores that are attacked, one after the other.
 const GEOMETRIES: [Geometry; 3] = [
-    Geometry {
-        slots: 24,
-        max_value_len: 300,
-        vector_dim: 5,
-        lanes: 8,
-    },
-    Geometry {
-        slots: 1,
-        max_value_len: 100,
-        vector_dim: 0,
-        lanes: 4,
-    },
-    Geometry {
-        slots: 300,
-        max_value_len: 5000,
-        vector_dim: 64,
-        lanes: 20,
-    },
+    geometry(24, 300, 5, 8),
+    geometry(1, 100, 0, 4),
+    geometry(300, 5000, 64, 20),
 ];
-/// Time between two looks at the workers.
-const LOOK: Duration = Duration::from_millis(5);
-/// After so many things that must not happen, more of them tell nothing new.
+
+const fn geometry(slots: u64, max_value_len: u64, vector_dim: u32, lanes: u32) -> Geometry {
+    Geometry {
+        slots,
+        max_value_len,
+        vector_dim,
+        lanes,
+    }
+}
+
+/// Makes a store for a test.
+#[cfg(test)]
+fn store(geometry: Geometry) -> Store {
+    let config = Config {
+        geometry,
+        ..Config::default()
+    };
+    Store::anonymous(&config).expect("a small store")
+}
+
+/// Time between two checks of the workers.
+const POLL: Duration = Duration::from_millis(5);
+/// Violations after which more of them tell nothing new.
 const ENOUGH: usize = 10;
-/// The random stream of who does damage.
-const SCRIBBLER: u64 = u64::MAX;
+/// The random stream of the fault injector.
+const INJECTOR: u64 = u64::MAX;
 
 /// Attacks some stores and returns the record. The calling process must have one thread.
 ///
@@ -68,27 +72,24 @@ const SCRIBBLER: u64 = u64::MAX;
 /// [`RunError`]: what kept it from running. A run that broke something is no error.
 pub fn hostile(plan: &HostilePlan, progress: &mut dyn Progress) -> Result<HostileRecord, RunError> {
     plan.validate().map_err(RunError::Usage)?;
-    let mut environment = Environment::read();
+    let mut record = HostileRecord::new(plan);
     let (clock, taken) = (Instant::now(), Taken::from_now());
     let scratch = Scratch::new().map_err(RunError::Failed)?;
-    let mut evidence = Evidence::default();
     let span = Duration::from_millis(plan.duration_ms) / GEOMETRIES.len() as u32;
     for (round, geometry) in GEOMETRIES.into_iter().enumerate() {
         progress.step(&format!("store {} of {}", round + 1, GEOMETRIES.len()));
         let attack = Attack::new(plan, geometry, round, &scratch.0).map_err(RunError::Failed)?;
-        attack.run(span, &mut evidence).map_err(RunError::Failed)?;
-        evidence.gather(&attack.board);
-        if interrupt::requested() || evidence.violations() >= ENOUGH {
+        attack.run(span, &mut record).map_err(RunError::Failed)?;
+        record.add(&attack.state);
+        if interrupt::requested() || record.violations() >= ENOUGH {
             break;
         }
     }
     progress.done();
-    taken.note(&mut environment);
-    let interrupted = interrupt::requested();
-    Ok(evidence.into_record(plan, environment, clock.elapsed(), interrupted))
+    Ok(record.finish(&taken, clock.elapsed(), interrupt::requested()))
 }
 
-/// A folder for files, removed with all it holds. In memory, if there is such a place: a disk that is slow for some
+/// A folder for files, removed with its content when dropped. It lies in memory if possible: a disk that is slow for some
 /// seconds is no hang.
 struct Scratch(PathBuf);
 
@@ -121,17 +122,18 @@ struct Attack<'p> {
     scratch: &'p Path,
     store: Store,
     raw: Raw,
-    board: Board,
-    guards: Guards,
+    state: HostileState,
+    guards: GuardPages,
 }
 
-/// A worker, and when it was last seen to do something.
+/// A worker, and when it last began a call.
 struct Worker {
-    /// That of its place on the board, whoever else has gone.
+    /// The number of its cell in the shared state.
     number: usize,
     process: Forked,
-    life: u64,
-    beats: u64,
+    /// How many processes this worker had before.
+    restarts: u64,
+    begun: u64,
     since: Instant,
 }
 
@@ -151,78 +153,79 @@ impl<'p> Attack<'p> {
         let store = Store::anonymous(&config).map_err(|error| error.to_string())?;
         fill(&store).map_err(|error| format!("the store cannot be filled: {error}"))?;
         let raw = Raw::new(&store)?;
-        let board = Board::new(plan.workers)
+        let state = HostileState::new(plan.workers, CALLS.len())
             .map_err(|error| format!("shared memory cannot be had: {error}"))?;
-        // After both mappings were made, so that neither lies in the other's guard. What workers map later has none.
-        let guards = Guards::around(store.arena_len());
+        // After both mappings were made, so that neither lies in the other's guard pages. Mappings that workers make later have none.
+        let guards = GuardPages::around(store.arena_len());
         Ok(Self {
             plan,
             round,
             scratch,
             store,
             raw,
-            board,
+            state,
             guards,
         })
     }
 
-    fn run(&self, span: Duration, evidence: &mut Evidence) -> Result<(), String> {
-        evidence.guards += self.guards.count();
+    fn run(&self, span: Duration, record: &mut HostileRecord) -> Result<(), String> {
+        record.guards += self.guards.count();
         let mut workers = (0..self.plan.workers as usize)
             .map(|number| self.start(number, 0))
             .collect::<Result<Vec<_>, _>>()?;
-        let scribbler = self.start_scribbler()?;
+        let injector = self.start_injector()?;
         let end = Instant::now() + span;
-        while Instant::now() < end && !interrupt::requested() && evidence.violations() < ENOUGH {
-            std::thread::sleep(LOOK);
+        while Instant::now() < end && !interrupt::requested() && record.violations() < ENOUGH {
+            std::thread::sleep(POLL);
             for worker in &mut workers {
-                if self.look_after(worker, evidence) {
-                    *worker = self.start(worker.number, worker.life + 1)?;
+                if self.check(worker, record) {
+                    *worker = self.start(worker.number, worker.restarts + 1)?;
                 }
             }
-            if let Some(end) = scribbler.ended() {
+            if let Some(end) = injector.ended() {
                 return Err(format!("the process that does the damage ended: {end:?}"));
             }
         }
-        self.board.stop();
-        scribbler.wait();
-        self.bring_home(workers, evidence);
+        self.state.0.stop();
+        injector.wait();
+        self.join(workers, record);
         Ok(())
     }
 
-    /// Waits for everybody to come home, in the time that a call may take.
-    fn bring_home(&self, mut workers: Vec<Worker>, evidence: &mut Evidence) {
+    /// Waits for the end of all workers, each for as long as a call may take.
+    fn join(&self, mut workers: Vec<Worker>, record: &mut HostileRecord) {
         while !workers.is_empty() {
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL);
             workers.retain_mut(|worker| {
-                let home = worker.process.ended() == Some(End::Code(0));
-                !(home || self.look_after(worker, evidence))
+                let ended = worker.process.ended() == Some(End::Code(0));
+                !(ended || self.check(worker, record))
             });
         }
     }
 
-    /// Looks at a worker, and notes what became of it that must not. Returns whether it is gone.
-    fn look_after(&self, worker: &mut Worker, evidence: &mut Evidence) -> bool {
+    /// Checks a worker, and record a crash, hang or panic of it. Returns whether it is gone.
+    fn check(&self, worker: &mut Worker, record: &mut HostileRecord) -> bool {
         let number = worker.number;
-        let (call, beats) = self.board.doing(number);
+        let (call, begun) = self.state.present_call(number);
+        let call = call.map_or("start", |call| CALLS[call].0);
         let seed = format!(
             "store {}, worker {number}, life {}",
             self.round + 1,
-            worker.life
+            worker.restarts
         );
         match worker.process.ended() {
-            Some(End::Code(0)) if self.board.is_stopped() => return true,
-            Some(End::Code(PANICKED)) => evidence.panic(call, &format!("{seed}: panicked")),
-            Some(End::Signal(signal)) => evidence.crash(call, &format!("{seed}: {signal}")),
-            // A sanitizer's, or Valgrind's, which has told on stderr what it saw.
-            Some(End::Code(code)) => evidence.crash(call, &format!("{seed}: exit code {code}")),
-            None if beats != worker.beats => {
-                (worker.beats, worker.since) = (beats, Instant::now());
+            Some(End::Code(0)) if self.state.0.is_stopped() => return true,
+            Some(End::Code(PANICKED)) => record.panic(call, &format!("{seed}: panicked")),
+            Some(End::Signal(signal)) => record.crash(call, &format!("{seed}: {signal}")),
+            // That of a sanitizer or of Valgrind, which has reported its finding on stderr.
+            Some(End::Code(code)) => record.crash(call, &format!("{seed}: exit code {code}")),
+            None if begun != worker.begun => {
+                (worker.begun, worker.since) = (begun, Instant::now());
                 return false;
             }
             None if worker.since.elapsed() > Duration::from_millis(self.plan.patience_ms) => {
                 let state = state_of(worker.process.pid());
-                evidence.hang(call, &format!("{seed}: no progress, {state}"));
+                record.hang(call, &format!("{seed}: no progress, {state}"));
                 worker.process.kill();
                 worker.process.wait();
             }
@@ -231,15 +234,15 @@ impl<'p> Attack<'p> {
         true
     }
 
-    fn start(&self, number: usize, life: u64) -> Result<Worker, String> {
-        let stream = (self.round as u64) << 48 | (number as u64) << 32 | life;
+    fn start(&self, number: usize, restarts: u64) -> Result<Worker, String> {
+        let stream = (self.round as u64) << 48 | (number as u64) << 32 | restarts;
         let scratch = self.scratch.join(format!("worker-{number}"));
         let process = Forked::new(|| {
             let rng = Rng::new(self.plan.seed, stream);
-            call_all(&mut Caller::new(
+            call_all(&mut Client::new(
                 &self.store,
                 &self.raw,
-                &self.board,
+                &self.state,
                 number,
                 &scratch,
                 rng,
@@ -249,29 +252,29 @@ impl<'p> Attack<'p> {
         Ok(Worker {
             number,
             process,
-            life,
-            beats: 0,
+            restarts,
+            begun: 0,
             since: Instant::now(),
         })
     }
 
-    fn start_scribbler(&self) -> Result<Forked, String> {
+    fn start_injector(&self) -> Result<Forked, String> {
         Forked::new(|| {
-            let rng = Rng::new(self.plan.seed, SCRIBBLER - self.round as u64);
-            Scribbler::new(&self.raw, &self.plan.targets, rng).scribble(&self.board);
+            let rng = Rng::new(self.plan.seed, INJECTOR - self.round as u64);
+            FaultInjector::new(&self.raw, &self.plan.targets, rng).run(&self.state);
             0
         })
     }
 }
 
-/// Says what the kernel does with a process: runs it, or has it wait, and where.
+/// Describes the kernel's state of a process: whether it runs, or where it waits.
 fn state_of(process: Pid) -> String {
     let state = task::state(process).unwrap_or('?');
     let place = std::fs::read_to_string(format!("/proc/{process}/wchan")).unwrap_or_default();
     format!("state {state} in '{place}'")
 }
 
-/// Puts something of everything into a store.
+/// Puts keys of every kind into a store.
 fn fill(store: &Store) -> Result<(), Error> {
     let geometry = store.geometry();
     let mut writer = store.writer().map_err(|_| Error::Full)?;
@@ -304,7 +307,7 @@ fn fill(store: &Store) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    // Its children sleep and end, which they may whatever other threads the tests have.
+    // The children only sleep and end, which is safe whatever other threads the tests have.
     #[test]
     fn a_worker_keeps_its_number_when_another_has_gone() {
         let plan = HostilePlan {
@@ -316,24 +319,24 @@ mod tests {
         };
         let attack = Attack::new(&plan, GEOMETRIES[0], 0, Path::new("")).unwrap();
         let [call, other] = [7, 9];
-        attack.board.begin(0, other);
-        attack.board.begin(1, call);
-        // The first comes home at once, the second comes to grief long after.
+        attack.state.begin(0, other);
+        attack.state.begin(1, call);
+        // The first ends at once, the second fails long after.
         let workers = [0, 1].map(|number| Worker {
             number,
             process: Forked::new(|| {
-                std::thread::sleep(LOOK * 40 * number as u32);
+                std::thread::sleep(POLL * 40 * number as u32);
                 number as i32
             })
             .unwrap(),
-            life: 0,
-            beats: 0,
+            restarts: 0,
+            begun: 0,
             since: Instant::now(),
         });
-        let mut evidence = Evidence::default();
-        attack.bring_home(workers.into(), &mut evidence);
-        let (name, _) = calls::CALLS[call];
-        let story = format!("crash in {name}: store 1, worker 1, life 0: exit code 1");
-        assert_eq!(evidence.stories(), [story]);
+        let mut record = HostileRecord::new(&plan);
+        attack.join(workers.into(), &mut record);
+        let (name, _) = CALLS[call];
+        let finding = format!("crash in {name}: store 1, worker 1, life 0: exit code 1");
+        assert_eq!(record.reasons, [finding]);
     }
 }

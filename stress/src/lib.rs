@@ -28,6 +28,7 @@ mod latency;
 mod length;
 mod matrix;
 mod mix;
+mod named;
 mod numa;
 mod observer;
 mod options;
@@ -69,7 +70,7 @@ pub use environment::{
     resident_memory,
 };
 pub use history::record::{HistoryRecord, Shown};
-pub use history::{Act as HistoryAct, Kind as HistoryKind};
+pub use history::{ObjectKind as HistoryObject, OpKind as HistoryOp};
 pub use hostile::{HostilePlan, HostileRecord, Target, hostile};
 pub use kill::{KillInvariants, KillLevel, KillPlan, KillRecord, Kills, kill};
 pub use latency::Percentiles;
@@ -98,8 +99,8 @@ pub use report::{comparison, summary};
 pub use run::{RunError, run};
 pub use steady::Steadiness;
 pub use sweep::{
-    Act, Ground, How, Pair, Place, Scene, Scrubbing, SweepPlan, SweepRecord, Violation, sweep,
-    sweep_summary,
+    CodeLocation, Interruption, KeyLayout, Op as SweepOp, Pair, Scenario, ScrubLevel, SweepPlan,
+    SweepRecord, Violation, sweep, sweep_summary,
 };
 pub use verdict::{USAGE, Verdict};
 pub use wake::{FanOut, Middle, Row, Situation, WakePlan, WakeRecord, wake, wake_summary};

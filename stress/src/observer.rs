@@ -4,8 +4,8 @@
 
 use crate::keys::{self, Family};
 use crate::latency::histogram;
-use crate::oracle::body;
-use crate::oracle::seen::Seen;
+use crate::oracle::monotonic::MonotonicReads;
+use crate::oracle::value;
 use crate::pace::{Arrivals, Pacer, Schedule, Tsc};
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
@@ -58,10 +58,10 @@ impl Observer {
         }
         if workload.oracle {
             let mut value = vec![0; workload.value_len.longest() as usize];
-            let mut seen = Seen::new(workload.keys * 2);
+            let mut seen = MonotonicReads::new(workload.keys * 2);
             let key = |turn: u32| keys::name(Family::Value, u64::from(turn) % workload.keys);
             observer.fill_ns = time(|turn| {
-                body::fill(
+                value::fill(
                     &mut value,
                     splinter::hash_key(&key(turn)),
                     1,
@@ -69,10 +69,10 @@ impl Observer {
                 );
                 black_box(&value);
             });
-            body::fill(&mut value, splinter::hash_key(&key(0)), 1, 1);
+            value::fill(&mut value, splinter::hash_key(&key(0)), 1, 1);
             observer.check_ns = time(|turn| {
                 let hash = splinter::hash_key(black_box(&key(0)));
-                let good = body::check(black_box(&value), hash).is_ok();
+                let good = value::check(black_box(&value), hash).is_ok();
                 black_box(
                     good && seen.observe(
                         Family::Value,

@@ -1,10 +1,9 @@
-//! The oracle: what is written so that reading it back proves something, what each worker
-//! remembers, and what is compared at the end. Split by moment: [`body`] and [`vector`] at each
-//! operation, [`seen`] at each read, [`ledger`] at each acknowledgement, [`sweep`] once after the
-//! run.
+//! The oracle: values that prove themselves when they are read back, what each worker remembers, and the comparison at the
+//! end. Split by moment: [`value`] and [`vector`] at each operation, [`monotonic`] at each read, [`acks`] at each
+//! acknowledgement, [`final_check`] once after the run.
 
-pub(crate) mod body;
-pub(crate) mod ledger;
-pub(crate) mod seen;
-pub(crate) mod sweep;
+pub(crate) mod acks;
+pub(crate) mod final_check;
+pub(crate) mod monotonic;
+pub(crate) mod value;
 pub(crate) mod vector;

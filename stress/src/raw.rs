@@ -1,6 +1,6 @@
-//! A store's bytes as they lie in its memory, by a second mapping that shares no code with the library:
-//! the offsets come from the header's own words, as `splinter/docs/design.md` describes the format. For
-//! those who look at a dead writer's claims, and for those who do damage.
+//! A store's bytes in its memory, by a second mapping that shares no code with the library: the offsets come from the header,
+//! as `splinter/docs/format.md` describes it. The kill test reads a dead writer's claims by it, and the hostile run does its
+//! damage.
 
 use crate::shared::SharedWords;
 use splinter::Store;
@@ -8,45 +8,45 @@ use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-/// Where the words lie that say which thread owns a lane: four at the end of each page, in words.
+/// Owner words, which name the thread that owns a writer id: four at the end of each page.
 const OWNER_PAGE_WORDS: usize = 512;
 const OWNERS_A_PAGE: usize = 4;
-/// In an owner word: the thread, and the mark that it has ended.
+/// In an owner word: the thread, and the mark of its end.
 const OWNER_THREAD: u64 = (1 << 30) - 1;
 const OWNER_DIED: u64 = 1 << 30;
-/// Bytes of a slot's record; words of one, and of a chunk.
+/// Sizes of a slot's record and of a bucket.
 pub(crate) const SLOT_BYTES: usize = 128;
 const SLOT_WORDS: usize = SLOT_BYTES / 8;
-pub(crate) const CHUNK_WORDS: usize = 8;
-/// In a slot's record: its meta word, and its key.
-const META: usize = 2;
+pub(crate) const BUCKET_WORDS: usize = 8;
+/// Words of a slot's record: its descriptor, and its key.
+const DESCRIPTOR: usize = 2;
 const KEY: Range<usize> = 4..12;
-/// In the state word: the epoch's lowest bit, and the lane.
+/// In the state word: the epoch's lowest bit, and the writer id.
 pub(crate) const STATE_EPOCH_SHIFT: u32 = 13;
-const STATE_LANE: u64 = 0x3ff;
-/// In a chunk's control word.
+const STATE_WRITER: u64 = 0x3ff;
+/// In a bucket's control word: the claim, and the writer id.
 pub(crate) const CONTROL_CLAIMED: u64 = 1 << 26;
-const CONTROL_LANE_SHIFT: u32 = 16;
-/// Bits of the meta word: the value buffer that is in force, whether there is a key, whether its value is an integer in
-/// place, whether it has a vector, and which of the two is in force.
+const CONTROL_WRITER_SHIFT: u32 = 16;
+/// Bits of the descriptor: the current value buffer, whether there is a key, whether its value is an integer in place,
+/// whether it has a vector, and the current vector buffer.
 pub(crate) const CURRENT: u64 = 1 << 48;
 pub(crate) const PRESENT: u64 = 1 << 49;
 pub(crate) const NUMBER: u64 = 1 << 50;
 pub(crate) const HAS_VECTOR: u64 = 1 << 51;
 pub(crate) const VECTOR_CURRENT: u64 = 1 << 52;
 
-/// Words of the header that say where things lie, by their number.
+/// Words of the header, by their number.
 #[derive(Clone, Copy, Debug)]
 #[repr(usize)]
 pub(crate) enum Field {
     Slots = 2,
     MaxValueLen = 3,
     VectorDim = 4,
-    Chunks = 6,
+    Buckets = 6,
     MapAt = 10,
     RoutesAt = 11,
     RingsAt = 12,
-    ChunksAt = 14,
+    BucketsAt = 14,
     SlotsAt = 15,
     ValuesAt = 17,
     ValueStride = 18,
@@ -60,13 +60,13 @@ pub(crate) enum Field {
 pub(crate) struct Raw {
     words: SharedWords,
     slots: usize,
-    chunks: usize,
+    buckets: usize,
     slots_at: usize,
-    chunks_at: usize,
+    buckets_at: usize,
 }
 
 impl Raw {
-    /// Maps a store's memory once more.
+    /// Maps a store's memory again.
     ///
     /// # Errors
     /// One line if the kernel refuses.
@@ -76,14 +76,14 @@ impl Raw {
         let count = usize::try_from(store.arena_len() / 8).unwrap_or(0);
         let words = SharedWords::from_fd(fd, count).map_err(failed)?;
         let field = |field: Field| words.words()[field as usize].load(Relaxed) as usize;
-        let (slots, chunks) = (field(Field::Slots), field(Field::Chunks));
-        let (slots_at, chunks_at) = (field(Field::SlotsAt) / 8, field(Field::ChunksAt) / 8);
+        let (slots, buckets) = (field(Field::Slots), field(Field::Buckets));
+        let (slots_at, buckets_at) = (field(Field::SlotsAt) / 8, field(Field::BucketsAt) / 8);
         Ok(Self {
             words,
             slots,
-            chunks,
+            buckets,
             slots_at,
-            chunks_at,
+            buckets_at,
         })
     }
 
@@ -92,7 +92,7 @@ impl Raw {
         self.words.words()
     }
 
-    /// Returns where something begins, as a number of words.
+    /// Returns the first word of a part.
     pub(crate) fn at(&self, field: Field) -> usize {
         self.words()[field as usize].load(Relaxed) as usize / 8
     }
@@ -102,9 +102,9 @@ impl Raw {
         self.slots
     }
 
-    /// Tells whether a thread that lives owns a lane.
-    pub(crate) fn is_owned(&self, lane: u32) -> bool {
-        let (page, index) = (lane as usize / OWNERS_A_PAGE, lane as usize % OWNERS_A_PAGE);
+    /// Tells whether a living thread owns a writer id.
+    pub(crate) fn is_owned(&self, id: u32) -> bool {
+        let (page, index) = (id as usize / OWNERS_A_PAGE, id as usize % OWNERS_A_PAGE);
         let end = self.at(Field::OwnersAt) + (page + 1) * OWNER_PAGE_WORDS;
         let owner = self.words()[end - OWNERS_A_PAGE + index].load(Acquire);
         owner & OWNER_THREAD != 0 && owner & OWNER_DIED == 0
@@ -115,31 +115,31 @@ impl Raw {
         self.state(slot) >> STATE_EPOCH_SHIFT
     }
 
-    /// Returns the lane that holds a slot, if one does.
+    /// Returns the writer id that claims a slot, if any.
     pub(crate) fn claimant(&self, slot: usize) -> Option<u32> {
         let state = self.state(slot);
-        (state >> STATE_EPOCH_SHIFT & 1 != 0).then_some((state & STATE_LANE) as u32)
+        (state >> STATE_EPOCH_SHIFT & 1 != 0).then_some((state & STATE_WRITER) as u32)
     }
 
     /// Tells whether a slot holds a key.
     pub(crate) fn is_present(&self, slot: usize) -> bool {
-        self.slot(slot)[META].load(Acquire) & PRESENT != 0
+        self.slot(slot)[DESCRIPTOR].load(Acquire) & PRESENT != 0
     }
 
-    /// Returns the key that stands in a slot, whether or not it is in force.
+    /// Returns the key in a slot, whether or not it is current.
     pub(crate) fn key(&self, slot: usize) -> Vec<u8> {
         let words = self.slot(slot)[KEY].iter();
         let bytes = words.flat_map(|word| word.load(Relaxed).to_le_bytes());
         bytes.take_while(|byte| *byte != 0).collect()
     }
 
-    /// Tells whether a lane holds any chunk of the index.
-    pub(crate) fn holds_chunk(&self, lane: u32) -> bool {
-        let chunks = &self.words()[self.chunks_at..][..self.chunks * CHUNK_WORDS];
-        chunks.iter().step_by(CHUNK_WORDS).any(|control| {
+    /// Tells whether a writer id claims any bucket of the index.
+    pub(crate) fn holds_bucket(&self, id: u32) -> bool {
+        let buckets = &self.words()[self.buckets_at..][..self.buckets * BUCKET_WORDS];
+        buckets.iter().step_by(BUCKET_WORDS).any(|control| {
             let control = control.load(Acquire);
             control & CONTROL_CLAIMED != 0
-                && control >> CONTROL_LANE_SHIFT & STATE_LANE == u64::from(lane)
+                && control >> CONTROL_WRITER_SHIFT & STATE_WRITER == u64::from(id)
         })
     }
 

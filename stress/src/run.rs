@@ -8,8 +8,8 @@ use crate::history::collect::{Before, collect};
 use crate::history::record::HistoryRecord;
 use crate::observer::{Observer, clock_step};
 use crate::options::{Memory, Span, Warmup};
-use crate::oracle::ledger::Ledger;
-use crate::oracle::sweep::Sweep;
+use crate::oracle::acks::AckTable;
+use crate::oracle::final_check::FinalCheck;
 use crate::pace::Tsc;
 use crate::placement::machine::Machine;
 use crate::placement::plan::Plan;
@@ -173,11 +173,11 @@ pub(crate) fn run_on(
     // Prove: read every key once more, walk the whole arena, ask where its pages are.
     progress.step("checking every key");
     let dead: Vec<bool> = reports.iter().map(Result::is_err).collect();
-    let ledgers: Vec<Ledger<'_>> = (0..workload.writers)
+    let ledgers: Vec<AckTable<'_>> = (0..workload.writers)
         .map_while(|writer| block.ledger(writer))
         .collect();
     let mut faults = if workload.oracle {
-        Sweep::new(workload, &ledgers, &dead).run(&stage.store)
+        FinalCheck::new(workload, &ledgers, &dead).run(&stage.store)
     } else {
         Faults::default()
     };

@@ -4,7 +4,7 @@
 use crate::interrupt;
 use crate::keys::{self, Family};
 use crate::options::{Backing, Memory};
-use crate::oracle::body::{self, PREFILL};
+use crate::oracle::value::{self, PREFILL};
 use crate::placement::plan::Plan;
 use crate::placement::{Footing, lanes};
 use crate::record::{MemoryPlacement, Pages, StoreFacts};
@@ -206,7 +206,7 @@ pub(crate) fn fill_part(
         go_on()?;
         let key = keys::name(Family::Value, index);
         let value = &mut value[..workload.value_len.draw(&mut rng)];
-        body::fill(value, splinter::hash_key(&key), PREFILL, 1);
+        value::fill(value, splinter::hash_key(&key), PREFILL, 1);
         insist(|| writer.set(&key, value))?;
     }
     for index in keys.counters.clone() {
@@ -220,7 +220,7 @@ pub(crate) fn fill_part(
         let orders: Vec<Vec<u8>> = (0..workload.orders as usize)
             .map(|order| {
                 let mut value = vec![0; len];
-                body::fill(
+                value::fill(
                     &mut value,
                     splinter::hash_key(keys::order_name(base, order).as_ref()),
                     PREFILL,

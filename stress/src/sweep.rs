@@ -1,31 +1,41 @@
-//! Every instruction of an operation, tried: a process goes through one operation, and at each of its
-//! instructions it is held up while a second process does another, or killed, or stopped for ever; then
-//! the store is judged. With every instruction tried (`--stride 1`), this is exhaustive for one preemption or one crash
-//! of the pairs and stores that it plays, in the machine code that users run.
+//! The sweep tries every instruction of an operation: at each of them, the process that performs it is held up while a second
+//! process performs another operation, or it is killed, or stopped for ever; then the store is checked. With every instruction
+//! tried (`--stride 1`), this is exhaustive for one preemption or one crash in the swept pairs and stores, in the machine code
+//! that users run.
 //!
-//! The way through an operation is found once, by single steps; from then on a breakpoint brings the first to
-//! any instruction of it. Scenes are shared out among processes, each on its own processor, since a tracee
-//! belongs to who traces it.
+//! Single steps record the trace of an operation once; from then on a breakpoint brings the first process to any instruction
+//! of it. Worker processes share the scenarios, each on its own processor, since only the tracer can control a tracee.
 
-mod act;
-mod birth;
-mod ground;
-mod judge;
+/// Returns a fault in words if a condition holds.
+macro_rules! fail_if {
+    ($fault:expr, $($text:tt)+) => {
+        if $fault {
+            return Err(format!($($text)+));
+        }
+    };
+}
+
+mod answer;
+mod checker;
+mod code_location;
+mod creation_run;
 mod model;
-mod picture;
-mod place;
-mod player;
+mod ops;
+mod party;
+mod plan;
 mod process;
-mod program;
 mod record;
-mod stage;
+mod run;
+mod scenario;
+mod snapshot;
+mod store_run;
 mod tracee;
 
-pub use act::Act;
-pub use ground::{Ground, How, Scene, Scrubbing};
-pub use place::Place;
-pub use program::SweepPlan;
+pub use code_location::CodeLocation;
+pub use ops::Op;
+pub use plan::SweepPlan;
 pub use record::{Pair, SweepRecord, Violation, sweep_summary};
+pub use scenario::{Interruption, KeyLayout, Scenario, ScrubLevel};
 
 use crate::affinity;
 use crate::forked::Forked;
@@ -34,64 +44,67 @@ use crate::progress::{Progress, left_in_words};
 use crate::rng::Rng;
 use crate::run::RunError;
 use crate::shared::SharedWords;
-use place::Image;
-use player::Board;
-use record::{Gathered, Report};
-use stage::{Outcome, Play};
+use code_location::ProgramImage;
+use creation_run::CreationRun;
+use party::Channel;
+use record::{Results, ScenarioReport};
+use run::{Failure, Outcome, Run};
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 use std::time::Instant;
-use tracee::Path;
+use store_run::StoreRun;
+use tracee::Trace;
 
-/// Points of a scene in a quick sweep.
+/// Points of a scenario in a quick sweep.
 const QUICK_POINTS: usize = 6;
-/// Violations of one scene after which the rest of it tells nothing new.
+/// Violations of one scenario after which the rest of it tells nothing new.
 const ENOUGH: usize = 3;
-/// How often the way is found anew when the first goes another.
+/// How often a trace is recorded anew when the first process takes another path.
 const TRACES: u32 = 3;
-/// Scenes that a worker takes at once.
-const SHARE: usize = 6;
+/// Scenarios that a worker takes at once.
+const BATCH: usize = 6;
 
 /// Sweeps, and returns the record.
 ///
 /// # Errors
-/// [`RunError`]: what kept it from sweeping. A violation is no error: the record says so.
+/// [`RunError`]: what kept it from sweeping. A violation is no error; it is in the record.
 pub fn sweep(plan: &SweepPlan, progress: &mut dyn Progress) -> Result<SweepRecord, RunError> {
     let failed =
         |what: &str, error: &dyn std::fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let begin = Instant::now();
-    let scenes = plan.scenes();
-    if scenes.is_empty() {
+    let scenarios = plan.scenarios();
+    if scenarios.is_empty() {
         return Err(RunError::Usage(
             "no pair of operations is left to sweep; see 'splinter-stress sweep --help'".to_owned(),
         ));
     }
-    let image = Image::of_this().map_err(RunError::Failed)?;
+    let image = ProgramImage::of_this().map_err(RunError::Failed)?;
     let cores = affinity::allowed();
     let jobs = if plan.jobs > 0 {
         plan.jobs
     } else {
         cores.len().max(1)
     };
-    let jobs = jobs.min(scenes.len().div_ceil(SHARE));
+    let jobs = jobs.min(scenarios.len().div_ceil(BATCH));
     let taken = SharedWords::create(1).map_err(|error| failed("no shared memory", &error))?;
     let mut workers = Vec::new();
     let mut ends = Vec::new();
     for job in 0..jobs {
         let (reader, writer) = nix::unistd::pipe().map_err(|error| failed("no pipe", &error))?;
         let core = cores.get(job % cores.len().max(1)).copied();
-        let work = Work {
+        let work = Worker {
             plan,
-            scenes: &scenes,
+            scenarios: &scenarios,
             image: &image,
             taken: &taken,
         };
-        // Forked before any thread is started.
+        // Forked before this process starts any thread.
         let worker = Forked::new(|| {
             work.run(core, writer);
             0
@@ -99,29 +112,28 @@ pub fn sweep(plan: &SweepPlan, progress: &mut dyn Progress) -> Result<SweepRecor
         workers.push(worker.map_err(|error| failed("no worker process", &error))?);
         ends.push(reader);
     }
-    let gathered = gather(ends, scenes.len(), progress);
+    let mut results = collect(ends, scenarios.len(), progress);
     progress.done();
-    let mut gathered = gathered;
     if interrupt::requested() {
-        gathered.reasons.push("interrupted".to_owned());
-    } else if gathered.reasons.is_empty() && gathered.pairs.len() < scenes.len() {
-        let left = scenes.len() - gathered.pairs.len();
-        gathered
+        results.reasons.push("interrupted".to_owned());
+    } else if results.reasons.is_empty() && results.pairs.len() < scenarios.len() {
+        let left = scenarios.len() - results.pairs.len();
+        results
             .reasons
-            .push(format!("{left} scenes were not played: a worker ended"));
+            .push(format!("{left} scenarios were not run: a worker ended"));
     }
     for worker in workers {
-        // One that was ended in the middle of creating a store leaves its name.
+        // A worker that is killed while it creates a store leaves the store's name.
         let name = process::name_of(worker.pid());
         drop(worker);
         let _ = splinter::Location::shared(name).and_then(|location| location.unlink());
     }
-    Ok(gathered.into_record(plan.seed, plan.quick, begin.elapsed().as_secs_f64()))
+    Ok(results.into_record(plan.seed, plan.quick, begin.elapsed().as_secs_f64()))
 }
 
-/// Takes what the workers report, until all of them are done.
-fn gather(ends: Vec<OwnedFd>, scenes: usize, progress: &mut dyn Progress) -> Gathered {
-    let (sender, receiver) = mpsc::channel::<Report>();
+/// Collects the workers' reports, until all of them are done.
+fn collect(ends: Vec<OwnedFd>, scenarios: usize, progress: &mut dyn Progress) -> Results {
+    let (sender, receiver) = mpsc::channel::<ScenarioReport>();
     for end in ends {
         let sender = sender.clone();
         std::thread::spawn(move || {
@@ -129,9 +141,9 @@ fn gather(ends: Vec<OwnedFd>, scenes: usize, progress: &mut dyn Progress) -> Gat
                 .lines()
                 .map_while(Result::ok)
             {
-                let report = serde_json::from_str(&line).unwrap_or_else(|error| Report {
+                let report = serde_json::from_str(&line).unwrap_or_else(|error| ScenarioReport {
                     failure: Some(format!("a worker's report cannot be read: {error}")),
-                    ..Report::default()
+                    ..ScenarioReport::default()
                 });
                 if sender.send(report).is_err() {
                     return;
@@ -140,82 +152,100 @@ fn gather(ends: Vec<OwnedFd>, scenes: usize, progress: &mut dyn Progress) -> Gat
         });
     }
     drop(sender);
-    let mut gathered = Gathered::default();
+    let mut results = Results::default();
     let mut points = 0;
     let began = Instant::now();
     for report in receiver {
         points += report.pair.as_ref().map_or(0, |pair| pair.points);
-        gathered.add(report);
+        results.add(report);
         progress.step(&format!(
-            "{} of {scenes} scenes{}, {points} points, {} violations",
-            gathered.pairs.len(),
-            left_in_words(gathered.pairs.len(), scenes, began.elapsed()),
-            gathered.violations.len()
+            "{} of {scenarios} scenarios{}, {points} points, {} violations",
+            results.pairs.len(),
+            left_in_words(results.pairs.len(), scenarios, began.elapsed()),
+            results.violations.len()
         ));
         if interrupt::requested() {
             break;
         }
     }
-    gathered
+    results
 }
 
-/// How many ways that firsts go are kept.
-const WAYS: usize = 4;
+/// Starts a scenario's processes and fills its store.
+fn setup<'c>(
+    scenario: Scenario,
+    channel: &'c Channel,
+    text: &Range<u64>,
+) -> Result<Box<dyn Run + 'c>, Failure> {
+    Ok(if scenario.is_of_names() {
+        Box::new(CreationRun::setup(scenario, channel, text)?)
+    } else {
+        Box::new(StoreRun::setup(scenario, channel, text)?)
+    })
+}
 
-/// What a worker needs.
-struct Work<'a> {
+/// How many traces a worker keeps.
+const KEPT_TRACES: usize = 4;
+
+/// What the workers share.
+struct Worker<'a> {
     plan: &'a SweepPlan,
-    scenes: &'a [Scene],
-    image: &'a Image,
+    scenarios: &'a [Scenario],
+    image: &'a ProgramImage,
     taken: &'a SharedWords,
 }
 
-impl Work<'_> {
-    /// Is a worker: takes scenes until none is left.
+impl Worker<'_> {
+    /// Runs as a worker: takes scenarios until none is left.
     fn run(&self, core: Option<usize>, writer: OwnedFd) {
-        // Stepping hands one processor to and fro; two would wake each other up.
+        // Tracer and tracee take turns on one processor; two processors would wake each other up.
         let _ = core.map(affinity::pin);
-        process::wind_up();
+        process::start_watchdog();
         let mut file = File::from(writer);
-        let mut say = |report: &Report| {
+        let mut send = |report: &ScenarioReport| {
             let line = serde_json::to_string(report).expect("reports are plain data");
             writeln!(file, "{line}").is_ok()
         };
-        let board = match Board::create() {
-            Ok(board) => board,
+        let channel = match Channel::create() {
+            Ok(channel) => channel,
             Err(error) => {
-                let failure = Some(format!("no shared memory: {error}"));
-                say(&Report {
+                let failure = Some(error);
+                send(&ScenarioReport {
                     failure,
-                    ..Report::default()
+                    ..ScenarioReport::default()
                 });
                 return;
             }
         };
-        let mut paths = HashMap::new();
+        let mut traces = HashMap::new();
         loop {
-            let from = self.taken.words()[0].fetch_add(SHARE as u64, Relaxed) as usize;
-            let Some(rest) = self.scenes.get(from..) else {
+            let from = self.taken.words()[0].fetch_add(BATCH as u64, Relaxed) as usize;
+            let Some(rest) = self.scenarios.get(from..) else {
                 return;
             };
-            for scene in rest.iter().take(SHARE) {
-                let report = self.play(*scene, &board, &mut paths);
+            for scenario in rest.iter().take(BATCH) {
+                let report = self.run_scenario(*scenario, &channel, &mut traces);
                 let fatal = report.pair.is_none();
-                if !say(&report) || fatal || interrupt::requested() {
+                if !send(&report) || fatal || interrupt::requested() {
                     return;
                 }
             }
-            if rest.len() <= SHARE {
+            if rest.len() <= BATCH {
                 return;
             }
         }
     }
 
-    /// Plays a scene at all points that are wanted.
-    fn play(&self, scene: Scene, board: &Board, paths: &mut HashMap<String, Rc<Path>>) -> Report {
-        let mut report = Report::default();
-        let mut pair = Pair::of(&scene);
-        let result = self.try_points(scene, board, paths, &mut pair, &mut report);
+    /// Runs a scenario at all points that are wanted.
+    fn run_scenario(
+        &self,
+        scenario: Scenario,
+        channel: &Channel,
+        traces: &mut HashMap<String, Rc<Trace>>,
+    ) -> ScenarioReport {
+        let mut report = ScenarioReport::default();
+        let mut pair = Pair::of(&scenario);
+        let result = self.try_points(scenario, channel, traces, &mut pair, &mut report);
         match result {
             Ok(()) => report.pair = Some(pair),
             Err(failure) => report.failure = Some(failure),
@@ -225,42 +255,42 @@ impl Work<'_> {
 
     fn try_points(
         &self,
-        scene: Scene,
-        board: &Board,
-        paths: &mut HashMap<String, Rc<Path>>,
+        scenario: Scenario,
+        channel: &Channel,
+        traces: &mut HashMap<String, Rc<Trace>>,
         pair: &mut Pair,
-        report: &mut Report,
+        report: &mut ScenarioReport,
     ) -> Result<(), String> {
-        let mut stage = Play::lay(scene, board, &self.image.text)?;
-        let label = stage.label();
-        let mut path = match paths.get(&label) {
-            Some(path) => Rc::clone(path),
-            None => stage.trace()?,
+        let mut run = setup(scenario, channel, &self.image.text)?;
+        let label = run.label();
+        let mut trace = match traces.get(&label) {
+            Some(trace) => Rc::clone(trace),
+            None => run.trace()?,
         };
-        pair.instructions = path.len();
-        pair.stride = self.stride(&scene, path.len());
-        if let (Some(point), count) = (self.plan.point, stage.points(&path))
+        pair.instructions = trace.len();
+        pair.stride = self.stride(&scenario, trace.len());
+        if let (Some(point), count) = (self.plan.point, run.points(&trace))
             && point >= count
         {
             return Err(format!(
-                "{scene} has {count} points: there is no point {point}"
+                "{scenario} has {count} points: there is no point {point}"
             ));
         }
-        let (mut faults, mut traces) = (Vec::new(), 0);
-        for at in self.points(&scene, &path, stage.points(&path)) {
-            if at >= stage.points(&path) {
+        let (mut faults, mut retraced) = (Vec::new(), 0);
+        for at in self.points(&scenario, &trace, run.points(&trace)) {
+            if at >= run.points(&trace) {
                 break;
             }
-            let mut outcome = stage.point(&path, at)?;
-            if matches!(outcome, Outcome::Missed) && traces < TRACES {
-                // What is known of the way may have been another scene's; and who waits looks after the dead once a
-                // second, by another way.
-                traces += 1;
-                path = stage.trace()?;
-                if at >= stage.points(&path) {
+            let mut outcome = run.point(&trace, at)?;
+            if matches!(outcome, Outcome::Missed) && retraced < TRACES {
+                // The trace may be another scenario's; and a waiting process looks for dead owners once a second, by another
+                // path.
+                retraced += 1;
+                trace = run.trace()?;
+                if at >= run.points(&trace) {
                     break;
                 }
-                outcome = stage.point(&path, at)?;
+                outcome = run.point(&trace, at)?;
             }
             pair.points += u64::from(!matches!(outcome, Outcome::Missed));
             match outcome {
@@ -275,57 +305,57 @@ impl Work<'_> {
                 break;
             }
         }
-        // Scenes that go the same way follow each other. What is kept is copied, page by page, with every fork.
-        if paths.len() >= WAYS {
-            paths.clear();
+        // Scenarios with the same trace follow each other. Every fork copies the kept traces, page by page.
+        if traces.len() >= KEPT_TRACES {
+            traces.clear();
         }
-        paths.insert(label, Rc::clone(&path));
+        traces.insert(label, Rc::clone(&trace));
         if !faults.is_empty() {
             let loader = self.image.loader();
             report.violations = faults
                 .into_iter()
                 .map(|(point, what)| Violation {
-                    scene: scene.to_string(),
+                    scenario: scenario.to_string(),
                     point,
                     what,
-                    place: self.image.place(loader.as_ref(), path.rip(point)),
-                    replay: format!("splinter-stress sweep --only {scene} --point {point}"),
+                    location: self.image.location(loader.as_ref(), trace.rip(point)),
+                    replay: format!("splinter-stress sweep --only {scenario} --point {point}"),
                 })
                 .collect();
         }
         Ok(())
     }
 
-    /// Of how many instructions one is tried.
-    fn stride(&self, scene: &Scene, count: usize) -> usize {
+    /// Returns the stride: one of this many instructions is tried.
+    fn stride(&self, scenario: &Scenario, count: usize) -> usize {
         match (self.plan.stride, self.plan.quick) {
             (0, _) if self.plan.point.is_some() => 1,
             (0, true) => count.div_ceil(QUICK_POINTS).max(1),
-            // One scene alone is played in full.
+            // One scenario alone is run in full.
             (0, false) if self.plan.only.is_some() => 1,
-            (0, false) => scene.stride(),
+            (0, false) => scenario.stride(),
             (stride, _) => stride,
         }
     }
 
-    /// Chooses the points of a scene, among so many: all of them, or one drawn from every stretch, but always
-    /// those around a call of the kernel where most of the others are alike, and the last one.
-    fn points(&self, scene: &Scene, path: &Path, count: usize) -> Vec<usize> {
+    /// Chooses points of a scenario: all of them, or one drawn from every stride, but always the last one of a waiting
+    /// operation, and those around a system call of a long one.
+    fn points(&self, scenario: &Scenario, trace: &Trace, count: usize) -> Vec<usize> {
         if let Some(point) = self.plan.point {
             return vec![point];
         }
-        let number = self.scenes.iter().position(|known| known == scene);
+        let number = self.scenarios.iter().position(|known| known == scenario);
         let mut rng = Rng::new(self.plan.seed, number.unwrap_or_default() as u64);
-        let stride = self.stride(scene, count);
+        let stride = self.stride(scenario, count);
         let mut points: BTreeSet<usize> = (0..count)
             .step_by(stride)
             .map(|from| from + rng.below(stride.min(count - from) as u64) as usize)
             .collect();
-        if scene.is_long() && !self.plan.quick && stride > 1 {
-            let around = path.calls().iter().flat_map(|at| [*at, at + 1]);
+        if scenario.is_long() && !self.plan.quick && stride > 1 {
+            let around = trace.calls().iter().flat_map(|at| [*at, at + 1]);
             points.extend(around.filter(|at| *at < count));
         }
-        if scene.first.waits() {
+        if scenario.first.waits() {
             points.insert(count - 1);
         }
         points.into_iter().collect()

@@ -1,4 +1,4 @@
-//! What the kernel does with a process or a thread just now, as `/proc` says. Knows nothing of whose it is.
+//! The kernel's state of a process or a thread, from `/proc`.
 
 use std::fmt::Display;
 
@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_state_stands_behind_a_name_that_may_hold_anything() {
+    fn the_state_follows_a_name_that_may_hold_anything() {
         assert_eq!(letter("12 (splinter-stress) S 1 12"), Some('S'));
         assert_eq!(letter("12 (a) R b) R 1 12"), Some('R'));
         assert_eq!(letter(""), None);

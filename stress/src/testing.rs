@@ -1,4 +1,4 @@
-//! A store for tests of the harness itself: sound, or broken in one way that the oracle must catch.
+//! A fake store for tests of the harness itself: sound, or broken in one way that the oracle must catch.
 
 use crate::target::{Heard, Hears, Miss, News, Reads, Version, Writes};
 use std::collections::HashMap;
@@ -29,9 +29,9 @@ pub(crate) enum Broken {
     LostLabels,
     /// Some vectors are forgotten.
     LostVectors,
-    /// Some signals are counted, and nobody is told.
+    /// Some signals are counted, and no watcher is notified.
     LostNotifications,
-    /// Some changes are neither counted nor told of.
+    /// Some changes are neither counted nor notified.
     Unsignalled,
 }
 
@@ -48,13 +48,13 @@ struct Slot {
 #[derive(Debug, Default)]
 struct State {
     slots: HashMap<Vec<u8>, Slot>,
-    /// Calls so far: every now and then one goes wrong.
+    /// Calls so far; some of them go wrong.
     calls: u64,
     last_read: Vec<u8>,
     /// Signals, by group.
     signals: HashMap<u8, u64>,
-    /// What is told of: group, key and epoch.
-    told: Vec<(u8, Vec<u8>, u64)>,
+    /// The notifications: group, key and epoch.
+    notifications: Vec<(u8, Vec<u8>, u64)>,
 }
 
 impl State {
@@ -67,7 +67,7 @@ impl State {
     }
 }
 
-/// The store. Every thirteenth call goes wrong; every seventh meets a claim, as it were.
+/// The store. Every thirteenth call goes wrong; every seventh is answered `Again`.
 #[derive(Debug, Default)]
 pub(crate) struct Fake {
     broken: Broken,
@@ -84,8 +84,8 @@ impl Fake {
         }
     }
 
-    /// Takes over what another store holds.
-    pub(crate) fn take_over(&self, other: Self) {
+    /// Takes the content of another store.
+    pub(crate) fn copy_from(&self, other: Self) {
         *self.lock() = other
             .state
             .into_inner()
@@ -98,7 +98,7 @@ impl Fake {
         state
     }
 
-    /// Notes that a key has changed, and tells of it.
+    /// Notes that a key has changed, and notifies watchers.
     fn changed(&self, state: &mut State, key: &[u8]) {
         let unsignalled = self.goes_wrong(state, Broken::Unsignalled);
         let lost = self.goes_wrong(state, Broken::LostNotifications);
@@ -110,14 +110,14 @@ impl Fake {
         };
         *state.signals.entry(group).or_default() += 1;
         if !lost {
-            state.told.push((group, key.to_vec(), epoch));
+            state.notifications.push((group, key.to_vec(), epoch));
         }
     }
 
     /// Returns a watcher of all groups.
-    pub(crate) fn ears(&self) -> FakeEars<'_> {
-        let next = self.lock().told.len();
-        FakeEars { fake: self, next }
+    pub(crate) fn watcher(&self) -> FakeWatcher<'_> {
+        let next = self.lock().notifications.len();
+        FakeWatcher { fake: self, next }
     }
 
     fn goes_wrong(&self, state: &State, how: Broken) -> bool {
@@ -280,11 +280,11 @@ impl Writes for &Fake {
     }
 }
 
-/// Hears of the changes of a fake.
+/// A watcher of a fake.
 #[derive(Debug)]
-pub(crate) struct FakeEars<'a> {
+pub(crate) struct FakeWatcher<'a> {
     fake: &'a Fake,
-    /// The first signal that was not heard of.
+    /// The next notification.
     next: usize,
 }
 
@@ -300,22 +300,22 @@ fn news(state: &State, key: &[u8], group: Option<u8>) -> News {
     }
 }
 
-impl Hears for FakeEars<'_> {
+impl Hears for FakeWatcher<'_> {
     fn next(&mut self) -> Heard {
         let state = self.fake.lock();
-        let Some((group, key, epoch)) = state.told.get(self.next) else {
+        let Some((group, key, epoch)) = state.notifications.get(self.next) else {
             return Heard::Nothing;
         };
         self.next += 1;
-        // Every now and then some are overwritten before they are taken. The resync that follows would
-        // tell of changes that there was no signal of.
+        // Some notifications are overwritten before they are taken. The resync that follows would report changes that had no
+        // signal.
         if self.next.is_multiple_of(200) && self.fake.broken != Broken::Unsignalled {
-            let missed = state.told.len() - self.next + 1;
-            self.next = state.told.len();
+            let missed = state.notifications.len() - self.next + 1;
+            self.next = state.notifications.len();
             return Heard::Lagged(missed as u64);
         }
         Heard::Change(News {
-            // Not that of now, so that a watcher that is slow notices as much as one that is not.
+            // The epoch of the change, so that a slow watcher notices as much as a fast one.
             epoch: Some(*epoch),
             ..news(&state, key, Some(*group))
         })

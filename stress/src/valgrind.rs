@@ -1,5 +1,5 @@
-//! Whether Valgrind runs this program, asked by its client request, and what becomes of a run then: a few
-//! workers on few keys, with no word to be believed about time. Knows nothing of Valgrind's tools.
+//! Tells whether Valgrind runs this program, by its client request, and cuts a run down then: few workers on few keys, and
+//! void times. It does not depend on Valgrind's tool.
 #![allow(unsafe_code)] // The request is a sequence of instructions.
 
 use crate::choice::KeyChoice;
@@ -8,20 +8,20 @@ use crate::pace::Arrivals;
 use crate::workload::Workload;
 use std::time::Duration;
 
-/// Most of everything under Valgrind, which runs one thread at a time, some thirty times slower.
+/// Upper limits under Valgrind, which runs one thread at a time, about thirty times slower.
 const WRITERS: u32 = 4;
 const READERS: u32 = 2;
 const WATCHERS: u32 = 2;
 const KEYS: u64 = 96;
 const MILLIS: u64 = 1_500;
 const OPS: u64 = 6_000;
-/// What the record of whatever ran under Valgrind says.
+/// The note in the record of a run under Valgrind.
 pub(crate) const VOID: &str = "under Valgrind: timing is void";
 
-/// How much longer others are waited for.
+/// The factor of all waits for other processes.
 const SLOWER: u32 = 10;
 
-/// Asks Valgrind whether it is there.
+/// Tells whether Valgrind runs this program.
 ///
 /// `RUNNING_ON_VALGRIND` of `valgrind.h`, whose preamble changes nothing on a processor: four rotations of
 /// one register that come to two full turns, and an exchange of a register with itself. Valgrind takes it
@@ -54,7 +54,7 @@ pub(crate) fn is_running() -> bool {
     false
 }
 
-/// Returns how long to wait for another process where `ordinary` would do on a processor.
+/// Returns how long to wait for another process, if `ordinary` is enough without Valgrind.
 #[must_use]
 pub(crate) fn patience(ordinary: Duration) -> Duration {
     if is_running() {
@@ -64,7 +64,7 @@ pub(crate) fn patience(ordinary: Duration) -> Duration {
     }
 }
 
-/// Cuts a workload down to what is done in a few seconds under Valgrind. Returns, in words, what was cut.
+/// Cuts a workload down to a few seconds under Valgrind. Returns, in words, what was cut.
 pub(crate) fn cut(workload: &mut Workload) -> Option<String> {
     let mut cuts = Vec::new();
     let mut number = |what: &str, value: &mut u32, most: u32| {
@@ -112,8 +112,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn valgrind_is_seen_exactly_where_it_runs() {
-        // It preloads its own library into whatever it runs, and does not show itself otherwise.
+    fn valgrind_is_detected_exactly_where_it_runs() {
+        // Valgrind preloads its own library into the program that it runs.
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         assert_eq!(is_running(), maps.contains("vgpreload_core"));
     }

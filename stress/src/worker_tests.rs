@@ -9,7 +9,7 @@ use crate::history::History;
 use crate::history::collect::collect_for_tests;
 use crate::length::ValueLen;
 use crate::options::Span;
-use crate::oracle::sweep::Sweep;
+use crate::oracle::final_check::FinalCheck;
 use crate::pace::{Arrivals, Tsc};
 use crate::testing::{Broken, Fake};
 
@@ -26,7 +26,7 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
     let sound = Fake::new(Broken::Sound, buffer_len(workload));
     // A broken store is filled soundly: what is tested is the run.
     crate::stage::fill_for_tests(workload, &mut &sound);
-    fake.take_over(sound);
+    fake.copy_from(sound);
     let block = Block::create(workload).unwrap();
     block.set_clock(Tsc {
         cycle_ns: 1.0,
@@ -45,7 +45,7 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
                 scope.spawn(move || match post.role() {
                     Role::Writer => post.write(&mut target),
                     Role::Reader => post.read(&target),
-                    Role::Watcher => post.watch(&target, &mut target.ears()),
+                    Role::Watcher => post.watch(&target, &mut target.watcher()),
                 })
             })
             .collect();
@@ -64,7 +64,7 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
         .collect();
     let mut faults = Faults::default();
     if workload.oracle {
-        faults.merge(Sweep::new(workload, &ledgers, &vec![false; ledgers.len()]).run(&&fake));
+        faults.merge(FinalCheck::new(workload, &ledgers, &vec![false; ledgers.len()]).run(&&fake));
     }
     for report in &reports {
         faults.merge(report.faults.clone());

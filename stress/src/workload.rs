@@ -8,7 +8,7 @@ use crate::choice::{KeyChoice, lane};
 use crate::length::ValueLen;
 use crate::mix::{Mix, Op};
 use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
-use crate::oracle::body;
+use crate::oracle::value;
 use crate::pace::Arrivals;
 use serde::{Deserialize, Serialize};
 use splinter::{Geometry, Scrub};
@@ -257,7 +257,7 @@ impl Workload {
     /// Returns the longest value that can be in the store.
     #[must_use]
     pub fn longest_value(&self) -> u64 {
-        let written = u64::from(self.value_len.longest()).max(body::HEADER as u64 / 2);
+        let written = u64::from(self.value_len.longest()).max(value::HEADER as u64 / 2);
         self.max_value_len.unwrap_or_else(|| {
             // Room for a first piece and three appended ones.
             let pieces = if self.mix.has(Op::Append) { 4 } else { 1 };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 const LOAD: &str = "run --writers 3 --readers 2 --keys 64 --scrub hybrid --warmup 0s --ops 2000";
-/// A run that nobody waits for: it has to be refused before it begins.
+/// A run that takes too long: it must be refused before it begins.
 const LONG: &str = "run --writers 1 --readers 0 --keys 8 --warmup 0s --duration 1h";
 
 /// Runs a script of the shell's, in which `$0` is the program.

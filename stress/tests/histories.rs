@@ -1,4 +1,4 @@
-//! Histories as users meet them: kept by a run, saved, judged again, and refused.
+//! Histories as users meet them: recorded by a run, saved, checked again, and refused.
 
 mod common;
 
@@ -50,7 +50,7 @@ fn a_run_ends_when_its_history_is_full_and_says_so() {
 }
 
 #[test]
-fn a_saved_history_is_judged_again_and_a_wrong_one_is_shown_at_its_shortest() {
+fn a_saved_history_is_checked_again_and_a_wrong_one_is_shown_at_its_shortest() {
     let (good, bad) = (scratch("history"), scratch("wrong-history"));
     passes(&format!(
         "{SMALL} --keys 3 --key-choice uniform --history={}",
@@ -63,7 +63,7 @@ fn a_saved_history_is_judged_again_and_a_wrong_one_is_shown_at_its_shortest() {
     let output = check(&good, &[]);
     assert!(output.status.success());
     let text = std::fs::read_to_string(&good).unwrap();
-    // After all was over, somebody reads what was there before the first operation.
+    // After the last operation, a worker reads what was there before the first one.
     let filled = text
         .lines()
         .find(|line| line.contains("\"worker\":65535"))

@@ -1,5 +1,4 @@
-//! Runs `splinter-stress hostile` as its users do: a short attack, what it prints, what it exits with, and
-//! what it leaves behind. Invariant 16.
+//! Runs `splinter-stress hostile` as its users do: a short attack, its output, its exit code and its record. Invariant 16.
 
 mod common;
 
@@ -8,7 +7,7 @@ use common::refuses;
 #[test]
 fn damage_to_every_part_leads_to_no_crash_hang_panic_or_answer_out_of_bounds() {
     let (mut code, mut record) = common::record("hostile --duration 3s");
-    // On a machine that has little time to give, too short for every call to have been made.
+    // On a busy machine that is too short for every call.
     if code == Some(4) {
         (code, record) = common::record("hostile --duration 30s");
     }
@@ -53,7 +52,7 @@ fn only_the_parts_that_are_named_are_damaged() {
 }
 
 #[test]
-fn an_attack_that_cannot_be_had_is_refused_with_one_line() {
+fn an_attack_that_cannot_run_is_refused_with_one_line() {
     refuses(
         "hostile",
         &[

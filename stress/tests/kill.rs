@@ -1,12 +1,12 @@
-//! Runs `splinter-stress kill` as its users do: a small storm, what it prints, what it exits with, and
-//! what it leaves behind. Invariants 1 to 7.
+//! Runs `splinter-stress kill` as its users do: a small kill test, its output, its exit code and its
+//! record. Invariants 1 to 7.
 
 mod common;
 
 use common::{passes, refuses, scratch};
 
 #[test]
-fn a_small_storm_keeps_every_invariant_at_every_level_and_says_what_it_hit() {
+fn a_small_kill_test_keeps_every_invariant_at_every_level_and_says_what_it_hit() {
     let path = scratch("kill.hdr");
     let hdr = path.display();
     let record = passes(&format!("kill --kills 90 --aimed 30 --hdr {hdr}"));
@@ -16,7 +16,7 @@ fn a_small_storm_keeps_every_invariant_at_every_level_and_says_what_it_hit() {
     assert_eq!(kills("random") + kills("aimed"), 120);
     assert!(
         kills("random") >= 90,
-        "an aim that finds nobody is a random kill"
+        "an aim that finds no writer is a random kill"
     );
     assert!(kills("random_in_claim") + kills("aimed_in_claim") > 0);
     let levels = record["levels"].as_array().unwrap();
@@ -43,7 +43,7 @@ fn a_small_storm_keeps_every_invariant_at_every_level_and_says_what_it_hit() {
 }
 
 #[test]
-fn a_storm_that_cannot_be_had_is_refused_with_one_line() {
+fn a_kill_test_that_cannot_run_is_refused_with_one_line() {
     refuses(
         "kill",
         &[

@@ -86,7 +86,7 @@ fn a_result_that_cannot_be_printed_is_a_failure() {
             let output = in_shell(to, line);
             refused(&output, line, &["cannot write the result"]);
         }
-        // Whoever reads may have had enough.
+        // The reader of a pipe may end early.
         let code = in_shell(r#""$0" "$@" | true"#, line).status.code();
         assert_eq!(code, Some(0), "{line}");
     }

@@ -1,12 +1,12 @@
-//! Runs `splinter-stress sweep` as its users do: a few points of pairs of every sort, what it prints, and
-//! what it leaves behind.
+//! Runs `splinter-stress sweep` as its users do: a few points of pairs of every sort, its output, and what it
+//! leaves behind.
 
 mod common;
 
 use common::{record, refuses, skipped};
 use serde_json::Value;
 
-/// Exit code where processes cannot be traced: nothing can be told then.
+/// Exit code where processes cannot be traced.
 const INCONCLUSIVE: i32 = 4;
 
 /// Sweeps and returns the record, or nothing where this machine does not permit it.
@@ -21,11 +21,11 @@ fn swept(flags: &str) -> Option<Value> {
     Some(record)
 }
 
-/// What holds at a few points of each of these, invariants 1 to 9, 11, 12, 14 and 15: that the sweep goes all
-/// ways there are. The jobs of `ci/` try them at every instruction.
+/// Invariants 1 to 9, 11, 12, 14 and 15 hold at a few points of each of these pairs, which cover all kinds of scenarios. The
+/// jobs of `ci/` try them at every instruction.
 #[test]
 fn pairs_of_every_sort_hold_at_a_few_points() {
-    for scene in [
+    for scenario in [
         "update,append,resume,none,65",
         "first-set,first-set,kill,hybrid,64",
         "unset,update,stop,full,64,other",
@@ -38,23 +38,26 @@ fn pairs_of_every_sort_hold_at_a_few_points() {
         "create,open,kill,hybrid,64",
         "create,create,resume,hybrid,64",
     ] {
-        let Some(record) = swept(&format!("--only {scene} --quick")) else {
+        let Some(record) = swept(&format!("--only {scenario} --quick")) else {
             return;
         };
         assert_eq!(record["kind"], "sweep");
         assert_eq!(record["schema_version"], 1);
         assert_eq!(record["violations"], 0);
         let pair = &record["pairs"][0];
-        assert!(record["points"].as_u64().unwrap() >= 5, "{scene}: {record}");
+        assert!(
+            record["points"].as_u64().unwrap() >= 5,
+            "{scenario}: {record}"
+        );
         assert_eq!(pair["points"], record["points"]);
         assert!(
             pair["instructions"].as_u64().unwrap() > 50,
-            "{scene}: {record}"
+            "{scenario}: {record}"
         );
     }
     let stores = std::fs::read_dir("/dev/shm").unwrap().map_while(Result::ok);
     let mut names = stores.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    // Others may sweep at this moment; those who have gone leave nothing.
+    // Other sweeps may run at this moment; those that have ended leave nothing.
     let stray = names.find(|name| {
         let process = name.strip_prefix("splinter-sweep-");
         process.is_some_and(|id| !std::path::Path::new(&format!("/proc/{id}")).exists())

@@ -2,7 +2,7 @@
 
 use super::complain;
 use super::outlet::{Outlet, Told};
-use crate::sweep::{Act, How, Scene, Scrubbing, SweepPlan, sweep, sweep_summary};
+use crate::sweep::{Interruption, Op, Scenario, ScrubLevel, SweepPlan, sweep, sweep_summary};
 use crate::verdict::USAGE;
 use clap::Args;
 use splinter::Scrub;
@@ -16,19 +16,19 @@ pub(super) struct SweepArguments {
     quick: bool,
     /// What the first does, as in update,unset [default: all operations]
     #[arg(long, value_name = "OPERATIONS", value_delimiter = ',')]
-    first: Vec<Act>,
+    first: Vec<Op>,
     /// What the second does [default: all operations]
     #[arg(long, value_name = "OPERATIONS", value_delimiter = ',')]
-    second: Vec<Act>,
+    second: Vec<Op>,
     /// What befalls the first: resume, kill, stop [default: all of them]
     #[arg(long, value_name = "HOW", value_delimiter = ',')]
-    how: Vec<How>,
+    how: Vec<Interruption>,
     /// Scrub levels: none, hybrid, full [default: all of them]
     #[arg(long, value_name = "LEVELS", value_delimiter = ',')]
     scrub: Vec<Scrub>,
     /// One pair alone: `FIRST,SECOND,HOW,SCRUB,LEN[,GROUND[,heard]]`
     #[arg(long, value_name = "PAIR", conflicts_with_all = ["first", "second", "how", "scrub"])]
-    only: Option<Scene>,
+    only: Option<Scenario>,
     /// One pause point of that pair alone
     #[arg(long, value_name = "K")]
     point: Option<usize>,
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &SweepArguments) -> ExitCode {
         scrubs: arguments
             .scrub
             .iter()
-            .map(|level| Scrubbing::from(*level))
+            .map(|level| ScrubLevel::from(*level))
             .collect(),
         only: arguments.only,
         point: arguments.point,

@@ -1,10 +1,10 @@
-//! Whether the history of one object has an explanation, and if not, which few operations contradict each other. The
+//! Tells whether the history of one object is linearizable, and if not, which few operations contradict each other. The
 //! argument is in the module above.
 
 use super::zones::{Bound, Zone, conflicts};
-use super::{Act, Event, Kind};
+use super::{Event, ObjectKind, OpKind};
 
-/// Operations that cannot all be explained, as positions in the history of their object, and why.
+/// Operations that have no linearization together, as positions in the history of their object, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Contradiction {
     /// In the order of their invocations.
@@ -13,31 +13,30 @@ pub(crate) struct Contradiction {
     pub why: &'static str,
 }
 
-/// Where the slot of each write of a register lies apart from all others.
+/// The slot of the writes of a register, which have no order.
 const REGISTER: u32 = u32::MAX;
 
-/// A version, and what bounds its moment.
+/// A version, and the bounds of its moment.
 #[derive(Clone, Copy, Debug)]
 struct Version {
     event: u32,
     slot: u32,
     epoch: u64,
-    /// It must be there at the latest, for itself and its readers.
+    /// The latest moment, by its own operation and its readers.
     upper: Bound,
-    /// It must not be there before, for itself.
+    /// The earliest moment, by its own operation.
     lower: Bound,
-    /// The next must not be there before, for this one's readers.
+    /// The earliest moment of the next version, by this one's readers.
     read: Bound,
 }
 
 /// Tells whether the operations on one object are linearizable, and which few are not.
-pub(crate) fn check(kind: Kind, events: &[Event]) -> Option<Contradiction> {
+pub(crate) fn check(kind: ObjectKind, events: &[Event]) -> Option<Contradiction> {
     check_kept(kind, events, None)
 }
 
-/// Leaves out of a contradiction what it does not need: an operation of which nobody knows when it was makes it
-/// no easier to contradict.
-pub(crate) fn shrink(kind: Kind, events: &[Event], found: Contradiction) -> Contradiction {
+/// Removes operations that a contradiction does not need: without its times, an operation adds nothing to it.
+pub(crate) fn shrink(kind: ObjectKind, events: &[Event], found: Contradiction) -> Contradiction {
     let mut least = found;
     let mut at = 0;
     while at < least.operations.len() && least.operations.len() > 1 {
@@ -52,25 +51,25 @@ pub(crate) fn shrink(kind: Kind, events: &[Event], found: Contradiction) -> Cont
 }
 
 /// Checks as if only the `kept` operations' times were known.
-fn check_kept(kind: Kind, events: &[Event], kept: Option<&[u32]>) -> Option<Contradiction> {
-    let mut judge = Judge {
+fn check_kept(kind: ObjectKind, events: &[Event], kept: Option<&[u32]>) -> Option<Contradiction> {
+    let mut checker = Checker {
         kind,
         events,
         kept,
         best: None,
     };
-    judge.run();
-    judge.best
+    checker.run();
+    checker.best
 }
 
-struct Judge<'a> {
-    kind: Kind,
+struct Checker<'a> {
+    kind: ObjectKind,
     events: &'a [Event],
     kept: Option<&'a [u32]>,
     best: Option<Contradiction>,
 }
 
-impl Judge<'_> {
+impl Checker<'_> {
     fn run(&mut self) {
         let mut versions = self.versions();
         self.check_steps(&versions);
@@ -82,12 +81,12 @@ impl Judge<'_> {
         let mut zones = self.lives(&versions);
         self.check_order(&versions);
         for (at, event) in (0..).zip(self.events) {
-            if event.act == Act::NotFound && self.kind == Kind::Group {
+            if event.op == OpKind::NotFound && self.kind == ObjectKind::Group {
                 self.check_missing(at, &versions);
             }
-            // Anything that changes the value writes nothing to the vector.
-            let empty = self.kind == Kind::Vector && event.act.makes_version();
-            if event.act == Act::NotFound || empty {
+            // A change of the value removes the vector.
+            let removed = self.kind == ObjectKind::Vector && event.op.makes_version();
+            if event.op == OpKind::NotFound || removed {
                 zones.push(Zone {
                     begin: self.returned(at),
                     end: self.invoked(at),
@@ -105,7 +104,7 @@ impl Judge<'_> {
         });
     }
 
-    /// Returns when an operation was invoked, if that is to be known.
+    /// Returns when an operation was invoked, if its times are known.
     fn invoked(&self, at: u32) -> Bound {
         if self.kept.is_some_and(|kept| !kept.contains(&at)) {
             return (0, None);
@@ -125,10 +124,10 @@ impl Judge<'_> {
         let mut versions: Vec<Version> = (0..)
             .zip(self.events)
             .filter_map(|(at, event)| {
-                let (slot, epoch) = match (event.act, self.kind) {
-                    (_, Kind::Value) if event.act.makes_version() => (event.slot, event.epoch),
-                    (Act::Add | Act::Set, Kind::Counter) => (0, event.id),
-                    (Act::Write, Kind::Group | Kind::Vector) => (REGISTER, event.id),
+                let (slot, epoch) = match (event.op, self.kind) {
+                    (_, ObjectKind::Value) if event.op.makes_version() => (event.slot, event.epoch),
+                    (OpKind::Add | OpKind::Set, ObjectKind::Counter) => (0, event.id),
+                    (OpKind::Write, ObjectKind::Group | ObjectKind::Vector) => (REGISTER, event.id),
                     _ => return None,
                 };
                 Some(Version {
@@ -149,7 +148,7 @@ impl Judge<'_> {
         &self.events[version.event as usize]
     }
 
-    /// Tells whether two versions that lie beside each other belong to one sequence.
+    /// Tells whether two neighbouring versions belong to one sequence.
     fn follows(one: &Version, next: &Version) -> bool {
         one.slot == next.slot && next.slot != REGISTER
     }
@@ -163,14 +162,14 @@ impl Judge<'_> {
             let event = *self.event(version);
             let there = last
                 .map(|last| self.event(last))
-                .filter(|last| last.act != Act::Unset);
-            let found = match (event.act, there, self.kind) {
-                (Act::Add, Some(last), _) => last.id.wrapping_add(event.size.into()) == event.id,
-                (Act::Append, Some(last), _) => {
+                .filter(|last| last.op != OpKind::Unset);
+            let found = match (event.op, there, self.kind) {
+                (OpKind::Add, Some(last), _) => last.id.wrapping_add(event.size.into()) == event.id,
+                (OpKind::Append, Some(last), _) => {
                     u64::from(last.len) + u64::from(event.size) == u64::from(event.len)
                 }
-                (Act::Unset, Some(last), _) => last.len == event.len,
-                (Act::Set | Act::Write, _, _) => true,
+                (OpKind::Unset, Some(last), _) => last.len == event.len,
+                (OpKind::Set | OpKind::Write, _, _) => true,
                 _ => false,
             };
             let why = match (twin, found, there) {
@@ -187,33 +186,33 @@ impl Judge<'_> {
         }
     }
 
-    /// Finds the version of each read, and lets it bound that version's moment.
+    /// Finds the version of each read, and bounds that version's moment by the read.
     fn attach_reads(&mut self, versions: &mut [Version]) {
         let mut names: Vec<(u64, u32)> = (0..)
             .zip(&*versions)
-            .filter(|(_, version)| self.event(version).act != Act::Unset)
+            .filter(|(_, version)| self.event(version).op != OpKind::Unset)
             .map(|(at, version)| (self.event(version).id, at))
             .collect();
         names.sort_unstable();
         for (at, event) in (0..).zip(self.events) {
-            if !matches!(event.act, Act::Get | Act::GetNumber | Act::Read) {
+            if !matches!(event.op, OpKind::Get | OpKind::GetNumber | OpKind::Read) {
                 continue;
             }
             let Ok(found) = names.binary_search_by_key(&event.id, |&(name, _)| name) else {
-                self.contradict([at], "nobody wrote what it read");
+                self.contradict([at], "no write wrote what it read");
                 continue;
             };
             let place = names[found].1 as usize;
             let (invoked, returned) = (self.invoked(at), self.returned(at));
             let written = *self.event(&versions[place]);
-            if event.act == Act::Get && event.len != written.len {
+            if event.op == OpKind::Get && event.len != written.len {
                 let pair = [versions[place].event, at];
                 self.contradict(
                     pair,
                     "what it read is longer or shorter than what was written",
                 );
             }
-            if event.act == Act::Get
+            if event.op == OpKind::Get
                 && event.epoch != 0
                 && !self.covers(versions, place, event.epoch)
             {
@@ -229,8 +228,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Tells whether a window that was opened at `epoch` may show a version: the one before it must have been
-    /// released by then, and the claim of the one behind it not yet won.
+    /// Tells whether an optimistic read at `epoch` may return a version: the version before it must have been released by then,
+    /// and the claim of the version behind it not yet won.
     fn covers(&self, versions: &[Version], place: usize, epoch: u64) -> bool {
         let near = |at: Option<usize>| {
             at.and_then(|at| versions.get(at))
@@ -240,7 +239,7 @@ impl Judge<'_> {
             && near(Some(place + 1)).is_none_or(|next| epoch + 2 <= next.epoch)
     }
 
-    /// Raises lower bounds to those of all versions before, and lowers upper ones to those of all behind.
+    /// Raises lower bounds to those of all versions before, and lowers upper bounds to those of all versions behind.
     fn propagate(&self, versions: &mut [Version]) {
         for at in 1..versions.len() {
             let last = versions[at - 1];
@@ -270,18 +269,18 @@ impl Judge<'_> {
         }
     }
 
-    /// Checks that an answer "not found" can lie before all versions: nobody removes what is written whole.
+    /// Checks that an answer "not found" can lie before all versions: no operation removes a group.
     fn check_missing(&mut self, at: u32, versions: &[Version]) {
         let first = versions.iter().map(|version| version.upper).min();
         let invoked = self.invoked(at);
         if let Some(first) = first.filter(|first| first.0 < invoked.0) {
             let pair = [first.1, invoked.1];
-            let why = "what nobody removes was there when the first returned, and not found by the second";
+            let why = "what no operation removes was there when the first returned, and not found by the second";
             self.contradict(pair.into_iter().flatten(), why);
         }
     }
 
-    /// Returns what each life must cover, or may choose from.
+    /// Returns the zone of each life.
     fn lives(&self, versions: &[Version]) -> Vec<Zone> {
         let mut zones = Vec::new();
         let mut begin = None;
@@ -290,9 +289,9 @@ impl Judge<'_> {
             let next = versions
                 .get(at + 1)
                 .filter(|next| Self::follows(version, next));
-            let end = match (self.event(version).act, next) {
-                (Act::Unset, _) => version.lower,
-                // A register's versions come in any order: others may follow.
+            let end = match (self.event(version).op, next) {
+                (OpKind::Unset, _) => version.lower,
+                // A register's versions have no order: others may follow.
                 (_, None) if version.slot == REGISTER => version.lower.max(version.read),
                 (_, None) => (u64::MAX, None),
                 (_, Some(_)) => continue,
@@ -306,7 +305,7 @@ impl Judge<'_> {
         zones
     }
 
-    /// Notes a contradiction if none with fewer operations, or a shorter time, is known.
+    /// Keeps a contradiction if it has fewer operations than the best one, or takes less time.
     fn contradict(&mut self, operations: impl IntoIterator<Item = u32>, why: &'static str) {
         let mut operations: Vec<u32> = operations.into_iter().collect();
         operations.sort_unstable_by_key(|&at| (self.events[at as usize].invoked, at));

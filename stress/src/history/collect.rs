@@ -1,26 +1,26 @@
-//! From a run to its history: what was in the store before the first operation, what the workers recorded, and what
-//! was there after the last.
+//! Collects the history of a run: what was in the store before the first operation, the workers' event logs, and what was in
+//! the store after the last operation.
 
+use super::event_log::EventLog;
 use super::objects::{Objects, name, text};
-use super::tape::Tape;
-use super::{AFTER, Act, BEFORE, Event, History, Kind};
+use super::{AFTER, BEFORE, Event, History, ObjectKind, OpKind};
 use crate::block::Block;
 use crate::keys::{self, Family};
-use crate::oracle::body::{self, PREFILL};
+use crate::oracle::value::{self, PREFILL};
 use crate::oracle::vector;
 use crate::target::{Miss, Reads};
 use crate::worker::buffer_len;
 use crate::workload::Workload;
 use splinter::{Error, Store};
 
-/// What each value was before the first operation: slot, epoch and length.
+/// The slot, epoch and length of each value before the first operation.
 #[derive(Clone, Debug)]
 pub(crate) struct Before {
     values: Vec<(u32, u64, u32)>,
 }
 
 impl Before {
-    /// Looks at every value of a filled store.
+    /// Reads every value of a filled store.
     ///
     /// # Errors
     /// One line if one of them is not there.
@@ -36,7 +36,7 @@ impl Before {
     }
 }
 
-/// Puts the history of a run together, of the objects that had a part in it. Nobody writes any more.
+/// Collects the history of a run, of the objects that it used. No process may still write.
 #[must_use]
 pub(crate) fn collect(
     workload: &Workload,
@@ -46,10 +46,10 @@ pub(crate) fn collect(
     cycle_ns: f64,
 ) -> History {
     let objects = Objects::new(workload);
-    let tapes: Vec<_> = (0..workload.operators())
+    let logs: Vec<_> = (0..workload.operators())
         .filter_map(|at| block.tape(at))
         .collect();
-    let recorded = || tapes.iter().flat_map(Tape::events);
+    let recorded = || logs.iter().flat_map(EventLog::events);
     let mut touched = vec![false; objects.all().count()];
     for event in recorded() {
         if let Some(touched) = touched.get_mut(event.key as usize) {
@@ -60,7 +60,7 @@ pub(crate) fn collect(
     let mut names = Vec::new();
     let (mut ends, mut unread) = (Vec::new(), Vec::new());
     for (number, (kind, family, index)) in (0..).zip(objects.all()) {
-        // What had no part needs no name either.
+        // An object that was not used needs no name.
         let touched = touched[number as usize];
         names.push((
             kind,
@@ -93,38 +93,38 @@ pub(crate) fn collect(
     }
 }
 
-/// Says what was there before the first operation.
-fn first(kind: Kind, index: u64, before: &Before, blank: Event) -> Option<Event> {
+/// Returns what the object held before the first operation.
+fn first(kind: ObjectKind, index: u64, before: &Before, blank: Event) -> Option<Event> {
     let filled = Event {
         worker: BEFORE,
         id: super::id(PREFILL, 1),
         ..blank
     };
     match kind {
-        Kind::Value => {
+        ObjectKind::Value => {
             let &(slot, epoch, len) = before.values.get(usize::try_from(index).ok()?)?;
             Some(Event {
-                act: Act::Set,
+                op: OpKind::Set,
                 slot,
                 epoch,
                 ..filled.sized(len, len)
             })
         }
-        Kind::Counter => Some(Event {
-            act: Act::Set,
+        ObjectKind::Counter => Some(Event {
+            op: OpKind::Set,
             id: 0,
             ..filled
         }),
-        Kind::Group => Some(Event {
-            act: Act::Write,
+        ObjectKind::Group => Some(Event {
+            op: OpKind::Write,
             ..filled
         }),
         // No vector at all.
-        Kind::Vector => None,
+        ObjectKind::Vector => None,
     }
 }
 
-/// What the last reads are made to.
+/// The buffers of the last reads.
 struct Buffers {
     value: Vec<u8>,
     vector: Vec<f32>,
@@ -141,12 +141,12 @@ impl Buffers {
     }
 }
 
-/// Reads what is there after the last operation, or is not there any more.
+/// Reads what the object holds after the last operation, if anything.
 ///
 /// # Errors
-/// Why neither can be told.
+/// Why that is unknown.
 fn last(
-    kind: Kind,
+    kind: ObjectKind,
     (family, index): (Family, u64),
     store: &impl Reads,
     buffers: &mut Buffers,
@@ -155,36 +155,36 @@ fn last(
     let key = keys::name(family, index);
     let hash = splinter::hash_key(&key);
     let invoked = splinter::cycles_fenced();
-    let read = |act, id, len: usize| Event {
-        act,
+    let read = |op, id, len: usize| Event {
+        op,
         id,
         len: u32::try_from(len).unwrap_or(u32::MAX),
         ..blank
     };
     let found = match kind {
-        Kind::Value => store.get(&key, &mut buffers.value).map(|len| {
+        ObjectKind::Value => store.get(&key, &mut buffers.value).map(|len| {
             let mut stamp = None;
             let value = &buffers.value[..len];
-            let sound = body::check_pieces(value, hash, |piece| stamp = Some(piece)).is_ok();
-            read(Act::Get, name(stamp.filter(|_| sound)), len)
+            let sound = value::check_pieces(value, hash, |piece| stamp = Some(piece)).is_ok();
+            read(OpKind::Get, name(stamp.filter(|_| sound)), len)
         }),
-        Kind::Counter => store
+        ObjectKind::Counter => store
             .read_int(&key)
-            .map(|number| read(Act::GetNumber, number, 0)),
-        Kind::Group => store.read_tandem(&key, &mut buffers.orders).map(|()| {
-            let stamp = body::check(&buffers.orders[0], hash).ok();
-            read(Act::Read, name(stamp), 0)
+            .map(|number| read(OpKind::GetNumber, number, 0)),
+        ObjectKind::Group => store.read_tandem(&key, &mut buffers.orders).map(|()| {
+            let stamp = value::check(&buffers.orders[0], hash).ok();
+            read(OpKind::Read, name(stamp), 0)
         }),
-        Kind::Vector => store.read_vector(&key, &mut buffers.vector).map(|()| {
+        ObjectKind::Vector => store.read_vector(&key, &mut buffers.vector).map(|()| {
             let stamp = vector::check(&buffers.vector, hash).ok();
-            read(Act::Read, name(stamp), 0)
+            read(OpKind::Read, name(stamp), 0)
         }),
     };
     let event = match (found, kind) {
         (Ok(event), _) => event,
-        // That there is no vector is no answer that a history has.
-        (Err(Miss::NotFound), Kind::Vector) => return Ok(None),
-        (Err(Miss::NotFound), _) => read(Act::NotFound, 0, 0),
+        // Histories have no event for a missing vector.
+        (Err(Miss::NotFound), ObjectKind::Vector) => return Ok(None),
+        (Err(Miss::NotFound), _) => read(OpKind::NotFound, 0, 0),
         (Err(miss), _) => return Err(miss),
     };
     Ok(Some(Event {
@@ -195,7 +195,7 @@ fn last(
     }))
 }
 
-/// Puts the history of a run on another store than the real one together: all its values are of one length at first.
+/// Collects the history of a run on a fake store, whose values all have one length at first.
 #[cfg(test)]
 pub(crate) fn collect_for_tests(workload: &Workload, block: &Block, store: &impl Reads) -> History {
     let keys = workload.key_sets().values.end as usize;
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
     use crate::verdict::Verdict;
 
-    /// A store of which nothing can be read, for one reason.
+    /// A store that answers every read with the same error.
     struct Gone(Miss);
 
     impl Reads for Gone {
@@ -236,7 +236,7 @@ mod tests {
         }
     }
 
-    fn last_of(kind: Kind, family: Family, why: Miss) -> Result<Option<Event>, Miss> {
+    fn last_of(kind: ObjectKind, family: Family, why: Miss) -> Result<Option<Event>, Miss> {
         let mut buffers = Buffers::new(&Workload::default());
         last(
             kind,
@@ -248,32 +248,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_in_the_end_contradicts_what_was_there_at_first() {
+    fn a_key_that_is_lost_in_the_end_contradicts_its_first_value() {
         let before = Before {
             values: vec![(0, 0, 8)],
         };
         for (kind, family) in [
-            (Kind::Value, Family::Value),
-            (Kind::Counter, Family::Counter),
-            (Kind::Group, Family::Group),
+            (ObjectKind::Value, Family::Value),
+            (ObjectKind::Counter, Family::Counter),
+            (ObjectKind::Group, Family::Group),
         ] {
             let there = first(kind, 0, &before, Event::default()).unwrap();
             let lost = last_of(kind, family, Miss::NotFound).unwrap().unwrap();
-            assert_eq!((lost.act, lost.worker), (Act::NotFound, AFTER));
+            assert_eq!((lost.op, lost.worker), (OpKind::NotFound, AFTER));
             assert_eq!(check(kind, &[there]), None);
             assert!(check(kind, &[there, lost]).is_some(), "{kind:?}");
         }
-        let vector = last_of(Kind::Vector, Family::Value, Miss::NotFound);
+        let vector = last_of(ObjectKind::Vector, Family::Value, Miss::NotFound);
         assert_eq!(vector, Ok(None));
     }
 
     #[test]
-    fn what_cannot_be_read_in_the_end_leaves_a_doubt() {
+    fn a_key_that_cannot_be_read_in_the_end_makes_the_history_inconclusive() {
         for (kind, family) in [
-            (Kind::Value, Family::Value),
-            (Kind::Counter, Family::Counter),
-            (Kind::Group, Family::Group),
-            (Kind::Vector, Family::Value),
+            (ObjectKind::Value, Family::Value),
+            (ObjectKind::Counter, Family::Counter),
+            (ObjectKind::Group, Family::Group),
+            (ObjectKind::Vector, Family::Value),
         ] {
             assert_eq!(last_of(kind, family, Miss::Again), Err(Miss::Again));
         }

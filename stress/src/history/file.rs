@@ -1,7 +1,7 @@
 //! Histories in files: one JSON object a line, first a header, then an operation each, in any order. What the fields
 //! mean is in `results/README.md`.
 
-use super::{Act, Event, History, Kind};
+use super::{Event, History, ObjectKind, OpKind};
 use crate::files::{self, cannot_write};
 use crate::input;
 use crate::record::SCHEMA_VERSION;
@@ -26,9 +26,9 @@ struct Line<'a> {
     invoked: u64,
     returned: u64,
     worker: u32,
-    object: Kind,
+    object: ObjectKind,
     key: std::borrow::Cow<'a, str>,
-    operation: Act,
+    operation: OpKind,
     #[serde(default, skip_serializing_if = "is_zero")]
     id: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -69,7 +69,7 @@ fn write(history: &History, file: &mut File) -> io::Result<()> {
                 worker: event.worker,
                 object: *kind,
                 key: name.as_str().into(),
-                operation: event.act,
+                operation: event.op,
                 id: event.id,
                 slot: event.slot,
                 epoch: event.epoch,
@@ -118,7 +118,7 @@ fn read(text: impl BufRead) -> Result<History, String> {
     if !(header.cycle_ns.is_finite() && header.cycle_ns > 0.0) {
         return Err("line 1: a cycle takes no time".to_owned());
     }
-    let mut numbers: HashMap<(Kind, String), u32> = HashMap::new();
+    let mut numbers: HashMap<(ObjectKind, String), u32> = HashMap::new();
     let mut objects = Vec::new();
     let mut events = Vec::new();
     for (number, line) in (2..).zip(lines) {
@@ -139,7 +139,7 @@ fn read(text: impl BufRead) -> Result<History, String> {
             returned: line.returned,
             worker: line.worker,
             key,
-            act: line.operation,
+            op: line.operation,
             id: line.id,
             slot: line.slot,
             epoch: line.epoch,
@@ -154,26 +154,30 @@ fn read(text: impl BufRead) -> Result<History, String> {
     ))
 }
 
-/// Refuses what no history has.
+/// Refuses operations that no history has.
 fn check_line(line: &Line<'_>) -> Result<(), String> {
     if line.invoked > line.returned {
         return Err("it returned before it was invoked".to_owned());
     }
     let fits = match line.object {
-        Kind::Value => !matches!(
+        ObjectKind::Value => !matches!(
             line.operation,
-            Act::Add | Act::GetNumber | Act::Write | Act::Read
+            OpKind::Add | OpKind::GetNumber | OpKind::Write | OpKind::Read
         ),
-        Kind::Counter => matches!(line.operation, Act::Set | Act::Add | Act::GetNumber),
-        Kind::Group | Kind::Vector => matches!(line.operation, Act::Write | Act::Read),
+        ObjectKind::Counter => matches!(
+            line.operation,
+            OpKind::Set | OpKind::Add | OpKind::GetNumber
+        ),
+        ObjectKind::Group | ObjectKind::Vector => {
+            matches!(line.operation, OpKind::Write | OpKind::Read)
+        }
     };
     if fits {
         Ok(())
     } else {
-        let object = format!("{:?}", line.object).to_lowercase();
         Err(format!(
-            "no {object} has the operation {}",
-            line.operation.word()
+            "no {} has the operation {}",
+            line.object, line.operation
         ))
     }
 }
@@ -186,12 +190,12 @@ mod tests {
 
     #[test]
     fn a_history_is_read_back_as_it_was_written() {
-        let event = |key, act, at| Event {
+        let event = |key, op, at| Event {
             invoked: at,
             returned: at + 5,
             worker: 3,
             key,
-            act,
+            op,
             id: 1 << 50 | at,
             slot: 7,
             epoch: 12,
@@ -199,13 +203,13 @@ mod tests {
             size: 64,
         };
         let events = [
-            event(0, Act::Set, 1),
-            event(1, Act::Write, 2),
-            event(0, Act::Get, 9),
+            event(0, OpKind::Set, 1),
+            event(1, OpKind::Write, 2),
+            event(0, OpKind::Get, 9),
         ];
         let objects = vec![
-            (Kind::Value, "v0000000".to_owned()),
-            (Kind::Vector, "v0000000".to_owned()),
+            (ObjectKind::Value, "v0000000".to_owned()),
+            (ObjectKind::Vector, "v0000000".to_owned()),
         ];
         let history = History::new(objects, 0.5, events.into_iter());
         let path = std::env::temp_dir().join(format!("history-{}", std::process::id()));

@@ -1,14 +1,14 @@
-//! Histories: who called what on which key from when to when, and what was answered; whether some order of
-//! single moments explains all of it. What is recorded and how it is stored lies here and in `tape`; `check`
-//! judges, and knows neither stores nor runs; `collect` and `file` bring histories in and out.
+//! Histories: which worker called which operation on which key, from when to when, with which answer; and whether they are
+//! linearizable. This file and `event_log` define what is recorded and how it is stored. `check` knows neither stores nor
+//! runs. `collect` and `file` bring histories in and out.
 //!
 //! # What is checked
 //!
 //! An operation is a call, from just before it (*invoked*) to just after it (*returned*). A history of a key is
 //! *linearizable* if each operation can be given one moment between the two, such that the operations in the
 //! order of their moments are a run of a key that does one thing at a time. Keys are independent of each other,
-//! and a history is linearizable if that of each key is (Herlihy and Wing, 1990). A key here is one of three
-//! kinds of object:
+//! and a history is linearizable if that of each key is (Herlihy and Wing, 1990). A key here is one of three kinds of
+//! object:
 //!
 //! - *value*: `set`, `append`, `unset`, reads, and answers that it was not found. Every change carries the
 //!   version that it made, a slot and an epoch, and every value the name of the write it came from. The run must
@@ -16,7 +16,7 @@
 //!   each append must find the length that it added to.
 //! - *counter*: additions, which return the sum, and reads. Sums are versions: the run must go through them in
 //!   their order, and each addition must find the sum that it added to.
-//! - *register*: writes of a whole that nobody removes, and reads. A tandem group is one, and so is a key's
+//! - *register*: writes of a whole that no operation removes, and reads. A tandem group is one, and so is a key's
 //!   vector, to which every change of the key's value is a write of nothing. Its versions have no order. An answer
 //!   that a group was not found must lie before all of its writes.
 //!
@@ -34,15 +34,15 @@
 //!
 //! A slot's versions fall into *lives*, from the first set to the `unset`. Lives of one key must not overlap, in
 //! whichever slots they are, and an answer "not found" must lie between them. A life begins at *U* of its first version
-//! at the latest, and ends at *L* of its last at the earliest (never, if it was not unset). If that is a
-//! stretch of time, the life must cover it; if it is not, the whole life may be at any one moment between the two, as
-//! may an answer "not found" between its own. So the history is linearizable if and only if no two stretches overlap,
-//! and no choice of moments lies strictly within a stretch: for then every life without a stretch can have the first
-//! moment of its choice that no stretch covers, and lives of one slot keep their order by that rule, because their
-//! bounds do. (Gibbons and Korach, "Testing shared memories", 1997, have the same for registers of
-//! unordered values, to which the objects of the third kind are put.)
+//! at the latest, and ends at *L* of its last at the earliest (never, if it was not unset). This is its *zone* (Gibbons and
+//! Korach, "Testing shared memories", 1997, who define it for registers, the objects of the third kind). If *U* is before
+//! *L*, the zone is *forward*, and the life must cover it. If not, the zone is *backward*, and the whole life may be at any
+//! one moment in it, as may an answer "not found" in its own. So the history is linearizable if and only if no two forward
+//! zones overlap, and no backward zone lies strictly within a forward one. For then every life with a backward zone can have
+//! the first moment of its zone that no forward zone covers. Lives of one slot keep their order by that rule, because their
+//! bounds do.
 //!
-//! Sorting versions, finding the write of each read and sorting stretches take O(n log n), all else is linear.
+//! Sorting versions, finding the write of each read and sorting zones take O(n log n), all else is linear.
 //!
 //! # What is assumed
 //!
@@ -52,81 +52,53 @@
 
 pub(crate) mod check;
 pub(crate) mod collect;
+pub(crate) mod event_log;
 pub(crate) mod file;
 pub(crate) mod objects;
 pub(crate) mod record;
 #[cfg(test)]
 mod search;
-pub(crate) mod tape;
 #[cfg(test)]
 mod tests;
 mod zones;
 
-use serde::{Deserialize, Serialize};
+use crate::named::named_enum;
 
-/// What an operation did, as its caller knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[repr(u8)]
-pub enum Act {
-    /// It set the value.
-    Set,
-    /// It appended to the value.
-    Append,
-    /// It removed the key.
-    Unset,
-    /// It read the value.
-    #[default]
-    Get,
-    /// It was answered that there is no such key.
-    NotFound,
-    /// It added to the number.
-    Add,
-    /// It read the number.
-    GetNumber,
-    /// It wrote a whole: a tandem group or a vector.
-    Write,
-    /// It read a whole.
-    Read,
+named_enum! {
+    /// What an operation did, as its caller knows.
+    #[derive(Default)]
+    #[repr(u8)]
+    pub enum OpKind: "operation" {
+        /// It set the value.
+        Set = "set",
+        /// It appended to the value.
+        Append = "append",
+        /// It removed the key.
+        Unset = "unset",
+        /// It read the value.
+        #[default]
+        Get = "get",
+        /// It was answered that there is no such key.
+        NotFound = "not_found",
+        /// It added to the number.
+        Add = "add",
+        /// It read the number.
+        GetNumber = "get_number",
+        /// It wrote a register: a tandem group or a vector.
+        Write = "write",
+        /// It read a register.
+        Read = "read",
+    }
 }
 
-impl Act {
-    /// All of them, by number.
-    const ALL: [Self; 9] = [
-        Self::Set,
-        Self::Append,
-        Self::Unset,
-        Self::Get,
-        Self::NotFound,
-        Self::Add,
-        Self::GetNumber,
-        Self::Write,
-        Self::Read,
-    ];
-
-    /// Returns the word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Set => "set",
-            Self::Append => "append",
-            Self::Unset => "unset",
-            Self::Get => "get",
-            Self::NotFound => "not_found",
-            Self::Add => "add",
-            Self::GetNumber => "get_number",
-            Self::Write => "write",
-            Self::Read => "read",
-        }
-    }
-
+impl OpKind {
     /// Tells whether it made a version of a value.
     fn makes_version(self) -> bool {
         matches!(self, Self::Set | Self::Append | Self::Unset)
     }
 }
 
-/// Worker number of what was there before the first operation.
+/// Worker number of what was in the store before the first operation.
 pub(crate) const BEFORE: u32 = u16::MAX as u32;
 /// Worker number of what was read after the last.
 pub(crate) const AFTER: u32 = BEFORE - 1;
@@ -138,47 +110,47 @@ pub(crate) struct Event {
     pub invoked: u64,
     /// Clock after it.
     pub returned: u64,
-    /// Who called.
+    /// The worker that called.
     pub worker: u32,
-    /// Which object of the history.
+    /// The number of the object in the history.
     pub key: u32,
     /// What it did.
-    pub act: Act,
-    /// The name of what was written or read; of a counter, the number.
+    pub op: OpKind,
+    /// The identity of the write that was done or read; of a counter, the number.
     pub id: u64,
     /// The slot of the version that it made.
     pub slot: u32,
-    /// The epoch of that version. Of a read, the epoch that the store said, if it was asked.
+    /// The epoch of that version. Of a read, the epoch that the store returned, if any.
     pub epoch: u64,
-    /// The value's length since; of an unset, until then.
+    /// The value's length after the operation; of an unset, before it.
     pub len: u32,
     /// What was added: bytes, or to the number.
     pub size: u32,
 }
 
-/// What an object is, and how it is judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A value.
-    Value,
-    /// A number.
-    Counter,
-    /// A tandem group.
-    Group,
-    /// A key's vector.
-    Vector,
+named_enum! {
+    /// The kind of an object, which decides how it is checked.
+    pub enum ObjectKind: "kind of object" {
+        /// A value.
+        Value = "value",
+        /// A number.
+        Counter = "counter",
+        /// A tandem group.
+        Group = "group",
+        /// A key's vector.
+        Vector = "vector",
+    }
 }
 
 /// A history, grouped by object.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
-    /// What each object is, and what it is called.
-    pub(crate) objects: Vec<(Kind, String)>,
+    /// The kind and name of each object.
+    pub(crate) objects: Vec<(ObjectKind, String)>,
     /// All operations, those of object `n` from `starts[n]` to `starts[n + 1]`.
     pub(crate) events: Vec<Event>,
     pub(crate) starts: Vec<usize>,
-    /// What could not be read after the last operation, in words: nobody knows whether it is as it should be.
+    /// What could not be read after the last operation, in words: whether it is right is unknown.
     pub(crate) unread: Vec<String>,
     /// Length of a cycle of the clock.
     pub(crate) cycle_ns: f64,
@@ -188,7 +160,7 @@ impl History {
     /// Groups operations by object.
     #[must_use]
     pub(crate) fn new(
-        objects: Vec<(Kind, String)>,
+        objects: Vec<(ObjectKind, String)>,
         cycle_ns: f64,
         events: impl Iterator<Item = Event> + Clone,
     ) -> Self {
@@ -221,7 +193,7 @@ impl History {
     }
 }
 
-/// Returns the name of a write: who wrote, and as which of its writes.
+/// Returns the identity of a write: its writer, and the number among that writer's writes.
 pub(crate) fn id(writer: u16, seq: u64) -> u64 {
     u64::from(writer) << 48 | seq
 }

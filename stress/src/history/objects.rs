@@ -1,12 +1,12 @@
-//! How the keys of a workload are numbered in its history, and what its operations look like there.
+//! The numbers of a workload's keys in its history, and the events of its operations.
 
-use super::{Act, Event, Kind, id};
+use super::{Event, ObjectKind, OpKind, id};
 use crate::keys::{self, Family};
 use crate::mix::Op;
-use crate::oracle::body::Stamp;
+use crate::oracle::value::Stamp;
 use crate::workload::{KeySets, Workload};
 
-/// The name of what no write wrote.
+/// The identity of a value that no write wrote.
 pub(super) const UNKNOWN: u64 = u64::MAX;
 
 /// The objects of a workload: values, counters, groups, and vectors if there are any.
@@ -29,13 +29,13 @@ impl Objects {
         Self { sets, vectors }
     }
 
-    /// Returns all of them: what each is, and its name.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (Kind, Family, u64)> + '_ {
+    /// Returns the kind, family and index of each object.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (ObjectKind, Family, u64)> + '_ {
         [
-            (Kind::Value, Family::Value, self.sets.values.end),
-            (Kind::Counter, Family::Counter, self.sets.counters.end),
-            (Kind::Group, Family::Group, self.sets.groups.end),
-            (Kind::Vector, Family::Value, self.vectors),
+            (ObjectKind::Value, Family::Value, self.sets.values.end),
+            (ObjectKind::Counter, Family::Counter, self.sets.counters.end),
+            (ObjectKind::Group, Family::Group, self.sets.groups.end),
+            (ObjectKind::Vector, Family::Value, self.vectors),
         ]
         .into_iter()
         .flat_map(|(kind, family, count)| (0..count).map(move |index| (kind, family, index)))
@@ -59,29 +59,29 @@ impl Objects {
         self.number(Family::Group, self.sets.groups.end + index)
     }
 
-    /// Describes an operation on a key.
+    /// Makes the event of an operation on a key.
     #[inline]
-    pub(crate) fn event(&self, family: Family, index: u64, act: Act, id: u64) -> Event {
+    pub(crate) fn event(&self, family: Family, index: u64, op: OpKind, id: u64) -> Event {
         Event {
-            act,
+            op,
             id,
             key: self.number(family, index),
             ..Event::default()
         }
     }
 
-    /// Describes an operation on a key's vector.
+    /// Makes the event of an operation on a key's vector.
     #[inline]
-    pub(crate) fn vector_event(&self, index: u64, act: Act, id: u64) -> Event {
+    pub(crate) fn vector_event(&self, index: u64, op: OpKind, id: u64) -> Event {
         Event {
-            act,
+            op,
             id,
             key: self.vector(index),
             ..Event::default()
         }
     }
 
-    /// Describes a read of a value, by the stamp of its last piece.
+    /// Makes the event of a read of a value, by the stamp of its last piece.
     #[inline]
     pub(crate) fn get_event(
         &self,
@@ -90,7 +90,7 @@ impl Objects {
         len: usize,
         epoch: u64,
     ) -> Event {
-        let event = self.event(Family::Value, index, Act::Get, name(last));
+        let event = self.event(Family::Value, index, OpKind::Get, name(last));
         Event {
             epoch,
             ..event.sized(u32::try_from(len).unwrap_or(u32::MAX), 0)
@@ -99,7 +99,7 @@ impl Objects {
 }
 
 impl Event {
-    /// Adds the length that there was afterwards, and what was added.
+    /// Adds the length after the operation, and how much was added.
     #[inline]
     #[must_use]
     pub(crate) fn sized(self, len: u32, size: u32) -> Self {
@@ -107,13 +107,13 @@ impl Event {
     }
 }
 
-/// Returns the name of the write that a stamp is of; of what is no write's, one that no write has.
+/// Returns the identity of the write with a stamp, or [`UNKNOWN`].
 #[inline]
 pub(crate) fn name(stamp: Option<Stamp>) -> u64 {
     stamp.map_or(UNKNOWN, |stamp| id(stamp.writer, stamp.seq))
 }
 
-/// Returns the text by which an object is known.
+/// Returns the name of an object.
 pub(crate) fn text(family: Family, index: u64) -> String {
     String::from_utf8_lossy(&keys::name(family, index)).into_owned()
 }

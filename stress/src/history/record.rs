@@ -1,8 +1,8 @@
-//! What a history came to: the part of a record that is about it, and its readable form.
+//! The verdict on a history: its part of a record, and its readable form.
 
 use super::check::{Contradiction, check, extent, shrink};
 use super::objects::UNKNOWN;
-use super::{AFTER, Act, BEFORE, Event, History, Kind};
+use super::{AFTER, BEFORE, Event, History, ObjectKind, OpKind};
 use crate::table::{align, grouped, rate};
 use crate::verdict::Verdict;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Instant;
 
-/// What a history came to.
+/// The verdict on a history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)] // Documented in results/README.md, field by field.
 pub struct HistoryRecord {
@@ -28,14 +28,14 @@ pub struct HistoryRecord {
     pub window: Vec<Shown>,
 }
 
-/// One operation of those that contradict each other.
+/// One of the operations that contradict each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Shown {
     pub worker: String,
     pub key: String,
-    pub kind: Kind,
-    pub operation: Act,
+    pub kind: ObjectKind,
+    pub operation: OpKind,
     pub value: Option<String>,
     pub slot: Option<u32>,
     pub epoch: Option<u64>,
@@ -45,20 +45,23 @@ pub struct Shown {
 }
 
 impl HistoryRecord {
-    /// Checks a history; `recorded` says in words what it is of.
+    /// Checks a history; `recorded` describes in words what it covers.
     #[must_use]
     pub(crate) fn of(history: &History, recorded: String) -> Self {
         let start = Instant::now();
         let values = history.values_of_vectors();
-        let judge = |object: usize| {
-            let (events, kind) = (history.judged(object, &values), history.objects[object].0);
+        let check_object = |object: usize| {
+            let (events, kind) = (
+                history.checked_events(object, &values),
+                history.objects[object].0,
+            );
             let found = check(kind, &events)?;
             let size = extent(&events, &found.operations);
             Some((size, object, found))
         };
         let wrong: Vec<((usize, u64), usize, Contradiction)> = (0..history.objects.len())
             .into_par_iter()
-            .filter_map(judge)
+            .filter_map(check_object)
             .collect();
         let check_s = start.elapsed().as_secs_f64();
         let worst = wrong
@@ -66,7 +69,7 @@ impl HistoryRecord {
             .min_by_key(|(size, object, _)| (*size, *object));
         let (mut why, mut window) = (None, Vec::new());
         if let Some((_, object, found)) = worst {
-            let events = history.judged(*object, &values);
+            let events = history.checked_events(*object, &values);
             let least = shrink(history.objects[*object].0, &events, found.clone());
             why = Some(least.why.to_owned());
             window = history.show(*object, &events, &least.operations);
@@ -96,7 +99,7 @@ impl HistoryRecord {
         record
     }
 
-    /// Says that nothing can be told, though what was recorded was checked.
+    /// Makes the verdict inconclusive at best, for a reason.
     pub(crate) fn doubt(&mut self, why: String) {
         self.verdict = self.verdict.max(Verdict::Inconclusive);
         self.why.get_or_insert(why);
@@ -125,8 +128,7 @@ impl HistoryRecord {
         let first = self.window.first()?;
         let mut text = format!(
             "  shortest contradiction, on {} {}:\n",
-            serde_json::to_value(first.kind).ok()?.as_str()?,
-            first.key
+            first.kind, first.key
         );
         let mut rows = vec![
             [
@@ -146,7 +148,7 @@ impl HistoryRecord {
         for shown in &self.window {
             rows.push(vec![
                 shown.worker.clone(),
-                shown.operation.word().to_owned(),
+                shown.operation.to_string(),
                 or_dash(shown.value.clone()),
                 or_dash(shown.len.map(|len| len.to_string())),
                 or_dash(shown.slot.map(|slot| slot.to_string())),
@@ -168,24 +170,24 @@ impl HistoryRecord {
 impl History {
     /// Finds the value object of each vector, by name.
     fn values_of_vectors(&self) -> HashMap<usize, usize> {
-        let of = |wanted: Kind| {
+        let of = |wanted: ObjectKind| {
             self.objects
                 .iter()
                 .enumerate()
                 .filter(move |(object, (kind, _))| *kind == wanted && !self.of(*object).is_empty())
                 .map(|(object, (_, name))| (name.as_str(), object))
         };
-        if of(Kind::Vector).next().is_none() {
+        if of(ObjectKind::Vector).next().is_none() {
             return HashMap::new();
         }
-        let values: HashMap<&str, usize> = of(Kind::Value).collect();
-        of(Kind::Vector)
+        let values: HashMap<&str, usize> = of(ObjectKind::Value).collect();
+        of(ObjectKind::Vector)
             .filter_map(|(name, object)| Some((object, *values.get(name)?)))
             .collect()
     }
 
-    /// Returns what an object is judged by: its operations, and of a vector the changes of its value, too.
-    fn judged(
+    /// Returns the events by which an object is checked: its own, and for a vector the changes of its value, too.
+    fn checked_events(
         &self,
         object: usize,
         values: &HashMap<usize, usize>,
@@ -197,11 +199,11 @@ impl History {
         let changes = self
             .of(value)
             .iter()
-            .filter(|event| event.act.makes_version());
+            .filter(|event| event.op.makes_version());
         own.iter().chain(changes).copied().collect()
     }
 
-    /// Prepares operations for being shown: times from the first of them on, and of what was read the version.
+    /// Prepares operations for people: times since the first of them, and the version of each read.
     fn show(&self, object: usize, events: &[Event], operations: &[u32]) -> Vec<Shown> {
         let (kind, name) = &self.objects[object];
         let shown = || operations.iter().map(|&at| &events[at as usize]);
@@ -213,12 +215,14 @@ impl History {
             let since = cycles.saturating_sub(start?);
             (event.worker != BEFORE).then(|| (since as f64 * self.cycle_ns * 10.0).round() / 10.0)
         };
-        let version_of = |event: &Event| match (kind, event.act) {
-            (Kind::Value, Act::Get) => events
+        let version_of = |event: &Event| match (kind, event.op) {
+            (ObjectKind::Value, OpKind::Get) => events
                 .iter()
-                .find(|write| write.id == event.id && matches!(write.act, Act::Set | Act::Append))
+                .find(|write| {
+                    write.id == event.id && matches!(write.op, OpKind::Set | OpKind::Append)
+                })
                 .map(|write| (write.slot, write.epoch)),
-            (_, act) if act.makes_version() && *kind != Kind::Counter => {
+            (_, op) if op.makes_version() && *kind != ObjectKind::Counter => {
                 Some((event.slot, event.epoch))
             }
             _ => None,
@@ -228,11 +232,12 @@ impl History {
                 worker: worker_text(event.worker),
                 key: name.clone(),
                 kind: *kind,
-                operation: event.act,
+                operation: event.op,
                 value: value_text(*kind, event),
                 slot: version_of(event).map(|(slot, _)| slot),
                 epoch: version_of(event).map(|(_, epoch)| epoch),
-                len: (*kind == Kind::Value && event.act != Act::NotFound).then_some(event.len),
+                len: (*kind == ObjectKind::Value && event.op != OpKind::NotFound)
+                    .then_some(event.len),
                 invoked_ns: ns(event, event.invoked),
                 returned_ns: ns(event, event.returned),
             })
@@ -240,7 +245,7 @@ impl History {
     }
 }
 
-/// Returns who an operation is of.
+/// Returns the worker of an operation in words.
 fn worker_text(worker: u32) -> String {
     match worker {
         BEFORE => "before".to_owned(),
@@ -249,11 +254,11 @@ fn worker_text(worker: u32) -> String {
     }
 }
 
-/// Returns the name of what was written or read: a number, or writer and sequence.
-fn value_text(kind: Kind, event: &Event) -> Option<String> {
-    match (kind, event.act) {
-        (_, Act::NotFound | Act::Unset) => None,
-        (Kind::Counter, _) => Some(event.id.to_string()),
+/// Returns what was written or read: a number, or writer and sequence.
+fn value_text(kind: ObjectKind, event: &Event) -> Option<String> {
+    match (kind, event.op) {
+        (_, OpKind::NotFound | OpKind::Unset) => None,
+        (ObjectKind::Counter, _) => Some(event.id.to_string()),
         _ if event.id == UNKNOWN => Some("no write's".to_owned()),
         _ => Some(format!(
             "{}:{}",

@@ -1,22 +1,22 @@
-//! The quick check against the plain search, on small random histories of which about half are wrong; and that what
-//! it shows of a wrong history cannot be made shorter.
+//! The quick check against the exhaustive one, on small random histories of which about half are wrong; and that a
+//! contradiction that it shows cannot be made shorter.
 
 use super::check::{check, shrink};
 use super::search::is_linearizable;
-use super::{Act, Event, Kind};
+use super::{Event, ObjectKind, OpKind};
 use crate::rng::Rng;
 
-/// An object that is driven one step at a time, and remembers its versions.
+/// An object that performs one operation at a time, and remembers its versions.
 struct Simulation {
-    kind: Kind,
-    /// Slot, name and length.
+    kind: ObjectKind,
+    /// Slot, identity and length.
     holds: Option<(u32, u64, u32)>,
     epochs: [u64; 2],
     written: u64,
 }
 
 impl Simulation {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: ObjectKind) -> Self {
         Self {
             kind,
             holds: None,
@@ -25,14 +25,14 @@ impl Simulation {
         }
     }
 
-    /// Does something that is possible, and says what.
+    /// Performs a random operation that is possible, and returns it.
     fn step(&mut self, rng: &mut Rng) -> Event {
         let mut event = Event {
             invoked: 0,
             returned: 0,
             worker: 0,
             key: 0,
-            act: Act::NotFound,
+            op: OpKind::NotFound,
             id: 0,
             slot: 0,
             epoch: 0,
@@ -41,68 +41,68 @@ impl Simulation {
         };
         let choice = rng.below(10);
         match (self.kind, self.holds) {
-            (Kind::Value, holds) => {
+            (ObjectKind::Value, holds) => {
                 let slot = holds.map_or(rng.below(2) as u32, |(slot, ..)| slot);
                 event.slot = slot;
                 match (choice, holds) {
                     (0..3, _) => {
-                        event.act = Act::Set;
+                        event.op = OpKind::Set;
                         event.len = 8 + rng.below(2) as u32;
                         event.size = event.len;
                     }
                     (3..5, Some((_, _, len))) => {
-                        event.act = Act::Append;
+                        event.op = OpKind::Append;
                         event.size = 1 + rng.below(2) as u32;
                         event.len = len + event.size;
                     }
                     (5..7, Some((_, _, len))) => {
-                        event.act = Act::Unset;
+                        event.op = OpKind::Unset;
                         event.len = len;
                     }
                     (_, Some((_, id, len))) => {
-                        event.act = Act::Get;
+                        event.op = OpKind::Get;
                         (event.id, event.len, event.slot) = (id, len, 0);
                     }
                     (_, None) => event.slot = 0,
                 }
-                if event.act.makes_version() {
+                if event.op.makes_version() {
                     self.written += 1;
                     self.epochs[slot as usize] += 2 + 2 * rng.below(2);
                     event.epoch = self.epochs[slot as usize];
-                    event.id = if event.act == Act::Unset {
+                    event.id = if event.op == OpKind::Unset {
                         0
                     } else {
                         self.written
                     };
-                    self.holds = (event.act != Act::Unset).then_some((slot, event.id, event.len));
+                    self.holds = (event.op != OpKind::Unset).then_some((slot, event.id, event.len));
                 }
             }
-            (Kind::Counter, None) => {
-                event.act = Act::Set;
+            (ObjectKind::Counter, None) => {
+                event.op = OpKind::Set;
                 self.holds = Some((0, 0, 0));
             }
-            (Kind::Counter, Some((_, number, _))) if choice < 6 => {
-                event.act = Act::Add;
+            (ObjectKind::Counter, Some((_, number, _))) if choice < 6 => {
+                event.op = OpKind::Add;
                 event.size = 1 + rng.below(2) as u32;
                 event.id = number + u64::from(event.size);
                 self.holds = Some((0, event.id, 0));
             }
-            (Kind::Counter, Some((_, number, _))) => {
-                event.act = Act::GetNumber;
+            (ObjectKind::Counter, Some((_, number, _))) => {
+                event.op = OpKind::GetNumber;
                 event.id = number;
             }
-            (Kind::Vector, _) if choice < 2 => {
-                event.act = [Act::Set, Act::Append, Act::Unset][rng.below(3) as usize];
+            (ObjectKind::Vector, _) if choice < 2 => {
+                event.op = [OpKind::Set, OpKind::Append, OpKind::Unset][rng.below(3) as usize];
                 self.holds = None;
             }
-            (Kind::Group, None) if choice < 4 => {}
+            (ObjectKind::Group, None) if choice < 4 => {}
             (_, Some((_, id, _))) if choice < 6 => {
-                event.act = Act::Read;
+                event.op = OpKind::Read;
                 event.id = id;
             }
             (_, _) => {
                 self.written += 1;
-                event.act = Act::Write;
+                event.op = OpKind::Write;
                 event.id = self.written;
                 self.holds = Some((0, event.id, 0));
             }
@@ -111,9 +111,9 @@ impl Simulation {
     }
 }
 
-/// Makes a history that happened: every operation has a moment, and takes some time before and after it. No worker
-/// does two things at once.
-fn valid(kind: Kind, rng: &mut Rng) -> Vec<Event> {
+/// Makes a linearizable history: every operation has a moment, and takes some time before and after it. No worker performs
+/// two operations at once.
+fn valid(kind: ObjectKind, rng: &mut Rng) -> Vec<Event> {
     let mut simulation = Simulation::new(kind);
     let workers = 2 + rng.below(3);
     let operations = 2 + rng.below(8);
@@ -126,7 +126,7 @@ fn valid(kind: Kind, rng: &mut Rng) -> Vec<Event> {
         let worker = rng.below(workers);
         let before = free[worker as usize];
         event.worker = worker as u32;
-        // A worker that was not done by now takes part again later: this one is somebody else's, then.
+        // A worker that is not done by now begins its next operation later.
         event.invoked = moment
             .saturating_sub(rng.below(slack))
             .max(before.min(moment));
@@ -137,12 +137,12 @@ fn valid(kind: Kind, rng: &mut Rng) -> Vec<Event> {
     events
 }
 
-/// Spoils a history, mostly.
+/// Spoils most histories.
 fn spoil(events: &mut [Event], rng: &mut Rng) {
     let any = |rng: &mut Rng| rng.index(events.len());
     let (one, other) = (any(rng), any(rng));
     match rng.below(7) {
-        0 if is_read(&events[one]) || events[one].act == Act::Add => {
+        0 if is_read(&events[one]) || events[one].op == OpKind::Add => {
             let (id, len) = (events[other].id, events[other].len);
             (events[one].id, events[one].len) = (id, len);
         }
@@ -169,12 +169,12 @@ fn spoil(events: &mut [Event], rng: &mut Rng) {
         }
         5 => events[one].slot ^= 1,
         _ => {
-            events[one].act = [
-                Act::Get,
-                Act::NotFound,
-                Act::Unset,
-                Act::GetNumber,
-                Act::Read,
+            events[one].op = [
+                OpKind::Get,
+                OpKind::NotFound,
+                OpKind::Unset,
+                OpKind::GetNumber,
+                OpKind::Read,
             ][rng.below(5) as usize];
         }
     }
@@ -182,33 +182,37 @@ fn spoil(events: &mut [Event], rng: &mut Rng) {
 
 /// Tells whether it only reads.
 fn is_read(event: &Event) -> bool {
-    matches!(event.act, Act::Get | Act::GetNumber | Act::Read)
+    matches!(event.op, OpKind::Get | OpKind::GetNumber | OpKind::Read)
 }
 
-/// Tells whether the plain search can judge these at all: an operation that no object of the kind has is neither
-/// right nor wrong.
-fn is_known(kind: Kind, event: &Event) -> bool {
+/// Tells whether objects of a kind have an operation: others are neither right nor wrong.
+fn is_known(kind: ObjectKind, event: &Event) -> bool {
     match kind {
-        Kind::Value => !matches!(
-            event.act,
-            Act::Add | Act::GetNumber | Act::Write | Act::Read
+        ObjectKind::Value => !matches!(
+            event.op,
+            OpKind::Add | OpKind::GetNumber | OpKind::Write | OpKind::Read
         ),
-        Kind::Counter => matches!(
-            event.act,
-            Act::Set | Act::Add | Act::GetNumber | Act::NotFound
+        ObjectKind::Counter => matches!(
+            event.op,
+            OpKind::Set | OpKind::Add | OpKind::GetNumber | OpKind::NotFound
         ),
-        Kind::Group => matches!(event.act, Act::Write | Act::Read | Act::NotFound),
-        Kind::Vector => !matches!(
-            event.act,
-            Act::Get | Act::Add | Act::GetNumber | Act::NotFound
+        ObjectKind::Group => matches!(event.op, OpKind::Write | OpKind::Read | OpKind::NotFound),
+        ObjectKind::Vector => !matches!(
+            event.op,
+            OpKind::Get | OpKind::Add | OpKind::GetNumber | OpKind::NotFound
         ),
     }
 }
 
 #[test]
-fn the_quick_check_agrees_with_the_plain_search() {
+fn the_quick_check_agrees_with_the_exhaustive_one() {
     let rounds = 20_000;
-    for (number, kind) in (0..).zip([Kind::Value, Kind::Counter, Kind::Group, Kind::Vector]) {
+    for (number, kind) in (0..).zip([
+        ObjectKind::Value,
+        ObjectKind::Counter,
+        ObjectKind::Group,
+        ObjectKind::Vector,
+    ]) {
         let mut rng = Rng::new(5, number);
         let (mut right, mut wrong) = (0, 0);
         for round in 0..rounds {
@@ -248,9 +252,14 @@ fn the_quick_check_agrees_with_the_plain_search() {
 }
 
 #[test]
-fn what_is_shown_of_a_wrong_history_contradicts_itself_and_cannot_be_less() {
+fn a_contradiction_that_is_shown_cannot_be_shorter() {
     let mut shown = [0; 6];
-    for (number, kind) in (0..).zip([Kind::Value, Kind::Counter, Kind::Group, Kind::Vector]) {
+    for (number, kind) in (0..).zip([
+        ObjectKind::Value,
+        ObjectKind::Counter,
+        ObjectKind::Group,
+        ObjectKind::Vector,
+    ]) {
         let mut rng = Rng::new(6, number);
         for _ in 0..4_000 {
             let mut events = valid(kind, &mut rng);
@@ -264,7 +273,7 @@ fn what_is_shown_of_a_wrong_history_contradicts_itself_and_cannot_be_less() {
                 continue;
             };
             let least = shrink(kind, &events, found);
-            // Whoever is not shown may have been at any time.
+            // An operation that is not shown may have been at any time.
             let explained = |kept: &[u32]| {
                 let mut events = events.clone();
                 for (at, event) in (0..).zip(&mut events) {

@@ -1,17 +1,16 @@
-//! Every operation of the public API, as a worker calls it on a store under attack. Any answer is right
-//! but one beyond its bounds; what is not right either is a panic, a fault or a call that does not return,
-//! and those the parent sees.
+//! Every operation of the public API, as a worker calls it on a store under attack. Any answer within its bounds is right.
+//! The calls count answers out of bounds; the parent sees a panic, a fault or a call that does not return.
 
-use super::caller::{Answered, Caller, MARGIN, MARK, ORDERS};
+use super::client::{Answered, Client, MARGIN, MARK, ORDERS};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use splinter::{Advice, Error, IntegerOp, Location, Notifier, Patience, Scrub, Store, Type, View};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// A call, by its name.
-type Call = (&'static str, fn(&mut Caller<'_>) -> Answered);
+type Call = (&'static str, fn(&mut Client<'_>) -> Answered);
 
-/// The calls. What is rare, or slow, stands at the end.
+/// The calls. Rare and slow ones stand at the end.
 pub(super) const CALLS: [Call; 70] = [
     ("get", |c| {
         let (store, key) = (c.store, c.key());
@@ -71,7 +70,7 @@ pub(super) const CALLS: [Call; 70] = [
         store.get_many(&keys, &mut bytes[..room], max, &mut answers);
         let whole = bytes[room..].iter().all(|byte| *byte == MARK);
         let longest = answers.iter().flatten().max().copied().unwrap_or(0);
-        Some(c.hold(whole) && c.bound(longest))
+        Some(c.check(whole) && c.bound(longest))
     }),
     ("resolve", |c| {
         let handle = c.store.resolve(c.key());
@@ -86,9 +85,10 @@ pub(super) const CALLS: [Call; 70] = [
     }),
     ("snapshot", |c| {
         let (slot, arena_len) = (c.store.snapshot(c.key()), c.store.arena_len());
-        Some(
-            slot.is_ok_and(|slot| c.hold(slot.value_offset < arena_len) && c.bound(slot.value_len)),
-        )
+        let within = |slot: splinter::SlotSnapshot| {
+            c.check(slot.value_offset < arena_len) && c.bound(slot.value_len)
+        };
+        Some(slot.is_ok_and(within))
     }),
     ("tandem", |c| {
         let (store, key) = (c.store, c.key());
@@ -114,7 +114,7 @@ pub(super) const CALLS: [Call; 70] = [
         let header = c.store.header();
         let _ = (c.store.scrub(), c.store.user_flags(), c.store.auto_vacuum());
         let geometry = c.store.geometry();
-        Some(c.hold(header.geometry == geometry))
+        Some(c.check(header.geometry == geometry))
     }),
     ("poll", |c| {
         let (key, deadline) = (c.key(), c.deadline());
@@ -125,14 +125,14 @@ pub(super) const CALLS: [Call; 70] = [
         Some(c.store.poll_after(key, epoch, deadline).is_ok())
     }),
     ("try_next", |c| {
-        c.hear(|watcher, _| watcher.try_next().is_ok())
+        c.each_watcher(|watcher, _| watcher.try_next().is_ok())
     }),
     ("wait", |c| {
-        c.hear(|watcher, deadline| watcher.wait(deadline).is_ok())
+        c.each_watcher(|watcher, deadline| watcher.wait(deadline).is_ok())
     }),
     ("resync", |c| {
         let mut most = 0;
-        let good = c.hear(|watcher, _| {
+        let good = c.each_watcher(|watcher, _| {
             let mut met = 0;
             watcher.resync(|_| met += 1);
             most = met.max(most);
@@ -314,7 +314,7 @@ pub(super) const CALLS: [Call; 70] = [
         let id = c.bid_id();
         let bids = c.store.bids().map_or(0, |bids| bids.len());
         let _ = (c.store.election(), c.store.is_sovereign(id));
-        Some(c.hold(bids <= 32))
+        Some(c.check(bids <= 32))
     }),
     ("advise", |c| {
         let (id, len) = (c.bid_id(), c.store.arena_len());
@@ -342,21 +342,21 @@ pub(super) const CALLS: [Call; 70] = [
     }),
     ("open_fd", |c| {
         let fd = c.store.fd().try_clone_to_owned().ok()?;
-        Some(c.tour(Store::from_fd(fd).ok()))
+        Some(c.use_opened(Store::from_fd(fd).ok()))
     }),
     ("open_read_only", |c| {
         let path = format!("/proc/self/fd/{}", c.store.fd().as_raw_fd());
         let file = File::open(path).ok()?;
-        Some(c.tour(Store::from_fd(OwnedFd::from(file)).ok()))
+        Some(c.use_opened(Store::from_fd(OwnedFd::from(file)).ok()))
     }),
     ("open_file", |c| {
-        let bytes = c.forge();
+        let bytes = c.forge_file();
         std::fs::write(c.scratch, bytes).ok()?;
-        Some(c.tour(Store::open(&Location::file(c.scratch)).ok()))
+        Some(c.use_opened(Store::open(&Location::file(c.scratch)).ok()))
     }),
 ];
 
-/// Calls that take long, since they walk through all there is, and how often they are passed over.
+/// Calls that take long, since they walk through the whole store, and of how many draws of one only one is made.
 const SLOW: [&str; 9] = [
     "purge",
     "inspect",
@@ -370,24 +370,24 @@ const SLOW: [&str; 9] = [
 ];
 const PASS_OVER: u64 = 15;
 
-/// Has everything called in any order until the board says that it is over.
-pub(super) fn call_all(caller: &mut Caller<'_>) {
-    while !caller.board.is_stopped() {
-        let call = caller.rng.index(CALLS.len());
-        if SLOW.contains(&CALLS[call].0) && caller.rng.below(PASS_OVER) > 0 {
+/// Makes calls in random order until the run is stopped.
+pub(super) fn call_all(client: &mut Client<'_>) {
+    while !client.state.0.is_stopped() {
+        let call = client.rng.index(CALLS.len());
+        if SLOW.contains(&CALLS[call].0) && client.rng.below(PASS_OVER) > 0 {
             continue;
         }
-        make(caller, call);
+        make(client, call);
     }
 }
 
 /// Makes one call, by its number, and counts it.
-fn make(caller: &mut Caller<'_>, call: usize) {
-    caller.calling = call;
-    caller.board.begin(caller.number, call);
-    // What could not be made is no attempt: that a call is never made must show.
-    if let Some(good) = CALLS[call].1(caller) {
-        caller.board.end(caller.number, call, good);
+fn make(client: &mut Client<'_>, call: usize) {
+    client.call = call;
+    client.state.begin(client.number, call);
+    // A call that could not be made is no attempt: a call that is never made must show.
+    if let Some(good) = CALLS[call].1(client) {
+        client.state.end(client.number, call, good);
     }
 }
 
@@ -405,10 +405,11 @@ fn operation(word: u64) -> IntegerOp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hostile::board::Board;
+    use crate::hostile::shared_state::HostileState;
+    use crate::hostile::{geometry, store};
     use crate::raw::Raw;
     use crate::rng::Rng;
-    use splinter::{Config, Geometry, Writer};
+    use splinter::Writer;
     use std::path::Path;
 
     /// Calls that need a writer, a handle, a watcher or a file, which may be missing.
@@ -428,31 +429,22 @@ mod tests {
 
     #[test]
     fn a_call_for_which_something_is_missing_is_not_counted() {
-        let geometry = Geometry {
-            slots: 4,
-            max_value_len: 64,
-            vector_dim: 0,
-            lanes: 1,
-        };
-        let config = Config {
-            geometry,
-            ..Config::default()
-        };
-        let store = Store::anonymous(&config).unwrap();
-        let (raw, board) = (Raw::new(&store).unwrap(), Board::new(1).unwrap());
-        // All lanes there are, so that there is no writer for the caller.
+        let store = store(geometry(4, 64, 0, 1));
+        let raw = Raw::new(&store).unwrap();
+        let state = HostileState::new(1, CALLS.len()).unwrap();
+        // It takes the only writer id, so that the client gets no writer.
         let _taken: Writer = store.writer().unwrap();
         let rng = Rng::new(1, 1);
-        let mut caller = Caller::new(&store, &raw, &board, 0, Path::new("/nowhere/at/all"), rng);
+        let mut client = Client::new(&store, &raw, &state, 0, Path::new("/nowhere/at/all"), rng);
         for (call, (name, _)) in CALLS.iter().enumerate() {
             if NEEDY.contains(name) {
-                make(&mut caller, call);
-                assert_eq!(board.counts(call), [0; 3], "{name}");
+                make(&mut client, call);
+                assert_eq!(state.counts(call), [0; 3], "{name}");
             }
         }
-        // One that is refused was made all the same.
-        make(&mut caller, 0);
-        assert_eq!(board.counts(0), [1, 1, 0]);
+        // A call that is refused was made all the same.
+        make(&mut client, 0);
+        assert_eq!(state.counts(0), [1, 1, 0]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! What a hostile run gathers, and the record that it becomes. `results/README.md` documents every field.
+//! What a hostile run counts, and the record of it. `results/README.md` documents every field.
 
-use super::board::Board;
 use super::calls::CALLS;
-use super::scribble::Target;
-use crate::environment::Environment;
+use super::shared_state::HostileState;
+use super::target::Target;
+use crate::environment::{Environment, Taken};
 use crate::record::SCHEMA_VERSION;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
@@ -12,14 +12,14 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// What to attack.
+/// What a hostile run does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostilePlan {
-    /// Processes that use the stores.
+    /// Processes that call the stores.
     pub workers: u32,
-    /// For how long, all stores together.
+    /// Duration, all stores together.
     pub duration_ms: u64,
-    /// After what time without progress a worker hangs.
+    /// Time without progress after which a worker hangs.
     pub patience_ms: u64,
     /// Parts that are damaged.
     pub targets: Vec<Target>,
@@ -71,73 +71,80 @@ pub struct HostileRecord {
     pub environment: Environment,
 }
 
-/// What was seen so far.
-#[derive(Debug, Default)]
-pub(super) struct Evidence {
-    damage: BTreeMap<String, u64>,
-    operations: BTreeMap<String, u64>,
-    errors: BTreeMap<String, u64>,
-    crashes: u64,
-    hangs: u64,
-    panics: u64,
-    out_of_bounds: u64,
-    /// Sides of the mappings of the stores, none of them that of a store which a worker opened later.
-    pub guards: u64,
-    stories: Vec<String>,
-}
+impl HostileRecord {
+    /// Begins the record of a run.
+    pub(super) fn new(plan: &HostilePlan) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            kind: "hostile".to_owned(),
+            verdict: Verdict::Pass,
+            reasons: Vec::new(),
+            config: plan.clone(),
+            damage: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            errors: BTreeMap::new(),
+            crashes: 0,
+            hangs: 0,
+            panics: 0,
+            out_of_bounds: 0,
+            guards: 0,
+            took_s: 0.0,
+            interrupted: false,
+            environment: Environment::read(),
+        }
+    }
 
-impl Evidence {
-    pub(super) fn crash(&mut self, call: &str, story: &str) {
+    pub(super) fn crash(&mut self, call: &str, finding: &str) {
         self.crashes += 1;
-        self.stories.push(format!("crash in {call}: {story}"));
+        self.reasons.push(format!("crash in {call}: {finding}"));
     }
 
-    pub(super) fn hang(&mut self, call: &str, story: &str) {
+    pub(super) fn hang(&mut self, call: &str, finding: &str) {
         self.hangs += 1;
-        self.stories.push(format!("hang in {call}: {story}"));
+        self.reasons.push(format!("hang in {call}: {finding}"));
     }
 
-    pub(super) fn panic(&mut self, call: &str, story: &str) {
+    pub(super) fn panic(&mut self, call: &str, finding: &str) {
         self.panics += 1;
-        self.stories.push(format!("panic in {call}: {story}"));
+        self.reasons.push(format!("panic in {call}: {finding}"));
     }
 
-    /// Returns how much happened that must not.
+    /// Returns how many violations were found.
     pub(super) fn violations(&self) -> usize {
-        self.stories.len()
+        self.reasons.len()
     }
 
-    #[cfg(test)]
-    pub(super) fn stories(&self) -> &[String] {
-        &self.stories
-    }
-
-    /// Takes what the processes of one store left.
-    pub(super) fn gather(&mut self, board: &Board) {
+    /// Adds what the processes of one store left.
+    pub(super) fn add(&mut self, state: &HostileState) {
         for (call, (name, _)) in CALLS.iter().enumerate() {
-            let [attempts, errors, beyond] = board.counts(call);
+            let [attempts, errors, beyond] = state.counts(call);
             if beyond > 0 {
-                let story = format!("out of bounds in {name}: {beyond} answers");
-                self.stories.push(story);
+                let finding = format!("out of bounds in {name}: {beyond} answers");
+                self.reasons.push(finding);
             }
             self.out_of_bounds += beyond;
             *self.operations.entry((*name).to_owned()).or_default() += attempts;
             *self.errors.entry((*name).to_owned()).or_default() += errors;
         }
         for target in Target::ALL {
-            let damage = board.damage(target as usize).load(Relaxed);
+            let damage = state.damage(target).load(Relaxed);
             *self.damage.entry(target.to_string()).or_default() += damage;
         }
     }
 
-    /// Says in words what was not tried, so that nothing is known of it.
-    fn gaps(&self, plan: &HostilePlan) -> Vec<String> {
+    /// Names what was not tried, so that the run proves nothing about it.
+    fn gaps(&self) -> Vec<String> {
         let answered = |(name, made): (&String, &u64)| {
             let errors = self.errors.get(name).copied().unwrap_or(0);
             (name.clone(), made - errors.min(*made))
         };
         let answered = self.operations.iter().map(answered).collect();
-        let named = |name: &String| plan.targets.iter().any(|part| part.to_string() == *name);
+        let named = |name: &String| {
+            self.config
+                .targets
+                .iter()
+                .any(|part| part.to_string() == *name)
+        };
         let mut spared = idle(&self.damage);
         spared.retain(named);
         let (uncalled, refused) = (idle(&self.operations), idle(&answered));
@@ -160,50 +167,28 @@ impl Evidence {
         gaps
     }
 
-    pub(super) fn into_record(
-        self,
-        plan: &HostilePlan,
-        environment: Environment,
-        took: Duration,
-        interrupted: bool,
-    ) -> HostileRecord {
-        let broken = self.crashes + self.hangs + self.panics + self.out_of_bounds > 0;
-        let gaps = self.gaps(plan);
-        let mut reasons = self.stories;
-        let verdict = match () {
-            () if broken => Verdict::Fail,
+    /// Ends the record with a verdict.
+    pub(super) fn finish(mut self, taken: &Taken, took: Duration, interrupted: bool) -> Self {
+        let gaps = self.gaps();
+        self.verdict = match () {
+            () if self.crashes + self.hangs + self.panics + self.out_of_bounds > 0 => Verdict::Fail,
             () if interrupted => Verdict::Inconclusive,
             () if gaps.is_empty() => Verdict::Pass,
             () => {
-                reasons.extend(gaps);
+                self.reasons.extend(gaps);
                 Verdict::Inconclusive
             }
         };
         if interrupted {
-            reasons.push("interrupted".to_owned());
+            self.reasons.push("interrupted".to_owned());
         }
-        HostileRecord {
-            schema_version: SCHEMA_VERSION,
-            kind: "hostile".to_owned(),
-            verdict,
-            reasons,
-            config: plan.clone(),
-            damage: self.damage,
-            operations: self.operations,
-            errors: self.errors,
-            crashes: self.crashes,
-            hangs: self.hangs,
-            panics: self.panics,
-            out_of_bounds: self.out_of_bounds,
-            guards: self.guards,
-            took_s: took.as_secs_f64(),
-            interrupted,
-            environment,
-        }
+        taken.note(&mut self.environment);
+        (self.took_s, self.interrupted) = (took.as_secs_f64(), interrupted);
+        self
     }
 }
 
-/// Lists what was counted and did not happen.
+/// Lists the counters that are 0.
 fn idle(counts: &BTreeMap<String, u64>) -> Vec<String> {
     let idle = counts.iter().filter(|(_, count)| **count == 0);
     idle.map(|(name, _)| name.clone()).collect()
@@ -275,23 +260,21 @@ mod tests {
         }
     }
 
-    fn record(change: impl FnOnce(&mut Evidence)) -> HostileRecord {
-        let mut evidence = Evidence {
-            guards: 1,
-            ..Evidence::default()
-        };
-        change(&mut evidence);
-        evidence.into_record(&plan(), Environment::read(), Duration::ZERO, false)
+    fn record(change: impl FnOnce(&mut HostileRecord)) -> HostileRecord {
+        let mut record = HostileRecord::new(&plan());
+        record.guards = 1;
+        change(&mut record);
+        record.finish(&Taken::from_now(), Duration::ZERO, false)
     }
 
     #[test]
     fn anything_that_must_not_happen_fails_the_run() {
         assert_eq!(record(|_| ()).verdict, Verdict::Pass);
-        let wrongs: [fn(&mut Evidence); 4] = [
-            |evidence| evidence.crash("get", "SIGSEGV"),
-            |evidence| evidence.hang("poll", "no progress"),
-            |evidence| evidence.panic("keys", "panicked"),
-            |evidence| evidence.out_of_bounds = 1,
+        let wrongs: [fn(&mut HostileRecord); 4] = [
+            |record| record.crash("get", "SIGSEGV"),
+            |record| record.hang("poll", "no progress"),
+            |record| record.panic("keys", "panicked"),
+            |record| record.out_of_bounds = 1,
         ];
         for wrong in wrongs {
             assert_eq!(record(wrong).verdict, Verdict::Fail);
@@ -300,14 +283,14 @@ mod tests {
 
     #[test]
     fn what_was_not_tried_is_not_passed() {
-        let never = record(|evidence| {
-            evidence.operations.insert("get".to_owned(), 0);
+        let never = record(|record| {
+            record.operations.insert("get".to_owned(), 0);
         });
         assert_eq!(never.verdict, Verdict::Inconclusive);
         let refused = |errors| {
-            record(|evidence| {
-                evidence.operations.insert("get".to_owned(), 5);
-                evidence.errors.insert("get".to_owned(), errors);
+            record(|record| {
+                record.operations.insert("get".to_owned(), 5);
+                record.errors.insert("get".to_owned(), errors);
             })
         };
         assert_eq!(refused(5).verdict, Verdict::Inconclusive);
@@ -316,7 +299,7 @@ mod tests {
 
     #[test]
     fn without_guards_nothing_is_known_of_what_lies_beyond() {
-        let unguarded = record(|evidence| evidence.guards = 0);
+        let unguarded = record(|record| record.guards = 0);
         assert_eq!(unguarded.verdict, Verdict::Inconclusive);
         assert!(unguarded.reasons[0].contains("guarded"));
     }
@@ -324,26 +307,16 @@ mod tests {
     #[test]
     fn plans_that_cannot_be_carried_out_are_refused_with_the_flag_to_change() {
         assert_eq!(plan().validate(), Ok(()));
-        let (workers, duration_ms, patience_ms) = (0, 0, 0);
-        let targets = vec![];
-        for (plan, flag) in [
-            (HostilePlan { workers, ..plan() }, "--workers"),
-            (
-                HostilePlan {
-                    duration_ms,
-                    ..plan()
-                },
-                "--duration",
-            ),
-            (
-                HostilePlan {
-                    patience_ms,
-                    ..plan()
-                },
-                "--patience",
-            ),
-            (HostilePlan { targets, ..plan() }, "--target"),
-        ] {
+        type Spoil = fn(&mut HostilePlan);
+        let wrong: [(Spoil, &str); 4] = [
+            (|plan| plan.workers = 0, "--workers"),
+            (|plan| plan.duration_ms = 0, "--duration"),
+            (|plan| plan.patience_ms = 0, "--patience"),
+            (|plan| plan.targets.clear(), "--target"),
+        ];
+        for (spoil, flag) in wrong {
+            let mut plan = plan();
+            spoil(&mut plan);
             assert!(plan.validate().unwrap_err().contains(flag));
         }
     }

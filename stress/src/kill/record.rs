@@ -1,10 +1,9 @@
-//! What a storm gathers, and the record that it becomes. `results/README.md` documents every field.
+//! What a kill test counts, and the record of it. `results/README.md` documents every field.
 
-use super::board::{Board, FAULTS, Fault};
-use super::desk::Deed;
-use super::{Claimed, histograms};
+use super::ops::Op;
+use super::shared_state::{FAULTS, Fault, KillState};
 use crate::environment::Environment;
-use crate::latency::{Merged, Percentiles, encode};
+use crate::latency::{Merged, Percentiles, encode, histogram};
 use crate::record::SCHEMA_VERSION;
 use crate::verdict::Verdict;
 use hdrhistogram::Histogram;
@@ -14,12 +13,12 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
-/// What to kill.
+/// What a kill test does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KillPlan {
     /// Kills at random moments.
     pub kills: u64,
-    /// Kills beside them, of a writer that was seen to hold a claim.
+    /// Further kills, each of a writer that was seen to hold a claim.
     pub aimed: u64,
     /// Writers that live at any time.
     pub writers: u32,
@@ -38,13 +37,12 @@ impl KillPlan {
     /// One line that says which flag would put it right.
     pub(super) fn validate(&self) -> Result<(), String> {
         if self.kills + self.aimed == 0 {
-            return Err("nobody is to be killed: give --kills a number above 0".to_owned());
+            return Err("no writer is to be killed: give --kills a number above 0".to_owned());
         }
-        if !(1..=64).contains(&self.writers) {
-            return Err(format!("--writers is {}: give 1 to 64", self.writers));
-        }
-        if !(1..=64).contains(&self.readers) {
-            return Err(format!("--readers is {}: give 1 to 64", self.readers));
+        for (flag, count) in [("--writers", self.writers), ("--readers", self.readers)] {
+            if !(1..=64).contains(&count) {
+                return Err(format!("{flag} is {count}: give 1 to 64"));
+            }
         }
         if !(512..=1 << 24).contains(&self.max_value_len) {
             let given = self.max_value_len;
@@ -54,7 +52,7 @@ impl KillPlan {
     }
 }
 
-/// The record of one storm.
+/// The record of one kill test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)] // Documented in results/README.md, field by field.
 pub struct KillRecord {
@@ -78,7 +76,7 @@ pub struct KillRecord {
     pub hdr_log: String,
 }
 
-/// Whom the kills hit.
+/// What the killed writers held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Kills {
@@ -93,10 +91,17 @@ pub struct Kills {
     pub holding_a_chunk: u64,
 }
 
+/// What a dead writer held.
+#[derive(Debug, Default)]
+pub(super) struct Claimed {
+    pub slots: Vec<usize>,
+    pub bucket: bool,
+}
+
 impl Kills {
     /// Counts one.
-    pub(super) fn count(&mut self, aimed: bool, had_lane: bool, looked: bool, claimed: &Claimed) {
-        let in_claim = u64::from(claimed.chunk || !claimed.slots.is_empty());
+    pub(super) fn count(&mut self, aimed: bool, had_id: bool, looked: bool, claimed: &Claimed) {
+        let in_claim = u64::from(claimed.bucket || !claimed.slots.is_empty());
         let [all, hit] = if aimed {
             [&mut self.aimed, &mut self.aimed_in_claim]
         } else {
@@ -104,11 +109,11 @@ impl Kills {
         };
         *all += 1;
         *hit += in_claim;
-        self.before_a_lane += u64::from(!had_lane);
-        self.not_looked_into += u64::from(had_lane && !looked);
+        self.before_a_lane += u64::from(!had_id);
+        self.not_looked_into += u64::from(had_id && !looked);
         self.holding_slots += u64::from(!claimed.slots.is_empty());
         self.holding_several_slots += u64::from(claimed.slots.len() > 1);
-        self.holding_a_chunk += u64::from(claimed.chunk);
+        self.holding_a_chunk += u64::from(claimed.bucket);
     }
 
     /// Returns how many fell inside a claim.
@@ -118,7 +123,7 @@ impl Kills {
     }
 }
 
-/// One leg of a storm: some kills at one scrub level, in a store of their own.
+/// One round of a kill test: some kills at one scrub level, in a store of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct KillLevel {
@@ -182,12 +187,13 @@ impl KillInvariants {
     }
 }
 
-/// Of so many aimed kills or more, one in so many must fall inside a claim: one in three does where processors are scarce.
+/// From this many aimed kills on, one in [`AIMED_IN_CLAIM`] must fall inside a claim: one in three does where processors
+/// are scarce.
 const ENOUGH_AIMED: u64 = 100;
 const AIMED_IN_CLAIM: u64 = 10;
 
-/// What was seen so far.
-pub(super) struct Evidence {
+/// What was counted so far.
+pub(super) struct Counts {
     pub kills: Kills,
     pub levels: Vec<KillLevel>,
     pub detection: Histogram<u64>,
@@ -196,49 +202,48 @@ pub(super) struct Evidence {
     operations: BTreeMap<String, [u64; 2]>,
     reads: [u64; 2],
     faults: [u64; FAULTS],
-    stories: Vec<String>,
+    fault_texts: Vec<String>,
 }
 
-impl Evidence {
+impl Counts {
     pub(super) fn new() -> Self {
-        let [detection, recovery, rescue] = histograms();
         Self {
             kills: Kills::default(),
             levels: Vec::new(),
-            detection,
-            recovery,
-            rescue,
+            detection: histogram(),
+            recovery: histogram(),
+            rescue: histogram(),
             operations: BTreeMap::new(),
             reads: [0; 2],
             faults: [0; FAULTS],
-            stories: Vec::new(),
+            fault_texts: Vec::new(),
         }
     }
 
-    /// Takes what the processes of a leg left.
-    pub(super) fn gather(&mut self, board: &Board) {
-        for deed in Deed::ALL {
-            let sums = self.operations.entry(deed.name().to_owned()).or_default();
-            for seat in board.seats() {
-                for (sum, count) in sums.iter_mut().zip(seat.count(deed)) {
+    /// Adds what the processes of a round left.
+    pub(super) fn add(&mut self, state: &KillState) {
+        for op in Op::ALL {
+            let sums = self.operations.entry(op.name().to_owned()).or_default();
+            for writer in state.writers() {
+                for (sum, count) in sums.iter_mut().zip(writer.count(op)) {
                     *sum += count.load(Relaxed);
                 }
             }
         }
-        for (sum, reads) in self.reads.iter_mut().zip(board.all_reads()) {
+        for (sum, reads) in self.reads.iter_mut().zip(state.all_reads()) {
             *sum += reads;
         }
-        for (sum, faults) in self.faults.iter_mut().zip(board.faults()) {
+        for (sum, faults) in self.faults.iter_mut().zip(state.faults()) {
             *sum += faults;
         }
-        self.stories.extend(board.stories());
+        self.fault_texts.extend(state.fault_texts());
     }
 
     pub(super) fn invariants(&self) -> KillInvariants {
         KillInvariants::of(self.faults)
     }
 
-    /// Says in words what the storm came to nothing at, so that nothing is known of it.
+    /// Names what the test did not reach, so that it proves nothing about it.
     fn gaps(&self, plan: &KillPlan) -> Vec<String> {
         let kills = &self.kills;
         let mut gaps = Vec::new();
@@ -282,7 +287,7 @@ impl Evidence {
         let mut reasons: Vec<String> = broken
             .map(|(name, count)| format!("{count} {name}"))
             .collect();
-        reasons.extend(self.stories);
+        reasons.extend(self.fault_texts);
         let verdict = match (invariants.held(), interrupted) {
             (false, _) => Verdict::Fail,
             (true, true) => Verdict::Inconclusive,
@@ -353,7 +358,7 @@ pub(crate) fn kill_summary(record: &KillRecord) -> String {
     }
     let _ = writeln!(
         text,
-        "  holding a slot {}, several {}, a chunk {}; {} before they had a lane; {} not looked into, since \
+        "  holding a slot {}, several {}, a bucket {}; {} before they had a writer id; {} not looked into, since \
          another writer was coming up\n",
         kills.holding_slots,
         kills.holding_several_slots,
@@ -364,7 +369,7 @@ pub(crate) fn kill_summary(record: &KillRecord) -> String {
     for level in &record.levels {
         let _ = writeln!(
             text,
-            "  scrub {:8} {:6} kills, {:6} inside a claim, {:6} claims taken over",
+            "  scrub {:8} {:6} kills, {:6} inside a claim, {:6} claims recovered",
             level.scrub, level.kills, level.in_claim, level.takeovers
         );
     }
@@ -424,31 +429,16 @@ mod tests {
     #[test]
     fn plans_that_cannot_be_carried_out_are_refused_with_the_flag_to_change() {
         assert_eq!(plan().validate(), Ok(()));
-        let wrong = [
-            (KillPlan { kills: 0, ..plan() }, "--kills"),
-            (
-                KillPlan {
-                    writers: 0,
-                    ..plan()
-                },
-                "--writers",
-            ),
-            (
-                KillPlan {
-                    readers: 65,
-                    ..plan()
-                },
-                "--readers",
-            ),
-            (
-                KillPlan {
-                    max_value_len: 1,
-                    ..plan()
-                },
-                "--max-value-len",
-            ),
+        type Spoil = fn(&mut KillPlan);
+        let wrong: [(Spoil, &str); 4] = [
+            (|plan| plan.kills = 0, "--kills"),
+            (|plan| plan.writers = 0, "--writers"),
+            (|plan| plan.readers = 65, "--readers"),
+            (|plan| plan.max_value_len = 1, "--max-value-len"),
         ];
-        for (plan, flag) in wrong {
+        for (spoil, flag) in wrong {
+            let mut plan = plan();
+            spoil(&mut plan);
             assert!(plan.validate().unwrap_err().contains(flag));
         }
     }
@@ -463,24 +453,24 @@ mod tests {
         )
     }
 
-    /// Returns the record of a storm without a fault, of so many kills.
+    /// Returns the record of a test without a fault, of so many kills.
     fn record(kills: Kills, samples: [u64; 2], done: Done) -> KillRecord {
-        let mut evidence = Evidence::new();
-        evidence.kills = kills;
-        (evidence.operations, evidence.reads) = done;
-        for (histogram, count) in [&mut evidence.detection, &mut evidence.recovery]
+        let mut counts = Counts::new();
+        counts.kills = kills;
+        (counts.operations, counts.reads) = done;
+        for (histogram, count) in [&mut counts.detection, &mut counts.recovery]
             .into_iter()
             .zip(samples)
         {
             histogram.record_n(1000, count).unwrap();
         }
         let (environment, start) = (Environment::read(), SystemTime::UNIX_EPOCH);
-        evidence.into_record(&plan(), environment, start, Duration::ZERO, false)
+        counts.into_record(&plan(), environment, start, Duration::ZERO, false)
     }
 
     #[test]
-    fn a_storm_that_hit_too_few_claims_or_timed_nothing_is_not_passed() {
-        let storm = |aimed, aimed_in_claim| Kills {
+    fn a_test_that_hit_too_few_claims_or_timed_nothing_is_not_passed() {
+        let kills = |aimed, aimed_in_claim| Kills {
             random: 1,
             random_in_claim: 1,
             aimed,
@@ -490,11 +480,11 @@ mod tests {
         };
         for (kills, samples, gap) in [
             (Kills::default(), [1, 1], Some("no kill fell inside")),
-            (storm(100, 9), [1, 1], Some("only 9 of 100 aimed kills")),
-            (storm(100, 10), [0, 1], Some("no detection")),
-            (storm(100, 10), [1, 0], Some("no recovery")),
-            (storm(100, 10), [1, 1], None),
-            (storm(99, 0), [1, 1], None),
+            (kills(100, 9), [1, 1], Some("only 9 of 100 aimed kills")),
+            (kills(100, 10), [0, 1], Some("no detection")),
+            (kills(100, 10), [1, 0], Some("no recovery")),
+            (kills(100, 10), [1, 1], None),
+            (kills(99, 0), [1, 1], None),
         ] {
             let record = record(kills, samples, done(1, 1));
             let verdict = gap.map_or(Verdict::Pass, |_| Verdict::Inconclusive);
@@ -503,14 +493,14 @@ mod tests {
             assert!(gap.is_none_or(|gap| record.reasons[0].contains(gap)));
         }
         for (done, idle) in [(done(0, 1), "the writers"), (done(1, 0), "the readers")] {
-            let record = record(storm(100, 10), [1, 1], done);
+            let record = record(kills(100, 10), [1, 1], done);
             assert_eq!(record.verdict, Verdict::Inconclusive);
             assert_eq!(record.reasons, [format!("{idle} did nothing")]);
         }
     }
 
     #[test]
-    fn each_fault_fails_the_storm_under_its_own_name() {
+    fn each_fault_fails_the_test_under_its_own_name() {
         for fault in 0..FAULTS {
             let mut faults = [0; FAULTS];
             faults[fault] = 3;

@@ -1,7 +1,7 @@
 //! Self-proving vectors: whole numbers below 2^24, which `f32` holds exactly, of which each depends
 //! on key, writer and sequence.
 
-use super::body::{Flaw, Stamp};
+use super::value::{Flaw, Stamp};
 use crate::rng::splitmix64;
 
 /// Fewest dimensions that hold writer, sequence and one element to check.

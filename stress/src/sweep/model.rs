@@ -1,21 +1,21 @@
-//! The oracle: what a store holds after operations that came one after the other. What was observed
-//! must be what some order of them leaves.
+//! The sequential model: what a store holds after operations that run one after the other. What is observed must be what
+//! some order of them leaves.
 
-use super::act::{Act, Answer};
-use super::ground::{Cast, MAX_LEN};
+use super::answer::{Answer, MAX_LEN};
+use super::ops::{Arguments, Op};
 use splinter::{Error, Scrub};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Body {
+pub(super) enum Value {
     Bytes(Vec<u8>),
     Number(u64),
 }
 
-impl Body {
-    /// The bytes that a reader gets.
+impl Value {
+    /// Returns the bytes that a reader gets.
     pub(super) fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Bytes(bytes) => bytes.clone(),
@@ -31,21 +31,21 @@ impl Body {
     }
 }
 
-/// What a key holds.
+/// The state of a key.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Cell {
-    pub(super) body: Body,
+pub(super) struct KeyState {
+    pub(super) value: Value,
     /// Whether its type is BIGUINT.
     pub(super) numeric: bool,
     pub(super) labels: u64,
-    /// What all components of its vector are.
+    /// The value of all components of its vector.
     pub(super) vector: Option<f32>,
 }
 
-impl Cell {
-    pub(super) fn of(body: Body) -> Self {
+impl KeyState {
+    pub(super) fn of(value: Value) -> Self {
         Self {
-            body,
+            value,
             numeric: false,
             labels: 0,
             vector: None,
@@ -55,14 +55,14 @@ impl Cell {
     pub(super) fn number(number: u64) -> Self {
         Self {
             numeric: true,
-            ..Self::of(Body::Number(number))
+            ..Self::of(Value::Number(number))
         }
     }
 
-    /// What a reader can tell of it: a number in its slot and its eight bytes are the same.
-    pub(super) fn seen(&self) -> Seen {
-        Seen {
-            bytes: self.body.bytes(),
+    /// Returns what a reader can tell: a number in its slot reads like its eight bytes.
+    pub(super) fn observed(&self) -> Observed {
+        Observed {
+            bytes: self.value.bytes(),
             numeric: self.numeric,
             labels: self.labels,
             vector: self.vector,
@@ -72,19 +72,19 @@ impl Cell {
 
 /// A key as it was read.
 #[derive(Clone, PartialEq)]
-pub(super) struct Seen {
+pub(super) struct Observed {
     pub(super) bytes: Vec<u8>,
     pub(super) numeric: bool,
     pub(super) labels: u64,
     pub(super) vector: Option<f32>,
 }
 
-impl fmt::Debug for Seen {
+impl fmt::Debug for Observed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes", self.bytes.len())?;
         let mut runs: Vec<(u8, usize)> = Vec::new();
         for byte in &self.bytes {
-            // The upper half of a byte is the tag of who wrote it.
+            // The upper half of a byte is the tag of its writer.
             match runs.last_mut() {
                 Some((tag, count)) if *tag == byte >> 4 => *count += 1,
                 _ => runs.push((byte >> 4, 1)),
@@ -103,13 +103,13 @@ impl fmt::Debug for Seen {
     }
 }
 
-/// All keys, as they were read; those that are missing are not in it.
-pub(super) type View = BTreeMap<String, Seen>;
+/// All keys as they were read, without the missing ones.
+pub(super) type Contents = BTreeMap<String, Observed>;
 
-/// A store, one operation at a time.
+/// A store that performs one operation at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Model {
-    pub(super) cells: BTreeMap<String, Cell>,
+    pub(super) keys: BTreeMap<String, KeyState>,
     slots: usize,
     pub(super) scrub: Scrub,
 }
@@ -117,121 +117,122 @@ pub(super) struct Model {
 impl Model {
     pub(super) fn new(slots: u64, scrub: Scrub) -> Self {
         Self {
-            cells: BTreeMap::new(),
+            keys: BTreeMap::new(),
             slots: slots as usize,
             scrub,
         }
     }
 
-    /// What a reader of all keys sees.
-    pub(super) fn view(&self) -> View {
-        let seen = self
-            .cells
+    /// Returns what a reader of all keys sees.
+    pub(super) fn contents(&self) -> Contents {
+        let observed = self
+            .keys
             .iter()
-            .map(|(key, cell)| (key.clone(), cell.seen()));
-        seen.collect()
+            .map(|(key, state)| (key.clone(), state.observed()));
+        observed.collect()
     }
 
-    /// Does the operation. Returns its answer.
-    pub(super) fn apply(&mut self, act: Act, cast: &Cast) -> Answer {
-        let result = match act {
-            Act::FirstSet | Act::Update | Act::Rewrite => {
-                self.set_all(std::slice::from_ref(&cast.key), &cast.value)
+    /// Performs the operation, and returns its answer.
+    pub(super) fn apply(&mut self, op: Op, arguments: &Arguments) -> Answer {
+        let result = match op {
+            Op::FirstSet | Op::Update | Op::Rewrite => {
+                self.set_all(std::slice::from_ref(&arguments.key), &arguments.value)
             }
-            Act::Tandem | Act::FirstTandem => {
-                self.set_all(&[cast.key.clone(), cast.order()], &cast.value)
-            }
-            Act::Untandem => {
-                let keys = [cast.key.clone(), cast.order()];
-                let removed = keys.iter().filter_map(|key| self.cells.remove(key));
+            Op::Tandem | Op::FirstTandem => self.set_all(
+                &[arguments.key.clone(), arguments.order()],
+                &arguments.value,
+            ),
+            Op::Untandem => {
+                let keys = [arguments.key.clone(), arguments.order()];
+                let removed = keys.iter().filter_map(|key| self.keys.remove(key));
                 Ok(removed.count() as u64)
             }
-            Act::Unset => match self.cells.remove(&cast.key) {
-                Some(cell) => Ok(cell.body.len() as u64),
+            Op::Unset => match self.keys.remove(&arguments.key) {
+                Some(state) => Ok(state.value.len() as u64),
                 None => Err(Error::NotFound),
             },
-            Act::Append => self.change(cast, |cell| match &mut cell.body {
-                Body::Number(_) => Err(Error::WrongType),
-                Body::Bytes(bytes) if bytes.len() + cast.tail.len() > MAX_LEN => {
+            Op::Append => self.change(arguments, |state| match &mut state.value {
+                Value::Number(_) => Err(Error::WrongType),
+                Value::Bytes(bytes) if bytes.len() + arguments.tail.len() > MAX_LEN => {
                     Err(Error::ValueTooLong)
                 }
-                Body::Bytes(bytes) => {
-                    bytes.extend(&cast.tail);
-                    cell.vector = None;
+                Value::Bytes(bytes) => {
+                    bytes.extend(&arguments.tail);
+                    state.vector = None;
                     Ok(bytes.len() as u64)
                 }
             }),
-            Act::Integer => self.change(cast, |cell| {
-                let number = number(cell).ok_or(Error::WrongType)?;
-                let number = number.wrapping_add(cast.step);
-                cell.body = Body::Number(number);
-                cell.vector = None;
+            Op::Integer => self.change(arguments, |state| {
+                let number = number(state).ok_or(Error::WrongType)?;
+                let number = number.wrapping_add(arguments.step);
+                state.value = Value::Number(number);
+                state.vector = None;
                 Ok(number)
             }),
-            Act::Vector => self.change(cast, |cell| {
-                cell.vector = Some(cast.part);
+            Op::Vector => self.change(arguments, |state| {
+                state.vector = Some(arguments.part);
                 Ok(0)
             }),
-            Act::Label => self.change(cast, |cell| {
-                cell.labels |= cast.label;
+            Op::Label => self.change(arguments, |state| {
+                state.labels |= arguments.label;
                 Ok(0)
             }),
-            Act::Bump => self.change(cast, |_| Ok(0)),
-            Act::Get => {
-                let cell = self.cells.get(&cast.key).ok_or(Error::NotFound);
-                return match cell {
-                    Ok(cell) => Answer::Read(cell.body.bytes()),
+            Op::Bump => self.change(arguments, |_| Ok(0)),
+            Op::Get => {
+                let state = self.keys.get(&arguments.key).ok_or(Error::NotFound);
+                return match state {
+                    Ok(state) => Answer::Read(state.value.bytes()),
                     Err(error) => Answer::Refused(error),
                 };
             }
-            Act::Purge | Act::Open | Act::Create | Act::Poll | Act::Watch => Ok(0),
+            Op::Purge | Op::Open | Op::Create | Op::Poll | Op::Watch => Ok(0),
         };
         Answer::of(result)
     }
 
     fn change(
         &mut self,
-        cast: &Cast,
-        change: impl FnOnce(&mut Cell) -> Result<u64, Error>,
+        arguments: &Arguments,
+        change: impl FnOnce(&mut KeyState) -> Result<u64, Error>,
     ) -> Result<u64, Error> {
-        change(self.cells.get_mut(&cast.key).ok_or(Error::NotFound)?)
+        change(self.keys.get_mut(&arguments.key).ok_or(Error::NotFound)?)
     }
 
     fn set_all(&mut self, keys: &[String], value: &[u8]) -> Result<u64, Error> {
         let new = keys
             .iter()
-            .filter(|key| !self.cells.contains_key(*key))
+            .filter(|key| !self.keys.contains_key(*key))
             .count();
-        if self.cells.len() + new > self.slots {
+        if self.keys.len() + new > self.slots {
             return Err(Error::Full);
         }
         for key in keys {
-            let cell = self
-                .cells
+            let state = self
+                .keys
                 .entry(key.clone())
-                .or_insert_with(|| Cell::of(Body::Bytes(vec![])));
-            cell.body = Body::Bytes(value.to_vec());
-            cell.vector = None;
+                .or_insert_with(|| KeyState::of(Value::Bytes(vec![])));
+            state.value = Value::Bytes(value.to_vec());
+            state.vector = None;
         }
         Ok(0)
     }
 }
 
-/// Reads a value as the number that it stands for.
-fn number(cell: &Cell) -> Option<u64> {
-    match &cell.body {
-        _ if !cell.numeric => None,
-        Body::Number(number) => Some(*number),
-        Body::Bytes(bytes) => match <[u8; 8]>::try_from(bytes.as_slice()) {
+/// Returns the number that a value stands for.
+fn number(state: &KeyState) -> Option<u64> {
+    match &state.value {
+        _ if !state.numeric => None,
+        Value::Number(number) => Some(*number),
+        Value::Bytes(bytes) => match <[u8; 8]>::try_from(bytes.as_slice()) {
             Ok(bytes) => Some(u64::from_le_bytes(bytes)),
             Err(_) => std::str::from_utf8(bytes).ok()?.parse().ok(),
         },
     }
 }
 
-/// Whether an operation that answered `found` may have been one that answers `wanted`.
-pub(super) fn agrees(act: Act, wanted: &Answer, found: &Answer) -> bool {
-    // How many slots a purge looked at is its own business.
-    let counts = act == Act::Purge && matches!(found, Answer::Done(_));
+/// Tells whether an operation whose answer should be `wanted` may answer `found`.
+pub(super) fn agrees(op: Op, wanted: &Answer, found: &Answer) -> bool {
+    // A purge may count slots as it likes.
+    let counts = op == Op::Purge && matches!(found, Answer::Done(_));
     counts || wanted == found
 }

@@ -1,6 +1,5 @@
-//! What a sweep needs of the kernel: processes that are forked one after the other, a gate at which a
-//! traced one stands still, the bytes of a store put back, and a watchdog. It knows nothing of
-//! operations or invariants.
+//! What a sweep needs of the kernel: a fork server, a trap at which a traced process stops, a way to restore the bytes of a
+//! store, and a watchdog. It knows nothing of operations or invariants.
 #![allow(unsafe_code)] // Forks, traps, copies a quiet mapping, and installs a signal handler.
 
 use memmap2::{MmapOptions, MmapRaw};
@@ -14,7 +13,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Seconds after which somebody who should long be done hangs: a watchdog, not a measurement.
+/// Seconds after which a process counts as hung: a watchdog, not a measurement.
 const PATIENCE_S: u64 = 20;
 
 static TICKS: AtomicU64 = AtomicU64::new(0);
@@ -24,8 +23,8 @@ extern "C" fn tick(_: libc::c_int) {
     alarm::set(1);
 }
 
-/// Has waits of this process interrupted once a second, so that none of them lasts for ever.
-pub(super) fn wind_up() {
+/// Interrupts the waits of this process once a second, so that none of them lasts for ever.
+pub(super) fn start_watchdog() {
     let action = SigAction::new(SigHandler::Handler(tick), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler adds to an atomic and makes one system call, both of which are safe at any
     // moment.
@@ -34,38 +33,38 @@ pub(super) fn wind_up() {
     alarm::set(1);
 }
 
-/// Whether something that began at `since` hangs.
+/// Tells whether a process that began to work at `since` hangs.
 pub(super) fn is_overdue(since: u64) -> bool {
     TICKS.load(Relaxed) - since > PATIENCE_S
 }
 
-/// Returns the time, in the watchdog's ticks.
-pub(super) fn now() -> u64 {
+/// Returns the time, in seconds of the watchdog.
+pub(super) fn ticks() -> u64 {
     TICKS.load(Relaxed)
 }
 
-/// Names the store that a worker creates, for as long as a scene lasts.
+/// Returns the name of the store that a worker creates, for as long as a scenario lasts.
 pub(super) fn name_of(worker: Pid) -> String {
     format!("splinter-sweep-{worker}")
 }
 
-/// Stands still until the tracer lets this process go on.
+/// Stops this process until the tracer continues it.
 #[inline(always)]
-pub(super) fn gate() {
-    // SAFETY: the trap changes no register and no memory; whoever calls this is traced, and a process
-    // that is not would be ended by it.
+pub(super) fn trap() {
+    // SAFETY: the trap changes no register and no memory; the calling process is traced; the trap would
+    // end a process that is not.
     unsafe { std::arch::asm!("int3") };
 }
 
-/// Runs `body` and ends this process, whatever becomes of it.
-fn live(body: impl FnOnce()) -> ! {
+/// Runs `body` and ends this process, even if `body` panics.
+fn run_and_exit(body: impl FnOnce()) -> ! {
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
     // SAFETY: ends the process without running anything of the parent's.
     unsafe { libc::_exit(i32::from(done.is_err())) }
 }
 
 /// Kills a process that this one started or traces, and waits for its end.
-pub(super) fn end(pid: Pid) {
+pub(super) fn kill_and_wait(pid: Pid) {
     let _ = kill(pid, Signal::SIGKILL);
     loop {
         match waitpid(pid, Some(WaitPidFlag::__WALL)) {
@@ -76,9 +75,9 @@ pub(super) fn end(pid: Pid) {
     }
 }
 
-/// Forks a child that runs `body` each time the tracer lets this process pass the gate; nobody waits for
-/// the children here.
-pub(super) fn breed(body: impl Fn()) {
+/// Runs as a fork server: each time the tracer continues this process, it forks a child that runs `body`. It does not wait for
+/// its children.
+pub(super) fn serve_forks(body: impl Fn()) {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
     // SAFETY: ignoring a signal runs no code.
     let ignored = unsafe { sigaction(Signal::SIGCHLD, &ignore) };
@@ -86,45 +85,45 @@ pub(super) fn breed(body: impl Fn()) {
         return;
     }
     loop {
-        gate();
+        trap();
         // SAFETY: this process has one thread, so the child can do what this one can.
         match unsafe { fork() } {
-            Ok(ForkResult::Child) => live(&body),
+            Ok(ForkResult::Child) => run_and_exit(&body),
             Ok(ForkResult::Parent { .. }) => {}
             Err(_) => return,
         }
     }
 }
 
-/// The bytes of a store, beside its own mapping of them.
-pub(super) struct Bytes(MmapRaw);
+/// A second mapping of a store's bytes.
+pub(super) struct ArenaBytes(MmapRaw);
 
-impl Bytes {
+impl ArenaBytes {
     pub(super) fn of(fd: BorrowedFd<'_>, len: u64) -> io::Result<Self> {
         let file = std::fs::File::from(fd.try_clone_to_owned()?);
         Ok(Self(MmapOptions::new().len(len as usize).map_raw(&file)?))
     }
 
-    /// Copies them. Nobody may be writing.
+    /// Copies them. No process may be writing.
     pub(super) fn copy(&self) -> Vec<u8> {
         let mut copy = vec![0; self.0.len()];
         self.copy_to(&mut copy);
         copy
     }
 
-    /// Copies them to where a copy of them was.
+    /// Copies them over an older copy.
     pub(super) fn copy_to(&self, copy: &mut [u8]) {
         assert_eq!(copy.len(), self.0.len());
-        // SAFETY: both ranges have this length; every process that writes to the mapping stands still
-        // while this one looks at it.
+        // SAFETY: both ranges have this length; every process that writes to the mapping is stopped
+        // while this one reads it.
         unsafe { std::ptr::copy_nonoverlapping(self.0.as_ptr(), copy.as_mut_ptr(), copy.len()) };
     }
 
-    /// Puts them back as they were.
+    /// Restores them from a copy.
     pub(super) fn restore(&self, copy: &[u8]) {
         assert_eq!(copy.len(), self.0.len());
-        // SAFETY: both ranges have this length; nobody holds a reference to these bytes but as atomics,
-        // and every process that uses them stands still.
+        // SAFETY: both ranges have this length; references to these bytes exist only as atomics,
+        // and every process that uses them is stopped.
         unsafe { std::ptr::copy_nonoverlapping(copy.as_ptr(), self.0.as_mut_ptr(), copy.len()) };
     }
 }

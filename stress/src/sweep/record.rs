@@ -1,8 +1,8 @@
-//! What a sweep found, as it is written to JSON, and its readable summary.
+//! The record of a sweep, and its readable summary.
 
-use super::act::Act;
-use super::ground::{Ground, How, Scene};
-use super::place::Place;
+use super::code_location::CodeLocation;
+use super::ops::Op;
+use super::scenario::{Interruption, KeyLayout, Scenario};
 use crate::environment::Environment;
 use crate::record::SCHEMA_VERSION;
 use crate::verdict::Verdict;
@@ -10,43 +10,45 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// One pair of operations in one scene.
+/// One pair of operations in one scenario.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)] // Documented in results/README.md, field by field.
 pub struct Pair {
-    pub first: Act,
-    pub second: Act,
-    pub how: How,
+    pub first: Op,
+    pub second: Op,
+    pub how: Interruption,
     pub scrub: String,
     pub value_len: usize,
-    pub ground: Ground,
+    #[serde(rename = "ground")]
+    pub layout: KeyLayout,
     pub heard: bool,
-    /// Instructions of the first's operation.
+    /// Instructions of the first operation.
     pub instructions: usize,
-    /// Of so many instructions one was tried, drawn.
+    /// Of this many instructions one was tried, drawn at random.
     pub stride: usize,
     /// Pause points that were tried.
     pub points: u64,
-    /// Points that the first did not come to.
+    /// Points that the first process did not reach.
     pub missed: u64,
     pub violations: u64,
 }
 
-/// A pause point at which something broke.
+/// A pause point at which an invariant broke.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Violation {
-    pub scene: String,
+    #[serde(rename = "scene")]
+    pub scenario: String,
     pub point: usize,
     pub what: String,
     #[serde(flatten)]
-    pub place: Place,
+    pub location: CodeLocation,
     pub replay: String,
 }
 
-/// What a worker says of one scene.
+/// A worker's report of one scenario.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Report {
+pub(super) struct ScenarioReport {
     pub(super) pair: Option<Pair>,
     pub(super) violations: Vec<Violation>,
     pub(super) failure: Option<String>,
@@ -72,15 +74,15 @@ pub struct SweepRecord {
 }
 
 impl Pair {
-    pub(super) fn of(scene: &Scene) -> Self {
+    pub(super) fn of(scenario: &Scenario) -> Self {
         Self {
-            first: scene.first,
-            second: scene.second,
-            how: scene.how,
-            scrub: scene.scrub.level().to_string(),
-            value_len: scene.value_len,
-            ground: scene.ground,
-            heard: scene.heard,
+            first: scenario.first,
+            second: scenario.second,
+            how: scenario.how,
+            scrub: scenario.scrub.level().to_string(),
+            value_len: scenario.value_len,
+            layout: scenario.layout,
+            heard: scenario.heard,
             instructions: 0,
             stride: 1,
             points: 0,
@@ -90,19 +92,19 @@ impl Pair {
     }
 }
 
-/// What is gathered while a sweep goes on.
+/// The results so far.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub(super) struct Results {
     pub(super) pairs: Vec<Pair>,
     pub(super) violations: Vec<Violation>,
     pub(super) reasons: Vec<String>,
 }
 
-/// Of a hundred points, how many may be missed before nothing can be told.
+/// The share of points that may be missed before the sweep is inconclusive, in percent.
 const MISSED_PERCENT: u64 = 2;
 
-impl Gathered {
-    pub(super) fn add(&mut self, report: Report) {
+impl Results {
+    pub(super) fn add(&mut self, report: ScenarioReport) {
         self.pairs.extend(report.pair);
         self.violations.extend(report.violations);
         self.reasons.extend(report.failure);
@@ -114,7 +116,7 @@ impl Gathered {
                 pair.first,
                 pair.second,
                 pair.how,
-                pair.ground,
+                pair.layout,
                 pair.value_len,
             )
         });
@@ -127,7 +129,7 @@ impl Gathered {
         let all = points + missed;
         if missed * 100 > all * MISSED_PERCENT {
             self.reasons.push(format!(
-                "{missed} of {all} points were missed: the first did not take the same way again"
+                "{missed} of {all} points were missed: the first process did not take the same path again"
             ));
         }
         for pair in self.pairs.iter().filter(|pair| pair.points == 0) {
@@ -164,18 +166,18 @@ impl Gathered {
 #[must_use]
 pub fn sweep_summary(record: &SweepRecord) -> String {
     let mut text = format!(
-        "{} pause points in {} scenes, seed {}, {:.0} s; {} missed\n\n",
+        "{} pause points in {} scenarios, seed {}, {:.0} s; {} missed\n\n",
         record.points,
         record.pairs.len(),
         record.seed,
         record.seconds,
         record.missed
     );
-    let mut rows: BTreeMap<Act, (usize, [u64; 3], u64)> = BTreeMap::new();
+    let mut rows: BTreeMap<Op, (usize, [u64; 3], u64)> = BTreeMap::new();
     for pair in &record.pairs {
         let row = rows.entry(pair.first).or_default();
         row.0 = row.0.max(pair.instructions);
-        row.1[How::ALL
+        row.1[Interruption::ALL
             .iter()
             .position(|how| *how == pair.how)
             .unwrap_or(0)] += pair.points;
@@ -186,26 +188,26 @@ pub fn sweep_summary(record: &SweepRecord) -> String {
         "  {:<13} {:>12} {:>10} {:>10} {:>10} {:>10}",
         "first", "instructions", "resume", "kill", "stop", "violations"
     );
-    for (act, (instructions, points, violations)) in rows {
+    for (op, (instructions, points, violations)) in rows {
         let [resume, kill, stop] = points;
         let _ = writeln!(
             text,
-            "  {act:<13} {instructions:>12} {resume:>10} {kill:>10} {stop:>10} {violations:>10}"
+            "  {op:<13} {instructions:>12} {resume:>10} {kill:>10} {stop:>10} {violations:>10}"
         );
     }
     for violation in &record.found {
-        let place = &violation.place;
+        let location = &violation.location;
         let _ = write!(
             text,
             "\n{} at point {}: {}\n  before {} {} {}\n",
-            violation.scene,
+            violation.scenario,
             violation.point,
             violation.what,
-            place.address,
-            place.symbol,
-            place.line
+            location.address,
+            location.symbol,
+            location.line
         );
-        for outer in &place.within {
+        for outer in &location.within {
             let _ = writeln!(text, "    in {outer}");
         }
         let _ = writeln!(text, "  again: {}", violation.replay);
@@ -220,4 +222,25 @@ pub fn sweep_summary(record: &SweepRecord) -> String {
         record.violations
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_keep_the_keys_that_they_always_had() {
+        let scenario: Scenario = "update,append,kill,full,64,spill".parse().unwrap();
+        let pair = serde_json::to_value(Pair::of(&scenario)).unwrap();
+        assert_eq!(pair["ground"], "spill");
+        let read: Pair = serde_json::from_value(pair).unwrap();
+        assert_eq!(read, Pair::of(&scenario));
+        let old = r#"{"scene":"a","point":1,"what":"b","address":"0x1","symbol":"c","line":"d:2","within":[],"replay":"e"}"#;
+        let violation: Violation = serde_json::from_str(old).unwrap();
+        let written = serde_json::to_value(&violation).unwrap();
+        assert_eq!(
+            written,
+            serde_json::from_str::<serde_json::Value>(old).unwrap()
+        );
+    }
 }

@@ -1,7 +1,8 @@
-//! A process under ptrace: stepped through once, so that its way is known, and then brought to any
-//! instruction of it at once, by a breakpoint. It knows instructions, not what they are for.
+//! A process under ptrace. Single steps record the trace of its instructions once; from then on a breakpoint brings it to any
+//! of them at once. This module knows instructions, not what they are for.
 
-use super::process::{end, is_overdue, now};
+use super::process::{is_overdue, kill_and_wait, ticks};
+use crate::forked::Forked;
 use crate::task;
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, AddressType, Options};
@@ -15,65 +16,60 @@ const INT3: i64 = 0xcc;
 /// The instruction that enters the kernel, lowest byte first.
 const SYSCALL: i64 = 0x050f;
 
-/// Why a tracee did not come to where it was sent.
+/// Why a tracee did not come to an instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Astray {
+pub(super) enum TraceError {
     /// It ended.
     Ended(String),
-    /// It does nothing any more.
+    /// It hangs.
     Hung,
-    /// It took another way.
+    /// Its path differs from the trace.
     Diverged,
     /// The kernel refused a request.
     Refused(Errno),
 }
 
-impl From<Errno> for Astray {
+impl From<Errno> for TraceError {
     fn from(error: Errno) -> Self {
         Self::Refused(error)
     }
 }
 
-/// How an instruction of a known way is reached.
-#[derive(Clone, Copy, Debug)]
+/// The way to reach an instruction of a trace.
+#[derive(Clone, Copy, Debug, Default)]
 struct Approach {
-    /// Where the breakpoint is, and how often it is passed; none: from the beginning.
+    /// Where the breakpoint is, and how often it is passed; `None` for steps from the beginning.
     anchor: Option<(u64, u32)>,
     steps: u32,
     cost: u32,
 }
 
-/// The way through one operation: each instruction in turn, and how to get there.
-pub(super) struct Path {
+/// The trace of one operation: each instruction in turn, and how to reach it.
+pub(super) struct Trace {
     rips: Vec<u64>,
     /// The instructions that enter the kernel.
     calls: Vec<usize>,
     approaches: Vec<Approach>,
 }
 
-/// What a breakpoint costs, what each time costs that it is passed, and a step: in microseconds, roughly.
+/// The rough costs of a breakpoint, of each pass of it, and of a step, in microseconds.
 const BREAK: u32 = 20;
 const PASS: u32 = 60;
 const STEP: u32 = 30;
 
-impl Path {
+impl Trace {
     fn new(rips: Vec<u64>, calls: Vec<usize>, text: &Range<u64>) -> Self {
         let mut approaches: Vec<Approach> = Vec::with_capacity(rips.len());
         let mut met = std::collections::HashMap::new();
         for (at, rip) in rips.iter().enumerate() {
-            let stepped = approaches.last().map_or(
-                Approach {
-                    anchor: None,
-                    steps: 0,
-                    cost: 0,
-                },
-                |before| Approach {
+            let stepped = approaches
+                .last()
+                .map_or(Approach::default(), |before| Approach {
                     steps: before.steps + 1,
                     cost: before.cost + STEP,
                     ..*before
-                },
-            );
-            // A repeated instruction is one to a breakpoint, and many to steps.
+                });
+            // A breakpoint stops once at a repeated instruction, steps stop at each repetition.
             let repeats = at > 0 && rips[at - 1] == *rip;
             let passed = met.entry(*rip).or_insert(0_u32);
             let broken = Approach {
@@ -96,7 +92,7 @@ impl Path {
         }
     }
 
-    /// Returns the instruction of a point; whoever sleeps does so in the last.
+    /// Returns the instruction of a point; a sleeping process is at the last one.
     pub(super) fn rip(&self, at: usize) -> u64 {
         self.rips
             .get(at)
@@ -105,7 +101,7 @@ impl Path {
             .unwrap_or_default()
     }
 
-    /// The instructions that enter the kernel.
+    /// Returns the instructions that enter the kernel.
     pub(super) fn calls(&self) -> &[usize] {
         &self.calls
     }
@@ -115,14 +111,14 @@ impl Path {
     }
 }
 
-/// Whether a call with this number and second argument waits for a futex.
+/// Tells whether a system call with this number and second argument waits for a futex.
 fn is_wait(number: u64, operation: u64) -> bool {
     let operation = operation as i32 & libc::FUTEX_CMD_MASK;
     number == libc::SYS_futex as u64
         && (operation == libc::FUTEX_WAIT || operation == libc::FUTEX_WAIT_BITSET)
 }
 
-/// A traced process that stands still whenever nobody waits for it here. Killed when dropped.
+/// A traced process, which runs only during calls of these methods. Killed when dropped.
 #[derive(Debug)]
 pub(super) struct Tracee {
     pid: Pid,
@@ -130,8 +126,22 @@ pub(super) struct Tracee {
 }
 
 impl Tracee {
-    /// Takes on a child that asked for it, and now stands at its first gate.
-    pub(super) fn adopt(pid: Pid) -> Result<Self, Astray> {
+    /// Traces a child that asked for it, and waits until it stops at its first trap.
+    ///
+    /// # Errors
+    /// One line if tracing is not permitted.
+    pub(super) fn adopt(child: Forked) -> Result<Self, String> {
+        let tracee = Self::attach(child.pid());
+        child.release();
+        tracee.map_err(|error| {
+            format!(
+                "tracing is not permitted ({error:?}): give the process CAP_SYS_PTRACE, or set \
+                 /proc/sys/kernel/yama/ptrace_scope to 1 or less"
+            )
+        })
+    }
+
+    fn attach(pid: Pid) -> Result<Self, TraceError> {
         let tracee = Self { pid, over: false };
         tracee.wait_for_trap()?;
         let options = Options::PTRACE_O_EXITKILL
@@ -141,91 +151,90 @@ impl Tracee {
         Ok(tracee)
     }
 
-    /// Lets this process fork, and stand still before it forks again. The child stands still at its
-    /// beginning.
-    pub(super) fn bear(&self) -> Result<Self, Astray> {
-        self.go_on()?;
+    /// Lets this fork server fork one child. Both are stopped then, the child at its beginning.
+    pub(super) fn fork_child(&self) -> Result<Self, TraceError> {
+        self.resume()?;
         match self.wait()? {
             WaitStatus::PtraceEvent(..) => {}
-            other => return Err(Astray::Ended(format!("{other:?}"))),
+            other => return Err(TraceError::Ended(format!("{other:?}"))),
         }
         let child = Self {
             pid: Pid::from_raw(ptrace::getevent(self.pid)? as i32),
             over: false,
         };
         child.wait()?;
-        self.go_on()?;
+        self.resume()?;
         self.wait_for_trap()?;
         Ok(child)
     }
 
-    fn go_on(&self) -> Result<(), Astray> {
+    fn resume(&self) -> Result<(), TraceError> {
         Ok(ptrace::cont(self.pid, None)?)
     }
 
-    /// Goes on to the next gate or breakpoint.
-    pub(super) fn run(&self) -> Result<(), Astray> {
-        self.go_on()?;
+    /// Runs to the next trap or breakpoint.
+    pub(super) fn run(&self) -> Result<(), TraceError> {
+        self.resume()?;
         self.wait_for_trap()
     }
 
-    fn wait_for_trap(&self) -> Result<(), Astray> {
+    fn wait_for_trap(&self) -> Result<(), TraceError> {
         match self.wait()? {
             WaitStatus::Stopped(_, Signal::SIGTRAP) => Ok(()),
-            WaitStatus::Stopped(_, signal) => Err(Astray::Ended(format!("{signal}"))),
-            other => Err(Astray::Ended(format!("{other:?}"))),
+            WaitStatus::Stopped(_, signal) => Err(TraceError::Ended(format!("{signal}"))),
+            other => Err(TraceError::Ended(format!("{other:?}"))),
         }
     }
 
-    /// Waits until it stands still.
-    fn wait(&self) -> Result<WaitStatus, Astray> {
-        let since = now();
+    /// Waits until it stops.
+    fn wait(&self) -> Result<WaitStatus, TraceError> {
+        let since = ticks();
         loop {
             match waitpid(self.pid, Some(WaitPidFlag::__WALL)) {
                 Ok(status @ (WaitStatus::Exited(..) | WaitStatus::Signaled(..))) => {
-                    return Err(Astray::Ended(format!("{status:?}")));
+                    return Err(TraceError::Ended(format!("{status:?}")));
                 }
                 Ok(status) => return Ok(status),
-                Err(Errno::EINTR) if is_overdue(since) => return Err(Astray::Hung),
+                Err(Errno::EINTR) if is_overdue(since) => return Err(TraceError::Hung),
                 Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    pub(super) fn rip(&self) -> Result<u64, Astray> {
+    pub(super) fn rip(&self) -> Result<u64, TraceError> {
         let at = std::mem::offset_of!(libc::user, regs)
             + std::mem::offset_of!(libc::user_regs_struct, rip);
         Ok(ptrace::read_user(self.pid, at as AddressType)? as u64)
     }
 
-    fn go_back_to(&self, rip: u64) -> Result<(), Astray> {
+    fn set_rip(&self, rip: u64) -> Result<(), TraceError> {
         let at = std::mem::offset_of!(libc::user, regs)
             + std::mem::offset_of!(libc::user_regs_struct, rip);
         Ok(ptrace::write_user(self.pid, at as AddressType, rip as i64)?)
     }
 
-    fn peek(&self, at: u64) -> Result<i64, Astray> {
+    fn peek(&self, at: u64) -> Result<i64, TraceError> {
         Ok(ptrace::read(self.pid, at as AddressType)?)
     }
 
-    fn poke(&self, at: u64, word: i64) -> Result<(), Astray> {
+    fn poke(&self, at: u64, word: i64) -> Result<(), TraceError> {
         Ok(ptrace::write(self.pid, at as AddressType, word)?)
     }
 
-    fn step(&self) -> Result<(), Astray> {
+    fn step(&self) -> Result<(), TraceError> {
         ptrace::step(self.pid, None)?;
         self.wait_for_trap()
     }
 
-    /// Steps until `is_over`, from where it stands. `is_last` is asked before each instruction that enters
-    /// the kernel: the way ends before one that would not come back.
+    /// Steps until `is_over`. Before each instruction that enters the kernel, `is_last` tells whether the trace ends there,
+    /// since the call would not return.
     pub(super) fn trace(
         &self,
         text: &Range<u64>,
         is_over: impl Fn() -> bool,
         mut is_last: impl FnMut(&Self) -> bool,
-    ) -> Result<Path, Astray> {
+    ) -> Result<Trace, TraceError> {
         let (mut rips, mut calls) = (Vec::new(), Vec::new());
         while !is_over() {
             let rip = self.rip()?;
@@ -239,28 +248,28 @@ impl Tracee {
             }
             self.step()?;
         }
-        Ok(Path::new(rips, calls, text))
+        Ok(Trace::new(rips, calls, text))
     }
 
-    /// Whether the call that it is about to make is one by which it goes to sleep.
+    /// Tells whether the call that it is about to make waits for a futex.
     pub(super) fn is_about_to_sleep(&self) -> bool {
         ptrace::getregs(self.pid).is_ok_and(|regs| is_wait(regs.rax, regs.rsi))
     }
 
-    /// Goes on until it sleeps.
-    pub(super) fn fall_asleep(&self) -> Result<(), Astray> {
+    /// Runs until it sleeps.
+    pub(super) fn run_until_asleep(&self) -> Result<(), TraceError> {
         loop {
-            self.go_to_call()?;
+            self.run_to_call()?;
             let regs = ptrace::getregs(self.pid)?;
             if !is_wait(regs.orig_rax, regs.rsi) {
-                self.go_to_call()?;
+                self.run_to_call()?;
                 continue;
             }
             ptrace::syscall(self.pid, None)?;
-            let since = now();
+            let since = ticks();
             while !self.is_asleep() {
                 if is_overdue(since) {
-                    return Err(Astray::Hung);
+                    return Err(TraceError::Hung);
                 }
                 std::thread::yield_now();
             }
@@ -272,17 +281,16 @@ impl Tracee {
         task::state(self.pid) == Some('S')
     }
 
-    fn go_to_call(&self) -> Result<(), Astray> {
+    fn run_to_call(&self) -> Result<(), TraceError> {
         ptrace::syscall(self.pid, None)?;
         match self.wait()? {
             WaitStatus::PtraceSyscall(_) => Ok(()),
-            other => Err(Astray::Ended(format!("{other:?}"))),
+            other => Err(TraceError::Ended(format!("{other:?}"))),
         }
     }
 
-    /// Goes on to the gate, perhaps out of a sleep. Returns whether it ever slept until its time was over:
-    /// then nobody woke it.
-    pub(super) fn wake_up(&self, asleep: bool) -> Result<bool, Astray> {
+    /// Runs to the trap, perhaps out of a sleep. Returns whether any sleep timed out: then no process woke it.
+    pub(super) fn run_until_woken(&self, asleep: bool) -> Result<bool, TraceError> {
         let (mut inside, mut overslept) = (asleep, false);
         if !asleep {
             ptrace::syscall(self.pid, None)?;
@@ -299,21 +307,21 @@ impl Tracee {
                     ptrace::syscall(self.pid, None)?;
                 }
                 WaitStatus::Stopped(_, Signal::SIGTRAP) => return Ok(overslept),
-                other => return Err(Astray::Ended(format!("{other:?}"))),
+                other => return Err(TraceError::Ended(format!("{other:?}"))),
             }
         }
     }
 
-    /// Goes to instruction `at` of the way, from the beginning of it; `slowly` is step by step, as it was
-    /// found, for one whose way depends on the time.
+    /// Runs from the beginning to instruction `at` of the trace; `slowly` is by single steps, for an operation whose path
+    /// depends on the time.
     pub(super) fn approach(
         &self,
-        path: &Path,
+        trace: &Trace,
         at: usize,
         slowly: bool,
         is_over: impl Fn() -> bool,
-    ) -> Result<(), Astray> {
-        let mut approach = path.approaches[at];
+    ) -> Result<(), TraceError> {
+        let mut approach = trace.approaches[at];
         if slowly {
             approach = Approach {
                 anchor: None,
@@ -328,10 +336,10 @@ impl Tracee {
                 self.poke(anchor, broken)?;
                 self.run()?;
                 if is_over() || self.rip()? != anchor + 1 {
-                    return Err(Astray::Diverged);
+                    return Err(TraceError::Diverged);
                 }
                 self.poke(anchor, word)?;
-                self.go_back_to(anchor)?;
+                self.set_rip(anchor)?;
                 if pass < passes {
                     self.step()?;
                 }
@@ -340,23 +348,23 @@ impl Tracee {
         for _ in 0..approach.steps {
             self.step()?;
         }
-        if is_over() || self.rip()? != path.rips[at] {
-            return Err(Astray::Diverged);
+        if is_over() || self.rip()? != trace.rips[at] {
+            return Err(TraceError::Diverged);
         }
         Ok(())
     }
 
-    /// Kills it where it stands, and waits for its end.
+    /// Kills it where it is, and waits for its end.
     pub(super) fn kill(mut self) {
         self.over = true;
-        end(self.pid);
+        kill_and_wait(self.pid);
     }
 }
 
 impl Drop for Tracee {
     fn drop(&mut self) {
         if !self.over {
-            end(self.pid);
+            kill_and_wait(self.pid);
         }
     }
 }

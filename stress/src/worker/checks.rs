@@ -3,8 +3,8 @@
 use super::buffer_len;
 use crate::keys::{self, Family};
 use crate::mix::Op;
-use crate::oracle::body::{self, Flaw, PREFILL, Stamp};
-use crate::oracle::seen::Seen;
+use crate::oracle::monotonic::MonotonicReads;
+use crate::oracle::value::{self, Flaw, PREFILL, Stamp};
 use crate::oracle::vector;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,7 @@ fn text(key: &[u8]) -> String {
 pub(crate) struct Checks {
     /// What was wrong so far.
     pub faults: Faults,
-    seen: Seen,
+    seen: MonotonicReads,
     /// Whether values can have more than one piece.
     pieces: bool,
     /// Those of the value at hand.
@@ -134,9 +134,9 @@ impl Checks {
         Self {
             faults: Faults::default(),
             // Twice the pairs: few collisions. Groups and counters share the table.
-            seen: Seen::new(keys.saturating_mul(writers.max(1)).saturating_mul(2)),
+            seen: MonotonicReads::new(keys.saturating_mul(writers.max(1)).saturating_mul(2)),
             pieces: workload.mix.has(Op::Append),
-            stamps: Vec::with_capacity(buffer_len(workload) / body::HEADER),
+            stamps: Vec::with_capacity(buffer_len(workload) / value::HEADER),
         }
     }
 
@@ -152,7 +152,7 @@ impl Checks {
         if self.pieces {
             return self.pieces(index, key, value, hash);
         }
-        match body::check(value, hash) {
+        match value::check(value, hash) {
             Ok(stamp) => {
                 self.order(Family::Value, index, key, stamp);
                 Some((stamp, stamp))
@@ -175,7 +175,7 @@ impl Checks {
     ) -> Option<(Stamp, Stamp)> {
         let mut stamps = std::mem::take(&mut self.stamps);
         stamps.clear();
-        let first = match body::check_pieces(value, hash, |stamp| stamps.push(stamp)) {
+        let first = match value::check_pieces(value, hash, |stamp| stamps.push(stamp)) {
             Ok(first) => first,
             Err(flaw) => {
                 self.flaw(key, value, hash, flaw);
@@ -209,7 +209,7 @@ impl Checks {
         for (order, value) in orders.iter().enumerate() {
             let name = keys::order_name(base, order);
             let hash = splinter::hash_key(name.as_ref());
-            match (body::check(value, hash), first) {
+            match (value::check(value, hash), first) {
                 (Err(flaw), _) => {
                     self.flaw(name.as_ref(), value, hash, flaw);
                     return None;
@@ -269,7 +269,7 @@ impl Checks {
     #[cold]
     fn flaw(&mut self, key: &[u8], value: &[u8], hash: u64, flaw: Flaw) {
         self.faults.torn(key, || {
-            format!("{flaw:?} value: {}", body::describe(value, hash))
+            format!("{flaw:?} value: {}", value::describe(value, hash))
         });
     }
 }

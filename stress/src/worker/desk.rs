@@ -6,7 +6,7 @@ use super::pacing::{Closed, Pace};
 use super::{Post, Report};
 use crate::block::{Cell, Counts, Phase};
 use crate::history::Event;
-use crate::history::tape::Tape;
+use crate::history::event_log::EventLog;
 use crate::latency::Latencies;
 use crate::mix::Op;
 use crate::options::Span;
@@ -31,7 +31,7 @@ pub(crate) struct Desk<'a, P = Closed> {
     ops: Vec<Op>,
     latencies: Latencies,
     footing: Footing,
-    tape: Option<Tape<'a>>,
+    tape: Option<EventLog<'a>>,
     /// When the last attempt began and ended, if there is a tape.
     times: (u64, u64),
     /// Attempts until the next look.

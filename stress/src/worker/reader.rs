@@ -6,7 +6,7 @@ use super::desk::Desk;
 use super::pacing::Pace;
 use super::{Post, buffer_len};
 use crate::choice::Sampler;
-use crate::history::{self, Act, objects::Objects};
+use crate::history::{self, OpKind, objects::Objects};
 use crate::keys::{self, Family};
 use crate::mix::{Draw, Op};
 use crate::rng::Rng;
@@ -143,7 +143,10 @@ impl ReaderLoop {
             })
         };
         if got == Err(Miss::NotFound) {
-            desk.record(|| self.objects.event(Family::Value, index, Act::NotFound, 0));
+            desk.record(|| {
+                self.objects
+                    .event(Family::Value, index, OpKind::NotFound, 0)
+            });
         }
         let (len, epoch) =
             got.inspect_err(|miss| self.missed(Op::Get, &key, miss, self.may_miss))?;
@@ -195,7 +198,7 @@ impl ReaderLoop {
             self.checks.integer(index, &key, value);
             desk.record(|| {
                 self.objects
-                    .event(Family::Counter, index, Act::GetNumber, value)
+                    .event(Family::Counter, index, OpKind::GetNumber, value)
             });
         }
         Ok(())
@@ -215,7 +218,7 @@ impl ReaderLoop {
         if self.oracle {
             let stamp = self.checks.group(index, key, &self.orders);
             let id = history::objects::name(stamp);
-            desk.record(|| self.objects.event(Family::Group, index, Act::Read, id));
+            desk.record(|| self.objects.event(Family::Group, index, OpKind::Read, id));
         }
         Ok(())
     }
@@ -234,7 +237,7 @@ impl ReaderLoop {
         .inspect_err(|miss| self.missed(Op::ReadVector, &key, miss, true))?;
         if self.oracle {
             let id = history::objects::name(self.checks.vector(&key, &self.vector));
-            desk.record(|| self.objects.vector_event(index, Act::Read, id));
+            desk.record(|| self.objects.vector_event(index, OpKind::Read, id));
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::{Post, Report, buffer_len};
 use crate::block::Phase;
 use crate::keys::{self, Family};
 use crate::latency::{encode, histogram};
-use crate::oracle::body;
+use crate::oracle::value;
 use crate::target::{Heard, Hears, News, Reads};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -231,7 +231,7 @@ impl WatcherLoop {
         };
         let now = splinter::cycles_fenced();
         let value = &self.buf[..len];
-        let written = body::time_of(value);
+        let written = value::time_of(value);
         let sound = self.checks.value(index, &key, value).is_some();
         if let Some(written) = written.filter(|_| sound && self.counts() && self.due()) {
             let age = now.saturating_sub(written);

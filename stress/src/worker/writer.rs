@@ -9,12 +9,12 @@ use super::pacing::Pace;
 use super::reader::Samplers;
 use super::{Post, buffer_len};
 use crate::choice::KeyChoice;
-use crate::history::{self, Act, Event, objects::Objects};
+use crate::history::{self, Event, OpKind, objects::Objects};
 use crate::keys::{self, Family};
 use crate::length::ValueLen;
 use crate::mix::{Draw, Op};
-use crate::oracle::body::{self, PREFILL, Stamp};
-use crate::oracle::ledger::{Entry, Ledger};
+use crate::oracle::acks::{AckTable, KeyAcks};
+use crate::oracle::value::{self, PREFILL, Stamp};
 use crate::oracle::vector;
 use crate::rng::Rng;
 use crate::target::{Miss, Version, Writes};
@@ -33,7 +33,7 @@ pub(crate) struct WriterLoop<'a> {
     samplers: Samplers,
     objects: Objects,
     value_len: ValueLen,
-    ledger: Option<Ledger<'a>>,
+    ledger: Option<AckTable<'a>>,
     checks: Checks,
     /// Nobody else writes this writer's keys: what it reads must be what it last wrote.
     alone: bool,
@@ -108,7 +108,9 @@ impl<'a> WriterLoop<'a> {
                 Err(miss) => {
                     if miss == Miss::NotFound && family(task.op) == Family::Value {
                         let objects = &self.objects;
-                        desk.record(|| objects.event(Family::Value, task.index, Act::NotFound, 0));
+                        desk.record(|| {
+                            objects.event(Family::Value, task.index, OpKind::NotFound, 0)
+                        });
                     }
                     self.missed(&task, &miss);
                 }
@@ -171,9 +173,9 @@ impl<'a> WriterLoop<'a> {
                 let value = &mut self.value[..task.len];
                 let hash = splinter::hash_key(&task.key);
                 if self.stamps_time && task.op == Op::Set {
-                    body::fill_timed(value, hash, self.id, task.seq, splinter::cycles());
+                    value::fill_timed(value, hash, self.id, task.seq, splinter::cycles());
                 } else {
-                    body::fill(value, hash, self.id, task.seq);
+                    value::fill(value, hash, self.id, task.seq);
                 }
             }
             Op::Vector => vector::fill(
@@ -185,7 +187,7 @@ impl<'a> WriterLoop<'a> {
             Op::Tandem => {
                 for (order, value) in self.orders.iter_mut().enumerate() {
                     let hash = splinter::hash_key(keys::order_name(task.key, order).as_ref());
-                    body::fill(&mut value[..task.len], hash, self.id, task.seq);
+                    value::fill(&mut value[..task.len], hash, self.id, task.seq);
                 }
             }
             _ => {}
@@ -204,13 +206,13 @@ impl<'a> WriterLoop<'a> {
         match task.op {
             Op::Set if desk.records() => {
                 let version = desk.attempt(Op::Set, || target.set_versioned(key, value))?;
-                self.record(desk, task, Act::Set, task.len, version);
+                self.record(desk, task, OpKind::Set, task.len, version);
                 Ok(())
             }
             Op::Set => desk.attempt(Op::Set, || target.set(key, value)),
             Op::Append => {
                 let (len, version) = desk.attempt(Op::Append, || target.append(key, value))?;
-                self.record(desk, task, Act::Append, len, version);
+                self.record(desk, task, OpKind::Append, len, version);
                 Ok(())
             }
             Op::Int => {
@@ -218,7 +220,7 @@ impl<'a> WriterLoop<'a> {
                 let size = u32::try_from(task.amount).unwrap_or(u32::MAX);
                 desk.record(|| {
                     self.objects
-                        .event(Family::Counter, task.index, Act::Add, sum)
+                        .event(Family::Counter, task.index, OpKind::Add, sum)
                         .sized(0, size)
                 });
                 Ok(())
@@ -226,13 +228,13 @@ impl<'a> WriterLoop<'a> {
             Op::Label => desk.attempt(Op::Label, || target.label(key, task.amount)),
             Op::Unset => {
                 let (len, version) = desk.attempt(Op::Unset, || target.unset(key))?;
-                self.record(desk, task, Act::Unset, len, version);
+                self.record(desk, task, OpKind::Unset, len, version);
                 Ok(())
             }
             Op::Vector => {
                 desk.attempt(Op::Vector, || target.set_vector(key, &self.vector))?;
                 let id = history::id(self.id, task.seq);
-                desk.record(|| self.objects.vector_event(task.index, Act::Write, id));
+                desk.record(|| self.objects.vector_event(task.index, OpKind::Write, id));
                 Ok(())
             }
             Op::Tandem if self.orders.len() <= FEW_ORDERS => {
@@ -284,8 +286,14 @@ impl<'a> WriterLoop<'a> {
 
     /// Records a change of a value.
     #[inline]
-    fn record<P>(&self, desk: &mut Desk<'_, P>, task: &Task, act: Act, len: usize, version: Version)
-    where
+    fn record<P>(
+        &self,
+        desk: &mut Desk<'_, P>,
+        task: &Task,
+        act: OpKind,
+        len: usize,
+        version: Version,
+    ) where
         P: Pace,
     {
         desk.record(|| {
@@ -305,7 +313,7 @@ impl<'a> WriterLoop<'a> {
         let id = history::id(self.id, task.seq);
         desk.record(|| {
             self.objects
-                .event(Family::Group, task.index, Act::Write, id)
+                .event(Family::Group, task.index, OpKind::Write, id)
         });
     }
 
@@ -363,7 +371,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     #[inline(always)]
-    fn entry(&self, op: Op, index: u64) -> Option<Entry<'a>> {
+    fn entry(&self, op: Op, index: u64) -> Option<KeyAcks<'a>> {
         self.ledger
             .as_ref()
             .map(|ledger| ledger.entry(family(op), index))

@@ -3,11 +3,11 @@
 
 use super::Workload;
 use crate::choice::{KeyChoice, MOST_ZIPF_KEYS};
-use crate::history::tape::MOST_SIZE;
+use crate::history::event_log::MAX_SIZE;
 use crate::keys::MAX_KEYS;
 use crate::mix::Op;
 use crate::options::{Memory, Pin, Span};
-use crate::oracle::{body, vector};
+use crate::oracle::{value, vector};
 use crate::pace::Arrivals;
 use crate::target::MOST_BATCHED;
 use crate::worker::writer::SHORTEST_ORDER;
@@ -35,7 +35,7 @@ impl Workload {
         let refuse = |wrong: bool, message: String| if wrong { Err(message) } else { Ok(()) };
         let keys = self.keys;
         let longest = u64::from(self.value_len.longest());
-        let header = body::HEADER;
+        let header = value::HEADER;
         refuse(
             self.operators() == 0,
             "nobody to run: give --writers or --readers at least 1".to_owned(),
@@ -206,9 +206,9 @@ impl Workload {
                  more, or leave out --history"
             ));
         }
-        if u64::from(longest) > MOST_SIZE {
+        if u64::from(longest) > MAX_SIZE {
             return Err(format!(
-                "values of {longest} bytes have no room in a history: give --value-len {MOST_SIZE} or less"
+                "values of {longest} bytes have no room in a history: give --value-len {MAX_SIZE} or less"
             ));
         }
         Ok(())

@@ -1,5 +1,4 @@
-//! Proves that the value oracle catches what it is there for: every kind of broken value, at every
-//! length.
+//! Proves that the checks of values catch every kind of broken value, at every length.
 
 use super::*;
 

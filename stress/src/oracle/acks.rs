@@ -1,7 +1,6 @@
-//! What each writer remembers of what the store acknowledged, per key, so that the end can be
-//! compared with it exactly. A ledger lies in the run's shared block: it outlives its writer,
-//! whatever happens to that one. It has one writer and is read by others only after that writer has
-//! ended, so relaxed accesses suffice everywhere.
+//! The acknowledgements that each writer got, per key, so that the store's final content can be compared with them exactly.
+//! A table lies in the run's shared block, so it outlives its writer. Only that writer changes it, and others read it only
+//! after the writer has ended, so relaxed accesses suffice everywhere.
 //!
 //! Per key four words: sequence of the last value operation (bit 63: it was an unset), sequence of
 //! the last set, sequence of the last vector (bit 63: no value operation since), labels. For
@@ -13,7 +12,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Words per key.
-const ENTRY: usize = 4;
+const KEY_WORDS: usize = 4;
 const LAST: usize = 0;
 const SET: usize = 1;
 const VECTOR: usize = 2;
@@ -21,21 +20,21 @@ const LABELS: usize = 3;
 /// The sign bit: "was an unset" in the last operation, "still current" in the vector.
 const FLAG: u64 = 1 << 63;
 
-/// Returns how many words the ledger of a writer with these keys needs: whole cache lines.
+/// Returns how many words the table of a writer with these keys needs: whole cache lines.
 #[must_use]
 pub(crate) fn words_for(keys: &KeySets) -> usize {
-    (usize::try_from(keys.count()).unwrap_or(usize::MAX / 16) * ENTRY).next_multiple_of(8)
+    (usize::try_from(keys.count()).unwrap_or(usize::MAX / 16) * KEY_WORDS).next_multiple_of(8)
 }
 
-/// One writer's ledger.
+/// One writer's acknowledgements.
 #[derive(Clone, Debug)]
-pub(crate) struct Ledger<'a> {
+pub(crate) struct AckTable<'a> {
     words: &'a [AtomicU64],
     keys: KeySets,
 }
 
-impl<'a> Ledger<'a> {
-    /// Interprets zeroed words, [`words_for`] `keys`, as a ledger.
+impl<'a> AckTable<'a> {
+    /// Interprets zeroed words, [`words_for`] `keys`, as a table.
     #[must_use]
     pub(crate) fn new(words: &'a [AtomicU64], keys: KeySets) -> Self {
         assert!(
@@ -56,10 +55,10 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Returns the entry of a key that the ledger covers.
+    /// Returns the entry of a key that the table covers.
     #[inline]
     #[must_use]
-    pub(crate) fn entry(&self, family: Family, key: u64) -> Entry<'a> {
+    pub(crate) fn entry(&self, family: Family, key: u64) -> KeyAcks<'a> {
         let KeySets {
             values,
             counters,
@@ -71,20 +70,20 @@ impl<'a> Ledger<'a> {
             Family::Counter => count(values) + key - counters.start,
             Family::Group => count(values) + count(counters) + key - groups.start,
         };
-        let at = at as usize * ENTRY;
-        Entry {
-            words: &self.words[at..at + ENTRY],
+        let at = at as usize * KEY_WORDS;
+        KeyAcks {
+            words: &self.words[at..at + KEY_WORDS],
         }
     }
 }
 
-/// What a writer remembers of one key.
+/// The acknowledgements of one writer for one key.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct KeyAcks<'a> {
     words: &'a [AtomicU64],
 }
 
-impl Entry<'_> {
+impl KeyAcks<'_> {
     /// Returns the sequence of the last acknowledged set, append or unset; 0 if there was none.
     #[inline]
     #[must_use]
@@ -196,8 +195,8 @@ mod tests {
             groups: 5..7,
         };
         let words: Vec<AtomicU64> = (0..words_for(&keys)).map(|_| AtomicU64::new(0)).collect();
-        let ledger = Ledger::new(&words, keys);
-        let value = ledger.entry(Family::Value, 19);
+        let acks = AckTable::new(&words, keys);
+        let value = acks.entry(Family::Value, 19);
         value.note_set(1);
         value.note_append(2);
         value.note_vector(1);
@@ -216,12 +215,12 @@ mod tests {
             ),
             (3, true, (1, false), 0)
         );
-        let counter = ledger.entry(Family::Counter, 0);
+        let counter = acks.entry(Family::Counter, 0);
         counter.note_addition(5);
         counter.note_addition(6);
         assert_eq!((counter.last(), counter.sum()), (2, 11));
-        ledger.entry(Family::Group, 6).note_set(9);
-        assert_eq!(ledger.entry(Family::Group, 5).last(), 0);
-        assert!(ledger.covers(Family::Value, 10) && !ledger.covers(Family::Value, 9));
+        acks.entry(Family::Group, 6).note_set(9);
+        assert_eq!(acks.entry(Family::Group, 5).last(), 0);
+        assert!(acks.covers(Family::Value, 10) && !acks.covers(Family::Value, 9));
     }
 }

@@ -39,7 +39,7 @@ const SHORTEST_TIMED: usize = HEADER + 8;
 /// Step between payload words: odd, so that the words of a payload never repeat.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Who wrote a value, and as which of its writes to that key.
+/// The writer of a value, and the number of this write among its writes to the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     /// The writer's number.
@@ -79,29 +79,28 @@ impl Stamp {
 pub(crate) enum Flaw {
     /// It is whole, and another key's.
     Foreign,
-    /// It is not what any single write wrote.
+    /// No single write wrote it.
     Torn,
     /// Its length is not that of what was written.
     Length,
-    /// It is empty, which nobody writes.
+    /// It is empty, and no writer writes that.
     Empty,
 }
 
-/// Fills `piece` with the value that `writer` writes as its write number `seq` to the key with this
-/// hash.
+/// Fills `piece` with the value of `writer`'s write number `seq` to the key with this hash.
 #[inline]
 pub(crate) fn fill(piece: &mut [u8], key_hash: u64, writer: u16, seq: u64) {
     fill_at(piece, key_hash, writer, seq, None);
 }
 
-/// Does as [`fill`], and notes the time in it where there is room.
+/// Fills as [`fill`] does, and notes the time in the value where there is room.
 #[inline]
 pub(crate) fn fill_timed(piece: &mut [u8], key_hash: u64, writer: u16, seq: u64, cycles: u64) {
     let room = piece.len() >= SHORTEST_TIMED;
     fill_at(piece, key_hash, writer, seq, room.then_some(cycles));
 }
 
-/// Returns the time that is noted in a value of one piece, if one is. The value must be sound.
+/// Returns the time that is noted in a value of one piece, if any. The value must be sound.
 #[inline]
 #[must_use]
 pub(crate) fn time_of(value: &[u8]) -> Option<u64> {
@@ -137,7 +136,7 @@ fn fill_at(piece: &mut [u8], key_hash: u64, writer: u16, seq: u64, time: Option<
     piece[..8].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// Checks a value that one set wrote and nobody appended to.
+/// Checks a value that one set wrote, without appends.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -180,7 +179,7 @@ pub(crate) fn check_pieces(
     first.ok_or(Flaw::Empty)
 }
 
-/// Describes what a broken value holds, for the person who has to find out why.
+/// Describes the content of a broken value, for debugging.
 #[must_use]
 pub(crate) fn describe(value: &[u8], key_hash: u64) -> String {
     if value.len() < HEADER {
@@ -300,5 +299,5 @@ fn keystream(out: &mut [u8], key_hash: u64, id: u64, len: usize) {
 }
 
 #[cfg(test)]
-#[path = "body_tests.rs"]
+#[path = "value_tests.rs"]
 mod tests;

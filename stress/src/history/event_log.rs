@@ -1,16 +1,16 @@
-//! A worker's record of its own operations: a preallocated stretch of shared words, six to an operation, that it
-//! alone writes. Knows nothing of what the operations mean.
+//! The event log: a worker's record of its own operations in preallocated shared words, six for each operation. Only the worker
+//! writes it. This module does not know what the operations mean.
 //!
 //! | word | what |
 //! |---|---|
 //! | 0 | invoked |
 //! | 1 | returned |
-//! | 2 | key in bits 0–31, act in 32–39, size in 40–63 |
+//! | 2 | key in bits 0–31, kind in 32–39, size in 40–63 |
 //! | 3 | id |
 //! | 4 | epoch |
 //! | 5 | slot in bits 0–31, length in 32–63 |
 
-use super::{Act, Event};
+use super::{Event, OpKind};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -20,24 +20,24 @@ const WORDS: usize = 6;
 const HEADER: usize = 8;
 /// Words of a page.
 const PAGE: usize = 512;
-/// Largest size that has room.
-pub(crate) const MOST_SIZE: u64 = (1 << 24) - 1;
+/// The largest size that has room.
+pub(crate) const MAX_SIZE: u64 = (1 << 24) - 1;
 
-/// Returns how many words a tape for so many operations takes.
+/// Returns how many words a log of so many operations takes.
 pub(crate) const fn words_for(operations: usize) -> usize {
     HEADER + operations * WORDS
 }
 
-/// The tape of one worker.
+/// The event log of one worker.
 #[derive(Debug)]
-pub(crate) struct Tape<'a> {
+pub(crate) struct EventLog<'a> {
     words: &'a [AtomicU64],
     worker: u32,
     next: usize,
 }
 
-impl<'a> Tape<'a> {
-    /// Takes a tape over words that were made for it.
+impl<'a> EventLog<'a> {
+    /// Interprets [`words_for`] so many operations as a log.
     pub(crate) fn new(words: &'a [AtomicU64], worker: u32) -> Self {
         Self {
             words,
@@ -46,7 +46,7 @@ impl<'a> Tape<'a> {
         }
     }
 
-    /// Touches all its memory, so that nothing has to be found for it later.
+    /// Touches all its memory, so that no page fault happens later.
     pub(crate) fn touch(&self) {
         for word in self.words.iter().step_by(PAGE) {
             word.store(0, Relaxed);
@@ -59,7 +59,7 @@ impl<'a> Tape<'a> {
         (self.words.len() - HEADER) / WORDS - self.next
     }
 
-    /// Records an operation, if there is room. The worker and the order are the tape's own.
+    /// Records an operation, if there is room. The log's own worker stands for that of the event.
     #[inline]
     pub(crate) fn push(&mut self, event: &Event) {
         let start = HEADER + self.next * WORDS;
@@ -67,8 +67,8 @@ impl<'a> Tape<'a> {
             return;
         };
         let what = u64::from(event.key)
-            | (event.act as u64) << 32
-            | (u64::from(event.size) & MOST_SIZE) << 40;
+            | (event.op as u64) << 32
+            | (u64::from(event.size) & MAX_SIZE) << 40;
         for (word, value) in words.iter().zip([
             event.invoked,
             event.returned,
@@ -82,12 +82,12 @@ impl<'a> Tape<'a> {
         self.next += 1;
     }
 
-    /// Says that all of it can be read.
+    /// Publishes the log to its readers.
     pub(crate) fn finish(&self) {
         self.words[0].store(self.next as u64, Release);
     }
 
-    /// Reads a tape that its worker has finished.
+    /// Reads a log that its worker has finished.
     pub(crate) fn events(&self) -> impl Iterator<Item = Event> + Clone + 'a {
         let most = (self.words.len() - HEADER) / WORDS;
         let count = usize::try_from(self.words[0].load(Acquire)).map_or(0, |count| count.min(most));
@@ -102,7 +102,7 @@ impl<'a> Tape<'a> {
                     returned: word(1),
                     worker,
                     key: what as u32,
-                    act: Act::ALL[(what >> 32) as usize % 256 % Act::ALL.len()],
+                    op: OpKind::ALL[(what >> 32) as usize % 256 % OpKind::ALL.len()],
                     id: word(3),
                     slot: word(5) as u32,
                     epoch: word(4),
@@ -118,29 +118,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_recorded_is_read_back_and_no_more_than_fits() {
+    fn events_are_read_back_and_no_more_are_kept_than_fit() {
         let words: Vec<AtomicU64> = (0..words_for(2)).map(|_| AtomicU64::new(0)).collect();
-        let mut tape = Tape::new(&words, 7);
-        tape.touch();
+        let mut log = EventLog::new(&words, 7);
+        log.touch();
         let event = |at: u64| Event {
             invoked: at,
             returned: u64::MAX - at,
             worker: 7,
             key: u32::MAX - at as u32,
-            act: Act::ALL[8 - at as usize],
+            op: OpKind::ALL[8 - at as usize],
             id: 1 << 63 | at,
             slot: u32::MAX,
             epoch: (1 << 51) - 1 - at,
             len: u32::MAX - 1,
-            size: MOST_SIZE as u32,
+            size: MAX_SIZE as u32,
         };
         for at in 0..3 {
-            assert_eq!(tape.room(), 2_usize.saturating_sub(at as usize));
-            tape.push(&event(at));
+            assert_eq!(log.room(), 2_usize.saturating_sub(at as usize));
+            log.push(&event(at));
         }
-        assert_eq!(tape.events().count(), 0, "not finished yet");
-        tape.finish();
-        let read: Vec<Event> = Tape::new(&words, 7).events().collect();
+        assert_eq!(log.events().count(), 0, "not finished yet");
+        log.finish();
+        let read: Vec<Event> = EventLog::new(&words, 7).events().collect();
         assert_eq!(read, [event(0), event(1)]);
     }
 }

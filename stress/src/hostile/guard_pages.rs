@@ -1,5 +1,5 @@
-//! Guards: addresses around a mapping that nobody may touch, so that an access beyond it ends in a fault
-//! instead of in whatever happens to lie there.
+//! Guard pages: inaccessible addresses on both sides of a mapping, so that an access beyond it faults, whatever else would
+//! lie there.
 #![allow(unsafe_code)] // Reserves addresses and gives them back.
 
 use std::fs;
@@ -9,14 +9,14 @@ use std::ptr;
 const LONGEST: usize = 1 << 30;
 const SHORTEST: usize = 4096;
 
-/// Guards on both sides of some mappings, gone when dropped.
+/// Guard pages on both sides of some mappings, unmapped when dropped.
 #[derive(Debug, Default)]
-pub(super) struct Guards(Vec<(usize, usize)>);
+pub(super) struct GuardPages(Vec<(usize, usize)>);
 
-impl Guards {
-    /// Guards every mapping of a memory file that is `len` bytes long and is there already: before the fork, those that
-    /// workers inherit. What they map themselves, as they open a store once more or from a file, has no guards. A side on
-    /// which something else lies is left without.
+impl GuardPages {
+    /// Guards every present mapping of a memory file that is `len` bytes long. Before the fork, these are the mappings that
+    /// workers inherit; a store that a worker opens itself has no guards. A side beside which something else lies is left
+    /// without.
     pub(super) fn around(len: u64) -> Self {
         let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
         let mut guards = Self::default();
@@ -32,7 +32,7 @@ impl Guards {
         self.0.len() as u64
     }
 
-    /// Reserves as much as there is room for where `at` says that so many bytes would begin.
+    /// Reserves as much as there is room for. `at` returns the address at which so many bytes would begin.
     fn reserve(&mut self, at: impl Fn(usize) -> Option<usize>) {
         let mut len = LONGEST;
         while len >= SHORTEST {
@@ -52,7 +52,7 @@ impl Guards {
             }
             // A kernel that does not know the flag puts it elsewhere.
             if got != libc::MAP_FAILED {
-                // SAFETY: mapped just now, and nobody else knows of it.
+                // SAFETY: mapped just now, and not handed out.
                 unsafe { libc::munmap(got, len) };
             }
             len /= 2;
@@ -60,7 +60,7 @@ impl Guards {
     }
 }
 
-impl Drop for Guards {
+impl Drop for GuardPages {
     fn drop(&mut self) {
         for (at, len) in self.0.drain(..) {
             // SAFETY: reserved by this value, and never handed out.
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_mapping_is_guarded_on_both_sides() {
         let from = roomy_mapping();
-        let guards = Guards::around(LEN as u64);
+        let guards = GuardPages::around(LEN as u64);
         assert_eq!(guards.count(), 2, "{guards:?}");
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         for (at, len) in &guards.0 {

@@ -1,20 +1,20 @@
-//! The final sweep: reads every key once more, after the last worker has ended, and compares it
-//! with what the writers' ledgers say was acknowledged. Exact for shared keys too:
+//! The final check: reads every key once more, after the last worker has ended, and compares it with what was acknowledged
+//! to the writers. It is exact for shared keys, too:
 //!
 //! - The first piece of a value is that of some writer's *last* acknowledged set: any earlier one
-//!   was overwritten by it. It is the prefilled one only if nobody ever set or removed the key.
+//!   was overwritten by it. It is the prefilled one only if no writer ever set or removed the key.
 //! - Each writer's pieces in a value follow each other without a gap, and end with its last
 //!   acknowledged one. On the prefilled piece all appends of all writers follow.
 //! - A key may be missing only if some writer's last operation on it was an unset.
 //! - An integer is the sum of all acknowledged additions.
-//! - Labels are the union of the acknowledged ones, where nobody removed the key or one writer
+//! - Labels are the union of the acknowledged ones, where no writer removed the key or one writer
 //!   knows all of it.
 //! - A vector is some writer's last; it is there if its only writer did nothing to the value since.
 //!
 //! A writer that died may have written once more than it noted.
 
-use super::body::{self, PREFILL, Stamp};
-use super::ledger::{Entry, Ledger};
+use super::acks::{AckTable, KeyAcks};
+use super::value::{self, PREFILL, Stamp};
 use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::target::{Miss, Reads};
@@ -27,39 +27,39 @@ use std::ops::Range;
 
 /// Keys that one task checks.
 const PART: u64 = 1 << 12;
-/// Attempts to read a key, which nobody writes any more.
+/// Attempts to read a key, which no process writes any more.
 const PATIENCE: u32 = 1_000;
 
-/// What the sweep compares with.
+/// What the stored keys are compared with.
 #[derive(Debug)]
-pub(crate) struct Sweep<'a> {
+pub(crate) struct FinalCheck<'a> {
     workload: &'a Workload,
-    ledgers: &'a [Ledger<'a>],
+    acks: &'a [AckTable<'a>],
     /// By writer: it ended without a report.
     dead: &'a [bool],
 }
 
-/// A writer that may have written a key.
+/// A writer that may have written a key, and its acknowledgements.
 struct Author<'a> {
     id: u16,
-    entry: Entry<'a>,
+    acks: KeyAcks<'a>,
     dead: bool,
 }
 
 impl Author<'_> {
     /// Tells whether `stamp` can be this writer's write `seq`, or the one that it died in.
     fn wrote(&self, stamp: Stamp, seq: u64) -> bool {
-        seq > 0 && stamp.is(self.id, seq) || self.dead && stamp.is(self.id, self.entry.last() + 1)
+        seq > 0 && stamp.is(self.id, seq) || self.dead && stamp.is(self.id, self.acks.last() + 1)
     }
 }
 
-impl<'a> Sweep<'a> {
-    /// Prepares; `dead` tells of each writer whether it ended early.
+impl<'a> FinalCheck<'a> {
+    /// Prepares the check; `dead` tells of each writer whether it ended early.
     #[must_use]
-    pub(crate) fn new(workload: &'a Workload, ledgers: &'a [Ledger<'a>], dead: &'a [bool]) -> Self {
+    pub(crate) fn new(workload: &'a Workload, acks: &'a [AckTable<'a>], dead: &'a [bool]) -> Self {
         Self {
             workload,
-            ledgers,
+            acks,
             dead,
         }
     }
@@ -95,12 +95,12 @@ impl<'a> Sweep<'a> {
 
     fn authors(&self, family: Family, key: u64) -> Vec<Author<'_>> {
         let covering = (0..)
-            .zip(self.ledgers)
-            .filter(|(_, ledger)| ledger.covers(family, key));
+            .zip(self.acks)
+            .filter(|(_, acks)| acks.covers(family, key));
         covering
-            .map(|(id, ledger)| Author {
+            .map(|(id, acks)| Author {
                 id,
-                entry: ledger.entry(family, key),
+                acks: acks.entry(family, key),
                 dead: self.dead.get(usize::from(id)).copied().unwrap_or(false),
             })
             .collect()
@@ -111,20 +111,18 @@ impl<'a> Sweep<'a> {
         for index in keys {
             let key = keys::name(Family::Value, index);
             let authors = self.authors(Family::Value, index);
-            match patiently(|| target.get(&key, &mut buf)) {
+            match retry(|| target.get(&key, &mut buf)) {
                 Ok(len) => value(&key, &buf[..len], &authors, checks),
                 Err(Miss::NotFound) => {
                     let removed = |author: &Author<'_>| {
-                        author.entry.was_unset() || author.dead && self.workload.may_miss()
+                        author.acks.was_unset() || author.dead && self.workload.may_miss()
                     };
                     if !authors.iter().any(removed) {
                         checks.faults.spurious_miss(Op::Get, &key);
                     }
                     continue;
                 }
-                Err(miss) => checks
-                    .faults
-                    .unexpected(Op::Get, &key, &format!("{miss:?}")),
+                Err(miss) => unexpected(checks, Op::Get, &key, &miss),
             }
             if self.workload.mix.has(Op::Label) {
                 self.labels(&key, &authors, checks, target);
@@ -148,15 +146,13 @@ impl<'a> Sweep<'a> {
         }
         let expected = authors
             .iter()
-            .fold(0, |labels, author| labels | author.entry.labels());
-        match patiently(|| target.labels(key)) {
+            .fold(0, |labels, author| labels | author.acks.labels());
+        match retry(|| target.labels(key)) {
             Ok(found) if found == expected => {}
             Ok(found) => checks.faults.lost_update(key, || {
                 format!("labels {found:#x}, acknowledged were {expected:#x}")
             }),
-            Err(miss) => checks
-                .faults
-                .unexpected(Op::Label, key, &format!("{miss:?}")),
+            Err(miss) => unexpected(checks, Op::Label, key, &miss),
         }
     }
 
@@ -168,14 +164,14 @@ impl<'a> Sweep<'a> {
         target: &impl Reads,
     ) {
         let mut found = vec![0.0; self.workload.geometry().vector_dim as usize];
-        match patiently(|| target.read_vector(key, &mut found)) {
+        match retry(|| target.read_vector(key, &mut found)) {
             Ok(()) => {
                 let Some(stamp) = checks.vector(key, &found) else {
                     return;
                 };
                 if !authors
                     .iter()
-                    .any(|author| stamp.is(author.id, author.entry.vector().0) || author.dead)
+                    .any(|author| stamp.is(author.id, author.acks.vector().0) || author.dead)
                 {
                     let Stamp { writer, seq, .. } = stamp;
                     checks.faults.lost_update(key, || {
@@ -185,17 +181,15 @@ impl<'a> Sweep<'a> {
             }
             Err(Miss::NotFound) => {
                 if let [author] = authors
-                    && author.entry.vector().1
+                    && author.acks.vector().1
                     && !author.dead
                 {
                     checks.faults.lost_update(key, || {
-                        format!("no vector, acknowledged was {}", author.entry.vector().0)
+                        format!("no vector, acknowledged was {}", author.acks.vector().0)
                     });
                 }
             }
-            Err(miss) => checks
-                .faults
-                .unexpected(Op::ReadVector, key, &format!("{miss:?}")),
+            Err(miss) => unexpected(checks, Op::ReadVector, key, &miss),
         }
     }
 
@@ -205,17 +199,15 @@ impl<'a> Sweep<'a> {
             let authors = self.authors(Family::Counter, index);
             let expected = authors
                 .iter()
-                .fold(0u64, |sum, author| sum.wrapping_add(author.entry.sum()));
+                .fold(0u64, |sum, author| sum.wrapping_add(author.acks.sum()));
             let dead = authors.iter().any(|author| author.dead);
-            match patiently(|| target.read_int(&key)) {
+            match retry(|| target.read_int(&key)) {
                 Ok(found) if found == expected || dead && found > expected => {}
                 Ok(found) => checks.faults.lost_update(&key, || {
                     format!("holds {found}, acknowledged were {expected}")
                 }),
                 Err(Miss::NotFound) => checks.faults.spurious_miss(Op::ReadInt, &key),
-                Err(miss) => checks
-                    .faults
-                    .unexpected(Op::ReadInt, &key, &format!("{miss:?}")),
+                Err(miss) => unexpected(checks, Op::ReadInt, &key, &miss),
             }
         }
     }
@@ -224,7 +216,7 @@ impl<'a> Sweep<'a> {
         let mut orders = vec![Vec::new(); self.workload.orders as usize];
         for index in keys {
             let base = keys::name(Family::Group, index);
-            match patiently(|| target.read_tandem(&base, &mut orders)) {
+            match retry(|| target.read_tandem(&base, &mut orders)) {
                 Ok(()) => {
                     let Some(stamp) = checks.group(index, base, &orders) else {
                         continue;
@@ -232,19 +224,22 @@ impl<'a> Sweep<'a> {
                     origin(&base, stamp, &self.authors(Family::Group, index), checks);
                 }
                 Err(Miss::NotFound) => checks.faults.spurious_miss(Op::ReadTandem, &base),
-                Err(miss) => checks
-                    .faults
-                    .unexpected(Op::ReadTandem, &base, &format!("{miss:?}")),
+                Err(miss) => unexpected(checks, Op::ReadTandem, &base, &miss),
             }
         }
     }
 }
 
-/// Compares a value with its authors' ledgers.
+/// Reports a read that failed.
+fn unexpected(checks: &mut Checks, op: Op, key: &[u8], miss: &Miss) {
+    checks.faults.unexpected(op, key, &format!("{miss:?}"));
+}
+
+/// Compares a value with what was acknowledged to its authors.
 fn value(key: &[u8; 8], value: &[u8], authors: &[Author<'_>], checks: &mut Checks) {
     let hash = splinter::hash_key(key);
     let mut pieces = Vec::new();
-    let first = match body::check_pieces(value, hash, |stamp| pieces.push(stamp)) {
+    let first = match value::check_pieces(value, hash, |stamp| pieces.push(stamp)) {
         Ok(first) => first,
         Err(flaw) => return checks.broken(key, value, flaw),
     };
@@ -257,12 +252,12 @@ fn value(key: &[u8; 8], value: &[u8], authors: &[Author<'_>], checks: &mut Check
     }
     let prefilled = first.is(PREFILL, 1) && first.seq_bits == 48;
     for author in authors.iter().filter(|_| first.seq_bits == 48) {
-        let last = author.entry.last();
+        let last = author.acks.last();
         let own = by_writer.get(&author.id).map_or(&[][..], Vec::as_slice);
         let gap = own.windows(2).any(|pair| pair[1].seq != pair[0].seq + 1);
         let late = prefilled && own.first().is_some_and(|stamp| stamp.seq != 1);
         let ends = match own.last() {
-            Some(stamp) => !author.entry.was_unset() && author.wrote(*stamp, last),
+            Some(stamp) => !author.acks.was_unset() && author.wrote(*stamp, last),
             None => !prefilled || last == 0,
         };
         if gap || late || !ends {
@@ -277,21 +272,20 @@ fn value(key: &[u8; 8], value: &[u8], authors: &[Author<'_>], checks: &mut Check
     }
 }
 
-/// Checks that a stamp is that of some writer's last acknowledged set, or of the prefill if there
-/// was none.
+/// Checks that a stamp is that of some writer's last acknowledged set, or of the prefill if there was none.
 fn origin(key: &[u8], stamp: Stamp, authors: &[Author<'_>], checks: &mut Checks) -> bool {
     let untouched = authors
         .iter()
-        .all(|author| author.entry.set() == 0 && !author.entry.was_unset());
+        .all(|author| author.acks.set() == 0 && !author.acks.was_unset());
     let sound = untouched && stamp.is(PREFILL, 1)
         || authors
             .iter()
-            .any(|author| author.wrote(stamp, author.entry.set()));
+            .any(|author| author.wrote(stamp, author.acks.set()));
     if !sound {
         checks.faults.lost_update(key, || {
             let last: Vec<_> = authors
                 .iter()
-                .map(|author| (author.id, author.entry.set()))
+                .map(|author| (author.id, author.acks.set()))
                 .filter(|last| last.1 > 0)
                 .collect();
             let shown = &last[..last.len().min(4)];
@@ -304,7 +298,7 @@ fn origin(key: &[u8], stamp: Stamp, authors: &[Author<'_>], checks: &mut Checks)
     sound
 }
 
-fn patiently<R>(mut read: impl FnMut() -> Result<R, Miss>) -> Result<R, Miss> {
+fn retry<R>(mut read: impl FnMut() -> Result<R, Miss>) -> Result<R, Miss> {
     for _ in 0..PATIENCE {
         match read() {
             Err(Miss::Again) => std::thread::yield_now(),
@@ -315,5 +309,5 @@ fn patiently<R>(mut read: impl FnMut() -> Result<R, Miss>) -> Result<R, Miss> {
 }
 
 #[cfg(test)]
-#[path = "sweep_tests.rs"]
+#[path = "final_check_tests.rs"]
 mod tests;

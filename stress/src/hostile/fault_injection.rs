@@ -1,118 +1,34 @@
-//! Damage, done with knowledge of the format: to one part of a store after another, by flipped bits and
-//! random words as well as by what looks right and is not. Now and then what was there at first is put
-//! back, so that the damage that follows meets code that still believes.
+//! Fault injection by the store's format: flipped bits, random words, and words that look right and are not, in one part of
+//! the store after another. Now and then the first content is put back, so that later faults meet a store that works.
 
-use super::board::Board;
+use super::shared_state::HostileState;
+use super::target::Target;
 use crate::raw::{Field, Raw};
 use crate::rng::Rng;
-use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// A part of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[repr(usize)]
-pub enum Target {
-    /// Magic, geometry, flags, counters and the words that are slept on.
-    Header,
-    /// The groups that labels and slots lead to.
-    Routes,
-    /// The table of bids.
-    Bids,
-    /// The signal groups' counters.
-    Groups,
-    /// The lanes' records.
-    Lanes,
-    /// The map of slots in use.
-    Map,
-    /// The rings of changed slots.
-    Rings,
-    /// The chunks of the index.
-    Index,
-    /// The slots' records.
-    Slots,
-    /// The values.
-    Values,
-    /// The vectors.
-    Vectors,
-}
-
-impl Target {
-    /// All of them, in the order in which they lie.
-    pub const ALL: [Self; 11] = [
-        Self::Header,
-        Self::Routes,
-        Self::Bids,
-        Self::Groups,
-        Self::Lanes,
-        Self::Map,
-        Self::Rings,
-        Self::Index,
-        Self::Slots,
-        Self::Values,
-        Self::Vectors,
-    ];
-
-    fn name(self) -> &'static str {
-        [
-            "header", "routes", "bids", "groups", "lanes", "map", "rings", "index", "slots",
-            "values", "vectors",
-        ][self as usize]
-    }
-
-    /// Words of one of its records.
-    fn record(self) -> usize {
-        match self {
-            Self::Bids | Self::Groups | Self::Index => 8,
-            Self::Lanes | Self::Slots => 16,
-            Self::Map => 2,
-            _ => 1,
-        }
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Target {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|target| target.name() == text);
-        found.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            format!("'{text}' is no part of a store: give some of {names}")
-        })
-    }
-}
-
-/// Fixed places of the header, in bytes.
+/// Fixed ranges of the header, in bytes.
 const LABEL_ROUTES: Range<usize> = 1024..1536;
 const BIDS: Range<usize> = 1536..3584;
 const GROUPS: Range<usize> = 4096..8256;
 const LANES_AT: usize = 8320;
 
-/// Does damage to a store.
-pub(super) struct Scribbler<'a> {
+/// Damages a store.
+pub(super) struct FaultInjector<'a> {
     raw: &'a Raw,
-    /// Each target's number, and where it lies, in words.
+    /// The targets, and the word ranges of each.
     parts: Vec<(Target, Vec<Range<usize>>)>,
-    /// What was there at first.
+    /// The words at first.
     good: Vec<u64>,
     rng: Rng,
 }
 
-impl<'a> Scribbler<'a> {
-    /// Looks at a store that is sound.
+impl<'a> FaultInjector<'a> {
+    /// Notes the content of a store that is sound.
     pub(super) fn new(raw: &'a Raw, targets: &[Target], rng: Rng) -> Self {
-        let parts = targets.iter().map(|target| (*target, places(raw, *target)));
+        let parts = targets.iter().map(|target| (*target, ranges(raw, *target)));
         Self {
             raw,
             parts: parts.collect(),
@@ -121,21 +37,21 @@ impl<'a> Scribbler<'a> {
         }
     }
 
-    /// Does damage until told to end.
-    pub(super) fn scribble(&mut self, board: &Board) {
-        while !board.is_stopped() {
+    /// Does damage until the run is stopped.
+    pub(super) fn run(&mut self, state: &HostileState) {
+        while !state.0.is_stopped() {
             if self.rng.below(6) == 0 {
                 self.restore();
             }
             let part = self.rng.index(self.parts.len());
             let (target, places) = self.parts[part].clone();
-            // Mostly little at once: what is left is to be believed.
+            // Mostly few words at once: the rest must stay plausible.
             let doublings = if self.rng.below(4) == 0 { 9 } else { 4 };
             let burst = 1 << self.rng.below(doublings);
             for _ in 0..burst {
                 let place = &places[self.rng.index(places.len())];
                 self.damage(target, place);
-                board.damage(target as usize).fetch_add(1, Relaxed);
+                state.damage(target).fetch_add(1, Relaxed);
             }
             match self.rng.below(4) {
                 0 => std::thread::yield_now(),
@@ -144,7 +60,7 @@ impl<'a> Scribbler<'a> {
         }
     }
 
-    /// Puts back what was there at first: everything, or one part of it.
+    /// Puts back the first content: all of it, or of one part.
     fn restore(&mut self) {
         let part = self.rng.index(2 * self.parts.len());
         let places = match self.parts.get(part) {
@@ -153,7 +69,7 @@ impl<'a> Scribbler<'a> {
         };
         for at in places.into_iter().flatten() {
             let word = &self.raw.words()[at];
-            // Pages that nobody touched stay untouched.
+            // Pages that no process touched stay untouched.
             if word.load(Relaxed) != self.good[at] {
                 word.store(self.good[at], Relaxed);
             }
@@ -174,13 +90,13 @@ impl<'a> Scribbler<'a> {
             3 => word.store(old.wrapping_add(random % 5).wrapping_sub(2), Relaxed),
             // Half a word: lengths and numbers of slots.
             4 => word.store(old & !0xffff_ffff | self.extreme() & 0xffff_ffff, Relaxed),
-            // A word or a record of another's in this one's place.
+            // Another word or record in the place of this one.
             5 => word.store(words[self.pick(place)].load(Relaxed), Relaxed),
             6 => self.copy_record(place, record),
             7 => (0..record.max(random as usize % 64))
                 .filter_map(|step| words[..place.end].get(at + step))
                 .for_each(|word| word.store(0, Relaxed)),
-            _ => self.lie(target, place),
+            _ => self.write_plausible(target, place),
         }
     }
 
@@ -194,12 +110,12 @@ impl<'a> Scribbler<'a> {
         }
     }
 
-    /// Writes what could be true, by the format.
-    fn lie(&mut self, target: Target, place: &Range<usize>) {
+    /// Writes a word that the format permits and that is wrong.
+    fn write_plausible(&mut self, target: Target, place: &Range<usize>) {
         let random = self.rng.next_u64();
         let at = self.start_of_record(place, target.record());
         let slots = self.raw.slots() as u64;
-        let lane = random % 8;
+        let writer = random % 8;
         let set = |offset: usize, value: u64| {
             if let Some(word) = self.raw.words()[..place.end].get(at + offset) {
                 word.store(value, Relaxed);
@@ -207,9 +123,12 @@ impl<'a> Scribbler<'a> {
         };
         let old = |offset: usize| self.raw.words()[at + offset].load(Relaxed);
         match target {
-            // A claim of some lane's, a tandem's or a settled one; a value of any length; another type.
+            // A claim of some writer, of a tandem or committed; a value of any length; another type.
             Target::Slots => match random >> 8 & 7 {
-                0 => set(0, old(0) & !0x3fff | 1 << 13 | random >> 16 & 0xc00 | lane),
+                0 => set(
+                    0,
+                    old(0) & !0x3fff | 1 << 13 | random >> 16 & 0xc00 | writer,
+                ),
                 1 => set(0, old(0) | 1 << 12),
                 2 => set(2, old(2) & !0xffff_ffff | 1 << 49 | random >> 32),
                 3 => set(2, old(2) ^ 0xf << 48),
@@ -218,9 +137,9 @@ impl<'a> Scribbler<'a> {
                 6 => set(3, random & 3),
                 _ => set(4 + (random as usize >> 16) % 8, random),
             },
-            // A chunk that is claimed, or reaches farther; an entry that leads anywhere.
+            // A bucket that is claimed, or reaches farther; an entry that leads anywhere.
             Target::Index => match random >> 8 & 3 {
-                0 => set(0, old(0) | 1 << 26 | lane << 16),
+                0 => set(0, old(0) | 1 << 26 | writer << 16),
                 1 => set(0, old(0) | random >> 16 & 0xffff),
                 _ => {
                     let entry = 1 + (random as usize >> 16) % 7;
@@ -249,7 +168,7 @@ impl<'a> Scribbler<'a> {
                 0 => set(0, old(0) | 1),
                 1 => set(
                     1,
-                    (1 + lane) | ((1 + (random >> 16) % 3) << 32) | ((random >> 32) << 34),
+                    (1 + writer) | ((1 + (random >> 16) % 3) << 32) | ((random >> 32) << 34),
                 ),
                 2 => set(2, random & 0xffff),
                 _ => set(4, u64::MAX),
@@ -260,7 +179,7 @@ impl<'a> Scribbler<'a> {
         }
     }
 
-    /// A number that is the last that something holds, or the first that it does not.
+    /// Draws a number at the edge of a range: the last that is in it, or the first that is not.
     fn extreme(&mut self) -> u64 {
         let slots = self.raw.slots() as u64;
         let numbers = [
@@ -294,8 +213,8 @@ impl<'a> Scribbler<'a> {
     }
 }
 
-/// Returns where a part lies, in words.
-fn places(raw: &Raw, target: Target) -> Vec<Range<usize>> {
+/// Returns the word ranges of a part.
+fn ranges(raw: &Raw, target: Target) -> Vec<Range<usize>> {
     let words = |bytes: Range<usize>| bytes.start / 8..bytes.end / 8;
     let between = |from: Field, to: Field| raw.at(from)..raw.at(to);
     let end = raw.words().len();
@@ -309,8 +228,8 @@ fn places(raw: &Raw, target: Target) -> Vec<Range<usize>> {
         Target::Groups => vec![words(GROUPS)],
         Target::Lanes => one(LANES_AT / 8..raw.at(Field::MapAt)),
         Target::Map => vec![between(Field::MapAt, Field::RoutesAt)],
-        Target::Rings => vec![between(Field::RingsAt, Field::ChunksAt)],
-        Target::Index => vec![between(Field::ChunksAt, Field::SlotsAt)],
+        Target::Rings => vec![between(Field::RingsAt, Field::BucketsAt)],
+        Target::Index => vec![between(Field::BucketsAt, Field::SlotsAt)],
         Target::Slots => {
             let from = raw.at(Field::SlotsAt);
             one(from..from + raw.slots() * 16)
@@ -322,7 +241,7 @@ fn places(raw: &Raw, target: Target) -> Vec<Range<usize>> {
         .into_iter()
         .filter(|place| !place.is_empty())
         .collect();
-    // A store without vectors has none to damage: its values are.
+    // A store without vectors has none to damage; its values are damaged instead.
     if places.is_empty() {
         vec![between(Field::ValuesAt, Field::VectorsAt)]
     } else {
@@ -337,27 +256,17 @@ fn one(place: Range<usize>) -> Vec<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use splinter::{Config, Geometry, Store};
+    use crate::hostile::{geometry, store};
 
     #[test]
     fn the_parts_are_where_the_format_says_and_cover_the_store() {
-        let geometry = Geometry {
-            slots: 100,
-            max_value_len: 200,
-            vector_dim: 3,
-            lanes: 4,
-        };
-        let config = Config {
-            geometry,
-            ..Config::default()
-        };
-        let store = Store::anonymous(&config).unwrap();
+        let store = store(geometry(100, 200, 3, 4));
         let mut writer = store.writer().unwrap();
         writer.set("key", &[0xa5; 150]).unwrap();
         writer.set_vector("key", &[1.0; 3]).unwrap();
         let raw = Raw::new(&store).unwrap();
         let holds = |target: Target, wanted: u64| {
-            let mut words = places(&raw, target).into_iter().flatten();
+            let mut words = ranges(&raw, target).into_iter().flatten();
             words.any(|at| raw.words()[at].load(Relaxed) == wanted)
         };
         assert!(holds(Target::Slots, u64::from_le_bytes(*b"key\0\0\0\0\0")));
@@ -368,7 +277,7 @@ mod tests {
         let mut covered = vec![0; raw.words().len()];
         for at in Target::ALL
             .into_iter()
-            .flat_map(|target| places(&raw, target))
+            .flat_map(|target| ranges(&raw, target))
             .flatten()
         {
             covered[at] += 1;
@@ -377,45 +286,36 @@ mod tests {
         let bare = covered.iter().filter(|times| **times == 0).count();
         assert!(
             bare < 600,
-            "{bare} words are nobody's: more than what fills the pages up"
+            "{bare} words belong to no part: more than what fills the pages up"
         );
     }
 
     #[test]
     fn damage_stays_in_its_part_and_can_be_undone() {
-        let config = Config {
-            geometry: Geometry {
-                slots: 1000,
-                max_value_len: 100,
-                vector_dim: 3,
-                lanes: 4,
-            },
-            ..Config::default()
-        };
-        let store = Store::anonymous(&config).unwrap();
+        let store = store(geometry(1000, 100, 3, 4));
         let raw = Raw::new(&store).unwrap();
         for target in Target::ALL
             .into_iter()
             .filter(|target| *target != Target::Header)
         {
-            let mut scribbler = Scribbler::new(&raw, &[target], Rng::new(7, target as u64));
-            let parts = places(&raw, target);
+            let mut injector = FaultInjector::new(&raw, &[target], Rng::new(7, target as u64));
+            let parts = ranges(&raw, target);
             for _ in 0..2000 {
                 for place in &parts {
-                    scribbler.damage(target, place);
+                    injector.damage(target, place);
                 }
             }
             let now = || raw.words().iter().map(|word| word.load(Relaxed));
             let changed: Vec<usize> = now()
-                .zip(&scribbler.good)
+                .zip(&injector.good)
                 .enumerate()
                 .filter_map(|(at, (now, good))| (now != *good).then_some(at))
                 .collect();
             assert!(!changed.is_empty(), "{target}");
             let inside = |at: &usize| parts.iter().any(|place| place.contains(at));
             assert!(changed.iter().all(inside), "{target}");
-            while now().ne(scribbler.good.iter().copied()) {
-                scribbler.restore();
+            while now().ne(injector.good.iter().copied()) {
+                injector.restore();
             }
         }
     }

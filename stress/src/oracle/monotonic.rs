@@ -1,19 +1,19 @@
-//! What a reader remembers, to notice time going backwards: per key and writer the newest sequence
-//! it has read. A table of fixed size, so that the oracle stays out of the caches' way; a collision
-//! forgets the older entry, which can hide a regression and never makes one up.
+//! Monotonic reads (Terry et al., 1994): a reader remembers per key and writer the newest sequence that it has read, and
+//! nothing that it reads later may be older. The table has a fixed size, so that it takes little of the caches; a collision
+//! drops the older entry, which can hide a regression and never makes one up.
 
 use crate::keys::Family;
 
 /// Entries that one reader keeps at most: 256 KiB.
 const MOST: usize = 1 << 14;
 
-/// The table.
+/// The newest sequences that one reader has read.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct MonotonicReads {
     entries: Box<[(u64, u64)]>,
 }
 
-impl Seen {
+impl MonotonicReads {
     /// Makes a table for about `pairs` pairs of key and writer.
     #[must_use]
     pub(crate) fn new(pairs: u64) -> Self {
@@ -47,31 +47,31 @@ mod tests {
 
     #[test]
     fn a_sequence_that_goes_back_is_noticed() {
-        let mut seen = Seen::new(100);
-        assert!(seen.observe(Family::Value, 1, 2, 10));
+        let mut reads = MonotonicReads::new(100);
+        assert!(reads.observe(Family::Value, 1, 2, 10));
         assert!(
-            seen.observe(Family::Value, 1, 2, 10),
+            reads.observe(Family::Value, 1, 2, 10),
             "the same again is fine"
         );
-        assert!(seen.observe(Family::Value, 1, 2, 11));
-        assert!(!seen.observe(Family::Value, 1, 2, 10));
+        assert!(reads.observe(Family::Value, 1, 2, 11));
+        assert!(!reads.observe(Family::Value, 1, 2, 10));
     }
 
     #[test]
     fn keys_writers_and_families_have_sequences_of_their_own() {
-        let mut seen = Seen::new(100);
-        assert!(seen.observe(Family::Value, 1, 2, 10));
-        assert!(seen.observe(Family::Value, 1, 3, 1));
-        assert!(seen.observe(Family::Value, 2, 2, 1));
-        assert!(seen.observe(Family::Group, 1, 2, 1));
+        let mut reads = MonotonicReads::new(100);
+        assert!(reads.observe(Family::Value, 1, 2, 10));
+        assert!(reads.observe(Family::Value, 1, 3, 1));
+        assert!(reads.observe(Family::Value, 2, 2, 1));
+        assert!(reads.observe(Family::Group, 1, 2, 1));
     }
 
     #[test]
     fn a_table_that_is_too_small_never_makes_a_regression_up() {
-        let mut seen = Seen::new(1);
+        let mut reads = MonotonicReads::new(1);
         for round in 1..50 {
             for key in 0..50 {
-                assert!(seen.observe(Family::Value, key, 1, round));
+                assert!(reads.observe(Family::Value, key, 1, round));
             }
         }
     }

@@ -1,12 +1,12 @@
-//! Where an instruction belongs: symbol, file and line, from the program's own line tables.
+//! From an address to symbol, file and line, by the program's own line tables.
 
 use addr2line::Loader;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// An instruction, in words.
+/// Where an instruction is in the source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct CodeLocation {
     /// Its address in the program's file, or in a library's.
     pub address: String,
     /// The function that it belongs to, the innermost of those that were inlined.
@@ -17,17 +17,17 @@ pub struct Place {
     pub within: Vec<String>,
 }
 
-/// The program as it lies in memory: the same in all processes that were forked from one.
+/// The mappings of the program, the same in all processes that were forked from one.
 #[derive(Clone, Debug)]
-pub(super) struct Image {
+pub(super) struct ProgramImage {
     /// Its instructions.
     pub(super) text: Range<u64>,
     maps: Vec<(Range<u64>, u64, String)>,
     path: String,
 }
 
-impl Image {
-    /// Finds out where this program lies.
+impl ProgramImage {
+    /// Reads the mappings of this program.
     pub(super) fn of_this() -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("cannot find this program in memory: {error}");
         let path = std::env::current_exe().map_err(failed)?;
@@ -43,36 +43,29 @@ impl Image {
         Ok(Self { text, maps, path })
     }
 
-    /// Names the place of an instruction.
-    pub(super) fn place(&self, loader: Option<&Loader>, rip: u64) -> Place {
+    /// Finds the source of an instruction.
+    pub(super) fn location(&self, loader: Option<&Loader>, rip: u64) -> CodeLocation {
+        let at = |address: u64, symbol: &str| CodeLocation {
+            address: format!("{address:#x}"),
+            symbol: symbol.to_owned(),
+            ..CodeLocation::default()
+        };
         let Some((range, offset, name)) = self.maps.iter().find(|(range, ..)| range.contains(&rip))
         else {
-            return Place {
-                address: format!("{rip:#x}"),
-                symbol: "unknown".to_owned(),
-                ..Place::default()
-            };
+            return at(rip, "unknown");
         };
         if *name != self.path {
             let library = name.rsplit('/').next().unwrap_or(name);
-            return Place {
-                address: format!("{:#x}", rip - range.start + offset),
-                symbol: library.to_owned(),
-                ..Place::default()
-            };
+            return at(rip - range.start + offset, library);
         }
-        // Where the file's beginning lies: addresses in the file are counted from there.
+        // Addresses in the file are counted from where its beginning is mapped.
         let base = self
             .maps
             .iter()
             .find(|(_, offset, name)| *name == self.path && *offset == 0);
         let address = rip - base.map_or(0, |(range, ..)| range.start);
-        let mut place = Place {
-            address: format!("{address:#x}"),
-            symbol: "unknown".to_owned(),
-            ..Place::default()
-        };
-        let Some(loader) = loader else { return place };
+        let mut found = at(address, "unknown");
+        let Some(loader) = loader else { return found };
         let mut names = Vec::new();
         if let Ok(mut frames) = loader.find_frames(address) {
             while let Ok(Some(frame)) = frames.next() {
@@ -81,18 +74,19 @@ impl Image {
                     .as_ref()
                     .and_then(|name| name.demangle().ok());
                 let location = frame.location.as_ref();
-                if place.line.is_empty()
-                    && let Some((file, line)) = location.and_then(|at| Some((at.file?, at.line?)))
+                if found.line.is_empty()
+                    && let Some((file, line)) =
+                        location.and_then(|line| Some((line.file?, line.line?)))
                 {
-                    place.line = format!("{}:{line}", within_project(file));
+                    found.line = format!("{}:{line}", within_project(file));
                 }
                 let name = name.map_or_else(String::new, |name| short(&name));
                 let line = location
-                    .and_then(|at| Some(format!(" at {}:{}", within_project(at.file?), at.line?)));
+                    .and_then(|it| Some(format!(" at {}:{}", within_project(it.file?), it.line?)));
                 names.push((name, line.unwrap_or_default()));
             }
         }
-        // Line tables alone name what was inlined; the function around it is known by its symbol.
+        // Only line tables name inlined functions; the symbol names the function around them.
         if names.is_empty() {
             names.push(Default::default());
         }
@@ -103,10 +97,10 @@ impl Image {
         }
         let mut names = names.into_iter();
         if let Some((name, _)) = names.next().filter(|(name, _)| !name.is_empty()) {
-            place.symbol = name;
+            found.symbol = name;
         }
-        place.within = names.map(|(name, line)| name + &line).collect();
-        place
+        found.within = names.map(|(name, line)| name + &line).collect();
+        found
     }
 
     /// Opens the program's line tables.
@@ -129,19 +123,19 @@ fn parse(line: &str) -> Option<(Range<u64>, u64, String)> {
     ))
 }
 
-/// Cuts a path down to what lies in the project, or to a crate.
+/// Cuts a path down to the part within the project or a crate.
 fn within_project(file: &str) -> &str {
     let starts = ["splinter/src/", "stress/src/", "library/"];
     let found = starts.iter().filter_map(|start| file.rfind(start)).min();
     found.map_or(file, |at| &file[at..])
 }
 
-/// Drops what makes names long: what generic ones are made for.
+/// Drops the generic arguments of a name.
 fn short(name: &str) -> String {
     let (mut text, mut depth, mut last) = (String::new(), 0_usize, ' ');
     for letter in name.chars() {
         match letter {
-            // A name that begins so tells a type and its trait.
+            // A name that begins with it names a type and its trait.
             '<' if !text.is_empty() || depth > 0 => depth += 1,
             '>' if depth > 0 => depth -= usize::from(last != '-'),
             _ if depth == 0 => text.push(letter),
@@ -157,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_without_what_they_are_made_for() {
+    fn names_are_shown_without_generic_arguments() {
         assert_eq!(
             short("publish_together<fn(u8) -> A<B>, C>"),
             "publish_together"
@@ -168,11 +162,11 @@ mod tests {
 
     #[test]
     fn a_function_of_this_program_is_found_with_its_line() {
-        let image = Image::of_this().unwrap();
+        let image = ProgramImage::of_this().unwrap();
         let loader = image.loader().unwrap();
         let at = within_project as fn(&str) -> &str as usize as u64;
-        let place = image.place(Some(&loader), at);
-        assert!(place.symbol.contains("within_project"), "{place:?}");
-        assert!(place.line.contains("sweep/place.rs:"), "{place:?}");
+        let found = image.location(Some(&loader), at);
+        assert!(found.symbol.contains("within_project"), "{found:?}");
+        assert!(found.line.contains("sweep/code_location.rs:"), "{found:?}");
     }
 }

@@ -1,25 +1,25 @@
-//! A copy of a store's bytes, in which nothing moves: the table of scrub levels, byte for byte, and epochs. Like
+//! A copy of a store's bytes at one moment: its epochs, its claims, and byte for byte what each scrub level promises. Like
 //! [`crate::raw`], which has the format's numbers, it shares no code with the store.
 
 use crate::raw::{
-    CHUNK_WORDS, CONTROL_CLAIMED, CURRENT, Field, HAS_VECTOR, NUMBER, PRESENT, SLOT_BYTES,
+    BUCKET_WORDS, CONTROL_CLAIMED, CURRENT, Field, HAS_VECTOR, NUMBER, PRESENT, SLOT_BYTES,
     STATE_EPOCH_SHIFT, VECTOR_CURRENT,
 };
 use splinter::Scrub;
 
-/// A copy of an arena.
-pub(super) struct Picture<'a>(pub(super) &'a [u8]);
+/// A copy of an arena's bytes.
+pub(super) struct ArenaSnapshot<'a>(pub(super) &'a [u8]);
 
 /// One slot.
 pub(super) struct Slot<'a> {
     state: u64,
-    meta: u64,
+    descriptor: u64,
     record: &'a [u8],
     values: [&'a [u8]; 2],
     vectors: [&'a [u8]; 2],
 }
 
-impl<'a> Picture<'a> {
+impl<'a> ArenaSnapshot<'a> {
     fn word(&self, at: usize) -> u64 {
         let bytes = self.0[at..at + 8].try_into();
         u64::from_le_bytes(bytes.unwrap_or_default())
@@ -43,7 +43,7 @@ impl<'a> Picture<'a> {
         let vector_len = (self.header(Field::VectorDim) * 4).next_multiple_of(64);
         Slot {
             state: self.word(at),
-            meta: self.word(at + 16),
+            descriptor: self.word(at + 16),
             record: &self.0[at..at + SLOT_BYTES],
             values: self.pair(
                 self.header(Field::ValuesAt) + number * self.header(Field::ValueStride),
@@ -61,24 +61,25 @@ impl<'a> Picture<'a> {
         (0..self.slots()).find(|number| self.slot(*number).key() == Some(key.as_bytes()))
     }
 
-    /// Whether anybody holds a slot or a chunk of the index.
+    /// Tells whether any slot or bucket of the index is claimed.
     pub(super) fn is_claimed(&self) -> bool {
-        let at = self.header(Field::ChunksAt);
-        let controls = (0..self.header(Field::Chunks)).map(|n| self.word(at + n * CHUNK_WORDS * 8));
+        let at = self.header(Field::BucketsAt);
+        let controls =
+            (0..self.header(Field::Buckets)).map(|n| self.word(at + n * BUCKET_WORDS * 8));
         let slots = (0..self.slots()).map(|number| self.slot(number));
         controls.into_iter().any(|word| word & CONTROL_CLAIMED != 0)
             || slots.into_iter().any(|slot| slot.is_claimed())
     }
 
-    /// Whether anybody holds the slot of a key.
+    /// Tells whether the slot of a key is claimed.
     pub(super) fn holds(&self, key: &str) -> bool {
         let slot = self.slot_of(key);
         slot.is_some_and(|number| self.slot(number).is_claimed())
     }
 
-    /// Says what is wrong with the slots of a store in which nobody works: claims, epochs that went back
-    /// since `before` or stayed though the slot did not, and bytes that the level wants zero.
-    pub(super) fn fault(&self, before: &Picture<'_>, level: Scrub) -> Option<String> {
+    /// Returns what is wrong with the slots of a store at rest: claims, epochs that went back since `before` or stayed though
+    /// the slot changed, and bytes that the level wants zero.
+    pub(super) fn fault(&self, before: &ArenaSnapshot<'_>, level: Scrub) -> Option<String> {
         (0..self.slots()).find_map(|number| {
             let (slot, old) = (self.slot(number), before.slot(number));
             if slot.epoch() < old.epoch() {
@@ -88,7 +89,7 @@ impl<'a> Picture<'a> {
                     slot.epoch()
                 ));
             }
-            // The number and the meta word.
+            // The number and the descriptor.
             if slot.epoch() == old.epoch() && slot.record[8..24] != old.record[8..24] {
                 return Some(format!("slot {number} changed and its epoch did not"));
             }
@@ -99,7 +100,7 @@ impl<'a> Picture<'a> {
         })
     }
 
-    /// Says which bytes of a slot the level wants zero, and are not.
+    /// Returns which bytes of a slot are not zero though the level wants it.
     pub(super) fn stale(&self, number: usize, level: Scrub) -> Option<String> {
         let slot = self.slot(number);
         let what = slot.stale(level)?;
@@ -125,15 +126,15 @@ impl Slot<'_> {
     fn key(&self) -> Option<&[u8]> {
         let key = &self.record[32..96];
         let len = key.iter().position(|byte| *byte == 0).unwrap_or(64);
-        (self.meta & PRESENT != 0).then_some(&key[..len])
+        (self.descriptor & PRESENT != 0).then_some(&key[..len])
     }
 
-    /// Names what the level wants zero and is not, if anything.
+    /// Returns the first byte that is not zero though the level wants it.
     fn stale(&self, level: Scrub) -> Option<String> {
-        let present = self.meta & PRESENT != 0;
-        let current = usize::from(self.meta & CURRENT != 0);
-        let live = match present && self.meta & NUMBER == 0 {
-            true => (self.meta as u32 as usize).min(self.values[0].len()),
+        let present = self.descriptor & PRESENT != 0;
+        let current = usize::from(self.descriptor & CURRENT != 0);
+        let live = match present && self.descriptor & NUMBER == 0 {
+            true => (self.descriptor as u32 as usize).min(self.values[0].len()),
             false => 0,
         };
         let dirt = |name: &str, bytes: &[u8], from: usize| {
@@ -142,7 +143,7 @@ impl Slot<'_> {
         };
         match (level, present) {
             (Scrub::None, _) => None,
-            (Scrub::Hybrid, true) if self.meta & NUMBER != 0 => None,
+            (Scrub::Hybrid, true) if self.descriptor & NUMBER != 0 => None,
             (Scrub::Hybrid, true) => {
                 let end = live.next_multiple_of(64).min(self.values[0].len());
                 dirt("the value", &self.values[current][..end], live)
@@ -152,8 +153,8 @@ impl Slot<'_> {
                 .iter()
                 .find_map(|value| dirt("a value buffer", value, 0)),
             (Scrub::Full, _) => {
-                let vector = (present && self.meta & HAS_VECTOR != 0)
-                    .then_some(usize::from(self.meta & VECTOR_CURRENT != 0));
+                let vector = (present && self.descriptor & HAS_VECTOR != 0)
+                    .then_some(usize::from(self.descriptor & VECTOR_CURRENT != 0));
                 dirt("the value", self.values[current], live)
                     .or_else(|| dirt("the retired value", self.values[1 - current], 0))
                     .or_else(|| {

@@ -1,7 +1,7 @@
-//! One who calls on a store under attack: what it draws, what it keeps between calls, and the buffers that it lends, of
-//! which nothing may change but what was asked for.
+//! A worker's client of the store under attack: its random arguments, the handles and watchers that it keeps between calls,
+//! and its buffers, in which a call may change only what it was asked for.
 
-use super::board::Board;
+use super::shared_state::HostileState;
 use crate::raw::Raw;
 use crate::rng::Rng;
 use splinter::{
@@ -12,29 +12,28 @@ use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// Whether a call gave an answer, and none of those that say that there is none; nothing if it could not be made at all,
-/// for lack of what it needs.
+/// Whether a call succeeded; `None` if the client lacked what the call needs, so that it was not made.
 pub(super) type Answered = Option<bool>;
 
-/// Bytes on both sides of every buffer that is handed out, which must stay as they are.
+/// Bytes on both sides of every buffer that is handed out, which must not change.
 pub(super) const MARGIN: usize = 64;
 pub(super) const MARK: u8 = 0xc3;
 /// The longest wait, in microseconds.
 const WAIT_US: u64 = 300;
-/// Of so many slots, at most, three in four hold a key at first.
+/// At most this many slots are filled at first, three in four of them.
 pub(super) const FILLED: u64 = 40;
 /// Orders of a tandem.
 pub(super) const ORDERS: usize = 3;
 
-/// One who calls.
-pub(super) struct Caller<'a> {
+/// The client.
+pub(super) struct Client<'a> {
     pub(super) store: &'a Store,
     pub(super) raw: &'a Raw,
-    pub(super) board: &'a Board,
+    pub(super) state: &'a HostileState,
     pub(super) number: usize,
     pub(super) scratch: &'a Path,
     pub(super) rng: Rng,
-    pub(super) calling: usize,
+    pub(super) call: usize,
     pub(super) max: usize,
     pub(super) bytes: Vec<u8>,
     pub(super) vector: Vec<f32>,
@@ -44,11 +43,11 @@ pub(super) struct Caller<'a> {
     pub(super) handles: Vec<Handle>,
 }
 
-impl<'a> Caller<'a> {
+impl<'a> Client<'a> {
     pub(super) fn new(
         store: &'a Store,
         raw: &'a Raw,
-        board: &'a Board,
+        state: &'a HostileState,
         number: usize,
         scratch: &'a Path,
         rng: Rng,
@@ -58,11 +57,11 @@ impl<'a> Caller<'a> {
         Self {
             store,
             raw,
-            board,
+            state,
             number,
             scratch,
             rng,
-            calling: 0,
+            call: 0,
             max,
             bytes: vec![MARK; max + 2 * MARGIN],
             vector: vec![0.0; geometry.vector_dim as usize],
@@ -73,7 +72,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Draws a key: mostly one that was there, or an order of a tandem.
+    /// Draws a key: mostly one that was there at first, or an order of a tandem.
     pub(super) fn key(&mut self) -> String {
         let filled = self.raw.slots().min(FILLED as usize) as u64 * 3 / 4;
         let number = self.rng.below(filled + 2);
@@ -109,7 +108,7 @@ impl<'a> Caller<'a> {
         Some(Instant::now() + Duration::from_micros(self.rng.below(WAIT_US)))
     }
 
-    /// Reads into a buffer that holds the longest value, and nothing more.
+    /// Reads into a buffer that just holds the longest value.
     pub(super) fn read(
         &mut self,
         body: impl FnOnce(&mut [u8]) -> Result<usize, Error>,
@@ -117,7 +116,7 @@ impl<'a> Caller<'a> {
         Some(self.read_into(self.max, body).is_ok())
     }
 
-    /// Reads into a buffer of `len` bytes, of which neither side may change.
+    /// Reads into a buffer of `len` bytes; the bytes on both sides of it may not change.
     pub(super) fn read_into(
         &mut self,
         len: usize,
@@ -129,29 +128,29 @@ impl<'a> Caller<'a> {
         let outside = [0..whole.start, whole.end..whole.end + MARGIN];
         let untouched = |range: Range<usize>| self.bytes[range].iter().all(|byte| *byte == MARK);
         let untouched = outside.into_iter().all(untouched);
-        self.hold(untouched && answer.is_ok_and(|got| got <= len) | answer.is_err());
+        self.check(untouched && answer.is_ok_and(|got| got <= len) | answer.is_err());
         self.bytes.fill(MARK);
         answer
     }
 
-    /// Holds a length against the longest there can be.
+    /// Checks that a length is not above the longest there can be.
     pub(super) fn bound(&mut self, len: usize) -> bool {
-        self.hold(len <= self.max)
+        self.check(len <= self.max)
     }
 
     pub(super) fn at_most_slots(&mut self, count: u64) -> bool {
-        self.hold(count <= self.raw.slots() as u64)
+        self.check(count <= self.raw.slots() as u64)
     }
 
-    /// Counts what does not hold.
-    pub(super) fn hold(&mut self, holds: bool) -> bool {
+    /// Counts an answer out of bounds if a condition does not hold.
+    pub(super) fn check(&mut self, holds: bool) -> bool {
         if !holds {
-            self.board.beyond(self.number, self.calling);
+            self.state.out_of_bounds(self.number, self.call);
         }
         holds
     }
 
-    /// Has a writer called, if one can be had.
+    /// Calls a writer, if the store has one left.
     pub(super) fn write(
         &mut self,
         body: impl FnOnce(&mut Writer, &str, &[u8], u64) -> bool,
@@ -171,7 +170,7 @@ impl<'a> Caller<'a> {
         Some(body(writer, &key, &bytes, word >> 8))
     }
 
-    /// Has a writer make a change of which it learns the version, whose slot must be one of the store's.
+    /// Makes a change that returns its version, whose slot must be one of the store's.
     pub(super) fn change(
         &mut self,
         body: impl FnOnce(&mut Writer, &str, &[u8]) -> Result<Version, Error>,
@@ -181,12 +180,12 @@ impl<'a> Caller<'a> {
             made = body(writer, key, bytes).ok();
             made.is_some()
         });
-        self.hold(made.is_none_or(|version| (version.slot as usize) < slots));
+        self.check(made.is_none_or(|version| (version.slot as usize) < slots));
         good
     }
 
-    /// Has every watcher called, if there is any.
-    pub(super) fn hear(
+    /// Calls every watcher, if there is any.
+    pub(super) fn each_watcher(
         &mut self,
         mut body: impl FnMut(&mut Watcher, Option<Instant>) -> bool,
     ) -> Answered {
@@ -203,8 +202,8 @@ impl<'a> Caller<'a> {
         answers.reduce(|all, one| all & one)
     }
 
-    /// Looks around in a store that was just opened, if it was.
-    pub(super) fn tour(&mut self, store: Option<Store>) -> bool {
+    /// Uses a store that was just opened, if it was.
+    pub(super) fn use_opened(&mut self, store: Option<Store>) -> bool {
         let Some(store) = store else { return false };
         let mut bytes = vec![0; store.geometry().max_value_len.min(1 << 20) as usize];
         let keys: Vec<_> = store.keys().take(50).collect();
@@ -218,13 +217,13 @@ impl<'a> Caller<'a> {
                 let _ = (writer.append(key, b"x"), writer.bump(key));
                 let _ = (writer.integer(key, IntegerOp::Inc(1)), writer.unset(key));
             }
-            let _ = (writer.set("toured", b"x"), writer.purge());
+            let _ = (writer.set("opened", b"x"), writer.purge());
         }
         true
     }
 
     /// Makes the bytes of a file: noise, or a copy of the store as it is, whole or cut short.
-    pub(super) fn forge(&mut self) -> Vec<u8> {
+    pub(super) fn forge_file(&mut self) -> Vec<u8> {
         let mut bytes: Vec<u8> = match self.rng.below(4) {
             0 => (0..self.rng.below(20_000))
                 .map(|_| self.rng.next_u64() as u8)

@@ -1,0 +1,146 @@
+//! Checks a store after every writer is dead: nothing lost, nothing stuck, every key writable, every slot usable. First as
+//! the dead left it, then after every writer id has had a new owner.
+
+use super::ops::{HOT, KEYS_PER_WRITER, MIXED, OwnKey, SHARED_KEYS, SUM, hot};
+use super::record::KillPlan;
+use super::shared_state::{Fault, KillState};
+use super::verifier::Verifier;
+use crate::raw::Raw;
+use splinter::{Error, Scrub, Store, Writer};
+
+/// How often a key may be busy when no writer lives that could hold it.
+const PATIENCE: usize = 200;
+
+/// Checks a store, and empties it.
+pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) {
+    let report = |fault, text: String| state.fault(state.coordinator(), fault, &text);
+    let stuck = |text: String| report(Fault::Stuck, text);
+    // What readers see before any writer recovered anything.
+    let mut verifier = Verifier::new(store, raw, state, state.coordinator());
+    let [_, busy] = verifier.check_all();
+    if busy > 0 {
+        stuck(format!("{busy} keys are busy though no writer lives"));
+    }
+    match store.writer() {
+        Ok(mut writer) => write_everything(&mut writer, state, &stuck),
+        Err(error) => {
+            return stuck(format!("no writer id though no writer lives: {error}"));
+        }
+    }
+    // Every writer id gets a new owner once, which finishes what the last one left.
+    let owners: Vec<_> = (0..store.geometry().lanes)
+        .map(|_| store.writer())
+        .collect();
+    if let Some(Err(error)) = owners.iter().find(|owner| owner.is_err()) {
+        stuck(format!("a dead writer's id cannot be had: {error}"));
+    }
+    drop(owners);
+    verifier.check_all();
+    inspect(store, false, &report);
+    empty_and_fill(store, plan, &report);
+}
+
+/// Writes every key that stays, without a change of its content.
+fn write_everything(writer: &mut Writer, state: &KillState, stuck: &impl Fn(String)) {
+    let kept = [
+        OwnKey::Value,
+        OwnKey::Log,
+        OwnKey::Count,
+        OwnKey::Vector,
+        OwnKey::Mark,
+    ];
+    let own = state
+        .writers()
+        .flat_map(|writer| kept.map(|own| own.key(writer.number)));
+    let shared = (0..HOT).map(hot).chain([SUM, MIXED].map(str::to_owned));
+    for key in own.chain(shared) {
+        let answer = retry(|| writer.bump(&key));
+        if answer.is_err() {
+            stuck(format!(
+                "{key}: takes no write though no writer lives: {answer:?}"
+            ));
+        }
+    }
+}
+
+/// Reports what an inspection finds that must not be there.
+fn inspect(store: &Store, empty: bool, report: &impl Fn(Fault, String)) {
+    let found = match store.inspect() {
+        Ok(found) => found,
+        Err(error) => return report(Fault::Unexpected, format!("inspection: {error}")),
+    };
+    let misplaced = [
+        found.duplicate_keys,
+        found.unreachable_keys,
+        found.leaked_slots,
+        found.misrouted_slots,
+        // A key that is being inserted has an entry before it is there, but no key is being inserted now.
+        found.dangling_entries,
+    ];
+    if misplaced != [0; 5] {
+        report(Fault::Astray, format!("{found:?}"));
+    }
+    if found.stuck_claims + found.live_claims > 0 {
+        report(Fault::Stuck, format!("{found:?}"));
+    }
+    if found.stale_bytes > 0 && store.scrub() != Scrub::None {
+        report(Fault::Stale, format!("{found:?}"));
+    }
+    let keys = [found.keys, store.len(), store.keys().count() as u64];
+    if keys != [found.keys; 3] || empty && found.keys > 0 {
+        report(
+            Fault::Astray,
+            format!("{keys:?} keys: inspected, counted, listed"),
+        );
+    }
+}
+
+/// Removes every key, fills every slot, and removes every key again.
+fn empty_and_fill(store: &Store, plan: &KillPlan, report: &impl Fn(Fault, String)) {
+    let stuck = |text: String| report(Fault::Stuck, text);
+    let Ok(mut writer) = store.writer() else {
+        return stuck("no writer id for the final check".to_owned());
+    };
+    let known = |key: &str| {
+        let prefixes = ["hot", "churn", "once", "sum", "pair", "mixed", "s"];
+        prefixes.iter().any(|prefix| key.starts_with(prefix))
+    };
+    let keys: Vec<String> = store.keys().map(|key| key.to_string()).collect();
+    if keys.len() as u64 > SHARED_KEYS + KEYS_PER_WRITER * u64::from(plan.writers) {
+        report(Fault::Astray, format!("too many keys: {keys:?}"));
+    }
+    for key in &keys {
+        if !known(key) {
+            report(Fault::Astray, format!("{key}: no writer's key"));
+        }
+        if let Err(error) = retry(|| writer.unset(key)) {
+            stuck(format!("{key}: cannot be removed: {error}"));
+        }
+    }
+    let slots = store.geometry().slots;
+    let fresh = |number| format!("fresh{number}");
+    for number in 0..slots {
+        if let Err(error) = retry(|| writer.set(fresh(number), b"x")) {
+            return report(Fault::Astray, format!("slot {number} of {slots}: {error}"));
+        }
+    }
+    let over = retry(|| writer.set(fresh(slots), b"x"));
+    if over != Err(Error::Full) {
+        report(Fault::Astray, format!("a key more than slots: {over:?}"));
+    }
+    for number in 0..slots {
+        if let Err(error) = retry(|| writer.unset(fresh(number))) {
+            stuck(format!("fresh{number}: cannot be removed: {error}"));
+        }
+    }
+    drop(writer);
+    inspect(store, true, report);
+}
+
+/// Repeats an attempt that is answered `Again`, but not for ever.
+fn retry<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let mut answers = (0..PATIENCE).map(|_| attempt());
+    answers
+        .find(|answer| !matches!(answer, Err(Error::Again)))
+        .unwrap_or(Err(Error::Again))
+}

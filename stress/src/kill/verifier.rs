@@ -1,0 +1,387 @@
+//! Reads the keys of a kill test and compares what they hold with what their writers have begun and been acknowledged.
+//! Readers do it all the while, and the coordinator does it after each death.
+
+use super::ops::{
+    CHURN, DIM, HOT, MIXED, ORDERS, OwnKey, PAIR, SUM, churn, hot, is_mixed, labels_after,
+    order_name,
+};
+use super::shared_state::{Fault, KillState, WriterState};
+use crate::oracle::value::{self, Stamp};
+use crate::oracle::vector;
+use crate::raw::Raw;
+use splinter::{Error, Store, hash_key};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// What a read of a key shows of its writer's steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Observed {
+    /// The number of the step.
+    Step(u64),
+    /// Its labels.
+    Labels(u64),
+    /// The key is missing.
+    Gone,
+    /// It was being rewritten during all attempts.
+    Busy,
+}
+
+/// What is wrong, in kind and in words.
+type Wrong = (Fault, String);
+
+/// Reads keys, and remembers what it has read, so that nothing may go back.
+pub(crate) struct Verifier<'a> {
+    store: &'a Store,
+    raw: &'a Raw,
+    state: &'a KillState,
+    /// The process in whose name faults are reported.
+    process: usize,
+    bytes: Vec<u8>,
+    orders: Vec<Vec<u8>>,
+    epochs: Vec<u64>,
+    /// The last stamp that was read, by key and writer.
+    stamps: HashMap<(String, u16), u64>,
+    sum: u64,
+    /// Reads of the present round that were answered, and those that were not.
+    counts: [u64; 2],
+}
+
+impl<'a> Verifier<'a> {
+    pub(crate) fn new(
+        store: &'a Store,
+        raw: &'a Raw,
+        state: &'a KillState,
+        process: usize,
+    ) -> Self {
+        Self {
+            store,
+            raw,
+            state,
+            process,
+            bytes: vec![0; store.geometry().max_value_len as usize],
+            orders: vec![Vec::new(); ORDERS],
+            epochs: vec![0; raw.slots()],
+            stamps: HashMap::new(),
+            sum: 0,
+            counts: [0; 2],
+        }
+    }
+
+    /// Reads everything once. Returns how many reads were answered, and how many were not.
+    pub(crate) fn check_all(&mut self) -> [u64; 2] {
+        self.counts = [0, 0];
+        let state = self.state;
+        for writer in state.writers() {
+            for own in OwnKey::ALL {
+                let [begun, done] = writer.steps(own);
+                let low = done.load(Acquire);
+                let observed = self.observed(writer.number, own);
+                self.counts[usize::from(observed == Ok(Observed::Busy))] += 1;
+                self.compare(writer, own, observed, low, || begun.load(Acquire));
+            }
+        }
+        for number in 0..HOT {
+            self.check_shared(&hot(number), false);
+        }
+        for number in 0..CHURN {
+            self.check_shared(&churn(number), true);
+        }
+        self.check_sum();
+        self.check_pair();
+        self.check_mixed();
+        self.check_epochs();
+        self.counts
+    }
+
+    /// Checks all own keys of a dead writer, and notes how far it came: an unacknowledged step was taken or was not, and
+    /// stays so.
+    pub(crate) fn settle(&mut self, writer: WriterState<'_>) {
+        for own in OwnKey::ALL {
+            self.settle_one(writer, own);
+        }
+    }
+
+    /// Does so with one key.
+    pub(crate) fn settle_one(&mut self, writer: WriterState<'_>, own: OwnKey) {
+        let [begun, done] = writer.steps(own).map(|word| word.load(Acquire));
+        let observed = self.observed(writer.number, own);
+        if observed == Ok(Observed::Busy) {
+            // Only the dead writer writes it.
+            let key = own.key(writer.number);
+            self.report(Fault::Stuck, format!("{key}: busy for ever"));
+        }
+        self.compare(writer, own, observed.clone(), done, || begun);
+        let came = (done..=begun)
+            .rev()
+            .find(|step| fits(own, &observed, *step));
+        for word in writer.steps(own) {
+            word.store(came.unwrap_or(begun), Relaxed);
+        }
+    }
+
+    pub(crate) fn report(&self, fault: Fault, text: impl AsRef<str>) {
+        self.state.fault(self.process, fault, text.as_ref());
+    }
+
+    /// Compares a read with the steps from `low` to those that were begun after it.
+    fn compare(
+        &mut self,
+        writer: WriterState<'_>,
+        own: OwnKey,
+        observed: Result<Observed, Wrong>,
+        low: u64,
+        high: impl Fn() -> u64,
+    ) {
+        let key = own.key(writer.number);
+        let observed = match observed {
+            Ok(Observed::Busy) => return,
+            Ok(observed) => observed,
+            Err((fault, text)) => {
+                return self.report(fault, text);
+            }
+        };
+        let high = high();
+        // A reader that did not run for long may see any of many steps; after a turn of the labels, all of them fit.
+        let found = match observed {
+            Observed::Step(step) => (low..=high).contains(&step) && !own.is_gone(step),
+            _ => high - low > 200 || (low..=high).any(|step| fits(own, &Ok(observed), step)),
+        };
+        if !found {
+            let fault = match observed {
+                Observed::Gone if !own.is_gone(low) => Fault::Missing,
+                _ => Fault::Lost,
+            };
+            let text =
+                format!("{key}: {observed:?}, of steps {low} (acknowledged) to {high} (begun)");
+            self.report(fault, text);
+        }
+    }
+
+    /// Reads a key that one writer writes.
+    fn observed(&mut self, writer: usize, own: OwnKey) -> Result<Observed, Wrong> {
+        let key = own.key(writer);
+        let hash = hash_key(key.as_bytes());
+        let torn = |what: String| Err((Fault::Torn, format!("{key}: {what}")));
+        let mine = |stamp: Stamp| {
+            if usize::from(stamp.writer) == writer {
+                Ok(Observed::Step(stamp.seq))
+            } else {
+                torn(format!("of writer {}", stamp.writer))
+            }
+        };
+        match own {
+            OwnKey::Count => sort(&key, self.store.get_u64(&key), |count| {
+                Ok(Observed::Step(count))
+            }),
+            OwnKey::Mark => sort(&key, self.store.snapshot(&key), |slot| {
+                Ok(Observed::Labels(slot.labels))
+            }),
+            OwnKey::Vector => {
+                let mut vector = [0.0; DIM as usize];
+                sort(
+                    &key,
+                    self.store.vector(&key, &mut vector),
+                    |()| match vector::check(&vector, hash) {
+                        Ok(stamp) => mine(stamp),
+                        Err(_) => torn(format!("vector {vector:?}")),
+                    },
+                )
+            }
+            OwnKey::Group => {
+                let answer = self.store.tandem(&key, &mut self.orders);
+                let orders = &self.orders;
+                sort(&key, answer, |()| mine(generation(&key, orders)?))
+            }
+            OwnKey::Value | OwnKey::Comes => {
+                let answer = self.store.get(&key, &mut self.bytes);
+                let bytes = &self.bytes;
+                sort(&key, answer, |len| {
+                    match value::check(&bytes[..len], hash) {
+                        Ok(stamp) => mine(stamp),
+                        Err(flaw) => torn(format!(
+                            "{flaw:?}: {}",
+                            value::describe(&bytes[..len], hash)
+                        )),
+                    }
+                })
+            }
+            OwnKey::Log => {
+                let answer = self.store.get(&key, &mut self.bytes);
+                let bytes = &self.bytes;
+                sort(&key, answer, |len| {
+                    let (mut last, mut gap) = (None::<Stamp>, None);
+                    let whole = value::check_pieces(&bytes[..len], hash, |stamp| {
+                        if last.is_some_and(|last| last.seq + 1 != stamp.seq) {
+                            gap = Some(stamp.seq);
+                        }
+                        last = Some(stamp);
+                    });
+                    match (whole, last, gap) {
+                        (Ok(_), Some(last), None) => mine(last),
+                        (Ok(_), _, gap) => Err((
+                            Fault::Lost,
+                            format!("{key}: a step is missing before {gap:?}"),
+                        )),
+                        (Err(flaw), last, _) => torn(format!("{flaw:?} behind {last:?}")),
+                    }
+                })
+            }
+        }
+    }
+
+    /// Counts the answer to a read of a key that all writers share, and reports errors. Returns what was read, if anything.
+    fn expect<T>(&mut self, key: &str, answer: Result<T, Error>, may_be_gone: bool) -> Option<T> {
+        self.counts[usize::from(matches!(answer, Err(Error::Again)))] += 1;
+        match answer {
+            Ok(value) => return Some(value),
+            Err(Error::Again) => {}
+            Err(Error::NotFound) if may_be_gone => {}
+            Err(Error::NotFound) => self.report(Fault::Missing, format!("{key}: missing")),
+            Err(error) => self.report(Fault::Unexpected, format!("{key}: {error}")),
+        }
+        None
+    }
+
+    fn check_shared(&mut self, key: &str, may_be_gone: bool) {
+        let answer = self.store.get(key, &mut self.bytes);
+        let hash = hash_key(key.as_bytes());
+        let Some(len) = self.expect(key, answer, may_be_gone) else {
+            return;
+        };
+        match value::check(&self.bytes[..len], hash) {
+            Ok(stamp) => self.check_order(key, stamp),
+            Err(flaw) => {
+                let description = value::describe(&self.bytes[..len], hash);
+                self.report(Fault::Torn, format!("{key}: {flaw:?}: {description}"));
+            }
+        }
+    }
+
+    /// Checks that what one writer wrote to a key is no older than what was read of it before.
+    fn check_order(&mut self, key: &str, stamp: Stamp) {
+        let last = self.stamps.entry((key.to_owned(), stamp.writer));
+        let last = last.or_insert(0);
+        if stamp.seq < *last {
+            let text = format!(
+                "{key}: writer {} at {}, after {last}",
+                stamp.writer, stamp.seq
+            );
+            self.report(Fault::Backwards, text);
+        } else {
+            *last = stamp.seq;
+        }
+    }
+
+    fn check_sum(&mut self) {
+        let sum = |which: usize| -> u64 {
+            let of = |writer: WriterState<'_>| writer.sum()[which].load(Acquire);
+            self.state.writers().map(of).sum()
+        };
+        let done = sum(1);
+        let answer = self.store.get_u64(SUM);
+        let begun = sum(0);
+        let Some(now) = self.expect(SUM, answer, false) else {
+            return;
+        };
+        let last = std::mem::replace(&mut self.sum, now);
+        if !(done..=begun).contains(&now) || now < last {
+            let range = format!("{done} acknowledged and {begun} begun");
+            self.report(Fault::Lost, format!("sum: {now} after {last}, of {range}"));
+        }
+    }
+
+    fn check_pair(&mut self) {
+        let answer = self.store.tandem(PAIR, &mut self.orders);
+        if self.expect(PAIR, answer, true).is_some() {
+            match generation(PAIR, &self.orders) {
+                Ok(stamp) => self.check_order(PAIR, stamp),
+                Err((fault, text)) => self.report(fault, text),
+            }
+        }
+    }
+
+    fn check_mixed(&mut self) {
+        let answer = self.store.get(MIXED, &mut self.bytes);
+        let Some(len) = self.expect(MIXED, answer, false) else {
+            return;
+        };
+        let bytes = &self.bytes[..len];
+        if !is_mixed(bytes) {
+            self.report(
+                Fault::Torn,
+                format!("{MIXED}: {bytes:?}, which no writer sets"),
+            );
+        }
+    }
+
+    fn check_epochs(&mut self) {
+        for slot in 0..self.epochs.len() {
+            let (last, now) = (self.epochs[slot], self.raw.epoch(slot));
+            if now < last {
+                let text = format!("slot {slot}: epoch {now}, after {last}");
+                self.report(Fault::Backwards, text);
+            }
+            self.epochs[slot] = now;
+        }
+    }
+}
+
+/// Tells whether a key reads so after a step.
+fn fits(own: OwnKey, observed: &Result<Observed, Wrong>, step: u64) -> bool {
+    match observed {
+        Ok(Observed::Step(seen)) => *seen == step && !own.is_gone(step),
+        Ok(Observed::Labels(labels)) => *labels == labels_after(step),
+        Ok(Observed::Gone) => own.is_gone(step),
+        _ => false,
+    }
+}
+
+/// Sorts an answer into what was read and what is wrong.
+fn sort<T>(
+    key: &str,
+    answer: Result<T, Error>,
+    good: impl FnOnce(T) -> Result<Observed, Wrong>,
+) -> Result<Observed, Wrong> {
+    match answer {
+        Ok(value) => good(value),
+        Err(Error::NotFound) => Ok(Observed::Gone),
+        Err(Error::Again) => Ok(Observed::Busy),
+        Err(error) => Err((Fault::Unexpected, format!("{key}: {error}"))),
+    }
+}
+
+/// Checks a tandem: every order whole, all of one write.
+fn generation(base: &str, orders: &[Vec<u8>]) -> Result<Stamp, Wrong> {
+    let mut first = None;
+    for (order, value) in orders.iter().enumerate() {
+        let name = order_name(base, order);
+        let stamp = value::check(value, hash_key(name.as_bytes()))
+            .map_err(|flaw| (Fault::Torn, format!("{name}: {flaw:?}")))?;
+        if *first.get_or_insert(stamp) != stamp {
+            let text = format!("{name}: {stamp:?} beside {first:?} of its tandem");
+            return Err((Fault::Torn, text));
+        }
+    }
+    first.ok_or((Fault::Torn, format!("{base}: no orders")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kill::ops::number_of;
+    use splinter::Config;
+
+    #[test]
+    fn a_value_that_no_writer_sets_is_a_fault() {
+        let store = Store::anonymous(&Config::default()).unwrap();
+        let (raw, state) = (Raw::new(&store).unwrap(), KillState::new(1, 1).unwrap());
+        let mut verifier = Verifier::new(&store, &raw, &state, 0);
+        let mut writer = store.writer().unwrap();
+        for (value, torn) in [(number_of(7), 0), (7, 1)] {
+            writer.set_u64(MIXED, value).unwrap();
+            verifier.check_mixed();
+            assert_eq!(verifier.counts[1], 0);
+            assert_eq!(state.faults()[Fault::Torn as usize], torn);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Gives the final check contents that do not agree with what was acknowledged, and contents that do.
+
+use super::*;
+use crate::block::Block;
+use crate::target::Writes;
+use crate::testing::{Broken, Fake};
+
+const KEY: u64 = 3;
+
+/// Writes `pieces` (writer and sequence) to one key and compares it with what `acknowledge` notes for two writers.
+fn final_check(
+    pieces: &[(u16, u64)],
+    dead: [bool; 2],
+    acknowledge: impl Fn(&[AckTable<'_>]),
+) -> Faults {
+    let workload = Workload {
+        writers: 2,
+        readers: 0,
+        keys: 8,
+        key_choice: crate::choice::KeyChoice::Uniform,
+        mix: "set,append,unset".parse().unwrap(),
+        ..Workload::default()
+    };
+    let fake = Fake::new(Broken::Sound, 1024);
+    crate::stage::fill_for_tests(&workload, &mut &fake);
+    let key = keys::name(Family::Value, KEY);
+    let hash = splinter::hash_key(&key);
+    let value: Vec<u8> = pieces
+        .iter()
+        .flat_map(|&(writer, seq)| {
+            let mut piece = vec![0; 40];
+            value::fill(&mut piece, hash, writer, seq);
+            piece
+        })
+        .collect();
+    (&mut &fake).unset(&key).unwrap();
+    while !value.is_empty() && (&mut &fake).set(&key, &value).is_err() {}
+    let block = Block::create(&workload).unwrap();
+    let acks: Vec<_> = (0..2).map_while(|writer| block.ledger(writer)).collect();
+    acknowledge(&acks);
+    FinalCheck::new(&workload, &acks, &dead).run(&&fake)
+}
+
+fn entry<'a>(acks: &[AckTable<'a>], writer: usize) -> KeyAcks<'a> {
+    acks[writer].entry(Family::Value, KEY)
+}
+
+#[test]
+fn the_last_set_of_either_writer_may_stand() {
+    for standing in [(0, 5), (1, 9)] {
+        let faults = final_check(&[standing], [false; 2], |acks| {
+            entry(acks, 0).note_set(5);
+            entry(acks, 1).note_set(9);
+        });
+        assert_eq!(faults, Faults::default(), "{standing:?}");
+    }
+}
+
+#[test]
+fn an_older_or_a_later_set_may_not_stand() {
+    for standing in [(0, 4), (0, 6), (1, 8), (PREFILL, 1)] {
+        let faults = final_check(&[standing], [false; 2], |acks| {
+            entry(acks, 0).note_set(5);
+            entry(acks, 1).note_set(9);
+        });
+        assert_eq!(faults.lost_updates, 1, "{standing:?}");
+    }
+}
+
+#[test]
+fn the_first_value_stands_only_where_no_writer_set_one() {
+    assert_eq!(
+        final_check(&[(PREFILL, 1)], [false; 2], |_| ()),
+        Faults::default()
+    );
+    let faults = final_check(&[(PREFILL, 1)], [false; 2], |acks| {
+        entry(acks, 0).note_unset(1);
+    });
+    assert_eq!(faults.lost_updates, 1);
+}
+
+#[test]
+fn appends_follow_each_other_without_a_gap_to_the_last_one() {
+    let acknowledge = |acks: &[AckTable<'_>]| {
+        entry(acks, 0).note_set(1);
+        entry(acks, 0).note_append(2);
+        entry(acks, 0).note_append(3);
+        entry(acks, 1).note_append(1);
+    };
+    assert_eq!(
+        final_check(&[(0, 1), (0, 2), (1, 1), (0, 3)], [false; 2], acknowledge),
+        Faults::default()
+    );
+    // Before the set: writer 1's append is gone with what it was appended to.
+    assert_eq!(
+        final_check(&[(0, 1), (0, 2), (0, 3)], [false; 2], acknowledge),
+        Faults::default()
+    );
+    assert_eq!(
+        final_check(&[(0, 1), (0, 3)], [false; 2], acknowledge).lost_updates,
+        1
+    );
+    assert_eq!(
+        final_check(&[(0, 1), (0, 2)], [false; 2], acknowledge).lost_updates,
+        1
+    );
+    // No writer set the key: every append must be there.
+    let append = |acks: &[AckTable<'_>]| entry(acks, 1).note_append(1);
+    assert_eq!(
+        final_check(&[(PREFILL, 1), (1, 1)], [false; 2], append),
+        Faults::default()
+    );
+    assert_eq!(
+        final_check(&[(PREFILL, 1)], [false; 2], append).lost_updates,
+        1
+    );
+}
+
+#[test]
+fn a_key_is_missing_only_after_an_unset() {
+    let unset = |acks: &[AckTable<'_>]| {
+        entry(acks, 0).note_set(1);
+        entry(acks, 1).note_unset(1);
+    };
+    assert_eq!(final_check(&[], [false; 2], unset), Faults::default());
+    assert_eq!(
+        final_check(&[], [false; 2], |acks| entry(acks, 0).note_set(1)).spurious_misses,
+        1
+    );
+}
+
+#[test]
+fn a_dead_writer_may_have_written_once_more() {
+    let set = |acks: &[AckTable<'_>]| entry(acks, 0).note_set(5);
+    assert_eq!(
+        final_check(&[(0, 6)], [true, false], set),
+        Faults::default()
+    );
+    assert_eq!(final_check(&[(0, 6)], [false, true], set).lost_updates, 1);
+    assert_eq!(final_check(&[(0, 7)], [true, false], set).lost_updates, 1);
+}

@@ -1,0 +1,533 @@
+//! The checks at a pause point: before the second operation, after it, and after both. A fault is a text with the number of
+//! the invariant that it breaks (section 7 of the store's design).
+
+use super::answer::{Answer, MAX_LEN};
+use super::model::{Contents, Model, Observed, agrees};
+use super::ops::{Arguments, Op, VECTOR_DIM};
+use super::scenario::{Interruption, KEY_GROUP, KeyLayout, LABEL_GROUP, Scenario};
+use super::snapshot::ArenaSnapshot;
+use splinter::{Error, Scrub, Store, Type, Watcher, Writer};
+use std::collections::BTreeMap;
+
+/// The most times that a dead writer's claim may be met before a writer asks whether the owner lives.
+const MAX_ATTEMPTS: usize = 130;
+
+/// The states that the store may be in: whether the first operation is in effect, and what the store holds then.
+pub(super) type PossibleStates = Vec<(bool, Model)>;
+
+/// The checks of one scenario.
+pub(super) struct Checker {
+    pub(super) scenario: Scenario,
+    pub(super) arguments: [Arguments; 2],
+    /// What the store holds at first.
+    pub(super) before: Model,
+    keys: Vec<String>,
+}
+
+/// The watchers that are open while a point is tried.
+pub(super) struct Watchers {
+    all: Watcher,
+    group: Watcher,
+    label: Watcher,
+}
+
+/// What the watchers were notified of: changes by slot, and signals of the keys' group and of the label's.
+#[derive(Default)]
+struct Notifications {
+    slots: BTreeMap<u32, u32>,
+    group: u32,
+    label: u32,
+    lagged: bool,
+}
+
+impl Watchers {
+    pub(super) fn open(store: &Store) -> Option<Self> {
+        Some(Self {
+            all: store.watch_all().ok()?,
+            group: store.watch(&[KEY_GROUP]).ok()?,
+            label: store.watch(&[LABEL_GROUP]).ok()?,
+        })
+    }
+
+    /// Takes all notifications.
+    fn take_all(&mut self) -> Notifications {
+        let mut notified = Notifications::default();
+        let mut take = |watcher: &mut Watcher, each: &mut dyn FnMut(u32)| {
+            for _ in 0..64 {
+                match watcher.try_next() {
+                    Ok(Some(change)) => each(change.slot),
+                    Ok(None) => break,
+                    Err(_) => notified.lagged = true,
+                }
+            }
+        };
+        let slots = &mut notified.slots;
+        take(&mut self.all, &mut |slot| {
+            *slots.entry(slot).or_default() += 1;
+        });
+        take(&mut self.group, &mut |_| notified.group += 1);
+        take(&mut self.label, &mut |_| notified.label += 1);
+        notified
+    }
+}
+
+impl Checker {
+    pub(super) fn new(scenario: Scenario, before: Model) -> Self {
+        let keys = scenario.keys(&before);
+        Self {
+            scenario,
+            arguments: scenario.arguments(),
+            before,
+            keys,
+        }
+    }
+
+    /// Reads all keys.
+    pub(super) fn read_all(&self, store: &Store) -> Result<Contents, String> {
+        let mut contents = Contents::new();
+        for key in &self.keys {
+            match read(store, key) {
+                Ok(observed) => {
+                    contents.insert(key.clone(), observed);
+                }
+                Err(Error::NotFound) => {}
+                Err(error) => return Err(format!("{key} cannot be read: {error:?} (1, 7, 8)")),
+            }
+        }
+        Ok(contents)
+    }
+
+    /// Returns the possible states while the first process is held up: nothing of its operation is in effect, or all.
+    pub(super) fn at_pause(&self, contents: &Contents) -> Result<PossibleStates, String> {
+        let mut after = self.before.clone();
+        after.apply(self.scenario.first, &self.arguments[0]);
+        let states = vec![(false, self.before.clone()), (true, after)];
+        let fit = matching(states, contents);
+        fail_if!(
+            fit.is_empty(),
+            "in the middle of {}, what is read is neither the state before nor that after: {} (1, 7, 11)",
+            self.scenario.first,
+            difference(&self.before.contents(), contents)
+        );
+        Ok(fit)
+    }
+
+    /// Returns the possible states after the second operation's answer.
+    pub(super) fn after_second(
+        &self,
+        states: PossibleStates,
+        answer: &Answer,
+        contents: &Contents,
+        is_claimed: impl FnOnce() -> bool,
+    ) -> Result<PossibleStates, String> {
+        let (op, arguments) = (self.scenario.second, &self.arguments[1]);
+        if let Answer::Failed(failure) = answer {
+            return Err(format!("{op} failed: {failure:?} (7)"));
+        }
+        if answer.is_again() && !self.second_may_meet_a_claim() {
+            return Err(format!(
+                "{op} was answered Again, though {} (7, 8)",
+                if self.scenario.how == Interruption::Kill {
+                    "no process lives that holds the key"
+                } else {
+                    "the first is busy with something else"
+                }
+            ));
+        }
+        fail_if!(
+            answer.is_again() && !is_claimed(),
+            "{op} was answered Again, though nothing is held (5, 8)"
+        );
+        let mut answers = Vec::new();
+        let states = states.into_iter().filter_map(|(first, mut model)| {
+            if answer.is_again() {
+                return Some((first, model));
+            }
+            let wanted = model.apply(op, arguments);
+            answers.push(wanted.to_string());
+            agrees(op, &wanted, answer).then_some((first, model))
+        });
+        let after = format!("{op} ({answer})");
+        explaining(states.collect(), (op, answer, &answers), contents, &after)
+    }
+
+    /// Returns the possible states after the first process continued and answered.
+    pub(super) fn after_first(
+        &self,
+        states: PossibleStates,
+        answer: &Answer,
+        contents: &Contents,
+    ) -> Result<PossibleStates, String> {
+        let (op, arguments) = (self.scenario.first, &self.arguments[0]);
+        // A tandem may have found another number of orders than there is now.
+        let may_give_up = op.is_of_tandem() && self.scenario.second.changes();
+        fail_if!(
+            answer.is_again() && !may_give_up,
+            "{op} was answered Again, though no process holds anything (5, 8)"
+        );
+        let mut answers = Vec::new();
+        let states = states.into_iter().filter_map(|(in_effect, mut model)| {
+            if answer.is_again() {
+                return (!in_effect).then_some((false, model));
+            }
+            let mut alone = self.before.clone();
+            let wanted = match in_effect {
+                true => alone.apply(op, arguments),
+                false => model.apply(op, arguments),
+            };
+            // The first operation may have read before the second or after it.
+            let early = op == Op::Get && agrees(op, &alone.apply(op, arguments), answer);
+            answers.push(wanted.to_string());
+            (early || agrees(op, &wanted, answer)).then_some((true, model))
+        });
+        explaining(states.collect(), (op, answer, &answers), contents, "both")
+    }
+
+    /// Tells whether the second operation may meet a claim of the first process, which lives.
+    fn second_may_meet_a_claim(&self) -> bool {
+        let Scenario {
+            first,
+            second,
+            how,
+            layout,
+            ..
+        } = self.scenario;
+        let inserts = second.creates() || second == Op::Tandem;
+        // The home buckets of a tandem's orders follow from their names.
+        let apart = layout == KeyLayout::Apart && !first.is_of_tandem() && !second.is_of_tandem();
+        if first.waits() || first == Op::Get {
+            return false;
+        }
+        let meets = layout.is_same()
+            || second == Op::Purge
+            || first == Op::Purge
+            || inserts && !apart && self.first_may_hold_the_index();
+        how != Interruption::Kill && meets
+    }
+
+    /// Tells whether the first operation may claim buckets, or slots that hold no key.
+    fn first_may_hold_the_index(&self) -> bool {
+        let first = self.scenario.first;
+        first.creates() || first.is_of_tandem() || matches!(first, Op::Unset | Op::Purge)
+    }
+
+    /// Checks the answer of a poller or a watcher after a change. `slot` is the key's slot and epoch before, and `gone` tells
+    /// whether the key may be missing now.
+    pub(super) fn check_waiter(
+        op: Op,
+        answer: &Answer,
+        slot: Option<(usize, u64)>,
+        gone: bool,
+    ) -> Result<(), String> {
+        let right = match (op, answer) {
+            (Op::Watch, Answer::Done(changed)) => {
+                slot.is_none_or(|(slot, _)| *changed == slot as u64)
+            }
+            (Op::Poll, Answer::Done(epoch)) => slot.is_none_or(|(_, old)| *epoch > old),
+            (Op::Poll, Answer::Refused(Error::NotFound)) => gone,
+            _ => false,
+        };
+        if right {
+            Ok(())
+        } else {
+            Err(format!("after a change, {op} answered {answer} (6, 14)"))
+        }
+    }
+
+    /// Checks that a stopped first process hinders writes only to its own keys, or to the key that its purge holds
+    /// (invariant 8).
+    pub(super) fn beside_the_stopped(
+        &self,
+        third: &mut Writer,
+        snapshot: &ArenaSnapshot<'_>,
+    ) -> Result<(), String> {
+        let first = &self.arguments[0];
+        let own = [first.key.clone(), first.order()];
+        let is_own = |key: &String| match self.scenario.first {
+            Op::Purge => snapshot.holds(key),
+            _ => own.contains(key),
+        };
+        for key in self.keys.iter().filter(|key| !is_own(key)) {
+            match third.bump(key) {
+                Ok(()) | Err(Error::NotFound) => {}
+                Err(error) => {
+                    return Err(format!(
+                        "beside the stopped process, {key} cannot be written: {error:?} (8)"
+                    ));
+                }
+            }
+        }
+        let apart = self.scenario.layout == KeyLayout::Apart && !self.scenario.first.is_of_tandem();
+        let blocks = self.first_may_hold_the_index() && !apart;
+        let room = self.before.keys.len() + 2 < self.scenario.layout.slots() as usize;
+        if !blocks && room && self.scenario.first != Op::Purge {
+            let key = unused_key(self.scenario.layout);
+            let answers = (third.set(&key, b"x"), third.unset(&key));
+            fail_if!(
+                answers != (Ok(()), Ok(1)),
+                "beside the stopped process, a new key cannot come and go: {answers:?} (8)"
+            );
+        }
+        Ok(())
+    }
+
+    /// Checks what is read after others worked beside the stopped process.
+    pub(super) fn after_stop(
+        &self,
+        states: &PossibleStates,
+        contents: &Contents,
+    ) -> Result<(), String> {
+        fail_if!(
+            matching(states.clone(), contents).is_empty(),
+            "others' work beside the stopped process changed what is read: {} (1, 8)",
+            difference(&states[0].1.contents(), contents)
+        );
+        Ok(())
+    }
+
+    /// Checks that every key can be written after the first process is dead or done.
+    pub(super) fn check_recovered(
+        &self,
+        third: &mut Writer,
+        states: &PossibleStates,
+    ) -> Result<(), String> {
+        for key in &self.keys {
+            let answer = retry(|| third.bump(key));
+            let here = |(_, model): &(bool, Model)| model.keys.contains_key(key);
+            let wanted = match answer {
+                Ok(()) => states.iter().any(here),
+                Err(Error::NotFound) => !states.iter().all(here),
+                Err(_) => false,
+            };
+            fail_if!(!wanted, "{key} cannot be bumped: {answer:?} (2, 7)");
+        }
+        self.check_unchanged(third, states)
+    }
+
+    /// Checks that the store still holds what it did.
+    pub(super) fn check_unchanged(
+        &self,
+        store: &Store,
+        states: &PossibleStates,
+    ) -> Result<(), String> {
+        let contents = self.read_all(store)?;
+        if matching(states.clone(), &contents).is_empty() {
+            let expected = states[0].1.contents();
+            return Err(format!(
+                "looking after the dead changed what is read: {} (7)",
+                difference(&expected, &contents)
+            ));
+        }
+        Ok(())
+    }
+
+    /// Checks the index, the claims and the slot map of a store at rest.
+    pub(super) fn check_sound(&self, store: &Store, keys: usize) -> Result<(), String> {
+        let found = store.inspect().map_err(|error| error.to_string())?;
+        let faults = [
+            (found.duplicate_keys, "keys in two slots (3)"),
+            (
+                found.unreachable_keys,
+                "keys that the index does not lead to (2, 9)",
+            ),
+            (
+                found.stuck_claims + found.live_claims,
+                "claims left over (7)",
+            ),
+            (found.leaked_slots, "slots that are marked wrongly (9)"),
+            (
+                found.dangling_entries,
+                "index entries that lead nowhere (9)",
+            ),
+            (found.misrouted_slots, "slots with another's routes (14)"),
+            (found.stale_bytes, "stale bytes (12)"),
+            (
+                found.keys.abs_diff(keys as u64),
+                "keys too many or too few (2, 3)",
+            ),
+        ];
+        match faults.iter().find(|(count, _)| *count > 0) {
+            Some((count, what)) => Err(format!("the store is not sound: {count} {what}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that new keys can use every slot, not one more and not one less (invariants 9 and 13).
+    pub(super) fn check_usable(&self, third: &mut Writer, keys: usize) -> Result<(), String> {
+        let room = self.scenario.layout.slots() as usize - keys;
+        for number in 0..=room {
+            let wanted = if number < room {
+                Ok(())
+            } else {
+                Err(Error::Full)
+            };
+            let answer = retry(|| third.set(format!("x{number}"), b"y"));
+            fail_if!(
+                answer != wanted,
+                "new key {number} of {room} is answered {answer:?} (9, 13)"
+            );
+        }
+        for number in 0..room {
+            let answer = retry(|| third.unset(format!("x{number}")));
+            fail_if!(
+                answer != Ok(1),
+                "a new key cannot be removed: {answer:?} (9)"
+            );
+        }
+        Ok(())
+    }
+
+    /// Checks that a successful purge left no stale bytes.
+    pub(super) fn check_purged(&self, snapshot: &ArenaSnapshot<'_>) -> Result<(), String> {
+        let slots = (0..snapshot.slots()).filter(|number| !snapshot.slot(*number).is_claimed());
+        match slots
+            .into_iter()
+            .find_map(|number| snapshot.stale(number, Scrub::Full))
+        {
+            Some(fault) => Err(format!("after a purge, {fault} (12)")),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells whether an answer says that the operation changed its key.
+    pub(super) fn is_change(&self, whose: usize, answer: &Answer) -> bool {
+        let op = [self.scenario.first, self.scenario.second][whose];
+        match answer {
+            // If one order was gone already, it may have been the base.
+            Answer::Done(count) => op.changes() && (op != Op::Untandem || *count == 2),
+            _ => false,
+        }
+    }
+
+    /// Checks that the watchers were notified of every change that is in effect (invariant 14). `done` tells whether the first
+    /// and the second change are.
+    pub(super) fn check_notified(
+        &self,
+        watchers: &mut Watchers,
+        slots: impl Fn(&str) -> [Option<usize>; 2],
+        done: [bool; 2],
+    ) -> Result<(), String> {
+        let notified = watchers.take_all();
+        fail_if!(
+            notified.lagged,
+            "a watcher lagged behind a few changes (14)"
+        );
+        let mut wanted: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut grouped = 0;
+        for (arguments, done) in self.arguments.iter().zip(done) {
+            if done {
+                *wanted.entry(arguments.key.as_str()).or_default() += 1;
+                grouped += u32::from(self.before.keys.contains_key(&arguments.key));
+            }
+        }
+        for (key, count) in wanted {
+            let places = slots(key);
+            let mut places: Vec<usize> = places.into_iter().flatten().collect();
+            places.dedup();
+            let times: u32 = places
+                .iter()
+                .filter_map(|slot| notified.slots.get(&(*slot as u32)))
+                .sum();
+            fail_if!(
+                !places.is_empty() && times < count,
+                "{count} changes of {key} notified the watcher of the store {times} times (14)"
+            );
+        }
+        fail_if!(
+            grouped > 0 && notified.group == 0,
+            "a change did not notify its group (14)"
+        );
+        fail_if!(
+            self.scenario.first == Op::Label && done[0] && notified.label == 0,
+            "a change did not notify its label's group (14)"
+        );
+        Ok(())
+    }
+}
+
+/// Reads all of a key.
+fn read(store: &Store, key: &str) -> Result<Observed, Error> {
+    let snapshot = store.snapshot(key)?;
+    let mut value = [0; MAX_LEN];
+    let len = store.get(key, &mut value)?;
+    let mut vector = [0.0; VECTOR_DIM];
+    let vector = match snapshot.has_vector {
+        // A torn vector reads as one that no operation writes.
+        true => store.vector(key, &mut vector).map(|()| {
+            let whole = vector.iter().all(|part| *part == vector[0]);
+            Some(if whole { vector[0] } else { f32::INFINITY })
+        })?,
+        false => None,
+    };
+    Ok(Observed {
+        bytes: value[..len].to_vec(),
+        numeric: snapshot.kind == Type::BigUint,
+        labels: snapshot.labels,
+        vector,
+    })
+}
+
+/// Returns a key that is new to the store, whose home bucket is not that of the first key, if there are two.
+fn unused_key(layout: KeyLayout) -> String {
+    let far = |key: &String| super::scenario::home(key) == u64::from(layout == KeyLayout::Apart);
+    let keys = (0..).map(|number| format!("p{number}"));
+    keys.into_iter().find(far).unwrap_or_default()
+}
+
+/// Repeats an attempt while a dead owner still counts as living.
+fn retry<R: PartialEq>(mut attempt: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
+    for _ in 0..MAX_ATTEMPTS {
+        let answer = attempt();
+        if answer != Err(Error::Again) {
+            return answer;
+        }
+    }
+    Err(Error::Again)
+}
+
+fn matching(states: PossibleStates, contents: &Contents) -> PossibleStates {
+    let fits = |(_, model): &(bool, Model)| model.contents() == *contents;
+    states.into_iter().filter(fits).collect()
+}
+
+/// Returns those of the states that explain what is read. `states` are those in which the answer is right, and `answers` are
+/// the right answers in words.
+fn explaining(
+    states: PossibleStates,
+    (op, answer, answers): (Op, &Answer, &[String]),
+    contents: &Contents,
+    after: &str,
+) -> Result<PossibleStates, String> {
+    let Some((_, first)) = states.first() else {
+        let right = answers.join(" or ");
+        return Err(format!(
+            "{op} answered {answer}, where {right} is right (1 to 5, 10, 13)"
+        ));
+    };
+    let difference = difference(&first.contents(), contents);
+    let fit = matching(states, contents);
+    fail_if!(
+        fit.is_empty(),
+        "after {after}, what is read is explained by no order: {difference} (1 to 5, 10, 11)"
+    );
+    Ok(fit)
+}
+
+/// Describes the first difference between two contents.
+fn difference(expected: &Contents, found: &Contents) -> String {
+    let keys = expected.keys().chain(found.keys());
+    let differing = keys
+        .into_iter()
+        .find(|key| expected.get(*key) != found.get(*key));
+    let Some(key) = differing else {
+        return "as expected".to_owned();
+    };
+    let say = |observed: Option<&Observed>| {
+        observed.map_or("missing".to_owned(), |observed| format!("{observed:?}"))
+    };
+    format!(
+        "{key} is {}, where {} is expected",
+        say(found.get(key)),
+        say(expected.get(key))
+    )
+}
