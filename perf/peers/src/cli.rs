@@ -7,7 +7,7 @@ use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
 use splinter_perf::cli::PeersOptions;
 use splinter_perf::only;
-use splinter_perf::surroundings::Surroundings;
+use splinter_perf::environment::EnvironmentWatch;
 use splinter_stress::files::{as_json, try_files, write_file};
 use splinter_stress::{Line, SCHEMA_VERSION, USAGE, Verdict, console, interrupt};
 use std::path::PathBuf;
@@ -108,8 +108,8 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
         ));
     }
     interrupt::watch();
-    let surroundings = Surroundings::read();
-    let environment = surroundings.environment().clone();
+    let watch = EnvironmentWatch::start();
+    let environment = watch.before().clone();
     let processors = environment.processors;
     let mut found = Comparison {
         schema_version: SCHEMA_VERSION,
@@ -139,7 +139,7 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
         ));
     }
     drop(line);
-    found.environment = surroundings.complete();
+    found.environment = watch.complete();
     found.conclude(interrupt::requested());
     let json = as_json(&found);
     if let Some(path) = &options.record {

@@ -2,6 +2,7 @@
 
 use super::{EndedEarly, Failure, Rounds, complain, ended_early, print};
 use crate::caches::Caches;
+use crate::environment::EnvironmentWatch;
 use crate::limits::nodes::{self, Matrices};
 use crate::limits::pairs::{self, Matrix};
 use crate::limits::{Limit, Setup};
@@ -9,7 +10,6 @@ use crate::micro::record::{self, Measured};
 use crate::micro::table;
 use crate::pinning;
 use crate::rounds::{self, Schedule, Series};
-use crate::surroundings::Surroundings;
 use clap::Args;
 use serde_json::json;
 use splinter_stress::{Line, Progress, interrupt, this_machine};
@@ -48,7 +48,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             nodes::NAME
         )));
     }
-    let surroundings = Surroundings::read();
+    let watch = EnvironmentWatch::start();
     let method = options.method()?;
     let setup = Setup {
         caches: Caches::read(),
@@ -67,7 +67,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             "schema_version": record::SCHEMA_VERSION,
             "kind": "limits",
             "verdict": if found.errors().next().is_some() { "inconclusive" } else { "pass" },
-            "environment": surroundings.complete(),
+            "environment": watch.complete(),
             "config": method.record(),
             "rows": found.limits.iter().map(Measured::record).collect::<Vec<_>>(),
             "core_to_core": cores.record(),

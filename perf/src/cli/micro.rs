@@ -2,13 +2,13 @@
 
 use super::{Failure, Rounds, ended_early, print};
 use crate::caches::Caches;
+use crate::environment::EnvironmentWatch;
 use crate::limits::Setup;
 use crate::micro::goal::Claim;
 use crate::micro::judge::verdict;
 use crate::micro::rows::{self, Scope, TenMillion};
 use crate::micro::{self, record, table};
 use crate::pinning;
-use crate::surroundings::Surroundings;
 use clap::Args;
 use splinter::Profile;
 use splinter_stress::{Line, Verdict, load_average};
@@ -54,7 +54,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         let loaded = Profile::load(path).and_then(|profile| profile.tuning.apply());
         loaded.map_err(|error| Failure::Usage(error.to_string()))?;
     }
-    let surroundings = Surroundings::read();
+    let watch = EnvironmentWatch::start();
     let method = rounds.method()?;
     let scope = Scope {
         budget: method.sample,
@@ -99,7 +99,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     drop(line);
     let ended = ended_early();
     if rounds.json {
-        let mut record = record::record(&surroundings.complete(), &method, &rows, &limits);
+        let mut record = record::record(&watch.complete(), &method, &rows, &limits);
         if let Some(ended) = &ended {
             ended.mark(&mut record);
         }

@@ -1,11 +1,11 @@
 //! `splinter-perf reproduce`: the published figures, tried on this machine.
 
 use super::{Failure, hand_out, try_outputs};
+use crate::environment::EnvironmentWatch;
 use crate::only;
 use crate::reproduce::claims::CLAIMS;
-use crate::reproduce::here::Here;
+use crate::reproduce::this_machine::ThisMachine;
 use crate::reproduce::{Plan, reproduce, table};
-use crate::surroundings::Surroundings;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,11 +67,11 @@ impl Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let plan = options.plan()?;
     try_outputs(&[options.record.as_deref()], &[])?;
-    let surroundings = Surroundings::read();
-    let mut here = Here::new(&plan, surroundings.environment());
-    let mut found = reproduce(&plan, &mut here);
-    drop(here);
-    found.environment = Some(surroundings.complete());
+    let watch = EnvironmentWatch::start();
+    let mut machine = ThisMachine::new(&plan, watch.before());
+    let mut found = reproduce(&plan, &mut machine);
+    drop(machine);
+    found.environment = Some(watch.complete());
     let file = options.record.as_deref();
     hand_out(&found, file, options.json, || table::text(&found))?;
     Ok(found.verdict.exit_code())

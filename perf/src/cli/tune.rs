@@ -1,11 +1,11 @@
 //! `splinter-perf tune`: the settings that suit this machine and a load best.
 
 use super::{Failure, complain, hand_out, try_outputs, write};
-use crate::surroundings::Surroundings;
-use crate::tune::here::{self, Here};
+use crate::environment::EnvironmentWatch;
 use crate::tune::objective::{Bound, Objective};
 use crate::tune::record::Tuned;
 use crate::tune::space::Space;
+use crate::tune::this_machine::{self, ThisMachine};
 use crate::tune::{Finding, Plan, table, tune};
 use clap::Args;
 use splinter::Scrub;
@@ -150,22 +150,22 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let plan = options.plan().map_err(Failure::Usage)?;
     let outputs = [options.record.as_deref(), options.out.as_deref()];
     try_outputs(&outputs, &options.workload.inputs(&plan.workload))?;
-    let surroundings = Surroundings::read();
-    let site = here::site(surroundings.environment());
-    let space = Space::of(&plan.workload, plan.least_scrub, &site, here::seats);
+    let watch = EnvironmentWatch::start();
+    let site = this_machine::site(watch.before());
+    let space = Space::of(&plan.workload, plan.least_scrub, &site, this_machine::seats);
     if space.axes.is_empty() {
         let nothing = "there is nothing to choose for this load on this machine";
         return Err(Failure::Usage(nothing.to_owned()));
     }
     interrupt::watch();
     let (began, started) = (Instant::now(), SystemTime::now());
-    let mut executor = Here::new(&plan.workload);
+    let mut executor = ThisMachine::new(&plan.workload);
     let mut tuned = tune(&plan, &space, &mut executor);
     drop(executor);
     let since_epoch = started.duration_since(SystemTime::UNIX_EPOCH);
     tuned.started_unix_s = since_epoch.unwrap_or_default().as_secs_f64();
     tuned.took_s = began.elapsed().as_secs_f64();
-    tuned.environment = Some(surroundings.complete());
+    tuned.environment = Some(watch.complete());
     let file = options.record.as_deref();
     hand_out(&tuned, file, options.json, || table::text(&tuned))?;
     if let (Some(path), Some(profile)) = (&options.out, &tuned.profile) {

@@ -8,7 +8,7 @@ pub mod memcpy;
 pub mod nodes;
 pub mod pages;
 pub mod pairs;
-pub mod rally;
+pub mod ping_pong;
 
 use crate::caches::Caches;
 use crate::clock::{self, infallible, ns_per_op};
@@ -20,7 +20,7 @@ use chase::Chase;
 use memcpy::{Copies, Stream};
 use nix::unistd::getppid;
 use pages::PageKind;
-use rally::Ball;
+use ping_pong::Channel;
 use splinter_stress::available_memory;
 use splinter_stress::futex::wake_sleepers;
 use std::convert::Infallible;
@@ -187,9 +187,9 @@ impl Limit {
             })),
             Self::Xadd => Ok(Probe::new(name, move || Ok(atomics::xadd(&line, budget)))),
             Self::XaddCrowd => {
-                let mut crew = atomics::xadd_crew(CROWD);
+                let mut workers = atomics::xadd_workers(CROWD);
                 Ok(Probe::new(name, move || {
-                    Ok(crew.goodput_per_s(crowd_window(budget)))
+                    Ok(workers.goodput_per_s(crowd_window(budget)))
                 }))
             }
             Self::MemoryCopy => {
@@ -209,9 +209,9 @@ impl Limit {
                     Ok(call_ns(budget, || wake_sleepers(&word, 1)))
                 }))
             }
-            Self::LineTransfer => rally(name, Ball::Line, budget),
-            Self::FutexWake => rally(name, Ball::Futex, budget),
-            Self::EventfdWake => rally(name, Ball::Eventfd, budget),
+            Self::LineTransfer => ping_pong(name, Channel::Line, budget),
+            Self::FutexWake => ping_pong(name, Channel::Futex, budget),
+            Self::EventfdWake => ping_pong(name, Channel::Eventfd, budget),
             Self::Tsc => Ok(Probe::new(name, move || Ok(clock::cost_of_cycles(budget)))),
             Self::MonotonicClock => Ok(Probe::new(name, move || Ok(clock::cost_of_now(budget)))),
         }
@@ -226,18 +226,22 @@ fn call_ns(budget: Duration, mut call: impl FnMut()) -> f64 {
     }))
 }
 
-/// Returns the probe of a rally between the first and the last of this process's processors.
-fn rally(name: &'static str, ball: Ball, budget: Duration) -> Result<Probe<'static>, String> {
+/// Returns the probe of a ping-pong between the first and the last of this process's processors.
+fn ping_pong(
+    name: &'static str,
+    channel: Channel,
+    budget: Duration,
+) -> Result<Probe<'static>, String> {
     let last = pinning::processors().len().saturating_sub(1);
     if last == 0 {
         return Err("needs two processors, this process may use one".to_owned());
     }
     Ok(Probe::new(name, move || {
-        rally::sample(ball, [0, last], budget)
+        ping_pong::sample(channel, [0, last], budget)
     }))
 }
 
-/// Returns the window of a crew for a sample length: longer, as threads that share a processor take turns of
+/// Returns the window of workers for a sample length: longer, as threads that share a processor take turns of
 /// milliseconds each.
 #[must_use]
 pub fn crowd_window(budget: Duration) -> Duration {

@@ -3,11 +3,11 @@
 //! and the tests hand it one that makes its figures up.
 
 pub mod claims;
-pub mod here;
 pub mod judge;
 pub mod record;
 pub mod scaling;
 pub mod table;
+pub mod this_machine;
 
 use crate::stats::Summary;
 use claims::{CLAIMS, Claim, Rate, Trial};

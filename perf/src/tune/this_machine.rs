@@ -14,13 +14,13 @@ const WARM_UP: Duration = Duration::from_millis(100);
 
 /// This machine.
 #[derive(Debug)]
-pub struct Here<'a> {
+pub struct ThisMachine<'a> {
     base: &'a Workload,
     line: Line,
     began: Instant,
 }
 
-impl<'a> Here<'a> {
+impl<'a> ThisMachine<'a> {
     /// Prepares to run candidates of a workload.
     #[must_use]
     pub fn new(base: &'a Workload) -> Self {
@@ -32,7 +32,7 @@ impl<'a> Here<'a> {
     }
 }
 
-impl Executor for Here<'_> {
+impl Executor for ThisMachine<'_> {
     fn run(&mut self, step: &Step, candidate: &Candidate, millis: u64) -> Result<Trial, Stop> {
         if interrupt::requested() {
             return Err(Stop::Interrupted);

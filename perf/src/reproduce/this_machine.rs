@@ -32,14 +32,14 @@ const TARGET: f64 = 1.15;
 
 /// This machine.
 #[derive(Debug)]
-pub struct Here<'a> {
+pub struct ThisMachine<'a> {
     plan: &'a Plan,
     has: Has,
     caches: Caches,
     line: Line,
 }
 
-impl<'a> Here<'a> {
+impl<'a> ThisMachine<'a> {
     /// Prepares to run a plan; `environment` says what the machine has.
     #[must_use]
     pub fn new(plan: &'a Plan, environment: &Environment) -> Self {
@@ -60,7 +60,7 @@ impl<'a> Here<'a> {
     }
 }
 
-impl Executor for Here<'_> {
+impl Executor for ThisMachine<'_> {
     fn has(&self) -> Has {
         self.has
     }

@@ -5,15 +5,15 @@ use splinter_stress::{Environment, Taken};
 
 /// The environment as far as it is known before a measurement. [`complete`](Self::complete) has the rest.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct EnvironmentWatch {
     environment: Environment,
     taken: Taken,
 }
 
-impl Surroundings {
+impl EnvironmentWatch {
     /// Reads what can be known before.
     #[must_use]
-    pub fn read() -> Self {
+    pub fn start() -> Self {
         Self {
             environment: Environment::read(),
             taken: Taken::from_now(),
@@ -22,7 +22,7 @@ impl Surroundings {
 
     /// Returns what is known before.
     #[must_use]
-    pub fn environment(&self) -> &Environment {
+    pub fn before(&self) -> &Environment {
         &self.environment
     }
 
