@@ -14,6 +14,7 @@ pub type ProbeError = String;
 pub struct Probe<'a> {
     name: String,
     every: u32,
+    note: Option<String>,
     sample: Box<dyn FnMut() -> Result<f64, ProbeError> + 'a>,
 }
 
@@ -26,6 +27,7 @@ impl<'a> Probe<'a> {
         Self {
             name: name.into(),
             every: 1,
+            note: None,
             sample: Box::new(sample),
         }
     }
@@ -38,6 +40,13 @@ impl<'a> Probe<'a> {
     pub fn every(mut self, rounds: u32) -> Self {
         assert!(rounds > 0, "every 0 rounds is never");
         self.every = rounds;
+        self
+    }
+
+    /// Adds what a reader of its figures should know.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
         self
     }
 
@@ -84,8 +93,10 @@ pub struct Series {
     pub name: String,
     /// One entry a round; `None` where the probe took no part, or had failed.
     pub samples: Vec<Option<f64>>,
-    /// The error that ended it, if one did. A probe is not sampled again after an error.
+    /// The error that ended it, or why its figures bound nothing. A probe is not sampled again after an error.
     pub error: Option<ProbeError>,
+    /// What a reader of its figures should know.
+    pub note: Option<String>,
 }
 
 impl Series {
@@ -96,7 +107,15 @@ impl Series {
             name: name.to_owned(),
             samples: Vec::new(),
             error: Some(error),
+            note: None,
         }
+    }
+
+    /// Returns the median where others can be held against it: the series has no error.
+    #[must_use]
+    pub fn bound(&self) -> Option<f64> {
+        let summary = self.summary().filter(|_| self.error.is_none());
+        summary.map(|summary| summary.median)
     }
 
     /// Summarises the samples over all rounds; `None` when there is none.
@@ -114,6 +133,7 @@ impl Series {
             name: name.to_owned(),
             samples: samples.iter().copied().map(Some).collect(),
             error: None,
+            note: None,
         }
     }
 }
@@ -131,6 +151,7 @@ pub fn run(
             name: probe.name.clone(),
             samples: Vec::new(),
             error: None,
+            note: probe.note.clone(),
         })
         .collect();
     let mut order: Vec<usize> = (0..probes.len()).collect();
@@ -310,15 +331,13 @@ mod tests {
     #[test]
     fn the_median_of_a_series_ignores_the_rounds_it_sat_out() {
         let series = Series {
-            name: "p".to_owned(),
             samples: vec![Some(3.0), None, Some(1.0), None, Some(2.0)],
-            error: None,
+            ..Series::of("p", &[])
         };
         assert_eq!(series.summary().unwrap().median, 2.0);
         let none = Series {
-            name: "p".to_owned(),
             samples: vec![None],
-            error: None,
+            ..Series::of("p", &[])
         };
         assert_eq!(none.summary(), None);
     }

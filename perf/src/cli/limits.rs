@@ -5,7 +5,7 @@ use crate::caches::Caches;
 use crate::environment::EnvironmentWatch;
 use crate::limits::nodes::{self, Matrices};
 use crate::limits::pairs::{self, Matrix};
-use crate::limits::{Limit, Setup};
+use crate::limits::{Limit, Setup, plausible};
 use crate::micro::record::{self, Measured};
 use crate::micro::table;
 use crate::pinning;
@@ -164,6 +164,7 @@ fn measure(
     });
     let rest = sampled.split_off(wanted.cores.len());
     series.extend(rest);
+    plausible::refuse(&mut series);
     let of_pair = |pair: &nodes::Pair| {
         let name = pair.name();
         let found = series.iter().find(|series| series.name == name);

@@ -9,6 +9,7 @@ pub mod nodes;
 pub mod pages;
 pub mod pairs;
 pub mod ping_pong;
+pub mod plausible;
 
 use crate::caches::Caches;
 use crate::clock::{self, infallible, ns_per_op};
@@ -31,6 +32,9 @@ use std::time::Duration;
 /// Size of the second-level cache where the machine does not tell.
 const DEFAULT_L2_BYTES: u64 = 1 << 20;
 
+/// How many times the second-level cache the chase through the last-level cache takes at most.
+const LAST_LEVEL_BY_SECOND: u64 = 8;
+
 /// The least that counts as "memory": more than any cache holds a useful share of.
 const MEMORY_BYTES: u64 = 512 << 20;
 
@@ -47,7 +51,7 @@ pub enum Limit {
     L1Chase,
     /// One dependent load from half of the second-level cache.
     L2Chase,
-    /// One dependent load from half of the last-level cache.
+    /// One dependent load from half of the last-level cache, or 8 times the second-level cache where that is less.
     L3Chase,
     /// One dependent load from memory on small pages: it pays for the page walk too.
     MemoryChase,
@@ -175,8 +179,8 @@ impl Limit {
                 PageKind::Base,
             ),
             Self::L3Chase => chase(
-                setup.half_cache(3).ok_or("there is no such cache")?,
-                PageKind::Base,
+                setup.last_level_bytes().ok_or("there is no such cache")?,
+                PageKind::HugeWhereHad,
             ),
             Self::MemoryChase => chase(setup.memory_bytes()?, PageKind::Base),
             Self::MemoryChaseHuge => chase(setup.memory_bytes()?, PageKind::Huge),
@@ -253,6 +257,13 @@ impl Setup {
         self.caches.data_bytes(level).map(|bytes| bytes / 2)
     }
 
+    /// Returns how much of the last-level cache to go through: more than the second-level cache holds a useful share of,
+    /// and no more. The reported size of a virtual machine is often that of a whole package, of which it has a share.
+    fn last_level_bytes(&self) -> Option<u64> {
+        let second = self.caches.data_bytes(2).unwrap_or(DEFAULT_L2_BYTES);
+        Some(self.half_cache(3)?.min(LAST_LEVEL_BY_SECOND * second))
+    }
+
     /// Returns how large "memory" has to be: 8 times the last-level cache, and at least [`MEMORY_BYTES`].
     fn memory_bytes(&self) -> Result<u64, String> {
         let needed = MEMORY_BYTES.max(self.caches.largest_bytes().unwrap_or(0).saturating_mul(8));
@@ -285,8 +296,8 @@ fn chase(
             chase.pages().len() >> 20
         ));
     }
-    let budget = setup.budget;
-    Ok(Probe::new(name, move || Ok(chase.sample(budget))))
+    let (budget, note) = (setup.budget, chase.pages().told());
+    Ok(Probe::new(name, move || Ok(chase.sample(budget))).note(note))
 }
 
 #[cfg(test)]
@@ -331,6 +342,47 @@ mod tests {
         for series in run(&mut probes, &schedule, &mut |_| true) {
             assert!(series.summary().unwrap().min > 0.0, "{}", series.name);
         }
+    }
+
+    #[test]
+    fn the_last_level_chase_is_bounded_by_what_is_plausible() {
+        let bytes = |second, third| {
+            let caches = Caches::of(&[(2, "Unified", second), (3, "Unified", third)]);
+            let setup = Setup {
+                caches,
+                budget: Duration::ZERO,
+                seed: 1,
+            };
+            setup.last_level_bytes()
+        };
+        assert_eq!(bytes("2M", "260M"), Some(16 << 20), "a virtual machine's");
+        assert_eq!(bytes("1M", "8M"), Some(4 << 20));
+        assert_eq!(bytes("1M", "none"), None);
+    }
+
+    #[test]
+    fn a_chase_says_which_pages_it_had() {
+        let setup = Setup {
+            caches: Caches::of(&[(2, "Unified", "256K"), (3, "Unified", "4M")]),
+            budget: Duration::ZERO,
+            seed: 1,
+        };
+        let mut probes = [Limit::L2Chase, Limit::L3Chase].map(|it| it.probe(&setup).unwrap());
+        let schedule = Schedule {
+            rounds: 1,
+            seed: 1,
+            warm_up: false,
+        };
+        let found = run(&mut probes, &schedule, &mut |_| true);
+        assert_eq!(
+            found[0].note.as_deref(),
+            Some("128.0 KiB on pages of 4 KiB")
+        );
+        let note = found[1].note.as_deref().unwrap();
+        assert!(
+            note == "2.00 MiB on huge pages" || note == "2.00 MiB on pages of 4 KiB",
+            "{note}"
+        );
     }
 
     #[test]

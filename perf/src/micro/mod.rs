@@ -15,7 +15,7 @@ pub mod record;
 pub mod rows;
 pub mod table;
 
-use crate::limits::{Limit, Setup};
+use crate::limits::{Limit, Setup, plausible};
 use crate::rounds::{self, Probe, Schedule, Series};
 use judge::Row;
 use record::Measured;
@@ -47,14 +47,16 @@ pub fn run(
         }
         claims.push(claim);
     }
-    let limits: Vec<Limit> = Limit::ALL
-        .into_iter()
-        .filter(|limit| {
-            claims
-                .iter()
-                .any(|claim| claim.goal.against.takes(limit.name()))
-        })
-        .collect();
+    let takes = |limit: Limit| {
+        let mut claims = claims.iter();
+        claims.any(|claim| claim.goal.against.takes(limit.name()))
+    };
+    let mut limits = Limit::ALL.to_vec();
+    // Those that show whether a limit is plausible are measured too.
+    limits.retain(|limit| {
+        let checks = |other: Limit| takes(other) && other.checked_by().contains(limit);
+        takes(*limit) || Limit::ALL.into_iter().any(checks)
+    });
     for &limit in &limits {
         progress.step(&format!("preparing {}", limit.name()));
         match limit.probe(setup) {
@@ -69,6 +71,7 @@ pub fn run(
         !interrupt::requested()
     });
     series.extend(failed);
+    plausible::refuse(&mut series);
     let rows = claims
         .into_iter()
         .map(|claim| Row::judge(claim, &series))

@@ -147,6 +147,7 @@ impl Measured {
             "samples".to_owned(),
             json!(summary.map_or(0, |summary| summary.samples)),
         );
+        record.insert("note".to_owned(), json!(self.series.note));
         record.insert("problem".to_owned(), json!(self.series.error));
         Value::Object(record)
     }

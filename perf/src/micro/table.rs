@@ -94,17 +94,22 @@ pub fn limits_text(limits: &[Measured]) -> String {
         let name = limit.series.name.clone();
         let show = |value| limit.unit.show(value);
         cells.push(match (limit.series.summary(), &limit.series.error) {
-            (Some(s), _) => vec![
+            (Some(s), error) => vec![
                 name,
                 show(s.median),
                 show(s.min),
                 format!("{} to {}", show(s.q1), show(s.q3)),
+                error
+                    .as_ref()
+                    .or(limit.series.note.as_ref())
+                    .cloned()
+                    .unwrap_or_default(),
             ],
             (None, Some(why)) => vec![name, "-".to_owned(), "-".to_owned(), why.clone()],
             (None, None) => vec![name, "-".to_owned()],
         });
     }
-    columns(&[Left, Right, Right, Left], &cells)
+    columns(&[Left, Right, Right, Left, Left], &cells)
 }
 
 #[cfg(test)]

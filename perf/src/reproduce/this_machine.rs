@@ -3,10 +3,10 @@
 
 use super::judge::{Has, Way};
 use super::record::Run;
-use super::{Costs, Executor, GET, Plan, Woken};
+use super::{Costs, Executor, GET, Implausible, Plan, Woken};
 use crate::caches::Caches;
 use crate::clock::ns_per_op;
-use crate::limits::{Limit, Setup};
+use crate::limits::{Limit, Setup, plausible};
 use crate::micro::chain::Chain;
 use crate::pinning;
 use crate::rounds::{self, Probe, Schedule};
@@ -14,7 +14,7 @@ use splinter_stress::{Environment, Line, Progress as _, Situation, WakePlan, Wor
 use std::time::Duration;
 
 /// The limits that claims are held against or bound by.
-const LIMITS: [Limit; 7] = [
+const LIMITS: [Limit; 8] = [
     Limit::L1Chase,
     Limit::L2Chase,
     Limit::L3Chase,
@@ -22,6 +22,7 @@ const LIMITS: [Limit; 7] = [
     Limit::Cmpxchg,
     Limit::Memcpy1Kib,
     Limit::MemoryCopy,
+    Limit::LineTransfer,
 ];
 
 /// The ways of waking that a claim is held by; of the two descriptors a machine has one as a rule.
@@ -72,7 +73,7 @@ impl Executor for ThisMachine<'_> {
         Ok(Run::of(&record))
     }
 
-    fn costs(&mut self) -> Result<Costs, String> {
+    fn costs(&mut self) -> Result<(Costs, Implausible), String> {
         self.line = Line::new("single operations");
         let (plan, caches, line) = (self.plan, self.caches.clone(), &mut self.line);
         // On a thread of its own: what is pinned stays so, and workers must find all processors.
@@ -138,7 +139,7 @@ impl Executor for ThisMachine<'_> {
 }
 
 /// Samples a get and the limits in the same rounds, on one pinned thread.
-fn costs(plan: &Plan, caches: Caches, line: &mut Line) -> Result<Costs, String> {
+fn costs(plan: &Plan, caches: Caches, line: &mut Line) -> Result<(Costs, Implausible), String> {
     let _ = pinning::pin(pinning::processors().len().saturating_sub(1));
     let budget = Duration::from_millis(if plan.quick { 4 } else { 15 });
     let setup = Setup {
@@ -163,12 +164,13 @@ fn costs(plan: &Plan, caches: Caches, line: &mut Line) -> Result<Costs, String> 
         seed: plan.seed,
         warm_up: true,
     };
-    let series = rounds::run(&mut probes, &schedule, &mut |step| {
+    let mut series = rounds::run(&mut probes, &schedule, &mut |step| {
         step.tell(line);
         !interrupt::requested()
     });
-    let medians = series
-        .iter()
-        .filter_map(|series| Some((series.name.clone(), series.summary()?.median)));
-    Ok(medians.collect())
+    plausible::refuse(&mut series);
+    let all = || series.iter();
+    let costs = all().filter_map(|it| Some((it.name.clone(), it.bound()?)));
+    let refused = all().filter_map(|it| Some((it.name.clone(), it.error.clone()?)));
+    Ok((costs.collect(), refused.collect()))
 }
