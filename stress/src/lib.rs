@@ -11,6 +11,7 @@ mod block;
 mod child;
 mod choice;
 pub mod cli;
+mod clock_cost;
 pub mod console;
 mod cpulist;
 mod crew;
@@ -64,6 +65,7 @@ mod testing;
 
 pub use block::Counts;
 pub use choice::KeyChoice;
+pub use clock_cost::ClockCost;
 pub use environment::{
     Build, Cache, Environment, Node, Taken, available_memory, caches, load_average, require_proc,
     resident_memory,

@@ -9,7 +9,7 @@ use splinter_perf::cli::PeersOptions;
 use splinter_perf::only;
 use splinter_perf::environment::EnvironmentWatch;
 use splinter_stress::files::{as_json, try_files, write_file};
-use splinter_stress::{Line, SCHEMA_VERSION, USAGE, Verdict, console, interrupt};
+use splinter_stress::{ClockCost, Line, SCHEMA_VERSION, USAGE, Verdict, console, interrupt};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -117,6 +117,7 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
         verdict: Verdict::Inconclusive,
         reasons: Vec::new(),
         config: plan.clone(),
+        clock: ClockCost::measure(),
         cells: Vec::new(),
         environment,
     };

@@ -2,7 +2,7 @@
 
 use crate::contender::Contender;
 use serde::{Deserialize, Serialize};
-use splinter_stress::{Environment, Percentiles, Verdict, Workload};
+use splinter_stress::{ClockCost, Environment, Percentiles, Verdict, Workload};
 use std::collections::BTreeMap;
 
 /// How contenders are compared.
@@ -30,6 +30,8 @@ pub(crate) struct Comparison {
     pub(crate) verdict: Verdict,
     pub(crate) reasons: Vec<String>,
     pub(crate) config: Plan,
+    /// What the clock adds to each latency.
+    pub(crate) clock: ClockCost,
     pub(crate) cells: Vec<Cell>,
     pub(crate) environment: Environment,
 }
