@@ -15,6 +15,7 @@ mod clock_cost;
 pub mod console;
 mod cpulist;
 mod crew;
+mod disturbance;
 mod environment;
 pub mod files;
 mod forked;
@@ -66,6 +67,7 @@ mod testing;
 pub use block::Counts;
 pub use choice::KeyChoice;
 pub use clock_cost::ClockCost;
+pub use disturbance::{Cause, Disturbance, RoundWatch, disturbed, settle};
 pub use environment::{
     Build, Cache, Environment, Node, Taken, available_memory, caches, load_average, require_proc,
     resident_memory,

@@ -1,6 +1,7 @@
 //! The readable summary of a record: a table of operations, what held, where it ran, what it came
 //! to.
 
+use crate::disturbance::disturbed;
 use crate::history::record::HistoryRecord;
 use crate::latency::Percentiles;
 use crate::mix::Op;
@@ -41,6 +42,9 @@ pub fn summary(record: &Record) -> String {
     line("observer", observer(record));
     if !record.labels.is_empty() {
         line("labels", record.labels.join("; "));
+    }
+    if let Some(why) = disturbed(&record.environment.disturbances) {
+        line("figures", format!("no verdict, {why}"));
     }
     line("verdict", record.verdict.word().to_uppercase());
     if let Some(window) = record.history.as_ref().and_then(HistoryRecord::window_text) {
