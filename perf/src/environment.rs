@@ -1,7 +1,8 @@
-//! What a record says of the machine that was measured. Knows nothing of the measurement.
+//! What a record says of the machine that was measured, and whether others disturbed the measurement. Knows nothing of what
+//! was measured.
 
 use crate::clock;
-use splinter_stress::{Environment, Taken};
+use splinter_stress::{Environment, RoundWatch, Taken};
 
 /// The environment as far as it is known before a measurement. [`complete`](Self::complete) has the rest.
 #[derive(Clone, Debug)]
@@ -26,7 +27,16 @@ impl EnvironmentWatch {
         &self.environment
     }
 
-    /// Adds what is known after: what the hypervisor and control groups took meanwhile, and the rate of the time-stamp counter.
+    /// Adds what is known after, of rounds that were watched: only what disturbed the rounds that count is noted.
+    #[must_use]
+    pub fn complete_rounds(self, rounds: &RoundWatch) -> Environment {
+        let mut environment = self.complete();
+        rounds.note(&mut environment);
+        environment
+    }
+
+    /// Adds what is known after: what the hypervisor, control groups and other processes took meanwhile, and the rate of the
+    /// time-stamp counter.
     #[must_use]
     pub fn complete(mut self) -> Environment {
         self.taken.note(&mut self.environment);

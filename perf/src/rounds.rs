@@ -139,11 +139,13 @@ impl Series {
 }
 
 /// Runs the rounds and returns one series a probe, in the order of `probes`. `watch` hears of each sample before it is
-/// taken, and tells whether to go on: if not, what was taken in whole rounds is all there is.
+/// taken, and tells whether to go on: if not, what was taken in whole rounds is all there is. `keep` hears of each round that
+/// is over, and tells whether it counts: if not, it is taken again.
 pub fn run(
     probes: &mut [Probe<'_>],
     schedule: &Schedule,
     watch: &mut dyn FnMut(Step<'_>) -> bool,
+    keep: &mut dyn FnMut(u32) -> bool,
 ) -> Vec<Series> {
     let mut series: Vec<Series> = probes
         .iter()
@@ -156,8 +158,8 @@ pub fn run(
         .collect();
     let mut order: Vec<usize> = (0..probes.len()).collect();
     let mut rng = Rng::new(schedule.seed, 0);
-    let first = u32::from(!schedule.warm_up);
-    for round in first..=schedule.rounds {
+    let mut round = u32::from(!schedule.warm_up);
+    while round <= schedule.rounds {
         rng.shuffle(&mut order);
         for &at in &order {
             let probe = &mut probes[at];
@@ -185,13 +187,20 @@ pub fn run(
                 series[at].samples.push(sample);
             }
         }
+        if keep(round) {
+            round += 1;
+        } else {
+            for series in &mut series {
+                series.samples.pop();
+            }
+        }
     }
     series
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Probe, Schedule, Series, Step, run};
+    use super::{Probe, Schedule, Series, Step};
     use std::cell::RefCell;
 
     const SCHEDULE: Schedule = Schedule {
@@ -202,6 +211,14 @@ mod tests {
 
     fn quiet(_: Step<'_>) -> bool {
         true
+    }
+
+    fn run(
+        probes: &mut [Probe<'_>],
+        schedule: &Schedule,
+        watch: &mut dyn FnMut(Step<'_>) -> bool,
+    ) -> Vec<Series> {
+        super::run(probes, schedule, watch, &mut |_| true)
     }
 
     #[test]
@@ -269,6 +286,27 @@ mod tests {
         });
         assert_eq!(series[0].samples, [Some(2.0), Some(3.0), Some(4.0)]);
         assert_eq!(rounds_seen, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_round_that_does_not_count_is_taken_again() {
+        let mut calls = 0.0;
+        let mut probes = [Probe::new("p", || {
+            calls += 1.0;
+            Ok(calls)
+        })];
+        let schedule = Schedule {
+            rounds: 3,
+            warm_up: true,
+            ..SCHEDULE
+        };
+        let mut ended = Vec::new();
+        let series = super::run(&mut probes, &schedule, &mut quiet, &mut |round| {
+            ended.push(round);
+            ended.len() != 3
+        });
+        assert_eq!(ended, [0, 1, 2, 2, 3]);
+        assert_eq!(series[0].samples, [Some(2.0), Some(4.0), Some(5.0)]);
     }
 
     #[test]

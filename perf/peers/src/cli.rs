@@ -6,10 +6,12 @@ use crate::trial::{LOADS, Load, compare};
 use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
 use splinter_perf::cli::PeersOptions;
-use splinter_perf::only;
 use splinter_perf::environment::EnvironmentWatch;
+use splinter_perf::only;
 use splinter_stress::files::{as_json, try_files, write_file};
-use splinter_stress::{ClockCost, Line, SCHEMA_VERSION, USAGE, Verdict, console, interrupt};
+use splinter_stress::{
+    ClockCost, Line, RoundWatch, SCHEMA_VERSION, USAGE, Verdict, console, interrupt,
+};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -109,6 +111,7 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
     }
     interrupt::watch();
     let watch = EnvironmentWatch::start();
+    let mut rounds = RoundWatch::start(options.again);
     let environment = watch.before().clone();
     let processors = environment.processors;
     let mut found = Comparison {
@@ -136,11 +139,12 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
             &makes,
             more,
             &mut line,
+            &mut |round| rounds.keep(round),
             &interrupt::requested,
         ));
     }
     drop(line);
-    found.environment = watch.complete();
+    found.environment = watch.complete_rounds(&rounds);
     found.conclude(interrupt::requested());
     let json = as_json(&found);
     if let Some(path) = &options.record {

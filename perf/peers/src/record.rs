@@ -2,7 +2,7 @@
 
 use crate::contender::Contender;
 use serde::{Deserialize, Serialize};
-use splinter_stress::{ClockCost, Environment, Percentiles, Verdict, Workload};
+use splinter_stress::{ClockCost, Environment, Percentiles, Verdict, Workload, settle};
 use std::collections::BTreeMap;
 
 /// How contenders are compared.
@@ -96,7 +96,8 @@ impl Entrant {
 }
 
 impl Comparison {
-    /// Decides the verdict: torn reads or errors of ours fail, and without figures of ours nothing was compared.
+    /// Decides the verdict: torn reads or errors of ours fail, without figures of ours nothing was compared, and of disturbed
+    /// rounds nothing follows.
     pub(crate) fn conclude(&mut self, interrupted: bool) {
         let ours = self.cells.iter().flat_map(|cell| &cell.entrants);
         let ours = ours.filter(|entrant| entrant.name.starts_with("splinter"));
@@ -120,5 +121,6 @@ impl Comparison {
             (false, true) => Verdict::Pass,
             (false, false) => Verdict::Inconclusive,
         };
+        settle(&mut self.verdict, &mut self.reasons, &self.environment);
     }
 }

@@ -74,8 +74,8 @@ impl Load {
     }
 }
 
-/// Puts contenders under a load, as many rounds as the plan has. `ended` tells
-/// whether the user wants it to end.
+/// Puts contenders under a load, as many rounds as the plan has. `keep` tells whether the round that has just ended counts;
+/// `ended`, whether the user wants it to end.
 pub(crate) fn compare(
     load: &Load,
     plan: &Plan,
@@ -83,6 +83,7 @@ pub(crate) fn compare(
     makes: &[(&'static str, Make)],
     more: Vec<Result<Contender, String>>,
     progress: &mut dyn Progress,
+    keep: &mut dyn FnMut(u32) -> bool,
     ended: &dyn Fn() -> bool,
 ) -> Cell {
     let workload = load.workload(plan, processors);
@@ -115,16 +116,24 @@ pub(crate) fn compare(
     }
     let mut rng = Rng::new(plan.seed, 0);
     let mut order: Vec<usize> = (0..contenders.len()).collect();
-    let mut rounds = 0;
-    while rounds < plan.rounds && !ended() {
-        rounds += 1;
+    let mut round = 1;
+    keep(0);
+    while round <= plan.rounds && !ended() {
+        let before: Vec<usize> = entrants.iter().map(|it| it.rounds.len()).collect();
         rng.shuffle(&mut order);
         for &at in &order {
             let what = format!("{}, {}", load.name, contenders[at].name);
-            progress.round(rounds as usize, plan.rounds as usize, &what);
+            progress.round(round as usize, plan.rounds as usize, &what);
             let entrant = &mut entrants[places[at]];
             if entrant.problem.is_none() && !ended() {
                 sample(&contenders[at], &workload, entrant);
+            }
+        }
+        if keep(round) {
+            round += 1;
+        } else {
+            for (entrant, before) in entrants.iter_mut().zip(before) {
+                entrant.rounds.truncate(before);
             }
         }
     }
@@ -312,6 +321,7 @@ mod tests {
     #[test]
     fn every_contender_has_one_sample_a_round_and_those_that_cannot_say_why() {
         let steps = RefCell::new(Vec::new());
+        let mut rounds = 0;
         let cell = compare(
             &LOADS[0],
             &plan(),
@@ -319,6 +329,11 @@ mod tests {
             &MAKES,
             Vec::new(),
             &mut Heard(&steps),
+            &mut |_| {
+                rounds += 1;
+                // The second is disturbed.
+                rounds != 3
+            },
             &|| false,
         );
         let entrant = |name: &str| {
@@ -328,6 +343,8 @@ mod tests {
                 .unwrap()
         };
         assert_eq!(entrant("splinter").rounds.len(), 3);
+        let second = |step: &&String| step.contains("round 2 of 3") && step.ends_with("splinter");
+        assert_eq!(steps.borrow().iter().filter(second).count(), 2);
         let other = entrant("other");
         assert_eq!(other.rounds.len(), 3);
         let ratio = other.ratio.as_ref().unwrap();
@@ -371,6 +388,7 @@ mod tests {
             &MAKES[..1],
             Vec::new(),
             &mut Heard(&steps),
+            &mut |_| true,
             &ended,
         );
         assert_eq!(cell.entrants[0].rounds.len(), 1);

@@ -28,9 +28,13 @@ use std::time::Duration;
 /// The program, as it is called.
 const PROGRAM: &str = "splinter-perf";
 
+/// What an exit code says, of every verb that has a verdict; `gate` and `compare` have their own.
+const EXIT_CODES: &str = "\
+Exit codes: 0 pass, 1 fail, 2 usage, 4 inconclusive: interrupted, not measurable here, or DISTURBED by other load.";
+
 /// Measures a splinter store against the limits of the machine it runs on.
 #[derive(Debug, Parser)]
-#[command(name = PROGRAM, version)]
+#[command(name = PROGRAM, version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -41,11 +45,16 @@ enum Verb {
     Compare(compare::Options),
     Gate(Box<gate::Options>),
     Index(index::Options),
+    #[command(after_help = EXIT_CODES)]
     Limits(limits::Options),
+    #[command(after_help = EXIT_CODES)]
     Micro(micro::Options),
+    #[command(after_help = EXIT_CODES)]
     Peers(PeersOptions),
     Report(report::Options),
+    #[command(after_help = EXIT_CODES)]
     Reproduce(reproduce::Options),
+    #[command(after_help = EXIT_CODES)]
     Tune(Box<tune::Options>),
     /// Prints completions of this command line for a shell
     Completions(CompletionsArguments),
@@ -83,6 +92,9 @@ struct Rounds {
     /// Which of this process's processors to pin to, counted from 0 [default: the last]
     #[arg(long, value_name = "INDEX")]
     processor: Option<usize>,
+    /// Take at most N rounds again that others disturbed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    again: u32,
     /// Seed of every random order
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
@@ -126,32 +138,18 @@ fn processor(asked: Option<usize>) -> Result<usize, String> {
     }
 }
 
-/// The user ended a measurement in rounds: what was measured in whole rounds is kept, and said to be less than was
-/// asked for.
-#[derive(Clone, Copy, Debug)]
-struct EndedEarly;
-
-impl EndedEarly {
-    /// In words.
-    const WHY: &str = "interrupted: of fewer rounds than were asked for";
-
-    /// Says so in a record. Returns the exit code.
-    fn mark(&self, record: &mut serde_json::Value) -> ExitCode {
-        record["verdict"] = Verdict::Inconclusive.word().into();
-        record["reasons"] = serde_json::json!([Self::WHY]);
-        Verdict::Inconclusive.exit_code()
-    }
-
-    /// Says so to whoever reads the table. Returns the exit code.
-    fn tell(self) -> ExitCode {
-        complain(Self::WHY);
-        Verdict::Inconclusive.exit_code()
-    }
-}
+/// Why a measurement in rounds that the user ended gives no verdict: what was measured in whole rounds is kept.
+const ENDED_EARLY: &str = "interrupted: of fewer rounds than were asked for";
 
 /// Tells whether the user ended it.
-fn ended_early() -> Option<EndedEarly> {
-    interrupt::requested().then_some(EndedEarly)
+fn ended_early() -> bool {
+    interrupt::requested()
+}
+
+/// Says what a measurement came to, and why, as the last lines of its table.
+fn verdict_text(verdict: Verdict, reasons: &[String]) -> String {
+    let reasons: String = reasons.iter().map(|why| format!("{why}\n")).collect();
+    format!("{reasons}verdict: {}\n", verdict.word())
 }
 
 /// Why a verb ended without a result.

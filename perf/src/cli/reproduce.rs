@@ -7,6 +7,7 @@ use crate::reproduce::claims::CLAIMS;
 use crate::reproduce::this_machine::ThisMachine;
 use crate::reproduce::{Plan, reproduce, table};
 use clap::Args;
+use splinter_stress::settle;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,8 +19,8 @@ use std::process::ExitCode;
 /// value is checked. For claims of scale there is a curve from one processor to all, and what the figure would take of
 /// processors like these.
 ///
-/// The exit code is that of the invariants: 1 if any broke, 4 if a claim could not be tried, else 0, whatever was
-/// reached.
+/// The verdict is that of the invariants: "fail" if any broke, "inconclusive" if a claim could not be tried or judged or
+/// others disturbed it, else "pass", whatever was reached.
 #[derive(Debug, Args)]
 #[command(max_term_width = 100)]
 pub(super) struct Options {
@@ -71,7 +72,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut machine = ThisMachine::new(&plan, watch.before());
     let mut found = reproduce(&plan, &mut machine);
     drop(machine);
-    found.environment = Some(watch.complete());
+    let environment = watch.complete();
+    settle(&mut found.verdict, &mut found.reasons, &environment);
+    found.environment = Some(environment);
     let file = options.record.as_deref();
     hand_out(&found, file, options.json, || table::text(&found))?;
     Ok(found.verdict.exit_code())

@@ -10,7 +10,7 @@ use crate::tune::{Finding, Plan, table, tune};
 use clap::Args;
 use splinter::Scrub;
 use splinter_stress::cli::WorkloadFlags;
-use splinter_stress::{Span, Workload, interrupt};
+use splinter_stress::{Span, Workload, disturbed, interrupt, settle};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
@@ -24,7 +24,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// What matters to the load and what does not is taken from the load: it is described by the flags of 'splinter-stress run',
 /// and what they say is the default.
 ///
-/// The exit code is 0 with a winner or when nothing beats the default, 1 if an invariant broke, 4 if it was ended early.
+/// The verdict is "pass" with a winner or when nothing beats the default, "fail" if an invariant broke, "inconclusive" if it
+/// was ended early or others disturbed it. A profile of a disturbed search says so.
 #[derive(Debug, Args)]
 #[command(max_term_width = 100)]
 pub(super) struct Options {
@@ -165,7 +166,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let since_epoch = started.duration_since(SystemTime::UNIX_EPOCH);
     tuned.started_unix_s = since_epoch.unwrap_or_default().as_secs_f64();
     tuned.took_s = began.elapsed().as_secs_f64();
-    tuned.environment = Some(watch.complete());
+    let environment = watch.complete();
+    settle(&mut tuned.verdict, &mut tuned.reasons, &environment);
+    tuned.environment = Some(environment);
     let file = options.record.as_deref();
     hand_out(&tuned, file, options.json, || table::text(&tuned))?;
     if let (Some(path), Some(profile)) = (&options.out, &tuned.profile) {
@@ -185,6 +188,7 @@ fn head(tuned: &Tuned) -> String {
             "Machine: {}, {} processors.",
             environment.cpu_model, environment.processors
         ));
+        lines.extend(disturbed(&environment.disturbances));
     }
     let workload = &tuned.config.workload;
     lines.push(format!(

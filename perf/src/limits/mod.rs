@@ -339,7 +339,7 @@ mod tests {
             seed: 1,
             warm_up: true,
         };
-        for series in run(&mut probes, &schedule, &mut |_| true) {
+        for series in run(&mut probes, &schedule, &mut |_| true, &mut |_| true) {
             assert!(series.summary().unwrap().min > 0.0, "{}", series.name);
         }
     }
@@ -373,7 +373,7 @@ mod tests {
             seed: 1,
             warm_up: false,
         };
-        let found = run(&mut probes, &schedule, &mut |_| true);
+        let found = run(&mut probes, &schedule, &mut |_| true, &mut |_| true);
         assert_eq!(
             found[0].note.as_deref(),
             Some("128.0 KiB on pages of 4 KiB")

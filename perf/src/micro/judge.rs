@@ -4,7 +4,7 @@ use super::goal::{Against, Bound, Claim, Term};
 use crate::limits::Limit;
 use crate::rounds::Series;
 use crate::stats::Summary;
-use splinter_stress::Verdict;
+use splinter_stress::{Environment, Verdict, settle};
 
 /// One row of the table, measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,18 @@ pub fn verdict(rows: &[Row]) -> Verdict {
     } else {
         Verdict::Inconclusive
     }
+}
+
+/// Judges a table and whether it was disturbed: then only an operation that failed is a verdict.
+#[must_use]
+pub fn settled(rows: &[Row], environment: &Environment) -> (Verdict, Vec<String>) {
+    let (mut judged, mut reasons) = (verdict(rows), Vec::new());
+    let failed = |row: &Row| row.met == Some(false) && row.problem.is_some();
+    if !environment.disturbances.is_empty() && !rows.iter().any(failed) {
+        judged = Verdict::Inconclusive;
+    }
+    settle(&mut judged, &mut reasons, environment);
+    (judged, reasons)
 }
 
 impl Row {
@@ -187,10 +199,11 @@ pub(super) mod samples {
 #[cfg(test)]
 mod tests {
     use super::super::goal::{Bound, Claim, Goal};
-    use super::{Row, Verdict, verdict};
+    use super::{Environment, Row, Verdict, settled, verdict};
     use crate::limits::Limit;
     use crate::rounds::Series;
     use crate::unit::Unit;
+    use splinter_stress::{Cause, Disturbance};
 
     fn get(goal: Goal) -> Claim {
         Claim::new("get", Unit::Nanoseconds, goal)
@@ -315,6 +328,36 @@ mod tests {
         let row = Row::judge(Claim::new("inc", Unit::PerSecond, goal), &all);
         assert_eq!(row.met, None);
         assert!(row.problem.unwrap().contains("faster than the machine can"));
+    }
+
+    #[test]
+    fn a_disturbed_table_is_no_pass_and_no_miss_but_a_failure_stays_one() {
+        let mut environment = Environment::read();
+        let mut failed = Series::of("get", &[1.0]);
+        failed.error = Some("the store is full".to_owned());
+        let tables = [
+            Series::of("get", &[5.0]),
+            Series::of("get", &[50.0]),
+            failed,
+        ]
+        .map(|get| {
+            let all = [get, Series::of("L2 chase", &[4.0])];
+            [Row::judge(
+                super::tests::get(Goal::at_most(3.0, Limit::L2Chase)),
+                &all,
+            )]
+        });
+        let verdicts =
+            |environment: &Environment| tables.each_ref().map(|rows| settled(rows, environment).0);
+        let (pass, fail, open) = (Verdict::Pass, Verdict::Fail, Verdict::Inconclusive);
+        assert_eq!(verdicts(&environment), [pass, fail, fail]);
+        environment.disturbances = vec![Disturbance {
+            cause: Cause::OtherLoad,
+            ms: 900,
+            share: 0.45,
+        }];
+        assert_eq!(verdicts(&environment), [open, open, fail]);
+        assert!(settled(&tables[0], &environment).1[0].starts_with("DISTURBED because"));
     }
 
     #[test]

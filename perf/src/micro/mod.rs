@@ -20,7 +20,7 @@ use crate::rounds::{self, Probe, Schedule, Series};
 use judge::Row;
 use record::Measured;
 use rows::{Entry, Unable};
-use splinter_stress::{Progress, interrupt};
+use splinter_stress::{Progress, RoundWatch, interrupt};
 
 /// Prepares the rows and the limits they are held against, samples all of them in the same rounds, and judges. From the
 /// first round on Ctrl-C ends the rounds, and no more the program.
@@ -28,6 +28,7 @@ pub fn run(
     entries: Vec<Entry>,
     setup: &Setup,
     schedule: &Schedule,
+    watch: &mut RoundWatch,
     progress: &mut dyn Progress,
 ) -> (Vec<Row>, Vec<Measured>) {
     let mut probes = Vec::new();
@@ -66,9 +67,12 @@ pub fn run(
     }
     // Until here there is nothing to keep, and Ctrl-C ends the program at once.
     interrupt::watch();
-    let mut series = rounds::run(&mut probes, schedule, &mut |step| {
+    let mut go_on = |step: rounds::Step<'_>| {
         step.tell(progress);
         !interrupt::requested()
+    };
+    let mut series = rounds::run(&mut probes, schedule, &mut go_on, &mut |round| {
+        watch.keep(round)
     });
     series.extend(failed);
     plausible::refuse(&mut series);

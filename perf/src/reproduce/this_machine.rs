@@ -164,10 +164,11 @@ fn costs(plan: &Plan, caches: Caches, line: &mut Line) -> Result<(Costs, Implaus
         seed: plan.seed,
         warm_up: true,
     };
-    let mut series = rounds::run(&mut probes, &schedule, &mut |step| {
+    let watch = &mut |step: rounds::Step<'_>| {
         step.tell(line);
         !interrupt::requested()
-    });
+    };
+    let mut series = rounds::run(&mut probes, &schedule, watch, &mut |_| true);
     plausible::refuse(&mut series);
     let all = || series.iter();
     let costs = all().filter_map(|it| Some((it.name.clone(), it.bound()?)));
