@@ -2,12 +2,14 @@
 //! was measured.
 
 use crate::clock;
+use crate::doctor::Doctor;
 use splinter_stress::{Environment, RoundWatch, Taken};
 
 /// The environment as far as it is known before a measurement. [`complete`](Self::complete) has the rest.
 #[derive(Clone, Debug)]
 pub struct EnvironmentWatch {
     environment: Environment,
+    doctor: Doctor,
     taken: Taken,
 }
 
@@ -16,6 +18,7 @@ impl EnvironmentWatch {
     #[must_use]
     pub fn start() -> Self {
         Self {
+            doctor: Doctor::examine(),
             environment: Environment::read(),
             taken: Taken::from_now(),
         }
@@ -25,6 +28,12 @@ impl EnvironmentWatch {
     #[must_use]
     pub fn before(&self) -> &Environment {
         &self.environment
+    }
+
+    /// Returns whether the machine is fit for measuring, as it was before.
+    #[must_use]
+    pub fn doctor(&self) -> Doctor {
+        self.doctor.clone()
     }
 
     /// Adds what is known after, of rounds that were watched: only what disturbed the rounds that count is noted.

@@ -7,6 +7,7 @@
 //!
 //! - [`limits`]: what the machine can do.
 //! - [`micro`]: what the store does, row by row, and whether it reaches its targets.
+//! - [`doctor`]: whether the machine is fit for measuring.
 //! - [`gate`]: whether one build of the store is worse than another.
 //! - [`reproduce`]: the published figures, tried here.
 //! - [`tune`]: the settings that suit a machine and a load best.
@@ -16,6 +17,8 @@ pub mod caches;
 pub mod cli;
 pub mod clock;
 pub mod compare;
+pub mod counters;
+pub mod doctor;
 pub mod environment;
 pub mod gate;
 pub mod limits;

@@ -113,7 +113,8 @@ impl Spent {
         let all = all.into_iter().map(|(cause, ms, of)| Disturbance {
             cause,
             ms,
-            share: (ms as f64 / of.max(1.0) * 1e4).round() / 1e4,
+            // Ticks are coarse: a little more than all there is may be counted.
+            share: (ms as f64 / of.max(1.0) * 1e4).round().min(1e4) / 1e4,
         });
         all.filter(|it| it.ms >= LEAST_MS && it.share > it.cause.most())
             .collect()

@@ -122,6 +122,7 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
         config: plan.clone(),
         clock: ClockCost::measure(),
         cells: Vec::new(),
+        doctor: watch.doctor(),
         environment,
     };
     let mut line = Line::new("peers");

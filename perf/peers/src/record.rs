@@ -2,6 +2,7 @@
 
 use crate::contender::Contender;
 use serde::{Deserialize, Serialize};
+use splinter_perf::doctor::Doctor;
 use splinter_stress::{ClockCost, Environment, Percentiles, Verdict, Workload, settle};
 use std::collections::BTreeMap;
 
@@ -33,6 +34,7 @@ pub(crate) struct Comparison {
     /// What the clock adds to each latency.
     pub(crate) clock: ClockCost,
     pub(crate) cells: Vec<Cell>,
+    pub(crate) doctor: Doctor,
     pub(crate) environment: Environment,
 }
 

@@ -63,6 +63,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     drop(line);
     let cores = Matrix::of(&processors, &found.cores);
     let nodes = Matrices::of(&machine, &found.nodes);
+    let doctor = environment.doctor();
     let environment = environment.complete_rounds(&watch);
     let mut verdict = Verdict::Pass;
     let mut reasons = found.reasons();
@@ -80,6 +81,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             "verdict": verdict,
             "reasons": reasons,
             "environment": environment,
+            "doctor": doctor,
             "config": method.record(),
             "rows": found.limits.iter().map(Measured::record).collect::<Vec<_>>(),
             "core_to_core": cores.record(),

@@ -9,6 +9,7 @@ use crate::micro::rows::{self, Scope, TenMillion};
 use crate::micro::{self, judge, record, table};
 use crate::pinning;
 use clap::Args;
+use serde_json::json;
 use splinter::Profile;
 use splinter_stress::{Line, RoundWatch, Verdict, load_average};
 use std::path::PathBuf;
@@ -91,6 +92,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut line = Line::new("micro");
     let (rows, limits) = micro::run(rows, &setup, &method.schedule, &mut watch, &mut line);
     drop(line);
+    let doctor = environment.doctor();
     let environment = environment.complete_rounds(&watch);
     let (mut verdict, mut reasons) = judge::settled(&rows, &environment);
     if ended_early() {
@@ -101,9 +103,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         let mut record = record::record(&environment, &method, &rows, &limits);
         record["verdict"] = verdict.word().into();
         record["reasons"] = reasons.into();
+        record["doctor"] = json!(doctor);
         print(&format!("{record:#}\n"))?;
     } else {
-        let (rows_text, limits_text) = (table::rows_text(&rows), table::limits_text(&limits));
+        let rows_text = table::rows_text(&rows) + &table::counters_text(&rows);
+        let limits_text = table::limits_text(&limits);
         let verdict_text = verdict_text(verdict, &reasons);
         print(&format!("{rows_text}\n{limits_text}\n{verdict_text}"))?;
     }

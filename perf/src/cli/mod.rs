@@ -1,6 +1,7 @@
 //! The command line: one file per verb. Standard output carries results only, everything else goes to standard error.
 
 mod compare;
+mod doctor;
 mod gate;
 mod index;
 mod limits;
@@ -43,6 +44,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Compare(compare::Options),
+    #[command(after_help = EXIT_CODES)]
+    Doctor(doctor::Options),
     Gate(Box<gate::Options>),
     Index(index::Options),
     #[command(after_help = EXIT_CODES)]
@@ -67,6 +70,7 @@ impl Verb {
     fn measures(&self) -> bool {
         match self {
             Self::Gate(_) | Self::Limits(_) | Self::Micro(_) | Self::Peers(_) => true,
+            Self::Doctor(_) => true,
             Self::Reproduce(_) | Self::Tune(_) => true,
             Self::Compare(_) | Self::Index(_) | Self::Report(_) => false,
             Self::Completions(_) | Self::Manual(_) => false,
@@ -175,6 +179,7 @@ pub fn main() -> ExitCode {
         return Verdict::Inconclusive.exit_code();
     }
     let done = match &cli.verb {
+        Verb::Doctor(options) => doctor::run(options),
         Verb::Gate(options) => gate::run(options),
         Verb::Limits(options) => limits::run(options),
         Verb::Micro(options) => micro::run(options),

@@ -72,6 +72,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut machine = ThisMachine::new(&plan, watch.before());
     let mut found = reproduce(&plan, &mut machine);
     drop(machine);
+    found.doctor = watch.doctor();
     let environment = watch.complete();
     settle(&mut found.verdict, &mut found.reasons, &environment);
     found.environment = Some(environment);

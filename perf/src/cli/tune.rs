@@ -166,6 +166,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let since_epoch = started.duration_since(SystemTime::UNIX_EPOCH);
     tuned.started_unix_s = since_epoch.unwrap_or_default().as_secs_f64();
     tuned.took_s = began.elapsed().as_secs_f64();
+    tuned.doctor = watch.doctor();
     let environment = watch.complete();
     settle(&mut tuned.verdict, &mut tuned.reasons, &environment);
     tuned.environment = Some(environment);

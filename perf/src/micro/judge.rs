@@ -1,6 +1,7 @@
 //! From samples to judgements: puts each claim beside the series of its rounds. Pure: the tests feed it samples.
 
 use super::goal::{Against, Bound, Claim, Term};
+use crate::counters::PerOperation;
 use crate::limits::Limit;
 use crate::rounds::Series;
 use crate::stats::Summary;
@@ -21,6 +22,8 @@ pub struct Row {
     pub ratio_quartiles: Option<(f64, f64)>,
     /// Whether the goal is met; `None` where that cannot be told on this machine.
     pub met: Option<bool>,
+    /// What the kernel's counters say of one operation; empty where it lets none be read.
+    pub per_operation: PerOperation,
     /// Why there is no value, no limit or no judgement.
     pub problem: Option<String>,
 }
@@ -103,6 +106,7 @@ impl Row {
             ratio,
             ratio_quartiles,
             met,
+            per_operation: PerOperation::new(),
             problem,
         }
     }

@@ -106,6 +106,7 @@ fn row_record(row: &Row) -> Value {
         "samples".to_owned(),
         json!(row.value.map_or(0, |value| value.samples)),
     );
+    record.insert("per_operation".to_owned(), json!(row.per_operation));
     record.insert("note".to_owned(), json!(row.claim.note));
     record.insert("problem".to_owned(), json!(row.problem));
     Value::Object(record)

@@ -216,6 +216,13 @@ pub fn wake(ways: &[Way], lost: u64) -> Judgement {
             format!("{lost} messages woke nobody"),
         );
     }
+    if let Some(way) = ways
+        .iter()
+        .find(|way| way.met.is_none() && way.ratio.is_some())
+    {
+        let why = format!("{}: faster than {} can be", way.name, way.limit_name);
+        return Judgement::new(Finding::Inconclusive, why);
+    }
     let judged: Vec<&Way> = ways.iter().filter(|way| way.met.is_some()).collect();
     if judged.is_empty() {
         return Judgement::new(
@@ -340,12 +347,12 @@ mod tests {
 
     #[test]
     fn every_way_of_waking_that_there_is_must_be_as_good_as_the_kernels() {
-        let way = |met| Way {
+        let way = |met: Option<bool>| Way {
             name: "watcher".to_owned(),
             ns: Some(20.0),
             limit_name: "bare futex".to_owned(),
             limit_ns: Some(19.0),
-            ratio: Some(1.05),
+            ratio: met.map(|_| 1.05),
             target: 1.15,
             met,
         };
@@ -359,5 +366,8 @@ mod tests {
         );
         assert_eq!(wake(&[way(None)], 0).finding, Finding::NotComparable);
         assert_eq!(wake(&[way(Some(true))], 1).finding, Finding::NotReproduced);
+        let mut faster = way(None);
+        faster.ratio = Some(0.5);
+        assert_eq!(wake(&[faster], 0).finding, Finding::Inconclusive);
     }
 }

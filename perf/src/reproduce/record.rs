@@ -4,6 +4,7 @@ use super::claims::Claim;
 use super::judge::{Finding, Judgement, Way};
 use super::scaling::Point;
 use super::{Costs, Implausible, Plan};
+use crate::doctor::Doctor;
 use crate::micro::record::SCHEMA_VERSION;
 use crate::stats::Summary;
 use serde::Serialize;
@@ -23,6 +24,7 @@ pub struct Reproduction {
     #[serde(skip_serializing_if = "Implausible::is_empty")]
     pub implausible: Implausible,
     pub cells: Vec<Cell>,
+    pub doctor: Doctor,
     pub environment: Option<Environment>,
 }
 
@@ -171,6 +173,7 @@ impl Reproduction {
             costs: Costs::new(),
             implausible: Implausible::new(),
             cells: Vec::new(),
+            doctor: Doctor::default(),
             environment: None,
         }
     }

@@ -121,7 +121,10 @@ impl Executor for ThisMachine<'_> {
                         limit_ns: row.limit,
                         ratio: row.ratio,
                         target,
-                        met: row.ratio.map(|ratio| ratio <= target),
+                        met: row
+                            .ratio_quartiles
+                            .filter(|ratio| !ratio.is_too_fast())
+                            .map(|ratio| ratio.median <= target),
                     }
                 })
                 .collect(),

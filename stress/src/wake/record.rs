@@ -346,6 +346,7 @@ impl Evidence {
             ratio_quartiles: middle,
             target: spec.target,
             met: middle
+                .filter(|middle| !middle.is_too_fast())
                 .zip(spec.target)
                 .map(|(ratio, target)| ratio.median <= target),
             judgement: judgement(middle, spec.target).to_owned(),
