@@ -354,6 +354,26 @@ fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
 }
 
 #[test]
+fn the_doctor_says_of_each_check_whether_it_is_good_and_records_keep_that() {
+    let output = perf(&["doctor", "--json"]);
+    let verdict = agreed(&output);
+    let checks = record(&output)["doctor"].clone();
+    let checks = checks.as_array().expect("a list of checks").clone();
+    let names: Vec<&str> = checks.iter().filter_map(|it| it["name"].as_str()).collect();
+    assert!(
+        names.contains(&"clock cost") && names.contains(&"quota"),
+        "{names:?}"
+    );
+    let bad = checks.iter().any(|check| check["fitness"] == "bad");
+    assert_eq!(verdict == "inconclusive", bad);
+    let measured = perf(&[
+        "limits", "--json", "--quick", "--rounds", "1", "--only", "rdtsc",
+    ]);
+    let kept = record(&measured)["doctor"].clone();
+    assert_eq!(kept.as_array().map(Vec::len), Some(checks.len()));
+}
+
+#[test]
 fn a_missed_target_fails() {
     // A debug build misses all of them.
     let output = perf(&[
