@@ -98,7 +98,7 @@ impl Doctor {
                 ClockCost::measure(),
             ),
             pinned(),
-            pressure(read("/proc/pressure/cpu")),
+            pressure(read("/proc/pressure/cpu").as_deref()),
             counters(
                 "hardware counters",
                 counters::hardware(),
@@ -315,8 +315,8 @@ fn pinned() -> Check {
     check("pinning", state, is_good, change)
 }
 
-fn pressure(text: Option<String>) -> Check {
-    let average = text.as_deref().and_then(|text| {
+fn pressure(text: Option<&str>) -> Check {
+    let average = text.and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("some "))?;
         let word = line
             .split(' ')
@@ -379,8 +379,8 @@ mod tests {
             ),
             (source(text("tsc")), source(text("hpet"))),
             (
-                pressure(text("some avg10=0.00 avg60=20.00 total=5")),
-                pressure(text(
+                pressure(Some("some avg10=0.00 avg60=20.00 total=5")),
+                pressure(Some(
                     "some avg10=23.49 avg60=16.80 total=5\nfull avg10=0.00",
                 )),
             ),

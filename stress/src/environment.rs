@@ -6,7 +6,7 @@ use crate::cpulist;
 use crate::disturbance::{Disturbance, Usage};
 use crate::placement::machine::MachineNode;
 use crate::placement::sysfs;
-use crate::quota::CpuQuota;
+use crate::quota::{CpuQuota, Groups};
 use crate::valgrind;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -125,7 +125,7 @@ impl Environment {
                 .collect::<Vec<_>>()
                 .join(" "),
             steal_ms: 0,
-            cpu_quota: Usage::now().since().0,
+            cpu_quota: quota(),
             disturbances: Vec::new(),
             rounds_again: 0,
             tsc_ghz: 0.0,
@@ -191,6 +191,12 @@ impl Taken {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+/// Returns the least quota of this process, before it did anything.
+fn quota() -> Option<CpuQuota> {
+    let groups = Groups::read();
+    groups.since(&groups)
 }
 
 /// Returns the time that the hypervisor has given to others since boot, all processors together, in milliseconds.
