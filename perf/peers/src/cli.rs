@@ -2,7 +2,7 @@
 
 use crate::contender::{Contender, Make};
 use crate::record::{Comparison, Plan};
-use crate::trial::{LOADS, Load, compare};
+use crate::trial::{Control, LOADS, Load, compare};
 use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
 use splinter_perf::cli::PeersOptions;
@@ -140,8 +140,10 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
             &makes,
             more,
             &mut line,
-            &mut |round| rounds.keep(round),
-            &interrupt::requested,
+            Control {
+                keep: &mut |round| rounds.keep(round),
+                ended: &interrupt::requested,
+            },
         ));
     }
     drop(line);

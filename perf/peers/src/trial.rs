@@ -74,8 +74,15 @@ impl Load {
     }
 }
 
-/// Puts contenders under a load, as many rounds as the plan has. `keep` tells whether the round that has just ended counts;
-/// `ended`, whether the user wants it to end.
+/// What the rounds ask while they run.
+pub(crate) struct Control<'a> {
+    /// Whether the round that has just ended counts; 0 is all that comes before the first.
+    pub(crate) keep: &'a mut dyn FnMut(u32) -> bool,
+    /// Whether the user wants it to end.
+    pub(crate) ended: &'a dyn Fn() -> bool,
+}
+
+/// Puts contenders under a load, as many rounds as the plan has.
 pub(crate) fn compare(
     load: &Load,
     plan: &Plan,
@@ -83,9 +90,9 @@ pub(crate) fn compare(
     makes: &[(&'static str, Make)],
     more: Vec<Result<Contender, String>>,
     progress: &mut dyn Progress,
-    keep: &mut dyn FnMut(u32) -> bool,
-    ended: &dyn Fn() -> bool,
+    control: Control<'_>,
 ) -> Cell {
+    let Control { keep, ended } = control;
     let workload = load.workload(plan, processors);
     let mut entrants = Vec::new();
     let mut contenders = Vec::new();
@@ -245,7 +252,7 @@ fn judge(entrants: &mut [Entrant], seed: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{LOADS, compare};
+    use super::{Control, LOADS, compare};
     use crate::contender::{Contender, Make};
     use crate::record::Plan;
     use splinter_stress::peer::{Link, Miss, Peer};
@@ -329,12 +336,14 @@ mod tests {
             &MAKES,
             Vec::new(),
             &mut Heard(&steps),
-            &mut |_| {
-                rounds += 1;
-                // The second is disturbed.
-                rounds != 3
+            Control {
+                keep: &mut |_| {
+                    rounds += 1;
+                    // The second is disturbed.
+                    rounds != 3
+                },
+                ended: &|| false,
             },
-            &|| false,
         );
         let entrant = |name: &str| {
             cell.entrants
@@ -388,8 +397,10 @@ mod tests {
             &MAKES[..1],
             Vec::new(),
             &mut Heard(&steps),
-            &mut |_| true,
-            &ended,
+            Control {
+                keep: &mut |_| true,
+                ended: &ended,
+            },
         );
         assert_eq!(cell.entrants[0].rounds.len(), 1);
     }
