@@ -80,7 +80,7 @@ pub struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Tells whoever watches.
+    /// Shows the step as progress.
     pub fn tell(self, progress: &mut dyn Progress) {
         progress.round(self.round as usize, self.rounds as usize, self.probe);
     }

@@ -15,7 +15,7 @@ pub(crate) fn text(found: &Comparison) -> String {
         text.push_str(&cell_text(cell, found.clock));
         text.push('\n');
     }
-    // Whoever took part anywhere is told of once.
+    // Each store that took part is described once.
     let entrants = || found.cells.iter().flat_map(|cell| &cell.entrants);
     let names: BTreeSet<&str> = entrants().map(|entrant| entrant.name.as_str()).collect();
     for name in names {

@@ -20,7 +20,7 @@ const PROGRAM: &str = "splinter-peers";
 /// package has it.
 ///
 /// Before the rounds every one is driven once with all its reads checked. The verdict is "fail" if reads of ours were torn
-/// or failed, "inconclusive" if it was interrupted or others disturbed it, else "pass", whoever was faster.
+/// or failed, "inconclusive" if it was interrupted or others disturbed it, else "pass", whichever store was faster.
 ///
 /// They are driven by a program of its own, splinter-peers, which is built first where it is not beside this one: that
 /// takes cargo, a C compiler and libclang.

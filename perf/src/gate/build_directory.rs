@@ -324,7 +324,7 @@ impl BuildDirectory {
 impl Drop for BuildDirectory {
     fn drop(&mut self) {
         for tree in &self.work_trees {
-            // Not `git`: whoever interrupted wants this done all the same.
+            // Not by the function `git`, which an interruption ends: an interrupted gate cleans up as well.
             let _ = Command::new("git")
                 .args(["worktree", "remove", "--force"])
                 .arg(tree)

@@ -158,7 +158,7 @@ impl Pages {
     #[must_use]
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: the region is `len` bytes, mapped and zeroed by `new`; whoever writes through `start` does so
+        // SAFETY: the region is `len` bytes, mapped and zeroed by `new`; a caller that writes through `start` does so
         // while it owns the region and holds no such slice.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }

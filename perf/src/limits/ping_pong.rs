@@ -27,9 +27,9 @@ const OVER: u64 = u64::MAX;
 pub enum Channel {
     /// One cache line, which both watch without pause.
     Line,
-    /// A futex on which whoever waits sleeps.
+    /// A futex on which the waiting side sleeps.
     Futex,
-    /// An eventfd that whoever waits reads, asleep.
+    /// An eventfd that the waiting side reads, asleep.
     Eventfd,
 }
 

@@ -64,7 +64,7 @@ pub struct Woken {
 pub trait Executor {
     /// Returns what the machine has.
     fn has(&self) -> Has;
-    /// Runs a workload; `what` says for what, to whoever watches.
+    /// Runs a workload; `what` names it in the progress line.
     ///
     /// # Errors
     /// In one line, what kept it from running.

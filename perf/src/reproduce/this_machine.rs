@@ -83,7 +83,7 @@ impl Executor for ThisMachine<'_> {
                 .join()
                 .unwrap_or_else(|_| Err("the measurement panicked".to_owned()))
         });
-        // Whatever became of them: what comes next has stores and processes to clear away.
+        // The workloads that follow have stores and processes to clear away, so they end in order.
         interrupt::watch();
         costs
     }
