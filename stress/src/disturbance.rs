@@ -215,6 +215,20 @@ impl RoundWatch {
         round == 0 || self.take(&spent)
     }
 
+    /// Does work that is a round of its own, again while it is disturbed and tries are left. Work that fails is not taken again.
+    ///
+    /// # Errors
+    /// That of the work.
+    pub fn run<T, E>(&mut self, mut work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+        loop {
+            self.keep(0);
+            let done = work()?;
+            if self.keep(1) {
+                return Ok(done);
+            }
+        }
+    }
+
     fn take(&mut self, spent: &Spent) -> bool {
         if self.left > 0 && !spent.judge().is_empty() {
             self.left -= 1;
@@ -389,6 +403,19 @@ mod tests {
         watch.note(&mut environment);
         assert_eq!(environment.disturbances.len(), 1);
         assert_eq!(environment.rounds_again, 2);
+    }
+
+    #[test]
+    fn work_is_done_once_where_no_more_tries_are_asked_for_and_its_error_ends_it() {
+        let mut watch = RoundWatch::start(0);
+        let mut done = 0;
+        let mut work = || {
+            done += 1;
+            if done < 3 { Ok(done) } else { Err("no") }
+        };
+        assert_eq!((watch.run(&mut work), watch.run(&mut work)), (Ok(1), Ok(2)));
+        assert_eq!(watch.run(&mut work), Err("no"));
+        assert_eq!(watch.repeated, 0);
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub(super) struct Options {
     /// Try only the claims whose name contains this text
     #[arg(long, value_name = "SUBSTRING")]
     only: Option<String>,
+    /// Run again what others disturbed, at most N runs and rounds in all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    again: u32,
     /// Seed of every random choice
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
@@ -69,11 +72,12 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let plan = options.plan()?;
     try_outputs(&[options.record.as_deref()], &[])?;
     let watch = EnvironmentWatch::start();
-    let mut machine = ThisMachine::new(&plan, watch.before());
+    let mut machine = ThisMachine::new(&plan, watch.before(), options.again);
     let mut found = reproduce(&plan, &mut machine);
+    let rounds = machine.rounds().clone();
     drop(machine);
     found.doctor = watch.doctor();
-    let environment = watch.complete();
+    let environment = watch.complete_rounds(&rounds);
     settle(&mut found.verdict, &mut found.reasons, &environment);
     found.environment = Some(environment);
     let file = options.record.as_deref();

@@ -61,6 +61,9 @@ pub(super) struct Options {
     /// is measured [default: 15 of 1s, or 7 of 400ms with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Search")]
     rounds: Option<u32>,
+    /// Run again what others disturbed, at most N runs in all
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Search")]
+    again: u32,
     /// Take fewer candidates and shorter runs, for a first look: under 45 seconds where the store is small
     #[arg(long, help_heading = "Search")]
     quick: bool,
@@ -160,14 +163,15 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     }
     interrupt::watch();
     let (began, started) = (Instant::now(), SystemTime::now());
-    let mut executor = ThisMachine::new(&plan.workload);
+    let mut executor = ThisMachine::new(&plan.workload, options.again);
     let mut tuned = tune(&plan, &space, &mut executor);
+    let rounds = executor.rounds().clone();
     drop(executor);
     let since_epoch = started.duration_since(SystemTime::UNIX_EPOCH);
     tuned.started_unix_s = since_epoch.unwrap_or_default().as_secs_f64();
     tuned.took_s = began.elapsed().as_secs_f64();
     tuned.doctor = watch.doctor();
-    let environment = watch.complete();
+    let environment = watch.complete_rounds(&rounds);
     settle(&mut tuned.verdict, &mut tuned.reasons, &environment);
     tuned.environment = Some(environment);
     let file = options.record.as_deref();
