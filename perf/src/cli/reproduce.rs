@@ -7,7 +7,6 @@ use crate::reproduce::claims::CLAIMS;
 use crate::reproduce::this_machine::ThisMachine;
 use crate::reproduce::{Plan, reproduce, table};
 use clap::Args;
-use splinter_stress::settle;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -78,7 +77,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     drop(machine);
     found.doctor = watch.doctor();
     let environment = watch.complete_rounds(&rounds);
-    settle(&mut found.verdict, &mut found.reasons, &environment);
+    found.settle(&environment);
     found.environment = Some(environment);
     let file = options.record.as_deref();
     hand_out(&found, file, options.json, || table::text(&found))?;

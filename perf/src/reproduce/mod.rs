@@ -16,7 +16,7 @@ use record::{Bound, Cell, Figures, Reproduction, Run};
 use scaling::Point;
 use serde::{Deserialize, Serialize};
 use splinter::Scrub;
-use splinter_stress::{Verdict, Workload};
+use splinter_stress::{Environment, Verdict, Workload, settle};
 use std::collections::BTreeMap;
 
 /// How thoroughly the claims are tried.
@@ -347,6 +347,18 @@ fn disturbance(runs: &[Run]) -> Option<String> {
 }
 
 impl Reproduction {
+    /// Takes back what disturbed runs cannot show: that a figure is not reached. What broke in them broke.
+    pub fn settle(&mut self, environment: &Environment) {
+        if !environment.disturbances.is_empty() {
+            for cell in self.cells.iter_mut().filter(|cell| cell.broken == 0) {
+                if cell.verdict == Finding::NotReproduced {
+                    cell.verdict = Finding::Inconclusive;
+                }
+            }
+        }
+        settle(&mut self.verdict, &mut self.reasons, environment);
+    }
+
     /// Decides the verdict: a broken invariant fails whatever was reached, what was not tried leaves it open.
     fn conclude(&mut self) {
         let broken: u64 = self.cells.iter().map(|cell| cell.broken).sum();

@@ -4,7 +4,7 @@ use super::claims::{CLAIMS, Needs};
 use super::judge::{Finding, Has, Way};
 use super::record::Run;
 use super::{Costs, Executor, GET, Implausible, Plan, Woken, reproduce};
-use splinter_stress::{Span, Verdict, Workload};
+use splinter_stress::{Cause, Disturbance, Environment, Span, Verdict, Workload};
 
 /// A machine whose processors all do the same, up to a ceiling that they share.
 struct Made {
@@ -269,6 +269,40 @@ fn a_rate_beyond_what_the_processors_can_do_is_no_finding() {
         (verdict, found[2]),
         (Verdict::Inconclusive, Finding::Inconclusive)
     );
+}
+
+#[test]
+fn disturbed_runs_do_not_show_that_a_figure_is_not_reached() {
+    let mut environment = Environment::read();
+    environment.disturbances = vec![Disturbance {
+        cause: Cause::OtherLoad,
+        ms: 900,
+        share: 0.45,
+    }];
+    let settled = |torn| {
+        let mut made = Made::new(64, 10e6);
+        made.has.nodes = 2;
+        made.ceiling_per_s = 100e6;
+        made.torn = torn;
+        let mut found = reproduce(&plan(), &mut made);
+        found.settle(&environment);
+        let finding = |name: &str| {
+            found
+                .cells
+                .iter()
+                .find(|it| it.claim == name)
+                .unwrap()
+                .verdict
+        };
+        (found.verdict, finding("numa"), finding("torn"))
+    };
+    let (open, missed) = (Finding::Inconclusive, Finding::NotReproduced);
+    assert_eq!(
+        settled(0),
+        (Verdict::Inconclusive, open, Finding::Reproduced)
+    );
+    let (verdict, _, torn) = settled(1);
+    assert_eq!((verdict, torn), (Verdict::Fail, missed));
 }
 
 #[test]
