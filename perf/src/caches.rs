@@ -13,6 +13,18 @@ impl Caches {
         Self(splinter_stress::caches())
     }
 
+    /// Makes caches up, of levels, kinds and sizes as the kernel writes them.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn of(caches: &[(u32, &str, &str)]) -> Self {
+        let caches = caches.iter();
+        Self(
+            caches
+                .filter_map(|(level, kind, size)| Cache::new(*level, kind, size))
+                .collect(),
+        )
+    }
+
     /// Returns the size of the data cache of a level, if it is known.
     #[must_use]
     pub fn data_bytes(&self, level: u32) -> Option<u64> {
@@ -31,17 +43,15 @@ impl Caches {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cache, Caches};
+    use super::Caches;
 
     #[test]
     fn the_data_cache_of_a_level_is_not_its_instruction_cache() {
-        let caches = [
+        let caches = Caches::of(&[
             (1, "Instruction", "32"),
             (1, "Data", "48"),
             (2, "Unified", "1K"),
-        ];
-        let caches = caches.map(|(level, kind, size)| Cache::new(level, kind, size).unwrap());
-        let caches = Caches(caches.to_vec());
+        ]);
         assert_eq!(caches.data_bytes(1), Some(48));
         assert_eq!(caches.data_bytes(2), Some(1024));
         assert_eq!(caches.data_bytes(3), None);

@@ -1,6 +1,7 @@
 //! Clocks: the calibration of the time-stamp counter, and the loop that turns a piece of work into nanoseconds per
 //! operation. Nothing here knows what is measured.
 
+use crate::counters;
 use splinter::cycles;
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -62,6 +63,7 @@ pub fn ns_per_op<E>(
         lap()?;
     }
     let mut laps = Vec::with_capacity(MANY_LAPS);
+    counters::start();
     let start = Instant::now();
     let mut before = start;
     loop {
@@ -69,6 +71,7 @@ pub fn ns_per_op<E>(
         let now = Instant::now();
         laps.push((now - before).as_nanos() as u64);
         if now - start >= budget && laps.len() >= PLACES {
+            counters::end(laps.len() as u64 * ops);
             return Ok(middle_half(&mut laps) / ops as f64);
         }
         before = now;

@@ -7,6 +7,7 @@
 //!
 //! - [`limits`]: what the machine can do.
 //! - [`micro`]: what the store does, row by row, and whether it reaches its targets.
+//! - [`doctor`]: whether the machine is fit for measuring.
 //! - [`gate`]: whether one build of the store is worse than another.
 //! - [`reproduce`]: the published figures, tried here.
 //! - [`tune`]: the settings that suit a machine and a load best.
@@ -16,7 +17,9 @@ pub mod caches;
 pub mod cli;
 pub mod clock;
 pub mod compare;
-pub mod crew;
+pub mod counters;
+pub mod doctor;
+pub mod environment;
 pub mod gate;
 pub mod limits;
 pub mod micro;
@@ -27,6 +30,6 @@ pub mod report;
 pub mod reproduce;
 pub mod rounds;
 pub mod stats;
-pub mod surroundings;
 pub mod tune;
 pub mod unit;
+pub mod workers;

@@ -14,6 +14,7 @@ pub type ProbeError = String;
 pub struct Probe<'a> {
     name: String,
     every: u32,
+    note: Option<String>,
     sample: Box<dyn FnMut() -> Result<f64, ProbeError> + 'a>,
 }
 
@@ -26,6 +27,7 @@ impl<'a> Probe<'a> {
         Self {
             name: name.into(),
             every: 1,
+            note: None,
             sample: Box::new(sample),
         }
     }
@@ -38,6 +40,13 @@ impl<'a> Probe<'a> {
     pub fn every(mut self, rounds: u32) -> Self {
         assert!(rounds > 0, "every 0 rounds is never");
         self.every = rounds;
+        self
+    }
+
+    /// Adds what a reader of its figures should know.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
         self
     }
 
@@ -71,7 +80,7 @@ pub struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Tells whoever watches.
+    /// Shows the step as progress.
     pub fn tell(self, progress: &mut dyn Progress) {
         progress.round(self.round as usize, self.rounds as usize, self.probe);
     }
@@ -84,8 +93,10 @@ pub struct Series {
     pub name: String,
     /// One entry a round; `None` where the probe took no part, or had failed.
     pub samples: Vec<Option<f64>>,
-    /// The error that ended it, if one did. A probe is not sampled again after an error.
+    /// The error that ended it, or why its figures bound nothing. A probe is not sampled again after an error.
     pub error: Option<ProbeError>,
+    /// What a reader of its figures should know.
+    pub note: Option<String>,
 }
 
 impl Series {
@@ -96,7 +107,15 @@ impl Series {
             name: name.to_owned(),
             samples: Vec::new(),
             error: Some(error),
+            note: None,
         }
+    }
+
+    /// Returns the median where others can be held against it: the series has no error.
+    #[must_use]
+    pub fn bound(&self) -> Option<f64> {
+        let summary = self.summary().filter(|_| self.error.is_none());
+        summary.map(|summary| summary.median)
     }
 
     /// Summarises the samples over all rounds; `None` when there is none.
@@ -114,16 +133,19 @@ impl Series {
             name: name.to_owned(),
             samples: samples.iter().copied().map(Some).collect(),
             error: None,
+            note: None,
         }
     }
 }
 
 /// Runs the rounds and returns one series a probe, in the order of `probes`. `watch` hears of each sample before it is
-/// taken, and tells whether to go on: if not, what was taken in whole rounds is all there is.
+/// taken, and tells whether to go on: if not, what was taken in whole rounds is all there is. `keep` hears of each round that
+/// is over, and tells whether it counts: if not, it is taken again.
 pub fn run(
     probes: &mut [Probe<'_>],
     schedule: &Schedule,
     watch: &mut dyn FnMut(Step<'_>) -> bool,
+    keep: &mut dyn FnMut(u32) -> bool,
 ) -> Vec<Series> {
     let mut series: Vec<Series> = probes
         .iter()
@@ -131,12 +153,13 @@ pub fn run(
             name: probe.name.clone(),
             samples: Vec::new(),
             error: None,
+            note: probe.note.clone(),
         })
         .collect();
     let mut order: Vec<usize> = (0..probes.len()).collect();
     let mut rng = Rng::new(schedule.seed, 0);
-    let first = u32::from(!schedule.warm_up);
-    for round in first..=schedule.rounds {
+    let mut round = u32::from(!schedule.warm_up);
+    while round <= schedule.rounds {
         rng.shuffle(&mut order);
         for &at in &order {
             let probe = &mut probes[at];
@@ -164,13 +187,20 @@ pub fn run(
                 series[at].samples.push(sample);
             }
         }
+        if keep(round) {
+            round += 1;
+        } else {
+            for series in &mut series {
+                series.samples.pop();
+            }
+        }
     }
     series
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Probe, Schedule, Series, Step, run};
+    use super::{Probe, Schedule, Series, Step};
     use std::cell::RefCell;
 
     const SCHEDULE: Schedule = Schedule {
@@ -181,6 +211,14 @@ mod tests {
 
     fn quiet(_: Step<'_>) -> bool {
         true
+    }
+
+    fn run(
+        probes: &mut [Probe<'_>],
+        schedule: &Schedule,
+        watch: &mut dyn FnMut(Step<'_>) -> bool,
+    ) -> Vec<Series> {
+        super::run(probes, schedule, watch, &mut |_| true)
     }
 
     #[test]
@@ -251,6 +289,27 @@ mod tests {
     }
 
     #[test]
+    fn a_round_that_does_not_count_is_taken_again() {
+        let mut calls = 0.0;
+        let mut probes = [Probe::new("p", || {
+            calls += 1.0;
+            Ok(calls)
+        })];
+        let schedule = Schedule {
+            rounds: 3,
+            warm_up: true,
+            ..SCHEDULE
+        };
+        let mut ended = Vec::new();
+        let series = super::run(&mut probes, &schedule, &mut quiet, &mut |round| {
+            ended.push(round);
+            ended.len() != 3
+        });
+        assert_eq!(ended, [0, 1, 2, 2, 3]);
+        assert_eq!(series[0].samples, [Some(2.0), Some(4.0), Some(5.0)]);
+    }
+
+    #[test]
     fn a_slow_probe_takes_part_in_every_nth_round() {
         let mut probes = [Probe::new("slow", || Ok(1.0)).every(3)];
         let series = run(&mut probes, &SCHEDULE, &mut quiet);
@@ -310,15 +369,13 @@ mod tests {
     #[test]
     fn the_median_of_a_series_ignores_the_rounds_it_sat_out() {
         let series = Series {
-            name: "p".to_owned(),
             samples: vec![Some(3.0), None, Some(1.0), None, Some(2.0)],
-            error: None,
+            ..Series::of("p", &[])
         };
         assert_eq!(series.summary().unwrap().median, 2.0);
         let none = Series {
-            name: "p".to_owned(),
             samples: vec![None],
-            error: None,
+            ..Series::of("p", &[])
         };
         assert_eq!(none.summary(), None);
     }

@@ -13,7 +13,9 @@ fn a_sample_is_pinned_however_many_processors_the_kernel_has_room_for() {
     command.args("limits --quick --rounds 1 --only cmpxchg --json".split(' '));
     let output = on_many_processors(&mut command).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{errors}");
+    // 4 where others disturb it.
+    let code = output.status.code();
+    assert!(matches!(code, Some(0 | 4)), "{errors}");
     let record: Value = serde_json::from_slice(&output.stdout).unwrap();
     let usable = splinter_stress::affinity::allowed();
     assert_eq!(record["environment"]["processors"], usable.len());

@@ -15,11 +15,12 @@ mod wake;
 
 use crate::console;
 use crate::crew;
+use crate::disturbance::settle;
 use crate::environment::require_proc;
 use crate::files::{as_json, try_files, write_file};
 use crate::interrupt;
 use crate::progress::Line;
-use crate::record::Output;
+use crate::record::{Output, Record};
 use crate::report::{comparison, summary};
 use crate::run::{RunError, run_keeping};
 use crate::verdict::{USAGE, Verdict};
@@ -186,7 +187,11 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     let mut said = Ok(());
     for workload in &workloads {
         let mut line = Line::new(format!("scrub {}", workload.scrub));
-        let result = run_keeping(workload, &mut line, arguments.flags.history_file());
+        let mut once = || run_keeping(workload, &mut line, arguments.flags.history_file());
+        let result = match arguments.again {
+            None => once(),
+            Some(again) => undisturbed(again, once),
+        };
         drop(line);
         match result {
             Ok(record) => {
@@ -228,6 +233,28 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
         Ok(()) if cut_short => Verdict::Inconclusive.exit_code(),
         Ok(()) => output.verdict().exit_code(),
     }
+}
+
+/// Runs until nobody disturbs it, and at most so many times more. Disturbed to the last, it gives no verdict.
+fn undisturbed(
+    again: u32,
+    mut once: impl FnMut() -> Result<Record, RunError>,
+) -> Result<Record, RunError> {
+    for left in (0..=again).rev() {
+        let mut record = once()?;
+        let is_disturbed = !record.environment.disturbances.is_empty();
+        let ends = left == 0 || record.verdict == Verdict::Fail || interrupt::requested();
+        if !is_disturbed || ends {
+            record.environment.rounds_again = again - left;
+            settle(
+                &mut record.verdict,
+                &mut record.reasons,
+                &record.environment,
+            );
+            return Ok(record);
+        }
+    }
+    unreachable!("the last try ends it")
 }
 
 /// Writes the record and the histograms where they are wanted.
@@ -273,6 +300,42 @@ fn parsed<A: clap::Args>(flags: &str) -> Result<A, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disturbed_run_is_run_again_and_gives_no_verdict_if_it_stays_disturbed() {
+        let workload = crate::Workload {
+            writers: 1,
+            readers: 1,
+            keys: 16,
+            span: crate::Span::Ops(200),
+            ..crate::Workload::default()
+        };
+        let record = crate::run(&workload, &mut crate::Silent).unwrap();
+        let run = |again, disturbed_runs| {
+            let mut runs = 0;
+            let record = undisturbed(again, || {
+                let mut record = record.clone();
+                let disturbance = crate::Disturbance {
+                    cause: crate::Cause::OtherLoad,
+                    ms: 900,
+                    share: 0.45,
+                };
+                record.environment.disturbances = vec![disturbance; (runs < disturbed_runs).into()];
+                runs += 1;
+                Ok(record)
+            });
+            let record = record.unwrap();
+            (
+                runs,
+                record.verdict,
+                summary(&record).contains("no verdict, DISTURBED"),
+            )
+        };
+        assert_eq!(run(0, 0), (1, Verdict::Pass, false));
+        assert_eq!(run(0, 1), (1, Verdict::Inconclusive, true));
+        assert_eq!(run(2, 2), (3, Verdict::Pass, false));
+        assert_eq!(run(1, 2), (2, Verdict::Inconclusive, true));
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

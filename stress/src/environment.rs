@@ -3,6 +3,7 @@
 
 use crate::affinity;
 use crate::cpulist;
+use crate::disturbance::{Disturbance, Usage};
 use crate::placement::machine::MachineNode;
 use crate::placement::sysfs;
 use crate::quota::{CpuQuota, Groups};
@@ -46,6 +47,12 @@ pub struct Environment {
     /// The quota of processor time that control groups put on this process, and what it did to the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_quota: Option<CpuQuota>,
+    /// What disturbed the measurement; nothing where it was undisturbed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disturbances: Vec<Disturbance>,
+    /// Disturbed rounds that were taken again, and do not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rounds_again: u32,
     /// Time-stamp counter, as measured against the clock.
     pub tsc_ghz: f64,
     /// Hardware counters: never read, and never guessed.
@@ -118,7 +125,9 @@ impl Environment {
                 .collect::<Vec<_>>()
                 .join(" "),
             steal_ms: 0,
-            cpu_quota: Taken::from_now().quota(),
+            cpu_quota: quota(),
+            disturbances: Vec::new(),
+            rounds_again: 0,
             tsc_ghz: 0.0,
             hardware_counters: UNAVAILABLE.to_owned(),
             build: Build::this(),
@@ -155,11 +164,11 @@ impl Build {
     }
 }
 
-/// What was taken of the processors since some moment, by the hypervisor and by control groups.
+/// What was taken of the processors since some moment, by the hypervisor, control groups and other processes.
 #[derive(Clone, Debug)]
 pub struct Taken {
     steal_ms: u64,
-    groups: Groups,
+    usage: Usage,
 }
 
 impl Taken {
@@ -168,19 +177,26 @@ impl Taken {
     pub fn from_now() -> Self {
         Self {
             steal_ms: steal_ms(),
-            groups: Groups::read(),
+            usage: Usage::now(),
         }
     }
 
     /// Writes down what was taken since.
     pub fn note(&self, environment: &mut Environment) {
         environment.steal_ms = steal_ms().saturating_sub(self.steal_ms);
-        environment.cpu_quota = self.quota();
+        (environment.cpu_quota, environment.disturbances) = self.usage.since();
     }
+}
 
-    fn quota(&self) -> Option<CpuQuota> {
-        Groups::read().since(&self.groups)
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// Returns the least quota of this process, before it did anything.
+fn quota() -> Option<CpuQuota> {
+    let groups = Groups::read();
+    groups.since(&groups)
 }
 
 /// Returns the time that the hypervisor has given to others since boot, all processors together, in milliseconds.

@@ -11,9 +11,11 @@ mod block;
 mod child;
 mod choice;
 pub mod cli;
+mod clock_cost;
 pub mod console;
 mod cpulist;
 mod crew;
+mod disturbance;
 mod environment;
 pub mod files;
 mod forked;
@@ -65,6 +67,8 @@ mod testing;
 
 pub use block::Counts;
 pub use choice::KeyChoice;
+pub use clock_cost::ClockCost;
+pub use disturbance::{Cause, Disturbance, RoundWatch, disturbed, settle};
 pub use environment::{
     Build, Cache, Environment, Node, Taken, available_memory, caches, load_average, require_proc,
     resident_memory,

@@ -28,6 +28,7 @@ fn record_of(workload: &Workload) -> Record {
     record.config = workload.clone();
     record.verdict = Verdict::Pass;
     record.reasons.clear();
+    record.environment.disturbances.clear();
     // Something to tell cells apart by.
     record.totals.goodput_per_s = f64::from(workload.writers) * 1e6;
     record
@@ -42,6 +43,7 @@ struct Mock {
     /// What the machine says to workloads of so many writers.
     trouble: Option<(u32, RunError)>,
     verdict: Option<Verdict>,
+    disturbed: bool,
 }
 
 impl Executor for Mock {
@@ -61,6 +63,12 @@ impl Executor for Mock {
         let mut record = record_of(workload);
         record.window.interrupted = self.interrupted();
         record.verdict = self.verdict.unwrap_or(record.verdict);
+        let disturbance = crate::Disturbance {
+            cause: crate::Cause::OtherLoad,
+            ms: 900,
+            share: 0.45,
+        };
+        record.environment.disturbances = vec![disturbance; self.disturbed.into()];
         Ok(record)
     }
 
@@ -323,6 +331,20 @@ fn the_gravest_cell_is_the_verdict() {
     let record = conducted(&plan(&SIX, None), &mut mock);
     assert_eq!(record.verdict, Verdict::Fail);
     assert!(record.reasons[0].starts_with("fail at scrub none, writers 1"));
+}
+
+#[test]
+fn a_matrix_with_disturbed_cells_gives_no_verdict() {
+    let mut mock = Mock {
+        disturbed: true,
+        ..Mock::default()
+    };
+    let record = conducted(&plan(&SIX, None), &mut mock);
+    assert_eq!(record.verdict, Verdict::Inconclusive);
+    assert!(
+        record.reasons[0].contains("scrub none, writers 1")
+            && record.reasons[0].contains("DISTURBED")
+    );
 }
 
 #[test]

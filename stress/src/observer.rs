@@ -2,6 +2,7 @@
 //! the run, so that a reader of the record can tell the store's share of an operation from the
 //! harness's.
 
+use crate::clock_cost::ClockCost;
 use crate::keys::{self, Family};
 use crate::latency::histogram;
 use crate::oracle::monotonic::MonotonicReads;
@@ -25,6 +26,9 @@ pub struct Observer {
     pub clock_ns: f64,
     /// Smallest step of the time-stamp counter: latencies are no finer than this.
     pub clock_step_ns: f64,
+    /// What the clock adds to each latency.
+    #[serde(default)]
+    pub clock: ClockCost,
     /// Recording one latency.
     pub histogram_ns: f64,
     /// Finding that a planned start is due, planning the next, and recording the latency from the one at hand; 0 in a

@@ -1,6 +1,7 @@
 //! The readable summary of a record: a table of operations, what held, where it ran, what it came
 //! to.
 
+use crate::disturbance::disturbed;
 use crate::history::record::HistoryRecord;
 use crate::latency::Percentiles;
 use crate::mix::Op;
@@ -41,6 +42,9 @@ pub fn summary(record: &Record) -> String {
     line("observer", observer(record));
     if !record.labels.is_empty() {
         line("labels", record.labels.join("; "));
+    }
+    if let Some(why) = disturbed(&record.environment.disturbances) {
+        line("figures", format!("no verdict, {why}"));
     }
     line("verdict", record.verdict.word().to_uppercase());
     if let Some(window) = record.history.as_ref().and_then(HistoryRecord::window_text) {
@@ -85,12 +89,8 @@ pub fn comparison(records: &[Record]) -> String {
                 .window
                 .processor_share
                 .map_or("-".to_owned(), |share| format!("{:.0}", share * 100.0)),
-            main.map_or("-".to_owned(), |operation| {
-                latency(operation, told(operation).p50)
-            }),
-            main.map_or("-".to_owned(), |operation| {
-                latency(operation, told(operation).p999)
-            }),
+            main.map_or("-".to_owned(), |main| told(record, main, |at| at.p50)),
+            main.map_or("-".to_owned(), |main| told(record, main, |at| at.p999)),
             record.verdict.word().to_owned(),
         ]);
     }
@@ -123,10 +123,12 @@ pub(crate) fn main_operation(record: &Record) -> Option<&Operation> {
     main.or_else(|| record.operations.values().next())
 }
 
-/// Returns the latencies that a caller would have waited for: from the planned start, where there is one.
-pub(crate) fn told(operation: &Operation) -> &Percentiles {
-    let from_plan = operation.latency_from_planned_ns.as_ref();
-    from_plan.unwrap_or(&operation.latency_ns)
+/// Shows the latency that a caller would have waited for: from the planned start, where there is one.
+pub(crate) fn told(record: &Record, operation: &Operation, at: fn(&Percentiles) -> u64) -> String {
+    match &operation.latency_from_planned_ns {
+        Some(from_plan) => span(at(from_plan)),
+        None => latency(record, operation, at(&operation.latency_ns)),
+    }
 }
 
 fn heading(record: &Record) -> String {
@@ -181,10 +183,10 @@ fn table(text: &mut String, record: &Record) {
             rate(operation.attempts_per_s),
             rate(operation.goodput_per_s),
             percent(operation.counts.again, operation.counts.attempts),
-            latency(operation, at.p50),
-            latency(operation, at.p99),
-            latency(operation, at.p999),
-            latency(operation, at.max),
+            latency(record, operation, at.p50),
+            latency(record, operation, at.p99),
+            latency(record, operation, at.p999),
+            latency(record, operation, at.max),
         ]);
         if let Some(at) = &operation.latency_from_planned_ns {
             let mut row = vec!["  from the plan".to_owned()];
@@ -380,10 +382,10 @@ fn observer(record: &Record) -> String {
     )
 }
 
-fn latency(operation: &Operation, ns: u64) -> String {
+fn latency(record: &Record, operation: &Operation, ns: u64) -> String {
     if operation.latency_ns.samples == 0 {
         "-".to_owned()
     } else {
-        span(ns)
+        record.observer.clock.show(ns)
     }
 }

@@ -2,6 +2,7 @@
 //! it uses lies in modules of its own; nothing here is measured.
 
 use crate::block::{Block, Phase, State};
+use crate::clock_cost::ClockCost;
 use crate::crew::Crew;
 use crate::environment::{Environment, Taken};
 use crate::history::collect::{Before, collect};
@@ -217,6 +218,9 @@ pub(crate) fn run_on(
     timing.sleeps = pacing.sleeps;
     environment.tsc_ghz = 1.0 / timing.cycle_ns;
     observer.clock_step_ns = clock_step() as f64 * timing.cycle_ns;
+    if workload.histogram {
+        observer.clock = ClockCost::of(timing.cycle_ns);
+    }
     progress.done();
     let facts = stage.facts();
     Ok(Evidence {

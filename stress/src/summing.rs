@@ -2,6 +2,7 @@
 //! verdict. Pure.
 
 use crate::block::{Block, Counts};
+use crate::disturbance::Cause;
 use crate::environment::Environment;
 use crate::history::record::HistoryRecord;
 use crate::latency::{Merged, PLANNED};
@@ -30,8 +31,8 @@ use std::time::{Duration, SystemTime};
 /// Descriptions of faults and misplaced workers that a record takes.
 const MOST_NOTES: usize = 20;
 
-/// Share of the processors' time below which a run is labelled as disturbed by others. Fixed work has
-/// an end at which not all workers are busy, so the label is for fixed times only.
+/// Share of the processors' time below which a run of a fixed time is labelled as disturbed by others. Fixed work has an end
+/// at which not all workers are busy: what others had decides there.
 const UNDISTURBED: f64 = 0.9;
 
 /// When what happened.
@@ -431,10 +432,15 @@ impl Evidence<'_> {
 
     fn labels(&self, window_s: f64, saturated: bool) -> Vec<String> {
         let by_quota = self.quota_share(window_s);
-        let disturbed = matches!(self.workload.span, Span::DurationMs(_))
-            && self
+        let disturbed = match self.workload.span {
+            Span::DurationMs(_) => self
                 .processor_share(window_s)
-                .is_some_and(|share| share + by_quota.unwrap_or(0.0) < UNDISTURBED);
+                .is_some_and(|share| share + by_quota.unwrap_or(0.0) < UNDISTURBED),
+            Span::Ops(_) => {
+                let mut found = self.environment.disturbances.iter();
+                found.any(|it| matches!(it.cause, Cause::Steal | Cause::OtherLoad))
+            }
+        };
         let labels = [
             (self.plan.oversubscribed, "oversubscribed"),
             (

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{program, record, refuses, scratch, signal, stress, watch};
+use common::{held, program, record, refuses, scratch, signal, stress, watch};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -34,12 +34,7 @@ fn a_matrix_over_processes_keeps_a_record_for_each_cell_and_runs_none_twice() {
         folder.0.display()
     );
     let (code, first) = record(&line);
-    assert_eq!(
-        (code, &first["verdict"]),
-        (Some(0), &"pass".into()),
-        "{}",
-        first["reasons"]
-    );
+    assert!(held(code, &first), "{code:?} {}", first["reasons"]);
     assert_eq!(
         (&first["schema_version"], &first["kind"]),
         (&1.into(), &"matrix".into())
@@ -74,7 +69,7 @@ fn a_matrix_over_processes_keeps_a_record_for_each_cell_and_runs_none_twice() {
     // One is lost: that one is run.
     std::fs::remove_file(&kept[3]).unwrap();
     let (code, second) = record(&line);
-    assert_eq!(code, Some(0));
+    assert!(held(code, &second), "{code:?} {}", second["reasons"]);
     assert_eq!(
         (&second["measured"], &second["kept"]),
         (&1.into(), &7.into())
@@ -87,7 +82,7 @@ fn a_matrix_over_processes_keeps_a_record_for_each_cell_and_runs_none_twice() {
         "goodput/s",
         "scrub \\ value_len",
         "refused",
-        "PASS",
+        "verdict",
     ] {
         assert!(text.contains(word), "{word} in {text}");
     }
@@ -126,7 +121,7 @@ fn an_interrupted_matrix_says_how_to_go_on_and_does() {
         assert!(error.contains("the same command goes on"), "{error}");
     }
     let (code, all) = record(&line);
-    assert_eq!(code, Some(0), "{}", all["reasons"]);
+    assert!(held(code, &all), "{code:?} {}", all["reasons"]);
     assert_eq!(all["kept"], there);
     assert_eq!(all["measured"], 3 - there);
     let leftovers = std::fs::read_dir(&folder.0).unwrap().count();

@@ -2,14 +2,16 @@
 
 use crate::contender::{Contender, Make};
 use crate::record::{Comparison, Plan};
-use crate::trial::{LOADS, Load, compare};
+use crate::trial::{Control, LOADS, Load, compare};
 use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
 use splinter_perf::cli::PeersOptions;
+use splinter_perf::environment::EnvironmentWatch;
 use splinter_perf::only;
-use splinter_perf::surroundings::Surroundings;
 use splinter_stress::files::{as_json, try_files, write_file};
-use splinter_stress::{Line, SCHEMA_VERSION, USAGE, Verdict, console, interrupt};
+use splinter_stress::{
+    ClockCost, Line, RoundWatch, SCHEMA_VERSION, USAGE, Verdict, console, interrupt,
+};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -108,8 +110,9 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
         ));
     }
     interrupt::watch();
-    let surroundings = Surroundings::read();
-    let environment = surroundings.environment().clone();
+    let watch = EnvironmentWatch::start();
+    let mut rounds = RoundWatch::start(options.again);
+    let environment = watch.before().clone();
     let processors = environment.processors;
     let mut found = Comparison {
         schema_version: SCHEMA_VERSION,
@@ -117,7 +120,9 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
         verdict: Verdict::Inconclusive,
         reasons: Vec::new(),
         config: plan.clone(),
+        clock: ClockCost::measure(),
         cells: Vec::new(),
+        doctor: watch.doctor(),
         environment,
     };
     let mut line = Line::new("peers");
@@ -135,11 +140,14 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
             &makes,
             more,
             &mut line,
-            &interrupt::requested,
+            Control {
+                keep: &mut |round| rounds.keep(round),
+                ended: &interrupt::requested,
+            },
         ));
     }
     drop(line);
-    found.environment = surroundings.complete();
+    found.environment = watch.complete_rounds(&rounds);
     found.conclude(interrupt::requested());
     let json = as_json(&found);
     if let Some(path) = &options.record {

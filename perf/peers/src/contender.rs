@@ -1,5 +1,4 @@
-//! What is compared: a store of some make, filled, with a name and what is to be said of it. Whoever makes one knows
-//! its store; nobody else does.
+//! A contender: a filled store of some make, with its name, version and a note. Only the module that makes it knows the store.
 
 use splinter_stress::peer::{self, Drive, Peer};
 use splinter_stress::{RunError, Workload};

@@ -2,7 +2,8 @@
 
 use crate::contender::Contender;
 use serde::{Deserialize, Serialize};
-use splinter_stress::{Environment, Percentiles, Verdict, Workload};
+use splinter_perf::doctor::Doctor;
+use splinter_stress::{ClockCost, Environment, Percentiles, Verdict, Workload, settle};
 use std::collections::BTreeMap;
 
 /// How contenders are compared.
@@ -30,7 +31,10 @@ pub(crate) struct Comparison {
     pub(crate) verdict: Verdict,
     pub(crate) reasons: Vec<String>,
     pub(crate) config: Plan,
+    /// What the clock adds to each latency.
+    pub(crate) clock: ClockCost,
     pub(crate) cells: Vec<Cell>,
+    pub(crate) doctor: Doctor,
     pub(crate) environment: Environment,
 }
 
@@ -94,7 +98,8 @@ impl Entrant {
 }
 
 impl Comparison {
-    /// Decides the verdict: torn reads or errors of ours fail, and without figures of ours nothing was compared.
+    /// Decides the verdict: torn reads or errors of ours fail, without figures of ours nothing was compared, and of disturbed
+    /// rounds nothing follows.
     pub(crate) fn conclude(&mut self, interrupted: bool) {
         let ours = self.cells.iter().flat_map(|cell| &cell.entrants);
         let ours = ours.filter(|entrant| entrant.name.starts_with("splinter"));
@@ -118,5 +123,6 @@ impl Comparison {
             (false, true) => Verdict::Pass,
             (false, false) => Verdict::Inconclusive,
         };
+        settle(&mut self.verdict, &mut self.reasons, &self.environment);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::record::{Cell, Comparison, Entrant};
 use splinter_perf::unit::Unit;
+use splinter_stress::ClockCost;
 use splinter_stress::table::Flush::{Left, Right};
 use splinter_stress::table::columns;
 use std::collections::BTreeSet;
@@ -11,10 +12,10 @@ use std::fmt::Write as _;
 pub(crate) fn text(found: &Comparison) -> String {
     let mut text = String::new();
     for cell in &found.cells {
-        text.push_str(&cell_text(cell));
+        text.push_str(&cell_text(cell, found.clock));
         text.push('\n');
     }
-    // Whoever took part anywhere is told of once.
+    // Each store that took part is described once.
     let entrants = || found.cells.iter().flat_map(|cell| &cell.entrants);
     let names: BTreeSet<&str> = entrants().map(|entrant| entrant.name.as_str()).collect();
     for name in names {
@@ -35,7 +36,7 @@ pub(crate) fn text(found: &Comparison) -> String {
     text
 }
 
-fn cell_text(cell: &Cell) -> String {
+fn cell_text(cell: &Cell, clock: ClockCost) -> String {
     let config = &cell.config;
     let heads = [
         "",
@@ -51,7 +52,7 @@ fn cell_text(cell: &Cell) -> String {
         cell.entrants
             .iter()
             .filter(|entrant| entrant.problem.is_none())
-            .map(row),
+            .map(|entrant| row(entrant, clock)),
     );
     let mut text = format!(
         "{}: {} writers ({}), {} readers, {} keys, values of {} bytes\n",
@@ -69,11 +70,11 @@ fn cell_text(cell: &Cell) -> String {
     text
 }
 
-fn row(entrant: &Entrant) -> Vec<String> {
+fn row(entrant: &Entrant, clock: ClockCost) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let latency = |name: &str| {
         let latency = entrant.latency_ns.get(name)?;
-        Some(Unit::Nanoseconds.show(latency.p50 as f64))
+        Some(clock.show(latency.p50))
     };
     let ratio = entrant.ratio.as_ref();
     vec![

@@ -74,8 +74,15 @@ impl Load {
     }
 }
 
-/// Puts contenders under a load, as many rounds as the plan has. `ended` tells
-/// whether the user wants it to end.
+/// What the rounds ask while they run.
+pub(crate) struct Control<'a> {
+    /// Whether the round that has just ended counts; 0 is all that comes before the first.
+    pub(crate) keep: &'a mut dyn FnMut(u32) -> bool,
+    /// Whether the user wants it to end.
+    pub(crate) ended: &'a dyn Fn() -> bool,
+}
+
+/// Puts contenders under a load, as many rounds as the plan has.
 pub(crate) fn compare(
     load: &Load,
     plan: &Plan,
@@ -83,8 +90,9 @@ pub(crate) fn compare(
     makes: &[(&'static str, Make)],
     more: Vec<Result<Contender, String>>,
     progress: &mut dyn Progress,
-    ended: &dyn Fn() -> bool,
+    control: Control<'_>,
 ) -> Cell {
+    let Control { keep, ended } = control;
     let workload = load.workload(plan, processors);
     let mut entrants = Vec::new();
     let mut contenders = Vec::new();
@@ -115,16 +123,24 @@ pub(crate) fn compare(
     }
     let mut rng = Rng::new(plan.seed, 0);
     let mut order: Vec<usize> = (0..contenders.len()).collect();
-    let mut rounds = 0;
-    while rounds < plan.rounds && !ended() {
-        rounds += 1;
+    let mut round = 1;
+    keep(0);
+    while round <= plan.rounds && !ended() {
+        let before: Vec<usize> = entrants.iter().map(|it| it.rounds.len()).collect();
         rng.shuffle(&mut order);
         for &at in &order {
             let what = format!("{}, {}", load.name, contenders[at].name);
-            progress.round(rounds as usize, plan.rounds as usize, &what);
+            progress.round(round as usize, plan.rounds as usize, &what);
             let entrant = &mut entrants[places[at]];
             if entrant.problem.is_none() && !ended() {
                 sample(&contenders[at], &workload, entrant);
+            }
+        }
+        if keep(round) {
+            round += 1;
+        } else {
+            for (entrant, before) in entrants.iter_mut().zip(before) {
+                entrant.rounds.truncate(before);
             }
         }
     }
@@ -236,7 +252,7 @@ fn judge(entrants: &mut [Entrant], seed: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{LOADS, compare};
+    use super::{Control, LOADS, compare};
     use crate::contender::{Contender, Make};
     use crate::record::Plan;
     use splinter_stress::peer::{Link, Miss, Peer};
@@ -312,6 +328,7 @@ mod tests {
     #[test]
     fn every_contender_has_one_sample_a_round_and_those_that_cannot_say_why() {
         let steps = RefCell::new(Vec::new());
+        let mut rounds = 0;
         let cell = compare(
             &LOADS[0],
             &plan(),
@@ -319,7 +336,14 @@ mod tests {
             &MAKES,
             Vec::new(),
             &mut Heard(&steps),
-            &|| false,
+            Control {
+                keep: &mut |_| {
+                    rounds += 1;
+                    // The second is disturbed.
+                    rounds != 3
+                },
+                ended: &|| false,
+            },
         );
         let entrant = |name: &str| {
             cell.entrants
@@ -328,6 +352,8 @@ mod tests {
                 .unwrap()
         };
         assert_eq!(entrant("splinter").rounds.len(), 3);
+        let second = |step: &&String| step.contains("round 2 of 3") && step.ends_with("splinter");
+        assert_eq!(steps.borrow().iter().filter(second).count(), 2);
         let other = entrant("other");
         assert_eq!(other.rounds.len(), 3);
         let ratio = other.ratio.as_ref().unwrap();
@@ -371,7 +397,10 @@ mod tests {
             &MAKES[..1],
             Vec::new(),
             &mut Heard(&steps),
-            &ended,
+            Control {
+                keep: &mut |_| true,
+                ended: &ended,
+            },
         );
         assert_eq!(cell.entrants[0].rounds.len(), 1);
     }

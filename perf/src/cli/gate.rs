@@ -2,8 +2,8 @@
 
 use super::{Failure, hand_out, print, processor, try_outputs, write};
 use crate::gate::baseline::Baseline;
+use crate::gate::build_directory::Source;
 use crate::gate::child::Stop;
-use crate::gate::workshop::Source;
 use crate::gate::{self, Base, Plan, TierName};
 use clap::Args;
 use splinter_stress::{Line, interrupt};
@@ -235,7 +235,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::{Options, plan};
-    use crate::gate::workshop::Source;
+    use crate::gate::build_directory::Source;
     use crate::gate::{Base, Plan, TierName};
     use clap::{Args, Command, FromArgMatches};
 

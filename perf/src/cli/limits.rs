@@ -1,18 +1,18 @@
 //! `splinter-perf limits`: what this machine's caches, atomics, copies, calls and wakes cost.
 
-use super::{EndedEarly, Failure, Rounds, complain, ended_early, print};
+use super::{ENDED_EARLY, Failure, Rounds, ended_early, print, verdict_text};
 use crate::caches::Caches;
+use crate::environment::EnvironmentWatch;
 use crate::limits::nodes::{self, Matrices};
 use crate::limits::pairs::{self, Matrix};
-use crate::limits::{Limit, Setup};
+use crate::limits::{Limit, Setup, plausible};
 use crate::micro::record::{self, Measured};
 use crate::micro::table;
 use crate::pinning;
 use crate::rounds::{self, Schedule, Series};
-use crate::surroundings::Surroundings;
 use clap::Args;
 use serde_json::json;
-use splinter_stress::{Line, Progress, interrupt, this_machine};
+use splinter_stress::{Line, Progress, RoundWatch, Verdict, interrupt, settle, this_machine};
 use std::process::ExitCode;
 
 /// Measures what the machine's caches, memory, copies, atomic instructions, system calls and wakes cost, and a line's
@@ -48,7 +48,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             nodes::NAME
         )));
     }
-    let surroundings = Surroundings::read();
+    let environment = EnvironmentWatch::start();
+    let mut watch = RoundWatch::start(options.again);
     let method = options.method()?;
     let setup = Setup {
         caches: Caches::read(),
@@ -57,27 +58,37 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     };
 
     let mut line = Line::new("limits");
-    let found = measure(&wanted, &machine, &setup, &method.schedule, &mut line);
+    let schedule = &method.schedule;
+    let found = measure(&wanted, &machine, &setup, schedule, &mut watch, &mut line);
     drop(line);
     let cores = Matrix::of(&processors, &found.cores);
     let nodes = Matrices::of(&machine, &found.nodes);
-    let ended = ended_early();
+    let doctor = environment.doctor();
+    let environment = environment.complete_rounds(&watch);
+    let mut verdict = Verdict::Pass;
+    let mut reasons = found.reasons();
+    if ended_early() {
+        reasons.push(ENDED_EARLY.to_owned());
+    }
+    if !reasons.is_empty() {
+        verdict = Verdict::Inconclusive;
+    }
+    settle(&mut verdict, &mut reasons, &environment);
     if options.json {
-        let mut record = json!({
+        let record = json!({
             "schema_version": record::SCHEMA_VERSION,
             "kind": "limits",
-            "verdict": if found.errors().next().is_some() { "inconclusive" } else { "pass" },
-            "environment": surroundings.complete(),
+            "verdict": verdict,
+            "reasons": reasons,
+            "environment": environment,
+            "doctor": doctor,
             "config": method.record(),
             "rows": found.limits.iter().map(Measured::record).collect::<Vec<_>>(),
             "core_to_core": cores.record(),
             "node_to_node": nodes.record(),
         });
-        let code = ended
-            .as_ref()
-            .map_or(ExitCode::SUCCESS, |why| why.mark(&mut record));
         print(&format!("{record:#}\n"))?;
-        return Ok(code);
+        return Ok(verdict.exit_code());
     }
     let mut parts = Vec::new();
     if !found.limits.is_empty() {
@@ -92,11 +103,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     if !found.nodes.is_empty() {
         parts.push(format!("from node to node\n{}", nodes.text()));
     }
+    parts.push(verdict_text(verdict, &reasons));
     print(&parts.join("\n"))?;
-    for (name, error) in found.pair_errors() {
-        complain(&format!("{name}: {error}"));
-    }
-    Ok(ended.map_or(ExitCode::SUCCESS, EndedEarly::tell))
+    Ok(verdict.exit_code())
 }
 
 /// What is to be measured.
@@ -114,19 +123,14 @@ struct Found {
 }
 
 impl Found {
-    /// Why pairs could not be measured: these have no line in a table.
-    fn pair_errors(&self) -> impl Iterator<Item = (&str, &str)> {
-        let cores = self.cores.iter().map(|(_, series)| series);
-        let series = cores.chain(self.nodes.iter().map(|(_, series)| series));
-        series.filter_map(|series| Some((series.name.as_str(), series.error.as_deref()?)))
-    }
-
-    /// Why anything could not be measured.
-    fn errors(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Why anything could not be measured, or is implausible.
+    fn reasons(&self) -> Vec<String> {
         let limits = self.limits.iter().map(|limit| &limit.series);
-        let limits =
-            limits.filter_map(|series| Some((series.name.as_str(), series.error.as_deref()?)));
-        limits.chain(self.pair_errors())
+        let cores = self.cores.iter().map(|(_, series)| series);
+        let series = limits.chain(cores);
+        let series = series.chain(self.nodes.iter().map(|(_, series)| series));
+        let why = |it: &Series| Some(format!("{}: {}", it.name, it.error.as_deref()?));
+        series.filter_map(why).collect()
     }
 }
 
@@ -136,6 +140,7 @@ fn measure(
     machine: &splinter_stress::Machine,
     setup: &Setup,
     schedule: &Schedule,
+    watch: &mut RoundWatch,
     progress: &mut dyn Progress,
 ) -> Found {
     let mut prepared = Vec::new();
@@ -158,12 +163,16 @@ fn measure(
     }
     // Until here there is nothing to keep, and Ctrl-C ends the program at once.
     interrupt::watch();
-    let mut sampled = rounds::run(&mut probes, schedule, &mut |step| {
+    let mut go_on = |step: rounds::Step<'_>| {
         step.tell(progress);
         !interrupt::requested()
+    };
+    let mut sampled = rounds::run(&mut probes, schedule, &mut go_on, &mut |round| {
+        watch.keep(round)
     });
     let rest = sampled.split_off(wanted.cores.len());
     series.extend(rest);
+    plausible::refuse(&mut series);
     let of_pair = |pair: &nodes::Pair| {
         let name = pair.name();
         let found = series.iter().find(|series| series.name == name);

@@ -1,22 +1,19 @@
 //! `splinter-perf micro`: what a store's operations cost, as multiples of what the machine can do.
 
-use super::{Failure, Rounds, ended_early, print};
+use super::{ENDED_EARLY, Failure, Rounds, ended_early, print, verdict_text};
 use crate::caches::Caches;
+use crate::environment::EnvironmentWatch;
 use crate::limits::Setup;
 use crate::micro::goal::Claim;
-use crate::micro::judge::verdict;
 use crate::micro::rows::{self, Scope, TenMillion};
-use crate::micro::{self, record, table};
+use crate::micro::{self, judge, record, table};
 use crate::pinning;
-use crate::surroundings::Surroundings;
 use clap::Args;
+use serde_json::json;
 use splinter::Profile;
-use splinter_stress::{Line, Verdict, load_average};
+use splinter_stress::{Line, RoundWatch, Verdict, load_average};
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Exit code for a missed target, with `--strict`.
-const MISSED: u8 = 3;
 
 /// Measures a store's operations, and holds each against the limit of the machine that binds it.
 ///
@@ -29,8 +26,8 @@ const MISSED: u8 = 3;
 /// One pinned thread, 4,096 keys of 9 bytes in random order in a store of 8,192 slots made for the values' size,
 /// values read and every byte of them used, unless the row says otherwise.
 ///
-/// A missed target is a result, not an error: the exit code is 0 all the same, unless --strict is given. It is 2 for
-/// a command line that asks for something that does not exist.
+/// The verdict is "fail" where a target is clearly missed, "pass" where all are clearly met, and "inconclusive" where a row
+/// could not be judged, its ratios lie on both sides of the target, or others disturbed the rounds.
 #[derive(Debug, Args)]
 #[command(max_term_width = 100)]
 pub(super) struct Options {
@@ -43,9 +40,6 @@ pub(super) struct Options {
     /// Measure under a profile, as 'tune' writes it: what it says of the process; the rows choose their stores themselves
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
-    /// Exit with 3 when a target is missed, with 4 when one could not be judged
-    #[arg(long)]
-    strict: bool,
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
@@ -54,7 +48,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         let loaded = Profile::load(path).and_then(|profile| profile.tuning.apply());
         loaded.map_err(|error| Failure::Usage(error.to_string()))?;
     }
-    let surroundings = Surroundings::read();
+    let environment = EnvironmentWatch::start();
+    let mut watch = RoundWatch::start(rounds.again);
     let method = rounds.method()?;
     let scope = Scope {
         budget: method.sample,
@@ -95,28 +90,26 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     };
 
     let mut line = Line::new("micro");
-    let (rows, limits) = micro::run(rows, &setup, &method.schedule, &mut line);
+    let (rows, limits) = micro::run(rows, &setup, &method.schedule, &mut watch, &mut line);
     drop(line);
-    let ended = ended_early();
+    let doctor = environment.doctor();
+    let environment = environment.complete_rounds(&watch);
+    let (mut verdict, mut reasons) = judge::settled(&rows, &environment);
+    if ended_early() {
+        verdict = Verdict::Inconclusive;
+        reasons.insert(0, ENDED_EARLY.to_owned());
+    }
     if rounds.json {
-        let mut record = record::record(&surroundings.complete(), &method, &rows, &limits);
-        if let Some(ended) = &ended {
-            ended.mark(&mut record);
-        }
+        let mut record = record::record(&environment, &method, &rows, &limits);
+        record["verdict"] = verdict.word().into();
+        record["reasons"] = reasons.into();
+        record["doctor"] = json!(doctor);
         print(&format!("{record:#}\n"))?;
     } else {
-        let (rows_text, limits_text) = (table::rows_text(&rows), table::limits_text(&limits));
-        print(&format!(
-            "{rows_text}\n{limits_text}\nverdict: {}\n",
-            verdict(&rows).word()
-        ))?;
+        let rows_text = table::rows_text(&rows) + &table::counters_text(&rows);
+        let limits_text = table::limits_text(&limits);
+        let verdict_text = verdict_text(verdict, &reasons);
+        print(&format!("{rows_text}\n{limits_text}\n{verdict_text}"))?;
     }
-    if let Some(ended) = ended {
-        return Ok(ended.tell());
-    }
-    Ok(match verdict(&rows) {
-        Verdict::Fail if options.strict => ExitCode::from(MISSED),
-        Verdict::Inconclusive if options.strict => Verdict::Inconclusive.exit_code(),
-        _ => ExitCode::SUCCESS,
-    })
+    Ok(verdict.exit_code())
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per verb. Standard output carries results only, everything else goes to standard error.
 
 mod compare;
+mod doctor;
 mod gate;
 mod index;
 mod limits;
@@ -28,9 +29,13 @@ use std::time::Duration;
 /// The program, as it is called.
 const PROGRAM: &str = "splinter-perf";
 
+/// What an exit code says, of every verb that has a verdict; `gate` and `compare` have their own.
+const EXIT_CODES: &str = "\
+Exit codes: 0 pass, 1 fail, 2 usage, 4 inconclusive: interrupted, not measurable here, or DISTURBED by other load.";
+
 /// Measures a splinter store against the limits of the machine it runs on.
 #[derive(Debug, Parser)]
-#[command(name = PROGRAM, version)]
+#[command(name = PROGRAM, version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -39,13 +44,20 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Compare(compare::Options),
+    #[command(after_help = EXIT_CODES)]
+    Doctor(doctor::Options),
     Gate(Box<gate::Options>),
     Index(index::Options),
+    #[command(after_help = EXIT_CODES)]
     Limits(limits::Options),
+    #[command(after_help = EXIT_CODES)]
     Micro(micro::Options),
+    #[command(after_help = EXIT_CODES)]
     Peers(PeersOptions),
     Report(report::Options),
+    #[command(after_help = EXIT_CODES)]
     Reproduce(reproduce::Options),
+    #[command(after_help = EXIT_CODES)]
     Tune(Box<tune::Options>),
     /// Prints completions of this command line for a shell
     Completions(CompletionsArguments),
@@ -58,6 +70,7 @@ impl Verb {
     fn measures(&self) -> bool {
         match self {
             Self::Gate(_) | Self::Limits(_) | Self::Micro(_) | Self::Peers(_) => true,
+            Self::Doctor(_) => true,
             Self::Reproduce(_) | Self::Tune(_) => true,
             Self::Compare(_) | Self::Index(_) | Self::Report(_) => false,
             Self::Completions(_) | Self::Manual(_) => false,
@@ -83,6 +96,9 @@ struct Rounds {
     /// Which of this process's processors to pin to, counted from 0 [default: the last]
     #[arg(long, value_name = "INDEX")]
     processor: Option<usize>,
+    /// Take at most N rounds again that others disturbed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    again: u32,
     /// Seed of every random order
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
@@ -126,32 +142,18 @@ fn processor(asked: Option<usize>) -> Result<usize, String> {
     }
 }
 
-/// The user ended a measurement in rounds: what was measured in whole rounds is kept, and said to be less than was
-/// asked for.
-#[derive(Clone, Copy, Debug)]
-struct EndedEarly;
-
-impl EndedEarly {
-    /// In words.
-    const WHY: &str = "interrupted: of fewer rounds than were asked for";
-
-    /// Says so in a record. Returns the exit code.
-    fn mark(&self, record: &mut serde_json::Value) -> ExitCode {
-        record["verdict"] = Verdict::Inconclusive.word().into();
-        record["reasons"] = serde_json::json!([Self::WHY]);
-        Verdict::Inconclusive.exit_code()
-    }
-
-    /// Says so to whoever reads the table. Returns the exit code.
-    fn tell(self) -> ExitCode {
-        complain(Self::WHY);
-        Verdict::Inconclusive.exit_code()
-    }
-}
+/// Why a measurement in rounds that the user ended gives no verdict: what was measured in whole rounds is kept.
+const ENDED_EARLY: &str = "interrupted: of fewer rounds than were asked for";
 
 /// Tells whether the user ended it.
-fn ended_early() -> Option<EndedEarly> {
-    interrupt::requested().then_some(EndedEarly)
+fn ended_early() -> bool {
+    interrupt::requested()
+}
+
+/// Says what a measurement came to, and why, as the last lines of its table.
+fn verdict_text(verdict: Verdict, reasons: &[String]) -> String {
+    let reasons: String = reasons.iter().map(|why| format!("{why}\n")).collect();
+    format!("{reasons}verdict: {}\n", verdict.word())
 }
 
 /// Why a verb ended without a result.
@@ -177,6 +179,7 @@ pub fn main() -> ExitCode {
         return Verdict::Inconclusive.exit_code();
     }
     let done = match &cli.verb {
+        Verb::Doctor(options) => doctor::run(options),
         Verb::Gate(options) => gate::run(options),
         Verb::Limits(options) => limits::run(options),
         Verb::Micro(options) => micro::run(options),

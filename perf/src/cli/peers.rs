@@ -19,8 +19,8 @@ const PROGRAM: &str = "splinter-peers";
 /// sockets of their own, and ended with it; one whose program is not installed takes no part, and the table says which
 /// package has it.
 ///
-/// Before the rounds every one is driven once with all its reads checked. The exit code is 1 if reads of ours were torn
-/// or failed, 4 if it was interrupted, else 0, whoever was faster.
+/// Before the rounds every one is driven once with all its reads checked. The verdict is "fail" if reads of ours were torn
+/// or failed, "inconclusive" if it was interrupted or others disturbed it, else "pass", whichever store was faster.
 ///
 /// They are driven by a program of its own, splinter-peers, which is built first where it is not beside this one: that
 /// takes cargo, a C compiler and libclang.
@@ -42,6 +42,9 @@ pub struct PeersOptions {
     /// A shared library that exports the original C interface, to take part as well
     #[arg(long, value_name = "PATH")]
     pub peer_library: Option<PathBuf>,
+    /// Take at most N rounds again that others disturbed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub again: u32,
     /// Keys
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub keys: u64,

@@ -1,11 +1,11 @@
 //! `splinter-perf reproduce`: the published figures, tried on this machine.
 
 use super::{Failure, hand_out, try_outputs};
+use crate::environment::EnvironmentWatch;
 use crate::only;
 use crate::reproduce::claims::CLAIMS;
-use crate::reproduce::here::Here;
+use crate::reproduce::this_machine::ThisMachine;
 use crate::reproduce::{Plan, reproduce, table};
-use crate::surroundings::Surroundings;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,8 +18,8 @@ use std::process::ExitCode;
 /// value is checked. For claims of scale there is a curve from one processor to all, and what the figure would take of
 /// processors like these.
 ///
-/// The exit code is that of the invariants: 1 if any broke, 4 if a claim could not be tried, else 0, whatever was
-/// reached.
+/// The verdict is that of the invariants: "fail" if any broke, "inconclusive" if a claim could not be tried or judged or
+/// others disturbed it, else "pass", whatever was reached.
 #[derive(Debug, Args)]
 #[command(max_term_width = 100)]
 pub(super) struct Options {
@@ -29,6 +29,9 @@ pub(super) struct Options {
     /// Try only the claims whose name contains this text
     #[arg(long, value_name = "SUBSTRING")]
     only: Option<String>,
+    /// Run again what others disturbed, at most N runs and rounds in all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    again: u32,
     /// Seed of every random choice
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
@@ -67,11 +70,15 @@ impl Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let plan = options.plan()?;
     try_outputs(&[options.record.as_deref()], &[])?;
-    let surroundings = Surroundings::read();
-    let mut here = Here::new(&plan, surroundings.environment());
-    let mut found = reproduce(&plan, &mut here);
-    drop(here);
-    found.environment = Some(surroundings.complete());
+    let watch = EnvironmentWatch::start();
+    let mut machine = ThisMachine::new(&plan, watch.before(), options.again);
+    let mut found = reproduce(&plan, &mut machine);
+    let rounds = machine.rounds().clone();
+    drop(machine);
+    found.doctor = watch.doctor();
+    let environment = watch.complete_rounds(&rounds);
+    found.settle(&environment);
+    found.environment = Some(environment);
     let file = options.record.as_deref();
     hand_out(&found, file, options.json, || table::text(&found))?;
     Ok(found.verdict.exit_code())

@@ -1,16 +1,16 @@
 //! `splinter-perf tune`: the settings that suit this machine and a load best.
 
 use super::{Failure, complain, hand_out, try_outputs, write};
-use crate::surroundings::Surroundings;
-use crate::tune::here::{self, Here};
+use crate::environment::EnvironmentWatch;
 use crate::tune::objective::{Bound, Objective};
 use crate::tune::record::Tuned;
 use crate::tune::space::Space;
+use crate::tune::this_machine::{self, ThisMachine};
 use crate::tune::{Finding, Plan, table, tune};
 use clap::Args;
 use splinter::Scrub;
 use splinter_stress::cli::WorkloadFlags;
-use splinter_stress::{Span, Workload, interrupt};
+use splinter_stress::{Span, Workload, disturbed, interrupt, settle};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
@@ -24,7 +24,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// What matters to the load and what does not is taken from the load: it is described by the flags of 'splinter-stress run',
 /// and what they say is the default.
 ///
-/// The exit code is 0 with a winner or when nothing beats the default, 1 if an invariant broke, 4 if it was ended early.
+/// The verdict is "pass" with a winner or when nothing beats the default, "fail" if an invariant broke, "inconclusive" if it
+/// was ended early or others disturbed it. A profile of a disturbed search says so.
 #[derive(Debug, Args)]
 #[command(max_term_width = 100)]
 pub(super) struct Options {
@@ -60,6 +61,9 @@ pub(super) struct Options {
     /// is measured [default: 15 of 1s, or 7 of 400ms with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Search")]
     rounds: Option<u32>,
+    /// Run again what others disturbed, at most N runs in all
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Search")]
+    again: u32,
     /// Take fewer candidates and shorter runs, for a first look: under 45 seconds where the store is small
     #[arg(long, help_heading = "Search")]
     quick: bool,
@@ -150,22 +154,26 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let plan = options.plan().map_err(Failure::Usage)?;
     let outputs = [options.record.as_deref(), options.out.as_deref()];
     try_outputs(&outputs, &options.workload.inputs(&plan.workload))?;
-    let surroundings = Surroundings::read();
-    let site = here::site(surroundings.environment());
-    let space = Space::of(&plan.workload, plan.least_scrub, &site, here::seats);
+    let watch = EnvironmentWatch::start();
+    let site = this_machine::site(watch.before());
+    let space = Space::of(&plan.workload, plan.least_scrub, &site, this_machine::seats);
     if space.axes.is_empty() {
         let nothing = "there is nothing to choose for this load on this machine";
         return Err(Failure::Usage(nothing.to_owned()));
     }
     interrupt::watch();
     let (began, started) = (Instant::now(), SystemTime::now());
-    let mut executor = Here::new(&plan.workload);
+    let mut executor = ThisMachine::new(&plan.workload, options.again);
     let mut tuned = tune(&plan, &space, &mut executor);
+    let rounds = executor.rounds().clone();
     drop(executor);
     let since_epoch = started.duration_since(SystemTime::UNIX_EPOCH);
     tuned.started_unix_s = since_epoch.unwrap_or_default().as_secs_f64();
     tuned.took_s = began.elapsed().as_secs_f64();
-    tuned.environment = Some(surroundings.complete());
+    tuned.doctor = watch.doctor();
+    let environment = watch.complete_rounds(&rounds);
+    settle(&mut tuned.verdict, &mut tuned.reasons, &environment);
+    tuned.environment = Some(environment);
     let file = options.record.as_deref();
     hand_out(&tuned, file, options.json, || table::text(&tuned))?;
     if let (Some(path), Some(profile)) = (&options.out, &tuned.profile) {
@@ -185,6 +193,7 @@ fn head(tuned: &Tuned) -> String {
             "Machine: {}, {} processors.",
             environment.cpu_model, environment.processors
         ));
+        lines.extend(disturbed(&environment.disturbances));
     }
     let workload = &tuned.config.workload;
     lines.push(format!(

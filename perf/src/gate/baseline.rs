@@ -1,9 +1,9 @@
 //! A stored baseline: counts of instructions, and under which conditions they were made. Counts of another compiler,
 //! target, flags or probe are of other machine code, and nothing to compare with.
 
+use super::build_directory::{Compiler, probe_fingerprint};
 use super::instructions::Count;
 use super::record::SCHEMA_VERSION;
-use super::workshop::{Compiler, probe_fingerprint};
 use serde::{Deserialize, Serialize};
 use splinter_stress::files::{as_json, write_file};
 use splinter_stress::input::read_text;

@@ -3,6 +3,7 @@
 //! in the pure modules [`instructions`], [`invariants`] and [`time`].
 
 pub mod baseline;
+pub mod build_directory;
 pub mod callgrind;
 pub mod child;
 pub mod instructions;
@@ -14,14 +15,14 @@ mod report;
 pub mod time;
 #[cfg(test)]
 mod time_tests;
-pub mod workshop;
 
 pub use junit::junit;
 pub use report::{markdown, text};
 
+use crate::environment::EnvironmentWatch;
 use crate::only;
-use crate::surroundings::Surroundings;
 use baseline::Baseline;
+use build_directory::{BuildDirectory, Side, Source, WorkTree};
 use child::Stop;
 use instructions::Count;
 use processes::{Probe, Processes};
@@ -29,7 +30,6 @@ use record::{Record, SCHEMA_VERSION, Subject, Tier, Tiers};
 use splinter_stress::{Progress, Verdict};
 use std::path::PathBuf;
 use std::time::Duration;
-use workshop::{Room, Side, Source, Workshop};
 
 /// What the head is compared with.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,7 +89,7 @@ pub struct Plan {
 /// # Errors
 /// One line when there is nothing to judge: no such revision, or one that does not build.
 pub fn gate(plan: &Plan, progress: &mut dyn Progress) -> Result<Record, String> {
-    let surroundings = Surroundings::read();
+    let watch = EnvironmentWatch::start();
     let mut tiers = Tiers::default();
     let mut base = None;
     let mut head = Subject {
@@ -97,7 +97,7 @@ pub fn gate(plan: &Plan, progress: &mut dyn Progress) -> Result<Record, String> 
         revision: String::new(),
     };
     let done = run(plan, progress, &mut tiers, &mut base, &mut head);
-    let environment = surroundings.complete();
+    let environment = watch.complete();
     let mut reasons: Vec<String> = Vec::new();
     let interrupted = match done {
         Ok(()) => false,
@@ -134,15 +134,15 @@ fn run(
     head: &mut Subject,
 ) -> Result<(), Stop> {
     let has = |tier| plan.tiers.contains(&tier);
-    let mut workshop = Workshop::open(&plan.flags)?;
-    let mut furnish = |side, source: &Source| workshop.furnish(side, source);
-    let head_room = furnish(Side::Head, &plan.head)?;
-    *head = head_room.subject.clone();
+    let mut builds = BuildDirectory::open(&plan.flags)?;
+    let mut prepare = |side, source: &Source| builds.prepare(side, source);
+    let head_tree = prepare(Side::Head, &plan.head)?;
+    *head = head_tree.subject.clone();
     let same = matches!(&plan.base, Some(Base::Tree(source)) if *source == plan.head);
-    let base_room = match &plan.base {
+    let base_tree = match &plan.base {
         // What is compared with itself is built once.
-        Some(Base::Tree(_)) if same => Some(head_room.clone()),
-        Some(Base::Tree(source)) => Some(furnish(Side::Base, source)?),
+        Some(Base::Tree(_)) if same => Some(head_tree.clone()),
+        Some(Base::Tree(source)) => Some(prepare(Side::Base, source)?),
         _ => None,
     };
     *base = match &plan.base {
@@ -150,17 +150,19 @@ fn run(
             name: file.display().to_string(),
             revision: format!("baseline of {}", stored.rustc),
         }),
-        _ => base_room.as_ref().map(|room| room.subject.clone()),
+        _ => base_tree
+            .as_ref()
+            .map(|work_tree| work_tree.subject.clone()),
     };
 
     // Build both sides.
     let (mut head_probe, mut base_probe) = (None, None);
     if has(TierName::Instructions) || has(TierName::Time) {
-        let program = build(&workshop, &head_room, progress)?;
-        if let Some(room) = &base_room {
+        let program = build(&builds, &head_tree, progress)?;
+        if let Some(work_tree) = &base_tree {
             let program = match same {
                 true => program.clone(),
-                false => build(&workshop, room, progress)?,
+                false => build(&builds, work_tree, progress)?,
             };
             base_probe = Some(Probe {
                 program,
@@ -176,18 +178,18 @@ fn run(
 
     // Count, then load, then time: what is surest comes first.
     if let (true, Some(head)) = (has(TierName::Instructions), &head_probe) {
-        tiers.instructions = Some(count(plan, &workshop, base_probe.as_ref(), head, progress)?);
+        tiers.instructions = Some(count(plan, &builds, base_probe.as_ref(), head, progress)?);
     }
     if has(TierName::Invariants) {
         progress.step("building the stress suite");
-        let program = workshop.build_stress(&head_room)?;
+        let program = builds.build_stress(&head_tree)?;
         let told = &mut |run: &str| progress.step(&format!("stress: {run}"));
         let environment = &plan.head_environment;
-        let tier = invariants::run(&program, environment, workshop.folder(), plan.seed, told)?;
+        let tier = invariants::run(&program, environment, builds.folder(), plan.seed, told)?;
         tiers.invariants = Some(tier);
     }
     if let (true, Some(head), Some(base)) = (has(TierName::Time), head_probe, base_probe) {
-        let tier = timed(plan, &workshop, base, head, progress)?;
+        let tier = timed(plan, &builds, base, head, progress)?;
         let interrupted = splinter_stress::interrupt::requested();
         tiers.time = Some(tier);
         if interrupted {
@@ -197,14 +199,18 @@ fn run(
     Ok(())
 }
 
-fn build(workshop: &Workshop, room: &Room, progress: &mut dyn Progress) -> Result<PathBuf, Stop> {
-    progress.step(&format!("building the probe of {}", room.subject.name));
-    workshop.build_probe(room)
+fn build(
+    builds: &BuildDirectory,
+    work_tree: &WorkTree,
+    progress: &mut dyn Progress,
+) -> Result<PathBuf, Stop> {
+    progress.step(&format!("building the probe of {}", work_tree.subject.name));
+    builds.build_probe(work_tree)
 }
 
 /// Counts a probe's operations, as often as the plan says.
-fn counts(plan: &Plan, workshop: &Workshop, probe: &Probe) -> Result<Vec<Count>, Stop> {
-    let folder = workshop.folder();
+fn counts(plan: &Plan, builds: &BuildDirectory, probe: &Probe) -> Result<Vec<Count>, Stop> {
+    let folder = builds.folder();
     callgrind::count(
         &probe.program,
         &probe.environment,
@@ -216,26 +222,26 @@ fn counts(plan: &Plan, workshop: &Workshop, probe: &Probe) -> Result<Vec<Count>,
 
 fn count(
     plan: &Plan,
-    workshop: &Workshop,
+    builds: &BuildDirectory,
     base: Option<&Probe>,
     head: &Probe,
     progress: &mut dyn Progress,
 ) -> Result<Tier<record::InstructionRow>, Stop> {
-    if workshop.version_of("valgrind").is_none() {
+    if builds.version_of("valgrind").is_none() {
         return Ok(Tier::untold(
             "valgrind is missing; install it, as 'apt-get install valgrind libc6-dbg' does on Debian",
         ));
     }
     let before = match (&plan.base, base) {
         (Some(Base::Stored(stored, _)), _) => {
-            if let Some(why) = stored.foreign(&workshop.compiler()?, plan.seed) {
+            if let Some(why) = stored.foreign(&builds.compiler()?, plan.seed) {
                 return Ok(Tier::untold(why));
             }
             stored.counts()
         }
         (_, Some(base)) => {
             progress.step("counting the base's instructions");
-            counts(plan, workshop, base)?
+            counts(plan, builds, base)?
         }
         (_, None) => {
             return Ok(Tier::untold(
@@ -244,7 +250,7 @@ fn count(
         }
     };
     progress.step("counting the head's instructions");
-    match counts(plan, workshop, head) {
+    match counts(plan, builds, head) {
         Ok(after) => Ok(instructions::judge(&before, &after)),
         Err(Stop::Failed(why)) => Ok(Tier::untold(why)),
         Err(Stop::Interrupted) => Err(Stop::Interrupted),
@@ -253,7 +259,7 @@ fn count(
 
 fn timed(
     plan: &Plan,
-    workshop: &Workshop,
+    builds: &BuildDirectory,
     base: Probe,
     head: Probe,
     progress: &mut dyn Progress,
@@ -262,7 +268,7 @@ fn timed(
     let mut list = std::process::Command::new(&head.program);
     list.arg("list");
     let limit = Duration::from_secs(60);
-    let names = child::run(&mut list, workshop.folder(), what, limit)?.success(what)?;
+    let names = child::run(&mut list, builds.folder(), what, limit)?.success(what)?;
     let wanted = |name: &&str| only::wants(plan.only.as_deref(), name);
     let benchmarks: Vec<String> = names.lines().filter(wanted).map(str::to_owned).collect();
     if benchmarks.is_empty() {
@@ -282,7 +288,7 @@ fn timed(
     let mut executor = Processes {
         base,
         head,
-        folder: workshop.folder().to_owned(),
+        folder: builds.folder().to_owned(),
         processor: plan.processor,
         seed: plan.seed,
         span: plan.sample,
@@ -299,20 +305,20 @@ fn timed(
 /// # Errors
 /// One line when it does not build, or nothing can be counted.
 pub fn baseline_of(plan: &Plan, progress: &mut dyn Progress) -> Result<Baseline, Stop> {
-    let mut workshop = Workshop::open(&plan.flags)?;
-    let valgrind = workshop
+    let mut builds = BuildDirectory::open(&plan.flags)?;
+    let valgrind = builds
         .version_of("valgrind")
         .ok_or_else(|| Stop::Failed("a baseline needs valgrind: install it".to_owned()))?;
-    let room = workshop.furnish(Side::Head, &plan.head)?;
+    let work_tree = builds.prepare(Side::Head, &plan.head)?;
     let probe = Probe {
-        program: build(&workshop, &room, progress)?,
+        program: build(&builds, &work_tree, progress)?,
         environment: plan.head_environment.clone(),
     };
     progress.step("counting instructions");
-    let counts = counts(plan, &workshop, &probe)?;
+    let counts = counts(plan, &builds, &probe)?;
     Ok(Baseline::of(
         &counts,
-        &workshop.compiler()?,
+        &builds.compiler()?,
         &valgrind,
         plan.seed,
     ))

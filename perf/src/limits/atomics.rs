@@ -2,7 +2,7 @@
 //! cache, and fought over by many threads.
 
 use crate::clock;
-use crate::crew::Crew;
+use crate::workers::Workers;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Operations between two looks at the clock.
 const LAP: u64 = 8192;
 
-/// Operations of a crew's thread between two looks at the stop flag.
+/// Operations of a worker between two looks at the stop flag.
 const BATCH: u64 = 64;
 
 /// A word alone on its cache lines.
@@ -52,11 +52,11 @@ pub fn xadd(line: &Line, budget: Duration) -> f64 {
     })
 }
 
-/// Starts a crew of `threads` that does nothing but `lock xadd` on one line they share.
+/// Starts `threads` workers that do nothing but `lock xadd` on one line they share.
 #[must_use]
-pub fn xadd_crew(threads: usize) -> Crew {
+pub fn xadd_workers(threads: usize) -> Workers {
     let line = Arc::new(Line::default());
-    Crew::start(threads, move |_| {
+    Workers::start(threads, move |_| {
         let line = Arc::clone(&line);
         move || {
             let mut sum = 0_u64;
@@ -78,7 +78,7 @@ fn sample(budget: Duration, mut lap: impl FnMut()) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{LAP, Line, cmpxchg, xadd, xadd_crew};
+    use super::{LAP, Line, cmpxchg, xadd, xadd_workers};
     use crate::clock::{PLACES, WARM_LAPS};
     use std::sync::atomic::Ordering;
     use std::time::Duration;
@@ -95,8 +95,8 @@ mod tests {
 
     #[test]
     fn a_crew_adds_up_to_something() {
-        let mut crew = xadd_crew(4);
-        crew.goodput_per_s(Duration::from_millis(1));
-        assert!(crew.total() > 0);
+        let mut workers = xadd_workers(4);
+        workers.goodput_per_s(Duration::from_millis(1));
+        assert!(workers.total() > 0);
     }
 }

@@ -8,7 +8,8 @@ pub mod memcpy;
 pub mod nodes;
 pub mod pages;
 pub mod pairs;
-pub mod rally;
+pub mod ping_pong;
+pub mod plausible;
 
 use crate::caches::Caches;
 use crate::clock::{self, infallible, ns_per_op};
@@ -20,7 +21,7 @@ use chase::Chase;
 use memcpy::{Copies, Stream};
 use nix::unistd::getppid;
 use pages::PageKind;
-use rally::Ball;
+use ping_pong::Channel;
 use splinter_stress::available_memory;
 use splinter_stress::futex::wake_sleepers;
 use std::convert::Infallible;
@@ -30,6 +31,9 @@ use std::time::Duration;
 
 /// Size of the second-level cache where the machine does not tell.
 const DEFAULT_L2_BYTES: u64 = 1 << 20;
+
+/// How many times the second-level cache the chase through the last-level cache takes at most.
+const LAST_LEVEL_BY_SECOND: u64 = 8;
 
 /// The least that counts as "memory": more than any cache holds a useful share of.
 const MEMORY_BYTES: u64 = 512 << 20;
@@ -47,7 +51,7 @@ pub enum Limit {
     L1Chase,
     /// One dependent load from half of the second-level cache.
     L2Chase,
-    /// One dependent load from half of the last-level cache.
+    /// One dependent load from half of the last-level cache, or 8 times the second-level cache where that is less.
     L3Chase,
     /// One dependent load from memory on small pages: it pays for the page walk too.
     MemoryChase,
@@ -175,8 +179,8 @@ impl Limit {
                 PageKind::Base,
             ),
             Self::L3Chase => chase(
-                setup.half_cache(3).ok_or("there is no such cache")?,
-                PageKind::Base,
+                setup.last_level_bytes().ok_or("there is no such cache")?,
+                PageKind::HugeWhereHad,
             ),
             Self::MemoryChase => chase(setup.memory_bytes()?, PageKind::Base),
             Self::MemoryChaseHuge => chase(setup.memory_bytes()?, PageKind::Huge),
@@ -187,9 +191,9 @@ impl Limit {
             })),
             Self::Xadd => Ok(Probe::new(name, move || Ok(atomics::xadd(&line, budget)))),
             Self::XaddCrowd => {
-                let mut crew = atomics::xadd_crew(CROWD);
+                let mut workers = atomics::xadd_workers(CROWD);
                 Ok(Probe::new(name, move || {
-                    Ok(crew.goodput_per_s(crowd_window(budget)))
+                    Ok(workers.goodput_per_s(crowd_window(budget)))
                 }))
             }
             Self::MemoryCopy => {
@@ -209,9 +213,9 @@ impl Limit {
                     Ok(call_ns(budget, || wake_sleepers(&word, 1)))
                 }))
             }
-            Self::LineTransfer => rally(name, Ball::Line, budget),
-            Self::FutexWake => rally(name, Ball::Futex, budget),
-            Self::EventfdWake => rally(name, Ball::Eventfd, budget),
+            Self::LineTransfer => ping_pong(name, Channel::Line, budget),
+            Self::FutexWake => ping_pong(name, Channel::Futex, budget),
+            Self::EventfdWake => ping_pong(name, Channel::Eventfd, budget),
             Self::Tsc => Ok(Probe::new(name, move || Ok(clock::cost_of_cycles(budget)))),
             Self::MonotonicClock => Ok(Probe::new(name, move || Ok(clock::cost_of_now(budget)))),
         }
@@ -226,18 +230,22 @@ fn call_ns(budget: Duration, mut call: impl FnMut()) -> f64 {
     }))
 }
 
-/// Returns the probe of a rally between the first and the last of this process's processors.
-fn rally(name: &'static str, ball: Ball, budget: Duration) -> Result<Probe<'static>, String> {
+/// Returns the probe of a ping-pong between the first and the last of this process's processors.
+fn ping_pong(
+    name: &'static str,
+    channel: Channel,
+    budget: Duration,
+) -> Result<Probe<'static>, String> {
     let last = pinning::processors().len().saturating_sub(1);
     if last == 0 {
         return Err("needs two processors, this process may use one".to_owned());
     }
     Ok(Probe::new(name, move || {
-        rally::sample(ball, [0, last], budget)
+        ping_pong::sample(channel, [0, last], budget)
     }))
 }
 
-/// Returns the window of a crew for a sample length: longer, as threads that share a processor take turns of
+/// Returns the window of workers for a sample length: longer, as threads that share a processor take turns of
 /// milliseconds each.
 #[must_use]
 pub fn crowd_window(budget: Duration) -> Duration {
@@ -247,6 +255,13 @@ pub fn crowd_window(budget: Duration) -> Duration {
 impl Setup {
     fn half_cache(&self, level: u32) -> Option<u64> {
         self.caches.data_bytes(level).map(|bytes| bytes / 2)
+    }
+
+    /// Returns how much of the last-level cache to go through: more than the second-level cache holds a useful share of,
+    /// and no more. The reported size of a virtual machine is often that of a whole package, of which it has a share.
+    fn last_level_bytes(&self) -> Option<u64> {
+        let second = self.caches.data_bytes(2).unwrap_or(DEFAULT_L2_BYTES);
+        Some(self.half_cache(3)?.min(LAST_LEVEL_BY_SECOND * second))
     }
 
     /// Returns how large "memory" has to be: 8 times the last-level cache, and at least [`MEMORY_BYTES`].
@@ -281,8 +296,8 @@ fn chase(
             chase.pages().len() >> 20
         ));
     }
-    let budget = setup.budget;
-    Ok(Probe::new(name, move || Ok(chase.sample(budget))))
+    let (budget, note) = (setup.budget, chase.pages().told());
+    Ok(Probe::new(name, move || Ok(chase.sample(budget))).note(note))
 }
 
 #[cfg(test)]
@@ -324,9 +339,50 @@ mod tests {
             seed: 1,
             warm_up: true,
         };
-        for series in run(&mut probes, &schedule, &mut |_| true) {
+        for series in run(&mut probes, &schedule, &mut |_| true, &mut |_| true) {
             assert!(series.summary().unwrap().min > 0.0, "{}", series.name);
         }
+    }
+
+    #[test]
+    fn the_last_level_chase_is_bounded_by_what_is_plausible() {
+        let bytes = |second, third| {
+            let caches = Caches::of(&[(2, "Unified", second), (3, "Unified", third)]);
+            let setup = Setup {
+                caches,
+                budget: Duration::ZERO,
+                seed: 1,
+            };
+            setup.last_level_bytes()
+        };
+        assert_eq!(bytes("2M", "260M"), Some(16 << 20), "a virtual machine's");
+        assert_eq!(bytes("1M", "8M"), Some(4 << 20));
+        assert_eq!(bytes("1M", "none"), None);
+    }
+
+    #[test]
+    fn a_chase_says_which_pages_it_had() {
+        let setup = Setup {
+            caches: Caches::of(&[(2, "Unified", "256K"), (3, "Unified", "4M")]),
+            budget: Duration::ZERO,
+            seed: 1,
+        };
+        let mut probes = [Limit::L2Chase, Limit::L3Chase].map(|it| it.probe(&setup).unwrap());
+        let schedule = Schedule {
+            rounds: 1,
+            seed: 1,
+            warm_up: false,
+        };
+        let found = run(&mut probes, &schedule, &mut |_| true, &mut |_| true);
+        assert_eq!(
+            found[0].note.as_deref(),
+            Some("128.0 KiB on pages of 4 KiB")
+        );
+        let note = found[1].note.as_deref().unwrap();
+        assert!(
+            note == "2.00 MiB on huge pages" || note == "2.00 MiB on pages of 4 KiB",
+            "{note}"
+        );
     }
 
     #[test]

@@ -378,7 +378,7 @@ mod tests {
                 seed: 1,
                 warm_up: false,
             };
-            let series = crate::rounds::run(&mut probe, &schedule, &mut |_| true);
+            let series = crate::rounds::run(&mut probe, &schedule, &mut |_| true, &mut |_| true);
             assert_eq!(series[0].error, None);
             assert!(series[0].summary().unwrap().min > 0.0);
         }

@@ -1,6 +1,7 @@
 //! Private memory of a chosen page size, for the limits to chase pointers through.
 #![allow(unsafe_code)] // Only mmap with madvise says which pages memory is made of.
 
+use crate::unit::Unit;
 use std::io;
 use std::ptr::{self, NonNull};
 
@@ -12,6 +13,8 @@ pub const HUGE_PAGE: usize = 2 << 20;
 pub enum PageKind {
     /// The processor's smallest pages (4 KiB), whatever the system's default is.
     Base,
+    /// As [`Huge`](Self::Huge), for work that can do without them.
+    HugeWhereHad,
     /// Huge pages of 2 MiB where the kernel grants them; ask [`Pages::huge_bytes`] whether it did.
     Huge,
 }
@@ -79,10 +82,9 @@ impl Pages {
             mapping,
             mapping_len,
         };
-        pages.advise(if kind == PageKind::Huge {
-            libc::MADV_HUGEPAGE
-        } else {
-            libc::MADV_NOHUGEPAGE
+        pages.advise(match kind {
+            PageKind::Huge | PageKind::HugeWhereHad => libc::MADV_HUGEPAGE,
+            PageKind::Base => libc::MADV_NOHUGEPAGE,
         });
         Ok(pages)
     }
@@ -121,7 +123,7 @@ impl Pages {
     fn touch(&self, kind: PageKind) {
         // SAFETY: the region is `len` writable bytes, and nothing else refers to it yet.
         unsafe { ptr::write_bytes(self.start.as_ptr(), 0, self.len) };
-        if kind == PageKind::Huge && self.huge_bytes() < self.len as u64 {
+        if kind != PageKind::Base && self.huge_bytes() < self.len as u64 {
             // Collapses what is there already, even where transparent huge pages are switched off (Linux 6.1).
             self.advise(libc::MADV_COLLAPSE);
         }
@@ -156,7 +158,7 @@ impl Pages {
     #[must_use]
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: the region is `len` bytes, mapped and zeroed by `new`; whoever writes through `start` does so
+        // SAFETY: the region is `len` bytes, mapped and zeroed by `new`; a caller that writes through `start` does so
         // while it owns the region and holds no such slice.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
@@ -166,6 +168,18 @@ impl Pages {
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: the region is `len` bytes, mapped and zeroed by `new`, and borrowed by this caller alone.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+
+    /// Tells its size, and which pages it had.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let (len, huge) = (self.len as u64, self.huge_bytes());
+        let pages = match huge {
+            0 => "pages of 4 KiB".to_owned(),
+            _ if huge >= len => "huge pages".to_owned(),
+            _ => format!("huge pages for {} %", huge * 100 / len),
+        };
+        format!("{} on {pages}", Unit::Bytes.show(len as f64))
     }
 
     /// Returns how many bytes of the region lie on huge pages, as the kernel reports it.

@@ -2,7 +2,7 @@
 //! interleaved rounds; what comes of them is laid out as a matrix, in which a pair stands twice and nobody is paired
 //! with itself.
 
-use super::rally::{self, Ball};
+use super::ping_pong::{self, Channel};
 use crate::pinning;
 use crate::rounds::{Probe, Series};
 use crate::unit::Unit;
@@ -45,8 +45,10 @@ pub fn probes(pairs: &[Pair], budget: Duration) -> Vec<Probe<'static>> {
     pairs
         .iter()
         .map(|&pair| {
-            Probe::new(name(pair), move || rally::sample(Ball::Line, pair, budget))
-                .every(every.max(1))
+            Probe::new(name(pair), move || {
+                ping_pong::sample(Channel::Line, pair, budget)
+            })
+            .every(every.max(1))
         })
         .collect()
 }

@@ -113,7 +113,7 @@ pub fn store(slots: u64, value_len: usize) -> Result<Store, String> {
     .map_err(say)
 }
 
-/// Takes a lane of a store.
+/// Takes a writer of a store.
 ///
 /// # Errors
 /// What the store said, in one line.

@@ -1,7 +1,7 @@
 //! Counting: one thread on one counter, and a crowd on one counter.
 
 use super::fixture::{self, Key};
-use crate::crew::Crew;
+use crate::workers::Workers;
 use splinter::{Error, IntegerOp, Writer};
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,7 +49,7 @@ impl Counter {
 
 /// Many threads, each with its writer, on one counter.
 pub struct CounterCrowd {
-    crew: Crew,
+    workers: Workers,
     store: splinter::Store,
     key: Key,
     failure: Arc<Mutex<Option<String>>>,
@@ -72,7 +72,7 @@ impl CounterCrowd {
         let writers = Mutex::new(writers?);
         let failure = Arc::new(Mutex::new(None));
         let noted = Arc::clone(&failure);
-        let crew = Crew::start(threads, move |number| {
+        let workers = Workers::start(threads, move |number| {
             let mut writer = writers.lock().unwrap_or_else(PoisonError::into_inner)[number].take();
             let noted = Arc::clone(&noted);
             move || {
@@ -90,7 +90,7 @@ impl CounterCrowd {
             }
         });
         Ok(Self {
-            crew,
+            workers,
             store,
             key,
             failure,
@@ -102,7 +102,7 @@ impl CounterCrowd {
     /// # Errors
     /// The first error of any thread but "again", in one line; or that the counter is not what was acknowledged.
     pub fn goodput_per_s(&mut self, window: Duration) -> Result<f64, String> {
-        let goodput = self.crew.goodput_per_s(window);
+        let goodput = self.workers.goodput_per_s(window);
         if let Some(error) = self
             .failure
             .lock()
@@ -113,7 +113,7 @@ impl CounterCrowd {
         }
         let (counted, acknowledged) = (
             self.store.get_u64(self.key).map_err(fixture::say)?,
-            self.crew.total(),
+            self.workers.total(),
         );
         if counted != acknowledged {
             return Err(format!(

@@ -1,9 +1,11 @@
 //! From samples to judgements: puts each claim beside the series of its rounds. Pure: the tests feed it samples.
 
-use super::goal::{Against, Claim};
+use super::goal::{Against, Bound, Claim, Term};
+use crate::counters::PerOperation;
+use crate::limits::Limit;
 use crate::rounds::Series;
 use crate::stats::Summary;
-use splinter_stress::Verdict;
+use splinter_stress::{Environment, Verdict, settle};
 
 /// One row of the table, measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +22,8 @@ pub struct Row {
     pub ratio_quartiles: Option<(f64, f64)>,
     /// Whether the goal is met; `None` where that cannot be told on this machine.
     pub met: Option<bool>,
+    /// What the kernel's counters say of one operation; empty where it lets none be read.
+    pub per_operation: PerOperation,
     /// Why there is no value, no limit or no judgement.
     pub problem: Option<String>,
 }
@@ -38,6 +42,18 @@ pub fn verdict(rows: &[Row]) -> Verdict {
     }
 }
 
+/// Judges a table and whether it was disturbed: then only an operation that failed is a verdict.
+#[must_use]
+pub fn settled(rows: &[Row], environment: &Environment) -> (Verdict, Vec<String>) {
+    let (mut judged, mut reasons) = (verdict(rows), Vec::new());
+    let failed = |row: &Row| row.met == Some(false) && row.problem.is_some();
+    if !environment.disturbances.is_empty() && !rows.iter().any(failed) {
+        judged = Verdict::Inconclusive;
+    }
+    settle(&mut judged, &mut reasons, environment);
+    (judged, reasons)
+}
+
 impl Row {
     /// Judges one claim by the series of the rounds. An operation that failed misses its goal; one that was never
     /// sampled, or whose limit is missing, is not judged.
@@ -47,11 +63,7 @@ impl Row {
         let own = find(&claim.name);
         let value = own.and_then(Series::summary);
         let failed = own.and_then(|own| own.error.clone());
-        let limit = limit(&claim.goal.against, |name| {
-            find(name)
-                .and_then(Series::summary)
-                .map(|summary| summary.median)
-        });
+        let limit = limit(&claim.goal.against, |name| find(name)?.bound());
         let ratio = value
             .zip(limit.as_ref().ok().copied())
             .map(|(value, limit)| value.median / limit);
@@ -61,17 +73,30 @@ impl Row {
             };
             Some(sample(&claim.name)? / self::limit(&claim.goal.against, sample).ok()?)
         });
-        let ratio_quartiles = Summary::of(by_round).map(|summary| (summary.q1, summary.q3));
+        let ratio_quartiles = Summary::of(by_round)
+            .filter(|_| limit.is_ok())
+            .map(|summary| (summary.q1, summary.q3));
+        let too_fast = value
+            .zip(bare(&claim, |name| find(name)?.bound()))
+            .filter(|(value, bare)| is_too_fast(claim.goal.bound, value.median / bare))
+            .map(|(_, bare)| {
+                let bare = claim.unit.show(bare);
+                format!("faster than the machine can: {bare} is the limit")
+            });
         let problem = match (&failed, &limit) {
             (Some(error), _) => Some(error.clone()),
             _ if claim.not_comparable.is_some() => claim.not_comparable.clone(),
             _ if value.is_none() => Some("not measured".to_owned()),
-            (None, Err(missing)) => Some(format!("no limit to compare with: {missing} is missing")),
-            (None, Ok(_)) => None,
+            (None, Err(missing)) => Some(match find(missing).and_then(|it| it.error.as_deref()) {
+                Some(why) => format!("no limit to compare with: {missing} is {why}"),
+                None => format!("no limit to compare with: {missing} is missing"),
+            }),
+            (None, Ok(_)) => too_fast.clone(),
         };
-        let met = match (&failed, &claim.not_comparable, ratio) {
+        let open = claim.not_comparable.is_some() || too_fast.is_some();
+        let met = match (&failed, open, ratio) {
             (Some(_), _, _) => Some(false),
-            (None, None, Some(ratio)) => Some(claim.goal.bound.holds(ratio, claim.goal.target)),
+            (None, false, Some(ratio)) => Some(claim.goal.bound.holds(ratio, claim.goal.target)),
             (None, _, _) => None,
         };
         Self {
@@ -81,6 +106,7 @@ impl Row {
             ratio,
             ratio_quartiles,
             met,
+            per_operation: PerOperation::new(),
             problem,
         }
     }
@@ -96,6 +122,29 @@ impl Row {
         };
         self.ratio_quartiles.is_none_or(same_side) || self.problem.is_some()
     }
+}
+
+/// How much beyond a limit a value may lie and still count as equal: both are medians of samples with a spread.
+const EQUAL: f64 = 0.05;
+
+/// Tells whether a value, as a multiple of a limit of the machine, is better than the machine can do.
+fn is_too_fast(bound: Bound, multiple: f64) -> bool {
+    match bound {
+        Bound::AtMost => multiple < 1.0 - EQUAL,
+        Bound::AtLeast => multiple > 1.0 + EQUAL,
+    }
+}
+
+/// Returns what an operation costs at least: the dearest of the machine's limits that it is held against, once.
+fn bare(claim: &Claim, value: impl Fn(&str) -> Option<f64>) -> Option<f64> {
+    let Against::Measured(terms) = &claim.goal.against else {
+        return None;
+    };
+    let is_limit = |term: &&Term| Limit::ALL.iter().any(|limit| limit.name() == term.series);
+    let values = terms.iter().filter(is_limit);
+    values
+        .filter_map(|term| value(&term.series))
+        .reduce(f64::max)
 }
 
 /// Adds the terms up; the name of the first one missing otherwise.
@@ -154,10 +203,11 @@ pub(super) mod samples {
 #[cfg(test)]
 mod tests {
     use super::super::goal::{Bound, Claim, Goal};
-    use super::{Row, Verdict, verdict};
+    use super::{Environment, Row, Verdict, settled, verdict};
     use crate::limits::Limit;
     use crate::rounds::Series;
     use crate::unit::Unit;
+    use splinter_stress::{Cause, Disturbance};
 
     fn get(goal: Goal) -> Claim {
         Claim::new("get", Unit::Nanoseconds, goal)
@@ -238,6 +288,80 @@ mod tests {
                 .contains("L2 chase is missing")
         );
         assert_eq!(verdict(&[row]), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn nothing_is_judged_against_an_implausible_limit() {
+        let mut chase = Series::of("L2 chase", &[40.0]);
+        chase.error = Some("implausible: 40.0 ns a load, L3 chase takes 30.0 ns".to_owned());
+        let all = [Series::of("get", &[50.0]), chase];
+        let row = Row::judge(get(Goal::at_most(3.0, Limit::L2Chase)), &all);
+        assert_eq!((row.met, row.limit, row.ratio), (None, None, None));
+        assert_eq!(row.ratio_quartiles, None);
+        let why = row.problem.as_deref().unwrap();
+        assert!(why.contains("implausible: 40.0 ns a load"), "{why}");
+        assert_eq!(verdict(&[row]), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_value_below_its_limit_is_faster_than_the_machine_can_and_not_judged() {
+        let judge = |get_ns: &[f64]| {
+            let all = [
+                Series::of("get", get_ns),
+                Series::of("L2 chase", &[4.0; 3]),
+                Series::of("memcpy 1 KiB", &[10.0; 3]),
+            ];
+            let sum = Goal::within(&[(3.0, Limit::L2Chase), (3.0, Limit::Memcpy1Kib)]);
+            [Goal::at_most(3.0, Limit::L2Chase), sum].map(|goal| Row::judge(get(goal), &all).met)
+        };
+        assert_eq!(judge(&[2.0; 3]), [None, None]);
+        // No faster than the dearest of what it cannot do without, though far within the sum's target.
+        assert_eq!(judge(&[11.0; 3]), [Some(true), Some(true)]);
+        assert_eq!(judge(&[9.0; 3]), [Some(true), None]);
+        // Within the spread of equal figures.
+        assert_eq!(judge(&[3.9; 3])[0], Some(true));
+    }
+
+    #[test]
+    fn a_rate_above_its_limit_is_not_judged() {
+        let all = [
+            Series::of("inc", &[120.0]),
+            Series::of("xadd, 32 threads on one line", &[100.0]),
+        ];
+        let goal = Goal::at_least(0.5, Limit::XaddCrowd);
+        let row = Row::judge(Claim::new("inc", Unit::PerSecond, goal), &all);
+        assert_eq!(row.met, None);
+        assert!(row.problem.unwrap().contains("faster than the machine can"));
+    }
+
+    #[test]
+    fn a_disturbed_table_is_no_pass_and_no_miss_but_a_failure_stays_one() {
+        let mut environment = Environment::read();
+        let mut failed = Series::of("get", &[1.0]);
+        failed.error = Some("the store is full".to_owned());
+        let tables = [
+            Series::of("get", &[5.0]),
+            Series::of("get", &[50.0]),
+            failed,
+        ]
+        .map(|get| {
+            let all = [get, Series::of("L2 chase", &[4.0])];
+            [Row::judge(
+                super::tests::get(Goal::at_most(3.0, Limit::L2Chase)),
+                &all,
+            )]
+        });
+        let verdicts =
+            |environment: &Environment| tables.each_ref().map(|rows| settled(rows, environment).0);
+        let (pass, fail, open) = (Verdict::Pass, Verdict::Fail, Verdict::Inconclusive);
+        assert_eq!(verdicts(&environment), [pass, fail, fail]);
+        environment.disturbances = vec![Disturbance {
+            cause: Cause::OtherLoad,
+            ms: 900,
+            share: 0.45,
+        }];
+        assert_eq!(verdicts(&environment), [open, open, fail]);
+        assert!(settled(&tables[0], &environment).1[0].starts_with("DISTURBED because"));
     }
 
     #[test]

@@ -15,12 +15,16 @@ pub mod record;
 pub mod rows;
 pub mod table;
 
-use crate::limits::{Limit, Setup};
+use crate::counters::{self, Counts};
+use crate::limits::{Limit, Setup, plausible};
 use crate::rounds::{self, Probe, Schedule, Series};
 use judge::Row;
 use record::Measured;
-use rows::{Entry, Unable};
-use splinter_stress::{Progress, interrupt};
+use rows::{Entry, Sample, Unable};
+use splinter_stress::{Progress, RoundWatch, interrupt};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Prepares the rows and the limits they are held against, samples all of them in the same rounds, and judges. From the
 /// first round on Ctrl-C ends the rounds, and no more the program.
@@ -28,8 +32,11 @@ pub fn run(
     entries: Vec<Entry>,
     setup: &Setup,
     schedule: &Schedule,
+    watch: &mut RoundWatch,
     progress: &mut dyn Progress,
 ) -> (Vec<Row>, Vec<Measured>) {
+    counters::open();
+    let mut counted: BTreeMap<String, Rc<RefCell<Counts>>> = BTreeMap::new();
     let mut probes = Vec::new();
     let mut claims = Vec::new();
     let mut failed = Vec::new();
@@ -41,20 +48,26 @@ pub fn run(
     {
         progress.step(&format!("preparing {}", claim.name));
         match prepare(&mut claim) {
-            Ok(sample) => probes.push(Probe::new(claim.name.clone(), sample).every(every)),
+            Ok(sample) => {
+                let counts = counted.entry(claim.name.clone()).or_default();
+                let sample = counting(sample, Rc::clone(counts));
+                probes.push(Probe::new(claim.name.clone(), sample).every(every));
+            }
             Err(Unable::Skipped(why)) => claim = claim.not_comparable(why),
             Err(Unable::Failed(error)) => failed.push(Series::failed(&claim.name, error)),
         }
         claims.push(claim);
     }
-    let limits: Vec<Limit> = Limit::ALL
-        .into_iter()
-        .filter(|limit| {
-            claims
-                .iter()
-                .any(|claim| claim.goal.against.takes(limit.name()))
-        })
-        .collect();
+    let takes = |limit: Limit| {
+        let mut claims = claims.iter();
+        claims.any(|claim| claim.goal.against.takes(limit.name()))
+    };
+    let mut limits = Limit::ALL.to_vec();
+    // Those that show whether a limit is plausible are measured too.
+    limits.retain(|limit| {
+        let checks = |other: Limit| takes(other) && other.checked_by().contains(limit);
+        takes(*limit) || Limit::ALL.into_iter().any(checks)
+    });
     for &limit in &limits {
         progress.step(&format!("preparing {}", limit.name()));
         match limit.probe(setup) {
@@ -64,14 +77,36 @@ pub fn run(
     }
     // Until here there is nothing to keep, and Ctrl-C ends the program at once.
     interrupt::watch();
-    let mut series = rounds::run(&mut probes, schedule, &mut |step| {
+    let mut go_on = |step: rounds::Step<'_>| {
         step.tell(progress);
         !interrupt::requested()
+    };
+    let mut series = rounds::run(&mut probes, schedule, &mut go_on, &mut |round| {
+        watch.keep(round)
     });
     series.extend(failed);
+    plausible::refuse(&mut series);
     let rows = claims
         .into_iter()
-        .map(|claim| Row::judge(claim, &series))
+        .map(|claim| {
+            let counts = counted.get(&claim.name);
+            let counts = counts.map(|counts| counts.borrow().per_operation());
+            Row {
+                per_operation: counts.unwrap_or_default(),
+                ..Row::judge(claim, &series)
+            }
+        })
         .collect();
     (rows, Measured::of(&limits, &series))
+}
+
+/// Adds what the counters say of each sample.
+fn counting(mut sample: Sample, counts: Rc<RefCell<Counts>>) -> Sample {
+    Box::new(move || {
+        // What others left.
+        let _ = counters::take();
+        let result = sample();
+        counts.borrow_mut().add(&counters::take());
+        result
+    })
 }

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_reaches_whoever_asked() {
+    fn an_error_reaches_the_half_that_asked() {
         let [mut first, _] = Paired::halves(|| Err("no memory".to_owned()));
         assert_eq!(first(), Err("no memory".to_owned()));
     }

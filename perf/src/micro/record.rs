@@ -106,6 +106,7 @@ fn row_record(row: &Row) -> Value {
         "samples".to_owned(),
         json!(row.value.map_or(0, |value| value.samples)),
     );
+    record.insert("per_operation".to_owned(), json!(row.per_operation));
     record.insert("note".to_owned(), json!(row.claim.note));
     record.insert("problem".to_owned(), json!(row.problem));
     Value::Object(record)
@@ -147,6 +148,7 @@ impl Measured {
             "samples".to_owned(),
             json!(summary.map_or(0, |summary| summary.samples)),
         );
+        record.insert("note".to_owned(), json!(self.series.note));
         record.insert("problem".to_owned(), json!(self.series.error));
         Value::Object(record)
     }

@@ -82,6 +82,30 @@ fn judgement(row: &Row) -> &'static str {
     }
 }
 
+/// Lays out what the kernel's counters say of one operation; nothing where it lets none be read.
+#[must_use]
+pub fn counters_text(rows: &[Row]) -> String {
+    let counted = || rows.iter().filter(|row| !row.per_operation.is_empty());
+    let Some(first) = counted().next() else {
+        return String::new();
+    };
+    let names: Vec<&str> = first.per_operation.keys().copied().collect();
+    let head = names.iter().map(|name| name.replace('_', " "));
+    let head = std::iter::once("per operation".to_owned()).chain(head);
+    let mut cells = vec![head.collect::<Vec<_>>()];
+    cells.extend(counted().map(|row| {
+        let count = |name| row.per_operation.get(name).copied().unwrap_or(0.0);
+        let counts = names.iter().map(|name| times(count(*name)));
+        std::iter::once(row.claim.name.clone())
+            .chain(counts)
+            .collect()
+    }));
+    let flush: Vec<Flush> = std::iter::once(Left)
+        .chain(names.iter().map(|_| Right))
+        .collect();
+    format!("\n{}", columns(&flush, &cells))
+}
+
 /// Lays limits out as text.
 #[must_use]
 pub fn limits_text(limits: &[Measured]) -> String {
@@ -94,23 +118,28 @@ pub fn limits_text(limits: &[Measured]) -> String {
         let name = limit.series.name.clone();
         let show = |value| limit.unit.show(value);
         cells.push(match (limit.series.summary(), &limit.series.error) {
-            (Some(s), _) => vec![
+            (Some(s), error) => vec![
                 name,
                 show(s.median),
                 show(s.min),
                 format!("{} to {}", show(s.q1), show(s.q3)),
+                error
+                    .as_ref()
+                    .or(limit.series.note.as_ref())
+                    .cloned()
+                    .unwrap_or_default(),
             ],
             (None, Some(why)) => vec![name, "-".to_owned(), "-".to_owned(), why.clone()],
             (None, None) => vec![name, "-".to_owned()],
         });
     }
-    columns(&[Left, Right, Right, Left], &cells)
+    columns(&[Left, Right, Right, Left, Left], &cells)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::judge::samples;
-    use super::{Measured, limits_text, rows_text, times};
+    use super::{Measured, counters_text, limits_text, rows_text, times};
     use crate::rounds::Series;
     use crate::unit::Unit;
 
@@ -128,6 +157,17 @@ mod tests {
         assert!(lines[3].contains("30.0 M/s") && lines[3].contains("absolute"));
         assert!(
             text.contains("  set 64 B: not measured\n") && text.contains("  writers: per two\n")
+        );
+    }
+
+    #[test]
+    fn counters_have_a_table_where_any_could_be_read() {
+        let mut rows = samples::rows();
+        assert_eq!(counters_text(&rows), "");
+        rows[0].per_operation = [("dtlb_misses", 0.0213), ("instructions", 203.5)].into();
+        assert_eq!(
+            counters_text(&rows),
+            "\nper operation  dtlb misses  instructions\nget 64 B            0.0213        203.50\n"
         );
     }
 

@@ -17,6 +17,8 @@ pub enum Finding {
     NotReproduced,
     /// It was not, and this machine lacks what it was claimed for.
     NotComparable,
+    /// What was measured cannot be right, or what it is held against.
+    Inconclusive,
 }
 
 impl Finding {
@@ -27,6 +29,7 @@ impl Finding {
             Self::Reproduced => "reproduced",
             Self::NotReproduced => "not reproduced",
             Self::NotComparable => "not comparable on this hardware",
+            Self::Inconclusive => "inconclusive",
         }
     }
 }
@@ -49,6 +52,14 @@ impl Judgement {
             finding,
             reasons: vec![reason],
         }
+    }
+
+    /// Takes the finding back, saying why.
+    #[must_use]
+    pub fn doubt(mut self, reason: String) -> Self {
+        self.finding = Finding::Inconclusive;
+        self.reasons.push(reason);
+        self
     }
 
     /// Adds a sentence.
@@ -134,9 +145,20 @@ pub fn untorn(reported_per_s: [f64; 2], reached_per_s: f64, torn: u64) -> Judgem
     Judgement::new(Finding::NotComparable, none).and(Some(slower))
 }
 
-/// Judges a get beside one load from the last-level cache, both medians in nanoseconds.
+/// Judges a get beside one load from the last-level cache, both medians in nanoseconds. Without that load, `implausible`
+/// says why what was measured is none.
 #[must_use]
-pub fn latency(get_ns: Option<f64>, last_level_ns: Option<f64>) -> Judgement {
+pub fn latency(
+    get_ns: Option<f64>,
+    last_level_ns: Option<f64>,
+    implausible: Option<&str>,
+) -> Judgement {
+    if let Some(why) = implausible {
+        return Judgement::new(
+            Finding::Inconclusive,
+            format!("the load from the last-level cache is {why}"),
+        );
+    }
     match (get_ns, last_level_ns) {
         (Some(get), Some(load)) => {
             let finding = if get <= load {
@@ -193,6 +215,13 @@ pub fn wake(ways: &[Way], lost: u64) -> Judgement {
             Finding::NotReproduced,
             format!("{lost} messages woke nobody"),
         );
+    }
+    if let Some(way) = ways
+        .iter()
+        .find(|way| way.met.is_none() && way.ratio.is_some())
+    {
+        let why = format!("{}: faster than {} can be", way.name, way.limit_name);
+        return Judgement::new(Finding::Inconclusive, why);
     }
     let judged: Vec<&Way> = ways.iter().filter(|way| way.met.is_some()).collect();
     if judged.is_empty() {
@@ -306,23 +335,24 @@ mod tests {
 
     #[test]
     fn a_get_is_held_against_one_load() {
-        assert_eq!(latency(Some(16.0), Some(20.0)).finding, Finding::Reproduced);
-        assert_eq!(
-            latency(Some(21.0), Some(20.0)).finding,
-            Finding::NotReproduced
-        );
-        assert_eq!(latency(Some(16.0), None).finding, Finding::NotComparable);
-        assert_eq!(latency(None, Some(20.0)).finding, Finding::NotReproduced);
+        let of = |get, load| latency(get, load, None).finding;
+        assert_eq!(of(Some(16.0), Some(20.0)), Finding::Reproduced);
+        assert_eq!(of(Some(21.0), Some(20.0)), Finding::NotReproduced);
+        assert_eq!(of(Some(16.0), None), Finding::NotComparable);
+        assert_eq!(of(None, Some(20.0)), Finding::NotReproduced);
+        let refused = latency(Some(16.0), None, Some("implausible: 141 ns a load"));
+        assert_eq!(refused.finding, Finding::Inconclusive);
+        assert!(says(&refused, "141 ns a load"), "{refused:?}");
     }
 
     #[test]
     fn every_way_of_waking_that_there_is_must_be_as_good_as_the_kernels() {
-        let way = |met| Way {
+        let way = |met: Option<bool>| Way {
             name: "watcher".to_owned(),
             ns: Some(20.0),
             limit_name: "bare futex".to_owned(),
             limit_ns: Some(19.0),
-            ratio: Some(1.05),
+            ratio: met.map(|_| 1.05),
             target: 1.15,
             met,
         };
@@ -336,5 +366,8 @@ mod tests {
         );
         assert_eq!(wake(&[way(None)], 0).finding, Finding::NotComparable);
         assert_eq!(wake(&[way(Some(true))], 1).finding, Finding::NotReproduced);
+        let mut faster = way(None);
+        faster.ratio = Some(0.5);
+        assert_eq!(wake(&[faster], 0).finding, Finding::Inconclusive);
     }
 }

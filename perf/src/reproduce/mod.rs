@@ -3,11 +3,11 @@
 //! and the tests hand it one that makes its figures up.
 
 pub mod claims;
-pub mod here;
 pub mod judge;
 pub mod record;
 pub mod scaling;
 pub mod table;
+pub mod this_machine;
 
 use crate::stats::Summary;
 use claims::{CLAIMS, Claim, Rate, Trial};
@@ -16,7 +16,7 @@ use record::{Bound, Cell, Figures, Reproduction, Run};
 use scaling::Point;
 use serde::{Deserialize, Serialize};
 use splinter::Scrub;
-use splinter_stress::{Verdict, Workload};
+use splinter_stress::{Environment, Verdict, Workload, settle};
 use std::collections::BTreeMap;
 
 /// How thoroughly the claims are tried.
@@ -42,8 +42,14 @@ pub struct Plan {
 /// nanoseconds; of a memory copy, in bytes per second.
 pub type Costs = BTreeMap<String, f64>;
 
+/// Costs that cannot be what they are called, and why: nothing is held against them.
+pub type Implausible = BTreeMap<String, String>;
+
 /// The name of the get among [`Costs`].
 pub const GET: &str = "get 64 B, each after the one before";
+
+/// The name of the load from the last-level cache among them.
+const L3: &str = "L3 chase";
 
 /// What is found of waking another process.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,7 +64,7 @@ pub struct Woken {
 pub trait Executor {
     /// Returns what the machine has.
     fn has(&self) -> Has;
-    /// Runs a workload; `what` says for what, to whoever watches.
+    /// Runs a workload; `what` names it in the progress line.
     ///
     /// # Errors
     /// In one line, what kept it from running.
@@ -67,7 +73,7 @@ pub trait Executor {
     ///
     /// # Errors
     /// In one line, what kept it from measuring.
-    fn costs(&mut self) -> Result<Costs, String>;
+    fn costs(&mut self) -> Result<(Costs, Implausible), String>;
     /// Measures how long it takes to wake another process.
     ///
     /// # Errors
@@ -89,7 +95,7 @@ pub fn reproduce(plan: &Plan, executor: &mut impl Executor) -> Reproduction {
     let mut found = Reproduction::new(plan);
     // What bounds a rate, and what a latency is held against, is measured first: little of it is wasted if it ends.
     match trial.executor.costs() {
-        Ok(costs) => trial.costs = costs,
+        Ok((costs, implausible)) => (trial.costs, found.implausible) = (costs, implausible),
         Err(why) => found
             .reasons
             .push(format!("single operations were not measured: {why}")),
@@ -101,7 +107,7 @@ pub fn reproduce(plan: &Plan, executor: &mut impl Executor) -> Reproduction {
         if trial.executor.interrupted() {
             break;
         }
-        match trial.of(claim) {
+        match trial.of(claim, &found.implausible) {
             Ok(cell) => found.cells.push(cell),
             Err(why) => found.reasons.push(format!("{}: {why}", claim.name)),
         }
@@ -121,14 +127,14 @@ struct Trials<'a, E> {
 }
 
 impl<E: Executor> Trials<'_, E> {
-    fn of(&mut self, claim: &Claim) -> Result<Cell, String> {
+    fn of(&mut self, claim: &Claim, implausible: &Implausible) -> Result<Cell, String> {
         match &claim.trial {
             Trial::Rate(rate) => self.rate(claim, rate),
             Trial::Untorn {
                 reported_per_s,
                 workload,
             } => self.untorn(claim, *reported_per_s, *workload),
-            Trial::Latency => Ok(self.latency(claim)),
+            Trial::Latency => Ok(self.latency(claim, implausible)),
             Trial::Wake => self.wake(claim),
         }
     }
@@ -153,6 +159,11 @@ impl<E: Executor> Trials<'_, E> {
         let mut judgement = judge::rate(rate, goodput, &figures.scaling, self.executor.has());
         if judgement.finding != Finding::Reproduced {
             judgement = judgement.and(disturbance(&runs));
+        }
+        if let Some(share) = figures.share_of_bound.filter(|share| *share > 1.0) {
+            judgement = judgement.doubt(format!(
+                "{share:.2} of what these processors could do at most: faster than the machine can"
+            ));
         }
         // The same once more with every value proved and every read checked: a rate counts only if nothing broke.
         let proof = Workload {
@@ -247,8 +258,9 @@ impl<E: Executor> Trials<'_, E> {
         ))
     }
 
-    fn latency(&self, claim: &Claim) -> Cell {
-        let (get, load) = (self.cost(GET), self.cost("L3 chase"));
+    fn latency(&self, claim: &Claim, implausible: &Implausible) -> Cell {
+        let (get, load) = (self.cost(GET), self.cost(L3));
+        let implausible = implausible.get(L3).map(String::as_str);
         let figures = Figures {
             definition: "nanoseconds of a get whose key the get before it returned, the median over rounds, against one load \
                          from the last-level cache"
@@ -258,7 +270,13 @@ impl<E: Executor> Trials<'_, E> {
             ratio: get.zip(load).map(|(get, load)| get / load),
             ..Figures::default()
         };
-        Cell::new(claim, judge::latency(get, load), figures, Vec::new(), None)
+        Cell::new(
+            claim,
+            judge::latency(get, load, implausible),
+            figures,
+            Vec::new(),
+            None,
+        )
     }
 
     fn wake(&mut self, claim: &Claim) -> Result<Cell, String> {
@@ -329,6 +347,18 @@ fn disturbance(runs: &[Run]) -> Option<String> {
 }
 
 impl Reproduction {
+    /// Takes back what disturbed runs cannot show: that a figure is not reached. What broke in them broke.
+    pub fn settle(&mut self, environment: &Environment) {
+        if !environment.disturbances.is_empty() {
+            for cell in self.cells.iter_mut().filter(|cell| cell.broken == 0) {
+                if cell.verdict == Finding::NotReproduced {
+                    cell.verdict = Finding::Inconclusive;
+                }
+            }
+        }
+        settle(&mut self.verdict, &mut self.reasons, environment);
+    }
+
     /// Decides the verdict: a broken invariant fails whatever was reached, what was not tried leaves it open.
     fn conclude(&mut self) {
         let broken: u64 = self.cells.iter().map(|cell| cell.broken).sum();
@@ -336,6 +366,12 @@ impl Reproduction {
             self.reasons
                 .insert(0, format!("{broken} broken invariants"));
         }
+        let open = self.cells.iter();
+        let open = open.filter(|cell| cell.verdict == Finding::Inconclusive);
+        let open: Vec<String> = open
+            .map(|cell| format!("{}: inconclusive", cell.claim))
+            .collect();
+        self.reasons.extend(open);
         self.verdict = match broken {
             0 if self.reasons.is_empty() => Verdict::Pass,
             0 => Verdict::Inconclusive,

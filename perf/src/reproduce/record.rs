@@ -3,7 +3,8 @@
 use super::claims::Claim;
 use super::judge::{Finding, Judgement, Way};
 use super::scaling::Point;
-use super::{Costs, Plan};
+use super::{Costs, Implausible, Plan};
+use crate::doctor::Doctor;
 use crate::micro::record::SCHEMA_VERSION;
 use crate::stats::Summary;
 use serde::Serialize;
@@ -19,7 +20,11 @@ pub struct Reproduction {
     pub reasons: Vec<String>,
     pub config: Plan,
     pub costs: Costs,
+    /// Costs that were refused, and why.
+    #[serde(skip_serializing_if = "Implausible::is_empty")]
+    pub implausible: Implausible,
     pub cells: Vec<Cell>,
+    pub doctor: Doctor,
     pub environment: Option<Environment>,
 }
 
@@ -166,7 +171,9 @@ impl Reproduction {
             reasons: Vec::new(),
             config: plan.clone(),
             costs: Costs::new(),
+            implausible: Implausible::new(),
             cells: Vec::new(),
+            doctor: Doctor::default(),
             environment: None,
         }
     }

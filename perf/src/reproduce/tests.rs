@@ -3,8 +3,8 @@
 use super::claims::{CLAIMS, Needs};
 use super::judge::{Finding, Has, Way};
 use super::record::Run;
-use super::{Costs, Executor, GET, Plan, Woken, reproduce};
-use splinter_stress::{Span, Verdict, Workload};
+use super::{Costs, Executor, GET, Implausible, Plan, Woken, reproduce};
+use splinter_stress::{Cause, Disturbance, Environment, Span, Verdict, Workload};
 
 /// A machine whose processors all do the same, up to a ceiling that they share.
 struct Made {
@@ -18,6 +18,7 @@ struct Made {
     /// Runs until the user ends it.
     patience: usize,
     costs: Result<Costs, String>,
+    implausible: Implausible,
     wake: Result<Woken, String>,
 }
 
@@ -57,6 +58,7 @@ impl Made {
                 .into_iter()
                 .map(|(name, ns)| (name.to_owned(), ns))
                 .collect()),
+            implausible: Implausible::new(),
             wake: Ok(Woken {
                 ways: vec![way],
                 lost: 0,
@@ -100,8 +102,9 @@ impl Executor for Made {
         })
     }
 
-    fn costs(&mut self) -> Result<Costs, String> {
-        self.costs.clone()
+    fn costs(&mut self) -> Result<(Costs, Implausible), String> {
+        let costs = self.costs.clone()?;
+        Ok((costs, self.implausible.clone()))
     }
 
     fn wake(&mut self) -> Result<Woken, String> {
@@ -242,6 +245,64 @@ fn rates_are_measured_unobserved_and_proved_once_more_with_everything_checked() 
             .iter()
             .all(|(_, workload)| workload.seed == 7 && !workload.histogram)
     );
+}
+
+#[test]
+fn an_implausible_limit_leaves_its_claim_and_the_verdict_open() {
+    let mut made = Made::new(64, 10e6);
+    made.costs.as_mut().unwrap().remove("L3 chase");
+    let why = "implausible: 141 ns a load".to_owned();
+    made.implausible.insert("L3 chase".to_owned(), why);
+    let (verdict, found) = findings(&mut made);
+    assert_eq!(
+        (verdict, found[4]),
+        (Verdict::Inconclusive, Finding::Inconclusive)
+    );
+}
+
+#[test]
+fn a_rate_beyond_what_the_processors_can_do_is_no_finding() {
+    // An exchange of 5 ns a write allows 200 M/s a processor at most.
+    let mut made = Made::new(64, 900e6);
+    let (verdict, found) = findings(&mut made);
+    assert_eq!(
+        (verdict, found[2]),
+        (Verdict::Inconclusive, Finding::Inconclusive)
+    );
+}
+
+#[test]
+fn disturbed_runs_do_not_show_that_a_figure_is_not_reached() {
+    let mut environment = Environment::read();
+    environment.disturbances = vec![Disturbance {
+        cause: Cause::OtherLoad,
+        ms: 900,
+        share: 0.45,
+    }];
+    let settled = |torn| {
+        let mut made = Made::new(64, 10e6);
+        made.has.nodes = 2;
+        made.ceiling_per_s = 100e6;
+        made.torn = torn;
+        let mut found = reproduce(&plan(), &mut made);
+        found.settle(&environment);
+        let finding = |name: &str| {
+            found
+                .cells
+                .iter()
+                .find(|it| it.claim == name)
+                .unwrap()
+                .verdict
+        };
+        (found.verdict, finding("numa"), finding("torn"))
+    };
+    let (open, missed) = (Finding::Inconclusive, Finding::NotReproduced);
+    assert_eq!(
+        settled(0),
+        (Verdict::Inconclusive, open, Finding::Reproduced)
+    );
+    let (verdict, _, torn) = settled(1);
+    assert_eq!((verdict, torn), (Verdict::Fail, missed));
 }
 
 #[test]

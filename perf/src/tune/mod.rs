@@ -2,15 +2,15 @@
 //! fresh runs, then a profile. The pipeline in this file knows no clock, no store and no file: an
 //! [`Executor`] runs what it asks for, and the tests hand it one that makes its figures up.
 
-mod duel;
-pub mod here;
+mod final_comparison;
 pub mod objective;
 pub mod record;
 mod search;
 pub mod space;
 pub mod table;
+pub mod this_machine;
 
-pub use duel::Outcome;
+pub use final_comparison::Outcome;
 pub use search::{Executor, Rung, Step, Stop, runs};
 
 use objective::{Bound, Constraints, Objective};
@@ -92,28 +92,28 @@ pub fn tune(plan: &Plan, space: &Space, executor: &mut impl Executor) -> Tuned {
     };
     let mut tuned = Tuned::new(plan, space);
     let found = search::search(candidates, &rules, &mut runs);
-    let duel = found.winner().map(|winner| {
+    let comparison = found.winner().map(|winner| {
         runs.total = runs.done + 2 * plan.rounds;
-        let duel = duel::duel(
+        let comparison = final_comparison::run(
             &winner.candidate,
             plan.rounds,
             &rules,
             plan.run_ms,
             &mut runs,
         );
-        (winner.candidate.clone(), duel)
+        (winner.candidate.clone(), comparison)
     });
     tuned.tell_of(&found, plan.objective);
     tuned.reasons.extend(found.stopped.clone());
     let mut best = Candidate::default();
-    match duel {
-        Some((candidate, duel)) => {
-            tuned.reasons.extend(duel.stopped.clone());
-            tuned.rows = Row::both(&candidate, &duel.rounds, plan.objective);
-            tuned.outcome = duel::judge(&duel, &rules);
+    match comparison {
+        Some((candidate, comparison)) => {
+            tuned.reasons.extend(comparison.stopped.clone());
+            tuned.rows = Row::both(&candidate, &comparison.rounds, plan.objective);
+            tuned.outcome = final_comparison::judge(&comparison, &rules);
             let beats = tuned.outcome.as_ref().is_some_and(|outcome| outcome.beats);
             tuned.finding = match () {
-                () if duel.stopped.is_some() => Finding::Unfinished,
+                () if comparison.stopped.is_some() => Finding::Unfinished,
                 () if beats => Finding::Winner,
                 () => Finding::NothingBeatsTheDefault,
             };

@@ -3,6 +3,7 @@
 use super::objective::{Objective, Trial};
 use super::space::{Candidate, Choices, Space};
 use super::{Finding, Outcome, Plan, Rung};
+use crate::doctor::Doctor;
 use crate::micro::record::SCHEMA_VERSION;
 use crate::stats::Summary;
 use serde::Serialize;
@@ -34,6 +35,7 @@ pub struct Tuned {
     pub broken: u64,
     pub started_unix_s: f64,
     pub took_s: f64,
+    pub doctor: Doctor,
     pub environment: Option<Environment>,
 }
 
@@ -127,6 +129,7 @@ impl Tuned {
             broken: 0,
             started_unix_s: 0.0,
             took_s: 0.0,
+            doctor: Doctor::default(),
             environment: None,
         }
     }

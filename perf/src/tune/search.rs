@@ -15,7 +15,7 @@ const THIRD: usize = 3;
 /// Sweeps of the backfitting; it converges in a few.
 const SWEEPS: usize = 50;
 
-/// What is about to be run, for whoever watches.
+/// The run that is about to start, for the progress line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// For what.

@@ -1,6 +1,6 @@
-//! What can be varied of a workload, and candidates: choices that are made otherwise than by default. Which choices there
-//! are follows from the workload, since a knob that it never turns is not worth a run, and from where its workers would
-//! be, which is asked of whoever knows the machine. Runs nothing.
+//! The search space: which settings of a workload can be varied, and candidates, which differ from the default in some of them.
+//! A setting that the workload does not use is left out. Where workers would run is asked of the caller, which knows the
+//! machine. Runs nothing.
 
 use serde::Serialize;
 use splinter::{Scrub, Tuning};

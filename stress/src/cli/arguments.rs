@@ -27,6 +27,10 @@ pub(super) struct RunArguments {
     /// Prints the workload as a file for --workload, and runs nothing
     #[arg(long, conflicts_with_all = ["json", "record", "hdr"], help_heading = "Results")]
     pub(super) print_workload: bool,
+    /// Has figures count, not only invariants: runs again, at most N times, while others disturb the run; if they still do,
+    /// it is inconclusive
+    #[arg(long, value_name = "N", help_heading = "Results")]
+    pub(super) again: Option<u32>,
     /// Prints the record as JSON instead of a summary
     #[arg(long, help_heading = "Results")]
     pub(super) json: bool,

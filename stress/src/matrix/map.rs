@@ -5,7 +5,7 @@ use super::record::{AxisSettings, MatrixRecord};
 use crate::record::Record;
 use crate::report::{main_operation, told};
 use crate::stats;
-use crate::table::{align, grouped, percent, rate, span};
+use crate::table::{align, grouped, percent, rate};
 use crate::verdict::Verdict;
 use std::fmt::Write as _;
 
@@ -85,10 +85,11 @@ fn table(record: &MatrixRecord) -> String {
             .map(rate),
         );
         row.push(percent(totals.counts.again, totals.counts.attempts));
-        let latencies = main_operation(cell).map(told);
-        let latencies = latencies.filter(|latencies| latencies.samples > 0);
-        row.extend(match latencies {
-            Some(at) => [at.p50, at.p999].map(span),
+        row.extend(match main_operation(cell) {
+            Some(main) => [
+                told(cell, main, |at| at.p50),
+                told(cell, main, |at| at.p999),
+            ],
             None => ["-", "-"].map(str::to_owned),
         });
         row.push(cell.verdict.word().to_owned());

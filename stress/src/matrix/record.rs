@@ -3,6 +3,7 @@
 use super::axis::Axis;
 use super::cell::Cell;
 use super::{MatrixPlan, Outcome};
+use crate::disturbance::settle;
 use crate::record::{Record, SCHEMA_VERSION};
 use crate::run::RunError;
 use crate::verdict::Verdict;
@@ -103,6 +104,12 @@ pub(super) fn sum_up(
                 .push(format!("{} at {cell}: {why}", run.verdict.word()));
         }
         record.verdict = record.verdict.max(run.verdict);
+        let mut why = Vec::new();
+        settle(&mut record.verdict, &mut why, &run.environment);
+        let cell = plan.title_of(&run.config);
+        record
+            .reasons
+            .extend(why.iter().map(|why| format!("{cell}: {why}")));
     }
     if !record.failed.is_empty() {
         record.verdict = record.verdict.max(Verdict::Inconclusive);

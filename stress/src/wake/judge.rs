@@ -36,12 +36,27 @@ pub(crate) fn ratios(values: &[Option<f64>], limits: &[Option<f64>]) -> Option<M
     Middle::of(pairs.filter_map(|(value, limit)| Some((*value)? / (*limit)?)))
 }
 
+/// The least ratio that can be: a limit is the least that the kernel or the processor takes, and both are medians of samples
+/// with a spread.
+const LEAST: f64 = 0.95;
+
+impl Middle {
+    /// Tells whether most rounds were faster than the limit allows, so that their ratio says nothing.
+    #[must_use]
+    pub fn is_too_fast(&self) -> bool {
+        self.q3 < LEAST
+    }
+}
+
 /// What is to be said of a ratio and its target.
 #[must_use]
 pub(crate) fn judgement(ratio: Option<Middle>, target: Option<f64>) -> &'static str {
     let (Some(ratio), Some(target)) = (ratio, target) else {
         return "";
     };
+    if ratio.is_too_fast() {
+        return "inconclusive: faster than its limit";
+    }
     match (
         ratio.median <= target,
         ratio.q1 <= target,
@@ -85,6 +100,11 @@ mod tests {
         assert_eq!(judge(middle(1.0, 1.1, 1.3), 1.15), "met, closely");
         assert_eq!(judge(middle(1.0, 1.2, 1.3), 1.15), "missed, closely");
         assert_eq!(judge(middle(1.2, 1.3, 1.4), 1.15), "MISSED");
+        assert_eq!(judge(middle(0.93, 0.96, 1.01), 1.15), "met");
+        assert_eq!(
+            judge(middle(0.4, 0.5, 0.6), 1.15),
+            "inconclusive: faster than its limit"
+        );
         assert_eq!(judge(None, 1.15), "");
         assert_eq!(judgement(middle(1.0, 1.0, 1.0), None), "");
     }

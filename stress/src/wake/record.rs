@@ -5,6 +5,7 @@ use super::crowd::Call;
 use super::game::{Broken, Sample};
 use super::judge::{Middle, judgement, ratios};
 use super::kind::{Kind, Situation, Style};
+use crate::disturbance::settle;
 use crate::environment::Environment;
 use crate::latency::{Percentiles, histogram, to_ns};
 use crate::record::SCHEMA_VERSION;
@@ -291,6 +292,7 @@ impl Evidence {
             }
             None => {}
         }
+        settle(&mut verdict, &mut reasons, &environment);
         let labels = [
             (
                 environment.build.debug_assertions,
@@ -344,6 +346,7 @@ impl Evidence {
             ratio_quartiles: middle,
             target: spec.target,
             met: middle
+                .filter(|middle| !middle.is_too_fast())
                 .zip(spec.target)
                 .map(|(ratio, target)| ratio.median <= target),
             judgement: judgement(middle, spec.target).to_owned(),
@@ -471,6 +474,25 @@ mod tests {
         );
         assert_eq!(verdict(None, true), (Verdict::Inconclusive, 0));
         assert_eq!(verdict(None, false), (Verdict::Pass, 0));
+    }
+
+    #[test]
+    fn a_disturbed_measurement_gives_no_verdict() {
+        let mut environment = Environment::read();
+        environment.disturbances = vec![crate::Disturbance {
+            cause: crate::Cause::Steal,
+            ms: 100,
+            share: 0.05,
+        }];
+        let record = evidence().into_record(environment);
+        assert_eq!(record.verdict, Verdict::Inconclusive);
+        let [why] = &record.reasons[..] else {
+            panic!("{:?}", record.reasons);
+        };
+        assert!(
+            why.starts_with("DISTURBED because the hypervisor took 5.0 %"),
+            "{why}"
+        );
     }
 
     #[test]

@@ -4,8 +4,8 @@ use super::objective::Trial;
 use super::search::{Executor, Step, Stop};
 use super::space::{Candidate, Site};
 use splinter_stress::{
-    Environment, Huge, Line, Progress, Record, Silent, Span, TopologyPlan, Verdict, Warmup,
-    Workload, interrupt, left_in_words, topology,
+    Environment, Huge, Line, Progress, Record, RoundWatch, Silent, Span, TopologyPlan, Verdict,
+    Warmup, Workload, interrupt, left_in_words, topology,
 };
 use std::time::{Duration, Instant};
 
@@ -14,25 +14,33 @@ const WARM_UP: Duration = Duration::from_millis(100);
 
 /// This machine.
 #[derive(Debug)]
-pub struct Here<'a> {
+pub struct ThisMachine<'a> {
     base: &'a Workload,
+    rounds: RoundWatch,
     line: Line,
     began: Instant,
 }
 
-impl<'a> Here<'a> {
-    /// Prepares to run candidates of a workload.
+impl<'a> ThisMachine<'a> {
+    /// Prepares to run candidates of a workload. At most `again` disturbed runs are run again.
     #[must_use]
-    pub fn new(base: &'a Workload) -> Self {
+    pub fn new(base: &'a Workload, again: u32) -> Self {
         Self {
             base,
+            rounds: RoundWatch::start(again),
             line: Line::new("tune"),
             began: Instant::now(),
         }
     }
+
+    /// Returns what disturbed the runs that count.
+    #[must_use]
+    pub fn rounds(&self) -> &RoundWatch {
+        &self.rounds
+    }
 }
 
-impl Executor for Here<'_> {
+impl Executor for ThisMachine<'_> {
     fn run(&mut self, step: &Step, candidate: &Candidate, millis: u64) -> Result<Trial, Stop> {
         if interrupt::requested() {
             return Err(Stop::Interrupted);
@@ -54,7 +62,8 @@ impl Executor for Here<'_> {
             },
             ..workload
         };
-        let record = splinter_stress::run(&workload, &mut Silent).map_err(|error| {
+        let mut run = || splinter_stress::run(&workload, &mut Silent);
+        let record = self.rounds.run(&mut run).map_err(|error| {
             if interrupt::requested() {
                 Stop::Interrupted
             } else {

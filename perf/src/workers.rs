@@ -1,5 +1,5 @@
-//! A crew of threads that hammers at something together for a short window, again and again. The threads live as
-//! long as the crew and sleep between windows, so that a crew costs the probes beside it nothing.
+//! Threads that do one operation together as often as they can for a short window, again and again. They sleep between
+//! windows, so that they cost the probes beside them nothing.
 
 use crate::pinning;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,12 +26,12 @@ struct Shared {
 }
 
 /// Threads that repeat one piece of work each; see the head of this file.
-pub struct Crew {
+pub struct Workers {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Crew {
+impl Workers {
     /// Starts `threads` threads, spread round robin over the processors. Each calls `make` with its own number for
     /// its work: a function that does a batch of operations and returns how many succeeded.
     ///
@@ -77,7 +77,7 @@ impl Crew {
         (after - before) as f64 / elapsed.as_secs_f64()
     }
 
-    /// Returns the successes of all threads since the crew was started.
+    /// Returns the successes of all threads since they were started.
     #[must_use]
     pub fn total(&self) -> u64 {
         // Relaxed: a count that is a batch behind is as good, and the window is far longer than a batch.
@@ -89,7 +89,7 @@ impl Crew {
     }
 }
 
-impl Drop for Crew {
+impl Drop for Workers {
     fn drop(&mut self) {
         self.shared.quit.store(true, Ordering::Relaxed);
         self.shared.start.wait();
@@ -100,7 +100,7 @@ impl Drop for Crew {
     }
 }
 
-/// What a thread of the crew does.
+/// What one thread does.
 fn follow(shared: &Shared, tally: &Tally, mut work: impl FnMut() -> u64) {
     let mut done = 0;
     loop {
@@ -119,16 +119,16 @@ fn follow(shared: &Shared, tally: &Tally, mut work: impl FnMut() -> u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::Crew;
+    use super::Workers;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
     #[test]
-    fn a_crew_counts_exactly_what_its_threads_did() {
+    fn workers_count_exactly_what_they_did() {
         let counter = Arc::new(AtomicU64::new(0));
         let shared = Arc::clone(&counter);
-        let mut crew = Crew::start(4, move |_| {
+        let mut workers = Workers::start(4, move |_| {
             let counter = Arc::clone(&shared);
             move || {
                 counter.fetch_add(3, Ordering::Relaxed);
@@ -136,18 +136,18 @@ mod tests {
             }
         });
         for _ in 0..3 {
-            assert!(crew.goodput_per_s(Duration::from_millis(1)) >= 0.0);
+            assert!(workers.goodput_per_s(Duration::from_millis(1)) >= 0.0);
             assert_eq!(
-                crew.total(),
+                workers.total(),
                 counter.load(Ordering::Relaxed),
                 "the threads stand still between windows"
             );
         }
-        assert!(crew.total() > 0);
+        assert!(workers.total() > 0);
     }
 
     #[test]
-    fn a_crew_that_never_worked_can_be_dropped() {
-        drop(Crew::start(3, |number| move || number as u64));
+    fn workers_that_never_worked_can_be_dropped() {
+        drop(Workers::start(3, |number| move || number as u64));
     }
 }

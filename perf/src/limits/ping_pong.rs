@@ -12,24 +12,24 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::thread;
 use std::time::Duration;
 
-/// Turns of a spinning rally between two looks at the clock, and of one that sleeps.
+/// Turns of a spinning ping-pong between two looks at the clock, and of one that sleeps.
 const SPINNING_LAP: u64 = 256;
 const SLEEPING_LAP: u64 = 1;
 
 /// Looks at a word before the processor is lent to others: the other side may have to run on this very one.
 const LOOKS: u32 = 1 << 14;
 
-/// The number that ends a rally.
+/// The number that ends a ping-pong.
 const OVER: u64 = u64::MAX;
 
 /// By what the two sides reach each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ball {
+pub enum Channel {
     /// One cache line, which both watch without pause.
     Line,
-    /// A futex on which whoever waits sleeps.
+    /// A futex on which the waiting side sleeps.
     Futex,
-    /// An eventfd that whoever waits reads, asleep.
+    /// An eventfd that the waiting side reads, asleep.
     Eventfd,
 }
 
@@ -43,19 +43,19 @@ struct Word(AtomicU64);
 ///
 /// # Errors
 /// In one line, why it cannot be played here.
-pub fn sample(ball: Ball, processors: [usize; 2], budget: Duration) -> Result<f64, String> {
-    match ball {
-        Ball::Line => play(processors, budget, SPINNING_LAP, &Spinning::default()),
-        Ball::Futex => play(processors, budget, SLEEPING_LAP, &Futex::default()),
-        Ball::Eventfd => {
-            let bells = Eventfds::new().map_err(|error| format!("no eventfd: {error}"))?;
-            play(processors, budget, SLEEPING_LAP, &bells)
+pub fn sample(channel: Channel, processors: [usize; 2], budget: Duration) -> Result<f64, String> {
+    match channel {
+        Channel::Line => play(processors, budget, SPINNING_LAP, &Spinning::default()),
+        Channel::Futex => play(processors, budget, SLEEPING_LAP, &Futex::default()),
+        Channel::Eventfd => {
+            let descriptors = Eventfds::new().map_err(|error| format!("no eventfd: {error}"))?;
+            play(processors, budget, SLEEPING_LAP, &descriptors)
         }
     }
 }
 
 /// How a number gets to the other side. Sides are 0, which serves, and 1.
-trait Court: Sync {
+trait Link: Sync {
     /// Sends a number from a side.
     fn send(&self, from: usize, number: u64);
     /// Waits until the other side has sent something newer than `last`, and returns it.
@@ -66,7 +66,7 @@ fn play(
     processors: [usize; 2],
     budget: Duration,
     lap: u64,
-    court: &impl Court,
+    link: &impl Link,
 ) -> Result<f64, String> {
     let placed = |index| {
         pinning::pin(index)
@@ -78,12 +78,12 @@ fn play(
             let placed = placed(processors[1]);
             let mut last = 0;
             loop {
-                last = court.receive(1, last);
+                last = link.receive(1, last);
                 if last == OVER {
                     return placed;
                 }
                 last += 1;
-                court.send(1, last);
+                link.send(1, last);
             }
         });
         let serving = scope.spawn(move || {
@@ -91,12 +91,12 @@ fn play(
             let mut number = 0;
             let turns = clock::ns_per_op(budget, lap, || {
                 for _ in 0..lap {
-                    court.send(0, number + 1);
-                    number = court.receive(0, number + 1);
+                    link.send(0, number + 1);
+                    number = link.receive(0, number + 1);
                 }
                 Ok::<(), Infallible>(())
             });
-            court.send(0, OVER);
+            link.send(0, OVER);
             placed.map(|()| clock::infallible(turns) / 2.0)
         });
         let ended = |_| "a side panicked".to_owned();
@@ -109,7 +109,7 @@ fn play(
 #[derive(Default)]
 struct Spinning(Word);
 
-impl Court for Spinning {
+impl Link for Spinning {
     fn send(&self, _: usize, number: u64) {
         self.0.0.store(number, Release);
     }
@@ -134,7 +134,7 @@ impl Court for Spinning {
 #[derive(Default)]
 struct Futex(Word);
 
-impl Court for Futex {
+impl Link for Futex {
     fn send(&self, _: usize, number: u64) {
         self.0.0.store(number, Release);
         wake_sleepers(&self.0.0, 1);
@@ -154,30 +154,30 @@ impl Court for Futex {
 /// The number, and by side the eventfd that wakes it.
 struct Eventfds {
     word: Word,
-    bells: [EventFd; 2],
+    descriptors: [EventFd; 2],
 }
 
 impl Eventfds {
     fn new() -> nix::Result<Self> {
-        let bell = || EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC);
+        let descriptor = || EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC);
         Ok(Self {
             word: Word::default(),
-            bells: [bell()?, bell()?],
+            descriptors: [descriptor()?, descriptor()?],
         })
     }
 }
 
-impl Court for Eventfds {
+impl Link for Eventfds {
     fn send(&self, from: usize, number: u64) {
         self.word.0.store(number, Release);
         // A count that others add to overflows after 2^64 messages.
-        let _ = self.bells[1 - from].write(1);
+        let _ = self.descriptors[1 - from].write(1);
     }
 
     fn receive(&self, at: usize, last: u64) -> u64 {
         loop {
             // Sleeps until the other side has written; a signal handler may end that early.
-            let _ = self.bells[at].read();
+            let _ = self.descriptors[at].read();
             let number = self.word.0.load(Acquire);
             if number != last {
                 return number;
@@ -188,17 +188,17 @@ impl Court for Eventfds {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ball, Court, Eventfds, Futex, Spinning, sample};
+    use super::{Channel, Eventfds, Futex, Link, Spinning, sample};
     use std::time::Duration;
 
-    fn arrives(court: &impl Court) {
+    fn arrives(link: &impl Link) {
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let got = court.receive(1, 0);
-                court.send(1, got + 1);
+                let got = link.receive(1, 0);
+                link.send(1, got + 1);
             });
-            court.send(0, 7);
-            assert_eq!(court.receive(0, 7), 8);
+            link.send(0, 7);
+            assert_eq!(link.receive(0, 7), 8);
         });
     }
 
@@ -211,9 +211,9 @@ mod tests {
 
     #[test]
     fn every_ball_can_be_sampled() {
-        for ball in [Ball::Line, Ball::Futex, Ball::Eventfd] {
-            let one_way = sample(ball, [0, 1], Duration::ZERO).unwrap();
-            assert!(one_way > 0.0, "{ball:?}");
+        for channel in [Channel::Line, Channel::Futex, Channel::Eventfd] {
+            let one_way = sample(channel, [0, 1], Duration::ZERO).unwrap();
+            assert!(one_way > 0.0, "{channel:?}");
         }
     }
 }

@@ -3,18 +3,20 @@
 
 use super::judge::{Has, Way};
 use super::record::Run;
-use super::{Costs, Executor, GET, Plan, Woken};
+use super::{Costs, Executor, GET, Implausible, Plan, Woken};
 use crate::caches::Caches;
 use crate::clock::ns_per_op;
-use crate::limits::{Limit, Setup};
+use crate::limits::{Limit, Setup, plausible};
 use crate::micro::chain::Chain;
 use crate::pinning;
 use crate::rounds::{self, Probe, Schedule};
-use splinter_stress::{Environment, Line, Progress as _, Situation, WakePlan, Workload, interrupt};
+use splinter_stress::{
+    Environment, Line, Progress as _, RoundWatch, Situation, WakePlan, Workload, interrupt,
+};
 use std::time::Duration;
 
 /// The limits that claims are held against or bound by.
-const LIMITS: [Limit; 7] = [
+const LIMITS: [Limit; 8] = [
     Limit::L1Chase,
     Limit::L2Chase,
     Limit::L3Chase,
@@ -22,6 +24,7 @@ const LIMITS: [Limit; 7] = [
     Limit::Cmpxchg,
     Limit::Memcpy1Kib,
     Limit::MemoryCopy,
+    Limit::LineTransfer,
 ];
 
 /// The ways of waking that a claim is held by; of the two descriptors a machine has one as a rule.
@@ -32,17 +35,18 @@ const TARGET: f64 = 1.15;
 
 /// This machine.
 #[derive(Debug)]
-pub struct Here<'a> {
+pub struct ThisMachine<'a> {
     plan: &'a Plan,
     has: Has,
     caches: Caches,
+    rounds: RoundWatch,
     line: Line,
 }
 
-impl<'a> Here<'a> {
-    /// Prepares to run a plan; `environment` says what the machine has.
+impl<'a> ThisMachine<'a> {
+    /// Prepares to run a plan; `environment` says what the machine has. At most `again` disturbed runs and rounds are taken again.
     #[must_use]
-    pub fn new(plan: &'a Plan, environment: &Environment) -> Self {
+    pub fn new(plan: &'a Plan, environment: &Environment, again: u32) -> Self {
         let nodes = environment
             .nodes
             .iter()
@@ -55,34 +59,42 @@ impl<'a> Here<'a> {
             plan,
             has,
             caches: Caches::read(),
+            rounds: RoundWatch::start(again),
             line: Line::new("reproduce"),
         }
     }
+
+    /// Returns what disturbed the runs and rounds that count.
+    #[must_use]
+    pub fn rounds(&self) -> &RoundWatch {
+        &self.rounds
+    }
 }
 
-impl Executor for Here<'_> {
+impl Executor for ThisMachine<'_> {
     fn has(&self) -> Has {
         self.has
     }
 
     fn run(&mut self, what: &str, workload: &Workload) -> Result<Run, String> {
         self.line = Line::new(what);
-        let record =
-            splinter_stress::run(workload, &mut self.line).map_err(|error| error.to_string())?;
-        Ok(Run::of(&record))
+        let line = &mut self.line;
+        let record = self.rounds.run(|| splinter_stress::run(workload, line));
+        Ok(Run::of(&record.map_err(|error| error.to_string())?))
     }
 
-    fn costs(&mut self) -> Result<Costs, String> {
+    fn costs(&mut self) -> Result<(Costs, Implausible), String> {
         self.line = Line::new("single operations");
-        let (plan, caches, line) = (self.plan, self.caches.clone(), &mut self.line);
+        let (plan, caches) = (self.plan, self.caches.clone());
+        let (rounds, line) = (&mut self.rounds, &mut self.line);
         // On a thread of its own: what is pinned stays so, and workers must find all processors.
         let costs = std::thread::scope(|scope| {
-            let costs = scope.spawn(|| costs(plan, caches, line));
+            let costs = scope.spawn(|| costs(plan, caches, rounds, line));
             costs
                 .join()
                 .unwrap_or_else(|_| Err("the measurement panicked".to_owned()))
         });
-        // Whatever became of them: what comes next has stores and processes to clear away.
+        // The workloads that follow have stores and processes to clear away, so they end in order.
         interrupt::watch();
         costs
     }
@@ -97,13 +109,14 @@ impl Executor for Here<'_> {
             seed: self.plan.seed,
         };
         let line = &mut self.line;
-        let record = std::thread::scope(|scope| {
-            let measured = scope.spawn(|| splinter_stress::wake(&plan, line));
-            measured
-                .join()
-                .map_err(|_| "the measurement panicked".to_owned())
+        let record = self.rounds.run(|| {
+            std::thread::scope(|scope| {
+                let measured = scope.spawn(|| splinter_stress::wake(&plan, line));
+                let measured = measured.join();
+                measured.map_err(|_| "the measurement panicked".to_owned())
+            })?
+            .map_err(|error| error.to_string())
         })?;
-        let record = record.map_err(|error| error.to_string())?;
         let rows = record
             .rows
             .iter()
@@ -120,7 +133,10 @@ impl Executor for Here<'_> {
                         limit_ns: row.limit,
                         ratio: row.ratio,
                         target,
-                        met: row.ratio.map(|ratio| ratio <= target),
+                        met: row
+                            .ratio_quartiles
+                            .filter(|ratio| !ratio.is_too_fast())
+                            .map(|ratio| ratio.median <= target),
                     }
                 })
                 .collect(),
@@ -138,7 +154,12 @@ impl Executor for Here<'_> {
 }
 
 /// Samples a get and the limits in the same rounds, on one pinned thread.
-fn costs(plan: &Plan, caches: Caches, line: &mut Line) -> Result<Costs, String> {
+fn costs(
+    plan: &Plan,
+    caches: Caches,
+    watch: &mut RoundWatch,
+    line: &mut Line,
+) -> Result<(Costs, Implausible), String> {
     let _ = pinning::pin(pinning::processors().len().saturating_sub(1));
     let budget = Duration::from_millis(if plan.quick { 4 } else { 15 });
     let setup = Setup {
@@ -163,12 +184,15 @@ fn costs(plan: &Plan, caches: Caches, line: &mut Line) -> Result<Costs, String> 
         seed: plan.seed,
         warm_up: true,
     };
-    let series = rounds::run(&mut probes, &schedule, &mut |step| {
+    let go_on = &mut |step: rounds::Step<'_>| {
         step.tell(line);
         !interrupt::requested()
-    });
-    let medians = series
-        .iter()
-        .filter_map(|series| Some((series.name.clone(), series.summary()?.median)));
-    Ok(medians.collect())
+    };
+    let mut keep = |round| watch.keep(round);
+    let mut series = rounds::run(&mut probes, &schedule, go_on, &mut keep);
+    plausible::refuse(&mut series);
+    let all = || series.iter();
+    let costs = all().filter_map(|it| Some((it.name.clone(), it.bound()?)));
+    let refused = all().filter_map(|it| Some((it.name.clone(), it.error.clone()?)));
+    Ok((costs.collect(), refused.collect()))
 }

@@ -22,7 +22,7 @@ const RESAMPLES: usize = 2000;
 
 /// What the rounds were.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Duel {
+pub(super) struct FinalComparison {
     /// The runs of the default and of the candidate, by round.
     pub(super) rounds: Vec<[Trial; 2]>,
     /// Why it ended before its end, if it did.
@@ -53,14 +53,14 @@ pub struct Outcome {
 }
 
 /// Runs the rounds.
-pub(super) fn duel<E: Executor>(
+pub(super) fn run<E: Executor>(
     candidate: &Candidate,
     rounds: usize,
     rules: &Rules,
     millis: u64,
     runs: &mut Runs<'_, E>,
-) -> Duel {
-    let mut duel = Duel::default();
+) -> FinalComparison {
+    let mut comparison = FinalComparison::default();
     // Another order than that of the search.
     let mut rng = Rng::new(rules.seed, 1);
     let sides = [Candidate::default(), candidate.clone()];
@@ -73,26 +73,26 @@ pub(super) fn duel<E: Executor>(
             match runs.run(what, &sides[side], millis) {
                 Ok(trial) => trials[side] = Some(trial),
                 Err(Stop::Interrupted) => {
-                    duel.stopped = Some("interrupted".to_owned());
-                    return duel;
+                    comparison.stopped = Some("interrupted".to_owned());
+                    return comparison;
                 }
                 Err(Stop::Failed(why)) => {
-                    duel.stopped = Some(format!("{}: {why}", sides[side]));
-                    return duel;
+                    comparison.stopped = Some(format!("{}: {why}", sides[side]));
+                    return comparison;
                 }
             }
         }
         if let [Some(default), Some(other)] = trials {
-            duel.rounds.push([default, other]);
+            comparison.rounds.push([default, other]);
         }
     }
-    duel
+    comparison
 }
 
 /// Judges the rounds; `None` when there is none to judge.
 #[must_use]
-pub(super) fn judge(duel: &Duel, rules: &Rules) -> Option<Outcome> {
-    let rounds = &duel.rounds;
+pub(super) fn judge(comparison: &FinalComparison, rules: &Rules) -> Option<Outcome> {
+    let rounds = &comparison.rounds;
     let gains: Vec<f64> = rounds
         .iter()
         .filter_map(|[default, other]| rules.objective.gain(other, default))

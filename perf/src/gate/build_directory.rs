@@ -1,5 +1,5 @@
-//! Where the gate builds: a temporary folder with one room for each side, which has the side's tree in it and the probe
-//! beside it. Both rooms look alike to the compiler, so that equal sources become equal machine code. Removes itself, and
+//! Where the gate builds: a temporary folder with one work tree for each side, which has the side's tree in it and the probe
+//! beside it. Both work trees look alike to the compiler, so that equal sources become equal machine code. Removes itself, and
 //! the work trees that it made. Knows cargo and git; not what is measured.
 
 use super::child::{self, Stop};
@@ -37,7 +37,7 @@ pub enum Source {
     Program(PathBuf),
 }
 
-/// The program's name for a side's room.
+/// The program's name for a side's work tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// What is compared with.
@@ -57,7 +57,7 @@ impl Side {
 
 /// The folder.
 #[derive(Debug)]
-pub struct Workshop {
+pub struct BuildDirectory {
     folder: PathBuf,
     /// Compiler flags added to those of the environment, for both sides.
     flags: String,
@@ -66,18 +66,18 @@ pub struct Workshop {
 
 /// A side whose sources are in place.
 #[derive(Clone, Debug)]
-pub struct Room {
-    /// The room's own folder.
+pub struct WorkTree {
+    /// The work tree's own folder.
     folder: PathBuf,
-    /// The tree's own folder, where that is not the room's to build in.
+    /// The tree's own folder, where that is not the work tree's to build in.
     elsewhere: Option<PathBuf>,
     /// The probe, where there is nothing to build.
     built: Option<PathBuf>,
-    /// What it is a room of.
+    /// What it is a work tree of.
     pub subject: Subject,
 }
 
-impl Workshop {
+impl BuildDirectory {
     /// Makes the folder.
     ///
     /// # Errors
@@ -103,20 +103,20 @@ impl Workshop {
     ///
     /// # Errors
     /// [`Stop::Failed`] when there is no such revision or folder, or it has no store in it.
-    pub fn furnish(&mut self, side: Side, source: &Source) -> Result<Room, Stop> {
-        let room = self.folder.join(side.name());
-        let tree = room.join("tree");
+    pub fn prepare(&mut self, side: Side, source: &Source) -> Result<WorkTree, Stop> {
+        let work_tree = self.folder.join(side.name());
+        let tree = work_tree.join("tree");
         let failed = |error| Stop::failed("cannot prepare a build", error);
-        fs::create_dir_all(room.join("src")).map_err(failed)?;
+        fs::create_dir_all(work_tree.join("src")).map_err(failed)?;
         let mut elsewhere = None;
         let subject = match source {
             Source::Program(program) => {
                 // It stays what it is, whatever is built there meanwhile.
-                let copy = room.join("splinter-probe");
+                let copy = work_tree.join("splinter-probe");
                 let shown = program.display().to_string();
                 fs::copy(program, &copy).map_err(|error| Stop::failed(&shown, error))?;
-                return Ok(Room {
-                    folder: room,
+                return Ok(WorkTree {
+                    folder: work_tree,
                     elsewhere: None,
                     built: Some(copy),
                     subject: Subject {
@@ -161,32 +161,35 @@ impl Workshop {
             )));
         }
         for (name, text) in PROBE {
-            fs::write(room.join("src").join(name), text).map_err(failed)?;
+            fs::write(work_tree.join("src").join(name), text).map_err(failed)?;
         }
         let workspace = fs::read_to_string(tree.join("Cargo.toml")).map_err(failed)?;
-        fs::write(room.join("Cargo.toml"), manifest(&workspace)).map_err(failed)?;
+        fs::write(work_tree.join("Cargo.toml"), manifest(&workspace)).map_err(failed)?;
         // Dependencies are those that the tree has locked.
-        let _ = fs::copy(tree.join("Cargo.lock"), room.join("Cargo.lock"));
-        Ok(Room {
-            folder: room,
+        let _ = fs::copy(tree.join("Cargo.lock"), work_tree.join("Cargo.lock"));
+        Ok(WorkTree {
+            folder: work_tree,
             elsewhere,
             built: None,
             subject,
         })
     }
 
-    /// Builds the probe in a room and returns the program.
+    /// Builds the probe in a work tree and returns the program.
     ///
     /// # Errors
     /// [`Stop::Failed`] with what the compiler said.
-    pub fn build_probe(&self, room: &Room) -> Result<PathBuf, Stop> {
-        if let Some(program) = &room.built {
+    pub fn build_probe(&self, work_tree: &WorkTree) -> Result<PathBuf, Stop> {
+        if let Some(program) = &work_tree.built {
             return Ok(program.clone());
         }
-        let what = format!("building the probe with the store of {}", room.subject.name);
-        let target = room.folder.join("target");
+        let what = format!(
+            "building the probe with the store of {}",
+            work_tree.subject.name
+        );
+        let target = work_tree.folder.join("target");
         let build = |offline: &[&str]| {
-            let mut command = self.cargo(&room.folder);
+            let mut command = self.cargo(&work_tree.folder);
             command
                 .args(["build", "--release", "--quiet"])
                 .args(offline);
@@ -202,23 +205,23 @@ impl Workshop {
         Ok(target.join("release/splinter-probe"))
     }
 
-    /// Builds the stress suite of a room's tree and returns the program. A folder's is built where it always is, and so
+    /// Builds the stress suite of a work tree's tree and returns the program. A folder's is built where it always is, and so
     /// mostly there already.
     ///
     /// # Errors
     /// [`Stop::Failed`] with what the compiler said.
-    pub fn build_stress(&self, room: &Room) -> Result<PathBuf, Stop> {
-        let what = format!("building the stress suite of {}", room.subject.name);
-        if room.built.is_some() {
+    pub fn build_stress(&self, work_tree: &WorkTree) -> Result<PathBuf, Stop> {
+        let what = format!("building the stress suite of {}", work_tree.subject.name);
+        if work_tree.built.is_some() {
             return Err(Stop::failed(
                 &what,
                 "it is a program, which has none: leave --tier invariants out",
             ));
         }
-        let tree = room
+        let tree = work_tree
             .elsewhere
             .clone()
-            .unwrap_or_else(|| room.folder.join("tree"));
+            .unwrap_or_else(|| work_tree.folder.join("tree"));
         let mut command = self.cargo(&tree);
         command.args([
             "build",
@@ -233,10 +236,10 @@ impl Workshop {
             "--message-format",
             "json-render-diagnostics",
         ]);
-        if room.elsewhere.is_none() || !self.flags.is_empty() {
+        if work_tree.elsewhere.is_none() || !self.flags.is_empty() {
             command
                 .arg("--target-dir")
-                .arg(room.folder.join("stress-target"));
+                .arg(work_tree.folder.join("stress-target"));
         }
         let messages =
             child::run(&mut command, &self.folder, &what, BUILD_LIMIT)?.success(&what)?;
@@ -318,10 +321,10 @@ impl Workshop {
     }
 }
 
-impl Drop for Workshop {
+impl Drop for BuildDirectory {
     fn drop(&mut self) {
         for tree in &self.work_trees {
-            // Not `git`: whoever interrupted wants this done all the same.
+            // Not by the function `git`, which an interruption ends: an interrupted gate cleans up as well.
             let _ = Command::new("git")
                 .args(["worktree", "remove", "--force"])
                 .arg(tree)
@@ -358,7 +361,7 @@ fn short(revision: &str) -> String {
     revision.get(..12).unwrap_or(revision).to_owned()
 }
 
-/// Returns the manifest of a room: the probe as a package, built with the profiles of the tree's workspace.
+/// Returns the manifest of a work tree: the probe as a package, built with the profiles of the tree's workspace.
 fn manifest(workspace: &str) -> String {
     let mut text = "[package]\nname = \"splinter-probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
         [dependencies]\nsplinter = { path = \"tree/splinter\" }\n\n[workspace]\nexclude = [\"tree\"]\n"
@@ -391,7 +394,7 @@ mod tests {
     use std::path::PathBuf;
 
     #[test]
-    fn a_room_is_built_with_the_profiles_of_the_tree() {
+    fn a_work_tree_is_built_with_the_profiles_of_the_tree() {
         let text = manifest(
             "[workspace]\nmembers = [\"a\"]\n[profile.release]\nlto = \"thin\"\n\n[lints]\nx = 1\n[profile.dev]\nopt-level = 1\n",
         );

@@ -1,0 +1,55 @@
+//! What a record says of the machine that was measured, and whether others disturbed the measurement. Knows nothing of what
+//! was measured.
+
+use crate::clock;
+use crate::doctor::Doctor;
+use splinter_stress::{Environment, RoundWatch, Taken};
+
+/// The environment as far as it is known before a measurement. [`complete`](Self::complete) has the rest.
+#[derive(Clone, Debug)]
+pub struct EnvironmentWatch {
+    environment: Environment,
+    doctor: Doctor,
+    taken: Taken,
+}
+
+impl EnvironmentWatch {
+    /// Reads what can be known before.
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            doctor: Doctor::examine(),
+            environment: Environment::read(),
+            taken: Taken::from_now(),
+        }
+    }
+
+    /// Returns what is known before.
+    #[must_use]
+    pub fn before(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Returns whether the machine is fit for measuring, as it was before.
+    #[must_use]
+    pub fn doctor(&self) -> Doctor {
+        self.doctor.clone()
+    }
+
+    /// Adds what is known after, of rounds that were watched: only what disturbed the rounds that count is noted.
+    #[must_use]
+    pub fn complete_rounds(self, rounds: &RoundWatch) -> Environment {
+        let mut environment = self.complete();
+        rounds.note(&mut environment);
+        environment
+    }
+
+    /// Adds what is known after: what the hypervisor, control groups and other processes took meanwhile, and the rate of the
+    /// time-stamp counter.
+    #[must_use]
+    pub fn complete(mut self) -> Environment {
+        self.taken.note(&mut self.environment);
+        self.environment.tsc_ghz = 1.0 / clock::ns_per_cycle();
+        self.environment
+    }
+}

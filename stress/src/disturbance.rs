@@ -1,0 +1,442 @@
+//! The one place that decides whether a measurement was disturbed: by the hypervisor, a control group's quota, other
+//! processes, or a lack of memory. It reads counters of the kernel before and after, and never fails. Figures of a disturbed
+//! measurement support no verdict.
+//!
+//! The pressure that the kernel reports of processors (PSI) is not judged: workers that outnumber the processors exert it
+//! themselves. Time that other processes had is.
+
+use crate::affinity;
+use crate::environment::Environment;
+use crate::quota::{CpuQuota, Groups};
+use crate::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs;
+use std::time::Instant;
+
+/// Milliseconds in a tick of the kernel's counters: USER_HZ is 100 on every Linux that has a stable ABI for it.
+const TICK_MS: u64 = 10;
+
+/// Less than this is within what ticks can tell.
+const LEAST_MS: u64 = 3 * TICK_MS;
+
+/// What disturbs a measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The hypervisor gave the processors to others.
+    Steal,
+    /// The quota of a control group stopped the processes.
+    Quota,
+    /// Processes that are no part of the measurement had the processors.
+    OtherLoad,
+    /// Some thread of the machine waited for memory.
+    MemoryPressure,
+}
+
+impl Cause {
+    /// Returns the greatest share of the time that is let pass.
+    #[must_use]
+    pub fn most(self) -> f64 {
+        match self {
+            Self::Steal | Self::Quota => 0.01,
+            Self::OtherLoad => 0.1,
+            Self::MemoryPressure => 0.05,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Steal => "the hypervisor took",
+            Self::Quota => "a control group's quota took",
+            Self::OtherLoad => "other processes took",
+            Self::MemoryPressure => "threads waited for memory for",
+        }
+    }
+}
+
+/// One disturbance, and how much of it there was.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Disturbance {
+    /// What disturbed.
+    pub cause: Cause,
+    /// For how long, in milliseconds, all processors together.
+    pub ms: u64,
+    /// The share of the processors' time, or of the time, that this is.
+    pub share: f64,
+}
+
+/// Says why a measurement was disturbed, if it was.
+#[must_use]
+pub fn disturbed(disturbances: &[Disturbance]) -> Option<String> {
+    let words = |it: &Disturbance| {
+        format!(
+            "{} {:.1} % of the time ({:.0} % at most)",
+            it.cause.words(),
+            it.share * 100.0,
+            it.cause.most() * 100.0
+        )
+    };
+    let words: Vec<String> = disturbances.iter().map(words).collect();
+    (!words.is_empty()).then(|| format!("DISTURBED because {}", words.join(", ")))
+}
+
+/// Takes back what a verdict says of figures: a pass of a disturbed measurement is inconclusive. A broken invariant is broken
+/// on a busy machine too.
+pub fn settle(verdict: &mut Verdict, reasons: &mut Vec<String>, environment: &Environment) {
+    if let Some(why) = disturbed(&environment.disturbances) {
+        *verdict = (*verdict).max(Verdict::Inconclusive);
+        reasons.push(why);
+    }
+}
+
+/// What was spent between two moments, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Spent {
+    elapsed_ms: f64,
+    /// Of all processors that may be used.
+    available_ms: f64,
+    steal_ms: u64,
+    quota_ms: u64,
+    others_ms: u64,
+    memory_ms: u64,
+}
+
+impl Spent {
+    fn judge(&self) -> Vec<Disturbance> {
+        let all = [
+            (Cause::Steal, self.steal_ms, self.available_ms),
+            (Cause::Quota, self.quota_ms, self.available_ms),
+            (Cause::OtherLoad, self.others_ms, self.available_ms),
+            (Cause::MemoryPressure, self.memory_ms, self.elapsed_ms),
+        ];
+        let all = all.into_iter().map(|(cause, ms, of)| Disturbance {
+            cause,
+            ms,
+            // Ticks are coarse: a little more than all there is may be counted.
+            share: (ms as f64 / of.max(1.0) * 1e4).round().min(1e4) / 1e4,
+        });
+        all.filter(|it| it.ms >= LEAST_MS && it.share > it.cause.most())
+            .collect()
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.elapsed_ms += other.elapsed_ms;
+        self.available_ms += other.available_ms;
+        self.steal_ms += other.steal_ms;
+        self.quota_ms += other.quota_ms;
+        self.others_ms += other.others_ms;
+        self.memory_ms += other.memory_ms;
+    }
+}
+
+/// The counters at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Usage {
+    at: Instant,
+    processors: Vec<usize>,
+    steal_ms: u64,
+    busy_ms: u64,
+    own_ms: u64,
+    memory_us: u64,
+    groups: Groups,
+}
+
+impl Usage {
+    /// Reads them, for the processors that the calling thread may use: before it is pinned.
+    pub(crate) fn now() -> Self {
+        Self::of(affinity::allowed())
+    }
+
+    fn of(processors: Vec<usize>) -> Self {
+        let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        // Its own time first: what passes in between counts for others, and is little.
+        let own_ms = own_ms();
+        let [busy_ms, steal_ms] = processor_ms(&text("/proc/stat"), &processors);
+        Self {
+            at: Instant::now(),
+            steal_ms,
+            busy_ms,
+            own_ms,
+            memory_us: stalled_us(&text("/proc/pressure/memory")),
+            groups: Groups::read(),
+            processors,
+        }
+    }
+
+    /// Returns what the hypervisor and quotas took since, and the disturbances.
+    pub(crate) fn since(&self) -> (Option<CpuQuota>, Vec<Disturbance>) {
+        let now = Self::of(self.processors.clone());
+        (now.groups.since(&self.groups), now.spent(self).judge())
+    }
+
+    fn spent(&self, before: &Self) -> Spent {
+        let elapsed_ms = (self.at - before.at).as_secs_f64() * 1e3;
+        let busy = self.busy_ms.saturating_sub(before.busy_ms);
+        let own = self.own_ms.saturating_sub(before.own_ms);
+        let quota = self.groups.since(&before.groups);
+        Spent {
+            elapsed_ms,
+            available_ms: elapsed_ms * self.processors.len() as f64,
+            steal_ms: self.steal_ms.saturating_sub(before.steal_ms),
+            quota_ms: quota.map_or(0, |quota| quota.throttled_ms),
+            others_ms: busy.saturating_sub(own),
+            memory_ms: self.memory_us.saturating_sub(before.memory_us) / 1000,
+        }
+    }
+}
+
+/// Watches a measurement round by round, and has disturbed rounds taken again.
+#[derive(Clone, Debug)]
+pub struct RoundWatch {
+    last: Usage,
+    left: u32,
+    repeated: u32,
+    kept: Spent,
+}
+
+impl RoundWatch {
+    /// Begins before the first round, on a thread that is not pinned. At most `again` rounds are taken again.
+    #[must_use]
+    pub fn start(again: u32) -> Self {
+        Self {
+            last: Usage::now(),
+            left: again,
+            repeated: 0,
+            kept: Spent::default(),
+        }
+    }
+
+    /// Tells whether the round that has just ended counts. Round 0, the warm-up, never does, and is not taken again.
+    pub fn keep(&mut self, round: u32) -> bool {
+        let now = Usage::of(self.last.processors.clone());
+        let spent = now.spent(&self.last);
+        self.last = now;
+        round == 0 || self.take(&spent)
+    }
+
+    /// Does work that is a round of its own, again while it is disturbed and tries are left. Work that fails is not taken again.
+    ///
+    /// # Errors
+    /// That of the work.
+    pub fn run<T, E>(&mut self, mut work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+        loop {
+            self.keep(0);
+            let done = work()?;
+            if self.keep(1) {
+                return Ok(done);
+            }
+        }
+    }
+
+    fn take(&mut self, spent: &Spent) -> bool {
+        if self.left > 0 && !spent.judge().is_empty() {
+            self.left -= 1;
+            self.repeated += 1;
+            return false;
+        }
+        self.kept.add(spent);
+        true
+    }
+
+    /// Writes the disturbances of the rounds that counted into an environment, in place of those of all the time.
+    pub fn note(&self, environment: &mut Environment) {
+        environment.disturbances = self.kept.judge();
+        environment.rounds_again = self.repeated;
+    }
+}
+
+/// Returns what some processors did and what the hypervisor took of them, in milliseconds since boot.
+fn processor_ms(stat: &str, processors: &[usize]) -> [u64; 2] {
+    let mut sums = [0, 0];
+    for line in stat.lines() {
+        let mut words = line.split_whitespace();
+        let name = words.next().and_then(|name| name.strip_prefix("cpu"));
+        let number = name.and_then(|name| name.parse::<usize>().ok());
+        if !number.is_some_and(|number| processors.contains(&number)) {
+            continue;
+        }
+        // user, nice, system, idle, iowait, irq, softirq, steal
+        let ticks: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
+        let at = |index: usize| ticks.get(index).copied().unwrap_or(0);
+        sums[0] += [0, 1, 2, 5, 6].map(at).iter().sum::<u64>() * TICK_MS;
+        sums[1] += at(7) * TICK_MS;
+    }
+    sums
+}
+
+/// Returns for how long some thread waited, in microseconds since boot; 0 where the kernel does not tell.
+fn stalled_us(pressure: &str) -> u64 {
+    let line = pressure.lines().find(|line| line.starts_with("some "));
+    let total = line.and_then(|line| line.rsplit_once("total="));
+    total
+        .and_then(|(_, total)| total.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// Returns the processor time of this process, of those it started, of theirs, and of all of them that have ended.
+fn own_ms() -> u64 {
+    let own = std::process::id();
+    let mut processes = HashMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let id = entry.file_name().to_str().and_then(|it| it.parse().ok());
+        let stat = id.and_then(|id: u32| {
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+            Some((id, parse_stat(&stat)?))
+        });
+        processes.extend(stat);
+    }
+    let is_own = |&(&id, _): &(&u32, &[u64; 2])| {
+        let mut at = id;
+        // No process is its own ancestor; one that was replaced while this looked may seem so.
+        (0..processes.len()).any(|_| {
+            let found = at == own;
+            at = processes.get(&at).map_or(0, |it| it[0] as u32);
+            found
+        })
+    };
+    let times = processes.iter().filter(is_own);
+    times.map(|(_, it)| it[1]).sum::<u64>() * TICK_MS
+}
+
+/// Reads the parent, and the ticks of a process and of its ended children, from `/proc/PID/stat`.
+fn parse_stat(stat: &str) -> Option<[u64; 2]> {
+    // The name may have blanks and parentheses in it.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    let ticks = (11..15).map(number).sum::<Option<u64>>()?;
+    Some([number(1)?, ticks])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hint::black_box;
+    use std::time::Duration;
+
+    /// A second on two processors.
+    const SECOND: Spent = Spent {
+        elapsed_ms: 1000.0,
+        available_ms: 2000.0,
+        steal_ms: 0,
+        quota_ms: 0,
+        others_ms: 0,
+        memory_ms: 0,
+    };
+
+    fn causes(spent: Spent) -> Vec<Cause> {
+        spent.judge().iter().map(|it| it.cause).collect()
+    }
+
+    #[test]
+    fn each_cause_disturbs_beyond_its_share_and_not_below() {
+        assert!(causes(SECOND).is_empty());
+        for (cause, below, beyond) in [
+            (Cause::Steal, 20, 40),
+            (Cause::Quota, 20, 40),
+            (Cause::OtherLoad, 200, 210),
+            (Cause::MemoryPressure, 50, 60),
+        ] {
+            let of = |ms| {
+                let mut spent = SECOND;
+                match cause {
+                    Cause::Steal => spent.steal_ms = ms,
+                    Cause::Quota => spent.quota_ms = ms,
+                    Cause::OtherLoad => spent.others_ms = ms,
+                    Cause::MemoryPressure => spent.memory_ms = ms,
+                }
+                causes(spent)
+            };
+            assert!(of(below).is_empty(), "{cause:?}");
+            assert_eq!(of(beyond), [cause]);
+        }
+    }
+
+    #[test]
+    fn a_few_ticks_of_a_short_run_are_no_disturbance() {
+        let short = Spent {
+            elapsed_ms: 10.0,
+            available_ms: 20.0,
+            others_ms: 20,
+            ..SECOND
+        };
+        assert!(causes(short).is_empty());
+    }
+
+    #[test]
+    fn a_disturbed_pass_is_inconclusive_and_a_broken_invariant_stays_broken() {
+        let mut environment = Environment::read();
+        let settled = |verdict, environment: &Environment| {
+            let (mut verdict, mut reasons) = (verdict, Vec::new());
+            settle(&mut verdict, &mut reasons, environment);
+            (verdict, reasons)
+        };
+        assert_eq!(settled(Verdict::Pass, &environment).0, Verdict::Pass);
+        environment.disturbances = vec![Disturbance {
+            cause: Cause::OtherLoad,
+            ms: 620,
+            share: 0.31,
+        }];
+        let (verdict, reasons) = settled(Verdict::Pass, &environment);
+        assert_eq!(verdict, Verdict::Inconclusive);
+        assert_eq!(
+            reasons,
+            ["DISTURBED because other processes took 31.0 % of the time (10 % at most)"]
+        );
+        assert_eq!(settled(Verdict::Fail, &environment).0, Verdict::Fail);
+        let text = serde_json::to_string(&environment).unwrap();
+        assert!(text.contains(r#""disturbances":[{"cause":"other_load","ms":620,"share":0.31}]"#));
+    }
+
+    #[test]
+    fn disturbed_rounds_are_taken_again_as_often_as_was_asked_for() {
+        let busy = Spent {
+            others_ms: 900,
+            ..SECOND
+        };
+        let mut watch = RoundWatch::start(2);
+        assert!(watch.take(&SECOND));
+        assert!(!watch.take(&busy) && !watch.take(&busy));
+        assert!(watch.kept.judge().is_empty());
+        assert!(watch.take(&busy), "no tries are left");
+        let mut environment = Environment::read();
+        watch.note(&mut environment);
+        assert_eq!(environment.disturbances.len(), 1);
+        assert_eq!(environment.rounds_again, 2);
+    }
+
+    #[test]
+    fn work_is_done_once_where_no_more_tries_are_asked_for_and_its_error_ends_it() {
+        let mut watch = RoundWatch::start(0);
+        let mut done = 0;
+        let mut work = || {
+            done += 1;
+            if done < 3 { Ok(done) } else { Err("no") }
+        };
+        assert_eq!((watch.run(&mut work), watch.run(&mut work)), (Ok(1), Ok(2)));
+        assert_eq!(watch.run(&mut work), Err("no"));
+        assert_eq!(watch.repeated, 0);
+    }
+
+    #[test]
+    fn the_kernels_counters_are_read_by_processor() {
+        let stat =
+            "cpu  9 9 9 9 9 9 9 9\ncpu0 1 2 3 100 7 4 5 6 0 0\ncpu1 10 0 0 0 0 0 0 1\nintr 5\n";
+        assert_eq!(processor_ms(stat, &[0]), [150, 60]);
+        assert_eq!(processor_ms(stat, &[0, 1]), [250, 70]);
+        let pressure = "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234\nfull total=5\n";
+        assert_eq!([stalled_us(pressure), stalled_us("")], [1234, 0]);
+        let stat = "7 (a) b) S 3 7 7 0 -1 0 0 0 0 0 10 20 30 40 20 0 1 0";
+        assert_eq!(parse_stat(stat), Some([3, 100]));
+    }
+
+    #[test]
+    fn what_this_process_does_is_its_own_and_no_other_load() {
+        let before = own_ms();
+        let start = Instant::now();
+        while own_ms() < before + 50 && start.elapsed() < Duration::from_secs(60) {
+            black_box((0..100_000_u64).map(black_box).sum::<u64>());
+        }
+        assert!(own_ms() >= before + 50);
+    }
+}
