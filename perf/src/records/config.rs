@@ -79,6 +79,22 @@ impl Record {
         fields
     }
 
+    /// Names the machine: processor, number of processors and nodes, kernel.
+    #[must_use]
+    pub fn machine(&self) -> Option<String> {
+        let environment = self.at(&["environment"])?;
+        let word = |name: &str| environment[name].as_str().unwrap_or("unknown");
+        let processors = environment["processors"].as_u64().unwrap_or(0);
+        let nodes = match environment["nodes"].as_array().map_or(0, Vec::len) {
+            0 | 1 => String::new(),
+            nodes => format!(", {nodes} nodes"),
+        };
+        let (model, kernel) = (word("cpu_model"), word("kernel"));
+        Some(format!(
+            "{model}, {processors} processors{nodes}, Linux {kernel}"
+        ))
+    }
+
     /// Says what was run, in a few words.
     #[must_use]
     pub fn what(&self) -> String {

@@ -48,6 +48,12 @@ impl Group<'_> {
         &self.records[0].kind
     }
 
+    /// Says what disturbed the first of its records that something disturbed.
+    #[must_use]
+    pub fn disturbed_by(&self) -> Option<String> {
+        self.records.iter().find_map(|record| record.disturbed_by())
+    }
+
     /// Returns a field of the configuration, or of the machine and build.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {

@@ -1,20 +1,23 @@
 //! The table of a folder's records that stands in its README between two marks: one row a file, or a folder of files,
 //! with what a reader wants to know before opening it. It is made of the records alone, so that it can be checked.
 
-use super::figures::row_name;
 use super::group::{groups, labels};
 use super::paths::link;
 use super::record::date_and_time;
+use super::rows::Row;
 use super::{Collection, File, Record};
 use crate::report::document::{Cell, Table};
 use crate::report::markdown::write_table;
 use crate::unit::Unit;
-use serde_json::Value;
 use splinter_stress::Verdict;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The marks between which the table stands.
 pub const MARKS: [&str; 2] = ["<!-- records -->", "<!-- end of records -->"];
+
+/// What the first value of rows may count.
+const TOLD: [Unit; 2] = [Unit::Nanoseconds, Unit::PerSecond];
 
 /// The most configurations whose goodput is told each by itself.
 const MOST_TOLD: usize = 3;
@@ -98,36 +101,13 @@ fn row(place: &Path, files: &[&File], records: &[&Record], folder: &Path) -> Vec
         kinds.join(", ").into(),
         records
             .first()
-            .map_or("-".to_owned(), |record| machine(record))
+            .and_then(|record| record.machine())
+            .unwrap_or_else(|| "-".to_owned())
             .into(),
         what(records).into(),
         key_figures(records).into(),
         gravest.map_or("none", Verdict::word).into(),
     ]
-}
-
-fn machine(record: &Record) -> String {
-    let text = |name: &str| {
-        record
-            .text(&["environment", name])
-            .unwrap_or("unknown")
-            .to_owned()
-    };
-    let processors = record.number(&["environment", "processors"]).unwrap_or(0.0);
-    let nodes = record
-        .at(&["environment", "nodes"])
-        .and_then(Value::as_array)
-        .map_or(0, Vec::len);
-    let nodes = if nodes > 1 {
-        format!(", {nodes} nodes")
-    } else {
-        String::new()
-    };
-    format!(
-        "{}, {processors:.0} processors{nodes}, Linux {}",
-        text("cpu_model"),
-        text("kernel")
-    )
 }
 
 fn what(records: &[&Record]) -> String {
@@ -230,11 +210,11 @@ fn of_tuning(record: &Record) -> String {
         let value = record.number(&["outcome", name]);
         value.map_or("?".to_owned(), |value| format!("{value:+.1} %"))
     };
-    let rows = record.at(&["rows"]).and_then(Value::as_array);
-    let best = rows.and_then(|rows| rows.get(1)?["name"].as_str());
+    let best = record.rows().into_iter().nth(1);
     match (record.text(&["finding"]), best) {
         (Some("winner"), Some(best)) => format!(
-            "{best}: {} ({} to {})",
+            "{}: {} ({} to {})",
+            best.name,
             percent("gain_percent"),
             percent("low_percent"),
             percent("high_percent")
@@ -246,42 +226,34 @@ fn of_tuning(record: &Record) -> String {
 
 /// Tells the first value of rows, and how many of them met their targets or passed.
 fn of_rows(record: &Record) -> String {
-    let rows = ["rows", "cells", "claims", "tiers"]
-        .iter()
-        .find_map(|name| {
-            record
-                .at(&[name])?
-                .as_array()
-                .filter(|rows| !rows.is_empty())
-        });
+    let lists = ["rows", "cells", "claims", "tiers"].into_iter();
+    let rows: Option<Vec<Row>> = lists
+        .map(|name| record.list(name))
+        .find(|rows: &Vec<Row>| !rows.is_empty());
     let Some(rows) = rows else {
         return "-".to_owned();
     };
     let mut parts = Vec::new();
-    let value = |row: &Value| {
-        let units = [Unit::Nanoseconds, Unit::PerSecond];
-        let shown = units
-            .into_iter()
-            .find_map(|unit| Some(unit.show(row.get(unit.field())?.as_f64()?)));
-        Some(format!("{} {}", row_name(row)?, shown?))
+    let value = |row: &Row| {
+        let mut values = row.values();
+        let (unit, value) = values.find(|(unit, _)| TOLD.contains(unit))?;
+        Some(format!("{} {}", row.title(), unit.show(value)))
     };
     parts.extend(rows.iter().find_map(value));
-    let judged: Vec<bool> = rows.iter().filter_map(|row| row["met"].as_bool()).collect();
+    let judged: Vec<bool> = rows.iter().filter_map(|row| row.met).collect();
     if !judged.is_empty() {
         let met = judged.iter().filter(|met| **met).count();
         parts.push(format!("{met} of {} targets met", judged.len()));
     }
-    let verdicts: Vec<&str> = rows
-        .iter()
-        .filter_map(|row| row["verdict"].as_str())
-        .collect();
-    let mut words: Vec<&str> = verdicts.clone();
-    words.sort_unstable();
-    words.dedup();
-    for word in words {
-        let count = verdicts.iter().filter(|it| **it == word).count();
-        parts.push(format!("{count} {word}"));
+    let mut verdicts = BTreeMap::<String, usize>::new();
+    for verdict in rows.iter().filter_map(|row| row.verdict.clone()) {
+        *verdicts.entry(verdict).or_default() += 1;
     }
+    parts.extend(
+        verdicts
+            .iter()
+            .map(|(word, count)| format!("{count} {word}")),
+    );
     if parts.is_empty() {
         format!("{} rows", rows.len())
     } else {
@@ -292,7 +264,7 @@ fn of_rows(record: &Record) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn the_table_stands_between_the_marks_and_nothing_else_changes() {

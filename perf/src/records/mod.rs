@@ -5,14 +5,17 @@
 
 pub mod command;
 pub mod config;
+pub mod disturbed;
 pub mod figures;
 pub mod file;
 pub mod group;
 pub mod index;
 pub mod latency;
 pub mod paths;
+pub mod peers;
 pub mod place;
 pub mod record;
+pub mod rows;
 pub mod spread;
 
 pub use file::{Collection, File, read, read_without};

@@ -1,6 +1,10 @@
 //! One record, as those see it who read records: names for what the schema holds, looked up when asked for. It knows
 //! no files.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use splinter_stress::Verdict;
 
@@ -149,6 +153,20 @@ impl Record {
         self.at(path)?.as_str()
     }
 
+    /// Reads a part as a type; `None` where it is missing or is no such thing.
+    #[must_use]
+    pub fn part<T: DeserializeOwned>(&self, path: &[&str]) -> Option<T> {
+        T::deserialize(self.at(path)?).ok()
+    }
+
+    /// Reads a list; what of it is of another type is left out.
+    #[must_use]
+    pub fn list<T: DeserializeOwned>(&self, name: &str) -> Vec<T> {
+        let list = self.at(&[name]).and_then(Value::as_array);
+        let list = list.into_iter().flatten();
+        list.filter_map(|one| T::deserialize(one).ok()).collect()
+    }
+
     /// Finds a number.
     #[must_use]
     pub fn number(&self, path: &[&str]) -> Option<f64> {
@@ -192,7 +210,11 @@ impl Record {
                 reasons.push(format!("{count} {name}"));
             }
         }
-        let missed = self.rows().iter().filter(|row| row["met"] == false).count();
+        let missed = self
+            .rows()
+            .iter()
+            .filter(|row| row.met == Some(false))
+            .count();
         if missed > 0 && self.verdict() != Some(Verdict::Pass) {
             let rows = if missed == 1 { "row" } else { "rows" };
             reasons.push(format!("{missed} {rows} missed the target"));
@@ -263,13 +285,6 @@ impl Record {
         })
     }
 
-    /// Returns its rows: what a kind measures beside, or instead of, a run's operations.
-    #[must_use]
-    pub fn rows(&self) -> &[Value] {
-        let rows = self.at(&["rows"]).and_then(Value::as_array);
-        rows.map_or(&[], Vec::as_slice)
-    }
-
     /// Returns when it began, in seconds since 1970: by its own word, or by its file's name.
     #[must_use]
     pub fn started_unix_s(&self) -> Option<f64> {
@@ -335,57 +350,17 @@ fn start_of_log(log: &str) -> Option<f64> {
 
 /// Finds a time such as `20261121T081700Z` in a file's name.
 fn stamp(name: &str) -> Option<f64> {
-    name.split(['-', '.', '_']).find_map(|part| {
-        let (date, time) = part.strip_suffix('Z')?.split_once('T')?;
-        let number = |text: &str| text.parse::<i64>().ok();
-        if date.len() != 8 || time.len() != 6 || !date.is_ascii() || !time.is_ascii() {
-            return None;
-        }
-        let (year, month, day) = (
-            number(&date[..4])?,
-            number(&date[4..6])?,
-            number(&date[6..])?,
-        );
-        let (hour, minute, second) = (
-            number(&time[..2])?,
-            number(&time[2..4])?,
-            number(&time[4..])?,
-        );
-        let days = days_since_1970(year, month, day);
-        Some((days * 86_400 + hour * 3600 + minute * 60 + second) as f64)
-    })
-}
-
-/// Counts days in the Gregorian calendar; years begin in March, so that the leap day is the last one.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+    let parse = |part: &str| DateTime::strptime("%Y%m%dT%H%M%SZ", part).ok();
+    let time = name.split(['-', '.', '_']).find_map(parse)?;
+    let time = time.to_zoned(TimeZone::UTC).ok()?;
+    Some(time.timestamp().as_second() as f64)
 }
 
 /// Prints seconds since 1970 as a date and a time of the day, UTC.
 #[must_use]
 pub fn date_and_time(unix_s: f64) -> String {
-    let seconds = unix_s.max(0.0) as i64;
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // The inverse of the count above.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let (hour, minute) = (second / 3600, second / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
+    let time = Timestamp::from_second(unix_s.max(0.0) as i64).unwrap_or(Timestamp::MAX);
+    time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 #[cfg(test)]

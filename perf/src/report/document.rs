@@ -11,12 +11,27 @@ pub struct Report {
     pub title: String,
     /// What it is of, in a sentence or two.
     pub subtitle: String,
-    /// What must be seen before anything else: how many records came to what.
+    /// The headline figures.
+    pub tiles: Vec<Tile>,
+    /// How many records came to which verdict.
     pub tallies: Vec<Tally>,
     /// Its sections, in order.
     pub sections: Vec<Section>,
     /// Sections that are left out, each with the reason.
     pub left_out: Vec<(String, String)>,
+}
+
+/// A headline figure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tile {
+    /// What was measured.
+    pub title: String,
+    /// The figure with its unit.
+    pub value: String,
+    /// What was run to measure it.
+    pub detail: String,
+    /// What disturbed the measurement; empty if nothing did.
+    pub disturbed_by: String,
 }
 
 /// A number with what it counts.
@@ -85,6 +100,26 @@ impl Section {
     pub fn chart(&mut self, figure: Figure) {
         self.blocks.push(Block::Figure(figure));
     }
+
+    /// Adds small charts side by side; one alone gets the whole width.
+    pub fn charts(&mut self, title: &str, caption: &str, mut charts: Vec<(String, Chart)>) {
+        match charts.len() {
+            0 => {}
+            1 => {
+                let (name, chart) = charts.remove(0);
+                self.chart(Figure {
+                    title: format!("{title}: {name}"),
+                    caption: caption.to_owned(),
+                    chart,
+                });
+            }
+            _ => self.blocks.push(Block::Multiples(Multiples {
+                title: title.to_owned(),
+                caption: caption.to_owned(),
+                charts,
+            })),
+        }
+    }
 }
 
 /// A part of a section.
@@ -96,6 +131,19 @@ pub enum Block {
     Table(Table),
     /// A chart.
     Figure(Figure),
+    /// Small charts side by side.
+    Multiples(Multiples),
+}
+
+/// Small charts side by side, whose colours mean the same.
+#[derive(Clone, Debug)]
+pub struct Multiples {
+    /// What they show.
+    pub title: String,
+    /// How they are to be read.
+    pub caption: String,
+    /// The charts with their names.
+    pub charts: Vec<(String, Chart)>,
 }
 
 /// A chart with its words.
@@ -118,6 +166,8 @@ pub struct Table {
     pub heads: Vec<(String, Flush)>,
     /// The rows, as long as the heads.
     pub rows: Vec<Vec<Cell>>,
+    /// Whether a page shows it at once; otherwise its reader unfolds it.
+    pub is_open: bool,
 }
 
 impl Table {
@@ -132,6 +182,7 @@ impl Table {
             title: title.to_owned(),
             heads: heads.iter().map(head).collect(),
             rows: Vec::new(),
+            is_open: false,
         }
     }
 

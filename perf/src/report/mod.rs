@@ -28,11 +28,13 @@ pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
     let mut report = Report {
         title: title.to_owned(),
         subtitle: subtitle(found),
+        tiles: sections::headline::tiles(found),
         tallies: sections::verdicts::tallies(found),
         ..Report::default()
     };
-    let all: [(&str, sections::Make); 12] = [
+    let all: [(&str, sections::Make); 13] = [
         ("Verdicts", sections::verdicts::section),
+        ("Beside other stores", sections::rivals::section),
         ("Throughput", sections::throughput::section),
         ("Latency", sections::latency::section),
         ("Scaling", sections::scaling::section),
@@ -75,6 +77,14 @@ fn subtitle(found: &Collection) -> String {
         } else {
             text.push_str(&format!(", measured from {first} to {last} UTC"));
         }
+    }
+    let mut machines: Vec<String> = found.records.iter().filter_map(Record::machine).collect();
+    machines.sort();
+    machines.dedup();
+    match machines.as_slice() {
+        [] => {}
+        [one] => text.push_str(&format!(", on {one}")),
+        several => text.push_str(&format!(", on {} machines", several.len())),
     }
     text
 }

@@ -10,7 +10,7 @@ use crate::unit::Unit;
 use serde_json::Value;
 
 /// Bars of one chart.
-const MOST_BARS: usize = 24;
+const MOST_BARS: usize = 12;
 
 pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
     let groups = runs(matter.found);
@@ -70,6 +70,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
                         name,
                         parts: vec![(usize::from(first.reads()), share * 100.0)],
                         text: Unit::Share.show(share),
+                        is_hatched: group.disturbed_by().is_some(),
                         ..Bar::default()
                     },
                 ));
@@ -105,6 +106,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
                 ],
                 mark: String::new(),
                 bars: bars.into_iter().map(|(_, bar)| bar).collect(),
+                reached: Vec::new(),
             }),
         });
     }

@@ -6,7 +6,6 @@ use super::super::svg::{Chart, Heat};
 use super::Matter;
 use crate::records::Record;
 use crate::unit::Unit;
-use serde_json::Value;
 
 /// Matrices up to this many columns stand in a table as well.
 const MOST_IN_TABLE: usize = 8;
@@ -63,12 +62,14 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
                 continue;
             };
             let title = format!("{}: {}", kind.title, record.name());
-            if matrix.columns.len() <= MOST_IN_TABLE {
-                section.table(matrix.table(&title, kind));
-            }
+            let table = matrix.table(&title, kind);
+            let is_small = matrix.columns.len() <= MOST_IN_TABLE;
             // One cell alone is a number, and stands in the table.
             if matrix.rows.len() * matrix.columns.len() > 1 {
-                section.chart(matrix.figure(title, kind));
+                section.chart(matrix.figure(title, kind, record));
+            }
+            if is_small {
+                section.table(table);
             }
         }
     }
@@ -91,16 +92,16 @@ struct Matrix {
 
 impl Matrix {
     fn of(record: &Record, kind: &Kind) -> Option<Self> {
-        let list = |value: &Value| value.as_array().cloned();
-        let [rows, columns, cells] = kind.paths.map(|path| record.at(&path).and_then(list));
-        let names =
-            |list: Vec<Value>| -> Vec<String> { list.iter().map(ToString::to_string).collect() };
-        let (rows, columns) = (names(rows?), names(columns?));
-        let row = |row: &Value| -> Option<Vec<Option<f64>>> {
-            let row = list(row)?;
-            (row.len() == columns.len()).then(|| row.iter().map(Value::as_f64).collect())
+        let [rows, columns, cells] = kind.paths;
+        let names = |path: [&str; 2]| -> Option<Vec<String>> {
+            let numbers: Vec<u64> = record.part(&path)?;
+            Some(numbers.iter().map(ToString::to_string).collect())
         };
-        let cells: Vec<Vec<Option<f64>>> = cells?.iter().map(row).collect::<Option<_>>()?;
+        let (rows, columns) = (names(rows)?, names(columns)?);
+        let cells: Vec<Vec<Option<f64>>> = record.part(&cells)?;
+        if cells.iter().any(|row| row.len() != columns.len()) {
+            return None;
+        }
         let measured = cells.iter().flatten().flatten().count();
         (cells.len() == rows.len() && measured > 0).then_some(Self {
             rows,
@@ -109,7 +110,7 @@ impl Matrix {
         })
     }
 
-    fn figure(self, title: String, kind: &Kind) -> Figure {
+    fn figure(self, title: String, kind: &Kind, record: &Record) -> Figure {
         let [row_title, column_title] = kind.ends.map(str::to_owned);
         Figure {
             title,
@@ -121,6 +122,7 @@ impl Matrix {
                 columns: self.columns,
                 cells: self.cells,
                 unit: kind.unit,
+                is_hatched: record.disturbed_by().is_some(),
             }),
         }
     }

@@ -87,14 +87,10 @@ fn passing(matter: &Matter<'_>) -> Table {
     for file in &matter.found.files {
         let (records, others) = rest.split_at(file.records);
         rest = others;
-        let load = |record: &Record| {
-            let load = record.text(&["environment", "load_before"])?;
-            load.split(' ').next()?.parse().ok()
-        };
         let name = file.path.file_name().unwrap_or_default();
         table.row([
             Cell::link(name.to_string_lossy(), link(matter.folder, &file.path)),
-            range(records, 2, load),
+            range(records, 2, Record::load_before),
             range(records, 0, |it| it.number(&["environment", "steal_ms"])),
             range(records, 3, |it| it.number(&["environment", "tsc_ghz"])),
             range(records, 0, |it| {

@@ -3,7 +3,6 @@
 
 use super::super::document::{Cell, Section, Table, Tone};
 use super::Matter;
-use crate::records::Record;
 use crate::records::config::text;
 use crate::records::file::COMMON;
 use crate::unit::Unit;
@@ -32,7 +31,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
     let mut section = Section::new("further", "", "");
     for record in &matter.found.records {
         // Their own sections have all of these.
-        if ["run", "micro", "limits"].contains(&record.kind.as_str()) {
+        if ["run", "micro", "limits", "peers"].contains(&record.kind.as_str()) {
             continue;
         }
         let fields = record.value.as_object().into_iter().flatten();
@@ -48,8 +47,8 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
                 record.name()
             );
             match value {
-                Value::Array(list) => list_of(&mut section, record, &title, list),
-                Value::Object(object) => object_of(&mut section, record, &title, object),
+                Value::Array(list) => list_of(&mut section, &title, list),
+                Value::Object(object) => object_of(&mut section, &title, object),
                 _ => {}
             }
         }
@@ -62,7 +61,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
 }
 
 /// Shows a list of objects as rows; columns are the fields that hold a value of one line.
-fn list_of(section: &mut Section, record: &Record, title: &str, list: &[Value]) {
+fn list_of(section: &mut Section, title: &str, list: &[Value]) {
     let rows: Vec<Vec<(String, &Value)>> = list.iter().map(fields).collect();
     let mut columns: Vec<String> = Vec::new();
     for (name, _) in rows.iter().flatten() {
@@ -98,21 +97,25 @@ fn list_of(section: &mut Section, record: &Record, title: &str, list: &[Value]) 
         })
         .collect();
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-    let mut table = Table::new(title, &heads);
+    let mut table = Table::new("", &heads);
     for row in rows.iter().take(MOST_ROWS) {
         table.row(columns.iter().map(|column| {
             let value = row.iter().find(|(name, _)| name == column);
             value.map_or("-".into(), |(name, value)| cell(name, value))
         }));
     }
-    section.table(table);
     let hidden = rows.len().saturating_sub(MOST_ROWS);
-    if hidden + left_out > 0 {
-        section.say(format!(
-            "{hidden} more rows and {left_out} more columns are in {}.",
-            record.name()
-        ));
-    }
+    let more = [(hidden, "rows"), (left_out, "columns")];
+    let more = more.into_iter().filter(|(count, _)| *count > 0);
+    let more: Vec<String> = more
+        .map(|(count, what)| format!("{count} more {what}"))
+        .collect();
+    let title = if more.is_empty() {
+        title.to_owned()
+    } else {
+        format!("{title} ({} in the record)", more.join(" and "))
+    };
+    section.table(Table { title, ..table });
 }
 
 /// Returns where a column stands: what names a row first, what it came to next, then its figures.
@@ -158,7 +161,7 @@ fn fields(row: &Value) -> Vec<(String, &Value)> {
 }
 
 /// Shows the fields of an object, and below them the lists and objects that it holds.
-fn object_of(section: &mut Section, record: &Record, title: &str, object: &Map<String, Value>) {
+fn object_of(section: &mut Section, title: &str, object: &Map<String, Value>) {
     let mut table = Table::new(title, &["what", "value"]);
     for (name, value) in object.iter().filter(|(_, value)| is_short(value)) {
         table.row([name.replace('_', " ").into(), cell(name, value)]);
@@ -169,8 +172,8 @@ fn object_of(section: &mut Section, record: &Record, title: &str, object: &Map<S
     for (name, value) in object {
         let title = format!("{title}, {}", name.replace('_', " "));
         match value {
-            Value::Array(list) => list_of(section, record, &title, list),
-            Value::Object(inner) => object_of(section, record, &title, inner),
+            Value::Array(list) => list_of(section, &title, list),
+            Value::Object(inner) => object_of(section, &title, inner),
             _ => {}
         }
     }

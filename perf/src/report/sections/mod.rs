@@ -6,8 +6,10 @@ pub(super) mod cores;
 pub(super) mod costs;
 pub(super) mod environment;
 pub(super) mod further;
+pub(super) mod headline;
 pub(super) mod latency;
 pub(super) mod placement;
+pub(super) mod rivals;
 pub(super) mod scaling;
 pub(super) mod sizes;
 pub(super) mod sources;
@@ -178,7 +180,7 @@ mod tests {
             assert!(left_out.contains(&title), "{title}: {left_out:?}");
         }
         assert!(report.left_out.iter().all(|(_, why)| !why.is_empty()));
-        assert_eq!(report.sections.len() + report.left_out.len(), 12);
+        assert_eq!(report.sections.len() + report.left_out.len(), 13);
     }
 
     #[test]

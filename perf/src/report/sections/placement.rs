@@ -8,7 +8,7 @@ use crate::records::place::{Node, Worker};
 use serde_json::Value;
 
 /// The most maps that are drawn.
-const MOST: usize = 4;
+const MOST: usize = 2;
 
 /// Frames with places, as they are drawn.
 type Map = Vec<(String, Vec<Place>)>;
@@ -51,13 +51,12 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
     let count = maps.len();
     for (frames, names) in maps.into_iter().take(MOST) {
         let more = match names.len() {
-            0..=4 => String::new(),
-            more => format!(" and {} more", more - 4),
+            1 => String::new(),
+            all => format!(" and {} more", all - 1),
         };
-        let shown: Vec<&str> = names.iter().take(4).map(String::as_str).collect();
         section.chart(Figure {
             title: "Workers on processors".to_owned(),
-            caption: format!("Of {}{more}. A square is a worker.", shown.join(", ")),
+            caption: format!("Of {}{more}. A square is a worker.", names[0]),
             chart: Chart::Places(Places {
                 keys: ROLES.map(str::to_owned).into(),
                 ring: "moved, or elsewhere than asked".to_owned(),

@@ -15,6 +15,7 @@ struct Family<'a> {
     sample: Group<'a>,
     /// Scrub level, value size, goodput.
     cells: Vec<(String, String, f64)>,
+    is_hatched: bool,
 }
 
 pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
@@ -27,6 +28,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
         let Some(goodput) = spread(&group, Record::goodput_per_s) else {
             continue;
         };
+        let is_hatched = group.disturbed_by().is_some();
         let cell = (scrub.clone(), len.clone(), goodput.median);
         let mut sample = group.clone();
         // The store's own sizes follow those of the values.
@@ -37,10 +39,14 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             family.sample.config == sample.config && family.sample.environment == sample.environment
         });
         match same {
-            Some(family) => family.cells.push(cell),
+            Some(family) => {
+                family.cells.push(cell);
+                family.is_hatched |= is_hatched;
+            }
             None => families.push(Family {
                 sample,
                 cells: vec![cell],
+                is_hatched,
             }),
         }
     }
@@ -82,6 +88,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
                 rows: scrubs,
                 columns: lengths,
                 unit: Unit::PerSecond,
+                is_hatched: family.is_hatched,
             }),
         });
     }

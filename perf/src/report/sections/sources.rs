@@ -7,7 +7,8 @@ use crate::records::record::date_and_time;
 
 #[allow(clippy::unnecessary_wraps)] // As all sections are made.
 pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
-    let lead = "Every figure here is from one of these. Fields are explained in the suite's results/README.md.";
+    let lead =
+        "Every figure is from one of these records. results/schema.md explains their fields.";
     let mut section = Section::new("records", "", lead);
     let mut table = Table::new(
         "Raw records",

@@ -9,7 +9,7 @@ use crate::records::spread::Spread;
 use crate::unit::Unit;
 
 /// Bars of one chart.
-const MOST_BARS: usize = 30;
+const MOST_BARS: usize = 16;
 
 pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
     let groups = runs(matter.found);
@@ -85,6 +85,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             parts: names,
             mark: "attempts".to_owned(),
             bars,
+            reached: Vec::new(),
         }),
     });
     section.table(table);
@@ -149,6 +150,7 @@ fn bar(
         interval: (goodput.samples > 1).then_some((goodput.low, goodput.high)),
         mark: (attempts > goodput.median * 1.005).then_some(attempts),
         text,
+        is_hatched: group.disturbed_by().is_some(),
     };
     (goodput.median, bar)
 }

@@ -113,7 +113,10 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             ]);
         }
     }
-    if !bad.rows.is_empty() {
+    bad.is_open = true;
+    if bad.rows.is_empty() {
+        section.say("No record failed, and no invariant was broken.");
+    } else {
         section.table(bad);
     }
     section.table(files(matter));
