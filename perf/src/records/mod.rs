@@ -16,6 +16,7 @@ pub mod peers;
 pub mod place;
 pub mod record;
 pub mod rows;
+pub mod schema;
 pub mod spread;
 
 pub use file::{Collection, File, read, read_without};

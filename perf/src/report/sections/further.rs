@@ -4,7 +4,7 @@
 use super::super::document::{Cell, Section, Table, Tone};
 use super::Matter;
 use crate::records::config::text;
-use crate::records::file::COMMON;
+use crate::records::schema;
 use crate::unit::Unit;
 use serde_json::{Map, Value};
 
@@ -16,7 +16,7 @@ const MOST_COLUMNS: usize = 10;
 const LONGEST: usize = 160;
 
 /// Fields, beside the common ones, that other sections show, or that nobody reads in a table.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 9] = [
     "placement",
     "core_to_core",
     "node_to_node",
@@ -25,6 +25,7 @@ const ELSEWHERE: [&str; 8] = [
     "recovery_ns",
     "rescue_ns",
     "machine",
+    "invariants",
 ];
 
 pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
@@ -36,7 +37,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
         }
         let fields = record.value.as_object().into_iter().flatten();
         for (name, value) in fields {
-            let elsewhere = COMMON.iter().chain(&ELSEWHERE).any(|field| field == name);
+            let elsewhere = schema::is_common(name) || ELSEWHERE.contains(&name.as_str());
             if elsewhere || (record.kind == "wake" && name == "rows") {
                 continue;
             }
