@@ -2,8 +2,9 @@
 //! record. It compares nothing.
 
 use super::peers::{Entrant, Load};
-use super::record::{PERCENTILES, Record, percentiles};
+use super::record::{PERCENTILES, Record};
 use crate::unit::Unit;
+use splinter_stress::Percentiles;
 
 /// One figure.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +50,7 @@ impl Record {
                 Some(operation.goodput_per_s),
             );
             for percentile in PERCENTILES {
-                let ns = operation.latency(percentile.field);
+                let ns = percentile.of(&operation.latency_ns);
                 add(name, percentile.label, Unit::Nanoseconds, ns);
             }
             add(name, "again", Unit::Share, Some(operation.again_share()));
@@ -64,8 +65,14 @@ impl Record {
             ("recovery", &["recovery_ns"]),
             ("rescue", &["rescue_ns"]),
         ] {
-            for (percentile, ns) in percentiles(self.at(path)) {
-                add(subject, percentile.label, Unit::Nanoseconds, Some(ns));
+            let latency: Percentiles = self.part(path).unwrap_or_default();
+            for percentile in PERCENTILES {
+                add(
+                    subject,
+                    percentile.label,
+                    Unit::Nanoseconds,
+                    percentile.of(&latency),
+                );
             }
         }
         for row in self.rows().iter().filter(|row| !row.name.is_empty()) {

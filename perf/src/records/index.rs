@@ -165,11 +165,12 @@ fn tail(record: &Record) -> String {
     let operations = record.operations();
     let most = operations
         .iter()
-        .max_by_key(|operation| operation.successes);
-    let p99 = most.and_then(|most| Some((&most.name, most.latency("p99")?)));
-    p99.map_or(String::new(), |(name, ns)| {
-        format!(", p99 of {name} {}", Unit::Nanoseconds.show(ns))
-    })
+        .max_by_key(|operation| operation.successes());
+    let tail = most.filter(|most| most.latency_ns.p99 > 0).map(|most| {
+        let ns = Unit::Nanoseconds.show(most.latency_ns.p99 as f64);
+        format!(", p99 of {} {ns}", most.name)
+    });
+    tail.unwrap_or_default()
 }
 
 fn of_other(record: &Record) -> String {

@@ -4,9 +4,11 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use splinter_stress::Verdict;
+use splinter_stress::{Percentiles, Verdict};
+use std::collections::BTreeMap;
 
 /// Where a record was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,73 +35,83 @@ pub struct Record {
 }
 
 /// One operation's counts and latencies.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Operation {
     /// Its name.
+    #[serde(skip)]
     pub name: String,
     /// Calls.
     pub attempts: u64,
-    /// Calls that did their work.
-    pub successes: u64,
+    /// Calls that did their work, if the record says so.
+    #[serde(default)]
+    successes: Option<u64>,
     /// Calls that met another writer's claim.
+    #[serde(default)]
     pub again: u64,
     /// Calls that came to nothing otherwise.
+    #[serde(default)]
     pub failures: u64,
     /// Successes per second.
+    #[serde(default)]
     pub goodput_per_s: f64,
-    /// Calls per second.
-    pub attempts_per_s: f64,
-    /// Percentiles of the latency in nanoseconds, by field name and share; empty where none was timed.
-    pub latency_ns: Vec<(Percentile, f64)>,
+    /// Calls per second, if the record says so.
+    #[serde(default)]
+    attempts_per_s: Option<f64>,
+    /// Its latency in nanoseconds; all 0 if none was timed.
+    #[serde(default)]
+    pub latency_ns: Percentiles,
 }
 
 /// A percentile that records hold.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Percentile {
-    /// The field's name.
-    pub field: &'static str,
     /// How people write it.
     pub label: &'static str,
     /// The share of samples at or below it.
     pub share: f64,
+    value: fn(&Percentiles) -> u64,
 }
 
 /// The percentiles that records hold, in order.
 pub const PERCENTILES: [Percentile; 6] = [
-    percentile("p50", "p50", 0.5),
-    percentile("p90", "p90", 0.9),
-    percentile("p99", "p99", 0.99),
-    percentile("p999", "p99.9", 0.999),
-    percentile("p9999", "p99.99", 0.9999),
-    percentile("max", "max", 1.0),
+    percentile("p50", 0.5, |it| it.p50),
+    percentile("p90", 0.9, |it| it.p90),
+    percentile("p99", 0.99, |it| it.p99),
+    percentile("p99.9", 0.999, |it| it.p999),
+    percentile("p99.99", 0.9999, |it| it.p9999),
+    percentile("max", 1.0, |it| it.max),
 ];
 
-const fn percentile(field: &'static str, label: &'static str, share: f64) -> Percentile {
+const fn percentile(label: &'static str, share: f64, value: fn(&Percentiles) -> u64) -> Percentile {
     Percentile {
-        field,
         label,
         share,
+        value,
+    }
+}
+
+impl Percentile {
+    /// Returns its nanoseconds; `None` if nothing was timed.
+    #[must_use]
+    pub fn of(&self, latency: &Percentiles) -> Option<f64> {
+        let ns = (self.value)(latency);
+        (ns > 0).then_some(ns as f64)
     }
 }
 
 impl Operation {
-    fn of(name: &str, value: &Value) -> Option<Self> {
-        let count = |field: &str| value.get(field).and_then(Value::as_u64);
-        let rate = |field: &str| value.get(field).and_then(Value::as_f64);
-        let attempts = count("attempts")?;
-        let again = count("again").unwrap_or(0);
-        let failures = count("failures").unwrap_or(0);
-        let goodput_per_s = rate("goodput_per_s").unwrap_or(0.0);
-        Some(Self {
-            name: name.to_owned(),
-            attempts,
-            successes: count("successes").unwrap_or(attempts.saturating_sub(again + failures)),
-            again,
-            failures,
-            goodput_per_s,
-            attempts_per_s: rate("attempts_per_s").unwrap_or(goodput_per_s),
-            latency_ns: percentiles(value.get("latency_ns")),
-        })
+    /// Returns how many calls did their work.
+    #[must_use]
+    pub fn successes(&self) -> u64 {
+        let others = self.again + self.failures;
+        self.successes
+            .unwrap_or(self.attempts.saturating_sub(others))
+    }
+
+    /// Returns calls per second.
+    #[must_use]
+    pub fn attempts_per_s(&self) -> f64 {
+        self.attempts_per_s.unwrap_or(self.goodput_per_s)
     }
 
     /// Tells whether it only reads: such a call that meets a claim is not tried again.
@@ -113,27 +125,6 @@ impl Operation {
     pub fn again_share(&self) -> f64 {
         self.again as f64 / self.attempts.max(1) as f64
     }
-
-    /// Returns a percentile by its field's name.
-    #[must_use]
-    pub fn latency(&self, field: &str) -> Option<f64> {
-        let mut all = self.latency_ns.iter();
-        all.find(|(percentile, _)| percentile.field == field)
-            .map(|&(_, ns)| ns)
-    }
-}
-
-/// Reads percentiles; none where nothing was timed.
-#[must_use]
-pub fn percentiles(value: Option<&Value>) -> Vec<(Percentile, f64)> {
-    let Some(value) = value else {
-        return Vec::new();
-    };
-    if value.get("samples").and_then(Value::as_u64) == Some(0) {
-        return Vec::new();
-    }
-    let read = |percentile: Percentile| Some((percentile, value.get(percentile.field)?.as_f64()?));
-    PERCENTILES.into_iter().filter_map(read).collect()
 }
 
 impl Record {
@@ -225,13 +216,11 @@ impl Record {
     /// Returns what must be 0, with the counts, under the names that people read.
     #[must_use]
     pub fn invariants(&self) -> Vec<(String, u64)> {
-        let mut all: Vec<(String, u64)> = self
-            .at(&["invariants"])
-            .and_then(Value::as_object)
+        let own: BTreeMap<String, u64> = self.part(&["invariants"]).unwrap_or_default();
+        let own = own
             .into_iter()
-            .flatten()
-            .filter_map(|(name, count)| Some((name.replace('_', " "), count.as_u64()?)))
-            .collect();
+            .map(|(name, count)| (name.replace('_', " "), count));
+        let mut all: Vec<(String, u64)> = own.collect();
         let beside: &[&str] = match self.kind.as_str() {
             "hostile" => &["crashes", "hangs", "panics", "out_of_bounds"],
             "sweep" => &["violations"],
@@ -261,13 +250,14 @@ impl Record {
     /// Returns its operations, as far as they have counts and rates, in the suite's order.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
-        let mut all: Vec<Operation> = self
-            .at(&["operations"])
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .filter_map(|(name, value)| Operation::of(name, value))
-            .collect();
+        let operations = self.at(&["operations"]).and_then(Value::as_object);
+        let read = |(name, value): (&String, &Value)| {
+            // A record of kills has lists of counts, which would be read as fields in their order.
+            let operation = Operation::deserialize(value.as_object()?).ok()?;
+            let name = name.clone();
+            Some(Operation { name, ..operation })
+        };
+        let mut all: Vec<Operation> = operations.into_iter().flatten().filter_map(read).collect();
         let order = |name: &str| {
             splinter_stress::Op::named(name).map_or(usize::MAX, |operation| operation as usize)
         };
@@ -410,12 +400,12 @@ mod tests {
         assert_eq!(names, ["get", "set"]);
         assert!(operations[0].reads() && !operations[1].reads());
         assert_eq!(
-            (operations[0].successes, operations[1].again_share()),
+            (operations[0].successes(), operations[1].again_share()),
             (4, 0.2)
         );
-        assert_eq!(operations[0].latency_ns, []);
-        assert_eq!(operations[1].latency("max"), Some(9.0));
-        assert_eq!(operations[1].latency("p99"), None);
+        let [get, set] = [0, 1].map(|at| PERCENTILES.map(|it| it.of(&operations[at].latency_ns)));
+        assert_eq!(get, [None; 6]);
+        assert_eq!(set, [Some(4.0), None, None, None, None, Some(9.0)]);
     }
 
     #[test]

@@ -6,8 +6,9 @@ use super::{Matter, evenly, spread};
 use crate::records::Record;
 use crate::records::group::{Group, groups, labels};
 use crate::records::latency::{Curve, curves};
-use crate::records::record::{PERCENTILES, Percentile, percentiles};
+use crate::records::record::{PERCENTILES, Percentile};
 use crate::unit::Unit;
+use splinter_stress::Percentiles;
 
 /// Lines of one chart.
 const MOST_LINES: usize = 5;
@@ -214,7 +215,6 @@ fn latency(record: &Record, operation: &str, percentile: Percentile) -> Option<f
         "wake" => paths.push(vec!["notifications", "wake_latency_ns"]),
         _ => {}
     }
-    let place = paths.iter().find_map(|path| record.at(path))?;
-    let mut all = percentiles(Some(place)).into_iter();
-    all.find(|(it, _)| *it == percentile).map(|(_, ns)| ns)
+    let latency: Percentiles = paths.iter().find_map(|path| record.part(path))?;
+    percentile.of(&latency)
 }

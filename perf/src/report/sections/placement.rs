@@ -86,19 +86,19 @@ fn frame(node: &Node) -> (String, Vec<Place>) {
 
 fn mark(worker: &Worker) -> Mark {
     let asked = worker
-        .requested
+        .requested()
         .map_or("left to the scheduler".to_owned(), |cpu| {
             format!("asked for cpu {cpu}")
         });
     let seen = worker
-        .seen
+        .seen()
         .map_or("not seen".to_owned(), |cpu| format!("seen on cpu {cpu}"));
     Mark {
         key: ROLES
             .iter()
             .position(|role| *role == worker.role)
             .unwrap_or(ROLES.len()),
-        ringed: worker.astray() || (worker.requested.is_some() && worker.migrations > 0),
+        ringed: worker.astray() || (worker.requested().is_some() && worker.migrations > 0),
         hint: format!(
             "{} {}: {asked}, {seen}, {} migrations",
             worker.role, worker.number, worker.migrations
@@ -114,7 +114,7 @@ fn row(matter: &Matter<'_>, record: &Record, placed: &[Node]) -> Vec<Cell> {
             .flat_map(|processor| &processor.workers)
     };
     let pinned = workers()
-        .filter(|worker| worker.requested.is_some())
+        .filter(|worker| worker.requested().is_some())
         .count();
     let migrations: u64 = workers().map(|worker| worker.migrations).sum();
     let nodes = record

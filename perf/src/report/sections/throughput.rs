@@ -5,6 +5,7 @@ use super::super::svg::{Axis, Bar, Bars, Chart};
 use super::{Matter, about_intervals, evenly, interval, runs, spread};
 use crate::records::Record;
 use crate::records::group::{Group, labels};
+use crate::records::record::Operation;
 use crate::records::spread::Spread;
 use crate::unit::Unit;
 
@@ -94,7 +95,13 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
 
 fn attempts(group: &Group<'_>) -> Option<f64> {
     let found = spread(group, |record| {
-        let sum = || record.operations().iter().map(|it| it.attempts_per_s).sum();
+        let sum = || {
+            record
+                .operations()
+                .iter()
+                .map(Operation::attempts_per_s)
+                .sum()
+        };
         Some(
             record
                 .number(&["totals", "attempts_per_s"])
