@@ -4,7 +4,7 @@
 mod document;
 mod explain;
 
-use crate::records::config::{Difference, Fields, PASSING, differences};
+use crate::records::config::{Difference, Fields, TRANSIENT, differences};
 use crate::records::figures::Figure;
 use crate::records::group::{Group, groups, labels};
 use crate::records::spread::Spread;
@@ -173,7 +173,7 @@ fn environment(sides: [&Collection; 2]) -> Vec<Explained> {
     });
     differences(&all[0], &all[1])
         .into_iter()
-        .filter(|difference| !PASSING.contains(&difference.field.as_str()))
+        .filter(|difference| !TRANSIENT.contains(&difference.field.as_str()))
         .map(|difference| Explained {
             meaning: explain::meaning(&difference.field),
             difference,

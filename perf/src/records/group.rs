@@ -67,7 +67,7 @@ impl Group<'_> {
 pub fn labels(groups: &[Group<'_>]) -> Vec<String> {
     let config = varying(groups.iter().map(|group| &group.config));
     let environment = varying(groups.iter().map(|group| &group.environment));
-    let telling: Vec<&String> = config.iter().filter(|name| !dull(name)).collect();
+    let telling: Vec<&String> = config.iter().filter(|name| !is_minor(name)).collect();
     let tells = |fields: &[&String]| {
         let seen: BTreeSet<Vec<Option<&str>>> = groups
             .iter()
@@ -121,7 +121,7 @@ pub fn varying<'a>(lists: impl Iterator<Item = &'a Fields>) -> BTreeSet<String> 
 }
 
 /// Tells whether a field says little of what was run.
-fn dull(name: &str) -> bool {
+fn is_minor(name: &str) -> bool {
     [
         "span",
         "warmup",

@@ -305,7 +305,7 @@ mod tests {
             {"name": "watcher", "value_ns": 18000.0, "met": true}, {"name": "other", "value_ns": 1.0, "met": false}]});
         assert_eq!(figures(wake), "futex (idle) 17.0 us, 1 of 2 targets met");
         let claims = json!({"schema_version": 1, "kind": "reproduce", "cells": [
-            {"claim": "a", "verdict": "reproduced"}, {"claim": "b", "verdict": "not comparable"}]});
+            {"claim": "a", "verdict": "reproduced", "bound": {"per_s": 1.0, "by": "c"}}, {"claim": "b", "verdict": "not comparable"}]});
         assert_eq!(figures(claims), "1 not comparable, 1 reproduced");
         let tuned = |finding: &str| {
             json!({"schema_version": 1, "kind": "tune", "finding": finding,

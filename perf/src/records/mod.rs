@@ -1,7 +1,6 @@
-//! Reading the records of the whole suite, whatever kind they are of: the one place that knows how a record lies on
-//! disk. It looks fields up by their names and takes what is there, so that a record with more or with less is read
-//! as well; only one of a newer schema is refused. It draws nothing and judges nothing: `report`, `compare` and
-//! `index` do, on what is here.
+//! Reads the records of the whole suite, whatever kind they are of. Each part is read by a type, many of them those that
+//! wrote it; a record with more or fewer fields is read as well, and only one of a newer schema is refused. It draws nothing
+//! and judges nothing: `report`, `compare` and `index` do.
 
 pub mod command;
 pub mod config;

@@ -42,7 +42,7 @@ impl Worker {
 
     /// Tells whether it was seen elsewhere than it was asked to be.
     #[must_use]
-    pub fn astray(&self) -> bool {
+    pub fn is_misplaced(&self) -> bool {
         let places = self.requested().zip(self.seen());
         places.is_some_and(|(asked, seen)| asked != seen)
     }
@@ -63,7 +63,7 @@ enum Processors {
     Numbers(Vec<u64>),
 }
 
-/// One processor with those who ran there.
+/// One processor with the workers that ran there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Processor {
     /// Its number.
@@ -82,7 +82,7 @@ pub struct Node {
 }
 
 impl Record {
-    /// Returns who ran where; empty where the record does not say.
+    /// Returns the workers by node and processor; empty if the record does not say.
     #[must_use]
     pub fn placed(&self) -> Vec<Node> {
         let workers: Vec<Worker> = self.part(&["placement", "workers"]).unwrap_or_default();
@@ -182,14 +182,14 @@ mod tests {
                 named("node unknown", &[(9, 1)]),
             ]
         );
-        let astray: Vec<u64> = placed
+        let is_misplaced: Vec<u64> = placed
             .iter()
             .flat_map(|node| &node.processors)
             .flat_map(|processor| &processor.workers)
-            .filter(|worker| worker.astray())
+            .filter(|worker| worker.is_misplaced())
             .map(|worker| worker.number)
             .collect();
-        assert_eq!(astray, [1]);
+        assert_eq!(is_misplaced, [1]);
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
             "placement": {"workers": [{"worker": 0, "role": "writer", "processor": 1}]}});
         let placed = record(value).placed();
         assert_eq!(placed[0].processors[1].workers[0].requested(), Some(1));
-        assert!(!placed[0].processors[1].workers[0].astray());
+        assert!(!placed[0].processors[1].workers[0].is_misplaced());
     }
 
     #[test]

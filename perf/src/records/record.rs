@@ -1,5 +1,4 @@
-//! One record, as those see it who read records: names for what the schema holds, looked up when asked for. It knows
-//! no files.
+//! One record for its readers: parts of it by name, read as types when they are asked for. It knows no files.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -201,11 +200,8 @@ impl Record {
                 reasons.push(format!("{count} {name}"));
             }
         }
-        let missed = self
-            .rows()
-            .iter()
-            .filter(|row| row.met == Some(false))
-            .count();
+        let rows = self.rows().into_iter();
+        let missed = rows.filter(|row| row.met == Some(false)).count();
         if missed > 0 && self.verdict() != Some(Verdict::Pass) {
             let rows = if missed == 1 { "row" } else { "rows" };
             reasons.push(format!("{missed} {rows} missed the target"));
@@ -216,10 +212,10 @@ impl Record {
     /// Returns what must be 0, with the counts, under the names that people read.
     #[must_use]
     pub fn invariants(&self) -> Vec<(String, u64)> {
-        let own: BTreeMap<String, u64> = self.part(&["invariants"]).unwrap_or_default();
+        let own: BTreeMap<String, Value> = self.part(&["invariants"]).unwrap_or_default();
         let own = own
             .into_iter()
-            .map(|(name, count)| (name.replace('_', " "), count));
+            .filter_map(|(name, count)| Some((name.replace('_', " "), count.as_u64()?)));
         let mut all: Vec<(String, u64)> = own.collect();
         let beside: &[&str] = match self.kind.as_str() {
             "hostile" => &["crashes", "hangs", "panics", "out_of_bounds"],
@@ -409,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_invariant_is_a_reason_even_if_nobody_gave_it() {
+    fn a_broken_invariant_is_a_reason_even_if_the_record_gives_none() {
         let value = json!({"schema_version": 1, "kind": "run", "verdict": "fail", "reasons": [],
             "invariants": {"torn_reads": 3, "stale_leaks": 0}});
         assert_eq!(record(value).reasons(), ["3 torn reads"]);

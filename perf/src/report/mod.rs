@@ -15,7 +15,7 @@ use document::{Report, Section};
 use std::path::Path;
 
 /// What all sections are made of.
-struct Matter<'a> {
+struct Input<'a> {
     found: &'a Collection,
     /// The folder of the file that is written: links begin there.
     folder: &'a Path,
@@ -24,7 +24,7 @@ struct Matter<'a> {
 /// Makes a report of records. `folder` is where the file will lie that it is written to: links begin there.
 #[must_use]
 pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
-    let matter = Matter { found, folder };
+    let input = Input { found, folder };
     let mut report = Report {
         title: title.to_owned(),
         subtitle: subtitle(found),
@@ -48,7 +48,7 @@ pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
         ("Records", sections::sources::section),
     ];
     for (title, make) in all {
-        match make(&matter) {
+        match make(&input) {
             Ok(section) => report.sections.push(Section {
                 title: title.to_owned(),
                 ..section

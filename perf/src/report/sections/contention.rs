@@ -2,7 +2,7 @@
 
 use super::super::document::{Figure, Section, Table};
 use super::super::svg::{Axis, Bar, Bars, Chart};
-use super::{Matter, runs};
+use super::{Input, runs};
 use crate::records::Record;
 use crate::records::group::labels;
 use crate::records::record::Operation;
@@ -12,9 +12,9 @@ use serde_json::Value;
 /// Bars of one chart.
 const MOST_BARS: usize = 12;
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
-    let groups = runs(matter.found);
-    let kills: Vec<&Record> = matter
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+    let groups = runs(input.found);
+    let kills: Vec<&Record> = input
         .found
         .records
         .iter()
@@ -81,8 +81,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
         of_kills(&mut table, record);
     }
     if bars.is_empty() {
-        section
-            .say("No attempt met a claim in the runs that are here, so there is nothing to draw.");
+        section.say("No attempt met a claim in these runs.");
     } else {
         bars.sort_by(|a, b| b.0.total_cmp(&a.0));
         let count = bars.len();
@@ -101,8 +100,8 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
                     unit: None,
                 },
                 parts: vec![
-                    "writers, who retry".to_owned(),
-                    "readers, who go on".to_owned(),
+                    "writers, which retry".to_owned(),
+                    "readers, which go on".to_owned(),
                 ],
                 mark: String::new(),
                 bars: bars.into_iter().map(|(_, bar)| bar).collect(),
@@ -114,7 +113,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
     Ok(section)
 }
 
-/// Adds what the writers and readers of a storm met: counts of calls done, and of calls that met a claim.
+/// Adds what the writers and readers of a kill test met: counts of calls done, and of calls that met a claim.
 fn of_kills(table: &mut Table, record: &Record) {
     let pair = |value: &Value| Some((value.get(0)?.as_u64()?, value.get(1)?.as_u64()?));
     let operations = record.at(&["operations"]).and_then(Value::as_object);

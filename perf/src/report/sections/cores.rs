@@ -3,7 +3,7 @@
 
 use super::super::document::{Figure, Section, Table};
 use super::super::svg::{Chart, Heat};
-use super::Matter;
+use super::Input;
 use crate::records::Record;
 use crate::unit::Unit;
 
@@ -52,11 +52,11 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let lead = "How long it takes until a processor sees what another has written: from the processor of the row to \
                 that of the column. And what memory of each node costs to load and to read from processors of each.";
     let mut section = Section::new("cores", "", lead);
-    for record in &matter.found.records {
+    for record in &input.found.records {
         for kind in &KINDS {
             let Some(matrix) = Matrix::of(record, kind) else {
                 continue;
@@ -114,7 +114,7 @@ impl Matrix {
         let [row_title, column_title] = kind.ends.map(str::to_owned);
         Figure {
             title,
-            caption: format!("{} by {}.", self.rows.len(), self.columns.len()),
+            caption: String::new(),
             chart: Chart::Heat(Heat {
                 row_title,
                 column_title,

@@ -3,7 +3,7 @@
 
 use super::super::document::{Cell, Figure, Section, Table, Tone};
 use super::super::svg::{Axis, Bar, Bars, Chart};
-use super::Matter;
+use super::Input;
 use crate::records::Record;
 use crate::records::rows::{Quartiles, Row};
 
@@ -13,11 +13,11 @@ const LISTS: [&str; 2] = ["rows", "limits"];
 /// Greater ratios do not fit the axis of the others.
 const MOST_RATIO: f64 = 30.0;
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let lead = "A ratio tells how many times its limit an operation costs. Both were measured in the same rounds, so \
                 another machine should have similar ratios. A line on a bar is the middle half of the rounds.";
     let mut section = Section::new("costs", "", lead);
-    for record in &matter.found.records {
+    for record in &input.found.records {
         for list in LISTS {
             let mut rows: Vec<Row> = record.list(list);
             rows.retain(|row| row.value().is_some());
@@ -49,17 +49,14 @@ fn ratios(record: &Record, rows: &[Row]) -> Option<Figure> {
         if is_floor || ratio > MOST_RATIO || target > MOST_RATIO {
             continue;
         }
-        let met = if row.met == Some(true) {
-            "met"
-        } else {
-            "MISSED"
-        };
+        let is_met = row.met == Some(true);
+        let met = if is_met { "met" } else { "MISSED" };
         let limit = row.limit_name.as_deref().unwrap_or("the limit");
         let name = row.title();
         bars.push(Bar {
             hint: format!("{name}: {ratio:.2} times {limit}, at most {target}"),
             name,
-            parts: vec![(0, ratio)],
+            parts: vec![(usize::from(!is_met), ratio)],
             interval: row.ratio_quartiles.map(Quartiles::ends),
             mark: Some(target),
             text: format!("{ratio:.2}  {met}"),
@@ -74,7 +71,7 @@ fn ratios(record: &Record, rows: &[Row]) -> Option<Figure> {
                 title: "times the limit".to_owned(),
                 unit: None,
             },
-            parts: vec!["ratio".to_owned()],
+            parts: vec!["target met".to_owned(), "target missed".to_owned()],
             mark: "target".to_owned(),
             bars,
             reached: Vec::new(),

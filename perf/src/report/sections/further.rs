@@ -2,7 +2,7 @@
 //! report is shown, too.
 
 use super::super::document::{Cell, Section, Table, Tone};
-use super::Matter;
+use super::Input;
 use crate::records::config::text;
 use crate::records::schema;
 use crate::unit::Unit;
@@ -28,9 +28,9 @@ const ELSEWHERE: [&str; 9] = [
     "invariants",
 ];
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let mut section = Section::new("further", "", "");
-    for record in &matter.found.records {
+    for record in &input.found.records {
         // Their own sections have all of these.
         if ["run", "micro", "limits", "peers"].contains(&record.kind.as_str()) {
             continue;

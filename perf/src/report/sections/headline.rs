@@ -7,8 +7,8 @@ use crate::records::{Collection, Record};
 use crate::unit::Unit;
 use splinter_stress::Percentiles;
 
-/// Rivals that a tile names.
-const MOST_RIVALS: usize = 3;
+/// The rivals that a tile names, if they took part.
+const RIVALS: [&str; 3] = ["Redis", "LMDB", "DashMap"];
 
 /// A figure with the record that it is from.
 struct Found<'a> {
@@ -127,41 +127,25 @@ fn wake(records: &[Record]) -> Option<Tile> {
     })
 }
 
-/// Compares with the rivals of the last load, which mixes reads and writes, the slowest of each kind first.
+/// Compares with rivals under the last load, which mixes reads and writes.
 fn rivals(records: &[Record]) -> Option<Tile> {
     let (record, load) = records
         .iter()
         .find_map(|it| Some((it, it.loads().pop()?)))?;
-    let mut ratios: Vec<(&Entrant, f64)> = Vec::new();
-    for entrant in &load.entrants {
-        ratios.extend(entrant.ratio.as_ref().map(|ratio| (entrant, ratio.median)));
+    let ratio =
+        |entrant: &Entrant| Some((entrant.name.clone(), times(entrant.ratio.as_ref()?.median)));
+    let ratios: Vec<(String, String)> = load.entrants.iter().filter_map(ratio).collect();
+    let find = |name: &&str| ratios.iter().find(|(it, _)| it.starts_with(*name));
+    let mut chosen: Vec<&(String, String)> = RIVALS.iter().filter_map(find).collect();
+    if chosen.is_empty() {
+        chosen.extend(ratios.iter().take(RIVALS.len()));
     }
-    let of = |name: &str| ratios.iter().find(|(it, _)| it.name.starts_with(name));
-    let named: Vec<&(&Entrant, f64)> = ["Redis", "LMDB", "DashMap"]
-        .iter()
-        .filter_map(|it| of(it))
-        .collect();
-    let chosen = if named.is_empty() {
-        ratios.iter().collect()
-    } else {
-        named
-    };
-    let ((first, ratio), rest) = chosen.split_first()?;
-    let name = |entrant: &Entrant| entrant.name.clone();
-    let rest: Vec<String> = rest
-        .iter()
-        .take(MOST_RIVALS - 1)
-        .map(|(entrant, ratio)| format!("{} {}", times(*ratio), name(entrant)))
-        .collect();
-    let more = if rest.is_empty() {
-        String::new()
-    } else {
-        format!("{}; ", rest.join(", "))
-    };
+    let ((first, value), rest) = chosen.split_first()?;
+    let rest = rest.iter().map(|(name, ratio)| format!("{ratio} {name}, "));
     Some(Tile {
-        title: format!("Goodput beside {}", name(first)),
-        value: times(*ratio),
-        detail: format!("{more}load \"{}\"", load.load),
+        title: format!("Goodput beside {first}"),
+        value: value.clone(),
+        detail: format!("{}load \"{}\"", rest.collect::<String>(), load.load),
         disturbed_by: record.disturbed_by().unwrap_or_default(),
     })
 }

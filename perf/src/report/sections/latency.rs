@@ -2,7 +2,7 @@
 
 use super::super::document::{Section, Table};
 use super::super::svg::{Axis, Chart, Line, Lines};
-use super::{Matter, evenly, spread};
+use super::{Input, evenly, spread};
 use crate::records::Record;
 use crate::records::group::{Group, groups, labels};
 use crate::records::latency::{Curve, curves};
@@ -30,9 +30,9 @@ const LABELS: [(&str, &str); 2] = [
     ),
 ];
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let timed = |record: &&Record| !curves(&[record]).is_empty();
-    let groups = groups(matter.found.records.iter().filter(timed));
+    let groups = groups(input.found.records.iter().filter(timed));
     if groups.is_empty() {
         return Err("none of the records has latencies of operations".to_owned());
     }

@@ -2,7 +2,7 @@
 
 use super::super::document::{Cell, Figure, Section, Table, Tone};
 use super::super::svg::{Chart, Mark, Place, Places};
-use super::Matter;
+use super::Input;
 use crate::records::Record;
 use crate::records::place::{Node, Worker};
 use serde_json::Value;
@@ -15,7 +15,7 @@ type Map = Vec<(String, Vec<Place>)>;
 
 const ROLES: [&str; 3] = ["writer", "reader", "watcher"];
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let lead = "Where workers were asked to be, and where they were seen at the end, by the kernel's word.";
     let mut section = Section::new("placement", "", lead);
     let mut table = Table::new(
@@ -33,12 +33,12 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
     );
     // Many records are placed alike: each map is drawn once.
     let mut maps: Vec<(Map, Vec<String>)> = Vec::new();
-    for record in &matter.found.records {
+    for record in &input.found.records {
         let placed = record.placed();
         if placed.is_empty() {
             continue;
         }
-        table.row(row(matter, record, &placed));
+        table.row(row(input, record, &placed));
         let map: Map = placed.iter().map(frame).collect();
         match maps.iter_mut().find(|(known, _)| *known == map) {
             Some((_, names)) => names.push(record.name()),
@@ -98,7 +98,7 @@ fn mark(worker: &Worker) -> Mark {
             .iter()
             .position(|role| *role == worker.role)
             .unwrap_or(ROLES.len()),
-        ringed: worker.astray() || (worker.requested().is_some() && worker.migrations > 0),
+        ringed: worker.is_misplaced() || (worker.requested().is_some() && worker.migrations > 0),
         hint: format!(
             "{} {}: {asked}, {seen}, {} migrations",
             worker.role, worker.number, worker.migrations
@@ -106,7 +106,7 @@ fn mark(worker: &Worker) -> Mark {
     }
 }
 
-fn row(matter: &Matter<'_>, record: &Record, placed: &[Node]) -> Vec<Cell> {
+fn row(input: &Input<'_>, record: &Record, placed: &[Node]) -> Vec<Cell> {
     let workers = || {
         placed
             .iter()
@@ -127,7 +127,7 @@ fn row(matter: &Matter<'_>, record: &Record, placed: &[Node]) -> Vec<Cell> {
         .collect();
     let misplaced = record.texts(&["placement", "misplaced"]);
     vec![
-        Cell::link(record.name(), matter.link(record)),
+        Cell::link(record.name(), input.link(record)),
         record.text(&["config", "pin"]).unwrap_or("-").into(),
         workers().count().to_string().into(),
         pinned.to_string().into(),

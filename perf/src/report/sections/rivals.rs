@@ -2,18 +2,18 @@
 
 use super::super::document::{Cell, Section, Table};
 use super::super::svg::{Axis, Bar, Bars, Chart};
-use super::Matter;
+use super::Input;
 use crate::records::peers::{Entrant, Load};
 use crate::unit::Unit;
 
 /// The colour of other stores.
 const OTHERS: usize = 6;
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let lead = "The same threads, keys and values drive each store in turn, in several rounds. The axis is logarithmic: \
                 each step is ten times the one before. The line at the end of a bar is the interval of its median.";
     let mut section = Section::new("rivals", "", lead);
-    for record in &matter.found.records {
+    for record in &input.found.records {
         let loads = record.loads();
         let is_hatched = record.disturbed_by().is_some();
         let all = loads.iter().flat_map(|load| &load.entrants);

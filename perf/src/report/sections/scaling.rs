@@ -2,7 +2,7 @@
 
 use super::super::document::{Figure, Section, Table};
 use super::super::svg::{Axis, COLOURS, Chart, Line, Lines};
-use super::{Matter, about_intervals, evenly, runs, spread};
+use super::{Input, about_intervals, evenly, runs, spread};
 use crate::records::Record;
 use crate::records::group::{Group, labels};
 use crate::records::spread::Spread;
@@ -32,8 +32,8 @@ struct Row<'a> {
     points: Vec<(f64, Spread)>,
 }
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
-    let groups = runs(matter.found);
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+    let groups = runs(input.found);
     let lead = "Goodput over the number of workers or processors, all else being the same. The dotted line is the ideal: \
                 each does as much as each of the first point.";
     let mut section = Section::new("scaling", "", lead);
@@ -43,7 +43,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             draw(&mut section, dimension, &rows, &groups);
         }
     }
-    for record in &matter.found.records {
+    for record in &input.found.records {
         of_claims(&mut section, record);
     }
     if section.blocks.len() > 1 {

@@ -2,7 +2,7 @@
 
 use super::super::document::{Figure, Section};
 use super::super::svg::{Chart, Heat};
-use super::{Matter, runs, spread};
+use super::{Input, runs, spread};
 use crate::records::Record;
 use crate::records::group::{Group, labels};
 use crate::unit::Unit;
@@ -18,9 +18,9 @@ struct Family<'a> {
     is_hatched: bool,
 }
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let mut families: Vec<Family<'_>> = Vec::new();
-    for group in runs(matter.found) {
+    for group in runs(input.found) {
         let (Some(scrub), Some(len)) = (group.config.get("scrub"), group.config.get("value_len"))
         else {
             continue;

@@ -2,7 +2,7 @@
 
 use super::super::document::{Figure, Section, Table};
 use super::super::svg::{Axis, Bar, Bars, Chart};
-use super::{Matter, about_intervals, evenly, interval, runs, spread};
+use super::{Input, about_intervals, evenly, interval, runs, spread};
 use crate::records::Record;
 use crate::records::group::{Group, labels};
 use crate::records::record::Operation;
@@ -12,8 +12,8 @@ use crate::unit::Unit;
 /// Bars of one chart.
 const MOST_BARS: usize = 16;
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
-    let groups = runs(matter.found);
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+    let groups = runs(input.found);
     if groups.is_empty() {
         return Err("none of the records counts operations".to_owned());
     }

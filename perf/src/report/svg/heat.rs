@@ -158,7 +158,7 @@ impl Heat {
             let value = f64::from(index) / f64::from(steps - 1);
             let at = [start + step * f64::from(index), top];
             let strength = Self::strength(value, (0.0, 1.0));
-            canvas.rect("scale", at, [step + 0.3, 14.0], Some(strength), "");
+            canvas.rect("scale", at, [step, 14.0], Some(strength), "");
         }
         let end = start + step * f64::from(steps) + 6.0;
         canvas.text("tick", [end, base], Anchor::Start, &high_text);
