@@ -135,6 +135,11 @@ impl Record {
                 get("workload.key_choice")
             ),
             "numa" => format!("{rows} checks"),
+            "peers" => {
+                let loads = self.loads();
+                let stores = loads.iter().map(|load| load.entrants.len()).max();
+                format!("{} loads, {} stores", loads.len(), stores.unwrap_or(0))
+            }
             _ => self.lists_in_words(),
         }
     }

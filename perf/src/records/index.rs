@@ -3,6 +3,7 @@
 
 use super::group::{groups, labels};
 use super::paths::link;
+use super::peers::Entrant;
 use super::record::date_and_time;
 use super::rows::Row;
 use super::{Collection, File, Record};
@@ -201,8 +202,22 @@ fn of_other(record: &Record) -> String {
             count(&["hangs"])
         ),
         "tune" => of_tuning(record),
+        "peers" => of_peers(record),
         _ => of_rows(record),
     }
+}
+
+/// Tells how many times others' goodput Splinter's is, under the last load.
+fn of_peers(record: &Record) -> String {
+    let Some(load) = record.loads().pop() else {
+        return "-".to_owned();
+    };
+    let ratio = |entrant: &Entrant| {
+        let ratio = entrant.ratio.as_ref()?.median;
+        Some(format!("{ratio:.1} x {}", entrant.name))
+    };
+    let ratios: Vec<String> = load.entrants.iter().filter_map(ratio).collect();
+    format!("{}: {}", load.load, ratios.join(", "))
 }
 
 /// Tells what a search came to.
@@ -253,7 +268,7 @@ fn of_rows(record: &Record) -> String {
     parts.extend(
         verdicts
             .iter()
-            .map(|(word, count)| format!("{count} {word}")),
+            .map(|(word, count)| format!("{count} {}", word.replace('_', " "))),
     );
     if parts.is_empty() {
         format!("{} rows", rows.len())
@@ -318,6 +333,9 @@ mod tests {
         );
         let nothing = figures(tuned("nothing_beats_the_default"));
         assert_eq!(nothing, "nothing beats the default");
+        let peers = json!({"schema_version": 1, "kind": "peers", "cells": [{"load": "one gets", "entrants": [
+            {"name": "splinter"}, {"name": "Redis", "ratio": {"of": "splinter", "median": 400.04, "low": 1.0, "high": 2.0}}]}]});
+        assert_eq!(figures(peers), "one gets: 400.0 x Redis");
         let sweep = json!({"schema_version": 1, "kind": "sweep", "points": 70, "violations": 0});
         assert_eq!(figures(sweep), "70 points, 0 violations");
     }

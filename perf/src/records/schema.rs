@@ -76,10 +76,11 @@ fn expand(field: &str) -> Vec<Vec<String>> {
     vec![texts.split('.').map(str::to_owned).collect()]
 }
 
-/// Tells whether a path begins with another; a documented name in capitals stands for any.
-fn begins(path: &[String], with: &[String]) -> bool {
-    let same = |(a, b): (&String, &String)| a == b || [a, b].iter().any(|it| is_any(it));
-    path.len() >= with.len() && path.iter().zip(with).all(same)
+/// Tells whether a documented path and one of a record agree as far as both go; a documented name in capitals stands
+/// for any.
+fn agree(documented: &[String], path: &[String]) -> bool {
+    let mut pairs = documented.iter().zip(path);
+    pairs.all(|(documented, name)| documented == name || is_any(documented))
 }
 
 fn is_any(name: &str) -> bool {
@@ -119,15 +120,13 @@ pub fn undocumented(kind: &str, value: &Value, depth: usize) -> Vec<String> {
             .filter(|path| path[0] == "environment");
         let paths: Vec<&Vec<String>> = own.chain(common).chain(environment).collect();
         walk(value, &mut Vec::new(), depth, &mut |path| {
-            let is_known = paths.iter().any(|known| begins(known, path));
+            let known = || paths.iter().filter(|known| agree(known, path));
+            let is_known = known().any(|known| known.len() >= path.len());
             if !is_known {
                 found.insert(path.join("."));
             }
             // What is documented as a whole is not looked into.
-            is_known
-                && paths
-                    .iter()
-                    .any(|known| known.len() > path.len() && begins(known, path))
+            is_known && known().any(|known| known.len() > path.len())
         });
     }
     found.into_iter().collect()
@@ -139,7 +138,7 @@ pub fn unseen(kind: &str, values: &[Value]) -> Vec<String> {
     let mut left: BTreeSet<Vec<String>> = section(kind).cloned().unwrap_or_default();
     for value in values {
         walk(value, &mut Vec::new(), usize::MAX, &mut |path| {
-            left.retain(|known| known.len() != path.len() || !begins(known, path));
+            left.retain(|known| known.len() != path.len() || !agree(known, path));
             true
         });
     }
@@ -187,12 +186,15 @@ mod tests {
 
     #[test]
     fn what_is_not_documented_is_found_at_any_depth() {
-        let value = json!({"schema_version": 1, "kind": "run", "novel": 1,
+        let value = json!({"schema_version": 1, "kind": "run", "novel": 1, "NAME": 2,
             "operations": {"get": {"attempts": 1, "odd": 2}}, "config": {"writers": 1, "strange": {}},
             "placement": {"memory": {"before": {"nodes": {"0": 5}}}}});
-        assert_eq!(undocumented("run", &value, 1), ["novel"]);
+        assert_eq!(undocumented("run", &value, 1), ["NAME", "novel"]);
         let all = undocumented("run", &value, usize::MAX);
-        assert_eq!(all, ["config.strange", "novel", "operations.get.odd"]);
+        assert_eq!(
+            all,
+            ["NAME", "config.strange", "novel", "operations.get.odd"]
+        );
         assert!(undocumented("unheard-of", &value, 1).is_empty());
         assert!(!is_kind("unheard-of") && is_kind("run") && is_kind("gate-baseline"));
         let unseen = unseen("run", &[value]);

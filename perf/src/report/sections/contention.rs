@@ -7,7 +7,7 @@ use crate::records::Record;
 use crate::records::group::labels;
 use crate::records::record::Operation;
 use crate::unit::Unit;
-use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Bars of one chart.
 const MOST_BARS: usize = 12;
@@ -115,22 +115,14 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
 
 /// Adds what the writers and readers of a kill test met: counts of calls done, and of calls that met a claim.
 fn of_kills(table: &mut Table, record: &Record) {
-    let pair = |value: &Value| Some((value.get(0)?.as_u64()?, value.get(1)?.as_u64()?));
-    let operations = record.at(&["operations"]).and_then(Value::as_object);
-    let mut rows: Vec<(String, &Value, &str)> = operations
+    type Counts = (u64, u64);
+    let operations: BTreeMap<String, Counts> = record.part(&["operations"]).unwrap_or_default();
+    let writes = operations
         .into_iter()
-        .flatten()
-        .map(|(name, counts)| (name.clone(), counts, "retries"))
-        .collect();
-    rows.extend(
-        record
-            .at(&["reads"])
-            .map(|counts| ("read".to_owned(), counts, "gives up")),
-    );
-    for (name, counts, then) in rows {
-        let Some((done, again)) = pair(counts) else {
-            continue;
-        };
+        .map(|(name, counts)| (name, counts, "retries"));
+    let reads: Option<Counts> = record.part(&["reads"]);
+    let reads = reads.map(|counts| ("read".to_owned(), counts, "gives up"));
+    for (name, (done, again), then) in writes.chain(reads) {
         table.row([
             record.name().into(),
             name.into(),

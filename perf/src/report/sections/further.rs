@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 const MOST_ROWS: usize = 60;
 const MOST_COLUMNS: usize = 10;
 
+/// Numbers of a list that a cell shows.
+const MOST_NUMBERS: usize = 4;
+
 /// The longest text of a cell.
 const LONGEST: usize = 160;
 
@@ -121,9 +124,21 @@ fn list_of(section: &mut Section, title: &str, list: &[Value]) {
 
 /// Returns where a column stands: what names a row first, what it came to next, then its figures.
 fn rank(column: &str) -> usize {
-    const FIRST: [&str; 12] = [
-        "claim", "check", "cell", "name", "subject", "scene", "first", "second", "how", "verdict",
-        "met", "reason",
+    const FIRST: [&str; 14] = [
+        "claim",
+        "check",
+        "cell",
+        "candidate",
+        "axis",
+        "name",
+        "subject",
+        "scene",
+        "first",
+        "second",
+        "how",
+        "verdict",
+        "met",
+        "reason",
     ];
     let named = FIRST.iter().position(|it| *it == column);
     let rest = usize::from(unit(column).is_none()) + 2 * usize::from(column.contains('.'));
@@ -189,14 +204,21 @@ fn is_short(value: &Value) -> bool {
     }
 }
 
+/// Counts the numbers of a list.
+fn numbers(value: &Value) -> usize {
+    let list = value.as_array().into_iter().flatten();
+    list.filter(|it| it.is_number()).count()
+}
+
 fn cell(name: &str, value: &Value) -> Cell {
     if value.is_null() {
         return "-".into();
     }
     let mut shown = match (value.as_f64(), unit(name)) {
         (Some(number), Some((_, unit))) => unit.show(number),
-        // Digits that say nothing are left to the record.
-        (Some(number), None) if number.fract() != 0.0 => format!("{number:.4}"),
+        // Digits that say nothing are left to the record, and so are long lists of numbers.
+        (Some(number), None) if number.fract() != 0.0 => format!("{number:.2}"),
+        (None, _) if numbers(value) > MOST_NUMBERS => format!("{} values", numbers(value)),
         (None, Some((_, unit))) if value.is_array() => {
             let all = value
                 .as_array()

@@ -5,7 +5,7 @@ use super::super::svg::{Chart, Mark, Place, Places};
 use super::Input;
 use crate::records::Record;
 use crate::records::place::{Node, Worker};
-use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The most maps that are drawn.
 const MOST: usize = 2;
@@ -117,12 +117,11 @@ fn row(input: &Input<'_>, record: &Record, placed: &[Node]) -> Vec<Cell> {
         .filter(|worker| worker.requested().is_some())
         .count();
     let migrations: u64 = workers().map(|worker| worker.migrations).sum();
-    let nodes = record
-        .at(&["placement", "memory", "after", "nodes"])
-        .and_then(Value::as_object);
+    let nodes: Option<BTreeMap<String, u64>> =
+        record.part(&["placement", "memory", "after", "nodes"]);
+    let nodes = nodes.unwrap_or_default();
     let pages: Vec<String> = nodes
-        .into_iter()
-        .flatten()
+        .iter()
         .map(|(node, pages)| format!("{pages} on {node}"))
         .collect();
     let misplaced = record.texts(&["placement", "misplaced"]);
