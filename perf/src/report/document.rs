@@ -96,28 +96,24 @@ impl Section {
         self.blocks.push(Block::Table(table));
     }
 
-    /// Adds a chart.
-    pub fn chart(&mut self, figure: Figure) {
-        self.blocks.push(Block::Figure(figure));
+    /// Adds a chart of the whole width.
+    pub fn chart(&mut self, title: impl Into<String>, caption: impl Into<String>, chart: Chart) {
+        self.charts(title, caption, vec![(String::new(), chart)]);
     }
 
-    /// Adds small charts side by side; one alone gets the whole width.
-    pub fn charts(&mut self, title: &str, caption: &str, mut charts: Vec<(String, Chart)>) {
-        match charts.len() {
-            0 => {}
-            1 => {
-                let (name, chart) = charts.remove(0);
-                self.chart(Figure {
-                    title: format!("{title}: {name}"),
-                    caption: caption.to_owned(),
-                    chart,
-                });
-            }
-            _ => self.blocks.push(Block::Multiples(Multiples {
-                title: title.to_owned(),
-                caption: caption.to_owned(),
+    /// Adds small charts side by side, each with its name; one alone gets the whole width.
+    pub fn charts(
+        &mut self,
+        title: impl Into<String>,
+        caption: impl Into<String>,
+        charts: Vec<(String, Chart)>,
+    ) {
+        if !charts.is_empty() {
+            self.blocks.push(Block::Figure(Figure {
+                title: title.into(),
+                caption: caption.into(),
                 charts,
-            })),
+            }));
         }
     }
 }
@@ -129,32 +125,19 @@ pub enum Block {
     Text(String),
     /// A table.
     Table(Table),
-    /// A chart.
+    /// A chart, or several.
     Figure(Figure),
-    /// Small charts side by side.
-    Multiples(Multiples),
 }
 
-/// Small charts side by side, whose colours mean the same.
+/// Charts with their words; the colours of several mean the same.
 #[derive(Clone, Debug)]
-pub struct Multiples {
+pub struct Figure {
     /// What they show.
     pub title: String,
-    /// How they are to be read.
+    /// How they are to be read, or what is not in them.
     pub caption: String,
     /// The charts with their names.
     pub charts: Vec<(String, Chart)>,
-}
-
-/// A chart with its words.
-#[derive(Clone, Debug)]
-pub struct Figure {
-    /// What it shows.
-    pub title: String,
-    /// How it is to be read, or what is not in it.
-    pub caption: String,
-    /// The chart.
-    pub chart: Chart,
 }
 
 /// A table.

@@ -1,7 +1,7 @@
 //! A report as one HTML file: style and charts are in it, nothing is fetched and no script is run, which its
 //! content-security policy says as well.
 
-use super::document::{Block, Cell, Figure, Multiples, Report, Section, Table, Tone};
+use super::document::{Block, Cell, Figure, Report, Section, Table, Tone};
 use super::svg::{Chart, Key, escape};
 use splinter_stress::table::Flush;
 use std::fmt::Write as _;
@@ -122,33 +122,16 @@ fn write_section(page: &mut String, section: &Section) {
             }
             Block::Table(table) => write_table(page, table),
             Block::Figure(figure) => write_figure(page, figure),
-            Block::Multiples(multiples) => write_multiples(page, multiples),
         }
     }
     page.push_str("</section>\n");
 }
 
 fn write_figure(page: &mut String, figure: &Figure) {
-    let Figure {
-        title,
-        caption,
-        chart,
-    } = figure;
-    let _ = writeln!(page, "<figure>\n<figcaption>{}</figcaption>", escape(title));
-    write_legend(page, &chart.legend(), kind(chart));
-    write_chart(page, chart, WIDE, title);
-    write_caption(page, caption);
-}
-
-fn write_multiples(page: &mut String, multiples: &Multiples) {
-    let Multiples {
-        title,
-        caption,
-        charts,
-    } = multiples;
+    let title = &figure.title;
     let _ = writeln!(page, "<figure>\n<figcaption>{}</figcaption>", escape(title));
     let mut keys: Vec<Key> = Vec::new();
-    for key in charts.iter().flat_map(|(_, chart)| chart.legend()) {
+    for key in figure.charts.iter().flat_map(|(_, chart)| chart.legend()) {
         if !keys.contains(&key) {
             keys.push(key);
         }
@@ -158,16 +141,23 @@ fn write_multiples(page: &mut String, multiples: &Multiples) {
     write_legend(
         page,
         &keys,
-        charts.first().map_or("", |(_, chart)| kind(chart)),
+        figure.charts.first().map_or("", |(_, chart)| kind(chart)),
     );
-    page.push_str("<div class=\"multiples\">\n");
-    for (name, chart) in charts {
-        let _ = writeln!(page, "<div>\n<h3>{}</h3>", escape(name));
-        write_chart(page, chart, HALF, &format!("{title}: {name}"));
+    if let [(_, chart)] = figure.charts.as_slice() {
+        write_chart(page, chart, WIDE, title);
+    } else {
+        page.push_str("<div class=\"multiples\">\n");
+        for (name, chart) in &figure.charts {
+            let _ = writeln!(page, "<div>\n<h3>{}</h3>", escape(name));
+            write_chart(page, chart, HALF, &format!("{title}: {name}"));
+            page.push_str("</div>\n");
+        }
         page.push_str("</div>\n");
     }
-    page.push_str("</div>\n");
-    write_caption(page, caption);
+    if !figure.caption.is_empty() {
+        let _ = writeln!(page, "<p class=\"caption\">{}</p>", escape(&figure.caption));
+    }
+    page.push_str("</figure>\n");
 }
 
 fn kind(chart: &Chart) -> &'static str {
@@ -188,13 +178,6 @@ fn write_chart(page: &mut String, chart: &Chart, wide: f64, label: &str) {
             kind(chart)
         );
     }
-}
-
-fn write_caption(page: &mut String, caption: &str) {
-    if !caption.is_empty() {
-        let _ = writeln!(page, "<p class=\"caption\">{}</p>", escape(caption));
-    }
-    page.push_str("</figure>\n");
 }
 
 fn write_legend(page: &mut String, keys: &[Key], kind: &str) {

@@ -1,6 +1,6 @@
 //! A report as Markdown: the same sentences and tables; charts are named, and their figures are in the tables.
 
-use super::document::{Block, Cell, Figure, Multiples, Report, Table, Tone};
+use super::document::{Block, Cell, Figure, Report, Table, Tone};
 use splinter_stress::table::Flush;
 use std::fmt::Write as _;
 
@@ -43,12 +43,10 @@ pub fn markdown(report: &Report) -> String {
                     let _ = writeln!(text, "{}\n", plain(said));
                 }
                 Block::Table(table) => write_table(&mut text, table),
-                Block::Figure(Figure { title, caption, .. })
-                | Block::Multiples(Multiples { title, caption, .. }) => {
-                    if !caption.is_empty() {
-                        let _ = writeln!(text, "*{}.* {}\n", plain(title), plain(caption));
-                    }
+                Block::Figure(Figure { title, caption, .. }) if !caption.is_empty() => {
+                    let _ = writeln!(text, "*{}.* {}\n", plain(title), plain(caption));
                 }
+                Block::Figure(_) => {}
             }
         }
     }

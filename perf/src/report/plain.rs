@@ -33,7 +33,7 @@ pub fn plain(report: &Report) -> String {
                         let _ = writeln!(text, "    {line}");
                     }
                 }
-                Block::Figure(_) | Block::Multiples(_) => {}
+                Block::Figure(_) => {}
             }
         }
     }

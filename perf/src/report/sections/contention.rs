@@ -1,6 +1,6 @@
 //! How often calls met another writer's claim: EAGAIN in the words of the C library, "again" in the suite's.
 
-use super::super::document::{Figure, Section, Table};
+use super::super::document::{Section, Table};
 use super::super::svg::{Axis, Bar, Bars, Chart};
 use super::{Input, runs};
 use crate::records::Record;
@@ -91,23 +91,16 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         } else {
             String::new()
         };
-        section.chart(Figure {
-            title: "Share of attempts that met a claim".to_owned(),
+        let bars = Bars::new(
+            Axis::linear("again, % of attempts", None),
+            &["writers, which retry", "readers, which go on"],
+            bars.into_iter().map(|(_, bar)| bar).collect(),
+        );
+        section.chart(
+            "Share of attempts that met a claim",
             caption,
-            chart: Chart::Bars(Bars {
-                axis: Axis::Linear {
-                    title: "again, % of attempts".to_owned(),
-                    unit: None,
-                },
-                parts: vec![
-                    "writers, which retry".to_owned(),
-                    "readers, which go on".to_owned(),
-                ],
-                mark: String::new(),
-                bars: bars.into_iter().map(|(_, bar)| bar).collect(),
-                reached: Vec::new(),
-            }),
-        });
+            Chart::Bars(bars),
+        );
     }
     section.table(table);
     Ok(section)

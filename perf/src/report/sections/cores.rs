@@ -1,7 +1,7 @@
 //! How long a cache line takes from one processor to another, and what memory of each node costs from each, as
 //! `limits` measures it.
 
-use super::super::document::{Figure, Section, Table};
+use super::super::document::{Section, Table};
 use super::super::svg::{Chart, Heat};
 use super::Input;
 use crate::records::Record;
@@ -66,7 +66,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             let is_small = matrix.columns.len() <= MOST_IN_TABLE;
             // One cell alone is a number, and stands in the table.
             if matrix.rows.len() * matrix.columns.len() > 1 {
-                section.chart(matrix.figure(title, kind, record));
+                section.chart(title, "", matrix.chart(kind, record));
             }
             if is_small {
                 section.table(table);
@@ -110,21 +110,17 @@ impl Matrix {
         })
     }
 
-    fn figure(self, title: String, kind: &Kind, record: &Record) -> Figure {
+    fn chart(self, kind: &Kind, record: &Record) -> Chart {
         let [row_title, column_title] = kind.ends.map(str::to_owned);
-        Figure {
-            title,
-            caption: String::new(),
-            chart: Chart::Heat(Heat {
-                row_title,
-                column_title,
-                rows: self.rows,
-                columns: self.columns,
-                cells: self.cells,
-                unit: kind.unit,
-                is_hatched: record.disturbed_by().is_some(),
-            }),
-        }
+        Chart::Heat(Heat {
+            row_title,
+            column_title,
+            rows: self.rows,
+            columns: self.columns,
+            cells: self.cells,
+            unit: kind.unit,
+            is_hatched: record.disturbed_by().is_some(),
+        })
     }
 
     fn table(&self, title: &str, kind: &Kind) -> Table {

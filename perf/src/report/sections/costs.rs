@@ -1,7 +1,7 @@
 //! Costs of single operations beside the limits of the machine that bind them: the rows of `micro`, `wake` and
 //! `limits`, and of any other record whose rows have values.
 
-use super::super::document::{Cell, Figure, Section, Table, Tone};
+use super::super::document::{Cell, Section, Table, Tone};
 use super::super::svg::{Axis, Bar, Bars, Chart};
 use super::Input;
 use crate::records::Record;
@@ -24,8 +24,9 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             if rows.is_empty() {
                 continue;
             }
-            if let Some(figure) = ratios(record, &rows) {
-                section.chart(figure);
+            if let Some(chart) = ratios(record, &rows) {
+                let title = format!("Times the limit: {}", record.name());
+                section.chart(title, "The target is the most that a ratio may be.", chart);
             }
             section.table(table(record, list, &rows));
         }
@@ -37,7 +38,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     }
 }
 
-fn ratios(record: &Record, rows: &[Row]) -> Option<Figure> {
+fn ratios(record: &Record, rows: &[Row]) -> Option<Chart> {
     let is_hatched = record.disturbed_by().is_some();
     let mut bars = Vec::new();
     for row in rows {
@@ -63,20 +64,12 @@ fn ratios(record: &Record, rows: &[Row]) -> Option<Figure> {
             is_hatched,
         });
     }
-    (!bars.is_empty()).then(|| Figure {
-        title: format!("Times the limit: {}", record.name()),
-        caption: "The target is the most that a ratio may be.".to_owned(),
-        chart: Chart::Bars(Bars {
-            axis: Axis::Linear {
-                title: "times the limit".to_owned(),
-                unit: None,
-            },
-            parts: vec!["target met".to_owned(), "target missed".to_owned()],
-            mark: "target".to_owned(),
-            bars,
-            reached: Vec::new(),
-        }),
-    })
+    let axis = Axis::linear("times the limit", None);
+    let chart = Chart::Bars(Bars {
+        mark: "target".to_owned(),
+        ..Bars::new(axis, &["target met", "target missed"], bars)
+    });
+    chart.has_marks().then_some(chart)
 }
 
 fn table(record: &Record, list: &str, rows: &[Row]) -> Table {

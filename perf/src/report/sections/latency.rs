@@ -145,10 +145,7 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
         let records = || drawn.iter().flat_map(|(group, ..)| &group.records);
         let chart = Chart::Lines(Lines {
             x: Axis::Percentile,
-            y: Axis::Log {
-                title: "latency".to_owned(),
-                unit: Unit::Nanoseconds,
-            },
+            y: Axis::log("latency", Unit::Nanoseconds),
             lines,
             is_hatched: records().any(|it| it.latencies_disturbed_by().is_some()),
         });
@@ -169,7 +166,7 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
     {
         caption.push_str(" Dots are all that is known where a record has no histogram.");
     }
-    section.charts(&join("Latency by operation", kind), caption.trim(), charts);
+    section.charts(join("Latency by operation", kind), caption.trim(), charts);
     section.table(table);
 }
 

@@ -1,6 +1,6 @@
 //! Which worker was on which processor of which node, and where the store's memory was.
 
-use super::super::document::{Cell, Figure, Section, Table, Tone};
+use super::super::document::{Cell, Section, Table, Tone};
 use super::super::svg::{Chart, Mark, Place, Places};
 use super::Input;
 use crate::records::Record;
@@ -54,15 +54,13 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             1 => String::new(),
             all => format!(" and {} more", all - 1),
         };
-        section.chart(Figure {
-            title: "Workers on processors".to_owned(),
-            caption: format!("Of {}{more}. A square is a worker.", names[0]),
-            chart: Chart::Places(Places {
-                keys: ROLES.map(str::to_owned).into(),
-                ring: "moved, or elsewhere than asked".to_owned(),
-                frames,
-            }),
-        });
+        let caption = format!("Of {}{more}. A square is a worker.", names[0]);
+        let places = Places {
+            keys: ROLES.map(str::to_owned).into(),
+            ring: "moved, or elsewhere than asked".to_owned(),
+            frames,
+        };
+        section.chart("Workers on processors", caption, Chart::Places(places));
     }
     if count > MOST {
         section.say(format!(

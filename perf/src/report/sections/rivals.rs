@@ -26,7 +26,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             .iter()
             .filter_map(|load| chart(load, &all, is_hatched));
         let title = format!("Goodput by load: {}", record.name());
-        section.charts(&title, &notes(&loads), charts.collect());
+        section.charts(title, notes(&loads), charts.collect());
         if !loads.is_empty() {
             section.table(table(&record.name(), &loads));
         }
@@ -65,14 +65,9 @@ fn chart(load: &Load, reached: &[f64], is_hatched: bool) -> Option<(String, Char
     parts[0] = "Splinter".to_owned();
     parts[OTHERS] = "other stores".to_owned();
     let chart = Chart::Bars(Bars {
-        axis: Axis::Log {
-            title: "goodput".to_owned(),
-            unit: Unit::PerSecond,
-        },
         parts,
-        mark: String::new(),
-        bars,
         reached: reached.to_vec(),
+        ..Bars::new(Axis::log("goodput", Unit::PerSecond), &[], bars)
     });
     chart.has_marks().then(|| (load.load.clone(), chart))
 }

@@ -1,6 +1,6 @@
 //! Goodput over how many work: lines through records that differ in nothing else.
 
-use super::super::document::{Figure, Section, Table};
+use super::super::document::{Section, Table};
 use super::super::svg::{Axis, COLOURS, Chart, Line, Lines};
 use super::{Input, about_intervals, evenly, runs, spread};
 use crate::records::Record;
@@ -94,7 +94,7 @@ fn of_claims(section: &mut Section, record: &Record) {
         charts.push((format!("claim \"{}\"", claim.claim), chart));
     }
     section.charts(
-        &format!("Goodput over processors in use: {name}"),
+        format!("Goodput over processors in use: {name}"),
         "",
         charts,
     );
@@ -118,14 +118,8 @@ fn ideal(line: &Line, most: f64) -> Option<Line> {
 
 fn chart(x: &str, lines: Vec<Line>, is_hatched: bool) -> Chart {
     Chart::Lines(Lines {
-        x: Axis::Linear {
-            title: x.to_owned(),
-            unit: None,
-        },
-        y: Axis::Linear {
-            title: "goodput".to_owned(),
-            unit: Some(Unit::PerSecond),
-        },
+        x: Axis::linear(x, None),
+        y: Axis::linear("goodput", Some(Unit::PerSecond)),
         lines,
         is_hatched,
     })
@@ -244,10 +238,7 @@ fn draw(section: &mut Section, dimension: &Dimension, rows: &[Row<'_>], groups: 
     }
     let records = || groups.iter().flat_map(|group| &group.records);
     let is_hatched = records().any(|record| record.disturbed_by().is_some());
-    section.chart(Figure {
-        title: format!("Goodput over {}", dimension.name),
-        caption,
-        chart: chart(dimension.name, lines, is_hatched),
-    });
+    let title = format!("Goodput over {}", dimension.name);
+    section.chart(title, caption, chart(dimension.name, lines, is_hatched));
     section.table(table);
 }

@@ -1,6 +1,6 @@
 //! Goodput by scrub level and value size: a heat map for each set of records that differ in nothing else.
 
-use super::super::document::{Figure, Section};
+use super::super::document::Section;
 use super::super::svg::{Chart, Heat};
 use super::{Input, runs, spread};
 use crate::records::Record;
@@ -73,24 +73,21 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
                 .map(|it| it.2)
         };
         let row = |scrub: &String| lengths.iter().map(|len| find(scrub, len)).collect();
-        let only = samples.len() == 1;
-        section.chart(Figure {
-            title: if only {
-                "Goodput by scrub level and value size".to_owned()
-            } else {
-                name
-            },
-            caption: String::new(),
-            chart: Chart::Heat(Heat {
-                row_title: "scrub".to_owned(),
-                column_title: "bytes of a value".to_owned(),
-                cells: scrubs.iter().map(row).collect(),
-                rows: scrubs,
-                columns: lengths,
-                unit: Unit::PerSecond,
-                is_hatched: family.is_hatched,
-            }),
-        });
+        let title = if samples.len() == 1 {
+            "Goodput by scrub level and value size".to_owned()
+        } else {
+            name
+        };
+        let heat = Heat {
+            row_title: "scrub".to_owned(),
+            column_title: "bytes of a value".to_owned(),
+            cells: scrubs.iter().map(row).collect(),
+            rows: scrubs,
+            columns: lengths,
+            unit: Unit::PerSecond,
+            is_hatched: family.is_hatched,
+        };
+        section.chart(title, "", Chart::Heat(heat));
     }
     Ok(section)
 }

@@ -1,6 +1,6 @@
 //! Goodput of each configuration: bars with their parts by operation, and intervals where there are several records.
 
-use super::super::document::{Figure, Section, Table};
+use super::super::document::{Section, Table};
 use super::super::svg::{Axis, Bar, Bars, Chart};
 use super::{Input, about_intervals, evenly, interval, runs, spread};
 use crate::records::Record;
@@ -75,20 +75,12 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             bars.len()
         ));
     }
-    section.chart(Figure {
-        title: "Goodput by operation".to_owned(),
-        caption,
-        chart: Chart::Bars(Bars {
-            axis: Axis::Linear {
-                title: "goodput".to_owned(),
-                unit: Some(rate),
-            },
-            parts: names,
-            mark: "attempts".to_owned(),
-            bars,
-            reached: Vec::new(),
-        }),
-    });
+    let bars = Bars {
+        parts: names,
+        mark: "attempts".to_owned(),
+        ..Bars::new(Axis::linear("goodput", Some(rate)), &[], bars)
+    };
+    section.chart("Goodput by operation", caption, Chart::Bars(bars));
     section.table(table);
     Ok(section)
 }

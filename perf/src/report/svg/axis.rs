@@ -33,6 +33,20 @@ pub(super) struct Scale<'a> {
 }
 
 impl Axis {
+    /// Makes an axis of equal steps for equal differences.
+    #[must_use]
+    pub fn linear(title: &str, unit: Option<Unit>) -> Self {
+        let title = title.to_owned();
+        Self::Linear { title, unit }
+    }
+
+    /// Makes an axis of equal steps for equal factors.
+    #[must_use]
+    pub fn log(title: &str, unit: Unit) -> Self {
+        let title = title.to_owned();
+        Self::Log { title, unit }
+    }
+
     /// Returns what is written at the axis.
     pub(super) fn title(&self) -> &str {
         match self {

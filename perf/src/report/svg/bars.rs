@@ -49,6 +49,18 @@ impl Bar {
 }
 
 impl Bars {
+    /// Makes bars without marks.
+    #[must_use]
+    pub fn new(axis: Axis, parts: &[&str], bars: Vec<Bar>) -> Self {
+        Self {
+            axis,
+            parts: parts.iter().map(|&name| name.to_owned()).collect(),
+            mark: String::new(),
+            bars,
+            reached: Vec::new(),
+        }
+    }
+
     pub(super) fn legend(&self) -> Vec<Key> {
         let key = |class: String, name: &String| Key {
             class,
