@@ -2,8 +2,6 @@
 //! codes there are. What the files look like is `drawn`'s business.
 
 use serde_json::{Value, json};
-use splinter_perf::records::schema;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -255,79 +253,4 @@ fn the_index_is_written_between_its_marks_and_checked() {
         "a folder has one row: {written}"
     );
     assert!(written.contains("[cells/, 7 files](cells)"), "{written}");
-}
-
-/// Reads what a command prints as JSON.
-fn printed(arguments: &[&str]) -> Value {
-    let output = perf(Path::new(&committed()), arguments);
-    serde_json::from_slice(&output.stdout).expect("it prints JSON")
-}
-
-/// Runs a workload that has something for every field of a record.
-fn full_run(workload: &str) -> Value {
-    let workload: splinter_stress::Workload =
-        serde_json::from_str(workload).expect("it is a workload");
-    let record = splinter_stress::run(&workload, &mut splinter_stress::Silent).expect("it runs");
-    serde_json::to_value(record).expect("it is JSON")
-}
-
-/// Fields that few records have: under a quota, of a history that no order explains, of rows or proofs that take long.
-const RARE: [&str; 7] = [
-    "environment.cpu_quota",
-    "history.why",
-    "history.window",
-    "proof.",
-    "rows.value_ns",
-    "rows.value_per_s",
-    "rows.value_share",
-];
-
-#[test]
-fn the_schema_has_every_field_that_records_have_and_records_have_every_field_of_it() {
-    let mut by_kind = BTreeMap::<String, Vec<Value>>::new();
-    let found = splinter_perf::records::read(&[committed().into()]).expect("they can be read");
-    let fresh = [
-        full_run(
-            r#"{"writers": 1, "readers": 1, "keys": 64, "span": {"duration_ms": 200}, "rate": 2000, "watchers": 1,
-            "claim_patience": 8, "back_off_pauses": 8, "spin_ns": 8, "prefetch_depth": 8}"#,
-        ),
-        full_run(
-            r#"{"writers": 1, "readers": 1, "keys": 64, "span": {"ops": 2000}, "history": 10000, "memory": "per-lane"}"#,
-        ),
-        printed(&[
-            "limits", "--quick", "--rounds", "1", "--only", "xadd", "--json",
-        ]),
-        printed(&[
-            "micro", "--quick", "--rounds", "1", "--only", "create", "--json",
-        ]),
-        printed(&[
-            "compare",
-            "run-20261121T081700Z-2cpu.json",
-            "matrix-20261121T212523Z-2cpu",
-            "--json",
-        ]),
-        serde_json::from_str(include_str!("../../ci/gate.json")).expect("it is JSON"),
-    ];
-    let old = found.records.into_iter().map(|record| record.value);
-    let mut wrong = Vec::new();
-    for value in old.chain(fresh) {
-        let kind = value["kind"].as_str().expect("it has a kind").to_owned();
-        let unknown = schema::undocumented(&kind, &value, usize::MAX);
-        wrong.extend(
-            unknown
-                .iter()
-                .map(|field| format!("{kind}: {field} is missing in the schema")),
-        );
-        by_kind.entry(kind).or_default().push(value);
-    }
-    for (kind, values) in &by_kind {
-        let mut unseen = schema::unseen(kind, values);
-        unseen.retain(|field| !RARE.iter().any(|rare| field.starts_with(rare)));
-        wrong.extend(
-            unseen
-                .iter()
-                .map(|field| format!("{kind}: no record has {field}")),
-        );
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -120,7 +120,7 @@ impl Chart {
 }
 
 /// What hatching means.
-const HATCHED: &str = "hatched: disturbed by other load";
+const HATCHED: &str = "hatched: disturbed by load";
 
 /// An entry of a legend.
 #[derive(Clone, Debug, PartialEq, Eq)]
