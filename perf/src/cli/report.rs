@@ -9,10 +9,11 @@ use std::process::ExitCode;
 
 /// Makes one self-contained HTML page of any records of the suite.
 ///
-/// It has the verdicts and what is broken on top, then goodput, latencies, scaling, value sizes, costs beside the limits
-/// of the machine, core-to-core latencies, placement, contention, environment, and links to the records with the
-/// commands that make them again. What the records have nothing for is left out, with a sentence why. Nothing is
-/// fetched from anywhere, and no script runs.
+/// It begins with headline figures, each with what disturbed its measurement, and with verdicts and broken invariants.
+/// Charts follow: other stores, goodput, latencies, scaling, value sizes, costs beside the limits of the machine,
+/// core-to-core latencies, placement and contention. Hatched charts were disturbed by other load. Tables are folded.
+/// At the end are the environment, and links to the records with the commands that make them again. If the records have
+/// nothing for a section, a sentence says why. Nothing is fetched from anywhere, and no script runs.
 ///
 /// Records of one configuration on one machine and build, whatever their seed, are taken as repetitions of each other.
 ///

@@ -31,8 +31,7 @@ pub(super) fn cautions(sides: [&Collection; 2]) -> Vec<String> {
     let mut cautions = Vec::new();
     for (side, name) in sides.into_iter().zip(["A", "B"]) {
         let load = greatest(side, |record| {
-            let load = record.text(&["environment", "load_before"])?;
-            let load: f64 = load.split(' ').next()?.parse().ok()?;
+            let load = record.load_before()?;
             let processors = record.number(&["environment", "processors"])?;
             (load > processors / 2.0).then_some(load / processors)
         });

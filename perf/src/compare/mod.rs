@@ -4,25 +4,27 @@
 mod document;
 mod explain;
 
-use crate::records::config::{Difference, Fields, PASSING, differences};
+use crate::records::config::{Difference, Fields, TRANSIENT, differences};
 use crate::records::figures::Figure;
 use crate::records::group::{Group, groups, labels};
 use crate::records::spread::Spread;
 use crate::records::{Collection, Record};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// A difference in machine or build, with what it means for figures.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explained {
     /// What differs.
+    #[serde(flatten)]
     pub difference: Difference,
     /// What that means, if anything is known of it.
     pub meaning: &'static str,
 }
 
 /// Records of the first side, and those of the second that they are compared with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Pair {
     /// What was run.
     pub name: String,
@@ -50,7 +52,7 @@ pub struct Row {
 }
 
 /// What is compared, and what cannot be.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Comparison {
     /// The names of both sides.
     pub names: [String; 2],
@@ -132,42 +134,26 @@ impl Comparison {
     /// Returns all of it as a record for scripts.
     #[must_use]
     pub fn record(&self) -> Value {
-        let row = |row: &Row| {
-            json!({
-                "subject": row.figure.subject,
-                "measure": row.figure.measure,
-                "unit": row.figure.unit.field().trim_start_matches("value_"),
-                "a": row.a,
-                "b": row.b,
-                "ratio": row.ratio(),
-                "ratio_interval": row.ratio_interval().map(|(low, high)| [low, high]),
-                "better": row.better(),
-            })
-        };
-        let explained = |it: &Explained| {
-            let Difference { field, a, b } = &it.difference;
-            json!({"field": field, "a": a, "b": b, "meaning": it.meaning})
-        };
-        let pair = |pair: &Pair| {
-            json!({
-                "name": pair.name,
-                "kind": pair.kind,
-                "records": pair.records,
-                "config": pair.config,
-                "not_comparable": pair.not_comparable,
-                "rows": pair.rows.iter().map(row).collect::<Vec<_>>(),
-            })
-        };
-        json!({
-            "schema_version": splinter_stress::SCHEMA_VERSION,
-            "kind": "compare",
-            "names": self.names,
-            "records": self.records,
-            "environment": self.environment.iter().map(explained).collect::<Vec<_>>(),
-            "cautions": self.cautions,
-            "pairs": self.pairs.iter().map(pair).collect::<Vec<_>>(),
-            "unmatched": self.unmatched,
-        })
+        let mut record = json!(self);
+        record["schema_version"] = splinter_stress::SCHEMA_VERSION.into();
+        record["kind"] = "compare".into();
+        record
+    }
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let row = json!({
+            "subject": self.figure.subject,
+            "measure": self.figure.measure,
+            "unit": self.figure.unit.field().trim_start_matches("value_"),
+            "a": self.a,
+            "b": self.b,
+            "ratio": self.ratio(),
+            "ratio_interval": self.ratio_interval(),
+            "better": self.better(),
+        });
+        row.serialize(serializer)
     }
 }
 
@@ -187,7 +173,7 @@ fn environment(sides: [&Collection; 2]) -> Vec<Explained> {
     });
     differences(&all[0], &all[1])
         .into_iter()
-        .filter(|difference| !PASSING.contains(&difference.field.as_str()))
+        .filter(|difference| !TRANSIENT.contains(&difference.field.as_str()))
         .map(|difference| Explained {
             meaning: explain::meaning(&difference.field),
             difference,

@@ -2,72 +2,91 @@
 
 use super::config::text;
 use super::record::Record;
-use serde_json::{Value, json};
+use serde_json::Value;
 use splinter_stress::Workload;
+
+/// Commands by kind of record, with the fields of the configuration that are their flags.
+const COMMANDS: [(&str, &str, &[&str]); 8] = [
+    (
+        "kill",
+        "splinter-stress kill",
+        &[
+            "aimed",
+            "kills",
+            "max_value_len",
+            "readers",
+            "seed",
+            "writers",
+        ],
+    ),
+    (
+        "hostile",
+        "splinter-stress hostile",
+        &["workers", "duration_ms", "patience_ms", "targets", "seed"],
+    ),
+    (
+        "wake",
+        "splinter-stress wake",
+        &["cpu_a", "cpu_b", "seed", "rounds"],
+    ),
+    ("micro", "splinter-perf micro", &["rounds", "seed"]),
+    ("limits", "splinter-perf limits", &["rounds", "seed"]),
+    ("reproduce", "splinter-perf reproduce", &["seed"]),
+    (
+        "peers",
+        "splinter-perf peers",
+        &["rounds", "keys", "value_len", "seed"],
+    ),
+    (
+        "tune",
+        "splinter-perf tune",
+        &[
+            "objective",
+            "p99",
+            "least_scrub",
+            "candidates",
+            "rounds",
+            "seed",
+        ],
+    ),
+];
+
+/// Length of the samples that `micro` and `limits` take with --quick, which their records do not name.
+const QUICK_SAMPLE_MS: f64 = 4.0;
 
 impl Record {
     /// Returns the command line that measures the same again; `None` where the record does not hold all of it.
     #[must_use]
     pub fn command(&self) -> Option<String> {
-        if let Some(command) = self.text(&["command"]) {
-            return Some(command.to_owned());
-        }
         let config = self.at(&["config"])?.as_object()?;
-        let get = |name: &str| config.get(name).filter(|value| !value.is_null());
-        let mut flags = Vec::new();
-        let mut flag = |name: &str, value: &Value| {
-            flags.push(format!(
-                "--{} {}",
-                name.replace('_', "-"),
-                quoted(&text(value))
-            ));
-        };
-        let program = match self.kind.as_str() {
-            "run" => return Some(format!("splinter-stress run{}", run_flags(config))),
-            "kill" => {
-                for (name, value) in config {
-                    flag(name, value);
-                }
-                "splinter-stress kill"
-            }
-            "hostile" => {
-                flag("workers", get("workers")?);
-                flag("duration", &json!(format!("{}ms", get("duration_ms")?)));
-                flag("patience", &json!(format!("{}ms", get("patience_ms")?)));
-                let targets = get("targets")?.as_array()?;
-                let targets: Vec<&str> = targets.iter().filter_map(Value::as_str).collect();
-                flag("target", &json!(targets.join(",")));
-                flag("seed", get("seed")?);
-                "splinter-stress hostile"
-            }
-            "wake" => {
-                for name in ["cpu_a", "cpu_b", "seed"] {
-                    if let Some(value) = get(name) {
-                        flag(name, value);
-                    }
-                }
-                if get("quick") == Some(&json!(true)) {
-                    flags.push("--quick".to_owned());
-                } else {
-                    flag("rounds", get("rounds")?);
-                }
-                "splinter-stress wake"
-            }
-            "micro" | "limits" => {
-                flag("rounds", get("rounds")?);
-                flag("seed", get("seed")?);
-                if get("sample_ms").and_then(Value::as_f64) == Some(4.0) {
-                    flags.push("--quick".to_owned());
-                }
-                if self.kind == "micro" {
-                    "splinter-perf micro"
-                } else {
-                    "splinter-perf limits"
-                }
-            }
-            _ => return None,
-        };
-        Some(format!("{program} {}", flags.join(" ")))
+        if self.kind == "run" {
+            return Some(format!("splinter-stress run{}", run_flags(config)));
+        }
+        let (_, program, fields) = COMMANDS.into_iter().find(|(kind, ..)| *kind == self.kind)?;
+        let sample = config.get("sample_ms").and_then(Value::as_f64);
+        let is_quick =
+            config.get("quick") == Some(&Value::Bool(true)) || sample == Some(QUICK_SAMPLE_MS);
+        let mut command = program.to_owned();
+        if let Some(workload) = config.get("workload").and_then(Value::as_object) {
+            command.push_str(&run_flags(workload));
+        }
+        for name in fields {
+            let flag = match (*name, config.get(*name)?) {
+                (_, Value::Null) => continue,
+                ("rounds", _) if is_quick && self.kind == "wake" => continue,
+                ("targets", list) => format!("target {}", quoted(&text(list).replace(", ", ","))),
+                (name, value) => match name.strip_suffix("_ms") {
+                    Some(name) => format!("{name} {value}ms"),
+                    None => format!("{} {}", name.replace('_', "-"), quoted(&text(value))),
+                },
+            };
+            command.push_str(" --");
+            command.push_str(&flag);
+        }
+        if is_quick {
+            command.push_str(" --quick");
+        }
+        Some(command)
     }
 }
 
@@ -118,6 +137,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::records::file::tests::record;
+    use serde_json::json;
 
     fn command(workload: &Workload) -> String {
         let config = serde_json::to_value(workload).unwrap();
@@ -174,8 +194,23 @@ mod tests {
         );
         assert_eq!(of("hostile", json!({"workers": 3})), None);
         assert_eq!(of("novel", json!({"seed": 1})), None);
-        let told = json!({"schema_version": 1, "kind": "novel", "command": "splinter-perf novel"});
-        assert_eq!(record(told).command().unwrap(), "splinter-perf novel");
+        let limits = json!({"rounds": 5, "seed": 1, "sample_ms": 4.0});
+        assert_eq!(
+            of("limits", limits).unwrap(),
+            "splinter-perf limits --rounds 5 --seed 1 --quick"
+        );
+        let workload = serde_json::to_value(Workload {
+            writers: 2,
+            ..Workload::default()
+        })
+        .unwrap();
+        let tune = json!({"objective": "p99", "p99": "1.2x", "least_scrub": "none", "candidates": 9, "rounds": 15,
+            "seed": 1, "quick": false, "workload": workload});
+        assert_eq!(
+            of("tune", tune).unwrap(),
+            "splinter-perf tune --scrub hybrid --writers 2 --objective p99 --p99 1.2x --least-scrub none \
+             --candidates 9 --rounds 15 --seed 1"
+        );
     }
 
     #[test]

@@ -13,13 +13,15 @@ pub type Fields = BTreeMap<String, String>;
 const UNSET: &str = "unset";
 
 /// Parts of the environment that differ from one run to the next on one and the same machine and build.
-pub const PASSING: [&str; 6] = [
+pub const TRANSIENT: [&str; 8] = [
     "load_before",
     "steal_ms",
     "tsc_ghz",
     "cpu_quota.group",
     "cpu_quota.throttled_periods",
     "cpu_quota.throttled_ms",
+    "disturbances",
+    "rounds_again",
 ];
 
 impl Record {
@@ -54,19 +56,14 @@ impl Record {
         fields
             .entry("valgrind".to_owned())
             .or_insert_with(|| "false".to_owned());
-        let nodes = self.at(&["environment", "nodes"]).and_then(Value::as_array);
-        if let Some(nodes) = nodes {
-            let said = |node: &Value| {
-                let field = |name: &str| node.get(name).map_or_else(String::new, text);
-                format!(
-                    "{}: {} ({})",
-                    field("id"),
-                    field("processors"),
-                    field("distances")
-                )
-            };
-            let said: Vec<String> = nodes.iter().map(said).collect();
-            fields.insert("nodes".to_owned(), said.join("; "));
+        if let Some(nodes) = self.part::<Vec<Value>>(&["environment", "nodes"]) {
+            let field = |node: &Value, name: &str| node.get(name).map_or_else(String::new, text);
+            let said = nodes.iter().map(|node| {
+                let [id, processors, distances] =
+                    ["id", "processors", "distances"].map(|it| field(node, it));
+                format!("{id}: {processors} ({distances})")
+            });
+            fields.insert("nodes".to_owned(), said.collect::<Vec<_>>().join("; "));
         }
         fields
     }
@@ -75,82 +72,76 @@ impl Record {
     #[must_use]
     pub fn machine_and_build(&self) -> Fields {
         let mut fields = self.environment();
-        fields.retain(|name, _| !PASSING.contains(&name.as_str()));
+        fields.retain(|name, _| !TRANSIENT.contains(&name.as_str()));
         fields
+    }
+
+    /// Names the machine: processor, number of processors and nodes, kernel.
+    #[must_use]
+    pub fn machine(&self) -> Option<String> {
+        let environment = self.at(&["environment"])?;
+        let word = |name: &str| environment[name].as_str().unwrap_or("unknown");
+        let processors = environment["processors"].as_u64().unwrap_or(0);
+        let nodes = match environment["nodes"].as_array().map_or(0, Vec::len) {
+            0 | 1 => String::new(),
+            nodes => format!(", {nodes} nodes"),
+        };
+        let (model, kernel) = (word("cpu_model"), word("kernel"));
+        Some(format!(
+            "{model}, {processors} processors{nodes}, Linux {kernel}"
+        ))
     }
 
     /// Says what was run, in a few words.
     #[must_use]
     pub fn what(&self) -> String {
         let config = self.config();
-        let get = |name: &str| {
-            config
-                .get(name)
-                .map(String::as_str)
-                .filter(|it| *it != UNSET)
-        };
+        let known = |name: &str| config.get(name).filter(|value| *value != UNSET);
+        let get = |name: &str| known(name).map_or("?", String::as_str);
+        let rows = self.rows().len();
         match self.kind.as_str() {
             "run" => {
-                let mut parts = Vec::new();
-                parts.extend(get("scrub").map(|scrub| format!("scrub {scrub}")));
-                for who in ["writers", "readers", "watchers"] {
-                    let count = get(who).filter(|count| *count != "0");
-                    let who = |count| {
-                        if count == "1" {
-                            who.trim_end_matches('s')
-                        } else {
-                            who
-                        }
-                    };
-                    parts.extend(count.map(|count| format!("{count} {}", who(count))));
+                let mut parts: Vec<String> = Vec::new();
+                parts.extend(known("scrub").map(|scrub| format!("scrub {scrub}")));
+                for role in ["writers", "readers", "watchers"] {
+                    parts.extend(match known(role).map(String::as_str) {
+                        None | Some("0") => None,
+                        Some("1") => Some(format!("1 {}", role.trim_end_matches('s'))),
+                        Some(count) => Some(format!("{count} {role}")),
+                    });
                 }
-                parts.extend(get("value_len").map(|len| format!("{len} B")));
-                parts.extend(get("mix").map(str::to_owned));
-                parts.extend(get("key_choice").map(str::to_owned));
+                parts.extend(known("value_len").map(|len| format!("{len} B")));
+                parts.extend(["mix", "key_choice"].into_iter().filter_map(known).cloned());
                 parts.join(", ")
             }
-            "kill" => {
-                let count = |name| get(name).unwrap_or("?");
-                format!(
-                    "{} random and {} aimed kills",
-                    count("kills"),
-                    count("aimed")
-                )
-            }
-            "sweep" => format!(
-                "{} pairs of operations{}",
-                self.at(&["pairs"])
-                    .and_then(Value::as_array)
-                    .map_or(0, Vec::len),
-                if get("quick") == Some("true") {
+            "kill" => format!("{} random and {} aimed kills", get("kills"), get("aimed")),
+            "sweep" => {
+                let pairs = self.list::<Value>("pairs").len();
+                let quick = if get("quick") == "true" {
                     ", quick"
                 } else {
                     ""
-                }
-            ),
-            "hostile" => format!(
-                "{} processes on damaged stores",
-                get("workers").unwrap_or("?")
-            ),
-            "wake" | "micro" | "limits" => {
-                let rows = self.rows().len();
-                let rounds = get("rounds").unwrap_or("?");
-                format!("{rows} rows, {rounds} rounds")
+                };
+                format!("{pairs} pairs of operations{quick}")
             }
+            "hostile" => format!("{} processes on damaged stores", get("workers")),
+            "wake" | "micro" | "limits" => format!("{rows} rows, {} rounds", get("rounds")),
             "topology" => "a plan of a placement".to_owned(),
-            "tune" => {
-                let part = |name: &str| get(name).unwrap_or("?");
-                format!(
-                    "{} of {} writers, {} readers, {} B, {}, {}",
-                    part("objective"),
-                    part("workload.writers"),
-                    part("workload.readers"),
-                    part("workload.value_len"),
-                    part("workload.mix"),
-                    part("workload.key_choice")
-                )
+            "tune" => format!(
+                "{} of {} writers, {} readers, {} B, {}, {}",
+                get("objective"),
+                get("workload.writers"),
+                get("workload.readers"),
+                get("workload.value_len"),
+                get("workload.mix"),
+                get("workload.key_choice")
+            ),
+            "numa" => format!("{rows} checks"),
+            "peers" => {
+                let loads = self.loads();
+                let stores = loads.iter().map(|load| load.entrants.len()).max();
+                format!("{} loads, {} stores", loads.len(), stores.unwrap_or(0))
             }
-            "numa" => format!("{} checks", self.rows().len()),
             _ => self.lists_in_words(),
         }
     }

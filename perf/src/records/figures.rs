@@ -1,9 +1,10 @@
 //! The figures of a record, of whatever kind, as one flat list: what can be set beside the same figure of another
 //! record. It compares nothing.
 
-use super::record::{PERCENTILES, Record, percentiles};
+use super::peers::{Entrant, Load};
+use super::record::{PERCENTILES, Record};
 use crate::unit::Unit;
-use serde_json::Value;
+use splinter_stress::Percentiles;
 
 /// One figure.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +50,7 @@ impl Record {
                 Some(operation.goodput_per_s),
             );
             for percentile in PERCENTILES {
-                let ns = operation.latency(percentile.field);
+                let ns = percentile.of(&operation.latency_ns);
                 add(name, percentile.label, Unit::Nanoseconds, ns);
             }
             add(name, "again", Unit::Share, Some(operation.again_share()));
@@ -64,69 +65,43 @@ impl Record {
             ("recovery", &["recovery_ns"]),
             ("rescue", &["rescue_ns"]),
         ] {
-            for (percentile, ns) in percentiles(self.at(path)) {
-                add(subject, percentile.label, Unit::Nanoseconds, Some(ns));
-            }
-        }
-        for row in self.rows() {
-            let Some(name) = row_name(row) else { continue };
-            for (field, unit) in [
-                ("value_ns", Unit::Nanoseconds),
-                ("value_per_s", Unit::PerSecond),
-                ("value_bytes", Unit::Bytes),
-                ("value_bytes_per_s", Unit::BytesPerSecond),
-                ("value_share", Unit::Share),
-            ] {
-                add(&name, "value", unit, row[field].as_f64());
-            }
-        }
-        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-        for cell in self.at(&["cells"]).map(list).unwrap_or_default() {
-            // Of a comparison with other stores: a load, and who took part in it.
-            for entrant in list(&cell["entrants"]) {
-                if let (Some(load), Some(name)) = (cell["load"].as_str(), entrant["name"].as_str())
-                {
-                    let goodput = entrant["goodput_per_s"].as_f64();
-                    add(
-                        &format!("{load}: {name}"),
-                        "goodput",
-                        Unit::PerSecond,
-                        goodput,
-                    );
-                }
-            }
-            // Of a reproduction: a claim.
-            if let Some(claim) = cell["claim"].as_str() {
+            let latency: Percentiles = self.part(path).unwrap_or_default();
+            for percentile in PERCENTILES {
                 add(
-                    claim,
-                    "rate",
-                    Unit::PerSecond,
-                    cell["measured_per_s"].as_f64(),
-                );
-                add(
-                    claim,
-                    "time",
+                    subject,
+                    percentile.label,
                     Unit::Nanoseconds,
-                    cell["measured_ns"].as_f64(),
+                    percentile.of(&latency),
                 );
-                for way in list(&cell["ways"]) {
-                    let name = format!("{claim}: {}", way["name"].as_str().unwrap_or_default());
-                    add(&name, "time", Unit::Nanoseconds, way["ns"].as_f64());
-                }
+            }
+        }
+        for row in self.rows().iter().filter(|row| !row.name.is_empty()) {
+            for (unit, value) in row.values() {
+                add(&row.title(), "value", unit, Some(value));
+            }
+        }
+        for Load { load, entrants } in self.loads() {
+            for Entrant {
+                name,
+                goodput_per_s,
+                ..
+            } in entrants
+            {
+                let subject = format!("{load}: {name}");
+                add(&subject, "goodput", Unit::PerSecond, goodput_per_s);
+            }
+        }
+        for claim in self.claims() {
+            let name = &claim.claim;
+            add(name, "rate", Unit::PerSecond, claim.measured_per_s);
+            add(name, "time", Unit::Nanoseconds, claim.measured_ns);
+            for way in &claim.ways {
+                let subject = format!("{name}: {}", way.name);
+                add(&subject, "time", Unit::Nanoseconds, way.ns);
             }
         }
         all
     }
-}
-
-/// Names a row: by its name, and the situation where there is one.
-#[must_use]
-pub fn row_name(row: &Value) -> Option<String> {
-    let name = row["name"].as_str().or(row["check"].as_str())?;
-    Some(match row["situation"].as_str() {
-        Some(situation) => format!("{name} ({situation})"),
-        None => name.to_owned(),
-    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //! several as cells; cells that are records themselves become records here, and what else a file says stays with it.
 
 use super::record::{Record, Source, verdict};
-use serde_json::{Map, Value};
+use super::schema;
+use serde_json::Value;
 use splinter_stress::input::read_text;
 use splinter_stress::{SCHEMA_VERSION, Verdict};
 use std::fs;
@@ -203,7 +204,7 @@ fn parse(path: &Path, text: &str) -> Result<Parsed, Refusal> {
     refuse_newer(path, version)?;
     let kind = kind.to_owned();
     let mut notes = Vec::new();
-    if !KINDS.iter().any(|known| known.name == kind) {
+    if !schema::is_kind(&kind) {
         notes.push(format!(
             "{shown} is of an unknown kind, '{kind}': what it has in common with others is shown"
         ));
@@ -245,7 +246,7 @@ fn refuse_newer(path: &Path, version: u64) -> Result<(), Refusal> {
 /// reasons of the whole too.
 fn split(path: &Path, kind: &str, value: &Value) -> Result<(Vec<Record>, Vec<String>), Refusal> {
     let own = |value: Value, kind: &str, cell, is_frame| {
-        let unknown_fields = unknown(kind, &value);
+        let unknown_fields = schema::undocumented(kind, &value, 1);
         let source = Source {
             path: path.to_owned(),
             cell,
@@ -308,72 +309,6 @@ fn split(path: &Path, kind: &str, value: &Value) -> Result<(Vec<Record>, Vec<Str
         records.push(own(outer, kind, None, true));
     }
     Ok((records, reasons))
-}
-
-/// A kind of record, and the fields that it is documented to have; any where there are none.
-struct Kind {
-    name: &'static str,
-    fields: &'static [&'static str],
-}
-
-const fn kind(name: &'static str, fields: &'static [&'static str]) -> Kind {
-    Kind { name, fields }
-}
-
-/// Fields of any kind.
-pub const COMMON: [&str; 8] = [
-    "schema_version",
-    "kind",
-    "verdict",
-    "reasons",
-    "labels",
-    "config",
-    "environment",
-    "invariants",
-];
-
-#[rustfmt::skip]
-const KINDS: [Kind; 17] = [
-    kind("run", &[
-        "collision_rate", "window", "operations", "totals", "notifications", "history", "placement", "store",
-        "observer", "open_loop", "hdr_log",
-    ]),
-    kind("wake", &["rounds", "rows", "fan_out", "placement"]),
-    kind("kill", &[
-        "kills", "levels", "detection_ns", "recovery_ns", "rescue_ns", "operations", "reads", "took_s", "interrupted", "hdr_log",
-    ]),
-    kind("sweep", &["seed", "quick", "points", "missed", "violations", "pairs", "found", "seconds"]),
-    kind("hostile", &[
-        "damage", "operations", "errors", "crashes", "hangs", "panics", "out_of_bounds", "guards", "took_s",
-        "interrupted",
-    ]),
-    kind("numa", &["machine", "rows"]),
-    kind("history", &["history"]),
-    kind("micro", &["rows", "limits"]),
-    kind("limits", &["rows", "core_to_core", "node_to_node"]),
-    // These may hold anything: their lists are shown as they are.
-    kind("matrix", &[]),
-    kind("reproduce", &[]),
-    kind("gate", &[]),
-    kind("gate-baseline", &[]),
-    kind("compare", &[]),
-    kind("topology", &[]),
-    kind("tune", &[]),
-    kind("peers", &[]),
-];
-
-fn unknown(kind: &str, value: &Value) -> Vec<String> {
-    let documented = KINDS.iter().find(|known| known.name == kind);
-    let Some(documented) = documented.filter(|known| !known.fields.is_empty()) else {
-        return Vec::new();
-    };
-    let fields = value.as_object().map(Map::keys).into_iter().flatten();
-    fields
-        .filter(|name| {
-            !COMMON.contains(&name.as_str()) && !documented.fields.contains(&name.as_str())
-        })
-        .cloned()
-        .collect()
 }
 
 #[cfg(test)]

@@ -48,6 +48,12 @@ impl Group<'_> {
         &self.records[0].kind
     }
 
+    /// Says what disturbed the first of its records that something disturbed.
+    #[must_use]
+    pub fn disturbed_by(&self) -> Option<String> {
+        self.records.iter().find_map(|record| record.disturbed_by())
+    }
+
     /// Returns a field of the configuration, or of the machine and build.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
@@ -61,7 +67,7 @@ impl Group<'_> {
 pub fn labels(groups: &[Group<'_>]) -> Vec<String> {
     let config = varying(groups.iter().map(|group| &group.config));
     let environment = varying(groups.iter().map(|group| &group.environment));
-    let telling: Vec<&String> = config.iter().filter(|name| !dull(name)).collect();
+    let telling: Vec<&String> = config.iter().filter(|name| !is_minor(name)).collect();
     let tells = |fields: &[&String]| {
         let seen: BTreeSet<Vec<Option<&str>>> = groups
             .iter()
@@ -115,7 +121,7 @@ pub fn varying<'a>(lists: impl Iterator<Item = &'a Fields>) -> BTreeSet<String> 
 }
 
 /// Tells whether a field says little of what was run.
-fn dull(name: &str) -> bool {
+fn is_minor(name: &str) -> bool {
     [
         "span",
         "warmup",

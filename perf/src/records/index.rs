@@ -1,20 +1,24 @@
 //! The table of a folder's records that stands in its README between two marks: one row a file, or a folder of files,
 //! with what a reader wants to know before opening it. It is made of the records alone, so that it can be checked.
 
-use super::figures::row_name;
 use super::group::{groups, labels};
 use super::paths::link;
+use super::peers::Entrant;
 use super::record::date_and_time;
+use super::rows::Row;
 use super::{Collection, File, Record};
 use crate::report::document::{Cell, Table};
 use crate::report::markdown::write_table;
 use crate::unit::Unit;
-use serde_json::Value;
 use splinter_stress::Verdict;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The marks between which the table stands.
 pub const MARKS: [&str; 2] = ["<!-- records -->", "<!-- end of records -->"];
+
+/// What the first value of rows may count.
+const TOLD: [Unit; 2] = [Unit::Nanoseconds, Unit::PerSecond];
 
 /// The most configurations whose goodput is told each by itself.
 const MOST_TOLD: usize = 3;
@@ -98,36 +102,13 @@ fn row(place: &Path, files: &[&File], records: &[&Record], folder: &Path) -> Vec
         kinds.join(", ").into(),
         records
             .first()
-            .map_or("-".to_owned(), |record| machine(record))
+            .and_then(|record| record.machine())
+            .unwrap_or_else(|| "-".to_owned())
             .into(),
         what(records).into(),
         key_figures(records).into(),
         gravest.map_or("none", Verdict::word).into(),
     ]
-}
-
-fn machine(record: &Record) -> String {
-    let text = |name: &str| {
-        record
-            .text(&["environment", name])
-            .unwrap_or("unknown")
-            .to_owned()
-    };
-    let processors = record.number(&["environment", "processors"]).unwrap_or(0.0);
-    let nodes = record
-        .at(&["environment", "nodes"])
-        .and_then(Value::as_array)
-        .map_or(0, Vec::len);
-    let nodes = if nodes > 1 {
-        format!(", {nodes} nodes")
-    } else {
-        String::new()
-    };
-    format!(
-        "{}, {processors:.0} processors{nodes}, Linux {}",
-        text("cpu_model"),
-        text("kernel")
-    )
 }
 
 fn what(records: &[&Record]) -> String {
@@ -185,11 +166,12 @@ fn tail(record: &Record) -> String {
     let operations = record.operations();
     let most = operations
         .iter()
-        .max_by_key(|operation| operation.successes);
-    let p99 = most.and_then(|most| Some((&most.name, most.latency("p99")?)));
-    p99.map_or(String::new(), |(name, ns)| {
-        format!(", p99 of {name} {}", Unit::Nanoseconds.show(ns))
-    })
+        .max_by_key(|operation| operation.successes());
+    let tail = most.filter(|most| most.latency_ns.p99 > 0).map(|most| {
+        let ns = Unit::Nanoseconds.show(most.latency_ns.p99 as f64);
+        format!(", p99 of {} {ns}", most.name)
+    });
+    tail.unwrap_or_default()
 }
 
 fn of_other(record: &Record) -> String {
@@ -220,8 +202,22 @@ fn of_other(record: &Record) -> String {
             count(&["hangs"])
         ),
         "tune" => of_tuning(record),
+        "peers" => of_peers(record),
         _ => of_rows(record),
     }
+}
+
+/// Tells how many times others' goodput Splinter's is, under the last load.
+fn of_peers(record: &Record) -> String {
+    let Some(load) = record.loads().pop() else {
+        return "-".to_owned();
+    };
+    let ratio = |entrant: &Entrant| {
+        let ratio = entrant.ratio.as_ref()?.median;
+        Some(format!("{ratio:.1} x {}", entrant.name))
+    };
+    let ratios: Vec<String> = load.entrants.iter().filter_map(ratio).collect();
+    format!("{}: {}", load.load, ratios.join(", "))
 }
 
 /// Tells what a search came to.
@@ -230,11 +226,11 @@ fn of_tuning(record: &Record) -> String {
         let value = record.number(&["outcome", name]);
         value.map_or("?".to_owned(), |value| format!("{value:+.1} %"))
     };
-    let rows = record.at(&["rows"]).and_then(Value::as_array);
-    let best = rows.and_then(|rows| rows.get(1)?["name"].as_str());
+    let best = record.rows().into_iter().nth(1);
     match (record.text(&["finding"]), best) {
         (Some("winner"), Some(best)) => format!(
-            "{best}: {} ({} to {})",
+            "{}: {} ({} to {})",
+            best.name,
             percent("gain_percent"),
             percent("low_percent"),
             percent("high_percent")
@@ -246,42 +242,34 @@ fn of_tuning(record: &Record) -> String {
 
 /// Tells the first value of rows, and how many of them met their targets or passed.
 fn of_rows(record: &Record) -> String {
-    let rows = ["rows", "cells", "claims", "tiers"]
-        .iter()
-        .find_map(|name| {
-            record
-                .at(&[name])?
-                .as_array()
-                .filter(|rows| !rows.is_empty())
-        });
+    let lists = ["rows", "cells", "claims", "tiers"].into_iter();
+    let rows: Option<Vec<Row>> = lists
+        .map(|name| record.list(name))
+        .find(|rows: &Vec<Row>| !rows.is_empty());
     let Some(rows) = rows else {
         return "-".to_owned();
     };
     let mut parts = Vec::new();
-    let value = |row: &Value| {
-        let units = [Unit::Nanoseconds, Unit::PerSecond];
-        let shown = units
-            .into_iter()
-            .find_map(|unit| Some(unit.show(row.get(unit.field())?.as_f64()?)));
-        Some(format!("{} {}", row_name(row)?, shown?))
+    let value = |row: &Row| {
+        let mut values = row.values();
+        let (unit, value) = values.find(|(unit, _)| TOLD.contains(unit))?;
+        Some(format!("{} {}", row.title(), unit.show(value)))
     };
     parts.extend(rows.iter().find_map(value));
-    let judged: Vec<bool> = rows.iter().filter_map(|row| row["met"].as_bool()).collect();
+    let judged: Vec<bool> = rows.iter().filter_map(|row| row.met).collect();
     if !judged.is_empty() {
         let met = judged.iter().filter(|met| **met).count();
         parts.push(format!("{met} of {} targets met", judged.len()));
     }
-    let verdicts: Vec<&str> = rows
-        .iter()
-        .filter_map(|row| row["verdict"].as_str())
-        .collect();
-    let mut words: Vec<&str> = verdicts.clone();
-    words.sort_unstable();
-    words.dedup();
-    for word in words {
-        let count = verdicts.iter().filter(|it| **it == word).count();
-        parts.push(format!("{count} {word}"));
+    let mut verdicts = BTreeMap::<String, usize>::new();
+    for verdict in rows.iter().filter_map(|row| row.verdict.clone()) {
+        *verdicts.entry(verdict).or_default() += 1;
     }
+    parts.extend(
+        verdicts
+            .iter()
+            .map(|(word, count)| format!("{count} {}", word.replace('_', " "))),
+    );
     if parts.is_empty() {
         format!("{} rows", rows.len())
     } else {
@@ -292,7 +280,7 @@ fn of_rows(record: &Record) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn the_table_stands_between_the_marks_and_nothing_else_changes() {
@@ -332,7 +320,7 @@ mod tests {
             {"name": "watcher", "value_ns": 18000.0, "met": true}, {"name": "other", "value_ns": 1.0, "met": false}]});
         assert_eq!(figures(wake), "futex (idle) 17.0 us, 1 of 2 targets met");
         let claims = json!({"schema_version": 1, "kind": "reproduce", "cells": [
-            {"claim": "a", "verdict": "reproduced"}, {"claim": "b", "verdict": "not comparable"}]});
+            {"claim": "a", "verdict": "reproduced", "bound": {"per_s": 1.0, "by": "c"}}, {"claim": "b", "verdict": "not comparable"}]});
         assert_eq!(figures(claims), "1 not comparable, 1 reproduced");
         let tuned = |finding: &str| {
             json!({"schema_version": 1, "kind": "tune", "finding": finding,
@@ -345,6 +333,9 @@ mod tests {
         );
         let nothing = figures(tuned("nothing_beats_the_default"));
         assert_eq!(nothing, "nothing beats the default");
+        let peers = json!({"schema_version": 1, "kind": "peers", "cells": [{"load": "one gets", "entrants": [
+            {"name": "splinter"}, {"name": "Redis", "ratio": {"of": "splinter", "median": 400.04, "low": 1.0, "high": 2.0}}]}]});
+        assert_eq!(figures(peers), "one gets: 400.0 x Redis");
         let sweep = json!({"schema_version": 1, "kind": "sweep", "points": 70, "violations": 0});
         assert_eq!(figures(sweep), "70 points, 0 violations");
     }

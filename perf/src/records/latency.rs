@@ -1,12 +1,13 @@
 //! Latencies as curves over the percentiles, out of the HdrHistogram logs that records hold; or as the few points that
 //! a record without a log has. It draws nothing.
 
-use super::record::{Record, percentiles};
+use super::record::{PERCENTILES, Record};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use splinter_stress::Percentiles;
 use std::collections::BTreeMap;
 
 /// Points of a curve for each factor of ten in what is beyond it.
@@ -31,21 +32,7 @@ pub struct Curve {
 pub fn curves(records: &[&Record]) -> Vec<Curve> {
     let mut merged: BTreeMap<String, Histogram<u64>> = BTreeMap::new();
     for record in records {
-        for (name, histogram) in record.text(&["hdr_log"]).map(decode).unwrap_or_default() {
-            match merged.entry(name) {
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    entry.insert(histogram);
-                }
-                std::collections::btree_map::Entry::Occupied(mut entry) => {
-                    // A value beyond the first one's bounds has it grow.
-                    let all = entry.get_mut();
-                    all.auto(true);
-                    if all.add(&histogram).is_err() {
-                        debug_assert!(false, "a growing histogram takes any other");
-                    }
-                }
-            }
-        }
+        decode(record.text(&["hdr_log"]).unwrap_or_default(), &mut merged);
     }
     if merged.is_empty() {
         return records.first().map_or(Vec::new(), |record| sparse(record));
@@ -61,33 +48,34 @@ pub fn curves(records: &[&Record]) -> Vec<Curve> {
         .collect()
 }
 
-/// Reads a log. What of it cannot be read is left out.
-fn decode(log: &str) -> Vec<(String, Histogram<u64>)> {
-    let mut found: Vec<(String, Histogram<u64>)> = Vec::new();
+/// Reads a log and adds its histograms to those of the same name. What of it cannot be read is left out.
+fn decode(log: &str, merged: &mut BTreeMap<String, Histogram<u64>>) {
     for entry in IntervalLogIterator::new(log.as_bytes()) {
         let Ok(LogEntry::Interval(interval)) = entry else {
             continue;
         };
-        let name = interval
-            .tag()
-            .map_or_else(String::new, |tag| tag.as_str().to_owned());
-        let histogram = STANDARD
+        let name = interval.tag().map_or("", |tag| tag.as_str());
+        let bytes = STANDARD
             .decode(interval.encoded_histogram())
-            .ok()
-            .and_then(|bytes| Deserializer::new().deserialize(&mut bytes.as_slice()).ok());
-        let Some(histogram) = histogram else { continue };
-        match found.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, all)) => {
+            .unwrap_or_default();
+        let Ok(histogram) = Deserializer::new().deserialize::<u64, _>(&mut bytes.as_slice()) else {
+            continue;
+        };
+        if histogram.is_empty() {
+            continue;
+        }
+        match merged.get_mut(name) {
+            Some(all) => {
+                // A value beyond the first one's bounds has it grow.
                 all.auto(true);
-                if all.add(&histogram).is_err() {
-                    debug_assert!(false, "a growing histogram takes any other");
-                }
+                let added = all.add(&histogram);
+                debug_assert!(added.is_ok(), "a growing histogram takes any other");
             }
-            None => found.push((name, histogram)),
+            None => {
+                merged.insert(name.to_owned(), histogram);
+            }
         }
     }
-    found.retain(|(_, histogram)| !histogram.is_empty());
-    found
 }
 
 /// Walks up a histogram in equal steps of the logarithm of what is beyond, as its plots are drawn, to the last sample.
@@ -114,34 +102,28 @@ fn points(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
 }
 
 fn sparse(record: &Record) -> Vec<Curve> {
-    let mut all = Vec::new();
-    let mut add = |name: &str, value: Option<&serde_json::Value>| {
-        let mut points: Vec<(f64, f64)> = percentiles(value)
-            .into_iter()
-            .map(|(percentile, ns)| (percentile.share, ns))
-            .collect();
-        points.retain(|&(share, ns)| share < 1.0 && ns > 0.0);
-        if points.len() > 1 {
-            all.push(Curve {
-                name: name.to_owned(),
-                points,
-                samples: value
-                    .and_then(|value| value.get("samples")?.as_u64())
-                    .unwrap_or(0),
-                sparse: true,
-            });
-        }
-    };
-    for operation in record.operations() {
-        add(
-            &operation.name,
-            record.at(&["operations", &operation.name, "latency_ns"]),
-        );
+    let operations = record.operations().into_iter();
+    let mut timed: Vec<(String, Percentiles)> =
+        operations.map(|it| (it.name, it.latency_ns)).collect();
+    for name in ["detection", "recovery", "rescue"] {
+        let latency = record.part(&[&format!("{name}_ns")]);
+        timed.extend(latency.map(|latency| (name.to_owned(), latency)));
     }
-    add("detection", record.at(&["detection_ns"]));
-    add("recovery", record.at(&["recovery_ns"]));
-    add("rescue", record.at(&["rescue_ns"]));
-    all
+    let curve = |(name, latency): (String, Percentiles)| {
+        let below_all = PERCENTILES
+            .iter()
+            .filter(|percentile| percentile.share < 1.0);
+        let points =
+            below_all.filter_map(|percentile| Some((percentile.share, percentile.of(&latency)?)));
+        let points: Vec<(f64, f64)> = points.collect();
+        (points.len() > 1).then_some(Curve {
+            name,
+            points,
+            samples: latency.samples,
+            sparse: true,
+        })
+    };
+    timed.into_iter().filter_map(curve).collect()
 }
 
 #[cfg(test)]

@@ -1,35 +1,69 @@
 //! Which worker ran where, as records tell it: nodes, their processors, and the workers on each. Pure.
 
 use super::record::Record;
-use serde_json::Value;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// One worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One worker, as a run saw it or as a plan has it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Worker {
     /// Its number.
+    #[serde(rename = "worker")]
     pub number: u64,
     /// "writer", "reader" or "watcher".
+    #[serde(default)]
     pub role: String,
-    /// The processor it was to run on; none if that was left to the scheduler.
-    pub requested: Option<u64>,
-    /// The processor it was seen on at the end, or is planned to be on.
-    pub seen: Option<u64>,
+    #[serde(default)]
+    requested: Option<u64>,
+    #[serde(default)]
+    observed_start: Option<u64>,
+    #[serde(default)]
+    observed_end: Option<u64>,
+    /// Of a plan.
+    #[serde(default)]
+    processor: Option<u64>,
     /// How often it moved.
+    #[serde(default)]
     pub migrations: u64,
 }
 
 impl Worker {
+    /// Returns the processor that it was to run on; `None` if that was left to the scheduler.
+    #[must_use]
+    pub fn requested(&self) -> Option<u64> {
+        self.requested.or(self.processor)
+    }
+
+    /// Returns the processor that it was seen on at the end, or is planned to be on.
+    #[must_use]
+    pub fn seen(&self) -> Option<u64> {
+        self.observed_end.or(self.observed_start).or(self.processor)
+    }
+
     /// Tells whether it was seen elsewhere than it was asked to be.
     #[must_use]
-    pub fn astray(&self) -> bool {
-        self.requested
-            .zip(self.seen)
-            .is_some_and(|(asked, seen)| asked != seen)
+    pub fn is_misplaced(&self) -> bool {
+        let places = self.requested().zip(self.seen());
+        places.is_some_and(|(asked, seen)| asked != seen)
     }
 }
 
-/// One processor with those who ran there.
+/// A node as a record describes it.
+#[derive(Deserialize)]
+struct Described {
+    id: u64,
+    processors: Processors,
+}
+
+/// A list of processors: of a run as the kernel writes it, of a plan as numbers.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Processors {
+    Text(String),
+    Numbers(Vec<u64>),
+}
+
+/// One processor with the workers that ran there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Processor {
     /// Its number.
@@ -48,40 +82,32 @@ pub struct Node {
 }
 
 impl Record {
-    /// Returns who ran where; empty where the record does not say.
+    /// Returns the workers by node and processor; empty if the record does not say.
     #[must_use]
     pub fn placed(&self) -> Vec<Node> {
-        let list = self.at(&["placement", "workers"]).and_then(Value::as_array);
-        let workers: Vec<Worker> = list.into_iter().flatten().filter_map(worker).collect();
+        let workers: Vec<Worker> = self.part(&["placement", "workers"]).unwrap_or_default();
         if workers.is_empty() {
             return Vec::new();
         }
         let mut by_processor: BTreeMap<Option<u64>, Vec<Worker>> = BTreeMap::new();
         for worker in workers {
-            by_processor.entry(worker.seen).or_default().push(worker);
+            by_processor.entry(worker.seen()).or_default().push(worker);
         }
         // A plan has the machine that it is for.
-        let nodes = self
-            .at(&["environment", "nodes"])
-            .or_else(|| self.at(&["machine", "nodes"]))
-            .and_then(Value::as_array);
-        let mut placed: Vec<Node> = nodes
-            .into_iter()
-            .flatten()
-            .filter_map(|node| {
-                let id = node["id"].as_u64()?;
-                let take = |id| Processor {
-                    id,
-                    workers: by_processor.remove(&Some(id)).unwrap_or_default(),
-                };
-                let processors: Vec<Processor> = processors(&node["processors"])
-                    .into_iter()
-                    .map(take)
-                    .collect();
-                let name = format!("node {id}");
-                (!processors.is_empty()).then_some(Node { name, processors })
-            })
-            .collect();
+        let nodes: Option<Vec<Described>> = self.part(&["environment", "nodes"]);
+        let nodes = nodes.or_else(|| self.part(&["machine", "nodes"]));
+        let mut placed = Vec::new();
+        for node in nodes.unwrap_or_default() {
+            let take = |id| Processor {
+                id,
+                workers: by_processor.remove(&Some(id)).unwrap_or_default(),
+            };
+            let processors: Vec<Processor> = node.processors.ids().into_iter().map(take).collect();
+            if !processors.is_empty() {
+                let name = format!("node {}", node.id);
+                placed.push(Node { name, processors });
+            }
+        }
         let mut elsewhere = Vec::new();
         for (id, workers) in by_processor {
             match id {
@@ -102,42 +128,31 @@ impl Record {
     }
 }
 
-fn worker(value: &Value) -> Option<Worker> {
-    let number = |name: &str| value[name].as_u64();
-    let planned = number("processor");
-    Some(Worker {
-        number: number("worker")?,
-        role: value["role"].as_str().unwrap_or("worker").to_owned(),
-        requested: number("requested").or(planned),
-        seen: number("observed_end")
-            .or(number("observed_start"))
-            .or(planned),
-        migrations: value["migrations"].as_u64().unwrap_or(0),
-    })
-}
-
-/// Reads a list such as `0-3,8`, or one of numbers; what of it is no number is left out.
-fn processors(list: &Value) -> Vec<u64> {
-    if let Some(list) = list.as_array() {
-        return list.iter().filter_map(Value::as_u64).collect();
-    }
-    let mut all = Vec::new();
-    for part in list.as_str().unwrap_or_default().split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        if let (Ok(first), Ok(last)) = (first.trim().parse::<u64>(), last.trim().parse::<u64>())
-            && last.saturating_sub(first) < 65_536
-        {
-            all.extend(first..=last);
+impl Processors {
+    /// Reads a list such as `0-3,8`; what of it is no number is left out.
+    fn ids(self) -> Vec<u64> {
+        let text = match self {
+            Self::Numbers(ids) => return ids,
+            Self::Text(text) => text,
+        };
+        let mut all = Vec::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            if let (Ok(first), Ok(last)) = (first.trim().parse::<u64>(), last.trim().parse::<u64>())
+                && last.saturating_sub(first) < 65_536
+            {
+                all.extend(first..=last);
+            }
         }
+        all
     }
-    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::records::file::tests::record;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn workers_are_found_on_the_nodes_of_their_processors() {
@@ -167,14 +182,14 @@ mod tests {
                 named("node unknown", &[(9, 1)]),
             ]
         );
-        let astray: Vec<u64> = placed
+        let is_misplaced: Vec<u64> = placed
             .iter()
             .flat_map(|node| &node.processors)
             .flat_map(|processor| &processor.workers)
-            .filter(|worker| worker.astray())
+            .filter(|worker| worker.is_misplaced())
             .map(|worker| worker.number)
             .collect();
-        assert_eq!(astray, [1]);
+        assert_eq!(is_misplaced, [1]);
     }
 
     #[test]
@@ -183,15 +198,16 @@ mod tests {
             "machine": {"nodes": [{"id": 0, "processors": [0, 1]}]},
             "placement": {"workers": [{"worker": 0, "role": "writer", "processor": 1}]}});
         let placed = record(value).placed();
-        assert_eq!(placed[0].processors[1].workers[0].requested, Some(1));
-        assert!(!placed[0].processors[1].workers[0].astray());
+        assert_eq!(placed[0].processors[1].workers[0].requested(), Some(1));
+        assert!(!placed[0].processors[1].workers[0].is_misplaced());
     }
 
     #[test]
     fn lists_of_processors_are_read_as_the_kernel_writes_them() {
-        assert_eq!(processors(&json!("0-2,8")), [0, 1, 2, 8]);
-        assert_eq!(processors(&json!([4, 5, "x"])), [4, 5]);
-        assert_eq!(processors(&json!("")), Vec::<u64>::new());
-        assert_eq!(processors(&json!("3-1,x,0-99999999999")), Vec::<u64>::new());
+        let ids = |list: Value| serde_json::from_value::<Processors>(list).unwrap().ids();
+        assert_eq!(ids(json!("0-2,8")), [0, 1, 2, 8]);
+        assert_eq!(ids(json!([4, 5])), [4, 5]);
+        assert_eq!(ids(json!("")), Vec::<u64>::new());
+        assert_eq!(ids(json!("3-1,x,0-99999999999")), Vec::<u64>::new());
     }
 }

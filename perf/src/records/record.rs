@@ -1,8 +1,13 @@
-//! One record, as those see it who read records: names for what the schema holds, looked up when asked for. It knows
-//! no files.
+//! One record for its readers: parts of it by name, read as types when they are asked for. It knows no files.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use splinter_stress::Verdict;
+use splinter_stress::{Percentiles, Verdict};
+use std::collections::BTreeMap;
 
 /// Where a record was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,73 +34,83 @@ pub struct Record {
 }
 
 /// One operation's counts and latencies.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Operation {
     /// Its name.
+    #[serde(skip)]
     pub name: String,
     /// Calls.
     pub attempts: u64,
-    /// Calls that did their work.
-    pub successes: u64,
+    /// Calls that did their work, if the record says so.
+    #[serde(default)]
+    successes: Option<u64>,
     /// Calls that met another writer's claim.
+    #[serde(default)]
     pub again: u64,
     /// Calls that came to nothing otherwise.
+    #[serde(default)]
     pub failures: u64,
     /// Successes per second.
+    #[serde(default)]
     pub goodput_per_s: f64,
-    /// Calls per second.
-    pub attempts_per_s: f64,
-    /// Percentiles of the latency in nanoseconds, by field name and share; empty where none was timed.
-    pub latency_ns: Vec<(Percentile, f64)>,
+    /// Calls per second, if the record says so.
+    #[serde(default)]
+    attempts_per_s: Option<f64>,
+    /// Its latency in nanoseconds; all 0 if none was timed.
+    #[serde(default)]
+    pub latency_ns: Percentiles,
 }
 
 /// A percentile that records hold.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Percentile {
-    /// The field's name.
-    pub field: &'static str,
     /// How people write it.
     pub label: &'static str,
     /// The share of samples at or below it.
     pub share: f64,
+    value: fn(&Percentiles) -> u64,
 }
 
 /// The percentiles that records hold, in order.
 pub const PERCENTILES: [Percentile; 6] = [
-    percentile("p50", "p50", 0.5),
-    percentile("p90", "p90", 0.9),
-    percentile("p99", "p99", 0.99),
-    percentile("p999", "p99.9", 0.999),
-    percentile("p9999", "p99.99", 0.9999),
-    percentile("max", "max", 1.0),
+    percentile("p50", 0.5, |it| it.p50),
+    percentile("p90", 0.9, |it| it.p90),
+    percentile("p99", 0.99, |it| it.p99),
+    percentile("p99.9", 0.999, |it| it.p999),
+    percentile("p99.99", 0.9999, |it| it.p9999),
+    percentile("max", 1.0, |it| it.max),
 ];
 
-const fn percentile(field: &'static str, label: &'static str, share: f64) -> Percentile {
+const fn percentile(label: &'static str, share: f64, value: fn(&Percentiles) -> u64) -> Percentile {
     Percentile {
-        field,
         label,
         share,
+        value,
+    }
+}
+
+impl Percentile {
+    /// Returns its nanoseconds; `None` if nothing was timed.
+    #[must_use]
+    pub fn of(&self, latency: &Percentiles) -> Option<f64> {
+        let ns = (self.value)(latency);
+        (ns > 0).then_some(ns as f64)
     }
 }
 
 impl Operation {
-    fn of(name: &str, value: &Value) -> Option<Self> {
-        let count = |field: &str| value.get(field).and_then(Value::as_u64);
-        let rate = |field: &str| value.get(field).and_then(Value::as_f64);
-        let attempts = count("attempts")?;
-        let again = count("again").unwrap_or(0);
-        let failures = count("failures").unwrap_or(0);
-        let goodput_per_s = rate("goodput_per_s").unwrap_or(0.0);
-        Some(Self {
-            name: name.to_owned(),
-            attempts,
-            successes: count("successes").unwrap_or(attempts.saturating_sub(again + failures)),
-            again,
-            failures,
-            goodput_per_s,
-            attempts_per_s: rate("attempts_per_s").unwrap_or(goodput_per_s),
-            latency_ns: percentiles(value.get("latency_ns")),
-        })
+    /// Returns how many calls did their work.
+    #[must_use]
+    pub fn successes(&self) -> u64 {
+        let others = self.again + self.failures;
+        self.successes
+            .unwrap_or(self.attempts.saturating_sub(others))
+    }
+
+    /// Returns calls per second.
+    #[must_use]
+    pub fn attempts_per_s(&self) -> f64 {
+        self.attempts_per_s.unwrap_or(self.goodput_per_s)
     }
 
     /// Tells whether it only reads: such a call that meets a claim is not tried again.
@@ -109,27 +124,6 @@ impl Operation {
     pub fn again_share(&self) -> f64 {
         self.again as f64 / self.attempts.max(1) as f64
     }
-
-    /// Returns a percentile by its field's name.
-    #[must_use]
-    pub fn latency(&self, field: &str) -> Option<f64> {
-        let mut all = self.latency_ns.iter();
-        all.find(|(percentile, _)| percentile.field == field)
-            .map(|&(_, ns)| ns)
-    }
-}
-
-/// Reads percentiles; none where nothing was timed.
-#[must_use]
-pub fn percentiles(value: Option<&Value>) -> Vec<(Percentile, f64)> {
-    let Some(value) = value else {
-        return Vec::new();
-    };
-    if value.get("samples").and_then(Value::as_u64) == Some(0) {
-        return Vec::new();
-    }
-    let read = |percentile: Percentile| Some((percentile, value.get(percentile.field)?.as_f64()?));
-    PERCENTILES.into_iter().filter_map(read).collect()
 }
 
 impl Record {
@@ -147,6 +141,20 @@ impl Record {
     #[must_use]
     pub fn text(&self, path: &[&str]) -> Option<&str> {
         self.at(path)?.as_str()
+    }
+
+    /// Reads a part as a type; `None` where it is missing or is no such thing.
+    #[must_use]
+    pub fn part<T: DeserializeOwned>(&self, path: &[&str]) -> Option<T> {
+        T::deserialize(self.at(path)?).ok()
+    }
+
+    /// Reads a list; what of it is of another type is left out.
+    #[must_use]
+    pub fn list<T: DeserializeOwned>(&self, name: &str) -> Vec<T> {
+        let list = self.at(&[name]).and_then(Value::as_array);
+        let list = list.into_iter().flatten();
+        list.filter_map(|one| T::deserialize(one).ok()).collect()
     }
 
     /// Finds a number.
@@ -192,7 +200,8 @@ impl Record {
                 reasons.push(format!("{count} {name}"));
             }
         }
-        let missed = self.rows().iter().filter(|row| row["met"] == false).count();
+        let rows = self.rows().into_iter();
+        let missed = rows.filter(|row| row.met == Some(false)).count();
         if missed > 0 && self.verdict() != Some(Verdict::Pass) {
             let rows = if missed == 1 { "row" } else { "rows" };
             reasons.push(format!("{missed} {rows} missed the target"));
@@ -203,13 +212,11 @@ impl Record {
     /// Returns what must be 0, with the counts, under the names that people read.
     #[must_use]
     pub fn invariants(&self) -> Vec<(String, u64)> {
-        let mut all: Vec<(String, u64)> = self
-            .at(&["invariants"])
-            .and_then(Value::as_object)
+        let own: BTreeMap<String, Value> = self.part(&["invariants"]).unwrap_or_default();
+        let own = own
             .into_iter()
-            .flatten()
-            .filter_map(|(name, count)| Some((name.replace('_', " "), count.as_u64()?)))
-            .collect();
+            .filter_map(|(name, count)| Some((name.replace('_', " "), count.as_u64()?)));
+        let mut all: Vec<(String, u64)> = own.collect();
         let beside: &[&str] = match self.kind.as_str() {
             "hostile" => &["crashes", "hangs", "panics", "out_of_bounds"],
             "sweep" => &["violations"],
@@ -239,13 +246,14 @@ impl Record {
     /// Returns its operations, as far as they have counts and rates, in the suite's order.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
-        let mut all: Vec<Operation> = self
-            .at(&["operations"])
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .filter_map(|(name, value)| Operation::of(name, value))
-            .collect();
+        let operations = self.at(&["operations"]).and_then(Value::as_object);
+        let read = |(name, value): (&String, &Value)| {
+            // A record of kills has lists of counts, which would be read as fields in their order.
+            let operation = Operation::deserialize(value.as_object()?).ok()?;
+            let name = name.clone();
+            Some(Operation { name, ..operation })
+        };
+        let mut all: Vec<Operation> = operations.into_iter().flatten().filter_map(read).collect();
         let order = |name: &str| {
             splinter_stress::Op::named(name).map_or(usize::MAX, |operation| operation as usize)
         };
@@ -261,13 +269,6 @@ impl Record {
             let sum = operations.iter().map(|operation| operation.goodput_per_s);
             (!operations.is_empty()).then(|| sum.sum())
         })
-    }
-
-    /// Returns its rows: what a kind measures beside, or instead of, a run's operations.
-    #[must_use]
-    pub fn rows(&self) -> &[Value] {
-        let rows = self.at(&["rows"]).and_then(Value::as_array);
-        rows.map_or(&[], Vec::as_slice)
     }
 
     /// Returns when it began, in seconds since 1970: by its own word, or by its file's name.
@@ -335,57 +336,17 @@ fn start_of_log(log: &str) -> Option<f64> {
 
 /// Finds a time such as `20261121T081700Z` in a file's name.
 fn stamp(name: &str) -> Option<f64> {
-    name.split(['-', '.', '_']).find_map(|part| {
-        let (date, time) = part.strip_suffix('Z')?.split_once('T')?;
-        let number = |text: &str| text.parse::<i64>().ok();
-        if date.len() != 8 || time.len() != 6 || !date.is_ascii() || !time.is_ascii() {
-            return None;
-        }
-        let (year, month, day) = (
-            number(&date[..4])?,
-            number(&date[4..6])?,
-            number(&date[6..])?,
-        );
-        let (hour, minute, second) = (
-            number(&time[..2])?,
-            number(&time[2..4])?,
-            number(&time[4..])?,
-        );
-        let days = days_since_1970(year, month, day);
-        Some((days * 86_400 + hour * 3600 + minute * 60 + second) as f64)
-    })
-}
-
-/// Counts days in the Gregorian calendar; years begin in March, so that the leap day is the last one.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+    let parse = |part: &str| DateTime::strptime("%Y%m%dT%H%M%SZ", part).ok();
+    let time = name.split(['-', '.', '_']).find_map(parse)?;
+    let time = time.to_zoned(TimeZone::UTC).ok()?;
+    Some(time.timestamp().as_second() as f64)
 }
 
 /// Prints seconds since 1970 as a date and a time of the day, UTC.
 #[must_use]
 pub fn date_and_time(unix_s: f64) -> String {
-    let seconds = unix_s.max(0.0) as i64;
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // The inverse of the count above.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let (hour, minute) = (second / 3600, second / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
+    let time = Timestamp::from_second(unix_s.max(0.0) as i64).unwrap_or(Timestamp::MAX);
+    time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 #[cfg(test)]
@@ -435,16 +396,16 @@ mod tests {
         assert_eq!(names, ["get", "set"]);
         assert!(operations[0].reads() && !operations[1].reads());
         assert_eq!(
-            (operations[0].successes, operations[1].again_share()),
+            (operations[0].successes(), operations[1].again_share()),
             (4, 0.2)
         );
-        assert_eq!(operations[0].latency_ns, []);
-        assert_eq!(operations[1].latency("max"), Some(9.0));
-        assert_eq!(operations[1].latency("p99"), None);
+        let [get, set] = [0, 1].map(|at| PERCENTILES.map(|it| it.of(&operations[at].latency_ns)));
+        assert_eq!(get, [None; 6]);
+        assert_eq!(set, [Some(4.0), None, None, None, None, Some(9.0)]);
     }
 
     #[test]
-    fn a_broken_invariant_is_a_reason_even_if_nobody_gave_it() {
+    fn a_broken_invariant_is_a_reason_even_if_the_record_gives_none() {
         let value = json!({"schema_version": 1, "kind": "run", "verdict": "fail", "reasons": [],
             "invariants": {"torn_reads": 3, "stale_leaks": 0}});
         assert_eq!(record(value).reasons(), ["3 torn reads"]);

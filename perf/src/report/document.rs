@@ -11,12 +11,27 @@ pub struct Report {
     pub title: String,
     /// What it is of, in a sentence or two.
     pub subtitle: String,
-    /// What must be seen before anything else: how many records came to what.
+    /// The headline figures.
+    pub tiles: Vec<Tile>,
+    /// How many records came to which verdict.
     pub tallies: Vec<Tally>,
     /// Its sections, in order.
     pub sections: Vec<Section>,
     /// Sections that are left out, each with the reason.
     pub left_out: Vec<(String, String)>,
+}
+
+/// A headline figure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tile {
+    /// What was measured.
+    pub title: String,
+    /// The figure with its unit.
+    pub value: String,
+    /// What was run to measure it.
+    pub detail: String,
+    /// What disturbed the measurement; empty if nothing did.
+    pub disturbed_by: String,
 }
 
 /// A number with what it counts.
@@ -81,9 +96,25 @@ impl Section {
         self.blocks.push(Block::Table(table));
     }
 
-    /// Adds a chart.
-    pub fn chart(&mut self, figure: Figure) {
-        self.blocks.push(Block::Figure(figure));
+    /// Adds a chart of the whole width.
+    pub fn chart(&mut self, title: impl Into<String>, caption: impl Into<String>, chart: Chart) {
+        self.charts(title, caption, vec![(String::new(), chart)]);
+    }
+
+    /// Adds small charts side by side, each with its name; one alone gets the whole width.
+    pub fn charts(
+        &mut self,
+        title: impl Into<String>,
+        caption: impl Into<String>,
+        charts: Vec<(String, Chart)>,
+    ) {
+        if !charts.is_empty() {
+            self.blocks.push(Block::Figure(Figure {
+                title: title.into(),
+                caption: caption.into(),
+                charts,
+            }));
+        }
     }
 }
 
@@ -94,19 +125,19 @@ pub enum Block {
     Text(String),
     /// A table.
     Table(Table),
-    /// A chart.
+    /// A chart, or several.
     Figure(Figure),
 }
 
-/// A chart with its words.
+/// Charts with their words; the colours of several mean the same.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// What it shows.
+    /// What they show.
     pub title: String,
-    /// How it is to be read, or what is not in it.
+    /// How they are to be read, or what is not in them.
     pub caption: String,
-    /// The chart.
-    pub chart: Chart,
+    /// The charts with their names.
+    pub charts: Vec<(String, Chart)>,
 }
 
 /// A table.
@@ -118,6 +149,8 @@ pub struct Table {
     pub heads: Vec<(String, Flush)>,
     /// The rows, as long as the heads.
     pub rows: Vec<Vec<Cell>>,
+    /// Whether a page shows it at once; otherwise its reader unfolds it.
+    pub is_open: bool,
 }
 
 impl Table {
@@ -132,6 +165,7 @@ impl Table {
             title: title.to_owned(),
             heads: heads.iter().map(head).collect(),
             rows: Vec::new(),
+            is_open: false,
         }
     }
 

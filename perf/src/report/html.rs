@@ -2,19 +2,25 @@
 //! content-security policy says as well.
 
 use super::document::{Block, Cell, Figure, Report, Section, Table, Tone};
-use super::svg::{Chart, escape};
+use super::svg::{Chart, Key, escape};
 use splinter_stress::table::Flush;
 use std::fmt::Write as _;
 
-/// Widths that each chart is drawn at: one for wide pages and print, one for narrow pages.
-const WIDE: f64 = 860.0;
-const NARROW: f64 = 320.0;
+/// Widths at which each chart is drawn: for wide pages and print, and for narrow pages.
+const WIDE: f64 = 960.0;
+const NARROW: f64 = 340.0;
+
+/// Width at which a chart is drawn that has others beside it.
+const HALF: f64 = 460.0;
 
 /// Tables of more columns are shown as cards on narrow pages.
 const MOST_NARROW_COLUMNS: usize = 3;
 
-/// Words of cells that are longer may be broken anywhere.
-const LONGEST_WORD: usize = 18;
+/// Longer words may be broken behind a sign.
+const LONGEST_WORD: usize = 14;
+
+/// Longer words without a sign in them may be broken anywhere.
+const LONGEST_UNBROKEN: usize = 30;
 
 /// Longer texts have a line of a card for themselves.
 const LONG_TEXT: usize = 24;
@@ -37,26 +43,23 @@ pub fn html(report: &Report) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n\
-         <p class=\"sub\">{}</p>\n<ul class=\"tallies\">\n",
+         <p class=\"sub\">{}</p>\n",
         escape(&report.subtitle)
     );
+    write_tiles(&mut page, report);
+    page.push_str("<ul class=\"tallies\">\n");
     for tally in &report.tallies {
+        let (class, what) = (class(tally.tone), escape(&tally.what));
         let _ = writeln!(
             page,
-            "<li class=\"{}\"><b>{}</b> {}</li>",
-            class(tally.tone),
-            tally.count,
-            escape(&tally.what)
+            "<li class=\"{class}\"><b>{}</b> {what}</li>",
+            tally.count
         );
     }
     page.push_str("</ul>\n<nav aria-label=\"Sections\"><ul>\n");
     for section in &report.sections {
-        let _ = writeln!(
-            page,
-            "<li><a href=\"#{}\">{}</a></li>",
-            section.id,
-            escape(&section.title)
-        );
+        let (id, title) = (section.id, escape(&section.title));
+        let _ = writeln!(page, "<li><a href=\"#{id}\">{title}</a></li>");
     }
     page.push_str("</ul></nav>\n</header>\n<main>\n");
     for section in &report.sections {
@@ -72,10 +75,32 @@ pub fn html(report: &Report) -> String {
     let _ = write!(
         page,
         "</main>\n<footer><p>Made by splinter-perf report, version {}. Point at a bar, line, cell or square to read its \
-         value.</p></footer>\n</body>\n</html>\n",
+         value; unfold a table for all of them.</p></footer>\n</body>\n</html>\n",
         env!("CARGO_PKG_VERSION")
     );
     page
+}
+
+fn write_tiles(page: &mut String, report: &Report) {
+    if report.tiles.is_empty() {
+        return;
+    }
+    page.push_str("<ul class=\"tiles\" aria-label=\"Headline figures\">\n");
+    for tile in &report.tiles {
+        let badge = match tile.disturbed_by.as_str() {
+            "" => "<span class=\"badge good\">undisturbed</span>".to_owned(),
+            why => format!(
+                "<span class=\"badge doubtful\">disturbed: {}</span>",
+                escape(why)
+            ),
+        };
+        let [title, value, detail] = [&tile.title, &tile.value, &tile.detail].map(|it| escape(it));
+        let _ = writeln!(
+            page,
+            "<li><span class=\"what\">{title}</span><b>{value}</b><span class=\"of\">{detail}</span>{badge}</li>"
+        );
+    }
+    page.push_str("</ul>\n");
 }
 
 fn class(tone: Tone) -> &'static str {
@@ -103,36 +128,31 @@ fn write_section(page: &mut String, section: &Section) {
 }
 
 fn write_figure(page: &mut String, figure: &Figure) {
-    let title = escape(&figure.title);
-    let _ = writeln!(page, "<figure>\n<figcaption>{title}</figcaption>");
-    let legend = figure.chart.legend();
-    let kind = match figure.chart {
-        Chart::Lines(_) => "lines",
-        Chart::Bars(_) => "bars",
-        Chart::Heat(_) => "heat",
-        Chart::Places(_) => "places",
-    };
-    if !legend.is_empty() {
-        page.push_str("<ul class=\"legend\">\n");
-        for key in legend {
-            let (class, name) = (&key.class, escape(&key.name));
-            let swatch = if kind == "lines" || class == "mark" {
-                format!("<path class=\"swatch line {class}\" d=\"M0 6L26 6\"/>")
-            } else {
-                format!(
-                    "<rect class=\"swatch {class}\" x=\"1\" y=\"1\" width=\"24\" height=\"10\"/>"
-                )
-            };
-            let _ = writeln!(
-                page,
-                "<li><svg width=\"26\" height=\"12\" aria-hidden=\"true\">{swatch}</svg>{name}</li>"
-            );
+    let title = &figure.title;
+    let _ = writeln!(page, "<figure>\n<figcaption>{}</figcaption>", escape(title));
+    let mut keys: Vec<Key> = Vec::new();
+    for key in figure.charts.iter().flat_map(|(_, chart)| chart.legend()) {
+        if !keys.contains(&key) {
+            keys.push(key);
         }
-        page.push_str("</ul>\n");
     }
-    for (name, width) in [("wide", WIDE), ("narrow", NARROW)] {
-        let svg = figure.chart.draw(width, &figure.title);
-        let _ = writeln!(page, "<div class=\"chart {kind} {name}\">{svg}</div>");
+    // What lines are compared with comes last, and what hatching means.
+    keys.sort_by_key(|key| !key.class.starts_with('k'));
+    write_legend(
+        page,
+        &keys,
+        figure.charts.first().map_or("", |(_, chart)| kind(chart)),
+    );
+    if let [(_, chart)] = figure.charts.as_slice() {
+        write_chart(page, chart, WIDE, title);
+    } else {
+        page.push_str("<div class=\"multiples\">\n");
+        for (name, chart) in &figure.charts {
+            let _ = writeln!(page, "<div>\n<h3>{}</h3>", escape(name));
+            write_chart(page, chart, HALF, &format!("{title}: {name}"));
+            page.push_str("</div>\n");
+        }
+        page.push_str("</div>\n");
     }
     if !figure.caption.is_empty() {
         let _ = writeln!(page, "<p class=\"caption\">{}</p>", escape(&figure.caption));
@@ -140,56 +160,105 @@ fn write_figure(page: &mut String, figure: &Figure) {
     page.push_str("</figure>\n");
 }
 
+fn kind(chart: &Chart) -> &'static str {
+    match chart {
+        Chart::Lines(_) => "lines",
+        Chart::Bars(_) => "bars",
+        Chart::Heat(_) => "heat",
+        Chart::Places(_) => "places",
+    }
+}
+
+fn write_chart(page: &mut String, chart: &Chart, wide: f64, label: &str) {
+    for (name, width) in [("wide", wide), ("narrow", NARROW)] {
+        let svg = chart.draw(width, label);
+        let _ = writeln!(
+            page,
+            "<div class=\"chart {} {name}\">{svg}</div>",
+            kind(chart)
+        );
+    }
+}
+
+fn write_legend(page: &mut String, keys: &[Key], kind: &str) {
+    if keys.is_empty() {
+        return;
+    }
+    page.push_str("<ul class=\"legend\">\n");
+    for key in keys {
+        let (class, name) = (&key.class, escape(&key.name));
+        let swatch = if class == "hatch" {
+            "<path class=\"hatch\" d=\"M2 11L12 1M9 11L19 1M16 11L25 2\"/>".to_owned()
+        } else if kind == "lines" || class == "mark" {
+            format!("<path class=\"swatch line {class}\" d=\"M0 6L26 6\"/>")
+        } else {
+            format!("<rect class=\"swatch {class}\" x=\"1\" y=\"1\" width=\"24\" height=\"10\"/>")
+        };
+        let _ = writeln!(
+            page,
+            "<li><svg width=\"26\" height=\"12\" aria-hidden=\"true\">{swatch}</svg>{name}</li>"
+        );
+    }
+    page.push_str("</ul>\n");
+}
+
 fn write_table(page: &mut String, table: &Table) {
-    let cards = if table.heads.len() > MOST_NARROW_COLUMNS {
-        " class=\"cards\""
-    } else {
-        ""
+    let title = escape(&table.title);
+    let rows = match table.rows.len() {
+        1 => "1 row".to_owned(),
+        count => format!("{count} rows"),
     };
-    let _ = writeln!(page, "<table{cards}>");
-    if !table.title.is_empty() {
-        let _ = writeln!(page, "<caption>{}</caption>", escape(&table.title));
+    if !table.is_open {
+        let _ = writeln!(
+            page,
+            "<details>\n<summary>{title} <span class=\"count\">{rows}</span></summary>"
+        );
+    }
+    let is_card = table.heads.len() > MOST_NARROW_COLUMNS;
+    let _ = writeln!(
+        page,
+        "<table{}>",
+        if is_card { " class=\"cards\"" } else { "" }
+    );
+    if table.is_open {
+        let _ = writeln!(page, "<caption>{title}</caption>");
     }
     let flush = |flush: Flush| if flush == Flush::Right { "r" } else { "l" };
     page.push_str("<thead><tr>");
     for (head, side) in &table.heads {
-        let _ = write!(
-            page,
-            "<th scope=\"col\" class=\"{}\">{}</th>",
-            flush(*side),
-            escape(head)
-        );
+        let (head, side) = (escape(head), flush(*side));
+        let _ = write!(page, "<th scope=\"col\" class=\"{side}\">{head}</th>");
     }
     page.push_str("</tr></thead>\n<tbody>\n");
     for row in &table.rows {
         page.push_str("<tr>");
         for (index, (cell, (head, side))) in row.iter().zip(&table.heads).enumerate() {
             let (class, inner) = (flush(*side), inner(cell));
-            // A long word must not make the table wider than the page; a short one must not be broken.
-            let is_long = cell.text.split(' ').any(|word| word.len() > LONGEST_WORD);
-            let any = if is_long { " any" } else { "" };
             let long = if cell.text.len() > LONG_TEXT {
                 " long"
             } else {
                 ""
             };
-            if index == 0 {
-                let _ = write!(page, "<th scope=\"row\" class=\"{class}\">{inner}</th>");
+            let head = escape(head);
+            let _ = if index == 0 {
+                write!(page, "<th scope=\"row\" class=\"{class}\">{inner}</th>")
             } else {
-                let head = escape(head);
-                let _ = write!(
+                write!(
                     page,
-                    "<td class=\"{class}{any}{long}\" data-head=\"{head}\">{inner}</td>"
-                );
-            }
+                    "<td class=\"{class}{long}\" data-head=\"{head}\">{inner}</td>"
+                )
+            };
         }
         page.push_str("</tr>\n");
     }
     page.push_str("</tbody>\n</table>\n");
+    if !table.is_open {
+        page.push_str("</details>\n");
+    }
 }
 
 fn inner(cell: &Cell) -> String {
-    let mut text = escape(&cell.text);
+    let mut text = breakable(&cell.text);
     if cell.code {
         text = format!("<code>{text}</code>");
     }
@@ -199,5 +268,52 @@ fn inner(cell: &Cell) -> String {
     match cell.tone {
         Tone::Plain => text,
         tone => format!("<span class=\"{}\">{text}</span>", class(tone)),
+    }
+}
+
+/// Writes a text whose long words may be broken behind signs, and never within a word that people read.
+fn breakable(text: &str) -> String {
+    let word = |word: &str| {
+        if word.len() <= LONGEST_WORD {
+            return escape(word);
+        }
+        let parts = word.split_inclusive(['-', '_', '/', ',', '.', '=', ':', '[', '(']);
+        let part = |part: &str| match part.len() {
+            0..=LONGEST_UNBROKEN => escape(part),
+            _ => format!("<span class=\"any\">{}</span>", escape(part)),
+        };
+        parts.map(part).collect::<Vec<_>>().join("<wbr>")
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_words_break_behind_signs_and_only_endless_ones_anywhere() {
+        assert_eq!(breakable("a short <b>"), "a short &lt;b&gt;");
+        let broken = breakable("scrub-full_writers-2 key");
+        assert_eq!(broken, "scrub-<wbr>full_<wbr>writers-<wbr>2 key");
+        let endless = "x".repeat(31);
+        assert_eq!(
+            breakable(&endless),
+            format!("<span class=\"any\">{endless}</span>")
+        );
+    }
+
+    #[test]
+    fn tables_are_folded_unless_they_must_be_seen() {
+        let mut report = Report::default();
+        let mut section = Section::new("x", "X", "");
+        let mut bad = Table::new("bad", &["a"]);
+        bad.is_open = true;
+        section.table(bad);
+        section.table(Table::new("rest", &["a"]));
+        report.sections.push(section);
+        let page = html(&report);
+        assert_eq!(page.matches("<details>").count(), 1, "{page}");
+        assert!(page.contains("<summary>rest ") && page.contains("<caption>bad</caption>"));
     }
 }

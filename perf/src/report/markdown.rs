@@ -1,6 +1,6 @@
 //! A report as Markdown: the same sentences and tables; charts are named, and their figures are in the tables.
 
-use super::document::{Block, Cell, Report, Table, Tone};
+use super::document::{Block, Cell, Figure, Report, Table, Tone};
 use splinter_stress::table::Flush;
 use std::fmt::Write as _;
 
@@ -15,6 +15,17 @@ pub fn markdown(report: &Report) -> String {
         plain(&report.title),
         plain(&report.subtitle)
     );
+    for tile in &report.tiles {
+        let badge = match tile.disturbed_by.as_str() {
+            "" => String::new(),
+            why => format!(" (disturbed: {})", plain(why)),
+        };
+        let (title, detail) = (plain(&tile.title), plain(&tile.detail));
+        let _ = writeln!(text, "- {title}: **{}**, {detail}{badge}", tile.value);
+    }
+    if !report.tiles.is_empty() {
+        text.push('\n');
+    }
     let tallies: Vec<String> = report
         .tallies
         .iter()
@@ -32,13 +43,8 @@ pub fn markdown(report: &Report) -> String {
                     let _ = writeln!(text, "{}\n", plain(said));
                 }
                 Block::Table(table) => write_table(&mut text, table),
-                Block::Figure(figure) if !figure.caption.is_empty() => {
-                    let _ = writeln!(
-                        text,
-                        "*{}.* {}\n",
-                        plain(&figure.title),
-                        plain(&figure.caption)
-                    );
+                Block::Figure(Figure { title, caption, .. }) if !caption.is_empty() => {
+                    let _ = writeln!(text, "*{}.* {}\n", plain(title), plain(caption));
                 }
                 Block::Figure(_) => {}
             }

@@ -15,7 +15,7 @@ use document::{Report, Section};
 use std::path::Path;
 
 /// What all sections are made of.
-struct Matter<'a> {
+struct Input<'a> {
     found: &'a Collection,
     /// The folder of the file that is written: links begin there.
     folder: &'a Path,
@@ -24,15 +24,17 @@ struct Matter<'a> {
 /// Makes a report of records. `folder` is where the file will lie that it is written to: links begin there.
 #[must_use]
 pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
-    let matter = Matter { found, folder };
+    let input = Input { found, folder };
     let mut report = Report {
         title: title.to_owned(),
         subtitle: subtitle(found),
+        tiles: sections::headline::tiles(found),
         tallies: sections::verdicts::tallies(found),
         ..Report::default()
     };
-    let all: [(&str, sections::Make); 12] = [
+    let all: [(&str, sections::Make); 13] = [
         ("Verdicts", sections::verdicts::section),
+        ("Beside other stores", sections::rivals::section),
         ("Throughput", sections::throughput::section),
         ("Latency", sections::latency::section),
         ("Scaling", sections::scaling::section),
@@ -46,7 +48,7 @@ pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
         ("Records", sections::sources::section),
     ];
     for (title, make) in all {
-        match make(&matter) {
+        match make(&input) {
             Ok(section) => report.sections.push(Section {
                 title: title.to_owned(),
                 ..section
@@ -75,6 +77,14 @@ fn subtitle(found: &Collection) -> String {
         } else {
             text.push_str(&format!(", measured from {first} to {last} UTC"));
         }
+    }
+    let mut machines: Vec<String> = found.records.iter().filter_map(Record::machine).collect();
+    machines.sort();
+    machines.dedup();
+    match machines.as_slice() {
+        [] => {}
+        [one] => text.push_str(&format!(", on {one}")),
+        several => text.push_str(&format!(", on {} machines", several.len())),
     }
     text
 }

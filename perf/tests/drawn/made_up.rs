@@ -41,6 +41,7 @@ pub(crate) fn records() -> Vec<(String, Value)> {
     all.push(("run-interrupted.json".to_owned(), doubtful));
     all.push(("limits.json".to_owned(), limits()));
     all.push(("micro.json".to_owned(), micro()));
+    all.push(("peers.json".to_owned(), peers()));
     all.push(("novel.json".to_owned(), novel()));
     all
 }
@@ -125,6 +126,22 @@ fn micro() -> Value {
             row("an operation with quite a long name, to see that it is cut", 8.0, 2.0, 2.0)],
         "limits": [], "environment": environment(),
     })
+}
+
+fn peers() -> Value {
+    let entrant = |(name, goodput): (&str, f64)| {
+        json!({"name": name, "version": "7", "goodput_per_s": goodput, "rounds": [goodput * 0.9, goodput, goodput * 1.2],
+            "note": "a note of it", "ratio": {"of": "splinter", "median": 3e7 / goodput, "low": 1.0, "high": 2.0}})
+    };
+    let stores = [
+        ("splinter", 3e7),
+        ("a store with quite a long name, over a socket", 2e4),
+        ("DashMap", 2.5e7),
+    ];
+    let cell = |load: &str| json!({"load": load, "entrants": stores.map(entrant)});
+    let cells = ["one gets", "all get and set"].map(cell);
+    json!({"schema_version": 1, "kind": "peers", "verdict": "pass", "cells": cells,
+        "environment": environment()})
 }
 
 /// Returns a record of a kind that nobody knows.

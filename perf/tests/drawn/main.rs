@@ -159,6 +159,10 @@ fn check(found: &Value) {
     );
     assert_eq!(found["scrolls"], 0, "{name}: something scrolls");
     assert_eq!(
+        found["texts_for_the_blind"], true,
+        "{name}: a chart has no title or no description"
+    );
+    assert_eq!(
         (&found["scripts"], &found["fetched"]),
         (&json!(0), &json!(0)),
         "{name}"
@@ -261,10 +265,36 @@ fn a_report_is_drawn_whole_at_every_width_in_light_in_dark_and_on_paper() {
     the_made_up_records(&light[per_page]);
 }
 
+/// A telephone's screen, and how many of them the committed report may take.
+const SCREEN: u64 = 844;
+const MOST_SCREENS: u64 = 12;
+
 fn the_committed_records(found: &Value) {
+    let height = found["folded_height"].as_u64().expect("it is a number");
+    assert!(
+        height <= MOST_SCREENS * SCREEN,
+        "on a telephone it takes {} screens",
+        height as f64 / SCREEN as f64
+    );
+    let tiles = found["tiles"].as_str().expect("it is a text");
+    for text in [
+        "Peak goodput",
+        "p50 / p99",
+        "Wake",
+        "Redis",
+        "disturbed",
+        "undisturbed",
+    ] {
+        assert!(tiles.contains(text), "{text}: {tiles}");
+    }
+    assert!(
+        found["hatched"].as_u64().is_some_and(|count| count > 0),
+        "disturbed runs are hatched"
+    );
     let sections = found["sections"].to_string();
     for id in [
         "verdicts",
+        "rivals",
         "throughput",
         "latency",
         "costs",
@@ -280,7 +310,7 @@ fn the_made_up_records(found: &Value) {
     let sections = found["sections"].as_array().expect("it is a list");
     assert_eq!(
         sections.len(),
-        12,
+        13,
         "every section has something: {sections:?}"
     );
     for kind in ["lines", "bars", "heat", "places"] {

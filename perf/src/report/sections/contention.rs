@@ -1,20 +1,20 @@
 //! How often calls met another writer's claim: EAGAIN in the words of the C library, "again" in the suite's.
 
-use super::super::document::{Figure, Section, Table};
+use super::super::document::{Section, Table};
 use super::super::svg::{Axis, Bar, Bars, Chart};
-use super::{Matter, runs};
+use super::{Input, runs};
 use crate::records::Record;
 use crate::records::group::labels;
 use crate::records::record::Operation;
 use crate::unit::Unit;
-use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Bars of one chart.
-const MOST_BARS: usize = 24;
+const MOST_BARS: usize = 12;
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
-    let groups = runs(matter.found);
-    let kills: Vec<&Record> = matter
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+    let groups = runs(input.found);
+    let kills: Vec<&Record> = input
         .found
         .records
         .iter()
@@ -70,6 +70,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
                         name,
                         parts: vec![(usize::from(first.reads()), share * 100.0)],
                         text: Unit::Share.show(share),
+                        is_hatched: group.disturbed_by().is_some(),
                         ..Bar::default()
                     },
                 ));
@@ -80,8 +81,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
         of_kills(&mut table, record);
     }
     if bars.is_empty() {
-        section
-            .say("No attempt met a claim in the runs that are here, so there is nothing to draw.");
+        section.say("No attempt met a claim in these runs.");
     } else {
         bars.sort_by(|a, b| b.0.total_cmp(&a.0));
         let count = bars.len();
@@ -91,45 +91,31 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
         } else {
             String::new()
         };
-        section.chart(Figure {
-            title: "Share of attempts that met a claim".to_owned(),
+        let bars = Bars::new(
+            Axis::linear("again, % of attempts", None),
+            &["writers, which retry", "readers, which go on"],
+            bars.into_iter().map(|(_, bar)| bar).collect(),
+        );
+        section.chart(
+            "Share of attempts that met a claim",
             caption,
-            chart: Chart::Bars(Bars {
-                axis: Axis::Linear {
-                    title: "again, % of attempts".to_owned(),
-                    unit: None,
-                },
-                parts: vec![
-                    "writers, who retry".to_owned(),
-                    "readers, who go on".to_owned(),
-                ],
-                mark: String::new(),
-                bars: bars.into_iter().map(|(_, bar)| bar).collect(),
-            }),
-        });
+            Chart::Bars(bars),
+        );
     }
     section.table(table);
     Ok(section)
 }
 
-/// Adds what the writers and readers of a storm met: counts of calls done, and of calls that met a claim.
+/// Adds what the writers and readers of a kill test met: counts of calls done, and of calls that met a claim.
 fn of_kills(table: &mut Table, record: &Record) {
-    let pair = |value: &Value| Some((value.get(0)?.as_u64()?, value.get(1)?.as_u64()?));
-    let operations = record.at(&["operations"]).and_then(Value::as_object);
-    let mut rows: Vec<(String, &Value, &str)> = operations
+    type Counts = (u64, u64);
+    let operations: BTreeMap<String, Counts> = record.part(&["operations"]).unwrap_or_default();
+    let writes = operations
         .into_iter()
-        .flatten()
-        .map(|(name, counts)| (name.clone(), counts, "retries"))
-        .collect();
-    rows.extend(
-        record
-            .at(&["reads"])
-            .map(|counts| ("read".to_owned(), counts, "gives up")),
-    );
-    for (name, counts, then) in rows {
-        let Some((done, again)) = pair(counts) else {
-            continue;
-        };
+        .map(|(name, counts)| (name, counts, "retries"));
+    let reads: Option<Counts> = record.part(&["reads"]);
+    let reads = reads.map(|counts| ("read".to_owned(), counts, "gives up"));
+    for (name, (done, again), then) in writes.chain(reads) {
         table.row([
             record.name().into(),
             name.into(),

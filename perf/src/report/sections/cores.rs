@@ -1,12 +1,11 @@
 //! How long a cache line takes from one processor to another, and what memory of each node costs from each, as
 //! `limits` measures it.
 
-use super::super::document::{Figure, Section, Table};
+use super::super::document::{Section, Table};
 use super::super::svg::{Chart, Heat};
-use super::Matter;
+use super::Input;
 use crate::records::Record;
 use crate::unit::Unit;
-use serde_json::Value;
 
 /// Matrices up to this many columns stand in a table as well.
 const MOST_IN_TABLE: usize = 8;
@@ -53,22 +52,24 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let lead = "How long it takes until a processor sees what another has written: from the processor of the row to \
                 that of the column. And what memory of each node costs to load and to read from processors of each.";
     let mut section = Section::new("cores", "", lead);
-    for record in &matter.found.records {
+    for record in &input.found.records {
         for kind in &KINDS {
             let Some(matrix) = Matrix::of(record, kind) else {
                 continue;
             };
             let title = format!("{}: {}", kind.title, record.name());
-            if matrix.columns.len() <= MOST_IN_TABLE {
-                section.table(matrix.table(&title, kind));
-            }
+            let table = matrix.table(&title, kind);
+            let is_small = matrix.columns.len() <= MOST_IN_TABLE;
             // One cell alone is a number, and stands in the table.
             if matrix.rows.len() * matrix.columns.len() > 1 {
-                section.chart(matrix.figure(title, kind));
+                section.chart(title, "", matrix.chart(kind, record));
+            }
+            if is_small {
+                section.table(table);
             }
         }
     }
@@ -91,16 +92,16 @@ struct Matrix {
 
 impl Matrix {
     fn of(record: &Record, kind: &Kind) -> Option<Self> {
-        let list = |value: &Value| value.as_array().cloned();
-        let [rows, columns, cells] = kind.paths.map(|path| record.at(&path).and_then(list));
-        let names =
-            |list: Vec<Value>| -> Vec<String> { list.iter().map(ToString::to_string).collect() };
-        let (rows, columns) = (names(rows?), names(columns?));
-        let row = |row: &Value| -> Option<Vec<Option<f64>>> {
-            let row = list(row)?;
-            (row.len() == columns.len()).then(|| row.iter().map(Value::as_f64).collect())
+        let [rows, columns, cells] = kind.paths;
+        let names = |path: [&str; 2]| -> Option<Vec<String>> {
+            let numbers: Vec<u64> = record.part(&path)?;
+            Some(numbers.iter().map(ToString::to_string).collect())
         };
-        let cells: Vec<Vec<Option<f64>>> = cells?.iter().map(row).collect::<Option<_>>()?;
+        let (rows, columns) = (names(rows)?, names(columns)?);
+        let cells: Vec<Vec<Option<f64>>> = record.part(&cells)?;
+        if cells.iter().any(|row| row.len() != columns.len()) {
+            return None;
+        }
         let measured = cells.iter().flatten().flatten().count();
         (cells.len() == rows.len() && measured > 0).then_some(Self {
             rows,
@@ -109,20 +110,17 @@ impl Matrix {
         })
     }
 
-    fn figure(self, title: String, kind: &Kind) -> Figure {
+    fn chart(self, kind: &Kind, record: &Record) -> Chart {
         let [row_title, column_title] = kind.ends.map(str::to_owned);
-        Figure {
-            title,
-            caption: format!("{} by {}.", self.rows.len(), self.columns.len()),
-            chart: Chart::Heat(Heat {
-                row_title,
-                column_title,
-                rows: self.rows,
-                columns: self.columns,
-                cells: self.cells,
-                unit: kind.unit,
-            }),
-        }
+        Chart::Heat(Heat {
+            row_title,
+            column_title,
+            rows: self.rows,
+            columns: self.columns,
+            cells: self.cells,
+            unit: kind.unit,
+            is_hatched: record.disturbed_by().is_some(),
+        })
     }
 
     fn table(&self, title: &str, kind: &Kind) -> Table {

@@ -1,35 +1,32 @@
 //! Costs of single operations beside the limits of the machine that bind them: the rows of `micro`, `wake` and
 //! `limits`, and of any other record whose rows have values.
 
-use super::super::document::{Cell, Figure, Section, Table, Tone};
+use super::super::document::{Cell, Section, Table, Tone};
 use super::super::svg::{Axis, Bar, Bars, Chart};
-use super::Matter;
+use super::Input;
 use crate::records::Record;
-use crate::records::figures::row_name;
-use crate::unit::Unit;
-use serde_json::Value;
+use crate::records::rows::{Quartiles, Row};
 
-/// A list of rows of a record.
+/// Lists of rows that a record may have.
 const LISTS: [&str; 2] = ["rows", "limits"];
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
-    let lead = "A cost in nanoseconds says little of the next machine. A ratio is how many times the cost of what binds \
-                it an operation takes, both measured in the same rounds; its middle half is the spread from round to \
-                round.";
+/// Greater ratios do not fit the axis of the others.
+const MOST_RATIO: f64 = 30.0;
+
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+    let lead = "A ratio tells how many times its limit an operation costs. Both were measured in the same rounds, so \
+                another machine should have similar ratios. A line on a bar is the middle half of the rounds.";
     let mut section = Section::new("costs", "", lead);
-    for record in &matter.found.records {
+    for record in &input.found.records {
         for list in LISTS {
-            let rows = record.at(&[list]).and_then(Value::as_array);
-            let rows: Vec<&Value> = rows
-                .into_iter()
-                .flatten()
-                .filter(|it| value(it).is_some())
-                .collect();
+            let mut rows: Vec<Row> = record.list(list);
+            rows.retain(|row| row.value().is_some());
             if rows.is_empty() {
                 continue;
             }
-            if let Some(figure) = ratios(record, &rows) {
-                section.chart(figure);
+            if let Some(chart) = ratios(record, &rows) {
+                let title = format!("Times the limit: {}", record.name());
+                section.chart(title, "The target is the most that a ratio may be.", chart);
             }
             section.table(table(record, list, &rows));
         }
@@ -41,138 +38,92 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
     }
 }
 
-/// Finds a row's value, in the unit that its field's name tells.
-fn value(row: &Value) -> Option<(Unit, f64)> {
-    let units = [
-        Unit::Nanoseconds,
-        Unit::PerSecond,
-        Unit::Bytes,
-        Unit::BytesPerSecond,
-        Unit::Share,
-    ];
-    let find = |unit: Unit| Some((unit, row.get(unit.field())?.as_f64()?));
-    units.into_iter().find_map(find)
-}
-
-/// Finds the middle half of the ratios.
-fn middle(row: &Value) -> Option<(f64, f64)> {
-    let all = row.get("ratio_quartiles")?;
-    let end = |name: &str, index: usize| all.get(name).or_else(|| all.get(index))?.as_f64();
-    Some((end("q1", 0)?, end("q3", 1)?))
-}
-
-fn ratios(record: &Record, rows: &[&Value]) -> Option<Figure> {
+fn ratios(record: &Record, rows: &[Row]) -> Option<Chart> {
+    let is_hatched = record.disturbed_by().is_some();
     let mut bars = Vec::new();
     for row in rows {
-        let (Some(ratio), Some(target)) = (row["ratio"].as_f64(), row["target"].as_f64()) else {
+        let (Some(ratio), Some(target)) = (row.ratio, row.target) else {
             continue;
         };
-        // Rates are to reach a floor, and some costs a ceiling far away: neither fits the same axis.
-        if row["bound"] == ">=" || ratio > 30.0 || target > 30.0 {
+        // Some rates must reach a floor: they do not fit the axis of the others either.
+        let is_floor = matches!(row.bound(), Some(">=" | "at least"));
+        if is_floor || ratio > MOST_RATIO || target > MOST_RATIO {
             continue;
         }
-        let name = row_name(row)?;
-        let met = if row["met"] == true { "met" } else { "MISSED" };
+        let is_met = row.met == Some(true);
+        let met = if is_met { "met" } else { "MISSED" };
+        let limit = row.limit_name.as_deref().unwrap_or("the limit");
+        let name = row.title();
         bars.push(Bar {
-            hint: format!(
-                "{name}: {ratio:.2} times {}, at most {target}",
-                row["limit_name"].as_str().unwrap_or("the limit")
-            ),
+            hint: format!("{name}: {ratio:.2} times {limit}, at most {target}"),
             name,
-            parts: vec![(0, ratio)],
-            interval: middle(row),
+            parts: vec![(usize::from(!is_met), ratio)],
+            interval: row.ratio_quartiles.map(Quartiles::ends),
             mark: Some(target),
             text: format!("{ratio:.2}  {met}"),
+            is_hatched,
         });
     }
-    (!bars.is_empty()).then(|| Figure {
-        title: format!("Times the limit: {}", record.name()),
-        caption: "The target of a row is what its ratio may be at most.".to_owned(),
-        chart: Chart::Bars(Bars {
-            axis: Axis::Linear {
-                title: "times the limit".to_owned(),
-                unit: None,
-            },
-            parts: vec!["ratio".to_owned()],
-            mark: "target".to_owned(),
-            bars,
-        }),
-    })
+    let axis = Axis::linear("times the limit", None);
+    let chart = Chart::Bars(Bars {
+        mark: "target".to_owned(),
+        ..Bars::new(axis, &["target met", "target missed"], bars)
+    });
+    chart.has_marks().then_some(chart)
 }
 
-fn table(record: &Record, list: &str, rows: &[&Value]) -> Table {
+fn table(record: &Record, list: &str, rows: &[Row]) -> Table {
     let title = match list {
         "limits" => format!("Limits measured beside: {}", record.name()),
         _ => format!("{}: {}", record.kind, record.name()),
     };
-    let compared = rows.iter().any(|row| !row["limit_name"].is_null());
-    if !compared {
-        let mut table = Table::new(
-            &title,
-            &["what", ">median", ">least", ">middle half", ">samples"],
-        );
-        for row in rows {
-            let Some((unit, value)) = value(row) else {
-                continue;
-            };
-            let number = |value: &Value| value.as_f64().map(|value| unit.show(value));
-            let dash = |text: Option<String>| Cell::from(text.unwrap_or_else(|| "-".to_owned()));
-            let half = number(&row["quartiles"][0]).zip(number(&row["quartiles"][1]));
+    let dash = |text: Option<String>| Cell::from(text.unwrap_or_else(|| "-".to_owned()));
+    let valued = rows.iter().filter_map(|row| Some((row, row.value()?)));
+    if rows.iter().all(|row| row.limit_name.is_none()) {
+        let heads = ["what", ">median", ">least", ">middle half", ">samples"];
+        let mut table = Table::new(&title, &heads);
+        for (row, (unit, value)) in valued {
+            let half = row.quartiles.map(Quartiles::ends);
+            let count = row.samples.as_ref().and_then(serde_json::Value::as_u64);
             table.row([
-                row_name(row).unwrap_or_default().into(),
+                row.title().into(),
                 unit.show(value).into(),
-                dash(number(&row["min"])),
-                dash(half.map(|(low, high)| format!("{low} to {high}"))),
-                row["samples"]
-                    .as_u64()
-                    .map_or("-".into(), |count| count.to_string().into()),
+                dash(row.min.map(|least| unit.show(least))),
+                dash(half.map(|(low, high)| format!("{} to {}", unit.show(low), unit.show(high)))),
+                dash(count.map(|count| count.to_string())),
             ]);
         }
         return table;
     }
-    let mut table = Table::new(
-        &title,
-        &[
-            "operation",
-            ">measured",
-            "limit",
-            ">at",
-            ">ratio",
-            ">middle half",
-            ">target",
-            "judgement",
-        ],
-    );
-    for row in rows {
-        let Some((unit, value)) = value(row) else {
-            continue;
-        };
-        let plain = |value: Option<f64>| {
-            Cell::from(value.map_or("-".to_owned(), |value| format!("{value:.2}")))
-        };
-        let limit = row["limit"].as_f64().map(|limit| unit.show(limit));
-        let judgement = match row["met"].as_bool() {
-            Some(true) => Cell::toned("met", Tone::Good),
-            Some(false) => Cell::toned("MISSED", Tone::Bad),
-            None => "-".into(),
-        };
-        let bound = match row["bound"].as_str() {
-            Some(bound) => format!("{bound} "),
-            None => String::new(),
-        };
+    let heads = [
+        "operation",
+        ">measured",
+        "limit",
+        ">at",
+        ">ratio",
+        ">middle half",
+        ">target",
+        "judgement",
+    ];
+    let mut table = Table::new(&title, &heads);
+    for (row, (unit, value)) in valued {
+        let half = row.ratio_quartiles.map(Quartiles::ends);
+        let bound = row
+            .bound()
+            .map_or(String::new(), |bound| format!("{bound} "));
         table.row([
-            row_name(row).unwrap_or_default().into(),
+            row.title().into(),
             unit.show(value).into(),
-            row["limit_name"].as_str().unwrap_or("-").into(),
-            limit.unwrap_or_else(|| "-".to_owned()).into(),
-            plain(row["ratio"].as_f64()),
-            middle(row).map_or("-".into(), |(low, high)| {
-                format!("{low:.2} to {high:.2}").into()
-            }),
-            row["target"]
-                .as_f64()
-                .map_or("-".into(), |target| format!("{bound}{target:.2}").into()),
-            judgement,
+            dash(row.limit_name.clone()),
+            dash(row.limit.map(|limit| unit.show(limit))),
+            dash(row.ratio.map(|ratio| format!("{ratio:.2}"))),
+            dash(half.map(|(low, high)| format!("{low:.2} to {high:.2}"))),
+            dash(row.target.map(|target| format!("{bound}{target:.2}"))),
+            match row.met {
+                Some(true) => Cell::toned("met", Tone::Good),
+                Some(false) => Cell::toned("MISSED", Tone::Bad),
+                None => "-".into(),
+            },
         ]);
     }
     table

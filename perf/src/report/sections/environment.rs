@@ -1,15 +1,15 @@
 //! The machines and builds, field by field, and what passed while the records were made.
 
 use super::super::document::{Cell, Section, Table};
-use super::Matter;
+use super::Input;
 use crate::records::Record;
 use crate::records::config::Fields;
 use crate::records::group::varying;
 use crate::records::paths::link;
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let mut machines: Vec<(Fields, Vec<String>)> = Vec::new();
-    for record in &matter.found.records {
+    for record in &input.found.records {
         let machine = record.machine_and_build();
         if machine.is_empty() {
             continue;
@@ -69,12 +69,12 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
         table.row(std::iter::once("records".into()).chain(machines.iter().map(of)));
     }
     section.table(table);
-    section.table(passing(matter));
+    section.table(transient(input));
     Ok(section)
 }
 
 /// Says what passed while the records of each file were made, from the least to the greatest.
-fn passing(matter: &Matter<'_>) -> Table {
+fn transient(input: &Input<'_>) -> Table {
     let heads = [
         "file",
         ">load before (1 min)",
@@ -83,18 +83,14 @@ fn passing(matter: &Matter<'_>) -> Table {
         ">own share of processors %",
     ];
     let mut table = Table::new("While it was measured", &heads);
-    let mut rest = matter.found.records.as_slice();
-    for file in &matter.found.files {
+    let mut rest = input.found.records.as_slice();
+    for file in &input.found.files {
         let (records, others) = rest.split_at(file.records);
         rest = others;
-        let load = |record: &Record| {
-            let load = record.text(&["environment", "load_before"])?;
-            load.split(' ').next()?.parse().ok()
-        };
         let name = file.path.file_name().unwrap_or_default();
         table.row([
-            Cell::link(name.to_string_lossy(), link(matter.folder, &file.path)),
-            range(records, 2, load),
+            Cell::link(name.to_string_lossy(), link(input.folder, &file.path)),
+            range(records, 2, Record::load_before),
             range(records, 0, |it| it.number(&["environment", "steal_ms"])),
             range(records, 3, |it| it.number(&["environment", "tsc_ghz"])),
             range(records, 0, |it| {

@@ -2,10 +2,9 @@
 //! report is shown, too.
 
 use super::super::document::{Cell, Section, Table, Tone};
-use super::Matter;
-use crate::records::Record;
+use super::Input;
 use crate::records::config::text;
-use crate::records::file::COMMON;
+use crate::records::schema;
 use crate::unit::Unit;
 use serde_json::{Map, Value};
 
@@ -13,11 +12,14 @@ use serde_json::{Map, Value};
 const MOST_ROWS: usize = 60;
 const MOST_COLUMNS: usize = 10;
 
+/// Numbers of a list that a cell shows.
+const MOST_NUMBERS: usize = 4;
+
 /// The longest text of a cell.
 const LONGEST: usize = 160;
 
 /// Fields, beside the common ones, that other sections show, or that nobody reads in a table.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 9] = [
     "placement",
     "core_to_core",
     "node_to_node",
@@ -26,18 +28,19 @@ const ELSEWHERE: [&str; 8] = [
     "recovery_ns",
     "rescue_ns",
     "machine",
+    "invariants",
 ];
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let mut section = Section::new("further", "", "");
-    for record in &matter.found.records {
+    for record in &input.found.records {
         // Their own sections have all of these.
-        if ["run", "micro", "limits"].contains(&record.kind.as_str()) {
+        if ["run", "micro", "limits", "peers"].contains(&record.kind.as_str()) {
             continue;
         }
         let fields = record.value.as_object().into_iter().flatten();
         for (name, value) in fields {
-            let elsewhere = COMMON.iter().chain(&ELSEWHERE).any(|field| field == name);
+            let elsewhere = schema::is_common(name) || ELSEWHERE.contains(&name.as_str());
             if elsewhere || (record.kind == "wake" && name == "rows") {
                 continue;
             }
@@ -48,8 +51,8 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
                 record.name()
             );
             match value {
-                Value::Array(list) => list_of(&mut section, record, &title, list),
-                Value::Object(object) => object_of(&mut section, record, &title, object),
+                Value::Array(list) => list_of(&mut section, &title, list),
+                Value::Object(object) => object_of(&mut section, &title, object),
                 _ => {}
             }
         }
@@ -62,7 +65,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
 }
 
 /// Shows a list of objects as rows; columns are the fields that hold a value of one line.
-fn list_of(section: &mut Section, record: &Record, title: &str, list: &[Value]) {
+fn list_of(section: &mut Section, title: &str, list: &[Value]) {
     let rows: Vec<Vec<(String, &Value)>> = list.iter().map(fields).collect();
     let mut columns: Vec<String> = Vec::new();
     for (name, _) in rows.iter().flatten() {
@@ -98,28 +101,44 @@ fn list_of(section: &mut Section, record: &Record, title: &str, list: &[Value]) 
         })
         .collect();
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-    let mut table = Table::new(title, &heads);
+    let mut table = Table::new("", &heads);
     for row in rows.iter().take(MOST_ROWS) {
         table.row(columns.iter().map(|column| {
             let value = row.iter().find(|(name, _)| name == column);
             value.map_or("-".into(), |(name, value)| cell(name, value))
         }));
     }
-    section.table(table);
     let hidden = rows.len().saturating_sub(MOST_ROWS);
-    if hidden + left_out > 0 {
-        section.say(format!(
-            "{hidden} more rows and {left_out} more columns are in {}.",
-            record.name()
-        ));
-    }
+    let more = [(hidden, "rows"), (left_out, "columns")];
+    let more = more.into_iter().filter(|(count, _)| *count > 0);
+    let more: Vec<String> = more
+        .map(|(count, what)| format!("{count} more {what}"))
+        .collect();
+    let title = if more.is_empty() {
+        title.to_owned()
+    } else {
+        format!("{title} ({} in the record)", more.join(" and "))
+    };
+    section.table(Table { title, ..table });
 }
 
 /// Returns where a column stands: what names a row first, what it came to next, then its figures.
 fn rank(column: &str) -> usize {
-    const FIRST: [&str; 12] = [
-        "claim", "check", "cell", "name", "subject", "scene", "first", "second", "how", "verdict",
-        "met", "reason",
+    const FIRST: [&str; 14] = [
+        "claim",
+        "check",
+        "cell",
+        "candidate",
+        "axis",
+        "name",
+        "subject",
+        "scene",
+        "first",
+        "second",
+        "how",
+        "verdict",
+        "met",
+        "reason",
     ];
     let named = FIRST.iter().position(|it| *it == column);
     let rest = usize::from(unit(column).is_none()) + 2 * usize::from(column.contains('.'));
@@ -158,7 +177,7 @@ fn fields(row: &Value) -> Vec<(String, &Value)> {
 }
 
 /// Shows the fields of an object, and below them the lists and objects that it holds.
-fn object_of(section: &mut Section, record: &Record, title: &str, object: &Map<String, Value>) {
+fn object_of(section: &mut Section, title: &str, object: &Map<String, Value>) {
     let mut table = Table::new(title, &["what", "value"]);
     for (name, value) in object.iter().filter(|(_, value)| is_short(value)) {
         table.row([name.replace('_', " ").into(), cell(name, value)]);
@@ -169,8 +188,8 @@ fn object_of(section: &mut Section, record: &Record, title: &str, object: &Map<S
     for (name, value) in object {
         let title = format!("{title}, {}", name.replace('_', " "));
         match value {
-            Value::Array(list) => list_of(section, record, &title, list),
-            Value::Object(inner) => object_of(section, record, &title, inner),
+            Value::Array(list) => list_of(section, &title, list),
+            Value::Object(inner) => object_of(section, &title, inner),
             _ => {}
         }
     }
@@ -185,14 +204,21 @@ fn is_short(value: &Value) -> bool {
     }
 }
 
+/// Counts the numbers of a list.
+fn numbers(value: &Value) -> usize {
+    let list = value.as_array().into_iter().flatten();
+    list.filter(|it| it.is_number()).count()
+}
+
 fn cell(name: &str, value: &Value) -> Cell {
     if value.is_null() {
         return "-".into();
     }
     let mut shown = match (value.as_f64(), unit(name)) {
         (Some(number), Some((_, unit))) => unit.show(number),
-        // Digits that say nothing are left to the record.
-        (Some(number), None) if number.fract() != 0.0 => format!("{number:.4}"),
+        // Digits that say nothing are left to the record, and so are long lists of numbers.
+        (Some(number), None) if number.fract() != 0.0 => format!("{number:.2}"),
+        (None, _) if numbers(value) > MOST_NUMBERS => format!("{} values", numbers(value)),
         (None, Some((_, unit))) if value.is_array() => {
             let all = value
                 .as_array()

@@ -1,48 +1,56 @@
-//! Latencies: a curve over the percentiles for each operation, with a line for each configuration, and a table.
+//! Latencies: small charts side by side, one for each operation, with a line for each configuration, and a table.
 
-use super::super::document::{Figure, Section, Table};
-use super::super::svg::{Axis, COLOURS, Chart, Line, Lines};
-use super::{Matter, evenly};
+use super::super::document::{Section, Table};
+use super::super::svg::{Axis, Chart, Line, Lines};
+use super::{Input, evenly, spread};
 use crate::records::Record;
 use crate::records::group::{Group, groups, labels};
 use crate::records::latency::{Curve, curves};
-use crate::records::record::{PERCENTILES, Percentile, percentiles};
-use crate::records::spread::Spread;
+use crate::records::record::{PERCENTILES, Percentile};
 use crate::unit::Unit;
+use splinter_stress::Percentiles;
+
+/// Lines of one chart.
+const MOST_LINES: usize = 5;
 
 /// What the name of an operation ends with in a log where its latency is taken from the planned start.
 const PLANNED: &str = "-planned";
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+/// Labels of runs whose latencies say little of the store, and what to say of them.
+const LABELS: [(&str, &str); 2] = [
+    (
+        "oversubscribed",
+        "Some of these runs had more workers than processors (label \"oversubscribed\"). Their tails are times at which \
+         a worker was not running: they tell of the scheduler, not of the store.",
+    ),
+    (
+        "saturated",
+        "Some of these runs were saturated: more was asked of them than they could do. Their latencies are those of a \
+         queue that grows; do not trust them.",
+    ),
+];
+
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let timed = |record: &&Record| !curves(&[record]).is_empty();
-    let groups = groups(matter.found.records.iter().filter(timed));
+    let groups = groups(input.found.records.iter().filter(timed));
     if groups.is_empty() {
         return Err("none of the records has latencies of operations".to_owned());
     }
-    let lead = "Of successful attempts, over the share of them that was not slower. Each step to the right is a tenth \
-                of what the step before left; the last point is the slowest sample.";
+    let lead = "Latencies of successful attempts, over the share of them that was not slower. Each step to the right is \
+                a tenth of what the step before left; the last point is the slowest sample. The dotted line is the \
+                clock's floor: what the two readings of the clock cost, which each latency includes.";
     let mut section = Section::new("latency", "", lead);
-    let oversubscribed = groups.iter().any(|group| {
-        let labels = group.records[0].texts(&["labels"]);
-        labels.iter().any(|label| label.contains("oversubscribed"))
-    });
-    if oversubscribed {
-        section.say(
-            "Some of these runs had more workers than processors (label \"oversubscribed\"): their tails are times at \
-             which a worker was not running, and tell of the scheduler, not of the store.",
-        );
-    }
-    let labelled = |group: &Group<'_>| {
-        group
-            .records
-            .iter()
-            .any(|it| it.texts(&["labels"]).contains(&"saturated"))
-    };
-    if groups.iter().any(labelled) {
-        section.say(
-            "Some of these runs were saturated: more was asked of them than they could do, so their latencies are those \
-             of a queue that grows, and not to be trusted.",
-        );
+    for (label, said) in LABELS {
+        let mut records = groups.iter().flat_map(|group| &group.records);
+        let has = |record: &&Record| {
+            record
+                .texts(&["labels"])
+                .iter()
+                .any(|it| it.contains(label))
+        };
+        if records.any(has) {
+            section.say(said);
+        }
     }
     // One kind of record at a time: "get" of a run is not "get" of anything else.
     let mut kinds: Vec<&str> = groups.iter().map(Group::kind).collect();
@@ -60,97 +68,127 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
 }
 
 fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
-    let names = labels(groups);
-    let all: Vec<Vec<Curve>> = groups.iter().map(|group| curves(&group.records)).collect();
+    let all: Vec<(&Group<'_>, String, Vec<Curve>)> = groups
+        .iter()
+        .zip(labels(groups))
+        .map(|(group, name)| (group, name, curves(&group.records)))
+        .collect();
     let mut operations: Vec<&str> = Vec::new();
-    for curve in all.iter().flatten() {
+    for curve in all.iter().flat_map(|(.., curves)| curves) {
         if !operations.contains(&curve.name.as_str()) {
             operations.push(&curve.name);
         }
     }
-    let mut table = Table::new(
-        &join("Percentiles", kind),
-        &[
-            "operation",
-            "configuration",
-            ">samples",
-            ">p50",
-            ">p90",
-            ">p99",
-            ">p99.9",
-            ">p99.99",
-            ">max",
-        ],
-    );
+    let heads = [
+        "operation",
+        "configuration",
+        ">samples",
+        ">p50",
+        ">p90",
+        ">p99",
+        ">p99.9",
+        ">p99.99",
+        ">max",
+    ];
+    let mut table = Table::new(&join("Percentiles", kind), &heads);
+    // Those that have a colour, in all charts the same.
+    let mut names: Vec<String> = Vec::new();
+    let (mut charts, mut is_cut) = (Vec::new(), false);
     for operation in operations {
-        let mut lines: Vec<(f64, Line)> = Vec::new();
-        for ((group, name), curves) in groups.iter().zip(&names).zip(&all) {
-            let Some(curve) = curves.iter().find(|curve| curve.name == operation) else {
-                continue;
-            };
+        let find = |curves: &[Curve]| curves.iter().find(|it| it.name == operation).cloned();
+        for (group, name, curves) in &all {
+            let Some(curve) = find(curves) else { continue };
             let mut row = vec![
                 operation.into(),
                 name.clone().into(),
                 curve.samples.to_string().into(),
             ];
             row.extend(PERCENTILES.map(|percentile| {
-                let median = Spread::of(
-                    group
-                        .records
-                        .iter()
-                        .filter_map(|record| latency(record, operation, percentile)),
-                );
+                let median = spread(group, |record| latency(record, operation, percentile));
                 let shown = median.map(|it| Unit::Nanoseconds.show(it.median));
                 shown.unwrap_or_else(|| "-".to_owned()).into()
             }));
             table.row(row);
-            let line = Line {
-                name: name.clone(),
-                points: curve.points.clone(),
-                marked: curve.sparse,
-                ..Line::default()
-            };
-            lines.push((group.records[0].goodput_per_s().unwrap_or(0.0), line));
         }
-        let count = lines.len();
-        if count > COLOURS {
-            lines.sort_by(|a, b| b.0.total_cmp(&a.0));
-        }
-        let lines: Vec<Line> = evenly(lines, COLOURS)
-            .into_iter()
-            .map(|(_, line)| line)
+        let mut timed: Vec<_> = all
+            .iter()
+            .filter(|(.., curves)| find(curves).is_some())
             .collect();
-        let mut caption = String::new();
-        if lines.len() < count {
-            caption = format!(
-                "{} of {count} configurations are drawn, evenly from the most goodput to the least; all are in the \
-                 table.",
-                lines.len()
-            );
-        }
-        if lines.iter().any(|line| line.marked) {
-            caption.push_str(" Dots are all that is known where a record has no histogram.");
-        }
-        section.chart(Figure {
-            title: join(&title_of(operation), kind),
-            caption: caption.trim().to_owned(),
-            chart: Chart::Lines(Lines {
-                x: Axis::Percentile,
-                y: Axis::Log {
-                    title: "latency".to_owned(),
-                    unit: Unit::Nanoseconds,
-                },
-                lines,
-            }),
+        is_cut |= timed.len() > MOST_LINES;
+        let rate = |group: &Group<'_>| group.records[0].goodput_per_s().unwrap_or(0.0);
+        timed.sort_by(|a, b| rate(b.0).total_cmp(&rate(a.0)));
+        let drawn = if names.is_empty() {
+            evenly(timed, MOST_LINES)
+        } else {
+            // The same as in the charts before, if they have it.
+            timed.sort_by_key(|(_, name, _)| !names.contains(name));
+            timed.truncate(MOST_LINES);
+            timed
+        };
+        let mut line = |(_, name, curves): &&(_, String, Vec<Curve>)| {
+            let curve = find(curves)?;
+            let colour = names.iter().position(|known| known == name);
+            let colour = colour.unwrap_or_else(|| {
+                names.push(name.clone());
+                names.len() - 1
+            });
+            Some(Line {
+                name: name.clone(),
+                points: curve.points,
+                marked: curve.sparse,
+                colour: Some(colour),
+                ..Line::default()
+            })
+        };
+        let mut lines: Vec<Line> = drawn.iter().filter_map(&mut line).collect();
+        lines.extend(floor(groups, &lines));
+        let records = || drawn.iter().flat_map(|(group, ..)| &group.records);
+        let chart = Chart::Lines(Lines {
+            x: Axis::Percentile,
+            y: Axis::log("latency", Unit::Nanoseconds),
+            lines,
+            is_hatched: records().any(|it| it.latencies_disturbed_by().is_some()),
         });
+        charts.push((title_of(operation), chart));
     }
+    let mut caption = String::new();
+    if is_cut {
+        caption = format!(
+            "A chart has at most {MOST_LINES} of {} configurations, evenly from the most goodput to the least; the table \
+             has all.",
+            groups.len()
+        );
+    }
+    if all
+        .iter()
+        .flat_map(|(.., curves)| curves)
+        .any(|curve| curve.sparse)
+    {
+        caption.push_str(" Dots are all that is known where a record has no histogram.");
+    }
+    section.charts(join("Latency by operation", kind), caption.trim(), charts);
     section.table(table);
+}
+
+/// Returns a line at what reading the clock costs, the least of all records, as long as the others.
+fn floor(groups: &[Group<'_>], lines: &[Line]) -> Option<Line> {
+    let records = groups.iter().flat_map(|group| &group.records);
+    let costs = records.filter_map(|record| record.number(&["observer", "clock_ns"]));
+    let floor = costs.filter(|ns| *ns > 0.0).reduce(f64::min)?;
+    let ends = lines.iter().filter_map(|line| line.points.last());
+    let end = ends.map(|&(share, _)| share).reduce(f64::max)?;
+    Some(Line {
+        name: format!("clock's floor, {}", Unit::Nanoseconds.show(floor)),
+        points: vec![(0.0, floor), (end, floor)],
+        is_reference: true,
+        ..Line::default()
+    })
 }
 
 fn title_of(operation: &str) -> String {
     match operation.strip_suffix(PLANNED) {
-        Some(name) => format!("Latency of {name}, from the planned start"),
-        None => format!("Latency of {operation}"),
+        Some(name) => format!("{name}, from the planned start"),
+        None => operation.to_owned(),
     }
 }
 
@@ -165,29 +203,15 @@ fn join(text: &str, kind: &str) -> String {
 /// Finds a percentile of what was timed, wherever its kind of record has it.
 fn latency(record: &Record, operation: &str, percentile: Percentile) -> Option<f64> {
     let field = format!("{operation}_ns");
+    let mut paths: Vec<Vec<&str>> = vec![vec!["operations", operation, "latency_ns"], vec![&field]];
     if let Some(name) = operation.strip_suffix(PLANNED) {
-        let place = record.at(&["operations", name, "latency_from_planned_ns"])?;
-        let mut all = percentiles(Some(place)).into_iter();
-        return all.find(|(it, _)| *it == percentile).map(|(_, ns)| ns);
+        paths = vec![vec!["operations", name, "latency_from_planned_ns"]];
     }
-    let ways: [&[&str]; 4] = [
-        &["operations", operation, "latency_ns"],
-        &[&field],
-        if operation == "notification" {
-            &["notifications", "latency_ns"]
-        } else {
-            &["notifications", "wake_latency_ns"]
-        },
-        &[],
-    ];
-    let place = ways[..if operation == "notification" || operation == "wake" {
-        3
-    } else {
-        2
-    }]
-        .iter()
-        .find_map(|way| record.at(way))?;
-    let all = percentiles(Some(place));
-    let found = all.into_iter().find(|(it, _)| *it == percentile);
-    found.map(|(_, ns)| ns)
+    match operation {
+        "notification" => paths.push(vec!["notifications", "latency_ns"]),
+        "wake" => paths.push(vec!["notifications", "wake_latency_ns"]),
+        _ => {}
+    }
+    let latency: Percentiles = paths.iter().find_map(|path| record.part(path))?;
+    percentile.of(&latency)
 }

@@ -6,15 +6,17 @@ pub(super) mod cores;
 pub(super) mod costs;
 pub(super) mod environment;
 pub(super) mod further;
+pub(super) mod headline;
 pub(super) mod latency;
 pub(super) mod placement;
+pub(super) mod rivals;
 pub(super) mod scaling;
 pub(super) mod sizes;
 pub(super) mod sources;
 pub(super) mod throughput;
 pub(super) mod verdicts;
 
-use super::Matter;
+use super::Input;
 use super::document::{Section, Tone};
 use crate::records::group::{Group, groups};
 use crate::records::paths::link;
@@ -24,7 +26,7 @@ use crate::unit::Unit;
 use splinter_stress::Verdict;
 
 /// Makes a section, or says why there is none.
-pub(super) type Make = fn(&Matter<'_>) -> Result<Section, String>;
+pub(super) type Make = fn(&Input<'_>) -> Result<Section, String>;
 
 /// Returns the records with operations, grouped.
 fn runs(found: &Collection) -> Vec<Group<'_>> {
@@ -84,7 +86,7 @@ fn word(verdict: Option<Verdict>) -> &'static str {
     verdict.map_or("none", Verdict::word)
 }
 
-impl Matter<'_> {
+impl Input<'_> {
     /// Returns the way to a record's file.
     fn link(&self, record: &Record) -> String {
         link(self.folder, &record.source.path)
@@ -178,7 +180,7 @@ mod tests {
             assert!(left_out.contains(&title), "{title}: {left_out:?}");
         }
         assert!(report.left_out.iter().all(|(_, why)| !why.is_empty()));
-        assert_eq!(report.sections.len() + report.left_out.len(), 12);
+        assert_eq!(report.sections.len() + report.left_out.len(), 13);
     }
 
     #[test]
@@ -250,6 +252,60 @@ mod tests {
             "0",
         ];
         assert_eq!(further[0], start.map(str::to_owned));
+    }
+
+    #[test]
+    fn rivals_are_compared_and_headline_figures_say_what_disturbed_them() {
+        let entrant = |name: &str, goodput: f64, ratio: Value| {
+            json!({"name": name, "version": "1", "goodput_per_s": goodput, "rounds": [goodput, goodput * 1.1],
+                "ratio": ratio, "latency_ns": {"get": {"p50": 50, "p99": 70, "samples": 9}}})
+        };
+        let ratio = json!({"of": "splinter", "median": 400.0, "low": 390.0, "high": 410.0});
+        let stores = [
+            entrant("splinter", 3e7, Value::Null),
+            entrant("Redis", 7.5e4, ratio),
+        ];
+        let absent = json!({"name": "LMDB", "problem": "not installed"});
+        let load = json!({"load": "all get and set", "entrants": [stores[0], stores[1], absent]});
+        let report = report(&[
+            json!({"schema_version": 1, "kind": "peers", "verdict": "pass", "cells": [load],
+            "environment": {"processors": 2, "load_before": "6.5 1 1"}}),
+        ]);
+        let rows = rows(
+            &report,
+            "rivals",
+            "Goodput and latency beside other stores: x",
+        );
+        assert_eq!(
+            rows[1][1..],
+            [
+                "Redis (1)",
+                "75.0 k/s",
+                "75.0 k/s to 82.5 k/s",
+                "400×",
+                "390× to 410×",
+                "50.0 ns",
+                "70.0 ns"
+            ]
+            .map(str::to_owned)
+        );
+        assert_eq!(rows[2][1..3], ["LMDB", "-"].map(str::to_owned));
+        let tiles: Vec<[&str; 2]> = report
+            .tiles
+            .iter()
+            .map(|it| [it.title.as_str(), &it.value])
+            .collect();
+        assert_eq!(
+            tiles,
+            [
+                ["Peak goodput", "30.0 M/s"],
+                ["Latency of get, p50 / p99", "50 / 70 ns"],
+                ["Goodput beside Redis", "400×"]
+            ]
+        );
+        for tile in &report.tiles {
+            assert_eq!(tile.disturbed_by, "load 6.5 on 2 processors", "{tile:?}");
+        }
     }
 
     #[test]

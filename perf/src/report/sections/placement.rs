@@ -1,21 +1,21 @@
 //! Which worker was on which processor of which node, and where the store's memory was.
 
-use super::super::document::{Cell, Figure, Section, Table, Tone};
+use super::super::document::{Cell, Section, Table, Tone};
 use super::super::svg::{Chart, Mark, Place, Places};
-use super::Matter;
+use super::Input;
 use crate::records::Record;
 use crate::records::place::{Node, Worker};
-use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The most maps that are drawn.
-const MOST: usize = 4;
+const MOST: usize = 2;
 
 /// Frames with places, as they are drawn.
 type Map = Vec<(String, Vec<Place>)>;
 
 const ROLES: [&str; 3] = ["writer", "reader", "watcher"];
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let lead = "Where workers were asked to be, and where they were seen at the end, by the kernel's word.";
     let mut section = Section::new("placement", "", lead);
     let mut table = Table::new(
@@ -33,12 +33,12 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
     );
     // Many records are placed alike: each map is drawn once.
     let mut maps: Vec<(Map, Vec<String>)> = Vec::new();
-    for record in &matter.found.records {
+    for record in &input.found.records {
         let placed = record.placed();
         if placed.is_empty() {
             continue;
         }
-        table.row(row(matter, record, &placed));
+        table.row(row(input, record, &placed));
         let map: Map = placed.iter().map(frame).collect();
         match maps.iter_mut().find(|(known, _)| *known == map) {
             Some((_, names)) => names.push(record.name()),
@@ -51,19 +51,16 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
     let count = maps.len();
     for (frames, names) in maps.into_iter().take(MOST) {
         let more = match names.len() {
-            0..=4 => String::new(),
-            more => format!(" and {} more", more - 4),
+            1 => String::new(),
+            all => format!(" and {} more", all - 1),
         };
-        let shown: Vec<&str> = names.iter().take(4).map(String::as_str).collect();
-        section.chart(Figure {
-            title: "Workers on processors".to_owned(),
-            caption: format!("Of {}{more}. A square is a worker.", shown.join(", ")),
-            chart: Chart::Places(Places {
-                keys: ROLES.map(str::to_owned).into(),
-                ring: "moved, or elsewhere than asked".to_owned(),
-                frames,
-            }),
-        });
+        let caption = format!("Of {}{more}. A square is a worker.", names[0]);
+        let places = Places {
+            keys: ROLES.map(str::to_owned).into(),
+            ring: "moved, or elsewhere than asked".to_owned(),
+            frames,
+        };
+        section.chart("Workers on processors", caption, Chart::Places(places));
     }
     if count > MOST {
         section.say(format!(
@@ -87,19 +84,19 @@ fn frame(node: &Node) -> (String, Vec<Place>) {
 
 fn mark(worker: &Worker) -> Mark {
     let asked = worker
-        .requested
+        .requested()
         .map_or("left to the scheduler".to_owned(), |cpu| {
             format!("asked for cpu {cpu}")
         });
     let seen = worker
-        .seen
+        .seen()
         .map_or("not seen".to_owned(), |cpu| format!("seen on cpu {cpu}"));
     Mark {
         key: ROLES
             .iter()
             .position(|role| *role == worker.role)
             .unwrap_or(ROLES.len()),
-        ringed: worker.astray() || (worker.requested.is_some() && worker.migrations > 0),
+        ringed: worker.is_misplaced() || (worker.requested().is_some() && worker.migrations > 0),
         hint: format!(
             "{} {}: {asked}, {seen}, {} migrations",
             worker.role, worker.number, worker.migrations
@@ -107,7 +104,7 @@ fn mark(worker: &Worker) -> Mark {
     }
 }
 
-fn row(matter: &Matter<'_>, record: &Record, placed: &[Node]) -> Vec<Cell> {
+fn row(input: &Input<'_>, record: &Record, placed: &[Node]) -> Vec<Cell> {
     let workers = || {
         placed
             .iter()
@@ -115,20 +112,19 @@ fn row(matter: &Matter<'_>, record: &Record, placed: &[Node]) -> Vec<Cell> {
             .flat_map(|processor| &processor.workers)
     };
     let pinned = workers()
-        .filter(|worker| worker.requested.is_some())
+        .filter(|worker| worker.requested().is_some())
         .count();
     let migrations: u64 = workers().map(|worker| worker.migrations).sum();
-    let nodes = record
-        .at(&["placement", "memory", "after", "nodes"])
-        .and_then(Value::as_object);
+    let nodes: Option<BTreeMap<String, u64>> =
+        record.part(&["placement", "memory", "after", "nodes"]);
+    let nodes = nodes.unwrap_or_default();
     let pages: Vec<String> = nodes
-        .into_iter()
-        .flatten()
+        .iter()
         .map(|(node, pages)| format!("{pages} on {node}"))
         .collect();
     let misplaced = record.texts(&["placement", "misplaced"]);
     vec![
-        Cell::link(record.name(), matter.link(record)),
+        Cell::link(record.name(), input.link(record)),
         record.text(&["config", "pin"]).unwrap_or("-").into(),
         workers().count().to_string().into(),
         pinned.to_string().into(),

@@ -1,13 +1,12 @@
 //! Goodput over how many work: lines through records that differ in nothing else.
 
-use super::super::document::{Figure, Section, Table};
+use super::super::document::{Section, Table};
 use super::super::svg::{Axis, COLOURS, Chart, Line, Lines};
-use super::{Matter, about_intervals, evenly, runs, spread};
+use super::{Input, about_intervals, evenly, runs, spread};
 use crate::records::Record;
 use crate::records::group::{Group, labels};
 use crate::records::spread::Spread;
 use crate::unit::Unit;
-use serde_json::Value;
 
 /// What may differ along a line.
 struct Dimension {
@@ -33,10 +32,10 @@ struct Row<'a> {
     points: Vec<(f64, Spread)>,
 }
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
-    let groups = runs(matter.found);
-    let lead = "Goodput over the number of those who work, all else being the same. The dotted line is what it would be \
-                if each did as much as those of the first point.";
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+    let groups = runs(input.found);
+    let lead = "Goodput over the number of workers or processors, all else being the same. The dotted line is the ideal: \
+                each does as much as each of the first point.";
     let mut section = Section::new("scaling", "", lead);
     for dimension in &DIMENSIONS {
         let rows = rows(&groups, dimension);
@@ -44,7 +43,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             draw(&mut section, dimension, &rows, &groups);
         }
     }
-    for record in &matter.found.records {
+    for record in &input.found.records {
         of_claims(&mut section, record);
     }
     if section.blocks.len() > 1 {
@@ -59,62 +58,70 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
 
 /// Draws the scaling that the claims of a reproduction measured: goodput by processors in use.
 fn of_claims(section: &mut Section, record: &Record) {
-    let cells = record.at(&["cells"]).and_then(Value::as_array);
-    let mut table = Table::new(
-        &format!("Scaling of claims: {}", record.name()),
-        &["claim", ">processors", ">goodput", ">efficiency %"],
-    );
-    let mut lines = Vec::new();
-    for cell in cells.into_iter().flatten() {
-        let mut points: Vec<(f64, f64)> = Vec::new();
-        let name = cell["claim"].as_str().unwrap_or("a claim");
-        for point in cell["scaling"].as_array().into_iter().flatten() {
-            let number = |name: &str| point[name].as_f64();
-            let (Some(count), Some(goodput)) = (number("processors"), number("goodput_per_s"))
-            else {
-                continue;
-            };
-            points.push((count, goodput));
-            let efficiency = number("efficiency").map(|share| format!("{:.0}", share * 100.0));
+    let name = record.name();
+    let heads = ["claim", ">processors", ">goodput", ">efficiency %"];
+    let mut table = Table::new(&format!("Scaling of claims: {name}"), &heads);
+    let mut charts = Vec::new();
+    for claim in record
+        .claims()
+        .into_iter()
+        .filter(|claim| claim.scaling.len() > 1)
+    {
+        for point in &claim.scaling {
+            let efficiency = point
+                .efficiency
+                .map(|share| format!("{:.0}", share * 100.0));
             table.row([
-                name.into(),
-                format!("{count:.0}").into(),
-                Unit::PerSecond.show(goodput).into(),
+                claim.claim.clone().into(),
+                format!("{:.0}", point.processors).into(),
+                Unit::PerSecond.show(point.goodput_per_s).into(),
                 efficiency.unwrap_or_else(|| "-".to_owned()).into(),
             ]);
         }
-        if points.len() > 1 {
-            lines.push(Line {
-                name: name.to_owned(),
-                points,
-                marked: true,
-                ..Line::default()
-            });
-        }
+        let points = claim
+            .scaling
+            .iter()
+            .map(|it| (it.processors, it.goodput_per_s));
+        let line = Line {
+            name: "measured".to_owned(),
+            points: points.collect(),
+            marked: true,
+            ..Line::default()
+        };
+        let ideal = ideal(&line, f64::INFINITY);
+        let lines = std::iter::once(line).chain(ideal).collect();
+        let chart = chart("processors", lines, record.disturbed_by().is_some());
+        charts.push((format!("claim \"{}\"", claim.claim), chart));
     }
-    lines.truncate(COLOURS);
-    if lines.is_empty() {
-        return;
+    section.charts(
+        format!("Goodput over processors in use: {name}"),
+        "",
+        charts,
+    );
+    if !table.rows.is_empty() {
+        section.table(table);
     }
-    section.chart(Figure {
-        title: format!("Goodput over processors in use: {}", record.name()),
-        caption: String::new(),
-        chart: chart("processors", lines),
-    });
-    section.table(table);
 }
 
-fn chart(x: &str, lines: Vec<Line>) -> Chart {
+/// Returns what goodput would be if each did as much as each of the first point, as far as to some goodput.
+fn ideal(line: &Line, most: f64) -> Option<Line> {
+    let (first, last) = (*line.points.first()?, *line.points.last()?);
+    let each = first.1 / first.0;
+    let end = last.0.min(most / each);
+    (end > first.0 && each > 0.0).then(|| Line {
+        name: "ideal: proportional".to_owned(),
+        points: vec![first, (end, end * each)],
+        is_reference: true,
+        ..Line::default()
+    })
+}
+
+fn chart(x: &str, lines: Vec<Line>, is_hatched: bool) -> Chart {
     Chart::Lines(Lines {
-        x: Axis::Linear {
-            title: x.to_owned(),
-            unit: None,
-        },
-        y: Axis::Linear {
-            title: "goodput".to_owned(),
-            unit: Some(Unit::PerSecond),
-        },
+        x: Axis::linear(x, None),
+        y: Axis::linear("goodput", Some(Unit::PerSecond)),
         lines,
+        is_hatched,
     })
 }
 
@@ -207,7 +214,7 @@ fn draw(section: &mut Section, dimension: &Dimension, rows: &[Row<'_>], groups: 
                 Vec::new()
             },
             marked: true,
-            is_reference: false,
+            ..Line::default()
         });
     }
     let count = lines.len();
@@ -220,29 +227,18 @@ fn draw(section: &mut Section, dimension: &Dimension, rows: &[Row<'_>], groups: 
     let best = lines
         .iter()
         .max_by(|a, b| a.points[0].1.total_cmp(&b.points[0].1));
-    if let Some(best) = best {
-        // Not beyond what was measured: it would make everything else small.
-        let (first, each) = (best.points[0], best.points[0].1 / best.points[0].0);
-        let last = best.points[best.points.len() - 1].0.min(top / each);
-        if last > first.0 && each > 0.0 {
-            lines.push(Line {
-                name: "proportional".to_owned(),
-                points: vec![first, (last, last * each)],
-                is_reference: true,
-                ..Line::default()
-            });
-        }
-    }
+    // Not beyond what was measured: it would make everything else small.
+    let ideal = best.and_then(|best| ideal(best, top));
+    lines.extend(ideal);
     let mut caption = about_intervals(groups);
     if lines.len() < count {
         caption.push_str(&format!(
             " {COLOURS} of {count} lines are drawn; all are in the table."
         ));
     }
-    section.chart(Figure {
-        title: format!("Goodput over {}", dimension.name),
-        caption,
-        chart: chart(dimension.name, lines),
-    });
+    let records = || groups.iter().flat_map(|group| &group.records);
+    let is_hatched = records().any(|record| record.disturbed_by().is_some());
+    let title = format!("Goodput over {}", dimension.name);
+    section.chart(title, caption, chart(dimension.name, lines, is_hatched));
     section.table(table);
 }

@@ -1,8 +1,8 @@
 //! Goodput by scrub level and value size: a heat map for each set of records that differ in nothing else.
 
-use super::super::document::{Figure, Section};
+use super::super::document::Section;
 use super::super::svg::{Chart, Heat};
-use super::{Matter, runs, spread};
+use super::{Input, runs, spread};
 use crate::records::Record;
 use crate::records::group::{Group, labels};
 use crate::unit::Unit;
@@ -15,11 +15,12 @@ struct Family<'a> {
     sample: Group<'a>,
     /// Scrub level, value size, goodput.
     cells: Vec<(String, String, f64)>,
+    is_hatched: bool,
 }
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let mut families: Vec<Family<'_>> = Vec::new();
-    for group in runs(matter.found) {
+    for group in runs(input.found) {
         let (Some(scrub), Some(len)) = (group.config.get("scrub"), group.config.get("value_len"))
         else {
             continue;
@@ -27,6 +28,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
         let Some(goodput) = spread(&group, Record::goodput_per_s) else {
             continue;
         };
+        let is_hatched = group.disturbed_by().is_some();
         let cell = (scrub.clone(), len.clone(), goodput.median);
         let mut sample = group.clone();
         // The store's own sizes follow those of the values.
@@ -37,10 +39,14 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             family.sample.config == sample.config && family.sample.environment == sample.environment
         });
         match same {
-            Some(family) => family.cells.push(cell),
+            Some(family) => {
+                family.cells.push(cell);
+                family.is_hatched |= is_hatched;
+            }
             None => families.push(Family {
                 sample,
                 cells: vec![cell],
+                is_hatched,
             }),
         }
     }
@@ -67,23 +73,21 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
                 .map(|it| it.2)
         };
         let row = |scrub: &String| lengths.iter().map(|len| find(scrub, len)).collect();
-        let only = samples.len() == 1;
-        section.chart(Figure {
-            title: if only {
-                "Goodput by scrub level and value size".to_owned()
-            } else {
-                name
-            },
-            caption: String::new(),
-            chart: Chart::Heat(Heat {
-                row_title: "scrub".to_owned(),
-                column_title: "bytes of a value".to_owned(),
-                cells: scrubs.iter().map(row).collect(),
-                rows: scrubs,
-                columns: lengths,
-                unit: Unit::PerSecond,
-            }),
-        });
+        let title = if samples.len() == 1 {
+            "Goodput by scrub level and value size".to_owned()
+        } else {
+            name
+        };
+        let heat = Heat {
+            row_title: "scrub".to_owned(),
+            column_title: "bytes of a value".to_owned(),
+            cells: scrubs.iter().map(row).collect(),
+            rows: scrubs,
+            columns: lengths,
+            unit: Unit::PerSecond,
+            is_hatched: family.is_hatched,
+        };
+        section.chart(title, "", Chart::Heat(heat));
     }
     Ok(section)
 }

@@ -1,18 +1,19 @@
 //! Goodput of each configuration: bars with their parts by operation, and intervals where there are several records.
 
-use super::super::document::{Figure, Section, Table};
+use super::super::document::{Section, Table};
 use super::super::svg::{Axis, Bar, Bars, Chart};
-use super::{Matter, about_intervals, evenly, interval, runs, spread};
+use super::{Input, about_intervals, evenly, interval, runs, spread};
 use crate::records::Record;
 use crate::records::group::{Group, labels};
+use crate::records::record::Operation;
 use crate::records::spread::Spread;
 use crate::unit::Unit;
 
 /// Bars of one chart.
-const MOST_BARS: usize = 30;
+const MOST_BARS: usize = 16;
 
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
-    let groups = runs(matter.found);
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+    let groups = runs(input.found);
     if groups.is_empty() {
         return Err("none of the records counts operations".to_owned());
     }
@@ -74,26 +75,25 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             bars.len()
         ));
     }
-    section.chart(Figure {
-        title: "Goodput by operation".to_owned(),
-        caption,
-        chart: Chart::Bars(Bars {
-            axis: Axis::Linear {
-                title: "goodput".to_owned(),
-                unit: Some(rate),
-            },
-            parts: names,
-            mark: "attempts".to_owned(),
-            bars,
-        }),
-    });
+    let bars = Bars {
+        parts: names,
+        mark: "attempts".to_owned(),
+        ..Bars::new(Axis::linear("goodput", Some(rate)), &[], bars)
+    };
+    section.chart("Goodput by operation", caption, Chart::Bars(bars));
     section.table(table);
     Ok(section)
 }
 
 fn attempts(group: &Group<'_>) -> Option<f64> {
     let found = spread(group, |record| {
-        let sum = || record.operations().iter().map(|it| it.attempts_per_s).sum();
+        let sum = || {
+            record
+                .operations()
+                .iter()
+                .map(Operation::attempts_per_s)
+                .sum()
+        };
         Some(
             record
                 .number(&["totals", "attempts_per_s"])
@@ -149,6 +149,7 @@ fn bar(
         interval: (goodput.samples > 1).then_some((goodput.low, goodput.high)),
         mark: (attempts > goodput.median * 1.005).then_some(attempts),
         text,
+        is_hatched: group.disturbed_by().is_some(),
     };
     (goodput.median, bar)
 }

@@ -1,7 +1,7 @@
 //! What every record came to, on top of all: verdicts, what they rest on, and broken invariants.
 
 use super::super::document::{Cell, Section, Table, Tally, Tone};
-use super::{Matter, tone, word};
+use super::{Input, tone, word};
 use crate::records::paths::link;
 use crate::records::{Collection, File, Record};
 use splinter_stress::Verdict;
@@ -51,8 +51,8 @@ pub(in crate::report) fn tallies(found: &Collection) -> Vec<Tally> {
 }
 
 #[allow(clippy::unnecessary_wraps)] // As all sections are made.
-pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String> {
-    let found = matter.found;
+pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+    let found = input.found;
     let mut section = Section::new("verdicts", "", "");
     let mut bad = Table::new(
         "Not passed",
@@ -97,7 +97,7 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
                 shown.push_str(&format!("; {} more in the record", reasons.len() - 6));
             }
             bad.row([
-                Cell::link(record.name(), matter.link(record)),
+                Cell::link(record.name(), input.link(record)),
                 Cell::toned(word(verdict), tone(verdict)),
                 record.what().into(),
                 if broken.is_empty() {
@@ -113,10 +113,13 @@ pub(in crate::report) fn section(matter: &Matter<'_>) -> Result<Section, String>
             ]);
         }
     }
-    if !bad.rows.is_empty() {
+    bad.is_open = true;
+    if bad.rows.is_empty() {
+        section.say("No record failed, and no invariant was broken.");
+    } else {
         section.table(bad);
     }
-    section.table(files(matter));
+    section.table(files(input));
     Ok(section)
 }
 
@@ -130,7 +133,7 @@ fn cells(records: &[&Record]) -> usize {
 const MOST_FILES: usize = 20;
 
 /// Lists all files, also those of which everything passed; many by their folders, kinds and verdicts.
-fn files(matter: &Matter<'_>) -> Table {
+fn files(input: &Input<'_>) -> Table {
     let heads = [
         "file",
         "kind",
@@ -141,10 +144,10 @@ fn files(matter: &Matter<'_>) -> Table {
         "what was run",
     ];
     let mut table = Table::new("All files", &heads);
-    let together = matter.found.files.len() > MOST_FILES;
+    let together = input.found.files.len() > MOST_FILES;
     let mut rows: Vec<(&Path, &File, usize, Vec<&Record>)> = Vec::new();
-    let mut rest = matter.found.records.as_slice();
-    for file in &matter.found.files {
+    let mut rest = input.found.records.as_slice();
+    for file in &input.found.files {
         let (records, others) = rest.split_at(file.records);
         rest = others;
         let place = match file.path.parent() {
@@ -200,7 +203,7 @@ fn files(matter: &Matter<'_>) -> Table {
             place
         };
         table.row([
-            Cell::link(name, link(matter.folder, way)),
+            Cell::link(name, link(input.folder, way)),
             file.kind.clone().into(),
             cells(&records).to_string().into(),
             Cell::toned(word(file.verdict), tone(file.verdict)),

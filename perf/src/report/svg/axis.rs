@@ -33,6 +33,20 @@ pub(super) struct Scale<'a> {
 }
 
 impl Axis {
+    /// Makes an axis of equal steps for equal differences.
+    #[must_use]
+    pub fn linear(title: &str, unit: Option<Unit>) -> Self {
+        let title = title.to_owned();
+        Self::Linear { title, unit }
+    }
+
+    /// Makes an axis of equal steps for equal factors.
+    #[must_use]
+    pub fn log(title: &str, unit: Unit) -> Self {
+        let title = title.to_owned();
+        Self::Log { title, unit }
+    }
+
     /// Returns what is written at the axis.
     pub(super) fn title(&self) -> &str {
         match self {
@@ -154,7 +168,12 @@ fn step(top: f64, has_unit: bool) -> f64 {
     // Of plain counts there are no halves.
     let nice = [1.0, 2.0, if has_unit { 2.5 } else { 5.0 }, 5.0, 10.0];
     let fits = nice.into_iter().find(|nice| *nice >= factor * 0.9999);
-    power * fits.unwrap_or(10.0)
+    let step = power * fits.unwrap_or(10.0);
+    if has_unit || top < 2.0 {
+        step
+    } else {
+        step.max(1.0)
+    }
 }
 
 /// Writes a round value: as the suite does, without digits that say nothing.

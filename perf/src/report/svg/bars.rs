@@ -13,12 +13,14 @@ const WIDE: f64 = 600.0;
 pub struct Bars {
     /// The axis along the bottom.
     pub axis: Axis,
-    /// What the parts of a bar are, in the order of their colours.
+    /// What the parts of a bar are, in the order of their colours; empty for colours that no part has.
     pub parts: Vec<String>,
     /// What the mark of a bar is; empty where none has one.
     pub mark: String,
     /// The bars.
     pub bars: Vec<Bar>,
+    /// Values that the axis reaches too, as those of the charts beside it.
+    pub reached: Vec<f64>,
 }
 
 /// One bar.
@@ -36,6 +38,8 @@ pub struct Bar {
     pub text: String,
     /// What is said of it when it is pointed at.
     pub hint: String,
+    /// Whether something disturbed the measurement.
+    pub is_hatched: bool,
 }
 
 impl Bar {
@@ -45,6 +49,18 @@ impl Bar {
 }
 
 impl Bars {
+    /// Makes bars without marks.
+    #[must_use]
+    pub fn new(axis: Axis, parts: &[&str], bars: Vec<Bar>) -> Self {
+        Self {
+            axis,
+            parts: parts.iter().map(|&name| name.to_owned()).collect(),
+            mark: String::new(),
+            bars,
+            reached: Vec::new(),
+        }
+    }
+
     pub(super) fn legend(&self) -> Vec<Key> {
         let key = |class: String, name: &String| Key {
             class,
@@ -53,6 +69,7 @@ impl Bars {
         let mut keys = Vec::new();
         if self.parts.len() > 1 {
             let parts = self.parts.iter().enumerate();
+            let parts = parts.filter(|(_, name)| !name.is_empty());
             keys.extend(parts.map(|(colour, name)| key(format!("k{}", colour % COLOURS), name)));
         }
         if self.bars.iter().any(|bar| bar.mark.is_some()) {
@@ -63,7 +80,7 @@ impl Bars {
 
     pub(super) fn draw(&self, width: f64) -> Canvas {
         let is_wide = width >= WIDE;
-        let (bar, row) = if is_wide { (18.0, 30.0) } else { (16.0, 44.0) };
+        let (bar, row) = if is_wide { (16.0, 24.0) } else { (9.0, 28.0) };
         let values = self.bars.iter().flat_map(|bar| {
             let ends = bar.interval.map(|(low, high)| [low, high]);
             [Some(bar.whole()), bar.mark]
@@ -71,18 +88,19 @@ impl Bars {
                 .flatten()
                 .chain(ends.into_iter().flatten())
         });
-        let scale = self.axis.over(values);
+        let scale = self.axis.over(values.chain(self.reached.iter().copied()));
         let widest = |texts: &mut dyn Iterator<Item = &String>| {
             texts.map(|text| width_of(text)).fold(0.0, f64::max)
         };
         let names = widest(&mut self.bars.iter().map(|bar| &bar.name));
         let texts = widest(&mut self.bars.iter().map(|bar| &bar.text));
+        let mut ticks = scale.ticks();
+        let first = ticks.first().map_or(0.0, |(_, text)| width_of(text) / 2.0);
         let left = if is_wide {
             names.min(width * 0.38) + 12.0
         } else {
-            14.0
+            first.max(14.0)
         };
-        let mut ticks = scale.ticks();
         // On a narrow page the value stands above the bar as well; the last mark of the axis needs its room in any case.
         let last = ticks
             .last()
@@ -118,7 +136,7 @@ impl Bars {
             let base = if is_wide {
                 above + (row - bar) / 2.0
             } else {
-                above + row - bar - 5.0
+                above + row - bar - 3.0
             };
             if is_wide {
                 let text = base + bar / 2.0 + 4.0;
@@ -139,10 +157,10 @@ impl Bars {
             } else {
                 let value = width_of(&one.text).min(width * 0.6);
                 let room = right - left - value - 8.0;
-                canvas.text_within("name", [left, base - 5.0], Anchor::Start, &one.name, room);
+                canvas.text_within("name", [left, base - 4.0], Anchor::Start, &one.name, room);
                 canvas.text_within(
                     "value",
-                    [right, base - 5.0],
+                    [right, base - 4.0],
                     Anchor::End,
                     &one.text,
                     value + 7.0,
@@ -154,6 +172,9 @@ impl Bars {
                 let (start, end) = (along(from), along(from + length));
                 canvas.rect(&class, [start, base], [end - start, bar], None, &one.hint);
                 from += length;
+            }
+            if one.is_hatched {
+                canvas.hatch([left, base], [along(one.whole()) - left, bar]);
             }
             let half = base + bar / 2.0;
             if let Some((low, high)) = one.interval {
@@ -198,6 +219,7 @@ mod tests {
                 bar(&[(0, 2.0), (1, 6.0)], Some((7.0, 9.0))),
                 bar(&[(0, 4.0)], None),
             ],
+            reached: Vec::new(),
         });
         for width in [340.0, 860.0] {
             let svg = chart.draw(width, "goodput");

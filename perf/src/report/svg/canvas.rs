@@ -66,6 +66,23 @@ impl Canvas {
         ));
     }
 
+    /// Hatches a rectangle with diagonal lines.
+    pub(super) fn hatch(&mut self, [x, y]: [f64; 2], [width, height]: [f64; 2]) {
+        const GAP: f64 = 7.0;
+        let mut way = String::new();
+        // Each line is where `along + down` is the same, cut at the four sides.
+        let mut sum = GAP / 2.0;
+        while sum < width + height {
+            let (from, to) = (sum.min(width), sum.min(height));
+            let (x1, y1, x2, y2) = (x + from, y + sum - from, x + sum - to, y + to);
+            let _ = write!(way, "M{x1:.1} {y1:.1}L{x2:.1} {y2:.1}");
+            sum += GAP;
+        }
+        if !way.is_empty() {
+            self.add(format_args!(r#"<path class="hatch" d="{way}"/>"#));
+        }
+    }
+
     /// Draws lines from point to point.
     pub(super) fn path(&mut self, class: &str, points: &[[f64; 2]], hint: &str) {
         let mut way = String::new();
@@ -122,16 +139,17 @@ impl Canvas {
         self.add(format_args!("</g>"));
     }
 
-    /// Returns the element.
-    pub(super) fn finish(self, label: &str) -> String {
+    /// Returns the element, with a name and a description for readers who do not see it.
+    pub(super) fn finish(self, label: &str, description: &str) -> String {
         let Self {
             width,
             height,
             body,
         } = self;
         format!(
-            "<svg viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" aria-label=\"{}\">\n{body}</svg>\n",
-            escape(label)
+            "<svg viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" aria-label=\"{label}\">\n<title>{label}</title>\n<desc>{description}</desc>\n{body}</svg>\n",
+            label = escape(label),
+            description = escape(description)
         )
     }
 }
@@ -181,9 +199,35 @@ mod tests {
             Anchor::Start,
             "<script>alert('a & b')</script>\u{1}",
         );
-        let svg = canvas.finish("\"><b>");
+        let svg = canvas.finish("\"><b>", "</desc><b>");
         assert!(!svg.contains("<script") && !svg.contains("<b>"), "{svg}");
         assert!(svg.contains("a &amp; b") && !svg.contains('\u{1}'), "{svg}");
+    }
+
+    #[test]
+    fn a_hatched_rectangle_is_hatched_within_its_sides() {
+        let mut canvas = Canvas::new(50.0, 50.0);
+        canvas.hatch([10.0, 20.0], [30.0, 8.0]);
+        let svg = canvas.finish("x", "");
+        let way = svg
+            .split(" d=\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
+        let points = way.split(['M', 'L']).filter(|point| !point.is_empty());
+        let points: Vec<(f64, f64)> = points
+            .map(|point| point.split_once(' ').unwrap())
+            .map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap()))
+            .collect();
+        assert_eq!(points.len(), 10, "five lines: {way}");
+        for (x, y) in points {
+            assert!(
+                (10.0..=40.0).contains(&x) && (20.0..=28.0).contains(&y),
+                "{x} {y}"
+            );
+        }
     }
 
     #[test]
@@ -196,7 +240,7 @@ mod tests {
             "a rather long name",
             10.0 * CHARACTER,
         );
-        let svg = canvas.finish("x");
+        let svg = canvas.finish("x", "");
         assert!(
             svg.contains(">a rather…<") && svg.contains("<title>a rather long name</title>"),
             "{svg}"

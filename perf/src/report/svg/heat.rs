@@ -22,6 +22,8 @@ pub struct Heat {
     pub cells: Vec<Vec<Option<f64>>>,
     /// What they count.
     pub unit: Unit,
+    /// Whether something disturbed the measurement.
+    pub is_hatched: bool,
 }
 
 impl Heat {
@@ -50,7 +52,7 @@ impl Heat {
             .fold(0.0, f64::max)
             .min(width * 0.35)
             + 10.0;
-        let across = ((width - left - 4.0) / columns).min(120.0);
+        let across = ((width - left - 4.0) / columns).min(170.0);
         let widest = self
             .cells
             .iter()
@@ -135,6 +137,9 @@ impl Heat {
                 }
             }
         }
+        if self.is_hatched {
+            canvas.hatch([left, top], [across * columns, bottom - top]);
+        }
         self.scale(&mut canvas, left, bottom + 14.0, ends);
         canvas
     }
@@ -153,7 +158,7 @@ impl Heat {
             let value = f64::from(index) / f64::from(steps - 1);
             let at = [start + step * f64::from(index), top];
             let strength = Self::strength(value, (0.0, 1.0));
-            canvas.rect("scale", at, [step + 0.3, 14.0], Some(strength), "");
+            canvas.rect("scale", at, [step, 14.0], Some(strength), "");
         }
         let end = start + step * f64::from(steps) + 6.0;
         canvas.text("tick", [end, base], Anchor::Start, &high_text);
@@ -178,6 +183,7 @@ mod tests {
                 .map(|row| (0..size).map(|column| cell(row, column)).collect())
                 .collect(),
             unit: Unit::Nanoseconds,
+            is_hatched: false,
         })
     }
 

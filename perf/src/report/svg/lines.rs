@@ -20,6 +20,8 @@ pub struct Lines {
     pub y: Axis,
     /// The lines; at most [`COLOURS`] can be told apart.
     pub lines: Vec<Line>,
+    /// Whether something disturbed a measurement that is drawn.
+    pub is_hatched: bool,
 }
 
 /// One line.
@@ -35,6 +37,8 @@ pub struct Line {
     pub marked: bool,
     /// Whether it is what others are compared with: it is drawn thin and has no colour.
     pub is_reference: bool,
+    /// Its colour, where charts side by side share theirs; otherwise it follows from its place.
+    pub colour: Option<usize>,
 }
 
 impl Lines {
@@ -43,7 +47,8 @@ impl Lines {
             return "reference".to_owned();
         }
         let before = self.lines[..index].iter().filter(|line| !line.is_reference);
-        format!("k{}", before.count() % COLOURS)
+        let colour = self.lines[index].colour.unwrap_or_else(|| before.count());
+        format!("k{}", colour % COLOURS)
     }
 
     pub(super) fn legend(&self) -> Vec<Key> {
@@ -57,7 +62,7 @@ impl Lines {
     pub(super) fn draw(&self, width: f64) -> Canvas {
         let is_wide = width >= WIDE;
         let is_named = is_wide && self.lines.len() > 1;
-        let height = if is_wide { 380.0 } else { 290.0 };
+        let height = if is_wide { 340.0 } else { 205.0 };
         let mut canvas = Canvas::new(width, height);
         let points = || self.lines.iter().flat_map(|line| &line.points);
         let ends = self.lines.iter().flat_map(|line| &line.intervals);
@@ -88,6 +93,9 @@ impl Lines {
         };
 
         canvas.rect("plot", [left, top], [right - left, bottom - top], None, "");
+        if self.is_hatched {
+            canvas.hatch([left, top], [right - left, bottom - top]);
+        }
         canvas.text("axis", [0.0, LINE - 4.0], Anchor::Start, self.y.title());
         for (share, text) in &y_ticks {
             let height = bottom - share * (bottom - top);
@@ -183,6 +191,7 @@ mod tests {
                 unit: Unit::Nanoseconds,
             },
             lines: ends.iter().map(line).collect(),
+            is_hatched: false,
         })
     }
 
@@ -212,7 +221,7 @@ mod tests {
                 .all(|pair| pair[1] - pair[0] >= LINE - 0.11),
             "{heights:?}"
         );
-        assert!(*heights.last().unwrap() < 380.0);
+        assert!(*heights.last().unwrap() < 340.0);
     }
 
     #[test]

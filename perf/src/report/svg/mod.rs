@@ -1,6 +1,6 @@
-//! Charts as SVG. They are drawn here and not by a plotting crate because their colours come from the page's style,
-//! so that light, dark and print need no second drawing; and because each chart is laid out twice, for wide and for
-//! narrow pages, so that its text is legible on both. It knows numbers and names; nothing of records.
+//! Charts as SVG. No plotting crate draws them: their colours come from the page's style, so that light, dark and print
+//! need no second drawing, and each chart is laid out twice, for wide and for narrow pages, so that its text is legible
+//! on both. This folder knows numbers and names, and nothing of records.
 
 mod axis;
 mod bars;
@@ -42,20 +42,85 @@ impl Chart {
             Self::Heat(heat) => heat.draw(width),
             Self::Places(places) => places.draw(width),
         };
-        canvas.finish(label)
+        canvas.finish(label, &self.description())
+    }
+
+    /// Says in words what it shows: the text for readers who do not see it.
+    fn description(&self) -> String {
+        let joined = |texts: Vec<&str>| texts.join("; ");
+        let said = match self {
+            Self::Lines(Lines { x, y, lines, .. }) => {
+                let names = joined(lines.iter().map(|line| line.name.as_str()).collect());
+                format!("Lines of {} over {}: {names}", y.title(), x.title())
+            }
+            Self::Bars(Bars { axis, bars, .. }) => {
+                let hints = joined(bars.iter().map(|bar| bar.hint.as_str()).collect());
+                format!("Bars of {}: {hints}", axis.title())
+            }
+            Self::Heat(heat) => {
+                let (row, column) = (&heat.row_title, &heat.column_title);
+                format!("Cells by {row} and {column}, each with its value")
+            }
+            Self::Places(places) => {
+                let names = joined(
+                    places
+                        .frames
+                        .iter()
+                        .map(|(name, _)| name.as_str())
+                        .collect(),
+                );
+                format!("Workers by processor: {names}")
+            }
+        };
+        if self.is_hatched() {
+            return format!("{said}. {HATCHED}");
+        }
+        said
+    }
+
+    /// Tells whether anything is drawn in it.
+    #[must_use]
+    pub fn has_marks(&self) -> bool {
+        match self {
+            Self::Lines(lines) => !lines.lines.is_empty(),
+            Self::Bars(bars) => !bars.bars.is_empty(),
+            Self::Heat(heat) => !heat.cells.is_empty(),
+            Self::Places(places) => !places.frames.is_empty(),
+        }
+    }
+
+    /// Tells whether any of it was measured while something disturbed it.
+    #[must_use]
+    pub fn is_hatched(&self) -> bool {
+        match self {
+            Self::Lines(lines) => lines.is_hatched,
+            Self::Bars(bars) => bars.bars.iter().any(|bar| bar.is_hatched),
+            Self::Heat(heat) => heat.is_hatched,
+            Self::Places(_) => false,
+        }
     }
 
     /// Returns what its colours mean: names, in the order of the colours. Empty where there is nothing to tell apart.
     #[must_use]
     pub fn legend(&self) -> Vec<Key> {
-        match self {
+        let mut keys = match self {
             Self::Lines(lines) => lines.legend(),
             Self::Bars(bars) => bars.legend(),
             Self::Heat(_) => Vec::new(),
             Self::Places(places) => places.legend(),
+        };
+        if self.is_hatched() {
+            keys.push(Key {
+                class: "hatch".to_owned(),
+                name: HATCHED.to_owned(),
+            });
         }
+        keys
     }
 }
+
+/// What hatching means.
+const HATCHED: &str = "hatched: disturbed by load";
 
 /// An entry of a legend.
 #[derive(Clone, Debug, PartialEq, Eq)]
