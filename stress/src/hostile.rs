@@ -40,12 +40,12 @@ const GEOMETRIES: [Geometry; 3] = [
     geometry(300, 5000, 64, 20),
 ];
 
-const fn geometry(slots: u64, max_value_len: u64, vector_dim: u32, lanes: u32) -> Geometry {
+const fn geometry(slots: u64, max_value_len: u64, vector_dim: u32, max_writers: u32) -> Geometry {
     Geometry {
         slots,
         max_value_len,
         vector_dim,
-        lanes,
+        max_writers,
     }
 }
 

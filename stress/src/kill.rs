@@ -105,7 +105,7 @@ impl<'p> Round<'p> {
             slots: SHARED_KEYS + KEYS_PER_WRITER * u64::from(plan.writers) + 1,
             max_value_len: plan.max_value_len,
             vector_dim: DIM,
-            lanes: plan.writers + 2,
+            max_writers: plan.writers + 2,
         };
         let config = Config {
             geometry,
@@ -246,7 +246,7 @@ impl<'p> Round<'p> {
             scrub: self.store.scrub().to_string(),
             kills: *done - before.0,
             in_claim: counts.kills.in_claim() - before.1,
-            takeovers: self.store.header().takeovers,
+            takeovers: self.store.header().recoveries,
         })
     }
 
@@ -429,7 +429,7 @@ impl<'p> Round<'p> {
                 Ok(writer) => writer,
                 Err(error) => return unexpected(&error),
             };
-            state.set_writer_id(Some(writer.lane()));
+            state.set_writer_id(Some(writer.id()));
             let (longest, seed) = (self.plan.max_value_len, self.plan.seed);
             unexpected(&WriterLoop::new(state, longest, seed, stream).run(&mut writer))
         })

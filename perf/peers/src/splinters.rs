@@ -109,7 +109,7 @@ impl Link for HandledLink {
     #[inline]
     fn get(&mut self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
         let handle = self.handle(key)?.ok_or(Miss::NotFound)?;
-        self.writer.get_at(handle, buf).map_err(miss)
+        self.writer.get(handle, buf).map_err(miss)
     }
 
     #[inline]
@@ -119,6 +119,6 @@ impl Link for HandledLink {
             // The first value of a key, by which it gets a slot.
             return self.writer.set(key, value).map_err(miss);
         };
-        self.writer.set_at(handle, value).map_err(miss)
+        self.writer.set(handle, value).map_err(miss)
     }
 }

@@ -225,7 +225,7 @@ fn get_at(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
         black_box(
             ground
                 .store
-                .get_at(handle, &mut ground.buffer)
+                .get(handle, &mut ground.buffer)
                 .map_err(say)?,
         );
     }
@@ -269,7 +269,7 @@ fn set(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
 #[inline(never)]
 fn set_at(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
     for handle in &ground.handles[part] {
-        ground.writer.set_at(handle, &ground.value).map_err(say)?;
+        ground.writer.set(handle, &ground.value).map_err(say)?;
     }
     Ok(())
 }

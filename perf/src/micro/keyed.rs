@@ -64,7 +64,7 @@ impl Keyed {
         let buffer = self.buffer.first(self.value.len());
         let mut sum = 0_u64;
         for handle in &self.handles {
-            let len = self.store.get_at(handle, buffer)?;
+            let len = self.store.get(handle, buffer)?;
             sum = sum.wrapping_add(consume(&buffer[..len]));
         }
         black_box(sum);
@@ -88,7 +88,7 @@ impl Keyed {
     pub fn set_at(&mut self) -> Result<(), Error> {
         self.handles
             .iter()
-            .try_for_each(|handle| self.writer.set_at(handle, &self.value))
+            .try_for_each(|handle| self.writer.set(handle, &self.value))
     }
 }
 
@@ -102,8 +102,8 @@ mod tests {
             let mut keyed = Keyed::new(value_len, 1).unwrap();
             keyed.get().unwrap();
             keyed.set().unwrap();
-            keyed.get_at().unwrap();
-            keyed.set_at().unwrap();
+            keyed.get().unwrap();
+            keyed.set().unwrap();
             assert_eq!(keyed.store.len(), Keyed::OPS);
         }
     }

@@ -81,7 +81,7 @@ pub(super) const CALLS: [Call; 70] = [
     }),
     ("get_at", |c| {
         let (store, handle) = (c.store, c.handle()?);
-        c.read(|buf| store.get_at(&handle, buf))
+        c.read(|buf| store.get(&handle, buf))
     }),
     ("snapshot", |c| {
         let (slot, arena_len) = (c.store.snapshot(c.key()), c.store.arena_len());
@@ -112,7 +112,7 @@ pub(super) const CALLS: [Call; 70] = [
     }),
     ("header", |c| {
         let header = c.store.header();
-        let _ = (c.store.scrub(), c.store.user_flags(), c.store.auto_vacuum());
+        let _ = (c.store.scrub(), c.store.flags().user());
         let geometry = c.store.geometry();
         Some(c.check(header.geometry == geometry))
     }),
@@ -169,7 +169,7 @@ pub(super) const CALLS: [Call; 70] = [
     }),
     ("set_at", |c| {
         let handle = c.handle()?;
-        c.write(|writer, _, body, _| writer.set_at(&handle, body).is_ok())
+        c.write(|writer, _, body, _| writer.set(&handle, body).is_ok())
     }),
     ("set_many", |c| {
         c.write(|writer, key, body, word| {
@@ -200,7 +200,7 @@ pub(super) const CALLS: [Call; 70] = [
     }),
     ("integer_at", |c| {
         let handle = c.handle()?;
-        c.write(|writer, _, _, word| writer.integer_at(&handle, operation(word)).is_ok())
+        c.write(|writer, _, _, word| writer.integer(&handle, operation(word)).is_ok())
     }),
     ("set_u64", |c| {
         c.write(|writer, key, _, word| writer.set_u64(key, word).is_ok())
@@ -288,32 +288,32 @@ pub(super) const CALLS: [Call; 70] = [
     }),
     ("flags", |c| {
         let (mask, level) = (c.rng.next_u64() as u16, c.rng.below(3) as usize);
-        let good = c.store.set_user_flags(mask).is_ok()
-            & c.store.clear_user_flags(!mask).is_ok()
+        let good = c.store.flags().set_user(mask).is_ok()
+            & c.store.flags().clear_user(!mask).is_ok()
             & c.store.set_scrub(Scrub::ALL[level]).is_ok()
             & c.store.report_parse_failure().is_ok();
         Some(good)
     }),
     ("claim_bid", |c| {
         let (id, terms) = (c.bid_id(), c.terms());
-        Some(c.store.claim_bid(id, terms).is_ok())
+        Some(c.store.bids().claim(id, terms).is_ok())
     }),
     ("rebid", |c| {
         let (id, terms) = (c.bid_id(), c.terms());
-        Some(c.store.rebid(id, terms).is_ok())
+        Some(c.store.bids().renew(id, terms).is_ok())
     }),
     ("release_bid", |c| {
         let id = c.bid_id();
         let answer = match c.rng.below(2) {
-            0 => c.store.release_bid(id),
-            _ => c.store.release_bid_as_supervisor(id),
+            0 => c.store.bids().release(id),
+            _ => c.store.bids().release_as_supervisor(id),
         };
         Some(answer.is_ok())
     }),
     ("bids", |c| {
         let id = c.bid_id();
-        let bids = c.store.bids().map_or(0, |bids| bids.len());
-        let _ = (c.store.election(), c.store.is_sovereign(id));
+        let bids = c.store.bids().list().map_or(0, |bids| bids.len());
+        let _ = (c.store.bids().election(), c.store.bids().is_sovereign(id));
         Some(c.check(bids <= 32))
     }),
     ("advise", |c| {
@@ -323,7 +323,7 @@ pub(super) const CALLS: [Call; 70] = [
             _ => Patience::Defer,
         };
         let range = c.rng.below(len)..len;
-        Some(c.store.advise(id, range, Advice::Random, patience).is_ok())
+        Some(c.store.bids().advise(id, range, Advice::Random, patience).is_ok())
     }),
     ("inspect", |c| {
         let found = c.store.inspect();

@@ -28,7 +28,7 @@ pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) 
         }
     }
     // Every writer id gets a new owner once, which finishes what the last one left.
-    let owners: Vec<_> = (0..store.geometry().lanes)
+    let owners: Vec<_> = (0..store.geometry().max_writers)
         .map(|_| store.writer())
         .collect();
     if let Some(Err(error)) = owners.iter().find(|owner| owner.is_err()) {

@@ -37,7 +37,7 @@ impl From<StoreError> for StoreErrorKind {
             StoreError::Exists(_) => Self::Exists,
             StoreError::Missing(_) => Self::Missing,
             StoreError::NotAStore { .. } => Self::NotAStore,
-            StoreError::NoLane { .. } => Self::NoLane,
+            StoreError::TooManyWriters { .. } => Self::NoLane,
             _ => Self::Other,
         }
     }

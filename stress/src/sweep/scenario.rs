@@ -13,7 +13,7 @@ use std::str::FromStr;
 pub(super) const KEY_GROUP: u8 = 3;
 /// The group that the first operation's label leads to.
 pub(super) const LABEL_GROUP: u8 = 5;
-const LANES: u32 = 6;
+const MAX_WRITERS: u32 = 6;
 
 named_enum! {
     /// How the first process is interrupted in the middle of its operation.
@@ -161,7 +161,7 @@ impl Scenario {
             slots: self.layout.slots(),
             max_value_len: MAX_LEN as u64,
             vector_dim: VECTOR_DIM as u32,
-            lanes: LANES,
+            max_writers: MAX_WRITERS,
         };
         Config {
             geometry,
