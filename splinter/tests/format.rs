@@ -1,7 +1,7 @@
 //! The format of a store's file, held by a file: `format/v3.txt` has every word that is not zero of a small store
 //! that was made once. This library has to read it, and to make the same bytes of the same operations, so
 //! that no change of the format goes unnoticed. The places of things are written down in `format/places.rs` as
-//! `docs/design.md` has them, and share no code with the crate. What a refusal says of other files is in `hostile`.
+//! `docs/format.md` has them, and share no code with the crate. What a refusal says of other files is in `hostile`.
 //!
 //! No word of the store differs from run to run or from machine to machine: its one bid is made for a process and a
 //! time that are given. What is there only while somebody holds a key, sleeps or has died is not in it.
@@ -226,7 +226,7 @@ fn described(bytes: &[u8], version: u32) -> String {
     let mut text = format!(
         "# A store of format version {version}: 16 slots, values of up to 100 bytes, vectors of 5 components, 3 lanes.\n\
          # Made by tests/format.rs. Each word of its {} bytes that is not zero: the offset, the bytes in\n\
-         # their order, and what they are by the tables in docs/design.md.\n",
+         # their order, and what they are by the tables in docs/format.md.\n",
         bytes.len(),
     );
     for (at, word) in words(bytes).filter(|(_, word)| *word != [0; 8]) {

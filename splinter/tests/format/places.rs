@@ -1,4 +1,4 @@
-//! Where everything lies in the committed store, and what it is called: the tables of `docs/design.md` for its
+//! Where everything lies in the committed store, and what it is called: the tables of `docs/format.md` for its
 //! geometry, in numbers. Nothing here is asked of the crate.
 
 /// Offsets in a record, and what begins there.

@@ -1,5 +1,5 @@
 //! The checks at a pause point: before the second operation, after it, and after both. A fault is a text with the number of
-//! the invariant that it breaks (section 7 of the store's design).
+//! the invariant that it breaks (docs/protocol.md).
 
 use super::answer::{Answer, MAX_LEN};
 use super::model::{Contents, Model, Observed, agrees};
