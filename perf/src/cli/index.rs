@@ -1,7 +1,8 @@
 //! `splinter-perf index`: the table of a folder's records, in its README.
 
 use super::{Failure, complain, print, write};
-use crate::records::{self, index};
+use crate::records;
+use crate::report::index;
 use clap::Args;
 use splinter_stress::input::read_text;
 use std::path::PathBuf;

@@ -8,7 +8,6 @@ pub mod disturbed;
 pub mod figures;
 pub mod file;
 pub mod group;
-pub mod index;
 pub mod latency;
 pub mod paths;
 pub mod peers;

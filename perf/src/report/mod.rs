@@ -4,6 +4,7 @@
 
 pub mod document;
 pub mod html;
+pub mod index;
 pub mod markdown;
 pub mod plain;
 mod sections;

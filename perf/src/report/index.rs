@@ -1,14 +1,14 @@
 //! The table of a folder's records that stands in its README between two marks: one row a file, or a folder of files,
 //! with what a reader wants to know before opening it. It is made of the records alone, so that it can be checked.
 
-use super::group::{groups, labels};
-use super::paths::link;
-use super::peers::Entrant;
-use super::record::date_and_time;
-use super::rows::Row;
-use super::{Collection, File, Record};
-use crate::report::document::{Cell, Table};
-use crate::report::markdown::write_table;
+use super::document::{Cell, Table};
+use super::markdown::write_table;
+use crate::records::group::{groups, labels};
+use crate::records::paths::link;
+use crate::records::peers::Entrant;
+use crate::records::record::date_and_time;
+use crate::records::rows::Row;
+use crate::records::{Collection, File, Record};
 use crate::unit::Unit;
 use splinter_stress::Verdict;
 use std::collections::BTreeMap;
