@@ -103,7 +103,7 @@ impl Drop for Scratch {
     }
 }
 
-fn plan(axes: &[(Axis, &str)], into: Option<&Path>) -> MatrixPlan {
+fn plan(axes: &[(&str, &str)], into: Option<&Path>) -> MatrixPlan {
     MatrixPlan {
         base: Workload {
             readers: 1,
@@ -112,14 +112,15 @@ fn plan(axes: &[(Axis, &str)], into: Option<&Path>) -> MatrixPlan {
         },
         axes: axes
             .iter()
-            .map(|&(axis, text)| (axis, axis.parse_all(text).unwrap()))
+            .map(|&(axis, text)| (Axis::named(axis), text))
+            .map(|(axis, text)| (axis, axis.parse_all(text).unwrap()))
             .collect(),
         into: into.map(Path::to_owned),
         again: false,
     }
 }
 
-const SIX: [(Axis, &str); 2] = [(Axis::Scrub, "all"), (Axis::Writers, "1,2")];
+const SIX: [(&str, &str); 2] = [("scrub", "all"), ("writers", "1,2")];
 
 fn conducted(plan: &MatrixPlan, mock: &mut Mock) -> MatrixRecord {
     conduct(plan, mock, &mut Silent).unwrap()
@@ -203,8 +204,14 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
     // Other axes go beside them.
     let more = MatrixPlan {
         axes: vec![
-            (Axis::Scrub, Axis::Scrub.parse_all("all").unwrap()),
-            (Axis::Writers, Axis::Writers.parse_all("2,4").unwrap()),
+            (
+                Axis::named("scrub"),
+                Axis::named("scrub").parse_all("all").unwrap(),
+            ),
+            (
+                Axis::named("writers"),
+                Axis::named("writers").parse_all("2,4").unwrap(),
+            ),
         ],
         ..plan
     };
@@ -215,7 +222,7 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
 #[test]
 fn records_of_something_else_are_neither_taken_nor_lost() {
     let scratch = Scratch::new();
-    let plan = plan(&[(Axis::Writers, "1,2")], Some(&scratch.0));
+    let plan = plan(&[("writers", "1,2")], Some(&scratch.0));
     conducted(&plan, &mut Mock::default());
     let refused = |plan: &MatrixPlan| {
         let mut mock = Mock::default();
@@ -262,10 +269,7 @@ fn records_of_something_else_are_neither_taken_nor_lost() {
 #[test]
 fn cells_that_cannot_be_run_are_told_of_with_the_reason() {
     // 64 keys cannot be shared by 100 writers, and the machine has its own opinion on four.
-    let axes = [
-        (Axis::Writers, "1,4,100"),
-        (Axis::KeyChoice, "lanes,uniform"),
-    ];
+    let axes = [("writers", "1,4,100"), ("key_choice", "lanes,uniform")];
     let mut mock = Mock {
         trouble: Some((4, RunError::Usage("no processor of 'node:9'".to_owned()))),
         ..Mock::default()
@@ -307,7 +311,7 @@ fn cells_that_cannot_be_run_are_told_of_with_the_reason() {
 #[test]
 fn a_matrix_of_which_nothing_can_be_run_is_refused() {
     let error = conduct(
-        &plan(&[(Axis::Writers, "100,200")], None),
+        &plan(&[("writers", "100,200")], None),
         &mut Mock::default(),
         &mut Silent,
     );
@@ -337,9 +341,9 @@ fn a_folder_that_cannot_be_had_is_refused_before_anything_is_run() {
 #[test]
 fn the_summary_has_a_row_for_each_cell_and_a_map() {
     let axes = [
-        (Axis::Scrub, "none,full"),
-        (Axis::Writers, "1,2,4"),
-        (Axis::Pin, "none"),
+        ("scrub", "none,full"),
+        ("writers", "1,2,4"),
+        ("pin", "none"),
     ];
     let record = conducted(&plan(&axes, None), &mut Mock::default());
     let text = matrix_summary(&record, None, None);
@@ -357,7 +361,11 @@ fn the_summary_has_a_row_for_each_cell_and_a_map() {
     assert_eq!(words(map[2]), ["1", "1.00", "M", "░░", "1.00", "M", "░░"]);
     assert_eq!(words(map[4]), ["4", "4.00", "M", "██", "4.00", "M", "██"]);
     // By one axis alone, the other's cells are pooled.
-    let text = matrix_summary(&record, Some(Axis::Pin), Some(Axis::Writers));
+    let text = matrix_summary(
+        &record,
+        Some(Axis::named("pin")),
+        Some(Axis::named("writers")),
+    );
     assert!(text.contains("the median of up to 2 cells"), "{text}");
     assert!(text.contains("6 measured, 0 kept from before"), "{text}");
     assert!(

@@ -97,9 +97,11 @@ impl Workload {
     /// Returns the workload with so many times as many slots.
     #[must_use]
     pub fn roomier(self, factor: u64) -> Self {
-        let slots = self.geometry().slots.saturating_mul(factor);
+        if factor == 1 {
+            return self;
+        }
         Self {
-            slots: if factor == 1 { self.slots } else { Some(slots) },
+            slots: Some(self.geometry().slots.saturating_mul(factor)),
             ..self
         }
     }

@@ -25,6 +25,32 @@ macro_rules! as_text {
     };
 }
 
+/// Gives the values of an enum names, by which they are printed and parsed.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! named {
+    ($type:ident, $what:literal: $($value:ident = $name:literal),+) => {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self {
+                    $(Self::$value => $name,)+
+                })
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $($name => Ok(Self::$value),)+
+                    _ => Err(format!("'{text}' is no {}: use {}", $what, [$($name),+].join(" or "))),
+                }
+            }
+        }
+    };
+}
+
 /// Says what the kernel answered, and what to do about it where that is a limit.
 pub(crate) fn refusal(error: impl Into<std::io::Error>) -> String {
     let error = error.into();

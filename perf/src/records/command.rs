@@ -23,7 +23,12 @@ impl Record {
             ));
         };
         let program = match self.kind.as_str() {
-            "run" => return Some(format!("splinter-stress run{}", run_flags(config))),
+            "run" => {
+                let workload: Workload =
+                    serde_json::from_value(self.at(&["config"])?.clone()).ok()?;
+                let words: Vec<String> = workload.flags().iter().map(|it| quoted(it)).collect();
+                return Some(format!("splinter-stress run {}", words.join(" ")));
+            }
             "kill" => {
                 for (name, value) in config {
                     flag(name, value);
@@ -69,39 +74,6 @@ impl Record {
         };
         Some(format!("{program} {}", flags.join(" ")))
     }
-}
-
-/// Writes a workload as flags; what is the default anyway is left out.
-fn run_flags(config: &serde_json::Map<String, Value>) -> String {
-    let default = serde_json::to_value(Workload::default()).unwrap_or_default();
-    let mut flags = String::new();
-    for (name, value) in config {
-        // Without --scrub every level is run, one after the other.
-        if value.is_null() || (default.get(name) == Some(value) && name != "scrub") {
-            continue;
-        }
-        let shown = quoted(&text(value));
-        let flag = match (name.as_str(), value) {
-            ("span", Value::Object(span)) => match (span.get("ops"), span.get("duration_ms")) {
-                (Some(ops), _) => format!("--ops {ops}"),
-                (_, Some(millis)) => format!("--duration {millis}ms"),
-                _ => continue,
-            },
-            ("memory", _) => match shown.split_once(':') {
-                Some((_, node)) => format!("--node {node}"),
-                None => format!("--{shown}"),
-            },
-            ("huge_pages", _) => format!("--huge-pages={shown}"),
-            ("history", _) => format!("--history --history-limit {shown}"),
-            ("oracle" | "histogram", Value::Bool(false)) => format!("--no-{name}"),
-            (_, Value::Bool(false)) => continue,
-            (_, Value::Bool(true)) => format!("--{}", name.replace('_', "-")),
-            _ => format!("--{} {shown}", name.replace('_', "-")),
-        };
-        flags.push(' ');
-        flags.push_str(&flag);
-    }
-    flags
 }
 
 /// Quotes a text for a shell, if it needs that.
