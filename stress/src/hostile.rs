@@ -16,12 +16,12 @@ pub use scribble::Target;
 pub(crate) use record::hostile_summary;
 
 use crate::environment::{Environment, Taken};
+use crate::error::RunError;
 use crate::forked::{End, Forked, PANICKED};
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::raw::Raw;
 use crate::rng::Rng;
-use crate::run::RunError;
 use crate::task;
 use board::Board;
 use caller::{Caller, FILLED};

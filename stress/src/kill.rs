@@ -14,6 +14,7 @@ pub use record::{KillInvariants, KillLevel, KillPlan, KillRecord, Kills};
 pub(crate) use record::kill_summary;
 
 use crate::environment::{Environment, Taken};
+use crate::error::RunError;
 use crate::forked::{End, Forked, expect_progress_within};
 use crate::interrupt;
 use crate::latency::histogram;
@@ -21,7 +22,6 @@ use crate::oracle::{body, vector};
 use crate::progress::{Progress, left_in_words};
 use crate::raw::Raw;
 use crate::rng::Rng;
-use crate::run::RunError;
 use board::{Board, Fault, Seat};
 use desk::{
     DIM, Desk, HOT, KEYS_A_SEAT, MIXED, ORDERS, Own, SHARED_KEYS, SUM, fill, hot, order_name,

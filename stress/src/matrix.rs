@@ -12,10 +12,11 @@ pub use axis::Axis;
 pub use map::matrix_summary;
 pub use record::{AxisSettings, MatrixRecord, NotRun};
 
+use crate::error::RunError;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::record::Record;
-use crate::run::{RunError, run};
+use crate::run::run;
 use crate::table::rate;
 use crate::text::print_duration;
 use crate::valgrind;

@@ -4,9 +4,9 @@
 
 use crate::keys::{self, Family};
 use crate::latency::histogram;
+use crate::open_loop::{Arrivals, Pacer, Schedule, Tsc};
 use crate::oracle::body;
 use crate::oracle::seen::Seen;
-use crate::pace::{Arrivals, Pacer, Schedule, Tsc};
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;

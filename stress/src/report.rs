@@ -4,8 +4,8 @@
 use crate::history::record::HistoryRecord;
 use crate::latency::Percentiles;
 use crate::mix::Op;
+use crate::open_loop::judge::OpenLoop;
 use crate::options::{Pin, Span};
-use crate::pace::judge::OpenLoop;
 use crate::record::{Notifications, Operation, Record};
 use crate::table::{align, grouped, percent, rate, span};
 use crate::text::print_duration;
@@ -305,12 +305,12 @@ fn placement(record: &Record) -> String {
     let moves: u64 = placement
         .workers
         .iter()
-        .map(|worker| worker.footing.migrations)
+        .map(|worker| worker.affinity.migrations)
         .sum();
     let pinned = placement
         .workers
         .iter()
-        .filter(|worker| worker.footing.pinned)
+        .filter(|worker| worker.affinity.pinned)
         .count();
     let mut text = match (&config.pin, pinned) {
         (Pin::None, 0) => format!("{workers} workers left to the scheduler"),

@@ -28,11 +28,11 @@ pub use program::SweepPlan;
 pub use record::{Pair, SweepRecord, Violation, sweep_summary};
 
 use crate::affinity;
+use crate::error::RunError;
 use crate::forked::Forked;
 use crate::interrupt;
 use crate::progress::{Progress, left_in_words};
 use crate::rng::Rng;
-use crate::run::RunError;
 use crate::shared::SharedWords;
 use place::Image;
 use player::Board;

@@ -46,7 +46,7 @@ impl KeySets {
 impl Workload {
     /// Returns all workers: writers, then readers, then watchers.
     #[must_use]
-    pub fn crew(&self) -> u32 {
+    pub fn worker_count(&self) -> u32 {
         self.operators() + self.watchers
     }
 

@@ -326,7 +326,7 @@ mod tests {
             "compact" | "scatter" => Some(Some(worker as usize % 2)),
             _ => None,
         };
-        (0..workload.crew()).map(processor).collect()
+        (0..workload.worker_count()).map(processor).collect()
     }
 
     fn others(space: &Space, axis: Axis) -> Vec<&str> {

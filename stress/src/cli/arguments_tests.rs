@@ -1,8 +1,8 @@
 //! What becomes of the flags that say what to run.
 
 use super::*;
+use crate::open_loop::Arrivals;
 use crate::options::{Huge, Memory, Pin};
-use crate::pace::Arrivals;
 use crate::text::parse_count;
 use crate::workload::table::HISTORY_LIMIT;
 

@@ -1,6 +1,6 @@
 //! The flags of `kill`, and what it does with them.
 
-use super::outlet::{Outlet, Told};
+use super::output::{Outcome, OutputArguments};
 use crate::kill::{KillPlan, kill, kill_summary};
 use crate::text::parse_count;
 use clap::Args;
@@ -29,7 +29,7 @@ pub(super) struct KillArguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
-    outlet: Outlet,
+    output: OutputArguments,
     /// Writes detection and recovery times to a file, as an HdrHistogram V2 log
     #[arg(long, value_name = "PATH")]
     hdr: Option<PathBuf>,
@@ -45,11 +45,11 @@ pub(super) fn run(arguments: &KillArguments) -> ExitCode {
         max_value_len: arguments.max_value_len,
         seed: arguments.seed,
     };
-    arguments.outlet.conduct(
+    arguments.output.run_and_report(
         "kill",
         arguments.hdr.as_ref(),
         |line| kill(&plan, line),
-        |record| Told {
+        |record| Outcome {
             summary: kill_summary(record),
             verdict: record.verdict,
             log: Some(record.hdr_log.clone()),

@@ -2,7 +2,7 @@
 
 use super::arguments::Flags;
 use super::complain;
-use super::outlet::{Outlet, Told};
+use super::output::{Outcome, OutputArguments};
 use crate::matrix::axis::DEFAULT;
 use crate::matrix::{Axis, MatrixPlan, matrix, matrix_summary};
 use crate::verdict::USAGE;
@@ -31,7 +31,7 @@ pub(super) struct MatrixArguments {
     #[arg(long, value_name = "AXIS", help_heading = "Results")]
     columns: Option<Axis>,
     #[command(flatten)]
-    outlet: Outlet,
+    output: OutputArguments,
 }
 
 impl MatrixArguments {
@@ -71,19 +71,19 @@ pub(super) fn run(arguments: &MatrixArguments) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let outlet = arguments.outlet.beside(&arguments.flags.inputs(&plan.base));
-    outlet.conduct(
+    let output = arguments.output.beside(&arguments.flags.inputs(&plan.base));
+    output.run_and_report(
         "matrix",
         None,
         |line| matrix(&plan, line),
         |record| {
             // A summary on the terminal says it already.
             if let (false, Some(how)) = (record.missing.is_empty(), record.reasons.last())
-                && (arguments.outlet.is_json() || !std::io::stdout().is_terminal())
+                && (arguments.output.is_json() || !std::io::stdout().is_terminal())
             {
                 complain(how);
             }
-            Told {
+            Outcome {
                 summary: matrix_summary(record, arguments.rows, arguments.columns),
                 verdict: record.verdict,
                 log: None,

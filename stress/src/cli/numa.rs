@@ -1,7 +1,7 @@
 //! The flags of `numa`, and what it does with them.
 
 use super::complain;
-use super::outlet::{Outlet, Told};
+use super::output::{Outcome, OutputArguments};
 use crate::numa::{Expected, NumaPlan, Plant, numa, numa_summary};
 use crate::text::parse_count;
 use crate::verdict::USAGE;
@@ -34,7 +34,7 @@ pub(super) struct NumaArguments {
     #[arg(long, value_name = "MISTAKE", hide = true)]
     plant: Option<Plant>,
     #[command(flatten)]
-    outlet: Outlet,
+    output: OutputArguments,
 }
 
 /// Checks and prints.
@@ -52,11 +52,11 @@ pub(super) fn run(arguments: &NumaArguments) -> ExitCode {
         seed: arguments.seed,
         plant: arguments.plant,
     };
-    arguments.outlet.conduct(
+    arguments.output.run_and_report(
         "numa",
         None,
         |line| Ok(numa(&plan, line)),
-        |record| Told {
+        |record| Outcome {
             summary: numa_summary(record),
             verdict: record.verdict,
             log: None,

@@ -1,9 +1,10 @@
 //! The flags of `topology`, and what it does with them.
 
-use super::outlet::{Outlet, Told};
+use super::output::{Outcome, OutputArguments};
 use crate::options::Pin;
+use crate::placement::diagram::topology_summary;
 use crate::placement::source::MachineSource;
-use crate::placement::topology::{TopologyPlan, topology, topology_summary};
+use crate::placement::topology::{TopologyPlan, topology};
 use crate::verdict::Verdict;
 use crate::workload::Workload;
 use clap::Args;
@@ -34,15 +35,15 @@ pub(super) struct TopologyArguments {
     #[arg(long, value_name = "WHERE")]
     pin_readers: Option<Pin>,
     #[command(flatten)]
-    outlet: Outlet,
+    output: OutputArguments,
 }
 
 impl TopologyArguments {
     /// Returns the plan that these flags stand for.
     fn plan(&self) -> TopologyPlan {
-        let crews = [self.writers, self.readers, self.watchers];
+        let counts = [self.writers, self.readers, self.watchers];
         let pins = [&self.pin, &self.pin_readers];
-        let wanted = crews.iter().any(Option::is_some) || pins.iter().any(|pin| pin.is_some());
+        let wanted = counts.iter().any(Option::is_some) || pins.iter().any(|pin| pin.is_some());
         let usual = Workload::default();
         let writers = self.writers.unwrap_or(usual.writers);
         let workload = Workload {
@@ -51,7 +52,7 @@ impl TopologyArguments {
             watchers: self.watchers.unwrap_or(usual.watchers),
             pin: self.pin.clone().unwrap_or(usual.pin),
             pin_readers: self.pin_readers.clone(),
-            // As many as any crew needs: they are not the subject.
+            // As many as any role needs: they are not the subject.
             keys: usual.keys.max(u64::from(writers)),
             ..Workload::default()
         };
@@ -69,11 +70,11 @@ pub(super) fn run(arguments: &TopologyArguments) -> ExitCode {
         _ => None,
     };
     let found = topology(&arguments.plan());
-    arguments.outlet.beside(&[file]).conduct(
+    arguments.output.beside(&[file]).run_and_report(
         "topology",
         None,
         |_| found,
-        |record| Told {
+        |record| Outcome {
             summary: topology_summary(record),
             verdict: Verdict::Pass,
             log: None,

@@ -1,6 +1,6 @@
 //! The flags of `wake`, and what it does with them.
 
-use super::outlet::{Outlet, Told};
+use super::output::{Outcome, OutputArguments};
 use crate::wake::{WakePlan, wake, wake_summary};
 use clap::Args;
 use std::process::ExitCode;
@@ -17,14 +17,14 @@ pub(super) struct WakeArguments {
     /// Processor of the process that begins [default: two that lie far apart]
     #[arg(long, value_name = "CPU")]
     cpu_a: Option<usize>,
-    /// Processor of its partner
+    /// Processor of the one that answers
     #[arg(long, value_name = "CPU")]
     cpu_b: Option<usize>,
     /// Seed of the order within the rounds
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
-    outlet: Outlet,
+    output: OutputArguments,
 }
 
 /// Rounds of a quick measurement.
@@ -43,11 +43,11 @@ pub(super) fn run(arguments: &WakeArguments) -> ExitCode {
         cpu_b: arguments.cpu_b,
         seed: arguments.seed,
     };
-    arguments.outlet.conduct(
+    arguments.output.run_and_report(
         "wake",
         None,
         |line| wake(&plan, line),
-        |record| Told {
+        |record| Outcome {
             summary: wake_summary(record),
             verdict: record.verdict,
             log: None,

@@ -3,8 +3,8 @@
 use super::axis::Axis;
 use super::cell::Cell;
 use super::{MatrixPlan, Outcome};
+use crate::error::RunError;
 use crate::record::{Record, SCHEMA_VERSION};
-use crate::run::RunError;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 

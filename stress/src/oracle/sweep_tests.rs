@@ -1,7 +1,7 @@
 //! Feeds the final sweep ends that do not agree with what was acknowledged, and ends that do.
 
 use super::*;
-use crate::block::Block;
+use crate::shared_state::SharedState;
 use crate::target::Writes;
 use crate::testing::{Broken, Fake};
 
@@ -19,7 +19,7 @@ fn sweep(pieces: &[(u16, u64)], dead: [bool; 2], acknowledge: impl Fn(&[Ledger<'
         ..Workload::default()
     };
     let fake = Fake::new(Broken::Sound, 1024);
-    crate::stage::fill_for_tests(&workload, &mut &fake);
+    crate::setup::fill_for_tests(&workload, &mut &fake);
     let key = keys::name(Family::Value, KEY);
     let hash = splinter::hash_key(&key);
     let value: Vec<u8> = pieces
@@ -32,7 +32,7 @@ fn sweep(pieces: &[(u16, u64)], dead: [bool; 2], acknowledge: impl Fn(&[Ledger<'
         .collect();
     (&mut &fake).unset(&key).unwrap();
     while !value.is_empty() && (&mut &fake).set(&key, &value).is_err() {}
-    let block = Block::create(&workload).unwrap();
+    let block = SharedState::create(&workload).unwrap();
     let ledgers: Vec<_> = (0..2).map_while(|writer| block.ledger(writer)).collect();
     acknowledge(&ledgers);
     Sweep::new(&workload, &ledgers, &dead).run(&&fake)

@@ -5,9 +5,9 @@ use super::{FIELDS, Workload};
 use crate::choice::{KeyChoice, MOST_ZIPF_KEYS};
 use crate::history::tape::MOST_SIZE;
 use crate::mix::Op;
+use crate::open_loop::Arrivals;
 use crate::options::{Memory, Pin, Span};
 use crate::oracle::{body, vector};
-use crate::pace::Arrivals;
 use crate::worker::writer::SHORTEST_ORDER;
 use splinter::Tuning;
 

@@ -6,8 +6,8 @@ use super::Workload;
 use crate::choice::KeyChoice;
 use crate::length::ValueLen;
 use crate::mix::Mix;
+use crate::open_loop::Arrivals;
 use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
-use crate::pace::Arrivals;
 use crate::text::parse_count;
 use splinter::Scrub;
 
@@ -265,7 +265,7 @@ macro_rules! text {
 
 text!(u8, u32, u64 => |text| {
     let count = parse_count(text)?;
-    count.try_into().map_err(|_| format!("'{text}' is too much"))
+    u128::from(count).try_into().map_err(|_| format!("'{text}' is too much"))
 });
 text!(bool => |text| text.parse().map_err(|_| format!("'{text}' is neither true nor false")));
 text!(Scrub => |text| {

@@ -1,21 +1,21 @@
 //! Sums up: from what the workers report and what was looked up afterwards to the record and its
 //! verdict. Pure.
 
-use crate::block::{Block, Counts};
 use crate::environment::Environment;
 use crate::history::record::HistoryRecord;
 use crate::latency::{Merged, PLANNED};
 use crate::mix::Op;
 use crate::observer::Observer;
+use crate::open_loop::Paced;
+use crate::open_loop::judge::{Asked, OpenLoop, judge};
 use crate::options::Span;
-use crate::pace::Paced;
-use crate::pace::judge::{Asked, OpenLoop, judge};
 use crate::placement::plan::Plan;
 use crate::record::{
     Invariants, MemoryPlacement, Notifications, Operation, Placement, Record, SCHEMA_VERSION,
     StoreFacts, Totals, Window, WorkerPlacement,
 };
-use crate::stage::judge_memory;
+use crate::setup::judge_memory;
+use crate::shared_state::{Counts, SharedState};
 use crate::steady::Steadiness;
 use crate::valgrind::VOID;
 use crate::verdict::Verdict;
@@ -86,7 +86,7 @@ pub(crate) struct Evidence<'a> {
     pub reports: Vec<Result<Report, String>>,
     pub faults: Faults,
     pub inspection: Inspection,
-    pub block: &'a Block,
+    pub shared: &'a SharedState,
     pub history: Option<HistoryRecord>,
 }
 
@@ -272,7 +272,7 @@ impl Evidence<'_> {
     fn counted(&self, worker: u32, op: Op) -> Counts {
         match &self.reports[worker as usize] {
             Ok(report) => report.counts.get(op.name()).copied().unwrap_or_default(),
-            Err(_) => self.block.cell(worker).counts(op),
+            Err(_) => self.shared.cell(worker).counts(op),
         }
     }
 
@@ -296,7 +296,7 @@ impl Evidence<'_> {
             ),
             (
                 "watchers",
-                self.workload.watchers > 0 && !(operators..self.workload.crew()).any(took),
+                self.workload.watchers > 0 && !(operators..self.workload.worker_count()).any(took),
             ),
         ];
         let idle = idle.into_iter().filter(|&(_, idle)| idle);
@@ -358,7 +358,7 @@ impl Evidence<'_> {
             .map(|report| WorkerPlacement {
                 worker: report.worker,
                 role: report.role,
-                footing: report.footing.clone(),
+                affinity: report.affinity.clone(),
             })
             .collect();
         let mut misplaced: Vec<String> = workers
@@ -367,7 +367,7 @@ impl Evidence<'_> {
                 Some(format!(
                     "worker {} {}",
                     worker.worker,
-                    worker.footing.fault()?
+                    worker.affinity.fault()?
                 ))
             })
             .take(MOST_NOTES)

@@ -1,15 +1,15 @@
 //! The store of a run: created, filled before the first worker starts, looked at when the last one
 //! has ended, and removed again whatever happens.
 
+use crate::error::RunError;
 use crate::interrupt;
 use crate::keys::{self, Family};
 use crate::options::{Backing, Memory};
 use crate::oracle::body::{self, PREFILL};
 use crate::placement::plan::Plan;
-use crate::placement::{Footing, lanes};
+use crate::placement::{Affinity, writer_memory};
 use crate::record::{MemoryPlacement, Pages, StoreFacts};
 use crate::rng::Rng;
-use crate::run::RunError;
 use crate::target::{Miss, Writes};
 use crate::worker::writer::SHORTEST_ORDER;
 use crate::workload::{KeySets, Workload};
@@ -25,13 +25,13 @@ const UNEVEN: f64 = 0.1;
 
 /// A created store; dropping it removes its name.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct Setup {
     /// The store.
     pub store: Store,
     location: Location,
 }
 
-impl Stage {
+impl Setup {
     /// Creates the store that a workload asks for. One that exists already is left alone.
     ///
     /// # Errors
@@ -110,9 +110,9 @@ impl Stage {
         for (writer, &cpu) in (0..workload.writers).zip(&plan.cpus) {
             let filled = std::thread::scope(|scope| {
                 let fill = || {
-                    let footing = Footing::take(cpu);
-                    if !footing.placed() && !workload.allow_misplacement {
-                        let fault = footing.fault().unwrap_or_default();
+                    let affinity = Affinity::take(cpu);
+                    if !affinity.placed() && !workload.allow_misplacement {
+                        let fault = affinity.fault().unwrap_or_default();
                         return Err(RunError::Usage(format!(
                             "writer {writer} {fault}: change --pin"
                         )));
@@ -176,7 +176,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for Setup {
     fn drop(&mut self) {
         if self.location != Location::Anonymous {
             // Already gone is as good; anything else cannot be helped here.
@@ -309,7 +309,7 @@ pub(crate) fn judge_memory(
     match memory {
         Memory::Local => None,
         Memory::PerLane => {
-            let (resident, fault) = lanes::judge(&placement.lanes);
+            let (resident, fault) = writer_memory::judge(&placement.lanes);
             placement.resident_share = Some(resident);
             fault
         }

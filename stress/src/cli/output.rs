@@ -2,10 +2,10 @@
 //! it works, prints and keeps the record, and ends with the code of its verdict. `run` keeps several records.
 
 use super::{complain, say};
+use crate::error::RunError;
 use crate::files::{as_json, try_files, write_file};
 use crate::interrupt;
 use crate::progress::Line;
-use crate::run::RunError;
 use crate::verdict::{USAGE, Verdict};
 use clap::Args;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 /// Where the record goes.
 #[derive(Args, Clone, Debug)]
-pub(super) struct Outlet {
+pub(super) struct OutputArguments {
     /// Prints the record as JSON instead of a summary
     #[arg(long)]
     json: bool,
@@ -27,19 +27,19 @@ pub(super) struct Outlet {
 }
 
 /// A record as this needs it: its summary, its verdict, and what else is to be written where.
-pub(super) struct Told {
+pub(super) struct Outcome {
     pub(super) summary: String,
     pub(super) verdict: Verdict,
     pub(super) log: Option<String>,
 }
 
-impl Outlet {
+impl OutputArguments {
     /// Tells whether stdout is for JSON alone.
     pub(super) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Returns the outlet of a command that reads some files: it writes to none of them.
+    /// Returns the output of a command that reads some files: it writes to none of them.
     pub(super) fn beside(&self, inputs: &[Option<&Path>]) -> Self {
         Self {
             inputs: inputs.iter().flatten().map(|&path| path.into()).collect(),
@@ -48,12 +48,12 @@ impl Outlet {
     }
 
     /// Does `work`, the verb's, and hands on what comes of it; `log` is a file for what `tell` has as one.
-    pub(super) fn conduct<R: Serialize>(
+    pub(super) fn run_and_report<R: Serialize>(
         &self,
         verb: &str,
         log: Option<&PathBuf>,
         work: impl FnOnce(&mut Line) -> Result<R, RunError>,
-        tell: impl FnOnce(&R) -> Told,
+        tell: impl FnOnce(&R) -> Outcome,
     ) -> ExitCode {
         let refuse = |error: &str| {
             complain(error);

@@ -277,5 +277,5 @@ impl<C: Clock> Pacer<C> {
 }
 
 #[cfg(test)]
-#[path = "pace_tests.rs"]
+#[path = "open_loop_tests.rs"]
 mod tests;
