@@ -96,11 +96,11 @@ pub(crate) fn matrix(
     plan: &MatrixPlan,
     progress: &mut dyn Progress,
 ) -> Result<MatrixRecord, RunError> {
-    conduct(plan, &mut Engine(Instant::now()), progress)
+    run_cells(plan, &mut Engine(Instant::now()), progress)
 }
 
 /// Runs a matrix on any executor.
-fn conduct(
+fn run_cells(
     plan: &MatrixPlan,
     executor: &mut dyn Executor,
     progress: &mut dyn Progress,

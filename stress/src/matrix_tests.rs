@@ -122,8 +122,8 @@ fn plan(axes: &[(&str, &str)], into: Option<&Path>) -> MatrixPlan {
 
 const SIX: [(&str, &str); 2] = [("scrub", "all"), ("writers", "1,2")];
 
-fn conducted(plan: &MatrixPlan, mock: &mut Mock) -> MatrixRecord {
-    conduct(plan, mock, &mut Silent).unwrap()
+fn run_cells_by(plan: &MatrixPlan, mock: &mut Mock) -> MatrixRecord {
+    run_cells(plan, mock, &mut Silent).unwrap()
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn every_cell_is_run_once_in_an_order_by_seed_and_listed_in_that_of_the_axes() {
         let mut plan = plan(&SIX, None);
         plan.base.seed = seed;
         let mut mock = Mock::default();
-        let record = conducted(&plan, &mut mock);
+        let record = run_cells_by(&plan, &mut mock);
         let listed: Vec<String> = record
             .cells
             .iter()
@@ -170,7 +170,7 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
         stop_after: Some(3),
         ..Mock::default()
     };
-    let record = conducted(&plan, &mut first);
+    let record = run_cells_by(&plan, &mut first);
     // The third was cut short, so it is not kept.
     assert_eq!((record.measured, record.missing.len()), (2, 4));
     assert_eq!(record.verdict, Verdict::Inconclusive);
@@ -180,7 +180,7 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
     assert_eq!(scratch.names().len(), 2);
 
     let mut second = Mock::default();
-    let record = conducted(&plan, &mut second);
+    let record = run_cells_by(&plan, &mut second);
     assert_eq!(
         (record.measured, record.kept, record.verdict),
         (4, 2, Verdict::Pass)
@@ -194,13 +194,13 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
     ));
 
     let mut third = Mock::default();
-    assert_eq!(conducted(&plan, &mut third).kept, 6);
+    assert_eq!(run_cells_by(&plan, &mut third).kept, 6);
     assert_eq!(third.ran, []);
     let again = MatrixPlan {
         again: true,
         ..plan.clone()
     };
-    assert_eq!(conducted(&again, &mut third).measured, 6);
+    assert_eq!(run_cells_by(&again, &mut third).measured, 6);
     // Other axes go beside them.
     let more = MatrixPlan {
         axes: vec![
@@ -215,7 +215,7 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
         ],
         ..plan
     };
-    let record = conducted(&more, &mut Mock::default());
+    let record = run_cells_by(&more, &mut Mock::default());
     assert_eq!((record.kept, record.measured), (3, 3));
 }
 
@@ -223,10 +223,10 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
 fn records_of_something_else_are_neither_taken_nor_lost() {
     let scratch = Scratch::new();
     let plan = plan(&[("writers", "1,2")], Some(&scratch.0));
-    conducted(&plan, &mut Mock::default());
+    run_cells_by(&plan, &mut Mock::default());
     let refused = |plan: &MatrixPlan| {
         let mut mock = Mock::default();
-        let error = conduct(plan, &mut mock, &mut Silent).unwrap_err();
+        let error = run_cells(plan, &mut mock, &mut Silent).unwrap_err();
         assert_eq!(mock.ran, [], "nothing is run");
         let RunError::Usage(line) = error else {
             panic!("{error:?}");
@@ -262,7 +262,7 @@ fn records_of_something_else_are_neither_taken_nor_lost() {
         again: true,
         ..plan
     };
-    assert_eq!(conducted(&again, &mut Mock::default()).measured, 2);
+    assert_eq!(run_cells_by(&again, &mut Mock::default()).measured, 2);
     assert!(serde_json::from_str::<Record>(&std::fs::read_to_string(&path).unwrap()).is_ok());
 }
 
@@ -274,7 +274,7 @@ fn cells_that_cannot_be_run_are_told_of_with_the_reason() {
         trouble: Some((4, RunError::Usage("no processor of 'node:9'".to_owned()))),
         ..Mock::default()
     };
-    let record = conducted(&plan(&axes, None), &mut mock);
+    let record = run_cells_by(&plan(&axes, None), &mut mock);
     let refused: Vec<&str> = record
         .refused
         .iter()
@@ -300,7 +300,7 @@ fn cells_that_cannot_be_run_are_told_of_with_the_reason() {
         trouble: Some((4, RunError::Failed("no memory".to_owned()))),
         ..Mock::default()
     };
-    let record = conducted(&plan(&axes, None), &mut mock);
+    let record = run_cells_by(&plan(&axes, None), &mut mock);
     assert_eq!(
         (record.failed.len(), record.verdict),
         (2, Verdict::Inconclusive)
@@ -310,7 +310,7 @@ fn cells_that_cannot_be_run_are_told_of_with_the_reason() {
 
 #[test]
 fn a_matrix_of_which_nothing_can_be_run_is_refused() {
-    let error = conduct(
+    let error = run_cells(
         &plan(&[("writers", "100,200")], None),
         &mut Mock::default(),
         &mut Silent,
@@ -324,7 +324,7 @@ fn the_gravest_cell_is_the_verdict() {
         verdict: Some(Verdict::Fail),
         ..Mock::default()
     };
-    let record = conducted(&plan(&SIX, None), &mut mock);
+    let record = run_cells_by(&plan(&SIX, None), &mut mock);
     assert_eq!(record.verdict, Verdict::Fail);
     assert!(record.reasons[0].starts_with("fail at scrub none, writers 1"));
 }
@@ -333,7 +333,7 @@ fn the_gravest_cell_is_the_verdict() {
 fn a_folder_that_cannot_be_had_is_refused_before_anything_is_run() {
     let mut mock = Mock::default();
     let plan = plan(&SIX, Some(Path::new("/dev/null/folder")));
-    let error = conduct(&plan, &mut mock, &mut Silent).unwrap_err();
+    let error = run_cells(&plan, &mut mock, &mut Silent).unwrap_err();
     assert!(error.to_string().contains("--into"), "{error}");
     assert_eq!(mock.ran, []);
 }
@@ -345,7 +345,7 @@ fn the_summary_has_a_row_for_each_cell_and_a_map() {
         ("writers", "1,2,4"),
         ("pin", "none"),
     ];
-    let record = conducted(&plan(&axes, None), &mut Mock::default());
+    let record = run_cells_by(&plan(&axes, None), &mut Mock::default());
     let text = matrix_summary(&record, None, None);
     let map: Vec<&str> = text
         .lines()

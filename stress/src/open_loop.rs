@@ -28,7 +28,7 @@ pub enum Arrivals {
     Poisson,
 }
 
-crate::named!(Arrivals, "kind of arrivals": Uniform = "uniform", Poisson = "poisson");
+crate::text::named!(Arrivals, "kind of arrivals": Uniform = "uniform", Poisson = "poisson");
 
 /// One worker's planned starts, in cycles of some clock.
 #[derive(Clone, Debug)]

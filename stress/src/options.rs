@@ -1,8 +1,8 @@
 //! The smaller choices of a workload: how workers run, for how long, where, and where the store
 //! lives. Each has one text form.
 
-use crate::text::{parse_count, parse_duration, print_duration};
-use crate::{as_text, cpulist, named};
+use crate::text::{named, parse_count, parse_duration, print_duration};
+use crate::{as_text, cpulist};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;

@@ -132,7 +132,7 @@ pub fn drive<P: Peer>(workload: &Workload, peer: &P) -> Result<Drive, RunError> 
                 scope.spawn(move || work(&assignment, peer))
             })
             .collect();
-        let measured = conduct(&shared, &handles, spans);
+        let measured = warm_up_and_measure(&shared, &handles, spans);
         let reports: Vec<Result<Report, String>> = handles
             .into_iter()
             .map(|handle| handle.join().unwrap_or_else(|_| Err("panicked".to_owned())))
@@ -162,7 +162,7 @@ fn spans(workload: &Workload) -> Result<[Duration; 2], RunError> {
 }
 
 /// Lets the workers run; returns for how long they were measured, if all of them came.
-fn conduct<T>(
+fn warm_up_and_measure<T>(
     shared: &SharedState,
     handles: &[ScopedJoinHandle<'_, T>],
     [warmup, span]: [Duration; 2],
@@ -173,10 +173,10 @@ fn conduct<T>(
     if came {
         if !warmup.is_zero() {
             shared.enter(Phase::Warm);
-            nap(warmup);
+            sleep(warmup);
         }
         let start = shared.enter(Phase::Measure);
-        nap(span);
+        sleep(span);
         measured = Some(shared.enter(Phase::Stop) - start);
     }
     shared.enter(Phase::Leave);
@@ -184,7 +184,7 @@ fn conduct<T>(
 }
 
 /// Sleeps, but not on when somebody wants to end it.
-fn nap(span: Duration) {
+fn sleep(span: Duration) {
     const LOOK: Duration = Duration::from_millis(50);
     let end = Instant::now() + span;
     while !interrupt::requested() {

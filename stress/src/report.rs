@@ -116,7 +116,7 @@ pub(crate) fn main_operation(record: &Record) -> Option<&Operation> {
     let writes = record
         .operations
         .iter()
-        .filter(|(name, _)| Op::named(name).is_some_and(|op| !op.is_read()));
+        .filter(|(name, _)| name.parse().is_ok_and(|op: Op| !op.is_read()));
     let main = writes
         .max_by_key(|(_, operation)| operation.counts.attempts)
         .map(|(_, operation)| operation);

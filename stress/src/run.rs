@@ -134,7 +134,7 @@ pub(crate) fn run_on(
     shared.set_clock(pacing);
     let mut workers =
         RunningWorkers::start(&own, &plan, &setup.store, &shared).map_err(RunError::Failed)?;
-    let mut interrupted = !shared.gather(|worker| workers.gone(worker), interrupt::requested);
+    let mut interrupted = !shared.gather(|worker| workers.has_ended(worker), interrupt::requested);
     let misplaced =
         (0..workload.worker_count()).any(|worker| shared.cell(worker).state() == State::Misplaced);
     let in_place = !misplaced || workload.allow_misplacement;
@@ -152,7 +152,7 @@ pub(crate) fn run_on(
     }
     taken.note(&mut environment);
     progress.step("stopping workers");
-    let reports = workers.bring_home();
+    let reports = workers.stop();
 
     // Prove: read every key once more, walk the whole arena, ask where its pages are.
     progress.step("checking every key");

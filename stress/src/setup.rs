@@ -186,7 +186,7 @@ impl Drop for Setup {
 }
 
 /// Ends the filling of a store, which may take long, when the user wants to stop.
-fn go_on() -> Result<(), Miss> {
+fn check_interrupt() -> Result<(), Miss> {
     if interrupt::requested() {
         return Err(Miss::Other("interrupted".into()));
     }
@@ -203,18 +203,18 @@ pub(crate) fn fill_part(
     let mut rng = Rng::new(workload.seed, 1 << 32 | part);
     let mut value = vec![0; workload.longest_value().try_into().unwrap_or(usize::MAX)];
     for index in keys.values.clone() {
-        go_on()?;
+        check_interrupt()?;
         let key = keys::name(Family::Value, index);
         let value = &mut value[..workload.value_len.draw(&mut rng)];
         body::fill(value, splinter::hash_key(&key), PREFILL, 1);
-        insist(|| writer.set(&key, value))?;
+        retry_while_claimed(|| writer.set(&key, value))?;
     }
     for index in keys.counters.clone() {
-        go_on()?;
-        insist(|| writer.set_int(&keys::name(Family::Counter, index), 0))?;
+        check_interrupt()?;
+        retry_while_claimed(|| writer.set_int(&keys::name(Family::Counter, index), 0))?;
     }
     for index in keys.groups.clone() {
-        go_on()?;
+        check_interrupt()?;
         let base = keys::name(Family::Group, index);
         let len = workload.value_len.draw(&mut rng).max(SHORTEST_ORDER);
         let orders: Vec<Vec<u8>> = (0..workload.orders as usize)
@@ -230,7 +230,7 @@ pub(crate) fn fill_part(
             })
             .collect();
         let orders: Vec<&[u8]> = orders.iter().map(Vec::as_slice).collect();
-        insist(|| writer.set_tandem(&base, &orders))?;
+        retry_while_claimed(|| writer.set_tandem(&base, &orders))?;
     }
     Ok(())
 }
@@ -252,13 +252,13 @@ fn register_part(
         (Family::Counter, &keys.counters),
     ] {
         for index in indices.clone() {
-            insist(|| writer.register(&keys::name(family, index), group(index)))?;
+            retry_while_claimed(|| writer.register(&keys::name(family, index), group(index)))?;
         }
     }
     for index in keys.groups.clone() {
         for order in 0..workload.orders as usize {
             let name = keys::order_name(keys::name(Family::Group, index), order);
-            insist(|| writer.register(name.as_ref(), group(index)))?;
+            retry_while_claimed(|| writer.register(name.as_ref(), group(index)))?;
         }
     }
     Ok(())
@@ -273,7 +273,7 @@ pub(crate) fn fill_for_tests(workload: &Workload, writer: &mut impl Writes) {
 }
 
 /// Repeats a write until it no longer meets another's claim.
-fn insist(mut write: impl FnMut() -> Result<(), Miss>) -> Result<(), Miss> {
+fn retry_while_claimed(mut write: impl FnMut() -> Result<(), Miss>) -> Result<(), Miss> {
     loop {
         match write() {
             Err(Miss::Again) => std::thread::yield_now(),

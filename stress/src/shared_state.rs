@@ -277,15 +277,15 @@ impl SharedState {
         &self.words()[start..start + REPORT]
     }
 
-    /// Waits until every worker in `workers` has left [`State::Starting`], or `gone` says that
+    /// Waits until every worker in `workers` has left [`State::Starting`], or `has_ended` says that
     /// nothing more can come from it. Returns false if `interrupted` did first.
     pub(crate) fn gather(
         &self,
-        mut gone: impl FnMut(u32) -> bool,
+        mut has_ended: impl FnMut(u32) -> bool,
         interrupted: impl Fn() -> bool,
     ) -> bool {
         for worker in 0..self.workload.worker_count() {
-            while self.cell(worker).state() == State::Starting && !gone(worker) {
+            while self.cell(worker).state() == State::Starting && !has_ended(worker) {
                 if interrupted() {
                     return false;
                 }

@@ -149,7 +149,7 @@ impl Measurement<'_> {
             let counts = round > 0;
             for situation in Situation::ALL {
                 let [number, rounds] = [round, self.plan.rounds].map(|it| it as usize);
-                progress.round(number, rounds, situation.word());
+                progress.round(number, rounds, situation.name());
                 let load = (situation == Situation::Busy).then(|| Load::on(&self.cpus));
                 self.rng.shuffle(&mut cells);
                 for &(of, mechanism) in &cells {
@@ -158,7 +158,7 @@ impl Measurement<'_> {
                     }
                     if of == situation {
                         let broke =
-                            |broken| (broken, format!("{}, {}", mechanism.spec().name, of.word()));
+                            |broken| (broken, format!("{}, {}", mechanism.spec().name, of.name()));
                         let sample = self.sample(mechanism, situation).map_err(broke)?;
                         self.evidence.take(situation, mechanism, &sample, counts);
                     }

@@ -66,7 +66,7 @@ impl RunningWorkers {
     }
 
     /// Tells whether a worker has ended: nothing more will come from it.
-    pub(crate) fn gone(&mut self, worker: u32) -> bool {
+    pub(crate) fn has_ended(&mut self, worker: u32) -> bool {
         match &mut self.members[worker as usize] {
             Member::Thread(handle) => handle.as_ref().is_none_or(JoinHandle::is_finished),
             Member::Process(child) => !matches!(child.try_wait(), Ok(None)),
@@ -76,17 +76,17 @@ impl RunningWorkers {
     /// Tells whether every worker that has a share has done it, or is gone.
     pub(crate) fn all_done(&mut self) -> bool {
         (0..self.operators)
-            .all(|worker| self.shared.cell(worker).state() == State::Done || self.gone(worker))
+            .all(|worker| self.shared.cell(worker).state() == State::Done || self.has_ended(worker))
     }
 
     /// Stops all workers and takes their reports: watchers last, so that they hear of everything. A
     /// worker without a report is told of in words.
     #[must_use]
-    pub(crate) fn bring_home(mut self) -> Vec<Result<Report, String>> {
-        self.bring_all()
+    pub(crate) fn stop(mut self) -> Vec<Result<Report, String>> {
+        self.stop_all()
     }
 
-    fn bring_all(&mut self) -> Vec<Result<Report, String>> {
+    fn stop_all(&mut self) -> Vec<Result<Report, String>> {
         self.shared.enter(Phase::Stop);
         let mut deadline = Instant::now() + valgrind::patience(PATIENCE);
         let members = std::mem::take(&mut self.members);
@@ -98,12 +98,17 @@ impl RunningWorkers {
                     self.shared.enter(Phase::Leave);
                     deadline = Instant::now() + valgrind::patience(PATIENCE);
                 }
-                self.bring_one(worker, member, deadline)
+                self.join_worker(worker, member, deadline)
             })
             .collect()
     }
 
-    fn bring_one(&self, worker: u32, member: Member, deadline: Instant) -> Result<Report, String> {
+    fn join_worker(
+        &self,
+        worker: u32,
+        member: Member,
+        deadline: Instant,
+    ) -> Result<Report, String> {
         let end = match member {
             Member::Thread(None) => Ok(()),
             Member::Thread(Some(handle)) => {
@@ -123,7 +128,7 @@ impl Drop for RunningWorkers {
         if self.members.is_empty() {
             return;
         }
-        let _ = self.bring_all();
+        let _ = self.stop_all();
     }
 }
 

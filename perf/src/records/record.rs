@@ -247,7 +247,8 @@ impl Record {
             .filter_map(|(name, value)| Operation::of(name, value))
             .collect();
         let order = |name: &str| {
-            splinter_stress::Op::named(name).map_or(usize::MAX, |operation| operation as usize)
+            name.parse::<splinter_stress::Op>()
+                .map_or(usize::MAX, |operation| operation as usize)
         };
         all.sort_by_key(|operation| order(&operation.name));
         all

@@ -32,11 +32,18 @@ pub(super) struct RunArguments {
 }
 
 /// What to run, and where.
-pub type WorkloadFlags = Flags<false>;
+pub type WorkloadFlags = Flags<RUN>;
 
-/// What to run, and where; for a matrix, each of its axes can have a list. Of a run, only the scrub level can.
+/// The flags of `run`: all fields, of which only the scrub level can have a list.
+pub(super) const RUN: u8 = 0;
+/// Those of `matrix`: all fields, of which each that is an axis can have a list.
+pub(super) const MATRIX: u8 = 1;
+/// Those that say which workers there are and where, and nothing else.
+pub(super) const WORKERS: u8 = 2;
+
+/// The flags of a verb that stand for a workload.
 #[derive(Clone, Debug)]
-pub struct Flags<const MATRIX: bool> {
+pub struct Flags<const VERB: u8> {
     workload: Option<PathBuf>,
     profile: Option<PathBuf>,
     /// The flags that are given, with their texts, in the order of the table.
@@ -48,25 +55,38 @@ pub struct Flags<const MATRIX: bool> {
 /// An axis and its settings.
 type Axes = (Axis, Vec<Setting>);
 
+/// Returns the fields that a verb has flags for.
+fn fields_of(verb: u8) -> impl Iterator<Item = &'static Field> {
+    let workers = ["writers", "readers", "watchers", "pin", "pin_readers"];
+    let all = FIELDS.iter();
+    all.filter(move |field| verb != WORKERS || workers.contains(&field.name))
+}
+
 /// Tells which axis a field is.
-fn axis_of(field: &Field, matrix: bool) -> Option<(Axis, &'static str)> {
-    let listed = matrix || field.name == "scrub";
+fn axis_of(field: &Field, verb: u8) -> Option<(Axis, &'static str)> {
+    let listed = verb == MATRIX || (verb == RUN && field.name == "scrub");
     let help = field.list.filter(|_| listed)?;
     Some((Axis::named(field.name), help))
 }
 
 /// Makes the argument for the list of an axis.
-fn list_argument(field: &'static Field, axis: Axis, help: &str, matrix: bool) -> Arg {
+fn list_argument(field: &'static Field, axis: Axis, help: &str, verb: u8) -> Arg {
     let several = DEFAULT.iter().find(|(name, _)| *name == field.name);
     let default = match several {
-        Some((_, all)) if matrix => format!("default of the matrix without any list: {all}"),
+        Some((_, all)) if verb == MATRIX => {
+            format!("default of the matrix without any list: {all}")
+        }
         Some((_, all)) => format!("default: {all}"),
         None => {
             let default = (field.get)(&Workload::default());
             format!("default: {}", default.unwrap_or_default())
         }
     };
-    let heading = if matrix { "Axes" } else { field.heading };
+    let heading = if verb == MATRIX {
+        "Axes"
+    } else {
+        field.heading
+    };
     Arg::new(field.name)
         .long(dashed(field.name))
         .value_name("LIST")
@@ -103,7 +123,7 @@ fn argument(field: &Field, flag: Flag) -> Arg {
     }
 }
 
-impl<const MATRIX: bool> Args for Flags<MATRIX> {
+impl<const VERB: u8> Args for Flags<VERB> {
     fn augment_args(command: Command) -> Command {
         let file = |name: &'static str, heading: &'static str, help: &'static str| {
             Arg::new(name)
@@ -113,17 +133,18 @@ impl<const MATRIX: bool> Args for Flags<MATRIX> {
                 .help(help)
                 .help_heading(heading)
         };
-        let fields = FIELDS
-            .iter()
-            .flat_map(|field| match axis_of(field, MATRIX) {
-                Some((axis, help)) => vec![list_argument(field, axis, help, MATRIX)],
-                None => {
-                    let flags = field.flags().into_iter();
-                    flags.map(|flag| argument(field, flag)).collect()
-                }
-            });
+        let fields = fields_of(VERB).flat_map(|field| match axis_of(field, VERB) {
+            Some((axis, help)) => vec![list_argument(field, axis, help, VERB)],
+            None => {
+                let flags = field.flags().into_iter();
+                flags.map(|flag| argument(field, flag)).collect()
+            }
+        });
+        let command = command.args(fields);
+        if VERB == WORKERS {
+            return command;
+        }
         command
-            .args(fields)
             .arg(file(
                 "workload",
                 "Workload",
@@ -143,16 +164,16 @@ impl<const MATRIX: bool> Args for Flags<MATRIX> {
     }
 }
 
-impl<const MATRIX: bool> FromArgMatches for Flags<MATRIX> {
+impl<const VERB: u8> FromArgMatches for Flags<VERB> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let file = |name| matches.get_one::<PathBuf>(name).cloned();
+        let file = |name| matches.try_get_one::<PathBuf>(name).ok().flatten().cloned();
         let text = |flag: &Flag| match flag.takes {
             Takes::Nothing => matches.get_flag(flag.name).then(|| "true".to_owned()),
             _ => matches.get_one::<String>(flag.name).cloned(),
         };
         let (mut given, mut lists) = (Vec::new(), Vec::new());
-        for field in FIELDS {
-            if let Some((axis, _)) = axis_of(field, MATRIX) {
+        for field in fields_of(VERB) {
+            if let Some((axis, _)) = axis_of(field, VERB) {
                 let settings = matches.get_one::<Vec<Setting>>(field.name);
                 lists.extend(settings.map(|settings| (axis, settings.clone())));
             } else {
@@ -174,7 +195,12 @@ impl<const MATRIX: bool> FromArgMatches for Flags<MATRIX> {
     }
 }
 
-impl<const MATRIX: bool> Flags<MATRIX> {
+impl<const VERB: u8> Flags<VERB> {
+    /// Tells whether any flag of a field is given.
+    pub(super) fn any(&self) -> bool {
+        !self.given.is_empty()
+    }
+
     /// Returns the text of a flag that is given.
     fn text(&self, name: &str) -> Option<&str> {
         let (_, text) = self.given.iter().find(|(flag, _)| flag.name == name)?;
@@ -203,7 +229,7 @@ impl<const MATRIX: bool> Flags<MATRIX> {
         let Some(path) = self.workload.as_deref() else {
             return Ok((Workload::default(), Vec::new()));
         };
-        let axes = FIELDS.iter().filter_map(|field| axis_of(field, MATRIX));
+        let axes = FIELDS.iter().filter_map(|field| axis_of(field, VERB));
         let names: Vec<&str> = axes.map(|(axis, _)| axis.field()).collect();
         let Loaded { workload, lists } = file::load(path, &names)?;
         let axes = lists.iter().map(|list| {
@@ -243,7 +269,7 @@ impl<const MATRIX: bool> Flags<MATRIX> {
     }
 
     /// Returns a workload with what the flags say in place of what it had.
-    fn over(&self, mut workload: Workload) -> Result<Workload, String> {
+    pub(super) fn over(&self, mut workload: Workload) -> Result<Workload, String> {
         for (flag, text) in &self.given {
             (flag.set)(&mut workload, text)?;
         }

@@ -1,6 +1,6 @@
 //! The flags of `hostile`, and what it does with them.
 
-use super::output::{Outcome, OutputArguments};
+use super::output::OutputArguments;
 use crate::hostile::{HostilePlan, Target, hostile, hostile_summary};
 use crate::text::parse_duration;
 use clap::Args;
@@ -47,10 +47,6 @@ pub(super) fn run(arguments: &HostileArguments) -> ExitCode {
         "hostile",
         None,
         |line| hostile(&plan, line),
-        |record| Outcome {
-            summary: hostile_summary(record),
-            verdict: record.verdict,
-            log: None,
-        },
+        |record| (hostile_summary(record), record.verdict),
     )
 }

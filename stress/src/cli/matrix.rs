@@ -1,8 +1,8 @@
 //! The flags of `matrix`, and what it does with them. Those that `run` has too take a list here if they are an axis.
 
-use super::arguments::Flags;
+use super::arguments::{Flags, MATRIX};
 use super::complain;
-use super::output::{Outcome, OutputArguments};
+use super::output::OutputArguments;
 use crate::matrix::axis::DEFAULT;
 use crate::matrix::{Axis, MatrixPlan, matrix, matrix_summary};
 use crate::verdict::USAGE;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[derive(Args, Clone, Debug)]
 pub(super) struct MatrixArguments {
     #[command(flatten)]
-    flags: Flags<true>,
+    flags: Flags<MATRIX>,
 
     /// Keeps the record of each cell in a folder as soon as it ends, and runs those only that are not there
     #[arg(long, value_name = "FOLDER", help_heading = "Results")]
@@ -83,11 +83,8 @@ pub(super) fn run(arguments: &MatrixArguments) -> ExitCode {
             {
                 complain(how);
             }
-            Outcome {
-                summary: matrix_summary(record, arguments.rows, arguments.columns),
-                verdict: record.verdict,
-                log: None,
-            }
+            let summary = matrix_summary(record, arguments.rows, arguments.columns);
+            (summary, record.verdict)
         },
     )
 }

@@ -26,12 +26,8 @@ pub(super) struct OutputArguments {
     inputs: Vec<PathBuf>,
 }
 
-/// A record as this needs it: its summary, its verdict, and what else is to be written where.
-pub(super) struct Outcome {
-    pub(super) summary: String,
-    pub(super) verdict: Verdict,
-    pub(super) log: Option<String>,
-}
+/// Another file that a command writes, and what is written there of its record.
+type Log<'a, R> = (&'a Path, fn(&R) -> String);
 
 impl OutputArguments {
     /// Tells whether stdout is for JSON alone.
@@ -47,19 +43,20 @@ impl OutputArguments {
         }
     }
 
-    /// Does `work`, the verb's, and hands on what comes of it; `log` is a file for what `tell` has as one.
+    /// Does `work`, the verb's, and hands on what comes of it, which `tell` sums up and judges; `log` is another file, and
+    /// what is written there.
     pub(super) fn run_and_report<R: Serialize>(
         &self,
         verb: &str,
-        log: Option<&PathBuf>,
+        log: Option<Log<'_, R>>,
         work: impl FnOnce(&mut Line) -> Result<R, RunError>,
-        tell: impl FnOnce(&R) -> Outcome,
+        tell: impl FnOnce(&R) -> (String, Verdict),
     ) -> ExitCode {
         let refuse = |error: &str| {
             complain(error);
             ExitCode::from(USAGE)
         };
-        let outputs = [self.record.as_deref(), log.map(PathBuf::as_path)];
+        let outputs = [self.record.as_deref(), log.map(|(path, _)| path)];
         let inputs: Vec<Option<&Path>> =
             self.inputs.iter().map(|path| Some(path.as_ref())).collect();
         if let Err(error) = try_files(&outputs, &inputs) {
@@ -77,21 +74,16 @@ impl OutputArguments {
                 return Verdict::Inconclusive.exit_code();
             }
         };
-        let told = tell(&record);
+        let (summary, verdict) = tell(&record);
         let json = as_json(&record);
-        let said = say(if self.json {
-            json.trim_end()
-        } else {
-            &told.summary
-        });
-        let files = [(self.record.as_ref(), Some(json)), (log, told.log)];
-        for file in files {
-            if let (Some(path), Some(text)) = file
-                && let Err(error) = write_file(path, &text)
-            {
+        let said = say(if self.json { json.trim_end() } else { &summary });
+        let log = log.map(|(path, text)| (path, text(&record)));
+        let record = self.record.as_deref().map(|path| (path, json));
+        for (path, text) in [record, log].into_iter().flatten() {
+            if let Err(error) = write_file(path, &text) {
                 return refuse(&error);
             }
         }
-        said.map_or_else(|unwritten| unwritten, |()| told.verdict.exit_code())
+        said.map_or_else(|unwritten| unwritten, |()| verdict.exit_code())
     }
 }

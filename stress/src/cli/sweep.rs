@@ -1,7 +1,7 @@
 //! The flags of `sweep`, and what it does with them.
 
 use super::complain;
-use super::output::{Outcome, OutputArguments};
+use super::output::OutputArguments;
 use crate::sweep::{Act, How, Scene, Scrubbing, SweepPlan, sweep, sweep_summary};
 use crate::verdict::USAGE;
 use clap::Args;
@@ -71,10 +71,6 @@ pub(super) fn run(arguments: &SweepArguments) -> ExitCode {
         "sweep",
         None,
         |line| sweep(&plan, line),
-        |record| Outcome {
-            summary: sweep_summary(record),
-            verdict: record.verdict,
-            log: None,
-        },
+        |record| (sweep_summary(record), record.verdict),
     )
 }

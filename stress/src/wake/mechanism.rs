@@ -145,20 +145,9 @@ pub enum Situation {
     Busy,
 }
 
+crate::text::named!(Situation, "situation": Idle = "idle", Same = "same", Busy = "busy");
+
 impl Situation {
-    /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Idle, Self::Same, Self::Busy];
-
-    /// Returns the word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Same => "same",
-            Self::Busy => "busy",
-        }
-    }
-
     /// Says why a mechanism cannot be measured in it, with so many processors.
     #[must_use]
     pub(crate) fn excludes(self, mechanism: Mechanism, processors: usize) -> Option<String> {

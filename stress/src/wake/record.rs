@@ -14,18 +14,23 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// What to measure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What to measure: the flags of `wake`, and a part of its record.
+#[derive(clap::Args, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WakePlan {
-    /// Rounds that count.
+    /// Rounds; each takes one sample of everything.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
-    /// Whether samples are short.
+    /// Few rounds of short samples: to see that it works.
+    #[arg(long, conflicts_with = "rounds")]
     pub quick: bool,
-    /// Processor of the one that begins; the first of those that lie far apart where `None`.
+    /// Processor of the process that begins [default: two that lie far apart].
+    #[arg(long, value_name = "CPU")]
     pub cpu_a: Option<usize>,
-    /// Processor of its responder; the second of them where `None`.
+    /// Processor of the one that answers.
+    #[arg(long, value_name = "CPU")]
     pub cpu_b: Option<usize>,
     /// Seed of the order within the rounds.
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 }
 
