@@ -7,7 +7,7 @@ use crate::latency::{Merged, PLANNED};
 use crate::mix::Op;
 use crate::observer::Observer;
 use crate::open_loop::Paced;
-use crate::open_loop::judge::{Asked, OpenLoop, judge};
+use crate::open_loop::judge::{OpenLoop, Requested, judge};
 use crate::options::Span;
 use crate::placement::plan::Plan;
 use crate::record::{
@@ -395,7 +395,7 @@ impl Evidence<'_> {
 
     /// Judges how an open loop kept its rate.
     fn open_loop(&self, done_per_s: f64, window_s: f64) -> Option<OpenLoop> {
-        let asked = Asked {
+        let requested = Requested {
             rate: self.workload.rate?,
             arrivals: self.workload.arrivals,
             sleeps: self.timing.sleeps,
@@ -405,7 +405,7 @@ impl Evidence<'_> {
         let planned_s = window_s / f64::from(self.workload.operators().max(1));
         let window = (window_s * 1e9 / cycle_ns) as u64;
         let nothing = Paced {
-            planned: (asked.rate as f64 * planned_s) as u64,
+            planned: (requested.rate as f64 * planned_s) as u64,
             started: 0,
             late_at_end: window,
             longest: window,
@@ -418,7 +418,7 @@ impl Evidence<'_> {
         let operators = self.workload.operators() as usize;
         let workers = self.reports.iter().take(operators).map(paced);
         let workers: Vec<(u32, Paced)> = (0..).zip(workers).collect();
-        Some(judge(asked, &workers, done_per_s, cycle_ns))
+        Some(judge(requested, &workers, done_per_s, cycle_ns))
     }
 
     /// Returns the share of the processors' time that the quota of a control group took; none where it never did.

@@ -237,9 +237,13 @@ fn sum_up(reports: &[Report], measured: Duration, cycle_ns: f64) -> Drive {
 /// A link as the workers want it. They read by shared reference, as of a store; of a link there is one user.
 struct Linked<L>(std::cell::RefCell<L>);
 
-/// What is said of an operation that no peer offers, and no drive asks for.
-fn unoffered<T>() -> Result<T, Miss> {
-    Err(Miss::Other("other stores are not asked for that".into()))
+/// Refuses the operations that no peer offers, and no drive asks for.
+macro_rules! refuse {
+    ($(fn $name:ident($self:ty, $($argument:ty),+) -> $done:ty;)+) => {$(
+        fn $name(self: $self, $(_: $argument),+) -> Result<$done, Miss> {
+            Err(Miss::Other("other stores are not asked for that".into()))
+        }
+    )+};
 }
 
 impl<L: Link> Reads for Linked<L> {
@@ -248,24 +252,12 @@ impl<L: Link> Reads for Linked<L> {
         self.0.borrow_mut().get(key, buf)
     }
 
-    fn view(&self, _: &[u8], _: &mut [u8]) -> Result<(usize, u64), Miss> {
-        unoffered()
-    }
-
-    fn read_int(&self, _: &[u8]) -> Result<u64, Miss> {
-        unoffered()
-    }
-
-    fn read_tandem(&self, _: &[u8], _: &mut [Vec<u8>]) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn read_vector(&self, _: &[u8], _: &mut [f32]) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn labels(&self, _: &[u8]) -> Result<u64, Miss> {
-        unoffered()
+    refuse! {
+        fn view(&Self, &[u8], &mut [u8]) -> (usize, u64);
+        fn read_int(&Self, &[u8]) -> u64;
+        fn read_tandem(&Self, &[u8], &mut [Vec<u8>]) -> ();
+        fn read_vector(&Self, &[u8], &mut [f32]) -> ();
+        fn labels(&Self, &[u8]) -> u64;
     }
 }
 
@@ -275,40 +267,16 @@ impl<L: Link> Writes for Linked<L> {
         self.0.get_mut().set(key, value)
     }
 
-    fn set_versioned(&mut self, _: &[u8], _: &[u8]) -> Result<Version, Miss> {
-        unoffered()
-    }
-
-    fn append(&mut self, _: &[u8], _: &[u8]) -> Result<(usize, Version), Miss> {
-        unoffered()
-    }
-
-    fn set_int(&mut self, _: &[u8], _: u64) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn add(&mut self, _: &[u8], _: u64) -> Result<u64, Miss> {
-        unoffered()
-    }
-
-    fn set_tandem(&mut self, _: &[u8], _: &[&[u8]]) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn set_vector(&mut self, _: &[u8], _: &[f32]) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn label(&mut self, _: &[u8], _: u64) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn register(&mut self, _: &[u8], _: u8) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn unset(&mut self, _: &[u8]) -> Result<(usize, Version), Miss> {
-        unoffered()
+    refuse! {
+        fn set_versioned(&mut Self, &[u8], &[u8]) -> Version;
+        fn append(&mut Self, &[u8], &[u8]) -> (usize, Version);
+        fn set_int(&mut Self, &[u8], u64) -> ();
+        fn add(&mut Self, &[u8], u64) -> u64;
+        fn set_tandem(&mut Self, &[u8], &[&[u8]]) -> ();
+        fn set_vector(&mut Self, &[u8], &[f32]) -> ();
+        fn label(&mut Self, &[u8], u64) -> ();
+        fn register(&mut Self, &[u8], u8) -> ();
+        fn unset(&mut Self, &[u8]) -> (usize, Version);
     }
 }
 
