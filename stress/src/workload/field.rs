@@ -132,7 +132,7 @@ impl Field {
     /// Returns the comment on it in a workload file.
     #[must_use]
     pub(crate) fn comment(&self) -> String {
-        let text = format!("{}{}", without_stop(self.doc), self.bounds());
+        let text = self.bounded(without_stop(self.doc));
         match self.unset {
             "" => text,
             unset => format!("{text}; left out, {unset}"),
@@ -146,8 +146,7 @@ impl Field {
         let default = (flag.get)(&Workload::default());
         let default = default.unwrap_or_else(|| flag.default.to_owned());
         if let Takes::Value(_) = flag.takes {
-            help += self.example;
-            help += &self.bounds();
+            help = self.bounded(&(help + self.example));
         }
         help += &match flag.takes {
             Takes::Maybe(_, missing) if !missing.is_empty() => {
@@ -159,13 +158,21 @@ impl Field {
         help
     }
 
-    /// Writes its limits behind its description.
+    /// Returns its limits in words; nothing where it has none.
     fn bounds(&self) -> String {
         match self.limits {
             UNLIMITED => String::new(),
-            (0, most) => format!("; at most {most}"),
-            (least, u64::MAX) => format!("; {least} or more"),
-            (least, most) => format!("; {least} to {most}"),
+            (0, most) => format!("at most {most}"),
+            (least, u64::MAX) => format!("{least} or more"),
+            (least, most) => format!("{least} to {most}"),
+        }
+    }
+
+    /// Writes a description, and the limits behind it.
+    fn bounded(&self, text: &str) -> String {
+        match self.bounds().as_str() {
+            "" => text.to_owned(),
+            bounds => format!("{text}; {bounds}"),
         }
     }
 
@@ -265,7 +272,7 @@ macro_rules! text {
 
 text!(u8, u32, u64 => |text| {
     let count = parse_count(text)?;
-    u128::from(count).try_into().map_err(|_| format!("'{text}' is too much"))
+    u128::from(count).try_into().map_err(|_| format!("'{text}' is too much: give less"))
 });
 text!(bool => |text| text.parse().map_err(|_| format!("'{text}' is neither true nor false")));
 text!(Scrub => |text| {
