@@ -2,28 +2,29 @@
 //! carries results only, JSON and nothing else with `--json`; everything else goes to stderr.
 
 mod arguments;
+pub mod documentation;
 mod history;
 mod hostile;
 mod kill;
 mod matrix;
 mod numa;
-mod outlet;
-pub mod papers;
+mod output;
 mod sweep;
 mod topology;
 mod wake;
 
 use crate::console;
-use crate::crew;
 use crate::disturbance::settle;
 use crate::environment::require_proc;
+use crate::error::RunError;
 use crate::files::{as_json, try_files, write_file};
 use crate::interrupt;
 use crate::progress::Line;
 use crate::record::{Output, Record};
 use crate::report::{comparison, summary};
-use crate::run::{RunError, run_keeping};
+use crate::run::run_keeping;
 use crate::verdict::{USAGE, Verdict};
+use crate::workers;
 use crate::workload::file;
 use arguments::RunArguments;
 
@@ -74,18 +75,18 @@ enum Verb {
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Sweep(sweep::SweepArguments),
     /// Prints completions of this command line for a shell.
-    Completions(papers::CompletionsArguments),
+    Completions(documentation::CompletionsArguments),
     /// Writes pages for man, one for each command.
-    Manual(papers::ManualArguments),
+    Manual(documentation::ManualArguments),
     /// Draws a machine, this one or another, and where the workers of a run would be on it.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Topology(topology::TopologyArguments),
     /// Is one worker process of a run.
     #[command(hide = true)]
-    Worker(crew::Handover),
+    Worker(workers::Handover),
     /// Is another process of `wake`.
     #[command(hide = true)]
-    WakePartner(crate::wake::Handover),
+    WakeResponder(crate::wake::Handover),
 }
 
 impl Verb {
@@ -98,7 +99,7 @@ impl Verb {
             Self::History(_) | Self::Topology(_) => false,
             Self::Completions(_) | Self::Manual(_) => false,
             // Those who start them have looked.
-            Self::Worker(_) | Self::WakePartner(_) => false,
+            Self::Worker(_) | Self::WakeResponder(_) => false,
         }
     }
 
@@ -133,10 +134,10 @@ pub fn main() -> ExitCode {
         Verb::Numa(arguments) => numa::run(&arguments),
         Verb::Sweep(arguments) => sweep::run(&arguments),
         Verb::Completions(arguments) => {
-            let script = papers::completions(&arguments, &Arguments::command());
+            let script = documentation::completions(&arguments, &Arguments::command());
             end_with(&script, ExitCode::SUCCESS)
         }
-        Verb::Manual(arguments) => match papers::manual(&arguments, &Arguments::command()) {
+        Verb::Manual(arguments) => match documentation::manual(&arguments, &Arguments::command()) {
             Ok(pages) => end_with(&pages, ExitCode::SUCCESS),
             Err(error) => {
                 complain(&error);
@@ -144,8 +145,8 @@ pub fn main() -> ExitCode {
             }
         },
         Verb::Topology(arguments) => topology::run(&arguments),
-        Verb::Worker(handover) => served(crew::serve(&handover)),
-        Verb::WakePartner(handover) => served(crate::wake::serve(&handover)),
+        Verb::Worker(handover) => served(workers::serve(&handover)),
+        Verb::WakeResponder(handover) => served(crate::wake::serve(&handover)),
     }
 }
 

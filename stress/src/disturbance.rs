@@ -6,8 +6,8 @@
 //! themselves. Time that other processes had is.
 
 use crate::affinity;
+use crate::cpu_quota::{CpuQuota, Groups};
 use crate::environment::Environment;
-use crate::quota::{CpuQuota, Groups};
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

@@ -2,11 +2,11 @@
 //! workload. Reads `/proc` and `/sys`, never fails; what cannot be read is "unavailable".
 
 use crate::affinity;
+use crate::cpu_quota::{CpuQuota, Groups};
 use crate::cpulist;
 use crate::disturbance::{Disturbance, Usage};
 use crate::placement::machine::MachineNode;
 use crate::placement::sysfs;
-use crate::quota::{CpuQuota, Groups};
 use crate::valgrind;
 use serde::{Deserialize, Serialize};
 use std::fmt;

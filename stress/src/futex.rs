@@ -3,6 +3,7 @@
 #![allow(unsafe_code)] // A futex has no safe interface.
 
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
 /// Sleeps until somebody wakes those who sleep on `word`, if its lower half still reads as that of
@@ -32,6 +33,31 @@ pub fn sleep_on(word: &AtomicU64, seen: u64, patience: Option<Duration>) {
 pub fn wake_sleepers(word: &AtomicU64, most: i32) {
     // SAFETY: the address only names the sleepers.
     unsafe { libc::syscall(libc::SYS_futex, lower_half(word), libc::FUTEX_WAKE, most) };
+}
+
+/// Stores a value (release), and wakes all who sleep on the word.
+pub(crate) fn store_and_wake(word: &AtomicU64, value: u64) {
+    word.store(value, Release);
+    wake_sleepers(word, i32::MAX);
+}
+
+/// Sleeps until the word reads otherwise than `seen` (acquire), and returns what it reads; `None` once `given_up` holds,
+/// which is asked before each sleep and once a second.
+pub(crate) fn wait_for_change(
+    word: &AtomicU64,
+    seen: u64,
+    given_up: impl Fn() -> bool,
+) -> Option<u64> {
+    loop {
+        let now = word.load(Acquire);
+        if now != seen {
+            return Some(now);
+        }
+        if given_up() {
+            return None;
+        }
+        sleep_on(word, seen, Some(Duration::from_secs(1)));
+    }
 }
 
 /// Returns the address of the 32-bit word that a futex is: the lower half, which comes first.

@@ -16,12 +16,12 @@ pub use target::Target;
 pub(crate) use record::hostile_summary;
 
 use crate::environment::Taken;
+use crate::error::RunError;
 use crate::forked::{End, Forked, PANICKED};
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::raw::Raw;
 use crate::rng::Rng;
-use crate::run::RunError;
 use crate::task;
 use calls::{CALLS, call_all};
 use client::{Client, FILLED};

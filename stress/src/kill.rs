@@ -15,13 +15,13 @@ pub use record::{KillInvariants, KillLevel, KillPlan, KillRecord, Kills};
 pub(crate) use record::kill_summary;
 
 use crate::environment::{Environment, Taken};
+use crate::error::RunError;
 use crate::forked::{End, Forked, expect_progress_within};
 use crate::interrupt;
 use crate::oracle::{value, vector};
 use crate::progress::{Progress, left_in_words};
 use crate::raw::Raw;
 use crate::rng::Rng;
-use crate::run::RunError;
 use hdrhistogram::Histogram;
 use ops::{
     DIM, HOT, KEYS_PER_WRITER, MIXED, ORDERS, Op, OwnKey, SHARED_KEYS, SUM, fill, hot, order_name,

@@ -7,16 +7,17 @@
 //! acknowledged.
 
 pub mod affinity;
-mod block;
+mod aggregate;
 mod child;
 mod choice;
 pub mod cli;
 mod clock_cost;
 pub mod console;
+mod cpu_quota;
 mod cpulist;
-mod crew;
 mod disturbance;
 mod environment;
+mod error;
 pub mod files;
 mod forked;
 pub mod futex;
@@ -33,24 +34,23 @@ mod mix;
 mod named;
 mod numa;
 mod observer;
+mod open_loop;
 mod options;
 mod oracle;
-mod pace;
 pub mod peer;
 mod placement;
 mod profile;
 mod progress;
-mod quota;
 mod raw;
 mod record;
 mod report;
 pub mod rng;
 mod run;
+mod setup;
 mod shared;
-mod stage;
+mod shared_state;
 pub mod stats;
 mod steady;
-mod summing;
 mod sweep;
 pub mod table;
 mod target;
@@ -60,19 +60,21 @@ mod valgrind;
 mod verdict;
 mod wake;
 mod worker;
+mod workers;
 mod workload;
 
 #[cfg(test)]
 mod testing;
 
-pub use block::Counts;
 pub use choice::KeyChoice;
 pub use clock_cost::ClockCost;
+pub use cpu_quota::CpuQuota;
 pub use disturbance::{Cause, Disturbance, RoundWatch, disturbed, settle};
 pub use environment::{
     Build, Cache, Environment, Node, Taken, available_memory, caches, load_average, require_proc,
     resident_memory,
 };
+pub use error::RunError;
 pub use history::record::{HistoryRecord, Shown};
 pub use history::{ObjectKind as HistoryObject, OpKind as HistoryOp};
 pub use hostile::{HostilePlan, HostileRecord, Target, hostile};
@@ -83,24 +85,25 @@ pub use matrix::{Axis, AxisSettings, MatrixRecord, NotRun, matrix_summary};
 pub use mix::{Mix, Op};
 pub use numa::{Expected, NumaPlan, NumaRecord, NumaRow, Plant, numa, numa_summary};
 pub use observer::Observer;
+pub use open_loop::Arrivals;
+pub use open_loop::judge::OpenLoop;
 pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
-pub use pace::Arrivals;
-pub use pace::judge::OpenLoop;
-pub use placement::Footing;
-pub use placement::asked::nodes_of as page_nodes;
+pub use placement::Affinity;
+pub use placement::diagram::topology_summary;
+pub use placement::kernel::nodes_of as page_nodes;
 pub use placement::machine::{Machine, MachineCache, MachineNode, Processor};
 pub use placement::source::{MachineSource, this_machine};
 pub use placement::topology::{
-    PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology, topology_summary,
+    PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology,
 };
 pub use progress::{Line, Progress, Silent, left_in_words};
-pub use quota::CpuQuota;
 pub use record::{
     Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,
     Placement, Record, SCHEMA_VERSION, StoreFacts, Totals, TuningFacts, Window, WorkerPlacement,
 };
 pub use report::{comparison, summary};
-pub use run::{RunError, run};
+pub use run::run;
+pub use shared_state::Counts;
 pub use steady::Steadiness;
 pub use sweep::{
     CodeLocation, Interruption, KeyLayout, Op as SweepOp, Pair, Scenario, ScrubLevel, SweepPlan,

@@ -12,10 +12,11 @@ pub use axis::Axis;
 pub use map::matrix_summary;
 pub use record::{AxisSettings, MatrixRecord, NotRun};
 
+use crate::error::RunError;
 use crate::interrupt;
 use crate::progress::Progress;
 use crate::record::Record;
-use crate::run::{RunError, run};
+use crate::run::run;
 use crate::table::rate;
 use crate::text::print_duration;
 use crate::valgrind;
@@ -95,11 +96,11 @@ pub(crate) fn matrix(
     plan: &MatrixPlan,
     progress: &mut dyn Progress,
 ) -> Result<MatrixRecord, RunError> {
-    conduct(plan, &mut Engine(Instant::now()), progress)
+    run_cells(plan, &mut Engine(Instant::now()), progress)
 }
 
 /// Runs a matrix on any executor.
-fn conduct(
+fn run_cells(
     plan: &MatrixPlan,
     executor: &mut dyn Executor,
     progress: &mut dyn Progress,

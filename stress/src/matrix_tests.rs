@@ -111,7 +111,7 @@ impl Drop for Scratch {
     }
 }
 
-fn plan(axes: &[(Axis, &str)], into: Option<&Path>) -> MatrixPlan {
+fn plan(axes: &[(&str, &str)], into: Option<&Path>) -> MatrixPlan {
     MatrixPlan {
         base: Workload {
             readers: 1,
@@ -120,17 +120,18 @@ fn plan(axes: &[(Axis, &str)], into: Option<&Path>) -> MatrixPlan {
         },
         axes: axes
             .iter()
-            .map(|&(axis, text)| (axis, axis.parse_all(text).unwrap()))
+            .map(|&(axis, text)| (Axis::named(axis), text))
+            .map(|(axis, text)| (axis, axis.parse_all(text).unwrap()))
             .collect(),
         into: into.map(Path::to_owned),
         again: false,
     }
 }
 
-const SIX: [(Axis, &str); 2] = [(Axis::Scrub, "all"), (Axis::Writers, "1,2")];
+const SIX: [(&str, &str); 2] = [("scrub", "all"), ("writers", "1,2")];
 
-fn conducted(plan: &MatrixPlan, mock: &mut Mock) -> MatrixRecord {
-    conduct(plan, mock, &mut Silent).unwrap()
+fn run_cells_by(plan: &MatrixPlan, mock: &mut Mock) -> MatrixRecord {
+    run_cells(plan, mock, &mut Silent).unwrap()
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn every_cell_is_run_once_in_an_order_by_seed_and_listed_in_that_of_the_axes() {
         let mut plan = plan(&SIX, None);
         plan.base.seed = seed;
         let mut mock = Mock::default();
-        let record = conducted(&plan, &mut mock);
+        let record = run_cells_by(&plan, &mut mock);
         let listed: Vec<String> = record
             .cells
             .iter()
@@ -177,7 +178,7 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
         stop_after: Some(3),
         ..Mock::default()
     };
-    let record = conducted(&plan, &mut first);
+    let record = run_cells_by(&plan, &mut first);
     // The third was cut short, so it is not kept.
     assert_eq!((record.measured, record.missing.len()), (2, 4));
     assert_eq!(record.verdict, Verdict::Inconclusive);
@@ -187,7 +188,7 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
     assert_eq!(scratch.names().len(), 2);
 
     let mut second = Mock::default();
-    let record = conducted(&plan, &mut second);
+    let record = run_cells_by(&plan, &mut second);
     assert_eq!(
         (record.measured, record.kept, record.verdict),
         (4, 2, Verdict::Pass)
@@ -201,33 +202,39 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
     ));
 
     let mut third = Mock::default();
-    assert_eq!(conducted(&plan, &mut third).kept, 6);
+    assert_eq!(run_cells_by(&plan, &mut third).kept, 6);
     assert_eq!(third.ran, []);
     let again = MatrixPlan {
         again: true,
         ..plan.clone()
     };
-    assert_eq!(conducted(&again, &mut third).measured, 6);
+    assert_eq!(run_cells_by(&again, &mut third).measured, 6);
     // Other axes go beside them.
     let more = MatrixPlan {
         axes: vec![
-            (Axis::Scrub, Axis::Scrub.parse_all("all").unwrap()),
-            (Axis::Writers, Axis::Writers.parse_all("2,4").unwrap()),
+            (
+                Axis::named("scrub"),
+                Axis::named("scrub").parse_all("all").unwrap(),
+            ),
+            (
+                Axis::named("writers"),
+                Axis::named("writers").parse_all("2,4").unwrap(),
+            ),
         ],
         ..plan
     };
-    let record = conducted(&more, &mut Mock::default());
+    let record = run_cells_by(&more, &mut Mock::default());
     assert_eq!((record.kept, record.measured), (3, 3));
 }
 
 #[test]
 fn records_of_something_else_are_neither_taken_nor_lost() {
     let scratch = Scratch::new();
-    let plan = plan(&[(Axis::Writers, "1,2")], Some(&scratch.0));
-    conducted(&plan, &mut Mock::default());
+    let plan = plan(&[("writers", "1,2")], Some(&scratch.0));
+    run_cells_by(&plan, &mut Mock::default());
     let refused = |plan: &MatrixPlan| {
         let mut mock = Mock::default();
-        let error = conduct(plan, &mut mock, &mut Silent).unwrap_err();
+        let error = run_cells(plan, &mut mock, &mut Silent).unwrap_err();
         assert_eq!(mock.ran, [], "nothing is run");
         let RunError::Usage(line) = error else {
             panic!("{error:?}");
@@ -263,22 +270,19 @@ fn records_of_something_else_are_neither_taken_nor_lost() {
         again: true,
         ..plan
     };
-    assert_eq!(conducted(&again, &mut Mock::default()).measured, 2);
+    assert_eq!(run_cells_by(&again, &mut Mock::default()).measured, 2);
     assert!(serde_json::from_str::<Record>(&std::fs::read_to_string(&path).unwrap()).is_ok());
 }
 
 #[test]
 fn cells_that_cannot_be_run_are_told_of_with_the_reason() {
     // 64 keys cannot be shared by 100 writers, and the machine has its own opinion on four.
-    let axes = [
-        (Axis::Writers, "1,4,100"),
-        (Axis::KeyChoice, "lanes,uniform"),
-    ];
+    let axes = [("writers", "1,4,100"), ("key_choice", "lanes,uniform")];
     let mut mock = Mock {
         trouble: Some((4, RunError::Usage("no processor of 'node:9'".to_owned()))),
         ..Mock::default()
     };
-    let record = conducted(&plan(&axes, None), &mut mock);
+    let record = run_cells_by(&plan(&axes, None), &mut mock);
     let refused: Vec<&str> = record
         .refused
         .iter()
@@ -304,7 +308,7 @@ fn cells_that_cannot_be_run_are_told_of_with_the_reason() {
         trouble: Some((4, RunError::Failed("no memory".to_owned()))),
         ..Mock::default()
     };
-    let record = conducted(&plan(&axes, None), &mut mock);
+    let record = run_cells_by(&plan(&axes, None), &mut mock);
     assert_eq!(
         (record.failed.len(), record.verdict),
         (2, Verdict::Inconclusive)
@@ -314,8 +318,8 @@ fn cells_that_cannot_be_run_are_told_of_with_the_reason() {
 
 #[test]
 fn a_matrix_of_which_nothing_can_be_run_is_refused() {
-    let error = conduct(
-        &plan(&[(Axis::Writers, "100,200")], None),
+    let error = run_cells(
+        &plan(&[("writers", "100,200")], None),
         &mut Mock::default(),
         &mut Silent,
     );
@@ -328,7 +332,7 @@ fn the_gravest_cell_is_the_verdict() {
         verdict: Some(Verdict::Fail),
         ..Mock::default()
     };
-    let record = conducted(&plan(&SIX, None), &mut mock);
+    let record = run_cells_by(&plan(&SIX, None), &mut mock);
     assert_eq!(record.verdict, Verdict::Fail);
     assert!(record.reasons[0].starts_with("fail at scrub none, writers 1"));
 }
@@ -339,7 +343,7 @@ fn a_matrix_with_disturbed_cells_gives_no_verdict() {
         disturbed: true,
         ..Mock::default()
     };
-    let record = conducted(&plan(&SIX, None), &mut mock);
+    let record = run_cells_by(&plan(&SIX, None), &mut mock);
     assert_eq!(record.verdict, Verdict::Inconclusive);
     assert!(
         record.reasons[0].contains("scrub none, writers 1")
@@ -351,7 +355,7 @@ fn a_matrix_with_disturbed_cells_gives_no_verdict() {
 fn a_folder_that_cannot_be_had_is_refused_before_anything_is_run() {
     let mut mock = Mock::default();
     let plan = plan(&SIX, Some(Path::new("/dev/null/folder")));
-    let error = conduct(&plan, &mut mock, &mut Silent).unwrap_err();
+    let error = run_cells(&plan, &mut mock, &mut Silent).unwrap_err();
     assert!(error.to_string().contains("--into"), "{error}");
     assert_eq!(mock.ran, []);
 }
@@ -359,11 +363,11 @@ fn a_folder_that_cannot_be_had_is_refused_before_anything_is_run() {
 #[test]
 fn the_summary_has_a_row_for_each_cell_and_a_map() {
     let axes = [
-        (Axis::Scrub, "none,full"),
-        (Axis::Writers, "1,2,4"),
-        (Axis::Pin, "none"),
+        ("scrub", "none,full"),
+        ("writers", "1,2,4"),
+        ("pin", "none"),
     ];
-    let record = conducted(&plan(&axes, None), &mut Mock::default());
+    let record = run_cells_by(&plan(&axes, None), &mut Mock::default());
     let text = matrix_summary(&record, None, None);
     let map: Vec<&str> = text
         .lines()
@@ -379,7 +383,11 @@ fn the_summary_has_a_row_for_each_cell_and_a_map() {
     assert_eq!(words(map[2]), ["1", "1.00", "M", "░░", "1.00", "M", "░░"]);
     assert_eq!(words(map[4]), ["4", "4.00", "M", "██", "4.00", "M", "██"]);
     // By one axis alone, the other's cells are pooled.
-    let text = matrix_summary(&record, Some(Axis::Pin), Some(Axis::Writers));
+    let text = matrix_summary(
+        &record,
+        Some(Axis::named("pin")),
+        Some(Axis::named("writers")),
+    );
     assert!(text.contains("the median of up to 2 cells"), "{text}");
     assert!(text.contains("6 measured, 0 kept from before"), "{text}");
     assert!(

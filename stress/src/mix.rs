@@ -2,11 +2,17 @@
 //! one.
 
 use crate::rng::Rng;
+use crate::text::named;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// An operation, as it is counted and timed. One call is one attempt.
+named!(Op, "operation": Get = "get", Set = "set", Append = "append", Int = "int", Tandem = "tandem",
+    Vector = "vector", Label = "label", Unset = "unset", ReadInt = "read_int", ReadTandem = "read_tandem",
+    ReadVector = "read_vector");
+
+/// An operation, as it is counted and timed: those of a writer's mix first, in the order of its weights. One call is one
+/// attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Op {
@@ -36,40 +42,7 @@ pub enum Op {
 
 impl Op {
     /// Number of operations.
-    pub const COUNT: usize = 11;
-
-    /// All of them: those of a writer's mix first, in the order of its weights.
-    pub const ALL: [Self; Self::COUNT] = [
-        Self::Get,
-        Self::Set,
-        Self::Append,
-        Self::Int,
-        Self::Tandem,
-        Self::Vector,
-        Self::Label,
-        Self::Unset,
-        Self::ReadInt,
-        Self::ReadTandem,
-        Self::ReadVector,
-    ];
-
-    /// Returns the name used on the command line and in records.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::Set => "set",
-            Self::Append => "append",
-            Self::Int => "int",
-            Self::Tandem => "tandem",
-            Self::Vector => "vector",
-            Self::Label => "label",
-            Self::Unset => "unset",
-            Self::ReadInt => "read_int",
-            Self::ReadTandem => "read_tandem",
-            Self::ReadVector => "read_vector",
-        }
-    }
+    pub const COUNT: usize = Self::ALL.len();
 
     /// Tells whether it only reads.
     #[must_use]
@@ -78,12 +51,6 @@ impl Op {
             self,
             Self::Get | Self::ReadInt | Self::ReadTandem | Self::ReadVector
         )
-    }
-
-    /// Returns the operation of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|op| op.name() == name)
     }
 }
 
@@ -191,7 +158,7 @@ impl FromStr for Mix {
         let mut weights = [0; MIXED];
         for part in text.split(',') {
             let (name, weight) = part.trim().split_once('=').unwrap_or((part.trim(), "1"));
-            let op = Op::named(name).filter(|&op| (op as usize) < MIXED).ok_or_else(|| {
+            let op = name.parse().ok().filter(|&op: &Op| (op as usize) < MIXED).ok_or_else(|| {
                 format!("'{name}' is no operation of a mix: use get, set, append, int, tandem, vector, \
                      label, unset")
             })?;
@@ -318,7 +285,7 @@ mod tests {
     #[test]
     fn every_operation_has_its_own_name() {
         for op in Op::ALL {
-            assert_eq!(Op::named(op.name()), Some(op));
+            assert_eq!(op.name().parse(), Ok(op));
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Pages are asked for by three ways that share no code: the store's own account, `move_pages` called
 //! here, and the kernel's `numa_maps`. They must agree, and every page must be where it was asked to be.
-//! [`judge`] and [`seats`] decide and are pure, [`expected`] is what the machine is said to be, [`maps`] reads
+//! [`judge`] and [`positions`] decide and are pure, [`expected`] is what the machine is said to be, [`maps`] reads
 //! what the kernel writes, [`memory`] makes and fills stores, [`moves`] moves one that is in use, [`runs`] runs
 //! the workers.
 
@@ -14,10 +14,10 @@ mod judge;
 mod maps;
 mod memory;
 mod moves;
+mod positions;
 mod record;
 mod report;
 mod runs;
-mod seats;
 
 pub use expected::Expected;
 pub use record::{NumaPlan, NumaRecord, NumaRow, Plant};

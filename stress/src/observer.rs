@@ -5,9 +5,9 @@
 use crate::clock_cost::ClockCost;
 use crate::keys::{self, Family};
 use crate::latency::histogram;
+use crate::open_loop::{Arrivals, Pacer, Schedule, Tsc};
 use crate::oracle::monotonic::MonotonicReads;
 use crate::oracle::value;
-use crate::pace::{Arrivals, Pacer, Schedule, Tsc};
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;

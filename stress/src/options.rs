@@ -1,7 +1,7 @@
 //! The smaller choices of a workload: how workers run, for how long, where, and where the store
 //! lives. Each has one text form.
 
-use crate::text::{parse_duration, print_duration};
+use crate::text::{named, parse_count, parse_duration, print_duration};
 use crate::{as_text, cpulist};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -104,25 +104,35 @@ pub enum Backing {
     File(PathBuf),
 }
 
-impl fmt::Display for Workers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Threads => "threads",
-            Self::Processes => "processes",
-        })
+impl Span {
+    /// Parses a time.
+    ///
+    /// # Errors
+    /// One line that says what would do.
+    pub(crate) fn parse_duration(text: &str) -> Result<Self, String> {
+        let millis = parse_duration(text)?.as_millis();
+        Ok(Self::DurationMs(u64::try_from(millis).unwrap_or(u64::MAX)))
     }
 }
 
-impl FromStr for Workers {
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DurationMs(millis) => {
+                f.write_str(&print_duration(Duration::from_millis(*millis)))
+            }
+            Self::Ops(ops) => write!(f, "{ops}ops"),
+        }
+    }
+}
+
+impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "threads" => Ok(Self::Threads),
-            "processes" => Ok(Self::Processes),
-            _ => Err(format!(
-                "'{text}' is no kind of worker: use threads or processes"
-            )),
+        match text.strip_suffix("ops") {
+            Some(ops) => parse_count(ops).map(Self::Ops),
+            None => Self::parse_duration(text),
         }
     }
 }
@@ -219,33 +229,6 @@ impl FromStr for Memory {
     }
 }
 
-impl fmt::Display for Huge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Off => "off",
-            Self::Advise => "advise",
-            Self::Collapse => "collapse",
-            Self::Hugetlb => "hugetlb",
-        })
-    }
-}
-
-impl FromStr for Huge {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "off" => Ok(Self::Off),
-            "advise" => Ok(Self::Advise),
-            "collapse" => Ok(Self::Collapse),
-            "hugetlb" => Ok(Self::Hugetlb),
-            _ => Err(format!(
-                "'{text}' is no way to get huge pages: use off, advise, collapse or hugetlb"
-            )),
-        }
-    }
-}
-
 impl From<Huge> for splinter::HugePages {
     fn from(huge: Huge) -> Self {
         match huge {
@@ -282,6 +265,8 @@ impl FromStr for Backing {
     }
 }
 
+named!(Workers, "kind of worker": Threads = "threads", Processes = "processes");
+named!(Huge, "way to get huge pages": Off = "off", Advise = "advise", Collapse = "collapse", Hugetlb = "hugetlb");
 as_text!(Warmup);
 as_text!(Pin);
 as_text!(Memory);
@@ -312,6 +297,7 @@ mod tests {
     #[test]
     fn every_choice_round_trips_through_its_text() {
         round_trip::<Workers>(&["threads", "processes"], &["", "fibers"]);
+        round_trip::<Span>(&["5s", "20ms", "700ops"], &["", "7 operations"]);
         round_trip::<Warmup>(&["auto", "0s", "500ms"], &["", "soon"]);
         round_trip::<Pin>(
             &[

@@ -2,21 +2,22 @@
 //! they drive is whatever implements [`Link`]. A drive proves nothing of a store beyond what its reads show; it is
 //! there for its goodput to be held against that of another.
 
-use crate::block::{Block, Phase, State};
+use crate::aggregate::{add_up, operations, totals};
+use crate::error::RunError;
 use crate::interrupt;
 use crate::keys::{self, Family};
 use crate::mix::Op;
+use crate::open_loop::Tsc;
 use crate::options::{Span, Warmup, Workers};
-use crate::pace::Tsc;
 use crate::placement::plan::Plan;
 use crate::placement::source;
 use crate::record::{Operation, Totals};
-use crate::run::{RunError, cycle_ns};
-use crate::stage::fill_part;
-use crate::summing::{add_up, operations, totals};
+use crate::run::cycle_ns;
+use crate::setup::fill_part;
+use crate::shared_state::{Phase, SharedState, State};
 use crate::target::{Reads, Version, Writes};
 use crate::text::refusal;
-use crate::worker::{Post, Report, Role};
+use crate::worker::{Assignment, Report, Role};
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -112,9 +113,9 @@ pub fn drive<P: Peer>(workload: &Workload, peer: &P) -> Result<Drive, RunError> 
     workload.validate().map_err(RunError::Usage)?;
     let clock = (splinter::cycles(), Instant::now());
     let plan = Plan::new(workload, &source::this_machine()).map_err(RunError::Usage)?;
-    let block = Block::create(workload)
-        .map_err(|error| RunError::Failed(format!("no control block: {}", refusal(error))))?;
-    block.set_clock(Tsc {
+    let shared = SharedState::create(workload)
+        .map_err(|error| RunError::Failed(format!("no shared state: {}", refusal(error))))?;
+    shared.set_clock(Tsc {
         cycle_ns: cycle_ns(clock),
         sleeps: plan.oversubscribed,
     });
@@ -122,16 +123,16 @@ pub fn drive<P: Peer>(workload: &Workload, peer: &P) -> Result<Drive, RunError> 
         let handles: Vec<_> = (0..)
             .zip(&plan.cpus)
             .map(|(worker, &cpu)| {
-                let post = Post {
+                let assignment = Assignment {
                     workload,
-                    block: &block,
+                    shared: &shared,
                     worker,
                     cpu,
                 };
-                scope.spawn(move || work(&post, peer))
+                scope.spawn(move || work(&assignment, peer))
             })
             .collect();
-        let measured = conduct(&block, &handles, spans);
+        let measured = warm_up_and_measure(&shared, &handles, spans);
         let reports: Vec<Result<Report, String>> = handles
             .into_iter()
             .map(|handle| handle.join().unwrap_or_else(|_| Err("panicked".to_owned())))
@@ -161,29 +162,29 @@ fn spans(workload: &Workload) -> Result<[Duration; 2], RunError> {
 }
 
 /// Lets the workers run; returns for how long they were measured, if all of them came.
-fn conduct<T>(
-    block: &Block,
+fn warm_up_and_measure<T>(
+    shared: &SharedState,
     handles: &[ScopedJoinHandle<'_, T>],
     [warmup, span]: [Duration; 2],
 ) -> Option<Duration> {
     let gone = |worker: u32| handles[worker as usize].is_finished();
-    let came = block.gather(gone, interrupt::requested);
+    let came = shared.gather(gone, interrupt::requested);
     let mut measured = None;
     if came {
         if !warmup.is_zero() {
-            block.enter(Phase::Warm);
-            nap(warmup);
+            shared.enter(Phase::Warm);
+            sleep(warmup);
         }
-        let start = block.enter(Phase::Measure);
-        nap(span);
-        measured = Some(block.enter(Phase::Stop) - start);
+        let start = shared.enter(Phase::Measure);
+        sleep(span);
+        measured = Some(shared.enter(Phase::Stop) - start);
     }
-    block.enter(Phase::Leave);
+    shared.enter(Phase::Leave);
     measured
 }
 
 /// Sleeps, but not on when somebody wants to end it.
-fn nap(span: Duration) {
+fn sleep(span: Duration) {
     const LOOK: Duration = Duration::from_millis(50);
     let end = Instant::now() + span;
     while !interrupt::requested() {
@@ -196,17 +197,20 @@ fn nap(span: Duration) {
 }
 
 /// Runs one worker to its end.
-fn work<P: Peer>(post: &Post<'_>, peer: &P) -> Result<Report, String> {
-    let writes = post.role() == Role::Writer;
+fn work<P: Peer>(assignment: &Assignment<'_>, peer: &P) -> Result<Report, String> {
+    let writes = assignment.role() == Role::Writer;
     let mut linked = Linked(peer.link(writes)?.into());
     let report = if writes {
-        post.write(&mut linked)
+        assignment.write(&mut linked)
     } else {
-        post.read(&linked)
+        assignment.read(&linked)
     };
     let finished = linked.0.get_mut().finish();
     finished.map_err(|miss| format!("could not finish: {miss:?}"))?;
-    post.block.cell(post.worker).set_state(State::Done);
+    assignment
+        .shared
+        .cell(assignment.worker)
+        .set_state(State::Done);
     Ok(report)
 }
 
@@ -233,9 +237,13 @@ fn sum_up(reports: &[Report], measured: Duration, cycle_ns: f64) -> Drive {
 /// A link as the workers want it. They read by shared reference, as of a store; of a link there is one user.
 struct Linked<L>(std::cell::RefCell<L>);
 
-/// What is said of an operation that no peer offers, and no drive asks for.
-fn unoffered<T>() -> Result<T, Miss> {
-    Err(Miss::Other("other stores are not asked for that".into()))
+/// Refuses the operations that no peer offers, and no drive asks for.
+macro_rules! refuse {
+    ($(fn $name:ident($self:ty, $($argument:ty),+) -> $done:ty;)+) => {$(
+        fn $name(self: $self, $(_: $argument),+) -> Result<$done, Miss> {
+            Err(Miss::Other("other stores are not asked for that".into()))
+        }
+    )+};
 }
 
 impl<L: Link> Reads for Linked<L> {
@@ -244,24 +252,12 @@ impl<L: Link> Reads for Linked<L> {
         self.0.borrow_mut().get(key, buf)
     }
 
-    fn view(&self, _: &[u8], _: &mut [u8]) -> Result<(usize, u64), Miss> {
-        unoffered()
-    }
-
-    fn read_int(&self, _: &[u8]) -> Result<u64, Miss> {
-        unoffered()
-    }
-
-    fn read_tandem(&self, _: &[u8], _: &mut [Vec<u8>]) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn read_vector(&self, _: &[u8], _: &mut [f32]) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn labels(&self, _: &[u8]) -> Result<u64, Miss> {
-        unoffered()
+    refuse! {
+        fn view(&Self, &[u8], &mut [u8]) -> (usize, u64);
+        fn read_int(&Self, &[u8]) -> u64;
+        fn read_tandem(&Self, &[u8], &mut [Vec<u8>]) -> ();
+        fn read_vector(&Self, &[u8], &mut [f32]) -> ();
+        fn labels(&Self, &[u8]) -> u64;
     }
 }
 
@@ -271,48 +267,24 @@ impl<L: Link> Writes for Linked<L> {
         self.0.get_mut().set(key, value)
     }
 
-    fn set_versioned(&mut self, _: &[u8], _: &[u8]) -> Result<Version, Miss> {
-        unoffered()
-    }
-
-    fn append(&mut self, _: &[u8], _: &[u8]) -> Result<(usize, Version), Miss> {
-        unoffered()
-    }
-
-    fn set_int(&mut self, _: &[u8], _: u64) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn add(&mut self, _: &[u8], _: u64) -> Result<u64, Miss> {
-        unoffered()
-    }
-
-    fn set_tandem(&mut self, _: &[u8], _: &[&[u8]]) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn set_vector(&mut self, _: &[u8], _: &[f32]) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn label(&mut self, _: &[u8], _: u64) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn register(&mut self, _: &[u8], _: u8) -> Result<(), Miss> {
-        unoffered()
-    }
-
-    fn unset(&mut self, _: &[u8]) -> Result<(usize, Version), Miss> {
-        unoffered()
+    refuse! {
+        fn set_versioned(&mut Self, &[u8], &[u8]) -> Version;
+        fn append(&mut Self, &[u8], &[u8]) -> (usize, Version);
+        fn set_int(&mut Self, &[u8], u64) -> ();
+        fn add(&mut Self, &[u8], u64) -> u64;
+        fn set_tandem(&mut Self, &[u8], &[&[u8]]) -> ();
+        fn set_vector(&mut Self, &[u8], &[f32]) -> ();
+        fn label(&mut Self, &[u8], u64) -> ();
+        fn register(&mut Self, &[u8], u8) -> ();
+        fn unset(&mut Self, &[u8]) -> (usize, Version);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Drive, Link, Miss, Peer, drive, fill};
+    use crate::error::RunError;
     use crate::options::{Pin, Span, Warmup, Workers};
-    use crate::run::RunError;
     use crate::workload::Workload;
     use std::collections::HashMap;
     use std::sync::Mutex;

@@ -1,14 +1,13 @@
 //! Where workers run: the plan before the run, and the proof after it. [`machine`] is the machine as
 //! data, which [`sysfs`] and `hwloc` (a feature) read and [`source`] chooses between; [`policy`] and [`plan`]
-//! turn policies into processors; a [`Footing`] is one worker's own record of where it was put and where
-//! it really ran. [`asked`] is what the kernel says of threads and pages, [`lanes`] where the values
-//! of each writer lie. [`topology`] makes a record of a machine and a plan, and [`draw`] a picture.
+//! turn policies into processors; a [`Affinity`] is one worker's own record of where it was put and where
+//! it really ran. [`kernel`] is what the kernel says of threads and pages, [`writer_memory`] where the values
+//! of each writer lie. [`topology`] makes a record of a machine and a plan, and [`diagram`] a picture.
 
-pub(crate) mod asked;
-mod draw;
+pub(crate) mod diagram;
 #[cfg(feature = "hwloc")]
 pub(crate) mod hwloc;
-pub(crate) mod lanes;
+pub(crate) mod kernel;
 pub(crate) mod machine;
 pub(crate) mod plan;
 pub(crate) mod policy;
@@ -17,6 +16,7 @@ mod run_tests;
 pub(crate) mod source;
 pub(crate) mod sysfs;
 pub(crate) mod topology;
+pub(crate) mod writer_memory;
 
 use crate::affinity;
 use nix::sched::sched_getcpu;
@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 
 /// Where one worker ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Footing {
+pub struct Affinity {
     /// Processor it was to run on; none if the scheduler was to choose.
     pub requested: Option<usize>,
     /// Whether it could be pinned there.
@@ -45,7 +45,7 @@ pub struct Footing {
     pub migrations_source: String,
 }
 
-impl Footing {
+impl Affinity {
     /// Takes the calling thread to its processor.
     #[must_use]
     pub fn take(requested: Option<usize>) -> Self {
@@ -96,7 +96,7 @@ impl Footing {
     /// Notes the end.
     pub fn end(&mut self) {
         self.look();
-        self.observed_node = asked::node_here();
+        self.observed_node = kernel::node_here();
         if self.migrations_source == "kernel" {
             self.migrations = kernel_migrations()
                 .unwrap_or(self.migrations)
@@ -152,8 +152,8 @@ mod tests {
     /// A processor that no machine has.
     const ABSENT: usize = 65_535;
 
-    fn footing(requested: Option<usize>, observed: &[usize], migrations: u64) -> Footing {
-        Footing {
+    fn affinity(requested: Option<usize>, observed: &[usize], migrations: u64) -> Affinity {
+        Affinity {
             requested,
             pinned: requested.is_some(),
             observed_start: observed.first().copied(),
@@ -167,16 +167,16 @@ mod tests {
 
     #[test]
     fn whoever_ran_elsewhere_is_misplaced() {
-        assert_eq!(footing(None, &[0, 1], 9).fault(), None);
-        assert_eq!(footing(Some(1), &[1], 0).fault(), None);
+        assert_eq!(affinity(None, &[0, 1], 9).fault(), None);
+        assert_eq!(affinity(Some(1), &[1], 0).fault(), None);
         assert!(
-            footing(Some(1), &[1, 2], 1)
+            affinity(Some(1), &[1, 2], 1)
                 .fault()
                 .unwrap()
                 .contains("also ran on 2")
         );
         assert!(
-            footing(Some(1), &[1], 2)
+            affinity(Some(1), &[1], 2)
                 .fault()
                 .unwrap()
                 .contains("moved 2 times")
@@ -186,8 +186,8 @@ mod tests {
     #[test]
     fn a_processor_that_is_not_there_cannot_be_had() {
         std::thread::spawn(|| {
-            let footing = Footing::take(Some(ABSENT));
-            assert!(!footing.placed() && footing.fault().is_some());
+            let affinity = Affinity::take(Some(ABSENT));
+            assert!(!affinity.placed() && affinity.fault().is_some());
         })
         .join()
         .unwrap();
@@ -197,12 +197,12 @@ mod tests {
     fn a_pinned_thread_stays() {
         std::thread::spawn(|| {
             let here = affinity::allowed()[0];
-            let mut footing = Footing::take(Some(here));
-            footing.start();
+            let mut affinity = Affinity::take(Some(here));
+            affinity.start();
             std::thread::yield_now();
-            footing.end();
-            assert_eq!(footing.fault(), None, "{footing:?}");
-            assert_eq!(footing.observed_start, Some(here));
+            affinity.end();
+            assert_eq!(affinity.fault(), None, "{affinity:?}");
+            assert_eq!(affinity.observed_start, Some(here));
         })
         .join()
         .unwrap();

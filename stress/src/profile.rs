@@ -1,7 +1,7 @@
 //! Profiles of the store as workloads have them: one over the other, and back. Knows both, and no machine; what is in
 //! force while a run lasts is put there, and taken back, here.
 
-use crate::options::{Huge, Memory, Pin};
+use crate::options::{Huge, Memory};
 use crate::workload::Workload;
 use splinter::{HugePages, Placement, Profile, Tuning};
 use std::time::Duration;
@@ -51,29 +51,28 @@ impl Workload {
     ///
     /// # Errors
     /// One line that says what no workload can have.
-    pub fn under(self, profile: &Profile) -> Result<Self, String> {
-        let pin = |name: &str| {
-            let text = profile.workers.get(name);
-            text.map(|text| text.parse::<Pin>()).transpose()
-        };
-        let unknown = |name: &&String| ![PIN, PIN_READERS, PER_LANE].contains(&name.as_str());
-        if let Some(name) = profile.workers.keys().find(unknown) {
-            return Err(format!(
-                "there is no '{name}' in the section 'workers' of a profile: it has {PIN}, {PIN_READERS} and {PER_LANE}"
-            ));
+    pub fn under(mut self, profile: &Profile) -> Result<Self, String> {
+        match &profile.placement {
+            None => {}
+            Some(Placement::Local) => self.memory = Memory::Local,
+            Some(Placement::Bind(node)) => self.memory = Memory::Node(*node),
+            Some(Placement::Interleave(_)) => self.memory = Memory::Interleave,
         }
-        let per_lane = match profile.workers.get(PER_LANE).map(String::as_str) {
-            None | Some("no") => false,
-            Some("yes") => true,
-            Some(other) => return Err(format!("'{other}' is not yes or no, as {PER_LANE} is")),
-        };
-        let memory = match &profile.placement {
-            _ if per_lane => Memory::PerLane,
-            None => self.memory,
-            Some(Placement::Local) => Memory::Local,
-            Some(Placement::Bind(node)) => Memory::Node(*node),
-            Some(Placement::Interleave(_)) => Memory::Interleave,
-        };
+        for (name, text) in &profile.workers {
+            match (name.as_str(), text.as_str()) {
+                (PIN | PIN_READERS, _) => self = self.with_field(name, text)?,
+                (PER_LANE, "yes") => self.memory = Memory::PerLane,
+                (PER_LANE, "no") => {}
+                (PER_LANE, _) => {
+                    return Err(format!("'{text}' is not yes or no, as {PER_LANE} is"));
+                }
+                _ => {
+                    return Err(format!(
+                        "there is no '{name}' in the section 'workers' of a profile: it has {PIN}, {PIN_READERS} and {PER_LANE}"
+                    ));
+                }
+            }
+        }
         let Tuning {
             claim_patience,
             back_off_pauses,
@@ -81,9 +80,6 @@ impl Workload {
             prefetch_depth,
         } = profile.tuning;
         Ok(Self {
-            pin: pin(PIN)?.unwrap_or(self.pin),
-            pin_readers: pin(PIN_READERS)?.or(self.pin_readers),
-            memory,
             scrub: profile.scrub.unwrap_or(self.scrub),
             huge_pages: profile.huge_pages.map_or(self.huge_pages, Huge::from),
             claim_patience: Some(claim_patience),
@@ -97,9 +93,11 @@ impl Workload {
     /// Returns the workload with so many times as many slots.
     #[must_use]
     pub fn roomier(self, factor: u64) -> Self {
-        let slots = self.geometry().slots.saturating_mul(factor);
+        if factor == 1 {
+            return self;
+        }
         Self {
-            slots: if factor == 1 { self.slots } else { Some(slots) },
+            slots: Some(self.geometry().slots.saturating_mul(factor)),
             ..self
         }
     }
@@ -146,6 +144,7 @@ impl From<HugePages> for Huge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Pin;
     use splinter::Scrub;
 
     #[test]

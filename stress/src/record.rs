@@ -1,13 +1,13 @@
 //! The result of a run, as it is written to JSON. `results/README.md` documents every field; names
 //! that scripts rely on never change within a schema version.
 
-use crate::block::Counts;
 use crate::environment::Environment;
 use crate::history::record::HistoryRecord;
 use crate::latency::Percentiles;
 use crate::observer::Observer;
-use crate::pace::judge::OpenLoop;
-use crate::placement::Footing;
+use crate::open_loop::judge::OpenLoop;
+use crate::placement::Affinity;
+use crate::shared_state::Counts;
 use crate::steady::Steadiness;
 use crate::verdict::Verdict;
 use crate::worker::Role;
@@ -178,7 +178,7 @@ pub struct WorkerPlacement {
     pub worker: u32,
     pub role: Role,
     #[serde(flatten)]
-    pub footing: Footing,
+    pub affinity: Affinity,
 }
 
 /// The store's pages.

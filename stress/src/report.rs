@@ -5,8 +5,8 @@ use crate::disturbance::disturbed;
 use crate::history::record::HistoryRecord;
 use crate::latency::Percentiles;
 use crate::mix::Op;
+use crate::open_loop::judge::OpenLoop;
 use crate::options::{Pin, Span};
-use crate::pace::judge::OpenLoop;
 use crate::record::{Notifications, Operation, Record};
 use crate::table::{align, grouped, percent, rate, span};
 use crate::text::print_duration;
@@ -116,7 +116,7 @@ pub(crate) fn main_operation(record: &Record) -> Option<&Operation> {
     let writes = record
         .operations
         .iter()
-        .filter(|(name, _)| Op::named(name).is_some_and(|op| !op.is_read()));
+        .filter(|(name, _)| name.parse().is_ok_and(|op: Op| !op.is_read()));
     let main = writes
         .max_by_key(|(_, operation)| operation.counts.attempts)
         .map(|(_, operation)| operation);
@@ -307,12 +307,12 @@ fn placement(record: &Record) -> String {
     let moves: u64 = placement
         .workers
         .iter()
-        .map(|worker| worker.footing.migrations)
+        .map(|worker| worker.affinity.migrations)
         .sum();
     let pinned = placement
         .workers
         .iter()
-        .filter(|worker| worker.footing.pinned)
+        .filter(|worker| worker.affinity.pinned)
         .count();
     let mut text = match (&config.pin, pinned) {
         (Pin::None, 0) => format!("{workers} workers left to the scheduler"),

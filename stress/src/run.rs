@@ -1,29 +1,30 @@
 //! A run, from the first check of the workload to its record, in one place and in order. Everything
 //! it uses lies in modules of its own; nothing here is measured.
 
-use crate::block::{Block, Phase, State};
+use crate::aggregate::{Evidence, Timing};
 use crate::clock_cost::ClockCost;
-use crate::crew::Crew;
 use crate::environment::{Environment, Taken};
+use crate::error::RunError;
 use crate::history::collect::{Before, collect};
 use crate::history::record::HistoryRecord;
 use crate::observer::{Observer, clock_step};
+use crate::open_loop::Tsc;
 use crate::options::{Memory, Span, Warmup};
 use crate::oracle::acks::AckTable;
 use crate::oracle::final_check::FinalCheck;
-use crate::pace::Tsc;
 use crate::placement::machine::Machine;
 use crate::placement::plan::Plan;
-use crate::placement::{lanes, source};
+use crate::placement::{source, writer_memory};
 use crate::profile::InForce;
 use crate::progress::Progress;
 use crate::record::{MemoryPlacement, Record};
-use crate::stage::Stage;
+use crate::setup::Setup;
+use crate::shared_state::{Phase, SharedState, State};
 use crate::steady::{self, Steadiness};
-use crate::summing::{Evidence, Timing};
 use crate::text::refusal;
 use crate::valgrind;
 use crate::worker::checks::Faults;
+use crate::workers::RunningWorkers;
 use crate::workload::Workload;
 use crate::{history, interrupt};
 use std::fmt;
@@ -35,25 +36,6 @@ use std::time::{Duration, Instant, SystemTime};
 const LOOK: Duration = Duration::from_millis(50);
 /// The longest warm-up of those that end when goodput is steady.
 const LONGEST_WARMUP: Duration = Duration::from_secs(2);
-
-/// Why there is no record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunError {
-    /// The workload cannot be run; the line says which flag would put it right.
-    Usage(String),
-    /// The machine did not let it run; the line says what it refused.
-    Failed(String),
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Usage(line) | Self::Failed(line) => f.write_str(line),
-        }
-    }
-}
-
-impl std::error::Error for RunError {}
 
 /// Runs a workload on a store of its own and returns the record. Nothing of it is left behind,
 /// whatever happens.
@@ -126,34 +108,36 @@ pub(crate) fn run_on(
     }
     let mut observer = Observer::measure(workload);
     progress.step("filling the store");
-    let stage = Stage::create(workload)?;
-    stage.fill(workload, &plan)?;
+    let setup = Setup::create(workload)?;
+    setup.fill(workload, &plan)?;
     let mut memory = MemoryPlacement::default();
-    (memory.page_bytes, memory.before) = stage
+    (memory.page_bytes, memory.before) = setup
         .pages()
         .map_err(|error| failed("residency is unknown", &error))?;
 
     let before = workload
         .history
-        .map(|_| Before::look(workload, &stage.store))
+        .map(|_| Before::look(workload, &setup.store))
         .transpose()
         .map_err(RunError::Failed)?;
 
     // Gather: all workers are pinned, have touched their memory and wait.
     progress.step("starting workers");
-    let shared = Arc::new(workload.clone());
-    let block = Arc::new(
-        Block::create(workload).map_err(|error| failed("no control block", &refusal(error)))?,
+    let own = Arc::new(workload.clone());
+    let shared = Arc::new(
+        SharedState::create(workload)
+            .map_err(|error| failed("no shared state", &refusal(error)))?,
     );
     let pacing = Tsc {
         cycle_ns: cycle_ns(clock),
         sleeps: plan.oversubscribed,
     };
-    block.set_clock(pacing);
-    let mut crew = Crew::start(&shared, &plan, &stage.store, &block).map_err(RunError::Failed)?;
-    let mut interrupted = !block.gather(|worker| crew.gone(worker), interrupt::requested);
+    shared.set_clock(pacing);
+    let mut workers =
+        RunningWorkers::start(&own, &plan, &setup.store, &shared).map_err(RunError::Failed)?;
+    let mut interrupted = !shared.gather(|worker| workers.has_ended(worker), interrupt::requested);
     let misplaced =
-        (0..workload.crew()).any(|worker| block.cell(worker).state() == State::Misplaced);
+        (0..workload.worker_count()).any(|worker| shared.cell(worker).state() == State::Misplaced);
     let in_place = !misplaced || workload.allow_misplacement;
 
     // Warm up, measure, stop.
@@ -162,36 +146,37 @@ pub(crate) fn run_on(
     if in_place && !interrupted {
         progress.step("warming up");
         (timing.warmup, timing.warmup_ended, timing.steadiness) =
-            warm_up(workload, &block, &mut crew);
+            warm_up(workload, &shared, &mut workers);
         timing.started = SystemTime::now();
-        timing.measured = measure(workload, &block, &mut crew, progress);
+        timing.measured = measure(workload, &shared, &mut workers, progress);
         interrupted = interrupt::requested();
     }
     taken.note(&mut environment);
     progress.step("stopping workers");
-    let reports = crew.bring_home();
+    let reports = workers.stop();
 
     // Prove: read every key once more, walk the whole arena, ask where its pages are.
     progress.step("checking every key");
     let dead: Vec<bool> = reports.iter().map(Result::is_err).collect();
     let ledgers: Vec<AckTable<'_>> = (0..workload.writers)
-        .map_while(|writer| block.ledger(writer))
+        .map_while(|writer| shared.ledger(writer))
         .collect();
     let mut faults = if workload.oracle {
-        FinalCheck::new(workload, &ledgers, &dead).run(&stage.store)
+        FinalCheck::new(workload, &ledgers, &dead).run(&setup.store)
     } else {
         Faults::default()
     };
-    let inspection = stage
+    let inspection = setup
         .store
         .inspect()
         .map_err(|error| failed("the store cannot be inspected", &error))?;
-    (_, memory.after) = stage
+    (_, memory.after) = setup
         .pages()
         .map_err(|error| failed("residency is unknown", &error))?;
     if workload.memory == Memory::PerLane {
-        memory.lanes = lanes::look(workload, &plan, machine, &stage.store, memory.page_bytes)
-            .map_err(|error| failed("residency is unknown", &error))?;
+        memory.lanes =
+            writer_memory::look(workload, &plan, machine, &setup.store, memory.page_bytes)
+                .map_err(|error| failed("residency is unknown", &error))?;
     }
     for report in reports.iter().flatten() {
         faults.merge(report.faults.clone());
@@ -202,11 +187,11 @@ pub(crate) fn run_on(
     let mut history = None;
     if let Some(before) = before {
         progress.step("checking the history");
-        let all = collect(workload, &before, &block, &stage.store, timing.cycle_ns);
+        let all = collect(workload, &before, &shared, &setup.store, timing.cycle_ns);
         if let Some(file) = file {
             history::file::save(&all, file).map_err(RunError::Usage)?;
         }
-        let mut record = HistoryRecord::of(&all, recorded(workload, &block));
+        let mut record = HistoryRecord::of(&all, recorded(workload, &shared));
         if dead.contains(&true) {
             record.doubt("a worker was lost, and what it did is not known".to_owned());
         }
@@ -222,7 +207,7 @@ pub(crate) fn run_on(
         observer.clock = ClockCost::of(timing.cycle_ns);
     }
     progress.done();
-    let facts = stage.facts();
+    let facts = setup.facts();
     Ok(Evidence {
         workload,
         cut: cut.flatten(),
@@ -235,16 +220,16 @@ pub(crate) fn run_on(
         reports,
         faults,
         inspection,
-        block: &block,
+        shared: &shared,
         history,
     }
     .into_record())
 }
 
 /// Says what the history of a run is of. Whoever has no more room ends, so nothing is left out.
-fn recorded(workload: &Workload, block: &Block) -> String {
+fn recorded(workload: &Workload, shared: &SharedState) -> String {
     let full = (0..workload.operators())
-        .filter(|&worker| block.cell(worker).is_full())
+        .filter(|&worker| shared.cell(worker).is_full())
         .count();
     match full {
         0 => "all of the run".to_owned(),
@@ -255,8 +240,8 @@ fn recorded(workload: &Workload, block: &Block) -> String {
 /// Lets the workers run without counting. Returns how long, what ended it, and how steady goodput was then.
 fn warm_up(
     workload: &Workload,
-    block: &Block,
-    crew: &mut Crew,
+    shared: &SharedState,
+    workers: &mut RunningWorkers,
 ) -> (Duration, &'static str, Option<Steadiness>) {
     let (longest, until_steady) = match (workload.warmup, workload.span) {
         (Warmup::For(span), _) => (span, false),
@@ -274,13 +259,13 @@ fn warm_up(
     let start = Instant::now();
     let mut looks = Vec::new();
     let mut before = (Instant::now(), 0);
-    block.enter(Phase::Warm);
+    shared.enter(Phase::Warm);
     while start.elapsed() < longest {
         std::thread::sleep(LOOK.min(longest.saturating_sub(start.elapsed())));
-        if interrupt::requested() || crew.all_done() {
+        if interrupt::requested() || workers.all_done() {
             return (start.elapsed(), "interrupted", steady::judge(&looks));
         }
-        let now = (Instant::now(), successes(workload, block));
+        let now = (Instant::now(), successes(workload, shared));
         looks.push(per_second(now.1 - before.1, now.0 - before.0));
         before = now;
         let found = steady::judge(&looks);
@@ -303,39 +288,39 @@ fn warm_up(
 /// stop. Returns how long.
 fn measure(
     workload: &Workload,
-    block: &Block,
-    crew: &mut Crew,
+    shared: &SharedState,
+    workers: &mut RunningWorkers,
     progress: &mut dyn Progress,
 ) -> Duration {
-    let start = block.enter(Phase::Measure);
+    let start = shared.enter(Phase::Measure);
     let deadline = match workload.span {
         Span::DurationMs(millis) => Some(start + Duration::from_millis(millis)),
         Span::Ops(_) => None,
     };
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let full = (0..workload.operators()).any(|worker| block.cell(worker).is_full());
+        let full = (0..workload.operators()).any(|worker| shared.cell(worker).is_full());
         if left.is_some_and(|left| left.is_zero())
             || full
             || interrupt::requested()
-            || crew.all_done()
+            || workers.all_done()
         {
-            return block.enter(Phase::Stop) - start;
+            return shared.enter(Phase::Stop) - start;
         }
         // A share of work may be done any moment.
         let soon = deadline.is_none() || workload.history.is_some();
         let look = if soon { Duration::from_millis(1) } else { LOOK };
         std::thread::sleep(left.map_or(look, |left| left.min(look)));
         progress.tick(
-            per_second(successes(workload, block), start.elapsed()),
+            per_second(successes(workload, shared), start.elapsed()),
             left,
         );
     }
 }
 
-fn successes(workload: &Workload, block: &Block) -> u64 {
+fn successes(workload: &Workload, shared: &SharedState) -> u64 {
     (0..workload.operators())
-        .map(|worker| block.cell(worker).successes())
+        .map(|worker| shared.cell(worker).successes())
         .sum()
 }
 

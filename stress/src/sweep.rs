@@ -38,11 +38,11 @@ pub use record::{Pair, SweepRecord, Violation, sweep_summary};
 pub use scenario::{Interruption, KeyLayout, Scenario, ScrubLevel};
 
 use crate::affinity;
+use crate::error::RunError;
 use crate::forked::Forked;
 use crate::interrupt;
 use crate::progress::{Progress, left_in_words};
 use crate::rng::Rng;
-use crate::run::RunError;
 use crate::shared::SharedWords;
 use code_location::ProgramImage;
 use creation_run::CreationRun;

@@ -21,12 +21,9 @@ pub enum Miss {
     Other(Box<str>),
 }
 
-/// The calls of a reader.
+/// The calls of a reader. An error says why nothing was read.
 pub(crate) trait Reads {
     /// Reads a value; returns its length.
-    ///
-    /// # Errors
-    /// Why it was not read.
     fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss>;
     /// Reads many values, each into its part of `bufs`, `stride` bytes behind the one before; what came of each goes into
     /// `results`.
@@ -42,83 +39,38 @@ pub(crate) trait Reads {
         }
     }
     /// Reads a value as it lies, by a view; returns its length and the epoch that the view says.
-    ///
-    /// # Errors
-    /// Why it was not read.
     fn view(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss>;
     /// Reads an integer.
-    ///
-    /// # Errors
-    /// Why it was not read.
     fn read_int(&self, key: &[u8]) -> Result<u64, Miss>;
     /// Reads a tandem group, all orders.
-    ///
-    /// # Errors
-    /// Why it was not read.
     fn read_tandem(&self, base: &[u8], orders: &mut [Vec<u8>]) -> Result<(), Miss>;
     /// Reads a vector.
-    ///
-    /// # Errors
-    /// Why it was not read.
     fn read_vector(&self, key: &[u8], vector: &mut [f32]) -> Result<(), Miss>;
     /// Reads a key's labels.
-    ///
-    /// # Errors
-    /// Why they were not read.
     fn labels(&self, key: &[u8]) -> Result<u64, Miss>;
 }
 
-/// The calls of a writer, which reads as well.
+/// The calls of a writer, which reads as well. An error says why nothing was changed.
 pub(crate) trait Writes: Reads {
     /// Writes a value.
-    ///
-    /// # Errors
-    /// Why it was not written.
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss>;
     /// Writes a value; returns the version that this made.
-    ///
-    /// # Errors
-    /// Why it was not written.
     fn set_versioned(&mut self, key: &[u8], value: &[u8]) -> Result<Version, Miss>;
     /// Appends to a value; returns the new length and the version that this made.
-    ///
-    /// # Errors
-    /// Why nothing was appended.
     fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<(usize, Version), Miss>;
     /// Makes an integer of this value.
-    ///
-    /// # Errors
-    /// Why there is none.
     fn set_int(&mut self, key: &[u8], value: u64) -> Result<(), Miss>;
     /// Adds to an integer; returns the sum.
-    ///
-    /// # Errors
-    /// Why nothing was added.
     fn add(&mut self, key: &[u8], amount: u64) -> Result<u64, Miss>;
     /// Writes a tandem group.
-    ///
-    /// # Errors
-    /// Why nothing was written.
     fn set_tandem(&mut self, base: &[u8], orders: &[&[u8]]) -> Result<(), Miss>;
     /// Writes a vector.
-    ///
-    /// # Errors
-    /// Why it was not written.
     fn set_vector(&mut self, key: &[u8], vector: &[f32]) -> Result<(), Miss>;
     /// Sets labels.
-    ///
-    /// # Errors
-    /// Why they were not set.
     fn label(&mut self, key: &[u8], mask: u64) -> Result<(), Miss>;
     /// Puts a key into a signal group.
-    ///
-    /// # Errors
-    /// Why it is not in it.
     fn register(&mut self, key: &[u8], group: u8) -> Result<(), Miss>;
     /// Removes a key; returns the length its value had and the version that this made.
-    ///
-    /// # Errors
-    /// Why it is still there.
     fn unset(&mut self, key: &[u8]) -> Result<(usize, Version), Miss>;
 }
 

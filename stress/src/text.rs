@@ -25,6 +25,50 @@ macro_rules! as_text {
     };
 }
 
+/// Gives the values of an enum names, by which they are printed and parsed.
+macro_rules! named {
+    ($type:ident, $what:literal: $($value:ident = $name:literal),+) => {
+        impl $type {
+            /// All of them, in order.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$value),+];
+
+            /// Returns the name used on the command line and in records.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$value => $name,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::ALL.into_iter().find(|value| value.name() == text).ok_or_else(|| {
+                    let names = Self::ALL.map(Self::name);
+                    format!("'{text}' is no {}: use {}", $what, $crate::text::either(&names))
+                })
+            }
+        }
+    };
+}
+pub(crate) use named;
+
+/// Lists names of which one can be chosen.
+pub(crate) fn either(names: &[&str]) -> String {
+    match names {
+        [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
+        few => few.concat(),
+    }
+}
+
 /// Says what the kernel answered, and what to do about it where that is a limit.
 pub(crate) fn refusal(error: impl Into<std::io::Error>) -> String {
     let error = error.into();

@@ -3,8 +3,8 @@
 #![allow(unsafe_code)] // The request is a sequence of instructions.
 
 use crate::choice::KeyChoice;
+use crate::open_loop::Arrivals;
 use crate::options::{Span, Warmup};
-use crate::pace::Arrivals;
 use crate::workload::Workload;
 use std::time::Duration;
 

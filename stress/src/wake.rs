@@ -1,44 +1,45 @@
 //! How long until another process has the news: ping-pongs between two processes, through the store
 //! in every way there is and through what the kernel and the processor offer at best, interleaved in
-//! rounds. And one write that is to wake a crowd.
+//! rounds. And one write that is to wake a waiters.
 //!
-//! A figure is half of a round trip. Each round takes one sample of each kind in each situation, in an
+//! A figure is half of a round trip. Each round takes one sample of each mechanism in each situation, in an
 //! order drawn anew, so that whatever disturbs the machine disturbs all of them alike; a ratio is one of
 //! the same round.
 
-mod board;
-mod crowd;
-mod game;
+mod exchange;
+mod fan_out;
 mod judge;
-mod kind;
 mod link;
 mod load;
-mod partner;
+mod mechanism;
+mod processes;
 mod record;
 mod report;
+mod shared_state;
 
 pub use judge::Middle;
-pub use kind::Situation;
-pub(crate) use partner::{Handover, serve};
+pub use mechanism::Situation;
+pub(crate) use processes::{Handover, serve};
 pub use record::{FanOut, Row, WakePlan, WakeRecord};
 pub use report::wake_summary;
 
 use crate::affinity;
 use crate::environment::{Environment, Taken};
+use crate::error::RunError;
 use crate::interrupt;
 use crate::placement::{policy, sysfs};
 use crate::progress::Progress;
 use crate::rng::Rng;
-use crate::run::{RunError, cycle_ns};
-use board::{Board, PATIENCE};
-use crowd::{Call, Crowd};
-use game::{Broken, Ping, Sample};
-use kind::Kind;
-use link::{End, Table};
+use crate::run::cycle_ns;
+use exchange::{Broken, Ping, Sample};
+use fan_out::{FanOutSample, Waiters};
+use link::{Endpoint, Side};
 use load::Load;
+use mechanism::Mechanism;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use partner::Helper;
+use processes::HelperProcess;
 use record::Evidence;
+use shared_state::{PATIENCE, SharedState};
 use splinter::{Config, Geometry, Store};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -65,24 +66,24 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
 
     progress.step("starting processes");
     // Before this process is pinned: children inherit that.
-    let mut table = lay_table().map_err(|error| failed("no store to measure", &error))?;
-    let partner = Helper::start(&table, None).map_err(RunError::Failed)?;
-    let crowd = Crowd::start(&table, &available).map_err(RunError::Failed)?;
+    let mut endpoint = make_endpoint().map_err(|error| failed("no store to measure", &error))?;
+    let responder = HelperProcess::start(&endpoint, None).map_err(RunError::Failed)?;
+    let waiters = Waiters::start(&endpoint, &available).map_err(RunError::Failed)?;
     if !affinity::pin(cpus[0]) {
         return Err(RunError::Usage(format!(
             "processor {} cannot be had: change --cpu-a",
             cpus[0]
         )));
     }
-    let watchdog = Watchdog::over(&table).map_err(|error| failed("no watchdog", &error))?;
+    let watchdog = Watchdog::over(&endpoint).map_err(|error| failed("no watchdog", &error))?;
     let cycle_ns = cycle_ns(clock);
-    let unavailable = |kind: Kind| kind.unavailable(&table.store);
+    let unavailable = |mechanism: Mechanism| mechanism.unavailable(&endpoint.store);
     let evidence = Evidence::new(plan, cpus, available.len(), cycle_ns, unavailable);
-    let mut bench = Bench {
+    let mut measurement = Measurement {
         plan,
         cpus,
-        table: &mut table,
-        crowd,
+        endpoint: &mut endpoint,
+        waiters,
         watchdog: &watchdog,
         cycle_ns,
         command: 0,
@@ -90,11 +91,11 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
         rng: Rng::new(plan.seed, 0),
         evidence,
     };
-    let broken = bench.rounds(progress).err();
-    let mut evidence = bench.evidence;
+    let broken = measurement.rounds(progress).err();
+    let mut evidence = measurement.evidence;
     evidence.broken = broken;
     evidence.interrupted = interrupt::requested();
-    drop(partner);
+    drop(responder);
     taken.note(&mut environment);
     environment.tsc_ghz = 1.0 / cycle_ns;
     progress.done();
@@ -102,36 +103,36 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
 }
 
 /// Makes everything that the processes share.
-fn lay_table() -> Result<Table, String> {
+fn make_endpoint() -> Result<Endpoint, String> {
     let words = |error: &dyn std::fmt::Display| error.to_string();
     let config = Config {
         geometry: Geometry {
             slots: 64,
             max_value_len: link::MESSAGE_LEN as u64,
             vector_dim: 0,
-            lanes: 8,
+            max_writers: 8,
         },
         ..Config::default()
     };
     let store = Store::anonymous(&config).map_err(|e| words(&e))?;
     let mut writer = store.writer().map_err(|e| words(&e))?;
-    link::lay(&mut writer).map_err(|e| words(&e))?;
-    let bell = || EventFd::from_flags(EfdFlags::EFD_CLOEXEC).map_err(|e| words(&e));
-    Ok(Table {
-        board: Board::create().map_err(|e| words(&e))?,
+    link::write_keys(&mut writer).map_err(|e| words(&e))?;
+    let eventfd = || EventFd::from_flags(EfdFlags::EFD_CLOEXEC).map_err(|e| words(&e));
+    Ok(Endpoint {
+        shared: SharedState::create().map_err(|e| words(&e))?,
         store,
         writer,
-        bells: [bell()?.into(), bell()?.into()],
-        end: End::Ping,
+        eventfds: [eventfd()?.into(), eventfd()?.into()],
+        side: Side::Ping,
     })
 }
 
 /// The measurement on its way.
-struct Bench<'a> {
+struct Measurement<'a> {
     plan: &'a WakePlan,
     cpus: [usize; 2],
-    table: &'a mut Table,
-    crowd: Crowd,
+    endpoint: &'a mut Endpoint,
+    waiters: Waiters,
     watchdog: &'a Watchdog,
     cycle_ns: f64,
     command: u64,
@@ -140,7 +141,7 @@ struct Bench<'a> {
     evidence: Evidence,
 }
 
-impl Bench<'_> {
+impl Measurement<'_> {
     /// Runs all rounds: the first one is thrown away.
     fn rounds(&mut self, progress: &mut dyn Progress) -> Result<(), (Broken, String)> {
         let mut cells = self.evidence.cells();
@@ -148,39 +149,39 @@ impl Bench<'_> {
             let counts = round > 0;
             for situation in Situation::ALL {
                 let [number, rounds] = [round, self.plan.rounds].map(|it| it as usize);
-                progress.round(number, rounds, situation.word());
+                progress.round(number, rounds, situation.name());
                 let load = (situation == Situation::Busy).then(|| Load::on(&self.cpus));
                 self.rng.shuffle(&mut cells);
-                for &(of, kind) in &cells {
+                for &(of, mechanism) in &cells {
                     if interrupt::requested() {
                         return Ok(());
                     }
                     if of == situation {
                         let broke =
-                            |broken| (broken, format!("{}, {}", kind.spec().name, of.word()));
-                        let sample = self.sample(kind, situation).map_err(broke)?;
-                        self.evidence.take(situation, kind, &sample, counts);
+                            |broken| (broken, format!("{}, {}", mechanism.spec().name, of.name()));
+                        let sample = self.sample(mechanism, situation).map_err(broke)?;
+                        self.evidence.take(situation, mechanism, &sample, counts);
                     }
                 }
                 drop(load);
             }
-            for kind in [Kind::Futex, Kind::Watcher] {
-                let call = self.call(kind);
-                let call = call.map_err(|broken| (broken, "the crowd".to_owned()))?;
-                self.evidence.take_call(kind, call, counts);
+            for mechanism in [Mechanism::Futex, Mechanism::Watcher] {
+                let call = self.call(mechanism);
+                let call = call.map_err(|broken| (broken, "the waiters".to_owned()))?;
+                self.evidence.take_call(mechanism, call, counts);
             }
         }
         Ok(())
     }
 
-    fn sample(&mut self, kind: Kind, situation: Situation) -> Result<Sample, Broken> {
+    fn sample(&mut self, mechanism: Mechanism, situation: Situation) -> Result<Sample, Broken> {
         self.command += 1;
-        self.watchdog.pat();
+        self.watchdog.report_progress();
         let count = if self.plan.quick { QUICK_COUNT } else { COUNT };
         let ping = Ping {
-            kind,
+            mechanism,
             command: self.command,
-            partner_cpu: match situation {
+            responder_cpu: match situation {
                 Situation::Same => self.cpus[0],
                 Situation::Idle | Situation::Busy => self.cpus[1],
             },
@@ -188,55 +189,61 @@ impl Bench<'_> {
             count,
             cycle_ns: self.cycle_ns,
         };
-        let sample = self.table.play(kind, ping).map_err(|_| Broken::Deaf)??;
+        let sample = self
+            .endpoint
+            .run(mechanism, ping)
+            .map_err(|_| Broken::NoResponse)??;
         self.number = sample.next;
         Ok(sample)
     }
 
-    fn call(&mut self, kind: Kind) -> Result<Call, Broken> {
-        self.watchdog.pat();
-        self.crowd.call(self.table, kind)
+    fn call(&mut self, mechanism: Mechanism) -> Result<FanOutSample, Broken> {
+        self.watchdog.report_progress();
+        self.waiters.call(self.endpoint, mechanism)
     }
 }
 
-/// Ends waits that nobody would ever end. The bare kinds wait without a deadline, which would cost
+/// Ends waits that nobody would ever end. The mechanisms without a store wait without a deadline, which would cost
 /// them; so somebody else has to look whether they are stuck.
 #[derive(Debug)]
 struct Watchdog {
-    patted: Arc<AtomicBool>,
+    progressed: Arc<AtomicBool>,
     over: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Watchdog {
-    fn over(table: &Table) -> std::io::Result<Self> {
-        let board = Board::from_fd(table.board.fd().try_clone_to_owned()?)?;
-        let bells = [table.bells[0].try_clone()?, table.bells[1].try_clone()?];
-        let (patted, over) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+    fn over(endpoint: &Endpoint) -> std::io::Result<Self> {
+        let shared = SharedState::from_fd(endpoint.shared.fd().try_clone_to_owned()?)?;
+        let eventfds = [
+            endpoint.eventfds[0].try_clone()?,
+            endpoint.eventfds[1].try_clone()?,
+        ];
+        let (progressed, over) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
         let thread = std::thread::spawn({
-            let (patted, over) = (Arc::clone(&patted), Arc::clone(&over));
+            let (progressed, over) = (Arc::clone(&progressed), Arc::clone(&over));
             move || {
                 while !over.load(Relaxed) {
                     std::thread::park_timeout(2 * PATIENCE);
-                    if !patted.swap(false, Relaxed) && !over.load(Relaxed) {
-                        board.abandon();
-                        for bell in &bells {
-                            let _ = nix::unistd::write(bell, &1u64.to_ne_bytes());
+                    if !progressed.swap(false, Relaxed) && !over.load(Relaxed) {
+                        shared.abandon();
+                        for eventfd in &eventfds {
+                            let _ = nix::unistd::write(eventfd, &1u64.to_ne_bytes());
                         }
                     }
                 }
             }
         });
         Ok(Self {
-            patted,
+            progressed,
             over,
             thread: Some(thread),
         })
     }
 
     /// Says that things go on.
-    fn pat(&self) {
-        self.patted.store(true, Relaxed);
+    fn report_progress(&self) {
+        self.progressed.store(true, Relaxed);
     }
 }
 

@@ -1,21 +1,21 @@
 //! A worker: gets ready, waits at the barrier, does its share, reports. The same code runs in a
 //! thread of the run and in a process of its own. [`writer`], [`reader`] and [`watcher`] hold the
-//! measured loops, [`desk`] what they count and time with, [`pacing`] when they start,
+//! measured loops, [`recorder`] what they count and time with, [`pacing`] when they start,
 //! [`checks`] what they judge answers with.
 
 mod batch;
 pub(crate) mod checks;
-pub(crate) mod desk;
 pub(crate) mod pacing;
 pub(crate) mod reader;
+pub(crate) mod recorder;
 pub(crate) mod watcher;
 pub(crate) mod writer;
 
-use crate::block::{Block, Counts, State};
 use crate::keys::{self, Family};
 use crate::mix::{Draw, Op};
-use crate::pace::Paced;
-use crate::placement::Footing;
+use crate::open_loop::Paced;
+use crate::placement::Affinity;
+use crate::shared_state::{Counts, SharedState, State};
 use crate::target::{Hears, Reads, Writes};
 use crate::workload::Workload;
 use checks::Faults;
@@ -42,11 +42,11 @@ const TOUCHED_KEYS: u64 = 1 << 14;
 
 /// One worker's part in a run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Post<'a> {
+pub(crate) struct Assignment<'a> {
     /// What is run.
     pub workload: &'a Workload,
     /// Where it is counted.
-    pub block: &'a Block,
+    pub shared: &'a SharedState,
     /// The worker's number: writers come first, watchers last.
     pub worker: u32,
     /// Processor it is to run on.
@@ -61,7 +61,7 @@ pub(crate) struct Report {
     /// What it was there for.
     pub role: Role,
     /// Where it ran.
-    pub footing: Footing,
+    pub affinity: Affinity,
     /// What it counted in the measured window, by operation.
     pub counts: BTreeMap<String, Counts>,
     /// Latencies by operation, or of notifications, in cycles, HdrHistogram V2.
@@ -78,7 +78,7 @@ pub(crate) struct Report {
     pub paced: Option<Paced>,
 }
 
-impl Post<'_> {
+impl Assignment<'_> {
     /// Returns the worker's role.
     #[must_use]
     pub(crate) fn role(&self) -> Role {
@@ -106,11 +106,11 @@ impl Post<'_> {
         draw: &Draw,
         target: &mut impl Writes,
     ) -> Report {
-        let mut desk = self.sit_down(pace, target, draw.ops());
+        let mut recorder = self.recorder(pace, target, draw.ops());
         let mut writer = writer::WriterLoop::new(self);
-        desk.wait();
-        writer.run(&mut desk, target);
-        desk.report(writer.into_faults())
+        recorder.wait();
+        writer.run(&mut recorder, target);
+        recorder.report(writer.into_faults())
     }
 
     /// Runs a reader to its end.
@@ -128,43 +128,43 @@ impl Post<'_> {
         draw: &Draw,
         target: &impl Reads,
     ) -> Report {
-        let mut desk = self.sit_down(pace, target, draw.ops());
+        let mut recorder = self.recorder(pace, target, draw.ops());
         let mut reader = reader::ReaderLoop::new(self);
-        desk.wait();
-        reader.run(&mut desk, target);
-        desk.report(reader.into_faults())
+        recorder.wait();
+        reader.run(&mut recorder, target);
+        recorder.report(reader.into_faults())
     }
 
     /// Runs a watcher to its end.
     pub(crate) fn watch(&self, target: &impl Reads, ears: &mut impl Hears) -> Report {
-        let mut desk = self.sit_down(|| Closed, target, std::iter::empty());
+        let mut recorder = self.recorder(|| Closed, target, std::iter::empty());
         let mut watcher = watcher::WatcherLoop::new(self, ears);
-        desk.wait();
-        watcher.run(&mut desk, target, ears);
-        watcher.report(desk)
+        recorder.wait();
+        watcher.run(&mut recorder, target, ears);
+        watcher.report(recorder)
     }
 
     /// Takes the worker to its processor and touches the memory it will use.
-    fn sit_down<P: Pace>(
+    fn recorder<P: Pace>(
         &self,
         pace: impl FnOnce() -> P,
         target: &impl Reads,
         ops: impl Iterator<Item = Op>,
-    ) -> desk::Desk<'_, P> {
-        let footing = Footing::take(self.cpu);
-        let desk = desk::Desk::new(self, pace(), footing, ops);
+    ) -> recorder::Recorder<'_, P> {
+        let affinity = Affinity::take(self.cpu);
+        let recorder = recorder::Recorder::new(self, pace(), affinity, ops);
         let mut buf = vec![0; buffer_len(self.workload)];
         let values = self.workload.key_sets().values;
         for key in values.start..values.end.min(TOUCHED_KEYS) {
             // Only the touch counts; whether the key is there is asked once the run has begun.
             let _ = target.get(&keys::name(Family::Value, key), &mut buf);
         }
-        desk
+        recorder
     }
 
     /// Says that the worker is ready, where it was asked to be or elsewhere.
     fn ready(&self, placed: bool) {
-        self.block.cell(self.worker).set_state(if placed {
+        self.shared.cell(self.worker).set_state(if placed {
             State::Ready
         } else {
             State::Misplaced

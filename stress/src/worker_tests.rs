@@ -3,14 +3,14 @@
 
 use super::checks::Faults;
 use super::*;
-use crate::block::Phase;
 use crate::choice::KeyChoice;
 use crate::history::History;
 use crate::history::collect::collect_for_tests;
 use crate::length::ValueLen;
+use crate::open_loop::{Arrivals, Tsc};
 use crate::options::Span;
 use crate::oracle::final_check::FinalCheck;
-use crate::pace::{Arrivals, Tsc};
+use crate::shared_state::Phase;
 use crate::testing::{Broken, Fake};
 
 /// Runs a workload on a fake, workers in threads; returns the reports and what was wrong, the final
@@ -25,42 +25,42 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
     let fake = Fake::new(broken, buffer_len(workload));
     let sound = Fake::new(Broken::Sound, buffer_len(workload));
     // A broken store is filled soundly: what is tested is the run.
-    crate::stage::fill_for_tests(workload, &mut &sound);
+    crate::setup::fill_for_tests(workload, &mut &sound);
     fake.copy_from(sound);
-    let block = Block::create(workload).unwrap();
-    block.set_clock(Tsc {
+    let shared = SharedState::create(workload).unwrap();
+    shared.set_clock(Tsc {
         cycle_ns: 1.0,
         sleeps: true,
     });
     let reports: Vec<Report> = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..workload.crew())
+        let handles: Vec<_> = (0..workload.worker_count())
             .map(|worker| {
-                let post = Post {
+                let assignment = Assignment {
                     workload,
-                    block: &block,
+                    shared: &shared,
                     worker,
                     cpu: None,
                 };
                 let mut target = &fake;
-                scope.spawn(move || match post.role() {
-                    Role::Writer => post.write(&mut target),
-                    Role::Reader => post.read(&target),
-                    Role::Watcher => post.watch(&target, &mut target.watcher()),
+                scope.spawn(move || match assignment.role() {
+                    Role::Writer => assignment.write(&mut target),
+                    Role::Reader => assignment.read(&target),
+                    Role::Watcher => assignment.watch(&target, &mut target.watcher()),
                 })
             })
             .collect();
-        assert!(block.gather(|_| false, || false));
-        block.enter(Phase::Measure);
+        assert!(shared.gather(|_| false, || false));
+        shared.enter(Phase::Measure);
         let home = |(worker, handle): (u32, std::thread::ScopedJoinHandle<'_, Report>)| {
             if worker == workload.operators() {
-                block.enter(Phase::Leave);
+                shared.enter(Phase::Leave);
             }
             handle.join().unwrap()
         };
         (0..).zip(handles).map(home).collect()
     });
     let ledgers: Vec<_> = (0..workload.writers)
-        .map_while(|writer| block.ledger(writer))
+        .map_while(|writer| shared.ledger(writer))
         .collect();
     let mut faults = Faults::default();
     if workload.oracle {
@@ -70,7 +70,7 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
         faults.merge(report.faults.clone());
     }
     let history = match workload.history {
-        Some(_) => collect_for_tests(workload, &block, &&fake),
+        Some(_) => collect_for_tests(workload, &shared, &&fake),
         None => History::default(),
     };
     (reports, faults, history)

@@ -1,154 +1,25 @@
 //! What a run does, as pure data: parsed from flags or a file, printed, recorded and read back. Knows which
-//! geometry it needs; does nothing. [`check`] tells whether it makes sense, [`mod@file`] is its form in TOML.
+//! geometry it needs; does nothing. [`table`] lists its fields, [`field`] makes flags and texts of them, [`check`] tells
+//! whether it makes sense, [`mod@file`] is its form in TOML.
 
 mod check;
+pub(crate) mod field;
 pub(crate) mod file;
+pub(crate) mod table;
 
 use crate::choice::{KeyChoice, lane};
-use crate::length::ValueLen;
-use crate::mix::{Mix, Op};
-use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
+use crate::mix::Op;
 use crate::oracle::value;
-use crate::pace::Arrivals;
-use serde::{Deserialize, Serialize};
-use splinter::{Geometry, Scrub};
+use splinter::Geometry;
 use std::ops::Range;
+
+pub(crate) use table::FIELDS;
+pub use table::Workload;
 
 /// Dimension of vectors where none is given.
 const DEFAULT_DIM: u32 = 768;
 /// Most keys that hold integers or tandem groups: enough to spread, few enough to collide.
 const MOST_SPECIAL_KEYS: u64 = 1024;
-
-/// A workload. Every field is in the record, and in a workload file, under its own name; one that is missing there is
-/// as by default.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Workload {
-    /// Workers that write. Without a rate each is closed-loop: the next operation starts when the last one returned.
-    pub writers: u32,
-    /// Workers that only read.
-    pub readers: u32,
-    /// Workers that hear of every change: they take notifications, and read what changed.
-    pub watchers: u32,
-    /// Signal groups that the keys are dealt over, in turn; every watcher watches all of them.
-    pub watch_groups: u8,
-    /// Whether watchers watch the whole store instead, and keys are in no group.
-    pub watch_all: bool,
-    /// What a worker is.
-    pub workers: Workers,
-    /// Keys that hold values.
-    pub keys: u64,
-    /// How keys are chosen.
-    pub key_choice: KeyChoice,
-    /// How long values are.
-    pub value_len: ValueLen,
-    /// What writers do.
-    pub mix: Mix,
-    /// Orders of a tandem group.
-    pub orders: u32,
-    /// Values that a reader gets in one call; where it is 1, by the call that gets one.
-    pub batch: u32,
-    /// Scrub level of the store.
-    #[serde(with = "scrub_text")]
-    pub scrub: Scrub,
-    /// Operations that are started per second, writers and readers together, however long they take: an open loop.
-    /// None where each worker starts its next operation when the last one returned: a closed loop.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<u64>,
-    /// How the starts of an open loop follow each other.
-    pub arrivals: Arrivals,
-    /// When the run ends.
-    pub span: Span,
-    /// What is run before.
-    pub warmup: Warmup,
-    /// Where writers run.
-    pub pin: Pin,
-    /// Where readers run; as `pin`, behind the writers, where `None`.
-    pub pin_readers: Option<Pin>,
-    /// Where the store's memory is.
-    pub memory: Memory,
-    /// Huge pages for the store.
-    pub huge_pages: Huge,
-    /// Looks at another writer's claim before it is asked whether that one lives; as is in force where `None`, like the
-    /// other words of the store's tuning.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub claim_patience: Option<u32>,
-    /// Most pauses between two tries of an integer operation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub back_off_pauses: Option<u32>,
-    /// How long a watcher spins before it sleeps, in nanoseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spin_ns: Option<u64>,
-    /// Keys of a batch that are fetched from memory together.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prefetch_depth: Option<u32>,
-    /// Slots of the store; as many as the keys need where `None`.
-    pub slots: Option<u64>,
-    /// Longest value of the store; as long as the workload needs where `None`.
-    pub max_value_len: Option<u64>,
-    /// Vector dimension; 768 where `None` and the mix has vectors, else 0.
-    pub dim: Option<u32>,
-    /// Where the store lives.
-    pub backing: Backing,
-    /// Seed of all random choices.
-    pub seed: u64,
-    /// Whether values prove themselves and the end is compared with what was acknowledged.
-    pub oracle: bool,
-    /// Whether latencies are recorded.
-    pub histogram: bool,
-    /// Of how many attempts one is timed.
-    pub sample: u32,
-    /// Whether a run counts that was not placed as asked.
-    pub allow_misplacement: bool,
-    /// Operations of which a history is kept and checked, all workers together; none where `None`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub history: Option<u64>,
-}
-
-impl Default for Workload {
-    /// Describes the default run: 32 writers, the number that the published figures are for, on
-    /// keys of their own, and as many readers, so that about half of the attempts read what the
-    /// other half writes.
-    fn default() -> Self {
-        Self {
-            writers: 32,
-            readers: 32,
-            watchers: 0,
-            watch_groups: 1,
-            watch_all: false,
-            workers: Workers::Threads,
-            keys: 4096,
-            key_choice: KeyChoice::Lanes,
-            value_len: ValueLen::Fixed(64),
-            mix: Mix::default(),
-            orders: 3,
-            batch: 1,
-            scrub: Scrub::default(),
-            rate: None,
-            arrivals: Arrivals::Uniform,
-            span: Span::DurationMs(5_000),
-            warmup: Warmup::Auto,
-            pin: Pin::Scatter,
-            pin_readers: None,
-            memory: Memory::Local,
-            huge_pages: Huge::Off,
-            claim_patience: None,
-            back_off_pauses: None,
-            spin_ns: None,
-            prefetch_depth: None,
-            slots: None,
-            max_value_len: None,
-            dim: None,
-            backing: Backing::Anonymous,
-            seed: 1,
-            oracle: true,
-            histogram: true,
-            sample: 1,
-            allow_misplacement: false,
-            history: None,
-        }
-    }
-}
 
 /// How many keys of each family a run has, or one writer takes in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,7 +46,7 @@ impl KeySets {
 impl Workload {
     /// Returns all workers: writers, then readers, then watchers.
     #[must_use]
-    pub fn crew(&self) -> u32 {
+    pub fn worker_count(&self) -> u32 {
         self.operators() + self.watchers
     }
 
@@ -293,13 +164,14 @@ impl Workload {
             max_value_len: self.longest_value(),
             vector_dim: self.dim.unwrap_or(dim),
             // One per writer; the threads that fill the store give theirs back before.
-            lanes: self.writers.max(64),
+            max_writers: self.writers.max(64),
         }
     }
 }
 
 /// Scrub levels in records are the store's own words for them.
 mod scrub_text {
+    use super::field::Text;
     use serde::{Deserialize, Deserializer, Serializer};
     use splinter::Scrub;
 
@@ -314,14 +186,7 @@ mod scrub_text {
         deserializer: D,
     ) -> Result<Scrub, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Scrub::ALL
-            .into_iter()
-            .find(|scrub| scrub.to_string() == text)
-            .ok_or_else(|| {
-                serde::de::Error::custom(format!(
-                    "'{text}' is no scrub level: use none, hybrid or full"
-                ))
-            })
+        Text::parse(&text).map_err(serde::de::Error::custom)
     }
 }
 
@@ -372,7 +237,7 @@ mod tests {
         assert!(geometry.slots >= 4096 + 1024 + 3 * 1024);
         assert_eq!(geometry.max_value_len, 256);
         assert_eq!(geometry.vector_dim, 0);
-        assert!(geometry.lanes >= workload.writers);
+        assert!(geometry.max_writers >= workload.writers);
     }
 
     #[test]

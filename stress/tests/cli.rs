@@ -529,7 +529,7 @@ fn completions_and_pages_have_every_command_and_flag() {
         for word in ["key-choice", "hostile", "completions"] {
             assert!(text.contains(word), "{word} for {shell}");
         }
-        assert!(!text.contains("wake-partner"), "what is hidden stays so");
+        assert!(!text.contains("wake-responder"), "what is hidden stays so");
     }
     let folder = scratch("manual");
     let output = stress(&format!("manual {}", folder.display()));

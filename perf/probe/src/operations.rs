@@ -222,12 +222,7 @@ fn get(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
 #[inline(never)]
 fn get_at(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
     for handle in &ground.handles[part] {
-        black_box(
-            ground
-                .store
-                .get(handle, &mut ground.buffer)
-                .map_err(say)?,
-        );
+        black_box(ground.store.get(handle, &mut ground.buffer).map_err(say)?);
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::pinning;
 use crate::rounds::Schedule;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde::Serialize;
-use splinter_stress::cli::papers::{self, CompletionsArguments, ManualArguments};
+use splinter_stress::cli::documentation::{self, CompletionsArguments, ManualArguments};
 use splinter_stress::files::{as_json, try_files, write_file};
 use splinter_stress::{USAGE, Verdict, console, interrupt, require_proc};
 use std::path::Path;
@@ -187,9 +187,9 @@ pub fn main() -> ExitCode {
         Verb::Reproduce(options) => reproduce::run(options),
         Verb::Tune(options) => tune::run(options),
         Verb::Completions(options) => {
-            print(&papers::completions(options, &Cli::command())).map(|()| ExitCode::SUCCESS)
+            print(&documentation::completions(options, &Cli::command())).map(|()| ExitCode::SUCCESS)
         }
-        Verb::Manual(options) => papers::manual(options, &Cli::command())
+        Verb::Manual(options) => documentation::manual(options, &Cli::command())
             .map_err(Failure::Usage)
             .and_then(|pages| print(&(pages + "\n")))
             .map(|()| ExitCode::SUCCESS),

@@ -60,7 +60,7 @@ impl Record {
     pub fn command(&self) -> Option<String> {
         let config = self.at(&["config"])?.as_object()?;
         if self.kind == "run" {
-            return Some(format!("splinter-stress run{}", run_flags(config)));
+            return Some(format!("splinter-stress run{}", run_flags(config)?));
         }
         let (_, program, fields) = COMMANDS.into_iter().find(|(kind, ..)| *kind == self.kind)?;
         let sample = config.get("sample_ms").and_then(Value::as_f64);
@@ -68,7 +68,7 @@ impl Record {
             config.get("quick") == Some(&Value::Bool(true)) || sample == Some(QUICK_SAMPLE_MS);
         let mut command = program.to_owned();
         if let Some(workload) = config.get("workload").and_then(Value::as_object) {
-            command.push_str(&run_flags(workload));
+            command.push_str(&run_flags(workload)?);
         }
         for name in fields {
             let flag = match (*name, config.get(*name)?) {
@@ -91,36 +91,15 @@ impl Record {
 }
 
 /// Writes a workload as flags; what is the default anyway is left out.
-fn run_flags(config: &serde_json::Map<String, Value>) -> String {
-    let default = serde_json::to_value(Workload::default()).unwrap_or_default();
-    let mut flags = String::new();
-    for (name, value) in config {
-        // Without --scrub every level is run, one after the other.
-        if value.is_null() || (default.get(name) == Some(value) && name != "scrub") {
-            continue;
-        }
-        let shown = quoted(&text(value));
-        let flag = match (name.as_str(), value) {
-            ("span", Value::Object(span)) => match (span.get("ops"), span.get("duration_ms")) {
-                (Some(ops), _) => format!("--ops {ops}"),
-                (_, Some(millis)) => format!("--duration {millis}ms"),
-                _ => continue,
-            },
-            ("memory", _) => match shown.split_once(':') {
-                Some((_, node)) => format!("--node {node}"),
-                None => format!("--{shown}"),
-            },
-            ("huge_pages", _) => format!("--huge-pages={shown}"),
-            ("history", _) => format!("--history --history-limit {shown}"),
-            ("oracle" | "histogram", Value::Bool(false)) => format!("--no-{name}"),
-            (_, Value::Bool(false)) => continue,
-            (_, Value::Bool(true)) => format!("--{}", name.replace('_', "-")),
-            _ => format!("--{} {shown}", name.replace('_', "-")),
-        };
-        flags.push(' ');
-        flags.push_str(&flag);
-    }
-    flags
+fn run_flags(config: &serde_json::Map<String, Value>) -> Option<String> {
+    let workload: Workload = serde_json::from_value(Value::Object(config.clone())).ok()?;
+    let flags = workload.flags();
+    Some(
+        flags
+            .iter()
+            .map(|word| format!(" {}", quoted(word)))
+            .collect(),
+    )
 }
 
 /// Quotes a text for a shell, if it needs that.

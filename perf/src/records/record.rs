@@ -255,7 +255,8 @@ impl Record {
         };
         let mut all: Vec<Operation> = operations.into_iter().flatten().filter_map(read).collect();
         let order = |name: &str| {
-            splinter_stress::Op::named(name).map_or(usize::MAX, |operation| operation as usize)
+            name.parse::<splinter_stress::Op>()
+                .map_or(usize::MAX, |operation| operation as usize)
         };
         all.sort_by_key(|operation| order(&operation.name));
         all

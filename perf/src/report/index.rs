@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn every_kind_has_key_figures() {
         let figures = |value: Value| {
-            let records = super::super::file::tests::records("x-20260102T030405Z.json", &value);
+            let records = crate::records::file::tests::records("x-20260102T030405Z.json", &value);
             key_figures(&records.iter().collect::<Vec<_>>())
         };
         let run = |scrub: &str, goodput: f64| {

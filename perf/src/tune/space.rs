@@ -74,66 +74,24 @@ impl Axis {
     pub fn of(self, workload: &Workload) -> String {
         let tuning = workload.tuning(Tuning::default());
         match self {
-            Self::Pin => workload.pin.to_string(),
-            Self::PinReaders => {
-                let behind = || "behind the writers".to_owned();
-                workload
-                    .pin_readers
-                    .as_ref()
-                    .map_or_else(behind, ToString::to_string)
-            }
-            Self::Memory => workload.memory.to_string(),
-            Self::HugePages => workload.huge_pages.to_string(),
-            Self::Scrub => workload.scrub.to_string(),
             Self::SlotFactor => "1".to_owned(),
             Self::ClaimPatience => tuning.claim_patience.to_string(),
             Self::BackOffPauses => tuning.back_off_pauses.to_string(),
             Self::SpinNs => tuning.spin.as_nanos().to_string(),
             Self::PrefetchDepth => tuning.prefetch_depth.to_string(),
+            _ => {
+                let behind = || "behind the writers".to_owned();
+                workload.field(self.name()).unwrap_or_else(behind)
+            }
         }
     }
 
     /// Returns a workload with something else chosen; `None` for a text that means nothing here.
     fn set(self, workload: Workload, text: &str) -> Option<Workload> {
-        Some(match self {
-            Self::Pin => Workload {
-                pin: text.parse().ok()?,
-                ..workload
-            },
-            Self::PinReaders => Workload {
-                pin_readers: Some(text.parse().ok()?),
-                ..workload
-            },
-            Self::Memory => Workload {
-                memory: text.parse().ok()?,
-                ..workload
-            },
-            Self::HugePages => Workload {
-                huge_pages: text.parse().ok()?,
-                ..workload
-            },
-            Self::Scrub => Workload {
-                scrub: text.parse().ok()?,
-                ..workload
-            },
-            Self::SlotFactor => workload.roomier(text.parse().ok()?),
-            Self::ClaimPatience => Workload {
-                claim_patience: Some(text.parse().ok()?),
-                ..workload
-            },
-            Self::BackOffPauses => Workload {
-                back_off_pauses: Some(text.parse().ok()?),
-                ..workload
-            },
-            Self::SpinNs => Workload {
-                spin_ns: Some(text.parse().ok()?),
-                ..workload
-            },
-            Self::PrefetchDepth => Workload {
-                prefetch_depth: Some(text.parse().ok()?),
-                ..workload
-            },
-        })
+        match self {
+            Self::SlotFactor => Some(workload.roomier(text.parse().ok()?)),
+            _ => workload.with_field(self.name(), text).ok(),
+        }
     }
 }
 
@@ -368,7 +326,7 @@ mod tests {
             "compact" | "scatter" => Some(Some(worker as usize % 2)),
             _ => None,
         };
-        (0..workload.crew()).map(processor).collect()
+        (0..workload.worker_count()).map(processor).collect()
     }
 
     fn others(space: &Space, axis: Axis) -> Vec<&str> {

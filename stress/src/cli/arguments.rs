@@ -1,22 +1,15 @@
-//! The flags that make up a workload, of `run` and of `matrix`, and the workloads that those of `run` stand for. A flag
-//! that is not given leaves what the workload file says, or what is so by default.
+//! The flags that make up a workload, of `run` and of `matrix`, built from the table of its fields, and the workloads that
+//! those of `run` stand for. A flag that is not given leaves what the workload file says, or what is so by default.
 
-use crate::choice::KeyChoice;
-use crate::length::ValueLen;
-use crate::matrix::axis::{Axis, Setting};
-use crate::mix::Mix;
-use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
-use crate::pace::Arrivals;
-use crate::text::{parse_count, parse_duration};
-use crate::workload::Workload;
+use crate::matrix::axis::{Axis, DEFAULT, Setting};
+use crate::options::{Backing, Span};
+use crate::workload::field::{Field, Flag, Takes, dashed};
 use crate::workload::file::{self, Loaded};
-use clap::Args;
+use crate::workload::{FIELDS, Workload};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use splinter::{Profile, Scrub, StoreError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// Operations that a history has room for where nobody says.
-const HISTORY_LIMIT: u64 = 4_000_000;
 
 /// What to run, and where to put the results.
 #[derive(Args, Clone, Debug)]
@@ -43,212 +36,191 @@ pub(super) struct RunArguments {
 }
 
 /// What to run, and where.
-#[derive(Args, Clone, Debug)]
-pub struct WorkloadFlags {
-    /// Workers that write [default: 32]
-    #[arg(long, value_name = "N", help_heading = "Workload")]
-    writers: Option<u32>,
-    /// Workers that only read [default: 32]
-    #[arg(long, value_name = "N", help_heading = "Workload")]
-    readers: Option<u32>,
-    /// How keys are chosen: lanes (each writer its own), uniform, zipf:THETA, hot:K or single [default: lanes]
-    #[arg(long, value_name = "CHOICE", help_heading = "Workload")]
-    key_choice: Option<KeyChoice>,
-    /// Bytes of a value: 64, 16..256 (any of these) or 64,256,4096 (one of these) [default: 64]
-    #[arg(long, value_name = "LEN", help_heading = "Workload")]
-    value_len: Option<ValueLen>,
-    /// Scrub level: none, hybrid, full or all, one after the other [default: all]
-    #[arg(long, value_name = "LEVEL", value_parser = parse_scrub, help_heading = "Workload")]
-    scrub: Option<Scrubs>,
-    /// Where workers run: none, compact, scatter, node:N, llc:N (a last-level cache), per-node,
-    /// per-llc, per-core or processors as in 0-3,8 [default: scatter]
-    #[arg(long, value_name = "WHERE", help_heading = "Placement")]
-    pin: Option<Pin>,
+pub type WorkloadFlags = Flags<RUN>;
 
-    #[command(flatten)]
-    rest: WorkloadArguments,
-}
+/// The flags of `run`: all fields, of which only the scrub level can have a list.
+pub(super) const RUN: u8 = 0;
+/// Those of `matrix`: all fields, of which each that is an axis can have a list.
+pub(super) const MATRIX: u8 = 1;
+/// Those that say which workers there are and where, and nothing else.
+pub(super) const WORKERS: u8 = 2;
 
-/// What is the same in all cells of a matrix.
-#[derive(Args, Clone, Debug)]
-pub(super) struct WorkloadArguments {
-    /// Reads the workload from a TOML file, as 'run --print-workload' prints it; flags beside it win. For
-    /// 'matrix' its axes may be lists
-    #[arg(long, value_name = "FILE", help_heading = "Workload")]
-    workload: Option<PathBuf>,
-    /// Workers that hear of every change and read what changed; they come behind the readers [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Workload")]
-    watchers: Option<u32>,
-    /// Signal groups that the keys are dealt over; every watcher watches all of them [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Workload")]
-    watch_groups: Option<u8>,
-    /// Watches the whole store instead of groups
-    #[arg(long, conflicts_with = "watch_groups", help_heading = "Workload")]
-    watch_all: bool,
-    /// What a worker is: threads or processes [default: threads]
-    #[arg(long, value_name = "KIND", help_heading = "Workload")]
-    workers: Option<Workers>,
-    /// Keys that hold values, as in 20000, 20k or 1M [default: 4096]
-    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Workload")]
-    keys: Option<u64>,
-    /// What writers do, with weights: get, set, append, int, tandem, vector, label, unset, as in
-    /// set=90,get=10 [default: set=1]
-    #[arg(long, value_name = "MIX", help_heading = "Workload")]
-    mix: Option<Mix>,
-    /// Orders of a tandem group [default: 3]
-    #[arg(long, value_name = "N", help_heading = "Workload")]
-    orders: Option<u32>,
-    /// Values that a reader gets in one call [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Workload")]
-    batch: Option<u32>,
-    /// Seed of all random choices [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Workload")]
-    seed: Option<u64>,
-
-    /// Starts so many operations per second, all workers together, however long they take: an open
-    /// loop, as in 50k or 1M [default: each worker starts the next when the last has returned]
-    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Rate")]
-    rate: Option<u64>,
-    /// How the starts at a rate follow each other: uniform or poisson [default: uniform]
-    #[arg(long, value_name = "KIND", help_heading = "Rate")]
-    arrivals: Option<Arrivals>,
-
-    /// How long each run is measured, as in 500ms, 5s or 2m [default: 5s]
-    #[arg(long, value_name = "SPAN", value_parser = parse_duration, help_heading = "Length")]
-    duration: Option<Duration>,
-    /// Completed operations instead of a duration, all workers together
-    #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "duration", help_heading = "Length")]
-    ops: Option<u64>,
-    /// What is run before: auto (until goodput is steady; nothing with --ops) or a span [default: auto]
-    #[arg(long, value_name = "SPAN", help_heading = "Length")]
-    warmup: Option<Warmup>,
-
-    /// Where readers and watchers run, if not behind the writers
-    #[arg(long, value_name = "WHERE", help_heading = "Placement")]
-    pin_readers: Option<Pin>,
-    /// NUMA node of the store's memory
-    #[arg(
-        long,
-        value_name = "N",
-        conflicts_with = "interleave",
-        help_heading = "Placement"
-    )]
-    node: Option<u32>,
-    /// Spreads the store's memory over all NUMA nodes
-    #[arg(long, help_heading = "Placement")]
-    interleave: bool,
-    /// Has each writer's keys on the node that it runs on
-    #[arg(long, conflicts_with_all = ["node", "interleave"], help_heading = "Placement")]
-    per_lane: bool,
-    /// Asks for huge pages: advise, collapse, hugetlb or off [default: off; collapse where none is said]
-    #[arg(
-        long,
-        value_name = "HOW",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "collapse",
-        help_heading = "Placement"
-    )]
-    huge_pages: Option<Huge>,
-    /// Counts a run that was not placed as asked
-    #[arg(long, help_heading = "Placement")]
-    allow_misplacement: bool,
-
-    /// Reads where workers and memory are, the store's scrub level, huge pages and tuning from a profile, as 'splinter-perf tune'
-    /// writes it; flags beside it win
-    #[arg(long, value_name = "FILE", help_heading = "Tuning")]
-    profile: Option<PathBuf>,
-    /// Looks at another writer's claim before it is asked whether that one lives [default: as is in force, 32]
-    #[arg(long, value_name = "N", help_heading = "Tuning")]
-    claim_patience: Option<u32>,
-    /// Most pauses between two tries of an integer operation [default: as is in force, 1024]
-    #[arg(long, value_name = "N", help_heading = "Tuning")]
-    back_off_pauses: Option<u32>,
-    /// How long a watcher spins before it sleeps [default: as is in force, 10000]
-    #[arg(long, value_name = "NANOSECONDS", value_parser = parse_count, help_heading = "Tuning")]
-    spin_ns: Option<u64>,
-    /// Keys of a batch that are fetched from memory together [default: as is in force, 32]
-    #[arg(long, value_name = "N", help_heading = "Tuning")]
-    prefetch_depth: Option<u32>,
-
-    /// Slots of the store [default: as many as the keys need]
-    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Store")]
-    slots: Option<u64>,
-    /// Longest value of the store [default: as long as the workload needs]
-    #[arg(long, value_name = "BYTES", value_parser = parse_count, help_heading = "Store")]
-    max_value_len: Option<u64>,
-    /// Vector dimension [default: 768 where the mix has vectors, else 0]
-    #[arg(long, value_name = "N", help_heading = "Store")]
-    dim: Option<u32>,
-    /// Where the store lives: anonymous, shared:NAME or file:PATH; it is removed afterwards [default: anonymous]
-    #[arg(long, value_name = "WHERE", help_heading = "Store")]
-    backing: Option<Backing>,
-
-    /// Keeps a history of all operations and checks that it is linearizable; writes it to a file, if one is given
-    #[arg(
-        long,
-        value_name = "FILE",
-        num_args = 0..=1,
-        require_equals = true,
-        help_heading = "Observer"
-    )]
-    history: Option<Option<PathBuf>>,
-    /// Operations that a history has room for, all workers together; the run ends when it is full [default: 4M]
-    #[arg(long, value_name = "N", value_parser = parse_count, requires = "history", help_heading = "Observer")]
-    history_limit: Option<u64>,
-    /// Times one attempt of N [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Observer")]
-    sample: Option<u32>,
-    /// Leaves latencies unrecorded
-    #[arg(long, help_heading = "Observer")]
-    no_histogram: bool,
-    /// Records latencies, though the file of --workload says not to
-    #[arg(long, overrides_with = "no_histogram", help_heading = "Observer")]
-    histogram: bool,
-    /// Leaves values unchecked
-    #[arg(long, help_heading = "Observer")]
-    no_oracle: bool,
-    /// Checks values, though the file of --workload says not to
-    #[arg(long, overrides_with = "no_oracle", help_heading = "Observer")]
-    oracle: bool,
-}
-
-/// Scrub levels to run.
+/// The flags of a verb that stand for a workload.
 #[derive(Clone, Debug)]
-struct Scrubs(Vec<Scrub>);
-
-fn parse_scrub(text: &str) -> Result<Scrubs, String> {
-    if text == "all" {
-        return Ok(Scrubs(Scrub::ALL.to_vec()));
-    }
-    let level = text
-        .parse()
-        .map_err(|_| format!("'{text}' is no scrub level: use none, hybrid, full or all"))?;
-    Ok(Scrubs(vec![level]))
+pub struct Flags<const VERB: u8> {
+    workload: Option<PathBuf>,
+    profile: Option<PathBuf>,
+    /// The flags that are given, with their texts, in the order of the table.
+    given: Vec<(Flag, String)>,
+    /// The axes that are given.
+    lists: Vec<Axes>,
 }
 
-impl WorkloadArguments {
-    /// Reads the workload file, if there is one; some fields of it may have lists.
-    ///
-    /// # Errors
-    /// One line that says what is wrong with it, and where.
-    pub(super) fn load(&self, listable: &[&str]) -> Result<Option<Loaded>, String> {
-        let path = self.workload.as_deref();
-        path.map(|path| file::load(path, listable)).transpose()
+/// An axis and its settings.
+type Axes = (Axis, Vec<Setting>);
+
+/// Returns the fields that a verb has flags for.
+fn fields_of(verb: u8) -> impl Iterator<Item = &'static Field> {
+    let workers = ["writers", "readers", "watchers", "pin", "pin_readers"];
+    let all = FIELDS.iter();
+    all.filter(move |field| verb != WORKERS || workers.contains(&field.name))
+}
+
+/// Tells which axis a field is.
+fn axis_of(field: &Field, verb: u8) -> Option<(Axis, &'static str)> {
+    let listed = verb == MATRIX || (verb == RUN && field.name == "scrub");
+    let help = field.list.filter(|_| listed)?;
+    Some((Axis::named(field.name), help))
+}
+
+/// Makes the argument for the list of an axis.
+fn list_argument(field: &'static Field, axis: Axis, help: &str, verb: u8) -> Arg {
+    let several = DEFAULT.iter().find(|(name, _)| *name == field.name);
+    let default = match several {
+        Some((_, all)) if verb == MATRIX => {
+            format!("default of the matrix without any list: {all}")
+        }
+        Some((_, all)) => format!("default: {all}"),
+        None => {
+            let default = (field.get)(&Workload::default());
+            format!("default: {}", default.unwrap_or_default())
+        }
+    };
+    let heading = if verb == MATRIX {
+        "Axes"
+    } else {
+        field.heading
+    };
+    Arg::new(field.name)
+        .long(dashed(field.name))
+        .value_name("LIST")
+        .value_parser(move |text: &str| axis.parse_all(text))
+        .help(format!("{help} [{default}]"))
+        .help_heading(heading)
+}
+
+/// Makes the argument for a flag of a field.
+fn argument(field: &Field, flag: Flag) -> Arg {
+    let argument = Arg::new(flag.name)
+        .long(dashed(flag.name))
+        .conflicts_with_all(flag.conflicts)
+        .overrides_with_all(flag.overrides)
+        .help(field.help(&flag))
+        .help_heading(field.heading);
+    let argument = match flag.requires {
+        "" => argument,
+        other => argument.requires(other),
+    };
+    let check = move |text: &str| {
+        let set = (flag.set)(&mut Workload::default(), text);
+        set.map(|()| text.to_owned())
+    };
+    match flag.takes {
+        Takes::Nothing => argument.action(ArgAction::SetTrue),
+        Takes::Value(name) => argument.value_name(name).value_parser(check),
+        Takes::Maybe(name, missing) => argument
+            .value_name(name)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value(missing)
+            .value_parser(check),
+    }
+}
+
+impl<const VERB: u8> Args for Flags<VERB> {
+    fn augment_args(command: Command) -> Command {
+        let file = |name: &'static str, heading: &'static str, help: &'static str| {
+            Arg::new(name)
+                .long(name)
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help(help)
+                .help_heading(heading)
+        };
+        let fields = fields_of(VERB).flat_map(|field| match axis_of(field, VERB) {
+            Some((axis, help)) => vec![list_argument(field, axis, help, VERB)],
+            None => {
+                let flags = field.flags().into_iter();
+                flags.map(|flag| argument(field, flag)).collect()
+            }
+        });
+        let command = command.args(fields);
+        if VERB == WORKERS {
+            return command;
+        }
+        command
+            .arg(file(
+                "workload",
+                "Workload",
+                "Reads the workload from a TOML file, as 'run --print-workload' prints it; flags beside it win. For \
+                 'matrix' its axes may be lists",
+            ))
+            .arg(file(
+                "profile",
+                "Tuning",
+                "Reads where workers and memory are, the store's scrub level, huge pages and tuning from a profile, as \
+                 'splinter-perf tune' writes it; flags beside it win",
+            ))
     }
 
-    /// Returns the name of the workload file, for messages about what is in it.
-    pub(super) fn file(&self) -> &Path {
-        self.workload.as_deref().unwrap_or(Path::new(""))
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<const VERB: u8> FromArgMatches for Flags<VERB> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let file = |name| matches.try_get_one::<PathBuf>(name).ok().flatten().cloned();
+        let text = |flag: &Flag| match flag.takes {
+            Takes::Nothing => matches.get_flag(flag.name).then(|| "true".to_owned()),
+            _ => matches.get_one::<String>(flag.name).cloned(),
+        };
+        let (mut given, mut lists) = (Vec::new(), Vec::new());
+        for field in fields_of(VERB) {
+            if let Some((axis, _)) = axis_of(field, VERB) {
+                let settings = matches.get_one::<Vec<Setting>>(field.name);
+                lists.extend(settings.map(|settings| (axis, settings.clone())));
+            } else {
+                let flags = field.flags().into_iter();
+                given.extend(flags.filter_map(|flag| Some((flag, text(&flag)?))));
+            }
+        }
+        Ok(Self {
+            workload: file("workload"),
+            profile: file("profile"),
+            given,
+            lists,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl<const VERB: u8> Flags<VERB> {
+    /// Tells whether any flag of a field is given.
+    pub(super) fn any(&self) -> bool {
+        !self.given.is_empty()
+    }
+
+    /// Returns the text of a flag that is given.
+    fn text(&self, name: &str) -> Option<&str> {
+        let (_, text) = self.given.iter().find(|(flag, _)| flag.name == name)?;
+        Some(text)
     }
 
     /// Returns where the history is to be written.
     pub(super) fn history_file(&self) -> Option<&Path> {
-        self.history.as_ref()?.as_deref()
+        let path = self.text("history").filter(|path| !path.is_empty());
+        path.map(Path::new)
     }
 
-    /// Returns the files that are read, and the one that is the store for a while.
-    pub(super) fn inputs<'a>(&'a self, workload: &'a Workload) -> [Option<&'a Path>; 3] {
+    /// Returns the files that a command with these flags reads, and the one that the store of their workload is in: no
+    /// results go there.
+    #[must_use]
+    pub fn inputs<'a>(&'a self, workload: &'a Workload) -> [Option<&'a Path>; 3] {
         let store = match &workload.backing {
             Backing::File(path) => Some(path.as_path()),
             Backing::Anonymous | Backing::Shared(_) => None,
@@ -256,94 +228,56 @@ impl WorkloadArguments {
         [self.workload.as_deref(), self.profile.as_deref(), store]
     }
 
-    /// Tells whether file or profile have a scrub level.
-    fn says_scrub(&self) -> Result<bool, String> {
-        let listed = self.load(&[Axis::Scrub.field()])?;
-        let profile = self.read_profile()?;
-        Ok(listed.is_some_and(|loaded| !loaded.lists.is_empty())
-            || profile.is_some_and(|profile| profile.scrub.is_some()))
+    /// Reads the workload file: what it says of all but axes, and of these.
+    fn load(&self) -> Result<(Workload, Vec<Axes>), String> {
+        let Some(path) = self.workload.as_deref() else {
+            return Ok((Workload::default(), Vec::new()));
+        };
+        let axes = FIELDS.iter().filter_map(|field| axis_of(field, VERB));
+        let names: Vec<&str> = axes.map(|(axis, _)| axis.field()).collect();
+        let Loaded { workload, lists } = file::load(path, &names)?;
+        let axes = lists.iter().map(|list| {
+            let axis = Axis::named(&list.field);
+            let settings = axis.read(list).map_err(|mistake| mistake.of(path))?;
+            Ok((axis, settings))
+        });
+        Ok((workload, axes.collect::<Result<_, String>>()?))
     }
 
     /// Reads the profile, if one is given.
-    ///
-    /// # Errors
-    /// One line that says what is wrong with it, and where.
-    fn read_profile(&self) -> Result<Option<Profile>, String> {
+    fn read_profile(&self) -> Result<Profile, String> {
         let load = |path| Profile::load(path).map_err(|error: StoreError| error.to_string());
-        self.profile.as_deref().map(load).transpose()
+        self.profile.as_deref().map_or(Ok(Profile::default()), load)
     }
 
-    /// Returns a workload with what the profile says in place of what it had, and what the flags say in place of both.
+    /// Returns the workload that all cells have in common, and the axes that flags or file give.
     ///
     /// # Errors
-    /// What is wrong with the profile.
-    pub(super) fn over_profile(
-        &self,
-        base: Workload,
-        axes: impl FnOnce(Workload) -> Workload,
-    ) -> Result<Workload, String> {
-        let Some(profile) = self.read_profile()? else {
-            return Ok(self.over(axes(base)));
-        };
-        let base = base.under(&profile)?;
-        let workload = self.over(axes(base));
+    /// One line that says what is wrong with file or profile, and where.
+    pub(super) fn base(&self) -> Result<(Workload, Vec<Axes>), String> {
+        let (mut workload, listed) = self.load()?;
+        let profile = self.read_profile()?;
+        if self.profile.is_some() {
+            workload = workload.under(&profile)?;
+        }
+        let mut workload = self.over(workload)?;
         // What is asked for in so many words is had.
-        let factor = self.slots.map_or(profile.slot_factor, |_| 1);
-        Ok(workload.roomier(factor))
+        if self.text("slots").is_none() {
+            workload = workload.roomier(profile.slot_factor);
+        }
+        let axes = Axis::all().filter_map(|axis| {
+            let found = |lists: &[Axes]| lists.iter().find(|(other, _)| *other == axis).cloned();
+            found(&self.lists).or_else(|| found(&listed))
+        });
+        Ok((workload, axes.collect()))
     }
 
     /// Returns a workload with what the flags say in place of what it had.
-    pub(super) fn over(&self, base: Workload) -> Workload {
-        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        let span = self.duration.map(|span| Span::DurationMs(millis(span)));
-        let memory = match self.node {
-            Some(node) => Some(Memory::Node(node)),
-            None if self.interleave => Some(Memory::Interleave),
-            None if self.per_lane => Some(Memory::PerLane),
-            None => None,
-        };
-        let history_limit = self.history_limit.or(base.history);
-        Workload {
-            watchers: self.watchers.unwrap_or(base.watchers),
-            watch_groups: self.watch_groups.unwrap_or(base.watch_groups),
-            watch_all: self.watch_all || (base.watch_all && self.watch_groups.is_none()),
-            workers: self.workers.unwrap_or(base.workers),
-            keys: self.keys.unwrap_or(base.keys),
-            mix: self.mix.unwrap_or(base.mix),
-            orders: self.orders.unwrap_or(base.orders),
-            batch: self.batch.unwrap_or(base.batch),
-            rate: self.rate.or(base.rate),
-            arrivals: self.arrivals.unwrap_or(base.arrivals),
-            span: self.ops.map(Span::Ops).or(span).unwrap_or(base.span),
-            warmup: self.warmup.unwrap_or(base.warmup),
-            pin_readers: self.pin_readers.clone().or(base.pin_readers),
-            memory: memory.unwrap_or(base.memory),
-            huge_pages: self.huge_pages.unwrap_or(base.huge_pages),
-            claim_patience: self.claim_patience.or(base.claim_patience),
-            back_off_pauses: self.back_off_pauses.or(base.back_off_pauses),
-            spin_ns: self.spin_ns.or(base.spin_ns),
-            prefetch_depth: self.prefetch_depth.or(base.prefetch_depth),
-            slots: self.slots.or(base.slots),
-            max_value_len: self.max_value_len.or(base.max_value_len),
-            dim: self.dim.or(base.dim),
-            backing: self.backing.clone().unwrap_or(base.backing),
-            seed: self.seed.unwrap_or(base.seed),
-            oracle: self.oracle || base.oracle && !self.no_oracle,
-            histogram: self.histogram || base.histogram && !self.no_histogram,
-            sample: self.sample.unwrap_or(base.sample),
-            allow_misplacement: base.allow_misplacement || self.allow_misplacement,
-            history: match self.history {
-                Some(_) => history_limit.or(Some(HISTORY_LIMIT)),
-                None => base.history,
-            },
-            // The axes of a matrix.
-            writers: base.writers,
-            readers: base.readers,
-            key_choice: base.key_choice,
-            value_len: base.value_len,
-            scrub: base.scrub,
-            pin: base.pin,
+    pub(super) fn over(&self, mut workload: Workload) -> Result<Workload, String> {
+        for (flag, text) in &self.given {
+            (flag.set)(&mut workload, text)?;
         }
+        Ok(workload)
     }
 }
 
@@ -353,12 +287,7 @@ impl WorkloadFlags {
     /// # Errors
     /// One line that says what is wrong, or that there are several.
     pub fn workload(&self) -> Result<Workload, String> {
-        let mut flags = self.clone();
-        let asked = self.rest.says_scrub()?;
-        if flags.scrub.is_none() && !asked {
-            flags.scrub = Some(Scrubs(vec![Workload::default().scrub]));
-        }
-        let mut all = flags.workloads()?;
+        let mut all = self.at_levels(&[Workload::default().scrub])?;
         match (all.pop(), all.is_empty()) {
             (Some(one), true) => Ok(one),
             _ => Err("this is of one scrub level: choose one with --scrub".to_owned()),
@@ -370,29 +299,12 @@ impl WorkloadFlags {
     /// # Errors
     /// One line that says what is wrong with the file.
     pub fn duration(&self) -> Result<Option<Duration>, String> {
-        if self.rest.duration.is_some() {
-            return Ok(self.rest.duration);
-        }
-        let loaded = self.rest.load(&[Axis::Scrub.field()])?;
-        let span = loaded.map(|loaded| loaded.workload.span);
+        let span = self.over(self.load()?.0)?.span;
+        let said = self.text("duration").is_some() || span != Workload::default().span;
         Ok(match span {
-            Some(Span::DurationMs(millis)) if span != Some(Workload::default().span) => {
-                Some(Duration::from_millis(millis))
-            }
+            Span::DurationMs(millis) if said => Some(Duration::from_millis(millis)),
             _ => None,
         })
-    }
-
-    /// Returns where the history is to be written.
-    pub(super) fn history_file(&self) -> Option<&Path> {
-        self.rest.history_file()
-    }
-
-    /// Returns the files that a command with these flags reads, and the one that the store of their workload is in: no
-    /// results go there.
-    #[must_use]
-    pub fn inputs<'a>(&'a self, workload: &'a Workload) -> [Option<&'a Path>; 3] {
-        self.rest.inputs(workload)
     }
 
     /// Returns the workloads that these flags stand for: one per scrub level, sound.
@@ -400,43 +312,27 @@ impl WorkloadFlags {
     /// # Errors
     /// One line that says what is wrong.
     pub fn workloads(&self) -> Result<Vec<Workload>, String> {
-        let mut levels = Scrub::ALL.to_vec();
-        let mut base = Workload::default();
-        if let Some(Loaded { workload, lists }) = self.rest.load(&[Axis::Scrub.field()])? {
-            if let Some(list) = lists.first() {
-                let settings = Axis::Scrub.read(list);
-                let settings = settings.map_err(|mistake| mistake.of(self.rest.file()))?;
-                let level = |setting: &Setting| setting.over(&workload).scrub;
-                levels = settings.iter().map(level).collect();
-            }
-            base = workload;
-        }
-        if let Some(Scrubs(given)) = &self.scrub {
-            levels.clone_from(given);
-        }
-        let scrub = self.rest.read_profile()?.and_then(|profile| profile.scrub);
-        if let (Some(scrub), None) = (scrub, &self.scrub) {
-            levels = vec![scrub];
-        }
-        let workload = self.rest.over_profile(base, |base| Workload {
-            writers: self.writers.unwrap_or(base.writers),
-            readers: self.readers.unwrap_or(base.readers),
-            key_choice: self.key_choice.unwrap_or(base.key_choice),
-            value_len: self.value_len.clone().unwrap_or(base.value_len.clone()),
-            pin: self.pin.clone().unwrap_or(base.pin.clone()),
-            ..base
-        })?;
+        self.at_levels(&Scrub::ALL)
+    }
+
+    /// Returns the workloads, at these scrub levels where none is said.
+    fn at_levels(&self, otherwise: &[Scrub]) -> Result<Vec<Workload>, String> {
+        let (workload, axes) = self.base()?;
         workload.validate()?;
+        let profile = self.read_profile()?.scrub.filter(|_| self.lists.is_empty());
+        let levels: Vec<Scrub> = match (profile, axes.first()) {
+            (Some(scrub), _) => vec![scrub],
+            (None, Some((_, levels))) => levels.iter().map(|it| it.over(&workload).scrub).collect(),
+            (None, None) => otherwise.to_vec(),
+        };
         if self.history_file().is_some() && levels.len() > 1 {
             return Err("a history file is of one run: choose one level with --scrub".to_owned());
         }
-        Ok(levels
-            .into_iter()
-            .map(|scrub| Workload {
-                scrub,
-                ..workload.clone()
-            })
-            .collect())
+        let at = |scrub| Workload {
+            scrub,
+            ..workload.clone()
+        };
+        Ok(levels.into_iter().map(at).collect())
     }
 }
 

@@ -1,7 +1,10 @@
 //! What becomes of the flags that say what to run.
 
 use super::*;
-use clap::Args;
+use crate::open_loop::Arrivals;
+use crate::options::{Huge, Memory, Pin};
+use crate::text::parse_count;
+use crate::workload::table::HISTORY_LIMIT;
 
 fn parsed(flags: &str) -> WorkloadFlags {
     let run: RunArguments = super::super::parsed(flags).unwrap();
@@ -45,38 +48,34 @@ fn no_flags_are_the_default_workload_at_every_scrub_level() {
 
 #[test]
 fn the_defaults_that_help_names_are_those_of_the_workload() {
-    let command = RunArguments::augment_args(clap::Command::new("run"));
-    let values = serde_json::to_value(Workload::default()).unwrap();
+    let command = RunArguments::augment_args(Command::new("run"));
+    let help = |name: &str| {
+        let argument = command.get_arguments().find(|it| it.get_id() == name);
+        argument.unwrap().get_help().unwrap().to_string()
+    };
     let tuning = splinter::Tuning::default();
-    let in_force = |value: u128| format!("as is in force, {value}");
-    for argument in command.get_arguments() {
-        let help = argument
-            .get_help()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let Some((_, said)) = help.split_once("[default: ") else {
-            continue;
-        };
-        let said = said.trim_end_matches(']');
-        let field = argument.get_id().as_str();
-        let is = match field {
-            // These are no fields, or not of one workload.
-            "scrub" => "all".to_owned(),
-            "history_limit" => "4M".to_owned(),
-            "duration" => "5s".to_owned(),
-            "huge_pages" => "off; collapse where none is said".to_owned(),
-            "claim_patience" => in_force(tuning.claim_patience.into()),
-            "back_off_pauses" => in_force(tuning.back_off_pauses.into()),
-            "spin_ns" => in_force(tuning.spin.as_nanos()),
-            "prefetch_depth" => in_force(tuning.prefetch_depth.into()),
-            "rate" | "slots" | "max_value_len" | "dim" => continue,
-            _ => values[field].to_string().trim_matches('"').to_owned(),
-        };
-        assert_eq!(said, is, "{field}");
+    let in_force = |value: u128| format!("[default: as is in force, {value}]");
+    for (name, end) in [
+        ("scrub", "[default: all]".to_owned()),
+        ("writers", "at most 1023 [default: 32]".to_owned()),
+        ("duration", "[default: 5s]".to_owned()),
+        ("mix", "[default: set=1]".to_owned()),
+        ("pin_readers", "[default: behind the writers]".to_owned()),
+        (
+            "huge_pages",
+            "[default: off; collapse where none is said]".to_owned(),
+        ),
+        ("history_limit", "[default: 4M]".to_owned()),
+        ("ops", "all workers together".to_owned()),
+        ("oracle", "says not to".to_owned()),
+        ("claim_patience", in_force(tuning.claim_patience.into())),
+        ("back_off_pauses", in_force(tuning.back_off_pauses.into())),
+        ("spin_ns", in_force(tuning.spin.as_nanos())),
+        ("prefetch_depth", in_force(tuning.prefetch_depth.into())),
+    ] {
+        assert!(help(name).ends_with(&end), "{name}: {}", help(name));
     }
     assert_eq!(parse_count("4M"), Ok(HISTORY_LIMIT));
-    assert_eq!(Workload::default().span, Span::DurationMs(5_000));
-    assert_eq!(Workload::default().huge_pages, Huge::Off);
 }
 
 #[test]
@@ -216,6 +215,26 @@ fn what_flags_stand_for_is_printed_and_read_back_the_same() {
         });
         assert_eq!(first, again, "{text}");
     }
+}
+
+#[test]
+fn flags_that_repeat_a_workload_stand_for_it() {
+    let mut rng = crate::rng::Rng::new(5, 3);
+    for _ in 0..50 {
+        let mut workload = file::tests::random(&mut rng);
+        if workload.watch_all {
+            workload.watch_groups = 1;
+        }
+        let command = RunArguments::augment_args(Command::new("run").no_binary_name(true));
+        let matches = command.get_matches_from(workload.flags());
+        let run = RunArguments::from_arg_matches(&matches).unwrap();
+        let (again, axes) = run.flags.base().unwrap();
+        let [scrub] = axes[0].1.as_slice() else {
+            panic!("{axes:?}");
+        };
+        assert_eq!(scrub.over(&again), workload);
+    }
+    assert_eq!(Workload::default().flags(), ["--scrub", "hybrid"]);
 }
 
 #[test]

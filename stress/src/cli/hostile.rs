@@ -1,6 +1,6 @@
 //! The flags of `hostile`, and what it does with them.
 
-use super::outlet::{Outlet, Told};
+use super::output::OutputArguments;
 use crate::hostile::{HostilePlan, Target, hostile, hostile_summary};
 use crate::text::parse_duration;
 use clap::Args;
@@ -27,7 +27,7 @@ pub(super) struct HostileArguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
-    outlet: Outlet,
+    output: OutputArguments,
 }
 
 /// Attacks and prints.
@@ -43,14 +43,10 @@ pub(super) fn run(arguments: &HostileArguments) -> ExitCode {
         },
         seed: arguments.seed,
     };
-    arguments.outlet.conduct(
+    arguments.output.run_and_report(
         "hostile",
         None,
         |line| hostile(&plan, line),
-        |record| Told {
-            summary: hostile_summary(record),
-            verdict: record.verdict,
-            log: None,
-        },
+        |record| (hostile_summary(record), record.verdict),
     )
 }

@@ -1,7 +1,7 @@
 //! The flags of `kill`, and what it does with them.
 
-use super::outlet::{Outlet, Told};
-use crate::kill::{KillPlan, kill, kill_summary};
+use super::output::OutputArguments;
+use crate::kill::{KillPlan, KillRecord, kill, kill_summary};
 use crate::text::parse_count;
 use clap::Args;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub(super) struct KillArguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
-    outlet: Outlet,
+    output: OutputArguments,
     /// Writes detection and recovery times to a file, as an HdrHistogram V2 log
     #[arg(long, value_name = "PATH")]
     hdr: Option<PathBuf>,
@@ -45,14 +45,11 @@ pub(super) fn run(arguments: &KillArguments) -> ExitCode {
         max_value_len: arguments.max_value_len,
         seed: arguments.seed,
     };
-    arguments.outlet.conduct(
+    let log: fn(&KillRecord) -> String = |record| record.hdr_log.clone();
+    arguments.output.run_and_report(
         "kill",
-        arguments.hdr.as_ref(),
+        arguments.hdr.as_deref().map(|path| (path, log)),
         |line| kill(&plan, line),
-        |record| Told {
-            summary: kill_summary(record),
-            verdict: record.verdict,
-            log: Some(record.hdr_log.clone()),
-        },
+        |record| (kill_summary(record), record.verdict),
     )
 }

@@ -1,49 +1,21 @@
 //! The flags of `matrix`, and what it does with them. Those that `run` has too take a list here if they are an axis.
 
-use super::arguments::WorkloadArguments;
+use super::arguments::{Flags, MATRIX};
 use super::complain;
-use super::outlet::{Outlet, Told};
-use crate::matrix::axis::Setting;
+use super::output::OutputArguments;
+use crate::matrix::axis::DEFAULT;
 use crate::matrix::{Axis, MatrixPlan, matrix, matrix_summary};
 use crate::verdict::USAGE;
-use crate::workload::Workload;
-use crate::workload::file::Loaded;
 use clap::Args;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// What is varied where nobody says: what scrubbing costs depends on the size of values.
-const DEFAULT: [(Axis, &str); 2] = [
-    (Axis::Scrub, "all"),
-    (Axis::ValueLen, "16,64,256,1024,4096"),
-];
-
 /// What to vary, what is the same in all cells, and where to put the results.
 #[derive(Args, Clone, Debug)]
 pub(super) struct MatrixArguments {
-    /// Scrub levels: a list of none, hybrid, full; or all [default of the matrix without any list: all]
-    #[arg(long, value_name = "LIST", value_parser = |text: &str| list(Axis::Scrub, text), help_heading = "Axes")]
-    scrub: Option<Settings>,
-    /// Numbers of writers, as in 1,2,4 [default: 32]
-    #[arg(long, value_name = "LIST", value_parser = |text: &str| list(Axis::Writers, text), help_heading = "Axes")]
-    writers: Option<Settings>,
-    /// Numbers of readers [default: 32]
-    #[arg(long, value_name = "LIST", value_parser = |text: &str| list(Axis::Readers, text), help_heading = "Axes")]
-    readers: Option<Settings>,
-    /// Value sizes, as in 64,16..256; with slashes where one has commas: 64,4096/1024 [default of the
-    /// matrix without any list: 16,64,256,1024,4096]
-    #[arg(long, value_name = "LIST", value_parser = |text: &str| list(Axis::ValueLen, text), help_heading = "Axes")]
-    value_len: Option<Settings>,
-    /// Key choices, as in lanes,uniform,zipf:0.99,hot:16,single [default: lanes]
-    #[arg(long, value_name = "LIST", value_parser = |text: &str| list(Axis::KeyChoice, text), help_heading = "Axes")]
-    key_choice: Option<Settings>,
-    /// Placements, as for 'run'; with slashes where one has commas: 0-3,8/none [default: scatter]
-    #[arg(long, value_name = "LIST", value_parser = |text: &str| list(Axis::Pin, text), help_heading = "Axes")]
-    pin: Option<Settings>,
-
     #[command(flatten)]
-    rest: WorkloadArguments,
+    flags: Flags<MATRIX>,
 
     /// Keeps the record of each cell in a folder as soon as it ends, and runs those only that are not there
     #[arg(long, value_name = "FOLDER", help_heading = "Results")]
@@ -59,69 +31,34 @@ pub(super) struct MatrixArguments {
     #[arg(long, value_name = "AXIS", help_heading = "Results")]
     columns: Option<Axis>,
     #[command(flatten)]
-    outlet: Outlet,
-}
-
-/// The settings that one flag has.
-#[derive(Clone, Debug)]
-struct Settings(Vec<Setting>);
-
-fn list(axis: Axis, text: &str) -> Result<Settings, String> {
-    axis.parse_all(text).map(Settings)
+    output: OutputArguments,
 }
 
 impl MatrixArguments {
     /// Returns the matrix that these flags stand for.
     fn plan(&self) -> Result<MatrixPlan, String> {
-        if self.rest.history_file().is_some() {
+        if self.flags.history_file().is_some() {
             return Err("a history file is of one run: give --history without a file".to_owned());
         }
         if self.rows.is_some() && self.rows == self.columns {
             return Err("--rows and --columns are one axis: choose two".to_owned());
         }
-        let fields = Axis::ALL.map(Axis::field);
-        let loaded = self.rest.load(&fields)?;
-        let Loaded { workload, lists } = loaded.unwrap_or_else(|| Loaded {
-            workload: Workload::default(),
-            lists: Vec::new(),
-        });
-        let mut axes = Vec::new();
-        for axis in Axis::ALL {
-            let listed = lists.iter().find(|list| list.field == axis.field());
-            if let Some(Settings(given)) = self.given(axis) {
-                axes.push((axis, given.clone()));
-            } else if let Some(list) = listed {
-                let settings = axis.read(list);
-                let settings = settings.map_err(|mistake| mistake.of(self.rest.file()))?;
-                axes.push((axis, settings));
-            }
-        }
+        let (base, mut axes) = self.flags.base()?;
         if axes.iter().all(|(_, settings)| settings.len() == 1) {
-            for (axis, text) in DEFAULT {
+            for (name, text) in DEFAULT {
+                let axis = Axis::named(name);
                 if axes.iter().all(|(given, _)| *given != axis) {
                     axes.push((axis, axis.parse_all(text)?));
                 }
             }
-            axes.sort_by_key(|(axis, _)| *axis);
+            axes.sort_by_key(|(axis, _)| Axis::all().position(|other| other == *axis));
         }
         Ok(MatrixPlan {
-            base: self.rest.over_profile(workload, |base| base)?,
+            base,
             axes,
             into: self.into.clone(),
             again: self.again,
         })
-    }
-
-    fn given(&self, axis: Axis) -> Option<&Settings> {
-        match axis {
-            Axis::Scrub => &self.scrub,
-            Axis::Writers => &self.writers,
-            Axis::Readers => &self.readers,
-            Axis::ValueLen => &self.value_len,
-            Axis::KeyChoice => &self.key_choice,
-            Axis::Pin => &self.pin,
-        }
-        .as_ref()
     }
 }
 
@@ -134,23 +71,20 @@ pub(super) fn run(arguments: &MatrixArguments) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let outlet = arguments.outlet.beside(&arguments.rest.inputs(&plan.base));
-    outlet.conduct(
+    let output = arguments.output.beside(&arguments.flags.inputs(&plan.base));
+    output.run_and_report(
         "matrix",
         None,
         |line| matrix(&plan, line),
         |record| {
             // A summary on the terminal says it already.
             if let (false, Some(how)) = (record.missing.is_empty(), record.reasons.last())
-                && (arguments.outlet.is_json() || !std::io::stdout().is_terminal())
+                && (arguments.output.is_json() || !std::io::stdout().is_terminal())
             {
                 complain(how);
             }
-            Told {
-                summary: matrix_summary(record, arguments.rows, arguments.columns),
-                verdict: record.verdict,
-                log: None,
-            }
+            let summary = matrix_summary(record, arguments.rows, arguments.columns);
+            (summary, record.verdict)
         },
     )
 }

@@ -1,7 +1,7 @@
 //! The flags of `sweep`, and what it does with them.
 
 use super::complain;
-use super::outlet::{Outlet, Told};
+use super::output::OutputArguments;
 use crate::sweep::{Interruption, Op, Scenario, ScrubLevel, SweepPlan, sweep, sweep_summary};
 use crate::verdict::USAGE;
 use clap::Args;
@@ -42,7 +42,7 @@ pub(super) struct SweepArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Option<u32>,
     #[command(flatten)]
-    outlet: Outlet,
+    output: OutputArguments,
 }
 
 /// Sweeps and prints.
@@ -67,14 +67,10 @@ pub(super) fn run(arguments: &SweepArguments) -> ExitCode {
         seed: arguments.seed,
         jobs: arguments.jobs.unwrap_or_default() as usize,
     };
-    arguments.outlet.conduct(
+    arguments.output.run_and_report(
         "sweep",
         None,
         |line| sweep(&plan, line),
-        |record| Told {
-            summary: sweep_summary(record),
-            verdict: record.verdict,
-            log: None,
-        },
+        |record| (sweep_summary(record), record.verdict),
     )
 }

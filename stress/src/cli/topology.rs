@@ -1,9 +1,11 @@
 //! The flags of `topology`, and what it does with them.
 
-use super::outlet::{Outlet, Told};
-use crate::options::Pin;
+use super::arguments::{Flags, WORKERS};
+use super::output::OutputArguments;
+use crate::error::RunError;
+use crate::placement::diagram::topology_summary;
 use crate::placement::source::MachineSource;
-use crate::placement::topology::{TopologyPlan, topology, topology_summary};
+use crate::placement::topology::{TopologyPlan, topology};
 use crate::verdict::Verdict;
 use crate::workload::Workload;
 use clap::Args;
@@ -17,48 +19,22 @@ pub(super) struct TopologyArguments {
     /// 'synthetic:pack:2 numa:2 l3:1 core:8 pu:2'; nothing is run there
     #[arg(long, value_name = "FILE|synthetic:SPEC")]
     topology: Option<MachineSource>,
-    /// Workers that write
-    #[arg(long, value_name = "N")]
-    writers: Option<u32>,
-    /// Workers that only read
-    #[arg(long, value_name = "N")]
-    readers: Option<u32>,
-    /// Workers that hear of every change; they come behind the readers
-    #[arg(long, value_name = "N")]
-    watchers: Option<u32>,
-    /// Where workers run: none, compact, scatter, node:N, llc:N, per-node, per-llc, per-core or
-    /// processors as in 0-3,8
-    #[arg(long, value_name = "WHERE")]
-    pin: Option<Pin>,
-    /// Where readers and watchers run, if not behind the writers
-    #[arg(long, value_name = "WHERE")]
-    pin_readers: Option<Pin>,
     #[command(flatten)]
-    outlet: Outlet,
+    flags: Flags<WORKERS>,
+    #[command(flatten)]
+    output: OutputArguments,
 }
 
 impl TopologyArguments {
     /// Returns the plan that these flags stand for.
-    fn plan(&self) -> TopologyPlan {
-        let crews = [self.writers, self.readers, self.watchers];
-        let pins = [&self.pin, &self.pin_readers];
-        let wanted = crews.iter().any(Option::is_some) || pins.iter().any(|pin| pin.is_some());
-        let usual = Workload::default();
-        let writers = self.writers.unwrap_or(usual.writers);
-        let workload = Workload {
-            writers,
-            readers: self.readers.unwrap_or(usual.readers),
-            watchers: self.watchers.unwrap_or(usual.watchers),
-            pin: self.pin.clone().unwrap_or(usual.pin),
-            pin_readers: self.pin_readers.clone(),
-            // As many as any crew needs: they are not the subject.
-            keys: usual.keys.max(u64::from(writers)),
-            ..Workload::default()
-        };
-        TopologyPlan {
+    fn plan(&self) -> Result<TopologyPlan, String> {
+        let mut workload = self.flags.over(Workload::default())?;
+        // As many as any role needs: they are not the subject.
+        workload.keys = workload.keys.max(u64::from(workload.writers));
+        Ok(TopologyPlan {
             source: self.topology.clone(),
-            workload: wanted.then_some(workload),
-        }
+            workload: self.flags.any().then_some(workload),
+        })
     }
 }
 
@@ -68,16 +44,13 @@ pub(super) fn run(arguments: &TopologyArguments) -> ExitCode {
         Some(MachineSource::File(path)) => Some(path.as_path()),
         _ => None,
     };
-    let found = topology(&arguments.plan());
-    arguments.outlet.beside(&[file]).conduct(
+    let found = arguments.plan().map_err(RunError::Usage);
+    let found = found.and_then(|plan| topology(&plan));
+    arguments.output.beside(&[file]).run_and_report(
         "topology",
         None,
         |_| found,
-        |record| Told {
-            summary: topology_summary(record),
-            verdict: Verdict::Pass,
-            log: None,
-        },
+        |record| (topology_summary(record), Verdict::Pass),
     )
 }
 
@@ -85,9 +58,10 @@ pub(super) fn run(arguments: &TopologyArguments) -> ExitCode {
 mod tests {
     use super::super::parsed;
     use super::*;
+    use crate::options::Pin;
 
     fn plan(flags: &str) -> TopologyPlan {
-        parsed::<TopologyArguments>(flags).unwrap().plan()
+        parsed::<TopologyArguments>(flags).unwrap().plan().unwrap()
     }
 
     #[test]

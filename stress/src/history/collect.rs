@@ -4,10 +4,10 @@
 use super::event_log::EventLog;
 use super::objects::{Objects, name, text};
 use super::{AFTER, BEFORE, Event, History, ObjectKind, OpKind};
-use crate::block::Block;
 use crate::keys::{self, Family};
 use crate::oracle::value::{self, PREFILL};
 use crate::oracle::vector;
+use crate::shared_state::SharedState;
 use crate::target::{Miss, Reads};
 use crate::worker::buffer_len;
 use crate::workload::Workload;
@@ -41,7 +41,7 @@ impl Before {
 pub(crate) fn collect(
     workload: &Workload,
     before: &Before,
-    block: &Block,
+    block: &SharedState,
     store: &impl Reads,
     cycle_ns: f64,
 ) -> History {
@@ -197,7 +197,11 @@ fn last(
 
 /// Collects the history of a run on a fake store, whose values all have one length at first.
 #[cfg(test)]
-pub(crate) fn collect_for_tests(workload: &Workload, block: &Block, store: &impl Reads) -> History {
+pub(crate) fn collect_for_tests(
+    workload: &Workload,
+    block: &SharedState,
+    store: &impl Reads,
+) -> History {
     let keys = workload.key_sets().values.end as usize;
     let before = Before {
         values: vec![(0, 0, workload.value_len.longest()); keys],

@@ -323,7 +323,12 @@ pub(super) const CALLS: [Call; 70] = [
             _ => Patience::Defer,
         };
         let range = c.rng.below(len)..len;
-        Some(c.store.bids().advise(id, range, Advice::Random, patience).is_ok())
+        Some(
+            c.store
+                .bids()
+                .advise(id, range, Advice::Random, patience)
+                .is_ok(),
+        )
     }),
     ("inspect", |c| {
         let found = c.store.inspect();

@@ -211,7 +211,12 @@ impl<'a> Client<'a> {
             let _ = (store.get(key, &mut bytes), store.snapshot(key));
             let _ = store.tandem(key, &mut [const { Vec::new() }; ORDERS]);
         }
-        let _ = (store.len(), store.inspect(), store.header(), store.bids().list());
+        let _ = (
+            store.len(),
+            store.inspect(),
+            store.header(),
+            store.bids().list(),
+        );
         if let Ok(mut writer) = store.writer() {
             for key in &keys {
                 let _ = (writer.append(key, b"x"), writer.bump(key));

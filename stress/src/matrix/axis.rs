@@ -1,66 +1,49 @@
 //! What a matrix varies: its axes, and the settings on them. Pure.
 
-use crate::choice::KeyChoice;
-use crate::length::ValueLen;
-use crate::options::Pin;
-use crate::workload::Workload;
+use crate::workload::field::Field;
 use crate::workload::file::{List, Mistake};
+use crate::workload::{FIELDS, Workload};
 use serde::{Deserialize, Serialize};
 use splinter::Scrub;
 use std::fmt;
 use std::str::FromStr;
 
+/// What is varied where nobody says: what scrubbing costs depends on the size of values.
+pub(crate) const DEFAULT: [(&str, &str); 2] =
+    [("scrub", "all"), ("value_len", "16,64,256,1024,4096")];
+
 /// A field of a workload that a matrix can vary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Axis {
-    /// The scrub level.
-    Scrub,
-    /// How many write.
-    Writers,
-    /// How many only read.
-    Readers,
-    /// How long values are.
-    ValueLen,
-    /// How keys are chosen.
-    KeyChoice,
-    /// Where workers run.
-    Pin,
-}
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Axis(&'static Field);
 
 /// One setting of an axis.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Setting {
-    Scrub(Scrub),
-    Writers(u32),
-    Readers(u32),
-    ValueLen(ValueLen),
-    KeyChoice(KeyChoice),
-    Pin(Pin),
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    axis: Axis,
+    text: String,
 }
 
 impl Axis {
-    /// All of them, in the order in which cells are named and listed.
-    pub const ALL: [Self; 6] = [
-        Self::Scrub,
-        Self::Writers,
-        Self::Readers,
-        Self::ValueLen,
-        Self::KeyChoice,
-        Self::Pin,
-    ];
+    /// Returns all of them, in the order in which cells are named and listed.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let listed = FIELDS.iter().filter(|field| field.list.is_some());
+        listed.map(Self)
+    }
+
+    /// Returns the axis of a field that has one.
+    ///
+    /// # Panics
+    /// If it has none.
+    #[must_use]
+    pub(crate) fn named(field: &str) -> Self {
+        field.parse().expect("a field that a matrix can vary")
+    }
 
     /// Returns the name of the field.
     #[must_use]
     pub fn field(self) -> &'static str {
-        match self {
-            Self::Scrub => "scrub",
-            Self::Writers => "writers",
-            Self::Readers => "readers",
-            Self::ValueLen => "value_len",
-            Self::KeyChoice => "key_choice",
-            Self::Pin => "pin",
-        }
+        self.0.name
     }
 
     /// Parses one setting.
@@ -68,20 +51,9 @@ impl Axis {
     /// # Errors
     /// One line that says what would do.
     pub(crate) fn parse(self, text: &str) -> Result<Setting, String> {
-        let number = |text: &str| {
-            let number = text.parse::<u32>();
-            number.map_err(|_| format!("'{text}' is no number of {}", self.field()))
-        };
-        Ok(match self {
-            Self::Scrub => Setting::Scrub(text.parse().map_err(|_| {
-                format!("'{text}' is no scrub level: use none, hybrid, full or all")
-            })?),
-            Self::Writers => Setting::Writers(number(text)?),
-            Self::Readers => Setting::Readers(number(text)?),
-            Self::ValueLen => Setting::ValueLen(text.parse()?),
-            Self::KeyChoice => Setting::KeyChoice(text.parse()?),
-            Self::Pin => Setting::Pin(text.parse()?),
-        })
+        let mut workload = Workload::default();
+        (self.0.set)(&mut workload, text)?;
+        Ok(self.of(&workload))
     }
 
     /// Parses what a flag has: settings with commas between them, or, where one has commas itself, with slashes.
@@ -89,8 +61,9 @@ impl Axis {
     /// # Errors
     /// One line that says what would do.
     pub(crate) fn parse_all(self, text: &str) -> Result<Vec<Setting>, String> {
-        if self == Self::Scrub && text == "all" {
-            return Ok(Scrub::ALL.map(Setting::Scrub).to_vec());
+        if self.field() == "scrub" && text == "all" {
+            let levels = Scrub::ALL.iter();
+            return levels.map(|level| self.parse(&level.to_string())).collect();
         }
         let slashes = text.contains('/');
         let words = text.split(if slashes { '/' } else { ',' });
@@ -140,16 +113,20 @@ impl Axis {
     /// Returns the setting that a workload has.
     #[must_use]
     pub(crate) fn of(self, workload: &Workload) -> Setting {
-        match self {
-            Self::Scrub => Setting::Scrub(workload.scrub),
-            Self::Writers => Setting::Writers(workload.writers),
-            Self::Readers => Setting::Readers(workload.readers),
-            Self::ValueLen => Setting::ValueLen(workload.value_len.clone()),
-            Self::KeyChoice => Setting::KeyChoice(workload.key_choice),
-            Self::Pin => Setting::Pin(workload.pin.clone()),
+        Setting {
+            axis: self,
+            text: (self.0.get)(workload).unwrap_or_default(),
         }
     }
 }
+
+impl PartialEq for Axis {
+    fn eq(&self, other: &Self) -> bool {
+        self.field() == other.field()
+    }
+}
+
+impl Eq for Axis {}
 
 impl fmt::Display for Axis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,42 +139,30 @@ impl FromStr for Axis {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let field = text.replace('-', "_");
-        let found = Self::ALL.into_iter().find(|axis| axis.field() == field);
-        found.ok_or_else(|| {
-            format!(
-                "'{text}' is no axis: use {}",
-                Self::ALL.map(Self::field).join(", ")
-            )
-        })
+        Self::all()
+            .find(|axis| axis.field() == field)
+            .ok_or_else(|| {
+                let names: Vec<&str> = Self::all().map(Self::field).collect();
+                format!("'{text}' is no axis: use {}", names.join(", "))
+            })
     }
 }
+
+crate::as_text!(Axis);
 
 impl Setting {
     /// Returns a workload with this in place of what it had.
     #[must_use]
     pub(crate) fn over(&self, workload: &Workload) -> Workload {
         let mut workload = workload.clone();
-        match self {
-            Self::Scrub(scrub) => workload.scrub = *scrub,
-            Self::Writers(writers) => workload.writers = *writers,
-            Self::Readers(readers) => workload.readers = *readers,
-            Self::ValueLen(len) => workload.value_len = len.clone(),
-            Self::KeyChoice(choice) => workload.key_choice = *choice,
-            Self::Pin(pin) => workload.pin = pin.clone(),
-        }
+        (self.axis.0.set)(&mut workload, &self.text).expect("it was printed");
         workload
     }
 }
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Scrub(scrub) => scrub.fmt(f),
-            Self::Writers(count) | Self::Readers(count) => count.fmt(f),
-            Self::ValueLen(len) => len.fmt(f),
-            Self::KeyChoice(choice) => choice.fmt(f),
-            Self::Pin(pin) => pin.fmt(f),
-        }
+        f.write_str(&self.text)
     }
 }
 
@@ -205,25 +170,25 @@ impl fmt::Display for Setting {
 mod tests {
     use super::*;
 
-    fn texts(axis: Axis, text: &str) -> Vec<String> {
-        let settings = axis.parse_all(text).unwrap();
+    fn texts(axis: &str, text: &str) -> Vec<String> {
+        let settings = Axis::named(axis).parse_all(text).unwrap();
         settings.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn commas_part_settings_and_slashes_those_that_have_commas() {
-        assert_eq!(texts(Axis::Scrub, "all"), ["none", "hybrid", "full"]);
-        assert_eq!(texts(Axis::Writers, "1,2, 4"), ["1", "2", "4"]);
-        assert_eq!(texts(Axis::ValueLen, "64,1024"), ["64", "1024"]);
+        assert_eq!(texts("scrub", "all"), ["none", "hybrid", "full"]);
+        assert_eq!(texts("writers", "1,2, 4"), ["1", "2", "4"]);
+        assert_eq!(texts("value_len", "64,1024"), ["64", "1024"]);
         assert_eq!(
-            texts(Axis::ValueLen, "64,4096/16..256"),
+            texts("value_len", "64,4096/16..256"),
             ["64,4096", "16..256"]
         );
-        assert_eq!(texts(Axis::ValueLen, "64,4096/"), ["64,4096"]);
-        assert_eq!(texts(Axis::Pin, "none,scatter"), ["none", "scatter"]);
-        assert_eq!(texts(Axis::Pin, "0-3,8/none"), ["0-3,8", "none"]);
+        assert_eq!(texts("value_len", "64,4096/"), ["64,4096"]);
+        assert_eq!(texts("pin", "none,scatter"), ["none", "scatter"]);
+        assert_eq!(texts("pin", "0-3,8/none"), ["0-3,8", "none"]);
         assert_eq!(
-            texts(Axis::KeyChoice, "lanes,zipf:0.99"),
+            texts("key_choice", "lanes,zipf:0.99"),
             ["lanes", "zipf:0.99"]
         );
     }
@@ -231,14 +196,14 @@ mod tests {
     #[test]
     fn nonsense_is_refused_in_one_line() {
         for (axis, text, word) in [
-            (Axis::Writers, "1,x", "'x'"),
-            (Axis::Writers, "1,1", "twice"),
-            (Axis::Writers, "", "''"),
-            (Axis::ValueLen, "/", "nothing"),
-            (Axis::Scrub, "none,some", "hybrid"),
-            (Axis::Pin, "tight", "scatter"),
+            ("writers", "1,x", "'x'"),
+            ("writers", "1,1", "twice"),
+            ("writers", "", "''"),
+            ("value_len", "/", "nothing"),
+            ("scrub", "none,some", "hybrid"),
+            ("pin", "tight", "scatter"),
         ] {
-            let error = axis.parse_all(text).unwrap_err();
+            let error = Axis::named(axis).parse_all(text).unwrap_err();
             assert!(
                 error.contains(word) && !error.contains('\n'),
                 "{text}: {error}"
@@ -255,7 +220,8 @@ mod tests {
     #[test]
     fn a_setting_is_what_the_workload_has_afterwards() {
         let settings = ["full", "7", "9", "16..32", "hot:3", "0-1"];
-        for (axis, text) in Axis::ALL.into_iter().zip(settings) {
+        assert_eq!(Axis::all().count(), settings.len());
+        for (axis, text) in Axis::all().zip(settings) {
             let setting = axis.parse(text).unwrap();
             let workload = setting.over(&Workload::default());
             assert_ne!(workload, Workload::default());

@@ -56,13 +56,13 @@ impl Cell {
     /// Names the file of its record, by all axes, so that a folder can hold matrices of different ones.
     #[must_use]
     pub(super) fn file_name(&self) -> String {
-        let words = Axis::ALL.map(|axis| {
+        let words = Axis::all().map(|axis| {
             let setting = axis.of(&self.workload).to_string();
             // What a shell or a path would take for something else; no setting has these letters.
             let setting = setting.replace(',', "+").replace(':', "-");
             format!("{}-{setting}", axis.field().replace('_', "-"))
         });
-        words.join("_") + ".json"
+        words.collect::<Vec<_>>().join("_") + ".json"
     }
 }
 
@@ -78,19 +78,22 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    fn axes(texts: &[(Axis, &str)]) -> Vec<(Axis, Vec<Setting>)> {
-        let parsed = |&(axis, text): &(Axis, &str)| (axis, axis.parse_all(text).unwrap());
+    fn axes(texts: &[(&str, &str)]) -> Vec<(Axis, Vec<Setting>)> {
+        let parsed = |&(axis, text): &(&str, &str)| {
+            let axis = Axis::named(axis);
+            (axis, axis.parse_all(text).unwrap())
+        };
         texts.iter().map(parsed).collect()
     }
 
     #[test]
     fn every_combination_is_a_cell_with_a_name_of_its_own() {
         let axes = axes(&[
-            (Axis::Scrub, "all"),
-            (Axis::Writers, "1,2"),
-            (Axis::ValueLen, "64,4096/64/16..256"),
-            (Axis::KeyChoice, "hot:3,zipf:0.99"),
-            (Axis::Pin, "0-3,8/none"),
+            ("scrub", "all"),
+            ("writers", "1,2"),
+            ("value_len", "64,4096/64/16..256"),
+            ("key_choice", "hot:3,zipf:0.99"),
+            ("pin", "0-3,8/none"),
         ]);
         let cells = all(&Workload::default(), &axes);
         assert_eq!(cells.len(), 3 * 2 * 3 * 2 * 2);

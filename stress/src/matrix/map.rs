@@ -244,30 +244,33 @@ mod tests {
 
     #[test]
     fn the_map_has_the_axes_that_are_asked_for_or_those_with_most_settings() {
-        let axis = |axis: Axis, count: usize| AxisSettings {
-            axis,
+        let axis = |axis: &str, count: usize| AxisSettings {
+            axis: Axis::named(axis),
             settings: vec![String::new(); count],
         };
         let axes = [
-            axis(Axis::Scrub, 1),
-            axis(Axis::Writers, 3),
-            axis(Axis::ValueLen, 5),
-            axis(Axis::Pin, 2),
+            axis("scrub", 1),
+            axis("writers", 3),
+            axis("value_len", 5),
+            axis("pin", 2),
         ];
-        let some = Some;
+        let some = |axis| Some(Axis::named(axis));
         assert_eq!(
             chosen(&axes, None, None),
-            Some((Axis::ValueLen, some(Axis::Writers)))
+            Some((Axis::named("value_len"), some("writers")))
         );
         assert_eq!(
-            chosen(&axes, Some(Axis::Pin), None),
-            Some((Axis::Pin, some(Axis::ValueLen)))
+            chosen(&axes, some("pin"), None),
+            Some((Axis::named("pin"), some("value_len")))
         );
         assert_eq!(
-            chosen(&axes, None, Some(Axis::ValueLen)),
-            Some((Axis::Writers, some(Axis::ValueLen)))
+            chosen(&axes, None, some("value_len")),
+            Some((Axis::named("writers"), some("value_len")))
         );
-        assert_eq!(chosen(&axes[..2], None, None), Some((Axis::Writers, None)));
+        assert_eq!(
+            chosen(&axes[..2], None, None),
+            Some((Axis::named("writers"), None))
+        );
         assert_eq!(chosen(&axes[..1], None, None), None);
     }
 }

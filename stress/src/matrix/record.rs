@@ -4,8 +4,8 @@ use super::axis::Axis;
 use super::cell::Cell;
 use super::{MatrixPlan, Outcome};
 use crate::disturbance::settle;
+use crate::error::RunError;
 use crate::record::{Record, SCHEMA_VERSION};
-use crate::run::RunError;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 

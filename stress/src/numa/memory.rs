@@ -7,7 +7,7 @@ use super::record::{NumaPlan, NumaRow, Plant};
 use crate::cpulist;
 use crate::keys::{self, Family};
 use crate::placement::machine::Machine;
-use crate::placement::{Footing, asked};
+use crate::placement::{Affinity, kernel};
 use crate::progress::Progress;
 use splinter::{Config, Geometry, Location, Placement, Store};
 use std::collections::BTreeMap;
@@ -122,9 +122,9 @@ fn cases(plan: &NumaPlan, machine: &Machine) -> Vec<Case> {
 fn row(plan: &NumaPlan, case: &Case) -> NumaRow {
     let found = std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            let footing = Footing::take(Some(case.from));
-            if !footing.placed() {
-                return Err(footing.fault().unwrap_or_default());
+            let affinity = Affinity::take(Some(case.from));
+            if !affinity.placed() {
+                return Err(affinity.fault().unwrap_or_default());
             }
             fill_and_look(plan, case)
         });
@@ -151,7 +151,7 @@ fn fill_and_look(plan: &NumaPlan, case: &Case) -> Result<Accounts, String> {
             slots: KEYS,
             max_value_len: VALUE_LEN as u64,
             vector_dim: 64,
-            lanes: 8,
+            max_writers: 8,
         },
         placement: case.placement.clone(),
         ..Config::default()
@@ -193,7 +193,7 @@ pub(super) fn accounts(store: &Store) -> Result<Accounts, String> {
     let page = usize::try_from(residency.page_bytes).map_err(|error| error.to_string())?;
     let len = usize::try_from(store.arena_len()).map_err(|error| error.to_string())?;
     let pages: Vec<usize> = (base..base + len).step_by(page).collect();
-    let told = asked::nodes_of(&pages).map_err(|error| match error.raw_os_error() {
+    let told = kernel::nodes_of(&pages).map_err(|error| match error.raw_os_error() {
         Some(libc::EPERM | libc::ENOSYS) => format!("{DENIED}: move_pages: {error}"),
         _ => format!("move_pages: {error}"),
     })?;
@@ -230,5 +230,5 @@ fn misplace_a_page(store: &Store, wanted: &Wanted) -> Result<(), String> {
     };
     let key = keys::name(Family::Value, KEYS - 1);
     let view = store.view(key).map_err(|error| error.to_string())?;
-    asked::send(view.as_ptr() as usize, node).map_err(|error| format!("move_pages: {error}"))
+    kernel::send(view.as_ptr() as usize, node).map_err(|error| format!("move_pages: {error}"))
 }

@@ -6,27 +6,36 @@ use super::verdict;
 use crate::environment::Environment;
 use crate::placement::machine::Machine;
 use crate::record::SCHEMA_VERSION;
+use crate::text::parse_count;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What to check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What to check: the flags of `numa`, and a part of its record.
+#[derive(clap::Args, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumaPlan {
-    /// Nodes with memory that the machine must have.
+    /// Nodes with memory that the machine must have: with fewer it fails.
+    #[arg(long, value_name = "N")]
     pub nodes: Option<usize>,
-    /// Processors that it must have.
+    /// Processors that the machine must have.
+    #[arg(long, value_name = "N")]
     pub processors: Option<usize>,
-    /// What each node is said to be like.
+    /// What a node must be like, as in 0=0-7/10,21: its processors and its distances to all nodes;
+    /// give it for every node.
+    #[arg(long, value_name = "NODE=PROCESSORS/DISTANCES")]
     pub expect: Vec<Expected>,
-    /// Whether nothing but the machine is looked at.
+    /// Looks at the machine only, and makes no store.
+    #[arg(long)]
     #[serde(default)]
     pub machine_only: bool,
-    /// Operations of each run of the workers.
+    /// Operations of each stress run.
+    #[arg(long, value_name = "N", default_value = "20000", value_parser = parse_count)]
     pub ops: u64,
     /// Seed of all random choices.
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// A mistake made on purpose.
+    /// Makes a mistake on purpose, to see that it is found.
+    #[arg(long, value_name = "MISTAKE", hide = true)]
     pub plant: Option<Plant>,
 }
 

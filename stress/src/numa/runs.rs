@@ -2,8 +2,8 @@
 //! that node, and with each writer's values on the writer's node.
 
 use super::judge;
+use super::positions;
 use super::record::{NumaPlan, NumaRow, Plant};
-use super::seats;
 use crate::cpulist;
 use crate::options::{Memory, Pin, Span};
 use crate::placement::machine::{Machine, MachineCache};
@@ -41,14 +41,14 @@ pub(super) fn pins(
     policies.extend(caches.map(|cache| Pin::Llc(cache.id)));
     // Backwards, so that no other policy gives the same.
     policies.push(Pin::List(usable.iter().rev().copied().collect()));
-    let crew = usable.len().clamp(2, MOST_WORKERS) as u32;
+    let count = usable.len().clamp(2, MOST_WORKERS) as u32;
     let row = |policy: Pin| {
-        let writers = crew / 2;
+        let writers = count / 2;
         let workload = Workload {
             writers,
-            readers: crew - writers,
-            keys: u64::from(crew) * 4,
-            span: Span::Ops(u64::from(crew) * PINNED_OPS),
+            readers: count - writers,
+            keys: u64::from(count) * 4,
+            span: Span::Ops(u64::from(count) * PINNED_OPS),
             pin: match plan.plant {
                 Some(Plant::Unpinned) => Pin::List(usable[..1].to_vec()),
                 _ => policy.clone(),
@@ -65,14 +65,14 @@ pub(super) fn pins(
         match run(&workload, &mut Silent) {
             Ok(record) => {
                 let workers = &record.placement.workers;
-                let mut faults = seats::pinned(&policy, machine, workers);
+                let mut faults = positions::pinned(&policy, machine, workers);
                 faults.extend(faults_of(&record));
                 let mut seen: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
                 for worker in workers {
-                    let node = worker.footing.observed_node.unwrap_or(u32::MAX);
+                    let node = worker.affinity.observed_node.unwrap_or(u32::MAX);
                     seen.entry(node)
                         .or_default()
-                        .extend(&worker.footing.observed);
+                        .extend(&worker.affinity.observed);
                 }
                 let words = seen.iter_mut().map(|(node, cpus)| {
                     cpus.sort_unstable();

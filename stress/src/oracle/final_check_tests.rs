@@ -1,7 +1,7 @@
 //! Gives the final check contents that do not agree with what was acknowledged, and contents that do.
 
 use super::*;
-use crate::block::Block;
+use crate::shared_state::SharedState;
 use crate::target::Writes;
 use crate::testing::{Broken, Fake};
 
@@ -22,7 +22,7 @@ fn final_check(
         ..Workload::default()
     };
     let fake = Fake::new(Broken::Sound, 1024);
-    crate::stage::fill_for_tests(&workload, &mut &fake);
+    crate::setup::fill_for_tests(&workload, &mut &fake);
     let key = keys::name(Family::Value, KEY);
     let hash = splinter::hash_key(&key);
     let value: Vec<u8> = pieces
@@ -35,8 +35,8 @@ fn final_check(
         .collect();
     (&mut &fake).unset(&key).unwrap();
     while !value.is_empty() && (&mut &fake).set(&key, &value).is_err() {}
-    let block = Block::create(&workload).unwrap();
-    let acks: Vec<_> = (0..2).map_while(|writer| block.ledger(writer)).collect();
+    let shared = SharedState::create(&workload).unwrap();
+    let acks: Vec<_> = (0..2).map_while(|writer| shared.ledger(writer)).collect();
     acknowledge(&acks);
     FinalCheck::new(&workload, &acks, &dead).run(&&fake)
 }

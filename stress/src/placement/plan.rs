@@ -2,7 +2,7 @@
 //! that it can plan for machines other than this one.
 
 use super::machine::Machine;
-use super::policy::seats;
+use super::policy::positions;
 use crate::options::Pin;
 use crate::workload::Workload;
 
@@ -28,8 +28,8 @@ impl Plan {
         let writers = workload.writers as usize;
         // Watchers come behind the readers, wherever those are.
         let readers = (workload.readers + workload.watchers) as usize;
-        let place = |pin: &Pin, crews: &[usize], flag: &str| {
-            seats(pin, machine, crews).map_err(|error| format!("{error}: change {flag}"))
+        let place = |pin: &Pin, sizes: &[usize], flag: &str| {
+            positions(pin, machine, sizes).map_err(|error| format!("{error}: change {flag}"))
         };
         let cpus = match &workload.pin_readers {
             None => place(&workload.pin, &[writers, readers], "--pin")?,
@@ -86,7 +86,7 @@ mod tests {
         Plan::new(workload, machine).unwrap()
     }
 
-    fn crew(pin: &str, pin_readers: Option<&str>) -> Workload {
+    fn workers(pin: &str, pin_readers: Option<&str>) -> Workload {
         Workload {
             writers: 2,
             readers: 3,
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn readers_follow_the_writers_unless_they_have_a_policy_of_their_own() {
         let cpus = |pin: &str, pin_readers: Option<&str>| {
-            planned(&crew(pin, pin_readers), &flat())
+            planned(&workers(pin, pin_readers), &flat())
                 .cpus
                 .into_iter()
                 .map(|cpu| cpu.map_or(-1, |cpu| cpu as i32))
@@ -122,7 +122,7 @@ mod tests {
             writers: 4,
             readers: 3,
             watchers: 1,
-            ..crew("per-node", None)
+            ..workers("per-node", None)
         };
         let plan = planned(&workload, &two_sockets(true));
         assert_eq!(plan.cpus, [0, 4, 8, 12, 1, 5, 9, 13].map(Some));
@@ -141,7 +141,7 @@ mod tests {
         let workload = Workload {
             writers: 3,
             readers: 2,
-            ..crew("node:3", None)
+            ..workers("node:3", None)
         };
         let plan = planned(&workload, &machine);
         assert_eq!(plan.cpus, [4, 5, 6, 7, 4].map(Some));
@@ -153,7 +153,7 @@ mod tests {
     fn what_cannot_be_served_is_refused_in_one_line_that_names_the_flag() {
         let machine = restricted(two_sockets(true), &[0, 1]);
         let refusal = |pin: &str, pin_readers: Option<&str>| {
-            let refused = Plan::new(&crew(pin, pin_readers), &machine).unwrap_err();
+            let refused = Plan::new(&workers(pin, pin_readers), &machine).unwrap_err();
             assert_eq!(refused.lines().count(), 1);
             refused
         };
@@ -165,7 +165,7 @@ mod tests {
         // Nobody is there to be misplaced.
         let nobody = Workload {
             readers: 0,
-            ..crew("compact", Some("node:7"))
+            ..workers("compact", Some("node:7"))
         };
         assert!(Plan::new(&nobody, &machine).is_ok());
     }
@@ -174,7 +174,7 @@ mod tests {
     fn a_list_of_processors_that_are_not_there_is_noticed() {
         let machine = restricted(flat(), &[0, 1]);
         let check = |pin: &str, pin_readers: Option<&str>| {
-            let workload = crew(pin, pin_readers);
+            let workload = workers(pin, pin_readers);
             planned(&workload, &machine).check(&workload, &machine)
         };
         assert_eq!(check("0-1", Some("1")), Ok(()));
@@ -187,8 +187,8 @@ mod tests {
 
     #[test]
     fn more_workers_than_processors_are_noticed() {
-        assert!(planned(&crew("none", None), &flat()).oversubscribed);
-        let two = planned(&crew("1", Some("2")), &flat());
+        assert!(planned(&workers("none", None), &flat()).oversubscribed);
+        let two = planned(&workers("1", Some("2")), &flat());
         assert_eq!((two.processors, two.oversubscribed), (2, true));
         let few = Workload {
             writers: 1,

@@ -1,4 +1,4 @@
-//! What each placement policy makes of a machine: one processor for each worker of some crews. Pure, so that
+//! What each placement policy makes of a machine: one processor for each worker of some roles. Pure, so that
 //! it plans for machines other than this one as well. Knows machines, not workloads.
 
 use super::machine::{Machine, Processor};
@@ -6,17 +6,17 @@ use crate::cpulist;
 use crate::options::Pin;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Returns the processor of each worker: of crews of these sizes, one behind the other. None where the
+/// Returns the processor of each worker: of roles of these sizes, one behind the other. None where the
 /// scheduler chooses.
 ///
 /// # Errors
 /// What the machine lacks for it, in words.
-pub(crate) fn seats(
+pub(crate) fn positions(
     pin: &Pin,
     machine: &Machine,
-    crews: &[usize],
+    sizes: &[usize],
 ) -> Result<Vec<Option<usize>>, String> {
-    let workers: usize = crews.iter().sum();
+    let workers: usize = sizes.iter().sum();
     if *pin == Pin::None || workers == 0 {
         return Ok(vec![None; workers]);
     }
@@ -30,7 +30,7 @@ pub(crate) fn seats(
             "no processor of '{pin}' may be used by this process"
         ));
     }
-    Ok(deal(&groups, crews).into_iter().map(Some).collect())
+    Ok(deal(&groups, sizes).into_iter().map(Some).collect())
 }
 
 /// Returns the groups of processors among which workers are dealt, each in the order in which its
@@ -84,19 +84,19 @@ fn last_cache(pin: &Pin, machine: &Machine) -> Result<usize, String> {
     })
 }
 
-/// Deals each crew to the groups in equal contiguous shares. Within a group whoever comes later goes on where
+/// Deals each role to the groups in equal contiguous shares. Within a group whoever comes later goes on where
 /// those before ended, and from the front again when it is full.
-fn deal(groups: &[Vec<usize>], crews: &[usize]) -> Vec<usize> {
+fn deal(groups: &[Vec<usize>], sizes: &[usize]) -> Vec<usize> {
     let mut taken = vec![0; groups.len()];
-    let mut seats = Vec::with_capacity(crews.iter().sum());
-    for &crew in crews {
-        for worker in 0..crew {
-            let group = worker * groups.len() / crew;
-            seats.push(groups[group][taken[group] % groups[group].len()]);
+    let mut positions = Vec::with_capacity(sizes.iter().sum());
+    for &size in sizes {
+        for worker in 0..size {
+            let group = worker * groups.len() / size;
+            positions.push(groups[group][taken[group] % groups[group].len()]);
             taken[group] += 1;
         }
     }
-    seats
+    positions
 }
 
 /// Orders processors so that neighbours come one after the other: sibling threads, then cores of a
@@ -172,13 +172,13 @@ mod tests {
         made_up(&(0..8).map(place).collect::<Vec<_>>())
     }
 
-    fn taken(pin: &str, machine: &Machine, crews: &[usize]) -> Vec<usize> {
-        let seats = seats(&pin.parse().unwrap(), machine, crews).unwrap();
-        seats.into_iter().map(Option::unwrap).collect()
+    fn taken(pin: &str, machine: &Machine, sizes: &[usize]) -> Vec<usize> {
+        let positions = positions(&pin.parse().unwrap(), machine, sizes).unwrap();
+        positions.into_iter().map(Option::unwrap).collect()
     }
 
     fn refused(pin: &str, machine: &Machine) -> String {
-        seats(&pin.parse().unwrap(), machine, &[1]).unwrap_err()
+        positions(&pin.parse().unwrap(), machine, &[1]).unwrap_err()
     }
 
     #[test]
@@ -225,19 +225,19 @@ mod tests {
     }
 
     #[test]
-    fn each_crew_is_dealt_to_the_nodes_in_equal_contiguous_shares() {
+    fn each_role_is_dealt_to_the_nodes_in_equal_contiguous_shares() {
         let machine = two_sockets(true);
         // Two writers and then one reader a node, cores before siblings.
-        let seats = taken("per-node", &machine, &[8, 4]);
-        assert_eq!(seats, [0, 1, 4, 5, 8, 9, 12, 13, 2, 6, 10, 14]);
-        for crew in 1..100 {
+        let positions = taken("per-node", &machine, &[8, 4]);
+        assert_eq!(positions, [0, 1, 4, 5, 8, 9, 12, 13, 2, 6, 10, 14]);
+        for size in 1..100 {
             let mut of_node = BTreeMap::<u32, usize>::new();
-            let seats = taken("per-node", &machine, &[crew]);
-            let nodes = seats
+            let positions = taken("per-node", &machine, &[size]);
+            let nodes = positions
                 .iter()
                 .map(|&cpu| machine.processor(cpu).unwrap().node);
             let nodes: Vec<u32> = nodes.collect();
-            assert!(nodes.is_sorted(), "{crew}: {nodes:?}");
+            assert!(nodes.is_sorted(), "{size}: {nodes:?}");
             for node in nodes {
                 *of_node.entry(node).or_default() += 1;
             }
@@ -247,15 +247,15 @@ mod tests {
             } else {
                 *of_node.values().min().unwrap()
             };
-            assert!(most - least <= 1, "{crew}: {of_node:?}");
-            assert_eq!(of_node.len(), crew.min(4));
+            assert!(most - least <= 1, "{size}: {of_node:?}");
+            assert_eq!(of_node.len(), size.min(4));
         }
     }
 
     #[test]
     fn a_share_uses_cores_before_siblings_and_starts_again_when_its_group_is_full() {
-        let seats = taken("per-node", &small(), &[12]);
-        assert_eq!(seats, [0, 1, 4, 5, 0, 1, 2, 3, 6, 7, 2, 3]);
+        let positions = taken("per-node", &small(), &[12]);
+        assert_eq!(positions, [0, 1, 4, 5, 0, 1, 2, 3, 6, 7, 2, 3]);
     }
 
     #[test]
@@ -272,15 +272,15 @@ mod tests {
     fn a_core_has_one_worker_until_every_core_has_one() {
         for siblings_last in [true, false] {
             let machine = two_sockets(siblings_last);
-            let seats = taken("per-core", &machine, &[18]);
-            let cores: Vec<usize> = seats
+            let positions = taken("per-core", &machine, &[18]);
+            let cores: Vec<usize> = positions
                 .iter()
                 .map(|&cpu| machine.processor(cpu).unwrap().core)
                 .collect();
             // The first thread of a core is what the core is named for.
-            assert_eq!(seats, cores);
+            assert_eq!(positions, cores);
             assert_eq!(cores[..16].iter().collect::<BTreeSet<_>>().len(), 16);
-            assert_eq!(seats[16..], seats[..2]);
+            assert_eq!(positions[16..], positions[..2]);
         }
     }
 
@@ -289,10 +289,10 @@ mod tests {
         let some = [1, 16, 17, 30, 14, 15];
         let machine = restricted(two_sockets(true), &some);
         for pin in ["compact", "scatter", "per-node", "per-llc", "per-core"] {
-            let seats = taken(pin, &machine, &[40]);
+            let positions = taken(pin, &machine, &[40]);
             assert!(
-                seats.iter().all(|cpu| some.contains(cpu)),
-                "{pin}: {seats:?}"
+                positions.iter().all(|cpu| some.contains(cpu)),
+                "{pin}: {positions:?}"
             );
         }
         // The sibling of 0 stands in for its core; that of 1 does not.
@@ -338,8 +338,8 @@ mod tests {
 
     #[test]
     fn nobody_is_placed_where_there_is_nobody_or_no_wish() {
-        assert_eq!(seats(&Pin::Node(9), &small(), &[0]), Ok(Vec::new()));
-        assert_eq!(seats(&Pin::None, &small(), &[1, 2]), Ok(vec![None; 3]));
+        assert_eq!(positions(&Pin::Node(9), &small(), &[0]), Ok(Vec::new()));
+        assert_eq!(positions(&Pin::None, &small(), &[1, 2]), Ok(vec![None; 3]));
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! What `topology` makes: a machine, and the placement that a run of some workers would have there. Runs
 //! nothing.
 
-use super::draw::draw;
 use super::machine::Machine;
 use super::plan::Plan;
 use super::source::{MachineSource, this_machine};
+use crate::error::RunError;
 use crate::options::Pin;
 use crate::record::SCHEMA_VERSION;
-use crate::run::RunError;
 use crate::worker::Role;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
@@ -70,12 +69,6 @@ pub fn topology(plan: &TopologyPlan) -> Result<TopologyRecord, RunError> {
         placement: placement.transpose().map_err(RunError::Usage)?,
         machine,
     })
-}
-
-/// Draws a record, 100 columns wide.
-#[must_use]
-pub fn topology_summary(record: &TopologyRecord) -> String {
-    draw(&record.machine, record.placement.as_ref())
 }
 
 /// Places the workers of a workload on a machine.

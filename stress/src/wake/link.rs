@@ -1,8 +1,8 @@
-//! The two ends of each kind of link: one message at a time goes to and fro, numbered. Both sides of
-//! all kinds are played by the same two loops, which know none of them.
+//! The links: how one numbered message at a time goes to and fro by each mechanism. The two loops of
+//! [`super::exchange`] use them all, and know none of them.
 
-use super::board::{Board, PATIENCE, Place};
-use super::kind::Kind;
+use super::mechanism::Mechanism;
+use super::shared_state::{PATIENCE, SharedState, Word};
 use crate::futex::{sleep_on, wake_sleepers};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use splinter::{Error, PollableWatcher, Store, WatchError, Watcher, Writer};
@@ -16,28 +16,28 @@ pub(crate) const MESSAGE_LEN: usize = 64;
 /// Looks at a word between two looks whether there is still any sense in it.
 const LOOKS: u32 = 1 << 12;
 
-/// Which side of the table somebody sits on.
+/// Which side of an exchange a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum Side {
     /// The one that begins.
     Ping,
     /// The one that answers.
     Pong,
 }
 
-/// What one process needs to play any kind.
+/// What one process needs to use any mechanism.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct Endpoint {
     /// What both share.
-    pub board: Board,
+    pub shared: SharedState,
     /// The store.
     pub store: Store,
     /// The process's lane in it.
     pub writer: Writer,
     /// Eventfds: the one that ping writes, the one that pong writes.
-    pub bells: [OwnedFd; 2],
+    pub eventfds: [OwnedFd; 2],
     /// The side.
-    pub end: End,
+    pub side: Side,
 }
 
 /// Sends and receives messages.
@@ -49,50 +49,54 @@ pub(crate) trait Link {
 }
 
 /// What is done with a link.
-pub(crate) trait Game {
+pub(crate) trait Exchange {
     /// Its result.
-    type Score;
-    /// Plays it.
-    fn play(self, board: &Board, link: impl Link) -> Self::Score;
+    type Output;
+    /// Does it.
+    fn run(self, shared: &SharedState, link: impl Link) -> Self::Output;
 }
 
-/// The keys of the table: written by ping and by pong, for watchers and for those who poll, and what
-/// the crowd watches. The first two are in the groups 0 and 1, the last in group 2.
-pub(crate) const KEYS: [&str; 5] = ["ping", "pong", "poll-ping", "poll-pong", "crowd"];
-/// The group that the crowd watches.
-pub(crate) const CROWD_GROUP: u8 = 2;
+/// The keys of the messages: written by ping and by pong, for watchers and for those who poll, and what
+/// the waiters watch. The first two are in the groups 0 and 1, the last in group 2.
+pub(crate) const KEYS: [&str; 5] = ["ping", "pong", "poll-ping", "poll-pong", "waiters"];
+/// The group that the waiters watch.
+pub(crate) const WAITERS_GROUP: u8 = 2;
 
 /// Puts all keys there.
 ///
 /// # Errors
 /// What the store says.
-pub(crate) fn lay(writer: &mut Writer) -> Result<(), Error> {
+pub(crate) fn write_keys(writer: &mut Writer) -> Result<(), Error> {
     for key in KEYS {
         writer.set(key, &message(0))?;
     }
-    for (key, group) in [(KEYS[0], 0), (KEYS[1], 1), (KEYS[4], CROWD_GROUP)] {
+    for (key, group) in [(KEYS[0], 0), (KEYS[1], 1), (KEYS[4], WAITERS_GROUP)] {
         writer.register(key, group)?;
     }
     Ok(())
 }
 
-impl Table {
-    /// Opens this side of a link, and plays.
+impl Endpoint {
+    /// Opens this side of a link, and does something with it.
     ///
     /// # Errors
     /// One line if it cannot be opened.
-    pub(crate) fn play<G: Game>(&mut self, kind: Kind, game: G) -> Result<G::Score, String> {
+    pub(crate) fn run<G: Exchange>(
+        &mut self,
+        mechanism: Mechanism,
+        exchange: G,
+    ) -> Result<G::Output, String> {
         let failed = |error: &dyn std::fmt::Display| {
-            format!("{} cannot be set up: {error}", kind.spec().name)
+            format!("{} cannot be set up: {error}", mechanism.spec().name)
         };
-        let board = &self.board;
+        let shared = &self.shared;
         // What one side writes the other reads.
-        let (out, into) = match self.end {
-            End::Ping => (0, 1),
-            End::Pong => (1, 0),
+        let (out, into) = match self.side {
+            Side::Ping => (0, 1),
+            Side::Pong => (1, 0),
         };
-        let words = [Place::Ping, Place::Pong].map(|place| board.word(place));
-        let store = |keys: [&'static str; 2]| Letters {
+        let words = [Word::Ping, Word::Pong].map(|word| shared.word(word));
+        let store = |keys: [&'static str; 2]| StoreMessages {
             store: &self.store,
             out: keys[out],
             into: keys[into],
@@ -103,71 +107,72 @@ impl Table {
             Ok(watcher)
         };
         let deadline = Some(Instant::now() + PATIENCE);
-        Ok(match kind {
-            Kind::Futex | Kind::FutexPaused | Kind::FutexDeadline => {
-                let patience = (kind == Kind::FutexDeadline).then_some(Duration::from_secs(1));
+        Ok(match mechanism {
+            Mechanism::Futex | Mechanism::FutexPaused | Mechanism::FutexDeadline => {
+                let patience =
+                    (mechanism == Mechanism::FutexDeadline).then_some(Duration::from_secs(1));
                 let link = Futex {
-                    board,
+                    shared,
                     out: words[out],
                     into: words[into],
                     patience,
                 };
-                game.play(board, link)
+                exchange.run(shared, link)
             }
-            Kind::Eventfd => {
+            Mechanism::Eventfd => {
                 let link = Eventfd {
-                    board,
-                    epoll: epoll_of(&self.bells[into]).map_err(|error| failed(&error))?,
-                    out: &self.bells[out],
-                    into: &self.bells[into],
+                    shared,
+                    epoll: epoll_of(&self.eventfds[into]).map_err(|error| failed(&error))?,
+                    out: &self.eventfds[out],
+                    into: &self.eventfds[into],
                 };
-                game.play(board, link)
+                exchange.run(shared, link)
             }
-            Kind::Line => {
+            Mechanism::Line => {
                 let link = Line {
-                    board,
-                    word: board.word(Place::Line),
-                    end: self.end,
+                    shared,
+                    word: shared.word(Word::Line),
+                    side: self.side,
                 };
-                game.play(board, link)
+                exchange.run(shared, link)
             }
-            Kind::Watcher | Kind::SpinWatcher | Kind::SpinTold => {
-                let spin = match kind {
-                    Kind::Watcher => Duration::ZERO,
+            Mechanism::Watcher | Mechanism::SpinWatcher | Mechanism::SpinTold => {
+                let spin = match mechanism {
+                    Mechanism::Watcher => Duration::ZERO,
                     // For as long as there is any sense in it: a spin without end would outlast a deadline.
                     _ => PATIENCE,
                 };
                 let link = Watch {
                     watcher: watcher(spin)?,
-                    letters: store([KEYS[0], KEYS[1]]),
+                    messages: store([KEYS[0], KEYS[1]]),
                     writer: &mut self.writer,
-                    reads: kind != Kind::SpinTold,
+                    reads: mechanism != Mechanism::SpinTold,
                     deadline,
                 };
-                game.play(board, link)
+                exchange.run(shared, link)
             }
-            Kind::Ring | Kind::Helper => {
-                let notifier = kind.notifier().expect("a kind with a descriptor");
+            Mechanism::Ring | Mechanism::Helper => {
+                let notifier = mechanism.notifier().expect("a mechanism with a descriptor");
                 let watcher = watcher(Duration::ZERO)?.pollable_by(notifier);
                 let watcher = watcher.map_err(|error| failed(&error))?;
                 let link = Descriptor {
-                    board,
+                    shared,
                     epoll: epoll_of(&watcher).map_err(|error| failed(&error))?,
                     watcher,
-                    letters: store([KEYS[0], KEYS[1]]),
+                    messages: store([KEYS[0], KEYS[1]]),
                     writer: &mut self.writer,
                 };
-                game.play(board, link)
+                exchange.run(shared, link)
             }
-            Kind::PollPaused | Kind::SpinPoll => {
-                let letters = store([KEYS[2], KEYS[3]]);
+            Mechanism::PollPaused | Mechanism::SpinPoll => {
+                let messages = store([KEYS[2], KEYS[3]]);
                 let link = Poll {
-                    epoch: self.store.epoch(letters.into).map_err(|e| failed(&e))?,
-                    letters,
+                    epoch: self.store.epoch(messages.into).map_err(|e| failed(&e))?,
+                    messages,
                     writer: &mut self.writer,
                     deadline,
                 };
-                game.play(board, link)
+                exchange.run(shared, link)
             }
         })
     }
@@ -181,7 +186,7 @@ fn epoll_of(descriptor: impl AsFd) -> nix::Result<Epoll> {
 }
 
 struct Futex<'a> {
-    board: &'a Board,
+    shared: &'a SharedState,
     out: &'a AtomicU64,
     into: &'a AtomicU64,
     patience: Option<Duration>,
@@ -201,7 +206,7 @@ impl Link for Futex<'_> {
             if seen >= number {
                 return true;
             }
-            if self.board.is_abandoned() {
+            if self.shared.is_abandoned() {
                 return false;
             }
             sleep_on(self.into, seen, self.patience);
@@ -210,7 +215,7 @@ impl Link for Futex<'_> {
 }
 
 struct Eventfd<'a> {
-    board: &'a Board,
+    shared: &'a SharedState,
     epoll: Epoll,
     out: &'a OwnedFd,
     into: &'a OwnedFd,
@@ -228,7 +233,7 @@ impl Link for Eventfd<'_> {
         let mut events = [EpollEvent::empty()];
         loop {
             let ready = self.epoll.wait(&mut events, EpollTimeout::NONE);
-            if self.board.is_abandoned() {
+            if self.shared.is_abandoned() {
                 return false;
             }
             if ready == Ok(1) {
@@ -240,21 +245,21 @@ impl Link for Eventfd<'_> {
 
 /// Even numbers are ping's, odd ones pong's.
 struct Line<'a> {
-    board: &'a Board,
+    shared: &'a SharedState,
     word: &'a AtomicU64,
-    end: End,
+    side: Side,
 }
 
 impl Link for Line<'_> {
     #[inline]
     fn send(&mut self, number: u64) {
-        let mine = number * 2 + u64::from(self.end == End::Pong);
+        let mine = number * 2 + u64::from(self.side == Side::Pong);
         self.word.store(mine, Release);
     }
 
     #[inline]
     fn receive(&mut self, number: u64) -> bool {
-        let theirs = number * 2 + u64::from(self.end == End::Ping);
+        let theirs = number * 2 + u64::from(self.side == Side::Ping);
         loop {
             for _ in 0..LOOKS {
                 // No pause between the looks: this is the limit, and takes what it can get.
@@ -262,7 +267,7 @@ impl Link for Line<'_> {
                     return true;
                 }
             }
-            if self.board.is_abandoned() {
+            if self.shared.is_abandoned() {
                 return false;
             }
         }
@@ -270,13 +275,13 @@ impl Link for Line<'_> {
 }
 
 /// Messages as values of the store.
-struct Letters<'a> {
+struct StoreMessages<'a> {
     store: &'a Store,
     out: &'static str,
     into: &'static str,
 }
 
-impl Letters<'_> {
+impl StoreMessages<'_> {
     #[inline]
     fn send(&self, writer: &mut Writer, number: u64) {
         send(writer, self.out, number);
@@ -321,7 +326,7 @@ fn message(number: u64) -> [u8; MESSAGE_LEN] {
 }
 
 struct Watch<'a> {
-    letters: Letters<'a>,
+    messages: StoreMessages<'a>,
     writer: &'a mut Writer,
     watcher: Watcher,
     reads: bool,
@@ -331,7 +336,7 @@ struct Watch<'a> {
 impl Link for Watch<'_> {
     #[inline]
     fn send(&mut self, number: u64) {
-        self.letters.send(self.writer, number);
+        self.messages.send(self.writer, number);
     }
 
     #[inline]
@@ -340,7 +345,7 @@ impl Link for Watch<'_> {
             match self.watcher.wait(self.deadline) {
                 Ok(None) => return false,
                 Ok(Some(_)) if !self.reads => return true,
-                _ if self.letters.is_there(number) => return true,
+                _ if self.messages.is_there(number) => return true,
                 _ => {}
             }
         }
@@ -348,8 +353,8 @@ impl Link for Watch<'_> {
 }
 
 struct Descriptor<'a> {
-    board: &'a Board,
-    letters: Letters<'a>,
+    shared: &'a SharedState,
+    messages: StoreMessages<'a>,
     writer: &'a mut Writer,
     watcher: PollableWatcher,
     epoll: Epoll,
@@ -358,7 +363,7 @@ struct Descriptor<'a> {
 impl Link for Descriptor<'_> {
     #[inline]
     fn send(&mut self, number: u64) {
-        self.letters.send(self.writer, number);
+        self.messages.send(self.writer, number);
     }
 
     #[inline]
@@ -370,12 +375,12 @@ impl Link for Descriptor<'_> {
                 Ok(None) => {
                     let patience = EpollTimeout::try_from(PATIENCE).unwrap_or(EpollTimeout::NONE);
                     let ready = self.epoll.wait(&mut events, patience);
-                    if ready == Ok(0) || self.board.is_abandoned() {
+                    if ready == Ok(0) || self.shared.is_abandoned() {
                         return false;
                     }
                 }
                 Err(WatchError::Descriptor(_)) => return false,
-                _ if self.letters.is_there(number) => return true,
+                _ if self.messages.is_there(number) => return true,
                 _ => {}
             }
         }
@@ -383,7 +388,7 @@ impl Link for Descriptor<'_> {
 }
 
 struct Poll<'a> {
-    letters: Letters<'a>,
+    messages: StoreMessages<'a>,
     writer: &'a mut Writer,
     epoch: u64,
     deadline: Option<Instant>,
@@ -392,22 +397,22 @@ struct Poll<'a> {
 impl Link for Poll<'_> {
     #[inline]
     fn send(&mut self, number: u64) {
-        self.letters.send(self.writer, number);
+        self.messages.send(self.writer, number);
     }
 
     #[inline]
     fn receive(&mut self, number: u64) -> bool {
         loop {
-            let into = self.letters.into;
+            let into = self.messages.into;
             match self
-                .letters
+                .messages
                 .store
                 .poll_after(into, self.epoch, self.deadline)
             {
                 Ok(epoch) => self.epoch = epoch,
                 Err(_) => return false,
             }
-            if self.letters.is_there(number) {
+            if self.messages.is_there(number) {
                 return true;
             }
         }

@@ -1,10 +1,10 @@
 //! What is gathered, and the record that it becomes. `results/README.md` documents every field.
 
-use super::board::{CROWD, CROWD_PROCESSES};
-use super::crowd::Call;
-use super::game::{Broken, Sample};
+use super::exchange::{Broken, Sample};
+use super::fan_out::FanOutSample;
 use super::judge::{Middle, judgement, ratios};
-use super::kind::{Kind, Situation, Style};
+use super::mechanism::{Mechanism, Situation, Style};
+use super::shared_state::{WAITER_PROCESSES, WAITERS};
 use crate::disturbance::settle;
 use crate::environment::Environment;
 use crate::latency::{Percentiles, histogram, to_ns};
@@ -15,18 +15,23 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// What to measure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What to measure: the flags of `wake`, and a part of its record.
+#[derive(clap::Args, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WakePlan {
-    /// Rounds that count.
+    /// Rounds; each takes one sample of everything.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
-    /// Whether samples are short.
+    /// Few rounds of short samples: to see that it works.
+    #[arg(long, conflicts_with = "rounds")]
     pub quick: bool,
-    /// Processor of the one that begins; the first of those that lie far apart where `None`.
+    /// Processor of the process that begins [default: two that lie far apart].
+    #[arg(long, value_name = "CPU")]
     pub cpu_a: Option<usize>,
-    /// Processor of its partner; the second of them where `None`.
+    /// Processor of the one that answers.
+    #[arg(long, value_name = "CPU")]
     pub cpu_b: Option<usize>,
     /// Seed of the order within the rounds.
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 }
 
@@ -81,7 +86,7 @@ pub struct WakeRecord {
     pub environment: Environment,
 }
 
-/// One kind in one situation.
+/// One mechanism in one situation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Row {
@@ -100,7 +105,7 @@ pub struct Row {
     pub not_measured: Option<String>,
 }
 
-/// One way of waking the crowd.
+/// One way of waking the waiters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct FanOut {
@@ -135,11 +140,11 @@ pub struct WakePlacement {
     pub misplaced: Vec<String>,
 }
 
-/// The samples of one kind in one situation.
+/// The samples of one mechanism in one situation.
 #[derive(Debug)]
 struct Cell {
     situation: Situation,
-    kind: Kind,
+    mechanism: Mechanism,
     not_measured: Option<String>,
     one_way: Histogram<u64>,
     /// By round: the median, in nanoseconds.
@@ -148,10 +153,10 @@ struct Cell {
     sleeps: u64,
 }
 
-/// The calls of the crowd, one way.
+/// The calls of the waiters, one way.
 #[derive(Debug)]
 struct Calls {
-    kind: Kind,
+    mechanism: Mechanism,
     first: Histogram<u64>,
     last: Histogram<u64>,
     writer: Histogram<u64>,
@@ -178,22 +183,24 @@ impl Evidence {
         requested: [usize; 2],
         processors: usize,
         cycle_ns: f64,
-        unavailable: impl Fn(Kind) -> Option<String>,
+        unavailable: impl Fn(Mechanism) -> Option<String>,
     ) -> Self {
         let two = if requested[0] == requested[1] { 1 } else { 2 };
         let cells = Situation::ALL.into_iter().flat_map(|situation| {
-            Kind::ALL.map(|kind| Cell {
+            Mechanism::ALL.map(|mechanism| Cell {
                 situation,
-                kind,
-                not_measured: situation.excludes(kind, two).or_else(|| unavailable(kind)),
+                mechanism,
+                not_measured: situation
+                    .excludes(mechanism, two)
+                    .or_else(|| unavailable(mechanism)),
                 one_way: histogram(),
                 medians: Vec::new(),
                 waits: 0,
                 sleeps: 0,
             })
         });
-        let calls = [Kind::Futex, Kind::Watcher].map(|kind| Calls {
-            kind,
+        let calls = [Mechanism::Futex, Mechanism::Watcher].map(|mechanism| Calls {
+            mechanism,
             first: histogram(),
             last: histogram(),
             writer: histogram(),
@@ -215,13 +222,21 @@ impl Evidence {
     }
 
     /// Returns what is to be measured in each round.
-    pub(super) fn cells(&self) -> Vec<(Situation, Kind)> {
+    pub(super) fn cells(&self) -> Vec<(Situation, Mechanism)> {
         let measured = self.cells.iter().filter(|cell| cell.not_measured.is_none());
-        measured.map(|cell| (cell.situation, cell.kind)).collect()
+        measured
+            .map(|cell| (cell.situation, cell.mechanism))
+            .collect()
     }
 
     /// Takes a sample.
-    pub(super) fn take(&mut self, situation: Situation, kind: Kind, sample: &Sample, counts: bool) {
+    pub(super) fn take(
+        &mut self,
+        situation: Situation,
+        mechanism: Mechanism,
+        sample: &Sample,
+        counts: bool,
+    ) {
         let [a, b] = self.placement.requested;
         let asked = [a, if situation == Situation::Same { a } else { b }];
         for (side, (seen, asked)) in sample.observed.into_iter().zip(asked).enumerate() {
@@ -240,7 +255,7 @@ impl Evidence {
         let found = self
             .cells
             .iter_mut()
-            .find(|cell| cell.situation == situation && cell.kind == kind);
+            .find(|cell| cell.situation == situation && cell.mechanism == mechanism);
         let Some(cell) = found.filter(|_| counts) else {
             return;
         };
@@ -254,9 +269,12 @@ impl Evidence {
         cell.sleeps += sample.sleeps;
     }
 
-    /// Takes a call of the crowd.
-    pub(super) fn take_call(&mut self, kind: Kind, call: Call, counts: bool) {
-        let found = self.calls.iter_mut().find(|calls| calls.kind == kind);
+    /// Takes a call of the waiters.
+    pub(super) fn take_call(&mut self, mechanism: Mechanism, call: FanOutSample, counts: bool) {
+        let found = self
+            .calls
+            .iter_mut()
+            .find(|calls| calls.mechanism == mechanism);
         let Some(calls) = found.filter(|_| counts) else {
             return;
         };
@@ -282,7 +300,7 @@ impl Evidence {
                 verdict = Verdict::Fail;
                 reasons.push(format!("a wake never came: {whose}"));
             }
-            Some((Broken::Deaf, whose)) => {
+            Some((Broken::NoResponse, whose)) => {
                 verdict = verdict.max(Verdict::Inconclusive);
                 reasons.push(format!("the other side did not do as it was told: {whose}"));
             }
@@ -324,9 +342,10 @@ impl Evidence {
     }
 
     fn row(&self, cell: &Cell) -> Row {
-        let spec = cell.kind.spec();
+        let spec = cell.mechanism.spec();
         let limit = spec.limit.and_then(|limit| {
-            let same = |other: &&Cell| other.situation == cell.situation && other.kind == limit;
+            let same =
+                |other: &&Cell| other.situation == cell.situation && other.mechanism == limit;
             self.cells.iter().find(same)
         });
         let middle = limit.and_then(|limit| ratios(&cell.medians, &limit.medians));
@@ -358,19 +377,22 @@ impl Evidence {
     }
 
     fn fan_out(&self, calls: &Calls) -> FanOut {
-        let limit = self.calls.first().filter(|limit| limit.kind != calls.kind);
+        let limit = self
+            .calls
+            .first()
+            .filter(|limit| limit.mechanism != calls.mechanism);
         let middle = limit.and_then(|limit| ratios(&calls.rounds, &limit.rounds));
         FanOut {
-            name: calls.kind.spec().name.to_owned(),
-            watchers: CROWD,
-            processes: CROWD_PROCESSES,
+            name: calls.mechanism.spec().name.to_owned(),
+            watchers: WAITERS,
+            processes: WAITER_PROCESSES,
             calls: calls.last.len(),
             // A call that did not wake all of them ends the measurement.
-            woken: calls.last.len() * CROWD as u64,
+            woken: calls.last.len() * WAITERS as u64,
             first_ns: Percentiles::of(&calls.first),
             last_ns: Percentiles::of(&calls.last),
             writer_ns: Percentiles::of(&calls.writer),
-            limit_name: limit.map(|limit| limit.kind.spec().name.to_owned()),
+            limit_name: limit.map(|limit| limit.mechanism.spec().name.to_owned()),
             limit: limit.map(|limit| Percentiles::of(&limit.last).p50 as f64),
             ratio: middle.map(|middle| middle.median),
             ratio_quartiles: middle,
@@ -423,10 +445,15 @@ mod tests {
     fn a_row_stands_beside_its_limit_and_says_how_many_slept() {
         let mut evidence = evidence();
         for (futex, watcher) in [(1000, 1100), (3000, 3300), (2000, 2200)] {
-            evidence.take(Situation::Idle, Kind::Futex, &sample(&[futex; 4], 8), true);
             evidence.take(
                 Situation::Idle,
-                Kind::Watcher,
+                Mechanism::Futex,
+                &sample(&[futex; 4], 8),
+                true,
+            );
+            evidence.take(
+                Situation::Idle,
+                Mechanism::Watcher,
                 &sample(&[watcher; 4], 6),
                 true,
             );
@@ -434,7 +461,7 @@ mod tests {
         // What does not count is not seen.
         evidence.take(
             Situation::Idle,
-            Kind::Watcher,
+            Mechanism::Watcher,
             &sample(&[90_000; 4], 0),
             false,
         );
@@ -469,7 +496,7 @@ mod tests {
             (Verdict::Fail, 1)
         );
         assert_eq!(
-            verdict(Some((Broken::Deaf, whose())), false),
+            verdict(Some((Broken::NoResponse, whose())), false),
             (Verdict::Inconclusive, 0)
         );
         assert_eq!(verdict(None, true), (Verdict::Inconclusive, 0));
@@ -498,7 +525,7 @@ mod tests {
     #[test]
     fn whoever_ran_elsewhere_is_misplaced() {
         let mut evidence = evidence();
-        evidence.take(Situation::Same, Kind::Futex, &sample(&[1], 0), true);
+        evidence.take(Situation::Same, Mechanism::Futex, &sample(&[1], 0), true);
         let record = evidence.into_record(Environment::read());
         assert_eq!(record.verdict, Verdict::Fail);
         assert!(

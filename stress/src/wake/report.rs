@@ -1,6 +1,6 @@
-//! The readable summary of a measurement: a table per situation, and the crowd.
+//! The readable summary of a measurement: a table per situation, and the waiters.
 
-use super::kind::{Kind, Situation};
+use super::mechanism::{Mechanism, Situation};
 use super::record::{Row, WakeRecord};
 use crate::table::{align, span};
 use std::fmt::Write as _;
@@ -32,7 +32,7 @@ pub fn wake_summary(record: &WakeRecord) -> String {
         let _ = writeln!(text, "\n{of}");
         table(&mut text, record, situation);
     }
-    crowd(&mut text, record);
+    waiters(&mut text, record);
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<11}{value}");
     };
@@ -109,7 +109,7 @@ fn cells(row: &Row) -> Vec<String> {
     cells
 }
 
-fn crowd(text: &mut String, record: &WakeRecord) {
+fn waiters(text: &mut String, record: &WakeRecord) {
     let Some(any) = record.fan_out.first() else {
         return;
     };
@@ -167,17 +167,17 @@ fn text_lines(record: &WakeRecord, line: &mut impl FnMut(&str, String)) {
         .observed
         .each_ref()
         .map(|seen| crate::cpulist::print(&seen.iter().copied().collect::<Vec<_>>()));
-    let places = format!(
-        "one was seen on {a}, its partner on {b}, of {} processors",
+    let observed = format!(
+        "one was seen on {a}, its responder on {b}, of {} processors",
         record.placement.processors
     );
-    line("placement", places);
+    line("placement", observed);
     line(
         "how",
         format!(
             "asleep: how many waits the kernel put to sleep; spinning: 16 round trips timed together; \
              '{}' holds each message back for 60 us",
-            Kind::FutexPaused.spec().name
+            Mechanism::FutexPaused.spec().name
         ),
     );
     let environment = &record.environment;

@@ -1,8 +1,8 @@
 //! A reader that gets many values in one call. The rest of a reader is in `reader`.
 
-use super::desk::Desk;
 use super::pacing::Pace;
-use super::{Post, buffer_len};
+use super::recorder::Recorder;
+use super::{Assignment, buffer_len};
 use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::target::{Miss, Reads};
@@ -19,9 +19,9 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Prepares for the calls of a workload; none where it gets one value a call.
-    pub(super) fn new(post: &Post<'_>) -> Option<Self> {
-        let size = post.workload.batch as usize;
-        let stride = buffer_len(post.workload);
+    pub(super) fn new(assignment: &Assignment<'_>) -> Option<Self> {
+        let size = assignment.workload.batch as usize;
+        let stride = buffer_len(assignment.workload);
         (size > 1).then(|| Self {
             indices: vec![0; size],
             names: vec![[0; 8]; size],
@@ -36,17 +36,17 @@ impl Batch {
     /// is the call. Returns how many.
     pub(super) fn get<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_, P>,
+        recorder: &mut Recorder<'_, P>,
         target: &impl Reads,
         mut draw: impl FnMut() -> u64,
     ) -> usize {
-        let size = self.indices.len().min(desk.left_of_share());
+        let size = self.indices.len().min(recorder.left_of_share());
         for (index, name) in self.indices.iter_mut().zip(&mut self.names).take(size) {
             *index = draw();
             *name = keys::name(Family::Value, *index);
         }
         let (names, bufs, stride) = (&self.names[..size], &mut self.bufs, self.stride);
-        desk.attempts(Op::Get, &mut self.results[..size], |results| {
+        recorder.attempts(Op::Get, &mut self.results[..size], |results| {
             target.get_many(names, bufs, stride, results);
         });
         size

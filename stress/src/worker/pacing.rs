@@ -1,10 +1,10 @@
-//! What a worker's desk needs of a pace: nothing in a closed loop, where all of this is compiled away; in an open loop
+//! What a worker's recorder needs of a pace: nothing in a closed loop, where all of this is compiled away; in an open loop
 //! its pacer, and the latencies from the planned starts.
 
-use super::Post;
+use super::Assignment;
 use crate::latency::{Latencies, PLANNED};
 use crate::mix::Op;
-use crate::pace::{Paced, Pacer, Schedule, Tsc, Turn};
+use crate::open_loop::{Paced, Pacer, Schedule, Tsc, Turn};
 use std::fmt;
 
 /// How a worker's operations follow each other.
@@ -57,14 +57,18 @@ pub(crate) struct Open {
 
 impl Open {
     /// Makes the pace of a worker, whose workload has a rate.
-    pub(super) fn new(post: &Post<'_>, rate: u64, ops: impl Iterator<Item = Op>) -> Self {
-        let workload = post.workload;
-        let clock = post.block.clock();
+    pub(super) fn new(
+        assignment: &Assignment<'_>,
+        rate: u64,
+        ops: impl Iterator<Item = Op>,
+    ) -> Self {
+        let workload = assignment.workload;
+        let clock = assignment.shared.clock();
         let schedule = Schedule::new(
             workload.arrivals,
             rate,
             1e9 / clock.cycle_ns,
-            (post.worker, workload.operators()),
+            (assignment.worker, workload.operators()),
             workload.seed,
         );
         Self {

@@ -2,9 +2,9 @@
 
 use super::batch::Batch;
 use super::checks::{Checks, Faults};
-use super::desk::Desk;
 use super::pacing::Pace;
-use super::{Post, buffer_len};
+use super::recorder::Recorder;
+use super::{Assignment, buffer_len};
 use crate::choice::Sampler;
 use crate::history::{self, OpKind, objects::Objects};
 use crate::keys::{self, Family};
@@ -43,13 +43,14 @@ pub(super) struct Samplers {
 
 impl Samplers {
     /// Makes those of a worker.
-    pub(super) fn new(post: &Post<'_>) -> Self {
-        let choice = post.workload.key_choice;
-        let lanes = choice == crate::choice::KeyChoice::Lanes && post.role() == super::Role::Writer;
+    pub(super) fn new(assignment: &Assignment<'_>) -> Self {
+        let choice = assignment.workload.key_choice;
+        let lanes =
+            choice == crate::choice::KeyChoice::Lanes && assignment.role() == super::Role::Writer;
         let keys = if lanes {
-            post.workload.writer_keys(post.worker)
+            assignment.workload.writer_keys(assignment.worker)
         } else {
-            post.workload.key_sets()
+            assignment.workload.key_sets()
         };
         let sampler = |keys: std::ops::Range<u64>| {
             if lanes {
@@ -79,18 +80,18 @@ impl Samplers {
 impl ReaderLoop {
     /// Prepares a reader; touches its memory.
     #[must_use]
-    pub(crate) fn new(post: &Post<'_>) -> Self {
-        let workload = post.workload;
+    pub(crate) fn new(assignment: &Assignment<'_>) -> Self {
+        let workload = assignment.workload;
         Self {
-            rng: Rng::new(workload.seed, u64::from(post.worker)),
+            rng: Rng::new(workload.seed, u64::from(assignment.worker)),
             draw: workload.mix.for_reader(),
-            samplers: Samplers::new(post),
+            samplers: Samplers::new(assignment),
             objects: Objects::new(workload),
             until_view: 0,
             checks: Checks::new(workload),
             oracle: workload.oracle,
             may_miss: workload.may_miss(),
-            batch: Batch::new(post),
+            batch: Batch::new(assignment),
             buf: vec![0; buffer_len(workload)],
             vector: vec![0.0; workload.geometry().vector_dim as usize],
             orders: vec![Vec::with_capacity(buffer_len(workload)); workload.orders as usize],
@@ -98,25 +99,25 @@ impl ReaderLoop {
     }
 
     /// Reads until told to stop.
-    pub(super) fn run<P: Pace>(&mut self, desk: &mut Desk<'_, P>, target: &impl Reads) {
-        while desk.turn() && desk.go_on() {
+    pub(super) fn run<P: Pace>(&mut self, recorder: &mut Recorder<'_, P>, target: &impl Reads) {
+        while recorder.turn() && recorder.go_on() {
             let op = self.draw.draw(&mut self.rng);
             if op == Op::Get
                 && let Some(batch) = self.batch.take()
             {
-                if !self.get_many(desk, target, batch) {
+                if !self.get_many(recorder, target, batch) {
                     break;
                 }
                 continue;
             }
             let index = self.samplers.draw(op, &mut self.rng);
             let outcome = match op {
-                Op::ReadInt => self.read_int(desk, target, index),
-                Op::ReadTandem => self.read_tandem(desk, target, index),
-                Op::ReadVector => self.read_vector(desk, target, index),
-                _ => self.get(desk, target, index),
+                Op::ReadInt => self.read_int(recorder, target, index),
+                Op::ReadTandem => self.read_tandem(recorder, target, index),
+                Op::ReadVector => self.read_vector(recorder, target, index),
+                _ => self.get(recorder, target, index),
             };
-            if outcome != Err(Miss::Again) && !desk.completed() {
+            if outcome != Err(Miss::Again) && !recorder.completed() {
                 break;
             }
         }
@@ -130,20 +131,20 @@ impl ReaderLoop {
     #[inline(always)]
     fn get<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_, P>,
+        recorder: &mut Recorder<'_, P>,
         target: &impl Reads,
         index: u64,
     ) -> Result<(), Miss> {
         let key = keys::name(Family::Value, index);
-        let got = if desk.records() && self.wants_view() {
-            desk.attempt(Op::Get, || target.view(&key, &mut self.buf))
+        let got = if recorder.records() && self.wants_view() {
+            recorder.attempt(Op::Get, || target.view(&key, &mut self.buf))
         } else {
-            desk.attempt(Op::Get, || {
+            recorder.attempt(Op::Get, || {
                 target.get(&key, &mut self.buf).map(|len| (len, 0))
             })
         };
         if got == Err(Miss::NotFound) {
-            desk.record(|| {
+            recorder.record(|| {
                 self.objects
                     .event(Family::Value, index, OpKind::NotFound, 0)
             });
@@ -153,7 +154,7 @@ impl ReaderLoop {
         if self.oracle {
             let stamps = self.checks.value(index, &key, &self.buf[..len]);
             let last = stamps.map(|(_, last)| last);
-            desk.record(|| self.objects.get_event(index, last, len, epoch));
+            recorder.record(|| self.objects.get_event(index, last, len, epoch));
         }
         Ok(())
     }
@@ -161,12 +162,12 @@ impl ReaderLoop {
     /// Gets many values in one call. Tells whether to go on.
     fn get_many<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_, P>,
+        recorder: &mut Recorder<'_, P>,
         target: &impl Reads,
         mut batch: Batch,
     ) -> bool {
         let (samplers, rng) = (&self.samplers, &mut self.rng);
-        let count = batch.get(desk, target, || samplers.draw(Op::Get, rng));
+        let count = batch.get(recorder, target, || samplers.draw(Op::Get, rng));
         let mut go_on = true;
         for place in 0..count {
             let (index, key, value) = batch.answer(place);
@@ -176,7 +177,7 @@ impl ReaderLoop {
                 Err(miss) => self.missed(Op::Get, key, miss, self.may_miss),
             }
             if value != Err(&Miss::Again) {
-                go_on &= desk.completed();
+                go_on &= recorder.completed();
             }
         }
         self.batch = Some(batch);
@@ -186,17 +187,17 @@ impl ReaderLoop {
     #[inline(always)]
     fn read_int<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_, P>,
+        recorder: &mut Recorder<'_, P>,
         target: &impl Reads,
         index: u64,
     ) -> Result<(), Miss> {
         let key = keys::name(Family::Counter, index);
-        let value = desk
+        let value = recorder
             .attempt(Op::ReadInt, || target.read_int(&key))
             .inspect_err(|miss| self.missed(Op::ReadInt, &key, miss, false))?;
         if self.oracle {
             self.checks.integer(index, &key, value);
-            desk.record(|| {
+            recorder.record(|| {
                 self.objects
                     .event(Family::Counter, index, OpKind::GetNumber, value)
             });
@@ -206,38 +207,40 @@ impl ReaderLoop {
 
     fn read_tandem<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_, P>,
+        recorder: &mut Recorder<'_, P>,
         target: &impl Reads,
         index: u64,
     ) -> Result<(), Miss> {
         let key = keys::name(Family::Group, index);
-        desk.attempt(Op::ReadTandem, || {
-            target.read_tandem(&key, &mut self.orders)
-        })
-        .inspect_err(|miss| self.missed(Op::ReadTandem, &key, miss, false))?;
+        recorder
+            .attempt(Op::ReadTandem, || {
+                target.read_tandem(&key, &mut self.orders)
+            })
+            .inspect_err(|miss| self.missed(Op::ReadTandem, &key, miss, false))?;
         if self.oracle {
             let stamp = self.checks.group(index, key, &self.orders);
             let id = history::objects::name(stamp);
-            desk.record(|| self.objects.event(Family::Group, index, OpKind::Read, id));
+            recorder.record(|| self.objects.event(Family::Group, index, OpKind::Read, id));
         }
         Ok(())
     }
 
     fn read_vector<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_, P>,
+        recorder: &mut Recorder<'_, P>,
         target: &impl Reads,
         index: u64,
     ) -> Result<(), Miss> {
         let key = keys::name(Family::Value, index);
         // A set drops the vector, so it may well not be there.
-        desk.attempt(Op::ReadVector, || {
-            target.read_vector(&key, &mut self.vector)
-        })
-        .inspect_err(|miss| self.missed(Op::ReadVector, &key, miss, true))?;
+        recorder
+            .attempt(Op::ReadVector, || {
+                target.read_vector(&key, &mut self.vector)
+            })
+            .inspect_err(|miss| self.missed(Op::ReadVector, &key, miss, true))?;
         if self.oracle {
             let id = history::objects::name(self.checks.vector(&key, &self.vector));
-            desk.record(|| self.objects.vector_event(index, OpKind::Read, id));
+            recorder.record(|| self.objects.vector_event(index, OpKind::Read, id));
         }
         Ok(())
     }

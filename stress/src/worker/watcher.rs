@@ -8,12 +8,12 @@
 //! while no writer held the key.
 
 use super::checks::Checks;
-use super::desk::Desk;
-use super::{Post, Report, buffer_len};
-use crate::block::Phase;
+use super::recorder::Recorder;
+use super::{Assignment, Report, buffer_len};
 use crate::keys::{self, Family};
 use crate::latency::{encode, histogram};
 use crate::oracle::value;
+use crate::shared_state::Phase;
 use crate::target::{Heard, Hears, News, Reads};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -92,8 +92,8 @@ pub(crate) struct WatcherLoop {
 impl WatcherLoop {
     /// Prepares a watcher; touches its memory. Nobody must write yet.
     #[must_use]
-    pub(crate) fn new(post: &Post<'_>, ears: &mut impl Hears) -> Self {
-        let workload = post.workload;
+    pub(crate) fn new(assignment: &Assignment<'_>, ears: &mut impl Hears) -> Self {
+        let workload = assignment.workload;
         let every = if workload.stamps_time() {
             workload.sample
         } else {
@@ -125,17 +125,22 @@ impl WatcherLoop {
     }
 
     /// Takes notifications until the writers have ended and there are no more.
-    pub(super) fn run(&mut self, desk: &mut Desk<'_>, target: &impl Reads, ears: &mut impl Hears) {
+    pub(super) fn run(
+        &mut self,
+        recorder: &mut Recorder<'_>,
+        target: &impl Reads,
+        ears: &mut impl Hears,
+    ) {
         let mut left = 0;
         loop {
             if left == 0 {
-                self.look(desk);
+                self.look(recorder);
                 left = BATCH;
             }
             left -= 1;
             match ears.next() {
                 // In this order: who sees that the writers have ended finds all that they told.
-                Heard::Nothing if self.look(desk) == Phase::Leave => match ears.next() {
+                Heard::Nothing if self.look(recorder) == Phase::Leave => match ears.next() {
                     Heard::Nothing => break,
                     heard => self.take(heard, false, target, ears),
                 },
@@ -150,9 +155,9 @@ impl WatcherLoop {
     }
 
     /// Ends the watcher.
-    pub(super) fn report(mut self, desk: Desk<'_>) -> Report {
+    pub(super) fn report(mut self, recorder: Recorder<'_>) -> Report {
         self.notices.lost = self.checks.faults.lost_notifications;
-        let mut report = desk.report(self.checks.faults);
+        let mut report = recorder.report(self.checks.faults);
         if self.window != Window::Before {
             report
                 .histograms
@@ -164,8 +169,8 @@ impl WatcherLoop {
     }
 
     /// Looks where the run is; counts from when it is measured until it is stopped.
-    fn look(&mut self, desk: &mut Desk<'_>) -> Phase {
-        let phase = desk.phase();
+    fn look(&mut self, recorder: &mut Recorder<'_>) -> Phase {
+        let phase = recorder.phase();
         match phase {
             Phase::Measure if self.window == Window::Before => {
                 self.window = Window::Open;
@@ -175,7 +180,7 @@ impl WatcherLoop {
             }
             Phase::Stop | Phase::Leave if self.window == Window::Open => {
                 self.window = Window::Closed;
-                desk.end_window();
+                recorder.end_window();
                 self.notices.measured = self.notices.taken - self.before;
             }
             _ => {}

@@ -4,10 +4,10 @@
 //! always, since the compiler does so by itself only for functions with one caller.
 
 use super::checks::{Checks, Faults};
-use super::desk::Desk;
 use super::pacing::Pace;
 use super::reader::Samplers;
-use super::{Post, buffer_len};
+use super::recorder::Recorder;
+use super::{Assignment, buffer_len};
 use crate::choice::KeyChoice;
 use crate::history::{self, Event, OpKind, objects::Objects};
 use crate::keys::{self, Family};
@@ -62,17 +62,17 @@ struct Task {
 impl<'a> WriterLoop<'a> {
     /// Prepares a writer; touches its memory.
     #[must_use]
-    pub(crate) fn new(post: &Post<'a>) -> Self {
-        let workload = post.workload;
+    pub(crate) fn new(assignment: &Assignment<'a>) -> Self {
+        let workload = assignment.workload;
         let len = buffer_len(workload);
         Self {
-            id: u16::try_from(post.worker).unwrap_or(PREFILL - 1),
-            rng: Rng::new(workload.seed, u64::from(post.worker)),
+            id: u16::try_from(assignment.worker).unwrap_or(PREFILL - 1),
+            rng: Rng::new(workload.seed, u64::from(assignment.worker)),
             draw: workload.mix.for_writer(),
-            samplers: Samplers::new(post),
+            samplers: Samplers::new(assignment),
             objects: Objects::new(workload),
             value_len: workload.value_len.clone(),
-            ledger: post.block.ledger(post.worker),
+            ledger: assignment.shared.ledger(assignment.worker),
             checks: Checks::new(workload),
             alone: workload.key_choice == KeyChoice::Lanes || workload.writers == 1,
             may_miss: workload.may_miss(),
@@ -87,18 +87,22 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Works until told to stop.
-    pub(super) fn run<P: Pace>(&mut self, desk: &mut Desk<'_, P>, target: &mut impl Writes) {
+    pub(super) fn run<P: Pace>(
+        &mut self,
+        recorder: &mut Recorder<'_, P>,
+        target: &mut impl Writes,
+    ) {
         loop {
             let task = self.next();
             self.prepare(&task);
-            if !desk.turn() {
+            if !recorder.turn() {
                 return;
             }
             let outcome = loop {
-                if !desk.go_on() {
+                if !recorder.go_on() {
                     return;
                 }
-                match self.attempt(desk, target, &task) {
+                match self.attempt(recorder, target, &task) {
                     Err(Miss::Again) => std::hint::spin_loop(),
                     outcome => break outcome,
                 }
@@ -108,14 +112,14 @@ impl<'a> WriterLoop<'a> {
                 Err(miss) => {
                     if miss == Miss::NotFound && family(task.op) == Family::Value {
                         let objects = &self.objects;
-                        desk.record(|| {
+                        recorder.record(|| {
                             objects.event(Family::Value, task.index, OpKind::NotFound, 0)
                         });
                     }
                     self.missed(&task, &miss);
                 }
             }
-            if !desk.completed() {
+            if !recorder.completed() {
                 return;
             }
         }
@@ -198,43 +202,43 @@ impl<'a> WriterLoop<'a> {
     #[inline(always)]
     fn attempt<P: Pace>(
         &mut self,
-        desk: &mut Desk<'_, P>,
+        recorder: &mut Recorder<'_, P>,
         target: &mut impl Writes,
         task: &Task,
     ) -> Result<(), Miss> {
         let (key, value) = (&task.key, &self.value[..task.len.min(self.value.len())]);
         match task.op {
-            Op::Set if desk.records() => {
-                let version = desk.attempt(Op::Set, || target.set_versioned(key, value))?;
-                self.record(desk, task, OpKind::Set, task.len, version);
+            Op::Set if recorder.records() => {
+                let version = recorder.attempt(Op::Set, || target.set_versioned(key, value))?;
+                self.record(recorder, task, OpKind::Set, task.len, version);
                 Ok(())
             }
-            Op::Set => desk.attempt(Op::Set, || target.set(key, value)),
+            Op::Set => recorder.attempt(Op::Set, || target.set(key, value)),
             Op::Append => {
-                let (len, version) = desk.attempt(Op::Append, || target.append(key, value))?;
-                self.record(desk, task, OpKind::Append, len, version);
+                let (len, version) = recorder.attempt(Op::Append, || target.append(key, value))?;
+                self.record(recorder, task, OpKind::Append, len, version);
                 Ok(())
             }
             Op::Int => {
-                let sum = desk.attempt(Op::Int, || target.add(key, task.amount))?;
+                let sum = recorder.attempt(Op::Int, || target.add(key, task.amount))?;
                 let size = u32::try_from(task.amount).unwrap_or(u32::MAX);
-                desk.record(|| {
+                recorder.record(|| {
                     self.objects
                         .event(Family::Counter, task.index, OpKind::Add, sum)
                         .sized(0, size)
                 });
                 Ok(())
             }
-            Op::Label => desk.attempt(Op::Label, || target.label(key, task.amount)),
+            Op::Label => recorder.attempt(Op::Label, || target.label(key, task.amount)),
             Op::Unset => {
-                let (len, version) = desk.attempt(Op::Unset, || target.unset(key))?;
-                self.record(desk, task, OpKind::Unset, len, version);
+                let (len, version) = recorder.attempt(Op::Unset, || target.unset(key))?;
+                self.record(recorder, task, OpKind::Unset, len, version);
                 Ok(())
             }
             Op::Vector => {
-                desk.attempt(Op::Vector, || target.set_vector(key, &self.vector))?;
+                recorder.attempt(Op::Vector, || target.set_vector(key, &self.vector))?;
                 let id = history::id(self.id, task.seq);
-                desk.record(|| self.objects.vector_event(task.index, OpKind::Write, id));
+                recorder.record(|| self.objects.vector_event(task.index, OpKind::Write, id));
                 Ok(())
             }
             Op::Tandem if self.orders.len() <= FEW_ORDERS => {
@@ -242,23 +246,23 @@ impl<'a> WriterLoop<'a> {
                 for (place, order) in few.iter_mut().zip(&self.orders) {
                     *place = &order[..task.len];
                 }
-                desk.attempt(Op::Tandem, || {
+                recorder.attempt(Op::Tandem, || {
                     target.set_tandem(key, &few[..self.orders.len()])
                 })?;
-                self.record_group(desk, task);
+                self.record_group(recorder, task);
                 Ok(())
             }
             Op::Tandem => {
                 let many: Vec<&[u8]> = self.orders.iter().map(|order| &order[..task.len]).collect();
-                desk.attempt(Op::Tandem, || target.set_tandem(key, &many))?;
-                self.record_group(desk, task);
+                recorder.attempt(Op::Tandem, || target.set_tandem(key, &many))?;
+                self.record_group(recorder, task);
                 Ok(())
             }
             Op::Get | Op::ReadInt | Op::ReadTandem | Op::ReadVector => {
-                let len = desk.attempt(Op::Get, || target.get(key, &mut self.buf))?;
+                let len = recorder.attempt(Op::Get, || target.get(key, &mut self.buf))?;
                 if self.oracle {
                     let last = self.check_own(task, len);
-                    desk.record(|| self.objects.get_event(task.index, last, len, 0));
+                    recorder.record(|| self.objects.get_event(task.index, last, len, 0));
                 }
                 Ok(())
             }
@@ -288,7 +292,7 @@ impl<'a> WriterLoop<'a> {
     #[inline]
     fn record<P>(
         &self,
-        desk: &mut Desk<'_, P>,
+        recorder: &mut Recorder<'_, P>,
         task: &Task,
         act: OpKind,
         len: usize,
@@ -296,7 +300,7 @@ impl<'a> WriterLoop<'a> {
     ) where
         P: Pace,
     {
-        desk.record(|| {
+        recorder.record(|| {
             let id = history::id(self.id, task.seq);
             let event = self.objects.event(Family::Value, task.index, act, id);
             let size = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
@@ -309,9 +313,9 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Records that a group was written.
-    fn record_group<P: Pace>(&self, desk: &mut Desk<'_, P>, task: &Task) {
+    fn record_group<P: Pace>(&self, recorder: &mut Recorder<'_, P>, task: &Task) {
         let id = history::id(self.id, task.seq);
-        desk.record(|| {
+        recorder.record(|| {
             self.objects
                 .event(Family::Group, task.index, OpKind::Write, id)
         });

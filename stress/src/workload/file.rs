@@ -2,7 +2,8 @@
 //! was printed gives the same workload. A file has the fields of a record's `config`; those that it leaves out are as
 //! by default, and some may have a list of values, which is for whoever runs several workloads to deal with.
 
-use super::Workload;
+use super::field::Field;
+use super::{FIELDS, Workload};
 use crate::input::read_text;
 use crate::text::refusal;
 use serde::Deserialize;
@@ -11,117 +12,6 @@ use splinter::Scrub;
 use std::fmt::Write as _;
 use std::path::Path;
 use toml::de::{DeTable, DeValue};
-
-/// Every field with what is said of it, in the order in which they are printed.
-const FIELDS: [(&str, &str); 35] = [
-    ("writers", "Workers that write"),
-    ("readers", "Workers that only read"),
-    (
-        "watchers",
-        "Workers that hear of every change and read what changed",
-    ),
-    (
-        "watch_groups",
-        "Signal groups that the keys are dealt over, 1 to 64; every watcher watches all of them",
-    ),
-    (
-        "watch_all",
-        "Whether watchers watch the whole store instead of groups",
-    ),
-    ("workers", "What a worker is: threads or processes"),
-    ("keys", "Keys that hold values"),
-    (
-        "key_choice",
-        "How keys are chosen: lanes (each writer its own), uniform, zipf:THETA, hot:K or single",
-    ),
-    (
-        "value_len",
-        "Bytes of a value: \"64\", \"16..256\" (any of these) or \"64,256,4096\" (one of these)",
-    ),
-    (
-        "mix",
-        "What writers do, with weights: get, set, append, int, tandem, vector, label, unset",
-    ),
-    ("orders", "Orders of a tandem group"),
-    ("batch", "Values that a reader gets in one call, 1 to 256"),
-    (
-        "scrub",
-        "Scrub level: none, hybrid or full; \"all\" stands for one run of each",
-    ),
-    (
-        "rate",
-        "Operations started per second, all workers together, however long they take; left out, each worker starts the next one when the last has returned",
-    ),
-    (
-        "arrivals",
-        "How the starts at a rate follow each other: uniform or poisson",
-    ),
-    (
-        "span",
-        "When the run ends: { duration_ms = N }, or { ops = N } completed operations, all workers together",
-    ),
-    (
-        "warmup",
-        "What is run before: auto (until goodput is steady; nothing with ops) or a span, as in 500ms",
-    ),
-    ("pin", "Where workers run: as with --pin"),
-    (
-        "pin_readers",
-        "Where readers and watchers run, if not behind the writers",
-    ),
-    (
-        "memory",
-        "Where the store's memory is: local, node:N, interleave or per-lane",
-    ),
-    ("huge_pages", "Huge pages: off, advise, collapse or hugetlb"),
-    (
-        "claim_patience",
-        "Looks at another's claim before it is asked whether its writer lives; left out, as is in force",
-    ),
-    (
-        "back_off_pauses",
-        "Most pauses between two tries of an integer operation; left out, as is in force",
-    ),
-    (
-        "spin_ns",
-        "How long a watcher spins before it sleeps, in nanoseconds; left out, as is in force",
-    ),
-    (
-        "prefetch_depth",
-        "Keys of a batch that are fetched from memory together, 1 to 32; left out, as is in force",
-    ),
-    (
-        "slots",
-        "Slots of the store; left out, as many as the keys need",
-    ),
-    (
-        "max_value_len",
-        "Longest value of the store in bytes; left out, as long as the workload needs",
-    ),
-    (
-        "dim",
-        "Vector dimension; left out, 768 where the mix has vectors, else 0",
-    ),
-    (
-        "backing",
-        "Where the store lives: anonymous, shared:NAME or file:PATH",
-    ),
-    ("seed", "Seed of all random choices"),
-    (
-        "oracle",
-        "Whether values prove themselves, and the end is compared with what was acknowledged",
-    ),
-    ("histogram", "Whether latencies are recorded"),
-    ("sample", "Of how many attempts one is timed"),
-    (
-        "allow_misplacement",
-        "Whether a run counts that was not placed as asked",
-    ),
-    (
-        "history",
-        "Operations of which a history is kept and checked, all workers together; left out, none is",
-    ),
-];
 
 /// What a file says.
 #[derive(Debug)]
@@ -185,7 +75,7 @@ pub(crate) fn parse(text: &str, listable: &[&str]) -> Result<Loaded, Mistake> {
     let mut table = DeTable::parse(text).map_err(wrong)?;
     for (key, _) in table.get_ref() {
         let name = key.get_ref();
-        if !FIELDS.iter().any(|(field, _)| field == name) {
+        if Field::named(name).is_none() {
             return Err(Mistake {
                 line: line_at(text, key.span().start),
                 what: format!(
@@ -253,7 +143,8 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
 pub(crate) fn print(workload: &Workload, levels: &[Scrub]) -> String {
     let values = serde_json::to_value(workload).expect("a workload is plain data");
     let mut text = String::new();
-    for (name, what) in FIELDS {
+    for field in FIELDS {
+        let (name, what) = (field.name, field.comment());
         let value = match values.get(name) {
             Some(_) if name == "scrub" => literal(&scrub_value(levels)),
             Some(value) => literal(value),
@@ -308,112 +199,68 @@ fn one_line(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::choice::KeyChoice;
-    use crate::length::ValueLen;
-    use crate::mix::Op;
-    use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
-    use crate::pace::Arrivals;
+    use crate::options::Span;
     use crate::rng::Rng;
-    use std::time::Duration;
 
-    fn one_of<T: Clone>(rng: &mut Rng, all: &[T]) -> T {
-        all[rng.index(all.len())].clone()
-    }
-
-    fn maybe<T>(rng: &mut Rng, some: impl FnOnce(&mut Rng) -> T) -> Option<T> {
-        (rng.below(2) == 0).then(|| some(rng))
-    }
-
-    fn small(rng: &mut Rng) -> u32 {
-        u32::try_from(rng.below(1 << 20)).unwrap()
-    }
-
-    /// Draws every field, sound or not.
-    fn random(rng: &mut Rng) -> Workload {
-        let flag = |rng: &mut Rng| rng.below(2) == 0;
-        let pins = ["none", "compact", "scatter", "node:2", "0-3,8"]
-            .map(|pin| pin.parse::<Pin>().unwrap());
-        let texts = [
-            "a",
-            "with \"quotes\" and \\",
-            "tab\tand\nline",
-            "späte Häuser # = 1",
-            "1979-05-27",
-        ];
-        let mix: Vec<String> = Op::ALL[2..8]
-            .iter()
-            .map(|op| format!("{}={}", op.name(), rng.below(1_000_000)))
-            .collect();
-        Workload {
-            writers: small(rng),
-            readers: small(rng),
-            watchers: small(rng),
-            watch_groups: u8::try_from(rng.below(256)).unwrap(),
-            watch_all: flag(rng),
-            workers: one_of(rng, &[Workers::Threads, Workers::Processes]),
-            keys: rng.next_u64(),
-            key_choice: match rng.below(5) {
-                0 => KeyChoice::Lanes,
-                1 => KeyChoice::Uniform,
-                2 => KeyChoice::Zipf(rng.unit().max(1e-9) * 10.0),
-                3 => KeyChoice::Hot(rng.next_u64().max(1)),
-                _ => KeyChoice::Single,
-            },
-            value_len: match rng.below(3) {
-                0 => ValueLen::Fixed(1 + small(rng)),
-                1 => ValueLen::Uniform(1 + small(rng), 1 << 21),
-                _ => ValueLen::List(vec![1 + small(rng), 1 + small(rng), 1 + small(rng)]),
-            },
-            mix: format!("set=1,{}", mix.join(",")).parse().unwrap(),
-            orders: small(rng),
-            batch: small(rng),
-            scrub: one_of(rng, &Scrub::ALL),
-            rate: maybe(rng, Rng::next_u64),
-            arrivals: one_of(rng, &[Arrivals::Uniform, Arrivals::Poisson]),
-            span: if flag(rng) {
-                Span::Ops(rng.next_u64())
-            } else {
-                Span::DurationMs(rng.next_u64())
-            },
-            warmup: maybe(rng, small).map_or(Warmup::Auto, |millis| {
-                Warmup::For(Duration::from_millis(millis.into()))
-            }),
-            pin: one_of(rng, &pins),
-            pin_readers: maybe(rng, |rng| one_of(rng, &pins)),
-            memory: one_of(
-                rng,
+    /// Draws every field, sound or not: a number if it can be one, or else one of some texts that it can be.
+    pub(crate) fn random(rng: &mut Rng) -> Workload {
+        const TEXTS: &[(&str, &[&str])] = &[
+            ("scrub", &["none", "hybrid", "full"]),
+            ("workers", &["threads", "processes"]),
+            ("value_len", &["7", "1..2097152", "3,77,5"]),
+            (
+                "key_choice",
+                &["lanes", "uniform", "zipf:0.12345", "hot:99", "single"],
+            ),
+            (
+                "mix",
+                &["set=1", "int=3,append=999999", "vector=5,unset=6,label=0"],
+            ),
+            ("arrivals", &["uniform", "poisson"]),
+            ("span", &["5s", "77ms", "123456ops"]),
+            ("warmup", &["auto", "0s", "1234ms"]),
+            ("pin", &["none", "compact", "scatter", "node:2", "0-3,8"]),
+            ("pin_readers", &["none", "per-core", "llc:1"]),
+            ("memory", &["local", "node:3", "interleave", "per-lane"]),
+            ("huge_pages", &["off", "advise", "collapse", "hugetlb"]),
+            (
+                "backing",
                 &[
-                    Memory::Local,
-                    Memory::Node(3),
-                    Memory::Interleave,
-                    Memory::PerLane,
+                    "anonymous",
+                    "shared:a",
+                    "shared:with \"quotes\" and \\",
+                    "file:tab\tand\nline",
+                    "file:späte Häuser # = 1",
+                    "shared:1979-05-27",
                 ],
             ),
-            huge_pages: one_of(
-                rng,
-                &[Huge::Off, Huge::Advise, Huge::Collapse, Huge::Hugetlb],
-            ),
-            claim_patience: maybe(rng, small),
-            back_off_pauses: maybe(rng, small),
-            spin_ns: maybe(rng, Rng::next_u64),
-            prefetch_depth: maybe(rng, small),
-            slots: maybe(rng, Rng::next_u64),
-            max_value_len: maybe(rng, Rng::next_u64),
-            dim: maybe(rng, small),
-            backing: match rng.below(3) {
-                0 => Backing::Anonymous,
-                1 => Backing::Shared(one_of(rng, &texts).to_owned()),
-                _ => Backing::File(one_of(rng, &texts).into()),
-            },
-            seed: rng.next_u64(),
-            oracle: flag(rng),
-            histogram: flag(rng),
-            sample: small(rng),
-            allow_misplacement: flag(rng),
-            history: maybe(rng, Rng::next_u64),
+        ];
+        let mut workload = Workload::default();
+        for field in FIELDS {
+            let number = match rng.below(3) {
+                0 => rng.next_u64() >> rng.below(64),
+                1 => rng.below(1 << 20),
+                _ => rng.below(256),
+            };
+            let named = TEXTS.iter().find(|(name, _)| *name == field.name);
+            let text = match named {
+                Some((_, texts)) => texts[rng.index(texts.len())].to_owned(),
+                None if matches!((field.get)(&workload).as_deref(), Some("true" | "false")) => {
+                    (number % 2 == 0).to_string()
+                }
+                None => number.to_string(),
+            };
+            // A value that is not there is one of those that are to be read back, and a number may be too much.
+            if rng.below(3) > 0 {
+                workload = workload
+                    .clone()
+                    .with_field(field.name, &text)
+                    .unwrap_or(workload);
+            }
         }
+        workload
     }
 
     #[test]
@@ -430,13 +277,28 @@ mod tests {
     }
 
     #[test]
+    fn every_field_is_read_back_from_its_text() {
+        let mut rng = Rng::new(5, 2);
+        for _ in 0..100 {
+            let workload = random(&mut rng);
+            let mut again = Workload::default();
+            for field in FIELDS {
+                if let Some(text) = workload.field(field.name) {
+                    again = again.with_field(field.name, &text).unwrap();
+                }
+            }
+            assert_eq!(again, workload);
+        }
+    }
+
+    #[test]
     fn every_field_is_printed_with_a_word_on_it() {
         let mut all = Workload::default();
         (all.rate, all.history) = (Some(1), Some(1));
         (all.claim_patience, all.back_off_pauses) = (Some(1), Some(1));
         (all.spin_ns, all.prefetch_depth) = (Some(1), Some(1));
         let values = serde_json::to_value(all).unwrap();
-        let mut named: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+        let mut named: Vec<&str> = FIELDS.iter().map(|field| field.name).collect();
         named.sort_unstable();
         let fields: Vec<&String> = values.as_object().unwrap().keys().collect();
         assert_eq!(named, fields);

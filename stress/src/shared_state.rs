@@ -1,4 +1,4 @@
-//! The control block of a run: one memfd, mapped by the parent and by every worker, thread or
+//! The shared state of a run: one memfd, mapped by the parent and by every worker, thread or
 //! process alike. It holds the starting barrier and the stop flag, a padded cell of counters per
 //! worker, the writers' ledgers, and room for each worker's report. It is gone when the last of
 //! them ends, however that happens.
@@ -7,15 +7,16 @@
 //! reads counters while they move (progress only) and the rest after the worker has said that it is
 //! done (release), or has ended.
 
-use crate::futex::{sleep_on, wake_sleepers};
+use crate::futex::{store_and_wake, wait_for_change};
 use crate::history::event_log::{self, EventLog};
 use crate::mix::Op;
+use crate::open_loop::Tsc;
 use crate::oracle::acks::{AckTable, words_for};
-use crate::pace::Tsc;
 use crate::shared::SharedWords;
 use crate::workload::Workload;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::ops::Deref;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
@@ -72,77 +73,81 @@ pub struct Counts {
     pub failures: u64,
 }
 
-/// The mapped block.
+/// The mapped words, and where in them what lies.
 #[derive(Debug)]
-pub(crate) struct Block {
-    shared: SharedWords,
+pub(crate) struct SharedState {
+    words: SharedWords,
     workload: Workload,
+    layout: Layout,
+}
+
+/// Where in the words what lies.
+#[derive(Debug)]
+struct Layout {
     /// First word of each writer's ledger.
     ledgers: Vec<usize>,
     /// First word of the reports.
     reports: usize,
-    /// First word of the tapes.
-    tapes: usize,
+    /// First word of the histories.
+    histories: usize,
+    /// Number of all words.
+    end: usize,
 }
 
-impl Block {
-    /// Makes the block for a workload.
+impl Layout {
+    fn new(workload: &Workload) -> Self {
+        let mut reports = HEADER + CELL * workload.worker_count() as usize;
+        let mut ledgers = Vec::new();
+        for writer in 0..if workload.oracle { workload.writers } else { 0 } {
+            ledgers.push(reports);
+            reports += words_for(&workload.writer_keys(writer));
+        }
+        let histories = reports + REPORT * workload.worker_count() as usize;
+        let each = workload.history_share().map_or(0, event_log::words_for);
+        Self {
+            ledgers,
+            reports,
+            histories,
+            end: histories + each * workload.operators() as usize,
+        }
+    }
+}
+
+impl Deref for SharedState {
+    type Target = SharedWords;
+
+    fn deref(&self) -> &SharedWords {
+        &self.words
+    }
+}
+
+impl SharedState {
+    /// Makes it for a workload.
     ///
     /// # Errors
     /// What the kernel says.
     pub(crate) fn create(workload: &Workload) -> io::Result<Self> {
-        let (ledgers, reports, tapes, words) = Self::layout(workload);
-        Ok(Self {
-            shared: SharedWords::create(words)?,
-            workload: workload.clone(),
-            ledgers,
-            reports,
-            tapes,
-        })
+        Self::new(workload, SharedWords::create)
     }
 
-    /// Maps the block that another process made for the same workload.
+    /// Maps what another process made for the same workload.
     ///
     /// # Errors
-    /// What the kernel says, and `InvalidData` if the block is not of this workload's size.
+    /// What the kernel says, and `InvalidData` if it is not of this workload's size.
     pub(crate) fn from_fd(fd: OwnedFd, workload: &Workload) -> io::Result<Self> {
-        let (ledgers, reports, tapes, words) = Self::layout(workload);
+        Self::new(workload, |count| SharedWords::from_fd(fd, count))
+    }
+
+    fn new(
+        workload: &Workload,
+        words: impl FnOnce(usize) -> io::Result<SharedWords>,
+    ) -> io::Result<Self> {
+        let layout = Layout::new(workload);
         Ok(Self {
-            shared: SharedWords::from_fd(fd, words)?,
+            words: words(layout.end)?,
             workload: workload.clone(),
-            ledgers,
-            reports,
-            tapes,
+            layout,
         })
-    }
-
-    fn layout(workload: &Workload) -> (Vec<usize>, usize, usize, usize) {
-        let mut end = HEADER + CELL * workload.crew() as usize;
-        let mut ledgers = Vec::new();
-        if workload.oracle {
-            for writer in 0..workload.writers {
-                ledgers.push(end);
-                end += words_for(&workload.writer_keys(writer));
-            }
-        }
-        let tapes = end + REPORT * workload.crew() as usize;
-        let each = workload.history_share().map_or(0, event_log::words_for);
-        (
-            ledgers,
-            end,
-            tapes,
-            tapes + each * workload.operators() as usize,
-        )
-    }
-
-    /// Lends the descriptor, for handing it to a worker process.
-    #[must_use]
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.shared.fd()
-    }
-
-    fn words(&self) -> &[AtomicU64] {
-        self.shared.words()
     }
 
     /// Returns the phase.
@@ -159,16 +164,15 @@ impl Block {
         }
     }
 
-    /// Moves everyone to a phase and wakes those who wait. Returns the moment it was so.
+    /// Moves everyone to a phase and wakes those who wait. Returns the moment just before.
     pub(crate) fn enter(&self, phase: Phase) -> Instant {
         match phase {
             Phase::Measure => self.words()[3].store(splinter::cycles(), Relaxed),
             Phase::Stop => self.words()[4].store(splinter::cycles(), Relaxed),
             _ => {}
         }
-        self.words()[0].store(phase as u64, Release);
         let now = Instant::now();
-        wake_sleepers(&self.words()[0], i32::MAX);
+        store_and_wake(&self.words()[0], phase as u64);
         now
     }
 
@@ -202,10 +206,7 @@ impl Block {
 
     /// Waits at the barrier: returns when the phase is no longer [`Phase::Gather`].
     pub(crate) fn wait_for_start(&self) {
-        let phase = &self.words()[0];
-        while phase.load(Acquire) == Phase::Gather as u64 {
-            sleep_on(phase, Phase::Gather as u64, Some(Duration::from_secs(1)));
-        }
+        let _ = wait_for_change(&self.words()[0], Phase::Gather as u64, || false);
     }
 
     /// Returns a worker's cell.
@@ -220,7 +221,7 @@ impl Block {
     /// Returns a writer's ledger, if the oracle is on and the worker is a writer.
     #[must_use]
     pub(crate) fn ledger(&self, worker: u32) -> Option<AckTable<'_>> {
-        let start = *self.ledgers.get(worker as usize)?;
+        let start = *self.layout.ledgers.get(worker as usize)?;
         let keys = self.workload.writer_keys(worker);
         Some(AckTable::new(
             &self.words()[start..start + words_for(&keys)],
@@ -228,11 +229,11 @@ impl Block {
         ))
     }
 
-    /// Returns the tape on which a worker records what it does, where there is to be a history. Watchers do nothing.
+    /// Returns the event log in which a worker records what it does, where there is to be a history. Watchers do nothing.
     #[must_use]
     pub(crate) fn tape(&self, worker: u32) -> Option<EventLog<'_>> {
         let each = event_log::words_for(self.workload.history_share()?);
-        let start = self.tapes + each * worker as usize;
+        let start = self.layout.histories + each * worker as usize;
         let words = self.words().get(start..start + each)?;
         Some(EventLog::new(words, worker))
     }
@@ -272,19 +273,19 @@ impl Block {
     }
 
     fn report(&self, worker: u32) -> &[AtomicU64] {
-        let start = self.reports + REPORT * worker as usize;
+        let start = self.layout.reports + REPORT * worker as usize;
         &self.words()[start..start + REPORT]
     }
 
-    /// Waits until every worker in `workers` has left [`State::Starting`], or `gone` says that
+    /// Waits until every worker in `workers` has left [`State::Starting`], or `has_ended` says that
     /// nothing more can come from it. Returns false if `interrupted` did first.
     pub(crate) fn gather(
         &self,
-        mut gone: impl FnMut(u32) -> bool,
+        mut has_ended: impl FnMut(u32) -> bool,
         interrupted: impl Fn() -> bool,
     ) -> bool {
-        for worker in 0..self.workload.crew() {
-            while self.cell(worker).state() == State::Starting && !gone(worker) {
+        for worker in 0..self.workload.worker_count() {
+            while self.cell(worker).state() == State::Starting && !has_ended(worker) {
                 if interrupted() {
                     return false;
                 }
@@ -384,10 +385,11 @@ mod tests {
 
     #[test]
     fn a_second_mapping_sees_cells_ledgers_and_reports() {
-        let block = Block::create(&small()).unwrap();
-        let other = Block::from_fd(block.fd().try_clone_to_owned().unwrap(), &small()).unwrap();
+        let state = SharedState::create(&small()).unwrap();
+        let other =
+            SharedState::from_fd(state.fd().try_clone_to_owned().unwrap(), &small()).unwrap();
         other.cell(2).set_state(State::Ready);
-        assert_eq!(block.cell(2).state(), State::Ready);
+        assert_eq!(state.cell(2).state(), State::Ready);
         let counts = Counts {
             attempts: 4,
             successes: 3,
@@ -395,47 +397,47 @@ mod tests {
             failures: 0,
         };
         other.cell(1).show(Op::Set, &counts);
-        assert_eq!(block.cell(1).counts(Op::Set), counts);
-        assert_eq!(block.cell(0).successes(), 0);
+        assert_eq!(state.cell(1).counts(Op::Set), counts);
+        assert_eq!(state.cell(0).successes(), 0);
         other.ledger(1).unwrap().entry(Family::Value, 9).note_set(5);
-        assert_eq!(block.ledger(1).unwrap().entry(Family::Value, 9).set(), 5);
-        assert!(block.ledger(2).is_none(), "readers keep no ledger");
+        assert_eq!(state.ledger(1).unwrap().entry(Family::Value, 9).set(), 5);
+        assert!(state.ledger(2).is_none(), "readers keep no ledger");
         other.put_report(2, b"thirteen byte");
-        assert_eq!(block.take_report(2), b"thirteen byte");
-        assert_eq!(block.take_report(1), b"");
+        assert_eq!(state.take_report(2), b"thirteen byte");
+        assert_eq!(state.take_report(1), b"");
     }
 
     #[test]
     fn the_barrier_opens_for_all() {
-        let block = Block::create(&small()).unwrap();
+        let state = SharedState::create(&small()).unwrap();
         std::thread::scope(|scope| {
             for worker in 0..3 {
-                let block = &block;
+                let state = &state;
                 scope.spawn(move || {
-                    block.cell(worker).set_state(State::Ready);
-                    block.wait_for_start();
-                    assert_eq!(block.phase(), Phase::Warm);
+                    state.cell(worker).set_state(State::Ready);
+                    state.wait_for_start();
+                    assert_eq!(state.phase(), Phase::Warm);
                 });
             }
-            assert!(block.gather(|_| false, || false));
-            block.enter(Phase::Warm);
+            assert!(state.gather(|_| false, || false));
+            state.enter(Phase::Warm);
         });
     }
 
     #[test]
     fn gathering_gives_up_on_workers_that_are_gone_and_on_interrupt() {
-        let block = Block::create(&small()).unwrap();
-        assert!(block.gather(|_| true, || false));
-        assert!(!block.gather(|_| false, || true));
+        let state = SharedState::create(&small()).unwrap();
+        assert!(state.gather(|_| true, || false));
+        assert!(!state.gather(|_| false, || true));
     }
 
     #[test]
     fn a_block_of_another_workload_is_refused() {
-        let block = Block::create(&small()).unwrap();
+        let state = SharedState::create(&small()).unwrap();
         let other = Workload {
             keys: 1000,
             ..small()
         };
-        assert!(Block::from_fd(block.fd().try_clone_to_owned().unwrap(), &other).is_err());
+        assert!(SharedState::from_fd(state.fd().try_clone_to_owned().unwrap(), &other).is_err());
     }
 }

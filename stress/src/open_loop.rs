@@ -6,8 +6,6 @@ pub(crate) mod judge;
 
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// A worker that has longer than this until its next start looks where the run is, in nanoseconds.
@@ -30,28 +28,7 @@ pub enum Arrivals {
     Poisson,
 }
 
-impl fmt::Display for Arrivals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Uniform => "uniform",
-            Self::Poisson => "poisson",
-        })
-    }
-}
-
-impl FromStr for Arrivals {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "uniform" => Ok(Self::Uniform),
-            "poisson" => Ok(Self::Poisson),
-            _ => Err(format!(
-                "'{text}' is no kind of arrivals: use uniform or poisson"
-            )),
-        }
-    }
-}
+crate::text::named!(Arrivals, "kind of arrivals": Uniform = "uniform", Poisson = "poisson");
 
 /// One worker's planned starts, in cycles of some clock.
 #[derive(Clone, Debug)]
@@ -147,7 +124,7 @@ fn exponential(rng: &mut Rng) -> f64 {
 }
 
 /// What tells a pacer the time, and lets it pass.
-pub(crate) trait Clock: fmt::Debug {
+pub(crate) trait Clock: std::fmt::Debug {
     /// Returns the time in cycles.
     fn now(&mut self) -> u64;
     /// Lets some time pass, less than the cycles that are left.
@@ -300,5 +277,5 @@ impl<C: Clock> Pacer<C> {
 }
 
 #[cfg(test)]
-#[path = "pace_tests.rs"]
+#[path = "open_loop_tests.rs"]
 mod tests;

@@ -1,15 +1,15 @@
 //! The store of a run: created, filled before the first worker starts, looked at when the last one
 //! has ended, and removed again whatever happens.
 
+use crate::error::RunError;
 use crate::interrupt;
 use crate::keys::{self, Family};
 use crate::options::{Backing, Memory};
 use crate::oracle::value::{self, PREFILL};
 use crate::placement::plan::Plan;
-use crate::placement::{Footing, lanes};
+use crate::placement::{Affinity, writer_memory};
 use crate::record::{MemoryPlacement, Pages, StoreFacts};
 use crate::rng::Rng;
-use crate::run::RunError;
 use crate::target::{Miss, Writes};
 use crate::worker::writer::SHORTEST_ORDER;
 use crate::workload::{KeySets, Workload};
@@ -25,13 +25,13 @@ const UNEVEN: f64 = 0.1;
 
 /// A created store; dropping it removes its name.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct Setup {
     /// The store.
     pub store: Store,
     location: Location,
 }
 
-impl Stage {
+impl Setup {
     /// Creates the store that a workload asks for. One that exists already is left alone.
     ///
     /// # Errors
@@ -110,9 +110,9 @@ impl Stage {
         for (writer, &cpu) in (0..workload.writers).zip(&plan.cpus) {
             let filled = std::thread::scope(|scope| {
                 let fill = || {
-                    let footing = Footing::take(cpu);
-                    if !footing.placed() && !workload.allow_misplacement {
-                        let fault = footing.fault().unwrap_or_default();
+                    let affinity = Affinity::take(cpu);
+                    if !affinity.placed() && !workload.allow_misplacement {
+                        let fault = affinity.fault().unwrap_or_default();
                         return Err(RunError::Usage(format!(
                             "writer {writer} {fault}: change --pin"
                         )));
@@ -164,19 +164,19 @@ impl Stage {
             slots: geometry.slots,
             max_value_len: geometry.max_value_len,
             vector_dim: geometry.vector_dim,
-            lanes: geometry.lanes,
+            lanes: geometry.max_writers,
             arena_bytes: self.store.arena_len(),
             huge_page_bytes: self.store.huge_page_bytes(),
             notes: self.store.notes().to_vec(),
             keys_at_end: self.store.len(),
             live_claims_at_end: 0,
-            takeovers: self.store.header().takeovers,
+            takeovers: self.store.header().recoveries,
             tuning: Some(Tuning::current().into()),
         }
     }
 }
 
-impl Drop for Stage {
+impl Drop for Setup {
     fn drop(&mut self) {
         if self.location != Location::Anonymous {
             // Already gone is as good; anything else cannot be helped here.
@@ -186,7 +186,7 @@ impl Drop for Stage {
 }
 
 /// Ends the filling of a store, which may take long, when the user wants to stop.
-fn go_on() -> Result<(), Miss> {
+fn check_interrupt() -> Result<(), Miss> {
     if interrupt::requested() {
         return Err(Miss::Other("interrupted".into()));
     }
@@ -203,18 +203,18 @@ pub(crate) fn fill_part(
     let mut rng = Rng::new(workload.seed, 1 << 32 | part);
     let mut value = vec![0; workload.longest_value().try_into().unwrap_or(usize::MAX)];
     for index in keys.values.clone() {
-        go_on()?;
+        check_interrupt()?;
         let key = keys::name(Family::Value, index);
         let value = &mut value[..workload.value_len.draw(&mut rng)];
         value::fill(value, splinter::hash_key(&key), PREFILL, 1);
-        insist(|| writer.set(&key, value))?;
+        retry_while_claimed(|| writer.set(&key, value))?;
     }
     for index in keys.counters.clone() {
-        go_on()?;
-        insist(|| writer.set_int(&keys::name(Family::Counter, index), 0))?;
+        check_interrupt()?;
+        retry_while_claimed(|| writer.set_int(&keys::name(Family::Counter, index), 0))?;
     }
     for index in keys.groups.clone() {
-        go_on()?;
+        check_interrupt()?;
         let base = keys::name(Family::Group, index);
         let len = workload.value_len.draw(&mut rng).max(SHORTEST_ORDER);
         let orders: Vec<Vec<u8>> = (0..workload.orders as usize)
@@ -230,7 +230,7 @@ pub(crate) fn fill_part(
             })
             .collect();
         let orders: Vec<&[u8]> = orders.iter().map(Vec::as_slice).collect();
-        insist(|| writer.set_tandem(&base, &orders))?;
+        retry_while_claimed(|| writer.set_tandem(&base, &orders))?;
     }
     Ok(())
 }
@@ -252,13 +252,13 @@ fn register_part(
         (Family::Counter, &keys.counters),
     ] {
         for index in indices.clone() {
-            insist(|| writer.register(&keys::name(family, index), group(index)))?;
+            retry_while_claimed(|| writer.register(&keys::name(family, index), group(index)))?;
         }
     }
     for index in keys.groups.clone() {
         for order in 0..workload.orders as usize {
             let name = keys::order_name(keys::name(Family::Group, index), order);
-            insist(|| writer.register(name.as_ref(), group(index)))?;
+            retry_while_claimed(|| writer.register(name.as_ref(), group(index)))?;
         }
     }
     Ok(())
@@ -273,7 +273,7 @@ pub(crate) fn fill_for_tests(workload: &Workload, writer: &mut impl Writes) {
 }
 
 /// Repeats a write until it no longer meets another's claim.
-fn insist(mut write: impl FnMut() -> Result<(), Miss>) -> Result<(), Miss> {
+fn retry_while_claimed(mut write: impl FnMut() -> Result<(), Miss>) -> Result<(), Miss> {
     loop {
         match write() {
             Err(Miss::Again) => std::thread::yield_now(),
@@ -309,7 +309,7 @@ pub(crate) fn judge_memory(
     match memory {
         Memory::Local => None,
         Memory::PerLane => {
-            let (resident, fault) = lanes::judge(&placement.lanes);
+            let (resident, fault) = writer_memory::judge(&placement.lanes);
             placement.resident_share = Some(resident);
             fault
         }

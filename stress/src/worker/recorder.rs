@@ -3,15 +3,15 @@
 
 use super::checks::Faults;
 use super::pacing::{Closed, Pace};
-use super::{Post, Report};
-use crate::block::{Cell, Counts, Phase};
+use super::{Assignment, Report};
 use crate::history::Event;
 use crate::history::event_log::EventLog;
 use crate::latency::Latencies;
 use crate::mix::Op;
+use crate::open_loop::Turn;
 use crate::options::Span;
-use crate::pace::Turn;
-use crate::placement::Footing;
+use crate::placement::Affinity;
+use crate::shared_state::{Cell, Counts, Phase};
 use crate::target::Miss;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::fence;
@@ -23,14 +23,14 @@ const LOOKS: u32 = 16;
 
 /// A worker's counters, clock and view of the run. What only a pace needs is compiled for those who have one.
 #[derive(Debug)]
-pub(crate) struct Desk<'a, P = Closed> {
-    post: Post<'a>,
+pub(crate) struct Recorder<'a, P = Closed> {
+    assignment: Assignment<'a>,
     pace: P,
     cell: Cell<'a>,
     counts: [Counts; Op::COUNT],
     ops: Vec<Op>,
     latencies: Latencies,
-    footing: Footing,
+    affinity: Affinity,
     tape: Option<EventLog<'a>>,
     /// When the last attempt began and ended, if there is a tape.
     times: (u64, u64),
@@ -46,34 +46,34 @@ pub(crate) struct Desk<'a, P = Closed> {
     ended: bool,
 }
 
-impl<'a, P: Pace> Desk<'a, P> {
+impl<'a, P: Pace> Recorder<'a, P> {
     /// Prepares for some operations; touches all its memory.
     pub(super) fn new(
-        post: &Post<'a>,
+        assignment: &Assignment<'a>,
         pace: P,
-        footing: Footing,
+        affinity: Affinity,
         ops: impl Iterator<Item = Op>,
     ) -> Self {
         let ops: Vec<Op> = ops.collect();
-        let every = if post.workload.histogram {
-            post.workload.sample
+        let every = if assignment.workload.histogram {
+            assignment.workload.sample
         } else {
             0
         };
-        let tape = post.block.tape(post.worker);
+        let tape = assignment.shared.tape(assignment.worker);
         if let Some(tape) = &tape {
             tape.touch();
         }
         Self {
-            post: *post,
+            assignment: *assignment,
             pace,
             tape,
             times: (0, 0),
-            cell: post.block.cell(post.worker),
+            cell: assignment.shared.cell(assignment.worker),
             counts: [Counts::default(); Op::COUNT],
             latencies: Latencies::new(ops.iter().copied(), every),
             ops,
-            footing,
+            affinity,
             left: 1,
             batches: 0,
             measuring: false,
@@ -86,9 +86,9 @@ impl<'a, P: Pace> Desk<'a, P> {
 
     /// Waits at the barrier.
     pub(super) fn wait(&mut self) {
-        self.post.ready(self.footing.placed());
-        self.post.block.wait_for_start();
-        self.footing.start();
+        self.assignment.ready(self.affinity.placed());
+        self.assignment.shared.wait_for_start();
+        self.affinity.start();
         self.pace.restart(splinter::cycles(), false);
     }
 
@@ -242,22 +242,26 @@ impl<'a, P: Pace> Desk<'a, P> {
         self.phase_with(true)
     }
 
-    /// Does as [`Desk::phase`], with an operation at hand or between two.
+    /// Does as [`Recorder::phase`], with an operation at hand or between two.
     fn phase_with(&mut self, at_hand: bool) -> Phase {
         if self.batches.is_multiple_of(LOOKS) {
-            self.footing.look();
+            self.affinity.look();
         }
         self.batches = self.batches.wrapping_add(1);
-        let phase = self.post.block.phase();
+        let phase = self.assignment.shared.phase();
         if phase == Phase::Measure && !self.measuring {
             self.counts = [Counts::default(); Op::COUNT];
             self.latencies.reset();
-            if let Span::Ops(ops) = self.post.workload.span {
-                self.share = self.post.workload.share_of(ops, self.post.worker);
+            if let Span::Ops(ops) = self.assignment.workload.span {
+                self.share = self
+                    .assignment
+                    .workload
+                    .share_of(ops, self.assignment.worker);
             }
             // From when it began, not from when this worker came to see it.
             let at_hand = at_hand && self.share > 0;
-            self.pace.restart(self.post.block.measured_since(), at_hand);
+            self.pace
+                .restart(self.assignment.shared.measured_since(), at_hand);
             self.measuring = true;
             self.worked_ns = processor_time_ns();
             self.window.0 = splinter::cycles();
@@ -293,7 +297,7 @@ impl<'a, P: Pace> Desk<'a, P> {
             self.window.0 = self.window.1;
         }
         self.show();
-        self.footing.end();
+        self.affinity.end();
         if let Some(tape) = &self.tape {
             tape.finish();
         }
@@ -301,15 +305,15 @@ impl<'a, P: Pace> Desk<'a, P> {
         histograms.extend(self.pace.encode());
         Report {
             paced: if self.measuring {
-                let until = self.post.block.measured_until();
+                let until = self.assignment.shared.measured_until();
                 let end = until.map_or(self.window.1, |until| until.min(self.window.1));
                 self.pace.sum_up(end, self.share)
             } else {
                 None
             },
-            worker: self.post.worker,
-            role: self.post.role(),
-            footing: self.footing,
+            worker: self.assignment.worker,
+            role: self.assignment.role(),
+            affinity: self.affinity,
             counts: self
                 .ops
                 .iter()

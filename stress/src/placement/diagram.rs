@@ -6,25 +6,29 @@ mod lines;
 mod names;
 
 use super::machine::{Machine, MachineCache, MachineNode, Processor};
-use super::topology::PlannedPlacement;
+use super::topology::{PlannedPlacement, TopologyRecord};
 use crate::cpulist;
 use crate::worker::Role;
 use grid::grid;
 use lines::{MARGIN, WIDTH, of_bytes, paragraph, plural};
-use names::{Crews, crews, names};
+use names::{WorkerNames, by_processor, names};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Nodes side by side in the matrix of distances.
 const MOST_DISTANCES: usize = (WIDTH - MARGIN) / 5;
 
-/// Draws.
+/// Draws a record, 100 columns wide.
 #[must_use]
-pub(super) fn draw(machine: &Machine, placement: Option<&PlannedPlacement>) -> String {
+pub fn topology_summary(record: &TopologyRecord) -> String {
+    draw(&record.machine, record.placement.as_ref())
+}
+
+fn draw(machine: &Machine, placement: Option<&PlannedPlacement>) -> String {
     let mut text = String::new();
     paragraph(&mut text, "machine", &size(machine));
     paragraph(&mut text, "told by", &machine.source);
-    let crews = placement.map(crews).unwrap_or_default();
+    let workers = placement.map(by_processor).unwrap_or_default();
     if let Some(placement) = placement {
         paragraph(&mut text, "placement", &words(placement));
         let anywhere = names(
@@ -38,7 +42,7 @@ pub(super) fn draw(machine: &Machine, placement: Option<&PlannedPlacement>) -> S
         }
     }
     for node in &machine.nodes {
-        part(&mut text, machine, node, &crews);
+        part(&mut text, machine, node, &workers);
     }
     distances(&mut text, machine);
     let mut legend = Vec::new();
@@ -85,17 +89,17 @@ fn words(placement: &PlannedPlacement) -> String {
             .count()
     };
     let pin_readers = placement.pin_readers.as_ref().unwrap_or(&placement.pin);
-    let crews = [
+    let roles = [
         (Role::Writer, "writer", &placement.pin),
         (Role::Reader, "reader", pin_readers),
         (Role::Watcher, "watcher", pin_readers),
     ];
-    let crews = crews.into_iter().filter_map(|(role, name, pin)| {
+    let roles = roles.into_iter().filter_map(|(role, name, pin)| {
         let count = count(role);
         (count > 0).then(|| format!("{count} {name}{} {pin}", plural(count)))
     });
     let processors = placement.processors;
-    let mut words = crews.collect::<Vec<_>>().join(", ");
+    let mut words = roles.collect::<Vec<_>>().join(", ");
     let _ = write!(words, "; on {processors} processor{}", plural(processors));
     if placement.oversubscribed {
         words += ", oversubscribed";
@@ -104,7 +108,7 @@ fn words(placement: &PlannedPlacement) -> String {
 }
 
 /// Draws a node: a grid for each part of it that shares a cache.
-fn part(text: &mut String, machine: &Machine, node: &MachineNode, crews: &Crews) {
+fn part(text: &mut String, machine: &Machine, node: &MachineNode, workers: &WorkerNames) {
     text.push('\n');
     let here: Vec<&Processor> = node
         .processors
@@ -137,7 +141,7 @@ fn part(text: &mut String, machine: &Machine, node: &MachineNode, crews: &Crews)
             let _ = write!(what, ", package {package}");
         }
         paragraph(text, &name, &what);
-        grid(text, &cpus, crews);
+        grid(text, &cpus, workers);
     }
 }
 
@@ -182,7 +186,7 @@ fn distances(text: &mut String, machine: &Machine) {
         paragraph(text, "distances", "nobody tells");
         return;
     }
-    for (block, side_by_side) in nodes.chunks(MOST_DISTANCES).enumerate() {
+    for (part, side_by_side) in nodes.chunks(MOST_DISTANCES).enumerate() {
         let head = format!("{:<MARGIN$}", "distances   to");
         let columns = side_by_side.iter().map(|node| format!("{:>5}", node.id));
         let _ = writeln!(text, "{head}{}", columns.collect::<String>());
@@ -191,7 +195,7 @@ fn distances(text: &mut String, machine: &Machine) {
             let row = node
                 .distances
                 .iter()
-                .skip(block * MOST_DISTANCES)
+                .skip(part * MOST_DISTANCES)
                 .take(MOST_DISTANCES);
             let row = row.map(|distance| format!("{distance:>5}"));
             let _ = writeln!(text, "{head}{}", row.collect::<String>());

@@ -7,10 +7,10 @@ use crate::worker::Role;
 use std::collections::BTreeMap;
 
 /// Workers by the processor that they are on.
-pub(super) type Crews = BTreeMap<usize, Vec<String>>;
+pub(super) type WorkerNames = BTreeMap<usize, Vec<String>>;
 
 /// Names the workers on each processor.
-pub(super) fn crews(placement: &PlannedPlacement) -> Crews {
+pub(super) fn by_processor(placement: &PlannedPlacement) -> WorkerNames {
     let mut on: BTreeMap<usize, Vec<&PlannedWorker>> = BTreeMap::new();
     for worker in &placement.workers {
         if let Some(cpu) = worker.processor {
@@ -23,7 +23,7 @@ pub(super) fn crews(placement: &PlannedPlacement) -> Crews {
         .collect()
 }
 
-/// Names workers of a whole crew, in which each role begins at 0.
+/// Names workers of a run, in which each role begins at 0.
 pub(super) fn names<'a>(workers: impl Iterator<Item = &'a PlannedWorker> + Clone) -> Vec<String> {
     let firsts = firsts(workers.clone());
     name(workers, &firsts)

@@ -1,11 +1,11 @@
 //! Workers as processes: this program again, with a hidden command that hands over the control
-//! block and the store.
+//! shared and the store.
 
-use crate::block::Block;
 use crate::child;
 use crate::options::Backing;
+use crate::shared_state::SharedState;
 use crate::text::refusal;
-use crate::worker::Post;
+use crate::worker::Assignment;
 use crate::workload::Workload;
 use splinter::{Location, Store, Tuning};
 use std::os::fd::{AsRawFd, RawFd};
@@ -25,9 +25,9 @@ pub(crate) struct Handover {
     /// Process that started this one.
     #[arg(long)]
     parent: u32,
-    /// Descriptor of the control block.
+    /// Descriptor of the shared state.
     #[arg(long)]
-    block_fd: RawFd,
+    state_fd: RawFd,
     /// Descriptor of the store, where it has no name.
     #[arg(long)]
     store_fd: Option<RawFd>,
@@ -42,12 +42,12 @@ pub(super) fn start(
     worker: u32,
     cpu: Option<usize>,
     store: &Store,
-    block: &Block,
+    shared: &SharedState,
 ) -> Result<Child, String> {
     let failed =
         |error: &dyn std::fmt::Display| format!("worker {worker} could not be started: {error}");
     // Copies without close-on-exec, open until the worker has been started.
-    let block_fd = nix::unistd::dup(block.fd()).map_err(|error| failed(&refusal(error)))?;
+    let state_fd = nix::unistd::dup(shared.fd()).map_err(|error| failed(&refusal(error)))?;
     let store_fd = match workload.backing {
         Backing::Anonymous => {
             Some(nix::unistd::dup(store.fd()).map_err(|error| failed(&refusal(error)))?)
@@ -57,7 +57,7 @@ pub(super) fn start(
     let mut command = child::command("worker")?;
     command
         .arg(format!("--worker={worker}"))
-        .arg(format!("--block-fd={}", block_fd.as_raw_fd()))
+        .arg(format!("--state-fd={}", state_fd.as_raw_fd()))
         .arg(format!(
             "--workload={}",
             serde_json::to_string(workload).map_err(|error| failed(&error))?
@@ -82,7 +82,7 @@ pub(crate) fn serve(handover: &Handover) -> Result<(), String> {
     // For as long as this process lives.
     let tuning = workload.tuning(Tuning::current());
     tuning.apply().map_err(|error| error.to_string())?;
-    let block = Block::from_fd(child::inherited(handover.block_fd)?, &workload)
+    let shared = SharedState::from_fd(child::inherited(handover.state_fd)?, &workload)
         .map_err(|error| error.to_string())?;
     let store = match (&workload.backing, handover.store_fd) {
         (Backing::Shared(name), _) => {
@@ -94,9 +94,9 @@ pub(crate) fn serve(handover: &Handover) -> Result<(), String> {
     };
     let store = store.map_err(|error| format!("cannot open the store: {error}"))?;
     super::work(
-        &Post {
+        &Assignment {
             workload: &workload,
-            block: &block,
+            shared: &shared,
             worker: handover.worker,
             cpu: handover.cpu,
         },

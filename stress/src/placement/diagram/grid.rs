@@ -2,19 +2,19 @@
 //! thread. As many columns side by side as fit.
 
 use super::lines::{MARGIN, WIDTH, line, wrap};
-use super::names::Crews;
+use super::names::WorkerNames;
 use crate::placement::machine::Processor;
 use std::collections::BTreeMap;
 
 /// Draws processors: a column for each core.
-pub(super) fn grid(text: &mut String, cpus: &[&Processor], crews: &Crews) {
+pub(super) fn grid(text: &mut String, cpus: &[&Processor], names: &WorkerNames) {
     let mut cores: BTreeMap<usize, Vec<&Processor>> = BTreeMap::new();
     for cpu in cpus {
         cores.entry(cpu.core).or_default().push(cpu);
     }
     let cores: Vec<Vec<&Processor>> = cores.into_values().collect();
     let none = Vec::new();
-    let workers = |cpu: &Processor| crews.get(&cpu.id).unwrap_or(&none);
+    let workers = |cpu: &Processor| names.get(&cpu.id).unwrap_or(&none);
     // Wide enough for what is longest, and for all of it on one line where there is room.
     let room = WIDTH - MARGIN;
     let widest =
@@ -40,13 +40,13 @@ pub(super) fn grid(text: &mut String, cpus: &[&Processor], crews: &Crews) {
                 _ => "      sibling",
             };
             line(text, what, cell, numbers);
-            let crews: Vec<Vec<String>> = row
+            let columns: Vec<Vec<String>> = row
                 .iter()
                 .map(|cpu| cpu.map_or(Vec::new(), |cpu| wrap(&workers(cpu).join(" "), cell - 2)))
                 .collect();
-            let height = crews.iter().map(Vec::len).max().unwrap_or(0);
+            let height = columns.iter().map(Vec::len).max().unwrap_or(0);
             for at in 0..height {
-                let cells = crews.iter().map(|lines| lines.get(at).cloned());
+                let cells = columns.iter().map(|lines| lines.get(at).cloned());
                 line(text, "", cell, cells.map(Option::unwrap_or_default));
             }
         }

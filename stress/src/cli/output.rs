@@ -2,10 +2,10 @@
 //! it works, prints and keeps the record, and ends with the code of its verdict. `run` keeps several records.
 
 use super::{complain, say};
+use crate::error::RunError;
 use crate::files::{as_json, try_files, write_file};
 use crate::interrupt;
 use crate::progress::Line;
-use crate::run::RunError;
 use crate::verdict::{USAGE, Verdict};
 use clap::Args;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 /// Where the record goes.
 #[derive(Args, Clone, Debug)]
-pub(super) struct Outlet {
+pub(super) struct OutputArguments {
     /// Prints the record as JSON instead of a summary
     #[arg(long)]
     json: bool,
@@ -26,20 +26,16 @@ pub(super) struct Outlet {
     inputs: Vec<PathBuf>,
 }
 
-/// A record as this needs it: its summary, its verdict, and what else is to be written where.
-pub(super) struct Told {
-    pub(super) summary: String,
-    pub(super) verdict: Verdict,
-    pub(super) log: Option<String>,
-}
+/// Another file that a command writes, and what is written there of its record.
+type Log<'a, R> = (&'a Path, fn(&R) -> String);
 
-impl Outlet {
+impl OutputArguments {
     /// Tells whether stdout is for JSON alone.
     pub(super) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Returns the outlet of a command that reads some files: it writes to none of them.
+    /// Returns the output of a command that reads some files: it writes to none of them.
     pub(super) fn beside(&self, inputs: &[Option<&Path>]) -> Self {
         Self {
             inputs: inputs.iter().flatten().map(|&path| path.into()).collect(),
@@ -47,19 +43,20 @@ impl Outlet {
         }
     }
 
-    /// Does `work`, the verb's, and hands on what comes of it; `log` is a file for what `tell` has as one.
-    pub(super) fn conduct<R: Serialize>(
+    /// Does `work`, the verb's, and hands on what comes of it, which `tell` sums up and judges; `log` is another file, and
+    /// what is written there.
+    pub(super) fn run_and_report<R: Serialize>(
         &self,
         verb: &str,
-        log: Option<&PathBuf>,
+        log: Option<Log<'_, R>>,
         work: impl FnOnce(&mut Line) -> Result<R, RunError>,
-        tell: impl FnOnce(&R) -> Told,
+        tell: impl FnOnce(&R) -> (String, Verdict),
     ) -> ExitCode {
         let refuse = |error: &str| {
             complain(error);
             ExitCode::from(USAGE)
         };
-        let outputs = [self.record.as_deref(), log.map(PathBuf::as_path)];
+        let outputs = [self.record.as_deref(), log.map(|(path, _)| path)];
         let inputs: Vec<Option<&Path>> =
             self.inputs.iter().map(|path| Some(path.as_ref())).collect();
         if let Err(error) = try_files(&outputs, &inputs) {
@@ -77,21 +74,16 @@ impl Outlet {
                 return Verdict::Inconclusive.exit_code();
             }
         };
-        let told = tell(&record);
+        let (summary, verdict) = tell(&record);
         let json = as_json(&record);
-        let said = say(if self.json {
-            json.trim_end()
-        } else {
-            &told.summary
-        });
-        let files = [(self.record.as_ref(), Some(json)), (log, told.log)];
-        for file in files {
-            if let (Some(path), Some(text)) = file
-                && let Err(error) = write_file(path, &text)
-            {
+        let said = say(if self.json { json.trim_end() } else { &summary });
+        let log = log.map(|(path, text)| (path, text(&record)));
+        let record = self.record.as_deref().map(|path| (path, json));
+        for (path, text) in [record, log].into_iter().flatten() {
+            if let Err(error) = write_file(path, &text) {
                 return refuse(&error);
             }
         }
-        said.map_or_else(|unwritten| unwritten, |()| told.verdict.exit_code())
+        said.map_or_else(|unwritten| unwritten, |()| verdict.exit_code())
     }
 }

@@ -1,7 +1,7 @@
 //! Where the values of each writer lie, page by page. A page that holds buffers of writers on different nodes
 //! can only be on one of them: such pages are counted apart.
 
-use super::asked;
+use super::kernel;
 use super::machine::Machine;
 use super::plan::Plan;
 use crate::keys::{self, Family};
@@ -55,7 +55,7 @@ pub(crate) fn look(
     count(&lanes, |pages| {
         let addresses: Vec<usize> = pages.iter().map(|number| number * page).collect();
         let here = splinter::numa_nodes();
-        match asked::nodes_of(&addresses) {
+        match kernel::nodes_of(&addresses) {
             // Sandboxes deny the call; with one node there is only one answer.
             Err(error)
                 if here.len() == 1

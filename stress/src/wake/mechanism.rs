@@ -7,7 +7,7 @@ use splinter::{Notifier, Store};
 /// A way of telling another process that there is news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Kind {
+pub(crate) enum Mechanism {
     /// A word of shared memory and a futex on it.
     Futex,
     /// The same, sleeping for a second at most: what anybody pays who looks after the dead.
@@ -45,7 +45,7 @@ pub(crate) enum Style {
     Spinning,
 }
 
-/// What is known of a kind.
+/// What is known of a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spec {
     /// Its name in tables and records.
@@ -53,12 +53,12 @@ pub(crate) struct Spec {
     /// How it waits.
     pub style: Style,
     /// What it is held against; none for what is itself a limit.
-    pub limit: Option<Kind>,
+    pub limit: Option<Mechanism>,
     /// How often the limit it may take.
     pub target: Option<f64>,
 }
 
-impl Kind {
+impl Mechanism {
     /// All of them, limits first.
     pub(crate) const ALL: [Self; 12] = [
         Self::Futex,
@@ -75,10 +75,12 @@ impl Kind {
         Self::SpinPoll,
     ];
 
-    /// Returns the kind of this number.
+    /// Returns the mechanism of this number.
     #[must_use]
     pub(crate) fn numbered(number: u64) -> Option<Self> {
-        Self::ALL.into_iter().find(|&kind| kind as u64 == number)
+        Self::ALL
+            .into_iter()
+            .find(|&mechanism| mechanism as u64 == number)
     }
 
     /// Says what is known of it.
@@ -143,25 +145,14 @@ pub enum Situation {
     Busy,
 }
 
+crate::text::named!(Situation, "situation": Idle = "idle", Same = "same", Busy = "busy");
+
 impl Situation {
-    /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Idle, Self::Same, Self::Busy];
-
-    /// Returns the word for it.
+    /// Says why a mechanism cannot be measured in it, with so many processors.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn excludes(self, mechanism: Mechanism, processors: usize) -> Option<String> {
         match self {
-            Self::Idle => "idle",
-            Self::Same => "same",
-            Self::Busy => "busy",
-        }
-    }
-
-    /// Says why a kind cannot be measured in it, with so many processors.
-    #[must_use]
-    pub(crate) fn excludes(self, kind: Kind, processors: usize) -> Option<String> {
-        match self {
-            Self::Same if kind.spec().style == Style::Spinning => {
+            Self::Same if mechanism.spec().style == Style::Spinning => {
                 Some("who spins keeps the other from the processor".to_owned())
             }
             Self::Idle | Self::Busy if processors < 2 => {
@@ -178,25 +169,26 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_number_a_name_and_a_limit_that_waits_as_it_does() {
-        for kind in Kind::ALL {
-            assert_eq!(Kind::numbered(kind as u64), Some(kind));
-            let same = |other: &Kind| other.spec().name == kind.spec().name;
-            assert_eq!(Kind::ALL.iter().filter(|other| same(other)).count(), 1);
-            if let Some(limit) = kind.spec().limit {
+        for mechanism in Mechanism::ALL {
+            assert_eq!(Mechanism::numbered(mechanism as u64), Some(mechanism));
+            let same = |other: &Mechanism| other.spec().name == mechanism.spec().name;
+            assert_eq!(Mechanism::ALL.iter().filter(|other| same(other)).count(), 1);
+            if let Some(limit) = mechanism.spec().limit {
                 assert_eq!(limit.spec().limit, None);
-                assert_eq!(limit.spec().style, kind.spec().style);
+                assert_eq!(limit.spec().style, mechanism.spec().style);
             }
         }
-        assert_eq!(Kind::numbered(200), None);
+        assert_eq!(Mechanism::numbered(200), None);
     }
 
     #[test]
     fn one_processor_is_enough_for_those_who_sleep() {
-        let there =
-            |situation: Situation, kind, processors| situation.excludes(kind, processors).is_none();
-        assert!(there(Situation::Same, Kind::Watcher, 1));
-        assert!(!there(Situation::Same, Kind::Line, 1));
-        assert!(!there(Situation::Idle, Kind::Watcher, 1));
-        assert!(there(Situation::Busy, Kind::Line, 2));
+        let there = |situation: Situation, mechanism, processors| {
+            situation.excludes(mechanism, processors).is_none()
+        };
+        assert!(there(Situation::Same, Mechanism::Watcher, 1));
+        assert!(!there(Situation::Same, Mechanism::Line, 1));
+        assert!(!there(Situation::Idle, Mechanism::Watcher, 1));
+        assert!(there(Situation::Busy, Mechanism::Line, 2));
     }
 }

@@ -5,12 +5,12 @@ mod processes;
 
 pub(crate) use processes::{Handover, serve};
 
-use crate::block::{Block, Phase, State};
 use crate::options::Workers;
 use crate::placement::plan::Plan;
+use crate::shared_state::{Phase, SharedState, State};
 use crate::target::Ears;
 use crate::valgrind;
-use crate::worker::{Post, Report, Role};
+use crate::worker::{Assignment, Report, Role};
 use crate::workload::Workload;
 use splinter::Store;
 use std::process::Child;
@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The workers.
 #[derive(Debug)]
-pub(crate) struct Crew {
-    block: Arc<Block>,
+pub(crate) struct RunningWorkers {
+    shared: Arc<SharedState>,
     members: Vec<Member>,
     /// How many of them do operations; the others watch.
     operators: u32,
@@ -36,7 +36,7 @@ enum Member {
     Process(Child),
 }
 
-impl Crew {
+impl RunningWorkers {
     /// Starts all workers of a plan.
     ///
     /// # Errors
@@ -45,28 +45,28 @@ impl Crew {
         workload: &Arc<Workload>,
         plan: &Plan,
         store: &Store,
-        block: &Arc<Block>,
+        shared: &Arc<SharedState>,
     ) -> Result<Self, String> {
-        let mut crew = Self {
-            block: Arc::clone(block),
+        let mut workers = Self {
+            shared: Arc::clone(shared),
             members: Vec::new(),
             operators: workload.operators(),
         };
         for (worker, &cpu) in (0..).zip(&plan.cpus) {
-            crew.members.push(match workload.workers {
+            workers.members.push(match workload.workers {
                 Workers::Threads => {
-                    Member::Thread(Some(thread(workload, worker, cpu, store, block)?))
+                    Member::Thread(Some(thread(workload, worker, cpu, store, shared)?))
                 }
                 Workers::Processes => {
-                    Member::Process(processes::start(workload, worker, cpu, store, block)?)
+                    Member::Process(processes::start(workload, worker, cpu, store, shared)?)
                 }
             });
         }
-        Ok(crew)
+        Ok(workers)
     }
 
     /// Tells whether a worker has ended: nothing more will come from it.
-    pub(crate) fn gone(&mut self, worker: u32) -> bool {
+    pub(crate) fn has_ended(&mut self, worker: u32) -> bool {
         match &mut self.members[worker as usize] {
             Member::Thread(handle) => handle.as_ref().is_none_or(JoinHandle::is_finished),
             Member::Process(child) => !matches!(child.try_wait(), Ok(None)),
@@ -76,18 +76,18 @@ impl Crew {
     /// Tells whether every worker that has a share has done it, or is gone.
     pub(crate) fn all_done(&mut self) -> bool {
         (0..self.operators)
-            .all(|worker| self.block.cell(worker).state() == State::Done || self.gone(worker))
+            .all(|worker| self.shared.cell(worker).state() == State::Done || self.has_ended(worker))
     }
 
     /// Stops all workers and takes their reports: watchers last, so that they hear of everything. A
     /// worker without a report is told of in words.
     #[must_use]
-    pub(crate) fn bring_home(mut self) -> Vec<Result<Report, String>> {
-        self.bring_all()
+    pub(crate) fn stop(mut self) -> Vec<Result<Report, String>> {
+        self.stop_all()
     }
 
-    fn bring_all(&mut self) -> Vec<Result<Report, String>> {
-        self.block.enter(Phase::Stop);
+    fn stop_all(&mut self) -> Vec<Result<Report, String>> {
+        self.shared.enter(Phase::Stop);
         let mut deadline = Instant::now() + valgrind::patience(PATIENCE);
         let members = std::mem::take(&mut self.members);
         let watchers_from = self.operators;
@@ -95,15 +95,20 @@ impl Crew {
             .zip(members)
             .map(|(worker, member)| {
                 if worker == watchers_from {
-                    self.block.enter(Phase::Leave);
+                    self.shared.enter(Phase::Leave);
                     deadline = Instant::now() + valgrind::patience(PATIENCE);
                 }
-                self.bring_one(worker, member, deadline)
+                self.join_worker(worker, member, deadline)
             })
             .collect()
     }
 
-    fn bring_one(&self, worker: u32, member: Member, deadline: Instant) -> Result<Report, String> {
+    fn join_worker(
+        &self,
+        worker: u32,
+        member: Member,
+        deadline: Instant,
+    ) -> Result<Report, String> {
         let end = match member {
             Member::Thread(None) => Ok(()),
             Member::Thread(Some(handle)) => {
@@ -112,18 +117,18 @@ impl Crew {
             Member::Process(child) => processes::wait(child, deadline),
         };
         end.map_err(|reason| format!("worker {worker} {reason}"))?;
-        serde_json::from_slice(&self.block.take_report(worker))
+        serde_json::from_slice(&self.shared.take_report(worker))
             .map_err(|error| format!("worker {worker} left no report: {error}"))
     }
 }
 
-impl Drop for Crew {
+impl Drop for RunningWorkers {
     /// Leaves nobody behind when a run ends early.
     fn drop(&mut self) {
         if self.members.is_empty() {
             return;
         }
-        let _ = self.bring_all();
+        let _ = self.stop_all();
     }
 }
 
@@ -133,16 +138,16 @@ fn thread(
     worker: u32,
     cpu: Option<usize>,
     store: &Store,
-    block: &Arc<Block>,
+    shared: &Arc<SharedState>,
 ) -> Result<JoinHandle<Result<(), String>>, String> {
-    let (workload, store, block) = (Arc::clone(workload), store.clone(), Arc::clone(block));
+    let (workload, store, shared) = (Arc::clone(workload), store.clone(), Arc::clone(shared));
     std::thread::Builder::new()
         .name(format!("worker-{worker}"))
         .spawn(move || {
             work(
-                &Post {
+                &Assignment {
                     workload: &workload,
-                    block: &block,
+                    shared: &shared,
                     worker,
                     cpu,
                 },
@@ -155,28 +160,31 @@ fn thread(
 }
 
 /// Runs one worker on a store and leaves its report.
-fn work(post: &Post<'_>, store: &Store) -> Result<(), String> {
-    let report = match post.role() {
+fn work(assignment: &Assignment<'_>, store: &Store) -> Result<(), String> {
+    let report = match assignment.role() {
         Role::Writer => {
             let mut writer = store
                 .writer()
                 .map_err(|error| format!("got no lane: {error}"))?;
-            post.write(&mut writer)
+            assignment.write(&mut writer)
         }
-        Role::Reader => post.read(store),
+        Role::Reader => assignment.read(store),
         Role::Watcher => {
-            let watcher = if post.workload.watch_all {
+            let watcher = if assignment.workload.watch_all {
                 store.watch_all()
             } else {
-                store.watch(&post.workload.signal_groups().collect::<Vec<u8>>())
+                store.watch(&assignment.workload.signal_groups().collect::<Vec<u8>>())
             };
             let watcher = watcher.map_err(|error| format!("cannot watch: {error}"))?;
-            post.watch(store, &mut Ears::new(store, watcher))
+            assignment.watch(store, &mut Ears::new(store, watcher))
         }
     };
     let report =
         serde_json::to_vec(&report).map_err(|error| format!("could not report: {error}"))?;
-    post.block.put_report(post.worker, &report);
-    post.block.cell(post.worker).set_state(State::Done);
+    assignment.shared.put_report(assignment.worker, &report);
+    assignment
+        .shared
+        .cell(assignment.worker)
+        .set_state(State::Done);
     Ok(())
 }

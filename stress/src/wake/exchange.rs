@@ -1,9 +1,9 @@
 //! The two loops: ping sends, waits for the answer and times both; pong waits and answers. What a
 //! sample is, and where its numbers come from, is here and nowhere else.
 
-use super::board::{Board, PATIENCE, Place};
-use super::kind::{Kind, Style};
-use super::link::{Game, Link};
+use super::link::{Exchange, Link};
+use super::mechanism::{Mechanism, Style};
+use super::shared_state::{PATIENCE, SharedState, Word};
 use nix::sched::sched_getcpu;
 use nix::sys::resource::{UsageWho, getrusage};
 
@@ -37,12 +37,12 @@ fn hold_back(cycles: u64) {
 /// Ping's side of one sample.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ping {
-    /// What is played.
-    pub kind: Kind,
-    /// Number of the command to the partner.
+    /// What is run.
+    pub mechanism: Mechanism,
+    /// Number of the command to the responder.
     pub command: u64,
-    /// The partner's processor.
-    pub partner_cpu: usize,
+    /// The responder's processor.
+    pub responder_cpu: usize,
     /// Number of the first message.
     pub first: u64,
     /// Messages, or groups of messages, that are timed.
@@ -71,39 +71,39 @@ pub(crate) struct Sample {
 pub(crate) enum Broken {
     /// A message that was sent has woken nobody.
     Lost,
-    /// The partner did not do as told.
-    Deaf,
+    /// The responder did not do as told.
+    NoResponse,
 }
 
-impl Game for Ping {
-    type Score = Result<Sample, Broken>;
+impl Exchange for Ping {
+    type Output = Result<Sample, Broken>;
 
-    fn play(self, board: &Board, link: impl Link) -> Self::Score {
-        let style = self.kind.spec().style;
+    fn run(self, shared: &SharedState, link: impl Link) -> Self::Output {
+        let style = self.mechanism.spec().style;
         let cycles = |ns: f64| (ns / self.cycle_ns) as u64;
         let (together, pause) = match style {
             Style::Asleep => (1, 0),
             Style::Paused => (1, cycles(PAUSE_NS)),
             Style::Spinning => (TOGETHER, 0),
         };
-        board.put(Place::Kind, self.kind as u64);
-        board.put(Place::Cpu, self.partner_cpu as u64);
-        board.put(Place::Pause, pause);
-        board.put(Place::First, self.first);
-        board.put(Place::Last, u64::MAX);
-        board.tell(Place::Command, self.command);
-        self.partner_is(board, Place::Ready)?;
+        shared.set(Word::Mechanism, self.mechanism as u64);
+        shared.set(Word::Cpu, self.responder_cpu as u64);
+        shared.set(Word::Pause, pause);
+        shared.set(Word::First, self.first);
+        shared.set(Word::Last, u64::MAX);
+        shared.set_and_wake(Word::Command, self.command);
+        self.responder_is(shared, Word::Ready)?;
 
         let mut sample = Sample {
             one_way: Vec::with_capacity(self.count as usize),
             ..Sample::default()
         };
-        let mut rally = Rally {
-            board,
+        let mut round_trips = RoundTrips {
+            shared,
             link,
             number: self.first,
         };
-        if !(0..UNCOUNTED).all(|_| rally.hop(false)) {
+        if !(0..UNCOUNTED).all(|_| round_trips.hop(false)) {
             return Err(Broken::Lost);
         }
         let slept = sleeps();
@@ -115,11 +115,14 @@ impl Game for Ping {
                 hold_back(pause);
             }
             let start = splinter::cycles_fenced();
-            if !(0..together).rev().all(|turn| rally.hop(last && turn == 0)) {
+            if !(0..together)
+                .rev()
+                .all(|turn| round_trips.hop(last && turn == 0))
+            {
                 return Err(Broken::Lost);
             }
             now = splinter::cycles_fenced();
-            // The partner held back its answer as well, once.
+            // The responder held back its answer as well, once.
             let trips = now.saturating_sub(start).saturating_sub(pause);
             sample.one_way.push(trips / (2 * together));
             if last {
@@ -127,29 +130,29 @@ impl Game for Ping {
             }
         }
         sample.sleeps = sleeps() - slept;
-        sample.next = rally.number;
-        self.partner_is(board, Place::Done)?;
-        sample.sleeps += board.get(Place::Sleeps);
+        sample.next = round_trips.number;
+        self.responder_is(shared, Word::Done)?;
+        sample.sleeps += shared.get(Word::Sleeps);
         sample.waits = 2 * together * sample.one_way.len() as u64;
-        sample.observed = [here(), board.get(Place::Observed)];
+        sample.observed = [here(), shared.get(Word::Observed)];
         Ok(sample)
     }
 }
 
-/// A game on its way.
-struct Rally<'a, L> {
-    board: &'a Board,
+/// The round trips of one exchange.
+struct RoundTrips<'a, L> {
+    shared: &'a SharedState,
     link: L,
     /// Number of the next message.
     number: u64,
 }
 
-impl<L: Link> Rally<'_, L> {
+impl<L: Link> RoundTrips<'_, L> {
     /// Sends one message and waits for the answer. Returns false if it never came.
     #[inline]
     fn hop(&mut self, last: bool) -> bool {
         if last {
-            self.board.put(Place::Last, self.number);
+            self.shared.set(Word::Last, self.number);
         }
         self.number += 1;
         self.link.send(self.number - 1);
@@ -158,10 +161,10 @@ impl<L: Link> Rally<'_, L> {
 }
 
 impl Ping {
-    fn partner_is(&self, board: &Board, place: Place) -> Result<(), Broken> {
-        match board.await_other(place, self.command - 1, Some(PATIENCE)) {
+    fn responder_is(&self, shared: &SharedState, word: Word) -> Result<(), Broken> {
+        match shared.wait_for_change(word, self.command - 1, Some(PATIENCE)) {
             Some(command) if command == self.command => Ok(()),
-            _ => Err(Broken::Deaf),
+            _ => Err(Broken::NoResponse),
         }
     }
 }
@@ -173,26 +176,26 @@ pub(crate) struct Pong {
     pub command: u64,
 }
 
-impl Game for Pong {
-    type Score = ();
+impl Exchange for Pong {
+    type Output = ();
 
-    fn play(self, board: &Board, mut link: impl Link) {
-        let first = board.get(Place::First);
-        let pause = board.get(Place::Pause);
-        board.tell(Place::Ready, self.command);
+    fn run(self, shared: &SharedState, mut link: impl Link) {
+        let first = shared.get(Word::First);
+        let pause = shared.get(Word::Pause);
+        shared.set_and_wake(Word::Ready, self.command);
         let mut slept = 0;
         let mut number = first;
         loop {
             if !link.receive(number) {
                 return;
             }
-            let last = board.get(Place::Last) == number;
+            let last = shared.get(Word::Last) == number;
             if pause > 0 && number >= first + UNCOUNTED {
                 hold_back(pause);
             }
             if last {
                 // Before the answer, which ends the sample.
-                board.put(Place::Sleeps, sleeps() - slept);
+                shared.set(Word::Sleeps, sleeps() - slept);
             }
             link.send(number);
             if last {
@@ -203,7 +206,7 @@ impl Game for Pong {
                 slept = sleeps();
             }
         }
-        board.put(Place::Observed, here());
-        board.tell(Place::Done, self.command);
+        shared.set(Word::Observed, here());
+        shared.set_and_wake(Word::Done, self.command);
     }
 }

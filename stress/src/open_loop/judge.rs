@@ -38,7 +38,7 @@ pub struct OpenLoop {
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Requested {
     pub rate: u64,
     pub arrivals: Arrivals,
     pub sleeps: bool,
@@ -47,7 +47,7 @@ pub(crate) struct Asked {
 /// Judges a window, from what each worker says in cycles of `cycle_ns`.
 #[must_use]
 pub(crate) fn judge(
-    asked: Asked,
+    requested: Requested,
     workers: &[(u32, Paced)],
     done_per_s: f64,
     cycle_ns: f64,
@@ -76,9 +76,9 @@ pub(crate) fn judge(
         None => None,
     };
     OpenLoop {
-        asked_per_s: asked.rate,
-        arrivals: asked.arrivals,
-        pacer: if asked.sleeps {
+        asked_per_s: requested.rate,
+        arrivals: requested.arrivals,
+        pacer: if requested.sleeps {
             "sleeps, then spins"
         } else {
             "spins"
@@ -98,7 +98,7 @@ pub(crate) fn judge(
 mod tests {
     use super::*;
 
-    const ASKED: Asked = Asked {
+    const ASKED: Requested = Requested {
         rate: 1_000,
         arrivals: Arrivals::Uniform,
         sleeps: false,

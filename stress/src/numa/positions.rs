@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a worker was.
 #[derive(Clone, Copy, Debug)]
-struct Seat {
+struct Position {
     at: Processor,
     writes: bool,
 }
@@ -18,28 +18,28 @@ struct Seat {
 /// those are of, or not as the policy has it.
 pub(super) fn pinned(policy: &Pin, machine: &Machine, workers: &[WorkerPlacement]) -> Vec<String> {
     let mut faults = Vec::new();
-    let mut seats = Vec::new();
+    let mut positions = Vec::new();
     for worker in workers {
-        let (number, footing) = (worker.worker, &worker.footing);
-        let seat = match footing.observed.iter().collect::<Vec<_>>()[..] {
-            [&cpu] if footing.requested == Some(cpu) && footing.pinned => cpu,
+        let (number, affinity) = (worker.worker, &worker.affinity);
+        let position = match affinity.observed.iter().collect::<Vec<_>>()[..] {
+            [&cpu] if affinity.requested == Some(cpu) && affinity.pinned => cpu,
             _ => {
-                let (asked, seen) = (footing.requested, &footing.observed);
+                let (asked, seen) = (affinity.requested, &affinity.observed);
                 faults.push(format!(
                     "worker {number} was to be on {asked:?} and was on {seen:?}"
                 ));
                 continue;
             }
         };
-        let known = machine.processor(seat);
+        let known = machine.processor(position);
         let node = known.map(|known| known.node);
-        if node.is_none() || node != footing.observed_node {
-            let seen = footing.observed_node;
+        if node.is_none() || node != affinity.observed_node {
+            let seen = affinity.observed_node;
             faults.push(format!(
-                "worker {number} was on node {seen:?}, and {seat} is of {node:?}"
+                "worker {number} was on node {seen:?}, and {position} is of {node:?}"
             ));
         }
-        seats.extend(known.map(|&at| Seat {
+        positions.extend(known.map(|&at| Position {
             at,
             writes: worker.role == Role::Writer,
         }));
@@ -48,43 +48,43 @@ pub(super) fn pinned(policy: &Pin, machine: &Machine, workers: &[WorkerPlacement
         faults.push("nobody ran".to_owned());
     }
     if faults.is_empty() {
-        faults.extend(as_policy(policy, machine, &seats));
+        faults.extend(as_policy(policy, machine, &positions));
     }
     faults
 }
 
 /// Says what is wrong with what a policy gave away.
-fn as_policy(policy: &Pin, machine: &Machine, seats: &[Seat]) -> Option<String> {
+fn as_policy(policy: &Pin, machine: &Machine, positions: &[Position]) -> Option<String> {
     match policy {
         Pin::None => None,
         Pin::List(list) => {
-            let wrong = seats
+            let wrong = positions
                 .iter()
                 .zip(list.iter().cycle())
-                .position(|(seat, &cpu)| seat.at.id != cpu);
+                .position(|(position, &cpu)| position.at.id != cpu);
             wrong.map(|worker| format!("worker {worker} is not in the order of the list"))
         }
-        Pin::Compact | Pin::Scatter => in_order(policy, machine, seats),
-        Pin::Node(only) => inside(machine, seats, |cpu| cpu.node as usize == *only),
-        Pin::Llc(only) => inside(machine, seats, |cpu| cpu.cache == Some(*only)),
-        Pin::PerNode => dealt(machine, seats, |cpu| Some(cpu.node as usize)),
-        Pin::PerLlc => dealt(machine, seats, |cpu| cpu.cache),
+        Pin::Compact | Pin::Scatter => in_order(policy, machine, positions),
+        Pin::Node(only) => inside(machine, positions, |cpu| cpu.node as usize == *only),
+        Pin::Llc(only) => inside(machine, positions, |cpu| cpu.cache == Some(*only)),
+        Pin::PerNode => dealt(machine, positions, |cpu| Some(cpu.node as usize)),
+        Pin::PerLlc => dealt(machine, positions, |cpu| cpu.cache),
         Pin::PerCore => {
             let mut threads: BTreeMap<usize, usize> = BTreeMap::new();
-            for Seat { at, .. } in seats {
+            for Position { at, .. } in positions {
                 let thread = *threads.entry(at.core).or_insert(at.id);
                 if thread != at.id {
                     return Some(format!("{thread} and {} are of one core", at.id));
                 }
             }
             let cores: BTreeSet<usize> = machine.usable().map(|cpu| cpu.core).collect();
-            crowded(cores.len(), seats)
+            crowded(cores.len(), positions)
         }
     }
 }
 
 /// Says who of compact or scattered workers came too early to a node, or to a processor.
-fn in_order(policy: &Pin, machine: &Machine, seats: &[Seat]) -> Option<String> {
+fn in_order(policy: &Pin, machine: &Machine, positions: &[Position]) -> Option<String> {
     let room = |node: u32| {
         let node = machine.nodes.iter().find(|known| known.id == node);
         node.map_or(0, |node| node.usable.len())
@@ -92,7 +92,7 @@ fn in_order(policy: &Pin, machine: &Machine, seats: &[Seat]) -> Option<String> {
     let all = machine.usable().count();
     let mut taken = BTreeSet::new();
     let mut by_node: BTreeMap<u32, usize> = BTreeMap::new();
-    for (worker, Seat { at, .. }) in seats.iter().enumerate() {
+    for (worker, Position { at, .. }) in positions.iter().enumerate() {
         if taken.len() >= all {
             return None;
         }
@@ -113,9 +113,9 @@ fn in_order(policy: &Pin, machine: &Machine, seats: &[Seat]) -> Option<String> {
             return Some(format!("worker {worker} is {fault}"));
         }
         if !taken.insert(at.id) {
-            let seat = at.id;
+            let position = at.id;
             return Some(format!(
-                "two workers on processor {seat} while others are free"
+                "two workers on processor {position} while others are free"
             ));
         }
         *by_node.entry(node).or_default() += 1;
@@ -124,30 +124,37 @@ fn in_order(policy: &Pin, machine: &Machine, seats: &[Seat]) -> Option<String> {
 }
 
 /// Says who is not inside a part of the machine, or crowded there.
-fn inside(machine: &Machine, seats: &[Seat], part: impl Fn(&Processor) -> bool) -> Option<String> {
-    let outside = seats.iter().find(|seat| !part(&seat.at));
-    let outside = outside.map(|seat| format!("somebody is on processor {}", seat.at.id));
-    outside.or_else(|| crowded(machine.usable().filter(|cpu| part(cpu)).count(), seats))
+fn inside(
+    machine: &Machine,
+    positions: &[Position],
+    part: impl Fn(&Processor) -> bool,
+) -> Option<String> {
+    let outside = positions.iter().find(|position| !part(&position.at));
+    let outside = outside.map(|position| format!("somebody is on processor {}", position.at.id));
+    outside.or_else(|| crowded(machine.usable().filter(|cpu| part(cpu)).count(), positions))
 }
 
 /// Says what is uneven about workers that were dealt to parts of the machine: writers and others have to be
 /// dealt each in equal shares that hang together.
 fn dealt(
     machine: &Machine,
-    seats: &[Seat],
+    positions: &[Position],
     part: impl Fn(&Processor) -> Option<usize>,
 ) -> Option<String> {
     let parts: BTreeSet<Option<usize>> = machine.usable().map(&part).collect();
     for writes in [true, false] {
-        let crew: Vec<_> = seats.iter().filter(|seat| seat.writes == writes).collect();
+        let role: Vec<_> = positions
+            .iter()
+            .filter(|position| position.writes == writes)
+            .collect();
         let mut shares: BTreeMap<Option<usize>, usize> = BTreeMap::new();
         let mut last = None;
-        for seat in &crew {
-            let part = part(&seat.at);
+        for position in &role {
+            let part = part(&position.at);
             if shares.contains_key(&part) && last != Some(part) {
                 return Some(format!(
                     "processor {} has workers of two shares",
-                    seat.at.id
+                    position.at.id
                 ));
             }
             *shares.entry(part).or_default() += 1;
@@ -161,35 +168,39 @@ fn dealt(
         if most > least.unwrap_or(0) + 1 {
             return Some(format!(
                 "the shares of {} workers are {shares:?}",
-                crew.len()
+                role.len()
             ));
         }
     }
     parts.into_iter().find_map(|known| {
         let here = |cpu: &&Processor| part(cpu) == known;
-        let seats = seats.iter().filter(|seat| part(&seat.at) == known);
+        let positions = positions
+            .iter()
+            .filter(|position| part(&position.at) == known);
         crowded(
             machine.usable().filter(here).count(),
-            &seats.copied().collect::<Vec<_>>(),
+            &positions.copied().collect::<Vec<_>>(),
         )
     })
 }
 
-/// Says which processor has more workers than its even share, of seats that are all on so many processors.
-fn crowded(processors: usize, seats: &[Seat]) -> Option<String> {
-    let share = seats.len().div_ceil(processors.max(1));
+/// Says which processor has more workers than its even share, of positions that are all on so many processors.
+fn crowded(processors: usize, positions: &[Position]) -> Option<String> {
+    let share = positions.len().div_ceil(processors.max(1));
     let mut workers: BTreeMap<usize, usize> = BTreeMap::new();
-    for seat in seats {
-        *workers.entry(seat.at.id).or_default() += 1;
+    for position in positions {
+        *workers.entry(position.at.id).or_default() += 1;
     }
     let most = workers.into_iter().find(|&(_, count)| count > share);
-    most.map(|(seat, count)| format!("{count} workers on processor {seat}, not {share} at most"))
+    most.map(|(position, count)| {
+        format!("{count} workers on processor {position}, not {share} at most")
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::placement::Footing;
+    use crate::placement::Affinity;
     use crate::placement::machine::tests::made_up;
 
     /// Two nodes of two processors each, 0 and 1 on the first, each a core of its own.
@@ -203,15 +214,15 @@ mod tests {
     }
 
     /// Workers on these processors, the first half of them writers.
-    fn crew(cpus: &[usize]) -> Vec<WorkerPlacement> {
-        let seat = |(worker, &cpu): (usize, &usize)| WorkerPlacement {
+    fn workers_on(cpus: &[usize]) -> Vec<WorkerPlacement> {
+        let position = |(worker, &cpu): (usize, &usize)| WorkerPlacement {
             worker: worker as u32,
             role: if worker < cpus.len().div_ceil(2) {
                 Role::Writer
             } else {
                 Role::Reader
             },
-            footing: Footing {
+            affinity: Affinity {
                 requested: Some(cpu),
                 pinned: true,
                 observed_start: Some(cpu),
@@ -222,7 +233,7 @@ mod tests {
                 migrations_source: "kernel".to_owned(),
             },
         };
-        cpus.iter().enumerate().map(seat).collect()
+        cpus.iter().enumerate().map(position).collect()
     }
 
     #[test]
@@ -243,7 +254,7 @@ mod tests {
         ];
         for (policy, cpus) in good {
             assert_eq!(
-                pinned(&policy, &four(), &crew(cpus)),
+                pinned(&policy, &four(), &workers_on(cpus)),
                 [""; 0],
                 "{policy} {cpus:?}"
             );
@@ -270,7 +281,7 @@ mod tests {
         ];
         for (policy, cpus) in bad {
             assert_ne!(
-                pinned(&policy, &four(), &crew(cpus)),
+                pinned(&policy, &four(), &workers_on(cpus)),
                 [""; 0],
                 "{policy} {cpus:?}"
             );
@@ -279,7 +290,7 @@ mod tests {
 
     #[test]
     fn siblings_share_no_core_among_workers() {
-        let judged = |cpus: &[usize]| pinned(&Pin::PerCore, &siblings(), &crew(cpus));
+        let judged = |cpus: &[usize]| pinned(&Pin::PerCore, &siblings(), &workers_on(cpus));
         assert_eq!(judged(&[0, 2, 0, 2]), [""; 0]);
         assert_ne!(judged(&[0, 1]), [""; 0]);
         assert_ne!(judged(&[0, 0, 0, 2]), [""; 0]);
@@ -287,16 +298,16 @@ mod tests {
 
     #[test]
     fn a_worker_that_was_elsewhere_for_a_moment_is_found() {
-        let spoilt = |spoil: fn(&mut Footing)| {
-            let mut workers = crew(&[0, 1, 2]);
-            spoil(&mut workers[1].footing);
+        let spoilt = |spoil: fn(&mut Affinity)| {
+            let mut workers = workers_on(&[0, 1, 2]);
+            spoil(&mut workers[1].affinity);
             pinned(&Pin::Compact, &four(), &workers)
         };
         assert_eq!(spoilt(|_| {}), [""; 0]);
-        assert_ne!(spoilt(|footing| footing.observed.extend([3])), [""; 0]);
-        assert_ne!(spoilt(|footing| footing.observed_node = Some(1)), [""; 0]);
-        assert_ne!(spoilt(|footing| footing.observed_node = None), [""; 0]);
-        assert_ne!(spoilt(|footing| footing.pinned = false), [""; 0]);
-        assert_ne!(spoilt(|footing| footing.requested = None), [""; 0]);
+        assert_ne!(spoilt(|affinity| affinity.observed.extend([3])), [""; 0]);
+        assert_ne!(spoilt(|affinity| affinity.observed_node = Some(1)), [""; 0]);
+        assert_ne!(spoilt(|affinity| affinity.observed_node = None), [""; 0]);
+        assert_ne!(spoilt(|affinity| affinity.pinned = false), [""; 0]);
+        assert_ne!(spoilt(|affinity| affinity.requested = None), [""; 0]);
     }
 }

@@ -1,22 +1,22 @@
 //! Sums up: from what the workers report and what was looked up afterwards to the record and its
 //! verdict. Pure.
 
-use crate::block::{Block, Counts};
 use crate::disturbance::Cause;
 use crate::environment::Environment;
 use crate::history::record::HistoryRecord;
 use crate::latency::{Merged, PLANNED};
 use crate::mix::Op;
 use crate::observer::Observer;
+use crate::open_loop::Paced;
+use crate::open_loop::judge::{OpenLoop, Requested, judge};
 use crate::options::Span;
-use crate::pace::Paced;
-use crate::pace::judge::{Asked, OpenLoop, judge};
 use crate::placement::plan::Plan;
 use crate::record::{
     Invariants, MemoryPlacement, Notifications, Operation, Placement, Record, SCHEMA_VERSION,
     StoreFacts, Totals, Window, WorkerPlacement,
 };
-use crate::stage::judge_memory;
+use crate::setup::judge_memory;
+use crate::shared_state::{Counts, SharedState};
 use crate::steady::Steadiness;
 use crate::valgrind::VOID;
 use crate::verdict::Verdict;
@@ -87,7 +87,7 @@ pub(crate) struct Evidence<'a> {
     pub reports: Vec<Result<Report, String>>,
     pub faults: Faults,
     pub inspection: Inspection,
-    pub block: &'a Block,
+    pub shared: &'a SharedState,
     pub history: Option<HistoryRecord>,
 }
 
@@ -273,7 +273,7 @@ impl Evidence<'_> {
     fn counted(&self, worker: u32, op: Op) -> Counts {
         match &self.reports[worker as usize] {
             Ok(report) => report.counts.get(op.name()).copied().unwrap_or_default(),
-            Err(_) => self.block.cell(worker).counts(op),
+            Err(_) => self.shared.cell(worker).counts(op),
         }
     }
 
@@ -297,7 +297,7 @@ impl Evidence<'_> {
             ),
             (
                 "watchers",
-                self.workload.watchers > 0 && !(operators..self.workload.crew()).any(took),
+                self.workload.watchers > 0 && !(operators..self.workload.worker_count()).any(took),
             ),
         ];
         let idle = idle.into_iter().filter(|&(_, idle)| idle);
@@ -359,7 +359,7 @@ impl Evidence<'_> {
             .map(|report| WorkerPlacement {
                 worker: report.worker,
                 role: report.role,
-                footing: report.footing.clone(),
+                affinity: report.affinity.clone(),
             })
             .collect();
         let mut misplaced: Vec<String> = workers
@@ -368,7 +368,7 @@ impl Evidence<'_> {
                 Some(format!(
                     "worker {} {}",
                     worker.worker,
-                    worker.footing.fault()?
+                    worker.affinity.fault()?
                 ))
             })
             .take(MOST_NOTES)
@@ -396,7 +396,7 @@ impl Evidence<'_> {
 
     /// Judges how an open loop kept its rate.
     fn open_loop(&self, done_per_s: f64, window_s: f64) -> Option<OpenLoop> {
-        let asked = Asked {
+        let requested = Requested {
             rate: self.workload.rate?,
             arrivals: self.workload.arrivals,
             sleeps: self.timing.sleeps,
@@ -406,7 +406,7 @@ impl Evidence<'_> {
         let planned_s = window_s / f64::from(self.workload.operators().max(1));
         let window = (window_s * 1e9 / cycle_ns) as u64;
         let nothing = Paced {
-            planned: (asked.rate as f64 * planned_s) as u64,
+            planned: (requested.rate as f64 * planned_s) as u64,
             started: 0,
             late_at_end: window,
             longest: window,
@@ -419,7 +419,7 @@ impl Evidence<'_> {
         let operators = self.workload.operators() as usize;
         let workers = self.reports.iter().take(operators).map(paced);
         let workers: Vec<(u32, Paced)> = (0..).zip(workers).collect();
-        Some(judge(asked, &workers, done_per_s, cycle_ns))
+        Some(judge(requested, &workers, done_per_s, cycle_ns))
     }
 
     /// Returns the share of the processors' time that the quota of a control group took; none where it never did.
