@@ -40,7 +40,7 @@ impl EnvironmentWatch {
     #[must_use]
     pub fn complete_rounds(self, rounds: &RoundWatch) -> Environment {
         let mut environment = self.complete();
-        rounds.note(&mut environment);
+        (environment.disturbances, environment.rounds_again) = rounds.outcome();
         environment
     }
 

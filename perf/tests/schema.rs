@@ -27,10 +27,14 @@ fn full_run(workload: &str) -> Value {
 }
 
 /// Fields that few records have: under a quota, of a history that no order explains, of rows or proofs that take long.
-const RARE: [&str; 7] = [
+const RARE: [&str; 11] = [
+    "clock.",
     "environment.cpu_quota",
+    "environment.disturbances",
+    "environment.rounds_again",
     "history.why",
     "history.window",
+    "implausible",
     "proof.",
     "rows.value_ns",
     "rows.value_per_s",

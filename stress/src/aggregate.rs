@@ -9,20 +9,21 @@ use crate::mix::Op;
 use crate::observer::Observer;
 use crate::open_loop::Paced;
 use crate::open_loop::judge::{OpenLoop, Requested, judge};
+use crate::options::Role;
 use crate::options::Span;
+use crate::oracle::checks::Faults;
 use crate::placement::plan::Plan;
 use crate::record::{
-    Invariants, MemoryPlacement, Notifications, Operation, Placement, Record, SCHEMA_VERSION,
-    StoreFacts, Totals, Window, WorkerPlacement,
+    Invariants, MemoryPlacement, Notifications, Operation, Placement, Record, StoreFacts, Totals,
+    Window, WorkerPlacement,
 };
 use crate::setup::judge_memory;
 use crate::shared_state::{Counts, SharedState};
 use crate::steady::Steadiness;
 use crate::valgrind::VOID;
-use crate::verdict::Verdict;
-use crate::worker::checks::Faults;
+use crate::verdict::{SCHEMA_VERSION, Verdict};
+use crate::worker::Report;
 use crate::worker::watcher::{self, Notices};
-use crate::worker::{Report, Role};
 use crate::workload::Workload;
 use splinter::Inspection;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! What the clock adds to each latency: two readings with nothing between them are some time apart. A latency of that size
 //! says nothing of the operation.
 
-use crate::run::cycle_ns;
+use crate::cycles::{clock_step, cycle_ns};
 use crate::table::span;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -40,7 +40,7 @@ impl ClockCost {
         let at = |share: f64| apart[(PAIRS as f64 * share) as usize] as f64;
         let median = at(0.5);
         let spread = (at(0.9) - median).max(median - at(0.1));
-        let step = crate::observer::clock_step() as f64;
+        let step = clock_step() as f64;
         let ns = |cycles: f64| (cycles * cycle_ns * 100.0).round() / 100.0;
         Self {
             empty_ns: ns(median),

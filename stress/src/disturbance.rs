@@ -7,8 +7,6 @@
 
 use crate::affinity;
 use crate::cpu_quota::{CpuQuota, Groups};
-use crate::environment::Environment;
-use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
@@ -79,15 +77,6 @@ pub fn disturbed(disturbances: &[Disturbance]) -> Option<String> {
     };
     let words: Vec<String> = disturbances.iter().map(words).collect();
     (!words.is_empty()).then(|| format!("DISTURBED because {}", words.join(", ")))
-}
-
-/// Takes back what a verdict says of figures: a pass of a disturbed measurement is inconclusive. A broken invariant is broken
-/// on a busy machine too.
-pub fn settle(verdict: &mut Verdict, reasons: &mut Vec<String>, environment: &Environment) {
-    if let Some(why) = disturbed(&environment.disturbances) {
-        *verdict = (*verdict).max(Verdict::Inconclusive);
-        reasons.push(why);
-    }
 }
 
 /// What was spent between two moments, in milliseconds.
@@ -239,10 +228,10 @@ impl RoundWatch {
         true
     }
 
-    /// Writes the disturbances of the rounds that counted into an environment, in place of those of all the time.
-    pub fn note(&self, environment: &mut Environment) {
-        environment.disturbances = self.kept.judge();
-        environment.rounds_again = self.repeated;
+    /// Returns the disturbances of the rounds that counted, and how many rounds were taken again.
+    #[must_use]
+    pub fn outcome(&self) -> (Vec<Disturbance>, u32) {
+        (self.kept.judge(), self.repeated)
     }
 }
 
@@ -311,6 +300,8 @@ fn parse_stat(stat: &str) -> Option<[u64; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::{Environment, settle};
+    use crate::verdict::Verdict;
     use std::hint::black_box;
     use std::time::Duration;
 
@@ -400,7 +391,7 @@ mod tests {
         assert!(watch.kept.judge().is_empty());
         assert!(watch.take(&busy), "no tries are left");
         let mut environment = Environment::read();
-        watch.note(&mut environment);
+        (environment.disturbances, environment.rounds_again) = watch.outcome();
         assert_eq!(environment.disturbances.len(), 1);
         assert_eq!(environment.rounds_again, 2);
     }

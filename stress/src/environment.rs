@@ -4,10 +4,11 @@
 use crate::affinity;
 use crate::cpu_quota::{CpuQuota, Groups};
 use crate::cpulist;
-use crate::disturbance::{Disturbance, Usage};
+use crate::disturbance::{Disturbance, Usage, disturbed};
 use crate::placement::machine::MachineNode;
 use crate::placement::sysfs;
 use crate::valgrind;
+use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
@@ -303,6 +304,15 @@ pub fn resident_memory() -> Option<u64> {
 #[must_use]
 pub fn load_average() -> Option<f64> {
     text("/proc/loadavg").split(' ').next()?.parse().ok()
+}
+
+/// Takes back what a verdict says of figures: a pass of a disturbed measurement is inconclusive. A broken invariant is broken
+/// on a busy machine too.
+pub fn settle(verdict: &mut Verdict, reasons: &mut Vec<String>, environment: &Environment) {
+    if let Some(why) = disturbed(&environment.disturbances) {
+        *verdict = (*verdict).max(Verdict::Inconclusive);
+        reasons.push(why);
+    }
 }
 
 #[cfg(test)]

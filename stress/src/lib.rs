@@ -15,9 +15,11 @@ mod clock_cost;
 pub mod console;
 mod cpu_quota;
 mod cpulist;
+mod cycles;
 mod disturbance;
 mod environment;
 mod error;
+mod event_log;
 pub mod files;
 mod forked;
 pub mod futex;
@@ -69,10 +71,10 @@ mod testing;
 pub use choice::KeyChoice;
 pub use clock_cost::ClockCost;
 pub use cpu_quota::CpuQuota;
-pub use disturbance::{Cause, Disturbance, RoundWatch, disturbed, settle};
+pub use disturbance::{Cause, Disturbance, RoundWatch, disturbed};
 pub use environment::{
     Build, Cache, Environment, Node, Taken, available_memory, caches, load_average, require_proc,
-    resident_memory,
+    resident_memory, settle,
 };
 pub use error::RunError;
 pub use history::record::{HistoryRecord, Shown};
@@ -87,6 +89,7 @@ pub use numa::{Expected, NumaPlan, NumaRecord, NumaRow, Plant, numa, numa_summar
 pub use observer::Observer;
 pub use open_loop::Arrivals;
 pub use open_loop::judge::OpenLoop;
+pub use options::Role;
 pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 pub use placement::Affinity;
 pub use placement::diagram::topology_summary;
@@ -96,10 +99,11 @@ pub use placement::source::{MachineSource, this_machine};
 pub use placement::topology::{
     PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology,
 };
+pub use placement::writer_memory::WriterPages;
 pub use progress::{Line, Progress, Silent, left_in_words};
 pub use record::{
-    Cells, Invariants, LanePages, MemoryPlacement, Notifications, Operation, Output, Pages,
-    Placement, Record, SCHEMA_VERSION, StoreFacts, Totals, TuningFacts, Window, WorkerPlacement,
+    Cells, Invariants, MemoryPlacement, Notifications, Operation, Output, Pages, Placement, Record,
+    StoreFacts, Totals, TuningFacts, Window, WorkerPlacement,
 };
 pub use report::{comparison, summary};
 pub use run::run;
@@ -109,8 +113,7 @@ pub use sweep::{
     CodeLocation, Interruption, KeyLayout, Op as SweepOp, Pair, Scenario, ScrubLevel, SweepPlan,
     SweepRecord, Violation, sweep, sweep_summary,
 };
-pub use verdict::{USAGE, Verdict};
+pub use verdict::{SCHEMA_VERSION, USAGE, Verdict};
 pub use wake::{FanOut, Middle, Row, Situation, WakePlan, WakeRecord, wake, wake_summary};
-pub use worker::Role;
 pub use worker::watcher::Notices;
 pub use workload::Workload;

@@ -3,21 +3,22 @@
 //! there for its goodput to be held against that of another.
 
 use crate::aggregate::{add_up, operations, totals};
+use crate::cycles::cycle_ns;
 use crate::error::RunError;
 use crate::interrupt;
 use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::open_loop::Tsc;
+use crate::options::Role;
 use crate::options::{Span, Warmup, Workers};
 use crate::placement::plan::Plan;
 use crate::placement::source;
 use crate::record::{Operation, Totals};
-use crate::run::cycle_ns;
 use crate::setup::fill_part;
 use crate::shared_state::{Phase, SharedState, State};
 use crate::target::{Reads, Version, Writes};
 use crate::text::refusal;
-use crate::worker::{Assignment, Report, Role};
+use crate::worker::{Assignment, Report};
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -218,7 +219,7 @@ fn sum_up(reports: &[Report], measured: Duration, cycle_ns: f64) -> Drive {
     let window_s = measured.as_secs_f64();
     let (counts, merged) = add_up(reports, cycle_ns);
     let faults = reports.iter().map(|report| &report.faults);
-    let sum = |count: fn(&crate::worker::checks::Faults) -> u64| faults.clone().map(count).sum();
+    let sum = |count: fn(&crate::oracle::checks::Faults) -> u64| faults.clone().map(count).sum();
     Drive {
         measured_s: window_s,
         totals: totals(&counts, window_s),

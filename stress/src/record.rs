@@ -6,19 +6,17 @@ use crate::history::record::HistoryRecord;
 use crate::latency::Percentiles;
 use crate::observer::Observer;
 use crate::open_loop::judge::OpenLoop;
+use crate::options::Role;
 use crate::placement::Affinity;
+use crate::placement::writer_memory::WriterPages;
 use crate::shared_state::Counts;
 use crate::steady::Steadiness;
-use crate::verdict::Verdict;
-use crate::worker::Role;
+use crate::verdict::{SCHEMA_VERSION, Verdict};
 use crate::worker::watcher::Notices;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 use splinter::Tuning;
 use std::collections::BTreeMap;
-
-/// Version of the records written by this program.
-pub const SCHEMA_VERSION: u32 = 1;
 
 /// The record of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -191,18 +189,7 @@ pub struct MemoryPlacement {
     pub after: Pages,
     pub resident_share: Option<f64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lanes: Vec<LanePages>,
-}
-
-/// The pages that hold one writer's values.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct LanePages {
-    pub writer: u32,
-    pub node: u32,
-    pub nodes: BTreeMap<u32, u64>,
-    pub unknown: u64,
-    pub shared: u64,
+    pub lanes: Vec<WriterPages>,
 }
 
 /// Pages by node.

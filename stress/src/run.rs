@@ -3,14 +3,16 @@
 
 use crate::aggregate::{Evidence, Timing};
 use crate::clock_cost::ClockCost;
+use crate::cycles::{clock_step, cycle_ns};
 use crate::environment::{Environment, Taken};
 use crate::error::RunError;
 use crate::history::collect::{Before, collect};
 use crate::history::record::HistoryRecord;
-use crate::observer::{Observer, clock_step};
+use crate::observer::Observer;
 use crate::open_loop::Tsc;
 use crate::options::{Memory, Span, Warmup};
 use crate::oracle::acks::AckTable;
+use crate::oracle::checks::Faults;
 use crate::oracle::final_check::FinalCheck;
 use crate::placement::machine::Machine;
 use crate::placement::plan::Plan;
@@ -23,7 +25,6 @@ use crate::shared_state::{Phase, SharedState, State};
 use crate::steady::{self, Steadiness};
 use crate::text::refusal;
 use crate::valgrind;
-use crate::worker::checks::Faults;
 use crate::workers::RunningWorkers;
 use crate::workload::Workload;
 use crate::{history, interrupt};
@@ -326,13 +327,4 @@ fn successes(workload: &Workload, shared: &SharedState) -> u64 {
 
 fn per_second(count: u64, span: Duration) -> f64 {
     count as f64 / span.as_secs_f64().max(1e-9)
-}
-
-/// Returns the length of a cycle of the time-stamp counter, measured since `start`.
-pub(crate) fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
-    // Long enough for the clock's own precision not to matter.
-    let shortest = Duration::from_millis(20);
-    std::thread::sleep(shortest.saturating_sub(time.elapsed()));
-    let (now, elapsed) = (splinter::cycles(), time.elapsed());
-    elapsed.as_secs_f64() * 1e9 / now.wrapping_sub(cycles).max(1) as f64
 }

@@ -7,8 +7,8 @@
 //! reads counters while they move (progress only) and the rest after the worker has said that it is
 //! done (release), or has ended.
 
+use crate::event_log::{self, EventLog};
 use crate::futex::{store_and_wake, wait_for_change};
-use crate::history::event_log::{self, EventLog};
 use crate::mix::Op;
 use crate::open_loop::Tsc;
 use crate::oracle::acks::{AckTable, words_for};

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 
+/// Version of the records written by this program.
+pub const SCHEMA_VERSION: u32 = 1;
+
 /// Exit code for a command line that asks for nothing that can be done.
 pub const USAGE: u8 = 2;
 

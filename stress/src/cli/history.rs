@@ -4,7 +4,7 @@ use super::{complain, end_with};
 use crate::files::as_json;
 use crate::history::file::load;
 use crate::history::record::HistoryRecord;
-use crate::record::SCHEMA_VERSION;
+use crate::verdict::SCHEMA_VERSION;
 use crate::verdict::{USAGE, Verdict};
 use clap::Args;
 use serde::Serialize;

@@ -1,15 +1,14 @@
 //! Collects the history of a run: what was in the store before the first operation, the workers' event logs, and what was in
 //! the store after the last operation.
 
-use super::event_log::EventLog;
 use super::objects::{Objects, name, text};
 use super::{AFTER, BEFORE, Event, History, ObjectKind, OpKind};
+use crate::event_log::EventLog;
 use crate::keys::{self, Family};
 use crate::oracle::value::{self, PREFILL};
 use crate::oracle::vector;
 use crate::shared_state::SharedState;
 use crate::target::{Miss, Reads};
-use crate::worker::buffer_len;
 use crate::workload::Workload;
 use splinter::{Error, Store};
 
@@ -134,7 +133,7 @@ struct Buffers {
 impl Buffers {
     fn new(workload: &Workload) -> Self {
         Self {
-            value: vec![0; buffer_len(workload)],
+            value: vec![0; workload.buffer_len()],
             vector: vec![0.0; workload.geometry().vector_dim as usize],
             orders: vec![Vec::new(); workload.orders as usize],
         }

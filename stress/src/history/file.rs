@@ -4,7 +4,7 @@
 use super::{Event, History, ObjectKind, OpKind};
 use crate::files::{self, cannot_write};
 use crate::input;
-use crate::record::SCHEMA_VERSION;
+use crate::verdict::SCHEMA_VERSION;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::File;

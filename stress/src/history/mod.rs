@@ -1,5 +1,5 @@
 //! Histories: which worker called which operation on which key, from when to when, with which answer; and whether they are
-//! linearizable. This file and `event_log` define what is recorded and how it is stored. `check` knows neither stores nor
+//! linearizable. [`event_log`](crate::event_log) defines what is recorded and how it is stored. `check` knows neither stores nor
 //! runs. `collect` and `file` bring histories in and out.
 //!
 //! # What is checked
@@ -52,7 +52,6 @@
 
 pub(crate) mod check;
 pub(crate) mod collect;
-pub(crate) mod event_log;
 pub(crate) mod file;
 pub(crate) mod objects;
 pub(crate) mod record;
@@ -62,71 +61,9 @@ mod search;
 mod tests;
 mod zones;
 
+pub use crate::event_log::OpKind;
+pub(crate) use crate::event_log::{AFTER, BEFORE, Event};
 use crate::named::named_enum;
-
-named_enum! {
-    /// What an operation did, as its caller knows.
-    #[derive(Default)]
-    #[repr(u8)]
-    pub enum OpKind: "operation" {
-        /// It set the value.
-        Set = "set",
-        /// It appended to the value.
-        Append = "append",
-        /// It removed the key.
-        Unset = "unset",
-        /// It read the value.
-        #[default]
-        Get = "get",
-        /// It was answered that there is no such key.
-        NotFound = "not_found",
-        /// It added to the number.
-        Add = "add",
-        /// It read the number.
-        GetNumber = "get_number",
-        /// It wrote a register: a tandem group or a vector.
-        Write = "write",
-        /// It read a register.
-        Read = "read",
-    }
-}
-
-impl OpKind {
-    /// Tells whether it made a version of a value.
-    fn makes_version(self) -> bool {
-        matches!(self, Self::Set | Self::Append | Self::Unset)
-    }
-}
-
-/// Worker number of what was in the store before the first operation.
-pub(crate) const BEFORE: u32 = u16::MAX as u32;
-/// Worker number of what was read after the last.
-pub(crate) const AFTER: u32 = BEFORE - 1;
-
-/// An operation that was called and answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Event {
-    /// Clock before the call, in cycles.
-    pub invoked: u64,
-    /// Clock after it.
-    pub returned: u64,
-    /// The worker that called.
-    pub worker: u32,
-    /// The number of the object in the history.
-    pub key: u32,
-    /// What it did.
-    pub op: OpKind,
-    /// The identity of the write that was done or read; of a counter, the number.
-    pub id: u64,
-    /// The slot of the version that it made.
-    pub slot: u32,
-    /// The epoch of that version. Of a read, the epoch that the store returned, if any.
-    pub epoch: u64,
-    /// The value's length after the operation; of an unset, before it.
-    pub len: u32,
-    /// What was added: bytes, or to the number.
-    pub size: u32,
-}
 
 named_enum! {
     /// The kind of an object, which decides how it is checked.

@@ -4,7 +4,7 @@ use super::calls::CALLS;
 use super::shared_state::HostileState;
 use super::target::Target;
 use crate::environment::{Environment, Taken};
-use crate::record::SCHEMA_VERSION;
+use crate::verdict::SCHEMA_VERSION;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

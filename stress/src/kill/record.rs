@@ -4,7 +4,7 @@ use super::ops::Op;
 use super::shared_state::{FAULTS, Fault, KillState};
 use crate::environment::Environment;
 use crate::latency::{Merged, Percentiles, encode, histogram};
-use crate::record::SCHEMA_VERSION;
+use crate::verdict::SCHEMA_VERSION;
 use crate::verdict::Verdict;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};

@@ -3,9 +3,10 @@
 use super::axis::Axis;
 use super::cell::Cell;
 use super::{MatrixPlan, Outcome};
-use crate::disturbance::settle;
+use crate::environment::settle;
 use crate::error::RunError;
-use crate::record::{Record, SCHEMA_VERSION};
+use crate::record::Record;
+use crate::verdict::SCHEMA_VERSION;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 

@@ -2,9 +2,9 @@
 //! the plan. Pure.
 
 use crate::options::Pin;
+use crate::options::Role;
 use crate::placement::machine::{Machine, Processor};
 use crate::record::WorkerPlacement;
-use crate::worker::Role;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a worker was.

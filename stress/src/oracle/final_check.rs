@@ -17,9 +17,8 @@ use super::acks::{AckTable, KeyAcks};
 use super::value::{self, PREFILL, Stamp};
 use crate::keys::{self, Family};
 use crate::mix::Op;
+use crate::oracle::checks::{Checks, Faults};
 use crate::target::{Miss, Reads};
-use crate::worker::buffer_len;
-use crate::worker::checks::{Checks, Faults};
 use crate::workload::Workload;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::collections::BTreeMap;
@@ -107,7 +106,7 @@ impl<'a> FinalCheck<'a> {
     }
 
     fn values(&self, keys: Range<u64>, checks: &mut Checks, target: &impl Reads) {
-        let mut buf = vec![0; buffer_len(self.workload)];
+        let mut buf = vec![0; self.workload.buffer_len()];
         for index in keys {
             let key = keys::name(Family::Value, index);
             let authors = self.authors(Family::Value, index);

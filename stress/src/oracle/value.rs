@@ -25,6 +25,9 @@
 
 use crate::rng::splitmix64;
 
+/// Shortest value that holds writer and whole sequence: every order must prove its generation.
+pub(crate) const SHORTEST_ORDER: usize = 16;
+
 /// Length of a piece's header, and of the shortest piece.
 pub(crate) const HEADER: usize = 32;
 /// Writer number of the values that were there before the first writer.

@@ -6,8 +6,8 @@ use super::plan::Plan;
 use super::source::{MachineSource, this_machine};
 use crate::error::RunError;
 use crate::options::Pin;
-use crate::record::SCHEMA_VERSION;
-use crate::worker::Role;
+use crate::options::Role;
+use crate::verdict::SCHEMA_VERSION;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 

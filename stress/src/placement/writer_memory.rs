@@ -5,10 +5,21 @@ use super::kernel;
 use super::machine::Machine;
 use super::plan::Plan;
 use crate::keys::{self, Family};
-use crate::record::LanePages;
 use crate::workload::Workload;
+use serde::{Deserialize, Serialize};
 use splinter::Store;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The pages that hold one writer's values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct WriterPages {
+    pub writer: u32,
+    pub node: u32,
+    pub nodes: BTreeMap<u32, u64>,
+    pub unknown: u64,
+    pub shared: u64,
+}
 
 /// Finds out where the values of each writer lie. Writers without a processor of their own have no node,
 /// and are left out.
@@ -21,7 +32,7 @@ pub(crate) fn look(
     machine: &Machine,
     store: &Store,
     page_bytes: u64,
-) -> Result<Vec<LanePages>, String> {
+) -> Result<Vec<WriterPages>, String> {
     let page = usize::try_from(page_bytes.max(1)).unwrap_or(usize::MAX);
     let buffer = usize::try_from(workload.longest_value())
         .unwrap_or(usize::MAX)
@@ -83,7 +94,7 @@ struct Lane {
 fn count(
     lanes: &[Lane],
     ask: impl Fn(&[usize]) -> Result<Vec<Option<u32>>, String>,
-) -> Result<Vec<LanePages>, String> {
+) -> Result<Vec<WriterPages>, String> {
     let mut owners: BTreeMap<usize, BTreeSet<u32>> = BTreeMap::new();
     for lane in lanes {
         for &page in &lane.touched {
@@ -93,10 +104,10 @@ fn count(
     let asked: Vec<usize> = owners.keys().copied().collect();
     let told: BTreeMap<usize, Option<u32>> = asked.iter().copied().zip(ask(&asked)?).collect();
     let counted = lanes.iter().map(|lane| {
-        let mut counted = LanePages {
+        let mut counted = WriterPages {
             writer: lane.writer,
             node: lane.node,
-            ..LanePages::default()
+            ..WriterPages::default()
         };
         for page in &lane.pages {
             match told.get(page).copied().flatten() {
@@ -113,8 +124,8 @@ fn count(
 /// Says what of the writers' pages is not where they run, and which share of them is. A writer without a
 /// page of its own, or of whose pages nothing is told, shows nothing and counts as misplaced.
 #[must_use]
-pub(crate) fn judge(lanes: &[LanePages]) -> (f64, Option<String>) {
-    let own = |lane: &LanePages| lane.nodes.get(&lane.node).copied().unwrap_or(0);
+pub(crate) fn judge(lanes: &[WriterPages]) -> (f64, Option<String>) {
+    let own = |lane: &WriterPages| lane.nodes.get(&lane.node).copied().unwrap_or(0);
     let here: u64 = lanes.iter().map(own).sum();
     let all: u64 = lanes
         .iter()
@@ -201,9 +212,9 @@ mod tests {
             assert!(share < 1.0);
             assert!(fault.unwrap().starts_with("writer 2 runs on node 1"));
         }
-        let nothing = LanePages {
+        let nothing = WriterPages {
             node: 1,
-            ..LanePages::default()
+            ..WriterPages::default()
         };
         assert!(judge(&[nothing]).1.is_some());
         assert!(judge(&[]).1.is_some());

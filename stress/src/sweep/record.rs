@@ -4,7 +4,7 @@ use super::code_location::CodeLocation;
 use super::ops::Op;
 use super::scenario::{Interruption, KeyLayout, Scenario};
 use crate::environment::Environment;
-use crate::record::SCHEMA_VERSION;
+use crate::verdict::SCHEMA_VERSION;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! A reader that gets many values in one call. The rest of a reader is in `reader`.
 
+use super::Assignment;
 use super::pacing::Pace;
 use super::recorder::Recorder;
-use super::{Assignment, buffer_len};
 use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::target::{Miss, Reads};
@@ -21,7 +21,7 @@ impl Batch {
     /// Prepares for the calls of a workload; none where it gets one value a call.
     pub(super) fn new(assignment: &Assignment<'_>) -> Option<Self> {
         let size = assignment.workload.batch as usize;
-        let stride = buffer_len(assignment.workload);
+        let stride = assignment.workload.buffer_len();
         (size > 1).then(|| Self {
             indices: vec![0; size],
             names: vec![[0; 8]; size],

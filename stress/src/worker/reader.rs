@@ -1,14 +1,14 @@
 //! The reader's loop.
 
+use super::Assignment;
 use super::batch::Batch;
-use super::checks::{Checks, Faults};
 use super::pacing::Pace;
 use super::recorder::Recorder;
-use super::{Assignment, buffer_len};
 use crate::choice::Sampler;
 use crate::history::{self, OpKind, objects::Objects};
 use crate::keys::{self, Family};
 use crate::mix::{Draw, Op};
+use crate::oracle::checks::{Checks, Faults};
 use crate::rng::Rng;
 use crate::target::{Miss, Reads};
 
@@ -92,9 +92,9 @@ impl ReaderLoop {
             oracle: workload.oracle,
             may_miss: workload.may_miss(),
             batch: Batch::new(assignment),
-            buf: vec![0; buffer_len(workload)],
+            buf: vec![0; workload.buffer_len()],
             vector: vec![0.0; workload.geometry().vector_dim as usize],
-            orders: vec![Vec::with_capacity(buffer_len(workload)); workload.orders as usize],
+            orders: vec![Vec::with_capacity(workload.buffer_len()); workload.orders as usize],
         }
     }
 

@@ -1,15 +1,15 @@
 //! What a worker counts and times with. The measured loop touches nothing but this and the store;
 //! everything shared is looked at once a batch.
 
-use super::checks::Faults;
 use super::pacing::{Closed, Pace};
 use super::{Assignment, Report};
+use crate::event_log::EventLog;
 use crate::history::Event;
-use crate::history::event_log::EventLog;
 use crate::latency::Latencies;
 use crate::mix::Op;
 use crate::open_loop::Turn;
 use crate::options::Span;
+use crate::oracle::checks::Faults;
 use crate::placement::Affinity;
 use crate::shared_state::{Cell, Counts, Phase};
 use crate::target::Miss;

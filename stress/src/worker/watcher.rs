@@ -7,11 +7,11 @@
 //! only a change that was the last of its key, by a watcher that had heard of the one before in time,
 //! while no writer held the key.
 
-use super::checks::Checks;
 use super::recorder::Recorder;
-use super::{Assignment, Report, buffer_len};
+use super::{Assignment, Report};
 use crate::keys::{self, Family};
 use crate::latency::{encode, histogram};
+use crate::oracle::checks::Checks;
 use crate::oracle::value;
 use crate::shared_state::Phase;
 use crate::target::{Heard, Hears, News, Reads};
@@ -114,7 +114,7 @@ impl WatcherLoop {
             left: every,
             latencies: Box::new(histogram()),
             wakes: Box::new(histogram()),
-            buf: vec![0; buffer_len(workload)],
+            buf: vec![0; workload.buffer_len()],
         };
         if watcher.oracle {
             let slots = usize::try_from(workload.geometry().slots).unwrap_or(0);

@@ -3,26 +3,24 @@
 //! finds it full, is followed by a set of that key. The loop is compiled once for each pace; what it consists of is inlined
 //! always, since the compiler does so by itself only for functions with one caller.
 
-use super::checks::{Checks, Faults};
+use super::Assignment;
 use super::pacing::Pace;
 use super::reader::Samplers;
 use super::recorder::Recorder;
-use super::{Assignment, buffer_len};
 use crate::choice::KeyChoice;
 use crate::history::{self, Event, OpKind, objects::Objects};
 use crate::keys::{self, Family};
 use crate::length::ValueLen;
 use crate::mix::{Draw, Op};
 use crate::oracle::acks::{AckTable, KeyAcks};
-use crate::oracle::value::{self, PREFILL, Stamp};
+use crate::oracle::checks::{Checks, Faults};
+use crate::oracle::value::{self, PREFILL, SHORTEST_ORDER, Stamp};
 use crate::oracle::vector;
 use crate::rng::Rng;
 use crate::target::{Miss, Version, Writes};
 
 /// Orders of a tandem group that need no list on the heap.
 const FEW_ORDERS: usize = 8;
-/// Shortest value that holds writer and whole sequence: every order must prove its generation.
-pub(crate) const SHORTEST_ORDER: usize = 16;
 
 /// A writer's state.
 #[derive(Debug)]
@@ -64,7 +62,7 @@ impl<'a> WriterLoop<'a> {
     #[must_use]
     pub(crate) fn new(assignment: &Assignment<'a>) -> Self {
         let workload = assignment.workload;
-        let len = buffer_len(workload);
+        let len = workload.buffer_len();
         Self {
             id: u16::try_from(assignment.worker).unwrap_or(PREFILL - 1),
             rng: Rng::new(workload.seed, u64::from(assignment.worker)),

@@ -3,12 +3,12 @@
 
 use super::{FIELDS, Workload};
 use crate::choice::{KeyChoice, MOST_ZIPF_KEYS};
-use crate::history::event_log::MAX_SIZE;
+use crate::event_log::MAX_SIZE;
 use crate::mix::Op;
 use crate::open_loop::Arrivals;
 use crate::options::{Memory, Pin, Span};
+use crate::oracle::value::SHORTEST_ORDER;
 use crate::oracle::{value, vector};
-use crate::worker::writer::SHORTEST_ORDER;
 use splinter::Tuning;
 
 /// Memory that the ledgers of all writers may take.

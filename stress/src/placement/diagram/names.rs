@@ -2,8 +2,8 @@
 //! shortened, as in `W0-3 R0`.
 
 use crate::cpulist;
+use crate::options::Role;
 use crate::placement::topology::{PlannedPlacement, PlannedWorker};
-use crate::worker::Role;
 use std::collections::BTreeMap;
 
 /// Workers by the processor that they are on.

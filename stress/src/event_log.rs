@@ -10,9 +10,73 @@
 //! | 4 | epoch |
 //! | 5 | slot in bits 0–31, length in 32–63 |
 
-use super::{Event, OpKind};
+use crate::named::named_enum;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+named_enum! {
+    /// What an operation did, as its caller knows.
+    #[derive(Default)]
+    #[repr(u8)]
+    pub enum OpKind: "operation" {
+        /// It set the value.
+        Set = "set",
+        /// It appended to the value.
+        Append = "append",
+        /// It removed the key.
+        Unset = "unset",
+        /// It read the value.
+        #[default]
+        Get = "get",
+        /// It was answered that there is no such key.
+        NotFound = "not_found",
+        /// It added to the number.
+        Add = "add",
+        /// It read the number.
+        GetNumber = "get_number",
+        /// It wrote a register: a tandem group or a vector.
+        Write = "write",
+        /// It read a register.
+        Read = "read",
+    }
+}
+
+impl OpKind {
+    /// Tells whether it made a version of a value.
+    pub(crate) fn makes_version(self) -> bool {
+        matches!(self, Self::Set | Self::Append | Self::Unset)
+    }
+}
+
+/// Worker number of what was in the store before the first operation.
+pub(crate) const BEFORE: u32 = u16::MAX as u32;
+/// Worker number of what was read after the last.
+pub(crate) const AFTER: u32 = BEFORE - 1;
+
+/// An operation that was called and answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// Clock before the call, in cycles.
+    pub invoked: u64,
+    /// Clock after it.
+    pub returned: u64,
+    /// The worker that called.
+    pub worker: u32,
+    /// The number of the object in the history.
+    pub key: u32,
+    /// What it did.
+    pub op: OpKind,
+    /// The identity of the write that was done or read; of a counter, the number.
+    pub id: u64,
+    /// The slot of the version that it made.
+    pub slot: u32,
+    /// The epoch of that version. Of a read, the epoch that the store returned, if any.
+    pub epoch: u64,
+    /// The value's length after the operation; of an unset, before it.
+    pub len: u32,
+    /// What was added: bytes, or to the number.
+    pub size: u32,
+}
 
 /// Words of an operation.
 const WORDS: usize = 6;

@@ -24,13 +24,13 @@ pub use record::{FanOut, Row, WakePlan, WakeRecord};
 pub use report::wake_summary;
 
 use crate::affinity;
+use crate::cycles::cycle_ns;
 use crate::environment::{Environment, Taken};
 use crate::error::RunError;
 use crate::interrupt;
 use crate::placement::{policy, sysfs};
 use crate::progress::Progress;
 use crate::rng::Rng;
-use crate::run::cycle_ns;
 use exchange::{Broken, Ping, Sample};
 use fan_out::{FanOutSample, Waiters};
 use link::{Endpoint, Side};

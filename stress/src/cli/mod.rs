@@ -14,8 +14,8 @@ mod topology;
 mod wake;
 
 use crate::console;
-use crate::disturbance::settle;
 use crate::environment::require_proc;
+use crate::environment::settle;
 use crate::error::RunError;
 use crate::files::{as_json, try_files, write_file};
 use crate::interrupt;

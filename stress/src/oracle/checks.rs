@@ -1,6 +1,5 @@
 //! Judges what a worker is answered: is the value whole, is it this key's, has time gone back?
 
-use super::buffer_len;
 use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::oracle::monotonic::MonotonicReads;
@@ -136,7 +135,7 @@ impl Checks {
             // Twice the pairs: few collisions. Groups and counters share the table.
             seen: MonotonicReads::new(keys.saturating_mul(writers.max(1)).saturating_mul(2)),
             pieces: workload.mix.has(Op::Append),
-            stamps: Vec::with_capacity(buffer_len(workload) / value::HEADER),
+            stamps: Vec::with_capacity(workload.buffer_len() / value::HEADER),
         }
     }
 

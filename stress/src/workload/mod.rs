@@ -125,6 +125,12 @@ impl Workload {
         self.mix.has(Op::Unset)
     }
 
+    /// Returns how long a buffer for any value of the store must be.
+    #[must_use]
+    pub(crate) fn buffer_len(&self) -> usize {
+        usize::try_from(self.longest_value()).unwrap_or(usize::MAX)
+    }
+
     /// Returns the longest value that can be in the store.
     #[must_use]
     pub fn longest_value(&self) -> u64 {

@@ -1,10 +1,9 @@
 //! A worker: gets ready, waits at the barrier, does its share, reports. The same code runs in a
 //! thread of the run and in a process of its own. [`writer`], [`reader`] and [`watcher`] hold the
 //! measured loops, [`recorder`] what they count and time with, [`pacing`] when they start,
-//! [`checks`] what they judge answers with.
+//! [`checks`](crate::oracle::checks) what they judge answers with.
 
 mod batch;
-pub(crate) mod checks;
 pub(crate) mod pacing;
 pub(crate) mod reader;
 pub(crate) mod recorder;
@@ -14,27 +13,16 @@ pub(crate) mod writer;
 use crate::keys::{self, Family};
 use crate::mix::{Draw, Op};
 use crate::open_loop::Paced;
+use crate::options::Role;
+use crate::oracle::checks::Faults;
 use crate::placement::Affinity;
 use crate::shared_state::{Counts, SharedState, State};
 use crate::target::{Hears, Reads, Writes};
 use crate::workload::Workload;
-use checks::Faults;
 use pacing::{Closed, Open, Pace};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use watcher::Notices;
-
-/// What a worker is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// It draws from the mix.
-    Writer,
-    /// It reads what writers write.
-    Reader,
-    /// It hears of what writers write.
-    Watcher,
-}
 
 /// Keys that a worker reads before the start, so that its page tables and translation caches know
 /// them.
@@ -153,7 +141,7 @@ impl Assignment<'_> {
     ) -> recorder::Recorder<'_, P> {
         let affinity = Affinity::take(self.cpu);
         let recorder = recorder::Recorder::new(self, pace(), affinity, ops);
-        let mut buf = vec![0; buffer_len(self.workload)];
+        let mut buf = vec![0; self.workload.buffer_len()];
         let values = self.workload.key_sets().values;
         for key in values.start..values.end.min(TOUCHED_KEYS) {
             // Only the touch counts; whether the key is there is asked once the run has begun.
@@ -172,12 +160,5 @@ impl Assignment<'_> {
     }
 }
 
-/// Returns how long a buffer for any value of the workload's store must be.
-#[must_use]
-pub(crate) fn buffer_len(workload: &Workload) -> usize {
-    usize::try_from(workload.longest_value()).unwrap_or(usize::MAX)
-}
-
 #[cfg(test)]
-#[path = "worker_tests.rs"]
 mod tests;

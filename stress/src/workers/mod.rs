@@ -5,12 +5,13 @@ mod processes;
 
 pub(crate) use processes::{Handover, serve};
 
+use crate::options::Role;
 use crate::options::Workers;
 use crate::placement::plan::Plan;
 use crate::shared_state::{Phase, SharedState, State};
 use crate::target::Ears;
 use crate::valgrind;
-use crate::worker::{Assignment, Report, Role};
+use crate::worker::{Assignment, Report};
 use crate::workload::Workload;
 use splinter::Store;
 use std::process::Child;

@@ -3,6 +3,7 @@
 //! acknowledgement, [`final_check`] once after the run.
 
 pub(crate) mod acks;
+pub(crate) mod checks;
 pub(crate) mod final_check;
 pub(crate) mod monotonic;
 pub(crate) mod value;

@@ -1,7 +1,6 @@
 //! Runs whole workers and the final sweep on stores that are sound or broken on purpose: each break
 //! must be caught, by the right count, and a sound store must never be blamed.
 
-use super::checks::Faults;
 use super::*;
 use crate::choice::KeyChoice;
 use crate::history::History;
@@ -9,6 +8,7 @@ use crate::history::collect::collect_for_tests;
 use crate::length::ValueLen;
 use crate::open_loop::{Arrivals, Tsc};
 use crate::options::Span;
+use crate::oracle::checks::Faults;
 use crate::oracle::final_check::FinalCheck;
 use crate::shared_state::Phase;
 use crate::testing::{Broken, Fake};
@@ -22,8 +22,8 @@ fn drive(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults) {
 
 /// Does as [`drive`], and returns the history too, if there is to be one.
 fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults, History) {
-    let fake = Fake::new(broken, buffer_len(workload));
-    let sound = Fake::new(Broken::Sound, buffer_len(workload));
+    let fake = Fake::new(broken, workload.buffer_len());
+    let sound = Fake::new(Broken::Sound, workload.buffer_len());
     // A broken store is filled soundly: what is tested is the run.
     crate::setup::fill_for_tests(workload, &mut &sound);
     fake.copy_from(sound);

@@ -260,5 +260,4 @@ impl Progress for CellLine<'_> {
 }
 
 #[cfg(test)]
-#[path = "matrix_tests.rs"]
 mod tests;

@@ -8,7 +8,7 @@ mod names;
 use super::machine::{Machine, MachineCache, MachineNode, Processor};
 use super::topology::{PlannedPlacement, TopologyRecord};
 use crate::cpulist;
-use crate::worker::Role;
+use crate::options::Role;
 use grid::grid;
 use lines::{MARGIN, WIDTH, of_bytes, paragraph, plural};
 use names::{WorkerNames, by_processor, names};

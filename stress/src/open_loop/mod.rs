@@ -277,5 +277,4 @@ impl<C: Clock> Pacer<C> {
 }
 
 #[cfg(test)]
-#[path = "open_loop_tests.rs"]
 mod tests;

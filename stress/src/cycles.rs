@@ -1,0 +1,64 @@
+//! The time-stamp counter: how long its cycles are, and in which steps it counts.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Returns the length of a cycle of the time-stamp counter, measured since `start`.
+pub(crate) fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
+    // Long enough for the clock's own precision not to matter.
+    let shortest = Duration::from_millis(20);
+    std::thread::sleep(shortest.saturating_sub(time.elapsed()));
+    let (now, elapsed) = (splinter::cycles(), time.elapsed());
+    elapsed.as_secs_f64() * 1e9 / now.wrapping_sub(cycles).max(1) as f64
+}
+
+/// Returns the step of the time-stamp counter, in its own cycles: some virtual machines round it.
+#[must_use]
+pub(crate) fn clock_step() -> u64 {
+    let differences: Vec<u64> = (0..4_000)
+        .map(|turn| {
+            let start = splinter::cycles_fenced();
+            for spin in 0..turn % 40 {
+                black_box(spin);
+            }
+            splinter::cycles_fenced().saturating_sub(start)
+        })
+        .collect();
+    step(&differences)
+}
+
+/// Returns the largest step of which all but a few of the short differences are multiples, give or
+/// take one; 1 if there is none.
+fn step(differences: &[u64]) -> u64 {
+    let short: Vec<u64> = differences
+        .iter()
+        .copied()
+        .filter(|&cycles| cycles < 400)
+        .collect();
+    let stray = |step: u64| {
+        let off = |cycles: u64| (cycles % step).min(step - cycles % step) > 1;
+        short.iter().filter(|&&cycles| off(cycles)).count()
+    };
+    // Below 6, "give or take one" would hold for half of all differences.
+    (6..=200)
+        .rev()
+        .find(|&candidate| stray(candidate) * 50 < short.len())
+        .unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rounded_counter_is_noticed() {
+        let fine: Vec<u64> = (0..1000).map(|turn| 40 + turn * 7 % 150).collect();
+        assert_eq!(step(&fine), 1);
+        let rounded: Vec<u64> = fine
+            .iter()
+            .map(|cycles| cycles / 26 * 26 + cycles % 2)
+            .collect();
+        assert_eq!(step(&rounded), 26);
+        assert_eq!(step(&[]), 1);
+    }
+}
