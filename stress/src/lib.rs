@@ -43,6 +43,7 @@ pub mod peer;
 mod placement;
 mod profile;
 mod progress;
+mod proof;
 mod raw;
 mod record;
 mod report;

@@ -7,7 +7,7 @@ use crate::keys::{self, Family};
 use crate::latency::histogram;
 use crate::open_loop::{Arrivals, Pacer, Schedule, Tsc};
 use crate::oracle::monotonic::MonotonicReads;
-use crate::oracle::value;
+use crate::proof::value;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;

@@ -3,7 +3,7 @@
 use super::{Event, ObjectKind, OpKind, id};
 use crate::keys::{self, Family};
 use crate::mix::Op;
-use crate::oracle::value::Stamp;
+use crate::proof::value::Stamp;
 use crate::workload::{KeySets, Workload};
 
 /// The identity of a value that no write wrote.

@@ -2,7 +2,7 @@
 //! after step `n` follows from `n` alone: so the key itself shows how far its dead writer came.
 
 use crate::named::named_enum;
-use crate::oracle::value;
+use crate::proof::value;
 use crate::rng::Rng;
 use splinter::hash_key;
 

@@ -6,8 +6,8 @@ use super::ops::{
     order_name,
 };
 use super::shared_state::{Fault, KillState, WriterState};
-use crate::oracle::value::{self, Stamp};
-use crate::oracle::vector;
+use crate::proof::value::{self, Stamp};
+use crate::proof::vector;
 use crate::raw::Raw;
 use splinter::{Error, Store, hash_key};
 use std::collections::HashMap;

@@ -6,7 +6,7 @@ use super::ops::{
     labels_after, number_of, once, order_name,
 };
 use super::shared_state::WriterState;
-use crate::oracle::{value, vector};
+use crate::proof::{value, vector};
 use crate::rng::{Rng, splitmix64};
 use splinter::{Error, IntegerOp, Type, Writer, hash_key};
 use std::rc::Rc;

@@ -3,8 +3,8 @@
 use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::oracle::monotonic::MonotonicReads;
-use crate::oracle::value::{self, Flaw, PREFILL, Stamp};
-use crate::oracle::vector;
+use crate::proof::value::{self, Flaw, PREFILL, Stamp};
+use crate::proof::vector;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 

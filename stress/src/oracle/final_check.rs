@@ -14,10 +14,10 @@
 //! A writer that died may have written once more than it noted.
 
 use super::acks::{AckTable, KeyAcks};
-use super::value::{self, PREFILL, Stamp};
 use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::oracle::checks::{Checks, Faults};
+use crate::proof::value::{self, PREFILL, Stamp};
 use crate::target::{Miss, Reads};
 use crate::workload::Workload;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};

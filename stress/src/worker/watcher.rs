@@ -12,7 +12,7 @@ use super::{Assignment, Report};
 use crate::keys::{self, Family};
 use crate::latency::{encode, histogram};
 use crate::oracle::checks::Checks;
-use crate::oracle::value;
+use crate::proof::value;
 use crate::shared_state::Phase;
 use crate::target::{Heard, Hears, News, Reads};
 use hdrhistogram::Histogram;

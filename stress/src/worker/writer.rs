@@ -14,8 +14,8 @@ use crate::length::ValueLen;
 use crate::mix::{Draw, Op};
 use crate::oracle::acks::{AckTable, KeyAcks};
 use crate::oracle::checks::{Checks, Faults};
-use crate::oracle::value::{self, PREFILL, SHORTEST_ORDER, Stamp};
-use crate::oracle::vector;
+use crate::proof::value::{self, PREFILL, SHORTEST_ORDER, Stamp};
+use crate::proof::vector;
 use crate::rng::Rng;
 use crate::target::{Miss, Version, Writes};
 

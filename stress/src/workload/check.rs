@@ -7,8 +7,8 @@ use crate::event_log::MAX_SIZE;
 use crate::mix::Op;
 use crate::open_loop::Arrivals;
 use crate::options::{Memory, Pin, Span};
-use crate::oracle::value::SHORTEST_ORDER;
-use crate::oracle::{value, vector};
+use crate::proof::value::SHORTEST_ORDER;
+use crate::proof::{value, vector};
 use splinter::Tuning;
 
 /// Memory that the ledgers of all writers may take.

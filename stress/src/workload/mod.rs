@@ -9,7 +9,7 @@ pub(crate) mod table;
 
 use crate::choice::{KeyChoice, lane};
 use crate::mix::Op;
-use crate::oracle::value;
+use crate::proof::value;
 use splinter::Geometry;
 use std::ops::Range;
 
